@@ -1,0 +1,3 @@
+"""digest: collects many feeds and mails each subscriber one readable digest, once, provably."""
+
+__version__ = "0.1.0"

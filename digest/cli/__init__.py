@@ -1,0 +1,96 @@
+"""The operator's door: `digest NOUN VERB`. Commands read options and the clock, call one function, print its value.
+
+Nothing heavy is imported at the top of a module here: `digest --help` must stay quick. A command imports
+what it needs inside.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from digest.errors import Exit, UserError
+
+
+class Group(TyperGroup):
+    """The one place that turns a `UserError` into words and an exit code.
+
+    Typer carries its own copy of Click, so a `click.ClickException` would pass through it as a crash.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            if ctx.parent is not None:
+                raise
+            _say(f"digest: {error}")
+            if error.hint:
+                _say(f"  {error.hint}")
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            _say("digest: stopped; what was done is stored, the next run goes on from there")
+            raise typer.Exit(130) from None
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr)
+
+
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # importing rich would double the time of every command
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Collect many feeds and mail each subscriber one readable digest, once, provably.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from digest import __version__
+
+        print(f"digest {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="Settings file; else DIGEST_CONFIG, ./digest.toml, the user's folder.",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    from digest.cli.common import Options
+
+    context.obj = Options(config=config, quiet=quiet)
+
+
+def main() -> None:
+    """Run the command line; a reader that went away (`digest feed list | head`) is no error."""
+    try:
+        app(prog_name="digest")
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit; give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)
+
+
+from digest.cli import feed  # noqa: E402  (commands register themselves on `app`)
+
+app.add_typer(feed.app, name="feed")

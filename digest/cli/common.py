@@ -1,0 +1,122 @@
+"""What every command shares: settings, database, clock, and the three ways to show rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from digest.config import Config
+    from digest.store import Database
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+NewsletterName = Annotated[
+    str | None, typer.Option("--newsletter", "-n", metavar="NAME", help="Which newsletter, where there are several.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")]
+
+
+@dataclass
+class Options:
+    """The options before the noun: `digest --config FILE -q …`."""
+
+    config: str | None = None
+    quiet: bool = False
+
+    def load(self) -> Config:
+        from digest import config
+
+        return config.load(config.find(Path(self.config) if self.config else None, os.environ))
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[Config, Database]]:
+        """The settings and the open database, with a row for each newsletter of the settings."""
+        from digest import store
+
+        config = self.load()
+        database = store.open_database(config.database_url)
+        try:
+            store.keep_newsletters(database, config.newsletters, now=now())
+            yield config, database
+        finally:
+            database.close()
+
+    def say(self, words: str) -> None:
+        """Talk goes to stderr, data to stdout."""
+        if not self.quiet:
+            print(words, file=sys.stderr)
+
+
+def now() -> datetime:
+    """The clock, read here and nowhere below."""
+    return datetime.now(UTC)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, default=_plain, ensure_ascii=False))
+
+
+def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool = False) -> None:
+    """Rows as JSON objects in one array, as a table on a terminal, else as tab-separated lines with a heading."""
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in columns:
+            table.add_column(column.replace("_", " "), overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(_cell(value, local=True)) for value in row))
+        Console().print(table)
+    else:
+        print("\t".join(columns))
+        for row in rows:
+            print("\t".join(_cell(value) for value in row))
+
+
+def print_facts(facts: dict[str, Any], *, as_json: bool = False) -> None:
+    """One thing, a line per fact."""
+    if as_json:
+        print_json(facts)
+        return
+    width = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        print(f"{name.replace('_', ' '):<{width}}  {_cell(value, local=sys.stdout.isatty())}".rstrip())
+
+
+def _cell(value: Any, *, local: bool = False) -> str:
+    if value is None or value == "":
+        return "-" if local else ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M}" if local else value.isoformat(timespec="seconds")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    # A stranger's text must not move the cursor, nor break a line of the listing.
+    return "".join(c if c.isprintable() else " " for c in str(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple | set | frozenset):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,355 @@
+"""Settings: `digest.toml`, each value overridable by environment, read once into a frozen `Config`.
+
+    digest.toml                 environment
+    base_url = "…"              DIGEST_BASE_URL
+    [smtp] url = "…"            DIGEST_SMTP__URL
+    [newsletters.daily] title   DIGEST_NEWSLETTERS__DAILY__TITLE
+
+Relative paths are relative to the file, so that the working directory of cron does not matter.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from digest.errors import ConfigError, NotFound
+from digest.schedule import Schedule
+from digest.schedule import parse as parse_schedule
+
+FILE = "digest.toml"
+SLUG = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+Slug = Annotated[str, Field(pattern=SLUG)]
+
+
+def _mailbox(value: str) -> str:
+    """`Name <address>` or `address`, on one line (RFC 5322 §3.4)."""
+    if any(c in value for c in "\r\n\0"):
+        raise ValueError("has a line break in it")
+    _name, address = parseaddr(value)
+    local, at, domain = address.rpartition("@")
+    if not (local and at and domain):
+        raise ValueError("is not an address; write e.g. 'Daily <news@example.org>'")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if any(c in value for c in "\r\n\0"):
+        raise ValueError("has a line break in it")
+    return value
+
+
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Line = Annotated[str, AfterValidator(_one_line)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Smtp(Section):
+    """Where letters go. Without `url` they are written to a Maildir beside the database."""
+
+    url: SecretStr | None = None
+    envelope_domain: Line = ""
+    timeout_seconds: float = Field(60, gt=0, le=600)
+    ca_file: Path | None = None
+    lifetime_hours: float = Field(48, gt=0, le=240)
+    lease_minutes: float = Field(10, gt=0, le=240)
+    after_crash: Literal["resend", "hold"] = "resend"
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        url = urlsplit(value.get_secret_value())
+        if url.scheme not in ("smtp", "smtp+starttls", "smtps") or not url.hostname:
+            raise ValueError("must look like smtp+starttls://user:password@mail.example.org:587 (or smtp://, smtps://)")
+        try:
+            _ = url.port
+        except ValueError:
+            raise ValueError("has a port that is not a number from 1 to 65535") from None
+        return value
+
+    @property
+    def lifetime(self) -> timedelta:
+        return timedelta(hours=self.lifetime_hours)
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(minutes=self.lease_minutes)
+
+
+class Collect(Section):
+    """How feeds are fetched, and the bounds nothing gets past."""
+
+    contact: Line = ""
+    allow_private_addresses: bool = False
+    connections: int = Field(50, ge=1, le=500)
+    timeout_seconds: float = Field(30, gt=0, le=600)
+    max_bytes: int = Field(10_000_000, ge=10_000)
+    parse_seconds: float = Field(10, gt=0, le=120)
+    interval_minutes: float = Field(15, ge=0)
+    workers: int = Field(2, ge=1, le=64)
+
+
+class Curate(Section):
+    """What a feed may contribute at once, so that a first run gives an edition and not an archive."""
+
+    newest_of_new_feed: int = Field(3, ge=0)
+    new_feed_days: float = Field(14, gt=0)
+    flood: int = Field(20, ge=1)
+    newest_of_flood: int = Field(5, ge=0)
+
+
+class Topic(Section):
+    title: Line = ""
+    keywords: tuple[str, ...] = ()
+
+
+class Newsletter(Section):
+    """One newsletter: who sends it, when, how much, and under which headings."""
+
+    title: Line
+    sender: Mailbox = Field(alias="from")
+    reply_to: Mailbox | None = None
+    subject: Line = "{{ newsletter.title }}: {{ lead.title }}"
+    schedule: str | None = None
+    language: Line = "en"
+    max_stories: int = Field(30, ge=1, le=500)
+    min_stories: int = Field(1, ge=1)
+    postal_address: str = ""
+    templates: Path | None = None
+    topics: dict[Slug, Topic] = Field(default_factory=dict)
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule(cls, value: str | None) -> str | None:
+        if value:
+            parse_schedule(value)
+        return value or None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Newsletter:
+        if self.min_stories > self.max_stories:
+            raise ValueError("min_stories is larger than max_stories")
+        return self
+
+    @property
+    def slots(self) -> Schedule | None:
+        return parse_schedule(self.schedule) if self.schedule else None
+
+    @property
+    def domain(self) -> str:
+        """The domain of the sender, on which Message-ID, List-Id and VERP addresses stand."""
+        return parseaddr(self.sender)[1].rpartition("@")[2].lower()
+
+
+class Config(BaseSettings):
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="DIGEST_", env_nested_delimiter="__", env_ignore_empty=False
+    )
+
+    database: str = "digest.db"
+    base_url: str = "http://localhost:8000"
+    secret_key: SecretStr
+    smtp: Smtp = Smtp()
+    collect: Collect = Collect()
+    curate: Curate = Curate()
+    newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_key(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < 16:
+            raise ValueError("must have at least 16 characters; `digest init` makes a good one")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError("must be the http(s) address under which `digest serve` is reached")
+        return value.rstrip("/")
+
+    @field_validator("newsletters")
+    @classmethod
+    def _newsletters(cls, value: dict[str, Newsletter]) -> dict[str, Newsletter]:
+        if not value:
+            raise ValueError("is empty; a newsletter needs at least [newsletters.NAME] with title and from")
+        return value
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL; a bare path is SQLite, `postgresql://` is read with psycopg."""
+        if "://" not in self.database:
+            return f"sqlite:///{self.database}"
+        if self.database.startswith(("postgresql://", "postgres://")):
+            return "postgresql+psycopg://" + self.database.partition("://")[2]
+        return self.database
+
+    @property
+    def maildir(self) -> Path:
+        """Where letters go while no SMTP server is set: beside the database."""
+        base = Path(self.database) if "://" not in self.database else Path.cwd() / "digest.db"
+        return base.parent / "maildir"
+
+    def newsletter(self, name: str | None) -> tuple[str, Newsletter]:
+        """The newsletter `name`, or the only one there is."""
+        if name is None:
+            if len(self.newsletters) > 1:
+                raise ConfigError(
+                    "there are several newsletters: " + ", ".join(self.newsletters), hint="say which with --newsletter"
+                )
+            name = next(iter(self.newsletters))
+        if name not in self.newsletters:
+            raise NotFound(
+                f"there is no newsletter {name!r}", hint="the settings know: " + ", ".join(sorted(self.newsletters))
+            )
+        return name, self.newsletters[name]
+
+    # The TOML file is what is handed to the constructor, and the environment goes before it.
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def find(option: Path | None, environ: Mapping[str, str]) -> Path:
+    """The settings file: `--config`, `DIGEST_CONFIG`, `./digest.toml`, then the user's config folder."""
+    import platformdirs
+
+    user = platformdirs.user_config_path("digest") / FILE
+    named = option or (Path(environ["DIGEST_CONFIG"]) if environ.get("DIGEST_CONFIG") else None)
+    if named is not None:
+        path = named / FILE if named.is_dir() else named
+        if not path.is_file():
+            raise NotFound(f"there is no settings file {path}", hint="`digest init` makes one")
+        return path
+    for path in (Path(FILE), user):
+        if path.is_file():
+            return path
+    raise NotFound(
+        f"no settings file: neither ./{FILE} nor {user} is there",
+        hint="`digest init` makes one; --config or DIGEST_CONFIG names another",
+    )
+
+
+def load(path: Path) -> Config:
+    """Read the settings file, then the environment; ConfigError names the file, the key and the cure."""
+    path = path.absolute()
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFound(f"there is no settings file {path}", hint="`digest init` makes one") from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}", hint="let the user who runs digest read it"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", hint="see the line named; text wants quotes") from None
+    return from_values(values, path)
+
+
+def from_values(values: dict[str, Any], path: Path) -> Config:
+    """Check `values` as if they stood in `path`, together with the environment."""
+    try:
+        config = Config(**values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, path, values), hint=_HINT) from None
+    except Exception as error:  # pydantic-settings wraps what it cannot decode from the environment
+        if type(error).__name__ != "SettingsError":
+            raise
+        raise ConfigError(f"an environment variable does not fit: {error}", hint=_HINT) from None
+    base = path.parent
+    newsletters = {
+        name: n.model_copy(update={"templates": base / n.templates}) if n.templates else n
+        for name, n in config.newsletters.items()
+    }
+    smtp = config.smtp
+    if smtp.ca_file:
+        smtp = smtp.model_copy(update={"ca_file": base / smtp.ca_file.expanduser()})
+    database = config.database if "://" in config.database else str(base / Path(config.database).expanduser())
+    return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp})
+
+
+_HINT = "the README lists every setting; an environment variable DIGEST_… goes before the file"
+
+
+def _sentence(error: ValidationError, path: Path, values: dict[str, Any]) -> str:
+    """The first thing wrong, in words: which file (or variable), which key, what it must be."""
+    problem = error.errors()[0]
+    where = [str(part) for part in problem["loc"] if part != "[key]"]
+    key = ".".join(where) or "the file"
+    variable = "DIGEST_" + "__".join(where).upper()
+    source = variable if variable in os.environ else str(path)
+    more = f" ({error.error_count() - 1} more like it)" if error.error_count() > 1 else ""
+    match problem["type"]:
+        case "missing":
+            return f"{source}: {key} is missing{more}"
+        case "extra_forbidden":
+            return f"{source}: {key} is not a setting{_near(where)}{more}"
+        case "value_error":
+            return f"{source}: {key} {problem['ctx']['error']}{more}"
+        case "string_pattern_mismatch":
+            return f"{source}: {key}: a name has small letters, digits, '-' and '_' only{more}"
+        case _:
+            return f"{source}: {key}: {problem['msg'].lower()}{more}"
+
+
+def _near(where: list[str]) -> str:
+    """`; did you mean …?` for a mistyped key."""
+    import difflib
+
+    model: type[BaseModel] = Config
+    for part in where[:-1]:
+        field = model.model_fields.get(part)
+        if field is None:
+            model = Newsletter if model is Config else Topic
+            continue
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+        elif part == "topics":
+            model = Topic
+    if model is Config and where[:1] == ["newsletters"]:
+        model = Newsletter
+    names = [f.alias or name for name, f in model.model_fields.items()]
+    close = difflib.get_close_matches(where[-1], names, 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(32)

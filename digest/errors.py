@@ -1,0 +1,117 @@
+"""Every exception raised on purpose, and the exit codes they end in.
+
+DigestError
+├── UserError        the person at the keyboard can mend it: one sentence, a hint, an exit code
+│   ├── ConfigError  a setting is missing or wrong                                        78
+│   ├── NotFound     a file, feed, subscriber or edition that is not there                66
+│   ├── BadInput     a file or address that cannot be read as what it should be           65
+│   ├── StorageError the database cannot be opened, read or written                       74
+│   └── TryAgain     work is left; the same command later will finish it                  75
+├── FetchError       one feed could not be fetched or read: recorded, the others go on
+├── Refused          the mail server said no to one letter for good (5yz)
+├── Deferred         the mail server said not now to one letter (4yz)
+└── RelayDown        the mail server cannot be used at all: stop, every letter stays owed
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """The codes of sysexits.h that we use."""
+
+    OK = 0
+    USAGE = 64
+    DATAERR = 65
+    NOINPUT = 66
+    UNAVAILABLE = 69
+    SOFTWARE = 70
+    IOERR = 74
+    TEMPFAIL = 75
+    CONFIG = 78
+
+
+class DigestError(Exception):
+    """Base of what this package raises on purpose; anything else is a bug and shows its traceback."""
+
+
+class UserError(DigestError):
+    """Something the person at the keyboard can put right. The CLI prints it and exits."""
+
+    exit_code = Exit.USAGE
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(UserError):
+    exit_code = Exit.CONFIG
+
+
+class NotFound(UserError):
+    exit_code = Exit.NOINPUT
+
+
+class BadInput(UserError):
+    exit_code = Exit.DATAERR
+
+
+class StorageError(UserError):
+    exit_code = Exit.IOERR
+
+
+class TryAgain(UserError):
+    exit_code = Exit.TEMPFAIL
+
+
+class FetchError(DigestError):
+    """One feed could not be fetched or read.
+
+    `status` is the HTTP status where there was an answer; `retry_after` is how long the server asked us to
+    stay away.
+    """
+
+    def __init__(
+        self, url: str, reason: str, *, status: int | None = None, retry_after: timedelta | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.url = url
+        self.reason = reason
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Refused(DigestError):
+    """The server refused a letter for good (5yz, RFC 5321 §4.2.1).
+
+    `at` is the command it answered ("RCPT", "DATA"), `status` the enhanced code of RFC 3463 or "".
+    """
+
+    def __init__(self, code: int, text: str, *, status: str = "", at: str = "") -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+        self.text = text
+        self.status = status
+        self.at = at
+
+
+class Deferred(DigestError):
+    """The server put a letter off (4yz), or the connection was lost before it answered.
+
+    `in_doubt` is true when the body was sent and no reply came: the server may have taken it.
+    """
+
+    def __init__(self, code: int, text: str, *, status: str = "", at: str = "", in_doubt: bool = False) -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+        self.text = text
+        self.status = status
+        self.at = at
+        self.in_doubt = in_doubt
+
+
+class RelayDown(DigestError):
+    """The relay cannot be used: no connection, no TLS, login or sender refused. No letter is to blame."""

@@ -1,0 +1,330 @@
+"""The tables: what we remember. Rows stay inside a session; steps hand each other frozen values.
+
+feed ── entry ──┐
+  └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition
+                          └ subscription ── subscriber ── outbox ── variant        suppression
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, MetaData, UniqueConstraint
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+# Named constraints, so that a migration can alter them on both databases.
+SQLModel.metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite forgets zones, so one is demanded on the way in and given back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value!r}; every time is stored with its zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _time(**options: Any) -> Any:
+    return Field(sa_type=UtcTime, **options)
+
+
+def _json(**options: Any) -> Any:
+    return Field(sa_type=JSON, **options)
+
+
+def _state(kind: type[StrEnum], **options: Any) -> Any:
+    """A `StrEnum` kept as its value in a plain text column, so a new state needs no change of type."""
+    return Field(
+        sa_type=Enum(
+            kind, native_enum=False, create_constraint=False, length=20, values_callable=lambda k: [m.value for m in k]
+        ),
+        **options,
+    )
+
+
+# ---------------------------------------------------------------- feeds
+
+
+class FeedState(StrEnum):
+    ACTIVE = "active"
+    RETIRED = "retired"  # the server said 410, or the operator did
+
+
+class Feed(SQLModel, table=True):
+    """A source we ask for entries (RFC 4287 calls it a feed, whatever its format)."""
+
+    __tablename__ = "feed"
+
+    id: int | None = Field(default=None, primary_key=True)
+    url: str = Field(unique=True)
+    title: str = ""
+    site_url: str = ""
+    state: FeedState = _state(FeedState, default=FeedState.ACTIVE)
+    added_at: datetime = _time()
+    # What the last answer told us, for the next conditional request (RFC 9110 §13).
+    etag: str = ""
+    last_modified: str = ""
+    body_hash: str = ""
+    # Health.
+    next_at: datetime = _time(index=True)  # not asked before this moment; also the lease of who is asking
+    checked_at: datetime | None = _time(default=None, nullable=True)
+    ok_at: datetime | None = _time(default=None, nullable=True)
+    failing_since: datetime | None = _time(default=None, nullable=True)
+    failures: int = 0  # in a row
+    error: str = ""  # the last one, in words
+
+
+class Entry(SQLModel, table=True):
+    """One thing in a feed, as the feed gave it, cleaned but not judged. Kept once per feed."""
+
+    __tablename__ = "entry"
+    __table_args__ = (UniqueConstraint("feed_id", "key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    feed_id: int = Field(foreign_key="feed.id", index=True, ondelete="CASCADE")
+    key: str  # its identity within the feed: guid, else link, else a hash
+    url: str = ""
+    original_url: str = ""  # where an aggregator's or proxy's link really leads (feedburner:origLink, canonical)
+    title: str = ""  # plain text
+    author: str = ""  # plain text
+    summary: str = ""  # clean HTML
+    content: str = ""  # clean HTML
+    categories: list[str] = _json(default_factory=list)
+    language: str = ""  # BCP 47, declared or guessed, "" unknown
+    image_url: str = ""
+    enclosures: list[dict[str, Any]] = _json(default_factory=list)
+    published_at: datetime | None = _time(default=None, nullable=True)  # what the publisher says: decides nothing
+    updated_at: datetime | None = _time(default=None, nullable=True)
+    seen_at: datetime = _time()  # when we first stored it
+    content_hash: str = ""
+
+
+# ---------------------------------------------------------------- newsletters
+
+
+class Newsletter(SQLModel, table=True):
+    """The standing thing. Its settings are in digest.toml; here is what must be counted."""
+
+    __tablename__ = "newsletter"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    seq: int = 0  # of the story admitted last
+    edition_number: int = 0  # of the edition composed last
+    slot_at: datetime = _time()  # the slot that was looked at last, or when the newsletter began
+
+
+class NewsletterFeed(SQLModel, table=True):
+    """A newsletter reads a feed; `topic` is set where all its entries belong under one heading."""
+
+    __tablename__ = "newsletter_feed"
+
+    newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
+    feed_id: int = Field(foreign_key="feed.id", primary_key=True, index=True, ondelete="CASCADE")
+    topic: str = ""
+    folder: str = ""  # the OPML folders it came from, joined by "/"
+    added_at: datetime = _time()
+
+
+class Decision(StrEnum):
+    STORY = "story"  # became a story
+    JOINED = "joined"  # tells a story that another entry had told
+    MUTED = "muted"  # a rule said no
+    HELD = "held"  # a new feed's archive, or a flood: marked seen
+
+
+class Admission(SQLModel, table=True):
+    """What a newsletter decided about an entry, and why: one row for each of its entries."""
+
+    __tablename__ = "admission"
+
+    newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
+    entry_id: int = Field(foreign_key="entry.id", primary_key=True, index=True, ondelete="CASCADE")
+    decision: Decision = _state(Decision)
+    reason: str = ""
+    story_id: int | None = Field(default=None, foreign_key="story.id", index=True, ondelete="CASCADE")
+    decided_at: datetime = _time()
+
+
+class Story(SQLModel, table=True):
+    """What a newsletter makes of one or more entries. `seq` is its place in the order of admission."""
+
+    __tablename__ = "story"
+    __table_args__ = (UniqueConstraint("newsletter_id", "seq"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")
+    seq: int
+    entry_id: int = Field(foreign_key="entry.id", index=True, ondelete="CASCADE")  # the one that represents it
+    topic: str  # a slug of the settings, or "other"
+    url: str
+    title: str
+    source: str  # the feed's title
+    author: str = ""
+    excerpt: str = ""  # plain text
+    language: str = ""
+    image_url: str = ""
+    reading_minutes: int = 0
+    published_at: datetime = _time()  # the publisher's word, bounded by when we saw it: for show, decides nothing
+    admitted_at: datetime = _time()
+    rank: float = 0.0
+    pinned: bool = False
+    dropped: bool = False  # an editor's word
+    reasons: dict[str, Any] = _json(default_factory=dict)  # why this topic, these sources, this rank
+
+
+# ---------------------------------------------------------------- editions
+
+
+class Edition(SQLModel, table=True):
+    """One issue of a newsletter, frozen when composed."""
+
+    __tablename__ = "edition"
+    __table_args__ = (UniqueConstraint("newsletter_id", "number"), UniqueConstraint("newsletter_id", "slot_at"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")
+    number: int
+    slot_at: datetime | None = _time(default=None, nullable=True)  # None: no schedule, cron is the schedule
+    composed_at: datetime = _time()  # also the Date: of every letter
+    upto_seq: int
+    sender: str  # From:, Reply-To: and the domain of Message-ID stay what they were, at every attempt
+    reply_to: str = ""
+
+
+class Variant(SQLModel, table=True):
+    """An edition as rendered for one set of choices. Personal links are fixed markers."""
+
+    __tablename__ = "variant"
+    __table_args__ = (UniqueConstraint("edition_id", "key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    edition_id: int = Field(foreign_key="edition.id", ondelete="CASCADE")
+    key: str  # a hash of the choices
+    since_seq: int
+    topics: list[str] = _json(default_factory=list)  # [] is all
+    subject: str
+    html: str
+    text: str
+    story_count: int
+    more_count: int
+
+
+class VariantStory(SQLModel, table=True):
+    """Which stories a variant carries, in order; those beyond `max_stories` are counted only."""
+
+    __tablename__ = "variant_story"
+
+    variant_id: int = Field(foreign_key="variant.id", primary_key=True, ondelete="CASCADE")
+    position: int = Field(primary_key=True)
+    story_id: int = Field(foreign_key="story.id", index=True, ondelete="CASCADE")
+
+
+# ---------------------------------------------------------------- people
+
+
+class Subscriber(SQLModel, table=True):
+    """A person: one row per address."""
+
+    __tablename__ = "subscriber"
+
+    id: int | None = Field(default=None, primary_key=True)
+    email: str = Field(unique=True)  # domain lower-cased and IDNA, see subscribe.address
+    name: str = ""
+    created_at: datetime = _time()
+
+
+class SubscriptionState(StrEnum):
+    ACTIVE = "active"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+class Subscription(SQLModel, table=True):
+    """A person's consent and choices for one newsletter."""
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        UniqueConstraint("subscriber_id", "newsletter_id"),
+        Index("ix_subscription_due", "newsletter_id", "state", "read_until"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    subscriber_id: int = Field(foreign_key="subscriber.id", ondelete="CASCADE")
+    newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")
+    state: SubscriptionState = _state(SubscriptionState, default=SubscriptionState.ACTIVE)
+    topics: list[str] = _json(default_factory=list)  # sorted slugs; [] is all
+    read_until: int = 0  # the seq up to which stories were offered
+    consent: str = ""  # how they came to be here: "cli", "import FILE", …
+    created_at: datetime = _time()
+    changed_at: datetime = _time()
+
+
+class Suppression(SQLModel, table=True):
+    """An address we will not write to, and why."""
+
+    __tablename__ = "suppression"
+
+    email: str = Field(primary_key=True)
+    reason: str
+    status: str = ""  # the enhanced status code (RFC 3463) that decided it
+    created_at: datetime = _time()
+
+
+# ---------------------------------------------------------------- outbox
+
+
+class OutboxState(StrEnum):
+    """owed ⇄ sending → sent | refused | dropped | held. A letter starts as owed and goes back to it when deferred."""
+
+    OWED = "owed"
+    SENDING = "sending"  # claimed: an attempt is under way until the lease `due_at` runs out
+    SENT = "sent"
+    REFUSED = "refused"  # 5yz, or its lifetime ran out
+    DROPPED = "dropped"  # consent ended before the claim
+    HELD = "held"  # in doubt after a crash and `after_crash = "hold"`: a person decides
+
+
+class OutboxRow(SQLModel, table=True):
+    """A letter owed to one subscriber. The unique constraint is the promise that nobody gets an edition twice."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("edition_id", "subscriber_id"),
+        Index("ix_outbox_due", "state", "due_at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    edition_id: int = Field(foreign_key="edition.id", ondelete="CASCADE")
+    variant_id: int = Field(foreign_key="variant.id", index=True, ondelete="CASCADE")
+    subscriber_id: int = Field(foreign_key="subscriber.id", index=True, ondelete="CASCADE")
+    subscription_id: int = Field(foreign_key="subscription.id", index=True, ondelete="CASCADE")
+    state: OutboxState = _state(OutboxState, default=OutboxState.OWED)
+    due_at: datetime = _time()
+    attempts: int = 0
+    created_at: datetime = _time()
+    settled_at: datetime | None = _time(default=None, nullable=True)
+    code: int = 0  # the last SMTP reply
+    reply: str = ""  # its text, or why it was dropped
+    in_doubt: bool = False  # an attempt ended without a reply: the server may have taken it

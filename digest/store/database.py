@@ -1,0 +1,227 @@
+"""The database itself: opening, upgrading, transactions, and rehearsals that leave no trace."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+from sqlmodel import Session, create_engine
+
+from digest.errors import NotFound, StorageError
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+BUSY_MS = 60_000  # how long a writer waits for another before it gives up
+_UPGRADE_LOCK = 0x6469676573740001  # "digest", for pg_advisory_xact_lock
+
+
+class Database:
+    """One database, SQLite or PostgreSQL. `read()` and `write()` are the only ways to a session."""
+
+    def __init__(self, engine: Engine, *, rehearsing: Connection | None = None) -> None:
+        self.engine = engine
+        self._reading = engine.execution_options(sqlite_begin="DEFERRED")
+        self._rehearsing = rehearsing
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that commits at the end of the block, or not at all.
+
+        On SQLite it takes the one write lock at once (BEGIN IMMEDIATE): a transaction that reads first and
+        then wants to write cannot wait for another writer, it fails.
+        """
+        with self._session(self.engine) as session:
+            yield session
+            session.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent view; waits for no writer."""
+        with self._session(self._reading) as session:
+            yield session
+
+    @contextmanager
+    def _session(self, engine: Engine) -> Iterator[Session]:
+        try:
+            if self._rehearsing is not None:
+                with Session(
+                    self._rehearsing, join_transaction_mode="create_savepoint", expire_on_commit=False
+                ) as session:
+                    yield session
+            else:
+                with Session(engine, expire_on_commit=False) as session:
+                    yield session
+        except sa.exc.DBAPIError as error:
+            sentence = _in_words(error, self.engine.url)
+            if sentence is None:
+                raise
+            raise sentence from error
+
+    @contextmanager
+    def rehearse(self) -> Iterator[Database]:
+        """A database that looks like this one and forgets all that is done to it.
+
+        SQLite: a copy in a private temporary file, so that a sender at work is not held up. PostgreSQL: one
+        connection whose transaction is rolled back.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with tempfile.TemporaryDirectory(prefix="digest-rehearsal-") as folder:
+                copy = Path(folder) / "digest.db"
+                source = sqlite3.connect(f"file:{self.engine.url.database}?mode=ro", uri=True)
+                target = sqlite3.connect(copy)
+                with source, target:
+                    source.backup(target)
+                source.close()
+                target.close()
+                engine = _sqlite(copy, synchronous="OFF")
+                try:
+                    yield Database(engine)
+                finally:
+                    engine.dispose()
+        else:
+            with self.engine.connect() as connection, connection.begin() as transaction:
+                try:
+                    yield Database(self.engine, rehearsing=connection)
+                finally:
+                    transaction.rollback()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_database(url: str, *, create: bool = False) -> Database:
+    """Open the database at `url` (SQLAlchemy's form) and bring its tables up to date.
+
+    Raises NotFound where a SQLite file is missing and `create` is false, StorageError where it cannot be
+    used: not a database, not ours to write, made by a newer release.
+    """
+    if url.startswith("sqlite"):
+        path = Path(url.removeprefix("sqlite:///"))
+        if not path.is_file():
+            if not create:
+                raise NotFound(f"there is no database at {path}", hint="`digest init` makes it; is `database` right?")
+            _make_private(path)
+        engine = _sqlite(path)
+    else:
+        try:
+            engine = create_engine(url, pool_pre_ping=True)
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+            raise StorageError(
+                f"cannot use the database setting: {error}",
+                hint="a path (SQLite), or postgresql://user@host/name with `pip install 'digest[postgres]'`",
+            ) from None
+    database = Database(engine)
+    try:
+        _upgrade(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def head() -> str:
+    """The newest revision this release knows. Read from the names, so that Alembic need not be imported."""
+    return max((p.name.partition("_")[0] for p in (MIGRATIONS / "versions").glob("[0-9]*.py")), default="0000")
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision of the tables, or None in an empty database."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(database: Database) -> None:
+    """Bring the tables to `head()`, in one transaction, whoever else is doing the same."""
+    newest = head()
+    with database.read() as session:
+        found = revision(session.connection())
+    if (found or "0000") == newest:
+        return
+    if found is not None and found > newest:
+        raise StorageError(
+            f"the database is of a newer digest (revision {found}, this release knows {newest})",
+            hint="use that release again, or a backup made before it",
+        )
+    from alembic import command
+    from alembic.config import Config as Alembic
+
+    with database.write() as session:
+        connection = session.connection()
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+        settings = Alembic()
+        settings.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "head")
+
+
+def _make_private(path: Path) -> None:
+    """Create the file readable by its owner only; SQLite gives its WAL the same mode."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise StorageError(
+            f"cannot make the database {path}: {error.strerror}", hint="choose a folder that you may write to"
+        ) from None
+
+
+def _sqlite(path: Path, *, synchronous: str = "FULL") -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, also before DDL
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA secure_delete = ON")
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # A database on read-only ground can still be read, in the mode it is in.
+            if "readonly" not in str(error):
+                raise
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _in_words(error: sa.exc.DBAPIError, url: sa.engine.URL) -> StorageError | None:
+    """What a database's refusal means for the operator, or None where it is our own mistake."""
+    said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    where = url.database if url.drivername.startswith("sqlite") else f"{url.host}:{url.port or 5432}/{url.database}"
+    if url.drivername.startswith("sqlite"):
+        known = {
+            "not a database": ("is not a database", "is `database` the right path? A backup can take its place"),
+            "malformed": ("is damaged", "`sqlite3 FILE '.recover'` saves what can be read; then use a backup"),
+            "readonly": ("cannot be written", "let the user who runs digest write the file and its folder"),
+            "unable to open": (
+                "cannot be opened",
+                "let the user who runs digest read and write the file and its folder",
+            ),
+            "locked": ("is locked by another program", "it kept it for a minute; try again when that one is done"),
+            "disk is full": ("cannot grow: the disk is full", "make room; nothing stored is lost"),
+            "disk I/O error": ("cannot be read or written (disk I/O error)", "look at the disk and its mount"),
+        }
+        for sign, (what, hint) in known.items():
+            if sign in said:
+                return StorageError(f"the database {where} {what}", hint=hint)
+        return None
+    if isinstance(error, sa.exc.OperationalError):
+        return StorageError(f"the database {where} does not answer: {said}", hint="is the server up, is the URL right?")
+    return None

@@ -1,0 +1,36 @@
+"""Frozen values that one step hands to the next, where both ends must know them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Source:
+    """Another place that tells a story: "also covered by"."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """A story as it is chosen and rendered. `topic` is a slug of the newsletter's settings, or "other"."""
+
+    id: int
+    seq: int
+    topic: str
+    url: str
+    title: str
+    source: str
+    author: str
+    excerpt: str
+    language: str
+    image_url: str
+    reading_minutes: int
+    published_at: datetime
+    rank: float
+    pinned: bool
+    feed_id: int
+    also: tuple[Source, ...] = ()
