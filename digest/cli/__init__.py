@@ -91,6 +91,7 @@ def main() -> None:
         sys.exit(Exit.OK)
 
 
-from digest.cli import feed  # noqa: E402  (commands register themselves on `app`)
+from digest.cli import collect, feed  # noqa: E402  (commands register themselves on `app`)
 
+app.command()(collect.collect)
 app.add_typer(feed.app, name="feed")

@@ -13,23 +13,35 @@ def upgrade() -> None:
         "feed",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("url", sa.String(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("site_url", sa.String(), nullable=False),
+        sa.Column("language", sa.String(), nullable=False),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("former_urls", sa.JSON(), nullable=False),
+        sa.Column("moved_to", sa.String(), nullable=False),
         sa.Column("etag", sa.String(), nullable=False),
         sa.Column("last_modified", sa.String(), nullable=False),
         sa.Column("body_hash", sa.String(), nullable=False),
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ttl_seconds", sa.Integer(), nullable=False),
+        sa.Column("skip", sa.JSON(), nullable=False),
+        sa.Column("gap_seconds", sa.Integer(), nullable=False),
+        sa.Column("entry_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ok_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("error", sa.String(), nullable=False),
+        sa.Column("told", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
         sa.UniqueConstraint("url", name=op.f("uq_feed_url")),
     )
     with op.batch_alter_table("feed", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_feed_host"), ["host"], unique=False)
         batch_op.create_index(batch_op.f("ix_feed_next_at"), ["next_at"], unique=False)
 
     op.create_table(
@@ -70,10 +82,7 @@ def upgrade() -> None:
         sa.Column("sender", sa.String(), nullable=False),
         sa.Column("reply_to", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["newsletter_id"],
-            ["newsletter.id"],
-            name=op.f("fk_edition_newsletter_id_newsletter"),
-            ondelete="CASCADE",
+            ["newsletter_id"], ["newsletter.id"], name=op.f("fk_edition_newsletter_id_newsletter"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_edition")),
         sa.UniqueConstraint("newsletter_id", "number", name=op.f("uq_edition_newsletter_id_number")),
@@ -84,6 +93,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("feed_id", sa.Integer(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
+        sa.Column("twin", sa.String(), nullable=False),
         sa.Column("url", sa.String(), nullable=False),
         sa.Column("original_url", sa.String(), nullable=False),
         sa.Column("title", sa.String(), nullable=False),
@@ -178,10 +188,7 @@ def upgrade() -> None:
         sa.Column("reasons", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_story_entry_id_entry"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
-            ["newsletter_id"],
-            ["newsletter.id"],
-            name=op.f("fk_story_newsletter_id_newsletter"),
-            ondelete="CASCADE",
+            ["newsletter_id"], ["newsletter.id"], name=op.f("fk_story_newsletter_id_newsletter"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_story")),
         sa.UniqueConstraint("newsletter_id", "seq", name=op.f("uq_story_newsletter_id_seq")),
@@ -219,10 +226,7 @@ def upgrade() -> None:
             ["entry_id"], ["entry.id"], name=op.f("fk_admission_entry_id_entry"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["newsletter_id"],
-            ["newsletter.id"],
-            name=op.f("fk_admission_newsletter_id_newsletter"),
-            ondelete="CASCADE",
+            ["newsletter_id"], ["newsletter.id"], name=op.f("fk_admission_newsletter_id_newsletter"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
             ["story_id"], ["story.id"], name=op.f("fk_admission_story_id_story"), ondelete="CASCADE"
@@ -252,10 +256,7 @@ def upgrade() -> None:
             ["edition_id"], ["edition.id"], name=op.f("fk_outbox_edition_id_edition"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["subscriber_id"],
-            ["subscriber.id"],
-            name=op.f("fk_outbox_subscriber_id_subscriber"),
-            ondelete="CASCADE",
+            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_outbox_subscriber_id_subscriber"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
             ["subscription_id"],
@@ -284,10 +285,7 @@ def upgrade() -> None:
             ["story_id"], ["story.id"], name=op.f("fk_variant_story_story_id_story"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["variant_id"],
-            ["variant.id"],
-            name=op.f("fk_variant_story_variant_id_variant"),
-            ondelete="CASCADE",
+            ["variant_id"], ["variant.id"], name=op.f("fk_variant_story_variant_id_variant"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("variant_id", "position", name=op.f("pk_variant_story")),
     )
