@@ -522,7 +522,7 @@ def _entry(
         enclosures=enclosures,
         published_at=published,
         updated_at=_possible(updated, now),
-        content_hash=_hash("content", title, url, summary, content),
+        content_hash=_hash("content", title, page, summary, content),
     )
 
 

@@ -107,6 +107,11 @@ def move_feed(session: Session, feed_id: int, url: str, host: str) -> None:
     session.execute(sa.update(Feed).where(col(Feed.id) == feed_id).values(url=url, host=host))
 
 
+def with_former(former: list[dict[str, str]], url: str, *, until: datetime) -> list[dict[str, str]]:
+    """A feed's history with one more address that it had; the last twenty are kept."""
+    return [*former, {"url": url, "until": until.isoformat(timespec="seconds")}][-20:]
+
+
 def hand_over(session: Session, feed_id: int, to_id: int, *, now: datetime) -> None:
     """Who read the one feed reads the other from now on."""
     for link in session.exec(select(NewsletterFeed).where(NewsletterFeed.feed_id == feed_id)).all():
@@ -272,16 +277,15 @@ def newest_entries(session: Session, feed_id: int, *, limit: int) -> list[Entry]
     return list(session.exec(query))
 
 
-def held_count(session: Session, feed_id: int) -> int:
-    """How many entries of a feed were held back as a flood or a new feed's archive, at most over its newsletters."""
+def held_counts(session: Session) -> dict[int, int]:
+    """How many entries of each feed were held back, as a flood or a new feed's archive, by some newsletter."""
     query = (
-        select(sa.func.count())
-        .select_from(Admission)
-        .join(Entry, col(Entry.id) == col(Admission.entry_id))
-        .where(col(Entry.feed_id) == feed_id, col(Admission.decision) == Decision.HELD)
-        .group_by(col(Admission.newsletter_id))
+        select(Entry.feed_id, sa.func.count(sa.distinct(col(Entry.id))))
+        .join(Admission, col(Entry.id) == col(Admission.entry_id))
+        .where(col(Admission.decision) == Decision.HELD)
+        .group_by(col(Entry.feed_id))
     )
-    return max(session.exec(query), default=0)
+    return dict(session.exec(query).all())
 
 
 def reads(session: Session, newsletter_id: int, feed_id: int) -> bool:
