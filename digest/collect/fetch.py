@@ -297,6 +297,8 @@ def _in_words(error: Exception) -> str:
     match error:
         case httpx.ConnectError():
             return "cannot be reached" + (f" ({said})" if said and "All connection attempts" not in said else "")
+        case httpx.RemoteProtocolError() if "location header" in said:
+            return "redirects to what is no web address"
         case httpx.RemoteProtocolError():
             return "ends before its announced end" if "complete" in said else f"does not speak HTTP properly ({said})"
         case httpx.ReadError() | httpx.WriteError():
