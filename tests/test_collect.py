@@ -6,9 +6,12 @@ import asyncio
 import gzip
 import json
 import multiprocessing
+import socket
+import ssl
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -18,7 +21,11 @@ from random import Random
 from typing import Any
 from xml.sax.saxutils import escape
 
+import h2.config
+import h2.connection
+import h2.events
 import pytest
+import trustme
 from sqlmodel import select
 from typer.testing import CliRunner, Result
 
@@ -362,13 +369,10 @@ def test_at_most_two_requests_at_once_to_one_host_and_others_do_not_wait(databas
         handler.end_headers()
         handler.wfile.write(body)
 
-    async def here(_host: str, _port: int) -> list[str]:
-        return ["127.0.0.1"]
-
     for n in range(8):
         site.pages[f"/{n}"] = count
     add(database, *(f"http://busy.example:{site.port}/{n}" for n in range(8)))
-    assert run(database, settings(host_gap_seconds=0), resolve=here).new == 8
+    assert run(database, settings(host_gap_seconds=0), resolve=at_home).new == 8
     assert most == 2
 
 
@@ -382,6 +386,62 @@ def test_secrets_go_to_their_host_and_nowhere_else(database: Database, site: Sit
     assert site.asked[0][1]["authorization"] == "Basic YWRhOmw6YWNl"
     assert "authorization" not in elsewhere.asked[0][1]
     assert feed(database).url == site.base + "/private"
+
+
+@contextmanager
+def http2_server(body: bytes, spoken: list[str]) -> Iterator[int]:
+    """A TLS server on loopback that offers HTTP/2, gives `body` to each request and notes the version of each."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("feeds.example").configure_cert(context)
+    context.set_alpn_protocols(["h2"])
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+                stream = context.wrap_socket(plain, server_side=True)
+            except ssl.SSLError:
+                continue
+            except OSError:
+                return
+            with stream:
+                spoken.append(stream.selected_alpn_protocol() or "")
+                connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+                connection.initiate_connection()
+                stream.sendall(connection.data_to_send())
+                while data := stream.recv(65536):
+                    for event in connection.receive_data(data):
+                        if isinstance(event, h2.events.RequestReceived):
+                            connection.send_headers(event.stream_id, [(":status", "200"), ("etag", '"h2"')])
+                            connection.send_data(event.stream_id, body, end_stream=True)
+                    stream.sendall(connection.data_to_send())
+
+    threading.Thread(target=serve, daemon=True).start()
+    with authority.cert_pem.tempfile() as trusted, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", trusted)
+        yield listener.getsockname()[1]
+    listener.close()
+
+
+async def at_home(_host: str, _port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+def test_http2_is_spoken_where_it_is_offered_to_the_pinned_address(database: Database) -> None:
+    spoken: list[str] = []
+    with http2_server(rss("one"), spoken) as port:
+        add(database, f"https://feeds.example:{port}/feed")
+        report = run(database, resolve=at_home)
+    assert (report.new, report.failures, spoken) == (1, [], ["h2"])
+    assert feed(database).etag == '"h2"'
+
+
+def test_a_certificate_for_another_host_is_refused_in_words(database: Database) -> None:
+    with http2_server(rss("one"), []) as port:
+        reason = fails(database, f"https://other.example:{port}/feed", resolve=at_home)
+    assert reason.startswith("has a certificate that does not verify: Hostname mismatch")
 
 
 # ---------------------------------------------------------------- bounds
