@@ -201,10 +201,6 @@ class Config(BaseSettings):
         return value
 
     @property
-    def is_sqlite(self) -> bool:
-        return self.database_url.startswith("sqlite")
-
-    @property
     def database_url(self) -> str:
         """The SQLAlchemy URL; a bare path is SQLite, `postgresql://` is read with psycopg."""
         if "://" not in self.database:
@@ -212,6 +208,14 @@ class Config(BaseSettings):
         if self.database.startswith(("postgresql://", "postgres://")):
             return "postgresql+psycopg://" + self.database.partition("://")[2]
         return self.database
+
+    @property
+    def database_name(self) -> str:
+        """For people: the path, or the URL without its password."""
+        if "://" not in self.database:
+            return self.database
+        url = urlsplit(self.database)
+        return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
 
     @property
     def maildir(self) -> Path:

@@ -1,0 +1,78 @@
+"""The reader's door: pages behind the links in the mail. GET changes nothing; a button posts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import jinja2
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from digest import sign, store
+from digest.config import Config
+from digest.store import Database
+
+# Nothing is loaded from anywhere, framed anywhere, or told about the token in the address.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+def application(database: Database, config: Config, *, clock: Callable[[], datetime]) -> Starlette:
+    """The ASGI application over one database."""
+    pages = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    key = config.secret_key.get_secret_value()
+
+    def page(name: str, status: int = 200, **values: object) -> Response:
+        return HTMLResponse(pages.get_template(name).render(values), status_code=status, headers=_HEADERS)
+
+    def title(newsletter: str) -> str:
+        settings = config.newsletters.get(newsletter)
+        return settings.title if settings else newsletter
+
+    def show_unsubscribe(request: Request) -> Response:
+        subscription = sign.read_token(sign.Purpose.UNSUBSCRIBE, request.path_params["token"], key=key)
+        with database.read() as session:
+            newsletter = store.subscription_newsletter(session, subscription) if subscription else None
+        if newsletter is None:
+            return page("unknown.html", 404)
+        return page("unsubscribe.html", title=title(newsletter))
+
+    def unsubscribe(request: Request) -> Response:
+        subscription = sign.read_token(sign.Purpose.UNSUBSCRIBE, request.path_params["token"], key=key)
+        with database.write() as session:
+            newsletter = store.subscription_newsletter(session, subscription) if subscription else None
+            if subscription and newsletter:
+                store.unsubscribe(session, subscription, now=clock())
+        if newsletter is None:
+            return page("unknown.html", 404)
+        return page("unsubscribed.html", title=title(newsletter))
+
+    async def unsubscribe_route(request: Request) -> Response:
+        # A mail client posts List-Unsubscribe=One-Click (RFC 8058), the page's button posts nothing: both mean it.
+        return await run_in_threadpool(unsubscribe if request.method == "POST" else show_unsubscribe, request)
+
+    def health(request: Request) -> Response:
+        with database.read() as session:
+            store.letter_counts(session)
+        return PlainTextResponse("ok\n", headers=_HEADERS)
+
+    return Starlette(
+        routes=[
+            Route("/unsubscribe/{token}", unsubscribe_route, methods=["GET", "POST"]),
+            Route("/health", health),
+        ]
+    )
