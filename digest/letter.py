@@ -60,17 +60,17 @@ def build(rendered: Rendered, sender: Sender, recipient: Recipient, *, mail_from
     Headers with a stranger's text go through `email`, which encodes them (RFC 2047) and refuses line breaks.
     """
     rules = policy.SMTP if recipient.email.isascii() else policy.SMTPUTF8
-    message = EmailMessage(policy=rules)
-    name, address = parseaddr(sender.mailbox)
-    message["From"] = Address(name, addr_spec=address)
-    message["To"] = Address(_display_name(recipient), addr_spec=recipient.email)
+    message = EmailMessage(policy=rules.clone(max_line_length=LINE))
+    message["From"] = _address(*parseaddr(sender.mailbox))
+    message["To"] = _address(recipient.name, recipient.email)
     if sender.reply_to:
-        name, address = parseaddr(sender.reply_to)
-        message["Reply-To"] = Address(name, addr_spec=address)
+        message["Reply-To"] = _address(*parseaddr(sender.reply_to))
     message["Subject"] = rendered.subject
     message["Date"] = format_datetime(sender.date)
     message.set_content(_personal(rendered.text, recipient), cte="quoted-printable")
     message.add_alternative(_personal(rendered.html, recipient), subtype="html", cte="quoted-printable")
+    for part in message.iter_parts():
+        del part["MIME-Version"]  # belongs to the message (RFC 2045 §4)
     message.set_boundary("=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32])
     # `email` folds a long word by encoding it, which no mail client would read as an address: these headers
     # are all our own ASCII, and are written as they must stand.
@@ -86,8 +86,11 @@ def build(rendered: Rendered, sender: Sender, recipient: Recipient, *, mail_from
     return Letter(mail_from, recipient.email, head + message.as_bytes())
 
 
-def _display_name(recipient: Recipient) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in recipient.name).split())
+def _address(name: str, email: str) -> Address:
+    local, _, domain = email.rpartition("@")
+    clean = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    # In parts: given whole, it would refuse a local part beyond ASCII (RFC 6532 allows it).
+    return Address(clean, username=local, domain=domain)
 
 
 def _personal(text: str, recipient: Recipient) -> str:
