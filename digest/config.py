@@ -114,17 +114,60 @@ class Collect(Section):
 
 
 class Curate(Section):
-    """What a feed may contribute at once, so that a first run gives an edition and not an archive."""
+    """What a feed may contribute, and what makes a story come first."""
 
+    # A first run gives an edition and not an archive: the rest of a new or flooding feed is marked seen.
     newest_of_new_feed: int = Field(3, ge=0)
     new_feed_days: float = Field(14, gt=0)
     flood: int = Field(20, ge=1)
     newest_of_flood: int = Field(5, ge=0)
+    # A loud feed does not fill the mail.
+    per_feed: int = Field(3, ge=1)
+    per_author: int = Field(2, ge=1)
+    per_topic: int = Field(8, ge=1)
+    excerpt_length: int = Field(150, ge=60, le=1000)
+    # What each part of a rank is worth at most (see `curate.rank`).
+    weight_sources: float = Field(2.0, ge=0)
+    weight_fresh: float = Field(1.0, ge=0)
+    weight_topic: float = Field(0.5, ge=0)
+    weight_excerpt: float = Field(0.5, ge=0)
+    fresh_hours: float = Field(48, gt=0)
+    precision: float = Field(0.9, ge=0.5, le=0.999)
+    scorer: Line = ""
 
 
 class Topic(Section):
+    """A heading. Without `keywords` one of the packaged topics keeps its own; `more_keywords` adds to them."""
+
     title: Line = ""
-    keywords: tuple[str, ...] = ()
+    keywords: tuple[Line, ...] | None = None
+    more_keywords: tuple[Line, ...] = ()
+    categories: tuple[Line, ...] = ()
+
+
+class Rule(Section):
+    """The operator's word on entries that fit all of its patterns.
+
+    A pattern is found anywhere at the bounds of words, in capitals or not; `*` stands for anything.
+    """
+
+    feed: Line = ""
+    url: Line = ""
+    author: Line = ""
+    title: Line = ""
+    category: Line = ""
+    topic: Slug | None = None
+    mute: bool = False
+    pin: bool = False
+    boost: float = Field(0, ge=-10, le=10)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Rule:
+        if not (self.feed or self.url or self.author or self.title or self.category):
+            raise ValueError("has no pattern; give it a feed, url, author, title or category")
+        if not (self.topic or self.mute or self.pin or self.boost):
+            raise ValueError("does nothing; give it a topic, mute = true, pin = true or a boost")
+        return self
 
 
 class Newsletter(Section):
@@ -141,6 +184,16 @@ class Newsletter(Section):
     postal_address: str = ""
     templates: Path | None = None
     topics: dict[Slug, Topic] = Field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
+    feed_weights: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("topics")
+    @classmethod
+    def _topics(cls, value: dict[str, Topic]) -> dict[str, Topic]:
+        if "other" in value:
+            raise ValueError("has a topic 'other'; that name is kept for stories without a heading")
+        return value
 
     @field_validator("schedule")
     @classmethod

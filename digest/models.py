@@ -159,11 +159,13 @@ class Admission(SQLModel, table=True):
     """What a newsletter decided about an entry, and why: one row for each of its entries."""
 
     __tablename__ = "admission"
+    __table_args__ = (Index("ix_admission_link", "newsletter_id", "link"),)
 
     newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
     entry_id: int = Field(foreign_key="entry.id", primary_key=True, index=True, ondelete="CASCADE")
     decision: Decision = _state(Decision)
     reason: str = ""
+    link: str = ""  # the normalised link by which another entry is known to tell the same
     story_id: int | None = Field(default=None, foreign_key="story.id", index=True, ondelete="CASCADE")
     decided_at: datetime = _time()
 
@@ -179,6 +181,7 @@ class Story(SQLModel, table=True):
     seq: int
     entry_id: int = Field(foreign_key="entry.id", index=True, ondelete="CASCADE")  # the one that represents it
     topic: str  # a slug of the settings, or "other"
+    topic_step: str = ""  # which step chose it: moved, rule, feed, category, words, keywords, none
     url: str
     title: str
     source: str  # the feed's title
@@ -189,7 +192,7 @@ class Story(SQLModel, table=True):
     reading_minutes: int = 0
     published_at: datetime = _time()  # the publisher's word, bounded by when we saw it: for show, decides nothing
     admitted_at: datetime = _time()
-    rank: float = 0.0
+    rank: float = 0.0  # without its freshness, which depends on when it is asked
     pinned: bool = False
     dropped: bool = False  # an editor's word
     reasons: dict[str, Any] = _json(default_factory=dict)  # why this topic, these sources, this rank

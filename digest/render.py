@@ -10,7 +10,6 @@ import logging
 import re
 import textwrap
 import unicodedata
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -24,7 +23,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from digest.errors import ConfigError
 from digest.values import Story
 
-OTHER = "other"
 SUBJECT_LENGTH = 90
 _PACKAGE = Path(__file__).parent
 
@@ -100,18 +98,6 @@ class Rendered:
     subject: str
     html: str
     text: str
-
-
-def sections(stories: Sequence[Story], titles: Mapping[str, str]) -> tuple[Section, ...]:
-    """Stories under their headings, in the order of `titles` (slug to title); what has none comes last."""
-    by_topic: dict[str, list[Story]] = {slug: [] for slug in titles}
-    for story in stories:
-        by_topic.setdefault(story.topic if story.topic in titles else OTHER, []).append(story)
-    other = by_topic.pop(OTHER, [])
-    named = [Section(slug, titles[slug] or slug, tuple(found)) for slug, found in by_topic.items() if found]
-    if other:
-        named.append(Section(OTHER, "More stories" if named else "Stories", tuple(other)))
-    return tuple(named)
 
 
 class Templates:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from digest.demo.catcher import Catcher
 
 from digest import store
 from digest.config import Config, from_values
-from digest.demo.catcher import Catcher
 from digest.store import Database
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
@@ -86,7 +86,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     user = "postgres" if os.geteuid() == 0 else None
     if user:
         for above in (folder, *folder.parents):
-            if above == Path("/tmp"):  # noqa: S108
+            if above == Path("/tmp"):
                 break
             above.chmod(0o755)
         shutil.chown(folder, user)

@@ -30,9 +30,7 @@ def _imports() -> list[tuple[str, str, str]]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = []
             if isinstance(node, ast.ImportFrom) and node.module:
-                names = (
-                    [f"digest.{alias.name}" for alias in node.names] if node.module == "digest" else [node.module]
-                )
+                names = [f"digest.{alias.name}" for alias in node.names] if node.module == "digest" else [node.module]
             elif isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             found += [
@@ -62,5 +60,16 @@ def test_every_room_has_a_floor():
 def test_help_imports_nothing_heavy():
     code = "import sys, digest.cli; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"sqlmodel", "sqlalchemy", "pydantic", "httpx", "feedparser", "premailer", "lxml", "jinja2", "rich", "babel"}
+    heavy = {
+        "sqlmodel",
+        "sqlalchemy",
+        "pydantic",
+        "httpx",
+        "feedparser",
+        "premailer",
+        "lxml",
+        "jinja2",
+        "rich",
+        "babel",
+    }
     assert heavy.isdisjoint(loaded)

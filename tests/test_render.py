@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from digest import render
 from digest.errors import ConfigError
-from digest.render import Page, Templates
+from digest.render import Page, Section, Templates
 from digest.values import Source, Story
 
 
@@ -39,14 +39,14 @@ def story(seq: int = 1, **changes) -> Story:
 
 def page(*stories: Story, **changes) -> Page:
     lead, *rest = stories
-    titles = {"databases": "Databases", "security": "Security"}
+    topics = dict.fromkeys(s.topic for s in rest)
     values = {
         "title": "Daily",
         "language": "en",
         "number": 7,
         "date": MONDAY,
         "lead": lead,
-        "sections": render.sections(rest, titles),
+        "sections": tuple(Section(t, t.title(), tuple(s for s in rest if s.topic == t)) for t in topics),
         "more": 0,
         "topics": (),
         "postal_address": "",
@@ -61,7 +61,9 @@ def rendered(*stories: Story, subject: str = "{{ newsletter.title }}: {{ lead.ti
 
 def test_what_feeds_say_is_text_and_never_markup_or_template():
     mail = rendered(
-        story(title="<script>alert(1)</script> {{ 7*7 }}", excerpt="<img src=x onerror=alert(1)>", source="A & <b>B</b>")
+        story(
+            title="<script>alert(1)</script> {{ 7*7 }}", excerpt="<img src=x onerror=alert(1)>", source="A & <b>B</b>"
+        )
     )
     assert "<script" not in mail.html and "<img" not in mail.html and "<b>" not in mail.html
     assert "{{ 7*7 }}" in mail.html and "49" not in mail.subject
@@ -78,11 +80,11 @@ def test_styles_are_inline_and_the_dark_block_is_left_alone():
     assert "<!--[if mso]>" in mail.html
 
 
-def test_stories_stand_under_their_topics_in_the_order_of_the_settings():
-    stories = [story(1), story(2, topic="security"), story(3), story(4, topic="unheard-of")]
-    mail = rendered(*stories)
-    order = [mail.text.index(word) for word in ("Story number 1", "DATABASES", "SECURITY", "MORE STORIES")]
+def test_the_lead_comes_first_and_then_each_topic_with_its_stories():
+    mail = rendered(story(1), story(2, topic="security"), story(3))
+    order = [mail.text.index(word) for word in ("number 1", "SECURITY", "number 2", "DATABASES", "number 3")]
     assert order == sorted(order)
+    assert 'href="#security"' in mail.html and 'id="security"' in mail.html
 
 
 def test_other_sources_are_named_and_counted():

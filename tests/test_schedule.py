@@ -34,7 +34,8 @@ def test_slots(words, now, last, next_):
 
 
 @pytest.mark.parametrize(
-    "words", ["", "hourly", "daily", "daily 25:00", "daily 07:60", "weekly 08:00", "weekly xyz 08:00", "daily 07:00 Mars/X"]
+    "words",
+    ["", "hourly", "daily", "daily 25:00", "daily 07:60", "weekly 08:00", "weekly xyz 08:00", "daily 07:00 Mars/X"],
 )
 def test_what_is_no_schedule_is_refused_with_the_reason(words):
     with pytest.raises(ValueError, match=r"is not a"):

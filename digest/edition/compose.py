@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
 
-from digest import curate, render, store
+from digest import curate, store
 from digest.config import Config, Newsletter
 from digest.models import Edition, Variant, VariantStory
 from digest.models import Newsletter as NewsletterRow
-from digest.render import Page, Rendered, Templates
+from digest.render import Page, Rendered, Section, Templates
 from digest.store import Choices
 from digest.values import Story
 
@@ -137,28 +138,36 @@ def draft(
     since = min(group.since for group in groups)
     stories = store.stories_since(session, row.id, since=since, upto=row.seq)
     templates = Templates(settings.templates)
-    titles = curate.topic_titles(settings)
+    titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
     drafts = []
     for choices in groups:
         unread = [story for story in stories if story.seq > choices.since]
-        selection = curate.pick(unread, topics=choices.topics, limit=settings.max_stories)
-        if len(selection.stories) < settings.min_stories:
+        selection = curate.pick(
+            unread, topics=choices.topics, limit=settings.max_stories, curate=config.curate, now=now
+        )
+        if selection.lead is None or len(selection.stories) < settings.min_stories:
             continue
-        lead, *rest = selection.stories
         page = Page(
             title=settings.title,
             language=settings.language,
             number=row.edition_number + 1,
             date=now,
-            lead=lead,
-            sections=render.sections(rest, titles),
-            more=len(selection.more),
-            topics=tuple(titles.get(slug, slug) for slug in titles if slug in choices.topics),
+            lead=selection.lead,
+            sections=_sections(selection, titles),
+            more=selection.more,
+            topics=tuple(title for slug, title in titles.items() if slug in choices.topics),
             postal_address=settings.postal_address,
             home=config.base_url,
         )
         drafts.append(Draft(choices, page.stories, page.more, templates.render(page, subject=settings.subject)))
     return drafts
+
+
+def _sections(selection: curate.Selection, titles: Mapping[str, str]) -> tuple[Section, ...]:
+    """The stories after the lead under their headings; what has none comes last."""
+    found = selection.sections(list(titles))
+    unnamed = "More stories" if len(found) > 1 else "Stories"
+    return tuple(Section(slug, titles.get(slug, unnamed), stories) for slug, stories in found)
 
 
 def _key(choices: Choices) -> str:

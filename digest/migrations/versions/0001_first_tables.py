@@ -70,10 +70,7 @@ def upgrade() -> None:
         sa.Column("sender", sa.String(), nullable=False),
         sa.Column("reply_to", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["newsletter_id"],
-            ["newsletter.id"],
-            name=op.f("fk_edition_newsletter_id_newsletter"),
-            ondelete="CASCADE",
+            ["newsletter_id"], ["newsletter.id"], name=op.f("fk_edition_newsletter_id_newsletter"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_edition")),
         sa.UniqueConstraint("newsletter_id", "number", name=op.f("uq_edition_newsletter_id_number")),
@@ -162,6 +159,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("entry_id", sa.Integer(), nullable=False),
         sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("topic_step", sa.String(), nullable=False),
         sa.Column("url", sa.String(), nullable=False),
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
@@ -178,10 +176,7 @@ def upgrade() -> None:
         sa.Column("reasons", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_story_entry_id_entry"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
-            ["newsletter_id"],
-            ["newsletter.id"],
-            name=op.f("fk_story_newsletter_id_newsletter"),
-            ondelete="CASCADE",
+            ["newsletter_id"], ["newsletter.id"], name=op.f("fk_story_newsletter_id_newsletter"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_story")),
         sa.UniqueConstraint("newsletter_id", "seq", name=op.f("uq_story_newsletter_id_seq")),
@@ -213,16 +208,14 @@ def upgrade() -> None:
         sa.Column("entry_id", sa.Integer(), nullable=False),
         sa.Column("decision", sa.String(20), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("link", sa.String(), nullable=False),
         sa.Column("story_id", sa.Integer(), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["entry_id"], ["entry.id"], name=op.f("fk_admission_entry_id_entry"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["newsletter_id"],
-            ["newsletter.id"],
-            name=op.f("fk_admission_newsletter_id_newsletter"),
-            ondelete="CASCADE",
+            ["newsletter_id"], ["newsletter.id"], name=op.f("fk_admission_newsletter_id_newsletter"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
             ["story_id"], ["story.id"], name=op.f("fk_admission_story_id_story"), ondelete="CASCADE"
@@ -231,6 +224,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("admission", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_admission_entry_id"), ["entry_id"], unique=False)
+        batch_op.create_index("ix_admission_link", ["newsletter_id", "link"], unique=False)
         batch_op.create_index(batch_op.f("ix_admission_story_id"), ["story_id"], unique=False)
 
     op.create_table(
@@ -252,10 +246,7 @@ def upgrade() -> None:
             ["edition_id"], ["edition.id"], name=op.f("fk_outbox_edition_id_edition"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["subscriber_id"],
-            ["subscriber.id"],
-            name=op.f("fk_outbox_subscriber_id_subscriber"),
-            ondelete="CASCADE",
+            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_outbox_subscriber_id_subscriber"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
             ["subscription_id"],
@@ -284,10 +275,7 @@ def upgrade() -> None:
             ["story_id"], ["story.id"], name=op.f("fk_variant_story_story_id_story"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["variant_id"],
-            ["variant.id"],
-            name=op.f("fk_variant_story_variant_id_variant"),
-            ondelete="CASCADE",
+            ["variant_id"], ["variant.id"], name=op.f("fk_variant_story_variant_id_variant"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("variant_id", "position", name=op.f("pk_variant_story")),
     )
