@@ -91,6 +91,7 @@ def main() -> None:
         sys.exit(Exit.OK)
 
 
-from digest.cli import feed  # noqa: E402  (commands register themselves on `app`)
+from digest.cli import feed, subscriber  # noqa: E402  (commands register themselves on `app`)
 
 app.add_typer(feed.app, name="feed")
+app.add_typer(subscriber.app, name="subscriber")
