@@ -3,6 +3,7 @@
 feed ── entry ──┐
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition
                           └ subscription ── subscriber ── outbox ── variant        suppression
+                                          └ consent                    erasure
 """
 
 from __future__ import annotations
@@ -248,19 +249,39 @@ class VariantStory(SQLModel, table=True):
 # ---------------------------------------------------------------- people
 
 
+def address_key(email: str) -> str:
+    """What makes two addresses one person: the address in small letters.
+
+    RFC 5321 §2.4 lets a mailbox tell `Ada` from `ada`; none in use does, and people type both. Letters go to
+    the address as it was given; who somebody is, whether they left and whether we may write is asked by key.
+    Not `casefold`, which would make ß and ss one mailbox.
+    """
+    return email.lower()
+
+
+def _own_key(context: Any) -> str:
+    return address_key(context.get_current_parameters()["email"])
+
+
 class Subscriber(SQLModel, table=True):
-    """A person: one row per address."""
+    """A person: one row per address, however its letters are cased."""
 
     __tablename__ = "subscriber"
 
     id: int | None = Field(default=None, primary_key=True)
-    email: str = Field(unique=True)  # domain lower-cased and IDNA, see subscribe.address
+    email: str  # where letters go: domain in small letters and IDNA, local part as given; see subscribe.address
+    key: str = Field(default=None, unique=True, nullable=False, sa_column_kwargs={"default": _own_key})
     name: str = ""
+    tags: list[str] = _json(default_factory=list, nullable=False)  # the operator's words about them, sorted
     created_at: datetime = _time()
 
 
 class SubscriptionState(StrEnum):
+    """pending → active ⇄ paused, and from each → unsubscribed. Letters are composed for active ones only."""
+
+    PENDING = "pending"  # they have not confirmed that they want it
     ACTIVE = "active"
+    PAUSED = "paused"  # until `paused_until`, or until they say so
     UNSUBSCRIBED = "unsubscribed"
 
 
@@ -277,11 +298,39 @@ class Subscription(SQLModel, table=True):
     subscriber_id: int = Field(foreign_key="subscriber.id", ondelete="CASCADE")
     newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")
     state: SubscriptionState = _state(SubscriptionState, default=SubscriptionState.ACTIVE)
+    paused_until: datetime | None = _time(default=None, nullable=True)
     topics: list[str] = _json(default_factory=list)  # sorted slugs; [] is all
     read_until: int = 0  # the seq up to which stories were offered
-    consent: str = ""  # how they came to be here: "cli", "import FILE", …
+    consent: str = ""  # how they came to be here: "command line", "import FILE", …
     created_at: datetime = _time()
-    changed_at: datetime = _time()
+    changed_at: datetime = _time()  # of the state
+
+
+class ConsentEvent(StrEnum):
+    SUBSCRIBED = "subscribed"
+    PENDING = "pending"
+    UNSUBSCRIBED = "unsubscribed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    CHOSE = "chose"
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
+
+
+class Consent(SQLModel, table=True):
+    """What a person (or somebody for them) said, when, and how we know. Rows are added, never changed."""
+
+    __tablename__ = "consent"
+
+    id: int | None = Field(default=None, primary_key=True)
+    subscriber_id: int = Field(foreign_key="subscriber.id", index=True, ondelete="CASCADE")
+    newsletter_id: int | None = Field(default=None, foreign_key="newsletter.id", ondelete="CASCADE")  # None: all
+    at: datetime = _time()
+    event: ConsentEvent = _state(ConsentEvent)
+    how: str  # "command line", "import FILE", "web", "one-click", …
+    vouched_by: str = ""  # who says that the person wants it, where they did not say so themselves
+    ip: str = ""  # the network address it came from
+    detail: str = ""
 
 
 class Suppression(SQLModel, table=True):
@@ -289,9 +338,18 @@ class Suppression(SQLModel, table=True):
 
     __tablename__ = "suppression"
 
-    email: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)  # of `address_key`: join it with Subscriber.key
     reason: str
     status: str = ""  # the enhanced status code (RFC 3463) that decided it
+    created_at: datetime = _time()
+
+
+class Erasure(SQLModel, table=True):
+    """The keyed hash of an address that was erased: all we keep, so that no import brings it back."""
+
+    __tablename__ = "erasure"
+
+    mark: str = Field(primary_key=True)  # subscribe.erasure_mark
     created_at: datetime = _time()
 
 
@@ -321,8 +379,9 @@ class OutboxRow(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     edition_id: int = Field(foreign_key="edition.id", ondelete="CASCADE")
     variant_id: int = Field(foreign_key="variant.id", index=True, ondelete="CASCADE")
-    subscriber_id: int = Field(foreign_key="subscriber.id", index=True, ondelete="CASCADE")
-    subscription_id: int = Field(foreign_key="subscription.id", index=True, ondelete="CASCADE")
+    # None once the person is erased: the letter stays, so that the sums of its edition do.
+    subscriber_id: int | None = Field(foreign_key="subscriber.id", index=True, ondelete="SET NULL", nullable=True)
+    subscription_id: int | None = Field(foreign_key="subscription.id", index=True, ondelete="SET NULL", nullable=True)
     state: OutboxState = _state(OutboxState, default=OutboxState.OWED)
     due_at: datetime = _time()
     attempts: int = 0

@@ -91,7 +91,7 @@ def main() -> None:
         sys.exit(Exit.OK)
 
 
-from digest.cli import edition, feed, outbox  # noqa: E402  (commands register themselves on `app`)
+from digest.cli import edition, feed, outbox, subscriber  # noqa: E402  (commands register themselves on `app`)
 from digest.cli.init import init  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
 from digest.cli.run import deliver_command, run  # noqa: E402
@@ -107,3 +107,4 @@ app.command()(serve)
 app.add_typer(feed.app, name="feed")
 app.add_typer(edition.app, name="edition")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(subscriber.app, name="subscriber")

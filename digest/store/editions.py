@@ -25,6 +25,7 @@ from digest.models import (
     UtcTime,
     Variant,
     VariantStory,
+    address_key,
 )
 from digest.store.database import Database
 
@@ -112,8 +113,8 @@ def owe_letters(session: Session, variant: Variant, choices: Choices, *, newslet
 
 def _deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     suppressed = (
-        select(Suppression.email)
-        .join(Subscriber, col(Subscriber.email) == col(Suppression.email))
+        select(Suppression.key)
+        .join(Subscriber, col(Subscriber.key) == col(Suppression.key))
         .where(Subscriber.id == Subscription.subscriber_id)
     )
     return (
@@ -261,7 +262,7 @@ def choices_of(session: Session, newsletter_id: int, email: str) -> Choices | No
     query = (
         select(Subscription)
         .join(Subscriber, col(Subscriber.id) == col(Subscription.subscriber_id))
-        .where(Subscriber.email == email, *_deliverable(newsletter_id))
+        .where(Subscriber.key == address_key(email), *_deliverable(newsletter_id))
     )
     found = session.exec(query).first()
     return Choices(found.read_until, frozenset(found.topics), 1) if found else None

@@ -80,7 +80,7 @@ def claim(session: Session, *, now: datetime, limit: int, lease: timedelta, hold
         select(OutboxRow, Subscriber, Subscription, Suppression)
         .join(Subscriber, col(Subscriber.id) == col(OutboxRow.subscriber_id), isouter=True)
         .join(Subscription, col(Subscription.id) == col(OutboxRow.subscription_id), isouter=True)
-        .join(Suppression, col(Suppression.email) == col(Subscriber.email), isouter=True)
+        .join(Suppression, col(Suppression.key) == col(Subscriber.key), isouter=True)
         .where(col(OutboxRow.id).in_(taken))
         .order_by(col(OutboxRow.id))
         .execution_options(populate_existing=True)
@@ -100,7 +100,7 @@ def claim(session: Session, *, now: datetime, limit: int, lease: timedelta, hold
             row.attempts -= 1
             session.add(row)
         else:
-            assert row.id is not None
+            assert row.id is not None and row.subscription_id is not None
             claimed.append(
                 Claimed(
                     id=row.id,

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from digest import sign, store
+from digest import sign, store, subscribe
 from digest.config import Config
 from digest.store import Database
 
@@ -43,27 +43,29 @@ def application(database: Database, config: Config, *, clock: Callable[[], datet
         settings = config.newsletters.get(newsletter)
         return settings.title if settings else newsletter
 
-    def show_unsubscribe(request: Request) -> Response:
-        subscription = sign.read_token(sign.Purpose.UNSUBSCRIBE, request.path_params["token"], key=key)
-        with database.read() as session:
-            newsletter = store.subscription_newsletter(session, subscription) if subscription else None
-        if newsletter is None:
-            return page("unknown.html", 404)
-        return page("unsubscribe.html", title=title(newsletter))
+    def subscription_of(request: Request) -> int | None:
+        return sign.read_token(sign.Purpose.UNSUBSCRIBE, request.path_params["token"], key=key)
 
-    def unsubscribe(request: Request) -> Response:
-        subscription = sign.read_token(sign.Purpose.UNSUBSCRIBE, request.path_params["token"], key=key)
+    def show_unsubscribe(request: Request) -> Response:
+        subscription_id = subscription_of(request)
+        with database.read() as session:
+            found = store.subscription_by_id(session, subscription_id) if subscription_id else None
+        return page("unsubscribe.html", title=title(found[1])) if found else page("unknown.html", 404)
+
+    def unsubscribe(request: Request, *, one_click: bool) -> Response:
+        subscription_id = subscription_of(request)
+        how = "one-click (RFC 8058)" if one_click else "unsubscribe page"
         with database.write() as session:
-            newsletter = store.subscription_newsletter(session, subscription) if subscription else None
-            if subscription and newsletter:
-                store.unsubscribe(session, subscription, now=clock())
-        if newsletter is None:
-            return page("unknown.html", 404)
-        return page("unsubscribed.html", title=title(newsletter))
+            left = subscribe.leave(session, subscription_id, how=how, now=clock()) if subscription_id else None
+        return page("unsubscribed.html", title=title(left)) if left else page("unknown.html", 404)
 
     async def unsubscribe_route(request: Request) -> Response:
-        # A mail client posts List-Unsubscribe=One-Click (RFC 8058), the page's button posts nothing: both mean it.
-        return await run_in_threadpool(unsubscribe if request.method == "POST" else show_unsubscribe, request)
+        if request.method != "POST":
+            return await run_in_threadpool(show_unsubscribe, request)
+        # A mail client posts List-Unsubscribe=One-Click, the page's button posts nothing: both mean it.
+        form = await request.form(max_files=0, max_fields=10)
+        one_click = form.get("List-Unsubscribe") == "One-Click"
+        return await run_in_threadpool(unsubscribe, request, one_click=one_click)
 
     def health(request: Request) -> Response:
         with database.read() as session:

@@ -1,0 +1,203 @@
+"""`digest subscriber …`: who gets what, and who said so."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Annotated, Any
+
+import typer
+
+from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_facts, print_json, print_rows
+
+app = typer.Typer(no_args_is_help=True, help="The people who get the newsletters.")
+
+HOW = "command line"
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="Their address.")]
+Topics = Annotated[
+    list[str] | None, typer.Option("--topic", "-t", metavar="SLUG", help="A topic they get; again for more. Else all.")
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word of yours about them.")]
+Name = Annotated[str | None, typer.Option("--name", help="What they are called.")]
+
+
+def _myself() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        return "the operator"
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    email: Email,
+    name: Name = None,
+    topic: Topics = None,
+    tag: Tags = None,
+    newsletter: NewsletterName = None,
+    vouched_by: Annotated[
+        str | None, typer.Option("--vouched-by", metavar="WHO", help="Who says that they want it; else your login.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="They left, and asked to come back.")] = False,
+) -> None:
+    """Subscribe somebody who asked for it; they get what comes from now on.
+
+    Example: digest subscriber add ada@example.org --name "Ada Lovelace" --topic ai --topic security
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        paper, settings = config.newsletter(newsletter)
+        with database.write() as session:
+            added = subscribe.add(
+                session,
+                email,
+                newsletter=paper,
+                name=name or "",
+                topics=topic or (),
+                tags=tag or (),
+                consent=HOW,
+                vouched_by=vouched_by or _myself(),
+                again=again,
+                known_topics=settings.topics,
+                secret=config.secret_key.get_secret_value(),
+                now=now(),
+            )
+    match added.outcome:
+        case "added":
+            options.say(f"{added.email} gets {paper} from now on")
+        case "unchanged":
+            options.say(f"{added.email} is subscribed to {paper} already; `digest subscriber set` changes choices")
+        case _:
+            options.say(f"{added.email} gets {paper} again from now on")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    search: Annotated[str, typer.Option("--search", "-s", metavar="PART", help="A part of the address.")] = "",
+    state: Annotated[
+        str, typer.Option("--state", metavar="STATE", help="pending, active, paused, unsubscribed or suppressed.")
+    ] = "",
+    topic: Annotated[str, typer.Option("--topic", "-t", metavar="SLUG", help="Who gets this topic.")] = "",
+    tag: Annotated[str, typer.Option("--tag", metavar="TAG", help="Who has this tag.")] = "",
+    newsletter: NewsletterName = None,
+    after: Annotated[str, typer.Option("--after", metavar="EMAIL", help="Begin behind this address.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many people at most.")] = 50,
+    count: Annotated[bool, typer.Option("--count", help="Only how many there are in each state.")] = False,
+    json: Json = False,
+) -> None:
+    """List subscribers by address, a page at a time.
+
+    Example: digest subscriber list --state paused --topic ai
+    """
+    from digest import store, subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        paper = config.newsletter(newsletter)[0] if newsletter else ""
+        wanted = subscribe.search(part=search, state=state, topic=topic, tag=tag, newsletter=paper)
+        with database.read() as session:
+            if count:
+                print_rows(("newsletter", "state", "subscribers"), store.counted(session, wanted), as_json=json)
+                return
+            page = store.listed(session, wanted, after=after, limit=limit)
+    print_rows(
+        ("email", "name", "state", "topics", "tags", "newsletter", "since", "reason"),
+        [(r.email, r.name, r.state, r.topics, r.tags, r.newsletter, r.since, r.reason) for r in page.rows],
+        as_json=json,
+    )
+    if page.more:
+        options.say(f"more: --after {page.more}")
+
+
+@app.command()
+def show(context: typer.Context, email: Email, json: Json = False) -> None:
+    """Show one person: subscriptions, choices, what they said and when, letters and their states.
+
+    Example: digest subscriber show ada@example.org --json
+    """
+    from dataclasses import asdict
+
+    from digest import store, subscribe
+
+    options: Options = context.obj
+    with options.open() as (_config, database), database.read() as session:
+        person = subscribe.known(session, email)
+        stop = store.suppression(session, person.email)
+        facts: dict[str, Any] = {
+            "email": person.email,
+            "name": person.name,
+            "tags": person.tags,
+            "since": person.created_at,
+            "suppressed": f"{stop.reason} {stop.status}".strip() if stop else "",
+        }
+        parts = {
+            "subscriptions": [asdict(s) for s in store.standings(session, person)],
+            "history": [asdict(m) for m in store.moments(session, person)],
+            "letters": [asdict(p) for p in store.posts(session, person)],
+        }
+    if json:
+        print_json(facts | parts)
+        return
+    print_facts(facts)
+    for title, rows in parts.items():
+        if rows:
+            print(f"\n{title}")
+            print_rows(list(rows[0]), [list(row.values()) for row in rows])
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    email: Email,
+    name: Name = None,
+    topic: Topics = None,
+    all_topics: Annotated[bool, typer.Option("--all-topics", help="All topics, also those to come.")] = False,
+    tag: Tags = None,
+    no_tags: Annotated[bool, typer.Option("--no-tags", help="Take their tags away.")] = False,
+    newsletter: NewsletterName = None,
+) -> None:
+    """Change a person's name, topics or tags to what is given; the rest stays.
+
+    Example: digest subscriber set ada@example.org --topic ai --topic web
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        paper, settings = config.newsletter(newsletter)
+        with database.write() as session:
+            changed = subscribe.change(
+                session,
+                email,
+                newsletter=paper,
+                name=name,
+                topics=[] if all_topics else topic,
+                tags=[] if no_tags else tag,
+                how=HOW,
+                known_topics=settings.topics,
+                now=now(),
+            )
+    options.say(f"{email}: changed" if changed else f"{email}: nothing to change")
+
+
+@app.command()
+def remove(context: typer.Context, email: Email, newsletter: NewsletterName = None, dry_run: DryRun = False) -> None:
+    """End a subscription; the history stays, so that no import brings them back. `erase` forgets a person.
+
+    Example: digest subscriber remove ada@example.org
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        paper, _settings = config.newsletter(newsletter)
+        with database.rehearse() if dry_run else nullcontext(database) as target, target.write() as session:
+            ended = subscribe.remove(session, email, newsletter=paper, how=HOW, now=now())
+    will = "would get" if dry_run else "gets"
+    options.say(f"{email} {will} no more of {paper}" if ended else f"{email} had left {paper} before")
