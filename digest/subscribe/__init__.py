@@ -11,6 +11,7 @@ from digest.subscribe.address import key as key
 from digest.subscribe.people import Added as Added
 from digest.subscribe.people import add as add
 from digest.subscribe.people import change as change
+from digest.subscribe.people import find as find
 from digest.subscribe.people import known as known
 from digest.subscribe.people import leave as leave
 from digest.subscribe.people import remove as remove

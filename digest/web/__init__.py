@@ -26,6 +26,8 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 
+_MAX_BODY = 64_000
+
 
 def application(database: Database, config: Config, *, clock: Callable[[], datetime]) -> Starlette:
     """The ASGI application over one database."""
@@ -62,10 +64,14 @@ def application(database: Database, config: Config, *, clock: Callable[[], datet
     async def unsubscribe_route(request: Request) -> Response:
         if request.method != "POST":
             return await run_in_threadpool(show_unsubscribe, request)
-        # A mail client posts List-Unsubscribe=One-Click, the page's button posts nothing: both mean it.
-        form = await request.form(max_files=0, max_fields=10)
-        one_click = form.get("List-Unsubscribe") == "One-Click"
-        return await run_in_threadpool(unsubscribe, request, one_click=one_click)
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MAX_BODY:
+                return PlainTextResponse("too much\n", 413, headers=_HEADERS)
+        # A mail client posts List-Unsubscribe=One-Click, urlencoded or as multipart (RFC 8058 §3.1); the page's
+        # button posts nothing. Both mean it.
+        return await run_in_threadpool(unsubscribe, request, one_click=b"One-Click" in body)
 
     def health(request: Request) -> Response:
         with database.read() as session:
