@@ -202,6 +202,15 @@ class Story(SQLModel, table=True):
 # ---------------------------------------------------------------- editions
 
 
+class EditionState(StrEnum):
+    """held → open ⇄ paused, and from each → cancelled. Letters are claimed from open editions only."""
+
+    HELD = "held"  # composed, waits for the editor
+    OPEN = "open"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
 class Edition(SQLModel, table=True):
     """One issue of a newsletter, frozen when composed."""
 
@@ -214,6 +223,9 @@ class Edition(SQLModel, table=True):
     slot_at: datetime | None = _time(default=None, nullable=True)  # None: no schedule, cron is the schedule
     composed_at: datetime = _time()  # also the Date: of every letter
     upto_seq: int
+    state: EditionState = _state(EditionState, default=EditionState.OPEN)
+    state_reason: str = ""  # why it is held, paused or cancelled
+    open_at: datetime | None = _time(default=None, nullable=True)  # a held edition opens by itself then
     sender: str  # From:, Reply-To: and the domain of Message-ID stay what they were, at every attempt
     reply_to: str = ""
 

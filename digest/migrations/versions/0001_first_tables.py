@@ -97,6 +97,9 @@ def upgrade() -> None:
         sa.Column("slot_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("composed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("upto_seq", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("state_reason", sa.String(), nullable=False),
+        sa.Column("open_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sender", sa.String(), nullable=False),
         sa.Column("reply_to", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
