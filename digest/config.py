@@ -341,10 +341,18 @@ def load(path: Path) -> Config:
     return from_values(values, path)
 
 
-def from_values(values: dict[str, Any], path: Path) -> Config:
-    """Check `values` as if they stood in `path`, together with the environment."""
+class _FileOnly(Config):
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def from_values(values: dict[str, Any], path: Path, *, environment: bool = True) -> Config:
+    """Check `values` as if they stood in `path`, together with the environment unless that is not wanted."""
     try:
-        config = Config(**values)
+        config = Config(**values) if environment else _FileOnly(**values)
     except ValidationError as error:
         raise ConfigError(_sentence(error, path, values), hint=_HINT) from None
     except Exception as error:  # pydantic-settings wraps what it cannot decode from the environment

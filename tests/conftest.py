@@ -40,13 +40,6 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("DIGEST_") and name not in ("DIGEST_CORPUS", "DIGEST_TEST_POSTGRES"):
-            monkeypatch.delenv(name)
-
-
 @pytest.fixture
 def configure(tmp_path: Path) -> Callable[..., Config]:
     """Settings as a file in `tmp_path` would give them; keywords replace whole sections."""
@@ -59,7 +52,7 @@ def configure(tmp_path: Path) -> Callable[..., Config]:
             "collect": {"allow_private_addresses": True},
             "newsletters": {"daily": {"title": "Daily", "from": "Daily <news@news.example>"}},
         }
-        return from_values(values | sections, tmp_path / "digest.toml")
+        return from_values(values | sections, tmp_path / "digest.toml", environment=False)
 
     return make
 
