@@ -103,14 +103,25 @@ class Smtp(Section):
 class Collect(Section):
     """How feeds are fetched, and the bounds nothing gets past."""
 
-    contact: Line = ""
+    contact: Line = ""  # an address or page for the User-Agent; without it, `base_url`
     allow_private_addresses: bool = False
     connections: int = Field(50, ge=1, le=500)
+    host_connections: int = Field(2, ge=1, le=50)  # to one host at once; this machine itself has no such limit
+    host_gap_seconds: float = Field(0.5, ge=0, le=60)  # between two requests to one host
     timeout_seconds: float = Field(30, gt=0, le=600)
     max_bytes: int = Field(10_000_000, ge=10_000)
     parse_seconds: float = Field(10, gt=0, le=120)
-    interval_minutes: float = Field(15, ge=0)
+    interval_minutes: float = Field(15, ge=0)  # a feed is not asked more often; 0 asks at each run
+    max_interval_hours: float = Field(6, gt=0, le=168)  # and, while healthy, not less often than this
     workers: int = Field(2, ge=1, le=64)
+
+    @property
+    def interval(self) -> timedelta:
+        return timedelta(minutes=self.interval_minutes)
+
+    @property
+    def max_interval(self) -> timedelta:
+        return max(self.interval, timedelta(hours=self.max_interval_hours))
 
 
 class Curate(Section):
@@ -344,7 +355,10 @@ def load(path: Path) -> Config:
 class _FileOnly(Config):
     @classmethod
     def settings_customise_sources(  # type: ignore[override]
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from digest.demo.catcher import Catcher
 
 from digest import store
 from digest.config import Config, from_values
+from digest.demo.catcher import Catcher
 from digest.store import Database
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)

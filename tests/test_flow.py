@@ -103,9 +103,7 @@ def test_too_few_stories_wait_for_the_next_edition(database, configure, site, in
     assert composed.stories > 1 and report.sent == 1
 
 
-def test_an_edition_goes_out_once_in_its_slot_and_downtime_gives_one_not_many(
-    database, configure, site, inbox, clock
-):
+def test_an_edition_goes_out_once_in_its_slot_and_downtime_gives_one_not_many(database, configure, site, inbox, clock):
     settings = {"title": "Daily", "from": "Daily <news@news.example>", "schedule": "daily 07:00"}
     config = configure(smtp={"url": inbox.url}, newsletters={"daily": settings})
     add_feeds(database, site)

@@ -54,17 +54,19 @@ def demo(
         database = store.open_database(config.database_url, create=True)
         with contextlib.closing(database):
             _fill(database, config, site.urls)
-            options.say(f"demo     {len(site.urls)} feeds on loopback, {len(READERS)} subscribers, a mail server at {catcher.url}")
+            options.say(
+                f"demo: {len(site.urls)} feeds on loopback, {len(READERS)} subscribers, a mail server at {catcher.url}"
+            )
             outcome = line(database, config, options)
         mails = list(catcher.messages)
         if out is not None:
             catcher.write(out)
     for mail in mails:
         message = message_from_bytes(mail.content, policy=policy.default)
-        options.say(f"mail     to {mail.recipient}, {len(mail.content) // 1000} kB: {message['subject']}")
+        options.say(f"mail: to {mail.recipient}, {len(mail.content) // 1000} kB: {message['subject']}")
     if mails:
         _open_mail(mails[0], out or Path(tempfile.mkdtemp(prefix="digest-demo-mail-")), options, show=show)
-    options.say("next     digest init, and the README: five minutes to your own")
+    options.say("next: digest init, and the README: five minutes to your own")
     raise typer.Exit(outcome.exit_code)
 
 
@@ -128,4 +130,6 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot write to {folder}: {error.strerror}", hint="name another folder with --out") from None
+        raise StorageError(
+            f"cannot write to {folder}: {error.strerror}", hint="name another folder with --out"
+        ) from None
