@@ -368,7 +368,7 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
     try:
         config = Config(**values) if environment else _FileOnly(**values)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, path, values), hint=_HINT) from None
+        raise ConfigError(_sentence(error, path), hint=_HINT) from None
     except Exception as error:  # pydantic-settings wraps what it cannot decode from the environment
         if type(error).__name__ != "SettingsError":
             raise
@@ -388,7 +388,7 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
 _HINT = "the README lists every setting; an environment variable DIGEST_… goes before the file"
 
 
-def _sentence(error: ValidationError, path: Path, values: dict[str, Any]) -> str:
+def _sentence(error: ValidationError, path: Path) -> str:
     """The first thing wrong, in words: which file (or variable), which key, what it must be."""
     problem = error.errors()[0]
     where = [str(part) for part in problem["loc"] if part != "[key]"]
@@ -413,20 +413,9 @@ def _near(where: list[str]) -> str:
     """`; did you mean …?` for a mistyped key."""
     import difflib
 
-    model: type[BaseModel] = Config
-    for part in where[:-1]:
-        field = model.model_fields.get(part)
-        if field is None:
-            model = Newsletter if model is Config else Topic
-            continue
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
-        elif part == "topics":
-            model = Topic
-    if model is Config and where[:1] == ["newsletters"]:
-        model = Newsletter
-    names = [f.alias or name for name, f in model.model_fields.items()]
-    close = difflib.get_close_matches(where[-1], names, 1)
+    models: list[type[BaseModel]] = [Config, *Section.__subclasses__()]
+    known = {field.alias or name for model in models for name, field in model.model_fields.items()}
+    close = difflib.get_close_matches(where[-1], sorted(known), 1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
