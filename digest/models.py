@@ -80,21 +80,34 @@ class Feed(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     url: str = Field(unique=True)
+    host: str = Field(default="", index=True)  # of `url`: what a 429 holds back
     title: str = ""
     site_url: str = ""
+    language: str = ""
     state: FeedState = _state(FeedState, default=FeedState.ACTIVE)
     added_at: datetime = _time()
+    headers: dict[str, str] = _json(default_factory=dict)  # secret: sent with each request, never shown
+    # Where it has been: [{"url", "until"}]; and where a permanent redirect led once, until a second run agrees.
+    former_urls: list[dict[str, str]] = _json(default_factory=list)
+    moved_to: str = ""
     # What the last answer told us, for the next conditional request (RFC 9110 §13).
     etag: str = ""
     last_modified: str = ""
     body_hash: str = ""
-    # Health.
+    # When to ask. A claim sets both: `next_at` keeps other runs away, `claimed_at` those that ask regardless.
     next_at: datetime = _time(index=True)  # not asked before this moment; also the lease of who is asking
+    claimed_at: datetime | None = _time(default=None, nullable=True)
+    ttl_seconds: int = 0  # how long its publisher asks us to wait, 0 unsaid
+    skip: list[str] = _json(default_factory=list)  # when it has nothing new, UTC: "h0" to "h23", "d0" (Monday) to "d6"
+    gap_seconds: int = 0  # usual time between two entries, 0 unknown
+    entry_at: datetime | None = _time(default=None, nullable=True)  # of the newest entry
+    # Health.
     checked_at: datetime | None = _time(default=None, nullable=True)
     ok_at: datetime | None = _time(default=None, nullable=True)
     failing_since: datetime | None = _time(default=None, nullable=True)
     failures: int = 0  # in a row
     error: str = ""  # the last one, in words
+    told: str = ""  # the health that the operator was told of last
 
 
 class Entry(SQLModel, table=True):
@@ -106,6 +119,7 @@ class Entry(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     feed_id: int = Field(foreign_key="feed.id", index=True, ondelete="CASCADE")
     key: str  # its identity within the feed: guid, else link, else a hash
+    twin: str = ""  # a second identity, of link and title, for guids that change at each fetch
     url: str = ""
     original_url: str = ""  # where an aggregator's or proxy's link really leads (feedburner:origLink, canonical)
     title: str = ""  # plain text
@@ -160,11 +174,13 @@ class Admission(SQLModel, table=True):
     """What a newsletter decided about an entry, and why: one row for each of its entries."""
 
     __tablename__ = "admission"
+    __table_args__ = (Index("ix_admission_link", "newsletter_id", "link"),)
 
     newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
     entry_id: int = Field(foreign_key="entry.id", primary_key=True, index=True, ondelete="CASCADE")
     decision: Decision = _state(Decision)
     reason: str = ""
+    link: str = ""  # the normalised link by which another entry is known to tell the same
     story_id: int | None = Field(default=None, foreign_key="story.id", index=True, ondelete="CASCADE")
     decided_at: datetime = _time()
 
@@ -180,6 +196,7 @@ class Story(SQLModel, table=True):
     seq: int
     entry_id: int = Field(foreign_key="entry.id", index=True, ondelete="CASCADE")  # the one that represents it
     topic: str  # a slug of the settings, or "other"
+    topic_step: str = ""  # which step chose it: moved, rule, feed, category, words, keywords, none
     url: str
     title: str
     source: str  # the feed's title
@@ -190,13 +207,22 @@ class Story(SQLModel, table=True):
     reading_minutes: int = 0
     published_at: datetime = _time()  # the publisher's word, bounded by when we saw it: for show, decides nothing
     admitted_at: datetime = _time()
-    rank: float = 0.0
+    rank: float = 0.0  # without its freshness, which depends on when it is asked
     pinned: bool = False
     dropped: bool = False  # an editor's word
     reasons: dict[str, Any] = _json(default_factory=dict)  # why this topic, these sources, this rank
 
 
 # ---------------------------------------------------------------- editions
+
+
+class EditionState(StrEnum):
+    """held → open ⇄ paused, and from each → cancelled. Letters are claimed from open editions only."""
+
+    HELD = "held"  # composed, waits for the editor
+    OPEN = "open"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
 
 
 class Edition(SQLModel, table=True):
@@ -211,6 +237,9 @@ class Edition(SQLModel, table=True):
     slot_at: datetime | None = _time(default=None, nullable=True)  # None: no schedule, cron is the schedule
     composed_at: datetime = _time()  # also the Date: of every letter
     upto_seq: int
+    state: EditionState = _state(EditionState, default=EditionState.OPEN)
+    state_reason: str = ""  # why it is held, paused or cancelled
+    open_at: datetime | None = _time(default=None, nullable=True)  # a held edition opens by itself then
     sender: str  # From:, Reply-To: and the domain of Message-ID stay what they were, at every attempt
     reply_to: str = ""
 

@@ -61,6 +61,18 @@ def suppression(session: Session, email: str) -> Suppression | None:
     return session.get(Suppression, address_key(email))
 
 
+def suppress(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> None:
+    """Write to this address no more; the first reason stands."""
+    made = {"key": address_key(email), "reason": reason, "status": status, "created_at": now}
+    session.connection().execute(insert_or_ignore(session, Suppression).values(made))
+
+
+def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscription, str] | None:
+    """A subscription and the name of its newsletter, or None where it is gone."""
+    query = select(Subscription, Newsletter.name).join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
+    return session.exec(query.where(Subscription.id == subscription_id)).one_or_none()
+
+
 def subscribe_to(
     session: Session, person: Subscriber, paper: Newsletter, *, topics: Sequence[str], consent: str, now: datetime
 ) -> Subscription:

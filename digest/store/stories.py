@@ -1,1 +1,184 @@
+"""Entries that wait to be judged, what was decided about them, and the stories made of them."""
 
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple, cast
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest import values
+from digest.models import Admission, Decision, Entry, Feed, NewsletterFeed, Story
+
+_CHUNK = 500  # ids in one IN (…): SQLite allows 32,766 variables, older builds 999
+
+
+class Waiting(NamedTuple):
+    """An entry no decision was made about, without its text: an archive of thousands has to fit in memory."""
+
+    id: int
+    feed_id: int
+    url: str
+    original_url: str
+    title: str
+    author: str
+    categories: list[str]
+    language: str
+    image_url: str
+    published_at: datetime | None
+    seen_at: datetime
+
+
+class Reading(NamedTuple):
+    """A feed as a newsletter reads it. `known` is false until a decision was made about one of its entries."""
+
+    feed_id: int
+    title: str
+    url: str
+    site_url: str
+    topic: str
+    folder: str
+    known: bool
+
+
+def waiting_entries(session: Session, newsletter_id: int) -> list[Waiting]:
+    """Entries of the newsletter's feeds without a decision, feed by feed in the feed's order.
+
+    By the absence of an `Admission`, never by a date or an id: entries of a feed subscribed to later, or stored
+    by a transaction that committed later, are found all the same.
+    """
+    decided = select(Admission.entry_id).where(Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id)
+    rows = session.execute(
+        sa.select(*(getattr(Entry, name) for name in Waiting._fields))
+        .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
+        .where(col(NewsletterFeed.newsletter_id) == newsletter_id, ~decided.exists())
+        .order_by(col(Entry.feed_id), col(Entry.id))
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
+    """The feeds of a newsletter by id."""
+    known = (
+        select(Admission.entry_id)
+        .join(Entry, col(Entry.id) == col(Admission.entry_id))
+        .where(Admission.newsletter_id == newsletter_id, Entry.feed_id == NewsletterFeed.feed_id)
+        .exists()
+    )
+    rows = session.execute(
+        sa.select(
+            col(Feed.id),
+            col(Feed.title),
+            col(Feed.url),
+            col(Feed.site_url),
+            col(NewsletterFeed.topic),
+            col(NewsletterFeed.folder),
+            known,
+        )
+        .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Feed.id))
+        .where(col(NewsletterFeed.newsletter_id) == newsletter_id)
+    )
+    return {row[0]: Reading(*row) for row in rows}
+
+
+def entry_texts(session: Session, ids: Iterable[int]) -> Iterator[tuple[int, str, str]]:
+    """`(id, summary, content)` of the entries, some at a time."""
+    for chunk in _chunks(ids):
+        for row in session.execute(
+            sa.select(col(Entry.id), col(Entry.summary), col(Entry.content)).where(col(Entry.id).in_(chunk))
+        ):
+            yield row[0], row[1], row[2]
+
+
+def add_stories(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int, int]:
+    """Write stories, one row of values each; the new ids by `seq`."""
+    if not rows:
+        return {}
+    session.execute(sa.insert(Story), rows)
+    newsletter_id = rows[0]["newsletter_id"]
+    first = min(row["seq"] for row in rows)
+    found = session.execute(
+        sa.select(col(Story.seq), col(Story.id)).where(
+            col(Story.newsletter_id) == newsletter_id, col(Story.seq) >= first
+        )
+    )
+    return {row[0]: row[1] for row in found}
+
+
+def add_admissions(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Write decisions, one row of values each."""
+    if rows:
+        session.execute(sa.insert(Admission), rows)
+
+
+def stories_since(session: Session, newsletter_id: int, *, since: int, upto: int) -> list[values.Story]:
+    """The stories with `since < seq <= upto` that no editor dropped, in that order, with who else tells them."""
+    rows = session.execute(
+        sa.select(Story, col(Entry.feed_id))
+        .join(Entry, col(Entry.id) == col(Story.entry_id))
+        .where(
+            col(Story.newsletter_id) == newsletter_id,
+            col(Story.seq) > since,
+            col(Story.seq) <= upto,
+            col(Story.dropped).is_(False),
+        )
+        .order_by(col(Story.seq))
+    ).all()
+    also = _also(session, [row[0].id for row in rows])
+    return [story_value(row[0], feed_id=row[1], told_by=also[row[0].id]) for row in rows]
+
+
+def story_value(story: Story, *, feed_id: int, told_by: Iterable[values.Source] = ()) -> values.Story:
+    """A row as a value. `told_by` are the feeds that tell it, each once, without the one it is told by here."""
+    seen = {story.source}
+    others = []
+    for source in told_by:
+        if source.title not in seen:
+            seen.add(source.title)
+            others.append(source)
+    return values.Story(
+        id=cast(int, story.id),
+        seq=story.seq,
+        topic=story.topic,
+        url=story.url,
+        title=story.title,
+        source=story.source,
+        author=story.author,
+        excerpt=story.excerpt,
+        language=story.language,
+        image_url=story.image_url,
+        reading_minutes=story.reading_minutes,
+        published_at=story.published_at,
+        rank=story.rank,
+        pinned=story.pinned,
+        feed_id=feed_id,
+        also=tuple(others),
+        related=tuple(values.Source(r["title"], r["url"]) for r in story.reasons.get("related", ())),
+    )
+
+
+def _also(session: Session, story_ids: Iterable[int]) -> defaultdict[int, list[values.Source]]:
+    found: defaultdict[int, list[values.Source]] = defaultdict(list)
+    for chunk in _chunks(story_ids):
+        for story_id, title, feed_url, url in session.execute(
+            sa.select(col(Admission.story_id), col(Feed.title), col(Feed.url), col(Entry.url))
+            .join(Entry, col(Entry.id) == col(Admission.entry_id))
+            .join(Feed, col(Feed.id) == col(Entry.feed_id))
+            .where(
+                col(Admission.story_id).in_(chunk),
+                col(Admission.decision).in_((Decision.STORY, Decision.JOINED)),
+            )
+            .order_by(col(Admission.entry_id))
+        ):
+            found[story_id].append(values.Source(title or feed_url, url))
+    return found
+
+
+def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
+    rest = iter(ids)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk

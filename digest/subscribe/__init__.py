@@ -13,7 +13,9 @@ from digest.subscribe.columns import Terms as Terms
 from digest.subscribe.people import Added as Added
 from digest.subscribe.people import add as add
 from digest.subscribe.people import change as change
+from digest.subscribe.people import find as find
 from digest.subscribe.people import known as known
+from digest.subscribe.people import leave as leave
 from digest.subscribe.people import remove as remove
 from digest.subscribe.people import search as search
 from digest.subscribe.transfer import Imported as Imported

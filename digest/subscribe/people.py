@@ -122,6 +122,23 @@ def remove(session: Session, email: str, *, newsletter: str, how: str, now: date
     Raises NotFound for who has no subscription to `newsletter`.
     """
     _person, subscription = find(session, email, newsletter)
+    return _leave(session, subscription, how=how, now=now)
+
+
+def leave(session: Session, subscription_id: int, *, how: str, now: datetime) -> str | None:
+    """End the subscription that a signed link names; the newsletter's name, or None where there is none (any more).
+
+    Twice is once: who has left before gets the same answer.
+    """
+    found = store.subscription_by_id(session, subscription_id)
+    if found is None:
+        return None
+    subscription, newsletter = found
+    _leave(session, subscription, how=how, now=now)
+    return newsletter
+
+
+def _leave(session: Session, subscription: Subscription, *, how: str, now: datetime) -> bool:
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
         return False
     _enter(subscription, SubscriptionState.UNSUBSCRIBED, now=now)
