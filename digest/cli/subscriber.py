@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -201,3 +202,162 @@ def remove(context: typer.Context, email: Email, newsletter: NewsletterName = No
             ended = subscribe.remove(session, email, newsletter=paper, how=HOW, now=now())
     will = "would get" if dry_run else "gets"
     options.say(f"{email} {will} no more of {paper}" if ended else f"{email} had left {paper} before")
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A CSV file; - reads standard input.")],
+    newsletter: NewsletterName = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="Where a field stands: a title or a number from 1."),
+    ] = None,
+    confirmed: Annotated[
+        bool, typer.Option("--confirmed", help="Those whom the file calls unconfirmed have confirmed elsewhere.")
+    ] = False,
+    vouched_by: Annotated[
+        str | None, typer.Option("--vouched-by", metavar="WHO", help="Who says that they want it; else your login.")
+    ] = None,
+    rejects: Annotated[
+        str | None, typer.Option("--rejects", metavar="FILE", help="Where refused rows go; else FILE.rejects.csv.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="The file was exported with --raw.")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Take in a list from listmonk, Mailchimp, Substack, Buttondown, Ghost, Kit or any CSV.
+
+    Separator, encoding and columns are found out. All of it is stored or nothing; who left stays gone;
+    rows that are no subscriber are named and kept in a file, and the exit code is then 65.
+    Example: digest subscriber import mailchimp.csv --dry-run
+    """
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from digest import subscribe
+    from digest.errors import Exit
+
+    options: Options = context.obj
+    mapping = _mapping(map_ or [], subscribe.MAPPABLE)
+    name = "standard input" if file == "-" else Path(file).name
+    kept = Path(rejects) if rejects else Path("subscribers.rejects.csv" if file == "-" else f"{file}.rejects.csv")
+    with options.open() as (config, database), _seekable(file) as stream:
+        paper, settings = config.newsletter(newsletter)
+        with _bar(stream, quiet=options.quiet) as progress:
+            done = subscribe.import_csv(
+                database,
+                stream,
+                subscribe.Terms(
+                    name=name,
+                    now=now(),
+                    known_topics=settings.topics,
+                    secret=config.secret_key.get_secret_value(),
+                    vouched_by=vouched_by or _myself(),
+                    confirmed=confirmed,
+                    raw=raw,
+                ),
+                newsletter=paper,
+                mapping=mapping,
+                dry_run=dry_run,
+                rejects=kept,
+                progress=progress,
+            )
+    facts = asdict(done)
+    facts.pop("refused_first")
+    if json:
+        facts["refused_rows"] = [asdict(r) for r in done.refused_first]
+    print_facts(facts if json else {k: v for k, v in facts.items() if v}, as_json=json)
+    for refusal in done.refused_first:
+        options.say(f"{name}, line {refusal.line}: {refusal.reason}")
+    if done.refused > len(done.refused_first):
+        options.say(f"… and {done.refused - len(done.refused_first)} more")
+    if done.refused:
+        if not dry_run:
+            options.say(f"refused rows are in {kept}: mend and import them")
+        raise typer.Exit(Exit.DATAERR)
+
+
+def _mapping(pairs: list[str], fields: tuple[str, ...]) -> dict[str, str]:
+    from digest.errors import UserError
+
+    mapping = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not equals or field not in fields:
+            raise UserError(f"--map {pair}: write FIELD=COLUMN", hint="fields are: " + ", ".join(fields))
+        mapping[field] = column
+    return mapping
+
+
+@contextmanager
+def _seekable(file: str) -> Iterator[BinaryIO]:
+    """The file, or a private copy of what comes down a pipe."""
+    import shutil
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    from digest.errors import BadInput, NotFound
+
+    with ExitStack() as stack:
+        try:
+            stream: BinaryIO = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
+        except FileNotFoundError:
+            raise NotFound(f"there is no file {file}") from None
+        except OSError as error:
+            raise BadInput(f"cannot read {file}: {error.strerror}") from None
+        if file == "-" or not stream.seekable():
+            copy = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(stream, copy)
+            copy.seek(0)
+            stream = copy
+        yield stream
+
+
+@contextmanager
+def _bar(stream: BinaryIO, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Progress by bytes read, where somebody looks on."""
+    import os
+    import sys
+
+    if quiet or not sys.stderr.isatty():
+        yield lambda size, rows: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    total = os.fstat(stream.fileno()).st_size
+    words = TextColumn("{task.fields[rows]:,} rows")
+    with Progress(BarColumn(), words, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("import", total=total, rows=0)
+        yield lambda size, rows: bar.update(task, completed=size, rows=rows)
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    newsletter: NewsletterName = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", metavar="FILE", help="Else standard output.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Leave cells that a spreadsheet would run as they are.")] = False,
+) -> None:
+    """Write the list as CSV, so that `import` makes the same list of it again.
+
+    Cells that begin like a formula get a quote before them, so that a spreadsheet shows them as text.
+    Example: digest subscriber export --out subscribers.csv
+    """
+    import sys
+    from pathlib import Path
+
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        paper, _settings = config.newsletter(newsletter)
+        if out is None:
+            sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+            count = subscribe.export_csv(database, sys.stdout, newsletter=paper, raw=raw)
+        else:
+            with subscribe.private_file(Path(out)) as file:
+                count = subscribe.export_csv(database, file, newsletter=paper, raw=raw)
+    options.say(f"{count} rows of {paper}")

@@ -25,10 +25,13 @@ _UPGRADE_LOCK = 0x6469676573740001  # "digest", for pg_advisory_xact_lock
 class Database:
     """One database, SQLite or PostgreSQL. `read()` and `write()` are the only ways to a session."""
 
-    def __init__(self, engine: Engine, *, rehearsing: Connection | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, rehearsing: Connection | None = None, pinned: Connection | None = None
+    ) -> None:
         self.engine = engine
         self._reading = engine.execution_options(sqlite_begin="DEFERRED")
         self._rehearsing = rehearsing
+        self._pinned = pinned
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -55,6 +58,10 @@ class Database:
                     self._rehearsing, join_transaction_mode="create_savepoint", expire_on_commit=False
                 ) as session:
                     yield session
+            elif self._pinned is not None:
+                self._pinned.execution_options(**engine.get_execution_options())
+                with Session(self._pinned, expire_on_commit=False) as session:
+                    yield session
             else:
                 with Session(engine, expire_on_commit=False) as session:
                     yield session
@@ -63,6 +70,16 @@ class Database:
             if sentence is None:
                 raise
             raise sentence from error
+
+    @contextmanager
+    def pinned(self) -> Iterator[Database]:
+        """This database on one connection of its own, on which temporary tables last from block to block."""
+        if self._rehearsing is not None:
+            yield self
+            return
+        with self.engine.connect() as connection:
+            connection.detach()  # closed at the end and not pooled, so the temporary tables go with it
+            yield Database(self.engine, pinned=connection)
 
     @contextmanager
     def rehearse(self) -> Iterator[Database]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -39,7 +39,8 @@ def keep_subscriber(session: Session, email: str, *, name: str, tags: Sequence[s
     """The person's row, made where there is none; a name we have is not replaced."""
     made = {"email": email, "key": address_key(email), "name": name, "tags": list(tags), "created_at": now}
     session.connection().execute(
-        insert_or_ignore(session, Subscriber).values(made)  # two at once: the second finds the first one's row
+        # Two at once: the second one finds the row of the first.
+        insert_into(session, Subscriber).values(made).on_conflict_do_nothing()
     )
     person = session.exec(select(Subscriber).where(col(Subscriber.key) == address_key(email)).with_for_update()).one()
     if name and not person.name:
@@ -97,10 +98,9 @@ def erased(session: Session, mark: str) -> Erasure | None:
     return session.get(Erasure, mark)
 
 
-def insert_or_ignore(session: Session, table: type[Any]) -> Any:
-    """An INSERT that leaves the rows that are there as they are, in the dialect of the session's database."""
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    return dialect.insert(table).on_conflict_do_nothing()
+def insert_into(session: Session, table: Any) -> Any:
+    """An INSERT that knows `on_conflict_…`, in the dialect of the session's database."""
+    return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
 
 
 # ---------------------------------------------------------------- their history
@@ -348,3 +348,55 @@ def _has(column: Any, word: str) -> Any:
 
 def _why(stop: Suppression | None) -> str:
     return f"{stop.reason} {stop.status}".strip() if stop else ""
+
+
+class Line(NamedTuple):
+    """All that is known of a person and one newsletter, as it is exported."""
+
+    email: str
+    name: str
+    state: str  # "" for a suppressed address without a subscription
+    topics: list[str]
+    tags: list[str]
+    subscribed_at: datetime | None
+    changed_at: datetime | None
+    paused_until: datetime | None
+    consent: str
+    suppressed: str
+    suppressed_status: str
+    suppressed_at: datetime | None
+
+
+def roll(session: Session, newsletter: str) -> Iterator[Line]:
+    """Everybody who has a subscription to `newsletter`, then the other suppressed addresses, by address."""
+    paper = select(Newsletter.id).where(Newsletter.name == newsletter).scalar_subquery()
+    subscribed: Any = (
+        sa.select(
+            *(col(c) for c in (Subscriber.email, Subscriber.name, Subscription.state, Subscription.topics)),
+            *(col(c) for c in (Subscriber.tags, Subscription.created_at, Subscription.changed_at)),
+            *(col(c) for c in (Subscription.paused_until, Subscription.consent)),
+            sa.func.coalesce(col(Suppression.reason), ""),
+            sa.func.coalesce(col(Suppression.status), ""),
+            col(Suppression.created_at),
+        )
+        .select_from(Subscriber)
+        .join(Subscription, col(Subscription.subscriber_id) == Subscriber.id)
+        .outerjoin(Suppression, col(Suppression.key) == Subscriber.key)
+        .where(col(Subscription.newsletter_id) == paper)
+        .order_by(col(Subscriber.key))
+    )
+    stream = session.connection().execution_options(yield_per=1_000)
+    for row in stream.execute(subscribed):
+        yield Line(*row)
+    others = (
+        sa.select(col(Suppression.key), col(Suppression.reason), col(Suppression.status), col(Suppression.created_at))
+        .where(
+            ~sa.exists()
+            .where(col(Subscriber.key) == Suppression.key)
+            .where(col(Subscription.subscriber_id) == Subscriber.id, col(Subscription.newsletter_id) == paper)
+            .correlate(Suppression)
+        )
+        .order_by(col(Suppression.key))
+    )
+    for key, reason, status, at in stream.execute(others):
+        yield Line(key, "", "", [], [], None, None, None, "", reason, status, at)

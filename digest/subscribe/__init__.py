@@ -8,6 +8,8 @@ from digest.subscribe.address import address as address
 from digest.subscribe.address import display_name as display_name
 from digest.subscribe.address import erasure_mark as erasure_mark
 from digest.subscribe.address import key as key
+from digest.subscribe.columns import MAPPABLE as MAPPABLE
+from digest.subscribe.columns import Terms as Terms
 from digest.subscribe.people import Added as Added
 from digest.subscribe.people import add as add
 from digest.subscribe.people import change as change
@@ -16,3 +18,7 @@ from digest.subscribe.people import known as known
 from digest.subscribe.people import leave as leave
 from digest.subscribe.people import remove as remove
 from digest.subscribe.people import search as search
+from digest.subscribe.transfer import Imported as Imported
+from digest.subscribe.transfer import export_csv as export_csv
+from digest.subscribe.transfer import import_csv as import_csv
+from digest.subscribe.transfer import private_file as private_file
