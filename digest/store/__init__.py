@@ -1,6 +1,6 @@
 """Memory: every query under the name a person would say, in the order of the line.
 
-`database` opens and upgrades; `feeds`, `stories`, `editions`, `people`, `imports` and `outbox` hold the queries.
+`database` opens and upgrades; `feeds`, `stories`, `editions`, `people`, `imports`, `outbox` and `sending` hold the queries.
 All take a session of `Database.read()` or `Database.write()`; the block's end commits, never a query.
 """
 
@@ -11,4 +11,5 @@ from digest.store.feeds import *  # noqa: F403
 from digest.store.imports import *  # noqa: F403
 from digest.store.outbox import *  # noqa: F403
 from digest.store.people import *  # noqa: F403
+from digest.store.sending import *  # noqa: F403
 from digest.store.stories import *  # noqa: F403
