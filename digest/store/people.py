@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from digest.models import (
@@ -23,6 +22,7 @@ from digest.models import (
     Suppression,
     address_key,
 )
+from digest.store.database import insert_into
 
 SUPPRESSED = "suppressed"  # the state shown for an address in `suppression`, whatever its subscription says
 
@@ -64,7 +64,7 @@ def suppression(session: Session, email: str) -> Suppression | None:
 def suppress(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> None:
     """Write to this address no more; the first reason stands."""
     made = {"key": address_key(email), "reason": reason, "status": status, "created_at": now}
-    session.connection().execute(insert_or_ignore(session, Suppression).values(made))
+    session.connection().execute(insert_into(session, Suppression).values(made).on_conflict_do_nothing())
 
 
 def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscription, str] | None:
@@ -96,11 +96,6 @@ def subscribe_to(
 def erased(session: Session, mark: str) -> Erasure | None:
     """The note that somebody with this `subscribe.erasure_mark` was erased."""
     return session.get(Erasure, mark)
-
-
-def insert_into(session: Session, table: Any) -> Any:
-    """An INSERT that knows `on_conflict_…`, in the dialect of the session's database."""
-    return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
 
 
 # ---------------------------------------------------------------- their history
