@@ -14,13 +14,17 @@ from sqlmodel import Session, col, select
 
 from digest.models import (
     Consent,
+    ConsentEvent,
     Edition,
     Erasure,
     Newsletter,
     OutboxRow,
+    OutboxState,
     Subscriber,
     Subscription,
+    SubscriptionState,
     Suppression,
+    UtcTime,
     address_key,
 )
 
@@ -64,7 +68,79 @@ def suppression(session: Session, email: str) -> Suppression | None:
 def suppress(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> None:
     """Write to this address no more; the first reason stands."""
     made = {"key": address_key(email), "reason": reason, "status": status, "created_at": now}
-    session.connection().execute(insert_or_ignore(session, Suppression).values(made))
+    session.connection().execute(insert_into(session, Suppression).values(made).on_conflict_do_nothing())
+
+
+def unsuppress(session: Session, email: str, *, mark: str) -> bool:
+    """Let this address be written to and subscribed again, also after an erasure; False where nothing barred it."""
+    barred = suppression(session, email) or erased(session, mark)
+    session.exec(sa.delete(Suppression).where(col(Suppression.key) == address_key(email)))
+    session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
+    return barred is not None
+
+
+def end_pauses(session: Session, *, now: datetime) -> int:
+    """Make active again whose pause is over; they get what is admitted from now on. How many there were."""
+    over = (col(Subscription.state) == SubscriptionState.PAUSED, col(Subscription.paused_until) <= now)
+    connection = session.connection()
+    history = sa.select(
+        col(Subscription.subscriber_id),
+        col(Subscription.newsletter_id),
+        sa.literal(now, UtcTime),
+        sa.literal(ConsentEvent.RESUMED.value),
+        sa.literal("the pause was over"),
+        sa.literal(""),
+        sa.literal(""),
+        sa.literal(""),
+    ).where(*over)
+    columns = ["subscriber_id", "newsletter_id", "at", "event", "how", "vouched_by", "ip", "detail"]
+    connection.execute(sa.insert(Consent).from_select(columns, history, include_defaults=False))
+    seq = sa.select(col(Newsletter.seq)).where(col(Newsletter.id) == Subscription.newsletter_id).scalar_subquery()
+    ended = connection.execute(
+        sa.update(Subscription)
+        .where(*over)
+        .values(state=SubscriptionState.ACTIVE, paused_until=None, changed_at=now, read_until=seq)
+    )
+    return ended.rowcount
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure took: letters stay as numbers without a person, those still owed are dropped."""
+
+    subscriptions: int
+    letters: int
+    dropped: int
+
+
+def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased | None:
+    """Remove a person from every table and leave `mark`; None where nothing is known of them.
+
+    Their letters stay, so that the sums of each edition do, but nobody's: the foreign keys become NULL. What
+    the mail server said goes, for it often names the address. A letter that a worker holds is settled as any.
+    """
+    person = subscriber(session, email)
+    stop = suppression(session, email)
+    if person is None and stop is None:
+        return None
+    subscriptions = letters = dropped = 0
+    connection = session.connection()
+    if person is not None:
+        theirs = col(OutboxRow.subscriber_id) == person.id
+        waiting = col(OutboxRow.state).in_((OutboxState.OWED, OutboxState.HELD))
+        drop = {"state": OutboxState.DROPPED, "reply": "erased", "settled_at": now}
+        dropped = connection.execute(sa.update(OutboxRow).where(theirs, waiting).values(drop)).rowcount
+        said = col(OutboxRow.state) != OutboxState.DROPPED
+        connection.execute(sa.update(OutboxRow).where(theirs, said).values(reply=""))
+        letters = session.exec(select(sa.func.count()).select_from(OutboxRow).where(theirs)).one()
+        subscriptions = len(standings(session, person))
+        session.delete(person)
+        session.flush()
+    if stop is not None:
+        session.delete(stop)
+    note = {"mark": mark, "created_at": now}
+    connection.execute(insert_into(session, Erasure).values(note).on_conflict_do_nothing())
+    return Erased(subscriptions, letters, dropped)
 
 
 def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscription, str] | None:
