@@ -236,7 +236,7 @@ def pause(
 
 @app.command()
 def resume(context: typer.Context, email: Email, newsletter: NewsletterName = None) -> None:
-    """End a pause: they get what comes from now on.
+    """End a pause: they get the next edition with all others.
 
     Example: digest subscriber resume ada@example.org
     """
@@ -247,7 +247,7 @@ def resume(context: typer.Context, email: Email, newsletter: NewsletterName = No
         paper, _settings = config.newsletter(newsletter)
         with database.write() as session:
             resumed = subscribe.resume(session, email, newsletter=paper, how=HOW, now=now())
-    options.say(f"{email} gets {paper} again from now on" if resumed else f"{email} was not paused")
+    options.say(f"{email} gets the next {paper} again" if resumed else f"{email} was not paused")
 
 
 @app.command()

@@ -80,7 +80,7 @@ def unsuppress(session: Session, email: str, *, mark: str) -> bool:
 
 
 def end_pauses(session: Session, *, now: datetime) -> int:
-    """Make active again whose pause is over; they get what is admitted from now on. How many there were."""
+    """Make active again whose pause is over; they get the next edition with all others. How many there were."""
     over = (col(Subscription.state) == SubscriptionState.PAUSED, col(Subscription.paused_until) <= now)
     connection = session.connection()
     history = sa.select(
@@ -95,13 +95,30 @@ def end_pauses(session: Session, *, now: datetime) -> int:
     ).where(*over)
     columns = ["subscriber_id", "newsletter_id", "at", "event", "how", "vouched_by", "ip", "detail"]
     connection.execute(sa.insert(Consent).from_select(columns, history, include_defaults=False))
-    seq = sa.select(col(Newsletter.seq)).where(col(Newsletter.id) == Subscription.newsletter_id).scalar_subquery()
     ended = connection.execute(
         sa.update(Subscription)
         .where(*over)
-        .values(state=SubscriptionState.ACTIVE, paused_until=None, changed_at=now, read_until=seq)
+        .values(state=SubscriptionState.ACTIVE, paused_until=None, changed_at=now, read_until=_with_all_others())
     )
     return ended.rowcount
+
+
+def rejoin(session: Session, returning: Subscription) -> None:
+    """Put a subscription's watermark where the last edition ended: nothing twice, and the next one with all others."""
+    session.flush()
+    statement = sa.update(Subscription).where(col(Subscription.id) == returning.id)
+    session.connection().execute(statement.values(read_until=_with_all_others()))
+    session.refresh(returning)
+
+
+def _with_all_others() -> Any:
+    last = (
+        sa.select(sa.func.coalesce(sa.func.max(Edition.upto_seq), 0))
+        .where(col(Edition.newsletter_id) == Subscription.newsletter_id)
+        .correlate(Subscription)
+        .scalar_subquery()
+    )
+    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))
 
 
 @dataclass(frozen=True)
@@ -372,14 +389,14 @@ def counted(session: Session, search: Search) -> list[tuple[str, str, int]]:
     """How many the search finds: (newsletter, state, subscriptions). Suppressed addresses count as such."""
     state = sa.case((col(Suppression.key).is_not(None), SUPPRESSED), else_=col(Subscription.state))
     found = (
-        select(col(Newsletter.name), sa.type_coerce(state, sa.String).label("state"), sa.func.count())
+        select(col(Newsletter.name), sa.type_coerce(state, sa.String).label("standing"), sa.func.count())
         .select_from(Subscription)
         .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
         .outerjoin(Suppression, col(Suppression.key) == Subscriber.key)
         .where(*_about_person(search), *_about_subscription(replace(search, state="")))
-        .group_by(col(Newsletter.name), "state")
-        .order_by(col(Newsletter.name), "state")
+        .group_by(col(Newsletter.name), "standing")
+        .order_by(col(Newsletter.name), "standing")
     )
     return [(n, s, c) for n, s, c in session.exec(found) if search.state in ("", s)]
 

@@ -162,13 +162,13 @@ def pause(session: Session, email: str, *, newsletter: str, until: datetime | No
 
 
 def resume(session: Session, email: str, *, newsletter: str, how: str, now: datetime) -> bool:
-    """End a pause: they get what is admitted from now on. False where there was none. UserError like `pause`."""
+    """End a pause: they get the next edition with all others. False where there was none. UserError like `pause`."""
     _person, subscription = find(session, email, newsletter)
     _must_receive(subscription, email, newsletter)
     if subscription.state is SubscriptionState.ACTIVE:
         return False
     _enter(subscription, SubscriptionState.ACTIVE, now=now)
-    subscription.read_until = store.lock_newsletter(session, newsletter).seq
+    store.rejoin(session, subscription)
     _record(session, subscription, ConsentEvent.RESUMED, how=how, now=now)
     return True
 
