@@ -7,7 +7,7 @@ derived, nothing is drawn at random.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email import policy
 from email.headerregistry import Address
@@ -30,7 +30,7 @@ class Sender:
 
     @property
     def domain(self) -> str:
-        return parseaddr(self.mailbox)[1].rpartition("@")[2].lower()
+        return domain(self.mailbox)
 
 
 @dataclass(frozen=True)
@@ -54,24 +54,42 @@ class Letter:
         return not (self.rcpt_to.isascii() and self.mail_from.isascii())
 
 
+def domain(mailbox: str) -> str:
+    """The domain of "Name <address>", in small letters."""
+    return parseaddr(mailbox)[1].rpartition("@")[2].lower()
+
+
+def notice(
+    rendered: Rendered,
+    sender: str,
+    *,
+    to: str,
+    name: str,
+    date: datetime,
+    mail_from: str,
+    message_id: str,
+) -> Letter:
+    """A letter that belongs to no newsletter: no list headers, and marked so that no robot answers (RFC 3834 §5)."""
+    message = _message(rendered, sender, "", to=to, name=name, date=date, boundary=message_id)
+    head = f"Message-ID: {message_id}\r\nAuto-Submitted: auto-generated\r\n".encode("ascii")
+    return Letter(mail_from, to, head + message.as_bytes())
+
+
 def build(rendered: Rendered, sender: Sender, recipient: Recipient, *, mail_from: str, message_id: str) -> Letter:
     """The letter of one reader.
 
     Headers with a stranger's text go through `email`, which encodes them (RFC 2047) and refuses line breaks.
     """
-    rules = policy.SMTP if recipient.email.isascii() else policy.SMTPUTF8
-    message = EmailMessage(policy=rules.clone(max_line_length=LINE))
-    message["From"] = _address(*parseaddr(sender.mailbox))
-    message["To"] = _address(recipient.name, recipient.email)
-    if sender.reply_to:
-        message["Reply-To"] = _address(*parseaddr(sender.reply_to))
-    message["Subject"] = rendered.subject
-    message["Date"] = format_datetime(sender.date)
-    message.set_content(_personal(rendered.text, recipient), cte="quoted-printable")
-    message.add_alternative(_personal(rendered.html, recipient), subtype="html", cte="quoted-printable")
-    for part in message.iter_parts():
-        del part["MIME-Version"]  # belongs to the message (RFC 2045 §4)
-    message.set_boundary("=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32])
+    personal = replace(rendered, html=_personal(rendered.html, recipient), text=_personal(rendered.text, recipient))
+    message = _message(
+        personal,
+        sender.mailbox,
+        sender.reply_to,
+        to=recipient.email,
+        name=recipient.name,
+        date=sender.date,
+        boundary=message_id,
+    )
     # `email` folds a long word by encoding it, which no mail client would read as an address: these headers
     # are all our own ASCII, and are written as they must stand.
     unsubscribe = f"<{recipient.unsubscribe_url}>,\r\n <mailto:{parseaddr(sender.mailbox)[1]}?subject=unsubscribe>"
@@ -84,6 +102,26 @@ def build(rendered: Rendered, sender: Sender, recipient: Recipient, *, mail_from
     ]
     head = "\r\n".join(own).encode("ascii") + b"\r\n"
     return Letter(mail_from, recipient.email, head + message.as_bytes())
+
+
+def _message(
+    rendered: Rendered, sender: str, reply_to: str, *, to: str, name: str, date: datetime, boundary: str
+) -> EmailMessage:
+    rules = policy.SMTP if to.isascii() else policy.SMTPUTF8
+    message = EmailMessage(policy=rules.clone(max_line_length=LINE))
+    message["From"] = _address(*parseaddr(sender))
+    message["To"] = _address(name, to)
+    if reply_to:
+        message["Reply-To"] = _address(*parseaddr(reply_to))
+    message["Subject"] = rendered.subject
+    message["Date"] = format_datetime(date)
+    message.set_content(rendered.text, cte="quoted-printable")
+    if rendered.html:
+        message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+        for part in message.iter_parts():
+            del part["MIME-Version"]  # belongs to the message (RFC 2045 §4)
+        message.set_boundary("=_" + hashlib.sha256(boundary.encode()).hexdigest()[:32])
+    return message
 
 
 def _address(name: str, email: str) -> Address:

@@ -3,7 +3,7 @@
 feed ── entry ──┐
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition
                           └ subscription ── subscriber ── outbox ── variant        suppression
-                                          └ consent                    erasure
+                                          └ consent     └ notice       erasure    relay_hour
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, MetaData, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, Index, MetaData, UniqueConstraint, text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -260,6 +260,7 @@ class Variant(SQLModel, table=True):
     text: str
     story_count: int
     more_count: int
+    letters: int = 0  # how many were owed when it was composed: what `digest audit` holds the outbox to
 
 
 class VariantStory(SQLModel, table=True):
@@ -383,36 +384,93 @@ class Erasure(SQLModel, table=True):
 
 
 class OutboxState(StrEnum):
-    """owed ⇄ sending → sent | refused | dropped | held. A letter starts as owed and goes back to it when deferred."""
+    """owed → claimed → sending → sent | refused | held, and back to owed when deferred.
+
+    From owed and claimed also → dropped. What was merely claimed when its sender died is owed as before; what was
+    sending is in doubt.
+    """
 
     OWED = "owed"
-    SENDING = "sending"  # claimed: an attempt is under way until the lease `due_at` runs out
+    CLAIMED = "claimed"  # a sender has it until `due_at`, and has not begun
+    SENDING = "sending"  # an attempt is under way, and its body may be on the wire, until `due_at`
     SENT = "sent"
     REFUSED = "refused"  # 5yz, or its lifetime ran out
-    DROPPED = "dropped"  # consent ended before the claim
+    DROPPED = "dropped"  # consent ended before the claim, or the edition was cancelled
     HELD = "held"  # in doubt after a crash and `after_crash = "hold"`: a person decides
 
 
+class Notice(SQLModel, table=True):
+    """The content of a letter that belongs to no edition: a confirmation, a note to the editor.
+
+    Its outbox row owns the state. It goes with the subscription it is about, so an erased person leaves none.
+    """
+
+    __tablename__ = "notice"
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)  # what it is for: the same key twice is one letter
+    email: str
+    address: str = Field(index=True)  # `address_key(email)`: join it with Suppression.key
+    name: str = ""
+    sender: str  # From:
+    subject: str
+    text: str
+    html: str = ""
+    subscription_id: int | None = Field(default=None, foreign_key="subscription.id", index=True, ondelete="CASCADE")
+    created_at: datetime = _time()  # also its Date:
+
+
 class OutboxRow(SQLModel, table=True):
-    """A letter owed to one subscriber. The unique constraint is the promise that nobody gets an edition twice."""
+    """A letter owed to one person: of an edition, or a notice.
+
+    The unique constraint is the promise that nobody gets an edition twice.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("edition_id", "subscriber_id"),
-        Index("ix_outbox_due", "state", "due_at"),
+        CheckConstraint("(notice_id IS NULL) = (edition_id IS NOT NULL)", name="edition_or_notice"),
+        CheckConstraint("(variant_id IS NULL) = (edition_id IS NULL)", name="variant_of_edition"),
+        # What is not settled, by whose it is: a claim reads the head of one edition and nothing else.
+        Index(
+            "ix_outbox_due",
+            "edition_id",
+            "due_at",
+            "id",
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    edition_id: int = Field(foreign_key="edition.id", ondelete="CASCADE")
-    variant_id: int = Field(foreign_key="variant.id", index=True, ondelete="CASCADE")
+    edition_id: int | None = Field(default=None, foreign_key="edition.id", ondelete="CASCADE", nullable=True)
+    variant_id: int | None = Field(
+        default=None, foreign_key="variant.id", index=True, ondelete="CASCADE", nullable=True
+    )
+    notice_id: int | None = Field(default=None, foreign_key="notice.id", unique=True, ondelete="CASCADE", nullable=True)
     # None once the person is erased: the letter stays, so that the sums of its edition do.
-    subscriber_id: int | None = Field(foreign_key="subscriber.id", index=True, ondelete="SET NULL", nullable=True)
-    subscription_id: int | None = Field(foreign_key="subscription.id", index=True, ondelete="SET NULL", nullable=True)
+    subscriber_id: int | None = Field(
+        default=None, foreign_key="subscriber.id", index=True, ondelete="SET NULL", nullable=True
+    )
+    subscription_id: int | None = Field(
+        default=None, foreign_key="subscription.id", index=True, ondelete="SET NULL", nullable=True
+    )
     state: OutboxState = _state(OutboxState, default=OutboxState.OWED)
-    due_at: datetime = _time()
+    due_at: datetime = _time()  # when it may be claimed; while claimed or sending, when the lease runs out
     attempts: int = 0
     created_at: datetime = _time()
-    settled_at: datetime | None = _time(default=None, nullable=True)
+    tried_at: datetime | None = _time(default=None, nullable=True)  # the first attempt: its lifetime counts from here
+    settled_at: datetime | None = _time(default=None, nullable=True)  # set in the final states only
     code: int = 0  # the last SMTP reply
     reply: str = ""  # its text, or why it was dropped
     in_doubt: bool = False  # an attempt ended without a reply: the server may have taken it
+
+
+class RelayHour(SQLModel, table=True):
+    """How many letters a relay took in one hour, for limits that outlive the process."""
+
+    __tablename__ = "relay_hour"
+
+    relay: str = Field(primary_key=True)  # host:port, without who logs in
+    hour: datetime = Field(sa_type=UtcTime, primary_key=True)
+    letters: int = 0

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from conftest import MONDAY, Clock
+from sqlmodel import select
 
 from digest import deliver, store, subscribe
 from digest.config import Config
-from digest.models import Edition, OutboxState, Variant
+from digest.models import Edition, EditionState, Notice, OutboxState, Subscription, SubscriptionState, Variant
 from digest.render import Marker
 from digest.store import Choices, Database
 
@@ -59,6 +60,12 @@ def owe(database: Database, config: Config, *emails: str) -> None:
 
 def send(database: Database, config: Config, clock: Clock, **options) -> deliver.Report:
     return deliver.run(database, config, clock=clock, rng=random.Random(1), **options)
+
+
+def notice(database: Database, to: str, **values) -> bool:
+    with database.write() as session:
+        values = {"subject": "Please confirm", "text": "Here.", "key": f"confirm:{to}", "now": MONDAY} | values
+        return store.owe_notice(session, to=to, sender="Daily <news@news.example>", **values)
 
 
 def states(database: Database) -> dict[str, str]:
@@ -160,6 +167,69 @@ def test_who_leaves_before_the_claim_gets_no_letter(database, mailing, inbox, cl
     assert states(database) == {"ada@example.org": "dropped", "bob@example.org": "dropped", "cyd@example.org": "sent"}
 
 
+def test_a_notice_is_one_letter_without_list_headers(database, mailing, inbox, clock):
+    config = mailing()
+    assert notice(database, "New@example.org", name="Zoë", html="<p>Here.</p>")
+    assert not notice(database, "New@example.org")
+    assert send(database, config, clock).sent == 1
+    (message,) = [message_from_bytes(m.content, policy=policy.default) for m in inbox.messages]
+    assert message["auto-submitted"] == "auto-generated" and message["subject"] == "Please confirm"
+    assert message["list-id"] is None and message["list-unsubscribe"] is None and message["precedence"] is None
+    assert message["to"].addresses[0].display_name == "Zoë"
+    assert send(database, config, clock).sent == 0
+
+
+def test_a_notice_goes_to_a_pending_subscription_but_never_to_a_suppressed_address(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    with database.write() as session:
+        for subscription in session.exec(select(Subscription)):
+            subscription.state = SubscriptionState.PENDING
+        store.suppress(session, "BOB@example.org", reason="complained", now=clock())
+        ada = store.subscriber(session, "ada@example.org")
+        (held,) = session.exec(select(Subscription.id).where(Subscription.subscriber_id == ada.id))
+    notice(database, "ada@example.org", subscription_id=held)
+    notice(database, "bob@example.org")
+    report = send(database, config, clock)
+    assert (report.sent, report.dropped) == (1, 4)
+    assert inbox.recipients == ["ada@example.org"]
+
+
+def test_a_notice_goes_with_the_subscription_it_is_about(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, "ada@example.org")
+    with database.write() as session:
+        (held,) = session.exec(select(Subscription.id))
+    notice(database, "ada@example.org", subscription_id=held)
+    with database.write() as session:
+        session.delete(store.subscriber(session, "ada@example.org"))
+    report = send(database, config, clock)
+    assert (report.sent, report.dropped) == (0, 1)
+    with database.read() as session:
+        assert session.exec(select(Notice)).all() == []
+
+
+@pytest.mark.parametrize("state", [EditionState.HELD, EditionState.PAUSED, EditionState.CANCELLED])
+def test_letters_go_out_from_open_editions_only(database, mailing, inbox, clock, state):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    with database.write() as session:
+        session.exec(select(Edition)).one().state = state
+    assert send(database, config, clock).sent == 0
+    assert inbox.messages == []
+
+
+def test_a_held_edition_opens_when_its_moment_has_come(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    with database.write() as session:
+        edition = session.exec(select(Edition)).one()
+        edition.state, edition.open_at = EditionState.HELD, MONDAY + timedelta(hours=1)
+    assert send(database, config, clock).sent == 0
+    clock.pass_(hours=1)
+    assert send(database, config, clock).sent == 3
+
+
 class Killed(BaseException):
     """What `kill -9` is to the code that runs: nothing more happens, nothing is settled."""
 
@@ -197,31 +267,50 @@ def test_a_sender_killed_between_two_letters_loses_nobody(database, mailing, inb
     assert {m.recipient for m in inbox.messages} == set(PEOPLE)
 
 
+def claim(database: Database, clock: Clock, limit: int = 1) -> tuple[store.Claimed, ...]:
+    with database.write() as session:
+        (edition,) = store.due_editions(session, now=clock()) or [None]
+        lease = timedelta(minutes=10)
+        return store.claim(
+            session, edition_id=edition, now=clock(), limit=limit, lease=lease, hold_doubtful=False
+        ).letters
+
+
+def mark(database: Database, clock: Clock, *letters: store.Claimed) -> dict[int, int]:
+    with database.write() as session:
+        return store.mark(session, letters, now=clock(), lease=timedelta(minutes=10))
+
+
 def test_two_senders_at_once_never_hold_the_same_letter(database, mailing, inbox, clock):
     config = mailing()
     owe(database, config, *(f"reader{n}@example.org" for n in range(12)))
-    lease = timedelta(minutes=10)
-    seen: list[str] = []
-    for _ in range(6):  # two runs, claiming in turn
-        for _ in ("one", "two"):
-            with database.write() as session:
-                claim = store.claim(session, now=clock(), limit=1, lease=lease, hold_doubtful=False)
-                seen += [letter.email for letter in claim.letters]
+    seen = [letter.email for _ in range(12) for letter in claim(database, clock)]  # two runs, claiming in turn
     assert len(seen) == len(set(seen)) == 12
     assert send(database, config, clock).sent == 0
 
 
 def test_a_worker_that_slept_past_its_lease_settles_nothing(database, mailing, clock):
     owe(database, mailing(), "ada@example.org")
-    lease = timedelta(minutes=10)
-    with database.write() as session:
-        (slept,) = store.claim(session, now=clock(), limit=1, lease=lease, hold_doubtful=False).letters
+    (slept,) = claim(database, clock)
+    first = mark(database, clock, slept)[slept.id]
     clock.pass_(minutes=11)
+    (fresh,) = claim(database, clock)
+    assert fresh.in_doubt
+    second = mark(database, clock, fresh)[fresh.id]
     with database.write() as session:
-        (fresh,) = store.claim(session, now=clock(), limit=1, lease=lease, hold_doubtful=False).letters
-        assert fresh.in_doubt
-        assert not store.settle(session, slept, state=OutboxState.REFUSED, now=clock())
-        assert store.settle(session, fresh, state=OutboxState.SENT, now=clock())
+        late = store.Outcome(slept.id, first, OutboxState.REFUSED)
+        assert not store.settle(session, [late], now=clock()).total()
+        assert store.settle(session, [store.Outcome(fresh.id, second, OutboxState.SENT)], now=clock()).total() == 1
+
+
+def test_a_letter_claimed_by_two_is_sent_by_one(database, mailing, clock):
+    owe(database, mailing(), "ada@example.org")
+    (slept,) = claim(database, clock)
+    clock.pass_(minutes=11)
+    (fresh,) = claim(database, clock)
+    assert not fresh.in_doubt  # it was claimed and nothing more
+    assert mark(database, clock, fresh) == {fresh.id: 1}
+    assert mark(database, clock, slept) == {}
 
 
 def test_a_server_that_drops_before_the_data_costs_a_reconnect_and_nothing_else(database, mailing, inbox, clock):

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from sqlmodel import Session
 
 from digest import store
 from digest.collect import rhythm
+from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Hosts
@@ -27,12 +27,9 @@ from digest.config import Config
 from digest.errors import FetchError
 from digest.models import FeedState
 from digest.parse import ParsedEntry, ParsedFeed
-from digest.parse.text import http_url
 from digest.store import Database, DueFeed
 
 T = TypeVar("T")
-
-MAX_FORMER = 20  # addresses kept in a feed's history
 
 
 @dataclass(frozen=True)
@@ -388,9 +385,7 @@ class _Run:
             words = f"moved to {target}, which is feed {other.id} already"
             row["error"] = words
             return words
-        row["former_urls"] = [*feed.former_urls, {"url": feed.url, "until": at.isoformat(timespec="seconds")}][
-            -MAX_FORMER:
-        ]
+        row["former_urls"] = store.with_former(feed.former_urls, feed.url, until=at)
         row["url"], row["host"] = target, host_of(target)
         store.move_feed(session, feed.id, row["url"], row["host"])
         if feed.headers and row["host"] != feed.host:
@@ -440,8 +435,3 @@ def _row(entry: ParsedEntry) -> dict[str, Any]:
     row["categories"] = list(entry.categories)
     row["enclosures"] = [asdict(enclosure) for enclosure in entry.enclosures]
     return row
-
-
-def host_of(url: str) -> str:
-    """The host of an address as `Hosts` knows it: small letters, no port."""
-    return (urlsplit(http_url(url)).hostname or "").lower()

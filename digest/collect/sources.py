@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit, urlunsplit
 
 from digest import parse, store
+from digest.collect.addresses import address, host_of, known_address, without_login
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
-from digest.collect.run import host_of
-from digest.collect.workers import Parsers
 from digest.config import Config, Newsletter
-from digest.errors import BadInput, FetchError, NotFound
+from digest.errors import FetchError, NotFound
 from digest.models import Feed, FeedState
 from digest.parse import Outline
-from digest.parse.text import http_url, plain
+from digest.parse.text import plain
 from digest.store import Database
 
 __all__ = [
     "Added",
     "ImportReport",
     "add_feed",
-    "check_feed",
     "export_feeds",
     "fetch_list",
     "import_feeds",
-    "known_address",
     "remove_feed",
 ]
 
@@ -70,13 +65,14 @@ def add_feed(
 
     Raises BadInput where `url` is no http(s) address.
     """
-    url = known_address(url)
+    url, login = without_login(known_address(url))
+    headers = login | (headers or {})
     with database.write() as session:
         reader = store.newsletter(session, newsletter)
         feed = store.feeds_by_url(session, [url]).get(url)
         created = feed is None
         if feed is None:
-            feed = _new(url, title, now)
+            feed = _new(url, title=title, headers=headers, now=now)
             session.add(feed)
         elif feed.state == FeedState.RETIRED:
             feed.state, feed.next_at, feed.failures, feed.told = FeedState.ACTIVE, now, 0, ""
@@ -98,20 +94,22 @@ def import_feeds(
     """
     report = ImportReport()
     wanted: dict[str, tuple[Outline, str]] = {}
+    logins: dict[str, dict[str, str]] = {}
     for outline in outlines:
-        url = address(outline.url)
+        url, login = without_login(address(outline.url))
         if not url:
             report.bad.append(f"{outline.title or 'untitled'}: {plain(outline.url, limit=100)}")
             continue
         topic = topic_of(outline, newsletter)
         if url not in wanted or (topic and not wanted[url][1]):
             wanted[url] = outline, topic
+            logins[url] = login
     with database.write() as session:
         reader_id = store.newsletter(session, name).id
         assert reader_id is not None
         known = store.feeds_by_url(session, wanted)
         fresh = {
-            url: _new(url, outline.title, now, outline.site_url)
+            url: _new(url, title=outline.title, site_url=outline.site_url, headers=logins[url], now=now)
             for url, (outline, _) in wanted.items()
             if url not in known
         }
@@ -183,17 +181,6 @@ def export_feeds(database: Database, *, newsletter: str | None, title: str, now:
     return parse.write_opml(outlines, title=title, now=now)
 
 
-async def check_feed(
-    url: str, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve
-) -> parse.ParsedFeed:
-    """What would be collected from `url` now; nothing is stored. Raises FetchError, BadInput."""
-    url, headers = without_login(known_address(url))
-    async with Fetcher(config, resolve=resolve) as fetcher, AsyncExitStack() as hold:
-        with Parsers(workers=1, seconds=config.collect.parse_seconds) as parsers:
-            answer = await fetcher.fetch(url, now=clock(), hold=hold, headers=headers)
-            return await parsers.parse(answer.body, url=answer.url, content_type=answer.content_type, now=clock())
-
-
 async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> bytes:
     """The bytes of a list on the web. Raises NotFound with the reason."""
     async with Fetcher(config, resolve=resolve) as fetcher, AsyncExitStack() as hold:
@@ -203,40 +190,13 @@ async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime],
             raise NotFound(f"the list {url} {error.reason}", hint="save it as a file and import that") from None
 
 
-def address(words: str) -> str:
-    """What a person means by an address: `feed:` in front and a missing `https://` are forgiven; "" for none."""
-    words = words.strip()
-    for prefix in ("feed://", "feed:"):
-        if words.lower().startswith(prefix):
-            words = words[len(prefix) :]
-            break
-    if re.fullmatch(r"[^\s/:@]+\.[^\s/:@]+(:\d+)?(/\S*)?", words):
-        words = f"https://{words}"
-    return http_url(words)
-
-
-def known_address(words: str) -> str:
-    """The same, or BadInput where there is none."""
-    found = address(words)
-    if not found:
-        raise BadInput(
-            f"{plain(words, limit=100)!r} is not a web address", hint="write e.g. https://example.org/feed.xml"
-        )
-    return found
-
-
-def without_login(url: str) -> tuple[str, dict[str, str]]:
-    """An address without the user and password in it, and the header that says them instead (RFC 7617)."""
-    from base64 import b64encode
-    from urllib.parse import unquote
-
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url, {}
-    user, _, host = parts.netloc.rpartition("@")
-    login = b64encode(unquote(user).encode()).decode()
-    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {login}"}
-
-
-def _new(url: str, title: str, now: datetime, site_url: str = "") -> Feed:
-    return Feed(url=url, host=host_of(url), title=plain(title), site_url=site_url, added_at=now, next_at=now)
+def _new(url: str, *, title: str, headers: dict[str, str], now: datetime, site_url: str = "") -> Feed:
+    return Feed(
+        url=url,
+        host=host_of(url),
+        title=plain(title),
+        site_url=site_url,
+        headers=headers,
+        added_at=now,
+        next_at=now,
+    )

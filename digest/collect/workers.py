@@ -4,74 +4,105 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import signal
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from types import TracebackType
-
-from pebble import ProcessExpired, ProcessPool
 
 from digest.errors import FetchError
-from digest.parse import NotAFeed, ParsedFeed
+from digest.parse import NotAFeed, ParsedFeed, worker
 
-MEMORY = 180_000_000  # bytes a worker may hold
+MEMORY = 170_000_000  # bytes a worker may hold
 TASKS = 500  # after which a worker is replaced, so that what feedparser leaks does not add up
+START_SECONDS = 60
 
 
 class Parsers:
-    """A few processes that parse; started with the first feed, since most runs find nothing new."""
+    """A few processes that parse, each started when it is first needed: most runs find nothing new."""
 
     def __init__(self, *, workers: int, seconds: float) -> None:
-        self._workers = workers
         self._seconds = seconds
-        self._pool: ProcessPool | None = None
+        self._seats = asyncio.Semaphore(workers)
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="parse")
 
     def __enter__(self) -> Parsers:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
-        if self._pool is not None:
-            self._pool.stop()  # type: ignore[no-untyped-call]
-            self._pool.join()
+    def __exit__(self, *_error: object) -> None:
+        for one in self._all:
+            one.hang_up()
+        for one in self._all:
+            one.kill()
+        self._threads.shutdown()
 
     async def parse(self, body: bytes, *, url: str, content_type: str, now: datetime) -> ParsedFeed:
         """`parse.feed` in another process. Raises FetchError with the reason in words."""
-        if self._pool is None:
-            self._pool = ProcessPool(
-                max_workers=self._workers,
-                max_tasks=TASKS,
-                initializer=_begin,
-                # Not fork: this process has threads and an event loop.
-                context=multiprocessing.get_context("spawn"),
-            )
-        future = self._pool.schedule(_parse, args=(body, url, content_type, now), timeout=self._seconds)
-        try:
-            return await asyncio.wrap_future(future)
-        except NotAFeed as error:
-            raise FetchError(url, error.reason) from None
-        except TimeoutError:
-            raise FetchError(url, f"takes longer than {self._seconds:g} seconds to read") from None
-        except MemoryError:
-            raise FetchError(url, f"takes more than {MEMORY / 1e6:g} MB of memory to read") from None
-        except ProcessExpired as error:
-            raise FetchError(url, f"stopped the process that read it (exit {error.exitcode})") from None
-        except Exception as error:  # a fault of ours, met by one feed: the others are collected all the same
-            raise FetchError(url, f"cannot be read: {type(error).__name__}: {error}"[:500]) from error
+        async with self._seats:
+            one = self._idle.pop() if self._idle else _Worker()
+            self._all.add(one)
+            loop = asyncio.get_running_loop()
+            try:
+                answer = await loop.run_in_executor(
+                    self._threads, one.ask, (body, url, content_type, now), self._seconds
+                )
+            except TimeoutError:
+                self._drop(one)
+                raise FetchError(url, f"takes longer than {self._seconds:g} seconds to read") from None
+            except (EOFError, OSError):
+                code = self._drop(one)
+                raise FetchError(url, f"stopped the process that read it (exit code {code})") from None
+            except BaseException:
+                self._drop(one)
+                raise
+            if one.tasks >= TASKS or isinstance(answer, MemoryError):
+                self._drop(one)
+            else:
+                self._idle.append(one)
+        if isinstance(answer, ParsedFeed):
+            return answer
+        if isinstance(answer, MemoryError):
+            raise FetchError(url, f"takes more than {MEMORY / 1e6:g} MB of memory to read")
+        raise FetchError(url, answer.reason if isinstance(answer, NotAFeed) else f"cannot be read ({answer})")
+
+    def _drop(self, one: _Worker) -> int | None:
+        self._all.discard(one)
+        return one.kill()
 
 
-def _begin() -> None:
-    """What a worker does first: leave Ctrl-C to its parent, bound its memory, load what it needs."""
-    import feedparser  # noqa: F401
+class _Worker:
+    """One process and the pipe to it."""
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        import resource
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")  # not fork: this process has threads and an event loop
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=worker.serve, args=(theirs, MEMORY), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._ready = False
+        self.tasks = 0
 
-        # Since Linux 4.7 this counts private writable memory, unlike RLIMIT_AS with its address space.
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    def ask(self, task: worker.Task, seconds: float) -> ParsedFeed | Exception:
+        """Blocks until the answer. Raises TimeoutError, and EOFError or OSError when the process is gone."""
+        if not self._ready:
+            if not self._pipe.poll(START_SECONDS):
+                raise TimeoutError
+            self._pipe.recv()
+            self._ready = True
+        self.tasks += 1
+        self._pipe.send(task)
+        if not self._pipe.poll(seconds):
+            raise TimeoutError
+        answer: ParsedFeed | Exception = self._pipe.recv()
+        return answer
 
+    def hang_up(self) -> None:
+        """Tell the process that nothing more comes; an idle one then ends by itself."""
+        self._pipe.close()
 
-def _parse(body: bytes, url: str, content_type: str, now: datetime) -> ParsedFeed:
-    from digest import parse
-
-    return parse.feed(body, url=url, content_type=content_type, now=now)
+    def kill(self) -> int | None:
+        """End the process, and say how it ended where it had done so by itself."""
+        self._process.join(0.1)
+        code = self._process.exitcode
+        self._process.kill()
+        self._process.join()
+        return code

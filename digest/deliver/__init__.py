@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlmodel import Session
-
 from digest import letter, sign, store
 from digest.config import Config
 from digest.deliver.maildir import Maildir
@@ -17,7 +15,7 @@ from digest.deliver.smtp import Relay, Reply
 from digest.errors import Deferred, Refused, RelayDown
 from digest.models import OutboxState
 from digest.render import Rendered
-from digest.store import Claimed, Database
+from digest.store import Claimed, Database, Outcome
 
 FIRST_DELAY = timedelta(minutes=5)
 LONGEST_DELAY = timedelta(hours=1)
@@ -70,7 +68,8 @@ def run(
     claimed alone: a process killed at any point leaves at most one in doubt. `stop` is asked between two.
     """
     report = Report()
-    with database.read() as session:
+    with database.write() as session:
+        store.open_held(session, now=clock())
         due = store.due_count(session, now=clock())
     carrier = Relay(config.smtp) if config.smtp.url else Maildir(config.maildir)
     report.where = carrier.name
@@ -107,79 +106,85 @@ class _Sender:
         self.rng = rng
         self.key = config.secret_key.get_secret_value()
         # Thousands of letters share a few variants.
+        self.attempts: dict[int, int] = {}
         self._variants: dict[int, tuple[Rendered, letter.Sender]] = {}
 
     def send_all(self, *, due: int, progress: Callable[[Progress], None] | None, stop: Callable[[], bool]) -> None:
-        hold = self.config.smtp.after_crash == "hold"
         tried = 0
-        while True:
+        with self.database.read() as session:
+            editions = store.due_editions(session, now=self.clock())
+        while editions:
             if stop():
                 self.report.stopped = "asked to"
                 return
-            with self.database.write() as session:
-                claim = store.claim(
-                    session, now=self.clock(), limit=1, lease=self.config.smtp.lease, hold_doubtful=hold
-                )
+            claim = self._claim(editions[0])
             self.report.dropped += claim.dropped
             self.report.held += claim.held
             if not claim.letters and not claim.dropped:
-                return
+                del editions[0]
+            tried += claim.dropped + len(claim.letters)
             for mine in claim.letters:
                 self.report.in_doubt += mine.in_doubt
                 self._send(mine)
-            tried += claim.dropped + len(claim.letters)
             if progress is not None:
                 progress(Progress(tried, max(due, tried)))
 
+    def _claim(self, edition_id: int | None) -> store.Claim:
+        lease = self.config.smtp.lease
+        hold = self.config.smtp.after_crash == "hold"
+        with self.database.write() as session:
+            claim = store.claim(
+                session, edition_id=edition_id, now=self.clock(), limit=1, lease=lease, hold_doubtful=hold
+            )
+            self.attempts = store.mark(session, claim.letters, now=self.clock(), lease=lease) if claim.letters else {}
+        return claim
+
     def _send(self, mine: Claimed) -> None:
+        attempt = self.attempts[mine.id]
         try:
             reply = self.carrier.send(self._letter(mine))
-        except RelayDown as error:
-            now = self.clock()
+        except RelayDown:
             with self.database.write() as session:
-                store.settle(
-                    session, mine, state=OutboxState.OWED, now=now, due_at=now, reply=str(error), attempted=False
-                )
+                store.unmark(session, [(mine.id, attempt)], now=self.clock())
             raise
         except (Refused, Deferred) as error:
-            with self.database.write() as session:
-                self._settle_refusal(session, mine, error)
+            self._settle_refusal(mine, attempt, error)
         else:
-            with self.database.write() as session:
-                self.report.sent += store.settle(
-                    session, mine, state=OutboxState.SENT, now=self.clock(), code=reply.code, reply=reply.text
-                )
+            self._settle(Outcome(mine.id, attempt, OutboxState.SENT, reply.code, reply.text))
 
-    def _settle_refusal(self, session: Session, mine: Claimed, error: Refused | Deferred) -> None:
+    def _settle(self, outcome: Outcome, *, suppress: tuple[str, str] | None = None) -> None:
+        now = self.clock()
+        with self.database.write() as session:
+            settled = store.settle(session, [outcome], now=now)
+            if suppress is not None:
+                store.suppress(session, suppress[0], reason="no such mailbox", status=suppress[1], now=now)
+        self.report.sent += settled[OutboxState.SENT]
+        self.report.refused += settled[OutboxState.REFUSED]
+        self.report.deferred += settled[OutboxState.OWED]
+        self.report.held += settled[OutboxState.HELD]
+
+    def _settle_refusal(self, mine: Claimed, attempt: int, error: Refused | Deferred) -> None:
         now = self.clock()
         words = f"{error.status} {error.text}".strip()
-        expired = now - mine.created_at >= self.config.smtp.lifetime
+        suppress = None
         if isinstance(error, Deferred) and error.in_doubt and self.config.smtp.after_crash == "hold":
-            self.report.held += store.settle(
-                session, mine, state=OutboxState.HELD, now=now, code=error.code, reply=words, in_doubt=True
-            )
-        elif isinstance(error, Deferred) and not expired:
-            self.report.deferred += store.settle(
-                session,
-                mine,
-                state=OutboxState.OWED,
-                now=now,
-                code=error.code,
-                reply=words,
-                due_at=now + retry_delay(mine.attempt, self.rng),
-                in_doubt=True if error.in_doubt else None,
-            )
+            outcome = Outcome(mine.id, attempt, OutboxState.HELD, error.code, words, in_doubt=True)
+        elif isinstance(error, Deferred) and now - (mine.tried_at or now) < self.config.smtp.lifetime:
+            due_at = now + retry_delay(attempt, self.rng)
+            outcome = Outcome(mine.id, attempt, OutboxState.OWED, error.code, words, due_at, error.in_doubt)
         else:
             given_up = " (given up: its lifetime is over)" if isinstance(error, Deferred) else ""
-            self.report.refused += store.settle(
-                session, mine, state=OutboxState.REFUSED, now=now, code=error.code, reply=words + given_up
-            )
+            outcome = Outcome(mine.id, attempt, OutboxState.REFUSED, error.code, words + given_up)
             if isinstance(error, Refused) and error.at == "RCPT" and error.status in NO_SUCH_MAILBOX:
-                store.suppress(session, mine.email, reason="no such mailbox", status=error.status, now=now)
+                suppress = (mine.email, error.status)
+        self._settle(outcome, suppress=suppress)
         if len(self.report.refusals) < 5:
             self.report.refusals.append(f"{mine.email}: {error.code} {words}")
 
     def _letter(self, mine: Claimed) -> letter.Letter:
+        if mine.notice_id is not None:
+            return self._notice(mine, mine.notice_id)
+        assert mine.variant_id is not None and mine.subscription_id is not None
         if mine.variant_id not in self._variants:
             with self.database.read() as session:
                 variant, edition, newsletter = store.variant_to_send(session, mine.variant_id)
@@ -195,6 +200,20 @@ class _Sender:
             letter.Recipient(mine.email, mine.name, f"{self.config.base_url}/unsubscribe/{token}"),
             mail_from=sign.verp(mine.id, key=self.key, domain=self.config.smtp.envelope_domain or sender.domain),
             message_id=sign.message_id(mine.id, key=self.key, domain=sender.domain),
+        )
+
+    def _notice(self, mine: Claimed, notice_id: int) -> letter.Letter:
+        with self.database.read() as session:
+            notice = store.notice_to_send(session, notice_id)
+        domain = letter.domain(notice.sender)
+        return letter.notice(
+            Rendered(notice.subject, notice.html, notice.text),
+            notice.sender,
+            to=mine.email,
+            name=mine.name,
+            date=notice.created_at,
+            mail_from=sign.verp(mine.id, key=self.key, domain=self.config.smtp.envelope_domain or domain),
+            message_id=sign.message_id(mine.id, key=self.key, domain=domain),
         )
 
 

@@ -12,3 +12,6 @@ from digest.parse.feeds import feed as feed
 from digest.parse.outlines import Outline as Outline
 from digest.parse.outlines import opml as opml
 from digest.parse.outlines import write_opml as write_opml
+from digest.parse.pages import COMMON_PATHS as COMMON_PATHS
+from digest.parse.pages import Candidate as Candidate
+from digest.parse.pages import feed_links as feed_links

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import html
 import io
@@ -50,8 +51,8 @@ class Enclosure:
 class ParsedEntry:
     """One thing in a feed, clean: texts are plain, `summary` and `content` safe HTML, links absolute http(s) or "".
 
-    `key` is its identity within the feed; `twin` a second one, from its link and title, by which an entry is known
-    again when its publisher changes the first at every fetch. `content_hash` changes when a reader would see it.
+    `key` is its identity within the feed; `twin` (of its link and title) helps to know an entry again when its
+    publisher changes the guid at every fetch. `content_hash` changes when a reader would see it.
     """
 
     key: str
@@ -97,7 +98,8 @@ def feed(body: bytes, *, url: str, content_type: str = "", now: datetime) -> Par
     `url` is the base of relative links, `content_type` the header as it came; dates that `now` shows to be
     impossible are left out.
     """
-    head = body[:2000].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    body = _without_wide_characters(body)
+    head = body[:2000].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not head:
         raise NotAFeed("is empty")
     if head[:1] in (b"{", b"["):
@@ -315,14 +317,34 @@ def _skip_days(body: bytes) -> frozenset[int]:
     return days if len(days) < 7 else frozenset()
 
 
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"<\0\0\0", "utf-32-le"),
+    (b"\0\0\0<", "utf-32-be"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
+)
+
+
+def _without_wide_characters(body: bytes) -> bytes:
+    """UTF-16 and UTF-32, with a byte order mark or told by their first "<" (XML 1.0 appendix F), as UTF-8."""
+    for mark, name in _MARKS:
+        if body.startswith(mark):
+            text = body.decode(name, "replace").lstrip("\ufeff")
+            # What the XML declaration says of the encoding is no longer true.
+            return re.sub(r"^\s*<\?xml[^>]*\?>", "", text).encode("utf-8", "replace")
+    return body
+
+
 def _type_to_believe(body: bytes, content_type: str) -> str:
     """The media type to hand to feedparser: always XML, with a charset only where the bytes do not speak against it.
 
     Bytes beyond ASCII that decode as UTF-8 are UTF-8, whatever header or XML declaration say (RFC 3629 §3: the
     chance that other text does is tiny); feedparser would follow the header and spoil every letter.
     """
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in body[:4]:
-        return "application/xml"
     if not body.isascii():
         try:
             body.decode("utf-8")
@@ -342,7 +364,7 @@ def _what_it_is(body: bytes) -> str:
     head = body[:4000].replace(b"\0", b"").lower()
     if b"<opml" in head:
         return "is an OPML list, not a feed; `digest feed import` reads it"
-    if re.search(rb"<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>]", head):
+    if re.search(rb"<!doctype\s+html|<html[\s>]|<head[\s>]", head):
         return WEB_PAGE
     if b"<sitemapindex" in head or b"<urlset" in head:
         return "is a sitemap, not a feed"
@@ -364,8 +386,6 @@ def refuse_bombs(body: bytes) -> None:
     Entities that the document declares may unfold to `MAX_ENTITY_CHARACTERS` in all, counted without unfolding
     them; external ones are never read. Tags may nest `MAX_DEPTH` deep.
     """
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in body[:4]:
-        body = body.replace(b"\0", b"")  # UTF-16 and UTF-32: the markup is ASCII once the zeros are gone
     if b"<!ENTITY" in body or b"<!entity" in body:
         values = {m[2]: m[3] or m[4] or b"" for m in _ENTITY.finditer(body)}
         sizes: dict[bytes, int] = {}
@@ -394,7 +414,7 @@ def _unfolded(name: bytes, values: Mapping[bytes, bytes], sizes: dict[bytes, int
 
 def _json_feed(body: bytes, *, url: str, now: datetime) -> ParsedFeed:
     try:
-        document = json.loads(body.decode("utf-8-sig" if body[:1] not in b"\xff\xfe" else "utf-16"))
+        document = json.loads(body.decode("utf-8-sig"), strict=False)  # a raw line break in a text is common
     except (ValueError, RecursionError) as error:
         raise NotAFeed(f"is not readable JSON: {text.plain(str(error), limit=120)}") from None
     if not isinstance(document, dict) or "jsonfeed.org/version/" not in _text(document.get("version")):
@@ -509,7 +529,7 @@ def _entry(
         else _key(page)
         if page
         else _hash("entry", told, published.isoformat() if published else ""),
-        twin=_hash("twin", page, title),
+        twin=_hash("twin", page, told),
         url=url,
         original_url=original_url if original_url != url else "",
         title=title,
@@ -522,7 +542,7 @@ def _entry(
         enclosures=enclosures,
         published_at=published,
         updated_at=_possible(updated, now),
-        content_hash=_hash("content", title, url, summary, content),
+        content_hash=_hash("content", title, page, summary, content),
     )
 
 

@@ -29,7 +29,7 @@ _SCRIPTS = {
     "GEORGIAN": ("ka",),
     "ARMENIAN": ("hy",),
 }
-_LETTERS = {"fa": "پچژگ", "ur": "ٹڈڑے", "uk": "іїєґ", "be": "ў", "sr": "ђћљњџ", "mk": "ѓќѕ", "bg": "ъщ"}
+_LETTERS = {"fa": "پچژگ", "ur": "ٹڈڑے", "uk": "іїєґ", "be": "ў", "sr": "ђћљњџ", "mk": "ѓќѕ"}
 # The commonest little words; a text of a dozen words has some of them.
 _LITTLE = {
     "en": "the of and to in is that for it with as was on are this be by from at have not you we an or your how what",
@@ -84,6 +84,8 @@ def _by_script(text: str) -> tuple[str, ...]:
 
 
 def _which(text: str, languages: tuple[str, ...]) -> str:
+    if "bg" in languages and "ъ" in text and not set(text.lower()) & set("ыэёіїўђћ"):
+        return "bg"
     for language in languages:
         if any(c in text for c in _LETTERS.get(language, "")):
             return language

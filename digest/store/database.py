@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session, create_engine
 
@@ -128,6 +129,11 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def insert_into(session: Session, table: Any) -> Any:
+    """An INSERT that knows `on_conflict_…`, in the dialect of the session's database."""
+    return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def open_database(url: str, *, create: bool = False) -> Database:

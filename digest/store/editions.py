@@ -108,7 +108,8 @@ def owe_letters(session: Session, variant: Variant, choices: Choices, *, newslet
     names += ["created_at", "code", "reply", "in_doubt"]
     session.execute(sa.insert(OutboxRow).from_select(names, rows))
     result = session.execute(sa.update(Subscription).where(*chosen).values(read_until=edition.upto_seq))
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    variant.letters = int(result.rowcount)  # type: ignore[attr-defined]
+    return variant.letters
 
 
 def _deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:

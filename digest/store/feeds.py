@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from digest.errors import NotFound
 from digest.models import Admission, Decision, Entry, Feed, FeedState, Newsletter, NewsletterFeed, Story, VariantStory
+from digest.store.database import insert_into
 
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
 
@@ -107,6 +107,11 @@ def move_feed(session: Session, feed_id: int, url: str, host: str) -> None:
     session.execute(sa.update(Feed).where(col(Feed.id) == feed_id).values(url=url, host=host))
 
 
+def with_former(former: list[dict[str, str]], url: str, *, until: datetime) -> list[dict[str, str]]:
+    """A feed's history with one more address that it had; the last twenty are kept."""
+    return [*former, {"url": url, "until": until.isoformat(timespec="seconds")}][-20:]
+
+
 def hand_over(session: Session, feed_id: int, to_id: int, *, now: datetime) -> None:
     """Who read the one feed reads the other from now on."""
     for link in session.exec(select(NewsletterFeed).where(NewsletterFeed.feed_id == feed_id)).all():
@@ -154,41 +159,50 @@ class Saved:
 def save_entries(session: Session, feed_id: int, rows: Sequence[Mapping[str, Any]], *, now: datetime) -> Saved:
     """Store what a feed has now: new entries are added in the order given, edited ones updated in place.
 
-    `rows` are mappings of `Entry` columns with `key`, `twin` and `content_hash`. An entry whose key is unknown is
-    still no new one when its twin is stored under a key that the feed no longer has: some publishers
-    change their guids at each fetch. It takes the new key and stays the entry that it was.
+    `rows` are mappings of `Entry` columns. Some publishers change their guids at each fetch, so an entry whose key
+    is unknown is still no new one when one of the same link and title, and the same date or text, is stored
+    under a key that the feed no longer has. It takes the new key and stays the entry that it was. (Link and title
+    alone would not do: "All systems operational", every day anew.)
     """
-    known = _entries_by(session, feed_id, Entry.key, [row["key"] for row in rows])
+    known = {found.key: found for found in _entries_by(session, feed_id, Entry.key, [row["key"] for row in rows])}
     unknown = [row for row in rows if row["key"] not in known]
     present = {row["key"] for row in rows}
-    twins = {
-        twin: found
-        for twin, found in _entries_by(session, feed_id, Entry.twin, [row["twin"] for row in unknown]).items()
-        if found.key not in present
-    }
+    twins: dict[str, list[Any]] = {}
+    for found in _entries_by(session, feed_id, Entry.twin, [row["twin"] for row in unknown]):
+        if found.key not in present:
+            twins.setdefault(found.twin, []).append(found)
     new, edited = [], []
     for row in rows:
-        found = known.get(row["key"]) or twins.pop(row["twin"], None)
+        found = known.get(row["key"]) or _twin(row, twins.get(row["twin"], []))
         if found is None:
             new.append({**row, "feed_id": feed_id, "seen_at": now})
         elif found.key != row["key"] or found.content_hash != row["content_hash"]:
             edited.append((found, row))
     if new:
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(Entry).on_conflict_do_nothing(index_elements=["feed_id", "key"])
+        statement = insert_into(session, Entry).on_conflict_do_nothing(index_elements=["feed_id", "key"])
         session.connection().execute(statement, new)
     for found, row in edited:
         session.execute(sa.update(Entry).where(col(Entry.id) == found.id).values(**row))
     return Saved(len(new), sum(found.content_hash != row["content_hash"] for found, row in edited))
 
 
-def _entries_by(session: Session, feed_id: int, column: Any, values: Sequence[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _twin(row: Mapping[str, Any], candidates: list[Any]) -> Any:
+    """The stored entry that this one was under another key, each taken once."""
+    for place, found in enumerate(candidates):
+        same_date = row["published_at"] is not None and found.published_at == row["published_at"]
+        if same_date or found.content_hash == row["content_hash"]:
+            return candidates.pop(place)
+    return None
+
+
+def _entries_by(session: Session, feed_id: int, column: Any, values: Sequence[str]) -> list[Any]:
+    found: list[Any] = []
+    columns = (Entry.id, Entry.key, Entry.twin, Entry.content_hash, Entry.published_at)
     for start in range(0, len(values), _CHUNK):
-        query = sa.select(col(Entry.id), col(Entry.key), col(Entry.twin), col(Entry.content_hash)).where(
+        query = sa.select(*map(col, columns)).where(
             col(Entry.feed_id) == feed_id, column.in_(values[start : start + _CHUNK])
         )
-        found |= {getattr(row, column.key): row for row in session.execute(query)}
+        found += session.execute(query)
     return found
 
 
@@ -272,16 +286,15 @@ def newest_entries(session: Session, feed_id: int, *, limit: int) -> list[Entry]
     return list(session.exec(query))
 
 
-def held_count(session: Session, feed_id: int) -> int:
-    """How many entries of a feed were held back as a flood or a new feed's archive, at most over its newsletters."""
+def held_counts(session: Session) -> dict[int, int]:
+    """How many entries of each feed were held back, as a flood or a new feed's archive, by some newsletter."""
     query = (
-        select(sa.func.count())
-        .select_from(Admission)
-        .join(Entry, col(Entry.id) == col(Admission.entry_id))
-        .where(col(Entry.feed_id) == feed_id, col(Admission.decision) == Decision.HELD)
-        .group_by(col(Admission.newsletter_id))
+        select(Entry.feed_id, sa.func.count(sa.distinct(col(Entry.id))))
+        .join(Admission, col(Entry.id) == col(Admission.entry_id))
+        .where(col(Admission.decision) == Decision.HELD)
+        .group_by(col(Entry.feed_id))
     )
-    return max(session.exec(query), default=0)
+    return dict(session.exec(query).all())
 
 
 def reads(session: Session, newsletter_id: int, feed_id: int) -> bool:

@@ -24,7 +24,7 @@ from digest.models import (
     Suppression,
     UtcTime,
 )
-from digest.store.people import insert_into
+from digest.store.database import insert_into
 
 # What becomes of a row. The first three change a subscription; a row without a state has none.
 NEW, ENDED, CONFIRMED = "new", "ended", "confirmed"

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from digest.models import (
@@ -27,6 +26,7 @@ from digest.models import (
     UtcTime,
     address_key,
 )
+from digest.store.database import insert_into
 
 SUPPRESSED = "suppressed"  # the state shown for an address in `suppression`, whatever its subscription says
 
@@ -189,11 +189,6 @@ def subscribe_to(
 def erased(session: Session, mark: str) -> Erasure | None:
     """The note that somebody with this `subscribe.erasure_mark` was erased."""
     return session.get(Erasure, mark)
-
-
-def insert_into(session: Session, table: Any) -> Any:
-    """An INSERT that knows `on_conflict_…`, in the dialect of the session's database."""
-    return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
 
 
 # ---------------------------------------------------------------- their history

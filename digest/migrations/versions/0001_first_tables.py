@@ -61,6 +61,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_newsletter_name")),
     )
     op.create_table(
+        "relay_hour",
+        sa.Column("relay", sa.String(), nullable=False),
+        sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("letters", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("relay", "hour", name=op.f("pk_relay_hour")),
+    )
+    op.create_table(
         "subscriber",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("email", sa.String(), nullable=False),
@@ -200,6 +207,32 @@ def upgrade() -> None:
         batch_op.create_index("ix_subscription_due", ["newsletter_id", "state", "read_until"], unique=False)
 
     op.create_table(
+        "notice",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sender", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("html", sa.String(), nullable=False),
+        sa.Column("subscription_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscription.id"],
+            name=op.f("fk_notice_subscription_id_subscription"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
+        sa.UniqueConstraint("key", name=op.f("uq_notice_key")),
+    )
+    with op.batch_alter_table("notice", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_notice_address"), ["address"], unique=False)
+        batch_op.create_index(batch_op.f("ix_notice_subscription_id"), ["subscription_id"], unique=False)
+
+    op.create_table(
         "story",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("newsletter_id", sa.Integer(), nullable=False),
@@ -243,6 +276,7 @@ def upgrade() -> None:
         sa.Column("text", sa.String(), nullable=False),
         sa.Column("story_count", sa.Integer(), nullable=False),
         sa.Column("more_count", sa.Integer(), nullable=False),
+        sa.Column("letters", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["edition_id"], ["edition.id"], name=op.f("fk_variant_edition_id_edition"), ondelete="CASCADE"
         ),
@@ -277,20 +311,27 @@ def upgrade() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("edition_id", sa.Integer(), nullable=False),
-        sa.Column("variant_id", sa.Integer(), nullable=False),
+        sa.Column("edition_id", sa.Integer(), nullable=True),
+        sa.Column("variant_id", sa.Integer(), nullable=True),
+        sa.Column("notice_id", sa.Integer(), nullable=True),
         sa.Column("subscriber_id", sa.Integer(), nullable=True),
         sa.Column("subscription_id", sa.Integer(), nullable=True),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("code", sa.Integer(), nullable=False),
         sa.Column("reply", sa.String(), nullable=False),
         sa.Column("in_doubt", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("(notice_id IS NULL) = (edition_id IS NOT NULL)", name=op.f("ck_outbox_edition_or_notice")),
+        sa.CheckConstraint("(variant_id IS NULL) = (edition_id IS NULL)", name=op.f("ck_outbox_variant_of_edition")),
         sa.ForeignKeyConstraint(
             ["edition_id"], ["edition.id"], name=op.f("fk_outbox_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["notice_id"], ["notice.id"], name=op.f("fk_outbox_notice_id_notice"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
             ["subscriber_id"], ["subscriber.id"], name=op.f("fk_outbox_subscriber_id_subscriber"), ondelete="SET NULL"
@@ -306,9 +347,16 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("edition_id", "subscriber_id", name=op.f("uq_outbox_edition_id_subscriber_id")),
+        sa.UniqueConstraint("notice_id", name=op.f("uq_outbox_notice_id")),
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
-        batch_op.create_index("ix_outbox_due", ["state", "due_at"], unique=False)
+        batch_op.create_index(
+            "ix_outbox_due",
+            ["edition_id", "due_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("settled_at IS NULL"),
+            postgresql_where=sa.text("settled_at IS NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_outbox_subscriber_id"), ["subscriber_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_outbox_subscription_id"), ["subscription_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_outbox_variant_id"), ["variant_id"], unique=False)
