@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any, BinaryIO
 
 import typer
@@ -48,7 +48,7 @@ def add(
 
     Example: digest subscriber add ada@example.org --name "Ada Lovelace" --topic ai --topic security
     """
-    from digest import subscribe
+    from digest import curate, subscribe
 
     options: Options = context.obj
     with options.open() as (config, database):
@@ -64,7 +64,7 @@ def add(
                 consent=HOW,
                 vouched_by=vouched_by or _myself(),
                 again=again,
-                known_topics=settings.topics,
+                known_topics=curate.headings(settings.topics),
                 secret=config.secret_key.get_secret_value(),
                 now=now(),
             )
@@ -167,7 +167,7 @@ def set_(
 
     Example: digest subscriber set ada@example.org --topic ai --topic web
     """
-    from digest import subscribe
+    from digest import curate, subscribe
 
     options: Options = context.obj
     with options.open() as (config, database):
@@ -181,7 +181,7 @@ def set_(
                 topics=[] if all_topics else topic,
                 tags=[] if no_tags else tag,
                 how=HOW,
-                known_topics=settings.topics,
+                known_topics=curate.headings(settings.topics),
                 now=now(),
             )
     options.say(f"{email}: changed" if changed else f"{email}: nothing to change")
@@ -198,10 +198,113 @@ def remove(context: typer.Context, email: Email, newsletter: NewsletterName = No
     options: Options = context.obj
     with options.open() as (config, database):
         paper, _settings = config.newsletter(newsletter)
-        with database.rehearse() if dry_run else nullcontext(database) as target, target.write() as session:
+        with database.write() as session:
             ended = subscribe.remove(session, email, newsletter=paper, how=HOW, now=now())
+            if dry_run:
+                session.rollback()
     will = "would get" if dry_run else "gets"
     options.say(f"{email} {will} no more of {paper}" if ended else f"{email} had left {paper} before")
+
+
+@app.command()
+def pause(
+    context: typer.Context,
+    email: Email,
+    weeks: Annotated[
+        int | None, typer.Option("--weeks", min=1, max=520, help="For so long; else until resumed.")
+    ] = None,
+    newsletter: NewsletterName = None,
+) -> None:
+    """Send somebody nothing for a while; what comes meanwhile is not made up for.
+
+    Example: digest subscriber pause ada@example.org --weeks 2
+    """
+    from datetime import timedelta
+
+    from digest import subscribe
+
+    options: Options = context.obj
+    moment = now()
+    until = moment + timedelta(weeks=weeks) if weeks else None
+    with options.open() as (config, database):
+        paper, _settings = config.newsletter(newsletter)
+        with database.write() as session:
+            paused = subscribe.pause(session, email, newsletter=paper, until=until, how=HOW, now=moment)
+    span = f"until {until:%Y-%m-%d}" if until else "until resumed"
+    options.say(f"{email} gets no {paper} {span}" if paused else f"{email} was paused already")
+
+
+@app.command()
+def resume(context: typer.Context, email: Email, newsletter: NewsletterName = None) -> None:
+    """End a pause: they get the next edition with all others.
+
+    Example: digest subscriber resume ada@example.org
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        paper, _settings = config.newsletter(newsletter)
+        with database.write() as session:
+            resumed = subscribe.resume(session, email, newsletter=paper, how=HOW, now=now())
+    options.say(f"{email} gets the next {paper} again" if resumed else f"{email} was not paused")
+
+
+@app.command()
+def suppress(
+    context: typer.Context,
+    email: Email,
+    reason: Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why, for the list.")] = "by hand",
+) -> None:
+    """Never write to an address again, subscriber or not, until `unsuppress`.
+
+    Example: digest subscriber suppress ada@example.org --reason "asked by telephone"
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (_config, database), database.write() as session:
+        done = subscribe.suppress(session, email, reason=reason, how=HOW, now=now())
+    options.say(f"{email} gets no letters any more" if done else f"{email} was suppressed already")
+
+
+@app.command()
+def unsuppress(context: typer.Context, email: Email) -> None:
+    """Let an address get letters again, or an erased person be added again, because they asked for it.
+
+    Example: digest subscriber unsuppress ada@example.org
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.write() as session:
+        secret = config.secret_key.get_secret_value()
+        done = subscribe.unsuppress(session, email, secret=secret, how=HOW, now=now())
+    options.say(f"{email} may get letters again" if done else f"nothing barred {email}")
+
+
+@app.command()
+def erase(context: typer.Context, email: Email, dry_run: DryRun = False) -> None:
+    """Forget a person: every row of theirs goes, and a keyed hash stays, so that no import brings them back.
+
+    The counts of editions stay as they are. Backups, exports and files of refused rows are yours to clear.
+    Example: digest subscriber erase ada@example.org
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        with database.write() as session:
+            gone = subscribe.erase(session, email, secret=config.secret_key.get_secret_value(), now=now())
+            if dry_run:
+                session.rollback()
+        if gone is None:
+            options.say("they were erased before")
+        else:
+            will = "would be" if dry_run else "is"
+            options.say(f"{email} {will} forgotten; letters without a name from now on: {gone.letters}")
+        if not dry_run and not database.checkpoint():
+            options.warn("somebody is reading the database: run this again later, to clear the bytes from its log too")
 
 
 @app.command("import")
@@ -235,7 +338,7 @@ def import_(
     from dataclasses import asdict
     from pathlib import Path
 
-    from digest import subscribe
+    from digest import curate, subscribe
     from digest.errors import Exit
 
     options: Options = context.obj
@@ -244,14 +347,16 @@ def import_(
     kept = Path(rejects) if rejects else Path("subscribers.rejects.csv" if file == "-" else f"{file}.rejects.csv")
     with options.open() as (config, database), _seekable(file) as stream:
         paper, settings = config.newsletter(newsletter)
-        with _bar(stream, quiet=options.quiet) as progress:
+        total = stream.seek(0, 2)
+        stream.seek(0)
+        with options.progress("import") as bar:
             done = subscribe.import_csv(
                 database,
                 stream,
                 subscribe.Terms(
                     name=name,
                     now=now(),
-                    known_topics=settings.topics,
+                    known_topics=curate.headings(settings.topics),
                     secret=config.secret_key.get_secret_value(),
                     vouched_by=vouched_by or _myself(),
                     confirmed=confirmed,
@@ -261,7 +366,8 @@ def import_(
                 mapping=mapping,
                 dry_run=dry_run,
                 rejects=kept,
-                progress=progress,
+                # Nobody has counted the rows: the bytes tell how many there will be.
+                progress=lambda size, rows: bar(rows, rows * total // max(size, 1)),
             )
     facts = asdict(done)
     facts.pop("refused_first")
@@ -313,25 +419,6 @@ def _seekable(file: str) -> Iterator[BinaryIO]:
             copy.seek(0)
             stream = copy
         yield stream
-
-
-@contextmanager
-def _bar(stream: BinaryIO, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Progress by bytes read, where somebody looks on."""
-    import os
-    import sys
-
-    if quiet or not sys.stderr.isatty():
-        yield lambda size, rows: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    total = os.fstat(stream.fileno()).st_size
-    words = TextColumn("{task.fields[rows]:,} rows")
-    with Progress(BarColumn(), words, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("import", total=total, rows=0)
-        yield lambda size, rows: bar.update(task, completed=size, rows=rows)
 
 
 @app.command()

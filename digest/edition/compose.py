@@ -60,6 +60,7 @@ def compose(session: Session, name: str, config: Config, *, now: datetime) -> Co
         row.slot_at = slot
     session.add(row)
     assert row.id is not None
+    store.end_pauses(session, now=now)
     groups = store.due_choices(session, row.id)
     if not groups:
         return Composed(name, why="no active subscribers")

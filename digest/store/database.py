@@ -110,6 +110,23 @@ class Database:
                 finally:
                     transaction.rollback()
 
+    def checkpoint(self) -> bool:
+        """Write SQLite's WAL back into the file and empty it: what was erased is then in neither.
+
+        False where a reader still holds the old pages. PostgreSQL keeps such things in its own way.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return True
+        connection = self.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, _pages, _written = cursor.fetchone() or (0, 0, 0)
+            cursor.close()
+        finally:
+            connection.close()
+        return not busy
+
     def close(self) -> None:
         self.engine.dispose()
 

@@ -13,13 +13,17 @@ from sqlmodel import Session, col, select
 
 from digest.models import (
     Consent,
+    ConsentEvent,
     Edition,
     Erasure,
     Newsletter,
     OutboxRow,
+    OutboxState,
     Subscriber,
     Subscription,
+    SubscriptionState,
     Suppression,
+    UtcTime,
     address_key,
 )
 from digest.store.database import insert_into
@@ -65,6 +69,95 @@ def suppress(session: Session, email: str, *, reason: str, now: datetime, status
     """Write to this address no more; the first reason stands."""
     made = {"key": address_key(email), "reason": reason, "status": status, "created_at": now}
     session.connection().execute(insert_into(session, Suppression).values(made).on_conflict_do_nothing())
+
+
+def unsuppress(session: Session, email: str, *, mark: str) -> bool:
+    """Let this address be written to and subscribed again, also after an erasure; False where nothing barred it."""
+    barred = suppression(session, email) or erased(session, mark)
+    session.exec(sa.delete(Suppression).where(col(Suppression.key) == address_key(email)))
+    session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
+    return barred is not None
+
+
+def end_pauses(session: Session, *, now: datetime) -> int:
+    """Make active again whose pause is over; they get the next edition with all others. How many there were."""
+    over = (col(Subscription.state) == SubscriptionState.PAUSED, col(Subscription.paused_until) <= now)
+    connection = session.connection()
+    history = sa.select(
+        col(Subscription.subscriber_id),
+        col(Subscription.newsletter_id),
+        sa.literal(now, UtcTime),
+        sa.literal(ConsentEvent.RESUMED.value),
+        sa.literal("the pause was over"),
+        sa.literal(""),
+        sa.literal(""),
+        sa.literal(""),
+    ).where(*over)
+    columns = ["subscriber_id", "newsletter_id", "at", "event", "how", "vouched_by", "ip", "detail"]
+    connection.execute(sa.insert(Consent).from_select(columns, history, include_defaults=False))
+    ended = connection.execute(
+        sa.update(Subscription)
+        .where(*over)
+        .values(state=SubscriptionState.ACTIVE, paused_until=None, changed_at=now, read_until=_with_all_others())
+    )
+    return ended.rowcount
+
+
+def rejoin(session: Session, returning: Subscription) -> None:
+    """Put a subscription's watermark where the last edition ended: nothing twice, and the next one with all others."""
+    session.flush()
+    statement = sa.update(Subscription).where(col(Subscription.id) == returning.id)
+    session.connection().execute(statement.values(read_until=_with_all_others()))
+    session.refresh(returning)
+
+
+def _with_all_others() -> Any:
+    last = (
+        sa.select(sa.func.coalesce(sa.func.max(Edition.upto_seq), 0))
+        .where(col(Edition.newsletter_id) == Subscription.newsletter_id)
+        .correlate(Subscription)
+        .scalar_subquery()
+    )
+    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure took: letters stay as numbers without a person, those still owed are dropped."""
+
+    subscriptions: int
+    letters: int
+    dropped: int
+
+
+def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased | None:
+    """Remove a person from every table and leave `mark`; None where nothing is known of them.
+
+    Their letters stay, so that the sums of each edition do, but nobody's: the foreign keys become NULL. What
+    the mail server said goes, for it often names the address. A letter that a worker holds is settled as any.
+    """
+    person = subscriber(session, email)
+    stop = suppression(session, email)
+    if person is None and stop is None:
+        return None
+    subscriptions = letters = dropped = 0
+    connection = session.connection()
+    if person is not None:
+        theirs = col(OutboxRow.subscriber_id) == person.id
+        waiting = col(OutboxRow.state).in_((OutboxState.OWED, OutboxState.HELD))
+        drop = {"state": OutboxState.DROPPED, "reply": "erased", "settled_at": now}
+        dropped = connection.execute(sa.update(OutboxRow).where(theirs, waiting).values(drop)).rowcount
+        said = col(OutboxRow.state) != OutboxState.DROPPED
+        connection.execute(sa.update(OutboxRow).where(theirs, said).values(reply=""))
+        letters = session.exec(select(sa.func.count()).select_from(OutboxRow).where(theirs)).one()
+        subscriptions = len(standings(session, person))
+        session.delete(person)
+        session.flush()
+    if stop is not None:
+        session.delete(stop)
+    note = {"mark": mark, "created_at": now}
+    connection.execute(insert_into(session, Erasure).values(note).on_conflict_do_nothing())
+    return Erased(subscriptions, letters, dropped)
 
 
 def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscription, str] | None:
@@ -291,14 +384,14 @@ def counted(session: Session, search: Search) -> list[tuple[str, str, int]]:
     """How many the search finds: (newsletter, state, subscriptions). Suppressed addresses count as such."""
     state = sa.case((col(Suppression.key).is_not(None), SUPPRESSED), else_=col(Subscription.state))
     found = (
-        select(col(Newsletter.name), sa.type_coerce(state, sa.String).label("state"), sa.func.count())
+        select(col(Newsletter.name), sa.type_coerce(state, sa.String).label("standing"), sa.func.count())
         .select_from(Subscription)
         .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
         .outerjoin(Suppression, col(Suppression.key) == Subscriber.key)
         .where(*_about_person(search), *_about_subscription(replace(search, state="")))
-        .group_by(col(Newsletter.name), "state")
-        .order_by(col(Newsletter.name), "state")
+        .group_by(col(Newsletter.name), "standing")
+        .order_by(col(Newsletter.name), "standing")
     )
     return [(n, s, c) for n, s, c in session.exec(found) if search.state in ("", s)]
 
