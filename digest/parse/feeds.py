@@ -24,6 +24,7 @@ MAX_KEY = 500  # characters; a longer identity is kept as its hash
 MAX_ENTITY_CHARACTERS = 1_000_000  # what a document's own entities may unfold to
 MAX_ENCLOSURES = 20
 MAX_CATEGORIES = 50
+SAX = "digest.parse.sax"
 OLDEST = datetime(1980, 1, 1, tzinfo=UTC)  # earlier dates are a clock that was never set
 
 
@@ -111,13 +112,15 @@ def feed(body: bytes, *, url: str, content_type: str = "", now: datetime) -> Par
 
 
 def _xml_feed(body: bytes, *, url: str, content_type: str, now: datetime) -> ParsedFeed:
-    import feedparser  # heavy, and the process that fetches never parses
+    import feedparser.api  # heavy, and the process that fetches never parses
 
+    if SAX not in feedparser.api.PREFERRED_XML_PARSERS:
+        feedparser.api.PREFERRED_XML_PARSERS.insert(0, SAX)
     refuse_bombs(body)
     try:
         # `sanitize_html` misses a good deal and costs as much as all the rest; `text` cleans below. The type that
         # the header declares would only make feedparser doubt: many hosts serve feeds as text/html.
-        parsed = feedparser.parse(
+        parsed = feedparser.api.parse(
             io.BytesIO(body),
             response_headers={"content-location": url, "content-type": _type_to_believe(body, content_type)},
             sanitize_html=False,
@@ -537,7 +540,7 @@ def _entry(
         summary=summary,
         content=content,
         categories=tuple(names.values()),
-        language=language.of(f"{title} {text.words(summary or content, limit=2_000)}", declared),
+        language=language.of(f"{title} {text.words(summary or content, limit=600)}", declared),
         image_url=image_url,
         enclosures=enclosures,
         published_at=published,

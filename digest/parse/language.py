@@ -72,7 +72,9 @@ def of(text: str, declared: str = "") -> str:
 
 def _by_script(text: str) -> tuple[str, ...]:
     """The languages written in the script that most letters are of; () for Latin or too few letters."""
-    letters = [c for c in text[:2_000] if c.isalpha()]
+    if text.isascii():
+        return ()
+    letters = [c for c in text if c.isalpha()]
     foreign = [c for c in letters if c > "\u02ff"]
     # A Chinese text about software is half English words; one Greek letter in an English text is none.
     if len(foreign) < 4 or len(foreign) * 3 < len(letters):
