@@ -20,7 +20,6 @@ from digest.subscribe import columns, sheet
 
 DATA = Path(__file__).parent / "data" / "subscribers"
 CORPUS = Path(os.environ.get("DIGEST_CORPUS", Path(__file__).parents[2] / "shared" / "corpus")) / "subscribers"
-MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 SECRET = "a key for tests, long enough"
 
 
