@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 
 import pytest
@@ -103,6 +104,7 @@ def test_an_import_counts_names_bad_rows_and_may_be_repeated(digest, tmp_path):
     rejects = tmp_path / "list.csv.rejects.csv"
     assert len(rejects.read_text().splitlines()) == 3
     assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
+    assert "is the list itself" in digest("import", file, "--rejects", file, code=64).stderr
     again = rows(digest("import", file, "--json", code=65))
     assert (again["added"], again["known"]) == (0, 1)
 
@@ -115,6 +117,8 @@ def test_an_export_is_private_and_comes_back_as_it_was(digest, tmp_path):
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert digest("export").stdout == out.read_text() and "'=1+1" in out.read_text()
     assert ",=1+1," in digest("export", "--raw").stdout
+    digest("export", "--out", os.devnull)
+    assert not os.path.isfile(os.devnull)  # noqa: PTH113
     (tmp_path / "digest.db").unlink()
     store.open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True).close()
     digest("import", out)
