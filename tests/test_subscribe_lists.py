@@ -81,7 +81,8 @@ SERVICES = {
 @pytest.mark.parametrize("file", SERVICES)
 def test_a_list_of_another_service_says_who_is_who(database, file):
     done = take(database, DATA / file)
-    found = {email.split("@")[0]: f"{p[0]} {p[3]}".rstrip() for email, p in people(database).items()}
+    found = {email.split("@")[0]: f"{p[0]} {p[3]}" for email, p in people(database).items()}
+    found = {name: words.removesuffix(f" (import {file})").rstrip() for name, words in found.items()}
     assert found == SERVICES[file]
     assert done.refused == 0
     before = export(database)

@@ -339,12 +339,14 @@ def import_(
     from pathlib import Path
 
     from digest import curate, subscribe
-    from digest.errors import Exit
+    from digest.errors import Exit, UserError
 
     options: Options = context.obj
     mapping = _mapping(map_ or [], subscribe.MAPPABLE)
     name = "standard input" if file == "-" else Path(file).name
     kept = Path(rejects) if rejects else Path("subscribers.rejects.csv" if file == "-" else f"{file}.rejects.csv")
+    if kept.exists() and Path(file).exists() and kept.samefile(file):
+        raise UserError(f"{kept} is the list itself", hint="name another file with --rejects")
     with options.open() as (config, database), _seekable(file) as stream:
         paper, settings = config.newsletter(newsletter)
         total = stream.seek(0, 2)

@@ -13,12 +13,12 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
-from digest.subscribe.address import address, display_name, erasure_mark, tag
+from digest.subscribe.address import MAX_NAME, address, display_name, erasure_mark, tag
 from digest.subscribe.sheet import EMAIL_TITLES, Record, bare
 
 ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
@@ -100,9 +100,9 @@ class Terms:
     confirmed: bool = False  # whom the file calls unconfirmed has confirmed
     raw: bool = False  # no cell was quoted against spreadsheets
 
-    @property
+    @cached_property
     def how(self) -> str:
-        return f"import {self.name}"
+        return display_name(f"import {self.name[: MAX_NAME // 2]}")
 
 
 class Columns:
@@ -232,7 +232,8 @@ class Columns:
             said.append(LEFT)
         own_reason = display_name(self._cell(cells, "suppressed"))
         states = [s for s in said if isinstance(s, SubscriptionState)]
-        reasons = [own_reason] * bool(own_reason) + [s for s in said if not isinstance(s, SubscriptionState)]
+        theirs = [f"{s} ({self._terms.how})" for s in said if not isinstance(s, SubscriptionState)]
+        reasons = [own_reason, *theirs] if own_reason else theirs
         if not said and not reasons:
             if self._at["state"]:
                 raise BadInput("the state is empty, so nothing says that they want it")
