@@ -84,7 +84,7 @@ def admit(
         session, newsletter_id, since=now - 2 * stories.WINDOW, links={r.link for r in reads} - {""}
     )
     grouping, groups = _group(reads, told)
-    sent_upto = store.sent_upto(session, newsletter_id)
+    sent_upto = store.composed_upto(session, newsletter_id)
 
     why = {join.two: join.why for join in grouping.joins} | {
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}

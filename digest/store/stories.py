@@ -195,12 +195,6 @@ def labelled_entries(session: Session, newsletter_id: int, *, per_feed: int = 15
 LABELLING = ("moved", "rule", "category")  # the steps that know, as against those that guess
 
 
-def sent_upto(session: Session, newsletter_id: int) -> int:
-    """The `seq` up to which stories have gone into an edition, 0 before the first."""
-    query = sa.select(sa.func.max(Edition.upto_seq)).where(col(Edition.newsletter_id) == newsletter_id)
-    return session.execute(query).scalar() or 0
-
-
 def stories_by_id(session: Session, ids: Iterable[int | None]) -> dict[int, Story]:
     """The rows of these stories."""
     found: dict[int, Story] = {}
