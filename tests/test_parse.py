@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -488,3 +489,36 @@ def test_every_real_feed_is_read_whole() -> None:
         bounded(feed)
         # A few feeds have the very same entry twice or thrice.
         assert int(count) - 3 <= len(feed.entries) <= int(count), name
+
+
+@pytest.mark.skipif(not (CORPUS / "trouble" / "index.tsv").is_file(), reason="the corpus is not here")
+def test_every_troubled_feed_is_read_safely_or_refused_in_words() -> None:
+    risky = re.compile(
+        r"script:|\bon\w+\s*=|data:|<(script|iframe|form|input|object|embed|style|base|meta|svg)\b", re.I
+    )
+    for line in (CORPUS / "trouble" / "index.tsv").read_text().splitlines()[1:]:
+        name, _, kind, *_ = line.split("\t")
+        body = (CORPUS / "trouble" / name).read_bytes()
+        try:
+            if kind == "opml":
+                parse.opml(body)
+            elif kind == "autodiscovery":
+                parse.feed_links(body, url=URL)
+            else:
+                feed = read(body)
+                bounded(feed)
+                markup = " ".join(e.summary + e.content for e in feed.entries)
+                assert not risky.search(" ".join(re.findall(r"<[a-z][^>]*>", markup))), name
+        except (NotAFeed, BadInput) as error:
+            assert str(error), name
+
+
+@pytest.mark.skipif(not (CORPUS / "opml" / "index.tsv").is_file(), reason="the corpus is not here")
+def test_every_real_list_comes_back_without_loss() -> None:
+    for line in (CORPUS / "opml" / "index.tsv").read_text().splitlines()[1:]:
+        name, _, count, *_ = line.split("\t")
+        outlines = parse.opml((CORPUS / "opml" / name).read_bytes())
+        assert len(outlines) == int(count), name
+        again = parse.opml(parse.write_opml(outlines, title="Mine", now=NOW).encode())
+        named = [replace(outline, title=outline.title or outline.url) for outline in outlines]
+        assert sorted(again, key=repr) == sorted(named, key=repr), name
