@@ -372,3 +372,14 @@ def test_every_file_of_the_corpus_is_counted_or_refused_in_words(file):
         else:
             assert person.email.count("@") == 1
             assert "unsubscribed" not in file or person.state == "unsubscribed"
+
+
+def test_others_can_write_while_a_list_is_read(database):
+    def somebody_writes(_size, rows):
+        with database.write() as session:
+            store.lock_newsletter(session, "daily").seq = rows
+
+    stream = io.BytesIO(b"email\nmina@example.com\n")
+    subscribe.import_csv(database, stream, terms(), newsletter="daily", progress=somebody_writes)
+    with database.read() as session:
+        assert store.newsletter(session, "daily").seq == 1
