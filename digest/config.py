@@ -37,6 +37,22 @@ from digest.schedule import Schedule
 from digest.schedule import parse as parse_schedule
 
 FILE = "digest.toml"
+# The topics of the package (`curate/topics.toml`), and the name of what has none.
+TOPICS = (
+    "ai",
+    "security",
+    "databases",
+    "distributed",
+    "devops",
+    "web",
+    "languages",
+    "systems",
+    "mobile",
+    "hardware",
+    "games",
+    "practices",
+)
+OTHER = "other"
 SLUG = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 Slug = Annotated[str, Field(pattern=SLUG)]
 
@@ -202,7 +218,7 @@ class Newsletter(Section):
     @field_validator("topics")
     @classmethod
     def _topics(cls, value: dict[str, Topic]) -> dict[str, Topic]:
-        if "other" in value:
+        if OTHER in value:
             raise ValueError("has a topic 'other'; that name is kept for stories without a heading")
         return value
 
@@ -217,6 +233,13 @@ class Newsletter(Section):
     def _bounds(self) -> Newsletter:
         if self.min_stories > self.max_stories:
             raise ValueError("min_stories is larger than max_stories")
+        known = {*(self.topics or TOPICS), OTHER}
+        for number, rule in enumerate(self.rules, 1):
+            if rule.topic and rule.topic not in known:
+                raise ValueError(f"rule {number} names the topic {rule.topic!r}, which it does not have")
+        for feed, names in self.feed_categories.items():
+            if strange := [slug for slug in names.values() if slug not in known]:
+                raise ValueError(f"feed_categories of {feed!r} name the topic {strange[0]!r}, which it does not have")
         return self
 
     @property

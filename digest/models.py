@@ -260,6 +260,7 @@ class Variant(SQLModel, table=True):
     text: str
     story_count: int
     more_count: int
+    left_out: list[list[Any]] = _json(default_factory=list)  # [story id, why] of what was due and did not fit
     letters: int = 0  # how many were owed when it was composed: what `digest audit` holds the outbox to
 
 

@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from conftest import MONDAY
 from hypothesis import given
 from hypothesis import strategies as st
 
 from digest import store, subscribe
 from digest.errors import BadInput, UserError
-from digest.models import Newsletter
+from digest.models import Edition, Newsletter
 from digest.subscribe import columns, sheet
 
 DATA = Path(__file__).parent / "data" / "subscribers"
 CORPUS = Path(os.environ.get("DIGEST_CORPUS", Path(__file__).parents[2] / "shared" / "corpus")) / "subscribers"
-MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 SECRET = "a key for tests, long enough"
 
 
@@ -238,9 +238,11 @@ def test_the_unconfirmed_get_nothing_until_somebody_says_that_they_confirmed(dat
     assert people(database)["mina@example.com"][0] == "active"
 
 
-def test_newcomers_get_what_is_admitted_from_now_on(database):
+def test_newcomers_start_where_the_last_edition_ended(database):
     with database.write() as session:
-        store.lock_newsletter(session, "daily").seq = 41
+        paper = store.lock_newsletter(session, "daily")
+        paper.seq = 50
+        session.add(Edition(newsletter_id=paper.id, number=1, composed_at=MONDAY, upto_seq=41, sender="a@news.example"))
     take(database, "email\nmina@example.com\n")
     with database.read() as session:
         mina = subscribe.known(session, "mina@example.com")

@@ -431,7 +431,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def _row(entry: ParsedEntry) -> dict[str, Any]:
     """The columns of an entry, all but those the database side knows."""
-    row = asdict(entry)
-    row["categories"] = list(entry.categories)
-    row["enclosures"] = [asdict(enclosure) for enclosure in entry.enclosures]
-    return row
+    return vars(entry) | {
+        "categories": list(entry.categories),
+        "enclosures": [asdict(enclosure) for enclosure in entry.enclosures],
+    }

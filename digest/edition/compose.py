@@ -27,6 +27,7 @@ class Draft:
     stories: tuple[Story, ...]
     more: int
     rendered: Rendered
+    left: tuple[curate.LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def compose(session: Session, name: str, config: Config, *, now: datetime) -> Co
             text=one.rendered.text,
             story_count=len(one.stories),
             more_count=one.more,
+            left_out=[[left.story.id, left.why] for left in one.left],
         )
         session.add(variant)
         session.flush()
@@ -160,7 +162,8 @@ def draft(
             postal_address=settings.postal_address,
             home=config.base_url,
         )
-        drafts.append(Draft(choices, page.stories, page.more, templates.render(page, subject=settings.subject)))
+        rendered = templates.render(page, subject=settings.subject)
+        drafts.append(Draft(choices, page.stories, page.more, rendered, selection.left))
     return drafts
 
 

@@ -21,6 +21,9 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*?(/?)>")
 _OPEN_ENDED = "area base br col embed hr img input link meta param source track wbr p li dd dt option"
 _VOID = frozenset(_OPEN_ENDED.split())
 
+# Most addresses need no repair, and an address costs more than a title.
+_SIMPLE_URL = re.compile(r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[1-9]\d{1,3})?/[\w/.~%+=&?;,@!-]*", re.A).fullmatch
+
 MAX_HTML = 1_000_000  # characters of one text; a novel is 500,000
 MAX_DEPTH = 500  # of tags in one text: html5ever takes half a minute for 100,000
 MAX_URL = 2_000
@@ -94,6 +97,8 @@ def depth(markup: str, *, at_most: int = 100_000) -> int:
 
 def http_url(value: str, base: str = "") -> str:
     """An absolute http(s) address on one line, or "" where there is none in `value`."""
+    if len(value) <= MAX_URL and _SIMPLE_URL(value):
+        return value
     value = _CONTROL.sub("", _UNSEEN.sub("", value)).strip()
     if not value or len(value) > MAX_URL:
         return ""

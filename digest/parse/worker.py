@@ -17,7 +17,7 @@ def serve(connection: Connection, memory_bytes: int) -> None:
 
     `None` comes first, when all is loaded. Ctrl-C is for the parent to hear; memory has an end.
     """
-    import feedparser  # noqa: F401
+    import feedparser.api  # noqa: F401
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":

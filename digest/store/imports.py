@@ -25,6 +25,7 @@ from digest.models import (
     UtcTime,
 )
 from digest.store.database import insert_into
+from digest.store.editions import composed_upto
 
 # What becomes of a row. The first three change a subscription; a row without a state has none.
 NEW, ENDED, CONFIRMED = "new", "ended", "confirmed"
@@ -108,7 +109,9 @@ def judge_import(session: Session, paper: Newsletter) -> list[tuple[str, str, in
 
 def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: str, now: datetime) -> None:
     """Make people of the rows that `judge_import` marked: subscribers, subscriptions, consent, suppressions."""
+    assert paper.id is not None
     connection = session.connection()
+    upto = composed_upto(session, paper.id)
     at = sa.literal(now, UtcTime)
     stops = sa.select(
         _row.c.key, _row.c.reason, _row.c.status, sa.func.coalesce(_row.c.suppressed_at, _row.c.changed_at, at)
@@ -129,7 +132,7 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
             _row.c.state,
             _row.c.paused_until,
             _row.c.topics,
-            sa.literal(paper.seq),
+            sa.literal(upto),
             _row.c.consent,
             since,
             sa.func.coalesce(_row.c.changed_at, at),
@@ -146,7 +149,7 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
         whose = sa.select(col(Subscriber.id)).select_from(joined).where(_row.c.outcome == outcome)
         changed: dict[str, Any] = {"state": state, "changed_at": now, "paused_until": None}
         if outcome == CONFIRMED:
-            changed["read_until"] = paper.seq
+            changed["read_until"] = upto
         connection.execute(
             sa.update(Subscription)
             .where(col(Subscription.newsletter_id) == paper.id, col(Subscription.subscriber_id).in_(whose))

@@ -29,6 +29,7 @@ from digest.models import (
     address_key,
 )
 from digest.store.database import insert_into
+from digest.store.editions import composed_upto
 
 SUPPRESSED = "suppressed"  # the state shown for an address in `suppression`, whatever its subscription says
 
@@ -172,14 +173,15 @@ def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscrip
 def subscribe_to(
     session: Session, person: Subscriber, paper: Newsletter, *, topics: Sequence[str], consent: str, now: datetime
 ) -> Subscription:
-    """A new subscription, active, to what `paper` admits from now on."""
+    """A new subscription, active, whose first edition is the next one, the same as everybody's."""
+    assert paper.id is not None
     made: Subscription = session.exec(
         sa.insert(Subscription)
         .values(
             subscriber_id=person.id,
             newsletter_id=paper.id,
             topics=list(topics),
-            read_until=paper.seq,
+            read_until=composed_upto(session, paper.id),
             consent=consent,
             created_at=now,
             changed_at=now,

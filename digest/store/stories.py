@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -85,13 +85,122 @@ def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
     return {row[0]: Reading(*row) for row in rows}
 
 
-def entry_texts(session: Session, ids: Iterable[int]) -> Iterator[tuple[int, str, str]]:
-    """`(id, summary, content)` of the entries, some at a time."""
-    for chunk in _chunks(ids):
-        for row in session.execute(
-            sa.select(col(Entry.id), col(Entry.summary), col(Entry.content)).where(col(Entry.id).in_(chunk))
-        ):
-            yield row[0], row[1], row[2]
+class EntryText(NamedTuple):
+    """The head of what an entry says, and its picture."""
+
+    summary: str
+    content: str
+    image_url: str
+
+
+class Told(NamedTuple):
+    """An entry that made or joined a story."""
+
+    story_id: int
+    entry_id: int
+    feed_id: int
+    title: str
+    url: str
+    link: str
+    published_at: datetime | None
+    seen_at: datetime
+
+
+class Labelled(NamedTuple):
+    """An entry whose topic somebody knows: the operator, by its feed, a rule, a category or a correction."""
+
+    entry_id: int
+    title: str
+    url: str
+    summary: str
+    content: str
+    topic: str
+
+
+def with_texts(session: Session, entries: Sequence[Waiting]) -> Iterator[tuple[Waiting, str, str]]:
+    """`(entry, summary, content)`, some at a time."""
+    for some in _chunks(entries):
+        texts = {
+            row[0]: (row[1], row[2])
+            for row in session.execute(
+                sa.select(col(Entry.id), col(Entry.summary), col(Entry.content)).where(
+                    col(Entry.id).in_([entry.id for entry in some])
+                )
+            )
+        }
+        for entry in some:
+            yield (entry, *texts[entry.id])
+
+
+def latest_texts(session: Session, feed_id: int, *, limit: int) -> list[EntryText]:
+    """The heads of the last entries of a feed, newest first."""
+    rows = session.execute(
+        sa.select(_head(Entry.summary), _head(Entry.content), col(Entry.image_url))
+        .where(col(Entry.feed_id) == feed_id)
+        .order_by(col(Entry.id).desc())
+        .limit(limit)
+    )
+    return [EntryText(*row) for row in rows]
+
+
+def told_lately(session: Session, newsletter_id: int, *, since: datetime, links: Iterable[str]) -> list[Told]:
+    """What told the stories decided about from `since` on, and whatever had one of these links, however long ago."""
+    query = (
+        sa.select(
+            col(Admission.story_id),
+            col(Admission.entry_id),
+            col(Entry.feed_id),
+            col(Entry.title),
+            col(Entry.url),
+            col(Admission.link),
+            col(Entry.published_at),
+            col(Entry.seen_at),
+        )
+        .join(Entry, col(Entry.id) == col(Admission.entry_id))
+        .where(col(Admission.newsletter_id) == newsletter_id, col(Admission.story_id).is_not(None))
+    )
+    found = {row[1]: Told(*row) for row in session.execute(query.where(col(Admission.decided_at) >= since))}
+    for some in _chunks(sorted(links)):
+        found |= {row[1]: Told(*row) for row in session.execute(query.where(col(Admission.link).in_(some)))}
+    return sorted(found.values(), key=lambda told: told.entry_id)
+
+
+def labelled_entries(session: Session, newsletter_id: int, *, per_feed: int = 150, limit: int = 3000) -> list[Labelled]:
+    """Entries whose topic is known, the newest `limit` of them and of one feed at most `per_feed`.
+
+    An entry of a feed with one topic counts even where it was held; a correction goes before everything.
+    """
+    text = (col(Entry.id), col(Entry.title), col(Entry.url), _head(Entry.summary), _head(Entry.content))
+    place = sa.func.row_number().over(partition_by=col(Entry.feed_id), order_by=col(Entry.id).desc())
+    by_feed = (
+        sa.select(*text, col(NewsletterFeed.topic).label("topic"), place.label("place"))
+        .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
+        .where(col(NewsletterFeed.newsletter_id) == newsletter_id, col(NewsletterFeed.topic) != "")
+        .subquery()
+    )
+    by_story = (
+        sa.select(*text, col(Story.topic))
+        .join(Story, col(Story.entry_id) == col(Entry.id))
+        .where(col(Story.newsletter_id) == newsletter_id, col(Story.topic_step).in_(LABELLING))
+        .order_by(col(Story.seq).desc())
+        .limit(limit)
+    )
+    columns = list(by_feed.c)[:-1]
+    of_feeds = sa.select(*columns).where(by_feed.c.place <= per_feed).order_by(by_feed.c.id.desc()).limit(limit)
+    found = {row[0]: Labelled(*row) for row in session.execute(of_feeds)}
+    found |= {row[0]: Labelled(*row) for row in session.execute(by_story)}
+    return sorted(found.values(), key=lambda label: -label.entry_id)[:limit]
+
+
+LABELLING = ("moved", "rule", "category")  # the steps that know, as against those that guess
+
+
+def stories_by_id(session: Session, ids: Iterable[int | None]) -> dict[int, Story]:
+    """The rows of these stories."""
+    found: dict[int, Story] = {}
+    for some in _chunks(sorted(id_ for id_ in ids if id_ is not None)):
+        found |= {cast(int, story.id): story for story in session.exec(select(Story).where(col(Story.id).in_(some)))}
+    return found
 
 
 def add_stories(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int, int]:
@@ -178,7 +287,15 @@ def _also(session: Session, story_ids: Iterable[int]) -> defaultdict[int, list[v
     return found
 
 
-def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
+def _head(column: Any) -> Any:
+    """Enough of a text for an excerpt: a feed may carry whole books."""
+    return sa.func.substr(column, 1, 4000)
+
+
+_T = TypeVar("_T")
+
+
+def _chunks(ids: Iterable[_T]) -> Iterator[list[_T]]:
     rest = iter(ids)
     while chunk := list(islice(rest, _CHUNK)):
         yield chunk

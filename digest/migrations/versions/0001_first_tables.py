@@ -276,6 +276,7 @@ def upgrade() -> None:
         sa.Column("text", sa.String(), nullable=False),
         sa.Column("story_count", sa.Integer(), nullable=False),
         sa.Column("more_count", sa.Integer(), nullable=False),
+        sa.Column("left_out", sa.JSON(), nullable=False),
         sa.Column("letters", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["edition_id"], ["edition.id"], name=op.f("fk_variant_edition_id_edition"), ondelete="CASCADE"
