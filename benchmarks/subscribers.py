@@ -2,6 +2,8 @@
 
     python benchmarks/subscribers.py [--quick] [--json] [--database postgresql://…]
 
+The goals are for SQLite, where a writer shuts out all others; PostgreSQL locks one newsletter.
+
 Times are told as multiples of a floor measured in the same run: reading the same file with `csv` and putting
 its cells into a bare SQLite table.
 """

@@ -153,6 +153,24 @@ def test_a_quote_that_is_never_closed_costs_its_own_line_only(database):
     assert set(people(database)) == {"mina@example.com", "lucy@example.com", "arthur@example.com"}
 
 
+def test_refused_rows_of_a_pasted_list_can_be_mended_too(database, tmp_path):
+    rejects = tmp_path / "rejects.csv"
+    assert take(database, "mina@example.com\nlucy(at)example.com\n", rejects=rejects).refused == 1
+    assert take(database, rejects.read_text().replace("(at)", "@")).added == 1
+    assert set(people(database)) == {"mina@example.com", "lucy@example.com"}
+
+
+def test_an_unclosed_quote_far_from_the_end_costs_its_own_line_only(database):
+    many = "".join(f"r{i}@example.com,R {i}\n" for i in range(500))
+    done = take(database, f'email,name\n"mina@example.com,Mina\n{many}')
+    assert (done.added, [r.line for r in done.refused_first]) == (500, [2])
+
+
+def test_a_note_of_several_lines_with_an_inch_in_it_is_one_row(database):
+    done = take(database, 'email,size,note\nmina@example.com,6" pipe,"one\ntwo"\nlucy@example.com,,\n')
+    assert (done.added, done.refused) == (2, 0)
+
+
 def test_a_quote_too_many_never_hides_other_people_in_a_name(database):
     done = take(database, 'email,name\nmina@example.com,"Mina\nlucy@example.com,Lucy"\narthur@example.com,A\n')
     assert done.refused_first[0].reason.endswith("is a quote missing? (lines 2 to 3)")
@@ -356,3 +374,14 @@ def test_every_file_of_the_corpus_is_counted_or_refused_in_words(file):
         else:
             assert person.email.count("@") == 1
             assert "unsubscribed" not in file or person.state == "unsubscribed"
+
+
+def test_others_can_write_while_a_list_is_read(database):
+    def somebody_writes(_size, rows):
+        with database.write() as session:
+            store.lock_newsletter(session, "daily").seq = rows
+
+    stream = io.BytesIO(b"email\nmina@example.com\n")
+    subscribe.import_csv(database, stream, terms(), newsletter="daily", progress=somebody_writes)
+    with database.read() as session:
+        assert store.newsletter(session, "daily").seq == 1

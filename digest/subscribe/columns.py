@@ -106,11 +106,15 @@ class Terms:
 
 
 class Columns:
-    """Where in a row each field stands. `find` reads the titles, `person` reads a row."""
+    """Where in a row each field stands. `find` reads the titles, `person` reads a row.
 
-    def __init__(self, at: dict[str, list[int]], terms: Terms) -> None:
+    `header` is the file's own or, where it has none, one that `find` would understand.
+    """
+
+    def __init__(self, header: list[str], at: dict[str, list[int]], terms: Terms) -> None:
         self._at = at
         self._terms = terms
+        self.header = header
         self._everyone: SubscriptionState | str | None = None  # what the titles alone say
         self._words = WORDS
         self._flags: list[tuple[int, Callable[[str], SubscriptionState | str | None]]] = []
@@ -143,7 +147,8 @@ class Columns:
                 f"{terms.name} has no column of e-mail addresses; its columns are: {shown}",
                 hint="say which it is with --map email=COLUMN (a title, or a number from 1)",
             )
-        self = cls(at, terms)
+        field_at = {index: field for field, indexes in at.items() for index in indexes}
+        self = cls(header or [field_at.get(i, f"column {i + 1}") for i in range(len(first))], at, terms)
         self._read_services(titles, at, mapping)
         return self
 

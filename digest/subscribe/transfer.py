@@ -87,7 +87,7 @@ def import_csv(
     sheet = read(stream, name=terms.name)
     columns = Columns.find(sheet.header, sheet.first, mapping or {}, terms)
     rows = staged = 0
-    refused = _Refusals(None if dry_run else rejects, sheet)
+    refused = _Refusals(None if dry_run else rejects, columns.header)
     with database.pinned() as private, refused:
         with private.read() as session:
             store.begin_import(session)
@@ -153,11 +153,11 @@ def _summary(
 class _Refusals:
     """Refused rows: counted, the first of them kept, all of them written to a file that is made when needed."""
 
-    def __init__(self, path: Path | None, sheet: Sheet) -> None:
+    def __init__(self, path: Path | None, header: list[str]) -> None:
         self.count = 0
         self.first: list[Refused] = []
         self._path = path
-        self._header = sheet.header
+        self._header = header
         self._file: TextIO | None = None
 
     def add(self, record: Record, reason: str) -> None:
