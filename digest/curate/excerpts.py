@@ -31,7 +31,8 @@ _BLOCK = re.compile(
 _TAG = re.compile(r"<!--.*?(?:-->|\Z)|</?[a-zA-Z][^<>]*>", re.DOTALL)
 # What is left where a feed escapes its markup twice.
 _INNER_TAG = re.compile(
-    r"</?(?:p|a|br|div|span|img|em|strong|b|i|u|ul|ol|li|code|blockquote|h[1-6])\b[^<>]*>", re.IGNORECASE
+    r"<!--.{0,400}?-->|</?(?:p|a|br|div|span|img|em|strong|b|i|u|ul|ol|li|code|blockquote|h[1-6])\b[^<>]*>",
+    re.IGNORECASE,
 )
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufffc\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 

@@ -79,7 +79,12 @@ def admit(
     minutes = _Minutes(newsletter_id, now)
     fresh = _muted_and_held(waiting, feeds, settings, curate_settings, minutes, now=now)
     judge = Judge(session, newsletter_id, settings, curate_settings)
-    reads = list(_read(session, fresh, feeds, judge, curate_settings, now=now))
+    reads = []
+    for read in _read(session, fresh, feeds, judge, curate_settings, now=now):
+        if read.entry.title or read.prose:
+            reads.append(read)
+        else:
+            minutes.decide(read.entry, Decision.HELD, "there is neither title nor text to show")
     told = store.told_lately(
         session, newsletter_id, since=now - 2 * stories.WINDOW, links={r.link for r in reads} - {""}
     )
@@ -344,11 +349,11 @@ _STEPS = ("none", "keywords", "words", "category", "feed", "rule")  # the surest
 def _told(best: _Read, settings: config.Curate) -> dict[str, Any]:
     """The part of a story's values that is its representative's."""
     # What has no title, as notes on a microblog have none, is called by its first words.
-    title = best.entry.title or excerpts.cut(best.prose, 80) or best.url
+    title = best.entry.title or excerpts.cut(best.prose, 80)
     excerpt = excerpts.cut(best.prose, settings.excerpt_length)
     return {
         "entry_id": best.entry.id,
-        "url": best.url,
+        "url": best.url or best.feed.site_url or best.feed.url,
         "title": title,
         "source": best.feed.title or best.feed.url,
         "author": best.entry.author,

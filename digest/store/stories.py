@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest import values
-from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, Story
+from digest.models import Admission, Decision, Entry, Feed, NewsletterFeed, Story
 
 _CHUNK = 500  # ids in one IN (…): SQLite allows 32,766 variables, older builds 999
 
