@@ -67,7 +67,9 @@ def boilerplate(where: str) -> tuple[re.Pattern[str], ...]:
 
 def lines(markup: str) -> list[str]:
     """The prose of clean HTML (or plain text), a paragraph a line, without headings, code, tables and captions."""
-    text = _TAG.sub("", _BLOCK.sub("\n", _SKIP.sub("\n", markup)))
+    # In markup a line's end is a space; in plain text an empty line parts paragraphs.
+    flat = re.sub(r"\s+", " ", markup) if _TAG.search(markup) else re.sub(r"(?<!\n)\n(?!\n)", " ", markup)
+    text = _TAG.sub("", _BLOCK.sub("\n", _SKIP.sub("\n", flat)))
     text = html.unescape(text)
     if _INNER_TAG.search(text):
         text = _INNER_TAG.sub(" ", text)

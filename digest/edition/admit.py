@@ -176,6 +176,10 @@ class Judge:
         trainer = _trainer(self._curate.scorer)
         return topics.train(headings, labels, precision=self._curate.precision, trainer=trainer)
 
+    def place(self, title: str, prose: str, url: str) -> topics.Placement:
+        """Where the words alone would put an entry."""
+        return self.placer.place(topics.Text.of(title, prose[:_JUDGED], url))
+
     def judge(self, entry: Waiting, feed: Reading, url: str, prose: str) -> rules.Verdict:
         text = topics.Text.of(entry.title, prose[:_JUDGED], url)
         return rules.judge(subject(entry, feed, url), text, settings=self._settings, placer=self.placer)
@@ -319,6 +323,7 @@ def _story(
         fit=verdict.fit,
         excerpt=told["excerpt"],
         boost=sum(read.verdict.boost for read in reads),
+        age_unknown=not best.feed.known and not flood.usable(best.entry.published_at, now=now),
     )
     return told | {
         "topic": verdict.topic,
@@ -383,6 +388,7 @@ def _told_again(story: Story, reads: Sequence[_Read], best: _Read, *, sent: bool
         fit=reasons["topic"]["fit"],
         excerpt=story.excerpt,
         boost=worth["boost"] + sum(read.verdict.boost for read in reads),
+        age_unknown=worth["undated"] < 0,
     )
     story.rank = round(sum(again.values()), 3)
     story.pinned = story.pinned or any(read.verdict.pinned for read in reads)
