@@ -153,8 +153,9 @@ def _front(text: str, title: str) -> str:
 def _telling(text: str, title: str) -> bool:
     """Whether a text is words, and more than the title again."""
     letters = sum(c.isalpha() for c in text)
-    plain = text.rstrip("….").casefold()
-    return letters * 2 > len(text) and plain != title.rstrip("….").casefold()
+    plain, known = text.rstrip("….").casefold(), title.rstrip("….").casefold()
+    again = plain == known or (len(known) > 8 and plain.startswith(known) and len(plain) - len(known) < LEAST)
+    return letters * 2 > len(text) and not again
 
 
 def cut(text: str, length: int) -> str:

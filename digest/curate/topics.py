@@ -229,7 +229,7 @@ class Placer:
         }
         first, second = heapq.nlargest(2, totals, key=totals.__getitem__)
         margin = totals[first] - totals[second]
-        if first == OTHER or margin <= 0:
+        if first == OTHER or totals[first] <= 0:
             return Placement(OTHER, "none", "nothing in it speaks for a topic")
         evidence = [(word, KEYWORD_WEIGHT * weight) for word, weight in by_keyword.get(first, ())]
         if self.scorer and first in learned:

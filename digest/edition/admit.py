@@ -47,10 +47,15 @@ class _Read:
     shown_at: datetime
 
     @property
+    def site(self) -> str:
+        """The site of the feed; several feeds of one site tell a story once."""
+        return urls.site(urls.normalise(self.feed.site_url or self.feed.url)).partition("/")[0]
+
+    @property
     def own(self) -> bool:
         """Whether the feed tells what its own site wrote, and does not only point at it."""
         return urls.site(self.link).partition("/")[0] in (
-            urls.site(urls.normalise(self.feed.site_url)).partition("/")[0],
+            self.site,
             urls.site(urls.normalise(self.feed.url)).partition("/")[0],
         )
 
@@ -318,7 +323,7 @@ def _story(
     told = _told(best, curate_settings)
     worth = rank.parts(
         curate_settings,
-        sources=len({read.feed.feed_id for read in reads}),
+        sources=len({read.site for read in reads}),
         feed=rules.weight(subject(best.entry, best.feed, best.url), settings.feed_weights),
         fit=verdict.fit,
         excerpt=told["excerpt"],
@@ -342,7 +347,7 @@ def _story(
             "rules": sorted({rule for read in reads for rule in read.verdict.rules}),
             "rank": worth,
             "own": best.own,
-            "told_by": len({read.feed.feed_id for read in reads}),
+            "told_by": sorted({read.site for read in reads}),
             "related": [],
         },
     }
@@ -376,14 +381,14 @@ def _told_again(story: Story, reads: Sequence[_Read], best: _Read, *, sent: bool
         return
     reasons = dict(story.reasons)
     worth = dict(reasons["rank"])
-    told_by = reasons["told_by"] + len({read.feed.feed_id for read in reads})
+    told_by = sorted({*reasons["told_by"], *(read.site for read in reads)})
     if best.own and not reasons["own"]:
         for field, value in _told(best, settings).items():
             setattr(story, field, value)
         reasons["own"] = True
     again = rank.parts(
         settings,
-        sources=told_by,
+        sources=len(told_by),
         feed=worth["feed"],
         fit=reasons["topic"]["fit"],
         excerpt=story.excerpt,

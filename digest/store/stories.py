@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar, cast
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -265,18 +266,31 @@ def stories_since(session: Session, newsletter_id: int, *, since: int, upto: int
         )
         .order_by(col(Story.seq))
     ).all()
-    also = _also(session, [row[0].id for row in rows])
-    return [story_value(row[0], feed_id=row[1], told_by=also[row[0].id]) for row in rows]
+    tellers = _tellers(session, [row[0].id for row in rows])
+    return [_value(row[0], feed_id=row[1], tellers=tellers[row[0].id]) for row in rows]
 
 
-def story_value(story: Story, *, feed_id: int, told_by: Iterable[values.Source] = ()) -> values.Story:
-    """A row as a value. `told_by` are the feeds that tell it, each once, without the one it is told by here."""
-    seen = {story.source}
-    others = []
-    for source in told_by:
-        if source.title not in seen:
-            seen.add(source.title)
-            others.append(source)
+class _ToldBy(NamedTuple):
+    entry_id: int
+    feed_title: str
+    feed_url: str
+    site_url: str
+    url: str
+
+    @property
+    def host(self) -> str:
+        """A site with several feeds tells a story once."""
+        return (urlsplit(self.site_url or self.feed_url).hostname or "").removeprefix("www.")
+
+
+def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.Story:
+    """A row as a value, with each site that tells it besides the one it is told by here."""
+    told = {teller.host for teller in tellers if teller.entry_id == story.entry_id}
+    also = []
+    for teller in tellers:
+        if teller.host not in told:
+            told.add(teller.host)
+            also.append(values.Source(teller.feed_title or teller.feed_url, teller.url))
     return values.Story(
         id=cast(int, story.id),
         seq=story.seq,
@@ -293,25 +307,29 @@ def story_value(story: Story, *, feed_id: int, told_by: Iterable[values.Source] 
         rank=story.rank,
         pinned=story.pinned,
         feed_id=feed_id,
-        also=tuple(others),
+        also=tuple(also),
         related=tuple(values.Source(r["title"], r["url"]) for r in story.reasons.get("related", ())),
     )
 
 
-def _also(session: Session, story_ids: Iterable[int]) -> defaultdict[int, list[values.Source]]:
-    found: defaultdict[int, list[values.Source]] = defaultdict(list)
+def _tellers(session: Session, story_ids: Iterable[int]) -> defaultdict[int, list[_ToldBy]]:
+    found: defaultdict[int, list[_ToldBy]] = defaultdict(list)
     for chunk in _chunks(story_ids):
-        for story_id, title, feed_url, url in session.execute(
-            sa.select(col(Admission.story_id), col(Feed.title), col(Feed.url), col(Entry.url))
+        for story_id, *teller in session.execute(
+            sa.select(
+                col(Admission.story_id),
+                col(Entry.id),
+                col(Feed.title),
+                col(Feed.url),
+                col(Feed.site_url),
+                col(Entry.url),
+            )
             .join(Entry, col(Entry.id) == col(Admission.entry_id))
             .join(Feed, col(Feed.id) == col(Entry.feed_id))
-            .where(
-                col(Admission.story_id).in_(chunk),
-                col(Admission.decision).in_((Decision.STORY, Decision.JOINED)),
-            )
-            .order_by(col(Admission.entry_id))
+            .where(col(Admission.story_id).in_(chunk))
+            .order_by(col(Entry.id))
         ):
-            found[story_id].append(values.Source(title or feed_url, url))
+            found[story_id].append(_ToldBy(*teller))
     return found
 
 
