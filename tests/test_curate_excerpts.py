@@ -66,6 +66,8 @@ def test_boilerplate_is_taken_away_and_the_prose_stays(boilerplate: str) -> None
         "<p>Article URL: <a href=x>https://ada.example/</a></p><p>Comments URL: https://news.example/1</p>"
         "<p>Points: 12</p><p># Comments: 3</p>",
         "submitted by /u/ada [link] [comments]",
+        'submitted by <a href="https://www.reddit.com/user/ada">\n /u/ada </a> to <a href="https://www.reddit.com/r/x/">\n'
+        ' r/x </a> <br> <span><a href="https://ada.example/">[link]</a></span> <span><a href="y">[comments]</a></span>',
         "[link] [comments]",
         "Introduction",
         TITLE,

@@ -31,7 +31,8 @@ _BLOCK = re.compile(
 _TAG = re.compile(r"<!--.*?(?:-->|\Z)|</?[a-zA-Z][^<>]*>", re.DOTALL)
 # What is left where a feed escapes its markup twice.
 _INNER_TAG = re.compile(
-    r"</?(?:p|a|br|div|span|img|em|strong|b|i|u|ul|ol|li|code|blockquote|h[1-6])\b[^<>]*>", re.IGNORECASE
+    r"<!--.{0,400}?-->|</?(?:p|a|br|div|span|img|em|strong|b|i|u|ul|ol|li|code|blockquote|h[1-6])\b[^<>]*>",
+    re.IGNORECASE,
 )
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufffc\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -66,7 +67,9 @@ def boilerplate(where: str) -> tuple[re.Pattern[str], ...]:
 
 def lines(markup: str) -> list[str]:
     """The prose of clean HTML (or plain text), a paragraph a line, without headings, code, tables and captions."""
-    text = _TAG.sub("", _BLOCK.sub("\n", _SKIP.sub("\n", markup)))
+    # In markup a line's end is a space; in plain text an empty line parts paragraphs.
+    flat = re.sub(r"\s+", " ", markup) if _TAG.search(markup) else re.sub(r"(?<!\n)\n(?!\n)", " ", markup)
+    text = _TAG.sub("", _BLOCK.sub("\n", _SKIP.sub("\n", flat)))
     text = html.unescape(text)
     if _INNER_TAG.search(text):
         text = _INNER_TAG.sub(" ", text)
@@ -150,8 +153,9 @@ def _front(text: str, title: str) -> str:
 def _telling(text: str, title: str) -> bool:
     """Whether a text is words, and more than the title again."""
     letters = sum(c.isalpha() for c in text)
-    plain = text.rstrip("….").casefold()
-    return letters * 2 > len(text) and plain != title.rstrip("….").casefold()
+    plain, known = text.rstrip("….").casefold(), title.rstrip("….").casefold()
+    again = plain == known or (len(known) > 8 and plain.startswith(known) and len(plain) - len(known) < LEAST)
+    return letters * 2 > len(text) and not again
 
 
 def cut(text: str, length: int) -> str:

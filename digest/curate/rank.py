@@ -48,7 +48,14 @@ class Selection:
 
 
 def parts(
-    curate: config.Curate, *, sources: int, feed: float, fit: float, excerpt: str, boost: float
+    curate: config.Curate,
+    *,
+    sources: int,
+    feed: float,
+    fit: float,
+    excerpt: str,
+    boost: float,
+    age_unknown: bool = False,
 ) -> dict[str, float]:
     """What a story is worth but for its freshness, part by part; the rank is their sum.
 
@@ -57,6 +64,7 @@ def parts(
     topic     how well it fits its topic, 0 to 1 times the weight
     excerpt   all of the weight for a full excerpt, less for a short one
     boost     what the operator's rules add
+    undated   taken off what a new feed brings without a date: it may be years old, and counts as fresh
     """
     return {
         "sources": round(curate.weight_sources * min(1.0, math.log2(max(1, sources)) / 2), 3),
@@ -64,6 +72,7 @@ def parts(
         "topic": round(curate.weight_topic * fit, 3),
         "excerpt": round(curate.weight_excerpt * min(1.0, len(excerpt) / (curate.excerpt_length * 0.6)), 3),
         "boost": boost,
+        "undated": -curate.weight_fresh if age_unknown else 0.0,
     }
 
 

@@ -77,7 +77,7 @@ _TAIL = re.compile(r"\s*(?:\[(?:pdf|video|audio|\d{4}|[a-z ]{3,12})\]|\((?:pdf|v
 
 def _stem(word: str) -> str:
     """Without the endings by which two headlines of one story differ: announces, announced, announcing."""
-    for ending in ("ing", "ed", "es", "s", "er", "ion"):
+    for ending in ("ing", "ed", "es", "s", "er", "ion", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 4 and not word.endswith("ss"):
             return word[: -len(ending)]
     return word

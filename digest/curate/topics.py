@@ -10,10 +10,10 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from digest.config import OTHER, Topic
 from digest.curate.words import bigrams, words
@@ -106,7 +106,7 @@ def _fits(pattern: str, word: str) -> bool:
 def _keyword_words(keyword: str) -> tuple[str, ...]:
     """A keyword's words, each with its `*` where it has one."""
     found = []
-    for part in keyword.split():
+    for part in keyword.removesuffix("?").split():
         pieces = words(part.rstrip("*"))
         if pieces and part.endswith("*"):
             pieces[-1] += "*"
@@ -130,11 +130,37 @@ class Text:
         except ValueError:
             parts = urlsplit("")
         host = (parts.hostname or "").removeprefix("www.").replace("-", ".").split(".")[:-1]
-        path = [w for w in words(_NOT_A_WORD.sub(" ", parts.path)) if len(w) > 1 and not w.isdigit()]
-        return cls(tuple(words(title)), tuple(words(excerpt)), tuple(path), tuple(host))
+        plain = _NOT_A_WORD.sub(" ", _ENDING.sub("", unquote(parts.path)))
+        path = [w for w in words(plain) if len(w) > 1 and not w.isdigit()]
+        return cls(tuple(words(title)), tuple(words(_ADDRESS.sub(" ", excerpt))), tuple(path), tuple(host))
+
+    @cached_property
+    def features(self) -> Mapping[str, float]:
+        """Words and neighbours with their counts; the title counts double, neighbours in the excerpt half."""
+        title = [_singular(word) for word in self.title]
+        excerpt = [_singular(word) for word in self.excerpt]
+        counts: dict[str, float] = {}
+        for weight, found in (
+            (2.0, title),
+            (1.0, bigrams(title)),
+            (1.0, excerpt),
+            (0.5, bigrams(excerpt)),
+            (1.0, [_singular(word) for word in self.path]),
+            (1.0, [f"@{word}" for word in self.host]),
+            # Beginnings and ends tell of words never seen: "postgrest", "dragonflybsd".
+            (1.0, [f"{word[:5]}…" for word in self.title if len(word) > 5]),
+            (0.5, [f"{word[:5]}…" for word in (*self.excerpt, *self.path) if len(word) > 5]),
+            (0.5, [f"…{word[-3:]}" for word in (*self.title, *self.path) if len(word) > 4]),
+        ):
+            for feature in found:
+                counts[feature] = counts.get(feature, 0.0) + weight
+        return counts
 
 
 _NOT_A_WORD = re.compile(r"[/_\-.+%]+")
+_ADDRESS = re.compile(r"https?://\S+")
+# How a page is served says nothing of what is in it.
+_ENDING = re.compile(r"(?:/index|/url|/default)?(?:\.(?:[sx]?html?|php\d?|aspx?|jsp|cgi|xml|json))?/*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -203,7 +229,7 @@ class Placer:
         }
         first, second = heapq.nlargest(2, totals, key=totals.__getitem__)
         margin = totals[first] - totals[second]
-        if first == OTHER or margin <= 0:
+        if first == OTHER or totals[first] <= 0:
             return Placement(OTHER, "none", "nothing in it speaks for a topic")
         evidence = [(word, KEYWORD_WEIGHT * weight) for word, weight in by_keyword.get(first, ())]
         if self.scorer and first in learned:
@@ -222,13 +248,14 @@ class Placer:
         return Placement(OTHER, "none", f"perhaps {first}: {why}", margin, best, said)
 
     def _keywords(self, text: Text) -> dict[str, list[tuple[str, float]]]:
-        """Points by topic and keyword; one seen in the title does not count again elsewhere."""
+        """Points by topic and keyword."""
         found: dict[str, dict[str, float]] = {}
         for part, weight in ((text.title, 2.0), (text.excerpt, 1.0), ((*text.path, "/", *text.host), 1.0)):
             for slug, hits in self.keywords.find(part).items():
                 mine = found.setdefault(slug, {})
                 for keyword in hits:
-                    mine[keyword] = mine.get(keyword, 0.0) + weight
+                    # What means something else elsewhere is not enough alone: "cloud?" is half a keyword.
+                    mine[keyword] = mine.get(keyword, 0.0) + (weight / 2 if keyword.endswith("?") else weight)
         return {slug: list(mine.items()) for slug, mine in found.items()}
 
 
@@ -299,7 +326,7 @@ class NaiveBayes:
     ALPHA = 0.3
 
     def __init__(self, labels: Sequence[Label]) -> None:
-        documents = [(_features(label.text), label.topic) for label in labels]
+        documents = [(label.text.features, label.topic) for label in labels]
         seen = Counter(feature for counts, _topic in documents for feature in counts)
         # What was seen once cannot tell one topic from another well, and is most of the vocabulary.
         self._idf = {f: math.log(len(documents) / n) for f, n in seen.items() if 1 < n < len(documents)}
@@ -321,14 +348,14 @@ class NaiveBayes:
 
     def scores(self, text: Text) -> Mapping[str, float]:
         totals = [0.0] * len(self._topics)
-        for feature, value in self._vector(_features(text)).items():
+        for feature, value in self._vector(text.features).items():
             for i, weight in enumerate(self._weights[feature]):
                 totals[i] += value * weight
         return dict(zip(self._topics, totals, strict=True))
 
     def evidence(self, text: Text, topic: str) -> Sequence[tuple[str, float]]:
         place = self._topics.index(topic)
-        vector = self._vector(_features(text))
+        vector = self._vector(text.features)
         parts = [(feature, value * self._weights[feature][place]) for feature, value in vector.items()]
         return sorted((part for part in parts if part[1] > 0), key=lambda part: -part[1])[:8]
 
@@ -336,28 +363,6 @@ class NaiveBayes:
         vector = {f: math.log1p(n) * self._idf[f] for f, n in counts.items() if f in self._idf}
         length = math.sqrt(sum(value * value for value in vector.values())) or 1.0
         return {feature: value / length for feature, value in vector.items()}
-
-
-def _features(text: Text) -> dict[str, float]:
-    """Words and neighbours with their counts; the title counts double, neighbours in the excerpt half."""
-    title = [_singular(word) for word in text.title]
-    excerpt = [_singular(word) for word in text.excerpt]
-    counts: dict[str, float] = {}
-    for weight, found in (
-        (2.0, title),
-        (1.0, bigrams(title)),
-        (1.0, excerpt),
-        (0.5, bigrams(excerpt)),
-        (1.0, [_singular(word) for word in text.path]),
-        (1.0, [f"@{word}" for word in text.host]),
-        # Beginnings and ends tell of words never seen: "postgrest", "dragonflybsd".
-        (1.0, [f"{word[:5]}…" for word in text.title if len(word) > 5]),
-        (0.5, [f"{word[:5]}…" for word in (*text.excerpt, *text.path) if len(word) > 5]),
-        (0.5, [f"…{word[-3:]}" for word in (*text.title, *text.path) if len(word) > 4]),
-    ):
-        for feature in found:
-            counts[feature] = counts.get(feature, 0.0) + weight
-    return counts
 
 
 def _singular(word: str) -> str:

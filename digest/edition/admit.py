@@ -47,10 +47,15 @@ class _Read:
     shown_at: datetime
 
     @property
+    def site(self) -> str:
+        """The site of the feed; several feeds of one site tell a story once."""
+        return urls.site(urls.normalise(self.feed.site_url or self.feed.url)).partition("/")[0]
+
+    @property
     def own(self) -> bool:
         """Whether the feed tells what its own site wrote, and does not only point at it."""
         return urls.site(self.link).partition("/")[0] in (
-            urls.site(urls.normalise(self.feed.site_url)).partition("/")[0],
+            self.site,
             urls.site(urls.normalise(self.feed.url)).partition("/")[0],
         )
 
@@ -79,7 +84,12 @@ def admit(
     minutes = _Minutes(newsletter_id, now)
     fresh = _muted_and_held(waiting, feeds, settings, curate_settings, minutes, now=now)
     judge = Judge(session, newsletter_id, settings, curate_settings)
-    reads = list(_read(session, fresh, feeds, judge, curate_settings, now=now))
+    reads = []
+    for read in _read(session, fresh, feeds, judge, curate_settings, now=now):
+        if read.entry.title or read.prose:
+            reads.append(read)
+        else:
+            minutes.decide(read.entry, Decision.HELD, "there is neither title nor text to show")
     told = store.told_lately(
         session, newsletter_id, since=now - 2 * stories.WINDOW, links={r.link for r in reads} - {""}
     )
@@ -170,6 +180,10 @@ class Judge:
         ]
         trainer = _trainer(self._curate.scorer)
         return topics.train(headings, labels, precision=self._curate.precision, trainer=trainer)
+
+    def place(self, title: str, prose: str, url: str) -> topics.Placement:
+        """Where the words alone would put an entry."""
+        return self.placer.place(topics.Text.of(title, prose[:_JUDGED], url))
 
     def judge(self, entry: Waiting, feed: Reading, url: str, prose: str) -> rules.Verdict:
         text = topics.Text.of(entry.title, prose[:_JUDGED], url)
@@ -309,11 +323,12 @@ def _story(
     told = _told(best, curate_settings)
     worth = rank.parts(
         curate_settings,
-        sources=len({read.feed.feed_id for read in reads}),
+        sources=len({read.site for read in reads}),
         feed=rules.weight(subject(best.entry, best.feed, best.url), settings.feed_weights),
         fit=verdict.fit,
         excerpt=told["excerpt"],
         boost=sum(read.verdict.boost for read in reads),
+        age_unknown=not best.feed.known and not flood.usable(best.entry.published_at, now=now),
     )
     return told | {
         "topic": verdict.topic,
@@ -332,7 +347,7 @@ def _story(
             "rules": sorted({rule for read in reads for rule in read.verdict.rules}),
             "rank": worth,
             "own": best.own,
-            "told_by": len({read.feed.feed_id for read in reads}),
+            "told_by": sorted({read.site for read in reads}),
             "related": [],
         },
     }
@@ -344,11 +359,11 @@ _STEPS = ("none", "keywords", "words", "category", "feed", "rule")  # the surest
 def _told(best: _Read, settings: config.Curate) -> dict[str, Any]:
     """The part of a story's values that is its representative's."""
     # What has no title, as notes on a microblog have none, is called by its first words.
-    title = best.entry.title or excerpts.cut(best.prose, 80) or best.url
+    title = best.entry.title or excerpts.cut(best.prose, 80)
     excerpt = excerpts.cut(best.prose, settings.excerpt_length)
     return {
         "entry_id": best.entry.id,
-        "url": best.url,
+        "url": best.url or best.feed.site_url or best.feed.url,
         "title": title,
         "source": best.feed.title or best.feed.url,
         "author": best.entry.author,
@@ -366,18 +381,19 @@ def _told_again(story: Story, reads: Sequence[_Read], best: _Read, *, sent: bool
         return
     reasons = dict(story.reasons)
     worth = dict(reasons["rank"])
-    told_by = reasons["told_by"] + len({read.feed.feed_id for read in reads})
+    told_by = sorted({*reasons["told_by"], *(read.site for read in reads)})
     if best.own and not reasons["own"]:
         for field, value in _told(best, settings).items():
             setattr(story, field, value)
         reasons["own"] = True
     again = rank.parts(
         settings,
-        sources=told_by,
+        sources=len(told_by),
         feed=worth["feed"],
         fit=reasons["topic"]["fit"],
         excerpt=story.excerpt,
         boost=worth["boost"] + sum(read.verdict.boost for read in reads),
+        age_unknown=worth["undated"] < 0,
     )
     story.rank = round(sum(again.values()), 3)
     story.pinned = story.pinned or any(read.verdict.pinned for read in reads)
