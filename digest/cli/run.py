@@ -38,7 +38,8 @@ class Outcome:
 
 
 def delivery_code(report: deliver.Report) -> Exit:
-    return Exit.TEMPFAIL if report.stopped or report.deferred or report.held else Exit.OK
+    left = report.stopped or report.deferred or report.held or report.late or report.paused
+    return Exit.TEMPFAIL if left else Exit.OK
 
 
 def run(
@@ -131,6 +132,12 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
     options.say(f"deliver  {', '.join(parts)}")
     for refusal in report.refusals:
         options.say(f"         {refusal}")
+    for newsletter, number in report.late:
+        options.warn(
+            f"{newsletter} No. {number} is late and was held; `digest edition resume {number}` sends it all the same"
+        )
+    for _, why in report.paused:
+        options.warn(f"an edition was paused: {why}; `digest edition list` shows it, `digest edition resume` goes on")
     if report.stopped:
         options.warn(f"delivery stopped: {report.stopped}; every letter stays owed, the next run goes on")
     return report
