@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -37,6 +38,22 @@ from digest.schedule import Schedule
 from digest.schedule import parse as parse_schedule
 
 FILE = "digest.toml"
+# The topics of the package (`curate/topics.toml`), and the name of what has none.
+TOPICS = (
+    "ai",
+    "security",
+    "databases",
+    "distributed",
+    "devops",
+    "web",
+    "languages",
+    "systems",
+    "mobile",
+    "hardware",
+    "games",
+    "practices",
+)
+OTHER = "other"
 SLUG = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 Slug = Annotated[str, Field(pattern=SLUG)]
 
@@ -66,38 +83,106 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Smtp(Section):
-    """Where letters go. Without `url` they are written to a Maildir beside the database."""
+def _smtp_url(value: SecretStr) -> SecretStr:
+    url = urlsplit(value.get_secret_value())
+    if url.scheme not in ("smtp", "smtp+starttls", "smtps") or not url.hostname:
+        raise ValueError("must look like smtp+starttls://user:password@mail.example.org:587 (or smtp://, smtps://)")
+    try:
+        _ = url.port
+    except ValueError:
+        raise ValueError("has a port that is not a number from 1 to 65535") from None
+    return value
 
-    url: SecretStr | None = None
-    envelope_domain: Line = ""
-    timeout_seconds: float = Field(60, gt=0, le=600)
-    ca_file: Path | None = None
-    lifetime_hours: float = Field(48, gt=0, le=240)
-    lease_minutes: float = Field(10, gt=0, le=240)
-    after_crash: Literal["resend", "hold"] = "resend"
 
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or not value.get_secret_value():
-            return None
-        url = urlsplit(value.get_secret_value())
-        if url.scheme not in ("smtp", "smtp+starttls", "smtps") or not url.hostname:
-            raise ValueError("must look like smtp+starttls://user:password@mail.example.org:587 (or smtp://, smtps://)")
+def _share(value: object) -> object:
+    """0.01 or "1%"."""
+    if isinstance(value, str) and value.rstrip().endswith("%"):
         try:
-            _ = url.port
+            return float(value.rstrip()[:-1]) / 100
         except ValueError:
-            raise ValueError("has a port that is not a number from 1 to 65535") from None
-        return value
+            raise ValueError('must be a share like "1%" or 0.01') from None
+    return value
+
+
+SmtpUrl = Annotated[SecretStr, AfterValidator(_smtp_url)]
+Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
+
+
+class Relay(Section):
+    """A mail server that takes our letters. A limit of 0 is none; those per hour and day outlive the process."""
+
+    url: SmtpUrl
+    auth: Literal["", "plain", "login", "xoauth2"] = ""  # "": plain or login, whichever is offered
+    order: int = 1  # a relay of a higher order is used only while all of a lower one are down
+    weight: float = Field(1, gt=0)  # its share among relays of the same order
+    connections: int = Field(8, ge=1, le=200)
+    per_second: float = Field(0, ge=0)
+    per_hour: int = Field(0, ge=0)
+    per_day: int = Field(0, ge=0)
+
+
+class Dkim(Section):
+    """Sign letters here, for relays that do not. `domain` is by default the sender's."""
+
+    selector: Line
+    key_file: Path
+    domain: Line = ""
+
+
+class Smtp(Section):
+    """Where letters go. Without `url` or `relays` they are written to a Maildir beside the database."""
+
+    url: SmtpUrl | None = None  # short for one relay with the settings of `Relay`
+    relays: tuple[Relay, ...] = ()
+    connections: int = Field(8, ge=1, le=200)
+    envelope_domain: Line = ""
+    hello: Line = ""  # our name in EHLO; else the machine's, if it has a full one, or its address
+    ca_file: Path | None = None
+    dkim: tuple[Dkim, ...] = ()
+    # How long a server may take to answer a command, and the end of the data (RFC 5321 §4.5.3.2).
+    timeout_seconds: float = Field(300, gt=0, le=600)
+    data_timeout_seconds: float = Field(600, gt=0, le=1200)
+    lifetime_hours: float = Field(48, gt=0, le=240)
+    after_crash: Literal["resend", "hold"] = "resend"
+    per_domain: int = Field(0, ge=0)  # letters at a time to one domain of recipients; 0: no limit
+    # The share of an edition that goes out first, and what share of refusals lets the rest follow.
+    canary: Share = 0.0
+    max_refused: Share = 0.05
+    # An edition that is older when its first letters would go out waits for a person.
+    max_lateness_hours: float = Field(24, gt=0)
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _no_url(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Smtp:
+        if self.url and self.relays:
+            raise ValueError("has both url and relays; move url into a [[smtp.relays]] of its own")
+        return self
+
+    @property
+    def servers(self) -> tuple[Relay, ...]:
+        if self.url:
+            return (Relay(url=self.url, connections=self.connections),)
+        return self.relays
 
     @property
     def lifetime(self) -> timedelta:
         return timedelta(hours=self.lifetime_hours)
 
     @property
+    def max_lateness(self) -> timedelta:
+        return timedelta(hours=self.max_lateness_hours)
+
+    @property
     def lease(self) -> timedelta:
-        return timedelta(minutes=self.lease_minutes)
+        """How long an attempt may take, before another sender may think that this one died.
+
+        A letter's envelope may wait for the reply to the body before it, then it waits for its own.
+        """
+        return timedelta(seconds=2 * self.data_timeout_seconds + 300)
 
 
 class Collect(Section):
@@ -125,17 +210,60 @@ class Collect(Section):
 
 
 class Curate(Section):
-    """What a feed may contribute at once, so that a first run gives an edition and not an archive."""
+    """What a feed may contribute, and what makes a story come first."""
 
+    # A first run gives an edition and not an archive: the rest of a new or flooding feed is marked seen.
     newest_of_new_feed: int = Field(3, ge=0)
     new_feed_days: float = Field(14, gt=0)
     flood: int = Field(20, ge=1)
     newest_of_flood: int = Field(5, ge=0)
+    # A loud feed does not fill the mail.
+    per_feed: int = Field(3, ge=1)
+    per_author: int = Field(2, ge=1)
+    per_topic: int = Field(8, ge=1)
+    excerpt_length: int = Field(150, ge=60, le=1000)
+    # What each part of a rank is worth at most (see `curate.rank`).
+    weight_sources: float = Field(2.0, ge=0)
+    weight_fresh: float = Field(1.0, ge=0)
+    weight_topic: float = Field(0.5, ge=0)
+    weight_excerpt: float = Field(0.5, ge=0)
+    fresh_hours: float = Field(48, gt=0)
+    precision: float = Field(0.9, ge=0.5, le=0.999)
+    scorer: Line = ""
 
 
 class Topic(Section):
+    """A heading. Without `keywords` one of the packaged topics keeps its own; `more_keywords` adds to them."""
+
     title: Line = ""
-    keywords: tuple[str, ...] = ()
+    keywords: tuple[Line, ...] | None = None
+    more_keywords: tuple[Line, ...] = ()
+    categories: tuple[Line, ...] = ()
+
+
+class Rule(Section):
+    """The operator's word on entries that fit all of its patterns.
+
+    A pattern is found anywhere at the bounds of words, in capitals or not; `*` stands for anything.
+    """
+
+    feed: Line = ""
+    url: Line = ""
+    author: Line = ""
+    title: Line = ""
+    category: Line = ""
+    topic: Slug | None = None
+    mute: bool = False
+    pin: bool = False
+    boost: float = Field(0, ge=-10, le=10)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Rule:
+        if not (self.feed or self.url or self.author or self.title or self.category):
+            raise ValueError("has no pattern; give it a feed, url, author, title or category")
+        if not (self.topic or self.mute or self.pin or self.boost):
+            raise ValueError("does nothing; give it a topic, mute = true, pin = true or a boost")
+        return self
 
 
 class Newsletter(Section):
@@ -152,6 +280,16 @@ class Newsletter(Section):
     postal_address: str = ""
     templates: Path | None = None
     topics: dict[Slug, Topic] = Field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
+    feed_weights: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("topics")
+    @classmethod
+    def _topics(cls, value: dict[str, Topic]) -> dict[str, Topic]:
+        if OTHER in value:
+            raise ValueError("has a topic 'other'; that name is kept for stories without a heading")
+        return value
 
     @field_validator("schedule")
     @classmethod
@@ -164,6 +302,13 @@ class Newsletter(Section):
     def _bounds(self) -> Newsletter:
         if self.min_stories > self.max_stories:
             raise ValueError("min_stories is larger than max_stories")
+        known = {*(self.topics or TOPICS), OTHER}
+        for number, rule in enumerate(self.rules, 1):
+            if rule.topic and rule.topic not in known:
+                raise ValueError(f"rule {number} names the topic {rule.topic!r}, which it does not have")
+        for feed, names in self.feed_categories.items():
+            if strange := [slug for slug in names.values() if slug not in known]:
+                raise ValueError(f"feed_categories of {feed!r} name the topic {strange[0]!r}, which it does not have")
         return self
 
     @property
@@ -212,10 +357,6 @@ class Config(BaseSettings):
         return value
 
     @property
-    def is_sqlite(self) -> bool:
-        return self.database_url.startswith("sqlite")
-
-    @property
     def database_url(self) -> str:
         """The SQLAlchemy URL; a bare path is SQLite, `postgresql://` is read with psycopg."""
         if "://" not in self.database:
@@ -223,6 +364,14 @@ class Config(BaseSettings):
         if self.database.startswith(("postgresql://", "postgres://")):
             return "postgresql+psycopg://" + self.database.partition("://")[2]
         return self.database
+
+    @property
+    def database_name(self) -> str:
+        """For people: the path, or the URL without its password."""
+        if "://" not in self.database:
+            return self.database
+        url = urlsplit(self.database)
+        return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
 
     @property
     def maildir(self) -> Path:
@@ -295,12 +444,23 @@ def load(path: Path) -> Config:
     return from_values(values, path)
 
 
-def from_values(values: dict[str, Any], path: Path) -> Config:
-    """Check `values` as if they stood in `path`, together with the environment."""
+class _FileOnly(Config):
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def from_values(values: dict[str, Any], path: Path, *, environment: bool = True) -> Config:
+    """Check `values` as if they stood in `path`, together with the environment unless that is not wanted."""
     try:
-        config = Config(**values)
+        config = Config(**values) if environment else _FileOnly(**values)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, path, values), hint=_HINT) from None
+        raise ConfigError(_sentence(error, path), hint=_HINT) from None
     except Exception as error:  # pydantic-settings wraps what it cannot decode from the environment
         if type(error).__name__ != "SettingsError":
             raise
@@ -313,6 +473,8 @@ def from_values(values: dict[str, Any], path: Path) -> Config:
     smtp = config.smtp
     if smtp.ca_file:
         smtp = smtp.model_copy(update={"ca_file": base / smtp.ca_file.expanduser()})
+    dkim = tuple(d.model_copy(update={"key_file": base / d.key_file.expanduser()}) for d in smtp.dkim)
+    smtp = smtp.model_copy(update={"dkim": dkim})
     database = config.database if "://" in config.database else str(base / Path(config.database).expanduser())
     return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp})
 
@@ -320,7 +482,7 @@ def from_values(values: dict[str, Any], path: Path) -> Config:
 _HINT = "the README lists every setting; an environment variable DIGEST_… goes before the file"
 
 
-def _sentence(error: ValidationError, path: Path, values: dict[str, Any]) -> str:
+def _sentence(error: ValidationError, path: Path) -> str:
     """The first thing wrong, in words: which file (or variable), which key, what it must be."""
     problem = error.errors()[0]
     where = [str(part) for part in problem["loc"] if part != "[key]"]
@@ -345,20 +507,9 @@ def _near(where: list[str]) -> str:
     """`; did you mean …?` for a mistyped key."""
     import difflib
 
-    model: type[BaseModel] = Config
-    for part in where[:-1]:
-        field = model.model_fields.get(part)
-        if field is None:
-            model = Newsletter if model is Config else Topic
-            continue
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
-        elif part == "topics":
-            model = Topic
-    if model is Config and where[:1] == ["newsletters"]:
-        model = Newsletter
-    names = [f.alias or name for name, f in model.model_fields.items()]
-    close = difflib.get_close_matches(where[-1], names, 1)
+    models: list[type[BaseModel]] = [Config, *Section.__subclasses__()]
+    known = {field.alias or name for model in models for name, field in model.model_fields.items()}
+    close = difflib.get_close_matches(where[-1], sorted(known), 1)
     return f"; did you mean {close[0]}?" if close else ""
 
 

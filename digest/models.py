@@ -3,6 +3,7 @@
 feed ── entry ──┐
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition
                           └ subscription ── subscriber ── outbox ── variant        suppression
+                                          └ consent     └ notice       erasure    relay_hour
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, MetaData, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, Index, MetaData, UniqueConstraint, text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -173,11 +174,13 @@ class Admission(SQLModel, table=True):
     """What a newsletter decided about an entry, and why: one row for each of its entries."""
 
     __tablename__ = "admission"
+    __table_args__ = (Index("ix_admission_link", "newsletter_id", "link"),)
 
     newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
     entry_id: int = Field(foreign_key="entry.id", primary_key=True, index=True, ondelete="CASCADE")
     decision: Decision = _state(Decision)
     reason: str = ""
+    link: str = ""  # the normalised link by which another entry is known to tell the same
     story_id: int | None = Field(default=None, foreign_key="story.id", index=True, ondelete="CASCADE")
     decided_at: datetime = _time()
 
@@ -193,6 +196,7 @@ class Story(SQLModel, table=True):
     seq: int
     entry_id: int = Field(foreign_key="entry.id", index=True, ondelete="CASCADE")  # the one that represents it
     topic: str  # a slug of the settings, or "other"
+    topic_step: str = ""  # which step chose it: moved, rule, feed, category, words, keywords, none
     url: str
     title: str
     source: str  # the feed's title
@@ -203,13 +207,22 @@ class Story(SQLModel, table=True):
     reading_minutes: int = 0
     published_at: datetime = _time()  # the publisher's word, bounded by when we saw it: for show, decides nothing
     admitted_at: datetime = _time()
-    rank: float = 0.0
+    rank: float = 0.0  # without its freshness, which depends on when it is asked
     pinned: bool = False
     dropped: bool = False  # an editor's word
     reasons: dict[str, Any] = _json(default_factory=dict)  # why this topic, these sources, this rank
 
 
 # ---------------------------------------------------------------- editions
+
+
+class EditionState(StrEnum):
+    """held → open ⇄ paused, and from each → cancelled. Letters are claimed from open editions only."""
+
+    HELD = "held"  # composed, waits for the editor
+    OPEN = "open"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
 
 
 class Edition(SQLModel, table=True):
@@ -224,6 +237,9 @@ class Edition(SQLModel, table=True):
     slot_at: datetime | None = _time(default=None, nullable=True)  # None: no schedule, cron is the schedule
     composed_at: datetime = _time()  # also the Date: of every letter
     upto_seq: int
+    state: EditionState = _state(EditionState, default=EditionState.OPEN)
+    state_reason: str = ""  # why it is held, paused or cancelled
+    open_at: datetime | None = _time(default=None, nullable=True)  # a held edition opens by itself then
     sender: str  # From:, Reply-To: and the domain of Message-ID stay what they were, at every attempt
     reply_to: str = ""
 
@@ -244,6 +260,8 @@ class Variant(SQLModel, table=True):
     text: str
     story_count: int
     more_count: int
+    left_out: list[list[Any]] = _json(default_factory=list)  # [story id, why] of what was due and did not fit
+    letters: int = 0  # how many were owed when it was composed: what `digest audit` holds the outbox to
 
 
 class VariantStory(SQLModel, table=True):
@@ -259,19 +277,39 @@ class VariantStory(SQLModel, table=True):
 # ---------------------------------------------------------------- people
 
 
+def address_key(email: str) -> str:
+    """What makes two addresses one person: the address in small letters.
+
+    RFC 5321 §2.4 lets a mailbox tell `Ada` from `ada`; none in use does, and people type both. Letters go to
+    the address as it was given; who somebody is, whether they left and whether we may write is asked by key.
+    Not `casefold`, which would make ß and ss one mailbox.
+    """
+    return email.lower()
+
+
+def _own_key(context: Any) -> str:
+    return address_key(context.get_current_parameters()["email"])
+
+
 class Subscriber(SQLModel, table=True):
-    """A person: one row per address."""
+    """A person: one row per address, however its letters are cased."""
 
     __tablename__ = "subscriber"
 
     id: int | None = Field(default=None, primary_key=True)
-    email: str = Field(unique=True)  # domain lower-cased and IDNA, see subscribe.address
+    email: str  # where letters go: domain in small letters and IDNA, local part as given; see subscribe.address
+    key: str = Field(default=None, unique=True, nullable=False, sa_column_kwargs={"default": _own_key})
     name: str = ""
+    tags: list[str] = _json(default_factory=list, nullable=False)  # the operator's words about them, sorted
     created_at: datetime = _time()
 
 
 class SubscriptionState(StrEnum):
+    """pending → active ⇄ paused, and from each → unsubscribed. Letters are composed for active ones only."""
+
+    PENDING = "pending"  # they have not confirmed that they want it
     ACTIVE = "active"
+    PAUSED = "paused"  # until `paused_until`, or until they say so
     UNSUBSCRIBED = "unsubscribed"
 
 
@@ -288,11 +326,39 @@ class Subscription(SQLModel, table=True):
     subscriber_id: int = Field(foreign_key="subscriber.id", ondelete="CASCADE")
     newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")
     state: SubscriptionState = _state(SubscriptionState, default=SubscriptionState.ACTIVE)
+    paused_until: datetime | None = _time(default=None, nullable=True)
     topics: list[str] = _json(default_factory=list)  # sorted slugs; [] is all
     read_until: int = 0  # the seq up to which stories were offered
-    consent: str = ""  # how they came to be here: "cli", "import FILE", …
+    consent: str = ""  # how they came to be here: "command line", "import FILE", …
     created_at: datetime = _time()
-    changed_at: datetime = _time()
+    changed_at: datetime = _time()  # of the state
+
+
+class ConsentEvent(StrEnum):
+    SUBSCRIBED = "subscribed"
+    PENDING = "pending"
+    UNSUBSCRIBED = "unsubscribed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    CHOSE = "chose"
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
+
+
+class Consent(SQLModel, table=True):
+    """What a person (or somebody for them) said, when, and how we know. Rows are added, never changed."""
+
+    __tablename__ = "consent"
+
+    id: int | None = Field(default=None, primary_key=True)
+    subscriber_id: int = Field(foreign_key="subscriber.id", index=True, ondelete="CASCADE")
+    newsletter_id: int | None = Field(default=None, foreign_key="newsletter.id", ondelete="CASCADE")  # None: all
+    at: datetime = _time()
+    event: ConsentEvent = _state(ConsentEvent)
+    how: str  # "command line", "import FILE", "web", "one-click", …
+    vouched_by: str = ""  # who says that the person wants it, where they did not say so themselves
+    ip: str = ""  # the network address it came from
+    detail: str = ""
 
 
 class Suppression(SQLModel, table=True):
@@ -300,9 +366,18 @@ class Suppression(SQLModel, table=True):
 
     __tablename__ = "suppression"
 
-    email: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)  # of `address_key`: join it with Subscriber.key
     reason: str
     status: str = ""  # the enhanced status code (RFC 3463) that decided it
+    created_at: datetime = _time()
+
+
+class Erasure(SQLModel, table=True):
+    """The keyed hash of an address that was erased: all we keep, so that no import brings it back."""
+
+    __tablename__ = "erasure"
+
+    mark: str = Field(primary_key=True)  # subscribe.erasure_mark
     created_at: datetime = _time()
 
 
@@ -310,35 +385,93 @@ class Suppression(SQLModel, table=True):
 
 
 class OutboxState(StrEnum):
-    """owed ⇄ sending → sent | refused | dropped | held. A letter starts as owed and goes back to it when deferred."""
+    """owed → claimed → sending → sent | refused | held, and back to owed when deferred.
+
+    From owed and claimed also → dropped. What was merely claimed when its sender died is owed as before; what was
+    sending is in doubt.
+    """
 
     OWED = "owed"
-    SENDING = "sending"  # claimed: an attempt is under way until the lease `due_at` runs out
+    CLAIMED = "claimed"  # a sender has it until `due_at`, and has not begun
+    SENDING = "sending"  # an attempt is under way, and its body may be on the wire, until `due_at`
     SENT = "sent"
     REFUSED = "refused"  # 5yz, or its lifetime ran out
-    DROPPED = "dropped"  # consent ended before the claim
+    DROPPED = "dropped"  # consent ended before the claim, or the edition was cancelled
     HELD = "held"  # in doubt after a crash and `after_crash = "hold"`: a person decides
 
 
+class Notice(SQLModel, table=True):
+    """The content of a letter that belongs to no edition: a confirmation, a note to the editor.
+
+    Its outbox row owns the state. It goes with the subscription it is about, so an erased person leaves none.
+    """
+
+    __tablename__ = "notice"
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)  # what it is for: the same key twice is one letter
+    email: str
+    address: str = Field(index=True)  # `address_key(email)`: join it with Suppression.key
+    name: str = ""
+    sender: str  # From:
+    subject: str
+    text: str
+    html: str = ""
+    subscription_id: int | None = Field(default=None, foreign_key="subscription.id", index=True, ondelete="CASCADE")
+    created_at: datetime = _time()  # also its Date:
+
+
 class OutboxRow(SQLModel, table=True):
-    """A letter owed to one subscriber. The unique constraint is the promise that nobody gets an edition twice."""
+    """A letter owed to one person: of an edition, or a notice.
+
+    The unique constraint is the promise that nobody gets an edition twice.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("edition_id", "subscriber_id"),
-        Index("ix_outbox_due", "state", "due_at"),
+        CheckConstraint("(notice_id IS NULL) = (edition_id IS NOT NULL)", name="edition_or_notice"),
+        CheckConstraint("(variant_id IS NULL) = (edition_id IS NULL)", name="variant_of_edition"),
+        # What is not settled, by whose it is: a claim reads the head of one edition and nothing else.
+        Index(
+            "ix_outbox_due",
+            "edition_id",
+            "due_at",
+            "id",
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    edition_id: int = Field(foreign_key="edition.id", ondelete="CASCADE")
-    variant_id: int = Field(foreign_key="variant.id", index=True, ondelete="CASCADE")
-    subscriber_id: int = Field(foreign_key="subscriber.id", index=True, ondelete="CASCADE")
-    subscription_id: int = Field(foreign_key="subscription.id", index=True, ondelete="CASCADE")
+    edition_id: int | None = Field(default=None, foreign_key="edition.id", ondelete="CASCADE", nullable=True)
+    variant_id: int | None = Field(
+        default=None, foreign_key="variant.id", index=True, ondelete="CASCADE", nullable=True
+    )
+    notice_id: int | None = Field(default=None, foreign_key="notice.id", unique=True, ondelete="CASCADE", nullable=True)
+    # None once the person is erased: the letter stays, so that the sums of its edition do.
+    subscriber_id: int | None = Field(
+        default=None, foreign_key="subscriber.id", index=True, ondelete="SET NULL", nullable=True
+    )
+    subscription_id: int | None = Field(
+        default=None, foreign_key="subscription.id", index=True, ondelete="SET NULL", nullable=True
+    )
     state: OutboxState = _state(OutboxState, default=OutboxState.OWED)
-    due_at: datetime = _time()
+    due_at: datetime = _time()  # when it may be claimed; while claimed or sending, when the lease runs out
     attempts: int = 0
     created_at: datetime = _time()
-    settled_at: datetime | None = _time(default=None, nullable=True)
+    tried_at: datetime | None = _time(default=None, nullable=True)  # the first attempt: its lifetime counts from here
+    settled_at: datetime | None = _time(default=None, nullable=True)  # set in the final states only
     code: int = 0  # the last SMTP reply
     reply: str = ""  # its text, or why it was dropped
     in_doubt: bool = False  # an attempt ended without a reply: the server may have taken it
+
+
+class RelayHour(SQLModel, table=True):
+    """How many letters a relay took in one hour, for limits that outlive the process."""
+
+    __tablename__ = "relay_hour"
+
+    relay: str = Field(primary_key=True)  # host:port, without who logs in
+    hour: datetime = Field(sa_type=UtcTime, primary_key=True)
+    letters: int = 0

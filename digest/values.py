@@ -30,7 +30,8 @@ class Story:
     image_url: str
     reading_minutes: int
     published_at: datetime
-    rank: float
+    rank: float  # without freshness, see `curate.pick`
     pinned: bool
     feed_id: int
-    also: tuple[Source, ...] = ()
+    also: tuple[Source, ...] = ()  # who else tells it
+    related: tuple[Source, ...] = ()  # other stories that are alike, not the same

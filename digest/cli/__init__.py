@@ -95,7 +95,29 @@ def main() -> None:
         sys.exit(Exit.OK)
 
 
-from digest.cli import collect, feed  # noqa: E402  (commands register themselves on `app`)
+from digest.cli import collect, edition, feed, outbox, story, subscriber, topic  # noqa: E402  (commands register themselves on `app`)
+from digest.cli.backtest import backtest  # noqa: E402
+from digest.cli.demo import demo  # noqa: E402
+from digest.cli.init import init  # noqa: E402
+from digest.cli.preview import preview  # noqa: E402
+from digest.cli.run import deliver_command, run  # noqa: E402
+from digest.cli.serve import serve  # noqa: E402
+from digest.cli.status import status  # noqa: E402
+from digest.cli.why import why  # noqa: E402
 
+app.command()(init)
+app.command()(run)
 app.command()(collect.collect)
+app.command("deliver")(deliver_command)
+app.command()(preview)
+app.command()(status)
+app.command()(why)
+app.command()(backtest)
+app.command()(serve)
+app.command()(demo)
 app.add_typer(feed.app, name="feed")
+app.add_typer(edition.app, name="edition")
+app.add_typer(story.app, name="story")
+app.add_typer(topic.app, name="topic")
+app.add_typer(outbox.app, name="outbox")
+app.add_typer(subscriber.app, name="subscriber")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,6 +55,24 @@ class Options:
         """Talk goes to stderr, data to stdout."""
         if not self.quiet:
             print(words, file=sys.stderr)
+
+    def warn(self, words: str) -> None:
+        """Trouble is told also to those who want quiet: cron mails what is printed."""
+        print(f"digest: {words}", file=sys.stderr)
+
+    @contextmanager
+    def progress(self, step: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar on a terminal, told (done, total); silence elsewhere and with --quiet."""
+        if self.quiet or not sys.stderr.isatty():
+            yield lambda done, total: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task(step, total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 def now() -> datetime:

@@ -370,7 +370,7 @@ def _every(gap: timedelta) -> str:
 
 def _trouble(found: Found) -> list[str]:
     """What an operator should know of a feed before reading it."""
-    assert found.feed is not None and found.answer is not None  # noqa: S101 (the caller looked)
+    assert found.feed is not None and found.answer is not None
     entries, trouble = found.feed.entries, list(found.feed.trouble)
     if not entries:
         trouble.append("has no entries")

@@ -112,7 +112,7 @@ class Transport(httpx.AsyncBaseTransport):
             http2=url.scheme == "https",
             network_backend=_Pinned(addresses),
         )
-        assert isinstance(request.stream, httpx.AsyncByteStream)  # noqa: S101 (an async client makes no other)
+        assert isinstance(request.stream, httpx.AsyncByteStream)
         try:
             response = await connection.handle_async_request(
                 httpcore.Request(

@@ -324,7 +324,7 @@ class _Run:
             if error.status == 410:
                 row["state"] = FeedState.RETIRED
         else:
-            assert outcome.answer is not None  # noqa: S101 (an outcome is an answer or an error)
+            assert outcome.answer is not None
             row |= {"ok_at": at, "failures": 0, "failing_since": None, "error": ""}
             row |= {
                 "etag": outcome.answer.etag or (feed.etag if outcome.answer.status == 304 else ""),

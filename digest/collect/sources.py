@@ -79,7 +79,7 @@ def add_feed(
         if headers:
             feed.headers = headers
         session.flush()
-        assert feed.id is not None and reader.id is not None  # noqa: S101 (flushed)
+        assert feed.id is not None and reader.id is not None
         read = store.read_feed(session, reader.id, feed.id, topic=topic, folder=folder, now=now)
         return Added(feed.id, url, created, read)
 
@@ -106,7 +106,7 @@ def import_feeds(
             logins[url] = login
     with database.write() as session:
         reader_id = store.newsletter(session, name).id
-        assert reader_id is not None  # noqa: S101 (stored)
+        assert reader_id is not None
         known = store.feeds_by_url(session, wanted)
         fresh = {
             url: _new(url, title=outline.title, site_url=outline.site_url, headers=logins[url], now=now)
@@ -117,7 +117,7 @@ def import_feeds(
         session.flush()
         for url, (outline, topic) in wanted.items():
             feed = known.get(url) or fresh[url]
-            assert feed.id is not None  # noqa: S101 (flushed)
+            assert feed.id is not None
             if store.read_feed(session, reader_id, feed.id, topic=topic, folder=outline.folder, now=now):
                 report.read += 1
             else:
@@ -152,7 +152,7 @@ def remove_feed(database: Database, feed: str, *, newsletter: str | None) -> str
     """
     with database.write() as session:
         found = store.find_feed(session, feed)
-        assert found.id is not None  # noqa: S101 (stored)
+        assert found.id is not None
         reader_id = store.newsletter(session, newsletter).id if newsletter else None
         if newsletter and not store.reads(session, reader_id or 0, found.id):
             raise NotFound(f"{newsletter} does not read feed {feed}", hint="`digest feed list` shows who reads which")

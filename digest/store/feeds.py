@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from digest.errors import NotFound
 from digest.models import Admission, Decision, Entry, Feed, FeedState, Newsletter, NewsletterFeed, Story, VariantStory
+from digest.store.database import insert_into
 
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
 
@@ -179,8 +179,7 @@ def save_entries(session: Session, feed_id: int, rows: Sequence[Mapping[str, Any
         elif found.key != row["key"] or found.content_hash != row["content_hash"]:
             edited.append((found, row))
     if new:
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(Entry).on_conflict_do_nothing(index_elements=["feed_id", "key"])
+        statement = insert_into(session, Entry).on_conflict_do_nothing(index_elements=["feed_id", "key"])
         session.connection().execute(statement, new)
     for found, row in edited:
         session.execute(sa.update(Entry).where(col(Entry.id) == found.id).values(**row))

@@ -1,0 +1,47 @@
+"""`digest init`: settings and an empty database, ready to use."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digest.cli.common import Options
+from digest.errors import StorageError
+
+
+def init(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put them; made if need be.")] = Path(),
+) -> None:
+    """Write a commented digest.toml and make the database. Run again, it changes nothing.
+
+    Example: digest init ~/newsletter
+    """
+    from digest import config, store
+
+    options: Options = context.obj
+    path = folder / config.FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # O_EXCL: two at once, or a file that is there already, and the first one stands.
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        options.say(f"{path} is there already: left as it is")
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}", hint="choose a folder you may write to") from None
+    else:
+        text = (Path(__file__).parent / "init.toml").read_text(encoding="utf-8")
+        with os.fdopen(file, "w", encoding="utf-8") as out:
+            out.write(text.replace("@secret_key@", config.new_secret()))
+        options.say(f"wrote {path}")
+    settings = config.load(path)
+    store.open_database(settings.database_url, create=True).close()
+    options.say(f"the database is {settings.database_name}")
+    command = "digest" if folder == Path() else f"digest -c {shlex.quote(str(path))}"
+    options.say("next:")
+    for words in ("feed add https://example.org/feed.xml", "subscriber add you@example.org", "run"):
+        print(f"{command} {words}")

@@ -1,0 +1,202 @@
+"""`digest run`: the whole line, what cron calls; and `digest deliver`, its last step."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from digest.cli.collect import Force, progress_bar, tell
+from digest.cli.common import DryRun, Json, Options, now, print_json
+from digest.errors import Exit
+
+if TYPE_CHECKING:
+    from digest import collect, deliver, edition
+    from digest.config import Config
+    from digest.store import Database
+
+
+@dataclass
+class Outcome:
+    """What each step did."""
+
+    collect: collect.CollectReport
+    curate: dict[str, edition.Admitted] = field(default_factory=dict)
+    compose: list[edition.Composed] = field(default_factory=list)
+    deliver: deliver.Report | None = None
+
+    @property
+    def exit_code(self) -> Exit:
+        """69, "unavailable", where no feed could be read or the relay is down; 75, "try again", while letters wait."""
+        if self.collect.failed and self.collect.failed == self.collect.asked:
+            return Exit.UNAVAILABLE
+        return Exit.OK if self.deliver is None else delivery_code(self.deliver)
+
+
+def delivery_code(report: deliver.Report) -> Exit:
+    """69 where somebody has to look, 75 where the next run goes on by itself."""
+    if report.stopped or report.held or report.late or report.paused:
+        return Exit.UNAVAILABLE
+    return Exit.TEMPFAIL if report.deferred else Exit.OK
+
+
+def run(
+    context: typer.Context,
+    dry_run: DryRun = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Collect new entries, curate them, compose the editions that are due, and deliver the letters owed.
+
+    This is what cron calls; it can be killed, and run twice at once, without losing or doubling a letter.
+    With --dry-run feeds are asked and an edition is composed, but nothing is stored and nothing is sent.
+
+    Example: digest run --dry-run
+    """
+    options: Options = context.obj
+    with options.open() as (config, database):
+        if dry_run:
+            with database.rehearse() as rehearsal:
+                outcome = line(rehearsal, config, options, force=force, send=False)
+                if not as_json:
+                    _show_editions(rehearsal, outcome)
+        else:
+            outcome = line(database, config, options, force=force)
+    if as_json:
+        print_json(asdict(outcome))
+    raise typer.Exit(outcome.exit_code)
+
+
+def deliver_command(context: typer.Context, as_json: Json = False) -> None:
+    """Send the letters that are owed and due; the last step of `digest run`.
+
+    Example: digest deliver
+    """
+    options: Options = context.obj
+    with options.open() as (config, database):
+        report = deliver_step(database, config, options)
+    if as_json:
+        print_json(asdict(report))
+    raise typer.Exit(delivery_code(report))
+
+
+def line(database: Database, config: Config, options: Options, *, force: bool = False, send: bool = True) -> Outcome:
+    """The main job, on any database: `run`, its rehearsal and the demo all come through here."""
+    import asyncio
+
+    from digest import collect, edition
+
+    with progress_bar(options, "collect") as progress:
+        collected = asyncio.run(collect.run(database, config, clock=now, force=force, progress=progress))
+    tell(options, collected)
+    outcome = Outcome(collected)
+    moment = now()
+    for name, settings in config.newsletters.items():
+        with database.write() as session:
+            admitted = edition.admit(session, name, settings, config.curate, now=moment)
+        outcome.curate[name] = admitted
+        options.say(
+            f"curate: {name}, {count(admitted.stories, 'new story', 'new stories')}, "
+            f"{admitted.joined} joined to others, {admitted.held} held back, {admitted.muted} muted"
+        )
+        with database.write() as session:
+            composed = edition.compose(session, name, config, now=moment)
+        outcome.compose.append(composed)
+        options.say(f"compose: {name}, {_composed_words(composed)}")
+    if send:
+        outcome.deliver = deliver_step(database, config, options)
+    return outcome
+
+
+def deliver_step(database: Database, config: Config, options: Options) -> deliver.Report:
+    """Deliver with progress on a terminal and one line at the end; the first Ctrl-C ends it between two letters."""
+    from digest import deliver
+
+    with options.progress("deliver") as tell, _stop_between_letters() as stop:
+        report = deliver.run(
+            database,
+            config,
+            clock=now,
+            rng=random.Random(),  # noqa: S311  (jitter, not a secret)
+            progress=lambda done: tell(done.settled, done.due),
+            stop=stop,
+        )
+    parts = [f"{report.sent} sent"]
+    parts += [
+        f"{n} {word}"
+        for word in ("refused", "deferred", "dropped", "held", "in doubt")
+        if (n := getattr(report, word.replace(" ", "_")))
+    ]
+    if not config.smtp.url:
+        parts.append(f"kept as .eml files in {report.where}, since no smtp.url is set")
+    if report.owed:
+        parts.append(f"{report.owed} still owed")
+    options.say(f"deliver: {', '.join(parts)}")
+    for refusal in report.refusals:
+        options.say(f"  {refusal}")
+    for newsletter, number in report.late:
+        options.warn(
+            f"{newsletter} No. {number} is late and was held; `digest edition resume {number}` sends it all the same"
+        )
+    for _, why in report.paused:
+        options.warn(f"an edition was paused: {why}; `digest edition list` shows it, `digest edition resume` goes on")
+    if report.stopped:
+        options.warn(f"delivery stopped: {report.stopped}; every letter stays owed, the next run goes on")
+    return report
+
+
+@contextmanager
+def _stop_between_letters() -> Iterator[Callable[[], bool]]:
+    """SIGINT and SIGTERM ask to stop; a second one stops at once."""
+    asked: list[int] = []
+
+    def ask(number: int, _frame: Any) -> None:
+        asked.append(number)
+        for again in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(again, before[again])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _composed_words(composed: edition.Composed) -> str:
+    if composed.why:
+        return composed.why
+    more = f" and {composed.more} more" if composed.more else ""
+    return (
+        f"No. {composed.number} “{composed.subject}”, {count(composed.stories, 'story', 'stories')}{more}, "
+        f"{count(composed.variants, 'variant', 'variants')}, {count(composed.letters, 'letter', 'letters')}"
+    )
+
+
+def _show_editions(database: Database, outcome: Outcome) -> None:
+    """What would be sent, story by story."""
+    from digest import store
+
+    with database.read() as session:
+        for composed in outcome.compose:
+            if composed.why:
+                continue
+            row = store.newsletter(session, composed.newsletter)
+            found = store.edition_line(session, row.id or 0, composed.number)
+            if found is None:
+                continue
+            print(f"{composed.newsletter} No. {composed.number}: {composed.subject}")
+            print(f"to {count(composed.letters, 'subscriber', 'subscribers')}; nothing was stored or sent")
+            for story in store.edition_stories(session, found.id):
+                print(f"  [{story.topic}] {story.title} ({story.source})")

@@ -1,0 +1,52 @@
+"""`digest status`: is all well?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from digest.cli.common import Json, Options, now, print_json, print_rows
+
+
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show each newsletter's feeds, readers, stories waiting and next slot, and how all letters stand.
+
+    Example: digest status --json
+    """
+    from digest import store
+
+    options: Options = context.obj
+    moment = now()
+    with options.open() as (config, database), database.read() as session:
+        lines = [store.newsletter_status(session, name) for name in config.newsletters]
+        slots = {name: n.slots.next_slot(moment) if n.slots else None for name, n in config.newsletters.items()}
+        letters = store.letter_counts(session)
+    if as_json:
+        print_json(
+            {
+                "database": config.database_name,
+                "newsletters": [asdict(line) | {"next_slot": slots[line.newsletter]} for line in lines],
+                "letters": letters,
+            }
+        )
+        return
+    columns = ("newsletter", "feeds", "failing", "subscribers", "stories_waiting", "last_edition", "next_slot")
+    print_rows(
+        columns,
+        [
+            (
+                n.newsletter,
+                n.feeds,
+                n.failing,
+                n.subscribers,
+                n.stories_waiting,
+                n.last_edition or "none",
+                slots[n.newsletter] or "each run",
+            )
+            for n in lines
+        ],
+    )
+    words = ", ".join(f"{number} {state}" for state, number in letters.items()) or "none yet"
+    options.say(f"letters: {words}")
+    options.say(f"database: {config.database_name}")

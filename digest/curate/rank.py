@@ -1,0 +1,137 @@
+"""Which stories come first, and which of them one reader gets."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from digest import config
+from digest.values import Story
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A story that a reader did not get although it was hers to get, and why."""
+
+    story: Story
+    why: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The stories of one variant, best first: pins, then by rank. The first is the lead."""
+
+    stories: tuple[Story, ...] = ()
+    left: tuple[LeftOut, ...] = ()
+
+    @property
+    def more(self) -> int:
+        """How many stories did not fit."""
+        return len(self.left)
+
+    @property
+    def lead(self) -> Story | None:
+        return self.stories[0] if self.stories else None
+
+    def sections(self, order: Sequence[str]) -> tuple[tuple[str, tuple[Story, ...]], ...]:
+        """The stories after the lead under their topics, in the order given; what it does not name comes last."""
+        places = {slug: place for place, slug in enumerate(order)}
+        found: dict[str, list[Story]] = {}
+        for story in self.stories[1:]:
+            found.setdefault(story.topic if story.topic in places else "other", []).append(story)
+        return tuple(
+            (slug, tuple(found[slug])) for slug in sorted(found, key=lambda slug: places.get(slug, len(places)))
+        )
+
+
+def parts(
+    curate: config.Curate,
+    *,
+    sources: int,
+    feed: float,
+    fit: float,
+    excerpt: str,
+    boost: float,
+    age_unknown: bool = False,
+) -> dict[str, float]:
+    """What a story is worth but for its freshness, part by part; the rank is their sum.
+
+    sources   how many tell it: nothing for one, half the weight for two, all of it for four and more
+    feed      what the operator adds for its feed
+    topic     how well it fits its topic, 0 to 1 times the weight
+    excerpt   all of the weight for a full excerpt, less for a short one
+    boost     what the operator's rules add
+    undated   taken off what a new feed brings without a date: it may be years old, and counts as fresh
+    """
+    return {
+        "sources": round(curate.weight_sources * min(1.0, math.log2(max(1, sources)) / 2), 3),
+        "feed": feed,
+        "topic": round(curate.weight_topic * fit, 3),
+        "excerpt": round(curate.weight_excerpt * min(1.0, len(excerpt) / (curate.excerpt_length * 0.6)), 3),
+        "boost": boost,
+        "undated": -curate.weight_fresh if age_unknown else 0.0,
+    }
+
+
+def freshness(published_at: datetime, *, now: datetime, half_life: timedelta) -> float:
+    """1 for what is new, half of it after each `half_life`."""
+    age = max(timedelta(0), now - published_at)
+    return float(0.5 ** min(50.0, age / half_life))
+
+
+def pick(
+    stories: Iterable[Story], *, topics: frozenset[str], limit: int, curate: config.Curate, now: datetime
+) -> Selection:
+    """Choose the stories of one variant.
+
+    `topics` are the reader's, none meaning all. Pins come first and no cap holds them. Dates only order
+    here: which stories are offered at all is decided by their `seq`, before.
+    """
+    half_life = timedelta(hours=curate.fresh_hours)
+
+    def worth(story: Story) -> tuple[bool, float, int]:
+        fresh = curate.weight_fresh * freshness(story.published_at, now=now, half_life=half_life)
+        return story.pinned, story.rank + fresh, story.seq
+
+    mine = sorted((s for s in stories if not topics or s.topic in topics), key=worth, reverse=True)
+    per_feed = _share(curate.per_feed, limit, {s.feed_id for s in mine})
+    per_author = _share(curate.per_author, limit, {_author(s) for s in mine})
+    per_topic = _share(curate.per_topic, limit, {s.topic for s in mine})
+    taken: list[Story] = []
+    left: list[LeftOut] = []
+    feeds: Counter[int] = Counter()
+    authors: Counter[tuple[str, str]] = Counter()
+    sections: Counter[str] = Counter()
+    for story in mine:
+        if len(taken) >= limit:
+            why = f"there was room for {limit} stories, and these were ranked higher"
+        elif story.pinned:
+            why = ""
+        elif feeds[story.feed_id] >= per_feed:
+            why = f"capped: at most {per_feed} of one feed ({story.source})"
+        elif story.author and authors[_author(story)] >= per_author:
+            why = f"capped: at most {per_author} of one author on one topic ({story.author})"
+        elif sections[story.topic] >= per_topic:
+            why = f"capped: at most {per_topic} of one topic ({story.topic})"
+        else:
+            why = ""
+        if why:
+            left.append(LeftOut(story, why))
+            continue
+        taken.append(story)
+        feeds[story.feed_id] += 1
+        authors[_author(story)] += 1
+        sections[story.topic] += 1
+    return Selection(tuple(taken), tuple(left))
+
+
+def _author(story: Story) -> tuple[str, str]:
+    return story.author.casefold(), story.topic
+
+
+def _share(cap: int, limit: int, rivals: Collection[object]) -> int:
+    """The cap, or an equal share where that is more: a newsletter of one feed is not cut to three stories."""
+    return max(cap, -(-limit // max(1, len(rivals))))

@@ -1,0 +1,149 @@
+"""The identity of a link: two addresses of one page give one key."""
+
+from __future__ import annotations
+
+import html
+import re
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+# Who sent the reader, not what is read.
+_TRACKING = frozenset(
+    """
+    fbclid gclid dclid gbraid wbraid msclkid yclid igshid igsh mc_cid mc_eid _hsenc _hsmi mkt_tok oly_anon_id
+    oly_enc_id vero_id wickedid s_cid ncid cmpid ref ref_ ref_src ref_url referrer source src via feature share
+    shared spm si sk trk trkcampaign ck_subscriber_id guccounter guce_referrer guce_referrer_sig amp outputtype
+    __twitter_impression twclid ttclid rss feed cid campaign_id xtor at_medium at_campaign smid smtyp partner gi
+    responsesopen hss_channel _branch_match_id _branch_referrer fsrc linkid
+    """.split()  # noqa: SIM905
+)
+_TRACKING_PREFIX = ("utm_", "pk_", "mtm_", "hsa_", "itm_", "wt_", "ns_", "__hs", "at_custom", "stm_", "piwik_")
+_SPARE_HOST = re.compile(r"^(?:www\d?|m|mobile|amp)\.(?=[^.]+\.)")
+_INNER_MOBILE = re.compile(r"^([a-z-]{2,12})\.m\.(?=[^.]+\.)")  # en.m.wikipedia.org
+_INDEX = re.compile(r"/(?:index|default)\.(?:html?|php|aspx?)$", re.IGNORECASE)
+_AMP_END = re.compile(r"(?:/amp|\.amp(?=\.html$|$))$|/amp(?=\.html$)", re.IGNORECASE)
+_ARXIV = re.compile(r"^/(?:abs|pdf|html|ps|format)/(?:arxiv:)?(.+?)(?:v\d+)?(?:\.pdf)?$", re.IGNORECASE)
+_YOUTUBE = re.compile(r"^/(?:shorts|embed|live|v)/([\w-]{6,})")
+_SAFE = "!$&'()*+,;=:@~-._"
+
+
+def normalise(url: str) -> str:
+    """The key of `url`, itself an https address; "" where there is no http(s) link in it.
+
+    Scheme, www/m/amp, default ports, tracking parameters, fragments, trailing slashes and index pages do not
+    count; AMP caches, YouTube's and arXiv's forms are brought to one. Idempotent.
+    """
+    key = _once(url)
+    # What one step uncovers (an AMP cache of a mobile page) may hold the next; each step but the last shortens it.
+    for _ in range(16):
+        again = _once(key)
+        if again == key:
+            return key
+        key = again
+    return key
+
+
+_ARTICLE = re.compile(
+    r"Article URL:\s*(?:<[^<>]*>\s*)*?(?:<a\s[^<>]*?href=[\"']([^\"'<>]+)|(https?://[^\s<>\"']+))",
+    re.IGNORECASE,
+)
+_LINK = re.compile(r"<a\s[^<>]*?href=[\"']([^\"'<>]+)[\"'][^<>]*>\s*\[link\]", re.IGNORECASE)
+
+
+def real_link(url: str, original_url: str, markup: str) -> str:
+    """Where an entry really leads: what its feed says, what an aggregator writes into its text, else its own link.
+
+    Hacker News' feeds write "Article URL: …", Reddit's a link named "[link]".
+    """
+    if normalise(original_url):
+        return original_url
+    for pattern in (_ARTICLE, _LINK):
+        if found := pattern.search(markup):
+            link = html.unescape(next(filter(None, found.groups())))
+            if normalise(link):
+                return link
+    return url
+
+
+def site(key: str) -> str:
+    """The host of a key, or, where many write on one host, host and writer: "medium.com/@ada"."""
+    parts = urlsplit(key)
+    first = parts.path.lstrip("/").partition("/")[0]
+    if first and (
+        first.startswith(("@", "~")) or parts.netloc in ("github.com", "gitlab.com", "dev.to", "codeberg.org")
+    ):
+        return f"{parts.netloc}/{first}"
+    return parts.netloc
+
+
+def bare(key: str) -> bool:
+    """Whether a key is a site's front page: shared by everything that site writes, so nobody's identity."""
+    parts = urlsplit(key)
+    return not parts.path.strip("/") and not parts.query
+
+
+def _once(url: str) -> str:
+    try:
+        parts = urlsplit(url.encode("utf-8", "ignore").decode().strip())
+        host = (parts.hostname or "").rstrip(".")
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme.lower() not in ("http", "https") or not host:
+        return ""
+    inner = _amp_cache(host, parts)
+    if inner:
+        return inner
+    host = _SPARE_HOST.sub("", host)
+    host = _INNER_MOBILE.sub(r"\1.", host)
+    if ":" in host:
+        host = f"[{host}]"
+    if port not in (None, 80, 443):
+        host = f"{host}:{port}"
+    path = _path(parts.path)
+    pairs = [
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if name.lower() not in _TRACKING and not name.lower().startswith(_TRACKING_PREFIX)
+    ]
+    host, path, pairs = _known_site(host, path, pairs)
+    query = urlencode(sorted(pairs), quote_via=quote)
+    return f"https://{host}{path}" + (f"?{query}" if query else "")
+
+
+def _path(path: str) -> str:
+    path = quote(unquote(path, errors="surrogateescape"), safe=_SAFE + "/", errors="surrogateescape")
+    path = re.sub(r"/{2,}", "/", path)
+    while True:
+        shorter = _AMP_END.sub("", _INDEX.sub("", path.rstrip("/")))
+        if shorter == path:
+            return path
+        path = shorter
+
+
+def _amp_cache(host: str, parts: SplitResult) -> str:
+    """The page inside google.com/amp/s/… and ….cdn.ampproject.org/c/s/…, else ""."""
+    found = None
+    if re.fullmatch(r"(?:www\.)?google\.[a-z.]{2,6}", host):
+        found = re.match(r"^/amp/(?:s/)?(.+\..+)$", parts.path)
+    elif host.endswith(".cdn.ampproject.org"):
+        found = re.match(r"^/[a-z]/(?:s/)?(.+\..+)$", parts.path)
+    if found is None:
+        return ""
+    return f"https://{found[1]}" + (f"?{parts.query}" if parts.query else "")
+
+
+def _known_site(host: str, path: str, pairs: list[tuple[str, str]]) -> tuple[str, str, list[tuple[str, str]]]:
+    if host == "youtu.be" and len(path) > 1:
+        return "youtube.com", "/watch", [("v", path[1:].partition("/")[0])]
+    if host in ("youtube.com", "music.youtube.com", "youtube-nocookie.com"):
+        if found := _YOUTUBE.match(path):
+            return "youtube.com", "/watch", [("v", found[1])]
+        if path == "/watch":
+            return "youtube.com", path, [pair for pair in pairs if pair[0] == "v"]
+    if host in ("arxiv.org", "export.arxiv.org", "ar5iv.org", "ar5iv.labs.arxiv.org") and (found := _ARXIV.match(path)):
+        return "arxiv.org", f"/abs/{found[1]}", []
+    if host in ("old.reddit.com", "new.reddit.com", "np.reddit.com"):
+        return "reddit.com", path, pairs
+    if host == "twitter.com":
+        return "x.com", path, pairs
+    return host, path, pairs

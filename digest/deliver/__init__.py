@@ -1,0 +1,91 @@
+"""Deliver: claim letters, hand them to the mail servers, settle the replies. Nobody twice, nobody lost.
+
+`run` is one pass. `desk` decides what goes next, `relays` and `smtp` talk to the servers, `replies` says what
+they mean, `writer` keeps the outbox true, `content` writes the letters, `maildir` keeps them while no server is set.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime
+
+from digest import store
+from digest.config import Config
+from digest.deliver.content import Contents
+from digest.deliver.content import for_one as for_one
+from digest.deliver.desk import Desk
+from digest.deliver.login import Server, name_of
+from digest.deliver.maildir import Maildir
+from digest.deliver.relays import Route
+from digest.deliver.replies import retry_delay as retry_delay
+from digest.deliver.report import Progress as Progress
+from digest.deliver.report import Report as Report
+from digest.deliver.single import in_loop
+from digest.deliver.single import send_one as send_one
+from digest.deliver.writer import Ledger
+from digest.errors import RelayDown
+from digest.store import Database
+
+
+def run(
+    database: Database,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    rng: random.Random,
+    progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Send every letter that is due, and record each reply.
+
+    A relay is opened first, so that a wrong password stops the run with no letter touched. A letter is claimed,
+    then marked as being sent in a commit of its own batch, and only then goes out: a process killed at any
+    point leaves in doubt what it had marked and nothing else. `stop` is asked often; once it says so, what is
+    in flight is finished and settled, and the rest stays owed. Raises StorageError where the database cannot
+    be written.
+    """
+    report = Report()
+    now = clock()
+    with database.write() as session:
+        store.open_held(session, now=now)
+        report.late = store.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
+        report.dropped = store.drop_cancelled(session, now=now)
+        store.forget_relay_hours(session, now=now)
+        due = store.due_count(session, now=now)
+    servers = config.smtp.servers
+    report.where = ", ".join(name_of(relay) for relay in servers) or str(config.maildir)
+    if due:
+        ledger = Ledger(
+            database,
+            Contents(config),
+            clock=clock,
+            lease=config.smtp.lease,
+            hold_doubtful=config.smtp.after_crash == "hold",
+            count_hours=any(relay.per_hour or relay.per_day for relay in servers),
+        )
+        if servers:
+            in_loop(lambda: _send(ledger, config, report, due, clock=clock, rng=rng, progress=progress, stop=stop))
+        else:
+            try:
+                Maildir(config.maildir).keep(ledger, report, progress=progress, stop=stop, due=due)
+            except RelayDown as error:
+                report.stopped = str(error)
+    with database.read() as session:
+        report.owed = store.unsettled_count(session)
+    return report
+
+
+async def _send(
+    ledger: Ledger,
+    config: Config,
+    report: Report,
+    due: int,
+    *,
+    clock: Callable[[], datetime],
+    rng: random.Random,
+    progress: Callable[[Progress], None] | None,
+    stop: Callable[[], bool],
+) -> None:
+    desk = Desk(ledger, config.smtp, report, clock=clock, rng=rng, progress=progress, stop=stop, due=due)
+    await desk.run([Route(relay, Server.of(relay, config.smtp), desk) for relay in config.smtp.servers])

@@ -1,0 +1,105 @@
+"""Where letters go while no mail server is set: `.eml` files in a Maildir, readable by any mail program."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from digest.deliver.replies import Reply
+from digest.deliver.report import Progress, Report
+from digest.deliver.writer import Batch, Committed, Ledger, Wish
+from digest.errors import RelayDown
+from digest.letter import Letter
+from digest.models import OutboxState
+from digest.store import Outcome
+
+AT_ONCE = 100  # letters in one commit; written twice after a crash, they are the same files
+
+
+class Maildir:
+    """A relay that keeps. A letter written twice is one file: its name comes from its content."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = str(folder)
+
+    def __enter__(self) -> Maildir:
+        try:
+            for name in ("tmp", "new", "cur"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise RelayDown(f"cannot write to the Maildir {self.folder}: {error.strerror}") from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def keep(
+        self,
+        ledger: Ledger,
+        report: Report,
+        *,
+        progress: Callable[[Progress], None] | None,
+        stop: Callable[[], bool],
+        due: int,
+    ) -> None:
+        """Write every letter that is due. RelayDown where the folder cannot be written."""
+        editions = list(ledger.commit(Batch(look=True)).editions or ())
+        settled = 0
+        with self:
+            while editions:
+                done = ledger.commit(Batch(wish=Wish(editions[0], AT_ONCE)))
+                assert done.claim is not None
+                report.dropped += done.claim.dropped
+                report.held += done.claim.held
+                if stop():
+                    report.stopped = "asked to"
+                    ledger.commit(Batch(unclaimed=list(done.claim.letters)))
+                    return
+                if len(done.claim.letters) + done.claim.dropped < AT_ONCE:
+                    del editions[0]
+                settled += done.claim.dropped + self._keep(ledger, report, done)
+                if progress is not None:
+                    progress(Progress(settled, max(due, settled)))
+
+    def _keep(self, ledger: Ledger, report: Report, claimed: Committed) -> int:
+        assert claimed.claim is not None
+        marked = ledger.commit(Batch(marks=list(claimed.claim.letters))).marked
+        batch = Batch()
+        try:
+            for letter_id, number in marked.items():
+                try:
+                    letter = claimed.fillers[letter_id].fill()
+                except ValueError as error:
+                    words = f"the letter could not be written: {error}"
+                    batch.outcomes.append(Outcome(letter_id, number, OutboxState.HELD, reply=words))
+                    report.refusals.append(f"{claimed.fillers[letter_id].claimed.email}: {words}")
+                else:
+                    reply = self.write(letter)
+                    batch.outcomes.append(Outcome(letter_id, number, OutboxState.SENT, reply.code, reply.words))
+        finally:
+            done = {outcome.letter_id for outcome in batch.outcomes}
+            batch.unmarked = [(letter_id, number) for letter_id, number in marked.items() if letter_id not in done]
+            counts = ledger.commit(batch).settled
+            report.sent += counts[OutboxState.SENT]
+            report.held += counts[OutboxState.HELD]
+        return counts.total()
+
+    def write(self, letter: Letter) -> Reply:
+        envelope = f"Return-Path: <{letter.mail_from}>\r\nDelivered-To: {letter.rcpt_to}\r\n".encode()
+        content = envelope + letter.content
+        name = hashlib.sha256(content).hexdigest()[:32] + ".eml"
+        try:
+            with (self.folder / "tmp" / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            (self.folder / "tmp" / name).replace(self.folder / "new" / name)
+        except OSError as error:
+            raise RelayDown(f"cannot write to the Maildir {self.folder}: {error.strerror}") from None
+        return Reply(250, "2.0.0", f"kept as {name}")

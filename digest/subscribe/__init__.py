@@ -1,0 +1,29 @@
+"""Who gets what: joining, choosing, pausing, leaving, being forgotten, and lists from and for other services.
+
+`address` gives each person one form, `people` changes one person, `sheet` reads other services' CSV,
+`transfer` imports and exports a million of them.
+"""
+
+from digest.subscribe.address import address as address
+from digest.subscribe.address import display_name as display_name
+from digest.subscribe.address import erasure_mark as erasure_mark
+from digest.subscribe.address import key as key
+from digest.subscribe.columns import MAPPABLE as MAPPABLE
+from digest.subscribe.columns import Terms as Terms
+from digest.subscribe.people import Added as Added
+from digest.subscribe.people import add as add
+from digest.subscribe.people import change as change
+from digest.subscribe.people import erase as erase
+from digest.subscribe.people import find as find
+from digest.subscribe.people import known as known
+from digest.subscribe.people import leave as leave
+from digest.subscribe.people import pause as pause
+from digest.subscribe.people import remove as remove
+from digest.subscribe.people import resume as resume
+from digest.subscribe.people import search as search
+from digest.subscribe.people import suppress as suppress
+from digest.subscribe.people import unsuppress as unsuppress
+from digest.subscribe.transfer import Imported as Imported
+from digest.subscribe.transfer import export_csv as export_csv
+from digest.subscribe.transfer import import_csv as import_csv
+from digest.subscribe.transfer import private_file as private_file

@@ -1,0 +1,130 @@
+"""Real parts for the tests: a database file, a PostgreSQL where there is one, a mail server on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from digest import store
+from digest.config import Config, from_values
+from digest.demo.catcher import Catcher
+from digest.store import Database
+
+MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+
+
+class Clock:
+    """Time that moves only when told to."""
+
+    def __init__(self, now: datetime = MONDAY) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **span: float) -> datetime:
+        self.now += timedelta(**span)
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def configure(tmp_path: Path) -> Callable[..., Config]:
+    """Settings as a file in `tmp_path` would give them; keywords replace whole sections."""
+
+    def make(**sections: Any) -> Config:
+        values: dict[str, Any] = {
+            "database": "digest.db",
+            "base_url": "https://digest.example",
+            "secret_key": "a key for tests, long enough",
+            "collect": {"allow_private_addresses": True},
+            "newsletters": {"daily": {"title": "Daily", "from": "Daily <news@news.example>"}},
+        }
+        return from_values(values | sections, tmp_path / "digest.toml", environment=False)
+
+    return make
+
+
+@pytest.fixture
+def config(configure: Callable[..., Config]) -> Config:
+    return configure()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL of our own, without a database name; DIGEST_TEST_POSTGRES names another server."""
+    if os.environ.get("DIGEST_TEST_POSTGRES"):
+        yield os.environ["DIGEST_TEST_POSTGRES"].rstrip("/")
+        return
+    pytest.importorskip("psycopg")
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    initdb = found[-1] if found else shutil.which("initdb")
+    if initdb is None:
+        pytest.skip("no PostgreSQL on this machine")
+    bin_ = Path(initdb).parent
+    # PostgreSQL refuses to run as root; Debian's package brings a user for it.
+    user = "postgres" if os.geteuid() == 0 else None
+    # Not below pytest's own folder: the path of a socket has room for 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="digest-postgres-") as name:
+        folder = Path(name)
+        if user:
+            shutil.chown(folder, user)
+
+        def run(program: str, *words: object) -> None:
+            command = [str(word) for word in (bin_ / program, "-D", folder / "data", *words)]
+            subprocess.run(command, check=True, user=user, cwd=folder, capture_output=True)
+
+        try:
+            run("initdb", "-U", "digest", "--auth=trust", "--no-sync", "-E", "UTF8")
+        except (subprocess.CalledProcessError, LookupError, PermissionError) as error:
+            pytest.skip(f"PostgreSQL cannot be started here: {error}")
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=50"
+        run("pg_ctl", "-l", folder / "log", "-w", "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg://digest@/?host={folder}"
+        finally:
+            run("pg_ctl", "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database."""
+    server = sa.make_url(postgres_server)
+    name = f"test_{abs(hash(request.node.nodeid)):x}"
+    admin = sa.create_engine(server.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, config: Config, clock: Clock) -> Iterator[Database]:
+    """An empty, upgraded database that knows the newsletter `daily`; each test runs on both kinds."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else config.database_url
+    opened = store.open_database(url, create=True)
+    store.keep_newsletters(opened, config.newsletters, now=clock())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def inbox() -> Iterator[Catcher]:
+    """A mail server on loopback: keeps what it is given, refuses what a test tells it to."""
+    with Catcher() as catcher:
+        yield catcher

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+
+from digest import config
+from digest.errors import ConfigError, NotFound
+
+GOOD = """
+secret_key = "sixteen characters at least"
+[newsletters.daily]
+title = "Daily"
+from = "Daily <news@news.example>"
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str):
+        path = tmp_path / "digest.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_paths_are_relative_to_the_file_and_not_to_the_working_directory(written, tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    settings = config.load(written(GOOD + 'templates = "mine"\n'))
+    assert settings.database_url == f"sqlite:///{tmp_path}/digest.db"
+    assert settings.newsletters["daily"].templates == tmp_path / "mine"
+    assert settings.maildir == tmp_path / "maildir"
+
+
+def test_the_environment_goes_before_the_file(written, monkeypatch):
+    monkeypatch.setenv("DIGEST_NEWSLETTERS__DAILY__TITLE", "Weekly")
+    monkeypatch.setenv("DIGEST_SMTP__URL", "smtps://u:p@mail.example")
+    settings = config.load(written(GOOD))
+    assert settings.newsletters["daily"].title == "Weekly"
+    assert settings.newsletters["daily"].sender == "Daily <news@news.example>"
+    assert settings.smtp.url.get_secret_value() == "smtps://u:p@mail.example"
+
+
+def test_secrets_are_not_shown(written, monkeypatch):
+    monkeypatch.setenv("DIGEST_SMTP__URL", "smtps://u:sesame@mail.example")
+    shown = repr(config.load(written(GOOD)))
+    assert "sesame" not in shown and "sixteen" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("= 1", "is not valid TOML"),
+        ("", "secret_key is missing"),
+        (GOOD.replace("sixteen characters at least", "short"), "secret_key must have at least 16"),
+        ('secret_key = "sixteen characters at least"', None),
+        (GOOD.replace("from =", "form ="), "from is missing|form is not a setting; did you mean from"),
+        (GOOD + "max_story = 3", "newsletters.daily.max_story is not a setting; did you mean max_stories"),
+        ("basurl = 1\n" + GOOD, "basurl is not a setting; did you mean base_url"),
+        (GOOD + "[smtp]\nulr = 1", "smtp.ulr is not a setting; did you mean url"),
+        (GOOD + 'max_stories = "many"', "newsletters.daily.max_stories: input should be a valid integer"),
+        (GOOD + "max_stories = 2\nmin_stories = 3", "min_stories is larger than max_stories"),
+        (GOOD + 'schedule = "sometimes"', "'sometimes' is not a schedule"),
+        (GOOD.replace("Daily <news@news.example>", "Daily"), "is not an address"),
+        (GOOD.replace("Daily <news@news.example>", "a@b.example\\r\\nBcc: x"), "has a line break"),
+        (GOOD.replace("newsletters.daily", "newsletters.'Big News'"), "small letters, digits"),
+        (GOOD + '[smtp]\nurl = "mail.example.org"', "smtp.url must look like"),
+        (GOOD + '[smtp]\nurl = "smtp://mail.example:99999"', "port"),
+        ('base_url = "ftp://x"\n' + GOOD, "base_url must be the http"),
+    ],
+)
+def test_a_mistake_is_told_with_file_key_and_cure(written, text, said):
+    path = written(text)
+    if said is None:  # settings without a newsletter: the CLI says so where one is needed
+        said = "newsletters"
+    with pytest.raises(ConfigError, match=said) as caught:
+        config.load(path)
+    assert str(path) in str(caught.value) and caught.value.hint
+
+
+def test_a_mistake_in_the_environment_names_the_variable(written, monkeypatch):
+    monkeypatch.setenv("DIGEST_SMTP__TIMEOUT_SECONDS", "soon")
+    with pytest.raises(ConfigError, match=r"DIGEST_SMTP__TIMEOUT_SECONDS: smtp\.timeout_seconds"):
+        config.load(written(GOOD))
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path):
+    (tmp_path / "digest.toml").write_bytes(b'title = "\xff"')
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        config.load(tmp_path / "digest.toml")
+
+
+def test_the_settings_are_looked_for_in_order(written, tmp_path, monkeypatch):
+    path = written(GOOD)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    with pytest.raises(NotFound, match="no settings file"):
+        config.find(None, {})
+    with pytest.raises(NotFound, match="there is no settings file"):
+        config.find(tmp_path / "absent.toml", {})
+    assert config.find(path, {}) == path
+    assert config.find(tmp_path, {}) == path  # a folder is as good
+    assert config.find(None, {"DIGEST_CONFIG": str(path)}) == path
+    monkeypatch.chdir(tmp_path)
+    assert config.find(None, {}).absolute() == path
+
+
+def test_a_postgres_url_is_read_with_psycopg(written):
+    settings = config.load(written('database = "postgresql://me:sesame@db.example/digest"\n' + GOOD))
+    assert settings.database_url == "postgresql+psycopg://me:sesame@db.example/digest"
+    assert settings.database_name == "postgresql://db.example/digest"
+
+
+def test_the_newsletter_may_stay_unnamed_while_there_is_one(written):
+    settings = config.load(written(GOOD))
+    assert settings.newsletter(None)[0] == "daily"
+    with pytest.raises(NotFound, match="no newsletter 'weekly'"):
+        settings.newsletter("weekly")
+    two = config.load(written(GOOD + GOOD.partition("\n[")[2].replace("newsletters.daily", "[newsletters.weekly")))
+    with pytest.raises(ConfigError, match="several newsletters: daily, weekly"):
+        two.newsletter(None)

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+from conftest import MONDAY, Clock
+from sqlmodel import select
+
+from digest import deliver, store, subscribe
+from digest.config import Config
+from digest.models import Edition, EditionState, Notice, OutboxState, Subscription, SubscriptionState, Variant
+from digest.render import Marker
+from digest.store import Choices, Database
+
+PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
+
+
+def owe(database: Database, config: Config, *emails: str) -> None:
+    """Subscribe people and owe each a letter of one small edition."""
+    with database.write() as session:
+        for email in emails:
+            subscribe.add(
+                session,
+                email,
+                newsletter="daily",
+                consent="test",
+                now=MONDAY,
+                secret=config.secret_key.get_secret_value(),
+                known_topics=(),
+            )
+    with database.write() as session:
+        paper = store.lock_newsletter(session, "daily")
+        paper.edition_number += 1
+        edition = Edition(
+            newsletter_id=paper.id,
+            number=paper.edition_number,
+            composed_at=MONDAY,
+            upto_seq=paper.seq,
+            sender=config.newsletters["daily"].sender,
+        )
+        session.add(edition)
+        session.flush()
+        variant = Variant(
+            edition_id=edition.id,
+            key="all",
+            since_seq=0,
+            subject="News",
+            html=f'<p>.dot</p><a href="{Marker.UNSUBSCRIBE}">Unsubscribe</a>',
+            text=f".\n..\n{Marker.UNSUBSCRIBE}\n",
+            story_count=1,
+            more_count=0,
+        )
+        session.add(variant)
+        session.flush()
+        store.owe_letters(session, variant, Choices(0, frozenset()), newsletter_id=paper.id, now=MONDAY)
+
+
+def send(database: Database, config: Config, clock: Clock, **options) -> deliver.Report:
+    return deliver.run(database, config, clock=clock, rng=random.Random(1), **options)
+
+
+def notice(database: Database, to: str, **values) -> bool:
+    with database.write() as session:
+        values = {"subject": "Please confirm", "text": "Here.", "key": f"confirm:{to}", "now": MONDAY} | values
+        return store.owe_notice(session, to=to, sender="Daily <news@news.example>", **values)
+
+
+def states(database: Database) -> dict[str, str]:
+    with database.read() as session:
+        return {line.email: line.state.value for line in store.outbox_lines(session)}
+
+
+@pytest.fixture
+def mailing(configure, inbox):
+    """Settings that send to `inbox`."""
+
+    def make(**smtp) -> Config:
+        return configure(smtp={"url": inbox.url} | smtp)
+
+    return make
+
+
+def test_everyone_gets_one_letter_and_a_second_run_sends_none(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    report = send(database, config, clock)
+    assert (report.sent, report.owed, report.stopped) == (3, 0, "")
+    assert sorted(inbox.recipients) == sorted(PEOPLE)
+    assert send(database, config, clock).sent == 0
+    assert len(inbox.messages) == 3
+
+
+def test_each_letter_carries_its_own_links_and_bounce_address(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    send(database, config, clock)
+    assert len({m.sender for m in inbox.messages}) == 3
+    bodies = [message_from_bytes(m.content, policy=policy.default) for m in inbox.messages]
+    links = {str(m["list-unsubscribe"]).partition(">")[0][1:] for m in bodies}
+    assert len(links) == 3
+    for message in bodies:
+        link = str(message["list-unsubscribe"]).partition(">")[0][1:]
+        assert all(link in part.get_content() for part in message.iter_parts())
+        assert Marker.UNSUBSCRIBE not in str(message)
+
+
+def test_a_refused_recipient_is_suppressed_and_the_rest_are_served(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    inbox.refuse["bob@example.org"] = "550 5.1.1 no such mailbox"
+    report = send(database, config, clock)
+    assert (report.sent, report.refused) == (2, 1)
+    assert states(database)["bob@example.org"] == "refused"
+    with database.read() as session:
+        assert store.suppression(session, "bob@example.org").status == "5.1.1"
+
+
+def test_a_refusal_of_the_content_never_marks_the_person(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    inbox.refuse_data["bob@example.org"] = "554 5.7.1 looks like spam"
+    inbox.refuse["cyd@example.org"] = "552 5.2.2 mailbox full"
+    assert send(database, config, clock).refused == 2
+    with database.read() as session:
+        assert store.suppression(session, "bob@example.org") is None
+        assert store.suppression(session, "cyd@example.org") is None
+
+
+def test_a_deferred_letter_is_tried_again_later_and_is_the_same_letter(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    inbox.refuse_data["bob@example.org"] = "451 4.7.1 greylisted, come back"
+    report = send(database, config, clock)
+    assert (report.sent, report.deferred, report.owed) == (2, 1, 1)
+    clock.pass_(minutes=1)
+    assert send(database, config, clock).sent == 0
+    first = inbox.messages[:]
+    inbox.refuse_data.clear()
+    clock.pass_(minutes=10)
+    assert send(database, config, clock).sent == 1
+    assert [m.recipient for m in inbox.messages[len(first) :]] == ["bob@example.org"]
+    assert set(states(database).values()) == {"sent"}
+
+
+def test_a_letter_is_given_up_when_its_lifetime_is_over(database, mailing, inbox, clock):
+    config = mailing(lifetime_hours=2)
+    owe(database, config, "ada@example.org")
+    inbox.refuse["*"] = "450 4.2.1 busy"
+    for _ in range(10):
+        send(database, config, clock)
+        clock.pass_(minutes=75)
+    assert states(database) == {"ada@example.org": "refused"}
+
+
+def test_who_leaves_before_the_claim_gets_no_letter(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    with database.write() as session:
+        subscribe.remove(session, "ada@example.org", newsletter="daily", how="test", now=clock())
+        store.suppress(session, "BOB@example.org", reason="complained", now=clock())
+    report = send(database, config, clock)
+    assert (report.sent, report.dropped, report.owed) == (1, 2, 0)
+    assert inbox.recipients == ["cyd@example.org"]
+    assert states(database) == {"ada@example.org": "dropped", "bob@example.org": "dropped", "cyd@example.org": "sent"}
+
+
+def test_a_notice_is_one_letter_without_list_headers(database, mailing, inbox, clock):
+    config = mailing()
+    assert notice(database, "New@example.org", name="Zoë", html="<p>Here.</p>")
+    assert not notice(database, "New@example.org")
+    assert send(database, config, clock).sent == 1
+    (message,) = [message_from_bytes(m.content, policy=policy.default) for m in inbox.messages]
+    assert message["auto-submitted"] == "auto-generated" and message["subject"] == "Please confirm"
+    assert message["list-id"] is None and message["list-unsubscribe"] is None and message["precedence"] is None
+    assert message["to"].addresses[0].display_name == "Zoë"
+    assert send(database, config, clock).sent == 0
+
+
+def test_a_notice_goes_to_a_pending_subscription_but_never_to_a_suppressed_address(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    with database.write() as session:
+        for subscription in session.exec(select(Subscription)):
+            subscription.state = SubscriptionState.PENDING
+        store.suppress(session, "BOB@example.org", reason="complained", now=clock())
+        ada = store.subscriber(session, "ada@example.org")
+        (held,) = session.exec(select(Subscription.id).where(Subscription.subscriber_id == ada.id))
+    notice(database, "ada@example.org", subscription_id=held)
+    notice(database, "bob@example.org")
+    report = send(database, config, clock)
+    assert (report.sent, report.dropped) == (1, 4)
+    assert inbox.recipients == ["ada@example.org"]
+
+
+def test_a_notice_goes_with_the_subscription_it_is_about(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, "ada@example.org")
+    with database.write() as session:
+        (held,) = session.exec(select(Subscription.id))
+    notice(database, "ada@example.org", subscription_id=held)
+    with database.write() as session:
+        session.delete(store.subscriber(session, "ada@example.org"))
+    report = send(database, config, clock)
+    assert (report.sent, report.dropped) == (0, 1)
+    with database.read() as session:
+        assert session.exec(select(Notice)).all() == []
+
+
+@pytest.mark.parametrize("state", [EditionState.HELD, EditionState.PAUSED, EditionState.CANCELLED])
+def test_letters_go_out_from_open_editions_only(database, mailing, inbox, clock, state):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    with database.write() as session:
+        session.exec(select(Edition)).one().state = state
+    assert send(database, config, clock).sent == 0
+    assert inbox.messages == []
+
+
+def test_a_held_edition_opens_when_its_moment_has_come(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    with database.write() as session:
+        edition = session.exec(select(Edition)).one()
+        edition.state, edition.open_at = EditionState.HELD, MONDAY + timedelta(hours=1)
+    assert send(database, config, clock).sent == 0
+    clock.pass_(hours=1)
+    assert send(database, config, clock).sent == 3
+
+
+def claim(database: Database, clock: Clock, limit: int = 1) -> tuple[store.Claimed, ...]:
+    with database.write() as session:
+        (edition,) = store.due_editions(session, now=clock()) or [None]
+        lease = timedelta(minutes=10)
+        return store.claim(
+            session, edition_id=edition, now=clock(), limit=limit, lease=lease, hold_doubtful=False
+        ).letters
+
+
+def mark(database: Database, clock: Clock, *letters: store.Claimed) -> dict[int, int]:
+    with database.write() as session:
+        return store.mark(session, letters, now=clock(), lease=timedelta(minutes=10))
+
+
+def test_two_senders_at_once_never_hold_the_same_letter(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *(f"reader{n}@example.org" for n in range(12)))
+    seen = [letter.email for _ in range(12) for letter in claim(database, clock)]  # two runs, claiming in turn
+    assert len(seen) == len(set(seen)) == 12
+    assert send(database, config, clock).sent == 0
+
+
+def test_a_worker_that_slept_past_its_lease_settles_nothing(database, mailing, clock):
+    owe(database, mailing(), "ada@example.org")
+    (slept,) = claim(database, clock)
+    first = mark(database, clock, slept)[slept.id]
+    clock.pass_(minutes=11)
+    (fresh,) = claim(database, clock)
+    assert fresh.in_doubt
+    second = mark(database, clock, fresh)[fresh.id]
+    with database.write() as session:
+        late = store.Outcome(slept.id, first, OutboxState.REFUSED)
+        assert not store.settle(session, [late], now=clock()).total()
+        assert store.settle(session, [store.Outcome(fresh.id, second, OutboxState.SENT)], now=clock()).total() == 1
+
+
+def test_a_letter_claimed_by_two_is_sent_by_one(database, mailing, clock):
+    owe(database, mailing(), "ada@example.org")
+    (slept,) = claim(database, clock)
+    clock.pass_(minutes=11)
+    (fresh,) = claim(database, clock)
+    assert not fresh.in_doubt  # it was claimed and nothing more
+    assert mark(database, clock, fresh) == {fresh.id: 1}
+    assert mark(database, clock, slept) == {}
+
+
+def test_a_server_that_drops_before_the_data_costs_a_reconnect_and_nothing_else(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    inbox.drop_before_data.add("bob@example.org")
+    report = send(database, config, clock)
+    assert (report.sent, report.deferred, report.in_doubt) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("after_crash", ["resend", "hold"])
+def test_a_server_that_drops_after_the_data_leaves_the_letter_in_doubt(database, mailing, inbox, clock, after_crash):
+    config = mailing(after_crash=after_crash)
+    owe(database, config, *PEOPLE)
+    inbox.drop_after_data.add("bob@example.org")
+    report = send(database, config, clock)
+    assert report.sent == 2
+    with database.read() as session:
+        (line,) = [line for line in store.outbox_lines(session) if line.in_doubt]
+    assert (line.email, line.state) == ("bob@example.org", "owed" if after_crash == "resend" else "held")
+
+
+def test_no_server_stops_the_run_with_every_letter_owed(database, configure, clock):
+    config = configure(smtp={"url": "smtp://127.0.0.1:1"})
+    owe(database, config, *PEOPLE)
+    report = send(database, config, clock)
+    assert (report.sent, report.owed) == (0, 3) and "no connection to 127.0.0.1:1" in report.stopped
+    with database.read() as session:
+        assert {line.attempts for line in store.outbox_lines(session)} == {0}
+
+
+def test_a_refused_sender_stops_after_one_try_with_every_letter_owed(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    inbox.refuse_data["*"] = "530 5.7.0 authenticate first"
+    report = send(database, config, clock)
+    assert report.owed == 3 and report.stopped
+    assert set(states(database).values()) == {"owed"}
+
+
+def test_a_stop_is_heeded_and_what_is_in_flight_is_settled(database, mailing, inbox, clock):
+    config = mailing(connections=1)
+    owe(database, config, *(f"reader{n}@example.org" for n in range(50)))
+    report = send(database, config, clock, stop=lambda: len(inbox.messages) >= 5)
+    assert report.stopped == "asked to" and report.sent + report.owed == 50
+    assert report.sent == len(inbox.messages) < 50
+    assert set(states(database).values()) == {"sent", "owed"}
+    assert send(database, config, clock).owed == 0
+    assert len(inbox.messages) == len(set(inbox.recipients)) == 50
+
+
+def test_without_a_server_letters_are_kept_in_a_maildir_beside_the_database(database, config, clock):
+    owe(database, config, *PEOPLE)
+    report = send(database, config, clock)
+    assert report.sent == 3
+    files = sorted(Path(config.maildir, "new").iterdir())
+    assert len(files) == 3
+    message = message_from_bytes(files[0].read_bytes(), policy=policy.default)
+    assert message["delivered-to"] in PEOPLE and message["subject"] == "News"
+
+
+def test_delays_grow_and_are_jittered():
+    rng = random.Random(7)
+    minutes = [deliver.retry_delay(attempt, rng).total_seconds() / 60 for attempt in range(1, 8)]
+    for delay, base in zip(minutes, (5, 10, 20, 40, 60, 60, 60), strict=True):
+        assert base * 0.8 <= delay <= base * 1.2
+    assert len(set(minutes[-3:])) == 3

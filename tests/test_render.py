@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import timedelta
+
+import pytest
+from conftest import MONDAY
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest import render
+from digest.errors import ConfigError
+from digest.render import Page, Section, Templates
+from digest.values import Source, Story
+
+
+def story(seq: int = 1, **changes) -> Story:
+    values = {
+        "id": seq,
+        "seq": seq,
+        "topic": "databases",
+        "url": f"https://site.example/{seq}",
+        "title": f"Story number {seq}",
+        "source": "A Site",
+        "author": "",
+        "excerpt": "An excerpt of some length that says what it is about.",
+        "language": "en",
+        "image_url": "",
+        "reading_minutes": 4,
+        "published_at": MONDAY - timedelta(hours=5),
+        "rank": 1.0,
+        "pinned": False,
+        "feed_id": 1,
+    }
+    fields = {f.name for f in dataclasses.fields(Story)}
+    return Story(**{k: v for k, v in (values | changes).items() if k in fields})
+
+
+def page(*stories: Story, **changes) -> Page:
+    lead, *rest = stories
+    topics = dict.fromkeys(s.topic for s in rest)
+    values = {
+        "title": "Daily",
+        "language": "en",
+        "number": 7,
+        "date": MONDAY,
+        "lead": lead,
+        "sections": tuple(Section(t, t.title(), tuple(s for s in rest if s.topic == t)) for t in topics),
+        "more": 0,
+        "topics": (),
+        "postal_address": "",
+        "home": "https://digest.example",
+    }
+    return Page(**(values | changes))
+
+
+def rendered(*stories: Story, subject: str = "{{ newsletter.title }}: {{ lead.title }}", **changes):
+    return Templates().render(page(*stories, **changes), subject=subject)
+
+
+def test_what_feeds_say_is_text_and_never_markup_or_template():
+    mail = rendered(
+        story(
+            title="<script>alert(1)</script> {{ 7*7 }}", excerpt="<img src=x onerror=alert(1)>", source="A & <b>B</b>"
+        )
+    )
+    assert "<script" not in mail.html and "<img" not in mail.html and "<b>" not in mail.html
+    assert "{{ 7*7 }}" in mail.html and "49" not in mail.subject
+    assert "<script>alert(1)</script>" in mail.text  # the text part is no markup: said as it was
+
+
+def test_styles_are_inline_and_the_dark_block_is_left_alone():
+    mail = rendered(story())
+    without = re.sub(r"<style.*?</style>", "", mail.html, flags=re.S)
+    assert 'style="' in without and "Georgia" in without and "max-width:600px" in without
+    assert "@media (prefers-color-scheme: dark)" in mail.html and "!important" in mail.html
+    assert "[data-ogsc]" in mail.html
+    assert mail.html.lstrip().lower().startswith("<!doctype html>")
+    assert "<!--[if mso]>" in mail.html
+
+
+def test_the_lead_comes_first_and_then_each_topic_with_its_stories():
+    mail = rendered(story(1), story(2, topic="security"), story(3))
+    order = [mail.text.index(word) for word in ("number 1", "SECURITY", "number 2", "DATABASES", "number 3")]
+    assert order == sorted(order)
+    assert 'href="#security"' in mail.html and 'id="security"' in mail.html
+
+
+def test_other_sources_are_named_and_counted():
+    also = tuple(Source(f"Site {n}", f"https://s{n}.example/") for n in range(5))
+    mail = rendered(story(also=also))
+    assert 'href="https://s0.example/"' in mail.html and "and 2 more" in mail.html
+    assert "1 story from 6 sources" in mail.html
+
+
+def test_a_right_to_left_story_is_set_right_in_a_left_to_right_mail():
+    mail = rendered(story(1), story(2, language="he", title="שלום עולם"))
+    assert re.search(r'<td[^>]* lang="he" dir="rtl"', mail.html)
+    assert '<html lang="en" dir="ltr"' in mail.html
+
+
+def test_the_text_part_is_wrapped_and_has_no_trailing_blanks():
+    mail = rendered(story(excerpt="word " * 80), more=3, postal_address="1 Example Street")
+    lines = mail.text.splitlines()
+    assert all(len(line) <= 72 for line in lines if "http" not in line)
+    assert all(line == line.rstrip() for line in lines)
+    assert "3 more stories did not fit" in mail.text and "1 Example Street" in mail.text
+
+
+def test_the_unsubscribe_link_is_a_marker_in_both_parts():
+    mail = rendered(story())
+    assert mail.html.count(render.Marker.UNSUBSCRIBE) == 1
+    assert mail.text.count(render.Marker.UNSUBSCRIBE) == 1
+
+
+def test_a_subject_is_one_clean_line():
+    mail = rendered(story(title="One\r\nBcc: x ‮ two " + "word " * 60))
+    assert "\n" not in mail.subject and "‮" not in mail.subject
+    assert len(mail.subject) <= render.SUBJECT_LENGTH and mail.subject.endswith("…")
+
+
+def test_an_operators_template_replaces_ours(tmp_path):
+    (tmp_path / "edition.txt").write_text("Hi: {{ page.lead.title }}\n")
+    assert Templates(tmp_path).render(page(story()), subject="s").text == "Hi: Story number 1\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{{ page.title }}\n{% if %}", r"edition\.txt, line 2"),
+        ("{{ page.title }}\n{{ page.nothing }}", r"edition\.txt, line 2"),
+        ("\n\n{{ page.title.nothing() }}", r"edition\.txt, line 3"),
+        ("{{ ''.__class__.__mro__ }}", r"edition\.txt, line 1"),
+    ],
+)
+def test_a_mistake_in_a_template_is_told_with_file_and_line(tmp_path, source, said):
+    (tmp_path / "edition.txt").write_text(source)
+    with pytest.raises(ConfigError, match=said):
+        Templates(tmp_path).render(page(story()), subject="s")
+
+
+def test_a_mistake_in_the_subject_is_told_as_such():
+    with pytest.raises(ConfigError, match="the subject"):
+        rendered(story(), subject="{{ nothing }}")
+
+
+@given(st.text(max_size=300), st.integers(2, 120))
+def test_shortening_never_gets_longer_than_asked(text, length):
+    assert len(render.shorten(text, length)) <= length
+
+
+def test_ages_in_words():
+    def said(**span: float) -> str:
+        return render.ago(MONDAY - timedelta(**span), MONDAY)
+
+    assert [said(seconds=10), said(minutes=59), said(hours=5), said(hours=26)] == [
+        "1 min ago", "59 min ago", "5 h ago", "yesterday",
+    ]  # fmt: skip
+    assert said(days=3) == "3 days ago" and said(days=40) == "14 Oct 2026"
+    assert said(hours=-5) == "1 min ago"  # dated in the future

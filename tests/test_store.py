@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import threading
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from conftest import MONDAY
+from sqlmodel import SQLModel, select
+
+from digest import store
+from digest.errors import NotFound, StorageError
+from digest.models import Newsletter
+from digest.store.database import head, open_database, revision
+
+
+def names(database) -> list[str]:
+    with database.read() as session:
+        return sorted(session.exec(select(Newsletter.name)))
+
+
+def test_the_migrations_make_what_the_models_say(database):
+    with database.read() as session:
+        context = MigrationContext.configure(session.connection())
+        assert compare_metadata(context, SQLModel.metadata) == []
+        assert revision(session.connection()) == head()
+
+
+def test_every_revision_follows_the_one_before(database):
+    versions = sorted((store.database.MIGRATIONS / "versions").glob("[0-9]*.py"))
+    assert [p.name[:4] for p in versions] == [f"{n:04}" for n in range(1, len(versions) + 1)]
+
+
+def test_a_database_of_a_newer_release_is_left_alone(tmp_path):
+    url = f"sqlite:///{tmp_path / 'digest.db'}"
+    opened = open_database(url, create=True)
+    with opened.write() as session:
+        session.connection().execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    opened.close()
+    with pytest.raises(StorageError, match=r"newer digest \(revision 9999"):
+        open_database(url)
+
+
+def test_two_may_open_a_new_database_at_once(tmp_path):
+    url, errors = f"sqlite:///{tmp_path / 'digest.db'}", []
+
+    def open_it() -> None:
+        try:
+            open_database(url, create=True).close()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_what_does_not_fit_is_not_half_stored(database):
+    with pytest.raises(sa.exc.IntegrityError), database.write() as session:
+        session.add(Newsletter(name="weekly", slot_at=MONDAY))
+        session.flush()
+        session.add(Newsletter(name="daily", slot_at=MONDAY))
+        session.flush()
+    assert names(database) == ["daily"]
+
+
+def test_a_naive_time_does_not_get_in(database):
+    naive = MONDAY.replace(tzinfo=None)
+    with pytest.raises(sa.exc.StatementError, match="naive datetime"), database.write() as session:
+        session.add(Newsletter(name="weekly", slot_at=naive))
+
+
+def test_times_come_back_in_utc(database):
+    with database.read() as session:
+        assert store.newsletter(session, "daily").slot_at == MONDAY
+
+
+def test_a_rehearsal_sees_everything_and_leaves_nothing(database):
+    with database.rehearse() as rehearsal:
+        store.keep_newsletters(rehearsal, ["daily", "weekly"], now=MONDAY)
+        assert names(rehearsal) == ["daily", "weekly"]
+        with pytest.raises(ZeroDivisionError), rehearsal.write() as session:
+            session.add(Newsletter(name="yearly", slot_at=MONDAY))
+            session.flush()
+            _ = 1 / 0
+        assert names(rehearsal) == ["daily", "weekly"]
+    assert names(database) == ["daily"]
+
+
+def test_only_the_owner_reads_the_database(tmp_path):
+    opened = open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True)
+    store.keep_newsletters(opened, ["daily"], now=MONDAY)
+    for path in tmp_path.glob("digest.db*"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    opened.close()
+
+
+def test_a_missing_database_is_not_made_by_accident(tmp_path):
+    with pytest.raises(NotFound, match="there is no database"):
+        open_database(f"sqlite:///{tmp_path / 'no.db'}")
+    assert not (tmp_path / "no.db").exists()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "digest.db"
+    path.write_text("Dear diary, " * 1000)
+    with pytest.raises(StorageError, match="is not a database"):
+        open_database(f"sqlite:///{path}")
+    assert path.read_text().startswith("Dear diary")
+
+
+def test_a_locked_database_is_told_in_words(tmp_path, monkeypatch):
+    path = tmp_path / "digest.db"
+    open_database(f"sqlite:///{path}", create=True).close()
+    monkeypatch.setattr(store.database, "BUSY_MS", 50)
+    other = sqlite3.connect(path)
+    other.execute("BEGIN EXCLUSIVE")
+    opened = open_database(f"sqlite:///{path}")
+    with pytest.raises(StorageError, match="locked by another program"), opened.write() as session:
+        session.connection()
+    other.close()
+    opened.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="needs root to mount a small disk")
+def test_a_full_disk_is_told_in_words_and_loses_nothing(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.system(f"mount -t tmpfs -o size=2m none {disk} 2>/dev/null") != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        opened = open_database(f"sqlite:///{disk / 'digest.db'}", create=True)
+        store.keep_newsletters(opened, ["daily"], now=MONDAY)
+        with pytest.raises(StorageError, match="disk is full"), opened.write() as session:
+            for n in range(100):
+                session.add(Newsletter(name=f"{n}" * 20_000, slot_at=MONDAY))
+                session.flush()
+        assert names(opened) == ["daily"]
+        opened.close()
+    finally:
+        os.system(f"umount {disk}")
+
+
+def test_a_server_that_does_not_answer_is_told_without_its_password():
+    pytest.importorskip("psycopg")
+    with pytest.raises(StorageError, match="does not answer") as caught:
+        open_database("postgresql+psycopg://digest:sesame@127.0.0.1:1/digest")
+    assert "sesame" not in str(caught.value) + caught.value.hint
