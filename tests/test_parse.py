@@ -357,6 +357,14 @@ def test_a_damaged_feed_is_never_a_crash(seed: bytes, at: int, cut: int, noise: 
     assert feed == read(body)
 
 
+@given(st.text(max_size=60))
+@example("https://´e.example/")
+@example("")
+def test_a_relative_link_with_any_base_is_absolute_or_gone(base: str) -> None:
+    link = re.search(r'href="([^"]*)"', text.clean_html('<a href="x">y</a>', base=base))
+    assert link is None or ":" in link[1]
+
+
 @given(st.text(max_size=300))
 def test_cleaning_cleaned_html_changes_nothing(words: str) -> None:
     clean = text.clean_html(words, base=URL)
