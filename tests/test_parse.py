@@ -314,6 +314,7 @@ def test_a_feed_cut_short_or_broken_gives_what_can_be_read() -> None:
     assert feed.entries[0].title == "a"
     assert feed.trouble
     assert read(items("<title>R&D & more</title>")).entries[0].title == "R&D & more"
+    assert read(items("<title>&nbsp;caf&eacute; &#55357;&#0;&bogus;</title>")).entries[0].title == "café &bogus;"
 
 
 # ---------------------------------------------------------------- any bytes at all
