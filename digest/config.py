@@ -38,6 +38,22 @@ from digest.schedule import Schedule
 from digest.schedule import parse as parse_schedule
 
 FILE = "digest.toml"
+# The topics of the package (`curate/topics.toml`), and the name of what has none.
+TOPICS = (
+    "ai",
+    "security",
+    "databases",
+    "distributed",
+    "devops",
+    "web",
+    "languages",
+    "systems",
+    "mobile",
+    "hardware",
+    "games",
+    "practices",
+)
+OTHER = "other"
 SLUG = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 Slug = Annotated[str, Field(pattern=SLUG)]
 
@@ -172,14 +188,25 @@ class Smtp(Section):
 class Collect(Section):
     """How feeds are fetched, and the bounds nothing gets past."""
 
-    contact: Line = ""
+    contact: Line = ""  # an address or page for the User-Agent; without it, `base_url`
     allow_private_addresses: bool = False
     connections: int = Field(50, ge=1, le=500)
+    host_connections: int = Field(2, ge=1, le=50)  # to one host at once; this machine itself has no such limit
+    host_gap_seconds: float = Field(0.5, ge=0, le=60)  # between two requests to one host
     timeout_seconds: float = Field(30, gt=0, le=600)
     max_bytes: int = Field(10_000_000, ge=10_000)
     parse_seconds: float = Field(10, gt=0, le=120)
-    interval_minutes: float = Field(15, ge=0)
+    interval_minutes: float = Field(15, ge=0)  # a feed is not asked more often; 0 asks at each run
+    max_interval_hours: float = Field(6, gt=0, le=168)  # and, while healthy, not less often than this
     workers: int = Field(2, ge=1, le=64)
+
+    @property
+    def interval(self) -> timedelta:
+        return timedelta(minutes=self.interval_minutes)
+
+    @property
+    def max_interval(self) -> timedelta:
+        return max(self.interval, timedelta(hours=self.max_interval_hours))
 
 
 class Curate(Section):
@@ -260,7 +287,7 @@ class Newsletter(Section):
     @field_validator("topics")
     @classmethod
     def _topics(cls, value: dict[str, Topic]) -> dict[str, Topic]:
-        if "other" in value:
+        if OTHER in value:
             raise ValueError("has a topic 'other'; that name is kept for stories without a heading")
         return value
 
@@ -275,6 +302,13 @@ class Newsletter(Section):
     def _bounds(self) -> Newsletter:
         if self.min_stories > self.max_stories:
             raise ValueError("min_stories is larger than max_stories")
+        known = {*(self.topics or TOPICS), OTHER}
+        for number, rule in enumerate(self.rules, 1):
+            if rule.topic and rule.topic not in known:
+                raise ValueError(f"rule {number} names the topic {rule.topic!r}, which it does not have")
+        for feed, names in self.feed_categories.items():
+            if strange := [slug for slug in names.values() if slug not in known]:
+                raise ValueError(f"feed_categories of {feed!r} name the topic {strange[0]!r}, which it does not have")
         return self
 
     @property
@@ -410,12 +444,23 @@ def load(path: Path) -> Config:
     return from_values(values, path)
 
 
-def from_values(values: dict[str, Any], path: Path) -> Config:
-    """Check `values` as if they stood in `path`, together with the environment."""
+class _FileOnly(Config):
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def from_values(values: dict[str, Any], path: Path, *, environment: bool = True) -> Config:
+    """Check `values` as if they stood in `path`, together with the environment unless that is not wanted."""
     try:
-        config = Config(**values)
+        config = Config(**values) if environment else _FileOnly(**values)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, path, values), hint=_HINT) from None
+        raise ConfigError(_sentence(error, path), hint=_HINT) from None
     except Exception as error:  # pydantic-settings wraps what it cannot decode from the environment
         if type(error).__name__ != "SettingsError":
             raise
@@ -437,7 +482,7 @@ def from_values(values: dict[str, Any], path: Path) -> Config:
 _HINT = "the README lists every setting; an environment variable DIGEST_… goes before the file"
 
 
-def _sentence(error: ValidationError, path: Path, values: dict[str, Any]) -> str:
+def _sentence(error: ValidationError, path: Path) -> str:
     """The first thing wrong, in words: which file (or variable), which key, what it must be."""
     problem = error.errors()[0]
     where = [str(part) for part in problem["loc"] if part != "[key]"]
@@ -462,20 +507,9 @@ def _near(where: list[str]) -> str:
     """`; did you mean …?` for a mistyped key."""
     import difflib
 
-    model: type[BaseModel] = Config
-    for part in where[:-1]:
-        field = model.model_fields.get(part)
-        if field is None:
-            model = Newsletter if model is Config else Topic
-            continue
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
-        elif part == "topics":
-            model = Topic
-    if model is Config and where[:1] == ["newsletters"]:
-        model = Newsletter
-    names = [f.alias or name for name, f in model.model_fields.items()]
-    close = difflib.get_close_matches(where[-1], names, 1)
+    models: list[type[BaseModel]] = [Config, *Section.__subclasses__()]
+    known = {field.alias or name for model in models for name, field in model.model_fields.items()}
+    close = difflib.get_close_matches(where[-1], sorted(known), 1)
     return f"; did you mean {close[0]}?" if close else ""
 
 

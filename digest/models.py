@@ -80,21 +80,34 @@ class Feed(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     url: str = Field(unique=True)
+    host: str = Field(default="", index=True)  # of `url`: what a 429 holds back
     title: str = ""
     site_url: str = ""
+    language: str = ""
     state: FeedState = _state(FeedState, default=FeedState.ACTIVE)
     added_at: datetime = _time()
+    headers: dict[str, str] = _json(default_factory=dict)  # secret: sent with each request, never shown
+    # Where it has been: [{"url", "until"}]; and where a permanent redirect led once, until a second run agrees.
+    former_urls: list[dict[str, str]] = _json(default_factory=list)
+    moved_to: str = ""
     # What the last answer told us, for the next conditional request (RFC 9110 §13).
     etag: str = ""
     last_modified: str = ""
     body_hash: str = ""
-    # Health.
+    # When to ask. A claim sets both: `next_at` keeps other runs away, `claimed_at` those that ask regardless.
     next_at: datetime = _time(index=True)  # not asked before this moment; also the lease of who is asking
+    claimed_at: datetime | None = _time(default=None, nullable=True)
+    ttl_seconds: int = 0  # how long its publisher asks us to wait, 0 unsaid
+    skip: list[str] = _json(default_factory=list)  # when it has nothing new, UTC: "h0" to "h23", "d0" (Monday) to "d6"
+    gap_seconds: int = 0  # usual time between two entries, 0 unknown
+    entry_at: datetime | None = _time(default=None, nullable=True)  # of the newest entry
+    # Health.
     checked_at: datetime | None = _time(default=None, nullable=True)
     ok_at: datetime | None = _time(default=None, nullable=True)
     failing_since: datetime | None = _time(default=None, nullable=True)
     failures: int = 0  # in a row
     error: str = ""  # the last one, in words
+    told: str = ""  # the health that the operator was told of last
 
 
 class Entry(SQLModel, table=True):
@@ -106,6 +119,7 @@ class Entry(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     feed_id: int = Field(foreign_key="feed.id", index=True, ondelete="CASCADE")
     key: str  # its identity within the feed: guid, else link, else a hash
+    twin: str = ""  # a second identity, of link and title, for guids that change at each fetch
     url: str = ""
     original_url: str = ""  # where an aggregator's or proxy's link really leads (feedburner:origLink, canonical)
     title: str = ""  # plain text
@@ -246,6 +260,7 @@ class Variant(SQLModel, table=True):
     text: str
     story_count: int
     more_count: int
+    left_out: list[list[Any]] = _json(default_factory=list)  # [story id, why] of what was due and did not fit
     letters: int = 0  # how many were owed when it was composed: what `digest audit` holds the outbox to
 
 

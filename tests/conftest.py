@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from digest.demo.catcher import Catcher
 
 from digest import store
 from digest.config import Config, from_values
+from digest.demo.catcher import Catcher
 from digest.store import Database
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
@@ -40,13 +41,6 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("DIGEST_") and name not in ("DIGEST_CORPUS", "DIGEST_TEST_POSTGRES"):
-            monkeypatch.delenv(name)
-
-
 @pytest.fixture
 def configure(tmp_path: Path) -> Callable[..., Config]:
     """Settings as a file in `tmp_path` would give them; keywords replace whole sections."""
@@ -59,7 +53,7 @@ def configure(tmp_path: Path) -> Callable[..., Config]:
             "collect": {"allow_private_addresses": True},
             "newsletters": {"daily": {"title": "Daily", "from": "Daily <news@news.example>"}},
         }
-        return from_values(values | sections, tmp_path / "digest.toml")
+        return from_values(values | sections, tmp_path / "digest.toml", environment=False)
 
     return make
 
@@ -70,7 +64,7 @@ def config(configure: Callable[..., Config]) -> Config:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL of our own, without a database name; DIGEST_TEST_POSTGRES names another server."""
     if os.environ.get("DIGEST_TEST_POSTGRES"):
         yield os.environ["DIGEST_TEST_POSTGRES"].rstrip("/")
@@ -81,28 +75,28 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if initdb is None:
         pytest.skip("no PostgreSQL on this machine")
     bin_ = Path(initdb).parent
-    folder = tmp_path_factory.mktemp("postgres")
     # PostgreSQL refuses to run as root; Debian's package brings a user for it.
     user = "postgres" if os.geteuid() == 0 else None
-    if user:
-        for above in (folder, *folder.parents):
-            if above == Path("/tmp"):
-                break
-            above.chmod(0o755)
-        shutil.chown(folder, user)
-    run: Callable[..., Any] = lambda *words: subprocess.run(  # noqa: E731
-        [str(w) for w in words], check=True, user=user, cwd=folder, capture_output=True
-    )
-    try:
-        run(bin_ / "initdb", "-D", folder / "data", "-U", "digest", "--auth=trust", "--no-sync", "-E", "UTF8")
-    except (subprocess.CalledProcessError, LookupError, PermissionError) as error:
-        pytest.skip(f"PostgreSQL cannot be started here: {error}")
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=50"
-    run(bin_ / "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-w", "-o", options, "start")
-    try:
-        yield f"postgresql+psycopg://digest@/?host={folder}"
-    finally:
-        run(bin_ / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop")
+    # Not below pytest's own folder: the path of a socket has room for 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="digest-postgres-") as name:
+        folder = Path(name)
+        if user:
+            shutil.chown(folder, user)
+
+        def run(program: str, *words: object) -> None:
+            command = [str(word) for word in (bin_ / program, "-D", folder / "data", *words)]
+            subprocess.run(command, check=True, user=user, cwd=folder, capture_output=True)
+
+        try:
+            run("initdb", "-U", "digest", "--auth=trust", "--no-sync", "-E", "UTF8")
+        except (subprocess.CalledProcessError, LookupError, PermissionError) as error:
+            pytest.skip(f"PostgreSQL cannot be started here: {error}")
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=50"
+        run("pg_ctl", "-l", folder / "log", "-w", "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg://digest@/?host={folder}"
+        finally:
+            run("pg_ctl", "-m", "immediate", "stop")
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_a_new_feed_brings_its_newest_few_and_the_rest_is_marked_seen(desk: Desk
     for age in range(40):
         desk.entry(feed, f"Day {age}", published_at=NOW - timedelta(days=age))
     assert desk.admit() == edition.Admitted(stories=3, held=37)
-    assert desk.titles() == ["Day 0", "Day 1", "Day 2"]
+    assert desk.titles() == ["Day 2", "Day 1", "Day 0"]
 
 
 @pytest.mark.parametrize(

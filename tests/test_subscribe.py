@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import func
+from sqlmodel import SQLModel, select
 
-from digest import subscribe
-from digest.errors import BadInput
-from digest.models import address_key
+from digest import store, subscribe
+from digest.errors import BadInput, NotFound, UserError
+from digest.models import Edition, OutboxRow, Subscriber, Variant, address_key
 
 
 @pytest.mark.parametrize(
@@ -85,3 +90,200 @@ def test_a_name_never_breaks_a_line(text):
     assert subscribe.display_name(name) == name
     assert name.isprintable() or set(name) & {"\u200c", "\u200d"}
     assert "\n" not in name and "\r" not in name
+
+
+# ---------------------------------------------------------------- one person's way through it
+
+MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+SECRET = "a key for tests, long enough"
+
+
+def join(database, email, **more):
+    with database.write() as session:
+        options = {"newsletter": "daily", "consent": "web", "now": MONDAY, "secret": SECRET, "known_topics": {"ai"}}
+        return subscribe.add(session, email, **(options | more))
+
+
+def state(database, email):
+    with database.read() as session:
+        (standing,) = store.standings(session, subscribe.known(session, email))
+    return standing.state
+
+
+def history(database, email):
+    with database.read() as session:
+        return [(m.event, m.how, m.vouched_by) for m in store.moments(session, subscribe.known(session, email))]
+
+
+def test_one_person_has_one_row_however_they_are_typed(database):
+    assert join(database, "Ada@Example.com", name="Ada").outcome == "added"
+    again = join(database, "ada@example.COM", name="Countess")
+    assert (again.outcome, again.email) == ("unchanged", "Ada@example.com")
+    with database.read() as session:
+        assert session.exec(select(func.count()).select_from(Subscriber)).one() == 1
+        assert subscribe.known(session, "ADA@example.com").name == "Ada"
+
+
+def test_who_vouched_is_kept(database):
+    join(database, "ada@example.com", consent="command line", vouched_by="Charles")
+    assert history(database, "ada@example.com") == [("subscribed", "command line", "Charles")]
+
+
+def test_an_unknown_topic_is_refused_with_those_known(database):
+    with pytest.raises(BadInput, match="there is no topic 'cats'") as refusal:
+        join(database, "ada@example.com", topics=["cats"])
+    assert refusal.value.hint == "the settings know: ai"
+
+
+def test_who_left_comes_back_only_when_they_ask(database):
+    join(database, "ada@example.com")
+    with database.write() as session:
+        assert subscribe.remove(session, "ada@example.com", newsletter="daily", how="web", now=MONDAY)
+        assert not subscribe.remove(session, "ada@example.com", newsletter="daily", how="web", now=MONDAY)
+    with pytest.raises(UserError, match="left daily on 2026-11-23"):
+        join(database, "ada@example.com")
+    assert join(database, "ada@example.com", again=True).outcome == "returned"
+    assert [event for event, _how, _who in history(database, "ada@example.com")] == [
+        "subscribed",
+        "unsubscribed",
+        "subscribed",
+    ]
+
+
+def test_a_suppressed_address_is_refused_and_shown_as_such_until_it_is_lifted(database):
+    join(database, "ada@example.com")
+    with database.write() as session:
+        assert subscribe.suppress(session, "ADA@example.com", reason="asked us", how="telephone", now=MONDAY)
+        assert not subscribe.suppress(session, "ada@example.com", reason="again", how="telephone", now=MONDAY)
+        assert store.listed(session, subscribe.search(state="active"), limit=9).rows == ()
+        (line,) = store.listed(session, subscribe.search(state="suppressed"), limit=9).rows
+        assert store.counted(session, subscribe.search()) == [("daily", "suppressed", 1)]
+    assert (line.email, line.reason) == ("ada@example.com", "asked us")
+    with pytest.raises(UserError, match="suppressed since 2026-11-23: asked us"):
+        join(database, "ada@example.com")
+    with database.write() as session:
+        assert subscribe.unsuppress(session, "ada@example.com", secret=SECRET, how="telephone", now=MONDAY)
+    assert join(database, "ada@example.com").outcome == "unchanged"
+    assert state(database, "ada@example.com") == "active"
+
+
+def test_a_pause_ends_when_it_is_over_and_makes_nothing_up(database):
+    join(database, "ada@example.com")
+    join(database, "eve@example.com")
+    until = MONDAY + timedelta(weeks=2)
+    with database.write() as session:
+        assert subscribe.pause(session, "ada@example.com", newsletter="daily", until=until, how="web", now=MONDAY)
+        assert not subscribe.pause(session, "ada@example.com", newsletter="daily", until=until, how="web", now=MONDAY)
+        paper = store.newsletter(session, "daily")
+        session.add(Edition(newsletter_id=paper.id, number=1, composed_at=MONDAY, upto_seq=17, sender="x@example.com"))
+    assert state(database, "ada@example.com") == "paused"
+    with database.write() as session:
+        assert store.end_pauses(session, now=until - timedelta(seconds=1)) == 0
+        assert store.end_pauses(session, now=until) == 1
+        paper = store.newsletter(session, "daily")
+        ada = store.subscription(session, subscribe.known(session, "ada@example.com"), paper)
+        assert (ada.state, ada.read_until, ada.paused_until) == ("active", 17, None)
+    assert [event for event, *_ in history(database, "ada@example.com")] == ["subscribed", "paused", "resumed"]
+
+
+def test_only_who_gets_letters_can_pause(database):
+    join(database, "ada@example.com")
+    with database.write() as session:
+        subscribe.remove(session, "ada@example.com", newsletter="daily", how="web", now=MONDAY)
+        with pytest.raises(UserError, match="left daily"):
+            subscribe.pause(session, "ada@example.com", newsletter="daily", until=None, how="web", now=MONDAY)
+        with pytest.raises(UserError, match="left daily"):
+            subscribe.resume(session, "ada@example.com", newsletter="daily", how="web", now=MONDAY)
+        with pytest.raises(NotFound, match="not a subscriber"):
+            subscribe.resume(session, "eve@example.com", newsletter="daily", how="web", now=MONDAY)
+
+
+def test_erasing_leaves_the_letters_counted_and_nobody_named(database, config):
+    join(database, "Forgotten@example.com", name="Nameless One", tags=["secret tag"])
+    join(database, "stays@example.com")
+    with database.write() as session:
+        paper = store.newsletter(session, "daily")
+        one = store.subscription(session, subscribe.known(session, "forgotten@example.com"), paper)
+        for number, outcome in enumerate(("sent", "refused", "owed", "held", "dropped"), start=1):
+            edition = Edition(
+                newsletter_id=paper.id, number=number, composed_at=MONDAY, upto_seq=1, sender="x@y.example"
+            )
+            session.add(edition)
+            session.flush()
+            variant = Variant(
+                edition_id=edition.id, key="", since_seq=0, subject="", html="", text="", story_count=1, more_count=0
+            )
+            session.add(variant)
+            session.flush()
+            session.add(
+                OutboxRow(
+                    edition_id=edition.id,
+                    variant_id=variant.id,
+                    subscriber_id=one.subscriber_id,
+                    subscription_id=one.id,
+                    state=outcome,
+                    due_at=MONDAY,
+                    created_at=MONDAY,
+                    code=550 if outcome == "refused" else 0,
+                    reply="550 5.1.1 <Forgotten@example.com> who?" if outcome == "refused" else "",
+                )
+            )
+        subscribe.suppress(session, "forgotten@example.com", reason="bounced", how="bounce", now=MONDAY)
+        notice = {"to": "Forgotten@example.com", "subject": "Confirm", "text": "x", "sender": "x@y.org", "key": "k"}
+        store.owe_notice(session, **notice, now=MONDAY)
+        letters = store.posts(session, subscribe.known(session, "forgotten@example.com"))
+        assert {post.edition for post in letters} == {None, 1, 2, 3, 4, 5}
+    with database.write() as session:
+        erased = subscribe.erase(session, "forgotten@example.com", secret=SECRET, now=MONDAY)
+        assert (erased.subscriptions, erased.letters, erased.dropped) == (1, 5, 2)
+    with database.write() as session:
+        assert subscribe.erase(session, "forgotten@example.com", secret=SECRET, now=MONDAY) is None
+        rows = session.exec(select(OutboxRow).order_by(OutboxRow.id)).all()
+        assert [r.state for r in rows] == ["sent", "refused", "dropped", "dropped", "dropped"]
+        assert {(r.subscriber_id, r.subscription_id) for r in rows} == {(None, None)}
+        assert [r.code for r in rows] == [0, 550, 0, 0, 0]
+        everything = [
+            str(row)
+            for table in SQLModel.metadata.sorted_tables
+            for row in session.connection().execute(table.select()).all()
+        ]
+    assert not [row for row in everything if "forgotten" in row.lower() or "Nameless" in row or "secret tag" in row]
+    with pytest.raises(UserError, match="was erased"):
+        join(database, "forgotten@example.com")
+    assert state(database, "stays@example.com") == "active"
+    if database.engine.dialect.name == "sqlite":
+        assert database.checkpoint()
+        for path in Path(database.engine.url.database).parent.glob("digest.db*"):
+            content = path.read_bytes().lower()
+            assert b"forgotten" not in content and b"nameless" not in content, path
+            assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_is_erased_of_a_stranger(database):
+    with database.write() as session, pytest.raises(NotFound, match="nothing is known"):
+        subscribe.erase(session, "stranger@example.com", secret=SECRET, now=MONDAY)
+
+
+def test_lists_go_on_after_the_last_address_and_are_narrowed(database):
+    for i in range(7):
+        join(database, f"R{i}@example.com", topics=["ai"] if i % 2 else [], tags=["é"] if i == 3 else [])
+    join(database, "100%@example.com")
+    with database.write() as session:
+        subscribe.pause(session, "r5@example.com", newsletter="daily", until=None, how="web", now=MONDAY)
+
+        def found(limit=50, after="", **search):
+            page = store.listed(session, subscribe.search(**search), after=after, limit=limit)
+            return [line.email.split("@")[0] for line in page.rows], page.more
+
+        assert found(limit=3) == (["100%", "R0", "R1"], "R1@example.com")
+        assert found(limit=3, after="r1@EXAMPLE.com") == (["R2", "R3", "R4"], "R4@example.com")
+        assert found(limit=3, after="R4@example.com") == (["R5", "R6"], "")
+        assert found(part="%") == (["100%"], "")
+        assert found(tag="é") == (["R3"], "")
+        assert found(state="paused") == (["R5"], "")
+        assert found(state="paused", newsletter="nowhere") == ([], "")
+        assert found(topic="ai", part="r") == ([f"R{i}" for i in range(7)], "")
+        assert found(topic="web", part="r") == (["R0", "R2", "R4", "R6"], "")
+        assert store.counted(session, subscribe.search()) == [("daily", "active", 7), ("daily", "paused", 1)]
+    with pytest.raises(BadInput, match="not a state"):
+        subscribe.search(state="happy")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -82,7 +83,10 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; a reader that went away (`digest feed list | head`) is no error."""
+    """Run the command line; a reader that went away (`digest feed list | head`) or never was (`>&-`) is no error."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (for the life of the process)
     try:
         app(prog_name="digest")
     except BrokenPipeError:
@@ -91,20 +95,29 @@ def main() -> None:
         sys.exit(Exit.OK)
 
 
-from digest.cli import edition, feed, outbox, subscriber  # noqa: E402  (commands register themselves on `app`)
+from digest.cli import collect, edition, feed, outbox, story, subscriber, topic  # noqa: E402  (commands register themselves on `app`)
+from digest.cli.backtest import backtest  # noqa: E402
+from digest.cli.demo import demo  # noqa: E402
 from digest.cli.init import init  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
 from digest.cli.run import deliver_command, run  # noqa: E402
 from digest.cli.serve import serve  # noqa: E402
 from digest.cli.status import status  # noqa: E402
+from digest.cli.why import why  # noqa: E402
 
 app.command()(init)
 app.command()(run)
+app.command()(collect.collect)
 app.command("deliver")(deliver_command)
 app.command()(preview)
 app.command()(status)
+app.command()(why)
+app.command()(backtest)
 app.command()(serve)
+app.command()(demo)
 app.add_typer(feed.app, name="feed")
 app.add_typer(edition.app, name="edition")
+app.add_typer(story.app, name="story")
+app.add_typer(topic.app, name="topic")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(subscriber.app, name="subscriber")

@@ -2,6 +2,415 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
+from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_facts, print_json, print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from digest.collect import Found
+    from digest.config import Config
+    from digest.models import Feed
+    from digest.parse import Candidate
+    from digest.store import Reader
+
 app = typer.Typer(no_args_is_help=True, help="The feeds that newsletters read.")
+
+Which = Annotated[str, typer.Argument(metavar="FEED", help="Number or address of a feed, as `feed list` shows it.")]
+Login = Annotated[bool, typer.Option("--login", help="Ask for a user and password (HTTP Basic).")]
+Header = Annotated[
+    str | None, typer.Option("--header", metavar="NAME", help="Ask for the value of a header to send, e.g. X-Api-Key.")
+]
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    url: Annotated[str, typer.Argument(help="Address of a feed, or of a site that has one.")],
+    newsletter: NewsletterName = None,
+    topic: Annotated[str, typer.Option("--topic", "-t", help="Put all its entries under this topic.")] = "",
+    login: Login = False,
+    header: Header = None,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Ask the address first; it must be a feed.")] = True,
+) -> None:
+    """Let a newsletter read a feed. Adding it twice is safe.
+
+    Secrets are asked for, or read from stdin a line each, so that no process list shows them.
+
+    Example: digest feed add https://example.org/ --topic ai
+    """
+    from digest import collect
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        name, settings = config.newsletter(newsletter)
+        _known_topic(topic, settings.topics)
+        headers = _secrets(login, header)
+        title = ""
+        if check:
+            url, title = _choose(url, config, headers)
+        added = collect.add_feed(database, url, newsletter=name, now=now(), title=title, topic=topic, headers=headers)
+    done = "added" if added.created else "now read" if added.read else "known already"
+    options.say(f"feed {added.feed_id}, {title or added.url}, is {done}")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    newsletter: NewsletterName = None,
+    health: Annotated[bool, typer.Option("--health", help="Show how each is doing, the worst first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the feeds.
+
+    Example: digest feed list --health
+    """
+    from digest import store
+
+    options: Options = context.obj
+    moment = now()
+    with options.open() as (config, database):
+        name = config.newsletter(newsletter)[0] if newsletter else None
+        with database.read() as session:
+            found = store.feeds(session, newsletter=name)
+            if health:
+                held = store.held_counts(session)
+                rows = [_health_row(feed, held.get(feed.id or 0, 0), moment) for feed, _ in found]
+                rows.sort(key=lambda row: ("failing", "retired", "quiet", "new", "ok").index(row[2]))
+                columns = ["id", "title", "health", "last_success", "failing_since", "last_error", "rhythm", "remarks"]
+            else:
+                counts = store.entry_counts(session)
+                rows = [
+                    [feed.id, feed.title, feed.url, _read_by(readers), counts.get(feed.id or 0, 0), feed.state.value]
+                    for feed, readers in found
+                ]
+                columns = ["id", "title", "url", "read_by", "entries", "state"]
+    print_rows(columns, rows, as_json=as_json)
+
+
+@app.command()
+def show(context: typer.Context, feed: Which, as_json: Json = False) -> None:
+    """Show one feed: how it is doing, where it was, what came last.
+
+    Example: digest feed show 12
+    """
+    from digest import store
+
+    options: Options = context.obj
+    moment = now()
+    with options.open() as (_config, database), database.read() as session:
+        found = store.find_feed(session, feed)
+        number = found.id or 0
+        readers = next(r for f, r in store.feeds(session) if f.id == found.id)
+        row = _health_row(found, store.held_counts(session).get(number, 0), moment)
+        facts = {
+            "id": number,
+            "title": found.title,
+            "url": found.url,
+            "site": found.site_url,
+            "read_by": _read_by(readers),
+            "health": row[2],
+            "last_success": found.ok_at,
+            "last_asked": found.checked_at,
+            "next_asked": found.next_at if found.state == "active" else None,
+            "failing_since": found.failing_since,
+            "failures": found.failures,
+            "last_error": found.error,
+            "rhythm": row[6],
+            "remarks": row[7],
+            "former_addresses": [f"{f['url']} (until {f['until'][:10]})" for f in found.former_urls],
+            "secret_headers": sorted(found.headers),
+            "entries": store.entry_counts(session).get(number, 0),
+            "newest": [entry.title or entry.url for entry in store.newest_entries(session, number, limit=5)],
+        }
+    print_facts(facts, as_json=as_json)
+
+
+@app.command()
+def check(
+    context: typer.Context, url: Annotated[str, typer.Argument(help="Any address.")], as_json: Json = False
+) -> None:
+    """Show what would be collected from an address, and any trouble with it. Stores nothing.
+
+    Example: digest feed check https://example.org/feed.xml
+    """
+    options: Options = context.obj
+    config = options.load()
+    found = _look(url, config, {})
+    if found.feed is None or found.answer is None:
+        rows = [[c.url, c.title, c.type] for c in found.choices]
+        options.say(f"{url} is a page that names {len(rows)} feeds:")
+        print_rows(["url", "title", "type"], rows, as_json=as_json)
+        return
+    entries = [
+        {"title": e.title, "url": e.url, "published": e.published_at, "language": e.language, "author": e.author}
+        for e in found.feed.entries
+    ]
+    facts = {
+        "url": found.url,
+        "title": found.feed.title,
+        "format": found.feed.format,
+        "site": found.feed.site_url,
+        "language": found.feed.language,
+        "moved_to": found.answer.moved_to,
+        "size_bytes": len(found.answer.body),
+        "conditional": bool(found.answer.etag or found.answer.last_modified),
+        "entries": len(entries),
+    }
+    trouble = _trouble(found)
+    if as_json:
+        print_json(facts | {"trouble": trouble, "items": entries})
+        return
+    print_facts(facts | {"trouble": "; ".join(trouble)})
+    print()
+    print_rows(["published", "title", "url"], [[e["published"], e["title"], e["url"]] for e in entries[:20]])
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    apply: Annotated[bool, typer.Option("--apply", help="Do what is proposed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Look for repairs of ailing feeds: a new address, the feed that the site declares now, retirement.
+
+    Example: digest feed doctor --apply
+    """
+    import asyncio
+
+    from digest import collect
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        repairs = asyncio.run(collect.diagnose(database, config, clock=now))
+        if apply:
+            for repair in repairs:
+                collect.repair(database, repair, now=now())
+    print_rows(
+        ["id", "feed", "trouble", "remedy", "url"],
+        [[r.feed_id, r.feed, r.trouble, r.remedy.value, r.url] for r in repairs],
+        as_json=as_json,
+    )
+    if not repairs:
+        options.say("no feed needs a repair that could be found")
+    elif apply:
+        options.say(f"{len(repairs)} repaired; `digest collect` asks them at their new addresses")
+    else:
+        options.say("nothing is changed yet; --apply does it")
+
+
+@app.command()
+def remove(context: typer.Context, feed: Which, newsletter: NewsletterName = None, dry_run: DryRun = False) -> None:
+    """Stop reading a feed: in one newsletter, or in all.
+
+    Example: digest feed remove 12
+    """
+    from digest import collect
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        name = config.newsletter(newsletter)[0] if newsletter else None
+        if dry_run:
+            with database.rehearse() as rehearsal:
+                options.say("would say: " + collect.remove_feed(rehearsal, feed, newsletter=name))
+        else:
+            options.say(collect.remove_feed(database, feed, newsletter=name))
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="FILE_OR_URL", help="An OPML list; - reads stdin.")],
+    newsletter: NewsletterName = None,
+    as_json: Json = False,
+) -> None:
+    """Add all feeds of an OPML list; folders named like topics become topics.
+
+    Example: digest feed import subscriptions.opml
+    """
+    from digest import collect, parse
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        name, settings = config.newsletter(newsletter)
+        outlines = parse.opml(_read(source, config))
+        report = collect.import_feeds(database, outlines, name=name, newsletter=settings, now=now())
+    if as_json:
+        print_json(vars(report))
+    for bad in report.bad:
+        options.say(f"  no feed address: {bad}")
+    known = f", {report.known:,} known already" if report.known else ""
+    topics = ", ".join(f"{topic} {count}" for topic, count in sorted(report.topics.items()))
+    options.say(
+        f"import: {report.read:,} feeds for {name}{known}"
+        + (f"; by topic: {topics}" if topics else "")
+        + (f"; {len(report.bad)} lines were no feed" if report.bad else "")
+    )
+
+
+@app.command()
+def export(context: typer.Context, newsletter: NewsletterName = None) -> None:
+    """Print the feeds as OPML, without their secrets.
+
+    Example: digest feed export > subscriptions.opml
+    """
+    from digest import collect
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        name = config.newsletter(newsletter)[0] if newsletter else None
+        title = config.newsletters[name].title if name else "digest"
+        print(collect.export_feeds(database, newsletter=name, title=title, now=now()), end="")
+
+
+def _choose(url: str, config: Config, headers: dict[str, str]) -> tuple[str, str]:
+    """Address and title of the feed at `url`, the operator's choice where a page names several."""
+    from digest.errors import BadInput
+
+    found = _look(url, config, headers, hint="--no-check adds it anyway")
+    if found.feed is not None:
+        from digest.collect.addresses import known_address, without_login
+
+        # The address as it was given, where that is the feed: a login in it is kept by `add_feed`.
+        given = known_address(url)
+        return (given if without_login(given)[0] == found.url else found.url), found.feed.title
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        lines = "\n  ".join(f"digest feed add {c.url}{f'  ({c.title})' if c.title else ''}" for c in found.choices)
+        raise BadInput(f"{url} names {len(found.choices)} feeds; add one of them", hint=lines)
+    return _choose(_ask(found.choices).url, config, headers)
+
+
+def _ask(choices: Sequence[Candidate]) -> Candidate:
+    for place, choice in enumerate(choices, 1):
+        typer.echo(f"  {place}  {choice.title or '(no title)'}  {choice.url}", err=True)
+    number: int = typer.prompt("Which one", type=int, default=1, err=True)
+    return choices[min(max(number, 1), len(choices)) - 1]
+
+
+def _look(url: str, config: Config, headers: dict[str, str], *, hint: str = "") -> Found:
+    import asyncio
+
+    from digest import collect
+    from digest.errors import BadInput, FetchError
+
+    try:
+        return asyncio.run(collect.look(url, config, clock=now, headers=headers))
+    except FetchError as error:
+        hint = "--login asks for user and password" if error.status == 401 and hint else hint
+        raise BadInput(f"{error.url} {error.reason}", hint=hint) from None
+
+
+def _secrets(login: bool, header: str | None) -> dict[str, str]:
+    """The headers that a login and a named header make; their values are typed, or come on stdin a line each."""
+    import getpass
+    from base64 import b64encode
+
+    from digest.errors import BadInput
+
+    def secret(what: str, *, hidden: bool = True) -> str:
+        if sys.stdin.isatty():
+            value = getpass.getpass(f"{what}: ") if hidden else typer.prompt(what, err=True)
+        else:
+            value = sys.stdin.readline().rstrip("\r\n")
+        if not value or not value.isprintable():
+            raise BadInput(f"no {what} was given", hint="type it, or give it on stdin, one line each")
+        return str(value)
+
+    headers = {}
+    if login:
+        user, password = secret("user", hidden=False), secret("password")
+        headers["Authorization"] = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+    if header is not None:
+        if not header.replace("-", "").isalnum() or not header.isascii():
+            raise BadInput(f"{header!r} is not the name of a header", hint="e.g. X-Api-Key; its value is asked for")
+        headers[header] = secret(f"value of {header}")
+    return headers
+
+
+def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
+    from datetime import timedelta
+
+    from digest import collect
+
+    gap = timedelta(seconds=feed.gap_seconds) or None
+    health = collect.health(collect.Vitals(feed.state, feed.failures, feed.ok_at, feed.entry_at, gap), now=moment)
+    remarks = []
+    if health == collect.Health.QUIET and feed.entry_at:
+        remarks.append(f"quiet since {feed.entry_at:%Y-%m-%d}, over 3 × its usual gap")
+    if feed.moved_to:
+        remarks.append(f"redirected to {feed.moved_to}, followed for good when a second run sees it")
+    if feed.former_urls:
+        remarks.append(f"moved {len(feed.former_urls)} ×, last from {feed.former_urls[-1]['url']}")
+    if held:
+        remarks.append(f"{held} entries held back")
+    return [
+        feed.id,
+        feed.title or feed.url,
+        health.value,
+        feed.ok_at,
+        feed.failing_since,
+        feed.error,
+        _every(gap) if gap else "",
+        "; ".join(remarks),
+    ]
+
+
+def _every(gap: timedelta) -> str:
+    hours = gap.total_seconds() / 3600
+    if hours < 2:
+        return f"an entry every {max(1, round(hours * 60))} minutes"
+    return f"an entry every {round(hours)} hours" if hours < 48 else f"an entry every {round(hours / 24)} days"
+
+
+def _trouble(found: Found) -> list[str]:
+    """What an operator should know of a feed before reading it."""
+    assert found.feed is not None and found.answer is not None
+    entries, trouble = found.feed.entries, list(found.feed.trouble)
+    if not entries:
+        trouble.append("has no entries")
+    for lacking, what in (
+        (sum(not e.title for e in entries), "without a title"),
+        (sum(not e.url for e in entries), "without a link"),
+        (sum(e.published_at is None for e in entries), "without a possible date"),
+    ):
+        if lacking:
+            trouble.append(f"{lacking} of {len(entries)} entries {what}")
+    if found.answer.moved_to:
+        trouble.append(f"moved for good to {found.answer.moved_to}")
+    if not (found.answer.etag or found.answer.last_modified):
+        trouble.append("sends no validators: it is fetched whole each time")
+    return trouble
+
+
+def _read_by(readers: Sequence[Reader]) -> list[str]:
+    return [f"{r.newsletter}/{r.topic}" if r.topic else r.newsletter for r in readers]
+
+
+def _read(source: str, config: Config) -> bytes:
+    import asyncio
+
+    from digest import collect
+    from digest.errors import NotFound
+
+    if source == "-":
+        return sys.stdin.buffer.read()
+    if source.startswith(("http://", "https://")):
+        return asyncio.run(collect.fetch_list(source, config, clock=now))
+    try:
+        return Path(source).expanduser().read_bytes()
+    except OSError as error:
+        raise NotFound(f"cannot read {source}: {(error.strerror or 'no such file').lower()}") from None
+
+
+def _known_topic(topic: str, topics: Any) -> None:
+    from digest.errors import NotFound
+
+    if topic and topic not in topics:
+        known = ", ".join(topics) or "none yet"
+        raise NotFound(f"there is no topic {topic!r}", hint=f"the settings know: {known}")

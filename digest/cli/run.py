@@ -7,10 +7,11 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from digest.cli.collect import Force, progress_bar, tell
 from digest.cli.common import DryRun, Json, Options, now, print_json
 from digest.errors import Exit
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outcome:
-    """What each step did; `exit_code` follows from it."""
+    """What each step did."""
 
     collect: collect.CollectReport
     curate: dict[str, edition.Admitted] = field(default_factory=dict)
@@ -31,21 +32,23 @@ class Outcome:
 
     @property
     def exit_code(self) -> Exit:
-        """75, "try again", while letters are owed or when no feed at all could be read."""
-        if self.collect.failed and len(self.collect.failed) == self.collect.asked:
-            return Exit.TEMPFAIL
+        """69, "unavailable", where no feed could be read or the relay is down; 75, "try again", while letters wait."""
+        if self.collect.failed and self.collect.failed == self.collect.asked:
+            return Exit.UNAVAILABLE
         return Exit.OK if self.deliver is None else delivery_code(self.deliver)
 
 
 def delivery_code(report: deliver.Report) -> Exit:
-    left = report.stopped or report.deferred or report.held or report.late or report.paused
-    return Exit.TEMPFAIL if left else Exit.OK
+    """69 where somebody has to look, 75 where the next run goes on by itself."""
+    if report.stopped or report.held or report.late or report.paused:
+        return Exit.UNAVAILABLE
+    return Exit.TEMPFAIL if report.deferred else Exit.OK
 
 
 def run(
     context: typer.Context,
     dry_run: DryRun = False,
-    force: Annotated[bool, typer.Option("--force", help="Ask every feed now, also those that are not due.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Collect new entries, curate them, compose the editions that are due, and deliver the letters owed.
@@ -84,23 +87,27 @@ def deliver_command(context: typer.Context, as_json: Json = False) -> None:
 
 def line(database: Database, config: Config, options: Options, *, force: bool = False, send: bool = True) -> Outcome:
     """The main job, on any database: `run`, its rehearsal and the demo all come through here."""
-    from digest import edition
-    from digest.cli.collect import collect_step
+    import asyncio
 
-    outcome = Outcome(collect_step(database, config, options, force=force))
+    from digest import collect, edition
+
+    with progress_bar(options, "collect") as progress:
+        collected = asyncio.run(collect.run(database, config, clock=now, force=force, progress=progress))
+    tell(options, collected)
+    outcome = Outcome(collected)
     moment = now()
     for name, settings in config.newsletters.items():
         with database.write() as session:
             admitted = edition.admit(session, name, settings, config.curate, now=moment)
         outcome.curate[name] = admitted
         options.say(
-            f"curate   {name}: {count(admitted.stories, 'new story', 'new stories')}, "
+            f"curate: {name}, {count(admitted.stories, 'new story', 'new stories')}, "
             f"{admitted.joined} joined to others, {admitted.held} held back, {admitted.muted} muted"
         )
         with database.write() as session:
             composed = edition.compose(session, name, config, now=moment)
         outcome.compose.append(composed)
-        options.say(f"compose  {name}: {_composed_words(composed)}")
+        options.say(f"compose: {name}, {_composed_words(composed)}")
     if send:
         outcome.deliver = deliver_step(database, config, options)
     return outcome
@@ -129,9 +136,9 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
         parts.append(f"kept as .eml files in {report.where}, since no smtp.url is set")
     if report.owed:
         parts.append(f"{report.owed} still owed")
-    options.say(f"deliver  {', '.join(parts)}")
+    options.say(f"deliver: {', '.join(parts)}")
     for refusal in report.refusals:
-        options.say(f"         {refusal}")
+        options.say(f"  {refusal}")
     for newsletter, number in report.late:
         options.warn(
             f"{newsletter} No. {number} is late and was held; `digest edition resume {number}` sends it all the same"

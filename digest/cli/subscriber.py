@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Annotated, Any
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -47,7 +48,7 @@ def add(
 
     Example: digest subscriber add ada@example.org --name "Ada Lovelace" --topic ai --topic security
     """
-    from digest import subscribe
+    from digest import curate, subscribe
 
     options: Options = context.obj
     with options.open() as (config, database):
@@ -63,7 +64,7 @@ def add(
                 consent=HOW,
                 vouched_by=vouched_by or _myself(),
                 again=again,
-                known_topics=settings.topics,
+                known_topics=curate.headings(settings.topics),
                 secret=config.secret_key.get_secret_value(),
                 now=now(),
             )
@@ -166,7 +167,7 @@ def set_(
 
     Example: digest subscriber set ada@example.org --topic ai --topic web
     """
-    from digest import subscribe
+    from digest import curate, subscribe
 
     options: Options = context.obj
     with options.open() as (config, database):
@@ -180,7 +181,7 @@ def set_(
                 topics=[] if all_topics else topic,
                 tags=[] if no_tags else tag,
                 how=HOW,
-                known_topics=settings.topics,
+                known_topics=curate.headings(settings.topics),
                 now=now(),
             )
     options.say(f"{email}: changed" if changed else f"{email}: nothing to change")
@@ -197,7 +198,259 @@ def remove(context: typer.Context, email: Email, newsletter: NewsletterName = No
     options: Options = context.obj
     with options.open() as (config, database):
         paper, _settings = config.newsletter(newsletter)
-        with database.rehearse() if dry_run else nullcontext(database) as target, target.write() as session:
+        with database.write() as session:
             ended = subscribe.remove(session, email, newsletter=paper, how=HOW, now=now())
+            if dry_run:
+                session.rollback()
     will = "would get" if dry_run else "gets"
     options.say(f"{email} {will} no more of {paper}" if ended else f"{email} had left {paper} before")
+
+
+@app.command()
+def pause(
+    context: typer.Context,
+    email: Email,
+    weeks: Annotated[
+        int | None, typer.Option("--weeks", min=1, max=520, help="For so long; else until resumed.")
+    ] = None,
+    newsletter: NewsletterName = None,
+) -> None:
+    """Send somebody nothing for a while; what comes meanwhile is not made up for.
+
+    Example: digest subscriber pause ada@example.org --weeks 2
+    """
+    from datetime import timedelta
+
+    from digest import subscribe
+
+    options: Options = context.obj
+    moment = now()
+    until = moment + timedelta(weeks=weeks) if weeks else None
+    with options.open() as (config, database):
+        paper, _settings = config.newsletter(newsletter)
+        with database.write() as session:
+            paused = subscribe.pause(session, email, newsletter=paper, until=until, how=HOW, now=moment)
+    span = f"until {until:%Y-%m-%d}" if until else "until resumed"
+    options.say(f"{email} gets no {paper} {span}" if paused else f"{email} was paused already")
+
+
+@app.command()
+def resume(context: typer.Context, email: Email, newsletter: NewsletterName = None) -> None:
+    """End a pause: they get the next edition with all others.
+
+    Example: digest subscriber resume ada@example.org
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        paper, _settings = config.newsletter(newsletter)
+        with database.write() as session:
+            resumed = subscribe.resume(session, email, newsletter=paper, how=HOW, now=now())
+    options.say(f"{email} gets the next {paper} again" if resumed else f"{email} was not paused")
+
+
+@app.command()
+def suppress(
+    context: typer.Context,
+    email: Email,
+    reason: Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why, for the list.")] = "by hand",
+) -> None:
+    """Never write to an address again, subscriber or not, until `unsuppress`.
+
+    Example: digest subscriber suppress ada@example.org --reason "asked by telephone"
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (_config, database), database.write() as session:
+        done = subscribe.suppress(session, email, reason=reason, how=HOW, now=now())
+    options.say(f"{email} gets no letters any more" if done else f"{email} was suppressed already")
+
+
+@app.command()
+def unsuppress(context: typer.Context, email: Email) -> None:
+    """Let an address get letters again, or an erased person be added again, because they asked for it.
+
+    Example: digest subscriber unsuppress ada@example.org
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.write() as session:
+        secret = config.secret_key.get_secret_value()
+        done = subscribe.unsuppress(session, email, secret=secret, how=HOW, now=now())
+    options.say(f"{email} may get letters again" if done else f"nothing barred {email}")
+
+
+@app.command()
+def erase(context: typer.Context, email: Email, dry_run: DryRun = False) -> None:
+    """Forget a person: every row of theirs goes, and a keyed hash stays, so that no import brings them back.
+
+    The counts of editions stay as they are. Backups, exports and files of refused rows are yours to clear.
+    Example: digest subscriber erase ada@example.org
+    """
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        with database.write() as session:
+            gone = subscribe.erase(session, email, secret=config.secret_key.get_secret_value(), now=now())
+            if dry_run:
+                session.rollback()
+        if gone is None:
+            options.say("they were erased before")
+        else:
+            will = "would be" if dry_run else "is"
+            options.say(f"{email} {will} forgotten; letters without a name from now on: {gone.letters}")
+        if not dry_run and not database.checkpoint():
+            options.warn("somebody is reading the database: run this again later, to clear the bytes from its log too")
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A CSV file; - reads standard input.")],
+    newsletter: NewsletterName = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="Where a field stands: a title or a number from 1."),
+    ] = None,
+    confirmed: Annotated[
+        bool, typer.Option("--confirmed", help="Those whom the file calls unconfirmed have confirmed elsewhere.")
+    ] = False,
+    vouched_by: Annotated[
+        str | None, typer.Option("--vouched-by", metavar="WHO", help="Who says that they want it; else your login.")
+    ] = None,
+    rejects: Annotated[
+        str | None, typer.Option("--rejects", metavar="FILE", help="Where refused rows go; else FILE.rejects.csv.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="The file was exported with --raw.")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Take in a list from listmonk, Mailchimp, Substack, Buttondown, Ghost, Kit or any CSV.
+
+    Separator, encoding and columns are found out. All of it is stored or nothing; who left stays gone;
+    rows that are no subscriber are named and kept in a file, and the exit code is then 65.
+    Example: digest subscriber import mailchimp.csv --dry-run
+    """
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from digest import curate, subscribe
+    from digest.errors import Exit, UserError
+
+    options: Options = context.obj
+    mapping = _mapping(map_ or [], subscribe.MAPPABLE)
+    name = "standard input" if file == "-" else Path(file).name
+    kept = Path(rejects) if rejects else Path("subscribers.rejects.csv" if file == "-" else f"{file}.rejects.csv")
+    if kept.exists() and Path(file).exists() and kept.samefile(file):
+        raise UserError(f"{kept} is the list itself", hint="name another file with --rejects")
+    with options.open() as (config, database), _seekable(file) as stream:
+        paper, settings = config.newsletter(newsletter)
+        total = stream.seek(0, 2)
+        stream.seek(0)
+        try:
+            with options.progress("import") as bar:
+                done = subscribe.import_csv(
+                    database,
+                    stream,
+                    subscribe.Terms(
+                        name=name,
+                        now=now(),
+                        known_topics=curate.headings(settings.topics),
+                        secret=config.secret_key.get_secret_value(),
+                        vouched_by=vouched_by or _myself(),
+                        confirmed=confirmed,
+                        raw=raw,
+                    ),
+                    newsletter=paper,
+                    mapping=mapping,
+                    dry_run=dry_run,
+                    rejects=kept,
+                    # Nobody has counted the rows: the bytes tell how many there will be.
+                    progress=lambda size, rows: bar(rows, rows * total // max(size, 1)),
+                )
+        except KeyboardInterrupt:
+            options.warn(f"stopped; an import is all or nothing, and nothing of {name} was stored")
+            raise typer.Exit(130) from None
+    facts = asdict(done)
+    facts.pop("refused_first")
+    if json:
+        facts["refused_rows"] = [asdict(r) for r in done.refused_first]
+    print_facts(facts if json else {k: v for k, v in facts.items() if v}, as_json=json)
+    for refusal in done.refused_first:
+        options.say(f"{name}, line {refusal.line}: {refusal.reason}")
+    if done.refused > len(done.refused_first):
+        options.say(f"… and {done.refused - len(done.refused_first)} more")
+    if done.refused:
+        if not dry_run:
+            options.say(f"refused rows are in {kept}: mend and import them")
+        raise typer.Exit(Exit.DATAERR)
+
+
+def _mapping(pairs: list[str], fields: tuple[str, ...]) -> dict[str, str]:
+    from digest.errors import UserError
+
+    mapping = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not equals or field not in fields:
+            raise UserError(f"--map {pair}: write FIELD=COLUMN", hint="fields are: " + ", ".join(fields))
+        mapping[field] = column
+    return mapping
+
+
+@contextmanager
+def _seekable(file: str) -> Iterator[BinaryIO]:
+    """The file, or a private copy of what comes down a pipe."""
+    import shutil
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    from digest.errors import BadInput, NotFound
+
+    with ExitStack() as stack:
+        try:
+            stream: BinaryIO = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
+        except FileNotFoundError:
+            raise NotFound(f"there is no file {file}") from None
+        except OSError as error:
+            raise BadInput(f"cannot read {file}: {error.strerror}") from None
+        if file == "-" or not stream.seekable():
+            copy = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(stream, copy)
+            copy.seek(0)
+            stream = copy
+        yield stream
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    newsletter: NewsletterName = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", metavar="FILE", help="Else standard output.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Leave cells that a spreadsheet would run as they are.")] = False,
+) -> None:
+    """Write the list as CSV, so that `import` makes the same list of it again.
+
+    Cells that begin like a formula get a quote before them, so that a spreadsheet shows them as text.
+    Example: digest subscriber export --out subscribers.csv
+    """
+    import sys
+    from pathlib import Path
+
+    from digest import subscribe
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        paper, _settings = config.newsletter(newsletter)
+        if out is None:
+            sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+            count = subscribe.export_csv(database, sys.stdout, newsletter=paper, raw=raw)
+        else:
+            with subscribe.private_file(Path(out)) as file:
+                count = subscribe.export_csv(database, file, newsletter=paper, raw=raw)
+    options.say(f"{count} rows of {paper}")

@@ -36,8 +36,9 @@ def held(arrivals: Sequence[Arrival], *, new: bool, settings: config.Curate, now
     """Which arrivals of one feed are held back, by id, and why.
 
     A feed that is new to the newsletter brings its archive: only its newest few, of the last days, are
-    taken. A known feed that suddenly has more than `flood` entries (moved, re-numbered, back from a long
-    outage) gives its newest few. Where a feed has no usable dates its own order counts, newest first.
+    taken, or its newest one where it has been quiet for longer. A known feed that suddenly has more than
+    `flood` entries (moved, re-numbered, back from a long outage) gives its newest few. Where a feed has no
+    usable dates its own order counts, newest first.
     """
     if new:
         most, why = settings.newest_of_new_feed, "the feed is new here"
@@ -54,6 +55,8 @@ def held(arrivals: Sequence[Arrival], *, new: bool, settings: config.Curate, now
     else:
         order = sorted(arrivals, key=lambda a: a.id)
         recent = None
+    if recent is not None and not recent:
+        recent, most = {order[0].id}, min(most, 1)
     found = {}
     taken = 0
     for arrival in order:

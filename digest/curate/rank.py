@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,35 @@ class Selection:
         return tuple(
             (slug, tuple(found[slug])) for slug in sorted(found, key=lambda slug: places.get(slug, len(places)))
         )
+
+
+def parts(
+    curate: config.Curate,
+    *,
+    sources: int,
+    feed: float,
+    fit: float,
+    excerpt: str,
+    boost: float,
+    age_unknown: bool = False,
+) -> dict[str, float]:
+    """What a story is worth but for its freshness, part by part; the rank is their sum.
+
+    sources   how many tell it: nothing for one, half the weight for two, all of it for four and more
+    feed      what the operator adds for its feed
+    topic     how well it fits its topic, 0 to 1 times the weight
+    excerpt   all of the weight for a full excerpt, less for a short one
+    boost     what the operator's rules add
+    undated   taken off what a new feed brings without a date: it may be years old, and counts as fresh
+    """
+    return {
+        "sources": round(curate.weight_sources * min(1.0, math.log2(max(1, sources)) / 2), 3),
+        "feed": feed,
+        "topic": round(curate.weight_topic * fit, 3),
+        "excerpt": round(curate.weight_excerpt * min(1.0, len(excerpt) / (curate.excerpt_length * 0.6)), 3),
+        "boost": boost,
+        "undated": -curate.weight_fresh if age_unknown else 0.0,
+    }
 
 
 def freshness(published_at: datetime, *, now: datetime, half_life: timedelta) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -39,6 +40,28 @@ def normalise(url: str) -> str:
             return key
         key = again
     return key
+
+
+_ARTICLE = re.compile(
+    r"Article URL:\s*(?:<[^<>]*>\s*)*?(?:<a\s[^<>]*?href=[\"']([^\"'<>]+)|(https?://[^\s<>\"']+))",
+    re.IGNORECASE,
+)
+_LINK = re.compile(r"<a\s[^<>]*?href=[\"']([^\"'<>]+)[\"'][^<>]*>\s*\[link\]", re.IGNORECASE)
+
+
+def real_link(url: str, original_url: str, markup: str) -> str:
+    """Where an entry really leads: what its feed says, what an aggregator writes into its text, else its own link.
+
+    Hacker News' feeds write "Article URL: …", Reddit's a link named "[link]".
+    """
+    if normalise(original_url):
+        return original_url
+    for pattern in (_ARTICLE, _LINK):
+        if found := pattern.search(markup):
+            link = html.unescape(next(filter(None, found.groups())))
+            if normalise(link):
+                return link
+    return url
 
 
 def site(key: str) -> str:

@@ -27,6 +27,7 @@ class Draft:
     stories: tuple[Story, ...]
     more: int
     rendered: Rendered
+    left: tuple[curate.LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def compose(session: Session, name: str, config: Config, *, now: datetime) -> Co
         row.slot_at = slot
     session.add(row)
     assert row.id is not None
+    store.end_pauses(session, now=now)
     groups = store.due_choices(session, row.id)
     if not groups:
         return Composed(name, why="no active subscribers")
@@ -91,6 +93,7 @@ def compose(session: Session, name: str, config: Config, *, now: datetime) -> Co
             text=one.rendered.text,
             story_count=len(one.stories),
             more_count=one.more,
+            left_out=[[left.story.id, left.why] for left in one.left],
         )
         session.add(variant)
         session.flush()
@@ -159,7 +162,8 @@ def draft(
             postal_address=settings.postal_address,
             home=config.base_url,
         )
-        drafts.append(Draft(choices, page.stories, page.more, templates.render(page, subject=settings.subject)))
+        rendered = templates.render(page, subject=settings.subject)
+        drafts.append(Draft(choices, page.stories, page.more, rendered, selection.left))
     return drafts
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session, create_engine
 
@@ -25,10 +26,13 @@ _UPGRADE_LOCK = 0x6469676573740001  # "digest", for pg_advisory_xact_lock
 class Database:
     """One database, SQLite or PostgreSQL. `read()` and `write()` are the only ways to a session."""
 
-    def __init__(self, engine: Engine, *, rehearsing: Connection | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, rehearsing: Connection | None = None, pinned: Connection | None = None
+    ) -> None:
         self.engine = engine
         self._reading = engine.execution_options(sqlite_begin="DEFERRED")
         self._rehearsing = rehearsing
+        self._pinned = pinned
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -55,6 +59,10 @@ class Database:
                     self._rehearsing, join_transaction_mode="create_savepoint", expire_on_commit=False
                 ) as session:
                     yield session
+            elif self._pinned is not None:
+                self._pinned.execution_options(**engine.get_execution_options())
+                with Session(self._pinned, expire_on_commit=False) as session:
+                    yield session
             else:
                 with Session(engine, expire_on_commit=False) as session:
                     yield session
@@ -63,6 +71,16 @@ class Database:
             if sentence is None:
                 raise
             raise sentence from error
+
+    @contextmanager
+    def pinned(self) -> Iterator[Database]:
+        """This database on one connection of its own, on which temporary tables last from block to block."""
+        if self._rehearsing is not None:
+            yield self
+            return
+        with self.engine.connect() as connection:
+            connection.detach()  # closed at the end and not pooled, so the temporary tables go with it
+            yield Database(self.engine, pinned=connection)
 
     @contextmanager
     def rehearse(self) -> Iterator[Database]:
@@ -92,8 +110,30 @@ class Database:
                 finally:
                     transaction.rollback()
 
+    def checkpoint(self) -> bool:
+        """Write SQLite's WAL back into the file and empty it: what was erased is then in neither.
+
+        False where a reader still holds the old pages. PostgreSQL keeps such things in its own way.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return True
+        connection = self.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, _pages, _written = cursor.fetchone() or (0, 0, 0)
+            cursor.close()
+        finally:
+            connection.close()
+        return not busy
+
     def close(self) -> None:
         self.engine.dispose()
+
+
+def insert_into(session: Session, table: Any) -> Any:
+    """An INSERT that knows `on_conflict_…`, in the dialect of the session's database."""
+    return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def open_database(url: str, *, create: bool = False) -> Database:

@@ -25,7 +25,7 @@ from digest.models import (
     UtcTime,
     address_key,
 )
-from digest.store.people import insert_or_ignore
+from digest.store.database import insert_into
 
 UNSETTLED = (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING)
 _NO_SYNC = {"synchronize_session": False}
@@ -122,7 +122,9 @@ def owe_notice(
         "subscription_id": subscription_id,
         "created_at": now,
     }
-    made = session.execute(insert_or_ignore(session, Notice).values(values).returning(col(Notice.id))).scalar()
+    made = session.execute(
+        insert_into(session, Notice).values(values).on_conflict_do_nothing().returning(col(Notice.id))
+    ).scalar()
     if made is None:
         return False
     session.add(OutboxRow(notice_id=made, due_at=now, created_at=now))

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from digest.models import (
     Consent,
+    ConsentEvent,
     Edition,
     Erasure,
     Newsletter,
+    Notice,
     OutboxRow,
+    OutboxState,
     Subscriber,
     Subscription,
+    SubscriptionState,
     Suppression,
+    UtcTime,
+    Variant,
     address_key,
 )
+from digest.store.database import insert_into
+from digest.store.editions import composed_upto
 
 SUPPRESSED = "suppressed"  # the state shown for an address in `suppression`, whatever its subscription says
 
@@ -39,7 +46,8 @@ def keep_subscriber(session: Session, email: str, *, name: str, tags: Sequence[s
     """The person's row, made where there is none; a name we have is not replaced."""
     made = {"email": email, "key": address_key(email), "name": name, "tags": list(tags), "created_at": now}
     session.connection().execute(
-        insert_or_ignore(session, Subscriber).values(made)  # two at once: the second finds the first one's row
+        # Two at once: the second one finds the row of the first.
+        insert_into(session, Subscriber).values(made).on_conflict_do_nothing()
     )
     person = session.exec(select(Subscriber).where(col(Subscriber.key) == address_key(email)).with_for_update()).one()
     if name and not person.name:
@@ -63,7 +71,97 @@ def suppression(session: Session, email: str) -> Suppression | None:
 def suppress(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> None:
     """Write to this address no more; the first reason stands."""
     made = {"key": address_key(email), "reason": reason, "status": status, "created_at": now}
-    session.connection().execute(insert_or_ignore(session, Suppression).values(made))
+    session.connection().execute(insert_into(session, Suppression).values(made).on_conflict_do_nothing())
+
+
+def unsuppress(session: Session, email: str, *, mark: str) -> bool:
+    """Let this address be written to and subscribed again, also after an erasure; False where nothing barred it."""
+    barred = suppression(session, email) or erased(session, mark)
+    session.exec(sa.delete(Suppression).where(col(Suppression.key) == address_key(email)))
+    session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
+    return barred is not None
+
+
+def end_pauses(session: Session, *, now: datetime) -> int:
+    """Make active again whose pause is over; they get the next edition with all others. How many there were."""
+    over = (col(Subscription.state) == SubscriptionState.PAUSED, col(Subscription.paused_until) <= now)
+    connection = session.connection()
+    history = sa.select(
+        col(Subscription.subscriber_id),
+        col(Subscription.newsletter_id),
+        sa.literal(now, UtcTime),
+        sa.literal(ConsentEvent.RESUMED.value),
+        sa.literal("the pause was over"),
+        sa.literal(""),
+        sa.literal(""),
+        sa.literal(""),
+    ).where(*over)
+    columns = ["subscriber_id", "newsletter_id", "at", "event", "how", "vouched_by", "ip", "detail"]
+    connection.execute(sa.insert(Consent).from_select(columns, history, include_defaults=False))
+    ended = connection.execute(
+        sa.update(Subscription)
+        .where(*over)
+        .values(state=SubscriptionState.ACTIVE, paused_until=None, changed_at=now, read_until=_with_all_others())
+    )
+    return ended.rowcount
+
+
+def rejoin(session: Session, returning: Subscription) -> None:
+    """Put a subscription's watermark where the last edition ended: nothing twice, and the next one with all others."""
+    session.flush()
+    statement = sa.update(Subscription).where(col(Subscription.id) == returning.id)
+    session.connection().execute(statement.values(read_until=_with_all_others()))
+    session.refresh(returning)
+
+
+def _with_all_others() -> Any:
+    last = (
+        sa.select(sa.func.coalesce(sa.func.max(Edition.upto_seq), 0))
+        .where(col(Edition.newsletter_id) == Subscription.newsletter_id)
+        .correlate(Subscription)
+        .scalar_subquery()
+    )
+    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure took: letters stay as numbers without a person, those still owed are dropped."""
+
+    subscriptions: int
+    letters: int
+    dropped: int
+
+
+def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased | None:
+    """Remove a person from every table and leave `mark`; None where nothing is known of them.
+
+    Their letters stay, so that the sums of each edition do, but nobody's: the foreign keys become NULL. What
+    the mail server said goes, for it often names the address. A letter that a worker holds is settled as any.
+    """
+    person = subscriber(session, email)
+    stop = suppression(session, email)
+    connection = session.connection()
+    notices = connection.execute(sa.delete(Notice).where(col(Notice.address) == address_key(email))).rowcount
+    if person is None and stop is None and not notices:
+        return None
+    subscriptions = letters = dropped = 0
+    if person is not None:
+        theirs = col(OutboxRow.subscriber_id) == person.id
+        waiting = col(OutboxRow.state).in_((OutboxState.OWED, OutboxState.CLAIMED, OutboxState.HELD))
+        drop = {"state": OutboxState.DROPPED, "reply": "erased", "settled_at": now}
+        dropped = connection.execute(sa.update(OutboxRow).where(theirs, waiting).values(drop)).rowcount
+        said = col(OutboxRow.state) != OutboxState.DROPPED
+        connection.execute(sa.update(OutboxRow).where(theirs, said).values(reply=""))
+        letters = session.exec(select(sa.func.count()).select_from(OutboxRow).where(theirs)).one()
+        subscriptions = len(standings(session, person))
+        session.delete(person)
+        session.flush()
+    if stop is not None:
+        session.delete(stop)
+    note = {"mark": mark, "created_at": now}
+    connection.execute(insert_into(session, Erasure).values(note).on_conflict_do_nothing())
+    return Erased(subscriptions, letters, dropped)
 
 
 def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscription, str] | None:
@@ -75,14 +173,15 @@ def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscrip
 def subscribe_to(
     session: Session, person: Subscriber, paper: Newsletter, *, topics: Sequence[str], consent: str, now: datetime
 ) -> Subscription:
-    """A new subscription, active, to what `paper` admits from now on."""
+    """A new subscription, active, whose first edition is the next one, the same as everybody's."""
+    assert paper.id is not None
     made: Subscription = session.exec(
         sa.insert(Subscription)
         .values(
             subscriber_id=person.id,
             newsletter_id=paper.id,
             topics=list(topics),
-            read_until=paper.seq,
+            read_until=composed_upto(session, paper.id),
             consent=consent,
             created_at=now,
             changed_at=now,
@@ -95,12 +194,6 @@ def subscribe_to(
 def erased(session: Session, mark: str) -> Erasure | None:
     """The note that somebody with this `subscribe.erasure_mark` was erased."""
     return session.get(Erasure, mark)
-
-
-def insert_or_ignore(session: Session, table: type[Any]) -> Any:
-    """An INSERT that leaves the rows that are there as they are, in the dialect of the session's database."""
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    return dialect.insert(table).on_conflict_do_nothing()
 
 
 # ---------------------------------------------------------------- their history
@@ -134,11 +227,12 @@ class Moment:
 
 @dataclass(frozen=True)
 class Post:
-    """One letter to a person, and what became of it."""
+    """One letter to a person, and what became of it. A notice is of no newsletter."""
 
     newsletter: str
-    edition: int
-    composed_at: datetime
+    edition: int | None
+    subject: str
+    written_at: datetime
     state: str
     settled_at: datetime | None
     attempts: int
@@ -172,16 +266,26 @@ def moments(session: Session, person: Subscriber) -> list[Moment]:
 
 def posts(session: Session, person: Subscriber) -> list[Post]:
     """The letters to a person, newest first."""
-    rows = session.exec(
-        select(OutboxRow, Edition, Newsletter.name)
+    fate = [
+        col(c) for c in (OutboxRow.state, OutboxRow.settled_at, OutboxRow.attempts, OutboxRow.code, OutboxRow.reply)
+    ]
+    editions = (
+        sa.select(col(Newsletter.name), col(Edition.number), col(Variant.subject), col(Edition.composed_at), *fate)
+        .select_from(OutboxRow)
         .join(Edition, col(Edition.id) == OutboxRow.edition_id)
         .join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
-        .where(OutboxRow.subscriber_id == person.id)
-        .order_by(col(OutboxRow.id).desc())
-    ).all()
-    return [
-        Post(name, e.number, e.composed_at, o.state, o.settled_at, o.attempts, o.code, o.reply) for o, e, name in rows
-    ]
+        .join(Variant, col(Variant.id) == OutboxRow.variant_id)
+        .where(col(OutboxRow.subscriber_id) == person.id)
+    )
+    notices = (
+        sa.select(sa.literal(""), sa.null(), col(Notice.subject), col(Notice.created_at), *fate)
+        .select_from(OutboxRow)
+        .join(Notice, col(Notice.id) == OutboxRow.notice_id)
+        .where(col(Notice.address) == person.key)
+    )
+    connection = session.connection()
+    letters = [Post(*row) for query in (editions, notices) for row in connection.execute(query)]
+    return sorted(letters, key=lambda letter: letter.written_at, reverse=True)
 
 
 # ---------------------------------------------------------------- lists
@@ -296,14 +400,14 @@ def counted(session: Session, search: Search) -> list[tuple[str, str, int]]:
     """How many the search finds: (newsletter, state, subscriptions). Suppressed addresses count as such."""
     state = sa.case((col(Suppression.key).is_not(None), SUPPRESSED), else_=col(Subscription.state))
     found = (
-        select(col(Newsletter.name), sa.type_coerce(state, sa.String).label("state"), sa.func.count())
+        select(col(Newsletter.name), sa.type_coerce(state, sa.String).label("standing"), sa.func.count())
         .select_from(Subscription)
         .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
         .outerjoin(Suppression, col(Suppression.key) == Subscriber.key)
         .where(*_about_person(search), *_about_subscription(replace(search, state="")))
-        .group_by(col(Newsletter.name), "state")
-        .order_by(col(Newsletter.name), "state")
+        .group_by(col(Newsletter.name), "standing")
+        .order_by(col(Newsletter.name), "standing")
     )
     return [(n, s, c) for n, s, c in session.exec(found) if search.state in ("", s)]
 
@@ -348,3 +452,55 @@ def _has(column: Any, word: str) -> Any:
 
 def _why(stop: Suppression | None) -> str:
     return f"{stop.reason} {stop.status}".strip() if stop else ""
+
+
+class Line(NamedTuple):
+    """All that is known of a person and one newsletter, as it is exported."""
+
+    email: str
+    name: str
+    state: str  # "" for a suppressed address without a subscription
+    topics: list[str]
+    tags: list[str]
+    subscribed_at: datetime | None
+    changed_at: datetime | None
+    paused_until: datetime | None
+    consent: str
+    suppressed: str
+    suppressed_status: str
+    suppressed_at: datetime | None
+
+
+def roll(session: Session, newsletter: str) -> Iterator[Line]:
+    """Everybody who has a subscription to `newsletter`, then the other suppressed addresses, by address."""
+    paper = select(Newsletter.id).where(Newsletter.name == newsletter).scalar_subquery()
+    subscribed: Any = (
+        sa.select(
+            *(col(c) for c in (Subscriber.email, Subscriber.name, Subscription.state, Subscription.topics)),
+            *(col(c) for c in (Subscriber.tags, Subscription.created_at, Subscription.changed_at)),
+            *(col(c) for c in (Subscription.paused_until, Subscription.consent)),
+            sa.func.coalesce(col(Suppression.reason), ""),
+            sa.func.coalesce(col(Suppression.status), ""),
+            col(Suppression.created_at),
+        )
+        .select_from(Subscriber)
+        .join(Subscription, col(Subscription.subscriber_id) == Subscriber.id)
+        .outerjoin(Suppression, col(Suppression.key) == Subscriber.key)
+        .where(col(Subscription.newsletter_id) == paper)
+        .order_by(col(Subscriber.key))
+    )
+    stream = session.connection().execution_options(yield_per=1_000)
+    for row in stream.execute(subscribed):
+        yield Line(*row)
+    others = (
+        sa.select(col(Suppression.key), col(Suppression.reason), col(Suppression.status), col(Suppression.created_at))
+        .where(
+            ~sa.exists()
+            .where(col(Subscriber.key) == Suppression.key)
+            .where(col(Subscription.subscriber_id) == Subscriber.id, col(Subscription.newsletter_id) == paper)
+            .correlate(Suppression)
+        )
+        .order_by(col(Suppression.key))
+    )
+    for key, reason, status, at in stream.execute(others):
+        yield Line(key, "", "", [], [], None, None, None, "", reason, status, at)

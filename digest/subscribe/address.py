@@ -19,6 +19,7 @@ MAX_TAG = 60
 # Spaces and marks that pasting and spreadsheets leave around an address, where nobody sees them.
 _AROUND = " \t\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u202f\u2060\ufeff"
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
+_NO_TAG = re.compile(r'[,"\[\]]')
 _SPACES = re.compile(r"\s+")
 
 
@@ -30,7 +31,7 @@ def address(text: str) -> str:
     for what is not an address we can write to: no @ or two, line breaks, comments, quoted local parts,
     domain literals, domains that cannot get mail, more than 64 octets before the @ or 254 in all.
     """
-    if any(c in text for c in "\r\n\0"):
+    if "\n" in text or "\r" in text or "\0" in text:
         raise BadInput(f"{_shown(text)} is not an address: there is a line break (or NUL) in it")
     trimmed = text.strip(_AROUND)
     local, at, domain = trimmed.rpartition("@")
@@ -99,16 +100,21 @@ def display_name(text: str) -> str:
     So it stands in a To: header and on a terminal as it is. Joiners stay (Persian and Indic names need them),
     marks that turn the writing direction go. Raises BadInput beyond 200 characters.
     """
-    spaced = _SPACES.sub(" ", unicodedata.normalize("NFC", text))
-    kept = "".join(c for c in spaced if c.isprintable() or c in "\u200c\u200d").strip()
+    if text.isascii() and text.isprintable() and "  " not in text and len(text) <= MAX_NAME:  # most names, quickly
+        return text.strip()
+    shown = "".join(c for c in text if c.isprintable() or c.isspace() or c in "\u200c\u200d")
+    kept = _SPACES.sub(" ", unicodedata.normalize("NFC", shown)).strip()
     if len(kept) > MAX_NAME:
         raise BadInput(f"the name {_shown(kept)} is longer than {MAX_NAME} characters")
     return kept
 
 
 def tag(text: str) -> str:
-    """A tag as it is kept: one line, no comma, at most 60 characters. Raises BadInput for what is longer."""
-    kept = display_name(text.replace(",", " "))
+    """A tag as it is kept, at most 60 characters: one line, nothing that makes a list of it in a cell of CSV.
+
+    Raises BadInput for what is longer.
+    """
+    kept = display_name(_NO_TAG.sub(" ", text))
     if len(kept) > MAX_TAG:
         raise BadInput(f"the tag {_shown(kept)} is longer than {MAX_TAG} characters")
     return kept

@@ -38,7 +38,7 @@ def add(
     vouched_by: str = "",
     again: bool = False,
 ) -> Added:
-    """Subscribe a person to what `newsletter` admits from now on; who is subscribed stays as they are.
+    """Subscribe a person from the next edition of `newsletter` on; who is subscribed stays as they are.
 
     `consent` says how we know that they want it, `vouched_by` who says so in their place. `topics` are slugs
     out of `known_topics`, none means all. Raises BadInput for an address or a topic that is none, UserError
@@ -80,7 +80,7 @@ def add(
         subscription = before
         subscription.state, subscription.changed_at, subscription.consent = SubscriptionState.ACTIVE, now, consent
         subscription.topics = chosen or subscription.topics
-        subscription.read_until = paper.seq
+        store.rejoin(session, subscription)
     _record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, now=now)
     return Added(person.email, outcome)
 
@@ -144,6 +144,78 @@ def _leave(session: Session, subscription: Subscription, *, how: str, now: datet
     _enter(subscription, SubscriptionState.UNSUBSCRIBED, now=now)
     _record(session, subscription, ConsentEvent.UNSUBSCRIBED, how=how, now=now)
     return True
+
+
+def pause(session: Session, email: str, *, newsletter: str, until: datetime | None, how: str, now: datetime) -> bool:
+    """Send nothing until `until`, or until `resume`; False where it was so. UserError for who does not get it."""
+    _person, subscription = find(session, email, newsletter)
+    if subscription.state is SubscriptionState.PAUSED and subscription.paused_until == until:
+        return False
+    _must_receive(subscription, email, newsletter)
+    if until is not None and until <= now:
+        raise UserError(f"{until:%Y-%m-%d %H:%M %Z} is over already", hint="a pause ends in the future")
+    _enter(subscription, SubscriptionState.PAUSED, now=now)
+    subscription.paused_until = until
+    detail = f"until {until:%Y-%m-%d %H:%M %Z}" if until else "until they say so"
+    _record(session, subscription, ConsentEvent.PAUSED, how=how, detail=detail, now=now)
+    return True
+
+
+def resume(session: Session, email: str, *, newsletter: str, how: str, now: datetime) -> bool:
+    """End a pause: they get the next edition with all others. False where there was none. UserError like `pause`."""
+    _person, subscription = find(session, email, newsletter)
+    _must_receive(subscription, email, newsletter)
+    if subscription.state is SubscriptionState.ACTIVE:
+        return False
+    _enter(subscription, SubscriptionState.ACTIVE, now=now)
+    store.rejoin(session, subscription)
+    _record(session, subscription, ConsentEvent.RESUMED, how=how, now=now)
+    return True
+
+
+def suppress(session: Session, email: str, *, reason: str, how: str, now: datetime) -> bool:
+    """Write to an address no more, subscriber or not, whatever its subscriptions say; False where it was so."""
+    email = address(email)
+    if store.suppression(session, email) is not None:
+        return False
+    store.suppress(session, email, reason=display_name(reason), now=now)
+    _record_person(session, email, ConsentEvent.SUPPRESSED, how=how, detail=display_name(reason), now=now)
+    return True
+
+
+def unsuppress(session: Session, email: str, *, secret: str, how: str, now: datetime) -> bool:
+    """Let an address be written to, or an erased person be added, again; False where nothing barred them."""
+    email = address(email)
+    if not store.unsuppress(session, email, mark=erasure_mark(address_key(email), secret)):
+        return False
+    _record_person(session, email, ConsentEvent.UNSUPPRESSED, how=how, now=now)
+    return True
+
+
+def erase(session: Session, email: str, *, secret: str, now: datetime) -> store.Erased | None:
+    """Forget a person; None where they were erased before. Raises NotFound where nothing is known of them.
+
+    A keyed hash stays, so that neither an import nor `add` brings them back.
+    """
+    email = address(email)
+    mark = erasure_mark(address_key(email), secret)
+    gone = store.erase(session, email, mark=mark, now=now)
+    if gone is None and store.erased(session, mark) is None:
+        raise NotFound(f"nothing is known of {email}", hint="digest subscriber list --search PART")
+    return gone
+
+
+def _must_receive(subscription: Subscription, email: str, newsletter: str) -> None:
+    if subscription.state is SubscriptionState.UNSUBSCRIBED:
+        raise UserError(
+            f"{email} left {newsletter} on {subscription.changed_at:%Y-%m-%d}",
+            hint=f"if they asked to come back: digest subscriber add {email} --again",
+        )
+    if subscription.state is SubscriptionState.PENDING:
+        raise UserError(
+            f"{email} has not confirmed {newsletter} yet",
+            hint=f"if you know that they want it: digest subscriber add {email}",
+        )
 
 
 def find(session: Session, email: str, newsletter: str) -> tuple[Subscriber, Subscription]:
@@ -210,3 +282,12 @@ def _record(
             detail=detail,
         )
     )
+
+
+def _record_person(
+    session: Session, email: str, event: ConsentEvent, *, how: str, now: datetime, detail: str = ""
+) -> None:
+    """A line of history about all newsletters, for an address that is a subscriber's."""
+    person = store.subscriber(session, email)
+    if person is not None and person.id is not None:
+        session.add(Consent(subscriber_id=person.id, at=now, event=event, how=how, detail=detail))

@@ -1,0 +1,106 @@
+"""`digest collect`: ask the feeds that are due."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digest.cli.common import Json, Options, now, print_json
+
+if TYPE_CHECKING:
+    from digest.collect import CollectReport, Progress
+
+Force = Annotated[bool, typer.Option("--force", help="Ask every feed now, whatever its schedule says.")]
+
+
+def collect(context: typer.Context, force: Force = False, as_json: Json = False) -> None:
+    """Ask the feeds that are due and store what is new.
+
+    Example: digest collect --force
+    """
+    import asyncio
+
+    from digest import collect as room
+
+    options: Options = context.obj
+    with options.open() as (config, database), progress_bar(options, "collect") as progress:
+        report = asyncio.run(room.run(database, config, clock=now, force=force, progress=progress))
+    if as_json:
+        print_json(
+            {
+                **{name: getattr(report, name) for name in ("asked", "unchanged", "updated", "failed", "held")},
+                **{name: getattr(report, name) for name in ("new", "edited")},
+                "failures": [vars(failure) for failure in report.failures],
+                "changes": [vars(change) for change in report.changes],
+            }
+        )
+    tell(options, report)
+
+
+def tell(options: Options, report: CollectReport) -> None:
+    """One line for the run, and one for each feed whose state changed; bad news even when quiet."""
+    from digest.collect import Health
+
+    options.say(summary(report))
+    for change in report.changes:
+        line = f"  feed {change.feed_id}, {_shown(change.feed)}, {_shown(change.words)}"
+        if change.health in (Health.FAILING, Health.RETIRED):
+            print(line, file=sys.stderr)
+        else:
+            options.say(line)
+
+
+def summary(report: CollectReport) -> str:
+    """`collect: 257 feeds asked, 7,721 new entries, 3 failed (2 time out, …)`"""
+    if not report.asked and not report.held:
+        return "collect: no feed is due"
+    words = [f"{report.asked:,} {'feed' if report.asked == 1 else 'feeds'} asked"]
+    words.append(f"{report.new:,} new {'entry' if report.new == 1 else 'entries'}")
+    if report.edited:
+        words.append(f"{report.edited:,} edited")
+    if report.unchanged:
+        words.append(f"{report.unchanged:,} unchanged")
+    if report.held:
+        words.append(f"{report.held:,} not asked, as their host wishes")
+    if report.failed:
+        common = [f"{count} {_shown(reason)}" for reason, count in report.reasons.most_common(3)]
+        more = ", …" if len(report.reasons) > 3 else ""
+        words.append(f"{report.failed:,} failed ({', '.join(common)}{more})")
+    return "collect: " + ", ".join(words)
+
+
+@contextmanager
+def progress_bar(options: Options, title: str) -> Iterator[Callable[[Progress], None] | None]:
+    """A bar while stderr is a terminal, else nothing: cron wants one line, which comes at the end."""
+    if options.quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(title, total=None, said="")
+
+        def show(progress: Progress) -> None:
+            failed = f", {progress.failed} failed" if progress.failed else ""
+            bar.update(task, total=progress.due, completed=progress.done, said=f"{progress.new} new{failed}")
+
+        yield show
+
+
+def _shown(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,135 @@
+"""`digest demo`: the whole line in one minute, on this machine alone."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import webbrowser
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digest.cli.common import Options, now
+from digest.cli.run import line
+from digest.errors import StorageError
+
+if TYPE_CHECKING:
+    from digest.config import Config
+    from digest.demo.catcher import Message
+    from digest.store import Database
+
+# No topics: all of them.
+READERS = (
+    ("ada@reader.example", "Ada", ()),
+    ("grace@reader.example", "Grace", ("security", "ai")),
+    ("edsger@reader.example", "Edsger", ("databases", "distributed", "systems")),
+)
+
+
+def demo(
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the mails there as .eml files, exactly as received.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open the first mail in the browser.")] = True,
+) -> None:
+    """Run everything once, with no set-up and no network: sample feeds in, real mails out.
+
+    A temporary database, nine sample feeds served on loopback (one of them broken), three subscribers with
+    different topics, and an embedded mail server that keeps what it gets. The steps are those of `digest run`.
+
+    Example: digest demo --no-open --out mails
+    """
+    from digest import store
+    from digest.demo.catcher import Catcher
+    from digest.demo.site import FeedSite
+
+    options: Options = context.obj
+    if out is not None:
+        _make(out)
+    with tempfile.TemporaryDirectory(prefix="digest-demo-") as folder, FeedSite(now()) as site, Catcher() as catcher:
+        config = _settings(Path(folder), catcher.url)
+        database = store.open_database(config.database_url, create=True)
+        with contextlib.closing(database):
+            _fill(database, config, site.urls)
+            options.say(
+                f"demo: {len(site.urls)} feeds on loopback, {len(READERS)} subscribers, a mail server at {catcher.url}"
+            )
+            outcome = line(database, config, options)
+        mails = list(catcher.messages)
+        if out is not None:
+            catcher.write(out)
+    for mail in mails:
+        message = message_from_bytes(mail.content, policy=policy.default)
+        options.say(f"mail: to {mail.recipient}, {len(mail.content) // 1000} kB: {message['subject']}")
+    if mails:
+        _open_mail(mails[0], out or Path(tempfile.mkdtemp(prefix="digest-demo-mail-")), options, show=show)
+    options.say("next: digest init, and the README: five minutes to your own")
+    raise typer.Exit(outcome.exit_code)
+
+
+def _settings(folder: Path, smtp_url: str) -> Config:
+    from digest import config
+
+    values = {
+        "secret_key": config.new_secret(),
+        "base_url": "http://digest.example",
+        "smtp": {"url": smtp_url},
+        # All is on loopback, and each sample feed is as long as it is meant to be.
+        "collect": {"allow_private_addresses": True},
+        "curate": {"newest_of_new_feed": 12, "new_feed_days": 14},
+        "newsletters": {
+            "daily": {
+                "title": "The Distributed Daily",
+                "from": "The Distributed Daily <daily@digest.example>",
+                "postal_address": "The Distributed Daily, 1 Example Street, 10115 Berlin, Germany",
+            }
+        },
+    }
+    # Not the environment: DIGEST_SMTP__URL of a real set-up would send these letters to a real server.
+    return config.from_values(values, folder / config.FILE, environment=False)
+
+
+def _fill(database: Database, config: Config, feeds: list[tuple[str, str, str | None]]) -> None:
+    from digest import collect, curate, store, subscribe
+
+    moment = now()
+    store.keep_newsletters(database, config.newsletters, now=moment)
+    for url, title, topic in feeds:
+        collect.add_feed(database, url, newsletter="daily", title=title, topic=topic or "", now=moment)
+    for email, name, topics in READERS:
+        with database.write() as session:
+            subscribe.add(
+                session,
+                email,
+                newsletter="daily",
+                name=name,
+                topics=topics,
+                known_topics=curate.headings({}),
+                consent="demo",
+                secret=config.secret_key.get_secret_value(),
+                now=moment,
+            )
+
+
+def _open_mail(mail: Message, folder: Path, options: Options, *, show: bool) -> None:
+    """The HTML part as a file that a browser opens; its path goes to standard output."""
+    body = message_from_bytes(mail.content, policy=policy.default).get_body(("html",))
+    if body is None:
+        raise AssertionError("a letter without HTML")
+    path = folder / "mail.html"
+    path.write_text(body.get_content(), encoding="utf-8")
+    print(path)
+    if show and not webbrowser.open(path.absolute().as_uri()):
+        options.say("no browser was found here; open that file yourself")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to {folder}: {error.strerror}", hint="name another folder with --out"
+        ) from None

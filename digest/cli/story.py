@@ -1,0 +1,135 @@
+"""`digest story …`: what newsletters are made of, and the editor's hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from digest.cli.common import Json, NewsletterName, Options, print_facts, print_rows
+
+app = typer.Typer(no_args_is_help=True, help="Stories: list, look at, pin, drop and move them.")
+
+Id = Annotated[int, typer.Argument(metavar="STORY", help="The number of `digest story list`.")]
+
+
+@app.command("list")
+def list_stories(
+    context: typer.Context,
+    newsletter: NewsletterName = None,
+    topic: Annotated[str, typer.Option("--topic", "-t", metavar="SLUG", help="Only these.")] = "",
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only what waits for the next edition.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List stories, the newest first.
+
+    Example: digest story list --waiting --topic databases
+    """
+    from digest import store
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.read() as session:
+        name, _ = config.newsletter(newsletter)
+        paper = store.newsletter(session, name)
+        found = store.story_lines(session, paper.id or 0, topic=topic, waiting=waiting, limit=limit)
+    columns = ("id", "topic", "title", "source", "sources", "rank", "published_at", "state")
+    rows = [(s.id, s.topic, s.title, s.source, s.sources, s.rank, s.published_at, s.state) for s in found]
+    print_rows(columns, rows, as_json=as_json)
+
+
+@app.command()
+def show(context: typer.Context, story: Id, newsletter: NewsletterName = None, as_json: Json = False) -> None:
+    """Show one story as readers get it.
+
+    Example: digest story show 231
+    """
+    from digest import edition
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.read() as session:
+        name, _ = config.newsletter(newsletter)
+        found = edition.find(session, name, story)
+        why = edition.explain(session, found)
+    facts = {
+        "id": found.id,
+        "topic": found.topic,
+        "title": found.title,
+        "url": found.url,
+        "source": found.source,
+        "author": found.author,
+        "excerpt": found.excerpt,
+        "image_url": found.image_url,
+        "reading_minutes": found.reading_minutes,
+        "language": found.language,
+        "published_at": found.published_at,
+        "rank": found.rank,
+        "pinned": found.pinned,
+        "dropped": found.dropped,
+        "also": sorted({t["feed"] for t in why["told_by"]} - {found.source}),
+        "editions": why["editions"],
+    }
+    print_facts(facts, as_json=as_json)
+
+
+@app.command()
+def pin(
+    context: typer.Context,
+    story: Id,
+    newsletter: NewsletterName = None,
+    off: Annotated[bool, typer.Option("--off", help="Let it stand where its rank puts it again.")] = False,
+) -> None:
+    """Put a story before all others in the next edition.
+
+    Example: digest story pin 231
+    """
+    from digest import edition
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.write() as session:
+        name, _ = config.newsletter(newsletter)
+        found = edition.pin(session, name, story, pinned=not off)
+        title = found.title
+    options.say(f"{'no longer pinned' if off else 'pinned'}: {title}")
+
+
+@app.command()
+def drop(
+    context: typer.Context,
+    story: Id,
+    newsletter: NewsletterName = None,
+    off: Annotated[bool, typer.Option("--off", help="Take it back.")] = False,
+) -> None:
+    """Leave a story out of every edition to come.
+
+    Example: digest story drop 231
+    """
+    from digest import edition
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.write() as session:
+        name, _ = config.newsletter(newsletter)
+        found = edition.drop(session, name, story, dropped=not off)
+        title = found.title
+    options.say(f"{'taken back' if off else 'dropped'}: {title}")
+
+
+@app.command()
+def move(
+    context: typer.Context,
+    story: Id,
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="A topic's slug, or other.")],
+    newsletter: NewsletterName = None,
+) -> None:
+    """Put a story under another topic; what is moved teaches.
+
+    Example: digest story move 231 databases
+    """
+    from digest import curate, edition
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.write() as session:
+        name, settings = config.newsletter(newsletter)
+        found = edition.move(session, name, story, topic, topics=curate.headings(settings.topics))
+        title = found.title
+    options.say(f"now under {topic}: {title}")

@@ -1,0 +1,72 @@
+"""`digest why`: the reasons kept with a story, and what became of it for one reader."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from digest.cli.common import Json, NewsletterName, Options, now, print_facts, print_json
+from digest.errors import NotFound
+
+
+def why(
+    context: typer.Context,
+    story: Annotated[str, typer.Argument(metavar="STORY", help="The number of `digest story list`, or a link.")],
+    subscriber: Annotated[
+        str | None, typer.Option("--subscriber", "-s", metavar="EMAIL", help="What became of it for this reader.")
+    ] = None,
+    newsletter: NewsletterName = None,
+    as_json: Json = False,
+) -> None:
+    """Say why a story is where it is, or why a reader got it or not; a link also finds what became no story.
+
+    Examples: digest why 231 · digest why 231 --subscriber ada@example.org · digest why https://example.org/post
+    """
+    from digest import edition, store
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.read() as session:
+        name, _ = config.newsletter(newsletter)
+        paper = store.newsletter(session, name)
+        assert paper.id is not None
+        answers: list[dict[str, Any]] = []
+        if story.isdecimal():
+            answers.append(edition.explain(session, edition.find(session, name, int(story))))
+        else:
+            fates = store.entries_at(session, paper.id, story)
+            if not fates:
+                raise NotFound(
+                    f"no feed of {name} has an entry with the link {story}",
+                    hint="`digest story list` has the numbers, `digest feed list` the feeds",
+                )
+            told = dict.fromkeys(fate.story_id for fate in fates if fate.story_id is not None)
+            answers += [edition.explain(session, edition.find(session, name, id_)) for id_ in told]
+            answers += [edition.explain_entry(fate) for fate in fates if fate.story_id is None]
+        if subscriber is not None:
+            for answer in answers:
+                if "outcome" in answer:
+                    answer["reader"] = answer["why"]
+                else:
+                    found = edition.find(session, name, answer["id"])
+                    answer["reader"] = edition.explain_for(session, paper, found, subscriber, now=now())
+    if as_json:
+        print_json(answers[0] if story.isdecimal() else answers)
+        return
+    for number, answer in enumerate(answers):
+        if number:
+            print()
+        print_facts({"title": answer["title"], subscriber: answer["reader"]} if subscriber else _in_lines(answer))
+
+
+def _in_lines(answer: dict[str, Any]) -> dict[str, Any]:
+    """Nested reasons as one line each."""
+    if "outcome" in answer:
+        return answer
+    return answer | {
+        "topic_words": ", ".join(f"{word} {weight:+.2f}" for word, weight in answer["topic_words"].items()),
+        "told_by": "; ".join(f"{t['feed']} ({t['why']})" for t in answer["told_by"]),
+        "related": "; ".join(f"{r['title']} ({r['why']})" for r in answer["related"]),
+        "rank_parts": ", ".join(f"{part} {worth:g}" for part, worth in answer["rank_parts"].items()),
+        "editions": ", ".join(map(str, answer["editions"])),
+    }

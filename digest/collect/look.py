@@ -1,0 +1,213 @@
+"""Looking before adding: what is at an address, and which repair an ailing feed needs. Nothing is stored here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from digest import parse, store
+from digest.collect import rhythm
+from digest.collect.addresses import host_of, known_address, without_login
+from digest.collect.fetch import Answer, Fetcher
+from digest.collect.guard import Resolve, resolve
+from digest.collect.hosts import Hosts
+from digest.collect.rhythm import Health
+from digest.collect.workers import Parsers
+from digest.config import Config
+from digest.errors import FetchError
+from digest.models import FeedState
+from digest.parse import Candidate, ParsedFeed
+from digest.store import Database
+
+AT_ONCE = 10  # ailing feeds that are looked at
+HOPELESS_AFTER = timedelta(days=30)  # of failures, with nothing found in its place
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is at an address: a feed (at `url`, with how it was answered), or a page that names several."""
+
+    url: str
+    feed: ParsedFeed | None = None
+    answer: Answer | None = None
+    choices: tuple[Candidate, ...] = ()
+
+
+class Looker:
+    """One visit to a few strangers' pages, as politely as `run` is. An async context manager."""
+
+    def __init__(self, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> None:
+        self._clock = clock
+        self._fetcher = Fetcher(config, resolve=resolve)
+        self._parsers = Parsers(workers=1, seconds=config.collect.parse_seconds)
+        self._hosts = Hosts(connections=config.collect.host_connections, gap_seconds=config.collect.host_gap_seconds)
+
+    async def __aenter__(self) -> Looker:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._parsers.__exit__(*error)
+        await self._fetcher.__aexit__(*error)
+
+    async def find(self, url: str, headers: Mapping[str, str] | None = None) -> Found:
+        """The feed at `url`, or the one its page declares, or else one of the usual places; several come as a choice.
+
+        `headers` go to the host of `url` only. Raises FetchError where there is none.
+        """
+        answer = await self._fetch(url, headers)
+        try:
+            return Found(url, await self._parse(answer), answer)
+        except FetchError as error:
+            if error.reason != parse.feeds.WEB_PAGE:
+                raise
+        choices = parse.feed_links(answer.body, url=answer.url)
+        if len(choices) > 1:
+            return Found(answer.url, choices=tuple(choices))
+        roots = dict.fromkeys((urljoin(answer.url, "./"), urljoin(answer.url, "/")))
+        for place in [c.url for c in choices] or [root + path for root in roots for path in parse.COMMON_PATHS]:
+            try:
+                found = await self._fetch(place, headers if host_of(place) == host_of(url) else None)
+                return Found(place, await self._parse(found), found)
+            except FetchError:
+                continue
+        raise FetchError(url, "is a web page, and no feed was found there", status=answer.status)
+
+    async def _fetch(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
+        async with self._hosts.turn(host_of(url)), AsyncExitStack() as hold:
+            return await self._fetcher.fetch(url, now=self._clock(), hold=hold, headers=headers)
+
+    async def _parse(self, answer: Answer) -> ParsedFeed:
+        return await self._parsers.parse(
+            answer.body, url=answer.url, content_type=answer.content_type, now=self._clock()
+        )
+
+
+async def look(
+    words: str,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    headers: Mapping[str, str] | None = None,
+    resolve: Resolve = resolve,
+) -> Found:
+    """What is at an address as a person writes it. Raises FetchError, BadInput."""
+    url, login = without_login(known_address(words))
+    async with Looker(config, clock=clock, resolve=resolve) as looker:
+        return await looker.find(url, login | dict(headers or {}))
+
+
+# ---------------------------------------------------------------- repairs
+
+
+class Remedy(StrEnum):
+    MOVE = "move"
+    RETIRE = "retire"
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What would help an ailing feed. `url` is where it moves to."""
+
+    feed_id: int
+    feed: str
+    trouble: str
+    remedy: Remedy
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class _Patient:
+    id: int
+    state: FeedState
+    title: str
+    url: str
+    site_url: str
+    moved_to: str
+    error: str
+    failing_since: datetime | None
+    headers: dict[str, str]
+
+
+async def diagnose(
+    database: Database, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve
+) -> list[Repair]:
+    """A repair for each ailing feed that has one: its new address, the feed its site declares now, or retirement.
+
+    Ailing is what fails, what the server retired with 410, and what was redirected for good.
+    """
+    patients = []
+    with database.read() as session:
+        known = {feed.url for feed, _ in store.feeds(session)}
+        for feed, readers in store.feeds(session):
+            ailing = feed.failures >= rhythm.FAILING_AFTER or (feed.state == FeedState.RETIRED and bool(readers))
+            if ailing or feed.moved_to:
+                patients.append(_Patient(**{n: getattr(feed, n) for n in _Patient.__dataclass_fields__}))
+    seats = asyncio.Semaphore(AT_ONCE)
+
+    async def visit(patient: _Patient) -> Repair | None:
+        async with seats:
+            return await _repair(looker, patient, known, clock())
+
+    async with Looker(config, clock=clock, resolve=resolve) as looker:
+        repairs = await asyncio.gather(*map(visit, patients))
+    return [repair for repair in repairs if repair is not None]
+
+
+async def _repair(looker: Looker, feed: _Patient, known: set[str], now: datetime) -> Repair | None:
+    name = feed.title or feed.url
+    trouble = f"moved to {feed.moved_to}" if feed.moved_to and not feed.error else feed.error
+    for place in _places(feed):
+        # A secret was given to one host: other places are asked without it.
+        headers = feed.headers if host_of(place) == host_of(feed.url) else None
+        try:
+            found = await looker.find(place, headers)
+        except FetchError:
+            continue
+        url = found.url if found.feed else found.choices[0].url
+        if found.answer is not None and found.answer.moved_to:
+            url = found.answer.moved_to
+        if url == feed.url:
+            return None  # it works again
+        if url in known:
+            return _retire(feed, f"{trouble}; its site's feed {url} is read already")
+        return Repair(feed.id, name, trouble, Remedy.MOVE, url)
+    if feed.failing_since is not None and now - feed.failing_since > HOPELESS_AFTER:
+        return _retire(feed, trouble)
+    return None
+
+
+def _retire(feed: _Patient, trouble: str) -> Repair | None:
+    if feed.state == FeedState.RETIRED:
+        return None
+    return Repair(feed.id, feed.title or feed.url, trouble, Remedy.RETIRE)
+
+
+def _places(feed: _Patient) -> list[str]:
+    """Where a feed may be found, the likeliest first: itself, where it moved, over TLS, its site, its host."""
+    parts = urlsplit(feed.url)
+    places = [feed.moved_to, feed.url]
+    if parts.scheme == "http":
+        places.append(urlunsplit(parts._replace(scheme="https")))
+    places += [feed.site_url, urlunsplit((parts.scheme, parts.netloc, "/", "", ""))]
+    return list(dict.fromkeys(place for place in places if place))
+
+
+def repair(database: Database, repair: Repair, *, now: datetime) -> None:
+    """Do what a repair proposes: the feed is asked at its new address at the next run, or not any more."""
+    with database.write() as session:
+        feed = store.find_feed(session, str(repair.feed_id))
+        if repair.remedy == Remedy.RETIRE or store.feeds_by_url(session, [repair.url]):
+            feed.state, feed.told = FeedState.RETIRED, Health.RETIRED
+            feed.error = repair.trouble
+            return
+        feed.former_urls = store.with_former(feed.former_urls, feed.url, until=now)
+        if host_of(repair.url) != feed.host:
+            feed.headers = {}
+        feed.url, feed.host = repair.url, host_of(repair.url)
+        feed.state, feed.next_at, feed.failures, feed.failing_since = FeedState.ACTIVE, now, 0, None
+        feed.error = feed.moved_to = feed.etag = feed.last_modified = feed.body_hash = ""

@@ -1,0 +1,437 @@
+"""The pass over due feeds: claim, fetch, parse, store; a bad feed costs nobody else anything."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, TypeVar
+
+from sqlmodel import Session
+
+from digest import store
+from digest.collect import rhythm
+from digest.collect.addresses import host_of
+from digest.collect.fetch import Answer, Fetcher
+from digest.collect.guard import Resolve, resolve
+from digest.collect.hosts import Hosts
+from digest.collect.rhythm import Health, Vitals
+from digest.collect.workers import Parsers
+from digest.config import Config
+from digest.errors import FetchError
+from digest.models import FeedState
+from digest.parse import ParsedEntry, ParsedFeed
+from digest.store import Database, DueFeed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. `due` may grow while it runs."""
+
+    due: int
+    done: int
+    new: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A feed that could not be collected, and why: `feed` is its title or address, `reason` goes after it."""
+
+    feed_id: int
+    feed: str
+    url: str
+    reason: str
+    failures: int  # in a row, this one included
+
+
+@dataclass(frozen=True)
+class Change:
+    """A feed's state changed: told once."""
+
+    feed_id: int
+    feed: str
+    health: Health
+    words: str
+
+
+@dataclass
+class CollectReport:
+    """What a run did, counted as it was stored."""
+
+    asked: int = 0
+    unchanged: int = 0  # 304, or the same bytes as before
+    updated: int = 0
+    failed: int = 0
+    held: int = 0  # not asked: their host had told us to stay away
+    new: int = 0  # entries
+    edited: int = 0  # entries
+    failures: list[Failure] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        return Counter(failure.reason for failure in self.failures)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """One feed's result on its way to the database."""
+
+    feed: DueFeed
+    at: datetime
+    answer: Answer | None = None
+    body_hash: str = ""
+    parsed: ParsedFeed | None = None
+    error: FetchError | None = None
+    held_until: datetime | None = None
+
+
+async def run(
+    database: Database,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    force: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    resolve: Resolve = resolve,
+    rng: Random | None = None,
+) -> CollectReport:
+    """Ask every due feed and store what is new; with `force`, every feed that is not retired.
+
+    Feeds are claimed a few at a time by a lease, so that two runs share the work and a killed one delays its feeds
+    by minutes. Entries and validators of a feed are stored in one transaction. Feeds fail one by one, into the
+    report; what this raises concerns all of them (StorageError).
+    """
+    return await _Run(database, config, clock, force, progress, resolve, rng or Random()).run()  # noqa: S311
+
+
+class _Run:
+    def __init__(
+        self,
+        database: Database,
+        config: Config,
+        clock: Callable[[], datetime],
+        force: bool,
+        progress: Callable[[Progress], None] | None,
+        resolve: Resolve,
+        rng: Random,
+    ) -> None:
+        self._database = database
+        self._config = config
+        self._settings = config.collect
+        self._clock = clock
+        self._started = clock()
+        self._force = force
+        self._progress = progress
+        self._resolve = resolve
+        self._rng = rng
+        self._due = 0
+        self._report = CollectReport()
+        self._hosts = Hosts(connections=self._settings.host_connections, gap_seconds=self._settings.host_gap_seconds)
+        self._connections = asyncio.Semaphore(self._settings.connections)
+        # Feeds that wait for a turn at one busy host must not keep the others from starting.
+        self._in_hand = asyncio.Semaphore(self._settings.connections * 4)
+        self._outcomes: asyncio.Queue[_Outcome | None] = asyncio.Queue(maxsize=self._settings.connections)
+        # One thread for the database: its calls wait for the disk, and come one after the other.
+        self._storing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._lease = timedelta(seconds=2 * self._settings.timeout_seconds + self._settings.parse_seconds) + timedelta(
+            minutes=10
+        )
+
+    async def run(self) -> CollectReport:
+        # Name look-ups wait in the loop's threads, and there should be one for each connection.
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(max_workers=self._settings.connections))
+        with self._storing:
+            self._due = await self._store(self._count)
+            if not self._due:
+                return self._report
+            async with Fetcher(self._config, resolve=self._resolve) as self._fetcher:
+                with Parsers(workers=self._settings.workers, seconds=self._settings.parse_seconds) as self._parsers:
+                    try:
+                        async with asyncio.TaskGroup() as tasks:
+                            tasks.create_task(self._write())
+                            await self._claim_all()
+                            await self._outcomes.put(None)
+                    except BaseExceptionGroup as group:
+                        raise _first(group) from group
+        return self._report
+
+    async def _store(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._storing, function, *args)
+
+    # ------------------------------------------------------------ claim
+
+    def _count(self) -> int:
+        with self._database.read() as session:
+            return store.count_due_feeds(session, now=self._started, asked_before=self._started, regardless=self._force)
+
+    async def _claim_all(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while feeds := await self._store(self._claim):
+                for feed in feeds:
+                    await self._in_hand.acquire()
+                    tasks.create_task(self._collect(feed))
+
+    def _claim(self) -> list[DueFeed]:
+        with self._database.write() as session:
+            return store.claim_feeds(
+                session,
+                now=self._clock(),
+                limit=self._settings.connections,
+                lease=self._lease,
+                asked_before=self._started,
+                regardless=self._force,
+                not_of=self._hosts.held(),
+            )
+
+    # ------------------------------------------------------------ fetch and parse
+
+    async def _collect(self, feed: DueFeed) -> None:
+        try:
+            async with AsyncExitStack() as hold:
+                await self._outcomes.put(await self._ask(feed, hold))
+        finally:
+            self._in_hand.release()
+
+    async def _ask(self, feed: DueFeed, hold: AsyncExitStack) -> _Outcome:
+        try:
+            async with self._hosts.turn(feed.host), self._connections:
+                now = self._clock()
+                held = self._hosts.held_until(feed.host)
+                if held is not None and held > now:
+                    return _Outcome(feed, now, held_until=held)
+                answer = await self._fetcher.fetch(
+                    feed.url,
+                    now=now,
+                    hold=hold,
+                    etag=feed.etag,
+                    last_modified=feed.last_modified,
+                    headers=feed.headers,
+                )
+            if answer.status == 304:
+                return _Outcome(feed, now, answer, feed.body_hash)
+            body_hash = hashlib.sha256(answer.body).hexdigest()
+            if body_hash == feed.body_hash:
+                return _Outcome(feed, now, answer, body_hash)
+            parsed = await self._parsers.parse(answer.body, url=answer.url, content_type=answer.content_type, now=now)
+            return _Outcome(feed, now, answer, body_hash, parsed)
+        except FetchError as error:
+            if error.status in (429, 503):
+                until = rhythm.backoff(now, feed.failures + 1, rng=self._rng, retry_after=error.retry_after)
+                self._hosts.hold(feed.host, until)
+            return _Outcome(feed, now, error=error)
+
+    # ------------------------------------------------------------ store
+
+    async def _write(self) -> None:
+        """Store outcomes, as many in one transaction as came in during the last one."""
+        over = False
+        while not over:
+            batch = [await self._outcomes.get()]
+            while not self._outcomes.empty():
+                batch.append(self._outcomes.get_nowait())
+            over = None in batch
+            outcomes = [outcome for outcome in batch if outcome is not None]
+            if outcomes:
+                await self._store(self._save, outcomes)
+                if self._progress:
+                    report = self._report
+                    done = report.asked + report.held
+                    self._progress(Progress(max(self._due, done), done, report.new, report.failed))
+
+    def _save(self, outcomes: list[_Outcome]) -> None:
+        with self._database.write() as session:
+            # A feed may have been removed while it was asked.
+            left = store.lock_feeds(session, [outcome.feed.id for outcome in outcomes])
+            outcomes = [outcome for outcome in outcomes if outcome.feed.id in left]
+            done = [self._settle(session, outcome) for outcome in outcomes if outcome.held_until is None]
+            store.settle_feeds(session, [row for row, _, _ in done])
+            for outcome in outcomes:
+                if outcome.held_until is not None:
+                    store.release_feeds(session, [outcome.feed.id], next_at=outcome.held_until)
+                until = self._hosts.held_until(outcome.feed.host)
+                if outcome.error is not None and until is not None:
+                    store.hold_host(session, outcome.feed.host, until=until)
+        # Counted after the commit: the report says what is stored.
+        self._report.held += len(outcomes) - len(done)
+        for outcome, (row, saved, change) in zip((o for o in outcomes if o.held_until is None), done, strict=True):
+            self._count_in(outcome, row, saved, change)
+
+    def _count_in(self, outcome: _Outcome, row: dict[str, Any], saved: store.Saved, change: Change | None) -> None:
+        report, feed = self._report, outcome.feed
+        report.asked += 1
+        report.new += saved.new
+        report.edited += saved.edited
+        if change is not None:
+            report.changes.append(change)
+        if outcome.error is not None:
+            report.failed += 1
+            report.failures.append(
+                Failure(feed.id, feed.title or feed.url, feed.url, outcome.error.reason, row["failures"])
+            )
+        elif outcome.parsed is None:
+            report.unchanged += 1
+        else:
+            report.updated += 1
+
+    def _settle(self, session: Session, outcome: _Outcome) -> tuple[dict[str, Any], store.Saved, Change | None]:
+        """The feed's row after this outcome, its entries stored."""
+        feed, at, saved = outcome.feed, outcome.at, store.Saved()
+        row: dict[str, Any] = {
+            "id": feed.id,
+            "url": feed.url,
+            "host": feed.host,
+            "title": feed.title,
+            "site_url": feed.site_url,
+            "language": feed.language,
+            "state": FeedState.ACTIVE,
+            "headers": feed.headers,
+            "former_urls": feed.former_urls,
+            "moved_to": feed.moved_to,
+            "etag": feed.etag,
+            "last_modified": feed.last_modified,
+            "body_hash": feed.body_hash,
+            "ttl_seconds": feed.ttl_seconds,
+            "skip": feed.skip,
+            "gap_seconds": feed.gap_seconds,
+            "entry_at": feed.entry_at,
+            "checked_at": at,
+            "ok_at": feed.ok_at,
+            "failing_since": feed.failing_since,
+            "failures": feed.failures,
+            "error": feed.error,
+            "told": feed.told,
+        }
+        notes = []
+        if outcome.error is not None:
+            error = outcome.error
+            row |= {
+                "failures": feed.failures + 1,
+                "failing_since": feed.failing_since or at,
+                "error": error.reason,
+                "next_at": rhythm.backoff(at, feed.failures + 1, rng=self._rng, retry_after=error.retry_after),
+            }
+            if error.status == 410:
+                row["state"] = FeedState.RETIRED
+        else:
+            assert outcome.answer is not None
+            row |= {"ok_at": at, "failures": 0, "failing_since": None, "error": ""}
+            row |= {
+                "etag": outcome.answer.etag or (feed.etag if outcome.answer.status == 304 else ""),
+                "last_modified": outcome.answer.last_modified
+                or (feed.last_modified if outcome.answer.status == 304 else ""),
+                "body_hash": outcome.body_hash,
+            }
+            if outcome.parsed is not None:
+                saved = self._save_feed(session, feed, outcome.parsed, row, at)
+            notes.append(self._move(session, feed, outcome.answer, row, at))
+            row["next_at"] = rhythm.next_at(
+                at,
+                self._settings,
+                rng=self._rng,
+                max_age=outcome.answer.max_age,
+                ttl=timedelta(seconds=row["ttl_seconds"]),
+                gap=timedelta(seconds=row["gap_seconds"]) or None,
+                skip=row["skip"],
+            )
+        return row, saved, _change(feed, row, at, [note for note in notes if note])
+
+    def _save_feed(
+        self, session: Session, feed: DueFeed, parsed: ParsedFeed, row: dict[str, Any], at: datetime
+    ) -> store.Saved:
+        # Oldest first, so that the order of ids is the order of the feed's own time.
+        saved = store.save_entries(session, feed.id, [_row(e) for e in reversed(parsed.entries)], now=at)
+        moments = [min(e.published_at, at) for e in parsed.entries if e.published_at]
+        gap = rhythm.usual_gap(moments)
+        newest = max(
+            [*moments, *([at] if saved.new and not moments else []), *([feed.entry_at] if feed.entry_at else [])],
+            default=None,
+        )
+        row |= {
+            "title": parsed.title or feed.title,
+            "site_url": parsed.site_url or feed.site_url,
+            "language": parsed.language or feed.language,
+            "ttl_seconds": min(int(parsed.ttl.total_seconds()), 10**8) if parsed.ttl else 0,
+            "skip": [*(f"h{h}" for h in sorted(parsed.skip_hours)), *(f"d{d}" for d in sorted(parsed.skip_days))],
+            "gap_seconds": min(int(gap.total_seconds()), 10**9) if gap else 0,
+            "entry_at": newest,
+        }
+        return saved
+
+    def _move(self, session: Session, feed: DueFeed, answer: Answer, row: dict[str, Any], at: datetime) -> str:
+        """Follow a permanent redirect for good once two runs saw the same one (RFC 9110 §15.4.2); what to tell."""
+        target = answer.moved_to
+        if not target or target == feed.url:
+            row["moved_to"] = ""
+            return ""
+        if feed.moved_to != target:
+            row["moved_to"] = target
+            return ""
+        row["moved_to"] = ""
+        other = store.feeds_by_url(session, [target]).get(target)
+        if other is not None:
+            store.hand_over(session, feed.id, other.id or 0, now=at)
+            row["state"] = FeedState.RETIRED
+            words = f"moved to {target}, which is feed {other.id} already"
+            row["error"] = words
+            return words
+        row["former_urls"] = store.with_former(feed.former_urls, feed.url, until=at)
+        row["url"], row["host"] = target, host_of(target)
+        store.move_feed(session, feed.id, row["url"], row["host"])
+        if feed.headers and row["host"] != feed.host:
+            row["headers"] = {}  # a secret was given to one host, and a redirect is not its owner's word
+        return f"moved to {target}"
+
+
+def _change(feed: DueFeed, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:
+    """What to tell the operator, and `row["told"]` set so that it is told once."""
+    health = rhythm.health(
+        Vitals(
+            row["state"],
+            row["failures"],
+            row["ok_at"],
+            row["entry_at"],
+            timedelta(seconds=row["gap_seconds"]) or None,
+        ),
+        now=now,
+    )
+    words = {
+        Health.RETIRED: f"is retired: {row['error']}",
+        Health.FAILING: f"fails since {row['failing_since'] or now:%Y-%m-%d %H:%M}: it {row['error']}",
+        Health.QUIET: f"is quiet since {row['entry_at'] or now:%Y-%m-%d}, three times its usual gap",
+        Health.OK: "works again",
+    }.get(health, "")
+    before = feed.told
+    if health != Health.WAITING:
+        row["told"] = health.value
+    # Good news is news only after bad ones; and a feed that was quiet when it was added was never otherwise.
+    first = before == "" and health in (Health.OK, Health.QUIET)
+    if words and row["told"] != before and not first:
+        notes = [words, *notes] if health != Health.RETIRED else [words]
+    return Change(feed.id, row["title"] or feed.url, health, "; ".join(notes)) if notes else None
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a task group: the rest are its consequences, and callers know it by its own class."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _row(entry: ParsedEntry) -> dict[str, Any]:
+    """The columns of an entry, all but those the database side knows."""
+    return vars(entry) | {
+        "categories": list(entry.categories),
+        "enclosures": [asdict(enclosure) for enclosure in entry.enclosures],
+    }

@@ -1,0 +1,202 @@
+"""Which feeds there are: add, remove, import and export. What is asked of strangers here is one page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from digest import parse, store
+from digest.collect.addresses import address, host_of, known_address, without_login
+from digest.collect.fetch import Fetcher
+from digest.collect.guard import Resolve, resolve
+from digest.config import Config, Newsletter
+from digest.errors import FetchError, NotFound
+from digest.models import Feed, FeedState
+from digest.parse import Outline
+from digest.parse.text import plain
+from digest.store import Database
+
+__all__ = [
+    "Added",
+    "ImportReport",
+    "add_feed",
+    "export_feeds",
+    "fetch_list",
+    "import_feeds",
+    "remove_feed",
+]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of one address: `created` when it is new to the database, `read` when new to the newsletter."""
+
+    feed_id: int
+    url: str
+    created: bool
+    read: bool
+
+
+@dataclass
+class ImportReport:
+    """What an import did. `bad` names the entries of the list that are no feed address."""
+
+    created: int = 0
+    read: int = 0
+    known: int = 0
+    bad: list[str] = field(default_factory=list)
+    topics: dict[str, int] = field(default_factory=dict)  # feeds by the topic their folder stands for
+
+
+def add_feed(
+    database: Database,
+    url: str,
+    *,
+    newsletter: str,
+    now: datetime,
+    title: str = "",
+    topic: str = "",
+    folder: str = "",
+    headers: dict[str, str] | None = None,
+) -> Added:
+    """Let a newsletter read a feed; twice is safe, and adding a retired one wakes it.
+
+    Raises BadInput where `url` is no http(s) address.
+    """
+    url, login = without_login(known_address(url))
+    headers = login | (headers or {})
+    with database.write() as session:
+        reader = store.newsletter(session, newsletter)
+        feed = store.feeds_by_url(session, [url]).get(url)
+        created = feed is None
+        if feed is None:
+            feed = _new(url, title=title, headers=headers, now=now)
+            session.add(feed)
+        elif feed.state == FeedState.RETIRED:
+            feed.state, feed.next_at, feed.failures, feed.told = FeedState.ACTIVE, now, 0, ""
+        if headers:
+            feed.headers = headers
+        session.flush()
+        assert feed.id is not None and reader.id is not None
+        read = store.read_feed(session, reader.id, feed.id, topic=topic, folder=folder, now=now)
+        return Added(feed.id, url, created, read)
+
+
+def import_feeds(
+    database: Database, outlines: Iterable[Outline], *, name: str, newsletter: Newsletter, now: datetime
+) -> ImportReport:
+    """Add every feed of a list to the newsletter `name`, in one transaction; those it reads already stay as they are.
+
+    A folder whose name is that of a topic in the settings gives its feeds that topic; others are kept as folders
+    and curation decides. The first topic of a feed that stands in several folders wins.
+    """
+    report = ImportReport()
+    wanted: dict[str, tuple[Outline, str]] = {}
+    logins: dict[str, dict[str, str]] = {}
+    for outline in outlines:
+        url, login = without_login(address(outline.url))
+        if not url:
+            report.bad.append(f"{outline.title or 'untitled'}: {plain(outline.url, limit=100)}")
+            continue
+        topic = topic_of(outline, newsletter)
+        if url not in wanted or (topic and not wanted[url][1]):
+            wanted[url] = outline, topic
+            logins[url] = login
+    with database.write() as session:
+        reader_id = store.newsletter(session, name).id
+        assert reader_id is not None
+        known = store.feeds_by_url(session, wanted)
+        fresh = {
+            url: _new(url, title=outline.title, site_url=outline.site_url, headers=logins[url], now=now)
+            for url, (outline, _) in wanted.items()
+            if url not in known
+        }
+        session.add_all(fresh.values())
+        session.flush()
+        for url, (outline, topic) in wanted.items():
+            feed = known.get(url) or fresh[url]
+            assert feed.id is not None
+            if store.read_feed(session, reader_id, feed.id, topic=topic, folder=outline.folder, now=now):
+                report.read += 1
+            else:
+                report.known += 1
+            if topic:
+                report.topics[topic] = report.topics.get(topic, 0) + 1
+        report.created = len(fresh)
+    return report
+
+
+def topic_of(outline: Outline, newsletter: Newsletter) -> str:
+    """The topic that a folder (the innermost first) or a category of an outline names, or ""."""
+    names = {}
+    for slug, topic in newsletter.topics.items():
+        names[_plain_name(topic.title)] = slug
+    names |= {_plain_name(slug): slug for slug in newsletter.topics}
+    for name in (*reversed(outline.folders), *outline.topics):
+        if slug := names.get(_plain_name(name), ""):
+            return slug
+    return ""
+
+
+def _plain_name(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+def remove_feed(database: Database, feed: str, *, newsletter: str | None) -> str:
+    """Take a feed, given by number or address, from a newsletter, or from all when `newsletter` is None.
+
+    A feed that nobody reads any more is not asked any more: it goes, with its entries and stories, unless
+    a letter was made of one of them; then it retires. Returns what was done, in words. Raises NotFound.
+    """
+    with database.write() as session:
+        found = store.find_feed(session, feed)
+        assert found.id is not None
+        reader_id = store.newsletter(session, newsletter).id if newsletter else None
+        if newsletter and not store.reads(session, reader_id or 0, found.id):
+            raise NotFound(f"{newsletter} does not read feed {feed}", hint="`digest feed list` shows who reads which")
+        if not store.stop_reading(session, found.id, newsletter_id=reader_id):
+            return f"{newsletter} no longer reads {found.title or found.url}; others do"
+        if store.was_published(session, found.id):
+            found.state = FeedState.RETIRED
+            found.error = "removed; its published stories stay"
+            return f"{found.title or found.url} is retired; its published stories stay"
+        session.delete(found)
+        return f"{found.title or found.url} is removed"
+
+
+def export_feeds(database: Database, *, newsletter: str | None, title: str, now: datetime) -> str:
+    """The feeds as OPML, in their folders; a topic without a folder becomes one. Secrets stay here."""
+    outlines = []
+    with database.read() as session:
+        for feed, readers in store.feeds(session, newsletter=newsletter):
+            if feed.state == FeedState.RETIRED:
+                continue
+            reader = next((r for r in readers if newsletter in (None, r.newsletter)), None)
+            folder = (reader.folder or reader.topic) if reader else ""
+            folders = tuple(name.replace("∕", "/") for name in folder.split("/")) if folder else ()
+            topics = (reader.topic,) if reader and reader.topic else ()
+            outlines.append(Outline(feed.url, feed.title, feed.site_url, folders, topics))
+    return parse.write_opml(outlines, title=title, now=now)
+
+
+async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> bytes:
+    """The bytes of a list on the web. Raises NotFound with the reason."""
+    async with Fetcher(config, resolve=resolve) as fetcher, AsyncExitStack() as hold:
+        try:
+            return (await fetcher.fetch(url, now=clock(), hold=hold)).body
+        except FetchError as error:
+            raise NotFound(f"the list {url} {error.reason}", hint="save it as a file and import that") from None
+
+
+def _new(url: str, *, title: str, headers: dict[str, str], now: datetime, site_url: str = "") -> Feed:
+    return Feed(
+        url=url,
+        host=host_of(url),
+        title=plain(title),
+        site_url=site_url,
+        headers=headers,
+        added_at=now,
+        next_at=now,
+    )

@@ -1,0 +1,243 @@
+"""What is shown of an entry besides its title: a few words of prose, or nothing."""
+
+from __future__ import annotations
+
+import html
+import re
+import tomllib
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+LEAST = 40  # characters of prose; fewer tell nothing
+RESIDUE_ENTRIES = 20  # of a feed are looked through for what it repeats
+RESIDUE_TIMES = 3  # a line in so many of them is the feed's, not the entry's
+_HEAD = 6000  # characters of markup in which an excerpt is looked for
+_WORDS_A_MINUTE = 230
+
+_SKIP = re.compile(
+    r"<(pre|table|figure|figcaption|script|style|svg|math|form|iframe|noscript|template|h[1-6]|title|button)\b"
+    r"[^<>]*>.*?(?:</\1\s*>|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+_BLOCK = re.compile(
+    r"</?(?:p|div|br|li|ul|ol|dl|dt|dd|h[1-6]|tr|td|th|blockquote|section|article|header|footer|aside|nav|hr|main|"
+    r"center|details|summary|img|video|audio)\b[^<>]*>",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<!--.*?(?:-->|\Z)|</?[a-zA-Z][^<>]*>", re.DOTALL)
+# What is left where a feed escapes its markup twice.
+_INNER_TAG = re.compile(
+    r"<!--.{0,400}?-->|</?(?:p|a|br|div|span|img|em|strong|b|i|u|ul|ol|li|code|blockquote|h[1-6])\b[^<>]*>",
+    re.IGNORECASE,
+)
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufffc\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+_I = re.IGNORECASE
+_TRUNCATED = re.compile(
+    r"\s*(?:\[\s*(?:…|\.{3})\s*\]|\(\s*(?:…|\.{3})\s*\)|…|\.{3,})\s*(?:read more|more)?\s*[»→]?\s*$", _I
+)
+_ABBREVIATED = re.compile(
+    r"(?:\b(?:[A-Za-z]|e\.g|i\.e|vs|etc|cf|al|dr|mr|mrs|ms|st|no|inc|ltd|co|jr|sr|approx|fig|vol|pp|ed|u\.s|u\.k))\.$",
+    _I,
+)
+_SENTENCE_END = re.compile(r"[.!?。！？]+[\"'”’»)\]]*(?=\s|$|(?<=[。！？]))")
+_ENTITY = re.compile(r"&(?:#?\w{1,31});")
+_OPENERS = {"\u2066": "\u2069", "\u2067": "\u2069", "\u2068": "\u2069"} | dict.fromkeys(
+    "\u202a\u202b\u202d\u202e", "\u202c"
+)
+
+_TRACKER = re.compile(
+    r"(?:^|[./_-])(?:pixel|track(?:er|ing)?|beacon|count(?:er)?|stats?|spacer|blank|transparent|clear|1x1|b\.gif|"
+    r"avatar|gravatar|emoji|smil(?:ey|ies)|share[-_]?(?:button|icon)|feedburner|feeds\.wordpress|doubleclick|"
+    r"scorecardresearch|pheedo|mf\.gif|button|badge|icon|logo)(?:[./_?=-]|$)",
+    _I,
+)
+
+
+@cache
+def boilerplate(where: str) -> tuple[re.Pattern[str], ...]:
+    """The patterns of `boilerplate.toml` that are looked for "inline", at the "front" or as a whole "line"."""
+    kinds = tomllib.loads((Path(__file__).parent / "boilerplate.toml").read_text(encoding="utf-8"))
+    return tuple(re.compile(kind["pattern"]) for kind in kinds[where])
+
+
+def lines(markup: str) -> list[str]:
+    """The prose of clean HTML (or plain text), a paragraph a line, without headings, code, tables and captions."""
+    # In markup a line's end is a space; in plain text an empty line parts paragraphs.
+    flat = re.sub(r"\s+", " ", markup) if _TAG.search(markup) else re.sub(r"(?<!\n)\n(?!\n)", " ", markup)
+    text = _TAG.sub("", _BLOCK.sub("\n", _SKIP.sub("\n", flat)))
+    text = html.unescape(text)
+    if _INNER_TAG.search(text):
+        text = _INNER_TAG.sub(" ", text)
+    if _ENTITY.search(text):
+        text = html.unescape(text)
+    found = (" ".join(_INVISIBLE.sub("", line).split()) for line in text.split("\n"))
+    return [line for line in found if line]
+
+
+def reading_minutes(markup: str) -> int:
+    """Minutes to read the whole text at 230 words a minute; 0 where there is too little to tell."""
+    text = " ".join(lines(markup))
+    # Two characters of a script without spaces are about a word.
+    count = len(text.split()) + sum(1 for c in text if "\u3040" <= c <= "\u9fff" or "\uac00" <= c <= "\ud7af") // 2
+    return 0 if count < 100 else max(1, round(count / _WORDS_A_MINUTE))
+
+
+def residue(texts: Iterable[str]) -> frozenset[str]:
+    """The lines that stand in three or more of a feed's last entries: its own furniture, whatever it says."""
+    seen = Counter(line for text in texts for line in set(lines(text[:_HEAD])))
+    return frozenset(line for line, times in seen.items() if times >= RESIDUE_TIMES)
+
+
+def prose(summary: str, content: str, *, title: str, known: Collection[str] = ()) -> str:
+    """What an entry says, without what its feed, its site or its tools add: summary first, else content.
+
+    `known` are lines to leave out (`residue`). A summary too short to tell anything gets the text's first
+    sentences after it. "" where there is no prose.
+    """
+    first = _prose(summary[:_HEAD], title, known)
+    if len(first) >= LEAST:
+        return first
+    body = _prose(content[:_HEAD], title, known)
+    if first and body and not body.startswith(first[:20]) and first[-1] in ".!?。":
+        body = f"{first} {body}"
+    return body if len(body) >= LEAST else ""
+
+
+def excerpt(summary: str, content: str, *, title: str, length: int, known: Collection[str] = ()) -> str:
+    """At most `length` characters of plain text, "" rather than something that says nothing."""
+    return cut(prose(summary, content, title=title, known=known), length)
+
+
+def _prose(markup: str, title: str, known: Collection[str]) -> str:
+    kept = []
+    for line in lines(markup):
+        if line in known or any(pattern.fullmatch(line) for pattern in boilerplate("line")):
+            continue
+        for pattern in boilerplate("inline"):
+            line = pattern.sub(" ", line)
+        line = " ".join(line.split())
+        if line and not any(pattern.fullmatch(line) for pattern in boilerplate("line")):
+            kept.append(line)
+    text = _front(" ".join(kept), title)
+    shorter = _TRUNCATED.sub("", text)
+    if shorter != text:
+        text = shorter.rstrip(" ,;:-–—")
+        if text and not _SENTENCE_END.search(text[-3:]):
+            text += "…"
+    return text if _telling(text, title) else ""
+
+
+def _front(text: str, title: str) -> str:
+    """Without the title and whatever else stands before the first thing said."""
+    while True:
+        before = text
+        for pattern in boilerplate("front"):
+            if found := pattern.match(text):
+                text = text[found.end() :]
+        if len(title) > 8 and text[: len(title)].casefold() == title.casefold():
+            rest = text[len(title) :]
+            # A title that is the beginning of a sentence is no repetition.
+            if not rest or not rest[0].isalnum():
+                following = rest.lstrip(" .:–—|-…!?")
+                if not following or not following[0].islower():
+                    text = following
+        if text == before:
+            return text.strip()
+
+
+def _telling(text: str, title: str) -> bool:
+    """Whether a text is words, and more than the title again."""
+    letters = sum(c.isalpha() for c in text)
+    plain, known = text.rstrip("….").casefold(), title.rstrip("….").casefold()
+    again = plain == known or (len(known) > 8 and plain.startswith(known) and len(plain) - len(known) < LEAST)
+    return letters * 2 > len(text) and not again
+
+
+def cut(text: str, length: int) -> str:
+    """At most `length` characters, ended at a sentence, else at a word with "…".
+
+    Never inside a character of several code points, an entity or a bidi pair: what is opened is closed.
+    """
+    if len(text) <= length:
+        return _closed(text, length) if _open(text) else text
+    best = 0
+    for found in _SENTENCE_END.finditer(text, 0, length + 1):
+        if found.end() <= length and not _ABBREVIATED.search(text[: found.end()]):
+            best = found.end()
+    if best >= length * 0.6:
+        return _closed(text[:best], length)
+    return _closed(_words(text, length - 1), length, "…")
+
+
+def _words(text: str, length: int) -> str:
+    """The words of `text` that fit into `length`; where one word is too long, its characters."""
+    space = text.rfind(" ", 0, length + 1)
+    end = space if space > length // 2 else length
+    while end > 0 and not _boundary(text, end):
+        end -= 1
+    return text[:end].rstrip(" ,:-–—(.…")
+
+
+def _closed(text: str, length: int, tail: str = "") -> str:
+    """`text` with its bidi pairs closed and `tail`, made shorter where that is too long."""
+    while text:
+        whole = text + tail + "".join(reversed(_open(text)))
+        if len(whole) <= length:
+            return whole
+        tail = "…"
+        text = _words(text, len(text) - 1)
+    return ""
+
+
+def _open(text: str) -> list[str]:
+    """The closing marks that `text` still owes (UAX #9, X1 to X7)."""
+    owed: list[str] = []
+    for c in text:
+        if c in _OPENERS:
+            owed.append(_OPENERS[c])
+        elif owed and c == owed[-1]:
+            owed.pop()
+    return owed
+
+
+def _boundary(text: str, at: int) -> bool:
+    """Whether a text can be parted before `at`: a plain reading of the grapheme rules (UAX #29) and no entity."""
+    if at >= len(text):
+        return True
+    before, after = text[at - 1], text[at]
+    if unicodedata.combining(after) or unicodedata.category(after) in ("Mn", "Me", "Mc", "Cf"):
+        return False
+    if before == "\u200d" or "\U0001f3fb" <= after <= "\U0001f3ff" or (before == "\r" and after == "\n"):
+        return False
+    if "\U0001f1e6" <= after <= "\U0001f1ff":
+        flags = 0
+        while flags < at and "\U0001f1e6" <= text[at - 1 - flags] <= "\U0001f1ff":
+            flags += 1
+        if flags % 2:
+            return False
+    if "\u1160" <= after <= "\u11ff":  # a Hangul vowel or end joins the letter before
+        return False
+    return not any(found.start() < at < found.end() for found in _ENTITY.finditer(text, max(0, at - 33), at + 33))
+
+
+def image(url: str, *, repeated: Collection[str] = ()) -> str:
+    """`url` where it is a picture of the entry itself, else "": https, no tracker, not what the feed repeats."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    if parts.scheme != "https" or not parts.hostname or url in repeated:
+        return ""
+    if _TRACKER.search(f"{parts.hostname}{parts.path}"):
+        return ""
+    return url
+
+
+def repeated_images(urls: Sequence[str]) -> frozenset[str]:
+    """Pictures that a feed gives to three or more of its last entries: its logo."""
+    return frozenset(url for url, times in Counter(filter(None, urls)).items() if times >= RESIDUE_TIMES)

@@ -1,0 +1,59 @@
+"""What other settings would have made of the entries already judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from digest import config, store
+from digest.curate import excerpts, urls
+from digest.edition.admit import Judge
+from digest.models import Decision
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One entry that other settings would have treated otherwise."""
+
+    story: int | None
+    title: str
+    was: str
+    would_be: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """How many entries were looked at, and those that come out otherwise."""
+
+    entries: int
+    differences: tuple[Difference, ...]
+
+
+def backtest(
+    session: Session, name: str, settings: config.Newsletter, curate_settings: config.Curate, *, since: datetime
+) -> Backtest:
+    """Judge the entries decided about from `since` on by other settings. Changes nothing.
+
+    What an editor moved stays where it was put. Which entries tell one story, and what was held of a flood,
+    does not depend on rules and topics and is taken as it was.
+    """
+    newsletter = store.newsletter(session, name)
+    assert newsletter.id is not None
+    feeds = store.readings(session, newsletter.id)
+    judge = Judge(session, newsletter.id, settings, curate_settings)
+    decided = {d.entry.id: d for d in store.decided_since(session, newsletter.id, since) if d.entry.feed_id in feeds}
+    found = []
+    for entry, summary, content in store.with_texts(session, [d.entry for d in decided.values()]):
+        before = decided[entry.id]
+        if before.topic_step == "moved":
+            continue
+        url = urls.real_link(entry.url, entry.original_url, summary or content)
+        verdict = judge.judge(entry, feeds[entry.feed_id], url, excerpts.prose(summary, content, title=entry.title))
+        was = "muted" if before.decision == Decision.MUTED else before.topic + (", pinned" if before.pinned else "")
+        would_be = "muted" if verdict.muted else verdict.topic + (", pinned" if verdict.pinned else "")
+        if was != would_be:
+            found.append(Difference(before.story_id, entry.title, was, would_be, verdict.muted or verdict.why))
+    return Backtest(len(decided), tuple(found))

@@ -1,0 +1,115 @@
+"""Why a story is where it is, and why a reader got it or not: read from what was stored when it was decided."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from digest import store
+from digest.errors import NotFound
+from digest.models import Newsletter, OutboxState, Story, SubscriptionState
+
+_STEPS = {
+    "moved": "an editor moved it there",
+    "rule": "the operator's rule",
+    "feed": "its feed has one topic",
+    "category": "its category",
+    "words": "its words, as learnt from what is labelled",
+    "keywords": "its keywords",
+    "none": "no topic was clear enough",
+}
+
+
+def explain(session: Session, story: Story) -> dict[str, Any]:
+    """All reasons kept with a story: topic, who tells it and why they count as one, rank part by part, editions."""
+    assert story.id is not None
+    topic = story.reasons.get("topic", {})
+    tellings = store.tellings(session, story.id)
+    return {
+        "id": story.id,
+        "title": story.title,
+        "url": story.url,
+        "topic": story.topic,
+        "topic_step": story.topic_step,
+        "topic_why": f"{_STEPS.get(story.topic_step, story.topic_step)}: {topic.get('why', '')}".removesuffix(": "),
+        "topic_words": dict(topic.get("words", ())),
+        "rules": story.reasons.get("rules", []),
+        "told_by": [
+            {
+                "feed": t.source,
+                "title": t.title,
+                "url": t.url,
+                "why": "represents it" if t.entry_id == story.entry_id else t.reason,
+            }
+            for t in tellings
+        ],
+        "related": story.reasons.get("related", []),
+        "rank": story.rank,
+        "rank_parts": story.reasons.get("rank", {}),
+        "pinned": story.pinned,
+        "dropped": story.dropped,
+        "published_at": story.published_at,
+        "admitted_at": story.admitted_at,
+        "editions": store.editions_with(session, story.id),
+    }
+
+
+def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *, now: datetime) -> str:
+    """What became of a story for one reader, in a sentence; NotFound where nobody has that address."""
+    person = store.subscriber(session, email)
+    if person is None or person.id is None:
+        raise NotFound(f"nobody has the address {email}", hint="`digest subscriber list` shows who is here")
+    assert story.id is not None and paper.id is not None
+    letters = store.letters_about(session, paper.id, person.id, story_seq=story.seq, story_id=story.id)
+    for letter in letters:
+        if letter.position is not None:
+            place = "as the lead" if letter.position == 0 else f"as story {letter.position + 1}"
+            return f"in edition {letter.number}, {place}; that letter is {_state(letter.state, letter.settled_at)}"
+    if story.dropped:
+        return "an editor dropped it"
+    for letter in letters:
+        if letter.topics and story.topic not in letter.topics:
+            return (
+                f"not her topic: edition {letter.number} was made for {', '.join(letter.topics)}, "
+                f"and this is {story.topic}"
+            )
+        if letter.left_out:
+            return f"left out of edition {letter.number}: {letter.left_out}"
+        return f"edition {letter.number} had it to choose from and does not carry it: the mail had no room for it"
+    if stopped := store.suppression(session, email):
+        return f"no letters go to this address: {stopped.reason}"
+    subscription = store.subscription(session, person, paper)
+    if subscription is None:
+        return f"does not get {paper.name}"
+    if subscription.state != SubscriptionState.ACTIVE:
+        return f"the subscription is {subscription.state.value}"
+    if subscription.topics and story.topic not in subscription.topics:
+        return f"not her topic: she gets {', '.join(subscription.topics)}, and this is {story.topic}"
+    if story.seq <= subscription.read_until:
+        return f"it came before she subscribed, or while she did not read ({subscription.created_at:%Y-%m-%d})"
+    if story.seq <= store.composed_upto(session, paper.id):
+        return "rolled over: there were too few stories for her in the last edition, this one comes with the next"
+    return "waits for the next edition"
+
+
+def explain_entry(found: store.EntryFate) -> dict[str, Any]:
+    """What became of an entry that is no story of its own."""
+    if found.decision is None:
+        outcome, why = "waiting", "no decision yet: the next `digest run` makes it"
+    else:
+        outcome, why = found.decision.value, found.reason
+    return {
+        "entry": found.entry_id,
+        "title": found.title,
+        "url": found.url,
+        "feed": found.source,
+        "outcome": outcome,
+        "why": why,
+        "story": found.story_id,
+    }
+
+
+def _state(state: OutboxState, at: datetime | None) -> str:
+    return f"{state.value} ({at:%Y-%m-%d %H:%M} UTC)" if at else state.value

@@ -1,0 +1,17 @@
+"""Decisions about what strangers send: bytes in, clean values out; no clock, network or database.
+
+`feeds` reads RSS, RDF, Atom and JSON Feed, `outlines` OPML, `pages` finds feeds in web pages, `text` cleans, and
+`language` tells or guesses in which language a text is.
+"""
+
+from digest.parse.feeds import Enclosure as Enclosure
+from digest.parse.feeds import NotAFeed as NotAFeed
+from digest.parse.feeds import ParsedEntry as ParsedEntry
+from digest.parse.feeds import ParsedFeed as ParsedFeed
+from digest.parse.feeds import feed as feed
+from digest.parse.outlines import Outline as Outline
+from digest.parse.outlines import opml as opml
+from digest.parse.outlines import write_opml as write_opml
+from digest.parse.pages import COMMON_PATHS as COMMON_PATHS
+from digest.parse.pages import Candidate as Candidate
+from digest.parse.pages import feed_links as feed_links

@@ -1,0 +1,127 @@
+"""Cleaning a stranger's text: plain text without markup and tricks, HTML without script, http links only."""
+
+from __future__ import annotations
+
+import html
+import re
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+import nh3
+
+# Characters that reorder or hide the text around them (Trojan Source, CVE-2021-42574), with what no reader needs:
+# soft hyphen, zero-width space, byte order mark, interlinear and tag characters. U+200C and U+200D stay: Persian
+# and emoji need them.
+_UNSEEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffc\U000e0000-\U000e007f]"
+)
+# PostgreSQL refuses NUL, and a lone surrogate cannot be written as UTF-8.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_SPACE = re.compile(r"\s+")
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*?(/?)>")
+_OPEN_ENDED = "area base br col embed hr img input link meta param source track wbr p li dd dt option"
+_VOID = frozenset(_OPEN_ENDED.split())
+
+# Most addresses need no repair, and an address costs more than a title.
+_SIMPLE_URL = re.compile(r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[1-9]\d{1,3})?/[\w/.~%+=&?;,@!-]*", re.A).fullmatch
+
+MAX_HTML = 1_000_000  # characters of one text; a novel is 500,000
+MAX_DEPTH = 500  # of tags in one text: html5ever takes half a minute for 100,000
+MAX_URL = 2_000
+
+_TAGS = nh3.ALLOWED_TAGS - {"map", "area"}
+_ATTRIBUTES = {
+    tag: attributes - {"align", "char", "charoff", "valign"}
+    for tag, attributes in nh3.ALLOWED_ATTRIBUTES.items()
+    if tag in _TAGS
+}
+
+
+def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
+    """One line of text at most `limit` characters long, without control, bidi or invisible characters.
+
+    With `markup` its tags are dropped and the text in them kept; entities are resolved either way, since many
+    generators escape titles once too often.
+    """
+    if markup and "<" in text:
+        text = nh3.clean(_bounded(text), tags=set(), link_rel=None)
+        text = html.unescape(text)  # nh3 answers in HTML
+    if "&" in text:
+        text = html.unescape(text)
+    text = _SPACE.sub(" ", _UNSEEN.sub("", _CONTROL.sub(" ", text))).strip()
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def clean_html(markup: str, *, base: str) -> str:
+    """HTML that cannot do anything: no script, style, form or frame, http(s) and mailto links only, made absolute.
+
+    Tags nested deeper than `MAX_DEPTH` are dropped and their text kept.
+    """
+    markup = _bounded(_CONTROL.sub("", markup))
+    if "<" not in markup and "&" not in markup:
+        return markup.strip()
+    return nh3.clean(
+        markup,
+        tags=_TAGS if depth(markup) <= MAX_DEPTH else set(),
+        attributes=_ATTRIBUTES,
+        url_schemes={"http", "https", "mailto"},
+        url_relative=("rewrite_with_base", base) if http_url(base) else "deny",
+        link_rel="noopener noreferrer",
+    ).strip()
+
+
+def escape(text: str) -> str:
+    """Plain text as HTML; its paragraphs stay paragraphs."""
+    return html.escape(_CONTROL.sub("", text[:MAX_HTML]), quote=False).strip()
+
+
+def words(markup: str, *, limit: int = 10_000) -> str:
+    """The text of (clean) HTML, for guessing at it."""
+    return plain(re.sub(r"<[^>]*>", " ", markup[: 4 * limit]), limit=limit)
+
+
+def depth(markup: str, *, at_most: int = 100_000) -> int:
+    """How deep tags are nested, counted roughly: unclosed ones count too. Stops counting at `at_most`."""
+    if markup.count("<") <= MAX_DEPTH:
+        return 0
+    deepest = level = 0
+    for match in _TAG.finditer(markup):
+        if match[3] or match[2].lower() in _VOID:
+            continue
+        level = max(0, level - 1) if match[1] else level + 1
+        if level > deepest:
+            deepest = level
+            if deepest >= at_most:
+                break
+    return deepest
+
+
+def http_url(value: str, base: str = "") -> str:
+    """An absolute http(s) address on one line, or "" where there is none in `value`."""
+    if len(value) <= MAX_URL and _SIMPLE_URL(value):
+        return value
+    value = _CONTROL.sub("", _UNSEEN.sub("", value)).strip()
+    if not value or len(value) > MAX_URL:
+        return ""
+    try:
+        parts = urlsplit(urljoin(base, "".join(value.split("\n"))))
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not host or port == 0 or re.search(r"[\s<>\"'\\^`{|}]", host):
+        return ""
+    netloc = parts.netloc.replace(" ", "")
+    # What would end an attribute or a header is written in its percent form; what is in that form already stays.
+    safe = "%/:;=@!$&'()*+,?~-._[]#"
+    return urlunsplit(
+        (
+            parts.scheme,
+            netloc,
+            quote(parts.path, safe=safe) or "/",
+            quote(parts.query, safe=safe),
+            quote(parts.fragment, safe=safe),
+        )
+    )
+
+
+def _bounded(markup: str) -> str:
+    return markup if len(markup) <= MAX_HTML else markup[:MAX_HTML]

@@ -1,0 +1,228 @@
+"""Reading CSV as people have it: encoding, separator, line ends and stray quotes found out, not asked for."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from digest.errors import BadInput
+
+SEPARATORS = ",;\t|"
+HEAD_BYTES = 65_536
+EMAIL_TITLES = (
+    *("email", "emailaddress", "mail", "mailaddress", "subscriberemail"),
+    *("emailadresse", "adresseemail", "courriel", "correo", "correoelectronico"),
+)
+MAX_LINE = 100_000  # characters, of a line and of a record
+MAX_LINES = 200  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
+
+_SEP_LINE = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE)  # Excel's own first line
+_ADDRESS_LIKE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row: its cells, and the lines it stands on. `problem` is set where they cannot be trusted."""
+
+    line: int
+    last_line: int
+    cells: list[str]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A file as it was found. `header` is empty where the first row is a subscriber already."""
+
+    encoding: str
+    separator: str  # "" for a plain list of addresses
+    header: list[str]
+    first: list[str]  # the cells of the first row, header or not
+    records: Iterator[Record]
+    text: io.TextIOWrapper  # kept, for it closes the file when it goes
+
+
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("digest-windows-1252", _as_windows_1252)
+
+
+def read(stream: BinaryIO, *, name: str) -> Sheet:
+    """Open a seekable CSV file; BadInput where it is none: empty, a spreadsheet, something else.
+
+    UTF-8 and UTF-16 are told by BOM or by their bytes; bytes that are not UTF-8 are read as windows-1252, one
+    by one, for files that were pasted together hold both.
+    """
+    head = stream.read(HEAD_BYTES)
+    if not head.strip():
+        raise BadInput(f"{name} is empty", hint="a list has a heading line and a row for each subscriber")
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise BadInput(f"{name} is a spreadsheet, not CSV", hint="open it and save it as CSV (UTF-8)")
+    encoding, codec = _encoding(head, stream)
+    stream.seek(0)
+    text = io.TextIOWrapper(
+        stream, codec, errors="digest-windows-1252" if codec == "utf-8-sig" else "replace", newline=""
+    )
+    lines = _Lines(text)
+    separator, first = _separator(lines)
+    if all(_ADDRESS_LIKE.search(cell) for cell in first if cell.strip()):
+        return Sheet(encoding, "", [], first[:1], _plain_list(lines), text)
+    records = _records(lines, separator)
+    if any(_ADDRESS_LIKE.fullmatch(cell.strip().strip("<>")) for cell in first):
+        return Sheet(encoding, separator, [], first, records, text)
+    header = next(records, Record(1, 1, first)).cells
+    return Sheet(encoding, separator, [cell.strip() for cell in header], first, records, text)
+
+
+def _encoding(head: bytes, stream: BinaryIO) -> tuple[str, str]:
+    """The encoding in words and Python's codec for it. Reads the whole stream where it must be sure of UTF-8."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16", "utf-16"
+    if head.count(0, 1) and head[1::2].count(0) > len(head) // 4:
+        return "UTF-16", "utf-16-le"
+    if head[0::2].count(0) > len(head) // 4:
+        return "UTF-16", "utf-16-be"
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    stream.seek(0)
+    try:
+        while chunk := stream.read(1 << 20):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return "windows-1252", "utf-8-sig"
+    return "UTF-8", "utf-8-sig"
+
+
+class _TooLong(Exception):
+    """A line, or a record, that goes on and on."""
+
+
+class _Lines:
+    """The lines of a text, counted; those taken for the record under way can be given back but for the first."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._back: deque[str] = deque()
+        self.taken: list[str] = []
+        self.size = 0
+        self.number = 0  # of the line read last
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._back.popleft() if self._back else self._text.readline(MAX_LINE)
+        if not line:
+            self.ended = True
+            raise StopIteration
+        self.number += 1
+        self.taken.append(line)
+        self.size += len(line)
+        if len(line) == MAX_LINE and line[-1] not in "\r\n":
+            while (more := self._text.readline(MAX_LINE)) and more[-1] not in "\r\n":
+                pass
+            raise _TooLong
+        if self.size > MAX_LINE or len(self.taken) > MAX_LINES:
+            raise _TooLong
+        return line
+
+    def begin(self) -> None:
+        """Begin a record."""
+        self.taken.clear()
+        self.size = 0
+
+    def give_back(self, keep: int) -> None:
+        """Read again, later, all that was taken but for the first `keep` lines."""
+        again = self.taken[keep:]
+        self._back.extendleft(reversed(again))
+        self.number -= len(again)
+        del self.taken[keep:]
+
+
+def _separator(lines: _Lines) -> tuple[str, list[str]]:
+    """The separator and the cells of the first row, which stays to be read."""
+    lines.begin()
+    try:
+        first = next((line for line in lines if line.strip()), "")
+    except _TooLong:
+        raise BadInput("the first line is too long for a CSV file", hint="save the list as CSV (UTF-8)") from None
+    told = _SEP_LINE.fullmatch(first)
+    if told:
+        lines.begin()
+        following = next(lines, "")
+        lines.give_back(0)
+        return told[1], next(csv.reader([following], delimiter=told[1]), [])
+    lines.give_back(len(lines.taken) - 1)
+    ways = {separator: next(csv.reader([first], delimiter=separator), []) for separator in SEPARATORS}
+    best = max(ways, key=lambda s: (any(_known(cell) for cell in ways[s]), len(ways[s])))
+    return best, ways[best]
+
+
+def _known(cell: str) -> bool:
+    """That a cell of the first row, cut out by the right separator, says e-mail or is an address."""
+    return bare(cell) in EMAIL_TITLES or bool(_ADDRESS_LIKE.fullmatch(cell.strip()))
+
+
+def bare(title: str) -> str:
+    """A column's title in small letters, without anything but letters and digits."""
+    return re.sub(r"[\W_]+", "", title.lower())
+
+
+def _records(lines: _Lines, separator: str) -> Iterator[Record]:
+    """The rows, blank ones left out. A quote that is never closed costs its own line and no other."""
+    reader = csv.reader(lines, delimiter=separator)
+    while True:
+        lines.begin()
+        start = lines.number + 1
+        problem = ""
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except (_TooLong, csv.Error):
+            problem = _UNCLOSED if len(lines.taken) > 1 else "the line is too long"
+        else:
+            if lines.ended:  # in the middle of a record
+                problem = _UNCLOSED
+        if problem:
+            lines.give_back(1)
+            lines.ended = False
+            cells = [lines.taken[0].rstrip("\r\n")]
+        elif len(lines.taken) > 1 and any("@" in rest for cell in cells for rest in _LINE_ENDS.split(cell)[1:]):
+            # A quote too many makes cells of other people's rows: nobody is to vanish in a name.
+            problem = "a cell runs over several lines and holds an address: is a quote missing?"
+        if any(cells):
+            yield Record(start, lines.number, cells, problem)
+
+
+_UNCLOSED = "a quote is opened and not closed"
+_LINE_ENDS = re.compile(r"\r\n|\r|\n")
+
+
+def _plain_list(lines: _Lines) -> Iterator[Record]:
+    """Addresses as people paste them: some in a line, `Name <address>`, comments after #."""
+    while True:
+        lines.begin()
+        try:
+            line = next(lines)
+        except StopIteration:
+            return
+        except _TooLong:
+            yield Record(lines.number, lines.number, [lines.taken[0][:80]], "the line is too long")
+            continue
+        if line.lstrip().startswith("#"):
+            continue
+        for part in re.split(r"[,;\t]", line.rstrip("\r\n")):
+            if part.strip():
+                yield Record(lines.number, lines.number, [part.strip()])

@@ -1,0 +1,198 @@
+"""The operator's door: what is typed in, what comes out, and how mistakes are answered."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from digest.demo.site import FeedSite
+
+Digest = Callable[..., subprocess.CompletedProcess[str]]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("DIGEST_")} | {
+    "DIGEST_COLLECT__ALLOW_PRIVATE_ADDRESSES": "true",
+    "PYTHONPATH": str(Path(__file__).parent.parent),
+    "BROWSER": "true",
+}
+
+
+@pytest.fixture
+def digest(tmp_path) -> Digest:
+    """Run a command in an empty folder, as a shell would."""
+
+    def run(*words: object, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "digest", *map(str, words)],
+            cwd=tmp_path,
+            env=ENVIRONMENT | {"XDG_CONFIG_HOME": str(tmp_path / "none")} | environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture
+def ready(digest) -> Digest:
+    assert digest("init").returncode == 0
+    return digest
+
+
+@pytest.fixture
+def site():
+    with FeedSite(datetime.now(UTC)) as site:
+        yield site
+
+
+def sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """What a mistake was answered with: one sentence and a hint, no traceback."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    first, *hints = done.stderr.strip().splitlines()
+    assert first.startswith("digest: ") and len(hints) <= 1
+    return done.stderr
+
+
+def test_a_newcomer_goes_from_nothing_to_a_mail(digest, site, tmp_path):
+    digest("init")
+    (tmp_path / "digest.toml").write_text(
+        "\n".join(li for li in (tmp_path / "digest.toml").read_text().splitlines() if not li.startswith("schedule"))
+    )
+    for url, _title, _topic in site.urls[:3]:
+        done = digest("feed", "add", url)
+        assert done.returncode == 0, done.stderr
+    assert digest("subscriber", "add", "ada@example.org", "--name", "Ada").returncode == 0
+    rehearsal = digest("run", "--dry-run")
+    assert rehearsal.returncode == 0 and "nothing was stored or sent" in rehearsal.stdout
+    assert not (tmp_path / "maildir").exists()
+    shown = digest("preview", "--text")
+    assert shown.returncode != 0  # nothing is collected yet
+    done = digest("run")
+    assert done.returncode == 0, done.stderr
+    assert "no smtp.url is set" in done.stderr and "1 sent" in done.stderr
+    assert len(list((tmp_path / "maildir" / "new").iterdir())) == 1
+    assert "0 sent" in digest("run").stderr
+    (line,) = json.loads(digest("edition", "list", "--json").stdout)
+    assert line["number"] == 1 and line["letters"] == {"sent": 1}
+    assert json.loads(digest("edition", "show", 1, "--json").stdout)["stories"]
+    assert json.loads(digest("outbox", "list", "--json").stdout)[0]["email"] == "ada@example.org"
+    assert json.loads(digest("status", "--json").stdout)["letters"] == {"sent": 1}
+    assert digest("preview", "--edition", 1, "--out", "past.html", "--no-open").returncode == 0
+    assert (tmp_path / "past.html").read_text().lstrip().startswith("<!DOCTYPE html>")
+
+
+def test_init_twice_changes_nothing(ready, tmp_path):
+    before = (tmp_path / "digest.toml").read_bytes()
+    assert stat.S_IMODE((tmp_path / "digest.toml").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "digest.db").stat().st_mode) == 0o600
+    done = ready("init")
+    assert done.returncode == 0 and "left as it is" in done.stderr
+    assert (tmp_path / "digest.toml").read_bytes() == before
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_quiet_says_nothing(ready):
+    done = ready("-q", "run")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_no_settings_is_told_with_the_cure(digest):
+    assert "digest init" in sentence(digest("status"), 66)
+
+
+def test_settings_of_someone_else_are_told(ready, tmp_path):
+    (tmp_path / "digest.toml").write_text("title = [")
+    assert "is not valid TOML" in sentence(ready("status"), 78)
+
+
+@pytest.mark.parametrize("command", [("run",), ("preview",), ("subscriber", "list"), ("edition", "list")])
+def test_a_wrong_database_path_is_told(ready, tmp_path, command):
+    assert "there is no database" in sentence(ready(*command, DIGEST_DATABASE="elsewhere/x.db"), 66)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_database_of_a_newer_release_is_told(ready, tmp_path):
+    with sqlite3.connect(tmp_path / "digest.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    assert "newer digest" in sentence(ready("run"), 74)
+
+
+def test_a_folder_that_cannot_be_written_is_told(digest):
+    assert "cannot write" in sentence(digest("init", "/proc/nowhere"), 74)
+
+
+def test_an_edition_that_is_not_there_is_told(ready):
+    assert "no edition 7" in sentence(ready("edition", "show", 7), 66)
+    assert "no edition 7" in sentence(ready("preview", "--edition", 7), 66)
+
+
+def test_a_state_that_is_none_is_told(ready):
+    assert "one of: owed" in sentence(ready("outbox", "list", "--state", "lost"), 64)
+
+
+def test_a_mistyped_command_stays_typers_2(digest):
+    assert digest("statsu").returncode == 2
+
+
+def test_a_feed_that_is_none_is_told_and_not_stored(ready, site):
+    broken = site.urls[-1][0]
+    assert "500" in sentence(ready("feed", "add", broken), 65)
+    assert json.loads(ready("feed", "list", "--json").stdout) == []
+
+
+def test_a_mail_server_that_is_down_fails_the_run_and_loses_nothing(ready, site):
+    ready("feed", "add", site.urls[0][0])
+    ready("subscriber", "add", "ada@example.org")
+    quiet = ("-q", "run")
+    done = ready(*quiet, DIGEST_SMTP__URL="smtp://127.0.0.1:1", DIGEST_NEWSLETTERS__DAILY__SCHEDULE="")
+    assert done.returncode == 69
+    assert "no connection to 127.0.0.1:1" in done.stderr and "stays owed" in done.stderr
+    assert json.loads(ready("status", "--json").stdout)["letters"] == {"owed": 1}
+    assert ready("deliver").returncode == 0
+
+
+def test_a_reader_that_goes_away_is_no_error(ready):
+    done = subprocess.run(
+        f"{sys.executable} -m digest --help | head -n 1; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_interrupting_a_run_is_told_in_words(ready, tmp_path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and never answers
+        ready("feed", "add", "--no-check", f"http://127.0.0.1:{silent.getsockname()[1]}/feed.xml")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "digest", "run"], cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        )
+        silent.accept()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "stopped" in said and "Traceback" not in said
+
+
+def test_the_demo_shows_the_whole_line(digest, tmp_path):
+    done = digest("demo", "--no-open", "--out", "mails", DIGEST_SMTP__URL="smtp://127.0.0.1:1")
+    assert done.returncode == 0, done.stderr
+    assert "3 sent" in done.stderr and "answers 500" in done.stderr
+    assert len(list((tmp_path / "mails").glob("*.eml"))) == 3
+    assert (tmp_path / "mails" / "mail.html").is_file()
+    assert done.stdout.strip().endswith("mail.html")

@@ -1,0 +1,190 @@
+"""Excerpts: prose or nothing, and never cut where it hurts."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.curate import excerpts as ex
+
+PROSE = "Postgres now keeps a list of pages to visit, so that a vacuum of a large table takes minutes instead of hours."
+TITLE = "Vacuum in minutes"
+
+
+@pytest.mark.parametrize(
+    "boilerplate",
+    [
+        f"<p>{PROSE}</p><p>The post <a href='x'>Vacuum</a> appeared first on <a href='y'>Ada's blog</a>.</p>",
+        f"<p>Introduction</p><p>{PROSE}</p>",
+        f"<h2>Introduction</h2><p>{PROSE}</p>",
+        f"Introduction {PROSE}",
+        f"Hi everyone, {PROSE}",
+        f"Hello friends! {PROSE}",
+        f"TL;DR: {PROSE}",
+        f"By Ada Lovelace | {PROSE}",
+        f"Posted on March 3, 2026 by Ada. {PROSE}".replace(" by Ada.", ""),
+        f"5 min read {PROSE}",
+        f"Reading time: 12 minutes. {PROSE}",
+        f'title: "Vacuum in minutes" published: false tags: postgres, sql {PROSE}',
+        f"<p>Photo by Ada Lovelace on Unsplash</p><p>{PROSE}</p>",
+        f"<figure><img src=x><figcaption>A vacuum</figcaption></figure><p>{PROSE}</p>",
+        f"<p>{PROSE}</p><p>Continue reading Vacuum in minutes →</p>",
+        f"{PROSE} Continue reading…",
+        f"{PROSE} Read more",
+        f"{PROSE} [link] [comments]",
+        f"<p>{PROSE}</p><p>submitted by /u/ada to r/postgres <br> [link] [comments]</p>",
+        f"<p>{PROSE}</p><p>This post was originally published in Ada's blog.</p>",
+        f"<p>{PROSE}</p><p>Subscribe to our newsletter to get more of it</p>",
+        f"<p>Subscribe to our newsletter and never miss an update!</p><p>{PROSE}</p>",
+        f"<p>{PROSE}</p><p>This work is licensed under a Creative Commons Attribution 4.0 licence.</p>",
+        f"<p>{PROSE}</p><p>© 2026 Ada Lovelace. All rights reserved.</p>",
+        f"<p>Tags: postgres, vacuum</p><p>{PROSE}</p>",
+        f"<p>{{{{ page.title }}}}</p><p>{PROSE}</p>",
+        f"[caption id='1' width='300']{PROSE}[/caption]",
+        f"<p>{TITLE}</p><p>{PROSE}</p>",
+        f"{TITLE}. {PROSE}",
+        f"https://ada.example/vacuum {PROSE}",
+        f"&lt;p&gt;{PROSE}&lt;/p&gt;",
+        f"<p>Comments</p><p>{PROSE}</p>",
+        f"<pre>SELECT 1</pre><p>{PROSE}</p>",
+    ],
+)
+def test_boilerplate_is_taken_away_and_the_prose_stays(boilerplate: str) -> None:
+    assert ex.prose(boilerplate, "", title=TITLE) == PROSE
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        "",
+        "Comments",
+        '<a href="https://news.example/item?id=1">Comments</a>',
+        "<p>Article URL: <a href=x>https://ada.example/</a></p><p>Comments URL: https://news.example/1</p>"
+        "<p>Points: 12</p><p># Comments: 3</p>",
+        "submitted by /u/ada [link] [comments]",
+        'submitted by <a href="https://www.reddit.com/user/ada">\n /u/ada </a> to <a href="https://www.reddit.com/r/x/">\n'
+        ' r/x </a> <br> <span><a href="https://ada.example/">[link]</a></span> <span><a href="y">[comments]</a></span>',
+        "[link] [comments]",
+        "Introduction",
+        TITLE,
+        "A short note.",
+        "... --- ...",
+        "null",
+    ],
+)
+def test_what_says_nothing_gives_no_excerpt(nothing: str) -> None:
+    assert ex.excerpt(nothing, "", title=TITLE, length=150) == ""
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "Introduction to vacuum is a course in five parts for people who run large databases.",
+        "Comments in code are a sign of respect for those who come after you, says a new study.",
+        "Points of view differ on how a table should be vacuumed when it never rests at all.",
+        "By default Postgres vacuums a table when a fifth of its rows have changed since the last time.",
+        "Share nothing architectures are back in fashion, and nobody knows quite why that should be.",
+        "Dear Postgres users had asked for this for years, and it is finally in the tree this week.",
+    ],
+)
+def test_prose_that_looks_like_boilerplate_is_kept(kept: str) -> None:
+    assert ex.prose(kept, "", title=TITLE) == kept
+
+
+def test_a_short_summary_is_followed_by_the_first_sentences_of_the_text() -> None:
+    assert ex.prose("Good news.", f"<p>{PROSE}</p>", title=TITLE) == f"Good news. {PROSE}"
+
+
+def test_an_empty_summary_gives_way_to_the_content() -> None:
+    assert ex.excerpt("Comments", f"<p>{PROSE}</p>", title=TITLE, length=200) == PROSE
+
+
+def test_a_line_that_a_feed_repeats_is_its_own_and_not_the_entrys() -> None:
+    motto = "The magazine for people who like their databases large and their tables clean."
+    known = ex.residue([f"<p>{motto}</p><p>Story {n} tells something else.</p>" for n in range(3)])
+    assert known == {motto}
+    assert ex.prose(f"<p>{motto}</p><p>{PROSE}</p>", "", title=TITLE, known=known) == PROSE
+
+
+def test_a_summary_cut_by_its_publisher_ends_in_an_ellipsis() -> None:
+    assert ex.prose("A vacuum of a large table takes minutes instead of [&#8230;]", "", title=TITLE) == (
+        "A vacuum of a large table takes minutes instead of…"
+    )
+
+
+def test_a_cut_prefers_a_sentence_then_a_word() -> None:
+    text = "A vacuum takes minutes instead of hours. Nobody asked how long it would take to write this text about it."
+    assert ex.cut(text, 60) == "A vacuum takes minutes instead of hours."
+    assert ex.cut(text, 90).endswith("…") and text.startswith(ex.cut(text, 90)[:-1])
+    assert ex.cut("See e.g. the manual, or ask somebody who knows the whole of it by heart", 40) == (
+        "See e.g. the manual, or ask somebody…"
+    )
+
+
+def test_bidi_pairs_are_closed() -> None:
+    text = "\u2067שלום עולם זה טקסט ארוך מאוד שנחתך באמצע\u2069 and more"
+    short = ex.cut(text, 20)
+    assert short.endswith("…\u2069") and len(short) <= 20
+
+
+@pytest.mark.parametrize("unit", ["👩‍👩‍👧‍👦", "🇩🇪", "👍🏽", "e\u0301", "한", "&amp;", "नि"])
+def test_a_character_of_several_code_points_stays_whole(unit: str) -> None:
+    for length in range(1, 40):
+        short = ex.cut(unit * 60, length).rstrip("…")
+        assert len(short) % len(unit) == 0, (length, short)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300), st.integers(1, 200))
+def test_an_excerpt_is_never_longer_than_asked(text: str, length: int) -> None:
+    short = ex.cut(text, length)
+    assert len(short) <= length
+    assert not ex._open(short)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["e\u0301", "👩‍👩‍👧‍👦", "🇩🇪", "&lt;", "word", " ", ". ", "\u2067", "\u2069", "漢"]), max_size=80
+    )
+)
+def test_a_cut_falls_between_characters_and_entities(parts: list[str]) -> None:
+    text = "".join(parts)
+    short = ex.cut(text, 50)
+    body = re.sub(r"[\u2067\u2069…]", "", short)
+    rest = re.sub(r"[\u2067\u2069…]", "", text)
+    assert rest.startswith(body)
+    after = rest[len(body) :]
+    if body and after and len(text) > 50:
+        assert not unicodedata.combining(after[0]) and after[0] != "\u200d" and body[-1] != "\u200d"
+        assert not any(m.start() < len(body) < m.end() for m in re.finditer("&lt;", rest))
+
+
+@given(st.text(max_size=400), st.text(max_size=400), st.text(max_size=60))
+def test_no_text_is_a_crash(summary: str, content: str, title: str) -> None:
+    said = ex.excerpt(summary, content, title=title, length=150)
+    assert said == "" or len(said) <= 150
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://ada.example/vacuum.jpg", True),
+        ("http://ada.example/vacuum.jpg", False),
+        ("https://pixel.wp.com/b.gif?x=1", False),
+        ("https://feeds.feedburner.com/~r/ada/~4/xyz", False),
+        ("https://ada.example/images/spacer.gif", False),
+        ("https://secure.gravatar.com/avatar/abc", False),
+        ("data:image/gif;base64,R0", False),
+        ("https://[broken", False),
+    ],
+)
+def test_a_picture_is_the_entrys_own_and_no_tracker(url: str, kept: bool) -> None:
+    assert bool(ex.image(url)) is kept
+
+
+def test_reading_time_is_in_minutes_and_unknown_for_a_few_words() -> None:
+    assert ex.reading_minutes("<p>Too short to tell.</p>") == 0
+    assert ex.reading_minutes("<p>" + "word " * 1150 + "</p>") == 5

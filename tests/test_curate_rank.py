@@ -1,0 +1,193 @@
+"""Which stories come first, what one reader gets, and what is held back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from digest.config import Curate, Newsletter, Rule
+from digest.curate import flood, pick, rank, rules
+from digest.curate.topics import Keywords, Placer, Text, headings
+from digest.values import Story
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def story(n: int, **values: Any) -> Story:
+    given = {
+        "id": n,
+        "seq": n,
+        "topic": "web",
+        "url": f"https://site{n}.example/",
+        "title": f"Story {n}",
+        "source": f"Site {n}",
+        "author": "",
+        "excerpt": "",
+        "language": "en",
+        "image_url": "",
+        "reading_minutes": 1,
+        "published_at": NOW,
+        "rank": 0.0,
+        "pinned": False,
+        "feed_id": n,
+    }
+    return Story(**given | values)
+
+
+def choose(stories: list[Story], limit: int = 4, **settings: Any) -> tuple[list[int], list[str]]:
+    topics = settings.pop("topics", frozenset())
+    found = pick(stories, topics=topics, limit=limit, curate=Curate(**settings), now=NOW)
+    return [s.id for s in found.stories], [left.why for left in found.left]
+
+
+def test_the_best_rank_comes_first_and_a_pin_before_it() -> None:
+    stories = [story(1, rank=1), story(2, rank=3), story(3, rank=2), story(4, pinned=True, rank=-5)]
+    assert choose(stories)[0] == [4, 2, 3, 1]
+
+
+def test_of_two_equals_the_fresher_comes_first() -> None:
+    assert choose([story(1, published_at=NOW - timedelta(days=3)), story(2)])[0] == [2, 1]
+
+
+def test_a_loud_feed_does_not_fill_the_mail() -> None:
+    loud = [story(n, feed_id=1, source="Loud", rank=9) for n in range(10)]
+    others = [story(20 + n, topic="ai") for n in range(9)]
+    chosen, left = choose([*loud, *others], limit=10, per_feed=2)
+    assert sum(n < 10 for n in chosen) == 2
+    assert "capped: at most 2 of one feed (Loud)" in left
+
+
+def test_a_newsletter_of_one_feed_and_author_is_not_cut_to_the_caps() -> None:
+    stories = [story(n, feed_id=1, author="Ada") for n in range(10)]
+    assert len(choose(stories, limit=10, per_feed=2, per_author=1)[0]) == 10
+
+
+def test_a_series_by_one_author_is_capped_on_its_topic() -> None:
+    series = [story(n, author="Bot", rank=5) for n in range(5)] + [story(9, author="BOT", topic="ai", rank=4)]
+    others = [story(10 + n, author=f"Ada {n}") for n in range(8)]
+    chosen, left = choose([*series, *others], limit=10, per_author=1)
+    assert [n for n in chosen if n < 10] == [4, 9]
+    assert any("one author on one topic (Bot)" in why for why in left)
+
+
+def test_a_reader_gets_her_topics_only() -> None:
+    stories = [story(1), story(2, topic="ai"), story(3, topic="other")]
+    assert choose(stories, topics=frozenset({"ai"})) == ([2], [])
+
+
+def test_what_does_not_fit_is_named() -> None:
+    found = pick([story(n) for n in range(6)], topics=frozenset(), limit=4, curate=Curate(), now=NOW)
+    assert found.more == 2 and "room for 4" in found.left[0].why
+    assert found.lead is not None and found.lead.id == 5
+
+
+def test_sections_follow_the_topics_order_after_the_lead() -> None:
+    stories = [story(1, rank=9), story(2, topic="ai"), story(3), story(4, topic="gone")]
+    found = pick(stories, topics=frozenset(), limit=9, curate=Curate(), now=NOW)
+    assert [(slug, [s.id for s in some]) for slug, some in found.sections(["ai", "web"])] == [
+        ("ai", [2]),
+        ("web", [3]),
+        ("other", [4]),
+    ]
+
+
+def test_nothing_to_choose_from_is_an_empty_selection() -> None:
+    found = pick([], topics=frozenset(), limit=9, curate=Curate(), now=NOW)
+    assert found.lead is None and found.more == 0 and found.sections([]) == ()
+
+
+def test_a_rank_is_the_sum_of_parts_one_can_name() -> None:
+    parts = rank.parts(Curate(), sources=2, feed=0.5, fit=1.0, excerpt="x" * 150, boost=1)
+    assert parts == {"sources": 1.0, "feed": 0.5, "topic": 0.5, "excerpt": 0.5, "boost": 1, "undated": 0.0}
+
+
+# ---------------------------------------------------------------- what is held
+
+
+def held(dates: list[datetime | None], *, new: bool = True, **settings: Any) -> list[int]:
+    arrivals = [flood.Arrival(n, date) for n, date in enumerate(dates)]
+    found = flood.held(arrivals, new=new, settings=Curate(**settings), now=NOW)
+    return [n for n in range(len(dates)) if n not in found]
+
+
+def test_a_quiet_new_feed_shows_its_newest_entry() -> None:
+    assert held([NOW - timedelta(days=900), NOW - timedelta(days=400), None]) == [1]
+
+
+def test_dates_to_come_are_not_believed() -> None:
+    dates = [NOW + timedelta(days=300), NOW - timedelta(days=1), NOW - timedelta(days=2), NOW - timedelta(days=3)]
+    assert held(dates) == [1, 2, 3]
+
+
+def test_a_known_feed_with_a_usual_number_of_entries_is_not_held() -> None:
+    assert held([None] * 20, new=False) == list(range(20))
+    assert held([None] * 21, new=False) == [0, 1, 2, 3, 4]
+
+
+def test_a_new_feed_may_be_kept_out_of_its_first_edition() -> None:
+    assert held([NOW] * 4, newest_of_new_feed=0) == []
+
+
+@pytest.mark.parametrize("strange", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC), None])
+def test_a_strange_date_is_shown_as_the_day_we_saw_it(strange: datetime | None) -> None:
+    assert flood.shown_date(strange, seen_at=NOW) == NOW
+
+
+# ---------------------------------------------------------------- the operator's rules
+
+PLACER = Placer(headings({}), Keywords(headings({})))
+
+
+def judged(settings: dict[str, Any], feed_topic: str = "", **subject: Any) -> rules.Verdict:
+    newsletter = Newsletter(**{"title": "Daily", "from": "Daily <news@example.org>"} | settings)
+    given = {"feed_title": "Ada's notes", "feed_url": "https://ada.example/feed", "feed_topic": feed_topic}
+    given |= {"url": "https://ada.example/1", "author": "Ada", "title": "Kubernetes in production"}
+    about = rules.Subject(**given | subject)
+    return rules.judge(about, Text.of(about.title), settings=newsletter, placer=PLACER)
+
+
+def test_the_first_step_that_knows_the_topic_is_the_reason() -> None:
+    rule = {"rules": [Rule(author="ada", topic="ai")]}
+    names = {"feed_categories": {"ada's notes": {"Ops": "systems"}}, "topics": {}}
+    assert judged(rule, "web").step == "rule"
+    assert judged(names, "web", categories=("ops",)).step == "feed"
+    assert judged(names, categories=("nothing", "ops")).topic == "systems"
+    assert judged(names, categories=("nothing",)).step == "keywords"
+    assert judged({}, title="Boiling eggs").step == "none"
+
+
+def test_a_topic_knows_its_categories_and_unmapped_ones_are_not_guessed() -> None:
+    topics = {"topics": {"garden": {"categories": ["Roses"]}, "web": {}}}
+    assert judged(topics, categories=("ROSES",)).topic == "garden"
+    assert judged(topics, categories=("rose", "gardening"), title="June").topic == "other"
+
+
+def test_rules_mute_pin_and_boost_and_say_which_they_were() -> None:
+    settings = {
+        "rules": [Rule(title="sponsored*post", mute=True), Rule(feed="ada", pin=True), Rule(url="ada.example", boost=2)]
+    }
+    assert judged(settings, title="A sponsored guest post").muted == "muted by rule 1 (title 'sponsored*post')"
+    found = judged(settings)
+    assert found.pinned and found.boost == 2 and len(found.rules) == 2 and not found.muted
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        ("rust", "Rust 2 is here", True),
+        ("rust", "Trust me", False),
+        ("c++", "Modern C++ tips", True),
+        ("part * of *", "Part 2 of my series", True),
+        ("*.example/ads/*", "https://ada.example/ads/1", True),
+        ("(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa!", False),
+    ],
+)
+def test_patterns_are_words_and_stars(pattern: str, text: str, fits: bool) -> None:
+    assert rules.fits(pattern, text) is fits
+
+
+def test_all_patterns_of_a_rule_must_fit() -> None:
+    settings = {"rules": [Rule(author="ada", title="kubernetes", mute=True)]}
+    assert judged(settings).muted and not judged(settings, author="Bob").muted

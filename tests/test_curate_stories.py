@@ -1,0 +1,114 @@
+"""The same news once, and different news apart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from digest.curate.stories import Telling, group
+from digest.curate.urls import normalise
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def tell(n: int, title: str, url: str = "", *, feed: int | None = None, days: float = 0) -> Telling:
+    key = normalise(url or f"https://site{n}.example/{n}")
+    return Telling(n, title, (key,) if key else (), n if feed is None else feed, NOON + timedelta(days=days))
+
+
+def together(*tellings: Telling) -> bool:
+    return len(group(tellings).groups) == 1
+
+
+def test_one_link_is_one_story_whatever_the_titles() -> None:
+    a = tell(1, "Fast seeking in a file system", "https://ada.example/blog?utm_source=rss#one")
+    assert together(a, tell(2, "An encrypted history", "http://www.ada.example/blog/"))
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("Kafka adds tiered storage to its brokers", "Tiered storage comes to Kafka brokers"),
+        ("Let's Encrypt makes certificates for 30% of domains", "Let's Encrypt makes certs for 30% of web domains"),
+        ("Results of the Grand C++ Error Explosion Competition", "The Grand C++ Error Explosion Competition"),
+        ("PHP 8.0.0 released", "PHP 8.0.0 release announcement"),
+        ("Love letter to Clojure (Part 1)", "Love letter to Clojure"),
+        ("Buying a workplace chat app for $27.7 billion", "The workplace chat app bought for $27.7 billion"),
+    ],
+)
+def test_alike_titles_of_two_sites_are_one_story(one: str, two: str) -> None:
+    assert together(tell(1, one), tell(2, two))
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("Announcing TypeScript 3.6 for everybody", "Announcing TypeScript 3.7 for everybody"),
+        ("Porting an emulator to NetBSD, part 2", "Porting an emulator to NetBSD, part 3"),
+        ("Porting an emulator, second report", "Porting an emulator, third report"),
+        ("Inko progress report: July 2019", "Inko progress report: August 2019"),
+        ("The case against objects is wildly overstated", "My reply to: The case against objects is wildly overstated"),
+        ("State of the developer survey 2024", "State of the developer survey 2025"),
+        ("Deno 1.0", "Deno 1.0"),
+    ],
+)
+def test_a_series_a_reply_and_a_bare_name_are_not_one_story(one: str, two: str) -> None:
+    assert not together(tell(1, one), tell(2, two))
+
+
+def test_one_site_tells_its_news_once_unless_the_titles_are_equal() -> None:
+    a = tell(1, "A simple way to get more value from metrics", "https://dan.example/metrics")
+    b = tell(2, "A simple way to get more value from tracing", "https://dan.example/tracing")
+    c = tell(3, "A simple way to get more value from metrics", "https://dan.example/again")
+    assert group([a, b, c]).groups == ((1, 3), (2,))
+
+
+def test_titles_join_within_a_week_and_links_for_ever() -> None:
+    words = "Kafka adds tiered storage to its brokers"
+    assert not together(tell(1, words), tell(2, words, days=8))
+    assert together(tell(1, words, "https://ada.example/k"), tell(2, "K", "https://ada.example/k", days=80))
+
+
+def test_entries_of_one_feed_with_one_link_stay_apart() -> None:
+    a = tell(1, "Episode about cats", "https://pod.example/listen", feed=7)
+    b = tell(2, "Episode about dogs", "https://pod.example/listen", feed=7)
+    assert not together(a, b)
+
+
+def test_a_front_page_is_nobodys_identity() -> None:
+    a, b = tell(1, "A new language", "https://ada.example/"), tell(2, "We are hiring", "https://ada.example")
+    assert not together(a, b)
+
+
+def test_nobody_joins_a_group_that_contradicts() -> None:
+    a = tell(1, "Racket v7.4 released with many improvements")
+    b = tell(2, "Racket released with many improvements")
+    c = tell(3, "Racket v7.5 released with many improvements")
+    groups = group([a, b, c]).groups
+    assert not any({1, 3} <= set(ids) for ids in groups)
+
+
+def test_the_reason_names_the_words_that_were_shared() -> None:
+    one, two = tell(1, "Kafka adds tiered storage to its brokers"), tell(2, "Tiered storage for Kafka brokers")
+    (join,) = group([one, two]).joins
+    assert join.why.startswith("title 0.") and "kafka" in join.why
+
+
+def test_what_was_settled_is_joined_but_not_joined_together() -> None:
+    words = "Kafka adds tiered storage to its brokers"
+    found = group([tell(1, words), tell(2, words), tell(3, words)], settled=2)
+    assert {join.two for join in found.joins} == {3}
+
+
+def test_somewhat_alike_stories_are_related_only() -> None:
+    crowd = [tell(100 + n, f"Filler about subject{n} and matter{n}") for n in range(1000)]
+    a = tell(1, "Postgres vacuum internals explained with pictures for beginners")
+    b = tell(2, "Postgres vacuum internals and why autovacuum falls behind on large tables")
+    found = group([*crowd, a, b])
+    assert not any({1, 2} <= set(ids) for ids in found.groups)
+
+
+def test_nothing_gives_nothing() -> None:
+    assert group([]).groups == ()
+    assert len(group([tell(1, ""), tell(2, "")]).groups) == 2

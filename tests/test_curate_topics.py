@@ -1,0 +1,142 @@
+"""Under which heading an entry goes, and that it says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from digest.config import OTHER, TOPICS, Topic
+from digest.curate.topics import Keywords, Label, NaiveBayes, Placer, Text, default_headings, headings, train
+
+
+def placer() -> Placer:
+    return Placer(headings({}), Keywords(headings({})))
+
+
+@pytest.mark.parametrize(
+    ("title", "topic"),
+    [
+        ("Postgres 19 learns to vacuum in parallel", "databases"),
+        ("A React Native app in a weekend", "mobile"),
+        ("Why Raft is hard: leader election under partitions", "distributed"),
+        ("CVE-2026-1234: remote code execution in a mail server", "security"),
+        ("Kubernetes operators without tears", "devops"),
+        ("CSS grid, explained with cats", "web"),
+        ("Fine-tuning a language model on one GPU", "ai"),
+        ("A RISC-V board for makers", "hardware"),
+        ("C++ templates considered", "languages"),
+        ("What we have been reading in July", OTHER),
+        ("The university's glowing cloud", OTHER),
+        ("Ten ways to boil an egg", OTHER),
+        ("", OTHER),
+    ],
+)
+def test_a_title_is_placed_by_its_keywords_or_not_at_all(title: str, topic: str) -> None:
+    assert placer().place(Text.of(title)).topic == topic
+
+
+def test_two_topics_with_equal_claims_give_none() -> None:
+    found = placer().place(Text.of("Docker and Postgres"))
+    assert found.topic == OTHER and "perhaps" in found.why
+
+
+def test_the_words_that_counted_are_told() -> None:
+    found = placer().place(Text.of("Vacuum in Postgres", "How a table of SQLite differs."))
+    assert found.topic == "databases" and found.step == "keywords"
+    assert dict(found.words) == {"postgres*": 1.0, "sqlite": 0.5}
+
+
+def test_the_longer_keyword_takes_its_words() -> None:
+    found = Keywords(headings({})).find(["react", "native", "and", "react"])
+    assert found == {"mobile": ["react native"], "web": ["react?"]}
+
+
+def test_how_a_page_is_served_says_nothing_of_its_topic() -> None:
+    assert Text.of("Weather", "", "https://weather.example/index.php").path == ()
+    assert (
+        placer().place(Text.of("Weather", "see https://weather.example/html", "http://w.example/a.html")).topic == OTHER
+    )
+
+
+def test_a_newsletter_chooses_its_topics_and_keeps_or_replaces_their_keywords() -> None:
+    chosen = headings(
+        {
+            "databases": Topic(more_keywords=("vacuum",)),
+            "web": Topic(title="The Web", keywords=("html",)),
+            "gardening": Topic(keywords=("rose*",)),
+        }
+    )
+    assert list(chosen) == ["databases", "web", "gardening"]
+    assert "vacuum" in chosen["databases"].keywords and "postgres*" in chosen["databases"].keywords
+    assert chosen["web"].title == "The Web" and chosen["web"].keywords == ("html",)
+    assert chosen["gardening"].title == "Gardening"
+    assert Placer(chosen, Keywords(chosen)).place(Text.of("Roses in June")).topic == "gardening"
+
+
+def test_the_packages_topics_are_those_the_settings_know() -> None:
+    assert set(default_headings()) == set(TOPICS) and len(TOPICS) == 12
+    assert all(len(heading.keywords) >= 25 for heading in default_headings().values())
+
+
+GARDEN = ["prune", "rose", "compost", "seed", "tomato", "hedge", "mulch", "soil"]
+KITCHEN = ["braise", "butter", "oven", "stew", "onion", "broth", "knead", "saucepan"]
+
+
+def labels(count: int) -> list[Label]:
+    """Titles made of the words of two topics, from several sites each."""
+    found = []
+    for topic, vocabulary in (("garden", GARDEN), ("kitchen", KITCHEN)):
+        for n in range(count):
+            words = [vocabulary[(n * k + k) % len(vocabulary)] for k in (1, 3, 5)]
+            found.append(Label(Text.of(" ".join(words) + f" again {n}"), topic, f"{topic}-{n % 9}.example"))
+    return found
+
+
+TWO = headings({"garden": Topic(), "kitchen": Topic()})
+
+
+def test_what_is_labelled_teaches() -> None:
+    learnt = train(TWO, labels(40), precision=0.9, trainer=NaiveBayes)
+    found = learnt.place(Text.of("mulch for your tomato seed"))
+    assert (found.topic, found.step) == ("garden", "words")
+    assert {"mulch", "tomato", "seed"} <= {word for word, _ in found.words}
+
+
+def test_a_text_without_known_words_is_not_guessed() -> None:
+    learnt = train(TWO, labels(40), precision=0.9, trainer=NaiveBayes)
+    assert learnt.place(Text.of("quarterly figures of a bank")).topic == OTHER
+
+
+def test_fewer_than_twenty_labels_teach_nothing_yet() -> None:
+    learnt = train(TWO, labels(19), precision=0.9, trainer=NaiveBayes)
+    assert learnt.scorer is None
+    assert learnt.place(Text.of("mulch for your tomato seed")).topic == OTHER
+
+
+def test_labels_that_contradict_each_other_place_nothing() -> None:
+    mixed = [Label(one.text, ("garden", "kitchen")[n // 8 % 2], one.site) for n, one in enumerate(labels(40))]
+    learnt = train(TWO, mixed, precision=0.9, trainer=NaiveBayes)
+    assert learnt.place(Text.of("mulch for your tomato seed")).topic == OTHER
+
+
+def test_contributions_of_the_words_explain_the_score() -> None:
+    scorer = NaiveBayes(labels(40))
+    text = Text.of("mulch and butter")
+    for topic, score in scorer.scores(text).items():
+        other = next(t for t in ("garden", "kitchen") if t != topic)
+        gained = sum(weight for _, weight in scorer.evidence(text, topic))
+        lost = sum(weight for _, weight in scorer.evidence(text, other))
+        assert score == pytest.approx(gained - lost, abs=1e-9)
+
+
+def test_another_scorer_can_take_the_place_of_ours() -> None:
+    class Constant:
+        def scores(self, text: Text) -> dict[str, float]:
+            return {"garden": 3.0, "kitchen": 0.0}
+
+        def evidence(self, text: Text, topic: str) -> list[tuple[str, float]]:
+            return [("because", 3.0)]
+
+    gardens = [Label(one.text, "garden", one.site) for one in labels(40)]
+    some = gardens + [one for one in labels(25) if one.topic == "kitchen"]
+    learnt = train(TWO, some, precision=0.7, trainer=lambda _labels: Constant())
+    assert learnt.place(Text.of("anything")).words == (("because", 3.0),)
