@@ -266,7 +266,7 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
     statement = _MARK.format(",".join(str(int(letter.id)) for letter in letters))
     moment = _moments(session)
     found = _driver(session, statement, (moment(now + lease), moment(now)))
-    return {letter_id: attempt for letter_id, attempt in found}  # noqa: C416  (a row is no pair to mypy)
+    return {row[0]: row[1] for row in found}
 
 
 def unclaim(session: Session, letters: Sequence[Claimed], *, due_at: datetime) -> None:
