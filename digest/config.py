@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -82,38 +83,106 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Smtp(Section):
-    """Where letters go. Without `url` they are written to a Maildir beside the database."""
+def _smtp_url(value: SecretStr) -> SecretStr:
+    url = urlsplit(value.get_secret_value())
+    if url.scheme not in ("smtp", "smtp+starttls", "smtps") or not url.hostname:
+        raise ValueError("must look like smtp+starttls://user:password@mail.example.org:587 (or smtp://, smtps://)")
+    try:
+        _ = url.port
+    except ValueError:
+        raise ValueError("has a port that is not a number from 1 to 65535") from None
+    return value
 
-    url: SecretStr | None = None
-    envelope_domain: Line = ""
-    timeout_seconds: float = Field(60, gt=0, le=600)
-    ca_file: Path | None = None
-    lifetime_hours: float = Field(48, gt=0, le=240)
-    lease_minutes: float = Field(10, gt=0, le=240)
-    after_crash: Literal["resend", "hold"] = "resend"
 
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or not value.get_secret_value():
-            return None
-        url = urlsplit(value.get_secret_value())
-        if url.scheme not in ("smtp", "smtp+starttls", "smtps") or not url.hostname:
-            raise ValueError("must look like smtp+starttls://user:password@mail.example.org:587 (or smtp://, smtps://)")
+def _share(value: object) -> object:
+    """0.01 or "1%"."""
+    if isinstance(value, str) and value.rstrip().endswith("%"):
         try:
-            _ = url.port
+            return float(value.rstrip()[:-1]) / 100
         except ValueError:
-            raise ValueError("has a port that is not a number from 1 to 65535") from None
-        return value
+            raise ValueError('must be a share like "1%" or 0.01') from None
+    return value
+
+
+SmtpUrl = Annotated[SecretStr, AfterValidator(_smtp_url)]
+Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
+
+
+class Relay(Section):
+    """A mail server that takes our letters. A limit of 0 is none; those per hour and day outlive the process."""
+
+    url: SmtpUrl
+    auth: Literal["", "plain", "login", "xoauth2"] = ""  # "": plain or login, whichever is offered
+    order: int = 1  # a relay of a higher order is used only while all of a lower one are down
+    weight: float = Field(1, gt=0)  # its share among relays of the same order
+    connections: int = Field(8, ge=1, le=200)
+    per_second: float = Field(0, ge=0)
+    per_hour: int = Field(0, ge=0)
+    per_day: int = Field(0, ge=0)
+
+
+class Dkim(Section):
+    """Sign letters here, for relays that do not. `domain` is by default the sender's."""
+
+    selector: Line
+    key_file: Path
+    domain: Line = ""
+
+
+class Smtp(Section):
+    """Where letters go. Without `url` or `relays` they are written to a Maildir beside the database."""
+
+    url: SmtpUrl | None = None  # short for one relay with the settings of `Relay`
+    relays: tuple[Relay, ...] = ()
+    connections: int = Field(8, ge=1, le=200)
+    envelope_domain: Line = ""
+    hello: Line = ""  # our name in EHLO; else the machine's, if it has a full one, or its address
+    ca_file: Path | None = None
+    dkim: tuple[Dkim, ...] = ()
+    # How long a server may take to answer a command, and the end of the data (RFC 5321 §4.5.3.2).
+    timeout_seconds: float = Field(300, gt=0, le=600)
+    data_timeout_seconds: float = Field(600, gt=0, le=1200)
+    lifetime_hours: float = Field(48, gt=0, le=240)
+    after_crash: Literal["resend", "hold"] = "resend"
+    per_domain: int = Field(0, ge=0)  # letters at a time to one domain of recipients; 0: no limit
+    # The share of an edition that goes out first, and what share of refusals lets the rest follow.
+    canary: Share = 0.0
+    max_refused: Share = 0.05
+    # An edition that is older when its first letters would go out waits for a person.
+    max_lateness_hours: float = Field(24, gt=0)
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _no_url(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Smtp:
+        if self.url and self.relays:
+            raise ValueError("has both url and relays; move url into a [[smtp.relays]] of its own")
+        return self
+
+    @property
+    def servers(self) -> tuple[Relay, ...]:
+        if self.url:
+            return (Relay(url=self.url, connections=self.connections),)
+        return self.relays
 
     @property
     def lifetime(self) -> timedelta:
         return timedelta(hours=self.lifetime_hours)
 
     @property
+    def max_lateness(self) -> timedelta:
+        return timedelta(hours=self.max_lateness_hours)
+
+    @property
     def lease(self) -> timedelta:
-        return timedelta(minutes=self.lease_minutes)
+        """How long an attempt may take, before another sender may think that this one died.
+
+        A letter's envelope may wait for the reply to the body before it, then it waits for its own.
+        """
+        return timedelta(seconds=2 * self.data_timeout_seconds + 300)
 
 
 class Collect(Section):
@@ -404,6 +473,8 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
     smtp = config.smtp
     if smtp.ca_file:
         smtp = smtp.model_copy(update={"ca_file": base / smtp.ca_file.expanduser()})
+    dkim = tuple(d.model_copy(update={"key_file": base / d.key_file.expanduser()}) for d in smtp.dkim)
+    smtp = smtp.model_copy(update={"dkim": dkim})
     database = config.database if "://" in config.database else str(base / Path(config.database).expanduser())
     return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp})
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
+import multiprocessing
+import socket
+import ssl
 import threading
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,12 +21,21 @@ from random import Random
 from typing import Any
 from xml.sax.saxutils import escape
 
+import h2.config
+import h2.connection
+import h2.events
 import pytest
+import trustme
 from sqlmodel import select
+from typer.testing import CliRunner, Result
 
 from digest import collect, parse, store
+from digest.cli import app
+from digest.collect import fetch, rhythm
+from digest.collect.workers import Parsers
 from digest.config import Config
-from digest.models import Entry, Feed
+from digest.errors import FetchError
+from digest.models import Entry, Feed, FeedState
 from digest.store import Database
 
 MONDAY = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -211,3 +227,664 @@ def test_a_rehearsed_run_leaves_no_trace(database: Database, site: Site) -> None
         assert run(rehearsal).new == 1
     assert titles(database) == []
     assert feed(database).checked_at is None
+
+
+# ---------------------------------------------------------------- identity over time
+
+
+def test_an_edited_entry_is_updated_and_is_no_new_one(database: Database, site: Site) -> None:
+    site.pages["/feed"] = Reply(rss("one"))
+    add(database, site.base + "/feed")
+    run(database)
+    site.pages["/feed"] = Reply(rss("one").replace(b"About one.", b"About one, corrected."))
+    report = run(database, now=MONDAY + timedelta(days=1))
+    assert (report.new, report.edited) == (0, 1)
+    with database.read() as session:
+        [entry] = session.exec(select(Entry))
+    assert (entry.summary, entry.seen_at) == ("About one, corrected.", MONDAY)
+
+
+def test_guids_that_change_at_each_fetch_give_no_new_entries(database: Database, site: Site) -> None:
+    site.pages["/feed"] = Reply(rss("two", "one"))
+    add(database, site.base + "/feed")
+    run(database)
+    for day in (1, 2):
+        fresh = rss("two", "one").replace(b'"false">', b'"false">%d-' % day)
+        site.pages["/feed"] = Reply(fresh)
+        assert run(database, now=MONDAY + timedelta(days=day)).new == 0
+    assert titles(database) == ["one", "two"]
+
+
+def test_the_same_title_again_on_another_day_is_a_new_entry(database: Database, site: Site) -> None:
+    def status(day: int) -> bytes:
+        date = format_datetime(MONDAY + timedelta(days=day))
+        item = (
+            f"<item><title>All well</title><link>https://s.example/</link><guid>{day}</guid><pubDate>{date}</pubDate>"
+        )
+        return f"<rss version='2.0'><channel><title>S</title>{item}</item></channel></rss>".encode()
+
+    add(database, site.base + "/feed")
+    for day in range(3):
+        site.pages["/feed"] = Reply(status(day))
+        assert run(database, now=MONDAY + timedelta(days=day)).new == 1
+
+
+# ---------------------------------------------------------------- manners
+
+
+def test_a_permanent_redirect_is_followed_for_good_after_two_runs(database: Database, site: Site) -> None:
+    site.pages["/old"] = Reply(status=301, headers={"Location": "/new"})
+    site.pages["/new"] = Reply(rss("one"))
+    add(database, site.base + "/old")
+    run(database)
+    assert feed(database).url == site.base + "/old"
+    report = run(database, now=MONDAY + timedelta(days=1))
+    assert feed(database).url == site.base + "/new"
+    assert feed(database).former_urls == [{"url": site.base + "/old", "until": "2026-03-03T07:00:00+00:00"}]
+    assert [change.words for change in report.changes] == [f"moved to {site.base}/new"]
+    run(database, now=MONDAY + timedelta(days=2))
+    assert site.paths()[-1] == "/new"
+    with database.read() as session:
+        assert store.find_feed(session, site.base + "/old").id == 1
+
+
+def test_a_temporary_redirect_is_followed_and_forgotten(database: Database, site: Site) -> None:
+    site.pages["/old"] = Reply(status=302, headers={"Location": "/new"})
+    site.pages["/new"] = Reply(rss("one"))
+    add(database, site.base + "/old")
+    for day in range(3):
+        run(database, now=MONDAY + timedelta(days=day))
+    assert (feed(database).url, feed(database).moved_to) == (site.base + "/old", "")
+    assert titles(database) == ["one"]
+
+
+def test_two_feeds_that_move_to_one_address_become_one(database: Database, site: Site) -> None:
+    for name in ("/a", "/b"):
+        site.pages[name] = Reply(status=308, headers={"Location": "/new"})
+    site.pages["/new"] = Reply(rss("one"))
+    add(database, site.base + "/a", site.base + "/b")
+    run(database)
+    run(database, now=MONDAY + timedelta(days=1))
+    with database.read() as session:
+        states = {f.url: (f.state, len(readers)) for f, readers in store.feeds(session)}
+    assert sorted(states.values()) == [("active", 1), ("retired", 0)]
+    assert states[site.base + "/new"] == ("active", 1)
+
+
+def test_a_feed_that_is_gone_retires_and_is_told_once(database: Database, site: Site) -> None:
+    site.pages["/feed"] = Reply(status=410)
+    add(database, site.base + "/feed")
+    report = run(database)
+    assert [(c.health, c.words) for c in report.changes] == [("retired", "is retired: answers 410 (gone for good)")]
+    assert run(database, now=MONDAY + timedelta(days=30), force=True).asked == 0
+    add(database, site.base + "/feed")
+    assert run(database, now=MONDAY + timedelta(days=31)).asked == 1
+
+
+def test_a_failing_feed_is_told_of_once_and_again_when_it_works(database: Database, site: Site) -> None:
+    add(database, site.base + "/feed")
+    reports = [run(database, now=MONDAY + timedelta(days=day)) for day in range(0, 50, 10)]
+    told = [[change.health.value for change in report.changes] for report in reports]
+    assert told == [[], [], ["failing"], [], []]
+    assert feed(database).failing_since == MONDAY
+    site.pages["/feed"] = Reply(rss("one"))
+    changes = run(database, now=MONDAY + timedelta(days=60)).changes
+    assert [(c.health.value, c.words) for c in changes] == [("ok", "works again")]
+    assert (feed(database).failures, feed(database).failing_since, feed(database).error) == (0, None, "")
+
+
+@pytest.mark.parametrize(
+    ("status", "value"), [(429, "3600"), (503, format_datetime(MONDAY + timedelta(hours=1), usegmt=True))]
+)
+def test_a_server_that_asks_for_rest_gets_it_for_all_its_feeds(
+    database: Database, site: Site, status: int, value: str
+) -> None:
+    site.pages["/limited"] = Reply(status=status, headers={"Retry-After": value})
+    site.pages["/other"] = Reply(rss("one"))
+    first, second = add(database, site.base + "/limited", site.base + "/other")
+    config = settings(connections=1)
+    report = run(database, config)
+    assert (report.asked, report.failed) == (1, 1)
+    assert site.paths() == ["/limited"]
+    for number in (first, second):
+        assert MONDAY + timedelta(hours=1) <= feed(database, number).next_at
+    assert run(database, config, now=MONDAY + timedelta(minutes=50)).asked == 0
+    assert run(database, config, now=MONDAY + timedelta(hours=3)).asked + 1 == len(site.asked)
+
+
+def test_at_most_two_requests_at_once_to_one_host_and_others_do_not_wait(database: Database, site: Site) -> None:
+    going, most, lock = 0, 0, threading.Lock()
+
+    def count(handler: Any) -> None:
+        nonlocal going, most
+        with lock:
+            going += 1
+            most = max(most, going)
+        body = rss(handler.path)
+        threading.Event().wait(0.05)
+        with lock:
+            going -= 1
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    for n in range(8):
+        site.pages[f"/{n}"] = count
+    add(database, *(f"http://busy.example:{site.port}/{n}" for n in range(8)))
+    assert run(database, settings(host_gap_seconds=0), resolve=at_home).new == 8
+    assert most == 2
+
+
+def test_secrets_go_to_their_host_and_nowhere_else(database: Database, site: Site) -> None:
+    elsewhere = Site()
+    elsewhere.pages["/feed"] = Reply(rss("one"))
+    site.pages["/private"] = Reply(status=302, headers={"Location": elsewhere.base + "/feed"})
+    add(database, site.base.replace("http://", "http://ada:l%3Aace@") + "/private")
+    run(database)
+    elsewhere.close()
+    assert site.asked[0][1]["authorization"] == "Basic YWRhOmw6YWNl"
+    assert "authorization" not in elsewhere.asked[0][1]
+    assert feed(database).url == site.base + "/private"
+
+
+@contextmanager
+def http2_server(body: bytes, spoken: list[str]) -> Iterator[int]:
+    """A TLS server on loopback that offers HTTP/2, gives `body` to each request and notes the version of each."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("feeds.example").configure_cert(context)
+    context.set_alpn_protocols(["h2"])
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+                stream = context.wrap_socket(plain, server_side=True)
+            except ssl.SSLError:
+                continue
+            except OSError:
+                return
+            with stream:
+                spoken.append(stream.selected_alpn_protocol() or "")
+                connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+                connection.initiate_connection()
+                stream.sendall(connection.data_to_send())
+                while data := stream.recv(65536):
+                    for event in connection.receive_data(data):
+                        if isinstance(event, h2.events.RequestReceived):
+                            connection.send_headers(event.stream_id, [(":status", "200"), ("etag", '"h2"')])
+                            connection.send_data(event.stream_id, body, end_stream=True)
+                    stream.sendall(connection.data_to_send())
+
+    threading.Thread(target=serve, daemon=True).start()
+    with authority.cert_pem.tempfile() as trusted, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", trusted)
+        yield listener.getsockname()[1]
+    listener.close()
+
+
+async def at_home(_host: str, _port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+def test_http2_is_spoken_where_it_is_offered_to_the_pinned_address(database: Database) -> None:
+    spoken: list[str] = []
+    with http2_server(rss("one"), spoken) as port:
+        add(database, f"https://feeds.example:{port}/feed")
+        report = run(database, resolve=at_home)
+    assert (report.new, report.failures, spoken) == (1, [], ["h2"])
+    assert feed(database).etag == '"h2"'
+
+
+def test_a_certificate_for_another_host_is_refused_in_words(database: Database) -> None:
+    with http2_server(rss("one"), []) as port:
+        reason = fails(database, f"https://other.example:{port}/feed", resolve=at_home)
+    assert reason.startswith("has a certificate that does not verify: Hostname mismatch")
+
+
+# ---------------------------------------------------------------- bounds
+
+
+def fails(database: Database, url: str, *, config: Config | None = None, **options: Any) -> str:
+    """The reason for which collecting `url` fails."""
+    add(database, url)
+    [failure] = run(database, config, **options).failures
+    return failure.reason
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "0.0.0.0",
+        "10.0.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0x7f000001",
+        "2130706433",
+        "017700000001",
+        "127.1",
+        "localhost",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:a9fe:a9fe]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "[fe80::1]",
+        "[fc00::1]",
+    ],
+)
+def test_private_addresses_are_refused_in_every_spelling(database: Database, host: str) -> None:
+    config = settings(allow_private_addresses=False)
+    assert "private address" in fails(database, f"http://{host}:9/feed", config=config)
+
+
+def test_a_redirect_to_a_private_address_is_not_followed(database: Database, site: Site) -> None:
+    site.pages["/feed"] = Reply(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data/"})
+    assert "169.254.169.254 is a private address" in fails(database, site.base + "/feed")
+
+
+def test_a_name_is_resolved_once_and_the_checked_address_is_asked(database: Database, site: Site) -> None:
+    answers = iter([["127.0.0.1"], ["10.0.0.1"]])
+
+    async def rebinding(_host: str, _port: int) -> list[str]:
+        return next(answers)
+
+    site.pages["/feed"] = Reply(rss("one"))
+    add(database, f"http://rebind.example:{site.port}/feed")
+    assert run(database, resolve=rebinding).new == 1
+    assert site.asked[0][1]["host"] == f"rebind.example:{site.port}"
+
+
+def test_a_name_that_leads_to_a_private_address_is_refused(database: Database, site: Site) -> None:
+    async def inward(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1", "::ffff:10.0.0.1"]
+
+    reason = fails(
+        database, f"http://evil.example:{site.port}/", config=settings(allow_private_addresses=False), resolve=inward
+    )
+    assert "leads to a private address (127.0.0.1, ::ffff:10.0.0.1)" in reason
+    assert site.asked == []
+
+
+def test_redirects_come_to_an_end(database: Database, site: Site) -> None:
+    site.pages["/feed"] = Reply(status=302, headers={"Location": "/feed"})
+    assert fails(database, site.base + "/feed") == "redirects more than 5 times"
+    assert len(site.asked) == 6
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "gopher://x/", "javascript:1", "http://[::1/"])
+def test_a_redirect_leads_to_the_web_only(database: Database, site: Site, target: str) -> None:
+    site.pages["/feed"] = Reply(status=302, headers={"Location": target})
+    assert "is no web address" in fails(database, site.base + "/feed")
+
+
+GZIP = {"Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(b"x" * 20_001), "is larger than 0.02 MB"),
+        (Reply(gzip.compress(b" " * 50_000_000), headers=GZIP), "is larger than 0.02 MB"),
+        (
+            Reply(gzip.compress(b"<rss>" * 900)[:-20], headers={"Content-Encoding": "gzip"}),
+            "ends in the middle of its gzip data",
+        ),
+        (Reply(b"\x1f\x8b\x08" + b"nonsense" * 9, headers={"Content-Encoding": "gzip"}), "sends damaged gzip data"),
+        (Reply(b"?", headers={"Content-Encoding": "br"}), "answers in an encoding that was not asked for (br)"),
+        (Reply(b""), "is empty"),
+        (Reply(status=304), "answers 304 (not modified) although we have nothing of it yet"),
+        (Reply(status=500), "answers 500 (server error)"),
+        (Reply(status=401), "answers 401 (login required)"),
+    ],
+)
+def test_a_bad_answer_is_named(database: Database, site: Site, reply: Reply, reason: str) -> None:
+    site.pages["/feed"] = reply
+    assert fails(database, site.base + "/feed", config=settings(max_bytes=20_000)) == reason
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "none", "two members"])
+def test_packed_bodies_are_unpacked(database: Database, site: Site, coding: str) -> None:
+    body = rss("one")
+    packings = {
+        "gzip": (gzip.compress(body), "gzip"),
+        "deflate": (zlib.compress(body)[2:-4], "deflate"),
+        "none": (body, "gzip"),  # says so, and is not
+        "two members": (gzip.compress(body[:99]) + gzip.compress(body[99:]), "x-gzip"),
+    }
+    site.pages["/feed"] = Reply(packings[coding][0], headers={"Content-Encoding": packings[coding][1]})
+    add(database, site.base + "/feed")
+    assert run(database).new == 1
+
+
+def test_a_body_cut_short_is_not_taken_for_whole(database: Database, site: Site) -> None:
+    def half(handler: Any) -> None:
+        body = rss("one", "two")
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body[: len(body) // 2])
+        handler.close_connection = True
+
+    site.pages["/feed"] = half
+    assert fails(database, site.base + "/feed") == "ends before its announced end"
+
+
+def test_a_server_that_drips_has_so_long_in_all(database: Database, site: Site) -> None:
+    stop = threading.Event()
+
+    def drip(handler: Any) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        while not stop.wait(0.05):
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+
+    site.pages["/feed"] = drip
+    try:
+        assert (
+            fails(database, site.base + "/feed", config=settings(timeout_seconds=0.5)) == "took longer than 0.5 seconds"
+        )
+    finally:
+        stop.set()
+
+
+def test_a_feed_that_takes_too_long_to_read_costs_itself_only(database: Database, site: Site) -> None:
+    # feedparser looks for an address in an author with a pattern that is quadratic in its length.
+    slow = rss("slow").replace(b"<pubDate>", b"<author>" + b"a" * 120_000 + b"</author><pubDate>")
+    site.pages["/slow"], site.pages["/good"] = Reply(slow), Reply(rss("good"))
+    add(database, site.base + "/slow", site.base + "/good")
+    report = run(database, settings(parse_seconds=1))
+    assert [f.reason for f in report.failures] == ["takes longer than 1 seconds to read"]
+    assert titles(database) == ["good"]
+
+
+def test_a_worker_that_dies_costs_one_feed_one_failure() -> None:
+    async def scenario() -> list[object]:
+        found: list[object] = []
+        with Parsers(workers=1, seconds=10) as parsers:
+            for kill in (False, True, False):
+                if kill:
+                    multiprocessing.active_children()[0].kill()
+                try:
+                    parsed = await parsers.parse(rss("one"), url="http://e.example/", content_type="", now=MONDAY)
+                    found.append(len(parsed.entries))
+                except FetchError as error:
+                    found.append(error.reason)
+        return found
+
+    assert asyncio.run(scenario()) == [1, "stopped the process that read it (exit code -9)", 1]
+
+
+# ---------------------------------------------------------------- runs beside runs
+
+
+def test_two_runs_at_once_ask_each_feed_once(database: Database, site: Site) -> None:
+    for n in range(12):
+        site.pages[f"/{n}"] = Reply(rss(f"entry {n}"))
+    add(database, *(f"{site.base}/{n}" for n in range(12)))
+
+    async def both() -> list[collect.CollectReport]:
+        one = collect.run(database, settings(connections=2), clock=lambda: MONDAY)
+        two = collect.run(database, settings(connections=2), clock=lambda: MONDAY)
+        return list(await asyncio.gather(one, two))
+
+    reports = asyncio.run(both())
+    assert sum(report.asked for report in reports) == 12
+    assert sorted(site.paths()) == sorted(f"/{n}" for n in range(12))
+
+
+def test_a_killed_run_delays_its_feeds_by_minutes(database: Database, site: Site) -> None:
+    site.pages["/feed"] = Reply(rss("one"))
+    add(database, site.base + "/feed")
+    with database.write() as session:  # as far as a run got that was killed
+        store.claim_feeds(session, now=MONDAY, limit=10, lease=timedelta(minutes=10), asked_before=MONDAY)
+    assert run(database).asked == 0
+    assert run(database, now=MONDAY + timedelta(minutes=11)).new == 1
+
+
+def test_a_feed_removed_while_it_is_asked_is_no_trouble(database: Database, site: Site) -> None:
+    def remove(handler: Any) -> None:
+        collect.remove_feed(database, "1", newsletter=None)
+        body = rss("one")
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    site.pages["/feed"] = remove
+    site.pages["/good"] = Reply(rss("good"))
+    add(database, site.base + "/feed", site.base + "/good")
+    assert run(database).new == 1
+    assert titles(database) == ["good"]
+
+
+# ---------------------------------------------------------------- when to ask again
+
+
+def ask_again(**values: Any) -> timedelta:
+    return rhythm.next_at(MONDAY, settings().collect, rng=Random(1), **values) - MONDAY
+
+
+def test_the_next_request_follows_server_publisher_and_rhythm_within_bounds() -> None:
+    hour = timedelta(hours=1)
+    assert timedelta(minutes=14) < ask_again(gap=timedelta(minutes=1)) < timedelta(minutes=16)
+    assert ask_again(gap=timedelta(minutes=1), max_age=2 * hour) == 2 * hour
+    assert ask_again(gap=timedelta(minutes=1), ttl=3 * hour) == 3 * hour
+    assert 1.5 * hour < ask_again(gap=24 * hour) < 2.5 * hour
+    assert ask_again(gap=timedelta(days=400)) == ask_again(ttl=timedelta(days=400)) == 6 * hour
+
+
+def test_skipped_hours_and_days_are_left_out() -> None:
+    moment = MONDAY + ask_again(skip=[f"h{h}" for h in range(24) if h != 20])
+    assert (moment.hour, moment.minute) == (20, 0)
+    assert (MONDAY + ask_again(skip=["d0"])).weekday() == 1
+
+
+def test_with_an_interval_of_nothing_every_run_asks() -> None:
+    assert rhythm.next_at(MONDAY, settings(interval_minutes=0).collect, rng=Random(1), ttl=timedelta(days=1)) == MONDAY
+
+
+def test_failures_back_off_to_a_week_and_no_further() -> None:
+    waits = [rhythm.backoff(MONDAY, n, rng=Random(n)) - MONDAY for n in range(1, 40)]
+    assert timedelta(minutes=20) < waits[0] < timedelta(minutes=40)
+    assert waits[4] > waits[0] * 8
+    assert max(waits) == waits[-1] == timedelta(days=7)
+    assert rhythm.backoff(MONDAY, 1, rng=Random(1), retry_after=timedelta(hours=9)) == MONDAY + timedelta(hours=9)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("120", timedelta(seconds=120)),
+        ("Mon, 02 Mar 2026 08:00:00 GMT", timedelta(hours=1)),
+        ("Mon, 02 Mar 2020 08:00:00 GMT", timedelta(0)),
+        ("999999999", timedelta(days=1)),
+        ("Fri, 02 Mar 2096 08:00:00 GMT", timedelta(days=1)),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_and_capped(value: str, expected: timedelta | None) -> None:
+    assert fetch.retry_after(value, now=MONDAY) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("max-age=300", 300), ("public, Max-Age = 60", 60), ("no-cache, max-age=9", None), ("", None)],
+)
+def test_max_age_is_read_where_it_may_be_used(value: str, seconds: int | None) -> None:
+    assert fetch.max_age(value) == (None if seconds is None else timedelta(seconds=seconds))
+
+
+def test_a_feed_is_quiet_after_three_of_its_usual_gaps() -> None:
+    def health(days: int, gap: int) -> str:
+        entry_at = MONDAY - timedelta(days=days)
+        return collect.health(
+            collect.Vitals(FeedState.ACTIVE, 0, MONDAY, entry_at, timedelta(days=gap)), now=MONDAY
+        ).value
+
+    assert [health(6, 1), health(8, 1), health(50, 20), health(70, 20)] == ["ok", "quiet", "ok", "quiet"]
+
+
+# ---------------------------------------------------------------- finding and mending
+
+
+def look(site: Site, path: str) -> collect.Found:
+    return asyncio.run(collect.look(site.base + path, settings(), clock=lambda: MONDAY))
+
+
+def page(*links: str) -> Reply:
+    return Reply(f"<!doctype html><html><head>{''.join(links)}</head></html>".encode())
+
+
+def alternate(href: str) -> str:
+    return f'<link rel="alternate" type="application/rss+xml" href="{href}">'
+
+
+def test_a_site_is_given_and_its_feed_is_found(site: Site) -> None:
+    site.pages["/"] = page(alternate("/blog.xml"))
+    site.pages["/blog.xml"] = Reply(rss("one"))
+    found = look(site, "/")
+    assert found.feed is not None
+    assert (found.url, found.feed.title) == (site.base + "/blog.xml", "Ours")
+
+
+def test_a_page_with_several_feeds_gives_the_choice(site: Site) -> None:
+    site.pages["/"] = page(alternate("/a.xml"), alternate("/b.xml"))
+    assert [c.url for c in look(site, "/").choices] == [site.base + "/a.xml", site.base + "/b.xml"]
+
+
+def test_a_page_that_names_no_feed_is_tried_at_the_usual_places(site: Site) -> None:
+    site.pages["/blog/"] = page()
+    site.pages["/atom.xml"] = Reply(rss("one"))
+    assert look(site, "/blog/").url == site.base + "/atom.xml"
+
+
+def test_a_page_without_any_feed_is_named(site: Site) -> None:
+    site.pages["/"] = page()
+    with pytest.raises(FetchError, match="no feed was found there"):
+        look(site, "/")
+
+
+def test_the_doctor_finds_where_a_lost_feed_went_and_retires_the_hopeless(database: Database, site: Site) -> None:
+    gone = Site()
+    site.pages["/old.xml"] = Reply(rss("one").replace(b"https://example.org/<", site.base.encode() + b"/<"))
+    lost, hopeless = add(database, site.base + "/old.xml", gone.base + "/feed")
+    run(database)
+    del site.pages["/old.xml"]
+    gone.close()
+    site.pages["/"] = page(alternate("/new.xml"))
+    site.pages["/new.xml"] = Reply(rss("two"))
+    for day in range(10, 80, 10):
+        run(database, now=MONDAY + timedelta(days=day))
+    later = MONDAY + timedelta(days=90)
+    repairs = asyncio.run(collect.diagnose(database, settings(), clock=lambda: later))
+    assert [(r.feed_id, r.remedy.value, r.url) for r in repairs] == [
+        (lost, "move", site.base + "/new.xml"),
+        (hopeless, "retire", ""),
+    ]
+    for repair in repairs:
+        collect.repair(database, repair, now=later)
+    assert run(database, now=later).new == 1
+    assert (feed(database, lost).url, feed(database, hopeless).state) == (site.base + "/new.xml", "retired")
+    assert asyncio.run(collect.diagnose(database, settings(), clock=lambda: later)) == []
+
+
+# ---------------------------------------------------------------- the command line
+
+
+@pytest.fixture
+def digest(tmp_path: Path, database: Database) -> Callable[..., Result]:
+    """The command line, with settings for `database`."""
+    settings = tmp_path / "digest.toml"
+    settings.write_text(
+        'secret_key = "0123456789abcdef"\n[collect]\nallow_private_addresses = true\n'
+        '[newsletters.daily]\ntitle = "Daily"\nfrom = "news@example.org"\n[newsletters.daily.topics.ai]\n'
+    )
+
+    def call(*words: str, stdin: str = "") -> Result:
+        return CliRunner().invoke(app, ["--config", str(settings), *words], input=stdin)
+
+    return call
+
+
+def test_the_commands_take_a_feed_from_adding_to_removal(site: Site, digest: Any) -> None:
+    site.pages["/"] = page(alternate("/feed"))
+    site.pages["/feed"] = Reply(rss("two", "one"))
+    added = digest("feed", "add", site.base, "--topic", "ai")
+    assert (added.exit_code, added.stdout, added.stderr) == (0, "", "feed 1, Ours, is added\n")
+    assert digest("feed", "add", site.base + "/feed").stderr == "feed 1, Ours, is known already\n"
+    assert digest("collect").stderr == "collect: 1 feed asked, 2 new entries\n"
+    assert digest("-q", "collect", "--force").stderr == ""
+    [row] = json.loads(digest("feed", "list", "--json").stdout)
+    assert (row["title"], row["read_by"], row["entries"]) == ("Ours", ["daily/ai"], 2)
+    [row] = json.loads(digest("feed", "list", "--health", "--json").stdout)
+    assert (row["health"], row["rhythm"]) == ("ok", "")
+    assert json.loads(digest("feed", "show", "1", "--json").stdout)["newest"] == ["two", "one"]
+    exported = digest("feed", "export").stdout
+    [outline] = parse.opml(exported.encode())
+    assert (outline.url, outline.title, outline.folders) == (site.base + "/feed", "Ours", ("ai",))
+    assert digest("feed", "remove", "1", "--dry-run").stderr == "would say: Ours is removed\n"
+    assert digest("feed", "remove", site.base + "/feed").stderr == "Ours is removed\n"
+    assert digest("feed", "import", "-", stdin=exported).stderr == "import: 1 feeds for daily; by topic: ai 1\n"
+
+
+def test_a_mistake_gets_one_sentence_and_a_code(site: Site, digest: Any, tmp_path: Path) -> None:
+    site.pages["/page"] = page()
+    site.pages["/two"] = page(alternate("/a"), alternate("/b"))
+    (tmp_path / "list").write_text("not OPML")
+    for words, code, said in (
+        (("feed", "add", "nonsense"), 65, "'nonsense' is not a web address"),
+        (("feed", "add", site.base + "/page"), 65, "is a web page, and no feed was found there"),
+        (("feed", "add", site.base + "/two"), 65, "names 2 feeds; add one of them"),
+        (("feed", "add", site.base + "/page", "--topic", "no"), 66, "there is no topic 'no'"),
+        (("feed", "check", site.base + "/404"), 65, "answers 404 (not found)"),
+        (("feed", "show", "7"), 66, "there is no feed 7"),
+        (("feed", "remove", "https://nobody.example/"), 66, "there is no feed https://nobody.example/"),
+        (("feed", "import", str(tmp_path / "list")), 65, "this is not an OPML list"),
+        (("feed", "import", str(tmp_path / "none")), 66, "no such file"),
+        (("feed", "import", site.base + "/404"), 66, "answers 404 (not found)"),
+    ):
+        done = digest(*words)
+        assert (done.exit_code, done.stdout) == (code, ""), done.stderr
+        assert said in done.stderr.splitlines()[0]
+        assert "Traceback" not in done.stderr
+
+
+def test_a_secret_is_read_from_stdin_and_never_shown(site: Site, digest: Any) -> None:
+    def guarded(handler: Any) -> None:
+        known = handler.headers.get("Authorization") == "Basic YWRhOmh1bnRlcjI="
+        body = rss("one") if known else b""
+        handler.send_response(200 if known else 401)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    site.pages["/feed"] = guarded
+    assert "--login" in digest("feed", "add", site.base + "/feed").stderr
+    assert digest("feed", "add", "--login", site.base + "/feed", stdin="ada\nhunter2\n").exit_code == 0
+    assert "1 new entry" in digest("collect").stderr
+    shown = "".join(
+        digest("feed", *words).stdout for words in (("list", "--json"), ("show", "1", "--json"), ("export",))
+    )
+    assert '"secret_headers": ["Authorization"]' in shown
+    assert "hunter2" not in shown
+    assert "YWRhOmh1bnRlcjI" not in shown
+
+
+def test_checking_stores_nothing_and_names_the_trouble(site: Site, digest: Any) -> None:
+    site.pages["/feed"] = Reply(rss("one", guids=False).replace(b"<pubDate>", b"<pubDate>once "))
+    facts = json.loads(digest("feed", "check", site.base + "/feed", "--json").stdout)
+    assert (facts["format"], facts["entries"], facts["items"][0]["title"]) == ("rss20", 1, "one")
+    assert facts["trouble"] == [
+        "1 of 1 entries without a possible date",
+        "sends no validators: it is fetched whole each time",
+    ]
+    assert digest("feed", "list", "--json").stdout == "[]\n"

@@ -230,43 +230,6 @@ def test_a_held_edition_opens_when_its_moment_has_come(database, mailing, inbox,
     assert send(database, config, clock).sent == 3
 
 
-class Killed(BaseException):
-    """What `kill -9` is to the code that runs: nothing more happens, nothing is settled."""
-
-
-@pytest.mark.parametrize("after_crash", ["resend", "hold"])
-def test_a_sender_killed_between_two_letters_loses_nobody(database, mailing, inbox, clock, monkeypatch, after_crash):
-    config = mailing(after_crash=after_crash)
-    owe(database, config, *PEOPLE)
-    # The server has the second letter and its answer never gets recorded.
-    relay_send, count = deliver.Relay.send, iter(range(10))
-
-    def dying_send(self, letter):
-        reply = relay_send(self, letter)
-        if next(count) == 1:
-            raise Killed
-        return reply
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(deliver.Relay, "send", dying_send)
-        send(database, config, clock)
-    assert sorted(states(database).values()) == ["owed", "sending", "sent"]
-    # At once: the letter in doubt is still claimed, the others go out.
-    assert send(database, config, clock).sent == 1
-    clock.pass_(minutes=11)
-    report = send(database, config, clock)
-    with database.read() as session:
-        (doubtful,) = [line for line in store.outbox_lines(session) if line.in_doubt]
-    copies = [m for m in inbox.messages if m.recipient == doubtful.email]
-    if after_crash == "resend":
-        assert (report.sent, report.in_doubt, doubtful.state) == (1, 1, OutboxState.SENT)
-        assert len(inbox.messages) == 4 and copies[0] == copies[1]
-    else:
-        assert (report.sent, report.held, doubtful.state) == (0, 1, OutboxState.HELD)
-        assert len(inbox.messages) == 3
-    assert {m.recipient for m in inbox.messages} == set(PEOPLE)
-
-
 def claim(database: Database, clock: Clock, limit: int = 1) -> tuple[store.Claimed, ...]:
     with database.write() as session:
         (edition,) = store.due_editions(session, now=clock()) or [None]
@@ -351,11 +314,15 @@ def test_a_refused_sender_stops_after_one_try_with_every_letter_owed(database, m
     assert set(states(database).values()) == {"owed"}
 
 
-def test_a_stop_is_heeded_between_two_letters(database, mailing, inbox, clock):
-    config = mailing()
-    owe(database, config, *PEOPLE)
-    report = send(database, config, clock, stop=lambda: len(inbox.messages) >= 1)
-    assert (report.sent, report.owed, report.stopped) == (1, 2, "asked to")
+def test_a_stop_is_heeded_and_what_is_in_flight_is_settled(database, mailing, inbox, clock):
+    config = mailing(connections=1)
+    owe(database, config, *(f"reader{n}@example.org" for n in range(50)))
+    report = send(database, config, clock, stop=lambda: len(inbox.messages) >= 5)
+    assert report.stopped == "asked to" and report.sent + report.owed == 50
+    assert report.sent == len(inbox.messages) < 50
+    assert set(states(database).values()) == {"sent", "owed"}
+    assert send(database, config, clock).owed == 0
+    assert len(inbox.messages) == len(set(inbox.recipients)) == 50
 
 
 def test_without_a_server_letters_are_kept_in_a_maildir_beside_the_database(database, config, clock):

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import base64
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
+import dkim
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.letter import Recipient, Sender, build
+from digest.letter import Recipient, Sender, Signer, Template
 from digest.render import Marker, Rendered
 
-SENDER = Sender('"Daily, the" <news@news.example>', "", "daily", datetime(2026, 11, 23, 7, tzinfo=UTC))
+DATE = datetime(2025, 11, 24, 7, tzinfo=UTC)
+SENDER = Sender('"Daily, the" <news@news.example>', DATE, newsletter="daily", number=7)
 VARIANT = Rendered(
     "Grüße: was neu ist",
     f'<html><body><p>Žluťoučký {"long " * 300}</p><a href="{Marker.UNSUBSCRIBE}">Unsubscribe</a></body></html>',
@@ -19,10 +25,10 @@ VARIANT = Rendered(
 LINK = "https://digest.example/unsubscribe/" + "t0ken" * 12
 
 
-def letter(email="ada@example.org", name="Ada", variant=VARIANT):
-    return build(
-        variant, SENDER, Recipient(email, name, LINK), mail_from="b-1@news.example", message_id="<1@news.example>"
-    )
+def letter(email="ada@example.org", name="Ada", variant=VARIANT, sender=SENDER, signers=()):
+    recipient = Recipient(email, name, {Marker.UNSUBSCRIBE: LINK})
+    template = Template(variant, sender, signers=signers)
+    return template.fill(recipient, mail_from="b-1@news.example", message_id="<1@news.example>")
 
 
 def parsed(content: bytes):
@@ -84,3 +90,89 @@ def test_any_name_and_any_text_make_a_letter_that_reads_back(name, text):
 def test_an_address_beyond_ascii_asks_for_smtputf8():
     assert letter(email="zoë@example.org").smtputf8
     assert not letter().smtputf8
+
+
+def test_what_goes_over_the_wire_is_the_message_with_its_dots_doubled_and_its_end_marked():
+    made = letter(variant=Rendered("s", "<p>x</p>", "...\n.\n.. dots\n"))
+    assert made.wire.endswith(b"\r\n.\r\n")
+    inner = made.wire.removesuffix(b".\r\n")
+    assert b"\r\n.\r\n" not in inner
+    assert all(line[:2] == b".." for line in inner.split(b"\r\n") if line.startswith(b"."))
+    assert made.size == len(made.content) < len(inner)
+    assert content(parsed(made.content).get_body(("plain",))) == "...\n.\n.. dots\n"
+
+
+@given(st.text(alphabet=".x =\n\u00e9", max_size=300), st.text(alphabet=".=-_aZ", max_size=200))
+def test_a_personal_address_survives_wherever_it_stands(text, tail):
+    text = text.replace("x", str(Marker.UNSUBSCRIBE))
+    link = "https://digest.example/" + tail
+    made = Template(Rendered("s", f"<p>{text}</p>", text), SENDER).fill(
+        Recipient("ada@example.org", "", {Marker.UNSUBSCRIBE: link}), mail_from="b@x.example", message_id="<1@x>"
+    )
+    plain, html = parsed(made.content).iter_parts()
+    meant = text.replace(Marker.UNSUBSCRIBE, link)
+    assert content(plain).rstrip("\n") == meant.rstrip("\n")
+    assert content(html).rstrip("\n") == f"<p>{meant}</p>"
+    _, _, body = made.content.partition(b"\r\n\r\n")
+    assert max(map(len, body.split(b"\r\n"))) <= 76
+    assert made.content.count(b"\n") == made.content.count(b"\r\n") == made.content.count(b"\r")
+
+
+def test_a_letter_of_no_newsletter_has_no_list_headers_and_wants_no_answer():
+    message = parsed(letter(variant=Rendered("Hello", "", "Hi\n"), sender=Sender("n@news.example", DATE)).content)
+    assert message["auto-submitted"] == "auto-generated"
+    assert not any(name.lower().startswith("list-") for name in message)
+    assert message.get_content_type() == "text/plain" and content(message) == "Hi\n"
+
+
+@pytest.mark.parametrize("email", ["ada@example.org>\r\nRCPT TO:<eve@example.org", "a b@example.org", "a\n@x.example"])
+def test_an_address_never_becomes_a_command(email):
+    with pytest.raises(ValueError, match="address"):
+        letter(email=email)
+
+
+def rsa_key() -> tuple[bytes, bytes]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return _pem(key), b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
+
+
+def ed25519_key() -> tuple[bytes, bytes]:
+    key = ed25519.Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return _pem(key), b"v=DKIM1; k=ed25519; p=" + base64.b64encode(public)
+
+
+def _pem(key) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@pytest.mark.parametrize("make", [rsa_key, ed25519_key])
+@pytest.mark.parametrize("variant", [VARIANT, Rendered("Hello", "", "Hi\n\n\n")])
+def test_a_signature_holds_and_covers_what_one_click_needs(make, variant):
+    pem, record = make()
+    signer = Signer(pem, domain="news.example", selector="s1")
+    made = letter(variant=variant, signers=[signer], name="Zoë " * 20).content
+    assert dkim.verify(made, dnsfunc=lambda name, timeout=5: record if name == b"s1._domainkey.news.example." else b"")
+    signed = re.sub(r"\s", "", str(parsed(made)["dkim-signature"]))
+    assert "list-unsubscribe:list-unsubscribe-post" in signed
+    assert letter(variant=variant, signers=[signer], name="Zoë " * 20).content == made
+    broken = made.replace(b"Hello", b"Hullo").replace(b"News", b"Nows").replace(b"ist", b"isst")
+    assert not dkim.verify(broken, dnsfunc=lambda name, timeout=5: record)
+
+
+def test_two_signatures_both_hold():
+    (rsa_pem, rsa_record), (ed_pem, ed_record) = rsa_key(), ed25519_key()
+    records = {b"r._domainkey.news.example.": rsa_record, b"e._domainkey.news.example.": ed_record}
+    signers = [
+        Signer(rsa_pem, domain="news.example", selector="r"),
+        Signer(ed_pem, domain="news.example", selector="e"),
+    ]
+    made = dkim.DKIM(letter(signers=signers).content)
+    assert made.verify(0, dnsfunc=lambda name, timeout=5: records[name])
+    assert made.verify(1, dnsfunc=lambda name, timeout=5: records[name])
+
+
+def test_a_key_that_is_none_is_refused_in_words():
+    with pytest.raises(ValueError, match="not a private key"):
+        Signer(b"nonsense", domain="news.example", selector="s1")

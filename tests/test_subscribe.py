@@ -229,6 +229,10 @@ def test_erasing_leaves_the_letters_counted_and_nobody_named(database, config):
                 )
             )
         subscribe.suppress(session, "forgotten@example.com", reason="bounced", how="bounce", now=MONDAY)
+        notice = {"to": "Forgotten@example.com", "subject": "Confirm", "text": "x", "sender": "x@y.org", "key": "k"}
+        store.owe_notice(session, **notice, now=MONDAY)
+        letters = store.posts(session, subscribe.known(session, "forgotten@example.com"))
+        assert {post.edition for post in letters} == {None, 1, 2, 3, 4, 5}
     with database.write() as session:
         erased = subscribe.erase(session, "forgotten@example.com", secret=SECRET, now=MONDAY)
         assert (erased.subscriptions, erased.letters, erased.dropped) == (1, 5, 2)

@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from conftest import MONDAY
 from hypothesis import given
 from hypothesis import strategies as st
 
 from digest import store, subscribe
 from digest.errors import BadInput, UserError
-from digest.models import Newsletter
+from digest.models import Edition, Newsletter
 from digest.subscribe import columns, sheet
 
 DATA = Path(__file__).parent / "data" / "subscribers"
 CORPUS = Path(os.environ.get("DIGEST_CORPUS", Path(__file__).parents[2] / "shared" / "corpus")) / "subscribers"
-MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 SECRET = "a key for tests, long enough"
 
 
@@ -81,7 +81,8 @@ SERVICES = {
 @pytest.mark.parametrize("file", SERVICES)
 def test_a_list_of_another_service_says_who_is_who(database, file):
     done = take(database, DATA / file)
-    found = {email.split("@")[0]: f"{p[0]} {p[3]}".rstrip() for email, p in people(database).items()}
+    found = {email.split("@")[0]: f"{p[0]} {p[3]}" for email, p in people(database).items()}
+    found = {name: words.removesuffix(f" (import {file})").rstrip() for name, words in found.items()}
     assert found == SERVICES[file]
     assert done.refused == 0
     before = export(database)
@@ -152,6 +153,24 @@ def test_a_quote_that_is_never_closed_costs_its_own_line_only(database):
     assert set(people(database)) == {"mina@example.com", "lucy@example.com", "arthur@example.com"}
 
 
+def test_refused_rows_of_a_pasted_list_can_be_mended_too(database, tmp_path):
+    rejects = tmp_path / "rejects.csv"
+    assert take(database, "mina@example.com\nlucy(at)example.com\n", rejects=rejects).refused == 1
+    assert take(database, rejects.read_text().replace("(at)", "@")).added == 1
+    assert set(people(database)) == {"mina@example.com", "lucy@example.com"}
+
+
+def test_an_unclosed_quote_far_from_the_end_costs_its_own_line_only(database):
+    many = "".join(f"r{i}@example.com,R {i}\n" for i in range(500))
+    done = take(database, f'email,name\n"mina@example.com,Mina\n{many}')
+    assert (done.added, [r.line for r in done.refused_first]) == (500, [2])
+
+
+def test_a_note_of_several_lines_with_an_inch_in_it_is_one_row(database):
+    done = take(database, 'email,size,note\nmina@example.com,6" pipe,"one\ntwo"\nlucy@example.com,,\n')
+    assert (done.added, done.refused) == (2, 0)
+
+
 def test_a_quote_too_many_never_hides_other_people_in_a_name(database):
     done = take(database, 'email,name\nmina@example.com,"Mina\nlucy@example.com,Lucy"\narthur@example.com,A\n')
     assert done.refused_first[0].reason.endswith("is a quote missing? (lines 2 to 3)")
@@ -219,9 +238,11 @@ def test_the_unconfirmed_get_nothing_until_somebody_says_that_they_confirmed(dat
     assert people(database)["mina@example.com"][0] == "active"
 
 
-def test_newcomers_get_what_is_admitted_from_now_on(database):
+def test_newcomers_start_where_the_last_edition_ended(database):
     with database.write() as session:
-        store.lock_newsletter(session, "daily").seq = 41
+        paper = store.lock_newsletter(session, "daily")
+        paper.seq = 50
+        session.add(Edition(newsletter_id=paper.id, number=1, composed_at=MONDAY, upto_seq=41, sender="a@news.example"))
     take(database, "email\nmina@example.com\n")
     with database.read() as session:
         mina = subscribe.known(session, "mina@example.com")
@@ -353,3 +374,14 @@ def test_every_file_of_the_corpus_is_counted_or_refused_in_words(file):
         else:
             assert person.email.count("@") == 1
             assert "unsubscribed" not in file or person.state == "unsubscribed"
+
+
+def test_others_can_write_while_a_list_is_read(database):
+    def somebody_writes(_size, rows):
+        with database.write() as session:
+            store.lock_newsletter(session, "daily").seq = rows
+
+    stream = io.BytesIO(b"email\nmina@example.com\n")
+    subscribe.import_csv(database, stream, terms(), newsletter="daily", progress=somebody_writes)
+    with database.read() as session:
+        assert store.newsletter(session, "daily").seq == 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -82,7 +83,10 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; a reader that went away (`digest feed list | head`) is no error."""
+    """Run the command line; a reader that went away (`digest feed list | head`) or never was (`>&-`) is no error."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (for the life of the process)
     try:
         app(prog_name="digest")
     except BrokenPipeError:

@@ -39,9 +39,10 @@ class Outcome:
 
 
 def delivery_code(report: deliver.Report) -> Exit:
-    if report.stopped:
+    """69 where somebody has to look, 75 where the next run goes on by itself."""
+    if report.stopped or report.held or report.late or report.paused:
         return Exit.UNAVAILABLE
-    return Exit.TEMPFAIL if report.deferred or report.held else Exit.OK
+    return Exit.TEMPFAIL if report.deferred else Exit.OK
 
 
 def run(
@@ -138,6 +139,12 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
     options.say(f"deliver: {', '.join(parts)}")
     for refusal in report.refusals:
         options.say(f"  {refusal}")
+    for newsletter, number in report.late:
+        options.warn(
+            f"{newsletter} No. {number} is late and was held; `digest edition resume {number}` sends it all the same"
+        )
+    for _, why in report.paused:
+        options.warn(f"an edition was paused: {why}; `digest edition list` shows it, `digest edition resume` goes on")
     if report.stopped:
         options.warn(f"delivery stopped: {report.stopped}; every letter stays owed, the next run goes on")
     return report

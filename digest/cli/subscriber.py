@@ -339,36 +339,42 @@ def import_(
     from pathlib import Path
 
     from digest import curate, subscribe
-    from digest.errors import Exit
+    from digest.errors import Exit, UserError
 
     options: Options = context.obj
     mapping = _mapping(map_ or [], subscribe.MAPPABLE)
     name = "standard input" if file == "-" else Path(file).name
     kept = Path(rejects) if rejects else Path("subscribers.rejects.csv" if file == "-" else f"{file}.rejects.csv")
+    if kept.exists() and Path(file).exists() and kept.samefile(file):
+        raise UserError(f"{kept} is the list itself", hint="name another file with --rejects")
     with options.open() as (config, database), _seekable(file) as stream:
         paper, settings = config.newsletter(newsletter)
         total = stream.seek(0, 2)
         stream.seek(0)
-        with options.progress("import") as bar:
-            done = subscribe.import_csv(
-                database,
-                stream,
-                subscribe.Terms(
-                    name=name,
-                    now=now(),
-                    known_topics=curate.headings(settings.topics),
-                    secret=config.secret_key.get_secret_value(),
-                    vouched_by=vouched_by or _myself(),
-                    confirmed=confirmed,
-                    raw=raw,
-                ),
-                newsletter=paper,
-                mapping=mapping,
-                dry_run=dry_run,
-                rejects=kept,
-                # Nobody has counted the rows: the bytes tell how many there will be.
-                progress=lambda size, rows: bar(rows, rows * total // max(size, 1)),
-            )
+        try:
+            with options.progress("import") as bar:
+                done = subscribe.import_csv(
+                    database,
+                    stream,
+                    subscribe.Terms(
+                        name=name,
+                        now=now(),
+                        known_topics=curate.headings(settings.topics),
+                        secret=config.secret_key.get_secret_value(),
+                        vouched_by=vouched_by or _myself(),
+                        confirmed=confirmed,
+                        raw=raw,
+                    ),
+                    newsletter=paper,
+                    mapping=mapping,
+                    dry_run=dry_run,
+                    rejects=kept,
+                    # Nobody has counted the rows: the bytes tell how many there will be.
+                    progress=lambda size, rows: bar(rows, rows * total // max(size, 1)),
+                )
+        except KeyboardInterrupt:
+            options.warn(f"stopped; an import is all or nothing, and nothing of {name} was stored")
+            raise typer.Exit(130) from None
     facts = asdict(done)
     facts.pop("refused_first")
     if json:

@@ -128,6 +128,7 @@ class Transport(httpx.AsyncBaseTransport):
             raise _as_httpx(error, request) from error
         return httpx.Response(
             response.status,
+            request=request,
             headers=response.headers,
             stream=_Body(response.aiter_stream(), connection, request),
             extensions=response.extensions,

@@ -29,7 +29,12 @@ class Hosts:
         self._held: dict[str, datetime] = {}
 
     def hold(self, host: str, until: datetime) -> None:
-        """Ask nothing of this host before `until`."""
+        """Ask nothing of this host before `until`.
+
+        Not so this machine: what answers here (RSS-Bridge, RSSHub) passes on what other hosts say of one feed.
+        """
+        if is_this_machine(host):
+            return
         self._held[host] = max(until, self._held.get(host, until))
 
     def held_until(self, host: str) -> datetime | None:

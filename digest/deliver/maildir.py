@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from digest.deliver.smtp import Reply
+from digest.deliver.replies import Reply
+from digest.deliver.report import Progress, Report
+from digest.deliver.writer import Batch, Committed, Ledger, Wish
 from digest.errors import RelayDown
 from digest.letter import Letter
+from digest.models import OutboxState
+from digest.store import Outcome
+
+AT_ONCE = 100  # letters in one commit; written twice after a crash, they are the same files
 
 
 class Maildir:
@@ -32,12 +39,64 @@ class Maildir:
     ) -> None:
         pass
 
-    def send(self, letter: Letter) -> Reply:
+    def keep(
+        self,
+        ledger: Ledger,
+        report: Report,
+        *,
+        progress: Callable[[Progress], None] | None,
+        stop: Callable[[], bool],
+        due: int,
+    ) -> None:
+        """Write every letter that is due. RelayDown where the folder cannot be written."""
+        editions = list(ledger.commit(Batch(look=True)).editions or ())
+        settled = 0
+        with self:
+            while editions:
+                done = ledger.commit(Batch(wish=Wish(editions[0], AT_ONCE)))
+                assert done.claim is not None
+                report.dropped += done.claim.dropped
+                report.held += done.claim.held
+                if stop():
+                    report.stopped = "asked to"
+                    ledger.commit(Batch(unclaimed=list(done.claim.letters)))
+                    return
+                if len(done.claim.letters) + done.claim.dropped < AT_ONCE:
+                    del editions[0]
+                settled += done.claim.dropped + self._keep(ledger, report, done)
+                if progress is not None:
+                    progress(Progress(settled, max(due, settled)))
+
+    def _keep(self, ledger: Ledger, report: Report, claimed: Committed) -> int:
+        assert claimed.claim is not None
+        marked = ledger.commit(Batch(marks=list(claimed.claim.letters))).marked
+        batch = Batch()
+        try:
+            for letter_id, number in marked.items():
+                try:
+                    letter = claimed.fillers[letter_id].fill()
+                except ValueError as error:
+                    words = f"the letter could not be written: {error}"
+                    batch.outcomes.append(Outcome(letter_id, number, OutboxState.HELD, reply=words))
+                    report.refusals.append(f"{claimed.fillers[letter_id].claimed.email}: {words}")
+                else:
+                    reply = self.write(letter)
+                    batch.outcomes.append(Outcome(letter_id, number, OutboxState.SENT, reply.code, reply.words))
+        finally:
+            done = {outcome.letter_id for outcome in batch.outcomes}
+            batch.unmarked = [(letter_id, number) for letter_id, number in marked.items() if letter_id not in done]
+            counts = ledger.commit(batch).settled
+            report.sent += counts[OutboxState.SENT]
+            report.held += counts[OutboxState.HELD]
+        return counts.total()
+
+    def write(self, letter: Letter) -> Reply:
         envelope = f"Return-Path: <{letter.mail_from}>\r\nDelivered-To: {letter.rcpt_to}\r\n".encode()
-        name = hashlib.sha256(envelope + letter.content).hexdigest()[:32] + ".eml"
+        content = envelope + letter.content
+        name = hashlib.sha256(content).hexdigest()[:32] + ".eml"
         try:
             with (self.folder / "tmp" / name).open("wb") as file:
-                file.write(envelope + letter.content)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             (self.folder / "tmp" / name).replace(self.folder / "new" / name)

@@ -1,191 +1,364 @@
-"""One conversation with the mail server (RFC 5321), on the standard library's client."""
+"""One connection to a mail server (RFC 5321), written for speed: the next letter's envelope rides with this one's body.
+
+With PIPELINING a letter costs one round trip: its MAIL, RCPT and DATA go out in one write with the body of the
+letter before it (RFC 2920 §3.1), and its own body when all three are answered. Without it, and after any
+refusal, the two sides go in step. One recipient per envelope, so that each reply is about one person.
+"""
 
 from __future__ import annotations
 
-import re
-import smtplib
+import asyncio
+import math
 import ssl
-from dataclasses import dataclass
-from types import TracebackType
-from urllib.parse import unquote, urlsplit
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol, cast
 
-from digest.config import Smtp
-from digest.errors import Deferred, Refused, RelayDown
-from digest.letter import Letter
-
-_ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b\s*")
-_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+from digest.deliver import login
+from digest.deliver.attempt import Attempt
+from digest.deliver.login import Server, Unusable
+from digest.deliver.replies import Garbled, Reply, ReplyReader, Step, Verdict, judge
 
 
-@dataclass(frozen=True)
-class Reply:
-    """A server's answer: code, enhanced status (RFC 3463) or "", and the words."""
+class _Other(StrEnum):
+    """Commands that belong to no letter."""
 
-    code: int
-    status: str
-    text: str
+    RSET = "RSET"
+    VOID = "the empty message"
+    QUIT = "QUIT"
+
+
+class Handler(Protocol):
+    """Who gives a connection its letters and hears what became of them."""
+
+    def take(self, connection: Connection) -> Attempt | None:
+        """The next letter, or None: then `Connection.start` is called when there is one again."""
+
+    def idle(self, connection: Connection) -> None:
+        """There was no next letter, and nothing is in flight."""
+
+    def may_begin(self, attempt: Attempt) -> bool:
+        """Asked at the last moment: is this letter still ours to send?"""
+
+    def answered(
+        self, connection: Connection, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step
+    ) -> None: ...
+
+    def lost(self, connection: Connection, attempt: Attempt, *, in_doubt: bool, why: str) -> None:
+        """The connection ended without an answer; `in_doubt` once the body was on its way (RFC 1047)."""
+
+    def closed(self, connection: Connection, why: str) -> None:
+        """`why` is "" where we ended it ourselves."""
+
+
+class Connection(asyncio.Protocol):
+    """`await Connection.open(…)`, then `start()` whenever there are letters, and `quit()` at the end."""
+
+    def __init__(self, server: Server, handler: Handler, clock: Callable[[], float]) -> None:
+        self.server = server
+        self.extensions: dict[str, str] = {}
+        self.begun = 0  # envelopes so far
+        self.deadline = math.inf
+        self._handler = handler
+        self._clock = clock
+        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._reader = ReplyReader()
+        self._greeting: deque[Reply] | None = deque()  # None once letters may flow
+        self._waiter: asyncio.Future[None] | None = None
+        self._expected: deque[tuple[Step | _Other, Attempt | None]] = deque()
+        self._envelope: Attempt | None = None  # MAIL, RCPT or DATA not answered yet
+        self._refusal: tuple[Verdict, Reply, Step] | None = None  # of that envelope
+        self._named = False  # its RCPT was accepted
+        self._body: Attempt | None = None  # on its way, not answered yet
+        self._ending = False
+        self._why = ""
+        self._quitting = False
+
+    # ------------------------------------------------------------ opening
 
     @classmethod
-    def read(cls, answer: tuple[int, bytes]) -> Reply:
-        code, raw = answer
-        lines = [line.strip() for line in raw.decode("utf-8", "replace").splitlines()]
-        match = _ENHANCED.match(lines[0]) if lines else None
-        if match:
-            lines = [_ENHANCED.sub("", line) for line in lines]
-        return cls(code, match[1] if match else "", " ".join(lines).strip())
-
-
-class Relay:
-    """The server of `smtp.url`. Each failure is one of Refused, Deferred and RelayDown."""
-
-    def __init__(self, settings: Smtp) -> None:
-        assert settings.url is not None
-        url = urlsplit(settings.url.get_secret_value())
-        self.scheme = url.scheme
-        self.host = url.hostname or ""
-        self.port = url.port or _PORTS[url.scheme]
-        self.user = unquote(url.username or "")
-        self._password = unquote(url.password or "")
-        self._settings = settings
-        self._server: smtplib.SMTP | None = None
-
-    @property
-    def name(self) -> str:
-        """For people: where, without who."""
-        return f"{self.host}:{self.port}"
-
-    def __enter__(self) -> Relay:
-        self._connect()
+    async def open(cls, server: Server, handler: Handler) -> Connection:
+        """Connect, greet, secure, log in. Unusable says which of them failed; a password is never in it."""
+        loop = asyncio.get_running_loop()
+        self = cls(server, handler, loop.time)
+        secure: dict[str, Any] = {"ssl": server.context} if server.scheme == "smtps" else {}
+        try:
+            async with asyncio.timeout(min(server.timeout, 60)):
+                await loop.create_connection(lambda: self, server.host, server.port, **secure)
+        except TimeoutError:
+            raise Unusable(f"no connection to {server.name}: it does not answer") from None
+        except ssl.SSLError as error:
+            raise login.tls_failed(server, error) from None
+        except OSError as error:
+            raise Unusable(f"no connection to {server.name}: {error.strerror or error}") from None
+        try:
+            self.extensions = await login.greet(server, self)
+        except BaseException:
+            self.abort("the greeting failed")
+            raise
+        self._greeting = None
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        server, self._server = self._server, None
-        if server is None:
-            return
+    async def ask(self, command: str = "") -> Reply:
+        """While greeting: send a command, wait for its reply. Unusable where none comes."""
+        assert self._greeting is not None
+        if command:
+            self._transport.write(f"{command}\r\n".encode())
         try:
-            server.quit()
-        except (smtplib.SMTPException, OSError):
-            server.close()
+            async with asyncio.timeout(self.server.timeout):
+                while not self._greeting:
+                    if self._ending:
+                        raise Unusable(f"{self.server.name} ended the connection: {self._why or 'no reason given'}")
+                    self._waiter = asyncio.get_running_loop().create_future()
+                    await self._waiter
+        except TimeoutError:
+            raise Unusable(f"{self.server.name} does not answer") from None
+        return self._greeting.popleft()
 
-    def send(self, letter: Letter) -> Reply:
-        """Hand over one letter; returns the server's acceptance.
-
-        A connection that was lost before DATA is made anew once. One that is lost after the body went out
-        raises Deferred with `in_doubt`: the server may have taken the letter (RFC 5321 §4.5.4.1, RFC 1047).
-        """
-        for last in (self._server is None, True):
-            try:
-                return self._transaction(letter)
-            except _Lost as lost:
-                if last:
-                    raise Deferred(421, f"the connection was lost: {lost}", status="4.4.2") from None
-        raise AssertionError("the second try is the last")
-
-    def _transaction(self, letter: Letter) -> Reply:
-        server = self._server or self._connect()
-        options = []
-        if letter.smtputf8:
-            if not server.has_extn("smtputf8"):
-                raise Refused(
-                    553,
-                    "the mail server cannot send to an address like this one (no SMTPUTF8)",
-                    status="5.6.7",
-                    at="MAIL",
-                )
-            options.append("SMTPUTF8")
-        if server.has_extn("size"):
-            options.append(f"SIZE={len(letter.content)}")
-        if server.has_extn("8bitmime"):
-            options.append("BODY=8BITMIME")
-        server.command_encoding = "utf-8" if letter.smtputf8 else "ascii"
+    async def secure(self) -> None:
+        """After the 220 to STARTTLS: go on encrypted. What came early was not said by the server we verify."""
+        if self._greeting or not self._reader.empty:
+            raise Unusable(f"{self.server.name} sent data before the encryption began; somebody may be in between")
+        loop = asyncio.get_running_loop()
+        assert self.server.context is not None
         try:
-            self._expect(server, "MAIL", f"FROM:<{letter.mail_from}> {' '.join(options)}".rstrip(), 250)
-            self._expect(server, "RCPT", f"TO:<{letter.rcpt_to}>", 250, 251, 252)
-            self._expect(server, "DATA", "", 354)
-        except (smtplib.SMTPServerDisconnected, OSError) as error:
-            self._drop()
-            raise _Lost(str(error) or type(error).__name__) from None
-        try:
-            server.send(_stuffed(letter.content))
-            reply = Reply.read(server.getreply())
-        except (smtplib.SMTPServerDisconnected, OSError) as error:
-            self._drop()
-            raise Deferred(
-                421, f"no reply to the end of the data: {error}", status="4.4.2", at="DATA", in_doubt=True
-            ) from None
-        if reply.code == 250:
-            return reply
-        if reply.code == 421:
-            self._drop()
-        raise self._refusal(reply, "DATA")
-
-    def _expect(self, server: smtplib.SMTP, command: str, argument: str, *codes: int) -> None:
-        reply = Reply.read(server.docmd(command, argument))
-        if reply.code in codes:
-            return
-        if reply.code == 421:  # the server closes, for reasons of its own (RFC 5321 §3.8): not this letter's fault
-            self._drop()
-            raise _Lost(f"421 {reply.text}")
-        server.docmd("RSET")
-        raise self._refusal(reply, command)
-
-    def _refusal(self, reply: Reply, command: str) -> Refused | Deferred | RelayDown:
-        # The sender or our right to send is at fault, and so would be every other letter.
-        if reply.code in (530, 535) or (command == "MAIL" and 500 <= reply.code < 600 and reply.code != 552):
-            return RelayDown(f"{self.name} refuses the sender: {reply.code} {reply.status} {reply.text}")
-        if 500 <= reply.code < 600:
-            return Refused(reply.code, reply.text, status=reply.status, at=command)
-        return Deferred(reply.code, reply.text, status=reply.status, at=command)
-
-    def _connect(self) -> smtplib.SMTP:
-        """Connect, secure, log in. RelayDown says which of them failed; a password is never in it."""
-        context = ssl.create_default_context(cafile=self._settings.ca_file)
-        timeout = self._settings.timeout_seconds
-        server: smtplib.SMTP
-        try:
-            if self.scheme == "smtps":
-                server = smtplib.SMTP_SSL(self.host, self.port, timeout=timeout, context=context)
-            else:
-                server = smtplib.SMTP(self.host, self.port, timeout=timeout)
-                if self.scheme == "smtp+starttls":
-                    server.starttls(context=context)
-            server.ehlo_or_helo_if_needed()
-            if self.user:
-                server.login(self.user, self._password)
-        except ssl.SSLCertVerificationError as error:
-            raise RelayDown(f"the certificate of {self.name} is not trusted: {error.verify_message}") from None
+            transport = await loop.start_tls(
+                self._transport, self, self.server.context, server_hostname=self.server.host,
+                ssl_handshake_timeout=self.server.timeout,
+            )  # fmt: skip
         except ssl.SSLError as error:
-            raise RelayDown(f"no TLS with {self.name}: {error.reason or error}") from None
-        except smtplib.SMTPNotSupportedError as error:
-            raise RelayDown(f"{self.name} cannot do what the settings ask: {error}") from None
-        except smtplib.SMTPAuthenticationError as error:
-            raise RelayDown(f"{self.name} refuses the login of {self.user}: {error.smtp_code}") from None
-        except smtplib.SMTPException as error:
-            raise RelayDown(f"{self.name} does not speak SMTP with us: {error}") from None
-        except OSError as error:
-            raise RelayDown(f"no connection to {self.name}: {error.strerror or error}") from None
-        self._server = server
-        return server
+            raise login.tls_failed(self.server, error) from None
+        except (OSError, TimeoutError) as error:
+            raise Unusable(f"no TLS with {self.server.name}: {error}") from None
+        assert transport is not None
+        self._transport = transport
 
-    def _drop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+    @property
+    def own_address(self) -> str:
+        """The address we connect from, as a literal of RFC 5321 §4.1.3."""
+        host = str(self._transport.get_extra_info("sockname", ("127.0.0.1",))[0])
+        return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
 
+    # ------------------------------------------------------------ letters
 
-class _Lost(Exception):
-    """The connection ended before the letter's body was on its way."""
+    @property
+    def ended(self) -> bool:
+        return self._ending
 
+    @property
+    def busy(self) -> bool:
+        return bool(self._expected) or self._ending
 
-def _stuffed(content: bytes) -> bytes:
-    """The body as it goes over the wire: dots doubled at the line's start, the end marked (RFC 5321 §4.5.2)."""
-    if not content.endswith(b"\r\n"):
-        content += b"\r\n"
-    if content.startswith(b"."):
-        content = b"." + content
-    return content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    def start(self) -> bool:
+        """Begin with the next letter; False if there is none, or this connection is at work or at its end."""
+        if self.busy:
+            return False
+        attempt = self._take()
+        if attempt is None:
+            self.deadline = math.inf
+            self._handler.idle(self)
+            return False
+        self._transport.write(self._begin(attempt))
+        self._wait()
+        return True
+
+    def quit(self) -> None:
+        """End in good order once nothing is in flight."""
+        if not self.busy:
+            self._ending = self._quitting = True
+            self._expected.append((_Other.QUIT, None))
+            self._transport.write(b"QUIT\r\n")
+            self.deadline = self._clock() + min(5, self.server.timeout)
+
+    def abort(self, why: str) -> None:
+        """End at once; what was in flight is lost or in doubt."""
+        self._why = self._why or why
+        self._ending = True
+        self._expected.clear()
+        self._transport.abort()
+
+    def check(self) -> None:
+        """Give up on a server that has not answered in its time (RFC 5321 §4.5.3.2)."""
+        if self._clock() > self.deadline:
+            waited_for = self._expected[0][0] if self._expected else "anything"
+            self.abort(f"no answer to {waited_for} in time")
+
+    def _take(self) -> Attempt | None:
+        """The next letter that this server can carry at all."""
+        while (attempt := self._handler.take(self)) is not None:
+            letter = attempt.letter
+            limit = self.extensions.get("SIZE", "")
+            if letter.smtputf8 and "SMTPUTF8" not in self.extensions:
+                reply = Reply(553, "5.6.7", "the mail server cannot send to an address like this one (no SMTPUTF8)")
+            elif limit.isdigit() and 0 < int(limit) < letter.size:
+                reply = Reply(552, "5.3.4", f"the letter has {letter.size} bytes, the mail server takes {limit}")
+            else:
+                return attempt
+            self._handler.answered(self, attempt, Verdict.REFUSED, reply, Step.MAIL)
+        return None
+
+    def _begin(self, attempt: Attempt) -> bytes:
+        """Write down what is expected of this envelope; the bytes to send now."""
+        letter = attempt.letter
+        self.begun += 1
+        self._envelope, self._refusal, self._named = attempt, None, False
+        options = f" SIZE={letter.size}" if "SIZE" in self.extensions else ""
+        if letter.smtputf8:
+            options += " BODY=8BITMIME SMTPUTF8"
+        mail = f"MAIL FROM:<{letter.mail_from}>{options}\r\n"
+        self._expected.append((Step.MAIL, attempt))
+        if "PIPELINING" not in self.extensions:
+            return mail.encode()
+        self._expected.append((Step.RCPT, attempt))
+        self._expected.append((Step.DATA, attempt))
+        return f"{mail}RCPT TO:<{letter.rcpt_to}>\r\nDATA\r\n".encode()
+
+    def _answer(self, reply: Reply) -> None:
+        if not self._expected:
+            self.abort(f"{self.server.name} said {reply}")  # 421: it was idle for too long, or is going down
+            return
+        step, attempt = self._expected.popleft()
+        if isinstance(step, _Other):
+            self._answer_other(step, reply)
+        elif step is Step.BODY:
+            self._body_answered(reply)
+        elif step is Step.DATA:
+            self._data_answered(reply)
+        else:
+            assert attempt is not None
+            self._envelope_answered(attempt, reply, step)
+
+    def _answer_other(self, step: _Other, reply: Reply) -> None:
+        if step is _Other.QUIT:
+            self._transport.close()
+        elif step is _Other.VOID:
+            self._refused()
+        elif reply.code >= 300:
+            self.abort(f"{self.server.name} said {reply} to RSET")
+        else:
+            self.start()
+
+    def _envelope_answered(self, attempt: Attempt, reply: Reply, step: Step) -> None:
+        verdict = judge(reply, step)
+        if verdict is Verdict.OK:
+            self._named = self._named or step is Step.RCPT
+            if "PIPELINING" not in self.extensions:
+                if step is Step.MAIL:
+                    self._expected.append((Step.RCPT, attempt))
+                    self._transport.write(f"RCPT TO:<{attempt.letter.rcpt_to}>\r\n".encode())
+                else:
+                    self._expected.append((Step.DATA, attempt))
+                    self._transport.write(b"DATA\r\n")
+            return
+        self._refusal = self._refusal or (verdict, reply, step)
+        if "PIPELINING" not in self.extensions or reply.code in (421, 503):
+            self._refused()
+
+    def _data_answered(self, reply: Reply) -> None:
+        if self._refusal is None:
+            verdict = judge(reply, Step.DATA)
+            if verdict is Verdict.OK:
+                self._send_body()
+                return
+            self._refusal = (verdict, reply, Step.DATA)
+        elif reply.code == 354:
+            if self._named:
+                # Refused at MAIL, yet somebody is named: the empty message might be delivered to them.
+                self._refused(close=True)
+                return
+            # It takes data for nobody; RFC 2920 §3.1 has us send none.
+            self._expected.append((_Other.VOID, None))
+            self._transport.write(b".\r\n")
+            return
+        self._refused()
+
+    def _send_body(self) -> None:
+        attempt = self._envelope
+        assert attempt is not None
+        if not self._handler.may_begin(attempt):
+            self.abort("the letter is not ours any more")  # nothing but the end of the connection takes DATA back
+            return
+        self._envelope, self._body = None, attempt
+        self._expected.append((Step.BODY, attempt))
+        following = self._take() if "PIPELINING" in self.extensions else None
+        if following is None:
+            self._transport.write(attempt.letter.wire)
+        else:
+            self._transport.writelines((attempt.letter.wire, self._begin(following)))
+
+    def _body_answered(self, reply: Reply) -> None:
+        attempt, self._body = self._body, None
+        assert attempt is not None
+        verdict = judge(reply, Step.BODY)
+        self._handler.answered(self, attempt, verdict, reply, Step.BODY)
+        if verdict in (Verdict.BUSY, Verdict.DOWN):
+            self.abort(str(reply))
+        elif not self._expected:
+            self.start()
+
+    def _refused(self, *, close: bool = False) -> None:
+        """This envelope leads nowhere: say so, and come back into step with the server."""
+        attempt, self._envelope = self._envelope, None
+        assert attempt is not None and self._refusal is not None
+        verdict, reply, step = self._refusal
+        if close or verdict in (Verdict.BUSY, Verdict.DOWN):
+            self._ending = True
+            self._handler.answered(self, attempt, verdict, reply, step)
+            self.abort(str(reply))
+            return
+        self._expected.append((_Other.RSET, None))
+        self._transport.write(b"RSET\r\n")
+        self._handler.answered(self, attempt, verdict, reply, step)
+
+    def _wait(self) -> None:
+        if not self._expected:
+            self.deadline = math.inf
+            return
+        step = self._expected[0][0]
+        limit = self.server.timeout
+        if step is Step.BODY:
+            limit = self.server.data_timeout
+        elif step is Step.DATA:
+            limit = min(limit, 120)
+        self.deadline = self._clock() + limit
+
+    # ------------------------------------------------------------ asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            replies = self._reader.feed(data)
+        except Garbled as error:
+            self.abort(f"{self.server.name} sent {error}")
+            return
+        if self._greeting is not None:
+            self._greeting.extend(replies)
+            self._wake()
+            return
+        for reply in replies:
+            self._answer(reply)
+            if self._ending and not self._expected:
+                return
+        if not self._ending:
+            self._wait()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ending = True
+        self._why = self._why or (str(error) if error else "the server ended the connection")
+        self._wake()
+        if self._greeting is not None:
+            return
+        body, self._body = self._body, None
+        envelope, self._envelope = self._envelope, None
+        if body is not None:
+            self._handler.lost(self, body, in_doubt=True, why=self._why)
+        if envelope is not None:
+            self._handler.lost(self, envelope, in_doubt=False, why=self._why)
+        self._handler.closed(self, "" if self._quitting else self._why)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

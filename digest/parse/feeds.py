@@ -117,22 +117,31 @@ def _xml_feed(body: bytes, *, url: str, content_type: str, now: datetime) -> Par
     if SAX not in feedparser.api.PREFERRED_XML_PARSERS:
         feedparser.api.PREFERRED_XML_PARSERS.insert(0, SAX)
     refuse_bombs(body)
-    try:
+
+    def ask(document: bytes) -> Any:
         # `sanitize_html` misses a good deal and costs as much as all the rest; `text` cleans below. The type that
         # the header declares would only make feedparser doubt: many hosts serve feeds as text/html.
-        parsed = feedparser.api.parse(
-            io.BytesIO(body),
-            response_headers={"content-location": url, "content-type": _type_to_believe(body, content_type)},
-            sanitize_html=False,
-            resolve_relative_uris=False,
-        )
-    except (MemoryError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # feedparser meets broken input with whatever its parsers raise; the feed is to blame
-        raise NotAFeed(f"cannot be read ({type(error).__name__} in feedparser)") from error
-    if not parsed.entries and not parsed.version:
+        try:
+            return feedparser.api.parse(
+                io.BytesIO(document),
+                response_headers={"content-location": url, "content-type": _type_to_believe(body, content_type)},
+                sanitize_html=False,
+                resolve_relative_uris=False,
+            )
+        except MemoryError:
+            raise
+        except Exception as error:  # its parsers raise whatever comes up; the feed is to blame
+            raise NotAFeed(f"cannot be read ({type(error).__name__} in feedparser)") from error
+
+    parsed = ask(body)
+    if parsed.bozo and (mended := _mended(body)) != body:
+        second = ask(mended)
+        if not second.bozo:
+            second.update(bozo=True, bozo_exception=parsed.get("bozo_exception"))
+            parsed = second
+    if not parsed.entries and not parsed.get("version"):
         raise NotAFeed(_what_it_is(body))
-    if not parsed.version and _what_it_is(body) == WEB_PAGE:
+    if not parsed.get("version") and _what_it_is(body) == WEB_PAGE:
         raise NotAFeed(WEB_PAGE)
     about = parsed.feed
     spoken = language.tag(str(about.get("language") or ""))
@@ -147,7 +156,7 @@ def _xml_feed(body: bytes, *, url: str, content_type: str, now: datetime) -> Par
         if read is not None:
             entries.append(read)
     return ParsedFeed(
-        format=str(parsed.version or "unknown"),
+        format=str(parsed.get("version") or "unknown"),
         title=_plain(about.get("title_detail"), about.get("title")),
         site_url=text.http_url(_text(about.get("link")), url),
         self_url=_link(about, "self", url),
@@ -160,7 +169,7 @@ def _xml_feed(body: bytes, *, url: str, content_type: str, now: datetime) -> Par
     )
 
 
-def _xml_entry(entry: Mapping[str, Any], *, base: str, spoken: str, now: datetime) -> ParsedEntry | None:
+def _xml_entry(entry: dict[str, Any], *, base: str, spoken: str, now: datetime) -> ParsedEntry | None:
     link = text.http_url(_text(entry.get("link")), base)
     guid = text.plain(_text(entry.get("id")), limit=10_000)
     contents = [c for c in entry.get("content") or () if _text(c.get("value"))]
@@ -188,8 +197,10 @@ def _xml_entry(entry: Mapping[str, Any], *, base: str, spoken: str, now: datetim
         declared=declared or spoken,
         image_url=_image(entry, enclosures, content or summary, base),
         enclosures=enclosures,
-        published=_when(entry.get("published_parsed")) or _when(entry.get("created_parsed")),
-        updated=_when(entry.get("updated_parsed")),
+        # feedparser answers `updated` with `published` where there is none, and warns of it at each call. What is only
+        # `updated` (RDF's dc:date, much Atom) is the date that there is.
+        published=_when(entry.get("published_parsed")) or _when(dict.get(entry, "updated_parsed")),
+        updated=_when(dict.get(entry, "updated_parsed")),
         now=now,
     )
 
@@ -357,6 +368,34 @@ def _type_to_believe(body: bytes, content_type: str) -> str:
             return "application/xml; charset=utf-8"
     charset = re.search(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", content_type, re.I)
     return f"application/xml; charset={charset[1]}" if charset else "application/xml"
+
+
+_SLIPS = re.compile(
+    rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|[\x00-\x08\x0b\x0c\x0e-\x1f]|&([A-Za-z][A-Za-z0-9]{1,31};|#\d{1,7};|#[xX][0-9a-fA-F]{1,6};)?",
+    re.S,
+)
+
+
+def _mended(body: bytes) -> bytes:
+    """A document without the slips that most often keep it from being well-formed.
+
+    Bare ampersands, HTML's named characters, control characters. feedparser's second, forgiving parser would
+    make "R&D;" of "R&D" and lose more besides.
+    """
+
+    def mend(match: re.Match[bytes]) -> bytes:
+        slip = match[0]
+        if slip[:1] != b"&":
+            return slip if slip[:1] == b"<" else b""
+        if not match[1]:
+            return b"&amp;"
+        name = match[1].decode("ascii")
+        if name[0] == "#" or name in ("amp;", "lt;", "gt;", "quot;", "apos;"):
+            return slip
+        meant = html.unescape(f"&{name}")
+        return "".join(f"&#{ord(c)};" for c in meant).encode() if meant != f"&{name}" else b"&amp;" + match[1]
+
+    return body if b"<!ENTITY" in body else _SLIPS.sub(mend, body)
 
 
 WEB_PAGE = "is a web page, not a feed"

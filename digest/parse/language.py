@@ -76,8 +76,10 @@ def _by_script(text: str) -> tuple[str, ...]:
         return ()
     letters = [c for c in text if c.isalpha()]
     foreign = [c for c in letters if c > "\u02ff"]
-    # A Chinese text about software is half English words; one Greek letter in an English text is none.
-    if len(foreign) < 4 or len(foreign) * 3 < len(letters):
+    # A Chinese text about software is half English, and says in one character what takes English three letters; one
+    # Greek letter in an English text is none.
+    dense = sum("\u1100" <= c <= "\ud7ff" for c in foreign)
+    if len(foreign) < 4 or (len(foreign) + 2 * dense) * 3 < len(letters) + 2 * dense:
         return ()
     scripts = Counter(unicodedata.name(c, "?").split()[0] for c in foreign)
     if scripts["HIRAGANA"] + scripts["KATAKANA"] > len(foreign) // 10:

@@ -160,7 +160,7 @@ def save_entries(session: Session, feed_id: int, rows: Sequence[Mapping[str, Any
     """Store what a feed has now: new entries are added in the order given, edited ones updated in place.
 
     `rows` are mappings of `Entry` columns. Some publishers change their guids at each fetch, so an entry whose key
-    is unknown is still no new one when one of the same link and title, and the same date or text, is stored
+    is unknown is still no new one when one of the same link, title and date (or text, without dates) is stored
     under a key that the feed no longer has. It takes the new key and stays the entry that it was. (Link and title
     alone would not do: "All systems operational", every day anew.)
     """
@@ -189,8 +189,8 @@ def save_entries(session: Session, feed_id: int, rows: Sequence[Mapping[str, Any
 def _twin(row: Mapping[str, Any], candidates: list[Any]) -> Any:
     """The stored entry that this one was under another key, each taken once."""
     for place, found in enumerate(candidates):
-        same_date = row["published_at"] is not None and found.published_at == row["published_at"]
-        if same_date or found.content_hash == row["content_hash"]:
+        ours, theirs = row["published_at"], found.published_at
+        if ours == theirs if ours and theirs else found.content_hash == row["content_hash"]:
             return candidates.pop(place)
     return None
 

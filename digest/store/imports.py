@@ -25,6 +25,7 @@ from digest.models import (
     UtcTime,
 )
 from digest.store.database import insert_into
+from digest.store.editions import composed_upto
 
 # What becomes of a row. The first three change a subscription; a row without a state has none.
 NEW, ENDED, CONFIRMED = "new", "ended", "confirmed"
@@ -79,6 +80,7 @@ def add_import_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 
 def judge_import(session: Session, paper: Newsletter) -> list[tuple[str, str, int, int]]:
     """Mark each row with what becomes of it; (outcome, state, rows, of them newly suppressed)."""
+    _count_rows(session, _row.name)
     now_state = (
         sa.select(sa.type_coerce(col(Subscription.state), sa.String))
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
@@ -107,7 +109,9 @@ def judge_import(session: Session, paper: Newsletter) -> list[tuple[str, str, in
 
 def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: str, now: datetime) -> None:
     """Make people of the rows that `judge_import` marked: subscribers, subscriptions, consent, suppressions."""
+    assert paper.id is not None
     connection = session.connection()
+    upto = composed_upto(session, paper.id)
     at = sa.literal(now, UtcTime)
     stops = sa.select(
         _row.c.key, _row.c.reason, _row.c.status, sa.func.coalesce(_row.c.suppressed_at, _row.c.changed_at, at)
@@ -118,6 +122,7 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
     fresh = _row.c.outcome == NEW
     people = sa.select(_row.c.email, _row.c.key, _row.c.name, _row.c.tags, since).where(fresh).order_by(_row.c.key)
     _fill(session, Subscriber, ("email", "key", "name", "tags", "created_at"), people)
+    _count_rows(session, str(Subscriber.__tablename__))
 
     joined = sa.join(_row, Subscriber, col(Subscriber.key) == _row.c.key)
     subscriptions = (
@@ -127,7 +132,7 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
             _row.c.state,
             _row.c.paused_until,
             _row.c.topics,
-            sa.literal(paper.seq),
+            sa.literal(upto),
             _row.c.consent,
             since,
             sa.func.coalesce(_row.c.changed_at, at),
@@ -139,10 +144,12 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
     _fill(session, Subscription, ("subscriber_id", "newsletter_id", *columns), subscriptions)
 
     for outcome, state in ((ENDED, SubscriptionState.UNSUBSCRIBED), (CONFIRMED, SubscriptionState.ACTIVE)):
+        if connection.execute(sa.select(_row.c.key).where(_row.c.outcome == outcome).limit(1)).first() is None:
+            continue  # the statement below walks through everybody
         whose = sa.select(col(Subscriber.id)).select_from(joined).where(_row.c.outcome == outcome)
         changed: dict[str, Any] = {"state": state, "changed_at": now, "paused_until": None}
         if outcome == CONFIRMED:
-            changed["read_until"] = paper.seq
+            changed["read_until"] = upto
         connection.execute(
             sa.update(Subscription)
             .where(col(Subscription.newsletter_id) == paper.id, col(Subscription.subscriber_id).in_(whose))
@@ -176,6 +183,13 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
         ("subscriber_id", "newsletter_id", "at", "event", "how", "vouched_by", "ip", "detail"),
         history,
     )
+
+
+def _count_rows(session: Session, table: str) -> None:
+    """Let PostgreSQL look at a table that has just grown: it would plan for the few rows it knew of."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"ANALYZE {table}"))
 
 
 def _fill(session: Session, table: type[Any], columns: Sequence[str], rows: Any) -> None:

@@ -35,7 +35,7 @@ _NO_SYNC = {"synchronize_session": False}
 class Claimed:
     """A letter that is ours until its lease runs out: of an edition, or a notice.
 
-    `tried` counts the attempts before this one, `tried_at` is the first of them.
+    `attempts` counts those before this one, `tried_at` is the first of them.
     """
 
     id: int
@@ -45,7 +45,7 @@ class Claimed:
     subscription_id: int | None
     email: str
     name: str
-    tried: int
+    attempts: int
     tried_at: datetime | None
     in_doubt: bool
 
@@ -260,12 +260,12 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
     return {row[0]: row[1] for row in session.execute(statement, execution_options=_NO_SYNC)}
 
 
-def unclaim(session: Session, letters: Sequence[Claimed], *, now: datetime) -> None:
-    """Give back letters that were claimed and not marked: anyone may claim them at once."""
+def unclaim(session: Session, letters: Sequence[Claimed], *, due_at: datetime) -> None:
+    """Give back letters that were claimed and not marked: anyone may claim them from `due_at` on."""
     session.execute(
         sa.update(OutboxRow)
         .where(col(OutboxRow.id).in_([letter.id for letter in letters]), col(OutboxRow.state) == OutboxState.CLAIMED)
-        .values(state=OutboxState.OWED, due_at=now),
+        .values(state=OutboxState.OWED, due_at=due_at),
         execution_options=_NO_SYNC,
     )
 

@@ -17,6 +17,7 @@ from digest.models import (
     Edition,
     Erasure,
     Newsletter,
+    Notice,
     OutboxRow,
     OutboxState,
     Subscriber,
@@ -24,9 +25,11 @@ from digest.models import (
     SubscriptionState,
     Suppression,
     UtcTime,
+    Variant,
     address_key,
 )
 from digest.store.database import insert_into
+from digest.store.editions import composed_upto
 
 SUPPRESSED = "suppressed"  # the state shown for an address in `suppression`, whatever its subscription says
 
@@ -138,13 +141,14 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     """
     person = subscriber(session, email)
     stop = suppression(session, email)
-    if person is None and stop is None:
+    connection = session.connection()
+    notices = connection.execute(sa.delete(Notice).where(col(Notice.address) == address_key(email))).rowcount
+    if person is None and stop is None and not notices:
         return None
     subscriptions = letters = dropped = 0
-    connection = session.connection()
     if person is not None:
         theirs = col(OutboxRow.subscriber_id) == person.id
-        waiting = col(OutboxRow.state).in_((OutboxState.OWED, OutboxState.HELD))
+        waiting = col(OutboxRow.state).in_((OutboxState.OWED, OutboxState.CLAIMED, OutboxState.HELD))
         drop = {"state": OutboxState.DROPPED, "reply": "erased", "settled_at": now}
         dropped = connection.execute(sa.update(OutboxRow).where(theirs, waiting).values(drop)).rowcount
         said = col(OutboxRow.state) != OutboxState.DROPPED
@@ -169,14 +173,15 @@ def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscrip
 def subscribe_to(
     session: Session, person: Subscriber, paper: Newsletter, *, topics: Sequence[str], consent: str, now: datetime
 ) -> Subscription:
-    """A new subscription, active, to what `paper` admits from now on."""
+    """A new subscription, active, whose first edition is the next one, the same as everybody's."""
+    assert paper.id is not None
     made: Subscription = session.exec(
         sa.insert(Subscription)
         .values(
             subscriber_id=person.id,
             newsletter_id=paper.id,
             topics=list(topics),
-            read_until=paper.seq,
+            read_until=composed_upto(session, paper.id),
             consent=consent,
             created_at=now,
             changed_at=now,
@@ -222,11 +227,12 @@ class Moment:
 
 @dataclass(frozen=True)
 class Post:
-    """One letter to a person, and what became of it."""
+    """One letter to a person, and what became of it. A notice is of no newsletter."""
 
     newsletter: str
-    edition: int
-    composed_at: datetime
+    edition: int | None
+    subject: str
+    written_at: datetime
     state: str
     settled_at: datetime | None
     attempts: int
@@ -260,16 +266,26 @@ def moments(session: Session, person: Subscriber) -> list[Moment]:
 
 def posts(session: Session, person: Subscriber) -> list[Post]:
     """The letters to a person, newest first."""
-    rows = session.exec(
-        select(OutboxRow, Edition, Newsletter.name)
+    fate = [
+        col(c) for c in (OutboxRow.state, OutboxRow.settled_at, OutboxRow.attempts, OutboxRow.code, OutboxRow.reply)
+    ]
+    editions = (
+        sa.select(col(Newsletter.name), col(Edition.number), col(Variant.subject), col(Edition.composed_at), *fate)
+        .select_from(OutboxRow)
         .join(Edition, col(Edition.id) == OutboxRow.edition_id)
         .join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
-        .where(OutboxRow.subscriber_id == person.id)
-        .order_by(col(OutboxRow.id).desc())
-    ).all()
-    return [
-        Post(name, e.number, e.composed_at, o.state, o.settled_at, o.attempts, o.code, o.reply) for o, e, name in rows
-    ]
+        .join(Variant, col(Variant.id) == OutboxRow.variant_id)
+        .where(col(OutboxRow.subscriber_id) == person.id)
+    )
+    notices = (
+        sa.select(sa.literal(""), sa.null(), col(Notice.subject), col(Notice.created_at), *fate)
+        .select_from(OutboxRow)
+        .join(Notice, col(Notice.id) == OutboxRow.notice_id)
+        .where(col(Notice.address) == person.key)
+    )
+    connection = session.connection()
+    letters = [Post(*row) for query in (editions, notices) for row in connection.execute(query)]
+    return sorted(letters, key=lambda letter: letter.written_at, reverse=True)
 
 
 # ---------------------------------------------------------------- lists

@@ -1,13 +1,18 @@
-"""Editions as delivery sees them: opened, held, paused, resumed, cancelled, and counted."""
+"""Delivery's view: editions opened, held, paused, cancelled and counted; relays' hours; the audit."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
-from digest.models import Edition, EditionState
+from digest.models import Edition, EditionState, Newsletter, OutboxRow, OutboxState, RelayHour, Variant
+
+_NO_SYNC = {"synchronize_session": False}
 
 
 def open_held(session: Session, *, now: datetime) -> list[int]:
@@ -18,4 +23,254 @@ def open_held(session: Session, *, now: datetime) -> list[int]:
         .values(state=EditionState.OPEN, state_reason="")
         .returning(col(Edition.id))
     )
-    return list(session.scalars(statement, execution_options={"synchronize_session": False}))
+    return list(session.scalars(statement, execution_options=_NO_SYNC))
+
+
+def hold_late(session: Session, *, now: datetime, max_lateness: timedelta) -> list[tuple[str, int]]:
+    """Hold open editions that are older than this and still have letters nobody tried: (newsletter, number).
+
+    So it is after a long outage, or when a backup was restored, whose letters may have gone out long ago. An
+    edition counts from its opening, so that one a person resumed is not late again at once.
+    """
+    before = now - max_lateness
+    untried = sa.exists().where(
+        col(OutboxRow.edition_id) == col(Edition.id),
+        col(OutboxRow.settled_at).is_(None),
+        col(OutboxRow.attempts) == 0,
+    )
+    late = list(
+        session.execute(
+            sa.select(col(Edition.id), col(Newsletter.name), col(Edition.number))
+            .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
+            .where(
+                col(Edition.state) == EditionState.OPEN,
+                sa.func.coalesce(col(Edition.open_at), col(Edition.composed_at)) < before,
+                untried,
+            )
+        )
+    )
+    for edition_id, _, _ in late:
+        hours = round(max_lateness.total_seconds() / 3600)
+        set_state(session, edition_id, EditionState.HELD, f"late: letters are owed for more than {hours} hours")
+    return [(name, number) for _, name, number in late]
+
+
+def set_state(
+    session: Session, edition_id: int, state: EditionState, reason: str, *, opened_at: datetime | None = None
+) -> bool:
+    """Move an edition to `state`, from wherever that is allowed; False where it is not.
+
+    held → open ⇄ paused, and from each → cancelled. Resumed by a person, it counts as opened then.
+    """
+    came_from = {
+        EditionState.HELD: (EditionState.OPEN,),
+        EditionState.OPEN: (EditionState.HELD, EditionState.PAUSED),
+        EditionState.PAUSED: (EditionState.OPEN, EditionState.HELD),
+        EditionState.CANCELLED: (EditionState.HELD, EditionState.OPEN, EditionState.PAUSED),
+    }[state]
+    result = session.execute(
+        sa.update(Edition)
+        .where(col(Edition.id) == edition_id, col(Edition.state).in_(came_from))
+        .values(state=state, state_reason=reason, open_at=opened_at),
+        execution_options=_NO_SYNC,
+    )
+    return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def drop_cancelled(session: Session, *, now: datetime) -> int:
+    """Drop what cancelled editions still owe; how many. What is being sent is left to its sender, or its lease."""
+    cancelled = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.CANCELLED)
+    result = session.execute(
+        sa.update(OutboxRow)
+        .where(
+            col(OutboxRow.edition_id).in_(cancelled),
+            col(OutboxRow.settled_at).is_(None),
+            sa.or_(col(OutboxRow.state) != OutboxState.SENDING, col(OutboxRow.due_at) <= now),
+        )
+        .values(
+            state=OutboxState.DROPPED,
+            settled_at=now,
+            reply="the edition was cancelled",
+            in_doubt=sa.or_(col(OutboxRow.in_doubt), col(OutboxRow.state) == OutboxState.SENDING),
+        ),
+        execution_options=_NO_SYNC,
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How an edition's letters stand, as far as its canary and its refusals are concerned."""
+
+    letters: int
+    tried: int
+    sent: int
+    refused: int
+
+
+def tally(session: Session, edition_id: int) -> Tally:
+    counts = [
+        sa.func.count().filter(condition)
+        for condition in (
+            col(OutboxRow.attempts) > 0,
+            col(OutboxRow.state) == OutboxState.SENT,
+            col(OutboxRow.state) == OutboxState.REFUSED,
+        )
+    ]
+    query = sa.select(sa.func.count(), *counts).where(col(OutboxRow.edition_id) == edition_id)
+    return Tally(*session.execute(query).one())
+
+
+# ---------------------------------------------------------------- relays
+
+
+def add_relay_letters(session: Session, letters: Mapping[str, int], *, now: datetime) -> None:
+    """Count letters that relays took in this hour."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(RelayHour)
+    statement = insert.on_conflict_do_update(
+        index_elements=["relay", "hour"], set_={"letters": RelayHour.letters + insert.excluded.letters}
+    )
+    rows = [{"relay": relay, "hour": hour, "letters": number} for relay, number in letters.items() if number]
+    if rows:
+        session.connection().execute(statement, rows)
+
+
+def relay_hours(session: Session, *, now: datetime) -> dict[str, dict[datetime, int]]:
+    """{relay: {hour: letters}} of the last day; older ones are forgotten."""
+    found: dict[str, dict[datetime, int]] = {}
+    query = sa.select(col(RelayHour.relay), col(RelayHour.hour), col(RelayHour.letters))
+    for relay, hour, letters in session.execute(query.where(col(RelayHour.hour) > now - timedelta(hours=25))):
+        found.setdefault(relay, {})[hour] = letters
+    return found
+
+
+def forget_relay_hours(session: Session, *, now: datetime) -> None:
+    session.execute(
+        sa.delete(RelayHour).where(col(RelayHour.hour) < now - timedelta(days=2)), execution_options=_NO_SYNC
+    )
+
+
+# ---------------------------------------------------------------- audit
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where an edition's letters are, from the rows. `newsletter` "" holds the notices."""
+
+    newsletter: str
+    number: int
+    state: str
+    owed: int  # when it was composed
+    sent: int
+    refused: int
+    dropped: int
+    held: int
+    still_owed: int
+    in_doubt: int  # of all these: what a server may have taken without our hearing of it
+    wrong: tuple[str, ...]  # what does not add up, in words
+
+    @property
+    def adds_up(self) -> bool:
+        return not self.wrong
+
+
+def accounts(session: Session, *, newsletter: str | None = None, number: int | None = None) -> list[Account]:
+    """One account for each edition, the oldest first, and one for the notices where no edition is asked for."""
+    promised = (
+        sa.select(col(Variant.edition_id), sa.func.sum(Variant.letters).label("letters"))
+        .group_by(col(Variant.edition_id))
+        .subquery()
+    )
+    query = (
+        sa.select(
+            col(Edition.id),
+            col(Newsletter.name),
+            col(Edition.number),
+            col(Edition.state),
+            sa.func.coalesce(promised.c.letters, 0),
+        )
+        .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
+        .join(promised, promised.c.edition_id == col(Edition.id), isouter=True)
+        .order_by(col(Newsletter.name), col(Edition.number))
+    )
+    if newsletter is not None:
+        query = query.where(col(Newsletter.name) == newsletter)
+    if number is not None:
+        query = query.where(col(Edition.number) == number)
+    found = [
+        _account(session, edition_id, name, count, state.value, letters)
+        for edition_id, name, count, state, letters in session.execute(query)
+    ]
+    if newsletter is None and number is None:
+        found.append(_account(session, None, "", 0, "", None))
+    return found
+
+
+def _account(
+    session: Session, edition_id: int | None, name: str, number: int, state: str, promised: int | None
+) -> Account:
+    mine = col(OutboxRow.edition_id) == edition_id if edition_id is not None else col(OutboxRow.edition_id).is_(None)
+    counts: dict[OutboxState, int] = {}
+    in_doubt = unfinished = overdone = 0
+    query = (
+        sa.select(
+            col(OutboxRow.state),
+            sa.func.count(),
+            sa.func.count().filter(col(OutboxRow.in_doubt)),
+            sa.func.count().filter(col(OutboxRow.settled_at).is_(None)),
+        )
+        .where(mine)
+        .group_by(col(OutboxRow.state))
+    )
+    for letter_state, letters, doubtful, unsettled in session.execute(query):
+        counts[letter_state] = letters
+        in_doubt += doubtful
+        if letter_state in (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING):
+            unfinished += letters - unsettled
+        else:
+            overdone += unsettled
+    total = sum(counts.values())
+    owed = total if promised is None else promised
+    still = sum(counts.get(s, 0) for s in (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING))
+    wrong = []
+    if owed != total:
+        wrong.append(f"{owed} letters were owed, {total} are in the outbox")
+    if unfinished:
+        wrong.append(f"{unfinished} letters are marked settled and are not")
+    if overdone:
+        wrong.append(f"{overdone} letters are settled and not marked so")
+    return Account(
+        newsletter=name,
+        number=number,
+        state=state,
+        owed=owed,
+        sent=counts.get(OutboxState.SENT, 0),
+        refused=counts.get(OutboxState.REFUSED, 0),
+        dropped=counts.get(OutboxState.DROPPED, 0),
+        held=counts.get(OutboxState.HELD, 0),
+        still_owed=still,
+        in_doubt=in_doubt,
+        wrong=tuple(wrong),
+    )
+
+
+def due_to_retry(
+    session: Session,
+    *,
+    letter_ids: tuple[int, ...] = (),
+    edition_id: int | None = None,
+    states: tuple[OutboxState, ...],
+    now: datetime,
+) -> int:
+    """Owe settled letters anew, by id or all of an edition in one of `states`; how many. Their lifetime starts over."""
+    statement = sa.update(OutboxRow).where(col(OutboxRow.state).in_(states))
+    if letter_ids:
+        statement = statement.where(col(OutboxRow.id).in_(letter_ids))
+    if edition_id is not None:
+        statement = statement.where(col(OutboxRow.edition_id) == edition_id)
+    result = session.execute(
+        statement.values(state=OutboxState.OWED, due_at=now, settled_at=None, tried_at=None),
+        execution_options=_NO_SYNC,
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]

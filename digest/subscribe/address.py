@@ -102,8 +102,8 @@ def display_name(text: str) -> str:
     """
     if text.isascii() and text.isprintable() and "  " not in text and len(text) <= MAX_NAME:  # most names, quickly
         return text.strip()
-    spaced = _SPACES.sub(" ", unicodedata.normalize("NFC", text))
-    kept = "".join(c for c in spaced if c.isprintable() or c in "\u200c\u200d").strip()
+    shown = "".join(c for c in text if c.isprintable() or c.isspace() or c in "\u200c\u200d")
+    kept = _SPACES.sub(" ", unicodedata.normalize("NFC", shown)).strip()
     if len(kept) > MAX_NAME:
         raise BadInput(f"the name {_shown(kept)} is longer than {MAX_NAME} characters")
     return kept

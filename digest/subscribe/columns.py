@@ -13,12 +13,12 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
-from digest.subscribe.address import address, display_name, erasure_mark, tag
+from digest.subscribe.address import MAX_NAME, address, display_name, erasure_mark, tag
 from digest.subscribe.sheet import EMAIL_TITLES, Record, bare
 
 ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
@@ -100,17 +100,21 @@ class Terms:
     confirmed: bool = False  # whom the file calls unconfirmed has confirmed
     raw: bool = False  # no cell was quoted against spreadsheets
 
-    @property
+    @cached_property
     def how(self) -> str:
-        return f"import {self.name}"
+        return display_name(f"import {self.name[: MAX_NAME // 2]}")
 
 
 class Columns:
-    """Where in a row each field stands. `find` reads the titles, `person` reads a row."""
+    """Where in a row each field stands. `find` reads the titles, `person` reads a row.
 
-    def __init__(self, at: dict[str, list[int]], terms: Terms) -> None:
+    `header` is the file's own or, where it has none, one that `find` would understand.
+    """
+
+    def __init__(self, header: list[str], at: dict[str, list[int]], terms: Terms) -> None:
         self._at = at
         self._terms = terms
+        self.header = header
         self._everyone: SubscriptionState | str | None = None  # what the titles alone say
         self._words = WORDS
         self._flags: list[tuple[int, Callable[[str], SubscriptionState | str | None]]] = []
@@ -143,7 +147,8 @@ class Columns:
                 f"{terms.name} has no column of e-mail addresses; its columns are: {shown}",
                 hint="say which it is with --map email=COLUMN (a title, or a number from 1)",
             )
-        self = cls(at, terms)
+        field_at = {index: field for field, indexes in at.items() for index in indexes}
+        self = cls(header or [field_at.get(i, f"column {i + 1}") for i in range(len(first))], at, terms)
         self._read_services(titles, at, mapping)
         return self
 
@@ -232,7 +237,8 @@ class Columns:
             said.append(LEFT)
         own_reason = display_name(self._cell(cells, "suppressed"))
         states = [s for s in said if isinstance(s, SubscriptionState)]
-        reasons = [own_reason] * bool(own_reason) + [s for s in said if not isinstance(s, SubscriptionState)]
+        theirs = [f"{s} ({self._terms.how})" for s in said if not isinstance(s, SubscriptionState)]
+        reasons = [own_reason, *theirs] if own_reason else theirs
         if not said and not reasons:
             if self._at["state"]:
                 raise BadInput("the state is empty, so nothing says that they want it")

@@ -38,7 +38,7 @@ def add(
     vouched_by: str = "",
     again: bool = False,
 ) -> Added:
-    """Subscribe a person to what `newsletter` admits from now on; who is subscribed stays as they are.
+    """Subscribe a person from the next edition of `newsletter` on; who is subscribed stays as they are.
 
     `consent` says how we know that they want it, `vouched_by` who says so in their place. `topics` are slugs
     out of `known_topics`, none means all. Raises BadInput for an address or a topic that is none, UserError
@@ -80,7 +80,7 @@ def add(
         subscription = before
         subscription.state, subscription.changed_at, subscription.consent = SubscriptionState.ACTIVE, now, consent
         subscription.topics = chosen or subscription.topics
-        subscription.read_until = paper.seq
+        store.rejoin(session, subscription)
     _record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, now=now)
     return Added(person.email, outcome)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import itertools
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ EMAIL_TITLES = (
     *("emailadresse", "adresseemail", "courriel", "correo", "correoelectronico"),
 )
 MAX_LINE = 100_000  # characters, of a line and of a record
-MAX_LINES = 1_000  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
+MAX_LINES = 200  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
 
 _SEP_LINE = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE)  # Excel's own first line
 _ADDRESS_LIKE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -117,6 +116,7 @@ class _Lines:
         self.taken: list[str] = []
         self.size = 0
         self.number = 0  # of the line read last
+        self.ended = False
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -124,6 +124,7 @@ class _Lines:
     def __next__(self) -> str:
         line = self._back.popleft() if self._back else self._text.readline(MAX_LINE)
         if not line:
+            self.ended = True
             raise StopIteration
         self.number += 1
         self.taken.append(line)
@@ -190,28 +191,23 @@ def _records(lines: _Lines, separator: str) -> Iterator[Record]:
         except StopIteration:
             return
         except (_TooLong, csv.Error):
-            cells, problem = [], "a quote is opened and not closed" if len(lines.taken) > 1 else "the line is too long"
-        if not problem and len(lines.taken) > 1:
-            problem = _swallowed(lines.taken, cells)
-            if problem == _UNCLOSED:
-                cells = []
-        if problem and not cells:
+            problem = _UNCLOSED if len(lines.taken) > 1 else "the line is too long"
+        else:
+            if lines.ended:  # in the middle of a record
+                problem = _UNCLOSED
+        if problem:
             lines.give_back(1)
-            cells = [lines.taken[0][:MAX_LINE].rstrip("\r\n")]
+            lines.ended = False
+            cells = [lines.taken[0].rstrip("\r\n")]
+        elif len(lines.taken) > 1 and any("@" in rest for cell in cells for rest in _LINE_ENDS.split(cell)[1:]):
+            # A quote too many makes cells of other people's rows: nobody is to vanish in a name.
+            problem = "a cell runs over several lines and holds an address: is a quote missing?"
         if any(cells):
             yield Record(start, lines.number, cells, problem)
 
 
 _UNCLOSED = "a quote is opened and not closed"
-
-
-def _swallowed(taken: list[str], cells: list[str]) -> str:
-    """What is wrong with a record over several lines: a quote too many makes cells of other people's rows."""
-    if sum(line.count('"') for line in taken) % 2:
-        return _UNCLOSED
-    if any("@" in rest for cell in cells for rest in itertools.islice(re.split(r"[\r\n]", cell), 1, None)):
-        return "a cell runs over several lines and holds an address: is a quote missing?"
-    return ""
+_LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
 def _plain_list(lines: _Lines) -> Iterator[Record]:

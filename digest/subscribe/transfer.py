@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -86,7 +87,7 @@ def import_csv(
     sheet = read(stream, name=terms.name)
     columns = Columns.find(sheet.header, sheet.first, mapping or {}, terms)
     rows = staged = 0
-    refused = _Refusals(None if dry_run else rejects, sheet)
+    refused = _Refusals(None if dry_run else rejects, columns.header)
     with database.pinned() as private, refused:
         with private.read() as session:
             store.begin_import(session)
@@ -152,11 +153,11 @@ def _summary(
 class _Refusals:
     """Refused rows: counted, the first of them kept, all of them written to a file that is made when needed."""
 
-    def __init__(self, path: Path | None, sheet: Sheet) -> None:
+    def __init__(self, path: Path | None, header: list[str]) -> None:
         self.count = 0
         self.first: list[Refused] = []
         self._path = path
-        self._header = sheet.header
+        self._header = header
         self._file: TextIO | None = None
 
     def add(self, record: Record, reason: str) -> None:
@@ -182,13 +183,15 @@ class _Refusals:
 
 
 def _private_file(path: Path) -> TextIO:
-    """A new file that only its owner can read: it is full of addresses."""
+    """A file that only its owner can read: it is full of addresses."""
     try:
         handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror}", hint="name another file; nothing was imported or lost"
         ) from None
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        os.fchmod(handle, 0o600)
     return os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")
 
 
@@ -228,7 +231,11 @@ def _cell(value: object) -> str:
 
 @contextmanager
 def private_file(path: Path) -> Iterator[TextIO]:
-    """A file for a list of people, readable by its owner only, complete or not there."""
+    """A file for a list of people, readable by its owner only, complete or as it was; or a device, as it is."""
+    if path.exists() and not path.is_file():
+        with _private_file(path) as file:
+            yield file
+        return
     part = path.with_name(path.name + ".part")
     try:
         with _private_file(part) as file:

@@ -1,0 +1,216 @@
+"""How fast feeds are collected: side by side with rss2email, then many feeds with nothing new.
+
+    python benchmarks/collect.py [--quick] [--json] [--r2e PATH]
+
+Two hundred real feeds are served on loopback with 50 ms before each answer. rss2email (PyPI, installed into a virtual
+environment of its own unless --r2e names one) and `collect.run` ask them in turn, from empty and again with
+nothing new. rss2email writes a mail per entry into a Maildir as it goes; ours stores the entries, and mails are made
+later: the comparison is of one pass over the feeds, not of the same work. `pass` leaves out the start of the
+interpreter and imports of both, `command` has them in.
+
+Then synthetic feeds with nothing new: feeds per second, and the memory of the process at a tenth of them and at all.
+
+The feeds are the corpus of the project (DIGEST_CORPUS, else ../shared/corpus beside the repository).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import quote
+from urllib.request import urlopen
+
+ROOT = Path(__file__).parent.parent
+CORPUS = Path(os.environ.get("DIGEST_CORPUS", ROOT.parent / "shared" / "corpus"))
+LATENCY_MS = 50
+GOALS = {"nothing_new_ratio": 20.0, "from_empty_ratio": 8.0, "peak_mb": 150.0}
+
+OURS = """
+import asyncio, json, resource, sys, time
+from datetime import UTC, datetime
+from digest import collect, store
+from digest.config import Config
+
+path, urls, limit = sys.argv[1], json.load(open(sys.argv[2])), int(sys.argv[3])
+clock = lambda: datetime.now(UTC)
+config = Config.model_validate({
+    "secret_key": "0123456789abcdef", "collect": {"allow_private_addresses": True},
+    "newsletters": {"daily": {"title": "Daily", "from": "news@example.org"}},
+})
+database = store.open_database(f"sqlite:///{path}", create=True)
+store.keep_newsletters(database, ["daily"], now=clock())
+outlines = [collect.sources.Outline(url) for url in urls[:limit]]
+collect.import_feeds(database, outlines, name="daily", newsletter=config.newsletters["daily"], now=clock())
+began = time.perf_counter()
+report = asyncio.run(collect.run(database, config, clock=clock, force=True))
+took = time.perf_counter() - began
+assert not report.failed, report.failures[:3]
+print(json.dumps({
+    "pass": took, "asked": report.asked, "new": report.new, "unchanged": report.unchanged,
+    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+}))
+"""
+
+THEIRS = """
+import json, sys, time
+import rss2email.main
+
+began = time.perf_counter()
+rss2email.main.run(["-c", sys.argv[1], "-d", sys.argv[2], "run"])
+print(json.dumps({"pass": time.perf_counter() - began}))
+"""
+
+
+def timed(*words: object) -> dict[str, Any]:
+    """Run a driver; its own figures, and `command`, the seconds from start to end."""
+    began = time.perf_counter()
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, cwd=ROOT)
+    took = time.perf_counter() - began
+    if done.returncode:
+        sys.exit(f"{words[0]} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1]) | {"command": took}
+
+
+@contextmanager
+def served(latency_ms: int) -> Iterator[str]:
+    """The corpus on loopback."""
+    words = [sys.executable, CORPUS / "serve.py", "--port", "0", "--quiet", "--latency-ms", latency_ms]
+    server = subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        yield server.stdout.readline().split()[0].rstrip("/")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def rss2email_python(option: str | None) -> Path:
+    """The interpreter of an environment that has rss2email; made once, in the user's cache."""
+    if option:
+        return Path(option).parent / "python"
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "digest-benchmarks" / "rss2email"
+    python = home / "bin" / "python"
+    if not python.exists():
+        venv.create(home, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "rss2email==3.14"], check=True)
+    return python
+
+
+class Rival:
+    """rss2email with a Maildir, subscribed to the feeds."""
+
+    def __init__(self, folder: Path, python: Path, urls: list[str]) -> None:
+        self._folder, self._python = folder, python
+        self._config, self._data = folder / "r2e.cfg", folder / "r2e.json"
+        outlines = "".join(f'<outline type="rss" text="{n}" xmlUrl="{url}"/>' for n, url in enumerate(urls))
+        (folder / "list.opml").write_text(f'<opml version="1.0"><head/><body>{outlines}</body></opml>')
+        self._r2e("new", "reader@example.org")
+        settings = self._config.read_text().replace("email-protocol = sendmail", "email-protocol = maildir")
+        maildir = folder / "maildir"
+        self._config.write_text(settings.replace("maildir-path = ~/Maildir", f"maildir-path = {maildir}"))
+        assert str(maildir) in self._config.read_text()
+        for name in ("cur", "new", "tmp"):
+            (maildir / "INBOX" / name).mkdir(parents=True)
+        self._r2e("opmlimport", folder / "list.opml")
+
+    def _r2e(self, *words: object) -> None:
+        code = "import sys, rss2email.main; rss2email.main.run(sys.argv[1:])"
+        call = [self._python, "-c", code, "-c", self._config, "-d", self._data, *words]
+        subprocess.run([str(w) for w in call], check=True, capture_output=True)
+
+    def run(self) -> dict[str, Any]:
+        return timed(self._python, "-c", THEIRS, self._config, self._data)
+
+    def mails(self) -> int:
+        return sum(1 for path in (self._folder / "maildir").rglob("*") if path.is_file())
+
+
+def side_by_side(base: str, *, feeds: int, rounds: int, python: Path) -> dict[str, Any]:
+    """Both from empty, then both with nothing new, in turn."""
+    names = sorted(path.name for path in (CORPUS / "feeds").iterdir() if path.name != "index.tsv")[:feeds]
+    urls = [f"{base}/feeds/{quote(name)}" for name in names]
+    times: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for number in range(rounds):
+            folder = Path(temporary) / str(number)
+            folder.mkdir()
+            (folder / "urls.json").write_text(json.dumps(urls))
+            rival = Rival(folder, python, urls)
+            ours = (sys.executable, "-c", OURS, folder / "digest.db", folder / "urls.json", feeds)
+            for what in ("from_empty", "nothing_new"):
+                for who, result in (("theirs", rival.run()), ("ours", timed(*ours))):
+                    for part in ("pass", "command"):
+                        times.setdefault(f"{what} {who} {part}", []).append(result[part])
+            stored, mailed = result["unchanged"], rival.mails()
+            shutil.rmtree(folder)
+    figures: dict[str, Any] = {"feeds": feeds, "unchanged": stored, "mails": mailed}
+    for what in ("from_empty", "nothing_new"):
+        for part in ("pass", "command"):
+            theirs, our = (median(times[f"{what} {who} {part}"]) for who in ("theirs", "ours"))
+            figures[f"{what}_{part}_s"] = round(our, 2)
+            figures[f"{what}_{part}_rss2email_s"] = round(theirs, 2)
+            figures[f"{what}_{part}_ratio"] = round(theirs / our, 1)
+    figures["nothing_new_ratio"] = figures.pop("nothing_new_pass_ratio")
+    figures["from_empty_ratio"] = figures.pop("from_empty_pass_ratio")
+    return figures
+
+
+def many(base: str, *, feeds: int) -> dict[str, Any]:
+    """Synthetic feeds with nothing new: how many a second, and whether memory grows with their number."""
+    urls = [f"{base}/synthetic/{n}?items=2" for n in range(feeds)]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "urls.json").write_text(json.dumps(urls))
+        results = {}
+        for count in (feeds // 10, feeds):
+            ours = (sys.executable, "-c", OURS, folder / f"{count}.db", folder / "urls.json", count)
+            timed(*ours)
+            results[count] = timed(*ours)
+            assert results[count]["unchanged"] == count
+    few, all_ = results[feeds // 10], results[feeds]
+    return {
+        "synthetic_feeds": feeds,
+        "feeds_per_second": round(feeds / all_["pass"]),
+        "peak_mb_at_a_tenth": round(few["peak_mb"]),
+        "peak_mb": round(all_["peak_mb"]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer feeds, one round: under a minute")
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    parser.add_argument("--r2e", help="the r2e command of an installed rss2email")
+    options = parser.parse_args()
+    if not (CORPUS / "serve.py").is_file():
+        sys.exit(f"no corpus at {CORPUS}; DIGEST_CORPUS names it")
+    python = rss2email_python(options.r2e)
+    with served(LATENCY_MS) as base:
+        urlopen(base + "/").close()
+        figures = side_by_side(
+            base, feeds=60 if options.quick else 200, rounds=1 if options.quick else 3, python=python
+        )
+    with served(0) as base:
+        figures |= many(base, feeds=500 if options.quick else 10_000)
+    figures["goals"] = GOALS
+    if options.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name:<36} {value}")
+
+
+if __name__ == "__main__":
+    main()

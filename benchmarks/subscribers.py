@@ -1,0 +1,146 @@
+"""A million subscribers in and out: time, memory, and for how long others must wait for the write lock.
+
+    python benchmarks/subscribers.py [--quick] [--json] [--database postgresql://…]
+
+The goals are for SQLite, where a writer shuts out all others; PostgreSQL locks one newsletter.
+
+Times are told as multiples of a floor measured in the same run: reading the same file with `csv` and putting
+its cells into a bare SQLite table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import multiprocessing
+import random
+import resource
+import sqlite3
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+GOALS = {"import_times_floor": 40, "export_times_floor": 15, "lock_share": 0.25, "peak_mb": 150}
+
+
+def write_list(path: Path, rows: int) -> None:
+    """Addresses in no order, in a few thousand domains; one in 17 has left, some have topics and tags."""
+    chance = random.Random(1)
+    domains = ["example.com", "example.org", "example.net", *(f"mail{i}.example.org" for i in range(2_000))]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["email", "name", "status", "topics", "tags", "created_at"])
+        for i in chance.sample(range(rows * 10), rows):
+            state = "unsubscribed" if i % 17 == 0 else "subscribed"
+            topics, tags = "ai" if i % 3 else "", "vip" if i % 100 == 0 else ""
+            writer.writerow(
+                [f"reader{i}@{chance.choice(domains)}", f"Reader {i}", state, topics, tags, "2025-01-11 10:00:00"]
+            )
+
+
+def floor(source: Path, folder: Path) -> float:
+    begun = time.perf_counter()
+    database = sqlite3.connect(folder / "floor.db")
+    database.execute("CREATE TABLE person (email, name, state, topics, tags, since)")
+    with source.open(newline="", encoding="utf-8") as file:
+        database.executemany("INSERT INTO person VALUES (?, ?, ?, ?, ?, ?)", csv.reader(file))
+    database.commit()
+    database.close()
+    return time.perf_counter() - begun
+
+
+def take_in(url: str, source: Path) -> dict[str, Any]:
+    from digest import store, subscribe
+
+    database = store.open_database(url, create=True)
+    store.keep_newsletters(database, ["daily"], now=NOW)
+    locked = 0.0
+    settle, judge = store.settle_import, store.judge_import
+
+    def timed(work: Any) -> Any:
+        def run(*args: Any, **more: Any) -> Any:
+            nonlocal locked
+            begun = time.perf_counter()
+            try:
+                return work(*args, **more)
+            finally:
+                locked += time.perf_counter() - begun
+
+        return run
+
+    store.settle_import, store.judge_import = timed(settle), timed(judge)
+    terms = subscribe.Terms("list.csv", NOW, {"ai"}, secret="a key for the benchmark", vouched_by="benchmark")
+    begun = time.perf_counter()
+    with source.open("rb") as stream:
+        done = subscribe.import_csv(database, stream, terms, newsletter="daily")
+    seconds = time.perf_counter() - begun
+    database.close()
+    return {"seconds": seconds, "lock_seconds": locked, "added": done.added, "left": done.left, "peak_mb": _peak()}
+
+
+def give_out(url: str, target: Path) -> dict[str, Any]:
+    from digest import store, subscribe
+
+    database = store.open_database(url)
+    begun = time.perf_counter()
+    with target.open("w", encoding="utf-8", newline="") as out:
+        rows = subscribe.export_csv(database, out, newsletter="daily")
+    seconds = time.perf_counter() - begun
+    database.close()
+    return {"seconds": seconds, "rows": rows, "peak_mb": _peak()}
+
+
+def _peak() -> float:
+    """Of this process, in MB (Linux tells kB)."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def alone(work: Any, *args: Any) -> dict[str, Any]:
+    """Run in a process of its own, so that its memory is its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, args)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--quick", action="store_true", help="50,000 rows in place of 1,000,000")
+    options.add_argument("--json", action="store_true", help="one line, with the goals")
+    options.add_argument("--database", help="an empty PostgreSQL database; else SQLite in a temporary folder")
+    chosen = options.parse_args()
+    rows = 50_000 if chosen.quick else 1_000_000
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source, target = folder / "list.csv", folder / "out.csv"
+        url = (chosen.database or f"sqlite:///{folder / 'digest.db'}").replace("postgresql://", "postgresql+psycopg://")
+        write_list(source, rows)
+        lowest = floor(source, folder)
+        taken = alone(take_in, url, source)
+        given = alone(give_out, url, target)
+    figures = {
+        "rows": rows,
+        "import_seconds": round(taken["seconds"], 1),
+        "export_seconds": round(given["seconds"], 1),
+        "floor_seconds": round(lowest, 2),
+        "import_times_floor": round(taken["seconds"] / lowest, 1),
+        "export_times_floor": round(given["seconds"] / lowest, 1),
+        "lock_share": round(taken["lock_seconds"] / taken["seconds"], 3),
+        "peak_mb": max(taken["peak_mb"], given["peak_mb"]),
+    }
+    if taken["added"] + taken["left"] != rows or given["rows"] != rows:
+        sys.exit(f"rows were lost: {taken}, {given}")
+    if chosen.json:
+        print(json.dumps({"benchmark": "subscribers", **figures, "goals": GOALS}))
+        return
+    for figure, value in figures.items():
+        print(f"{figure:20} {value:>12,}" + (f"   at most {GOALS[figure]}" if figure in GOALS else ""))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""A relay at work: its connections, what it allows, what it is learnt to allow, and when it is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from digest import config
+from digest.deliver.attempt import Attempt
+from digest.deliver.login import Server, Unusable
+from digest.deliver.pace import Bucket, Pace, Quota
+from digest.deliver.replies import Reply, Step, Verdict
+from digest.deliver.smtp import Connection
+
+STRIKES = 5  # failures in a row that open the circuit
+PATIENCE = 30.0  # seconds for which a relay that worked in this pass is waited for
+LONGEST_PAUSE = 30.0  # seconds between two tries to reach a relay that is down
+MOST_BOUNCES = 3  # how often a letter may be handed back by busy servers before it waits like a deferred one
+
+
+class Desk(Protocol):
+    """Who hands out the letters and books what became of them."""
+
+    clock: Callable[[], datetime]
+    stopping: bool
+
+    def booked(self, route: Route, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None: ...
+
+    def doubtful(self, attempt: Attempt, why: str) -> None:
+        """The body went out and no answer came."""
+
+    def unwritable(self, attempt: Attempt, error: ValueError) -> None: ...
+
+    def returned(self, attempts: list[Attempt]) -> None:
+        """Marked letters that this route will not send."""
+
+    def wake(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Down:
+    """Why a relay is left alone; `final`: until the settings change."""
+
+    why: str
+    since: float
+    final: bool
+
+
+class Route:
+    """One relay in one pass. It is a `smtp.Handler`: connections take letters from `ready`."""
+
+    def __init__(self, settings: config.Relay, server: Server, desk: Desk) -> None:
+        self.settings = settings
+        self.server = server
+        self.name = server.name
+        self.ready: deque[Attempt] = deque()
+        self.marking = 0  # letters on their way into `ready`
+        self.in_flight = 0
+        self.answered_lately = 0  # since the last commit
+        self.window = 2 * settings.connections
+        self.down: Down | None = None
+        self.proven = False  # a letter was answered in this pass
+        self.credit = 0.0  # for sharing by weight
+        self.bucket = Bucket(settings.per_second)
+        self.quota = Quota(settings.per_hour, settings.per_day)
+        self.pace = Pace()
+        self._desk = desk
+        self._loop = asyncio.get_running_loop()
+        self._connections: set[Connection] = set()
+        self._idle: set[Connection] = set()
+        self._gone = asyncio.Event()  # set whenever a connection has ended
+        self._opening: set[asyncio.Task[None]] = set()
+        self._most = settings.connections
+        self._per_connection = 0  # letters; 0: no limit known
+        self._last_ended_at = 0
+        self._strikes = 0
+        self._retry_at = 0.0
+        self._pause = 1.0
+
+    # ------------------------------------------------------------ from outside
+
+    async def try_first(self) -> None:
+        """Open one connection before any letter is touched; what is wrong stands in `down`."""
+        await self._open()
+
+    def room(self, now: float, moment: datetime) -> int:
+        """How many more letters may be marked for this relay: few more than are on the wire.
+
+        After a crash all that is marked counts as in doubt, so it is what the connections hold, and what they
+        will need until the next commit.
+        """
+        if self.down is not None or now < self.pace.next_at:
+            return 0
+        held = self.marking + len(self.ready) + self.in_flight
+        return min(self.window - held, self.bucket.allows(now), self.quota.allows(moment) - held)
+
+    def exhausted(self, moment: datetime) -> bool:
+        """Has it taken all that it may in this hour or day?"""
+        return self.quota.allows(moment) <= 0
+
+    def expect(self, now: float) -> None:
+        """A letter is being marked for this relay."""
+        self.marking += 1
+        self.bucket.take()
+        self.pace.next_at = now + self.pace.interval
+
+    def give(self, attempt: Attempt) -> None:
+        self.marking -= 1
+        self.ready.append(attempt)
+
+    def committed(self) -> None:
+        """A commit is done: look as far ahead as the last one lasted."""
+        self.window = min(512, 2 * self._most + 2 * self.answered_lately)
+        self.answered_lately = 0
+
+    def pump(self) -> None:
+        """Put idle connections to work, and open more where there is work for them."""
+        if self._desk.stopping:
+            return
+        while self.ready and self._idle:
+            self._idle.pop().start()
+        now = self._loop.time()
+        if self.down is not None:
+            if not self.down.final and now >= self._retry_at and not self._opening:
+                self._spawn()
+            return
+        wanted = min(self._most - len(self._connections) - len(self._opening), len(self.ready))
+        if not self._connections and not self.proven:
+            wanted = min(wanted, 1 - len(self._opening))
+        for _ in range(wanted):
+            self._spawn()
+
+    def check(self) -> None:
+        for connection in list(self._connections):
+            connection.check()
+
+    def hopeful(self, now: float) -> bool:
+        """Down, but worth waiting for."""
+        return self.down is not None and not self.down.final and self.proven and now - self.down.since < PATIENCE
+
+    def hand_back(self) -> None:
+        """Return what was not begun."""
+        if self.ready:
+            attempts = list(self.ready)
+            self.ready.clear()
+            self._desk.returned(attempts)
+
+    async def close(self) -> None:
+        for task in self._opening:
+            task.cancel()
+        for connection in list(self._connections):
+            connection.quit()
+        try:
+            async with asyncio.timeout(2):
+                while self._connections:
+                    self._gone.clear()
+                    await self._gone.wait()
+        except TimeoutError:
+            pass
+        for connection in list(self._connections):
+            connection.abort("the end")
+        await asyncio.sleep(0)
+
+    # ------------------------------------------------------------ connections
+
+    def _spawn(self) -> None:
+        task = self._loop.create_task(self._open())
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(lambda _: self._desk.wake())
+
+    async def _open(self) -> None:
+        try:
+            connection = await Connection.open(self.server, self)
+        except Unusable as error:
+            if self._connections and not error.final:
+                self._most = max(1, len(self._connections))  # it lets us have no more at a time
+            else:
+                self._break(str(error), final=error.final)
+            return
+        if connection.ended:
+            return
+        self._connections.add(connection)
+        self.down = None
+        self._pause = 1.0
+        connection.start()
+
+    def _break(self, why: str, *, final: bool = False) -> None:
+        """Leave this relay alone for a while; its letters go elsewhere."""
+        now = self._loop.time()
+        since = self.down.since if self.down else now
+        self.down = Down(why, since, final)
+        self._retry_at = now + self._pause
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._strikes = 0
+        self.hand_back()
+        self._desk.wake()
+
+    def _strike(self, why: str) -> None:
+        self._strikes += 1
+        if self._strikes >= STRIKES:
+            self._break(why)
+
+    # ------------------------------------------------------------ smtp.Handler
+
+    def take(self, connection: Connection) -> Attempt | None:
+        if self._desk.stopping or (self._per_connection and connection.begun >= self._per_connection):
+            return None
+        while self.ready:
+            attempt = self.ready.popleft()
+            try:
+                attempt.write()
+            except ValueError as error:
+                self._desk.unwritable(attempt, error)
+                continue
+            self.in_flight += 1
+            return attempt
+        return None
+
+    def idle(self, connection: Connection) -> None:
+        if self._per_connection and connection.begun >= self._per_connection:
+            connection.quit()
+        else:
+            self._idle.add(connection)
+
+    def may_begin(self, attempt: Attempt) -> bool:
+        """A worker that slept may find its lease run out, and the letter in other hands."""
+        return self._desk.clock() < attempt.until
+
+    def answered(self, connection: Connection, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
+        self.in_flight -= 1
+        self.answered_lately += 1
+        if verdict is Verdict.BUSY:
+            self.pace.slow(self._loop.time())
+            self._learn(connection)
+        elif verdict is Verdict.DOWN:
+            self._break(f"{self.name} refuses login or sender: {reply}", final=True)
+        else:
+            self._strikes = 0
+            self.proven = True
+            if verdict is Verdict.OK:
+                self.pace.ease()
+        if (verdict is Verdict.BUSY and attempt.bounces < MOST_BOUNCES) or verdict is Verdict.DOWN:
+            self._back(attempt)
+        else:
+            self._desk.booked(self, attempt, verdict, reply, step)
+
+    def lost(self, connection: Connection, attempt: Attempt, *, in_doubt: bool, why: str) -> None:
+        self.in_flight -= 1
+        self.answered_lately += 1
+        if in_doubt:
+            self._desk.doubtful(attempt, why)
+        elif attempt.bounces < MOST_BOUNCES:
+            self._back(attempt)
+        else:
+            self._desk.booked(
+                self, attempt, Verdict.DEFERRED, Reply(0, "", f"the connection was lost: {why}"), Step.MAIL
+            )
+
+    def closed(self, connection: Connection, why: str) -> None:
+        was_idle = connection in self._idle
+        self._connections.discard(connection)
+        self._idle.discard(connection)
+        self._gone.set()
+        if why and not was_idle:
+            self._strike(f"{self.name}: {why}")
+        self._desk.wake()
+
+    def _back(self, attempt: Attempt) -> None:
+        """Not this letter's fault, and nothing of it was sent: it is the next one on another connection."""
+        attempt.bounces += 1
+        if self.down is None and not self._desk.stopping and self._desk.clock() < attempt.until:
+            self.ready.appendleft(attempt)
+        else:
+            self._desk.returned([attempt])
+
+    def _learn(self, connection: Connection) -> None:
+        """Twice the same number of letters before it would not go on: that is how many it takes."""
+        done = connection.begun - 1
+        if done > 0:
+            if done == self._last_ended_at:
+                self._per_connection = done
+            self._last_ended_at = done

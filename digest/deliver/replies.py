@@ -1,0 +1,164 @@
+"""What the server says (RFC 5321 §4.2), and what it means for a letter, its reader and the relay. Pure."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import lru_cache
+
+from digest.errors import DigestError
+
+LONGEST_LINE = 4096  # RFC 5321 §4.5.3.1.5 says 512; some servers put a whole page of explanation into one
+MOST_LINES = 200
+FIRST_DELAY = timedelta(minutes=5)
+LONGEST_DELAY = timedelta(hours=1)
+# The mailbox or its domain does not exist (RFC 3463 §3.2, RFC 7505): nothing will arrive there, ever.
+NO_SUCH_MAILBOX = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
+# The sender is at fault (RFC 3463 §3.2), and so would be every other letter.
+_BAD_SENDER = {"5.1.7", "5.1.8"}
+_NO_LOGIN = (530, 534, 535, 538)
+_LINE = re.compile(rb"([2-5]\d\d)([ -]?)(.*)", re.DOTALL)
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?=\s|$)\s*")
+
+
+class Garbled(DigestError):
+    """What came is no SMTP; the connection is of no use any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's answer: code, enhanced status (RFC 3463) or "", and the words."""
+
+    code: int
+    status: str
+    text: str
+    lines: tuple[str, ...] = ()  # the text, line by line
+
+    @property
+    def words(self) -> str:
+        return f"{self.status} {self.text}".strip()
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.words}".strip()
+
+
+class Step(StrEnum):
+    """Which of our commands a reply answers. BODY is the end of the data."""
+
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    BODY = "BODY"
+
+
+class Verdict(StrEnum):
+    """What a reply means."""
+
+    OK = "ok"
+    REFUSED = "refused"  # this letter, for good
+    DEFERRED = "deferred"  # this letter, for now
+    BUSY = "busy"  # the relay wants less of us; the letter and its reader are not to blame
+    DOWN = "down"  # login or sender refused: no letter would get through
+
+
+class ReplyReader:
+    """Cuts what arrives, in whatever pieces, into replies; never holds more than one reply's bytes."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._lines: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """The replies that are complete now. Garbled where it is no reply, or one without end."""
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        if len(self._rest) > LONGEST_LINE:
+            raise Garbled("a line without end")
+        found = []
+        for line in lines:
+            if line[3:4] == b"-":
+                self._lines.append(line)
+                if len(self._lines) > MOST_LINES:
+                    raise Garbled("a reply without end")
+            elif self._lines:
+                found.append(_joined([*self._lines, line]))
+                self._lines = []
+            else:
+                found.append(_read(line))
+        return found
+
+    @property
+    def empty(self) -> bool:
+        return not (self._rest or self._lines)
+
+
+@lru_cache(maxsize=256)  # servers say the same three things all day
+def _read(line: bytes) -> Reply:
+    return _joined([line])
+
+
+def _joined(lines: list[bytes]) -> Reply:
+    code, words, status = b"", [], ""
+    for line in lines:
+        match = _LINE.fullmatch(line.rstrip(b"\r"))
+        if len(line) > LONGEST_LINE or match is None or (code and match[1] != code):
+            raise Garbled(f"no SMTP reply: {line[:80]!r}")
+        code = match[1]
+        text = match[3].decode("utf-8", "replace")
+        enhanced = _ENHANCED.match(text)
+        if enhanced:
+            status = status or enhanced[1]
+            text = text[enhanced.end() :]
+        words.append("".join(c if c.isprintable() else " " for c in text).strip())
+    return Reply(int(code), status, " ".join(word for word in words if word), tuple(words))
+
+
+def judge(reply: Reply, step: Step) -> Verdict:
+    """What `reply` to `step` of a letter's transaction means."""
+    code = reply.code
+    if step is Step.DATA:
+        if code == 354:
+            return Verdict.OK
+    elif 200 <= code < 300:
+        return Verdict.OK
+    if code == 421 or code == 503 or code < 400:
+        return Verdict.BUSY  # closing, or we no longer agree about where we are: a new connection mends both
+    if code in _NO_LOGIN or reply.status in _BAD_SENDER:
+        return Verdict.DOWN
+    if step is Step.MAIL:
+        # No reader has been named yet: only the size and the kind of address are this letter's own.
+        if code == 552 or reply.status in ("5.3.4", "5.6.7"):
+            return Verdict.REFUSED
+        return Verdict.DOWN if code >= 500 else Verdict.BUSY
+    return Verdict.REFUSED if code >= 500 else Verdict.DEFERRED
+
+
+def no_such_mailbox(reply: Reply, step: Step) -> bool:
+    """Does a refusal mean that nobody will ever be reached at this address?"""
+    return step is Step.RCPT and reply.code >= 500 and reply.status in NO_SUCH_MAILBOX
+
+
+def about_content(reply: Reply, step: Step) -> bool:
+    """Is a refusal about what we send or who we are, and not about this reader? (RFC 3463 §3.8, §3.7)"""
+    return reply.status.startswith("5.7.") or (
+        reply.code in (552, 554) and (step in (Step.DATA, Step.BODY) or not reply.status)
+    )
+
+
+def wants_less(reply: Reply) -> bool:
+    """Does a server put letters off because of how many they are, and not because of the reader? (4.3, 4.4, 4.7)"""
+    if not 400 <= reply.code < 500:
+        return False
+    return reply.code == 421 or not reply.status or reply.status.startswith(("4.3.", "4.4.", "4.7."))
+
+
+def retry_delay(attempt: int, rng: random.Random) -> timedelta:
+    """How long a deferred letter waits: from 5 minutes, doubling to an hour, jittered by a fifth.
+
+    Without jitter all the letters that a server put off would come back to it in the same second.
+    """
+    doubled: timedelta = FIRST_DELAY * 2 ** min(attempt - 1, 10)
+    return min(doubled, LONGEST_DELAY) * rng.uniform(0.8, 1.2)

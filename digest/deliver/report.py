@@ -1,0 +1,31 @@
+"""What a delivery pass tells: while it runs, and at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Report:
+    """What a delivery pass did. `owed` counts what is left, due or not; `stopped` says why it ended early."""
+
+    sent: int = 0
+    refused: int = 0
+    deferred: int = 0
+    dropped: int = 0
+    held: int = 0
+    owed: int = 0
+    in_doubt: int = 0
+    where: str = ""
+    stopped: str = ""
+    refusals: list[str] = field(default_factory=list)  # the first few, in words
+    late: list[tuple[str, int]] = field(default_factory=list)  # newsletter and number of editions held now
+    paused: list[tuple[int, str]] = field(default_factory=list)  # id of editions paused now, and why
+
+
+@dataclass
+class Progress:
+    """Told after each commit."""
+
+    settled: int
+    due: int

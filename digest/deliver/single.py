@@ -1,0 +1,97 @@
+"""One letter outside the outbox, for a person who waits for the answer: `digest send-test`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from digest.config import Config
+from digest.deliver.login import Server, Unusable
+from digest.deliver.maildir import Maildir
+from digest.deliver.replies import Reply, Step, Verdict
+from digest.deliver.smtp import Connection
+from digest.errors import Deferred, Refused, RelayDown
+from digest.letter import Letter
+
+T = TypeVar("T")
+
+
+def send_one(config: Config, letter: Letter) -> str:
+    """Send now; where it went, and what the server said. Raises Refused, Deferred or RelayDown."""
+    if not config.smtp.servers:
+        with Maildir(config.maildir) as folder:
+            return f"{folder.name}: {folder.write(letter).text}"
+    why = []
+    for relay in sorted(config.smtp.servers, key=lambda relay: relay.order):
+        server = Server.of(relay, config.smtp)
+        try:
+            reply = in_loop(partial(_send, server, letter))
+        except Unusable as error:
+            why.append(str(error))
+        else:
+            return f"{server.name}: {reply}"
+    raise RelayDown("; ".join(why))
+
+
+def in_loop(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run to its end, on uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(make())
+
+
+async def _send(server: Server, letter: Letter) -> Reply:
+    sending = _One(letter)
+    connection = await Connection.open(server, sending)
+    connection.start()
+    while not sending.answer.done():
+        connection.check()
+        await asyncio.wait([sending.answer], timeout=0.2)
+    verdict, reply, step = sending.answer.result()
+    connection.quit()
+    await asyncio.wait([sending.ended], timeout=2)
+    if verdict is Verdict.OK:
+        return reply
+    if verdict is Verdict.REFUSED:
+        raise Refused(reply.code, reply.text, status=reply.status, at=step)
+    if verdict is Verdict.DOWN:
+        raise Unusable(f"{server.name} refuses login or sender: {reply}")
+    raise Deferred(reply.code, reply.text, status=reply.status, at=step)
+
+
+class _One:
+    """A `smtp.Handler` with a single letter."""
+
+    def __init__(self, letter: Letter) -> None:
+        self.letter = letter
+        self.answer: asyncio.Future[tuple[Verdict, Reply, Step]] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._given = False
+
+    def take(self, connection: Connection) -> Any:
+        given, self._given = self._given, True
+        return None if given else self
+
+    def idle(self, connection: Connection) -> None:
+        pass
+
+    def may_begin(self, attempt: Any) -> bool:
+        return True
+
+    def answered(self, connection: Connection, attempt: Any, verdict: Verdict, reply: Reply, step: Step) -> None:
+        if not self.answer.done():
+            self.answer.set_result((verdict, reply, step))
+
+    def lost(self, connection: Connection, attempt: Any, *, in_doubt: bool, why: str) -> None:
+        self.answered(connection, attempt, Verdict.DEFERRED, Reply(0, "", f"the connection was lost: {why}"), Step.BODY)
+
+    def closed(self, connection: Connection, why: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)

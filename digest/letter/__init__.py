@@ -1,0 +1,13 @@
+"""A variant and a reader in, one message out: headers, MIME, envelope, signature. Pure.
+
+The same letter has the same bytes at every attempt: Date is the edition's, Message-ID is derived, nothing is
+drawn at random.
+"""
+
+from digest.letter.dkim import Signer as Signer
+from digest.letter.template import Letter as Letter
+from digest.letter.template import Recipient as Recipient
+from digest.letter.template import Sender as Sender
+from digest.letter.template import Template as Template
+from digest.letter.template import address as address
+from digest.letter.template import domain as domain

@@ -1,0 +1,91 @@
+"""DKIM signatures (RFC 6376; Ed25519 by RFC 8463), for senders whose relay does not sign. Pure.
+
+relaxed/simple: headers may be refolded on the way, the body is quoted-printable and arrives as it left.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from datetime import datetime
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+# Both List-Unsubscribe headers must be signed for one-click to count (RFC 8058 §4).
+SIGNED = (
+    b"from", b"to", b"reply-to", b"subject", b"date", b"message-id", b"mime-version", b"content-type",
+    b"content-transfer-encoding", b"list-id", b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id",
+)  # fmt: skip
+_FOLD = re.compile(rb"\r\n(?=[ \t])")
+_SPACE = re.compile(rb"[ \t]+")
+
+
+class Signer:
+    """One key under one selector of one domain. ValueError where `pem` holds no RSA or Ed25519 key of use."""
+
+    def __init__(self, pem: bytes, *, domain: str, selector: str) -> None:
+        try:
+            key = load_pem_private_key(pem, password=None)
+        except (ValueError, TypeError):
+            raise ValueError("is not a private key in PEM form without a passphrase") from None
+        if isinstance(key, RSAPrivateKey):
+            if key.key_size < 1024:
+                raise ValueError(f"has {key.key_size} bits; receivers ask for 1024 at least, better 2048")
+        elif not isinstance(key, Ed25519PrivateKey):
+            raise ValueError("is neither an RSA nor an Ed25519 key")
+        self._key: RSAPrivateKey | Ed25519PrivateKey = key
+        self.domain = domain
+        self.selector = selector
+        self._algorithm = "rsa-sha256" if isinstance(key, RSAPrivateKey) else "ed25519-sha256"
+
+    def sign(self, head: bytes, body_hash: bytes, at: datetime) -> bytes:
+        """The DKIM-Signature header, to stand before `head`.
+
+        `head` holds the message's headers, each ended by CRLF, and may end with the empty line; `body_hash` is
+        the SHA-256 of the body, which ends with one CRLF. `at` is the edition's date, so that every attempt
+        has the same bytes.
+        """
+        found = dict(_headers(head))
+        names = [name for name in SIGNED if name in found]
+        # Each From is named once more than it is there, so that none can be added (RFC 6376 §8.15).
+        listed = b":".join([*names, b"from"]).decode("ascii")
+        value = (
+            f"v=1; a={self._algorithm}; c=relaxed/simple; d={self.domain}; s={self.selector};\r\n"
+            f" t={int(at.timestamp())}; bh={base64.b64encode(body_hash).decode('ascii')};\r\n"
+            f" h={_wrapped(listed, ':')};\r\n b="
+        ).encode("ascii")
+        own = _relaxed(b"dkim-signature", value)
+        text = b"".join(_relaxed(name, found[name]) + b"\r\n" for name in names) + own
+        if isinstance(self._key, RSAPrivateKey):
+            signature = self._key.sign(text, PKCS1v15(), hashes.SHA256())
+        else:
+            signature = self._key.sign(hashlib.sha256(text).digest())
+        encoded = base64.b64encode(signature).decode("ascii")
+        lines = "\r\n ".join(encoded[at : at + 72] for at in range(0, len(encoded), 72))
+        return b"DKIM-Signature: " + value + lines.encode("ascii") + b"\r\n"
+
+
+def _headers(head: bytes) -> list[tuple[bytes, bytes]]:
+    """(name in small letters, value) of each header."""
+    unfolded = _FOLD.sub(b"", head)
+    pairs = [line.partition(b":") for line in unfolded.split(b"\r\n") if line]
+    return [(name.strip().lower(), value) for name, _, value in pairs]
+
+
+def _relaxed(name: bytes, value: bytes) -> bytes:
+    """RFC 6376 §3.4.2, without the line's end."""
+    return name + b":" + _SPACE.sub(b" ", _FOLD.sub(b"", value)).strip(b" \t")
+
+
+def _wrapped(text: str, at: str, *, width: int = 70) -> str:
+    lines = [""]
+    for word in re.findall(f"[^{at}]+{at}?", text):
+        if len(lines[-1]) + len(word) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\r\n  ".join(lines)

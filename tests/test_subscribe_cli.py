@@ -1,0 +1,146 @@
+"""`digest subscriber …`, as an operator types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import pytest
+from typer.testing import CliRunner
+
+from digest import store
+from digest.cli import app
+
+SETTINGS = """
+secret_key = "a key for tests, long enough"
+[newsletters.daily]
+title = "Daily"
+from = "Daily <news@news.example>"
+[newsletters.daily.topics.ai]
+[newsletters.daily.topics.web]
+"""
+
+
+@pytest.fixture
+def digest(tmp_path):
+    (tmp_path / "digest.toml").write_text(SETTINGS)
+    store.open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True).close()
+
+    def run(*words, stdin=None, code=0):
+        done = CliRunner().invoke(app, ["-c", str(tmp_path), "subscriber", *map(str, words)], input=stdin)
+        assert done.exit_code == code, done.output
+        assert "Traceback" not in done.output
+        return done
+
+    return run
+
+
+def rows(done):
+    return json.loads(done.stdout)
+
+
+def test_a_person_comes_chooses_pauses_and_leaves(digest):
+    digest("add", "Ada@Example.org", "--name", "Ada", "--topic", "ai", "--tag", "vip", "--vouched-by", "Charles")
+    assert "already" in digest("add", "ada@example.org").stderr
+    digest("set", "ada@example.org", "--topic", "web", "--topic", "ai", "--no-tags")
+    assert "nothing to change" in digest("set", "ada@example.org", "--name", "Ada").stderr
+    digest("pause", "ada@example.org", "--weeks", "2")
+    assert [r["state"] for r in rows(digest("list", "--json"))] == ["paused"]
+    digest("resume", "ada@example.org")
+    assert "would get no more" in digest("remove", "ada@example.org", "--dry-run").stderr
+    assert [r["state"] for r in rows(digest("list", "--json"))] == ["active"]
+    digest("remove", "ada@example.org")
+    assert "had left" in digest("remove", "ada@example.org").stderr
+    shown = rows(digest("show", "ada@example.org", "--json"))
+    assert (shown["email"], shown["name"], shown["tags"]) == ("Ada@example.org", "Ada", [])
+    assert shown["subscriptions"][0]["topics"] == ["ai", "web"]
+    assert [m["event"] for m in shown["history"]] == ["subscribed", "chose", "paused", "resumed", "unsubscribed"]
+    assert shown["history"][0]["vouched_by"] == "Charles"
+    assert shown["letters"] == []
+    assert rows(digest("list", "--count", "--json")) == [
+        {"newsletter": "daily", "state": "unsubscribed", "subscribers": 1}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("add", "a@b@c"), 65, "two @"),
+        (("add", "ada@example.org", "--topic", "cats"), 65, "there is no topic 'cats'"),
+        (("add", "ada@example.org", "--newsletter", "weekly"), 66, "there is no newsletter 'weekly'"),
+        (("show", "ada@example.org"), 66, "is not a subscriber"),
+        (("remove", "ada@example.org"), 66, "is not a subscriber"),
+        (("erase", "ada@example.org"), 66, "nothing is known of"),
+        (("list", "--state", "happy"), 65, "is not a state"),
+        (("import", "nowhere.csv"), 66, "there is no file nowhere.csv"),
+        (("import", "."), 65, "cannot read ."),
+        (("import", "-", "--map", "mail"), 64, "write FIELD=COLUMN"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_a_code(digest, words, code, says):
+    assert says in digest(*words, code=code).stderr
+
+
+def test_a_list_without_addresses_is_refused_in_one_sentence(digest):
+    said = digest("import", "-", stdin="name,town\nAda,London\n", code=65).stderr
+    assert said.splitlines() == [
+        "digest: standard input has no column of e-mail addresses; its columns are: 'name', 'town'",
+        "  say which it is with --map email=COLUMN (a title, or a number from 1)",
+    ]
+
+
+def test_an_import_counts_names_bad_rows_and_may_be_repeated(digest, tmp_path):
+    file = tmp_path / "list.csv"
+    file.write_text("email;topics\nada@example.org;ai\nnobody;\neve@example.org;cats\n", encoding="utf-16")
+    rehearsed = digest("import", file, "--dry-run", "--json", code=65)
+    assert rows(digest("list", "--json")) == []
+    done = digest("import", file, "--json", code=65)
+    assert rows(rehearsed) == rows(done)
+    counts = rows(done)
+    assert (counts["rows"], counts["added"], counts["refused"], counts["separator"]) == (3, 1, 2, ";")
+    assert "list.csv, line 3: 'nobody' is not an address" in done.stderr
+    assert "list.csv, line 4: there is no topic 'cats'; the settings know: ai, web" in done.stderr
+    rejects = tmp_path / "list.csv.rejects.csv"
+    assert len(rejects.read_text().splitlines()) == 3
+    assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
+    assert "is the list itself" in digest("import", file, "--rejects", file, code=64).stderr
+    again = rows(digest("import", file, "--json", code=65))
+    assert (again["added"], again["known"]) == (0, 1)
+
+
+def test_an_export_is_private_and_comes_back_as_it_was(digest, tmp_path):
+    digest("import", "-", stdin='email,name\nada@example.org,"=1+1"\neve@example.org,Éve\n')
+    digest("suppress", "mallory@example.org", "--reason", "complained")
+    out = tmp_path / "out.csv"
+    digest("export", "--out", out)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert digest("export").stdout == out.read_text() and "'=1+1" in out.read_text()
+    assert ",=1+1," in digest("export", "--raw").stdout
+    digest("export", "--out", os.devnull)
+    assert not os.path.isfile(os.devnull)  # noqa: PTH113
+    (tmp_path / "digest.db").unlink()
+    store.open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True).close()
+    digest("import", out)
+    assert digest("export").stdout == out.read_text()
+
+
+def test_erased_people_are_not_brought_back_but_by_their_own_wish(digest):
+    digest("add", "ada@example.org")
+    assert "would be forgotten" in digest("erase", "ada@example.org", "--dry-run").stderr
+    digest("show", "ada@example.org")
+    digest("erase", "ada@example.org")
+    assert "erased before" in digest("erase", "ada@example.org").stderr
+    assert "was erased" in digest("add", "ada@example.org", code=64).stderr
+    assert rows(digest("import", "-", "--json", stdin="email\nADA@example.org\n"))["stays_erased"] == 1
+    digest("unsuppress", "ada@example.org")
+    digest("add", "ada@example.org")
+
+
+def test_a_page_says_where_the_next_one_begins(digest):
+    digest("import", "-", stdin="\n".join(["email", *(f"r{i}@example.org" for i in range(5))]))
+    first = digest("list", "--limit", "2", "--json")
+    assert [r["email"] for r in rows(first)] == ["r0@example.org", "r1@example.org"]
+    assert first.stderr == "more: --after r1@example.org\n"
+    last = digest("list", "--limit", "3", "--after", "r1@example.org")
+    assert len(last.stdout.splitlines()) == 4 and last.stderr == ""
