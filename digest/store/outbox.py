@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -266,7 +266,7 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
     statement = _MARK.format(",".join(str(int(letter.id)) for letter in letters))
     moment = _moments(session)
     found = _driver(session, statement, (moment(now + lease), moment(now)))
-    return {row[0]: row[1] for row in found}
+    return dict(cast("Sequence[tuple[int, int]]", found.all()))
 
 
 def unclaim(session: Session, letters: Sequence[Claimed], *, due_at: datetime) -> None:
