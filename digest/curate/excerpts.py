@@ -100,9 +100,22 @@ def reading_minutes(markup: str) -> int:
 
 
 def residue(texts: Iterable[str]) -> frozenset[str]:
-    """The lines that stand in three or more of a feed's last entries: its own furniture, whatever it says."""
-    seen = Counter(line for text in texts for line in set(lines(text[:_HEAD])))
+    """What stands in three or more of a feed's last entries, whatever it says: lines, and sentences at the front."""
+    seen: Counter[str] = Counter()
+    for text in texts:
+        found = lines(text[:_HEAD])
+        seen.update({*found, *_sentences(" ".join(found)[:300])})
     return frozenset(line for line, times in seen.items() if times >= RESIDUE_TIMES)
+
+
+def _sentences(text: str) -> list[str]:
+    """The whole sentences of `text`, but for the shortest."""
+    found = []
+    start = 0
+    for end in _SENTENCE_END.finditer(text):
+        found.append(text[start : end.end()].strip())
+        start = end.end()
+    return [sentence for sentence in found if len(sentence) > 12]
 
 
 def prose(summary: str, content: str, *, title: str, known: Collection[str] = ()) -> str:
@@ -141,7 +154,7 @@ def _prose(markup: str, title: str, known: Collection[str]) -> str:
             length += len(line)
         if length > _ENOUGH:
             break
-    text = _front(" ".join(kept), title)
+    text = _front(" ".join(kept), title, known)
     shorter = _TRUNCATED.sub("", text)
     if shorter != text:
         text = shorter.rstrip(" ,;:-–—")
@@ -150,13 +163,17 @@ def _prose(markup: str, title: str, known: Collection[str]) -> str:
     return text if _telling(text, title) else ""
 
 
-def _front(text: str, title: str) -> str:
+def _front(text: str, title: str, known: Collection[str]) -> str:
     """Without the title and whatever else stands before the first thing said."""
     while True:
         before = text
         for pattern in _boilerplate("front"):
             if found := pattern.match(text):
                 text = text[found.end() :]
+        if end := _SENTENCE_END.search(text[:300]):
+            first = text[: end.end()]
+            if first in known:
+                text = text[end.end() :].lstrip()
         if len(title) > 8 and text[: len(title)].casefold() == title.casefold():
             rest = text[len(title) :]
             # A title that is the beginning of a sentence is no repetition.
