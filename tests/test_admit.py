@@ -261,7 +261,8 @@ def test_every_story_has_an_answer_for_every_reader(desk: Desk, configure: Any) 
     config = configure(newsletters={"daily": daily})
     desk.settings = config.newsletters["daily"]
     first, second = desk.old_feed("Ada"), desk.old_feed("Bob")
-    for email, topics in (("all@example.org", ()), ("web@example.org", ("web",))):
+
+    def subscribe_to(email: str, *topics: str) -> None:
         with desk.database.write() as session:
             subscribe.add(
                 session,
@@ -277,6 +278,9 @@ def test_every_story_has_an_answer_for_every_reader(desk: Desk, configure: Any) 
                 secret="a key for tests, long enough",
                 now=NOW,
             )
+
+    subscribe_to("all@example.org")
+    subscribe_to("web@example.org", "web")
     desk.entry(first, "Postgres 19 is out", summary="It vacuums a large table in minutes instead of hours, says Ada.")
     desk.entry(second, "MySQL is out")
     desk.entry(first, "SQLite is dropped")
@@ -291,13 +295,14 @@ def test_every_story_has_an_answer_for_every_reader(desk: Desk, configure: Any) 
             return edition.explain_for(session, store.newsletter(session, "daily"), story, email, now=NOW)
 
     assert why("MySQL is out", "all@example.org") == "waits for the next edition"
-    assert "before she subscribed" in why("First light of Ada", "all@example.org")
     with desk.database.write() as session:
         assert edition.compose(session, "daily", config, now=NOW).letters == 1
     assert why("Postgres 19 is out", "all@example.org").startswith("in edition 1, as the lead; that letter is owed")
     assert why("MySQL is out", "all@example.org").startswith("left out of edition 1: there was room for 1")
     assert why("SQLite is dropped", "all@example.org") == "an editor dropped it"
     assert why("Postgres 19 is out", "web@example.org") == "not her topic: she gets web, and this is databases"
+    subscribe_to("late@example.org")
+    assert "before she subscribed" in why("Postgres 19 is out", "late@example.org")
     with pytest.raises(NotFound):
         why("MySQL is out", "nobody@example.org")
 
