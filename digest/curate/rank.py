@@ -107,7 +107,7 @@ def pick(
     sections: Counter[str] = Counter()
     for story in mine:
         if len(taken) >= limit:
-            why = f"there was room for {limit} stories, and these were ranked higher"
+            why = f"there was room for {limit} stories only, and others ranked higher"
         elif story.pinned:
             why = ""
         elif feeds[story.feed_id] >= per_feed:
