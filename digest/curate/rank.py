@@ -77,9 +77,12 @@ def parts(
 
 
 def freshness(published_at: datetime, *, now: datetime, half_life: timedelta) -> float:
-    """1 for what is new, half of it after each `half_life`."""
+    """1 for what is new, a half after `half_life`, a third after twice that, and so on.
+
+    Slower than halving each time: of two old stories the newer one is still ahead.
+    """
     age = max(timedelta(0), now - published_at)
-    return float(0.5 ** min(50.0, age / half_life))
+    return 1 / (1 + age / half_life)
 
 
 def pick(
