@@ -141,6 +141,10 @@ def run(
     return asyncio.run(collect.run(database, config or settings(), clock=lambda: now, rng=Random(1), **options))
 
 
+async def at_home(_host: str, _port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
 def add(database: Database, *urls: str) -> list[int]:
     return [collect.add_feed(database, url, newsletter="daily", now=MONDAY).feed_id for url in urls]
 
@@ -341,15 +345,16 @@ def test_a_server_that_asks_for_rest_gets_it_for_all_its_feeds(
 ) -> None:
     site.pages["/limited"] = Reply(status=status, headers={"Retry-After": value})
     site.pages["/other"] = Reply(rss("one"))
-    first, second = add(database, site.base + "/limited", site.base + "/other")
-    config = settings(connections=1)
-    report = run(database, config)
+    base = f"http://limited.example:{site.port}"
+    first, second = add(database, base + "/limited", base + "/other")
+    options: dict[str, Any] = {"config": settings(connections=1), "resolve": at_home}
+    report = run(database, **options)
     assert (report.asked, report.failed) == (1, 1)
     assert site.paths() == ["/limited"]
     for number in (first, second):
         assert MONDAY + timedelta(hours=1) <= feed(database, number).next_at
-    assert run(database, config, now=MONDAY + timedelta(minutes=50)).asked == 0
-    assert run(database, config, now=MONDAY + timedelta(hours=3)).asked + 1 == len(site.asked)
+    assert run(database, now=MONDAY + timedelta(minutes=50), **options).asked == 0
+    assert run(database, now=MONDAY + timedelta(hours=3), **options).asked + 1 == len(site.asked)
 
 
 def test_at_most_two_requests_at_once_to_one_host_and_others_do_not_wait(database: Database, site: Site) -> None:
@@ -423,10 +428,6 @@ def http2_server(body: bytes, spoken: list[str]) -> Iterator[int]:
         patch.setenv("SSL_CERT_FILE", trusted)
         yield listener.getsockname()[1]
     listener.close()
-
-
-async def at_home(_host: str, _port: int) -> list[str]:
-    return ["127.0.0.1"]
 
 
 def test_http2_is_spoken_where_it_is_offered_to_the_pinned_address(database: Database) -> None:

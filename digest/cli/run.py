@@ -143,8 +143,8 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
         options.warn(
             f"{newsletter} No. {number} is late and was held; `digest edition resume {number}` sends it all the same"
         )
-    for _, why in report.paused:
-        options.warn(f"an edition was paused: {why}; `digest edition list` shows it, `digest edition resume` goes on")
+    for newsletter, number, why in report.paused:
+        options.warn(f"{newsletter} No. {number} was paused: {why}; `digest edition resume {number}` goes on with it")
     if report.stopped:
         options.warn(f"delivery stopped: {report.stopped}; every letter stays owed, the next run goes on")
     return report

@@ -81,7 +81,7 @@ class Contents:
 
     def fill(self, template: Template, claimed: Claimed) -> Letter:
         """The letter of one reader, the same at every attempt; ValueError where it cannot be written."""
-        domain = template.sender.domain
+        domain = template.domain
         links = {}
         if claimed.notice_id is None:
             assert claimed.subscription_id is not None

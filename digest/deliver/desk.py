@@ -256,6 +256,7 @@ class Desk:
         report.refused += done.settled[OutboxState.REFUSED]
         report.deferred += done.settled[OutboxState.OWED]
         report.held += done.settled[OutboxState.HELD]
+        report.paused += done.paused
         self._tried += done.settled.total()
         for edition_id, tally in done.tallies.items():
             self._sources[edition_id].guard = self._guard(tally)
@@ -408,7 +409,6 @@ class Desk:
         if edition_id not in self._paused:
             self._paused.add(edition_id)
             self._writer.batch.pauses.append((edition_id, why))
-            self._report.paused.append((edition_id, why))
             self._sources[edition_id].exhausted = True
             kept = [waiting for waiting in self._claimed if waiting.filler.claimed.edition_id != edition_id]
             for waiting in self._claimed:

@@ -114,7 +114,7 @@ class Route:
 
     def committed(self) -> None:
         """A commit is done: look as far ahead as the last one lasted."""
-        self.window = min(512, 2 * self._most + 2 * self.answered_lately)
+        self.window = min(512, 2 * self._most + 4 * self.answered_lately + 32)
         self.answered_lately = 0
 
     def pump(self) -> None:

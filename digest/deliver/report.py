@@ -20,7 +20,7 @@ class Report:
     stopped: str = ""
     refusals: list[str] = field(default_factory=list)  # the first few, in words
     late: list[tuple[str, int]] = field(default_factory=list)  # newsletter and number of editions held now
-    paused: list[tuple[int, str]] = field(default_factory=list)  # id of editions paused now, and why
+    paused: list[tuple[str, int, str]] = field(default_factory=list)  # newsletter, number, why they were paused now
 
 
 @dataclass

@@ -86,6 +86,7 @@ class Template:
 
     def __init__(self, rendered: Rendered, sender: Sender, *, signers: Sequence[Signer] = ()) -> None:
         self.sender = sender
+        self.domain = sender.domain
         self._signers = signers
         boundary = "=_" + hashlib.sha256(f"{rendered.text}\0{rendered.html}".encode()).hexdigest()[:32]
         self._head = _head(rendered, sender, boundary)
