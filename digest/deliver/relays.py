@@ -19,7 +19,7 @@ from digest.deliver.smtp import Connection
 STRIKES = 5  # failures in a row that open the circuit
 PATIENCE = 30.0  # seconds for which a relay that worked in this pass is waited for
 LONGEST_PAUSE = 30.0  # seconds between two tries to reach a relay that is down
-MOST_BOUNCES = 3  # how often a letter may be handed back by busy servers before it waits like a deferred one
+MOST_BOUNCES = 5  # how often a letter may be handed back by busy servers before it waits like a deferred one
 
 
 class Desk(Protocol):
@@ -271,10 +271,10 @@ class Route:
         self._desk.wake()
 
     def _back(self, attempt: Attempt) -> None:
-        """Not this letter's fault, and nothing of it was sent: it is the next one on another connection."""
+        """Not this letter's fault, and nothing of it was sent: it goes on another connection."""
         attempt.bounces += 1
         if self.down is None and not self._desk.stopping and self._desk.clock() < attempt.until:
-            self.ready.appendleft(attempt)
+            self.ready.append(attempt)
         else:
             self._desk.returned([attempt])
 
