@@ -261,9 +261,13 @@ class Desk:
         for edition_id, tally in done.tallies.items():
             self._sources[edition_id].guard = self._guard(tally)
         for route in self._routes:
-            route.committed()
+            route.committed(done.batch.used[route.name])
             if done.hours is not None:
                 route.quota.hours = done.hours.get(route.name, {})
+        if done.batch.unmarked:
+            # These are due again: what was found empty before may not be so any more.
+            self._looked = False
+            self._fruitless.clear()
         self._take_marked(done)
         if done.batch.look:
             self._looking, self._looked = False, True
@@ -287,6 +291,7 @@ class Desk:
             if number is None or done.marked_until is None:
                 route.marking -= 1
                 self._unclaimed(waiting)  # in other hands, or its edition is closed
+                self._writer.batch.unclaimed.append(claimed)
                 continue
             route.give(Attempt(waiting.filler, number, done.marked_until))
         for route in self._routes:
@@ -386,9 +391,6 @@ class Desk:
             claimed = attempt.claimed
             if (guard := self._guard_of(claimed.edition_id)) is not None:
                 guard.returned(first=claimed.attempts == 0)
-            source = self._sources.get(claimed.edition_id)
-            if source is not None:
-                source.exhausted = False
             self._free_domain(claimed, None)
 
     # ------------------------------------------------------------ particulars

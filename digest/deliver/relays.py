@@ -19,7 +19,7 @@ from digest.deliver.smtp import Connection
 STRIKES = 5  # failures in a row that open the circuit
 PATIENCE = 30.0  # seconds for which a relay that worked in this pass is waited for
 LONGEST_PAUSE = 30.0  # seconds between two tries to reach a relay that is down
-MOST_BOUNCES = 3  # how often a letter may be handed back by busy servers before it waits like a deferred one
+MOST_BOUNCES = 5  # how often a letter may be handed back by busy servers before it waits like a deferred one
 
 
 class Desk(Protocol):
@@ -78,6 +78,7 @@ class Route:
         self._per_connection = 0  # letters; 0: no limit known
         self._last_ended_at = 0
         self._strikes = 0
+        self._uncounted = 0  # letters taken that no commit has counted yet
         self._retry_at = 0.0
         self._pause = 1.0
 
@@ -96,7 +97,7 @@ class Route:
         if self.down is not None or now < self.pace.next_at:
             return 0
         held = self.marking + len(self.ready) + self.in_flight
-        return min(self.window - held, self.bucket.allows(now), self.quota.allows(moment) - held)
+        return min(self.window - held, self.bucket.allows(now), self.quota.allows(moment) - self._uncounted - held)
 
     def exhausted(self, moment: datetime) -> bool:
         """Has it taken all that it may in this hour or day?"""
@@ -112,8 +113,9 @@ class Route:
         self.marking -= 1
         self.ready.append(attempt)
 
-    def committed(self) -> None:
-        """A commit is done: look as far ahead as the last one lasted."""
+    def committed(self, counted: int) -> None:
+        """A commit is done, and has `counted` letters of ours: look as far ahead as the last one lasted."""
+        self._uncounted -= counted
         self.window = min(512, 2 * self._most + 4 * self.answered_lately + 32)
         self.answered_lately = 0
 
@@ -243,6 +245,7 @@ class Route:
             self._strikes = 0
             self.proven = True
             if verdict is Verdict.OK:
+                self._uncounted += 1
                 self.pace.ease()
         if (verdict is Verdict.BUSY and attempt.bounces < MOST_BOUNCES) or verdict is Verdict.DOWN:
             self._back(attempt)
@@ -271,10 +274,10 @@ class Route:
         self._desk.wake()
 
     def _back(self, attempt: Attempt) -> None:
-        """Not this letter's fault, and nothing of it was sent: it is the next one on another connection."""
+        """Not this letter's fault, and nothing of it was sent: it goes on another connection."""
         attempt.bounces += 1
         if self.down is None and not self._desk.stopping and self._desk.clock() < attempt.until:
-            self.ready.appendleft(attempt)
+            self.ready.append(attempt)
         else:
             self._desk.returned([attempt])
 
