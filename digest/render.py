@@ -110,7 +110,7 @@ class Templates:
         self.folders = [folder, package] if folder else [package]
         self.environment = ImmutableSandboxedEnvironment(
             loader=jinja2.FileSystemLoader(self.folders),
-            autoescape=jinja2.select_autoescape(["html"]),
+            autoescape=jinja2.select_autoescape(["html"], default_for_string=False),  # a subject is text
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

@@ -315,6 +315,20 @@ def test_two_feeds_that_move_to_one_address_become_one(database: Database, site:
     assert states[site.base + "/new"] == ("active", 1)
 
 
+def test_a_feed_that_falls_silent_is_told_once_and_when_it_speaks_again(database: Database, site: Site) -> None:
+    site.pages["/feed"] = Reply(rss("four", "three", "two", "one"))
+    add(database, site.base + "/feed")
+    reports = [run(database, now=MONDAY + timedelta(days=day)) for day in (0, 9, 10)]
+    site.pages["/feed"] = Reply(rss("five", "four", "three", "two", "one").replace(b"02 Mar 2026", b"13 Mar 2026"))
+    reports.append(run(database, now=MONDAY + timedelta(days=12)))
+    assert [[change.words for change in report.changes] for report in reports] == [
+        [],
+        ["is quiet since 2026-03-02, three times its usual gap"],
+        [],
+        ["has new entries again"],
+    ]
+
+
 def test_a_feed_that_is_gone_retires_and_is_told_once(database: Database, site: Site) -> None:
     site.pages["/feed"] = Reply(status=410)
     add(database, site.base + "/feed")
@@ -663,6 +677,20 @@ def test_a_feed_removed_while_it_is_asked_is_no_trouble(database: Database, site
     add(database, site.base + "/feed", site.base + "/good")
     assert run(database).new == 1
     assert titles(database) == ["good"]
+
+
+def test_what_an_operator_does_to_a_feed_while_it_is_asked_stands(database: Database, site: Site) -> None:
+    def retire(handler: Any) -> None:
+        with database.write() as session:
+            store.find_feed(session, "1").state = FeedState.RETIRED
+        handler.send_response(404)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    site.pages["/feed"] = retire
+    add(database, site.base + "/feed")
+    assert run(database).asked == 0
+    assert (feed(database).state, feed(database).failures) == (FeedState.RETIRED, 0)
 
 
 # ---------------------------------------------------------------- when to ask again

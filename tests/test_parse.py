@@ -314,6 +314,7 @@ def test_a_feed_cut_short_or_broken_gives_what_can_be_read() -> None:
     assert feed.entries[0].title == "a"
     assert feed.trouble
     assert read(items("<title>R&D & more</title>")).entries[0].title == "R&D & more"
+    assert read(items("<title>&nbsp;caf&eacute; &#55357;&#0;&bogus;</title>")).entries[0].title == "café &bogus;"
 
 
 # ---------------------------------------------------------------- any bytes at all
@@ -355,6 +356,14 @@ def test_a_damaged_feed_is_never_a_crash(seed: bytes, at: int, cut: int, noise: 
         return
     bounded(feed)
     assert feed == read(body)
+
+
+@given(st.text(max_size=60))
+@example("https://´e.example/")
+@example("")
+def test_a_relative_link_with_any_base_is_absolute_or_gone(base: str) -> None:
+    link = re.search(r'href="([^"]*)"', text.clean_html('<a href="x">y</a>', base=base))
+    assert link is None or ":" in link[1]
 
 
 @given(st.text(max_size=300))
