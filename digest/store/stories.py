@@ -186,8 +186,9 @@ def labelled_entries(session: Session, newsletter_id: int, *, per_feed: int = 15
     An entry of a feed with one topic counts even where it was held; a correction goes before everything.
     """
     text = (col(Entry.id), col(Entry.title), col(Entry.url), _head(Entry.summary), _head(Entry.content))
-    newest = (col(Entry.seen_at).desc(), col(Entry.id))
-    place = sa.func.row_number().over(partition_by=col(Entry.feed_id), order_by=newest)
+    place = sa.func.row_number().over(
+        partition_by=col(Entry.feed_id), order_by=(col(Entry.seen_at).desc(), col(Entry.id))
+    )
     by_feed = (
         sa.select(*text, col(NewsletterFeed.topic).label("topic"), place.label("place"))
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
