@@ -40,9 +40,10 @@ class Outcome:
 
 def delivery_code(report: deliver.Report) -> Exit:
     """69 where somebody has to look, 75 where the next run goes on by itself."""
-    if report.stopped or report.held or report.late or report.paused:
+    broken = report.stopped and not report.interrupted
+    if broken or report.held or report.late or report.paused:
         return Exit.UNAVAILABLE
-    return Exit.TEMPFAIL if report.deferred else Exit.OK
+    return Exit.TEMPFAIL if report.deferred or report.interrupted else Exit.OK
 
 
 def run(

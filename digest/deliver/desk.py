@@ -125,7 +125,7 @@ class Desk:
         now, moment = self._loop.time(), self.clock()
         if not self.stopping and (self._stop() or self._nowhere() or self._spent(moment)):
             if not self._report.stopped:
-                self._report.stopped = "asked to"
+                self._report.stopped, self._report.interrupted = "asked to", True
             self._wind_up()
         for route in self._routes:
             route.check()
