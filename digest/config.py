@@ -11,6 +11,7 @@ Relative paths are relative to the file, so that the working directory of cron d
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from digest.errors import ConfigError, NotFound
 from digest.schedule import Schedule
 from digest.schedule import parse as parse_schedule
+from digest.values import contrast
 
 FILE = "digest.toml"
 # The topics of the package (`curate/topics.toml`), and the name of what has none.
@@ -275,6 +277,12 @@ class Newsletter(Section):
     subject: Line = "{{ newsletter.title }}: {{ lead.title }}"
     schedule: str | None = None
     language: Line = "en"
+    theme: Literal["paper", "plain", "compact"] = "paper"
+    accent: Line = "#a03a12"
+    preflight: Literal["warn", "stop"] = "warn"
+    approve: bool = False
+    editor: Mailbox | None = None
+    approve_hours: float = Field(0, ge=0, le=240)
     max_stories: int = Field(30, ge=1, le=500)
     min_stories: int = Field(1, ge=1)
     postal_address: str = ""
@@ -291,6 +299,16 @@ class Newsletter(Section):
             raise ValueError("has a topic 'other'; that name is kept for stories without a heading")
         return value
 
+    @field_validator("accent")
+    @classmethod
+    def _accent(cls, value: str) -> str:
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+            raise ValueError("is not a colour; write six hex digits, as in '#a03a12'")
+        # Against the darkest light ground of the packaged themes (WCAG 2.2, 1.4.3).
+        if (ratio := contrast(value, "#fffdf8")) < 4.5:
+            raise ValueError(f"is too pale to be read on paper: contrast {ratio:.1f}, and 4.5 is needed")
+        return value.lower()
+
     @field_validator("schedule")
     @classmethod
     def _schedule(cls, value: str | None) -> str | None:
@@ -302,6 +320,8 @@ class Newsletter(Section):
     def _bounds(self) -> Newsletter:
         if self.min_stories > self.max_stories:
             raise ValueError("min_stories is larger than max_stories")
+        if self.approve and not self.editor:
+            raise ValueError("has approve = true and no editor to ask; add editor = 'name@example.org'")
         known = {*(self.topics or TOPICS), OTHER}
         for number, rule in enumerate(self.rules, 1):
             if rule.topic and rule.topic not in known:

@@ -149,6 +149,7 @@ class Newsletter(SQLModel, table=True):
     seq: int = 0  # of the story admitted last
     edition_number: int = 0  # of the edition composed last
     slot_at: datetime = _time()  # the slot that was looked at last, or when the newsletter began
+    note: str = ""  # the editor's, for the edition to come
 
 
 class NewsletterFeed(SQLModel, table=True):
@@ -237,6 +238,7 @@ class Edition(SQLModel, table=True):
     slot_at: datetime | None = _time(default=None, nullable=True)  # None: no schedule, cron is the schedule
     composed_at: datetime = _time()  # also the Date: of every letter
     upto_seq: int
+    note: str = ""  # the editor's
     state: EditionState = _state(EditionState, default=EditionState.OPEN)
     state_reason: str = ""  # why it is held, paused or cancelled
     open_at: datetime | None = _time(default=None, nullable=True)  # a held edition opens by itself then

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from digest import render
 from digest.errors import ConfigError
 from digest.render import Page, Section, Templates
+from digest.render.speech import speech
 from digest.values import Source, Story
 
 
@@ -90,13 +91,14 @@ def test_the_lead_comes_first_and_then_each_topic_with_its_stories():
 def test_other_sources_are_named_and_counted():
     also = tuple(Source(f"Site {n}", f"https://s{n}.example/") for n in range(5))
     mail = rendered(story(also=also))
-    assert 'href="https://s0.example/"' in mail.html and "and 2 more" in mail.html
+    assert 'href="https://s0.example/"' in mail.html and "2 more" in mail.html
     assert "1 story from 6 sources" in mail.html
 
 
 def test_a_right_to_left_story_is_set_right_in_a_left_to_right_mail():
     mail = rendered(story(1), story(2, language="he", title="שלום עולם"))
-    assert re.search(r'<td[^>]* lang="he" dir="rtl"', mail.html)
+    assert re.search(r'<td[^>]* lang="he" dir="rtl" align="right"', mail.html)
+    assert '<span dir="ltr" lang="en">5 h ago</span>' in mail.html
     assert '<html lang="en" dir="ltr"' in mail.html
 
 
@@ -105,7 +107,7 @@ def test_the_text_part_is_wrapped_and_has_no_trailing_blanks():
     lines = mail.text.splitlines()
     assert all(len(line) <= 72 for line in lines if "http" not in line)
     assert all(line == line.rstrip() for line in lines)
-    assert "3 more stories did not fit" in mail.text and "1 Example Street" in mail.text
+    assert "3 more stories there was no room for" in mail.text and "1 Example Street" in mail.text
 
 
 def test_the_unsubscribe_link_is_a_marker_in_both_parts():
@@ -118,6 +120,10 @@ def test_a_subject_is_one_clean_line():
     mail = rendered(story(title="One\r\nBcc: x ‮ two " + "word " * 60))
     assert "\n" not in mail.subject and "‮" not in mail.subject
     assert len(mail.subject) <= render.SUBJECT_LENGTH and mail.subject.endswith("…")
+
+
+def test_a_subject_is_text_and_not_markup():
+    assert rendered(story(title="AT&T <3 C++")).subject == "Daily: AT&T <3 C++"
 
 
 def test_an_operators_template_replaces_ours(tmp_path):
@@ -152,10 +158,10 @@ def test_shortening_never_gets_longer_than_asked(text, length):
 
 def test_ages_in_words():
     def said(**span: float) -> str:
-        return render.ago(MONDAY - timedelta(**span), MONDAY)
+        return speech("en").ago(MONDAY - timedelta(**span), MONDAY)
 
     assert [said(seconds=10), said(minutes=59), said(hours=5), said(hours=26)] == [
         "1 min ago", "59 min ago", "5 h ago", "yesterday",
     ]  # fmt: skip
-    assert said(days=3) == "3 days ago" and said(days=40) == "14 Oct 2026"
+    assert said(days=3) == "3 days ago" and said(days=40) == "Oct 14, 2026"
     assert said(hours=-5) == "1 min ago"  # dated in the future

@@ -8,8 +8,11 @@ from digest.edition.backtest import Difference as Difference
 from digest.edition.backtest import backtest as backtest
 from digest.edition.compose import Composed as Composed
 from digest.edition.compose import Draft as Draft
+from digest.edition.compose import annotate as annotate
 from digest.edition.compose import compose as compose
+from digest.edition.compose import held_edition as held_edition
 from digest.edition.compose import preview as preview
+from digest.edition.compose import recompose as recompose
 from digest.edition.desk import drop as drop
 from digest.edition.desk import find as find
 from digest.edition.desk import move as move

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from digest.models import (
     Edition,
+    EditionState,
     Feed,
     Newsletter,
     NewsletterFeed,
@@ -175,6 +176,39 @@ def _line(session: Session, edition: Edition, name: str) -> EditionLine:
         variants=len(variants),
         letters=letter_counts(session, edition_id=edition.id),
     )
+
+
+def edition_row(session: Session, name: str, number: int) -> Edition | None:
+    """An edition by its newsletter's name and its number."""
+    query = select(Edition).join(Newsletter).where(Newsletter.name == name, Edition.number == number)
+    return session.exec(query).first()
+
+
+def held_editions(session: Session, newsletter_id: int) -> list[Edition]:
+    """The editions that wait for their editor, the newest first."""
+    query = select(Edition).where(Edition.newsletter_id == newsletter_id, Edition.state == EditionState.HELD)
+    return list(session.exec(query.order_by(col(Edition.number).desc())))
+
+
+def forget_stories(session: Session, variant_id: int) -> None:
+    """Empty a variant, to be filled again."""
+    session.execute(sa.delete(VariantStory).where(col(VariantStory.variant_id) == variant_id))
+
+
+def variant_in_browser(session: Session, name: str, number: int, key: str) -> tuple[Variant, list[Story]] | None:
+    """A frozen variant with the stories there was no room for, best first."""
+    query = (
+        select(Variant)
+        .join(Edition, col(Edition.id) == col(Variant.edition_id))
+        .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
+        .where(Newsletter.name == name, Edition.number == number, Variant.key == key)
+    )
+    variant = session.exec(query).first()
+    if variant is None:
+        return None
+    ids = [int(id_) for id_, _why in variant.left_out]
+    found = {story.id: story for story in session.exec(select(Story).where(col(Story.id).in_(ids)))}
+    return variant, [found[id_] for id_ in ids if id_ in found]
 
 
 def edition_variants(session: Session, edition_id: int) -> list[Variant]:

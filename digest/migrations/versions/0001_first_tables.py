@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("edition_number", sa.Integer(), nullable=False),
         sa.Column("slot_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_newsletter")),
         sa.UniqueConstraint("name", name=op.f("uq_newsletter_name")),
     )
@@ -116,6 +117,7 @@ def upgrade() -> None:
         sa.Column("slot_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("composed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("upto_seq", sa.Integer(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("state_reason", sa.String(), nullable=False),
         sa.Column("open_at", sa.DateTime(timezone=True), nullable=True),

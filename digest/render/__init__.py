@@ -1,0 +1,22 @@
+"""Stories in, mail out: subject, HTML and text of one variant. Pure but for reading the templates.
+
+Jinja2 runs sandboxed and escapes what feeds say; premailer writes the styles inline. Personal links stand in the
+result as the fixed addresses of `Marker`, which `letter` replaces.
+"""
+
+from digest.render.check import Finding as Finding
+from digest.render.check import check as check
+from digest.render.check import findings_in_words as findings_in_words
+from digest.render.page import Marker as Marker
+from digest.render.page import Page as Page
+from digest.render.page import Rendered as Rendered
+from digest.render.page import Section as Section
+from digest.render.templates import HTML_LIMIT as HTML_LIMIT
+from digest.render.templates import Templates as Templates
+from digest.render.templates import size as size
+from digest.render.templates import template_folder as template_folder
+from digest.render.words import SUBJECT_LENGTH as SUBJECT_LENGTH
+from digest.render.words import direction as direction
+from digest.render.words import shorten as shorten
+from digest.render.words import subject_line as subject_line
+from digest.render.words import wrap as wrap

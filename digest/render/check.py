@@ -1,0 +1,255 @@
+"""Is a mail fit to be sent? The same questions before each send, for `digest preview --check` and in its page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from digest.render.page import Marker, Rendered
+from digest.render.words import columns
+from digest.values import contrast
+
+if TYPE_CHECKING:
+    from lxml.html import HtmlElement
+
+HTML_BYTES = 100_000  # Gmail clips a little above
+STYLE_BYTES = 8_192
+_LINK_ROOM = 300  # of a marker, once it is somebody's own address
+# What Gmail, Outlook for Windows, Apple Mail or Yahoo leave out (caniemail.com).
+_UNSUPPORTED = re.compile(
+    r"(?<![\w-])(?:position|float|grid[\w-]*|flex[\w-]*|background-image|transform|animation|filter|object-fit)\s*:"
+    r"|display\s*:\s*(?:inline-)?(?:flex|grid)|@import|@font-face|url\(|\brem\b|\bvar\(|\bcalc\("
+)
+_VAGUE = re.compile(r"(?:read|learn|find out|see) more|more|click here|here|link", re.IGNORECASE)
+_LOOKS_LIKE_URL = re.compile(r"(?:https?://)?(?:[\w-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
+_BIDI = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
+_HEX = re.compile(r"(?<![\w-])(color|background-color)\s*:\s*(#[0-9a-fA-F]{6})")
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer to one question. An error is what readers would suffer from, a warning what could be better."""
+
+    check: str
+    level: Literal["ok", "warning", "error"]
+    words: str
+
+
+def findings_in_words(findings: Sequence[Finding]) -> str:
+    """The errors as one sentence."""
+    return "; ".join(f"{f.check}: {f.words}" for f in findings if f.level == "error")
+
+
+def check(mail: Rendered) -> list[Finding]:
+    """One finding for each question, whatever its answer."""
+    from lxml import html as parser
+
+    tree = parser.document_fromstring(mail.html)
+    return [
+        _size(mail),
+        _style(mail),
+        _subject(mail),
+        _preheader(mail, tree),
+        _structure(mail, tree),
+        _links(mail, tree),
+        _images(tree),
+        _contrast(mail, tree, dark=False),
+        _contrast(mail, tree, dark=True),
+        _css(mail),
+        _text(mail),
+        _leaving(mail),
+    ]
+
+
+def _found(name: str, errors: Sequence[str], fine: str, *, warnings: Sequence[str] = ()) -> Finding:
+    said = list(dict.fromkeys(errors)) or list(dict.fromkeys(warnings))
+    if not said:
+        return Finding(name, "ok", fine)
+    more = f", and {len(said) - 3} more" if len(said) > 3 else ""
+    return Finding(name, "error" if errors else "warning", ", ".join(said[:3]) + more)
+
+
+def _size(mail: Rendered) -> Finding:
+    bytes_ = len(mail.html.encode()) + sum(mail.html.count(marker) * _LINK_ROOM for marker in Marker)
+    words = f"{bytes_:,} of {HTML_BYTES:,} bytes, {bytes_ * 100 // HTML_BYTES} % full"
+    dropped = f", {len(mail.dropped)} stories fell to the bound" if mail.dropped else ""
+    # The bound allows each link a little less room than this: it may be reached, not passed.
+    return Finding("size", "error" if bytes_ > HTML_BYTES + 1_000 else "ok", words + dropped)
+
+
+def _style(mail: Rendered) -> Finding:
+    blocks = re.findall(r"<style[^>]*>(.*?)</style>", mail.html, re.DOTALL)
+    bytes_ = sum(len(block.encode()) for block in blocks)
+    errors = [f"{bytes_:,} bytes of style, and {STYLE_BYTES:,} are safe"] if bytes_ > STYLE_BYTES else []
+    needed = ("prefers-color-scheme", "[data-ogsc]")
+    errors += [f"no {name}: the dark mail is left to chance" for name in needed if name not in "".join(blocks)]
+    return _found("style block", errors, f"{bytes_:,} bytes")
+
+
+def _subject(mail: Rendered) -> Finding:
+    length = len(mail.subject)
+    errors = ["it has bidi controls"] if _BIDI.search(mail.subject) else []
+    if not mail.subject.strip():
+        errors.append("it is empty")
+    warnings = [f"{length} characters, 30 to 70 are best"] if not 30 <= length <= 70 else []
+    return _found("subject", errors, f"{length} characters", warnings=warnings)
+
+
+def _preheader(mail: Rendered, tree: HtmlElement) -> Finding:
+    found = tree.xpath("//*[contains(concat(' ', @class, ' '), ' preheader ')]")
+    text = " ".join(found[0].text_content().split()) if found else ""
+    if not text:
+        return Finding("preheader", "warning", "there is none: the inbox shows whatever comes first")
+    warnings = [f"{len(text)} characters, 40 to 130 are best"] if not 40 <= len(text) <= 130 else []
+    if text == mail.subject:
+        warnings.append("it repeats the subject")
+    return _found("preheader", [], f"{len(text)} characters", warnings=warnings)
+
+
+def _structure(mail: Rendered, tree: HtmlElement) -> Finding:
+    errors = [] if mail.html.lstrip().lower().startswith("<!doctype html>") else ["no doctype"]
+    errors += [f"no {name} on <html>" for name in ("lang", "dir") if not tree.get(name)]
+    if not (tree.findtext(".//title") or "").strip():
+        errors.append("no title")
+    levels = [int(str(h.tag)[1]) for h in tree.iter("h1", "h2", "h3", "h4", "h5", "h6")]
+    if levels.count(1) != 1:
+        errors.append(f"{levels.count(1)} h1 headings instead of one")
+    errors += [f"h{b} after h{a}" for a, b in pairwise(levels) if b > a + 1]
+    errors += ["an empty heading" for h in tree.iter("h1", "h2", "h3") if not h.text_content().strip()]
+    errors += [
+        "a layout table without role=presentation" for t in tree.iter("table") if t.get("role") != "presentation"
+    ]
+    errors += [f"<{e.tag!s}>" for e in tree.iter("script", "form", "iframe", "object", "embed", "link", "input")]
+    ids = [e.get("id") for e in tree.iter() if e.get("id")]
+    errors += [f"the id {id_!r} twice" for id_ in ids if ids.count(id_) > 1]
+    if "<!--[if mso]>" not in mail.html:
+        errors.append("no table for Outlook")
+    return _found("structure", errors, f"{len(levels)} headings")
+
+
+def _links(mail: Rendered, tree: HtmlElement) -> Finding:
+    errors, warnings, count = [], [], 0
+    ids = {e.get("id") for e in tree.iter() if e.get("id")}
+    for link in tree.iter("a"):
+        count += 1
+        href = link.get("href") or ""
+        text = " ".join(link.text_content().split())
+        if href.startswith("#"):
+            errors += [f"{href} leads nowhere"] if href[1:] not in ids else []
+        elif urlsplit(href).scheme not in ("http", "https") or not urlsplit(href).hostname:
+            errors.append(f"{href or 'an empty address'} is not absolute")
+        elif urlsplit(href).scheme == "http":
+            warnings.append(f"{urlsplit(href).hostname} without https")
+        if not text and not link.xpath(".//img[@alt!='']"):
+            errors.append(f"a link without words to {href[:60]}")
+        elif _VAGUE.fullmatch(text.strip(" .…»→")):
+            errors.append(f"“{text}” does not say where it leads")
+        elif "//" in text and _LOOKS_LIKE_URL.fullmatch(text):
+            shown = urlsplit(text).hostname or ""
+            if shown.removeprefix("www.") != (urlsplit(href).hostname or "").removeprefix("www."):
+                errors.append(f"shows {shown} and leads to {urlsplit(href).hostname}")
+    return _found("links", errors, f"{count} links", warnings=warnings)
+
+
+def _images(tree: HtmlElement) -> Finding:
+    errors, count = [], 0
+    for image in tree.iter("img"):
+        count += 1
+        if image.get("alt") is None:
+            errors.append("an image without alt")
+        if not image.get("width"):
+            errors.append("an image without a width attribute, which Outlook shows at its full size")
+        if not (image.get("src") or "").startswith("https://"):
+            errors.append(f"an image that is not https: {(image.get('src') or '')[:60]}")
+    return _found("images", errors, f"{count} images" if count else "none, and none needed")
+
+
+def _contrast(mail: Rendered, tree: HtmlElement, *, dark: bool) -> Finding:
+    """Every text against the ground it stands on: 4.5, or 3 where it is large (WCAG 2.2, 1.4.3)."""
+    over = _dark_rules(mail.html) if dark else {}
+    errors, lowest = [], 21.0
+    for element, text in _texts(tree):
+        ink, ground, pixels, bold = _look(element, over)
+        if ink is None or ground is None:
+            continue
+        ratio = contrast(ink, ground)
+        lowest = min(lowest, ratio)
+        if ratio < (3.0 if pixels >= 24 or (bold and pixels >= 18.66) else 4.5):
+            errors.append(f"“{text[:24]}” {ink} on {ground} is {ratio:.1f}")
+    return _found("contrast, dark" if dark else "contrast, light", errors, f"at least {lowest:.1f}")
+
+
+def _texts(tree: HtmlElement) -> Iterator[tuple[HtmlElement, str]]:
+    for element in tree.iter():
+        if (
+            not isinstance(element.tag, str)
+            or element.tag in ("style", "title")
+            or "preheader" in (element.get("class") or "")
+        ):
+            continue
+        text = " ".join((element.text or "").replace("\xa0", " ").split())
+        if text:
+            yield element, text
+
+
+def _look(element: HtmlElement, over: dict[str, dict[str, str]]) -> tuple[str | None, str | None, float, bool]:
+    """Text colour, ground, size in pixels and weight of an element, from its style and those around it."""
+    ink = ground = None
+    pixels, bold = 0.0, None
+    for one in (element, *element.iterancestors()):
+        style = one.get("style") or ""
+        said = dict(_HEX.findall(style))
+        names = [str(one.tag), *(f".{name}" for name in (one.get("class") or "").split())]
+        for name in names:
+            said |= over.get(name, {})
+        ink = ink or said.get("color")
+        ground = ground or said.get("background-color")
+        size = re.search(r"(?:font-size:\s*|font:[^;]*?)(\d+(?:\.\d+)?)px", style)
+        pixels = pixels or (float(size[1]) if size else 0.0)
+        weight = re.search(r"font-weight:\s*(\d+|bold)", style)
+        if bold is None and weight:
+            bold = weight[1] == "bold" or int(weight[1]) >= 700
+    return ink, ground, pixels, bool(bold)
+
+
+def _dark_rules(html: str) -> dict[str, dict[str, str]]:
+    """What the dark scheme makes of each class."""
+    rules: dict[str, dict[str, str]] = {}
+    for start in re.finditer(r"@media\s*\(prefers-color-scheme:\s*dark\)\s*\{", html):
+        depth, end = 1, start.end()
+        while depth and end < len(html):
+            depth += {"{": 1, "}": -1}.get(html[end], 0)
+            end += 1
+        for selectors, body in _RULE.findall(html[start.end() : end - 1]):
+            for selector in selectors.split(","):
+                rules.setdefault(selector.strip(), {}).update(_HEX.findall(body))
+    return rules
+
+
+def _css(mail: Rendered) -> Finding:
+    css = re.findall(r"style=\"([^\"]*)\"", mail.html) + re.findall(r"<style[^>]*>(.*?)</style>", mail.html, re.DOTALL)
+    found = [match[0].rstrip(" :") for sheet in css for match in _UNSUPPORTED.finditer(sheet)]
+    return _found("css", found, "only what mail clients know")
+
+
+def _text(mail: Rendered) -> Finding:
+    lines = mail.text.splitlines()
+    errors = []
+    if not mail.text.strip():
+        errors.append("it is empty")
+    long = [line for line in lines if columns(line) > 78 and "://" not in line]
+    if long:
+        errors.append(f"{len(long)} lines of more than 78 columns")
+    if any(line != line.rstrip() for line in lines):
+        errors.append("blanks at the ends of lines")
+    return _found("text part", errors, f"{len(lines)} lines")
+
+
+def _leaving(mail: Rendered) -> Finding:
+    missing = [part for part, body in (("HTML", mail.html), ("text", mail.text)) if Marker.UNSUBSCRIBE not in body]
+    return _found("unsubscribe", [f"no link in the {part} part" for part in missing], "a link in both parts")

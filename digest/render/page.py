@@ -1,0 +1,113 @@
+"""What the templates are given, and what comes out of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+
+from digest.render.words import direction, shorten, wide
+from digest.schedule import Schedule
+from digest.values import Story
+
+_WORD = re.compile(r"\w+")
+
+
+class Marker(StrEnum):
+    """Addresses that stand for a personal link. `.invalid` can belong to nobody (RFC 2606)."""
+
+    UNSUBSCRIBE = "https://digest.invalid/unsubscribe"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading and its stories."""
+
+    slug: str
+    title: str
+    stories: tuple[Story, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the templates are given, and nothing else."""
+
+    title: str  # of the newsletter
+    language: str  # BCP 47
+    number: int
+    date: datetime  # when the edition was composed, in the newsletter's own time zone
+    lead: Story
+    sections: tuple[Section, ...]  # without the lead
+    more: int  # stories there was no room for
+    topics: tuple[str, ...]  # titles of the reader's choice; empty is all
+    postal_address: str
+    home: str  # base URL of the web pages
+    view_url: str = ""  # this variant in a browser, with the stories there was no room for; "" where there is none
+    note: str = ""  # the editor's, paragraphs apart by an empty line
+    theme: str = "paper"
+    accent: str = "#a03a12"  # six-digit hex, on light ground
+    accent_dark: str = "#f08a5d"  # the same on dark ground
+    schedule: Schedule | None = None
+
+    @cached_property
+    def stories(self) -> tuple[Story, ...]:
+        return (self.lead, *(story for section in self.sections for story in section.stories))
+
+    @cached_property
+    def counted(self) -> tuple[Section, ...]:
+        """The index: every section with something in it."""
+        return tuple(section for section in self.sections if section.stories)
+
+    @cached_property
+    def sources(self) -> int:
+        """How many different sources tell these stories."""
+        return len({s.source for s in self.stories} | {a.title for s in self.stories for a in s.also})
+
+    @cached_property
+    def minutes(self) -> int:
+        """About how long reading the mail itself takes, at 230 words or 400 Chinese characters a minute."""
+        text = " ".join(f"{s.title} {s.excerpt}" for s in self.stories)
+        signs = sum(map(wide, text))
+        words = len(_WORD.findall("".join(" " if wide(c) else c for c in text))) if signs else len(_WORD.findall(text))
+        return max(1, round(words / 230 + signs / 400))
+
+    @property
+    def dir(self) -> str:
+        return direction(self.language)
+
+    @property
+    def unsubscribe_url(self) -> str:
+        return Marker.UNSUBSCRIBE.value
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The editor's note."""
+        return [" ".join(part.split()) for part in re.split(r"\n\s*\n", self.note) if part.strip()]
+
+    @cached_property
+    def preheader(self) -> str:
+        """What the inbox shows after the subject, 40 to 130 characters: the next titles, as that tells the lead."""
+        parts = [s.title for s in self.stories[1:4]] or [self.lead.excerpt or self.lead.title]
+        if len(" · ".join(parts)) < 40:
+            parts += [part for part in (self.lead.excerpt, self.lead.source, self.title) if part and part not in parts]
+        return shorten(" · ".join(parts), 130)
+
+    def without(self, dropped: frozenset[int]) -> Page:
+        """The page less some stories (by id, never the lead), which count as `more`."""
+        sections = (
+            replace(s, stories=tuple(story for story in s.stories if story.id not in dropped)) for s in self.sections
+        )
+        kept = tuple(section for section in sections if section.stories)
+        return replace(self, sections=kept, more=self.more + len(dropped))
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One variant, before it becomes anybody's letter. `dropped` fell to the bound on its size."""
+
+    subject: str
+    html: str
+    text: str
+    dropped: tuple[Story, ...] = ()

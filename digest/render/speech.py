@@ -1,0 +1,97 @@
+"""The mail's own words in the reader's language: gettext catalogues, and dates and lists by Babel.
+
+The catalogues are the .po files in `languages/`, read as they are, so there is no build step to forget.
+"""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from digest.schedule import Schedule
+
+FOLDER = Path(__file__).parent / "languages"
+
+
+class Speech:
+    """One language. Where there is no catalogue for it the words are English and the dates are its own."""
+
+    def __init__(self, language: str) -> None:
+        from babel import Locale, UnknownLocaleError
+
+        try:
+            self.locale = Locale.parse(language, sep="-")
+        except (UnknownLocaleError, ValueError):
+            self.locale = Locale("en")
+        self._catalogue = catalogue(self.locale.language)
+        self.gettext = self._catalogue.gettext
+        self.ngettext = self._catalogue.ngettext
+
+    def ago(self, moment: datetime, now: datetime) -> str:
+        """How old: "5 h ago", "yesterday", "3 days ago", then the date."""
+        hours = max(0.0, (now - moment).total_seconds()) / 3600
+        days = round(hours / 24)
+        if hours < 1:
+            return self.gettext("%(n)s min ago") % {"n": max(1, round(hours * 60))}
+        if hours < 23.5:
+            return self.gettext("%(n)s h ago") % {"n": round(hours)}
+        if days <= 1:
+            return self.gettext("yesterday")
+        if days < 14:
+            return self.ngettext("%(n)s day ago", "%(n)s days ago", days) % {"n": days}
+        from babel.dates import format_skeleton
+
+        return str(format_skeleton("yMMMd", moment, locale=self.locale))
+
+    def day(self, moment: datetime) -> str:
+        """The date in words."""
+        from babel.dates import format_date
+
+        return str(format_date(moment, format="full", locale=self.locale))
+
+    def listed(self, words: Sequence[str]) -> str:
+        """ "A, B and C" """
+        from babel.lists import format_list
+
+        return str(format_list(list(words), locale=self.locale))
+
+    def rhythm(self, schedule: Schedule | None, title: str) -> str:
+        """When a newsletter comes, as a sentence; "" where cron is the schedule."""
+        if schedule is None:
+            return ""
+        from babel.dates import format_time, get_day_names
+
+        facts: dict[str, Any] = {"title": title, "time": format_time(schedule.at, "short", locale=self.locale)}
+        if len(schedule.days) == 7:
+            return self.gettext("%(title)s comes every day at %(time)s.") % facts
+        if schedule.days == frozenset(range(5)):
+            return self.gettext("%(title)s comes on weekdays at %(time)s.") % facts
+        names = get_day_names("wide", locale=self.locale)
+        facts["day"] = self.listed([str(names[day]) for day in sorted(schedule.days)])
+        return self.gettext("%(title)s comes every %(day)s at %(time)s.") % facts
+
+
+@lru_cache(maxsize=64)
+def speech(language: str) -> Speech:
+    return Speech(language)
+
+
+@lru_cache(maxsize=64)
+def catalogue(language: str) -> gettext.NullTranslations:
+    """The words of a language; English, in which the templates are written, needs none."""
+    path = FOLDER / f"{language}.po"
+    if not path.is_file():
+        return gettext.NullTranslations()
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    compiled = BytesIO()
+    with path.open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)

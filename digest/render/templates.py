@@ -1,0 +1,118 @@
+"""The templates of the mail, and what becomes of a page in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from digest.errors import ConfigError
+from digest.render.inline import inline
+from digest.render.page import Marker, Page, Rendered
+from digest.render.speech import speech
+from digest.render.words import direction, one_line, subject_line, tidy, wrap
+
+HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
+_LINK = 200  # at most, what a reader's own address takes the place of a marker
+_PACKAGE = Path(__file__).parent.parent
+_HINT = "nothing was sent; docs/templates.md says what a template is given"
+
+
+def template_folder() -> Path:
+    """Where the package's own templates are: in a wheel inside it, in a checkout beside it."""
+    inside = _PACKAGE / "templates" / "email"
+    return inside if inside.is_dir() else _PACKAGE.parent / "templates" / "email"
+
+
+class Templates:
+    """The mail's templates: the package's, each replaceable by a file of the same name in `folder`."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folders = [folder, template_folder()] if folder else [template_folder()]
+
+    def render(self, page: Page, *, subject: str, best_first: Sequence[int] = ()) -> Rendered:
+        """One variant, within `HTML_LIMIT`. ConfigError names template and line where an operator's template is wrong.
+
+        Where it does not fit, the last of `best_first` (story ids; else the order of the page) fall to "more on
+        the web" until it does. The lead never falls.
+        """
+        order = [id_ for id_ in best_first or [s.id for s in page.stories] if id_ != page.lead.id]
+        html = self._html(page)
+        fitting, dropped = page, 0
+        while (over := size(html, page) - HTML_LIMIT) > 0 and dropped < len(order):
+            each = size(html, page) / (len(order) - dropped + 4)
+            dropped = min(len(order), dropped + max(1, int(over / each)))
+            fitting = page.without(frozenset(order[len(order) - dropped :]))
+            html = self._html(fitting)
+        gone = frozenset(order[len(order) - dropped :]) if dropped else frozenset()
+        words = self._guarded(lambda env: env.from_string(subject).render(_subject_values(page)), page)
+        text = self._guarded(lambda env: env.get_template("edition.txt").render(page=fitting), page)
+        return Rendered(subject_line(words), html, tidy(text), tuple(s for s in page.stories if s.id in gone))
+
+    def _html(self, page: Page) -> str:
+        return inline(one_line(self._guarded(lambda env: env.get_template("edition.html").render(page=page), page)))
+
+    def _guarded(self, do: Any, page: Page) -> str:
+        """Render, and turn an operator's mistake into a sentence that says where it is."""
+        try:
+            return str(do(_environment(tuple(self.folders), page.language)))
+        except jinja2.TemplateNotFound as error:
+            raise ConfigError(
+                f"there is no template {error.name}", hint="looked in " + ", ".join(map(str, self.folders))
+            ) from None
+        except jinja2.TemplateSyntaxError as error:
+            where = error.filename or error.name or "the subject"
+            raise ConfigError(f"{where}, line {error.lineno}: {error.message}", hint=_HINT) from None
+        except RecursionError as error:
+            raise ConfigError(f"{_place(error)}: the templates extend each other in a circle", hint=_HINT) from None
+        except (jinja2.TemplateError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
+            raise ConfigError(f"{_place(error)}: {error}", hint=_HINT) from None
+
+
+def size(html: str, page: Page) -> int:
+    """Bytes of the HTML as a reader gets it: UTF-8, with addresses of their own in place of the markers."""
+    return len(html.encode()) + sum(html.count(marker) * (len(page.home) + _LINK - len(marker)) for marker in Marker)
+
+
+# Compiled templates are kept in the environment; a file that changed is read again.
+@lru_cache(maxsize=64)
+def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(folders),
+        autoescape=jinja2.select_autoescape(["html"], default_for_string=False),  # a subject is text
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    said = speech(language)
+    environment.install_gettext_callables(said.gettext, said.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters.update(
+        ago=said.ago, day=said.day, listed=said.listed, rhythm=said.rhythm, wrap=wrap, dir=direction
+    )
+    return environment
+
+
+def _subject_values(page: Page) -> dict[str, Any]:
+    return {
+        "newsletter": {"title": page.title},
+        "edition": {"number": page.number, "date": page.date, "stories": len(page.stories), "note": page.note},
+        "lead": {"title": page.lead.title, "source": page.lead.source},
+    }
+
+
+def _place(error: BaseException) -> str:
+    """The template and line an error came out of, from its traceback."""
+    place, trace = "a template", error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if trace.tb_frame.f_globals.get("__jinja_template__") is not None or file.endswith((".html", ".txt", ".css")):
+            place = f"{file}, line {trace.tb_lineno}"
+        elif file == "<template>":
+            place = "the subject"
+        trace = trace.tb_next
+    return place

@@ -1,0 +1,81 @@
+"""Words on a line: subjects, cuts, wrapping, writing direction."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+SUBJECT_LENGTH = 70
+
+# LRM, RLM, ALM, embeddings, overrides and isolates: in a subject they can turn the words around them.
+_BIDI = dict.fromkeys([0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_RTL = ("ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ku", "ps", "sd", "ug", "ur", "yi")
+
+
+def subject_line(text: str) -> str:
+    """One clean line: no control or bidi characters, white space folded, at most 70 characters."""
+    text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text.translate(_BIDI))
+    return shorten(text, SUBJECT_LENGTH)
+
+
+def shorten(text: str, length: int) -> str:
+    """At most `length` characters, cut at a word, with "…" where something is missing."""
+    text = " ".join(text.split())
+    if len(text) <= length:
+        return text
+    cut = text[: length - 1]
+    head = cut.rsplit(" ", 1)[0] if " " in cut and not text[length - 1].isspace() else cut
+    # A language that writes no spaces, or one very long word: cut where the room ends.
+    return (head if len(head) > length // 2 else cut).rstrip(" .,;:–—-") + "…"
+
+
+def direction(language: str) -> str:
+    """`rtl` for languages written from right to left, else `ltr`."""
+    return "rtl" if language.lower().partition("-")[0] in _RTL else "ltr"
+
+
+def wide(character: str) -> bool:
+    """Does it take two columns of a terminal (UAX #11), as Chinese does?"""
+    return character >= "\u1100" and unicodedata.east_asian_width(character) in "WF"
+
+
+def columns(text: str) -> int:
+    return len(text) + sum(map(wide, text))
+
+
+def wrap(text: str, width: int = 72, indent: str = "") -> str:
+    """Lines of at most `width` columns for the text part; addresses are never broken, Chinese anywhere."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        joined = f"{line} {word}" if line else word
+        if columns(joined) <= width - len(indent):
+            line = joined
+            continue
+        if columns(word) <= width - len(indent) or not any(map(wide, word)):
+            if line:
+                lines.append(line)
+            line = word
+            continue
+        line = f"{line} " if line else ""
+        for character in word:
+            # No line starts with a closing sign.
+            full = columns(line + character) > width - len(indent) - 2
+            if full and unicodedata.category(character) not in ("Pe", "Pf", "Po"):
+                lines.append(line.rstrip())
+                line = ""
+            line += character
+    if line:
+        lines.append(line)
+    return "\n".join(indent + line for line in lines)
+
+
+def tidy(text: str) -> str:
+    """No trailing blanks, at most two empty lines in a row."""
+    lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return re.sub(r"\n{4,}", "\n\n\n", lines) + "\n"
+
+
+def one_line(html: str) -> str:
+    """Without the indentation of templates: bytes that no reader sees."""
+    return re.sub(r"\n\s*", "\n", html).strip() + "\n"
