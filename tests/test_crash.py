@@ -15,3 +15,4 @@ def test_a_sender_killed_again_and_again_loses_nobody(after_crash):
     if after_crash == "hold":
         assert found.duplicates == 0
         assert found.held == found.in_doubt
+        assert found.most_in_doubt <= 4  # one for each connection

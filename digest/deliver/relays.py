@@ -53,7 +53,8 @@ class Down:
 class Route:
     """One relay in one pass. It is a `smtp.Handler`: connections take letters from `ready`."""
 
-    def __init__(self, settings: config.Relay, server: Server, desk: Desk) -> None:
+    def __init__(self, settings: config.Relay, server: Server, desk: Desk, *, careful: bool) -> None:
+        """`careful`: mark no more than is on the wire, since after a crash a person looks at each marked letter."""
         self.settings = settings
         self.server = server
         self.name = server.name
@@ -61,7 +62,7 @@ class Route:
         self.marking = 0  # letters on their way into `ready`
         self.in_flight = 0
         self.answered_lately = 0  # since the last commit
-        self.window = 2 * settings.connections
+        self.window = settings.connections
         self.down: Down | None = None
         self.proven = False  # a letter was answered in this pass
         self.credit = 0.0  # for sharing by weight
@@ -69,6 +70,7 @@ class Route:
         self.quota = Quota(settings.per_hour, settings.per_day)
         self.pace = Pace()
         self._desk = desk
+        self._careful = careful
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
         self._idle: set[Connection] = set()
@@ -116,7 +118,8 @@ class Route:
     def committed(self, counted: int) -> None:
         """A commit is done, and has `counted` letters of ours: look as far ahead as the last one lasted."""
         self._uncounted -= counted
-        self.window = min(512, 2 * self._most + 4 * self.answered_lately + 32)
+        if not self._careful:
+            self.window = min(256, 2 * self._most + 3 * self.answered_lately + 16)
         self.answered_lately = 0
 
     def pump(self) -> None:
