@@ -95,7 +95,7 @@ def main() -> None:
         sys.exit(Exit.OK)
 
 
-from digest.cli import collect, edition, feed, outbox, story, subscriber, topic  # noqa: E402  (commands register themselves on `app`)
+from digest.cli import approve, collect, edition, feed, outbox, story, subscriber, topic  # noqa: E402  (commands register themselves on `app`)
 from digest.cli.backtest import backtest  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
 from digest.cli.init import init  # noqa: E402
@@ -116,6 +116,7 @@ app.command()(backtest)
 app.command()(serve)
 app.command()(demo)
 app.add_typer(feed.app, name="feed")
+approve.register(edition.app)
 app.add_typer(edition.app, name="edition")
 app.add_typer(story.app, name="story")
 app.add_typer(topic.app, name="topic")
