@@ -95,7 +95,16 @@ def main() -> None:
         sys.exit(Exit.OK)
 
 
-from digest.cli import collect, edition, feed, outbox, story, subscriber, topic  # noqa: E402  (commands register themselves on `app`)
+from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
+    approve,
+    collect,
+    edition,
+    feed,
+    outbox,
+    story,
+    subscriber,
+    topic,
+)
 from digest.cli.audit import audit  # noqa: E402
 from digest.cli.backtest import backtest  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
@@ -120,6 +129,7 @@ app.command()(backtest)
 app.command()(serve)
 app.command()(demo)
 app.add_typer(feed.app, name="feed")
+approve.register(edition.app)
 app.add_typer(edition.app, name="edition")
 app.add_typer(story.app, name="story")
 app.add_typer(topic.app, name="topic")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import tempfile
 import webbrowser
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.common import NewsletterName, Options, now
-from digest.errors import NotFound, StorageError, UserError
+from digest.cli.common import Json, NewsletterName, Options, now, print_json, print_rows
+from digest.errors import BadInput, Exit, NotFound, StorageError, UserError
 
 if TYPE_CHECKING:
     from digest.config import Config
+    from digest.edition import Shown
     from digest.render import Rendered
     from digest.store import Database
 
@@ -23,62 +26,148 @@ def preview(
     newsletter: NewsletterName = None,
     edition: Annotated[int | None, typer.Option(metavar="N", help="A past edition instead of the next one.")] = None,
     reader: Annotated[str | None, typer.Option("--as", metavar="EMAIL", help="As this subscriber will get it.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="As of that moment, such as 2026-11-23T07:00+01:00.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there.")] = None,
     text: Annotated[bool, typer.Option("--text", help="The text part instead of the HTML.")] = False,
+    eml: Annotated[bool, typer.Option("--eml", help="The whole message, as it would be sent.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Say whether it is fit to be sent; exit 65 if not.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="In the browser, in every guise, kept up to date.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for --serve.")] = 8025,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
+    as_json: Json = False,
 ) -> None:
     """Render the edition that the next run would send from the entries collected so far. Changes nothing.
 
-    Without --as it is the variant that most subscribers get. The text part goes to standard output.
+    Without --as it is the variant that most subscribers get. Text and messages go to standard output.
 
-    Example: digest preview --text
+    Example: digest preview --check
     """
     options: Options = context.obj
+    moment = _moment(at) if at else None
+    if serve:
+        _serve(options, newsletter, edition, reader, moment, port=port, show=show)
+        return
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
-        rendered = _past(database, name, edition) if edition is not None else _next(database, config, name, reader)
-    options.say(f"subject: {rendered.subject}")
-    body = rendered.text if text else rendered.html
-    if text and out is None:
-        print(body, end="")
+        shown = look(database, config, name, number=edition, reader=reader, at=moment or now())
+        if check:
+            _check(options, shown.rendered, as_json=as_json)
+            return
+        content = _message(config, name, shown, to=reader) if eml else None
+    options.say(f"subject: {shown.rendered.subject}")
+    if content is None:
+        content = (shown.rendered.text if text else shown.rendered.html).encode()
+    if (text or eml) and out is None:
+        typer.echo(content, nl=False)
         return
     path = out or Path(tempfile.mkdtemp(prefix="digest-preview-")) / "edition.html"
     try:
-        path.write_text(body, encoding="utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}", hint="name another file with --out") from None
     print(path)
-    if show and not text and not webbrowser.open(path.absolute().as_uri()):
+    if show and not text and not eml and not webbrowser.open(path.absolute().as_uri()):
         options.say("no browser was found here; open that file yourself")
 
 
-def _past(database: Database, name: str, number: int) -> Rendered:
-    from digest import store
-    from digest.render import Rendered
-
-    with database.read() as session:
-        found = store.edition_line(session, store.newsletter(session, name).id or 0, number)
-        if found is None:
-            raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
-        variant = store.edition_variants(session, found.id)[0]
-        return Rendered(variant.subject, variant.html, variant.text)
-
-
-def _next(database: Database, config: Config, name: str, reader: str | None) -> Rendered:
+def look(
+    database: Database, config: Config, name: str, *, number: int | None, reader: str | None, at: datetime
+) -> Shown:
+    """The edition to come, or a past one, as a reader gets it; in a database that forgets it all."""
     from digest import edition, store, subscribe
 
-    moment = now()
+    email = subscribe.address(reader) if reader else None
+    if number is not None:
+        with database.read() as session:
+            return edition.shown(session, name, number, email=email)
     with database.rehearse() as rehearsal, rehearsal.write() as session:
-        edition.admit(session, name, config.newsletters[name], config.curate, now=moment)
+        edition.admit(session, name, config.newsletters[name], config.curate, now=at)
         choices = None
-        if reader is not None:
-            choices = store.choices_of(session, store.newsletter(session, name).id or 0, subscribe.address(reader))
+        if email is not None:
+            choices = store.choices_of(session, store.newsletter(session, name).id or 0, email)
             if choices is None:
                 raise NotFound(f"{reader} does not subscribe to {name}", hint="`digest subscriber list` shows who does")
-        draft = edition.preview(session, name, config, now=moment, choices=choices)
-    if draft is None:
-        raise UserError(
-            "there are not enough new stories for an edition yet",
-            hint="`digest collect` asks the feeds; --edition N shows a past one",
+        draft = edition.preview(session, name, config, now=at, choices=choices)
+        if draft is None:
+            raise UserError(
+                "there are not enough new stories for an edition yet",
+                hint="`digest collect` asks the feeds; --edition N shows a past one",
+            )
+        return edition.coming(session, name, draft, at=at)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is no moment", hint="write it as 2026-11-23T07:00+01:00") from None
+    return found if found.tzinfo else found.astimezone()
+
+
+def _check(options: Options, rendered: Rendered, *, as_json: bool) -> None:
+    from digest import render
+
+    findings = render.check(rendered)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        print_rows(("check", "result", "details"), [(f.check, f.level, f.words) for f in findings])
+    if any(f.level == "error" for f in findings):
+        raise typer.Exit(Exit.DATAERR)
+    options.say("fit to be sent")
+
+
+def _message(config: Config, name: str, shown: Shown, *, to: str | None) -> bytes:
+    from digest import deliver, letter
+
+    settings = config.newsletters[name]
+    sender = letter.Sender(settings.sender, shown.at, settings.reply_to or "", name, shown.number)
+    made = deliver.for_one(config, shown.rendered, sender=sender, to=to or "reader@example.org", number=0)
+    return made.content
+
+
+def _serve(
+    options: Options,
+    newsletter: str | None,
+    number: int | None,
+    reader: str | None,
+    at: datetime | None,
+    *,
+    port: int,
+    show: bool,
+) -> None:
+    import secrets
+    import socket
+
+    import uvicorn
+
+    from digest.web.preview import Wish, application
+
+    with options.open() as (config, database):
+        name, _ = config.newsletter(newsletter)
+        token = secrets.token_urlsafe(16)
+        page = application(
+            database,
+            load=options.load,
+            look=look,
+            wish=Wish(name, number, reader or "", at.isoformat(timespec="minutes") if at else ""),
+            token=token,
+            clock=now,
         )
-    return draft.rendered
+        try:
+            listener = socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            raise StorageError(
+                f"cannot listen on port {port}: {error.strerror}", hint="another one with --port, any with --port 0"
+            ) from None
+        with listener:
+            # The token is in the address: no other user of this machine, and no web site, can look or post.
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/{token}/"
+            print(url, flush=True)
+            options.say("Ctrl-C ends it")
+            if show:
+                webbrowser.open(url)
+            server = uvicorn.Server(uvicorn.Config(page, log_level="warning"))
+            server.run(sockets=[listener])

@@ -9,6 +9,7 @@ from digest.edition.backtest import backtest as backtest
 from digest.edition.compose import Composed as Composed
 from digest.edition.compose import Draft as Draft
 from digest.edition.compose import annotate as annotate
+from digest.edition.compose import approve as approve
 from digest.edition.compose import compose as compose
 from digest.edition.compose import held_edition as held_edition
 from digest.edition.compose import preview as preview
@@ -17,6 +18,9 @@ from digest.edition.desk import drop as drop
 from digest.edition.desk import find as find
 from digest.edition.desk import move as move
 from digest.edition.desk import pin as pin
+from digest.edition.show import Shown as Shown
+from digest.edition.show import coming as coming
+from digest.edition.show import shown as shown
 from digest.edition.why import explain as explain
 from digest.edition.why import explain_entry as explain_entry
 from digest.edition.why import explain_for as explain_for

@@ -182,6 +182,13 @@ def held_edition(session: Session, name: str, number: int) -> Edition:
     return edition
 
 
+def approve(session: Session, name: str, number: int) -> None:
+    """Let a held edition go."""
+    edition = held_edition(session, name, number)
+    edition.state, edition.state_reason, edition.open_at = EditionState.OPEN, "", None
+    session.add(edition)
+
+
 def annotate(session: Session, name: str, config: Config, text: str, *, number: int | None = None) -> None:
     """Write the editor's note: for the edition to come, or into the one that is held under `number`."""
     if number is None:

@@ -24,6 +24,8 @@ _VOID = frozenset({"img", "br", "hr", "meta", "link", "input", "col", "wbr"})
 # A rule that asks about more than tags and classes: neighbours, places, other attributes, ids.
 _ASKS_MORE = re.compile(r"[+~:\[#*]")
 _SHORT_HEX = re.compile(r"#([0-9a-fA-F])([0-9a-fA-F])([0-9a-fA-F])(?![0-9a-fA-F])")
+_LONG_HEX = r"#\1\1\2\2\3\3"
+_ATTRIBUTE = re.compile(r"\sstyle=\"[^\"]*\"")
 _KEPT_SHEETS = 32
 
 Path = tuple[tuple[str, str], ...]  # (tag, class) from the root down
@@ -44,7 +46,7 @@ def inline(html: str) -> str:
     sheet = "\n".join(sheets)
     selectors = re.sub(r"/\*.*?\*/|\{.*?\}", " ", sheet, flags=re.DOTALL)
     if _ASKS_MORE.search(selectors) or _styled(html):
-        return premail(html)
+        return _ATTRIBUTE.sub(lambda match: _SHORT_HEX.sub(_LONG_HEX, match[0]), premail(html))
     known = _answers.setdefault(sheet, {})
     _answers.move_to_end(sheet)
     while len(_answers) > _KEPT_SHEETS:
@@ -133,7 +135,7 @@ def _ask(sheet: str, paths: list[Path]) -> dict[Path, str]:
 
 def _whole(style: str) -> str:
     """Six-digit colours, as Outlook for Windows wants them; no bytes for what only pleases the eye."""
-    style = _SHORT_HEX.sub(r"#\1\1\2\2\3\3", style.replace('"', "'"))
+    style = _SHORT_HEX.sub(_LONG_HEX, style.replace('"', "'"))
     return style.replace("; ", ";").replace(", ", ",")
 
 

@@ -195,6 +195,28 @@ def forget_stories(session: Session, variant_id: int) -> None:
     session.execute(sa.delete(VariantStory).where(col(VariantStory.variant_id) == variant_id))
 
 
+def story_id_at(session: Session, newsletter_id: int, seq: int, *, title: str) -> int | None:
+    """The story admitted as number `seq`, if that is its title."""
+    query = select(Story.id).where(Story.newsletter_id == newsletter_id, Story.seq == seq, Story.title == title)
+    return session.exec(query).first()
+
+
+def variant_of(session: Session, edition_id: int, email: str) -> int | None:
+    """The variant that one person was owed."""
+    query = (
+        select(OutboxRow.variant_id)
+        .join(Subscriber, col(Subscriber.id) == col(OutboxRow.subscriber_id))
+        .where(OutboxRow.edition_id == edition_id, Subscriber.key == address_key(email))
+    )
+    return session.exec(query).first()
+
+
+def variant_story_ids(session: Session, variant_id: int) -> list[int]:
+    """Its stories in their order."""
+    query = select(VariantStory.story_id).where(VariantStory.variant_id == variant_id)
+    return list(session.exec(query.order_by(col(VariantStory.position))))
+
+
 def variant_in_browser(session: Session, name: str, number: int, key: str) -> tuple[Variant, list[Story]] | None:
     """A frozen variant with the stories there was no room for, best first."""
     query = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from digest import sign, store, subscribe
 from digest.config import Config
+from digest.render import Marker
 from digest.store import Database
 
 # Nothing is loaded from anywhere, framed anywhere, or told about the token in the address.
@@ -73,6 +75,23 @@ def application(database: Database, config: Config, *, clock: Callable[[], datet
         # button posts nothing. Both mean it.
         return await run_in_threadpool(unsubscribe, request, one_click=b"One-Click" in body)
 
+    def edition(request: Request) -> Response:
+        asked = request.path_params
+        with database.read() as session:
+            found = store.variant_in_browser(session, asked["newsletter"], asked["number"], asked["key"])
+            if found is None:
+                return page("unknown.html", 404)
+            variant, more = found
+            rest = pages.get_template("more.html").render(stories=more)
+            html = variant.html
+        for marker in Marker:  # a frozen page is nobody's own: its personal links have no reader to serve
+            html = re.sub(rf'<a\b[^>]*href="{re.escape(marker)}[^"]*"[^>]*>.*?</a>', "", html, flags=re.DOTALL)
+        headers = _HEADERS | {
+            "Content-Security-Policy": _HEADERS["Content-Security-Policy"] + "; img-src https:",
+            "X-Robots-Tag": "noindex",
+        }
+        return HTMLResponse(html.replace("</body>", rest + "</body>"), headers=headers)
+
     def health(request: Request) -> Response:
         with database.read() as session:
             store.letter_counts(session)
@@ -81,6 +100,7 @@ def application(database: Database, config: Config, *, clock: Callable[[], datet
     return Starlette(
         routes=[
             Route("/unsubscribe/{token}", unsubscribe_route, methods=["GET", "POST"]),
+            Route("/editions/{newsletter}/{number:int}/{key}", edition),
             Route("/health", health),
         ]
     )

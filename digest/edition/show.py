@@ -1,0 +1,87 @@
+"""An edition to look at: rendered, with the reason for each of its stories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from digest import store
+from digest.edition.compose import Draft
+from digest.edition.why import explain
+from digest.errors import NotFound
+from digest.models import EditionState
+from digest.render import Rendered
+
+
+@dataclass(frozen=True)
+class ShownStory:
+    """A story in its place, and why it is there."""
+
+    id: int
+    seq: int  # the same in a rehearsal as when it is admitted, which an id need not be
+    title: str
+    topic: str
+    source: str
+    pinned: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an editor looks at. `held` is true while it waits for approval."""
+
+    number: int
+    at: datetime
+    rendered: Rendered
+    stories: tuple[ShownStory, ...]
+    left: tuple[tuple[int, str, str], ...]  # (seq, title, why) of what did not fit
+    note: str
+    held: bool = False
+
+
+def coming(session: Session, name: str, draft: Draft, *, at: datetime) -> Shown:
+    """The edition that a draft would become."""
+    return Shown(
+        draft.page.number,
+        at,
+        draft.rendered,
+        _stories(session, [story.id for story in draft.stories]),
+        tuple((left.story.seq, left.story.title, left.why) for left in draft.left),
+        draft.page.note,
+    )
+
+
+def shown(session: Session, name: str, number: int, *, email: str | None = None) -> Shown:
+    """A composed edition, as `email` got it or in its fullest variant; NotFound where there is none."""
+    edition = store.edition_row(session, name, number)
+    if edition is None or edition.id is None:
+        raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
+    variants = store.edition_variants(session, edition.id)
+    if email is not None:
+        mine = store.variant_of(session, edition.id, email)
+        variants = [variant for variant in variants if variant.id == mine]
+    if not variants:
+        raise NotFound(f"{email} did not get No. {number}", hint="without --as it is the variant with most stories")
+    variant = variants[0]
+    ids = store.variant_story_ids(session, variant.id or 0)
+    titles = store.stories_by_id(session, [int(id_) for id_, _why in variant.left_out])
+    return Shown(
+        number,
+        edition.composed_at,
+        Rendered(variant.subject, variant.html, variant.text),
+        _stories(session, ids),
+        tuple((titles[int(i)].seq, titles[int(i)].title, str(why)) for i, why in variant.left_out if int(i) in titles),
+        edition.note,
+        edition.state is EditionState.HELD,
+    )
+
+
+def _stories(session: Session, ids: list[int]) -> tuple[ShownStory, ...]:
+    rows = store.stories_by_id(session, ids)
+    return tuple(
+        ShownStory(id_, row.seq, row.title, row.topic, row.source, row.pinned, str(explain(session, row)["topic_why"]))
+        for id_ in ids
+        if (row := rows.get(id_)) is not None
+    )

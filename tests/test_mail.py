@@ -1,0 +1,244 @@
+"""The mail as readers get it: every kind of edition under the same checks, and the golden files of a look."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from conftest import MONDAY
+from lxml import html as parser
+from test_render import page, rendered, story
+
+from digest import render, schedule
+from digest.render import HTML_LIMIT, Marker, Templates
+from digest.render.inline import inline, premail
+from digest.render.speech import FOLDER, speech
+from digest.values import Source, contrast, lightened
+
+GOLDEN = Path(__file__).parent / "golden"
+SUBJECT = "{{ newsletter.title }}: {{ lead.title }}"
+WORDS = "Reads that never touch the leader, measured over six weeks in three regions: what lease reads buy…"
+ARABIC = "قاعدة البيانات التي قالت الحقيقة متأخرة عشرة أجزاء من الألف من الثانية"
+CHINESE = "数据库副本说了实话，只是晚了十毫秒，而客户看到的是一个空的购物车。"
+
+
+def many(count: int, **changes):
+    topics = ("databases", "security", "ai", "distributed")
+    also = (Source("Site & Sons", "https://other.example/a"),)
+    return [
+        story(n, topic=topics[n % 4], title=f"Story number {n} about something", excerpt=WORDS, also=also, **changes)
+        for n in range(1, count + 1)
+    ]
+
+
+def tongue(language: str, text: str, count: int = 12):
+    return [story(n, title=f"{text} {n}", excerpt=text * 2, source=text[:12], language=language) for n in range(count)]
+
+
+EDITIONS = {
+    "one story": page(story(1, title="The only story of a quiet day")),
+    "200 stories": page(
+        *many(200), title="The Distributed Daily", more=7, view_url="https://digest.example/editions/1"
+    ),
+    "Arabic": page(*tongue("ar", ARABIC), language="ar", title="النشرة اليومية"),
+    "Arabic in English": page(*tongue("ar", ARABIC), title="The Distributed Daily"),
+    "Chinese": page(*tongue("zh", CHINESE), language="zh", title="分布式日报"),
+    "a note, an image, a rhythm": page(
+        *many(9, image_url="https://img.example/a.png"),
+        title="The Distributed Daily",
+        note="First.\n\nSecond <b>one</b>.",
+        schedule=schedule.parse("weekdays 07:00 Europe/Berlin"),
+        topics=("Databases", "AI"),
+        postal_address="1 Example Street",
+    ),
+}
+
+
+@pytest.fixture(params=EDITIONS)
+def edition(request):
+    return EDITIONS[request.param]
+
+
+@pytest.mark.parametrize("theme", ["paper", "plain", "compact"])
+def test_every_edition_is_fit_in_every_theme(edition, theme):
+    mail = Templates().render(dataclasses.replace(edition, theme=theme), subject=SUBJECT)
+    assert [f for f in render.check(mail) if f.level == "error"] == []
+    assert render.size(mail.html, edition) <= HTML_LIMIT
+
+
+def test_what_does_not_fit_falls_from_the_end_and_is_counted():
+    stories = many(200)
+    mail = rendered(*stories, more=7, view_url="https://digest.example/e")
+    assert 0 < len(mail.dropped) < 190
+    assert mail.dropped[-1] == stories[-1]
+    assert f"{7 + len(mail.dropped)} more stories on the web" in mail.html
+    assert len(mail.html.encode()) > HTML_LIMIT * 0.9  # and no more of them than must
+
+
+def test_styles_written_by_path_are_those_premailer_writes(monkeypatch):
+    whole = {}
+    monkeypatch.setattr("digest.render.templates.inline", lambda html: whole.setdefault("html", html))
+    rendered(*many(8), note="A note.", more=2)
+    fast, slow = (parser.document_fromstring(do(whole["html"])) for do in (inline, premail))
+
+    def looks(tree):
+        def rules(element):
+            said = (element.get("style") or "").replace('"', "'").replace(", ", ",")
+            said = re.sub(r"#(\w)(\w)(\w)(?!\w)", r"#\1\1\2\2\3\3", said)
+            return sorted(part.strip() for part in said.split(";") if part.strip())
+
+        return [(e.tag, e.get("class"), rules(e)) for e in tree.body.iter() if isinstance(e.tag, str)]
+
+    assert looks(fast) == looks(slow)
+
+
+def test_a_rule_that_asks_for_more_than_a_path_goes_through_premailer():
+    html = "<html><head><style>p + p { color: #112233 }</style></head><body><p>a</p><p>b</p></body></html>"
+    assert inline(html).count("color:#112233") == inline(html).count("style=") == 1
+
+
+@pytest.mark.parametrize("language", sorted(p.stem for p in FOLDER.glob("*.po")))
+def test_every_word_of_the_mail_is_in_every_catalogue(language):
+    from babel.messages.pofile import read_po
+    from jinja2.ext import babel_extract
+
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        known = {m.id[0] if isinstance(m.id, tuple) else m.id: m for m in read_po(file, locale=language) if m.id}
+    used = {"More stories", "Stories", "yesterday", "%(n)s day ago", "%(n)s h ago", "%(n)s min ago"}
+    for path in render.template_folder().iterdir():
+        with path.open("rb") as file:
+            for _line, _function, message, _comments in babel_extract(file, ("_", "ngettext"), (), {}):
+                used.add(message if isinstance(message, str) else message[0])
+    assert used <= known.keys()
+    for message in known.values():
+        said = message.string if isinstance(message.string, tuple) else (message.string,)
+        assert all(said) and not list(message.check()), message.id
+        wanted = set(re.findall(r"%\(\w+\)s", message.id[0] if isinstance(message.id, tuple) else message.id))
+        assert all(set(re.findall(r"%\(\w+\)s", one)) == wanted for one in said), message.id
+
+
+def test_a_mail_speaks_the_language_it_is_asked_to():
+    mail = rendered(*many(5), language="de", topics=("A", "B"), schedule=schedule.parse("weekly mon 08:00"))
+    assert "Montag, 23. November 2026" in mail.html and "Nr. 7" in mail.html
+    assert "vor 5 Std." in mail.html and "5 Beiträge" in mail.text and "aus 2 Quellen" in mail.text
+    assert "Daily kommt jeden Montag um 08:00 Uhr." in mail.html and "Themen A und B" in mail.html
+    assert speech("de").ngettext("%(num)s story", "%(num)s stories", 1) == "%(num)s Beitrag"
+
+
+def test_ten_lines_change_colours_and_masthead(tmp_path):
+    (tmp_path / "edition.html").write_text(
+        '{% extends "plain.html" %}\n{% set ground = "#eef2f5" %}\n'
+        "{% block styles %}{{ super() }}\n.title { color: #0b5d7a; }\n{% endblock %}\n"
+        "{% block title %}The {{ page.title }} of Berlin{% endblock %}\n"
+    )
+    mail = Templates(tmp_path).render(page(*many(3)), subject=SUBJECT)
+    assert ">The Daily of Berlin</h1>" in mail.html
+    assert "color:#0b5d7a" in mail.html and 'bgcolor="#eef2f5"' in mail.html
+
+
+def test_chinese_is_wrapped_by_the_columns_it_takes():
+    lines = render.wrap(CHINESE * 5).splitlines()
+    assert len(lines) > 3 and all(len(line) <= 36 for line in lines)
+    assert "".join(lines) == CHINESE * 5
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda m: dataclasses.replace(m, html=m.html.replace("</h1>", "</h1><h1>x</h1>")), "structure"),
+        (lambda m: dataclasses.replace(m, html=m.html.replace("</h1>", '</h1><a href="/x">Read more</a>')), "links"),
+        (lambda m: dataclasses.replace(m, html=m.html.replace("</h1>", "</h1><img src='x'>")), "images"),
+        (lambda m: dataclasses.replace(m, html=m.html.replace("color:#625e55", "color:#c9c7c0")), "contrast, light"),
+        (lambda m: dataclasses.replace(m, html=m.html.replace("#b0ada5", "#55534f")), "contrast, dark"),
+        (lambda m: dataclasses.replace(m, html=m.html.replace("margin:0", "float:left")), "css"),
+        (lambda m: dataclasses.replace(m, html=m.html + " " * 110_000), "size"),
+        (lambda m: dataclasses.replace(m, text=m.text + "x " * 60), "text part"),
+        (lambda m: dataclasses.replace(m, text=m.text.replace(Marker.UNSUBSCRIBE, "")), "unsubscribe"),
+        (lambda m: dataclasses.replace(m, subject="One \u202e two"), "subject"),
+    ],
+)
+def test_each_check_finds_what_it_is_for(change, name):
+    mail = rendered(*many(3), title="The Distributed Daily")
+    assert [f.check for f in render.check(change(mail)) if f.level == "error"] == [name]
+
+
+def test_an_accent_is_as_light_in_the_dark_as_it_must_be():
+    for colour in ("#a03a12", "#000000", "#0b5d7a", "#7a0bd0"):
+        assert contrast(lightened(colour, "#1c1f23", 5.5), "#1c1f23") >= 5.5
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+
+
+@pytest.mark.parametrize("theme", ["paper", "plain", "compact"])
+def test_the_look_is_the_one_in_the_golden_files(theme):
+    """DIGEST_GOLDEN=write pytest tests/test_mail.py -k golden  writes them anew, for a change of look on purpose."""
+    mail = Templates().render(
+        page(
+            *many(7, published_at=MONDAY - timedelta(hours=5)),
+            title="The Distributed Daily",
+            theme=theme,
+            note="A word before the stories.",
+            more=12,
+            view_url="https://digest.example/editions/daily/7/k",
+            schedule=schedule.parse("weekdays 07:00 Europe/Berlin"),
+            postal_address="1 Example Street, 10115 Berlin, Germany",
+        ),
+        subject=SUBJECT,
+    )
+    for suffix, content in (("html", mail.html), ("txt", mail.text)):
+        path = GOLDEN / f"{theme}.{suffix}"
+        if os.environ.get("DIGEST_GOLDEN") == "write":
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        assert content == path.read_text(encoding="utf-8"), f"{path.name} differs"
+
+
+AXE = """
+import {chromium} from 'playwright-core'; import {readFileSync} from 'fs';
+const flags=['--no-sandbox','--disable-gpu','--disable-quic','--no-first-run','--disable-background-networking',
+  '--disable-component-update','--disable-sync','--disable-dev-shm-usage'];
+const browser=await chromium.launch({executablePath:process.env.CHROMIUM,args:flags});
+const axe=readFileSync('node_modules/axe-core/axe.min.js','utf8'); const said=[];
+for (const file of process.argv.slice(2)) for (const scheme of ['light','dark']) {
+  const page=await browser.newPage({viewport:{width:375,height:800},colorScheme:scheme});
+  await page.route('**/*',r=>r.request().url().startsWith('file:')?r.continue():r.abort());
+  await page.goto('file://'+file); await page.evaluate(axe);
+  const found=await page.evaluate(()=>axe.run({runOnly:['wcag2a','wcag2aa','wcag21aa','wcag22aa']}));
+  for (const v of found.violations) said.push(file+' '+scheme+': '+v.id+' '+v.nodes[0].html.slice(0,160));
+  const wide=await page.evaluate(()=>document.documentElement.scrollWidth-innerWidth);
+  if (wide>0) said.push(file+' '+scheme+': '+wide+' px too wide at 375 px'); await page.close();
+}
+console.log(JSON.stringify(said)); await browser.close();
+"""
+
+
+def test_a_browser_and_axe_find_nothing_wrong(tmp_path):
+    """Wants Chromium, Node.js, and DIGEST_AXE, a folder where `npm install axe-core playwright-core` was run."""
+    tools = Path(os.environ.get("DIGEST_AXE", "/nowhere"))
+    chromium, node = shutil.which("chromium"), shutil.which("node")
+    if not (chromium and node and (tools / "node_modules" / "axe-core").is_dir()):
+        pytest.skip("no Chromium, Node.js, or axe-core in DIGEST_AXE")
+    files = []
+    for name, edition in EDITIONS.items():
+        for theme in ("paper", "plain", "compact"):
+            if theme != "paper" and name != "a note, an image, a rhythm":
+                continue
+            mail = Templates().render(dataclasses.replace(edition, theme=theme), subject=SUBJECT)
+            files.append(tmp_path / f"{theme} {name}.html".replace(" ", "-"))
+            files[-1].write_text(mail.html, encoding="utf-8")
+    script = tools / f"axe-{os.getpid()}.mjs"
+    script.write_text(AXE)
+    try:
+        done = subprocess.run(
+            [node, script, *files], cwd=tools, env=os.environ | {"CHROMIUM": chromium}, capture_output=True, text=True
+        )
+    finally:
+        script.unlink()
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
