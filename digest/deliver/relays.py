@@ -66,6 +66,7 @@ class Route:
         self.down: Down | None = None
         self.proven = False  # a letter was answered in this pass
         self.credit = 0.0  # for sharing by weight
+        self.share = 1.0  # its weight against the heaviest relay's: it also holds so much less at a time
         self.bucket = Bucket(settings.per_second)
         self.quota = Quota(settings.per_hour, settings.per_day)
         self.pace = Pace()
@@ -99,7 +100,11 @@ class Route:
         if self.down is not None or now < self.pace.next_at:
             return 0
         held = self.marking + len(self.ready) + self.in_flight
-        return min(self.window - held, self.bucket.allows(now), self.quota.allows(moment) - self._uncounted - held)
+        return min(
+            max(1, int(self.window * self.share)) - held,
+            self.bucket.allows(now),
+            self.quota.allows(moment) - self._uncounted - held,
+        )
 
     def exhausted(self, moment: datetime) -> bool:
         """Has it taken all that it may in this hour or day?"""
