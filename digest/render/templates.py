@@ -102,6 +102,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
     )
     said = speech(language)
     environment.install_gettext_callables(said.gettext, said.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["our"] = {"language": said.language, "dir": direction(said.language)}
     environment.filters.update(
         ago=said.ago, day=said.day, listed=said.listed, rhythm=said.rhythm, wrap=wrap, dir=direction
     )
