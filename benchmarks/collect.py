@@ -38,7 +38,7 @@ LATENCY_MS = 50
 GOALS = {"nothing_new_ratio": 20.0, "from_empty_ratio": 8.0, "peak_mb": 150.0}
 
 OURS = """
-import asyncio, json, resource, sys, time
+import asyncio, json, os, resource, sys, time
 from datetime import UTC, datetime
 from digest import collect, store
 from digest.config import Config
@@ -49,10 +49,12 @@ config = Config.model_validate({
     "secret_key": "0123456789abcdef", "collect": {"allow_private_addresses": True},
     "newsletters": {"daily": {"title": "Daily", "from": "news@example.org"}},
 })
+new = not os.path.exists(path)
 database = store.open_database(f"sqlite:///{path}", create=True)
-store.keep_newsletters(database, ["daily"], now=clock())
-outlines = [collect.sources.Outline(url) for url in urls[:limit]]
-collect.import_feeds(database, outlines, name="daily", newsletter=config.newsletters["daily"], now=clock())
+if new:
+    store.keep_newsletters(database, ["daily"], now=clock())
+    outlines = [collect.sources.Outline(url) for url in urls[:limit]]
+    collect.import_feeds(database, outlines, name="daily", newsletter=config.newsletters["daily"], now=clock())
 began = time.perf_counter()
 report = asyncio.run(collect.run(database, config, clock=clock, force=True))
 took = time.perf_counter() - began

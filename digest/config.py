@@ -184,7 +184,7 @@ class Smtp(Section):
 
         A letter's envelope may wait for the reply to the body before it, then it waits for its own.
         """
-        return timedelta(seconds=2 * self.data_timeout_seconds + 300)
+        return timedelta(seconds=3 * self.data_timeout_seconds)
 
 
 class Collect(Section):

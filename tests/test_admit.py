@@ -1,29 +1,21 @@
-"""Admission on a real database: each entry is decided about once, an archive is not an edition."""
+"""Admission on real databases: each entry is decided about once, and every decision can be asked for its reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
-from digest import config, curate, edition, store
-from digest.models import Admission, Decision, Entry, Feed, NewsletterFeed, Story
+from digest import config as settings_file
+from digest import curate, edition, store, subscribe
+from digest.errors import BadInput, ConfigError, NotFound
+from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, Story
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-SETTINGS = config.Newsletter(**{"title": "Daily", "from": "Daily <news@example.org>"})
-CURATE = config.Curate()
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[store.Database]:
-    database = store.open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True)
-    store.keep_newsletters(database, ["daily"], now=NOW)
-    yield database
-    database.close()
+SETTINGS = settings_file.Newsletter(**{"title": "Daily", "from": "Daily <news@example.org>"})
+CURATE = settings_file.Curate()
 
 
 class Desk:
@@ -143,3 +135,226 @@ def test_stories_are_read_by_seq_and_name_who_else_tells_them(desk: Desk) -> Non
     assert [source.title for source in story.also] == ["Bob"]
     chosen = curate.pick([story], topics=frozenset(), limit=10, curate=CURATE, now=NOW)
     assert chosen.lead == story and chosen.more == 0
+
+
+# ---------------------------------------------------------------- telling again
+
+
+def test_a_story_told_again_later_keeps_its_place_and_is_not_sent_again(desk: Desk) -> None:
+    one, two = desk.old_feed("Ada"), desk.old_feed("Bob")
+    desk.entry(one, "Kafka 5 is out", url="https://kafka.example/5")
+    desk.admit()
+    (seq,) = [story.seq for story in desk.stories() if story.title == "Kafka 5 is out"]
+    again = desk.entry(
+        two, "A word on Kafka", url="https://kafka.example/5?utm_source=bob", seen_at=NOW + timedelta(days=90)
+    )
+    assert desk.admit(NOW + timedelta(days=90)) == edition.Admitted(joined=1)
+    assert [story.seq for story in desk.stories() if story.title == "Kafka 5 is out"] == [seq]
+    assert desk.admission(again).reason == "same link"
+
+
+def test_the_original_site_takes_the_aggregators_place_while_the_story_has_not_gone_out(desk: Desk) -> None:
+    pointer, ada = desk.old_feed("Pointers"), desk.old_feed("Ada")
+    markup = 'submitted by /u/x <a href="https://ada.example/vacuum">[link]</a> <a href="y">[comments]</a>'
+    desk.entry(pointer, "Vacuum in minutes", url="https://pointers.example/r/1", content=markup)
+    desk.admit()
+    before = desk.stories()[-1]
+    assert (before.url, before.source, before.excerpt) == ("https://ada.example/vacuum", "Pointers", "")
+    desk.entry(
+        ada, "Vacuum in minutes!", url="https://ada.example/vacuum", summary="A vacuum of a large table takes minutes."
+    )
+    desk.admit()
+    after = desk.stories()[-1]
+    assert (after.id, after.seq, after.source) == (before.id, before.seq, "Ada")
+    assert after.excerpt == "A vacuum of a large table takes minutes." and after.rank > before.rank
+
+
+def test_a_story_that_has_gone_out_stays_as_it_was_sent(desk: Desk) -> None:
+    pointer, ada = desk.old_feed("Pointers"), desk.old_feed("Ada")
+    desk.entry(pointer, "Vacuum in minutes", url="https://ada.example/vacuum")
+    desk.admit()
+    with desk.database.write() as session:
+        paper = store.newsletter(session, "daily")
+        session.add(Edition(newsletter_id=paper.id or 0, number=1, composed_at=NOW, upto_seq=paper.seq, sender="x"))
+    desk.entry(ada, "Vacuum in minutes!", url="https://ada.example/vacuum")
+    desk.admit()
+    assert desk.stories()[-1].source == "Pointers"
+
+
+def test_a_muted_entry_is_remembered_with_the_rule_that_muted_it(desk: Desk) -> None:
+    desk.settings = SETTINGS.model_copy(update={"rules": (settings_file.Rule(title="sponsored", mute=True),)})
+    feed = desk.old_feed("Ada")
+    entry = desk.entry(feed, "Sponsored: a mattress")
+    assert desk.admit().muted == 1
+    assert desk.admission(entry).reason == "muted by rule 1 (title 'sponsored')"
+
+
+def test_an_entry_with_nothing_to_show_is_no_story(desk: Desk) -> None:
+    feed = desk.old_feed("Ada")
+    with desk.database.write() as session:
+        session.add(Entry(feed_id=feed, key="empty", seen_at=NOW))
+    assert desk.admit() == edition.Admitted(held=1)
+
+
+def test_a_note_without_a_title_is_called_by_its_first_words(desk: Desk) -> None:
+    feed = desk.old_feed("Notes")
+    with desk.database.write() as session:
+        session.add(
+            Entry(
+                feed_id=feed, key="note", seen_at=NOW, content="<p>Saw a vacuum clean a table of ten billion rows.</p>"
+            )
+        )
+    desk.admit()
+    story = desk.stories()[-1]
+    assert story.title == "Saw a vacuum clean a table of ten billion rows." and story.excerpt == ""
+    assert story.url == "https://notes.example/feed"
+
+
+# ---------------------------------------------------------------- the editor's questions
+
+
+def test_moving_a_story_is_remembered_and_teaches(desk: Desk) -> None:
+    desk.entry(desk.old_feed("Ada"), "Postgres 19 is out")
+    desk.admit()
+    story = desk.stories()[-1]
+    assert (story.topic, story.topic_step) == ("databases", "keywords")
+    with desk.database.write() as session:
+        edition.move(session, "daily", story.id or 0, "web", topics=curate.headings({}))
+    with desk.database.read() as session:
+        paper = store.newsletter(session, "daily")
+        (label,) = store.labelled_entries(session, paper.id or 0)
+        why = edition.explain(session, edition.find(session, "daily", story.id or 0))
+    assert (label.title, label.topic) == ("Postgres 19 is out", "web")
+    assert why["topic_why"] == "an editor moved it there: before, it was under databases (keywords)"
+    with desk.database.write() as session, pytest.raises(BadInput):
+        edition.move(session, "daily", story.id or 0, "nonsense", topics=curate.headings({}))
+    with desk.database.read() as session, pytest.raises(NotFound):
+        edition.find(session, "daily", 999)
+
+
+def test_entries_of_a_feed_with_one_topic_are_labels_even_where_they_were_held(desk: Desk) -> None:
+    feed = desk.feed("Db", topic="databases")
+    for n in range(30):
+        desk.entry(feed, f"Held {n}", published_at=NOW - timedelta(days=100 + n))
+    desk.admit()
+    with desk.database.read() as session:
+        assert store.label_counts(session, store.newsletter(session, "daily").id or 0) == {"databases": 30}
+    assert [story.topic_step for story in desk.stories()] == ["feed"]
+
+
+def test_why_names_the_words_the_sources_and_the_parts_of_the_rank(desk: Desk) -> None:
+    one, two = desk.old_feed("Ada"), desk.old_feed("Bob")
+    desk.entry(one, "Kafka adds tiered storage to its brokers")
+    desk.entry(two, "Tiered storage comes to the brokers of Kafka")
+    desk.admit()
+    story = desk.stories()[-1]
+    with desk.database.read() as session:
+        why = edition.explain(session, edition.find(session, "daily", story.id or 0))
+    assert why["topic"] == "distributed" and "kafka" in why["topic_words"]
+    assert sorted(t["feed"] for t in why["told_by"]) == ["Ada", "Bob"]
+    assert any(t["why"].startswith("title 0.") and "kafka" in t["why"] for t in why["told_by"])
+    assert why["rank"] == pytest.approx(sum(why["rank_parts"].values())) and why["rank_parts"]["sources"] == 1.0
+
+
+def test_every_story_has_an_answer_for_every_reader(desk: Desk, configure: Any) -> None:
+    daily = {"title": "Daily", "from": "Daily <news@news.example>", "max_stories": 1}
+    config = configure(newsletters={"daily": daily})
+    desk.settings = config.newsletters["daily"]
+    first, second = desk.old_feed("Ada"), desk.old_feed("Bob")
+
+    def subscribe_to(email: str, *topics: str) -> None:
+        with desk.database.write() as session:
+            subscribe.add(
+                session,
+                email,
+                newsletter="daily",
+                name="",
+                topics=topics,
+                tags=(),
+                consent="test",
+                vouched_by="test",
+                again=False,
+                known_topics=curate.headings({}),
+                secret="a key for tests, long enough",
+                now=NOW,
+            )
+
+    subscribe_to("all@example.org")
+    subscribe_to("web@example.org", "web")
+    desk.entry(first, "Postgres 19 is out", summary="It vacuums a large table in minutes instead of hours, says Ada.")
+    desk.entry(second, "MySQL is out")
+    desk.entry(first, "SQLite is dropped")
+    desk.admit()
+    by_title = {story.title: story for story in desk.stories()}
+    with desk.database.write() as session:
+        edition.drop(session, "daily", by_title["SQLite is dropped"].id or 0, dropped=True)
+
+    def why(title: str, email: str) -> str:
+        with desk.database.read() as session:
+            story = edition.find(session, "daily", by_title[title].id or 0)
+            return edition.explain_for(session, store.newsletter(session, "daily"), story, email, now=NOW)
+
+    assert why("MySQL is out", "all@example.org") == "waits for the next edition"
+    with desk.database.write() as session:
+        assert edition.compose(session, "daily", config, now=NOW).letters == 1
+    assert why("Postgres 19 is out", "all@example.org").startswith("in edition 1, as the lead; that letter is owed")
+    assert why("MySQL is out", "all@example.org").startswith("left out of edition 1: there was room for 1")
+    assert why("SQLite is dropped", "all@example.org") == "an editor dropped it"
+    assert why("Postgres 19 is out", "web@example.org") == "not her topic: she gets web, and this is databases"
+    subscribe_to("late@example.org")
+    assert "before she subscribed" in why("Postgres 19 is out", "late@example.org")
+    with pytest.raises(NotFound):
+        why("MySQL is out", "nobody@example.org")
+
+
+def test_a_link_tells_the_fate_of_what_is_no_story(desk: Desk) -> None:
+    feed = desk.feed("Archive")
+    for age in range(5):
+        desk.entry(feed, f"Day {age}", published_at=NOW - timedelta(days=age), url=f"https://a.example/{age}")
+    desk.admit()
+    desk.entry(feed, "Today", url="https://a.example/today")
+
+    def fate(url: str) -> dict[str, Any]:
+        with desk.database.read() as session:
+            (found,) = store.entries_at(session, store.newsletter(session, "daily").id or 0, url)
+            return edition.explain_entry(found)
+
+    assert fate("https://a.example/4")["outcome"] == "held" and "newest 3" in fate("https://a.example/4")["why"]
+    assert fate("https://a.example/today")["outcome"] == "waiting"
+
+
+def test_a_backtest_says_what_other_rules_would_change_and_changes_nothing(desk: Desk) -> None:
+    feed = desk.old_feed("Ada")
+    desk.entry(feed, "Postgres 19 is out")
+    desk.entry(feed, "A mattress")
+    desk.admit()
+    before = [(story.title, story.topic, story.pinned) for story in desk.stories()]
+    rules = (
+        settings_file.Rule(title="mattress", mute=True),
+        settings_file.Rule(title="postgres", topic="web", pin=True),
+    )
+    other = SETTINGS.model_copy(update={"rules": rules})
+    with desk.database.read() as session:
+        result = edition.backtest(session, "daily", other, CURATE, since=NOW - timedelta(days=30))
+    assert result.entries == 3
+    assert [(d.title, d.was, d.would_be) for d in result.differences] == [
+        ("Postgres 19 is out", "databases", "web, pinned"),
+        ("A mattress", "other", "muted"),
+    ]
+    assert [(story.title, story.topic, story.pinned) for story in desk.stories()] == before
+
+
+def test_a_scorer_that_cannot_be_loaded_is_a_mistake_in_the_settings(desk: Desk) -> None:
+    desk.entry(desk.feed("Ada"), "Postgres 19 is out")
+    with desk.database.write() as session, pytest.raises(ConfigError, match="nowhere:train"):
+        edition.admit(session, "daily", SETTINGS, settings_file.Curate(scorer="nowhere:train"), now=NOW)
+    assert desk.stories() == []
+
+
+def test_an_admission_that_dies_leaves_nothing_decided(desk: Desk) -> None:
+    desk.entry(desk.feed("Ada"), "Postgres 19 is out")
+    with pytest.raises(RuntimeError), desk.database.write() as session:
+        edition.admit(session, "daily", SETTINGS, CURATE, now=NOW)
+        raise RuntimeError("the machine stopped")
+    assert desk.stories() == []
+    assert desk.admit().stories == 1

@@ -141,6 +141,10 @@ def run(
     return asyncio.run(collect.run(database, config or settings(), clock=lambda: now, rng=Random(1), **options))
 
 
+async def at_home(_host: str, _port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
 def add(database: Database, *urls: str) -> list[int]:
     return [collect.add_feed(database, url, newsletter="daily", now=MONDAY).feed_id for url in urls]
 
@@ -311,6 +315,20 @@ def test_two_feeds_that_move_to_one_address_become_one(database: Database, site:
     assert states[site.base + "/new"] == ("active", 1)
 
 
+def test_a_feed_that_falls_silent_is_told_once_and_when_it_speaks_again(database: Database, site: Site) -> None:
+    site.pages["/feed"] = Reply(rss("four", "three", "two", "one"))
+    add(database, site.base + "/feed")
+    reports = [run(database, now=MONDAY + timedelta(days=day)) for day in (0, 9, 10)]
+    site.pages["/feed"] = Reply(rss("five", "four", "three", "two", "one").replace(b"02 Mar 2026", b"13 Mar 2026"))
+    reports.append(run(database, now=MONDAY + timedelta(days=12)))
+    assert [[change.words for change in report.changes] for report in reports] == [
+        [],
+        ["is quiet since 2026-03-02, three times its usual gap"],
+        [],
+        ["has new entries again"],
+    ]
+
+
 def test_a_feed_that_is_gone_retires_and_is_told_once(database: Database, site: Site) -> None:
     site.pages["/feed"] = Reply(status=410)
     add(database, site.base + "/feed")
@@ -341,15 +359,16 @@ def test_a_server_that_asks_for_rest_gets_it_for_all_its_feeds(
 ) -> None:
     site.pages["/limited"] = Reply(status=status, headers={"Retry-After": value})
     site.pages["/other"] = Reply(rss("one"))
-    first, second = add(database, site.base + "/limited", site.base + "/other")
-    config = settings(connections=1)
-    report = run(database, config)
+    base = f"http://limited.example:{site.port}"
+    first, second = add(database, base + "/limited", base + "/other")
+    options: dict[str, Any] = {"config": settings(connections=1), "resolve": at_home}
+    report = run(database, **options)
     assert (report.asked, report.failed) == (1, 1)
     assert site.paths() == ["/limited"]
     for number in (first, second):
         assert MONDAY + timedelta(hours=1) <= feed(database, number).next_at
-    assert run(database, config, now=MONDAY + timedelta(minutes=50)).asked == 0
-    assert run(database, config, now=MONDAY + timedelta(hours=3)).asked + 1 == len(site.asked)
+    assert run(database, now=MONDAY + timedelta(minutes=50), **options).asked == 0
+    assert run(database, now=MONDAY + timedelta(hours=3), **options).asked + 1 == len(site.asked)
 
 
 def test_at_most_two_requests_at_once_to_one_host_and_others_do_not_wait(database: Database, site: Site) -> None:
@@ -423,10 +442,6 @@ def http2_server(body: bytes, spoken: list[str]) -> Iterator[int]:
         patch.setenv("SSL_CERT_FILE", trusted)
         yield listener.getsockname()[1]
     listener.close()
-
-
-async def at_home(_host: str, _port: int) -> list[str]:
-    return ["127.0.0.1"]
 
 
 def test_http2_is_spoken_where_it_is_offered_to_the_pinned_address(database: Database) -> None:
@@ -662,6 +677,20 @@ def test_a_feed_removed_while_it_is_asked_is_no_trouble(database: Database, site
     add(database, site.base + "/feed", site.base + "/good")
     assert run(database).new == 1
     assert titles(database) == ["good"]
+
+
+def test_what_an_operator_does_to_a_feed_while_it_is_asked_stands(database: Database, site: Site) -> None:
+    def retire(handler: Any) -> None:
+        with database.write() as session:
+            store.find_feed(session, "1").state = FeedState.RETIRED
+        handler.send_response(404)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    site.pages["/feed"] = retire
+    add(database, site.base + "/feed")
+    assert run(database).asked == 0
+    assert (feed(database).state, feed(database).failures) == (FeedState.RETIRED, 0)
 
 
 # ---------------------------------------------------------------- when to ask again

@@ -110,6 +110,12 @@ def test_a_line_that_a_feed_repeats_is_its_own_and_not_the_entrys() -> None:
     assert ex.prose(f"<p>{motto}</p><p>{PROSE}</p>", "", title=TITLE, known=known) == PROSE
 
 
+def test_a_sentence_that_a_feed_puts_before_every_text_is_left_out() -> None:
+    call = "Want to start a startup? Get funded by us."
+    known = ex.residue([f"{call} Essay {n} says something else." for n in range(3)])
+    assert ex.prose(f"{call} {PROSE}", "", title=TITLE, known=known) == PROSE
+
+
 def test_a_summary_cut_by_its_publisher_ends_in_an_ellipsis() -> None:
     assert ex.prose("A vacuum of a large table takes minutes instead of [&#8230;]", "", title=TITLE) == (
         "A vacuum of a large table takes minutes instead of…"

@@ -122,6 +122,10 @@ def test_a_subject_is_one_clean_line():
     assert len(mail.subject) <= render.SUBJECT_LENGTH and mail.subject.endswith("…")
 
 
+def test_a_subject_is_text_and_not_markup():
+    assert rendered(story(title="AT&T <3 C++")).subject == "Daily: AT&T <3 C++"
+
+
 def test_an_operators_template_replaces_ours(tmp_path):
     (tmp_path / "edition.txt").write_text("Hi: {{ page.lead.title }}\n")
     assert Templates(tmp_path).render(page(story()), subject="s").text == "Hi: Story number 1\n"

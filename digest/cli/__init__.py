@@ -95,12 +95,23 @@ def main() -> None:
         sys.exit(Exit.OK)
 
 
-from digest.cli import approve, collect, edition, feed, outbox, story, subscriber, topic  # noqa: E402  (commands register themselves on `app`)
+from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
+    approve,
+    collect,
+    edition,
+    feed,
+    outbox,
+    story,
+    subscriber,
+    topic,
+)
+from digest.cli.audit import audit  # noqa: E402
 from digest.cli.backtest import backtest  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
 from digest.cli.init import init  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
 from digest.cli.run import deliver_command, run  # noqa: E402
+from digest.cli.send_test import send_test  # noqa: E402
 from digest.cli.serve import serve  # noqa: E402
 from digest.cli.status import status  # noqa: E402
 from digest.cli.why import why  # noqa: E402
@@ -110,7 +121,9 @@ app.command()(run)
 app.command()(collect.collect)
 app.command("deliver")(deliver_command)
 app.command()(preview)
+app.command("send-test")(send_test)
 app.command()(status)
+app.command()(audit)
 app.command()(why)
 app.command()(backtest)
 app.command()(serve)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli.common import Json, Options, now, print_json
+from digest.errors import Exit
 
 if TYPE_CHECKING:
     from digest.collect import CollectReport, Progress
@@ -39,6 +40,8 @@ def collect(context: typer.Context, force: Force = False, as_json: Json = False)
             }
         )
     tell(options, report)
+    if report.failed and report.failed == report.asked:
+        raise typer.Exit(Exit.UNAVAILABLE)
 
 
 def tell(options: Options, report: CollectReport) -> None:

@@ -58,7 +58,7 @@ def demo(
                 f"demo: {len(site.urls)} feeds on loopback, {len(READERS)} subscribers, a mail server at {catcher.url}"
             )
             outcome = line(database, config, options)
-        mails = list(catcher.messages)
+        mails = sorted(catcher.messages, key=lambda mail: [email for email, *_ in READERS].index(mail.recipient))
         if out is not None:
             catcher.write(out)
     for mail in mails:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Json, NewsletterName, Options, print_facts, print_json, print_rows
+from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_facts, print_json, print_rows
 from digest.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Editions: what was composed, and how its letters stand.")
@@ -65,13 +65,18 @@ def show(
         if found is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
         stories = store.edition_stories(session, found.id)
+        state, why = store.edition_state(session, found.id), store.edition_reason(session, found.id)
+        (account,) = store.accounts(session, newsletter=name, number=number)
     facts = {
         "newsletter": found.newsletter,
         "number": found.number,
         "subject": found.subject,
         "composed_at": found.composed_at,
+        "state": state if as_json or not why else f"{state}: {why}",
         "variants": found.variants,
         "letters": found.letters if as_json else _words(found.letters),
+        "owed_at_first": account.owed,
+        "in_doubt": account.in_doubt,
     }
     columns = ("id", "topic", "title", "source", "url")
     rows = [(s.id, s.topic, s.title, s.source, s.url) for s in stories]
@@ -81,6 +86,82 @@ def show(
         print_facts(facts)
         print()
         print_rows(columns, rows)
+
+
+@app.command()
+def pause(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(help="The number in the masthead.")],
+    newsletter: NewsletterName = None,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it later.")] = "by hand",
+) -> None:
+    """Stop an edition: what is on the wire is finished, the rest waits. Twice is once.
+
+    Example: digest edition pause 12 --reason "wrong subject"
+    """
+    _move(context, number, newsletter, "paused", reason)
+
+
+@app.command()
+def resume(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(help="The number in the masthead.")],
+    newsletter: NewsletterName = None,
+) -> None:
+    """Let an edition that is held or paused go out with the next `digest deliver`, however late it is.
+
+    Example: digest edition resume 12
+    """
+    _move(context, number, newsletter, "open", "")
+
+
+@app.command()
+def cancel(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(help="The number in the masthead.")],
+    newsletter: NewsletterName = None,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it later.")] = "by hand",
+    dry_run: DryRun = False,
+) -> None:
+    """Drop what an edition still owes, for good. Letters that were sent cannot be called back.
+
+    Example: digest edition cancel 12 --dry-run
+    """
+    _move(context, number, newsletter, "cancelled", reason, dry_run=dry_run)
+
+
+def _move(
+    context: typer.Context, number: int, newsletter: str | None, to: str, reason: str, *, dry_run: bool = False
+) -> None:
+    from digest import store
+    from digest.errors import UserError
+    from digest.models import EditionState
+
+    options: Options = context.obj
+    wanted = EditionState(to)
+    moment = now()
+    with options.open() as (config, database), database.write() as session:
+        name, _ = config.newsletter(newsletter)
+        found = store.edition_line(session, store.newsletter(session, name).id or 0, number)
+        if found is None:
+            raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
+        state = store.edition_state(session, found.id)
+        owed = sum(found.letters.get(s, 0) for s in ("owed", "claimed", "sending"))
+        if dry_run:
+            options.say(f"{name} No. {number} is {state}; {owed} letters it still owes would be dropped")
+            return
+        opened_at = moment if wanted is EditionState.OPEN else None
+        if state is wanted:
+            options.say(f"{name} No. {number} is {state} already")
+        elif not store.set_state(session, found.id, wanted, reason, opened_at=opened_at):
+            raise UserError(
+                f"{name} No. {number} is {state} and cannot become {wanted}",
+                hint="a cancelled edition stays cancelled; its stories are in `digest edition show`",
+            )
+        else:
+            options.say(f"{name} No. {number} is {wanted} now; {owed} letters still owed")
+        if wanted is EditionState.CANCELLED and (dropped := store.drop_cancelled(session, now=moment)):
+            options.say(f"{dropped} letters dropped")
 
 
 def _words(letters: dict[str, int]) -> str:

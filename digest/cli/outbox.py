@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Json, NewsletterName, Options, print_json, print_rows
+from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_facts, print_json, print_rows
 
 app = typer.Typer(no_args_is_help=True, help="The outbox: who is owed a letter, who got it, who did not and why.")
 
@@ -18,8 +18,9 @@ def list_letters(
     newsletter: NewsletterName = None,
     edition: Annotated[int | None, typer.Option(help="Only this edition's letters.")] = None,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="owed, sending, sent, refused, dropped or held.")
+        str | None, typer.Option(metavar="STATE", help="owed, claimed, sending, sent, refused, dropped or held.")
     ] = None,
+    in_doubt: Annotated[bool, typer.Option("--in-doubt", help="Only those a server may have taken unheard.")] = False,
     after: Annotated[int, typer.Option(metavar="ID", help="Go on after this letter.")] = 0,
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     as_json: Json = False,
@@ -39,7 +40,15 @@ def list_letters(
         raise UserError(f"{state!r} is not a state of a letter", hint="one of: " + ", ".join(OutboxState)) from None
     with options.open() as (config, database), database.read() as session:
         name = config.newsletter(newsletter)[0] if newsletter or edition else None
-        found = store.outbox_lines(session, newsletter=name, edition=edition, state=wanted, after=after, limit=limit)
+        found = store.outbox_lines(
+            session,
+            newsletter=name,
+            edition=edition,
+            state=wanted,
+            in_doubt=in_doubt or None,
+            after=after,
+            limit=limit,
+        )
     if as_json:
         print_json([asdict(line) for line in found])
         return
@@ -48,7 +57,81 @@ def list_letters(
     for line in found:
         reply = f"{line.code or ''} {line.reply}".strip() + (" (in doubt)" if line.in_doubt else "")
         when = line.settled_at or line.due_at
-        rows.append((line.id, line.newsletter, line.edition, line.email, line.state, line.attempts, when, reply))
+        what = line.edition if line.edition is not None else f"“{line.subject}”"
+        rows.append((line.id, line.newsletter, what, line.email, line.state, line.attempts, when, reply))
     print_rows(columns, rows)
     if len(found) == limit:
         options.say(f"the first {limit}; for more: --after {found[-1].id}")
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    letter: Annotated[int, typer.Argument(metavar="ID", help="From `digest outbox list`.")],
+    as_json: Json = False,
+) -> None:
+    """Show one letter: to whom, its attempts, the last reply, and the Message-ID by which servers' logs know it.
+
+    Example: digest outbox show 4711
+    """
+    from digest import sign, store
+    from digest.errors import NotFound
+    from digest.letter import domain
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.read() as session:
+        found = store.outbox_lines(session, letter_id=letter, limit=1)
+        if not found:
+            raise NotFound(f"there is no letter {letter}", hint="`digest outbox list` shows their ids")
+        sender = store.letter_sender(session, letter)
+    key = config.secret_key.get_secret_value()
+    facts = asdict(found[0]) | {
+        "message_id": sign.message_id(letter, key=key, domain=domain(sender)),
+        "mail_from": sign.verp(letter, key=key, domain=config.smtp.envelope_domain or domain(sender)),
+    }
+    print_facts(facts, as_json=as_json)
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    letters: Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="From `digest outbox list`.")] = None,
+    newsletter: NewsletterName = None,
+    edition: Annotated[int | None, typer.Option(help="All of this edition that are in --state.")] = None,
+    state: Annotated[str, typer.Option(metavar="STATE", help="held, refused or owed (now instead of later).")] = "held",
+    dry_run: DryRun = False,
+) -> None:
+    """Owe letters anew that were held or refused; they go out with the next `digest deliver`.
+
+    A letter in doubt may be with its reader already: you decide that it goes out again. One that was sent is
+    never sent again.
+
+    Example: digest outbox retry --edition 12 --state refused
+    """
+    from digest import store
+    from digest.errors import NotFound, UserError
+    from digest.models import OutboxState
+
+    options: Options = context.obj
+    if bool(letters) == (edition is not None):
+        raise UserError("say which letters", hint="their ids, or --edition N")
+    allowed = (OutboxState.HELD, OutboxState.REFUSED, OutboxState.OWED)
+    if state not in allowed:
+        raise UserError(f"a letter that is {state!r} cannot be retried", hint="one of: " + ", ".join(allowed))
+    states = allowed if letters else (OutboxState(state),)
+    with options.open() as (config, database), database.write() as session:
+        edition_id = None
+        if edition is not None:
+            name, _ = config.newsletter(newsletter)
+            line = store.edition_line(session, store.newsletter(session, name).id or 0, edition)
+            if line is None:
+                raise NotFound(f"{name} has no edition {edition}", hint="`digest edition list` shows what there is")
+            edition_id = line.id
+        owed = store.owe_again(
+            session, letter_ids=tuple(letters or ()), edition_id=edition_id, states=states, now=now()
+        )
+        if dry_run:
+            session.rollback()
+    options.say(f"{owed} letters {'would be' if dry_run else 'are'} owed again")
+    if letters and owed < len(set(letters)):
+        options.say(f"{len(set(letters)) - owed} of those are not there, sent, dropped or being sent: left as they are")

@@ -40,9 +40,10 @@ class Outcome:
 
 def delivery_code(report: deliver.Report) -> Exit:
     """69 where somebody has to look, 75 where the next run goes on by itself."""
-    if report.stopped or report.held or report.late or report.paused:
+    broken = report.stopped and not report.interrupted
+    if broken or report.held or report.late or report.paused:
         return Exit.UNAVAILABLE
-    return Exit.TEMPFAIL if report.deferred else Exit.OK
+    return Exit.TEMPFAIL if report.deferred or report.interrupted else Exit.OK
 
 
 def run(
@@ -143,8 +144,8 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
         options.warn(
             f"{newsletter} No. {number} is late and was held; `digest edition resume {number}` sends it all the same"
         )
-    for _, why in report.paused:
-        options.warn(f"an edition was paused: {why}; `digest edition list` shows it, `digest edition resume` goes on")
+    for newsletter, number, why in report.paused:
+        options.warn(f"{newsletter} No. {number} was paused: {why}; `digest edition resume {number}` goes on with it")
     if report.stopped:
         options.warn(f"delivery stopped: {report.stopped}; every letter stays owed, the next run goes on")
     return report

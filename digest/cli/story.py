@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.common import Json, NewsletterName, Options, print_facts, print_rows
+from digest.cli.common import Json, NewsletterName, Options, print_facts, print_json, print_rows
+
+if TYPE_CHECKING:
+    from digest.models import Story
 
 app = typer.Typer(no_args_is_help=True, help="Stories: list, look at, pin, drop and move them.")
 
@@ -78,6 +81,7 @@ def pin(
     story: Id,
     newsletter: NewsletterName = None,
     off: Annotated[bool, typer.Option("--off", help="Let it stand where its rank puts it again.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Put a story before all others in the next edition.
 
@@ -89,8 +93,7 @@ def pin(
     with options.open() as (config, database), database.write() as session:
         name, _ = config.newsletter(newsletter)
         found = edition.pin(session, name, story, pinned=not off)
-        title = found.title
-    options.say(f"{'no longer pinned' if off else 'pinned'}: {title}")
+        _answer(options, found, "no longer pinned" if off else "pinned", as_json=as_json)
 
 
 @app.command()
@@ -99,6 +102,7 @@ def drop(
     story: Id,
     newsletter: NewsletterName = None,
     off: Annotated[bool, typer.Option("--off", help="Take it back.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Leave a story out of every edition to come.
 
@@ -110,8 +114,7 @@ def drop(
     with options.open() as (config, database), database.write() as session:
         name, _ = config.newsletter(newsletter)
         found = edition.drop(session, name, story, dropped=not off)
-        title = found.title
-    options.say(f"{'taken back' if off else 'dropped'}: {title}")
+        _answer(options, found, "taken back" if off else "dropped", as_json=as_json)
 
 
 @app.command()
@@ -120,6 +123,7 @@ def move(
     story: Id,
     topic: Annotated[str, typer.Argument(metavar="TOPIC", help="A topic's slug, or other.")],
     newsletter: NewsletterName = None,
+    as_json: Json = False,
 ) -> None:
     """Put a story under another topic; what is moved teaches.
 
@@ -131,5 +135,12 @@ def move(
     with options.open() as (config, database), database.write() as session:
         name, settings = config.newsletter(newsletter)
         found = edition.move(session, name, story, topic, topics=curate.headings(settings.topics))
-        title = found.title
-    options.say(f"now under {topic}: {title}")
+        _answer(options, found, f"now under {topic}", as_json=as_json)
+
+
+def _answer(options: Options, story: Story, done: str, *, as_json: bool) -> None:
+    """What was done, in words or as the story now stands."""
+    if as_json:
+        print_json({name: getattr(story, name) for name in ("id", "title", "topic", "pinned", "dropped")})
+    else:
+        options.say(f"{done}: {story.title}")

@@ -10,11 +10,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
 from digest import __version__
+from digest.collect.addresses import without_login
 from digest.collect.guard import Guard, Resolve, Transport, resolve
 from digest.config import Config
 from digest.errors import FetchError
@@ -138,7 +139,7 @@ class Fetcher:
             response = await self._transport.handle_async_request(request)
             try:
                 if response.status_code in (301, 302, 303, 307, 308) and "location" in response.headers:
-                    target = http_url(urljoin(url, response.headers["location"]))
+                    target, _ = without_login(http_url(response.headers["location"], url))
                     if not target:
                         raise FetchError(start, f"redirects to what is no web address ({_short(response)})")
                     lasting = lasting and response.status_code in (301, 308)

@@ -205,9 +205,7 @@ def repair(database: Database, repair: Repair, *, now: datetime) -> None:
             feed.state, feed.told = FeedState.RETIRED, Health.RETIRED
             feed.error = repair.trouble
             return
-        feed.former_urls = store.with_former(feed.former_urls, feed.url, until=now)
-        if host_of(repair.url) != feed.host:
-            feed.headers = {}
-        feed.url, feed.host = repair.url, host_of(repair.url)
+        store.move_feed(session, repair.feed_id, url=repair.url, host=host_of(repair.url), now=now)
         feed.state, feed.next_at, feed.failures, feed.failing_since = FeedState.ACTIVE, now, 0, None
-        feed.error = feed.moved_to = feed.etag = feed.last_modified = feed.body_hash = ""
+        feed.claimed_at = None
+        feed.error = feed.etag = feed.last_modified = feed.body_hash = ""

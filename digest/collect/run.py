@@ -32,6 +32,28 @@ from digest.store import Database, DueFeed
 T = TypeVar("T")
 
 
+# What an outcome writes of its feed; address and secrets change elsewhere, and not behind an operator's back.
+_SETTLED = (
+    "id",
+    "title",
+    "site_url",
+    "language",
+    "moved_to",
+    "etag",
+    "last_modified",
+    "body_hash",
+    "ttl_seconds",
+    "skip",
+    "gap_seconds",
+    "entry_at",
+    "ok_at",
+    "failing_since",
+    "failures",
+    "error",
+    "told",
+)
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a run is. `due` may grow while it runs."""
@@ -251,9 +273,9 @@ class _Run:
 
     def _save(self, outcomes: list[_Outcome]) -> None:
         with self._database.write() as session:
-            # A feed may have been removed while it was asked.
+            # A feed may have been removed, retired or given another address while it was asked.
             left = store.lock_feeds(session, [outcome.feed.id for outcome in outcomes])
-            outcomes = [outcome for outcome in outcomes if outcome.feed.id in left]
+            outcomes = [outcome for outcome in outcomes if left.get(outcome.feed.id) == outcome.feed.url]
             done = [self._settle(session, outcome) for outcome in outcomes if outcome.held_until is None]
             store.settle_feeds(session, [row for row, _, _ in done])
             for outcome in outcomes:
@@ -287,31 +309,8 @@ class _Run:
     def _settle(self, session: Session, outcome: _Outcome) -> tuple[dict[str, Any], store.Saved, Change | None]:
         """The feed's row after this outcome, its entries stored."""
         feed, at, saved = outcome.feed, outcome.at, store.Saved()
-        row: dict[str, Any] = {
-            "id": feed.id,
-            "url": feed.url,
-            "host": feed.host,
-            "title": feed.title,
-            "site_url": feed.site_url,
-            "language": feed.language,
-            "state": FeedState.ACTIVE,
-            "headers": feed.headers,
-            "former_urls": feed.former_urls,
-            "moved_to": feed.moved_to,
-            "etag": feed.etag,
-            "last_modified": feed.last_modified,
-            "body_hash": feed.body_hash,
-            "ttl_seconds": feed.ttl_seconds,
-            "skip": feed.skip,
-            "gap_seconds": feed.gap_seconds,
-            "entry_at": feed.entry_at,
-            "checked_at": at,
-            "ok_at": feed.ok_at,
-            "failing_since": feed.failing_since,
-            "failures": feed.failures,
-            "error": feed.error,
-            "told": feed.told,
-        }
+        row: dict[str, Any] = {name: getattr(feed, name) for name in _SETTLED}
+        row |= {"state": FeedState.ACTIVE, "checked_at": at}
         notes = []
         if outcome.error is not None:
             error = outcome.error
@@ -385,11 +384,7 @@ class _Run:
             words = f"moved to {target}, which is feed {other.id} already"
             row["error"] = words
             return words
-        row["former_urls"] = store.with_former(feed.former_urls, feed.url, until=at)
-        row["url"], row["host"] = target, host_of(target)
-        store.move_feed(session, feed.id, row["url"], row["host"])
-        if feed.headers and row["host"] != feed.host:
-            row["headers"] = {}  # a secret was given to one host, and a redirect is not its owner's word
+        store.move_feed(session, feed.id, url=target, host=host_of(target), now=at)
         return f"moved to {target}"
 
 
@@ -405,13 +400,13 @@ def _change(feed: DueFeed, row: dict[str, Any], now: datetime, notes: list[str])
         ),
         now=now,
     )
+    before = feed.told
     words = {
         Health.RETIRED: f"is retired: {row['error']}",
         Health.FAILING: f"fails since {row['failing_since'] or now:%Y-%m-%d %H:%M}: it {row['error']}",
         Health.QUIET: f"is quiet since {row['entry_at'] or now:%Y-%m-%d}, three times its usual gap",
-        Health.OK: "works again",
+        Health.OK: "has new entries again" if before == Health.QUIET else "works again",
     }.get(health, "")
-    before = feed.told
     if health != Health.WAITING:
         row["told"] = health.value
     # Good news is news only after bad ones; and a feed that was quiet when it was added was never otherwise.

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 LEAST = 40  # characters of prose; fewer tell nothing
 RESIDUE_ENTRIES = 20  # of a feed are looked through for what it repeats
 RESIDUE_TIMES = 3  # a line in so many of them is the feed's, not the entry's
 _HEAD = 6000  # characters of markup in which an excerpt is looked for
+_ENOUGH = 2500  # characters of prose from which an excerpt is cut: no one is longer
 _WORDS_A_MINUTE = 230
 
 _SKIP = re.compile(
@@ -59,10 +61,20 @@ _TRACKER = re.compile(
 
 
 @cache
-def boilerplate(where: str) -> tuple[re.Pattern[str], ...]:
-    """The patterns of `boilerplate.toml` that are looked for "inline", at the "front" or as a whole "line"."""
-    kinds = tomllib.loads((Path(__file__).parent / "boilerplate.toml").read_text(encoding="utf-8"))
-    return tuple(re.compile(kind["pattern"]) for kind in kinds[where])
+def _boilerplate(where: str) -> tuple[re.Pattern[str], ...]:
+    """The patterns of `boilerplate.toml` that are looked for at the "front" or as a whole "line"."""
+    return tuple(re.compile(kind["pattern"]) for kind in _kinds()[where])
+
+
+@cache
+def _inline() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
+    """The inline patterns with their hints: plain substrings are found many times as fast as patterns."""
+    return tuple((tuple(kind["hints"]), re.compile(kind["pattern"])) for kind in _kinds()["inline"])
+
+
+@cache
+def _kinds() -> dict[str, list[dict[str, Any]]]:
+    return tomllib.loads((Path(__file__).parent / "boilerplate.toml").read_text(encoding="utf-8"))
 
 
 def lines(markup: str) -> list[str]:
@@ -88,9 +100,22 @@ def reading_minutes(markup: str) -> int:
 
 
 def residue(texts: Iterable[str]) -> frozenset[str]:
-    """The lines that stand in three or more of a feed's last entries: its own furniture, whatever it says."""
-    seen = Counter(line for text in texts for line in set(lines(text[:_HEAD])))
+    """What stands in three or more of a feed's last entries, whatever it says: lines, and sentences at the front."""
+    seen: Counter[str] = Counter()
+    for text in texts:
+        found = lines(text[:_HEAD])
+        seen.update({*found, *_sentences(" ".join(found)[:300])})
     return frozenset(line for line, times in seen.items() if times >= RESIDUE_TIMES)
+
+
+def _sentences(text: str) -> list[str]:
+    """The whole sentences of `text`, but for the shortest."""
+    found = []
+    start = 0
+    for end in _SENTENCE_END.finditer(text):
+        found.append(text[start : end.end()].strip())
+        start = end.end()
+    return [sentence for sentence in found if len(sentence) > 12]
 
 
 def prose(summary: str, content: str, *, title: str, known: Collection[str] = ()) -> str:
@@ -115,15 +140,21 @@ def excerpt(summary: str, content: str, *, title: str, length: int, known: Colle
 
 def _prose(markup: str, title: str, known: Collection[str]) -> str:
     kept = []
+    length = 0
     for line in lines(markup):
-        if line in known or any(pattern.fullmatch(line) for pattern in boilerplate("line")):
+        if line in known or any(pattern.fullmatch(line) for pattern in _boilerplate("line")):
             continue
-        for pattern in boilerplate("inline"):
-            line = pattern.sub(" ", line)
+        small = line.lower()
+        for hints, pattern in _inline():
+            if any(hint in small for hint in hints):
+                line = pattern.sub(" ", line)
         line = " ".join(line.split())
-        if line and not any(pattern.fullmatch(line) for pattern in boilerplate("line")):
+        if line and not any(pattern.fullmatch(line) for pattern in _boilerplate("line")):
             kept.append(line)
-    text = _front(" ".join(kept), title)
+            length += len(line)
+        if length > _ENOUGH:
+            break
+    text = _front(" ".join(kept), title, known)
     shorter = _TRUNCATED.sub("", text)
     if shorter != text:
         text = shorter.rstrip(" ,;:-–—")
@@ -132,13 +163,17 @@ def _prose(markup: str, title: str, known: Collection[str]) -> str:
     return text if _telling(text, title) else ""
 
 
-def _front(text: str, title: str) -> str:
+def _front(text: str, title: str, known: Collection[str]) -> str:
     """Without the title and whatever else stands before the first thing said."""
     while True:
         before = text
-        for pattern in boilerplate("front"):
+        for pattern in _boilerplate("front"):
             if found := pattern.match(text):
                 text = text[found.end() :]
+        if end := _SENTENCE_END.search(text[:300]):
+            first = text[: end.end()]
+            if first in known:
+                text = text[end.end() :].lstrip()
         if len(title) > 8 and text[: len(title)].casefold() == title.casefold():
             rest = text[len(title) :]
             # A title that is the beginning of a sentence is no repetition.
@@ -152,10 +187,11 @@ def _front(text: str, title: str) -> str:
 
 def _telling(text: str, title: str) -> bool:
     """Whether a text is words, and more than the title again."""
-    letters = sum(c.isalpha() for c in text)
+    start = text[:400]
+    letters = sum(map(str.isalpha, start))
     plain, known = text.rstrip("….").casefold(), title.rstrip("….").casefold()
     again = plain == known or (len(known) > 8 and plain.startswith(known) and len(plain) - len(known) < LEAST)
-    return letters * 2 > len(text) and not again
+    return letters * 2 > len(start) and not again
 
 
 def cut(text: str, length: int) -> str:

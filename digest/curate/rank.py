@@ -77,9 +77,12 @@ def parts(
 
 
 def freshness(published_at: datetime, *, now: datetime, half_life: timedelta) -> float:
-    """1 for what is new, half of it after each `half_life`."""
+    """1 for what is new, a half after `half_life`, a third after twice that, and so on.
+
+    Slower than halving each time: of two old stories the newer one is still ahead.
+    """
     age = max(timedelta(0), now - published_at)
-    return float(0.5 ** min(50.0, age / half_life))
+    return 1 / (1 + age / half_life)
 
 
 def pick(
@@ -98,7 +101,8 @@ def pick(
 
     mine = sorted((s for s in stories if not topics or s.topic in topics), key=worth, reverse=True)
     per_feed = _share(curate.per_feed, limit, {s.feed_id for s in mine})
-    per_author = _share(curate.per_author, limit, {_author(s) for s in mine})
+    # A series from a template stays capped however few others write; only a paper of one author knows no cap.
+    per_author = curate.per_author if len({s.author.casefold() for s in mine}) > 1 else limit
     per_topic = _share(curate.per_topic, limit, {s.topic for s in mine})
     taken: list[Story] = []
     left: list[LeftOut] = []
@@ -107,7 +111,7 @@ def pick(
     sections: Counter[str] = Counter()
     for story in mine:
         if len(taken) >= limit:
-            why = f"there was room for {limit} stories, and these were ranked higher"
+            why = f"there was room for {limit} stories only, and others ranked higher"
         elif story.pinned:
             why = ""
         elif feeds[story.feed_id] >= per_feed:

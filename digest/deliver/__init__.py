@@ -88,4 +88,6 @@ async def _send(
     stop: Callable[[], bool],
 ) -> None:
     desk = Desk(ledger, config.smtp, report, clock=clock, rng=rng, progress=progress, stop=stop, due=due)
-    await desk.run([Route(relay, Server.of(relay, config.smtp), desk) for relay in config.smtp.servers])
+    careful = config.smtp.after_crash == "hold"
+    servers = [(relay, Server.of(relay, config.smtp)) for relay in config.smtp.servers]
+    await desk.run([Route(relay, server, desk, careful=careful) for relay, server in servers])

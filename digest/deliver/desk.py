@@ -125,7 +125,7 @@ class Desk:
         now, moment = self._loop.time(), self.clock()
         if not self.stopping and (self._stop() or self._nowhere() or self._spent(moment)):
             if not self._report.stopped:
-                self._report.stopped = "asked to"
+                self._report.stopped, self._report.interrupted = "asked to", True
             self._wind_up()
         for route in self._routes:
             route.check()
@@ -256,13 +256,18 @@ class Desk:
         report.refused += done.settled[OutboxState.REFUSED]
         report.deferred += done.settled[OutboxState.OWED]
         report.held += done.settled[OutboxState.HELD]
+        report.paused += done.paused
         self._tried += done.settled.total()
         for edition_id, tally in done.tallies.items():
             self._sources[edition_id].guard = self._guard(tally)
         for route in self._routes:
-            route.committed()
+            route.committed(done.batch.used[route.name])
             if done.hours is not None:
                 route.quota.hours = done.hours.get(route.name, {})
+        if done.batch.unmarked:
+            # These are due again: what was found empty before may not be so any more.
+            self._looked = False
+            self._fruitless.clear()
         self._take_marked(done)
         if done.batch.look:
             self._looking, self._looked = False, True
@@ -286,6 +291,7 @@ class Desk:
             if number is None or done.marked_until is None:
                 route.marking -= 1
                 self._unclaimed(waiting)  # in other hands, or its edition is closed
+                self._writer.batch.unclaimed.append(claimed)
                 continue
             route.give(Attempt(waiting.filler, number, done.marked_until))
         for route in self._routes:
@@ -385,9 +391,6 @@ class Desk:
             claimed = attempt.claimed
             if (guard := self._guard_of(claimed.edition_id)) is not None:
                 guard.returned(first=claimed.attempts == 0)
-            source = self._sources.get(claimed.edition_id)
-            if source is not None:
-                source.exhausted = False
             self._free_domain(claimed, None)
 
     # ------------------------------------------------------------ particulars
@@ -408,7 +411,6 @@ class Desk:
         if edition_id not in self._paused:
             self._paused.add(edition_id)
             self._writer.batch.pauses.append((edition_id, why))
-            self._report.paused.append((edition_id, why))
             self._sources[edition_id].exhausted = True
             kept = [waiting for waiting in self._claimed if waiting.filler.claimed.edition_id != edition_id]
             for waiting in self._claimed:

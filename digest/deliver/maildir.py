@@ -58,7 +58,7 @@ class Maildir:
                 report.dropped += done.claim.dropped
                 report.held += done.claim.held
                 if stop():
-                    report.stopped = "asked to"
+                    report.stopped, report.interrupted = "asked to", True
                     ledger.commit(Batch(unclaimed=list(done.claim.letters)))
                     return
                 if len(done.claim.letters) + done.claim.dropped < AT_ONCE:

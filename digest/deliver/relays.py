@@ -19,7 +19,7 @@ from digest.deliver.smtp import Connection
 STRIKES = 5  # failures in a row that open the circuit
 PATIENCE = 30.0  # seconds for which a relay that worked in this pass is waited for
 LONGEST_PAUSE = 30.0  # seconds between two tries to reach a relay that is down
-MOST_BOUNCES = 3  # how often a letter may be handed back by busy servers before it waits like a deferred one
+MOST_BOUNCES = 5  # how often a letter may be handed back by busy servers before it waits like a deferred one
 
 
 class Desk(Protocol):
@@ -53,7 +53,8 @@ class Down:
 class Route:
     """One relay in one pass. It is a `smtp.Handler`: connections take letters from `ready`."""
 
-    def __init__(self, settings: config.Relay, server: Server, desk: Desk) -> None:
+    def __init__(self, settings: config.Relay, server: Server, desk: Desk, *, careful: bool) -> None:
+        """`careful`: mark no more than is on the wire, since after a crash a person looks at each marked letter."""
         self.settings = settings
         self.server = server
         self.name = server.name
@@ -61,7 +62,7 @@ class Route:
         self.marking = 0  # letters on their way into `ready`
         self.in_flight = 0
         self.answered_lately = 0  # since the last commit
-        self.window = 2 * settings.connections
+        self.window = settings.connections
         self.down: Down | None = None
         self.proven = False  # a letter was answered in this pass
         self.credit = 0.0  # for sharing by weight
@@ -69,6 +70,7 @@ class Route:
         self.quota = Quota(settings.per_hour, settings.per_day)
         self.pace = Pace()
         self._desk = desk
+        self._careful = careful
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
         self._idle: set[Connection] = set()
@@ -78,6 +80,7 @@ class Route:
         self._per_connection = 0  # letters; 0: no limit known
         self._last_ended_at = 0
         self._strikes = 0
+        self._uncounted = 0  # letters taken that no commit has counted yet
         self._retry_at = 0.0
         self._pause = 1.0
 
@@ -96,7 +99,7 @@ class Route:
         if self.down is not None or now < self.pace.next_at:
             return 0
         held = self.marking + len(self.ready) + self.in_flight
-        return min(self.window - held, self.bucket.allows(now), self.quota.allows(moment) - held)
+        return min(self.window - held, self.bucket.allows(now), self.quota.allows(moment) - self._uncounted - held)
 
     def exhausted(self, moment: datetime) -> bool:
         """Has it taken all that it may in this hour or day?"""
@@ -112,9 +115,11 @@ class Route:
         self.marking -= 1
         self.ready.append(attempt)
 
-    def committed(self) -> None:
-        """A commit is done: look as far ahead as the last one lasted."""
-        self.window = min(512, 2 * self._most + 4 * self.answered_lately + 32)
+    def committed(self, counted: int) -> None:
+        """A commit is done, and has `counted` letters of ours: look as far ahead as the last one lasted."""
+        self._uncounted -= counted
+        if not self._careful:
+            self.window = min(256, 2 * self._most + 3 * self.answered_lately + 16)
         self.answered_lately = 0
 
     def pump(self) -> None:
@@ -243,6 +248,7 @@ class Route:
             self._strikes = 0
             self.proven = True
             if verdict is Verdict.OK:
+                self._uncounted += 1
                 self.pace.ease()
         if (verdict is Verdict.BUSY and attempt.bounces < MOST_BOUNCES) or verdict is Verdict.DOWN:
             self._back(attempt)
@@ -271,10 +277,10 @@ class Route:
         self._desk.wake()
 
     def _back(self, attempt: Attempt) -> None:
-        """Not this letter's fault, and nothing of it was sent: it is the next one on another connection."""
+        """Not this letter's fault, and nothing of it was sent: it goes on another connection."""
         attempt.bounces += 1
         if self.down is None and not self._desk.stopping and self._desk.clock() < attempt.until:
-            self.ready.appendleft(attempt)
+            self.ready.append(attempt)
         else:
             self._desk.returned([attempt])
 

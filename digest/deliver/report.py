@@ -18,9 +18,10 @@ class Report:
     in_doubt: int = 0
     where: str = ""
     stopped: str = ""
+    interrupted: bool = False  # it was asked to stop, and did
     refusals: list[str] = field(default_factory=list)  # the first few, in words
     late: list[tuple[str, int]] = field(default_factory=list)  # newsletter and number of editions held now
-    paused: list[tuple[int, str]] = field(default_factory=list)  # id of editions paused now, and why
+    paused: list[tuple[str, int, str]] = field(default_factory=list)  # newsletter, number, why they were paused now
 
 
 @dataclass

@@ -70,6 +70,7 @@ class Committed:
     editions: list[int | None] | None = None
     tallies: dict[int, Tally] = field(default_factory=dict)
     hours: dict[str, dict[datetime, int]] | None = None
+    paused: list[tuple[str, int, str]] = field(default_factory=list)  # newsletter, number, why
 
 
 class Ledger:
@@ -106,7 +107,8 @@ class Ledger:
             if batch.put_off:
                 store.unclaim(session, batch.put_off, due_at=now + timedelta(minutes=5))
             for edition_id, why in batch.pauses:
-                store.set_state(session, edition_id, EditionState.PAUSED, why)
+                if store.set_state(session, edition_id, EditionState.PAUSED, why):
+                    done.paused.append((*store.edition_named(session, edition_id), why))
             if self.count_hours:
                 store.add_relay_letters(session, batch.used, now=now)
                 done.hours = store.relay_hours(session, now=now)

@@ -8,13 +8,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from datetime import datetime
-
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 # Both List-Unsubscribe headers must be signed for one-click to count (RFC 8058 §4).
 SIGNED = (
@@ -29,6 +24,14 @@ class Signer:
     """One key under one selector of one domain. ValueError where `pem` holds no RSA or Ed25519 key of use."""
 
     def __init__(self, pem: bytes, *, domain: str, selector: str) -> None:
+        # Heavy, and needed only where we sign ourselves.
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        self._sign: Callable[[bytes], bytes]
         try:
             key = load_pem_private_key(pem, password=None)
         except (ValueError, TypeError):
@@ -36,12 +39,17 @@ class Signer:
         if isinstance(key, RSAPrivateKey):
             if key.key_size < 1024:
                 raise ValueError(f"has {key.key_size} bits; receivers ask for 1024 at least, better 2048")
-        elif not isinstance(key, Ed25519PrivateKey):
+            rsa = key
+            self._algorithm = "rsa-sha256"
+            self._sign = lambda text: rsa.sign(text, PKCS1v15(), hashes.SHA256())
+        elif isinstance(key, Ed25519PrivateKey):
+            ed25519 = key
+            self._algorithm = "ed25519-sha256"
+            self._sign = lambda text: ed25519.sign(hashlib.sha256(text).digest())
+        else:
             raise ValueError("is neither an RSA nor an Ed25519 key")
-        self._key: RSAPrivateKey | Ed25519PrivateKey = key
         self.domain = domain
         self.selector = selector
-        self._algorithm = "rsa-sha256" if isinstance(key, RSAPrivateKey) else "ed25519-sha256"
 
     def sign(self, head: bytes, body_hash: bytes, at: datetime) -> bytes:
         """The DKIM-Signature header, to stand before `head`.
@@ -61,10 +69,7 @@ class Signer:
         ).encode("ascii")
         own = _relaxed(b"dkim-signature", value)
         text = b"".join(_relaxed(name, found[name]) + b"\r\n" for name in names) + own
-        if isinstance(self._key, RSAPrivateKey):
-            signature = self._key.sign(text, PKCS1v15(), hashes.SHA256())
-        else:
-            signature = self._key.sign(hashlib.sha256(text).digest())
+        signature = self._sign(text)
         encoded = base64.b64encode(signature).decode("ascii")
         lines = "\r\n ".join(encoded[at : at + 72] for at in range(0, len(encoded), 72))
         return b"DKIM-Signature: " + value + lines.encode("ascii") + b"\r\n"

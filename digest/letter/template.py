@@ -7,10 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from email import policy, quoprimime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email import quoprimime
+from email.header import Header
+from email.utils import format_datetime, parseaddr, quote
 
 from digest.letter.dkim import Signer
 from digest.render import Marker, Rendered
@@ -110,7 +109,10 @@ class Template:
         """The letter of one reader. ValueError where an address or a name cannot stand in a message."""
         if _UNSAFE.search(recipient.email) or _UNSAFE.search(mail_from):
             raise ValueError("the address has a space, bracket or control character in it")
-        own = [f"Message-ID: {message_id}\r\n".encode("ascii"), _to(recipient)]
+        own = [
+            f"Message-ID: {message_id}\r\n".encode("ascii"),
+            f"{_mailbox('To', recipient.name, recipient.email)}\r\n".encode(),
+        ]
         leave = recipient.links.get(Marker.UNSUBSCRIBE)
         if leave and self.sender.newsletter:
             # `email` would fold these long words by encoding them, which no mail client reads as an address.
@@ -212,13 +214,10 @@ def _part_head(boundary: str, subtype: str) -> bytes:
 
 def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:
     """The headers that all readers share, and the empty line after them."""
-    message = EmailMessage(policy=policy.SMTP.clone(max_line_length=LINE))
-    message["From"] = _address(*parseaddr(sender.mailbox))
+    lines = [_mailbox("From", *parseaddr(sender.mailbox))]
     if sender.reply_to:
-        message["Reply-To"] = _address(*parseaddr(sender.reply_to))
-    message["Subject"] = rendered.subject
-    message["Date"] = format_datetime(sender.date)
-    lines = ["MIME-Version: 1.0"]
+        lines.append(_mailbox("Reply-To", *parseaddr(sender.reply_to)))
+    lines += [_text("Subject", rendered.subject), f"Date: {format_datetime(sender.date)}", "MIME-Version: 1.0"]
     if rendered.html:
         lines.append(f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"')
     else:
@@ -233,21 +232,27 @@ def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:
         ]
     else:
         lines.append("Auto-Submitted: auto-generated")  # so that no robot answers (RFC 3834 §5)
-    return message.as_bytes().removesuffix(_CRLF) + "\r\n".join([*lines, "", ""]).encode("ascii")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
-def _to(recipient: Recipient) -> bytes:
-    name, email = recipient.name, recipient.email
-    if email.isascii() and len(name) + len(email) < 60 and (not name or _PLAIN_NAME.fullmatch(name)):
-        return (f"To: {name} <{email}>\r\n" if name else f"To: {email}\r\n").encode("ascii")
-    rules = policy.SMTP if email.isascii() else policy.SMTPUTF8
-    message = EmailMessage(policy=rules.clone(max_line_length=LINE))
-    message["To"] = _address(name, email)
-    return message.as_bytes().removesuffix(_CRLF)
+def _text(header: str, text: str) -> str:
+    """A header of running text, folded.
+
+    Beyond ASCII all of it becomes encoded words (RFC 2047): where `email` mixes them with plain words, spaces
+    between them are lost and gained.
+    """
+    charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
+    return f"{header}: " + Header(text, charset, maxlinelen=LINE, header_name=header).encode(linesep="\r\n")
 
 
-def _address(name: str, email: str) -> Address:
-    local, _, host = email.rpartition("@")
+def _mailbox(header: str, name: str, email: str) -> str:
+    """`Name <address>` (RFC 5322 §3.4), the address on a line of its own where the name is long."""
     clean = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-    # In parts: given whole, it would refuse a local part beyond ASCII (RFC 6532 allows it).
-    return Address(clean, username=local, domain=host)
+    if not clean:
+        return f"{header}: {email}"
+    if clean.isascii() and "=?" not in clean and len(clean) < 60:
+        written = f"{header}: " + (clean if _PLAIN_NAME.fullmatch(clean) else f'"{quote(clean)}"')
+    else:
+        written = f"{header}: " + Header(clean, "utf-8", maxlinelen=LINE, header_name=header).encode(linesep="\r\n")
+    room = LINE - len(written.rpartition("\n")[2]) - len(email)
+    return f"{written} <{email}>" if room > 3 else f"{written}\r\n <{email}>"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from xml.parsers import expat
 
 from digest.errors import DigestError
 from digest.parse import language, text
@@ -118,27 +119,21 @@ def _xml_feed(body: bytes, *, url: str, content_type: str, now: datetime) -> Par
         feedparser.api.PREFERRED_XML_PARSERS.insert(0, SAX)
     refuse_bombs(body)
 
-    def ask(document: bytes) -> Any:
-        # `sanitize_html` misses a good deal and costs as much as all the rest; `text` cleans below. The type that
-        # the header declares would only make feedparser doubt: many hosts serve feeds as text/html.
-        try:
-            return feedparser.api.parse(
-                io.BytesIO(document),
-                response_headers={"content-location": url, "content-type": _type_to_believe(body, content_type)},
-                sanitize_html=False,
-                resolve_relative_uris=False,
-            )
-        except MemoryError:
-            raise
-        except Exception as error:  # its parsers raise whatever comes up; the feed is to blame
-            raise NotAFeed(f"cannot be read ({type(error).__name__} in feedparser)") from error
-
-    parsed = ask(body)
-    if parsed.bozo and (mended := _mended(body)) != body:
-        second = ask(mended)
-        if not second.bozo:
-            second.update(bozo=True, bozo_exception=parsed.get("bozo_exception"))
-            parsed = second
+    slip = _slip(body)
+    document = _mended(body) if slip else body
+    # `sanitize_html` misses a good deal and costs as much as all the rest; `text` cleans below. The type that the
+    # header declares would only make feedparser doubt: many hosts serve feeds as text/html.
+    try:
+        parsed = feedparser.api.parse(
+            io.BytesIO(document),
+            response_headers={"content-location": url, "content-type": _type_to_believe(body, content_type)},
+            sanitize_html=False,
+            resolve_relative_uris=False,
+        )
+    except MemoryError:
+        raise
+    except Exception as error:  # its parsers raise whatever comes up; the feed is to blame
+        raise NotAFeed(f"cannot be read ({type(error).__name__} in feedparser)") from error
     if not parsed.entries and not parsed.get("version"):
         raise NotAFeed(_what_it_is(body))
     if not parsed.get("version") and _what_it_is(body) == WEB_PAGE:
@@ -146,8 +141,8 @@ def _xml_feed(body: bytes, *, url: str, content_type: str, now: datetime) -> Par
     about = parsed.feed
     spoken = language.tag(str(about.get("language") or ""))
     trouble = []
-    if parsed.bozo:
-        trouble.append("is not well-formed: " + text.plain(str(parsed.get("bozo_exception", "")), limit=200))
+    if parsed.bozo or document != body:
+        trouble.append(f"is not well-formed: {slip or text.plain(str(parsed.get('bozo_exception', '')), limit=200)}")
     if len(parsed.entries) > MAX_ENTRIES:
         raise NotAFeed(f"has more than {MAX_ENTRIES:,} entries")
     entries = []
@@ -376,11 +371,20 @@ _SLIPS = re.compile(
 )
 
 
+def _slip(body: bytes) -> str:
+    """What keeps a document from being well-formed, or "". Unheard-of encodings count; to mend them harms nothing."""
+    try:
+        expat.ParserCreate().Parse(body, True)
+    except (expat.ExpatError, LookupError, ValueError, TypeError) as error:  # the latter from codecs
+        return str(error)
+    return ""
+
+
 def _mended(body: bytes) -> bytes:
     """A document without the slips that most often keep it from being well-formed.
 
-    Bare ampersands, HTML's named characters, control characters. feedparser's second, forgiving parser would
-    make "R&D;" of "R&D" and lose more besides.
+    Bare ampersands, HTML's named characters, characters that XML forbids (some generators write half an emoji as
+    `&#55357;`). feedparser's second, forgiving parser makes "R&D;" of "R&D", and gives up on some of these.
     """
 
     def mend(match: re.Match[bytes]) -> bytes:
@@ -390,7 +394,13 @@ def _mended(body: bytes) -> bytes:
         if not match[1]:
             return b"&amp;"
         name = match[1].decode("ascii")
-        if name[0] == "#" or name in ("amp;", "lt;", "gt;", "quot;", "apos;"):
+        if name[0] == "#":
+            code = int(name[2:-1], 16) if name[1] in "xX" else int(name[1:-1])
+            allowed = (
+                code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0xFFFF < code < 0x110000
+            )
+            return slip if allowed else b""
+        if name in ("amp;", "lt;", "gt;", "quot;", "apos;"):
             return slip
         meant = html.unescape(f"&{name}")
         return "".join(f"&#{ord(c)};" for c in meant).encode() if meant != f"&{name}" else b"&amp;" + match[1]

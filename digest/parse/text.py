@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import nh3
@@ -59,14 +60,21 @@ def clean_html(markup: str, *, base: str) -> str:
     markup = _bounded(_CONTROL.sub("", markup))
     if "<" not in markup and "&" not in markup:
         return markup.strip()
-    return nh3.clean(
-        markup,
-        tags=_TAGS if depth(markup) <= MAX_DEPTH else set(),
-        attributes=_ATTRIBUTES,
-        url_schemes={"http", "https", "mailto"},
-        url_relative=("rewrite_with_base", base) if http_url(base) else "deny",
-        link_rel="noopener noreferrer",
-    ).strip()
+
+    def clean(relative: Any) -> str:
+        return nh3.clean(
+            markup,
+            tags=_TAGS if depth(markup) <= MAX_DEPTH else set(),
+            attributes=_ATTRIBUTES,
+            url_schemes={"http", "https", "mailto"},
+            url_relative=relative,
+            link_rel="noopener noreferrer",
+        ).strip()
+
+    try:
+        return clean(("rewrite_with_base", base))
+    except ValueError:  # the base is no address by the browsers' rules, which are stricter than Python's
+        return clean("deny")
 
 
 def escape(text: str) -> str:

@@ -94,7 +94,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxedEnvironment:
     environment = _Sandbox(
         loader=jinja2.FileSystemLoader(folders),
-        autoescape=jinja2.select_autoescape(["html"]),
+        autoescape=jinja2.select_autoescape(["html"], default_for_string=False),  # a subject is text
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -14,6 +14,7 @@ from digest.errors import NotFound
 from digest.models import Admission, Decision, Entry, Feed, FeedState, Newsletter, NewsletterFeed, Story, VariantStory
 from digest.store.database import insert_into
 
+_FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
 
 
@@ -97,19 +98,23 @@ def _due(now: datetime, lease: timedelta, asked_before: datetime, regardless: bo
     return [active, unasked, free]
 
 
-def lock_feeds(session: Session, ids: Collection[int]) -> set[int]:
-    """Those of the feeds that are still there, and stay until the transaction ends."""
-    return set(session.exec(select(Feed.id).where(col(Feed.id).in_(list(ids))).with_for_update()))  # type: ignore[arg-type]
+def lock_feeds(session: Session, ids: Collection[int]) -> dict[int, str]:
+    """The addresses of those feeds that are still active; they stay as they are until the transaction ends."""
+    query = select(Feed.id, Feed.url).where(col(Feed.id).in_(list(ids)), Feed.state == FeedState.ACTIVE)
+    return {number or 0: url for number, url in session.exec(query.order_by(col(Feed.id)).with_for_update())}
 
 
-def move_feed(session: Session, feed_id: int, url: str, host: str) -> None:
-    """Give a feed another address, at once: the next one in this transaction may want the same."""
-    session.execute(sa.update(Feed).where(col(Feed.id) == feed_id).values(url=url, host=host))
+def move_feed(session: Session, feed_id: int, *, url: str, host: str, now: datetime) -> None:
+    """Give a feed another address, and its history the old one; at once, as the next feed may want the same.
 
-
-def with_former(former: list[dict[str, str]], url: str, *, until: datetime) -> list[dict[str, str]]:
-    """A feed's history with one more address that it had; the last twenty are kept."""
-    return [*former, {"url": url, "until": until.isoformat(timespec="seconds")}][-20:]
+    A secret was given to one host and stays behind when the feed moves to another.
+    """
+    feed = session.exec(select(Feed).where(Feed.id == feed_id).with_for_update()).one()
+    feed.former_urls = [*feed.former_urls, {"url": feed.url, "until": now.isoformat(timespec="seconds")}][-_FORMER:]
+    if host != feed.host:
+        feed.headers = {}
+    feed.url, feed.host, feed.moved_to = url, host, ""
+    session.flush()
 
 
 def hand_over(session: Session, feed_id: int, to_id: int, *, now: datetime) -> None:
@@ -144,8 +149,17 @@ def release_feeds(session: Session, ids: Collection[int], *, next_at: datetime) 
 
 
 def hold_host(session: Session, host: str, *, until: datetime) -> None:
-    """Nothing of this host is asked before `until` (RFC 9110 §10.2.3): the server spoke of itself, not of one feed."""
-    session.execute(sa.update(Feed).where(col(Feed.host) == host, col(Feed.next_at) < until).values(next_at=until))
+    """Nothing of this host is asked before `until` (RFC 9110 §10.2.3): the server spoke of itself, not of one feed.
+
+    Feeds that another run is storing just now are left to it: two that wait for each other would stop both.
+    """
+    early = (
+        select(Feed.id)
+        .where(Feed.host == host, col(Feed.next_at) < until)
+        .with_for_update(skip_locked=True)
+        .cte("early")
+    )
+    session.execute(sa.update(Feed).where(col(Feed.id).in_(sa.select(early.c.id))).values(next_at=until))
 
 
 @dataclass(frozen=True)

@@ -266,7 +266,7 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
     statement = _MARK.format(",".join(str(int(letter.id)) for letter in letters))
     moment = _moments(session)
     found = _driver(session, statement, (moment(now + lease), moment(now)))
-    return {letter_id: attempt for letter_id, attempt in found}  # noqa: C416  (a row is no pair to mypy)
+    return {row["id"]: row["attempts"] for row in found.mappings()}
 
 
 def unclaim(session: Session, letters: Sequence[Claimed], *, due_at: datetime) -> None:
@@ -443,3 +443,35 @@ def outbox_lines(
         )
         for row, name, number, email, notice in session.execute(query)
     ]
+
+
+def letter_sender(session: Session, letter_id: int) -> str:
+    """The From: of a letter."""
+    query = (
+        sa.select(sa.func.coalesce(col(Notice.sender), col(Edition.sender)))
+        .select_from(OutboxRow)
+        .join(Edition, col(Edition.id) == col(OutboxRow.edition_id), isouter=True)
+        .join(Notice, col(Notice.id) == col(OutboxRow.notice_id), isouter=True)
+        .where(col(OutboxRow.id) == letter_id)
+    )
+    return str(session.execute(query).scalar_one())
+
+
+def owe_again(
+    session: Session,
+    *,
+    letter_ids: Sequence[int] = (),
+    edition_id: int | None = None,
+    states: Sequence[OutboxState],
+    now: datetime,
+) -> int:
+    """Owe letters in `states` anew, by id or all of an edition; how many. Their lifetime starts over."""
+    statement = sa.update(OutboxRow).where(col(OutboxRow.state).in_(states))
+    if letter_ids:
+        statement = statement.where(col(OutboxRow.id).in_(letter_ids))
+    if edition_id is not None:
+        statement = statement.where(col(OutboxRow.edition_id) == edition_id)
+    result = session.execute(
+        statement.values(state=OutboxState.OWED, due_at=now, settled_at=None, tried_at=None), execution_options=_NO_SYNC
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]

@@ -77,6 +77,24 @@ def set_state(
     return bool(result.rowcount)  # type: ignore[attr-defined]
 
 
+def edition_state(session: Session, edition_id: int) -> EditionState:
+    return session.get_one(Edition, edition_id).state
+
+
+def edition_reason(session: Session, edition_id: int) -> str:
+    """Why an edition is held, paused or cancelled, or ""."""
+    return session.get_one(Edition, edition_id).state_reason
+
+
+def edition_named(session: Session, edition_id: int) -> tuple[str, int]:
+    """The newsletter and number of an edition."""
+    query = sa.select(col(Newsletter.name), col(Edition.number)).join(
+        Newsletter, col(Newsletter.id) == col(Edition.newsletter_id)
+    )
+    name, number = session.execute(query.where(col(Edition.id) == edition_id)).one()
+    return name, number
+
+
 def drop_cancelled(session: Session, *, now: datetime) -> int:
     """Drop what cancelled editions still owe; how many. What is being sent is left to its sender, or its lease."""
     cancelled = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.CANCELLED)
@@ -253,24 +271,3 @@ def _account(
         in_doubt=in_doubt,
         wrong=tuple(wrong),
     )
-
-
-def due_to_retry(
-    session: Session,
-    *,
-    letter_ids: tuple[int, ...] = (),
-    edition_id: int | None = None,
-    states: tuple[OutboxState, ...],
-    now: datetime,
-) -> int:
-    """Owe settled letters anew, by id or all of an edition in one of `states`; how many. Their lifetime starts over."""
-    statement = sa.update(OutboxRow).where(col(OutboxRow.state).in_(states))
-    if letter_ids:
-        statement = statement.where(col(OutboxRow.id).in_(letter_ids))
-    if edition_id is not None:
-        statement = statement.where(col(OutboxRow.edition_id) == edition_id)
-    result = session.execute(
-        statement.values(state=OutboxState.OWED, due_at=now, settled_at=None, tried_at=None),
-        execution_options=_NO_SYNC,
-    )
-    return int(result.rowcount)  # type: ignore[attr-defined]

@@ -151,7 +151,8 @@ def latest_texts(session: Session, feed_id: int, *, limit: int) -> list[EntryTex
     rows = session.execute(
         sa.select(_head(Entry.summary), _head(Entry.content), col(Entry.image_url))
         .where(col(Entry.feed_id) == feed_id)
-        .order_by(col(Entry.id).desc())
+        # What one answer brought is stored in the feed's order, which is newest first.
+        .order_by(col(Entry.seen_at).desc(), col(Entry.id))
         .limit(limit)
     )
     return [EntryText(*row) for row in rows]
@@ -185,7 +186,9 @@ def labelled_entries(session: Session, newsletter_id: int, *, per_feed: int = 15
     An entry of a feed with one topic counts even where it was held; a correction goes before everything.
     """
     text = (col(Entry.id), col(Entry.title), col(Entry.url), _head(Entry.summary), _head(Entry.content))
-    place = sa.func.row_number().over(partition_by=col(Entry.feed_id), order_by=col(Entry.id).desc())
+    place = sa.func.row_number().over(
+        partition_by=col(Entry.feed_id), order_by=(col(Entry.seen_at).desc(), col(Entry.id))
+    )
     by_feed = (
         sa.select(*text, col(NewsletterFeed.topic).label("topic"), place.label("place"))
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))

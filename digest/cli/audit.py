@@ -1,0 +1,69 @@
+"""`digest audit`: does every letter that was owed have its end?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from digest.cli.common import Json, NewsletterName, Options, print_json, print_rows
+from digest.errors import NotFound
+
+_COLUMNS = ("newsletter", "edition", "owed", "sent", "refused", "dropped", "held", "still_owed", "in_doubt", "adds_up")
+_MOST_DOUBTFUL = 1000
+
+
+def audit(
+    context: typer.Context,
+    edition: Annotated[int | None, typer.Argument(metavar="[EDITION]", help="Only this one.")] = None,
+    newsletter: NewsletterName = None,
+    as_json: Json = False,
+) -> None:
+    """Prove from the rows that owed = sent + refused + dropped + held + still owed, for each edition.
+
+    Owed is what was counted when the edition was composed. Letters in doubt, which a server may have taken
+    without our hearing of it, are listed by name. Exit code 1 where something does not add up.
+
+    Example: digest audit 12
+    """
+    from digest import store
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.read() as session:
+        name = config.newsletter(newsletter)[0] if newsletter or edition is not None else None
+        accounts = store.accounts(session, newsletter=name, number=edition)
+        if edition is not None and not accounts:
+            raise NotFound(f"{name} has no edition {edition}", hint="`digest edition list` shows what there is")
+        doubtful = store.outbox_lines(session, newsletter=name, edition=edition, in_doubt=True, limit=_MOST_DOUBTFUL)
+    if as_json:
+        lines = [asdict(account) | {"adds_up": account.adds_up} for account in accounts]
+        print_json({"editions": lines, "in_doubt": [asdict(line) for line in doubtful]})
+    else:
+        rows = [
+            (
+                a.newsletter or "(notices)",
+                a.number or "",
+                a.owed,
+                a.sent,
+                a.refused,
+                a.dropped,
+                a.held,
+                a.still_owed,
+                a.in_doubt,
+                a.adds_up,
+            )
+            for a in accounts
+        ]
+        print_rows(_COLUMNS, rows)
+        if doubtful:
+            print()
+            print_rows(
+                ("letter", "newsletter", "edition", "in_doubt", "state", "reply"),
+                [(d.id, d.newsletter, d.edition, d.email, d.state, d.reply) for d in doubtful],
+            )
+    for account in accounts:
+        for words in account.wrong:
+            options.warn(f"{account.newsletter or 'notices'} {account.number or ''}: {words}".replace(" :", ":"))
+    if not all(account.adds_up for account in accounts):
+        raise typer.Exit(1)

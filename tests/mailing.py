@@ -1,0 +1,87 @@
+"""Letters owed, sent and looked at: what the tests of delivery have in common."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from conftest import MONDAY, Clock
+
+from digest import deliver, store, subscribe
+from digest.config import Config
+from digest.models import Edition, Variant
+from digest.render import Marker
+from digest.store import Choices, Database
+
+PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
+
+
+def readers(number: int, domain: str = "example.org") -> list[str]:
+    return [f"reader{n}@{domain}" for n in range(number)]
+
+
+def owe(database: Database, config: Config, *emails: str) -> None:
+    """Subscribe people and owe each a letter of one small edition."""
+    with database.write() as session:
+        for email in emails:
+            subscribe.add(
+                session,
+                email,
+                newsletter="daily",
+                consent="test",
+                now=MONDAY,
+                secret=config.secret_key.get_secret_value(),
+                known_topics=(),
+            )
+    with database.write() as session:
+        paper = store.lock_newsletter(session, "daily")
+        paper.edition_number += 1
+        edition = Edition(
+            newsletter_id=paper.id,
+            number=paper.edition_number,
+            composed_at=MONDAY,
+            upto_seq=paper.seq,
+            sender=config.newsletters["daily"].sender,
+        )
+        session.add(edition)
+        session.flush()
+        variant = Variant(
+            edition_id=edition.id,
+            key="all",
+            since_seq=0,
+            subject="News",
+            html=f'<p>.dot</p><a href="{Marker.UNSUBSCRIBE}">Unsubscribe</a>',
+            text=f".\n..\n{Marker.UNSUBSCRIBE}\n",
+            story_count=1,
+            more_count=0,
+        )
+        session.add(variant)
+        session.flush()
+        store.owe_letters(session, variant, Choices(0, frozenset()), newsletter_id=paper.id, now=MONDAY)
+
+
+def send(database: Database, config: Config, clock: Clock, **options) -> deliver.Report:
+    return deliver.run(database, config, clock=clock, rng=random.Random(1), **options)
+
+
+def notice(database: Database, to: str, **values) -> bool:
+    with database.write() as session:
+        values = {"subject": "Please confirm", "text": "Here.", "key": f"confirm:{to}", "now": MONDAY} | values
+        return store.owe_notice(session, to=to, sender="Daily <news@news.example>", **values)
+
+
+def states(database: Database) -> dict[str, str]:
+    with database.read() as session:
+        return {line.email: line.state.value for line in store.outbox_lines(session)}
+
+
+def tallied(database: Database) -> Counter[str]:
+    """How many letters are in each state."""
+    with database.read() as session:
+        return Counter(line.state.value for line in store.outbox_lines(session, limit=100_000))
+
+
+def sound(database: Database) -> bool:
+    """Does every account add up?"""
+    with database.read() as session:
+        return all(account.adds_up for account in store.accounts(session))

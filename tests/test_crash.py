@@ -1,0 +1,18 @@
+"""kill -9 at random moments: nobody lost, nobody twice unless in doubt, and the database none the worse."""
+
+from __future__ import annotations
+
+import crash
+import pytest
+
+
+@pytest.mark.parametrize("after_crash", ["resend", "hold"])
+def test_a_sender_killed_again_and_again_loses_nobody(after_crash):
+    found = crash.run(kills=3, readers=60, after_crash=after_crash, seed=7)
+    assert (found.missing, found.unexpected, found.unflagged, found.changed) == (0, 0, 0, 0)
+    assert found.adds_up and found.integrity == "ok"
+    assert found.duplicates <= found.in_doubt
+    if after_crash == "hold":
+        assert found.duplicates == 0
+        assert found.held == found.in_doubt
+        assert found.most_in_doubt <= 4  # one for each connection

@@ -1,0 +1,107 @@
+"""The editor at the command line: list, ask, correct, try other rules."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from digest import config, edition, store
+from digest.models import Entry, Feed, NewsletterFeed
+
+NOW = datetime.now(UTC)
+Digest = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def digest(tmp_path: Path) -> Digest:
+    """A newsletter with two stories, and a shell beside it."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("DIGEST_")}
+    environment |= {"PYTHONPATH": str(Path(__file__).parent.parent)}
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "digest", *map(str, words)]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+
+    assert run("init").returncode == 0
+    settings = config.load(tmp_path / "digest.toml")
+    (name,) = settings.newsletters
+    database = store.open_database(settings.database_url)
+    store.keep_newsletters(database, settings.newsletters, now=NOW)
+    with database.write() as session:
+        feed = Feed(url="https://ada.example/feed", title="Ada", added_at=NOW, next_at=NOW)
+        session.add(feed)
+        session.flush()
+        paper = store.newsletter(session, name)
+        session.add(NewsletterFeed(newsletter_id=paper.id or 0, feed_id=feed.id or 0, added_at=NOW))
+        for n, title in enumerate(("Postgres 19 is out", "Ten ways to boil an egg")):
+            link = f"https://ada.example/{n}"
+            session.add(Entry(feed_id=feed.id or 0, key=link, url=link, title=title, seen_at=NOW, published_at=NOW))
+    with database.write() as session:
+        edition.admit(session, name, settings.newsletters[name], settings.curate, now=NOW)
+    database.close()
+    return run
+
+
+def answer(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_an_editor_lists_asks_and_corrects(digest: Digest) -> None:
+    stories = {s["title"]: s for s in answer(digest("story", "list", "--waiting", "--json"))}
+    postgres, egg = stories["Postgres 19 is out"], stories["Ten ways to boil an egg"]
+    assert (postgres["topic"], egg["topic"]) == ("databases", "other")
+
+    why = answer(digest("why", postgres["id"], "--json"))
+    assert why["topic_step"] == "keywords" and why["topic_words"] == {"postgres*": 1.0}
+    assert "postgres* +1.00" in digest("why", postgres["id"]).stdout
+    (by_link,) = answer(digest("why", "https://ada.example/1", "--json"))
+    assert by_link["id"] == egg["id"]
+
+    assert answer(digest("story", "pin", egg["id"], "--json"))["pinned"] is True
+    assert digest("story", "drop", postgres["id"]).stderr == "dropped: Postgres 19 is out\n"
+    assert digest("story", "move", egg["id"], "security").returncode == 0
+    shown = answer(digest("story", "show", egg["id"], "--json"))
+    assert (shown["topic"], shown["pinned"]) == ("security", True)
+    assert [s["title"] for s in answer(digest("story", "list", "--topic", "security", "--json"))] == [egg["title"]]
+
+
+def test_mistakes_are_answered_in_a_sentence(digest: Digest) -> None:
+    for words, code in (
+        (("why", "999"), 66),
+        (("why", "https://nowhere.example/"), 66),
+        (("why", "1", "--subscriber", "nobody@example.org"), 66),
+        (("story", "move", "1", "nonsense"), 65),
+        (("topic", "show", "nonsense"), 66),
+    ):
+        done = digest(*words)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr and done.stderr.startswith("digest: ")
+
+
+def test_topics_are_listed_and_tried(digest: Digest) -> None:
+    topics = {t["topic"]: t for t in answer(digest("topic", "list", "--json"))}
+    assert "other" in topics and topics["databases"]["stories"] == 1
+    assert "sqlite" in answer(digest("topic", "show", "databases", "--json"))["keywords"]
+    tried = answer(digest("topic", "test", "A kernel module for SQLite", "--json"))
+    assert set(tried) == {"topic", "step", "why", "best", "score", "words"}
+
+
+def test_other_rules_are_tried_without_a_trace(digest: Digest, tmp_path: Path) -> None:
+    settings = (tmp_path / "digest.toml").read_text()
+    (name,) = config.load(tmp_path / "digest.toml").newsletters
+    other = tmp_path / "new.toml"
+    other.write_text(f'{settings}\n[[newsletters.{name}.rules]]\ntitle = "egg"\nmute = true\n')
+    result = answer(digest("backtest", "--days", 1, "--config", other, "--json"))
+    assert result["entries"] == 2
+    assert [(d["title"], d["was"], d["would_be"]) for d in result["differences"]] == [
+        ("Ten ways to boil an egg", "other", "muted")
+    ]

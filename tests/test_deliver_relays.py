@@ -1,0 +1,411 @@
+"""Several relays, limits, canaries, editions that stop, and a database that is in the way."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from conftest import MONDAY
+from mailing import PEOPLE, owe, readers, send, sound, states, tallied
+from mailserver import DROP, MailServer
+from sqlmodel import select
+from typer.testing import CliRunner
+
+from digest import store
+from digest.cli import app
+from digest.deliver.pace import Bucket, Pace, Quota
+from digest.errors import StorageError
+from digest.models import Edition, EditionState, OutboxRow
+from digest.store import database as store_database
+
+
+@pytest.fixture
+def server():
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture
+def other():
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture
+def box(config, clock):
+    opened = store.open_database(config.database_url, create=True)
+    store.keep_newsletters(opened, config.newsletters, now=clock())
+    yield opened
+    opened.close()
+
+
+def edition(database) -> Edition:
+    with database.read() as session:
+        return session.exec(select(Edition)).one()
+
+
+# ---------------------------------------------------------------- relays
+
+
+def test_relays_share_letters_by_weight(box, configure, server, other, clock):
+    relays = [{"url": server.url, "weight": 3, "connections": 2}, {"url": other.url, "connections": 2}]
+    config = configure(smtp={"relays": relays})
+    owe(box, config, *readers(80))
+    assert send(box, config, clock).sent == 80
+    assert len(server.taken) + len(other.taken) == 80
+    assert len(server.taken) > len(other.taken) > 0
+    assert not set(server.recipients) & set(other.recipients)
+
+
+def test_a_relay_of_a_higher_order_waits_until_it_is_needed(box, configure, server, other, clock):
+    config = configure(smtp={"relays": [{"url": other.url, "order": 2}, {"url": server.url, "order": 1}]})
+    owe(box, config, *readers(20))
+    assert send(box, config, clock).sent == 20
+    assert len(server.taken) == 20 and other.taken == []
+
+
+@pytest.mark.parametrize("how", ["refuses the sender", "is busy", "is not there"])
+def test_another_relay_takes_over_and_doubles_nothing(box, configure, server, other, clock, how):
+    if how == "refuses the sender":
+        server.on_mail = lambda sender, number: "550 5.7.1 not you"
+    elif how == "is busy":
+        server.on_mail = lambda sender, number: "250 Ok" if len(server.taken) < 10 else "421 4.3.2 busy"
+    else:
+        server.vanish()
+    relays = [{"url": server.url, "order": 1}, {"url": other.url, "order": 2}]
+    config = configure(smtp={"relays": relays})
+    owe(box, config, *readers(60))
+    report = send(box, config, clock)
+    assert (report.sent, report.owed) == (60, 0)
+    assert sorted(server.recipients + other.recipients) == sorted(readers(60))
+    assert other.taken
+
+
+def test_a_letter_in_doubt_is_not_handed_to_the_other_relay(box, configure, server, other, clock):
+    server.on_body = lambda taken: DROP
+    config = configure(smtp={"relays": [{"url": server.url, "order": 1}, {"url": other.url, "order": 2}]})
+    owe(box, config, *readers(20))
+    report = send(box, config, clock)
+    assert report.sent + report.owed == 20
+    assert not set(server.recipients) & set(other.recipients)
+    with box.read() as session:
+        doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
+    assert set(server.recipients) <= doubtful
+
+
+def test_a_limit_per_hour_holds_over_runs(box, configure, server, clock):
+    clock.pass_(minutes=30)
+    config = configure(smtp={"relays": [{"url": server.url, "per_hour": 10}], "max_lateness_hours": 1000})
+    owe(box, config, *readers(25))
+    report = send(box, config, clock)
+    assert (report.sent, report.owed) == (10, 15) and "all that the settings allow" in report.stopped
+    assert send(box, config, clock).sent == 0
+    clock.pass_(hours=1)
+    assert send(box, config, clock).sent == 5  # half of the hour before still counts
+    clock.pass_(hours=2)
+    assert send(box, config, clock).sent == 10
+    assert tallied(box) == {"sent": 25}
+
+
+def test_a_rate_per_second_gives_so_many_and_no_more():
+    bucket = Bucket(5)
+    assert bucket.allows(100.0) == 5
+    bucket.take(5)
+    assert bucket.allows(100.1) == 0
+    assert bucket.allows(100.5) == 2
+    assert Bucket(0).allows(0) > 1000
+
+
+def test_limits_per_hour_and_day_slide():
+    hour = MONDAY.replace(minute=0)
+    quota = Quota(10, 100, {hour: 4, hour - timedelta(hours=1): 10})
+    assert quota.allows(hour + timedelta(minutes=30)) == 1
+    assert quota.allows(hour + timedelta(minutes=59)) == 5
+    assert Quota(0, 20, {hour - timedelta(hours=n): 2 for n in range(10)}).allows(hour) == 0
+    assert Quota(0, 0, {hour: 10**6}).allows(hour) > 1000
+
+
+def test_a_pace_slows_at_once_and_recovers_slowly():
+    pace = Pace()
+    pace.slow(10.0)
+    assert not pace.ready(10.0) and pace.ready(10.1)
+    slow = pace.interval
+    pace.slow(10.0)
+    assert pace.interval == 2 * slow
+    for _ in range(100):
+        pace.ease()
+    assert pace.interval == 0
+    pace.begin(11.0)
+    assert not pace.ready(12.0, limit=1) and pace.ready(12.0)
+
+
+def test_a_slow_domain_holds_up_nobody_else_and_gets_its_letters(box, configure, server, clock):
+    seen: Counter[str] = Counter()
+
+    def answer(address: str) -> str:
+        seen[address] += 1
+        slow = address.endswith("slow.example") and seen[address] == 1 and len(seen) % 2
+        return "451 4.7.1 slow down" if slow else "250 2.1.5 Ok"
+
+    server.on_rcpt = answer
+    config = configure(smtp={"url": server.url, "per_domain": 2})
+    people = readers(30) + readers(10, "slow.example")
+    owe(box, config, *people)
+    report = send(box, config, clock)
+    assert {r for r in server.recipients if r.endswith("example.org")} == set(readers(30))
+    clock.pass_(hours=1)
+    send(box, config, clock)
+    assert report.stopped == "" and tallied(box) == {"sent": 40} and len(server.taken) == 40
+
+
+# ---------------------------------------------------------------- editions that stop
+
+
+def test_a_canary_that_fares_well_lets_the_rest_follow(box, configure, server, clock):
+    config = configure(smtp={"url": server.url, "canary": "10%"})
+    owe(box, config, *readers(50))
+    seen = []
+    server.on_body = lambda taken: seen.append(tallied(box)["sent"]) or "250 2.0.0 Ok"
+    assert send(box, config, clock).sent == 50
+    assert sorted(server.recipients) == sorted(readers(50))
+    # The sixth letter went out when the first five were settled.
+    assert sorted(seen)[5] >= 5
+
+
+def test_a_canary_that_is_refused_pauses_the_edition(box, configure, server, clock):
+    server.on_body = lambda taken: "554 5.7.1 looks like spam"
+    config = configure(smtp={"url": server.url, "canary": "10%"})
+    owe(box, config, *readers(50))
+    report = send(box, config, clock)
+    assert (report.refused, report.owed) == (5, 45)
+    assert edition(box).state is EditionState.PAUSED and "canary: 5 of the first 5" in edition(box).state_reason
+    assert report.paused[0][:2] == ("daily", 1)
+    assert send(box, config, clock).sent == 0
+
+
+def test_content_that_many_refuse_pauses_the_edition_and_marks_nobody(box, configure, server, clock):
+    server.on_body = lambda taken: "552 5.7.0 message blocked"
+    config = configure(smtp={"url": server.url, "connections": 2})
+    owe(box, config, *readers(200))
+    report = send(box, config, clock)
+    assert 10 <= report.refused < 150 and report.sent == 0
+    assert edition(box).state is EditionState.PAUSED and "552 5.7.0 message blocked" in edition(box).state_reason
+    with box.read() as session:
+        assert not any(store.suppression(session, reader) for reader in readers(200))
+    assert sound(box)
+
+
+def test_a_late_edition_is_held_and_goes_out_when_a_person_says_so(box, configure, server, clock):
+    config = configure(smtp={"url": server.url, "max_lateness_hours": 12})
+    owe(box, config, *PEOPLE)
+    clock.pass_(hours=13)
+    report = send(box, config, clock)
+    assert (report.sent, report.late) == (0, [("daily", 1)])
+    assert edition(box).state is EditionState.HELD and "late" in edition(box).state_reason
+    with box.write() as session:
+        assert store.set_state(session, edition(box).id, EditionState.OPEN, "", opened_at=clock())
+    clock.pass_(hours=1)
+    assert send(box, config, clock).sent == 3
+
+
+def test_an_edition_paused_from_outside_stops_within_a_moment(box, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 1})
+    owe(box, config, *readers(300))
+
+    def answer(taken) -> str:
+        if len(server.taken) == 20:
+            with box.write() as session:
+                store.set_state(session, 1, EditionState.PAUSED, "by hand")
+        return "250 2.0.0 Ok"
+
+    server.on_body = answer
+    report = send(box, config, clock)
+    assert 20 <= report.sent < 250 and report.sent == len(server.taken)
+    assert tallied(box) == {"sent": report.sent, "owed": 300 - report.sent}
+
+
+@pytest.fixture
+def cli(configure, tmp_path, server):
+    """The command line on a settings file that sends to `server`."""
+    (tmp_path / "digest.toml").write_text(
+        'database = "digest.db"\nsecret_key = "a key for tests, long enough"\nbase_url = "https://digest.example"\n'
+        f'[smtp]\nurl = "{server.url}"\nmax_lateness_hours = 1000000\n'
+        '[newsletters.daily]\ntitle = "Daily"\nfrom = "Daily <news@news.example>"\n'
+    )
+
+    def run(*words: str, code: int = 0):
+        result = CliRunner().invoke(app, ["-c", str(tmp_path / "digest.toml"), *words])
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+def _due_long_ago(box) -> None:
+    """The command line reads the real clock."""
+    with box.write() as session:
+        for row in session.exec(select(OutboxRow)):
+            row.due_at = MONDAY - timedelta(days=1000)
+
+
+def test_pause_resume_cancel_and_audit_from_the_command_line(box, config, cli, server):
+    owe(box, config, *PEOPLE)
+    _due_long_ago(box)
+    cli("edition", "pause", "1", "--reason", "wrong subject")
+    cli("deliver")
+    assert server.taken == []
+    assert '"state": "paused"' in cli("edition", "show", "1", "--json").stdout
+    cli("edition", "resume", "1")
+    server.on_rcpt = lambda address: "450 4.2.0 later" if address.startswith("bob") else "250 Ok"
+    cli("deliver", code=75)
+    assert len(server.taken) == 2
+    cli("edition", "cancel", "1", "--dry-run")
+    assert tallied(box) == {"sent": 2, "owed": 1}
+    cli("edition", "cancel", "1")
+    cli("edition", "cancel", "1")
+    assert tallied(box) == {"sent": 2, "dropped": 1}
+    cli("edition", "resume", "1", code=64)
+    assert "yes" in cli("audit", "1").stdout
+    cli("audit", "7", code=66)
+    with box.write() as session:
+        session.delete(session.exec(select(OutboxRow)).first())
+    result = cli("audit", code=1)
+    assert "3 letters were owed, 2 are in the outbox" in result.output
+
+
+def test_a_letter_is_shown_and_retried_from_the_command_line(box, config, cli, server):
+    owe(box, config, *PEOPLE)
+    _due_long_ago(box)
+    server.on_body = lambda taken: "554 5.7.1 no" if taken.recipient.startswith("ada") else "250 Ok"
+    cli("deliver")
+    with box.read() as session:
+        (refused,) = [line for line in store.outbox_lines(session) if line.state.value == "refused"]
+    shown = cli("outbox", "show", str(refused.id), "--json").stdout
+    assert "554" in shown and "@news.example>" in shown
+    server.on_body = lambda taken: "250 Ok"
+    cli("outbox", "retry", "--edition", "1", "--state", "refused", "--dry-run")
+    assert tallied(box)["refused"] == 1
+    cli("outbox", "retry", "--edition", "1", "--state", "refused")
+    cli("outbox", "retry", str(refused.id))
+    cli("deliver")
+    assert tallied(box) == {"sent": 3} and len(server.taken) == 3
+    cli("outbox", "retry", str(refused.id))  # it is sent, and stays so
+    cli("deliver")
+    assert len(server.taken) == 3
+
+
+# ---------------------------------------------------------------- two at once, and a database in the way
+
+
+def test_two_runs_at_once_send_each_letter_once(database, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 3})
+    owe(database, config, *readers(120))
+    reports = []
+    threads = [threading.Thread(target=lambda: reports.append(send(database, config, clock))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(report.sent for report in reports) == 120
+    assert sorted(server.recipients) == sorted(readers(120))
+    assert tallied(database) == {"sent": 120} and sound(database)
+
+
+def test_a_locked_database_delays_replies_and_loses_none(box, configure, server, clock, monkeypatch):
+    monkeypatch.setattr(store_database, "BUSY_MS", 200)
+    config = configure(smtp={"url": server.url, "connections": 2})
+    owe(box, config, *readers(60))
+    impatient = store.open_database(config.database_url)
+    locked = threading.Event()
+
+    def lock() -> None:
+        with box.write():
+            threading.Event().wait(1.5)
+
+    def answer(taken) -> str:
+        if len(server.taken) >= 10 and not locked.is_set():
+            locked.set()
+            threading.Thread(target=lock).start()
+        return "250 2.0.0 Ok"
+
+    server.on_body = answer
+    report = send(impatient, config, clock)
+    impatient.close()
+    assert (report.sent, report.owed) == (60, 0)
+    assert sorted(server.recipients) == sorted(readers(60))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 8 MB of our own."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True)
+    if made.returncode:
+        pytest.skip("a file system can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_while_sending_stops_the_run_and_doubles_only_what_is_in_doubt(
+    small_disk, configure, server, clock, monkeypatch
+):
+    monkeypatch.setattr("digest.deliver.writer.PATIENCE", 1.0)
+    config = configure(smtp={"url": server.url, "connections": 2}, database=str(small_disk / "digest.db"))
+    database = store.open_database(config.database_url, create=True)
+    store.keep_newsletters(database, config.newsletters, now=clock())
+    owe(database, config, *readers(100))
+    ballast = small_disk / "ballast"
+    filled = threading.Event()
+
+    def answer(taken) -> str:
+        if len(server.taken) >= 10 and not filled.is_set():
+            filled.set()
+            with pytest.raises(OSError), ballast.open("wb", buffering=0) as file:
+                while True:
+                    file.write(b"x" * 4096)
+        return "250 2.0.0 Ok " + "x" * 400
+
+    server.on_body = answer
+    try:
+        send(database, config, clock)
+    except StorageError as error:
+        assert "disk is full" in str(error) or "disk I/O" in str(error)
+    ballast.unlink()
+    clock.pass_(hours=2)
+    send(database, config, clock)
+    assert tallied(database) == {"sent": 100} and sound(database)
+    with database.read() as session:
+        doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
+    assert {r for r, copies in Counter(server.recipients).items() if copies > 1} <= doubtful
+    assert set(server.recipients) == set(readers(100))
+    database.close()
+
+
+def test_a_database_that_cannot_be_written_sends_nothing(small_disk, configure, server, clock):
+    config = configure(smtp={"url": server.url}, database=str(small_disk / "digest.db"))
+    database = store.open_database(config.database_url, create=True)
+    store.keep_newsletters(database, config.newsletters, now=clock())
+    owe(database, config, *PEOPLE)
+    database.close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    try:
+        with pytest.raises(StorageError, match="cannot be"):
+            reading = store.open_database(config.database_url)
+            send(reading, config, clock)
+        assert server.taken == []
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+
+
+def test_a_letter_that_cannot_be_written_is_held_and_the_others_go_out(box, configure, server, clock):
+    config = configure(smtp={"url": server.url})
+    owe(box, config, *PEOPLE)
+    with box.write() as session:
+        store.subscriber(session, "bob@example.org").email = "bob smith@example.org"
+    report = send(box, config, clock)
+    assert (report.sent, report.held) == (2, 1) and "could not be written" in report.refusals[0]
+    assert sorted(states(box).values()) == ["held", "sent", "sent"]

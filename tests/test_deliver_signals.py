@@ -1,0 +1,109 @@
+"""The sender as a process: asked to stop, stopped and woken."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from mailing import owe, readers, send, sound, tallied
+from mailserver import MailServer
+from sqlmodel import select
+
+from digest import store
+from digest.models import OutboxRow
+
+
+@pytest.fixture
+def server():
+    with MailServer() as server:
+        server.on_body = lambda taken: time.sleep(0.02) or "250 2.0.0 Ok"
+        yield server
+
+
+@pytest.fixture
+def box(config, clock):
+    opened = store.open_database(config.database_url, create=True)
+    store.keep_newsletters(opened, config.newsletters, now=clock())
+    owe(opened, config, *readers(150))
+    with opened.write() as session:
+        for row in session.exec(select(OutboxRow)):
+            row.due_at = datetime(2020, 1, 1, tzinfo=UTC)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sender(tmp_path, server):
+    """`digest deliver` as cron starts it, once it has sent a few letters."""
+    (tmp_path / "digest.toml").write_text(
+        'database = "digest.db"\nsecret_key = "a key for tests, long enough"\nbase_url = "https://digest.example"\n'
+        f'[smtp]\nurl = "{server.url}"\nconnections = 2\ndata_timeout_seconds = 1\nmax_lateness_hours = 1000000\n'
+        '[newsletters.daily]\ntitle = "Daily"\nfrom = "Daily <news@news.example>"\n'
+    )
+    processes = []
+
+    def start() -> subprocess.Popen[str]:
+        words = [sys.executable, "-m", "digest", "-c", str(tmp_path / "digest.toml"), "deliver"]
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        while len(server.taken) < 5:
+            assert process.poll() is None, process.stderr
+            time.sleep(0.01)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_finishes_what_is_in_flight_and_says_what_is_left(box, server, sender, number):
+    process = sender()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 75
+    sent = len(server.taken)
+    assert 5 <= sent < 150 and f"{150 - sent} still owed" in said
+    assert tallied(box) == {"sent": sent, "owed": 150 - sent}
+    with box.read() as session:
+        assert not any(line.in_doubt for line in store.outbox_lines(session, limit=1000))
+
+
+def _stop_between_commits(process, box) -> None:
+    """Stopped in the middle of one, it would hold the lock of SQLite for as long as it sleeps."""
+    for _ in range(100):
+        process.send_signal(signal.SIGSTOP)
+        with contextlib.closing(sqlite3.connect(box.engine.url.database, timeout=0.05)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                process.send_signal(signal.SIGCONT)
+                time.sleep(0.007)
+    raise AssertionError("it never let go of the database")
+
+
+def test_stopped_past_its_lease_and_woken_it_sends_nothing_that_others_have(box, configure, server, sender, clock):
+    process = sender()
+    _stop_between_commits(process, box)
+    time.sleep(3.2)  # the lease is three times the time for an answer
+    clock.now = datetime.now(UTC) + timedelta(hours=1)  # the other one comes when claims have run out too
+    config = configure(smtp={"url": server.url, "max_lateness_hours": 1_000_000})
+    report = send(box, config, clock)
+    assert report.owed == 0
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=20)
+    assert tallied(box) == {"sent": 150} and sound(box)
+    with box.read() as session:
+        doubtful = {line.email for line in store.outbox_lines(session, limit=1000) if line.in_doubt}
+    twice = {reader for reader, copies in Counter(server.recipients).items() if copies > 1}
+    assert twice <= doubtful
+    assert set(server.recipients) == set(readers(150))

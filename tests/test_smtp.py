@@ -1,0 +1,439 @@
+"""The wire: every server that is slow, rude, broken or not what it says it is."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import trustme
+from conftest import MONDAY
+from hypothesis import given
+from hypothesis import strategies as st
+from mailing import PEOPLE, notice, owe, readers, send, sound, states, tallied
+from mailserver import DROP, EVERYTHING, MailServer
+
+from digest import store
+from digest.deliver.replies import Garbled, ReplyReader, Step, Verdict, judge
+from digest.letter.template import stuffed, unstuffed
+
+
+@pytest.fixture
+def server():
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture
+def box(config, clock):
+    """A database file; what the outbox itself promises is tested on PostgreSQL too, in test_deliver."""
+    opened = store.open_database(config.database_url, create=True)
+    store.keep_newsletters(opened, config.newsletters, now=clock())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def mailing(configure, server):
+    def make(**smtp):
+        return configure(smtp={"url": server.url, "data_timeout_seconds": 5, "timeout_seconds": 5} | smtp)
+
+    return make
+
+
+def test_the_next_envelope_rides_with_the_body(box, mailing, server, clock):
+    config = mailing(connections=1)
+    owe(box, config, *readers(40))
+    assert send(box, config, clock).sent == 40
+    assert server.rode_along >= 30
+    assert sorted(server.recipients) == sorted(readers(40))
+
+
+@pytest.mark.parametrize("missing", [{"PIPELINING"}, {"8BITMIME", "SMTPUTF8"}, set(EVERYTHING)])
+def test_nothing_is_used_that_was_not_offered(box, mailing, server, clock, missing):
+    server.extensions = tuple(word for word in EVERYTHING if word.split()[0] not in {m.split()[0] for m in missing})
+    config = mailing(connections=2)
+    owe(box, config, *readers(20))
+    assert send(box, config, clock).sent == 20
+    assert server.hurried == 0
+    if "PIPELINING" in missing:
+        assert server.rode_along == 0
+    if len(missing) == len(EVERYTHING):
+        assert not any("SIZE" in line for line in server.log)
+
+
+def test_replies_may_come_in_pieces_and_in_many_lines(box, mailing, server, clock):
+    server.byte_by_byte = True
+    server.on_body = lambda taken: "250-2.0.0 Ok\n250-2.0.0 queued\n250 2.0.0 as 4711"
+    config = mailing()
+    owe(box, config, *readers(10))
+    assert send(box, config, clock).sent == 10
+    with box.read() as session:
+        assert {line.reply for line in store.outbox_lines(session)} == {"2.0.0 Ok queued as 4711"}
+
+
+def test_an_address_that_needs_smtputf8_is_refused_in_words_where_it_is_not_offered(box, mailing, server, clock):
+    config = mailing()
+    notice(box, "zoë@example.org")
+    assert send(box, config, clock).sent == 1
+    assert server.log[-1].endswith("BODY=8BITMIME SMTPUTF8")
+    server.extensions = ("PIPELINING",)
+    notice(box, "zoé@example.org")
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert (report.sent, report.refused) == (3, 1)
+    assert "no SMTPUTF8" in report.refusals[0]
+
+
+def test_a_letter_that_is_too_large_is_refused_before_it_is_sent(box, mailing, server, clock):
+    server.extensions = ("PIPELINING", "SIZE 500")
+    config = mailing()
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert report.refused == 3 and "the mail server takes 500" in report.refusals[0]
+    assert server.taken == []
+
+
+@pytest.mark.parametrize("keep_354", [False, True])
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_a_refusal_keeps_both_sides_in_step(box, mailing, server, clock, keep_354, pipelining):
+    if not pipelining:
+        server.extensions = ("8BITMIME",)
+    server.keep_354 = keep_354
+    server.on_rcpt = lambda address: "550 5.1.1 nobody" if int(address[6:].split("@")[0]) % 3 == 0 else "250 Ok"
+    config = mailing(connections=2, max_refused=1.0)
+    owe(box, config, *readers(30))
+    report = send(box, config, clock)
+    assert (report.sent, report.refused, report.owed) == (20, 10, 0)
+    assert sorted(server.recipients) == sorted(r for r in readers(30) if int(r[6:].split("@")[0]) % 3)
+    assert sound(box)
+
+
+def test_all_kinds_of_replies_at_a_tenth_each_end_as_they_must(box, mailing, server, clock):
+    kinds = [
+        "421 4.3.0 busy",
+        "451 4.7.1 later",
+        "452 4.2.2 full",
+        "550 5.1.1 nobody",
+        "552 5.2.2 full",
+        "554 5.7.1 no",
+    ]
+    tried: dict[str, int] = {}
+
+    def answer(address: str, at: str) -> str:
+        number = int(address[6:].split("@")[0])
+        kind = kinds[number % 10] if number % 10 < len(kinds) else ""
+        if not kind or at != ("body" if number % 20 >= 10 else "rcpt"):
+            return "250 2.0.0 Ok"
+        tried[address] = tried.get(address, 0) + 1
+        temporary = kind.startswith("4") and tried[address] > 1
+        return "250 2.0.0 Ok" if temporary else kind
+
+    server.on_rcpt = lambda address: answer(address, "rcpt")
+    server.on_body = lambda taken: answer(taken.recipient, "body")
+    config = mailing(connections=4, max_refused=1.0)
+    owe(box, config, *readers(60))
+    for _ in range(4):
+        report = send(box, config, clock)
+        clock.pass_(hours=1)
+    assert report.owed == 0
+    assert tallied(box) == {"sent": 42, "refused": 18}
+    assert sorted(server.recipients) == sorted(r for r in readers(60) if int(r[6:].split("@")[0]) % 10 not in (3, 4, 5))
+    with box.read() as session:
+        suppressed = [r for r in readers(60) if store.suppression(session, r)]
+    assert suppressed == [r for r in readers(60) if int(r[6:].split("@")[0]) % 20 == 3]  # 550 5.1.1 at RCPT only
+    assert sound(box)
+
+
+# ---------------------------------------------------------------- connections that end
+
+
+def test_a_drop_before_or_in_the_middle_of_the_body_is_tried_again_and_one_after_it_is_in_doubt(
+    box, mailing, server, clock
+):
+    once = set()
+
+    def first(address: str) -> bool:
+        return address not in once and not once.add(address)
+
+    server.on_rcpt = lambda a: DROP if a == "reader3@example.org" and first("rcpt") else "250 2.1.5 Ok"
+    server.on_data = lambda a: DROP if a == "reader5@example.org" and first("data") else "354 go on"
+    server.mid_data = lambda a: a == "reader7@example.org" and first("mid")
+    server.on_body = lambda t: DROP if t.recipient == "reader9@example.org" and first("body") else "250 2.0.0 Ok"
+    config = mailing(connections=2)
+    owe(box, config, *readers(20))
+    report = send(box, config, clock)
+    assert (report.sent, report.owed) == (18, 2)  # the body of two was on its way
+    clock.pass_(hours=1)
+    assert send(box, config, clock).sent == 2
+    with box.read() as session:
+        doubtful = [line.email for line in store.outbox_lines(session) if line.in_doubt]
+    assert doubtful == ["reader7@example.org", "reader9@example.org"]
+    copies = [t for t in server.taken if t.recipient == "reader9@example.org"]
+    assert len(copies) == 2 and copies[0] == copies[1]
+    assert len(server.taken) == 21
+    assert sound(box)
+
+
+def test_a_server_that_says_nothing_at_the_banner_stops_the_run_in_time(box, mailing, server, clock):
+    server.banner = None
+    config = mailing(timeout_seconds=0.3)
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert report.owed == 3 and "does not answer" in report.stopped
+    assert set(states(box).values()) == {"owed"}
+
+
+def test_one_answer_that_never_comes_holds_up_nobody_else(box, mailing, server, clock):
+    release = threading.Event()
+
+    def slow(taken) -> str:
+        if taken.recipient == "reader1@example.org":
+            release.wait(10)
+            return DROP
+        return "250 2.0.0 Ok"
+
+    server.on_body = slow
+    config = mailing(connections=3, data_timeout_seconds=1)
+    owe(box, config, *readers(30))
+    report = send(box, config, clock)
+    release.set()
+    assert (report.sent, report.in_doubt, report.owed) == (29, 1, 1)
+    assert "in time" in report.refusals[0]
+
+
+def test_a_server_that_is_gone_for_a_while_is_waited_for(box, mailing, server, clock):
+    gone = threading.Event()
+
+    def vanish() -> None:
+        server.vanish()
+        threading.Timer(1.2, server.listen).start()
+
+    def answer(taken) -> str:
+        if len(server.taken) >= 10 and not gone.is_set():
+            gone.set()
+            threading.Thread(target=vanish).start()
+        return "250 2.0.0 Ok"
+
+    server.on_body = answer
+    config = mailing(connections=2)
+    owe(box, config, *readers(40))
+    send(box, config, clock)
+    clock.pass_(hours=1)
+    report = send(box, config, clock)
+    assert gone.is_set() and report.owed == 0
+    with box.read() as session:
+        doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
+    twice = {r for r in server.recipients if server.recipients.count(r) > 1}
+    assert twice <= doubtful and len(doubtful) <= 2
+    assert set(server.recipients) == set(readers(40))
+
+
+def test_garbage_in_place_of_a_reply_loses_nobody(box, mailing, server, clock):
+    server.on_mail = lambda sender, number: "HTTP/1.1 200 OK"
+    config = mailing(connections=1)
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert report.sent == 0 and report.owed == 3
+    assert server.taken == []
+
+
+# ---------------------------------------------------------------- limits that are learnt
+
+
+def test_how_many_letters_a_connection_takes_is_learnt(box, mailing, server, clock):
+    server.on_mail = lambda sender, number: "250 Ok" if number <= 5 else "421 4.7.0 too many messages"
+    config = mailing(connections=2)
+    owe(box, config, *readers(60))
+    report = send(box, config, clock)
+    assert (report.sent, report.deferred, report.owed) == (60, 0, 0)
+    assert len(server.taken) == 60
+    refused = [line for line in server.log if line]
+    assert len(refused) < 60 + 8  # two connections ran into it to learn; the rest quit in time
+
+
+def test_how_many_connections_are_allowed_is_learnt(box, mailing, server, clock):
+    server.most_connections = 2
+    config = mailing(connections=8)
+    owe(box, config, *readers(60))
+    report = send(box, config, clock)
+    assert (report.sent, report.deferred, report.owed) == (60, 0, 0)
+
+
+def test_a_busy_server_is_left_alone_and_the_readers_are_not_to_blame(box, mailing, server, clock):
+    server.on_mail = lambda sender, number: "421 4.3.2 shutting down"
+    config = mailing(connections=2)
+    owe(box, config, *readers(10))
+    report = send(box, config, clock)
+    assert report.owed == 10 and "421" in report.stopped
+    with box.read() as session:
+        assert {(line.state.value, line.attempts) for line in store.outbox_lines(session)} == {("owed", 0)}
+
+
+# ---------------------------------------------------------------- login and TLS
+
+
+def _decoded(word: str) -> str:
+    return base64.b64decode(word).decode()
+
+
+@pytest.mark.parametrize("auth", ["plain", "login", "xoauth2"])
+def test_each_way_to_log_in(box, configure, server, clock, auth):
+    seen = []
+    server.login = lambda words: not seen.append(words)
+    url = f"smtp://ada:se%40cret@127.0.0.1:{server.port}"
+    config = configure(smtp={"relays": [{"url": url, "auth": auth}]})
+    owe(box, config, *PEOPLE)
+    assert send(box, config, clock).sent == 3
+    assert "se@cret" in " ".join(map(_decoded, seen[0][1:]))
+
+
+@pytest.mark.parametrize("auth", ["plain", "login", "xoauth2"])
+def test_a_refused_login_stops_after_one_try_and_tells_no_password(box, configure, server, clock, auth):
+    tries = []
+    server.login = lambda words: bool(tries.append(words))
+    url = f"smtp://ada:se%40cret@127.0.0.1:{server.port}"
+    config = configure(smtp={"relays": [{"url": url, "auth": auth}]})
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert report.owed == 3 and len(tries) == 1 and server.taken == []
+    assert "refuses the login of ada: 535" in report.stopped
+    assert "se@cret" not in report.stopped and base64.b64encode(b"se@cret").decode() not in report.stopped
+    with box.read() as session:
+        assert {(line.state.value, line.attempts) for line in store.outbox_lines(session)} == {("owed", 0)}
+
+
+def test_a_password_never_leaves_the_machine_in_clear(box, configure, clock):
+    config = configure(smtp={"url": "smtp://ada:secret@localhost.localdomain.invalid:25"})
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert report.owed == 3 and report.stopped
+
+
+def test_a_refused_sender_stops_after_one_try(box, mailing, server, clock):
+    server.on_mail = lambda sender, number: "550 5.7.1 you may not send as this"
+    config = mailing(connections=1)
+    owe(box, config, *readers(20))
+    report = send(box, config, clock)
+    assert report.owed == 20 and "refuses login or sender" in report.stopped
+    assert len(server.log) == 1
+    assert set(states(box).values()) == {"owed"}
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+def _context(cert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    cert.configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
+def test_letters_go_out_encrypted_to_the_server_we_know(box, configure, server, clock, authority, tmp_path, scheme):
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server.context = _context(authority.issue_cert("127.0.0.1"))
+    server.implicit_tls = scheme == "smtps"
+    config = configure(smtp={"url": f"{scheme}://127.0.0.1:{server.port}", "ca_file": str(tmp_path / "ca.pem")})
+    owe(box, config, *readers(20))
+    assert send(box, config, clock).sent == 20
+
+
+@pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
+@pytest.mark.parametrize("wrong", ["unknown authority", "another host", "expired"])
+def test_a_certificate_that_does_not_hold_stops_the_run(
+    box, configure, server, clock, authority, tmp_path, scheme, wrong
+):
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    issuer = trustme.CA() if wrong == "unknown authority" else authority
+    cert = issuer.issue_cert(
+        "127.0.0.2" if wrong == "another host" else "127.0.0.1",
+        not_after=datetime(2020, 1, 1, tzinfo=UTC) if wrong == "expired" else None,
+    )
+    server.context = _context(cert)
+    server.implicit_tls = scheme == "smtps"
+    config = configure(smtp={"url": f"{scheme}://127.0.0.1:{server.port}", "ca_file": str(tmp_path / "ca.pem")})
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert report.owed == 3 and "is not trusted" in report.stopped
+    assert server.taken == [] and set(states(box).values()) == {"owed"}
+
+
+def test_without_starttls_nothing_is_sent_in_clear(box, configure, server, clock):
+    config = configure(smtp={"url": f"smtp+starttls://127.0.0.1:{server.port}"})
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert report.owed == 3 and "offers no STARTTLS" in report.stopped
+    assert server.taken == []
+
+
+def test_what_is_said_before_the_encryption_began_is_refused(box, configure, server, clock, authority, tmp_path):
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server.context = _context(authority.issue_cert("127.0.0.1"))
+    server.early = b"250-injected\r\n250 AUTH PLAIN\r\n"
+    config = configure(smtp={"url": f"smtp+starttls://127.0.0.1:{server.port}", "ca_file": str(tmp_path / "ca.pem")})
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert report.owed == 3 and "before the encryption began" in report.stopped
+
+
+# ---------------------------------------------------------------- replies and dots
+
+
+@given(
+    st.lists(st.tuples(st.integers(200, 599), st.lists(st.text("ab 5.12", max_size=20), min_size=1, max_size=4))),
+    st.data(),
+)
+def test_replies_read_the_same_however_they_are_cut(replies, data):
+    wire = b""
+    for code, lines in replies:
+        for number, text in enumerate(lines):
+            wire += f"{code}{' ' if number == len(lines) - 1 else '-'}{text}\r\n".encode()
+    reader, found, at = ReplyReader(), [], 0
+    while at < len(wire):
+        step = data.draw(st.integers(1, 40))
+        found += reader.feed(wire[at : at + step])
+        at += step
+    assert [reply.code for reply in found] == [code for code, _ in replies]
+    assert [len(reply.lines) for reply in found] == [len(lines) for _, lines in replies]
+
+
+@given(st.lists(st.binary(max_size=200), max_size=20))
+def test_noise_is_a_reply_or_garbled_and_never_a_crash_or_a_memory_hole(pieces):
+    reader = ReplyReader()
+    try:
+        for piece in pieces:
+            for reply in reader.feed(piece):
+                assert 200 <= reply.code < 600
+                assert isinstance(judge(reply, Step.BODY), Verdict)
+    except Garbled:
+        pass
+
+
+def test_a_reply_without_end_is_given_up():
+    with pytest.raises(Garbled):
+        ReplyReader().feed(b"250-" + b"x" * 10_000)
+    reader = ReplyReader()
+    with pytest.raises(Garbled):
+        for _ in range(1000):
+            reader.feed(b"250-more\r\n")
+
+
+@given(st.text(".\r\nx", max_size=60))
+def test_dots_are_doubled_and_halved_again(text):
+    message = "\r\n".join(text.replace("\r", "").split("\n")).encode() + b"\r\n"
+    wire = stuffed(message) + b".\r\n"
+    assert unstuffed(wire) == message
+    assert b"\r\n.\r\n" not in wire.removesuffix(b".\r\n") and not wire.removesuffix(b".\r\n").startswith(b".\r\n")
+
+
+def test_a_lifetime_begins_with_the_first_try_and_not_with_the_edition(box, mailing, server, clock):
+    server.on_rcpt = lambda address: "450 4.2.1 busy"
+    config = mailing(lifetime_hours=2, max_lateness_hours=1000)
+    owe(box, config, "ada@example.org")
+    clock.now = MONDAY + timedelta(hours=30)
+    assert send(box, config, clock).deferred == 1
