@@ -45,22 +45,25 @@ def inline(html: str) -> str:
         return html
     sheet = "\n".join(sheets)
     selectors = re.sub(r"/\*.*?\*/|\{.*?\}", " ", sheet, flags=re.DOTALL)
-    if _ASKS_MORE.search(selectors) or _styled(html):
+    bare = _SHEET.sub("", html)
+    tags = list(_walk(bare))
+    # Merging the rules with a style that a template wrote itself is premailer's business.
+    if _ASKS_MORE.search(selectors) or any(_STYLE.search(match[3]) for match, _path in tags):
         return _ATTRIBUTE.sub(lambda match: _SHORT_HEX.sub(_LONG_HEX, match[0]), premail(html))
     known = _answers.setdefault(sheet, {})
     _answers.move_to_end(sheet)
     while len(_answers) > _KEPT_SHEETS:
         _answers.popitem(last=False)
-    html = _SHEET.sub("", html)
-    unknown = {path for _match, path in _walk(html)} - known.keys()
+    unknown = {path for _match, path in tags} - known.keys()
     if unknown:
         known.update(_ask(sheet, sorted(unknown)))
     pieces: list[str] = []
     at = 0
-    for match, path in _walk(html):
-        pieces += (html[at : match.end(3)], known[path])
-        at = match.end(3)
-    return "".join((*pieces, html[at:]))
+    for match, path in tags:
+        end = match.end(3)
+        pieces += (bare[at:end], known[path])
+        at = end
+    return "".join((*pieces, bare[at:]))
 
 
 def premail(html: str) -> str:
@@ -77,11 +80,6 @@ def premail(html: str) -> str:
             cssutils_logging_level=logging.CRITICAL,
         ).transform()
     )
-
-
-def _styled(html: str) -> bool:
-    """Has a template written a style attribute itself? Merging it with the rules is premailer's business."""
-    return any(_STYLE.search(match[3]) for match, _path in _walk(html))
 
 
 def _walk(html: str) -> Iterator[tuple[re.Match[str], Path]]:

@@ -29,6 +29,8 @@ class Speech:
         except (UnknownLocaleError, ValueError):
             self.locale = Locale("en")
         self._catalogue = catalogue(self.locale.language)
+        # The language that the words are in, which need not be the one asked for.
+        self.language = language if self._catalogue.info() else "en"
         self.gettext = self._catalogue.gettext
         self.ngettext = self._catalogue.ngettext
 

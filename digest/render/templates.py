@@ -12,13 +12,15 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from digest.errors import ConfigError
 from digest.render.inline import inline
-from digest.render.page import Marker, Page, Rendered
+from digest.render.page import Marker, Page, Rendered, Section
 from digest.render.speech import speech
 from digest.render.words import direction, one_line, subject_line, tidy, wrap
+from digest.values import Source, Story
 
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
 _LINK = 200  # at most, what a reader's own address takes the place of a marker
 _PACKAGE = Path(__file__).parent.parent
+_VALUES = frozenset({Page, Section, Story, Source})
 _HINT = "nothing was sent; docs/templates.md says what a template is given"
 
 
@@ -78,10 +80,19 @@ def size(html: str, page: Page) -> int:
     return len(html.encode()) + sum(html.count(marker) * (len(page.home) + _LINK - len(marker)) for marker in Marker)
 
 
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2's sandbox, quicker about our own frozen values, which nearly all questions are about."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if type(obj) in _VALUES:
+            return not attr.startswith("_")
+        return super().is_safe_attribute(obj, attr, value)
+
+
 # Compiled templates are kept in the environment; a file that changed is read again.
 @lru_cache(maxsize=64)
 def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+    environment = _Sandbox(
         loader=jinja2.FileSystemLoader(folders),
         autoescape=jinja2.select_autoescape(["html"], default_for_string=False),  # a subject is text
         undefined=jinja2.StrictUndefined,
@@ -91,6 +102,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
     )
     said = speech(language)
     environment.install_gettext_callables(said.gettext, said.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["our"] = {"language": said.language, "dir": direction(said.language)}
     environment.filters.update(
         ago=said.ago, day=said.day, listed=said.listed, rhythm=said.rhythm, wrap=wrap, dir=direction
     )

@@ -6,6 +6,11 @@ import re
 import unicodedata
 
 SUBJECT_LENGTH = 70
+# What takes two columns of a terminal: Hangul, the CJK blocks, full-width forms, emoji (UAX #11).
+WIDE = re.compile(
+    "[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f"
+    "\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001f64f\U0001f900-\U0001f9ff\U00020000-\U0003fffd]"
+)
 
 # LRM, RLM, ALM, embeddings, overrides and isolates: in a subject they can turn the words around them.
 _BIDI = dict.fromkeys([0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
@@ -34,37 +39,35 @@ def direction(language: str) -> str:
     return "rtl" if language.lower().partition("-")[0] in _RTL else "ltr"
 
 
-def wide(character: str) -> bool:
-    """Does it take two columns of a terminal (UAX #11), as Chinese does?"""
-    return character >= "\u1100" and unicodedata.east_asian_width(character) in "WF"
-
-
 def columns(text: str) -> int:
-    return len(text) + sum(map(wide, text))
+    """How wide it stands in a terminal: two columns for what is wide (UAX #11), as Chinese is."""
+    return len(text) + len(WIDE.findall(text))
 
 
 def wrap(text: str, width: int = 72, indent: str = "") -> str:
     """Lines of at most `width` columns for the text part; addresses are never broken, Chinese anywhere."""
+    room = width - len(indent)
     lines: list[str] = []
-    line = ""
+    line, taken = "", 0
     for word in text.split():
-        joined = f"{line} {word}" if line else word
-        if columns(joined) <= width - len(indent):
-            line = joined
+        length = columns(word)
+        if taken + bool(line) + length <= room:
+            line, taken = (f"{line} {word}", taken + 1 + length) if line else (word, length)
             continue
-        if columns(word) <= width - len(indent) or not any(map(wide, word)):
+        if length <= room or not WIDE.search(word):
             if line:
                 lines.append(line)
-            line = word
+            line, taken = word, length
             continue
         line = f"{line} " if line else ""
         for character in word:
             # No line starts with a closing sign.
-            full = columns(line + character) > width - len(indent) - 2
+            full = columns(line + character) > room - 2
             if full and unicodedata.category(character) not in ("Pe", "Pf", "Po"):
                 lines.append(line.rstrip())
                 line = ""
             line += character
+        taken = columns(line)
     if line:
         lines.append(line)
     return "\n".join(indent + line for line in lines)

@@ -1,0 +1,198 @@
+"""Looking at an edition before it goes out: command, page, approval, and the page in a browser."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+from conftest import MONDAY
+from sqlmodel import select
+from starlette.testclient import TestClient
+
+from digest import edition, store, subscribe, web
+from digest.cli.preview import look
+from digest.errors import BadInput, ConfigError
+from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Notice, OutboxRow, Story
+from digest.web import preview as editor
+
+NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "max_stories": 4}
+ASKS = NEWS | {"approve": True, "editor": "Ed <ed@news.example>", "approve_hours": 2}
+TITLES = ("A database index", "A query planner", "Postgres and SQL", "A TLS attack", "An LLM prompt", "A kernel")
+
+
+@pytest.fixture
+def config(configure):
+    return configure(newsletters={"daily": NEWS})
+
+
+@pytest.fixture
+def filled(database, config):
+    """Six entries of three feeds wait, and one subscriber."""
+    with database.write() as session:
+        paper = store.newsletter(session, "daily")
+        for number, title in enumerate(TITLES):
+            if number % 2 == 0:
+                feed = Feed(url=f"https://f{number}.example/", title=f"Feed {number}", added_at=MONDAY, next_at=MONDAY)
+                session.add(feed)
+                session.flush()
+                session.add(NewsletterFeed(newsletter_id=paper.id, feed_id=feed.id, added_at=MONDAY))
+            session.add(
+                Entry(
+                    feed_id=feed.id,
+                    key=title,
+                    url=f"https://site.example/{number}",
+                    title=title,
+                    summary=f"<p>What there is to say about {title}, in a sentence that is long enough.</p>",
+                    published_at=MONDAY - timedelta(hours=number + 1),
+                    seen_at=MONDAY,
+                )
+            )
+        subscribe.add(
+            session,
+            "ada@example.org",
+            newsletter="daily",
+            consent="test",
+            secret=config.secret_key.get_secret_value(),
+            known_topics=(),
+            now=MONDAY - timedelta(days=1),
+        )
+    return database
+
+
+def composed(database, config):
+    with database.write() as session:
+        edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=MONDAY)
+        return edition.compose(session, "daily", config, now=MONDAY)
+
+
+def held(database, config):
+    with database.read() as session:
+        return edition.shown(session, "daily", 1)
+
+
+def page(database, config, clock, **wish) -> TestClient:
+    application = editor.application(
+        database, load=lambda: config, look=look, wish=editor.Wish("daily", **wish), token="secret", clock=clock
+    )
+    return TestClient(application, base_url="http://127.0.0.1", follow_redirects=False)
+
+
+def rows(database) -> int:
+    with database.read() as session:
+        return len(session.exec(select(Story)).all()) + len(session.exec(select(OutboxRow)).all())
+
+
+def test_looking_shows_every_guise_and_changes_nothing(filled, config, clock):
+    client = page(filled, config, clock)
+    answer = client.get("/secret/")
+    assert answer.status_code == 200 and "contrast, dark" in answer.text and "TLS" in answer.text
+    for guise in editor.GUISES:
+        mail = client.get(f"/secret/mail/{guise}")
+        assert mail.status_code == 200 and "sandbox" in mail.headers["content-security-policy"]
+    assert "<style" not in client.get("/secret/mail/no-style").text
+    assert client.get("/secret/version").json() == client.get("/secret/version").json()
+    assert rows(filled) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/", {}),
+        ("/wrong/", {}),
+        ("/secret/", {"host": "rebound.example"}),
+        ("/secret/", {"origin": "https://evil.example"}),
+    ],
+)
+def test_nobody_else_gets_in(filled, config, clock, path, headers):
+    assert page(filled, config, clock).get(path, headers=headers).status_code == 404
+
+
+def test_a_button_pins_what_was_seen_and_a_get_does_not(filled, config, clock):
+    client = page(filled, config, clock)
+    with filled.rehearse() as rehearsal:
+        last = look(rehearsal, config, "daily", number=None, reader=None, at=MONDAY).stories[-1]
+    form = {"seq": str(last.seq), "title": last.title}
+    assert client.get("/secret/do/pin").status_code == 405 and rows(filled) == 0
+    assert client.post("/secret/do/pin", data=form | {"title": "another"}).status_code == 409
+    assert client.post("/secret/do/pin", data=form).status_code == 303
+    assert look(filled, config, "daily", number=None, reader=None, at=MONDAY).stories[0].title == last.title
+    assert client.post("/secret/do/note", data={"note": "A word."}).status_code == 303
+    assert "A word." in client.get("/secret/mail/desktop").text
+
+
+def test_a_wrong_moment_is_told_in_the_page(filled, config, clock):
+    assert "is no moment" in page(filled, config, clock).get("/secret/?at=tomorrow").text
+
+
+def test_an_edition_waits_for_its_editor_who_is_asked_by_mail(filled, configure, clock):
+    config = configure(newsletters={"daily": ASKS})
+    found = composed(filled, config)
+    assert found.held and found.letters == 1
+    with filled.read() as session:
+        row = session.exec(select(Edition)).one()
+        assert row.state is EditionState.HELD and row.open_at == MONDAY + timedelta(hours=2)
+        notice = session.exec(select(Notice)).one()
+        assert notice.email == "ed@news.example" and "digest edition approve 1" in notice.text
+    with filled.write() as session:
+        edition.approve(session, "daily", 1)
+    with filled.write() as session, pytest.raises(BadInput, match="not held"):
+        edition.approve(session, "daily", 1)
+
+
+def test_a_held_edition_is_composed_anew_when_the_editor_changes_it(filled, configure, clock):
+    config = configure(newsletters={"daily": ASKS})
+    composed(filled, config)
+    before = held(filled, config)
+    client = page(filled, config, clock, number=1)
+    gone, last = before.stories[0], before.stories[-1]
+    assert client.post("/secret/do/drop?edition=1", data={"seq": gone.seq, "title": gone.title}).status_code == 303
+    assert client.post("/secret/do/pin?edition=1", data={"seq": last.seq, "title": last.title}).status_code == 303
+    assert client.post("/secret/do/note?edition=1", data={"note": "From me."}).status_code == 303
+    after = held(filled, config)
+    assert gone.title not in [s.title for s in after.stories] and after.stories[0].title == last.title
+    assert "From me." in after.rendered.html and after.number == 1
+    assert client.post("/secret/do/approve?edition=1").status_code == 303
+    assert client.post("/secret/do/drop?edition=1", data={"seq": last.seq, "title": last.title}).status_code == 409
+    assert last.title in held(filled, config).rendered.text
+
+
+def test_dropping_all_of_a_held_edition_is_refused_and_changes_nothing(filled, configure, clock):
+    config = configure(newsletters={"daily": ASKS | {"max_stories": 1}})
+    composed(filled, config)
+    with filled.write() as session:
+        for story in session.exec(select(Story)):
+            story.dropped = True
+            session.add(story)
+    with filled.write() as session, pytest.raises(BadInput, match="get nothing"):
+        edition.annotate(session, "daily", config, "x", number=1)
+
+
+def test_preflight_stops_an_unfit_mail_or_tells_of_it(filled, configure, tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "edition.txt").write_text("no way out\n")
+    broken = NEWS | {"templates": "t"}
+    with pytest.raises(ConfigError, match="unsubscribe"):
+        composed(filled, configure(newsletters={"daily": broken | {"preflight": "stop"}}))
+    assert [f.check for f in composed(filled, configure(newsletters={"daily": broken})).findings] == ["unsubscribe"]
+
+
+def test_the_links_in_the_mail_lead_to_the_frozen_page_and_what_had_no_room(filled, config, clock):
+    composed(filled, config)
+    with filled.read() as session:
+        row = session.exec(select(Edition)).one()
+        variant = store.edition_variants(session, row.id)[0]
+        left = [found.title for found in store.variant_in_browser(session, "daily", 1, variant.key)[1]]
+    assert f"https://digest.example/editions/daily/1/{variant.key}" in variant.html and len(left) == 2
+    client = TestClient(web.application(filled, config, clock=clock))
+    answer = client.get(f"/editions/daily/1/{variant.key}")
+    assert answer.status_code == 200 and all(title in answer.text for title in left) and 'id="more"' in answer.text
+    assert "digest.invalid" not in answer.text and "noindex" in answer.headers["x-robots-tag"]
+    assert client.get("/editions/daily/1/0000").status_code == 404
+
+
+def test_every_reason_is_told_with_its_story(filled, config):
+    found = look(filled, config, "daily", number=None, reader="ada@example.org", at=MONDAY)
+    assert len(found.stories) == 4 and len(found.left) == 2
+    assert all(story.why for story in found.stories) and all(why for _seq, _title, why in found.left)
+    assert dataclasses.asdict(found.stories[0])["seq"] > 0
