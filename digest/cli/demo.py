@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import webbrowser
-from email import message_from_bytes, policy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +41,8 @@ def demo(
 
     Example: digest demo --no-open --out mails
     """
+    from email import message_from_bytes, policy
+
     from digest import store
     from digest.demo.catcher import Catcher
     from digest.demo.site import FeedSite
@@ -116,6 +117,8 @@ def _fill(database: Database, config: Config, feeds: list[tuple[str, str, str | 
 
 def _open_mail(mail: Message, folder: Path, options: Options, *, show: bool) -> None:
     """The HTML part as a file that a browser opens; its path goes to standard output."""
+    from email import message_from_bytes, policy
+
     body = message_from_bytes(mail.content, policy=policy.default).get_body(("html",))
     if body is None:
         raise AssertionError("a letter without HTML")
