@@ -163,6 +163,21 @@ def test_a_mail_server_that_is_down_fails_the_run_and_loses_nothing(ready, site)
     assert ready("deliver").returncode == 0
 
 
+def test_a_newsletter_with_a_wrong_template_does_not_stop_the_others(ready, site, tmp_path):
+    (tmp_path / "edition.html").write_text("{% if %}")
+    path = tmp_path / "digest.toml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("schedule")]
+    good = '\n[newsletters.good]\ntitle = "Good"\nfrom = "Good <good@example.org>"\n'
+    path.write_text("\n".join(lines).replace("[newsletters.daily]", '[newsletters.daily]\ntemplates = "."') + good)
+    for name in ("daily", "good"):
+        assert ready("feed", "add", "--no-check", site.urls[0][0], "-n", name).returncode == 0
+        assert ready("subscriber", "add", "ada@example.org", "-n", name).returncode == 0
+    done = ready("run", "--json")
+    assert done.returncode == 78 and "edition.html" in done.stderr and "Traceback" not in done.stderr
+    told = json.loads(done.stdout)
+    assert told["unfit"] == ["daily"] and told["deliver"]["sent"] == 1
+
+
 def test_a_reader_that_goes_away_is_no_error(ready):
     done = subprocess.run(
         f"{sys.executable} -m digest --help | head -n 1; exit ${{PIPESTATUS[0]}}",

@@ -13,7 +13,7 @@ import typer
 
 from digest.cli.collect import Force, progress_bar, tell
 from digest.cli.common import DryRun, Json, Options, now, print_json
-from digest.errors import Exit
+from digest.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
     from digest import collect, deliver, edition
@@ -28,11 +28,14 @@ class Outcome:
     collect: collect.CollectReport
     curate: dict[str, edition.Admitted] = field(default_factory=dict)
     compose: list[edition.Composed] = field(default_factory=list)
+    unfit: list[str] = field(default_factory=list)  # newsletters whose edition could not be made
     deliver: deliver.Report | None = None
 
     @property
     def exit_code(self) -> Exit:
-        """69, "unavailable", where no feed could be read or the relay is down; 75, "try again", while letters wait."""
+        """78 where an edition could not be made, 69 where no feed or no relay can be had, 75 while letters wait."""
+        if self.unfit:
+            return Exit.CONFIG
         if self.collect.failed and self.collect.failed == self.collect.asked:
             return Exit.UNAVAILABLE
         return Exit.OK if self.deliver is None else delivery_code(self.deliver)
@@ -105,8 +108,14 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
             f"curate: {name}, {count(admitted.stories, 'new story', 'new stories')}, "
             f"{admitted.joined} joined to others, {admitted.held} held back, {admitted.muted} muted"
         )
-        with database.write() as session:
-            composed = edition.compose(session, name, config, now=moment)
+        try:
+            with database.write() as session:
+                composed = edition.compose(session, name, config, now=moment)
+        except ConfigError as error:
+            # A template or setting of one newsletter is wrong: its stories wait, the others go out.
+            outcome.unfit.append(name)
+            options.warn(f"{name}: {error}" + (f"\n  {error.hint}" if error.hint else ""))
+            continue
         outcome.compose.append(composed)
         options.say(f"compose: {name}, {_composed_words(composed)}")
     if send:
