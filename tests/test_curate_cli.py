@@ -61,8 +61,8 @@ def test_an_editor_lists_asks_and_corrects(digest: Digest) -> None:
     assert (postgres["topic"], egg["topic"]) == ("databases", "other")
 
     why = answer(digest("why", postgres["id"], "--json"))
-    assert why["topic_step"] == "keywords" and why["topic_words"] == {"postgres*": 1.0}
-    assert "postgres* +1.00" in digest("why", postgres["id"]).stdout
+    assert why["topic_step"] == "keywords" and why["topic_words"] == {"postgres*": 1.41}
+    assert "postgres* +1.41" in digest("why", postgres["id"]).stdout
     (by_link,) = answer(digest("why", "https://ada.example/1", "--json"))
     assert by_link["id"] == egg["id"]
 

@@ -81,6 +81,13 @@ def test_a_front_page_is_nobodys_identity() -> None:
     assert not together(a, b)
 
 
+def test_a_short_title_joins_only_where_an_aggregator_hides_the_site() -> None:
+    lobsters = tell(1, "Bash Pitfalls", "https://lobste.rs/s/abc")
+    assert together(lobsters, tell(2, "Bash Pitfalls", "https://news.ycombinator.com/item?id=1"))
+    assert not together(tell(1, "Bash Pitfalls"), tell(2, "Bash Pitfalls"))
+    assert not together(lobsters, tell(2, "Bash Pitfalls", "https://lobste.rs/s/def", feed=1, days=6))
+
+
 def test_nobody_joins_a_group_that_contradicts() -> None:
     a = tell(1, "Racket v7.4 released with many improvements")
     b = tell(2, "Racket released with many improvements")

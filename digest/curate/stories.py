@@ -19,9 +19,9 @@ WINDOW = timedelta(days=7)  # between two tellings that only their titles join
 # shared that are telling. The more is told in a week, the likelier are two titles alike by chance ("Getting
 # started with …"), so each bound lies between that of a quiet week and that of a busy one.
 QUIET, BUSY = 40, 1000  # tellings within the window
-ALIKE = (0.40, 0.50)
+ALIKE = (0.38, 0.50)
 CONTAINED = (0.50, 0.85)
-CONTAINED_IDF = 12.0
+CONTAINED_IDF = 11.0
 RELATED = 0.35  # cosine from which they are worth naming together
 LEAST_SHARED = 2  # words
 LEAST_IDF = 8.0  # of the words shared: two rare ones, or several common ones
@@ -291,7 +291,10 @@ def _conflict(one: Telling, title: _Title, two: Telling, other: _Title) -> bool:
     if here and here == there:
         # One site does not tell its own news twice: alike titles are a series.
         return not equal
-    return equal and len(title.informative) <= LEAST_SHARED
+    # "Weekly links" of one site is not that of another, nor this week's the last's; but where an
+    # aggregator hides the site, two posts with one short title most likely point at the same thing.
+    apart = bool(here and there) or one.feed == two.feed
+    return apart and equal and len(title.informative) <= LEAST_SHARED
 
 
 def _marks_conflict(a: _Marks, b: _Marks) -> bool:

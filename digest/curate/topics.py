@@ -18,11 +18,10 @@ from urllib.parse import unquote, urlsplit
 from digest.config import OTHER, Topic
 from digest.curate.words import bigrams, words
 
-KEYWORD_WEIGHT = 0.5  # of one point; a keyword in the title gives two, in the excerpt or the address one
-KEYWORD_CAP = 4  # points beyond it say nothing new
+# A keyword in the title gives two points, in the excerpt or the address one.
 KEYWORD_MARGIN = 2  # points before the second, while there are too few labels for anything finer
 LEAST_LABELS = 20  # of a topic, before its words are trusted
-LEAST_MARGIN = 0.2  # below it a guess is no better than none
+LEAST_MARGIN = 0.25  # below it a guess is no better than none
 
 
 @dataclass(frozen=True)
@@ -224,14 +223,15 @@ class Placer:
         points = {slug: sum(weight for _word, weight in found) for slug, found in by_keyword.items()}
         learned = self.scorer.scores(text) if self.scorer else {}
         totals = {
-            slug: KEYWORD_WEIGHT * min(KEYWORD_CAP, points.get(slug, 0)) + learned.get(slug, 0.0)
+            # Each further keyword says less that is new than the one before.
+            slug: math.sqrt(points.get(slug, 0)) + learned.get(slug, 0.0)
             for slug in (*self.topics, OTHER)
         }
         first, second = heapq.nlargest(2, totals, key=totals.__getitem__)
         margin = totals[first] - totals[second]
         if first == OTHER or totals[first] <= 0:
             return Placement(OTHER, "none", "nothing in it speaks for a topic")
-        evidence = [(word, KEYWORD_WEIGHT * weight) for word, weight in by_keyword.get(first, ())]
+        evidence = [(word, weight / math.sqrt(points[first])) for word, weight in by_keyword.get(first, ())]
         if self.scorer and first in learned:
             evidence += self.scorer.evidence(text, first)
         said = tuple(sorted(evidence, key=lambda pair: -pair[1])[:8])
