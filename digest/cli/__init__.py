@@ -36,6 +36,23 @@ class Group(TyperGroup):
         except KeyboardInterrupt:
             _say("digest: stopped; what was done is stored, the next run goes on from there")
             raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # Typer would make an error of it, exit 1: a reader that has seen enough (`| head`) is none.
+            if ctx.parent is not None:
+                raise
+            _reader_left()
+            raise typer.Exit(Exit.OK) from None
+        finally:
+            if ctx.parent is None:
+                try:
+                    sys.stdout.flush()
+                except BrokenPipeError:
+                    _reader_left()  # and the exit code stays that of the command
+
+
+def _reader_left() -> None:
+    """Python flushes stdout once more at exit; give it somewhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(words: str) -> None:
@@ -87,12 +104,7 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (for the life of the process)
-    try:
-        app(prog_name="digest")
-    except BrokenPipeError:
-        # Python flushes stdout once more at exit; give it somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.OK)
+    app(prog_name="digest")
 
 
 from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
