@@ -25,7 +25,6 @@ MAX_KEY = 500  # characters; a longer identity is kept as its hash
 MAX_ENTITY_CHARACTERS = 1_000_000  # what a document's own entities may unfold to
 MAX_ENCLOSURES = 20
 MAX_CATEGORIES = 50
-SAX = "digest.parse.sax"
 OLDEST = datetime(1980, 1, 1, tzinfo=UTC)  # earlier dates are a clock that was never set
 
 
@@ -115,8 +114,9 @@ def feed(body: bytes, *, url: str, content_type: str = "", now: datetime) -> Par
 def _xml_feed(body: bytes, *, url: str, content_type: str, now: datetime) -> ParsedFeed:
     import feedparser.api  # heavy, and the process that fetches never parses
 
-    if SAX not in feedparser.api.PREFERRED_XML_PARSERS:
-        feedparser.api.PREFERRED_XML_PARSERS.insert(0, SAX)
+    from digest.parse import sax
+
+    sax.quicken()
     refuse_bombs(body)
 
     slip = _slip(body)
@@ -165,6 +165,9 @@ def _xml_feed(body: bytes, *, url: str, content_type: str, now: datetime) -> Par
 
 
 def _xml_entry(entry: dict[str, Any], *, base: str, spoken: str, now: datetime) -> ParsedEntry | None:
+    # As a plain mapping: feedparser's own looks for seven names of each thing, and answers `updated` with `published`
+    # where there is none. What is only `updated` (RDF's dc:date, much Atom) is the date that there is.
+    entry = dict(entry)
     link = text.http_url(_text(entry.get("link")), base)
     guid = text.plain(_text(entry.get("id")), limit=10_000)
     contents = [c for c in entry.get("content") or () if _text(c.get("value"))]
@@ -192,10 +195,8 @@ def _xml_entry(entry: dict[str, Any], *, base: str, spoken: str, now: datetime) 
         declared=declared or spoken,
         image_url=_image(entry, enclosures, content or summary, base),
         enclosures=enclosures,
-        # feedparser answers `updated` with `published` where there is none, and warns of it at each call. What is only
-        # `updated` (RDF's dc:date, much Atom) is the date that there is.
-        published=_when(entry.get("published_parsed")) or _when(dict.get(entry, "updated_parsed")),
-        updated=_when(dict.get(entry, "updated_parsed")),
+        published=_when(entry.get("published_parsed")) or _when(entry.get("updated_parsed")),
+        updated=_when(entry.get("updated_parsed")),
         now=now,
     )
 
@@ -235,7 +236,8 @@ def _source_link(entry: Mapping[str, Any]) -> str:
 def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:
     found: dict[str, Enclosure] = {}
     media = [m for m in entry.get("media_content") or () if _text(m.get("type")) or _text(m.get("medium"))]
-    for item in [*(entry.get("enclosures") or ()), *media]:
+    enclosed = [link for link in entry.get("links") or () if link.get("rel") == "enclosure"]
+    for item in [*enclosed, *media]:
         url = text.http_url(_text(item.get("href") or item.get("url")), base)
         if url and url not in found:
             size = _text(item.get("length") or item.get("filesize")).strip()
@@ -444,7 +446,7 @@ def refuse_bombs(body: bytes) -> None:
         total = sum(_unfolded(name, values, sizes) for name in _REFERENCE.findall(_ENTITY.sub(b"", body)))
         if total > MAX_ENTITY_CHARACTERS:
             raise NotAFeed("declares entities that would unfold without end (an entity bomb)")
-    if text.depth(body.decode("latin-1"), at_most=MAX_DEPTH) >= MAX_DEPTH:
+    if text.deeper(body.decode("latin-1"), MAX_DEPTH):
         raise NotAFeed(f"has tags nested more than {MAX_DEPTH:,} deep")
 
 
