@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Mapping
 from typing import Any
 from xml.sax.expatreader import ExpatParser
 from xml.sax.xmlreader import AttributesNSImpl
@@ -59,7 +60,7 @@ class _Quick(ExpatParser):
         parser.buffer_text = True
         parser.buffer_size = BUFFER
 
-    def start_element_ns(self, name: str, attributes: dict[str, str]) -> None:
+    def start_element_ns(self, name: str, attributes: Mapping[str, str]) -> None:
         if attributes:
             super().start_element_ns(name, attributes)
         else:
