@@ -31,7 +31,7 @@ MOST_CLAIMED = 500
 MOST_PARKED = 100  # letters to one slow domain that wait at hand; more are put off
 
 
-@dataclass
+@dataclass(slots=True)
 class _Waiting:
     """A claimed letter, until its relay has it."""
 
