@@ -214,7 +214,7 @@ def claim(
     for row in _driver(session, _READ.format(",".join(map(str, taken)))).fetchall():
         values: tuple[Any, ...] = tuple(row)
         tried_at = values[8] if values[8] is None or as_moment is None else as_moment(values[8])
-        letter = Claimed(*values[:8], tried_at, bool(values[9]))
+        letter = Claimed._make((*values[:8], tried_at, bool(values[9])))
         reason = _why_not(letter, *values[10:])
         if reason:
             left.append({"letter": letter.id, "why": reason})
