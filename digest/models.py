@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, Index, MetaData, UniqueConstraint, text
+from sqlalchemy import false as sa_false
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -257,6 +258,8 @@ class Variant(SQLModel, table=True):
     key: str  # a hash of the choices
     since_seq: int
     topics: list[str] = _json(default_factory=list)  # [] is all
+    language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # "" is the newsletter's
+    plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # sent as text alone
     subject: str
     html: str
     text: str
@@ -330,7 +333,14 @@ class Subscription(SQLModel, table=True):
     state: SubscriptionState = _state(SubscriptionState, default=SubscriptionState.ACTIVE)
     paused_until: datetime | None = _time(default=None, nullable=True)
     topics: list[str] = _json(default_factory=list)  # sorted slugs; [] is all
+    # When they want it, as `schedule` says it; what is unsaid is as the newsletter has it.
+    cadence: str = Field(default="", sa_column_kwargs={"server_default": ""})  # "daily", "weekdays", "weekly mon"
+    hour: int | None = None  # local time, 0 to 23
+    zone: str = Field(default="", sa_column_kwargs={"server_default": ""})  # IANA name, as in Europe/Berlin
+    language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # BCP 47, of the fixed words
+    plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # text without HTML
     read_until: int = 0  # the seq up to which stories were offered
+    offered_at: datetime | None = _time(default=None, nullable=True)  # their own slot that the last letter was for
     consent: str = ""  # how they came to be here: "command line", "import FILE", …
     created_at: datetime = _time()
     changed_at: datetime = _time()  # of the state

@@ -23,6 +23,7 @@ class Purpose(StrEnum):
     """What a link may be used for; a token made for one is nothing for another."""
 
     UNSUBSCRIBE = "unsubscribe"
+    PREFERENCES = "preferences"
 
 
 def token(purpose: Purpose, subscription_id: int, *, key: str) -> str:

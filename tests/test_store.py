@@ -6,16 +6,18 @@ import sqlite3
 import stat
 import threading
 
+import alembic.command
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as Alembic
 from alembic.migration import MigrationContext
 from conftest import MONDAY
 from sqlmodel import SQLModel, select
 
 from digest import store
 from digest.errors import NotFound, StorageError
-from digest.models import Newsletter
+from digest.models import Newsletter, OutboxRow, Subscription, Variant
 from digest.store.database import head, open_database, revision
 
 
@@ -34,6 +36,50 @@ def test_the_migrations_make_what_the_models_say(database):
 def test_every_revision_follows_the_one_before(database):
     versions = sorted((store.database.MIGRATIONS / "versions").glob("[0-9]*.py"))
     assert [p.name[:4] for p in versions] == [f"{n:04}" for n in range(1, len(versions) + 1)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_database_of_the_previous_release_keeps_its_rows(kind, request, tmp_path):
+    url = request.getfixturevalue("postgres_url") if kind == "postgres" else f"sqlite:///{tmp_path / 'digest.db'}"
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        settings = Alembic()
+        settings.set_main_option("script_location", str(store.database.MIGRATIONS))
+        settings.attributes["connection"] = connection
+        alembic.command.upgrade(settings, "0001")
+        for statement in PREVIOUS.split(";"):
+            connection.execute(sa.text(statement), {"at": "2026-11-22 06:00:00+00:00"})
+    engine.dispose()
+
+    opened = open_database(url)
+    with opened.read() as session:
+        assert revision(session.connection()) == head()
+        subscription = session.exec(select(Subscription)).one()
+        assert (subscription.state, subscription.topics, subscription.read_until) == ("active", ["world"], 7)
+        assert (subscription.cadence, subscription.hour, subscription.zone) == ("", None, "")
+        assert not subscription.plain and subscription.offered_at is None
+        variant = session.exec(select(Variant)).one()
+        assert (variant.subject, variant.html, variant.text) == ("Seven", "<p>seven</p>", "seven")
+        assert session.exec(select(OutboxRow.state)).one() == "sent"
+    opened.close()
+
+
+PREVIOUS = """
+INSERT INTO newsletter (id, name, seq, edition_number, slot_at, note) VALUES (1, 'daily', 7, 1, :at, '');
+INSERT INTO subscriber (id, email, key, name, tags, created_at)
+  VALUES (1, 'Ada@example.org', 'ada@example.org', 'Ada', '["x"]', :at);
+INSERT INTO subscription (id, subscriber_id, newsletter_id, state, topics, read_until, consent, created_at, changed_at)
+  VALUES (1, 1, 1, 'active', '["world"]', 7, 'test', :at, :at);
+INSERT INTO edition (id, newsletter_id, number, composed_at, upto_seq, note, state, state_reason, sender, reply_to)
+  VALUES (1, 1, 1, :at, 7, '', 'open', '', 'news@news.example', '');
+INSERT INTO variant
+  (id, edition_id, key, since_seq, topics, subject, html, text, story_count, more_count, left_out, letters)
+  VALUES (1, 1, 'k', 0, '["world"]', 'Seven', '<p>seven</p>', 'seven', 7, 0, '[]', 1);
+INSERT INTO outbox
+  (id, edition_id, variant_id, subscriber_id, subscription_id, state, due_at, attempts, created_at, code, reply,
+  in_doubt)
+  VALUES (1, 1, 1, 1, 1, 'sent', :at, 1, :at, 250, 'OK', false)
+"""
 
 
 def test_a_database_of_a_newer_release_is_left_alone(tmp_path):

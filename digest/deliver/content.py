@@ -46,7 +46,8 @@ class Contents:
                 assert claimed.variant_id is not None
                 variant, edition, newsletter = store.variant_to_send(session, claimed.variant_id)
                 sender = Sender(edition.sender, edition.composed_at, edition.reply_to, newsletter.name, edition.number)
-                self._loaded[key] = (Rendered(variant.subject, variant.html, variant.text), sender)
+                html = "" if variant.plain else variant.html
+                self._loaded[key] = (Rendered(variant.subject, html, variant.text), sender)
 
     def filler(self, claimed: Claimed) -> Filler:
         """The letter-to-be of somebody whose content was loaded."""

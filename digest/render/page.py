@@ -19,6 +19,7 @@ class Marker(StrEnum):
     """Addresses that stand for a personal link. `.invalid` can belong to nobody (RFC 2606)."""
 
     UNSUBSCRIBE = "https://digest.invalid/unsubscribe"
+    PREFERENCES = "https://digest.invalid/preferences"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,10 @@ class Page:
     @property
     def unsubscribe_url(self) -> str:
         return Marker.UNSUBSCRIBE.value
+
+    @property
+    def preferences_url(self) -> str:
+        return Marker.PREFERENCES.value
 
     @property
     def paragraphs(self) -> list[str]:

@@ -193,7 +193,7 @@ def _upgrade(database: Database) -> None:
     from alembic import command
     from alembic.config import Config as Alembic
 
-    with database.write() as session:
+    with _without_foreign_keys(database) as upgraded, upgraded.write() as session:
         connection = session.connection()
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
@@ -201,6 +201,27 @@ def _upgrade(database: Database) -> None:
         settings.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
+        if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+            raise StorageError(
+                f"the upgrade to revision {newest} would leave rows that belong to nothing",
+                hint="nothing was changed; go on with the release before, and tell the makers of digest",
+            )
+
+
+@contextmanager
+def _without_foreign_keys(database: Database) -> Iterator[Database]:
+    """On SQLite, a connection that does not act on foreign keys.
+
+    SQLite alters a table by making it anew and dropping the old one, and a dropped table would take with it
+    what refers to its rows. Only outside a transaction can this be said, so it is said to the connection.
+    """
+    if database.engine.dialect.name != "sqlite":
+        yield database
+        return
+    with database.pinned() as alone:
+        assert alone._pinned is not None
+        alone._pinned.connection.cursor().execute("PRAGMA foreign_keys = OFF")
+        yield alone
 
 
 def _make_private(path: Path) -> None:

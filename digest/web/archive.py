@@ -1,0 +1,34 @@
+"""What was sent, for everybody: editions as they were frozen, without anybody's personal links."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from digest import store
+from digest.render import Marker
+from digest.web.site import PRIVATE, Site
+
+
+def routes(site: Site) -> list[Route]:
+    def edition(request: Request) -> Response:
+        asked = request.path_params
+        with site.database.read() as session:
+            found = store.variant_in_browser(session, asked["newsletter"], asked["number"], asked["key"])
+            if found is None:
+                return site.unknown()
+            variant, more = found
+            rest = site.html("more.html", stories=more)
+            html = variant.html
+        for marker in Marker:  # a frozen page is nobody's own: its personal links have no reader to serve
+            html = re.sub(rf'<a\b[^>]*href="{re.escape(marker)}[^"]*"[^>]*>.*?</a>', "", html, flags=re.DOTALL)
+        headers = PRIVATE | {
+            "Content-Security-Policy": PRIVATE["Content-Security-Policy"] + "; img-src https:",
+            "X-Robots-Tag": "noindex",
+        }
+        return HTMLResponse(html.replace("</body>", rest + "</body>"), headers=headers)
+
+    return [Route("/editions/{newsletter}/{number:int}/{key}", edition)]

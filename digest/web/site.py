@@ -1,0 +1,70 @@
+"""What every page needs: the database, the settings, the clock, the look, and the headers that keep it private."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from digest.config import Config
+from digest.store import Database
+
+# Nothing is loaded from anywhere, framed anywhere, or told about the token in the address.
+PRIVATE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+MAX_BODY = 64_000
+_PAGES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+)
+
+
+class TooLarge(Exception):
+    """A request's body is beyond MAX_BODY."""
+
+
+@dataclass(frozen=True)
+class Site:
+    database: Database
+    config: Config
+    clock: Callable[[], datetime]
+
+    @property
+    def key(self) -> str:
+        return self.config.secret_key.get_secret_value()
+
+    def page(self, name: str, status: int = 200, **values: object) -> Response:
+        return HTMLResponse(self.html(name, **values), status_code=status, headers=PRIVATE)
+
+    def html(self, name: str, **values: object) -> str:
+        return _PAGES.get_template(name).render(values)
+
+    def unknown(self) -> Response:
+        return self.page("unknown.html", 404)
+
+    def title(self, newsletter: str) -> str:
+        """Of a newsletter, also of one that has left the settings."""
+        settings = self.config.newsletters.get(newsletter)
+        return settings.title if settings else newsletter
+
+
+async def body_of(request: Request) -> bytes:
+    """What was posted; TooLarge as soon as it is too much."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise TooLarge
+    return body
