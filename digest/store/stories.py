@@ -312,6 +312,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         feed_id=feed_id,
         also=tuple(also),
         related=tuple(values.Source(r["title"], r["url"]) for r in story.reasons.get("related", ())),
+        dated=not story.reasons.get("rank", {}).get("undated"),
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -21,8 +23,8 @@ def routes(site: Site) -> list[Route]:
             if found is None:
                 return site.unknown()
             variant, more = found
-            rest = site.html("more.html", stories=more)
             html = variant.html
+            rest = site.html("more.html", stories=more, look=partial(_look, html))
         for marker in Marker:  # a frozen page is nobody's own: its personal links have no reader to serve
             html = re.sub(rf'<a\b[^>]*href="{re.escape(marker)}[^"]*"[^>]*>.*?</a>', "", html, flags=re.DOTALL)
         headers = PRIVATE | {
@@ -32,3 +34,9 @@ def routes(site: Site) -> list[Route]:
         return HTMLResponse(html.replace("</body>", rest + "</body>"), headers=headers)
 
     return [Route("/editions/{newsletter}/{number:int}/{key}", edition)]
+
+
+def _look(html: str, names: str) -> Markup:
+    """The style of the first element of these classes in a mail, so that what follows it looks like it."""
+    found = re.search(rf'<[a-z0-9]+\b[^>]*\sclass="{names}"[^>]*?(\sstyle="[^"]*")', html)
+    return Markup(found[1]) if found else Markup("")  # noqa: S704 (our own frozen HTML)
