@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -14,6 +15,7 @@ from digest import store
 from digest.config import Config
 from digest.store import Database
 from digest.web import archive, readers
+from digest.web.client import Proxied
 from digest.web.site import PRIVATE, Site, TooLarge
 
 
@@ -31,5 +33,6 @@ def application(database: Database, config: Config, *, clock: Callable[[], datet
 
     return Starlette(
         routes=[*readers.routes(site), *archive.routes(site), Route("/health", health)],
+        middleware=[Middleware(Proxied, proxies=config.web.proxies, root=config.base_path)],
         exception_handlers={TooLarge: too_large},
     )
