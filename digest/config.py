@@ -307,6 +307,7 @@ class Newsletter(Section):
     min_stories: int = Field(1, ge=1)
     postal_address: str = ""
     templates: Path | None = None
+    archive: bool = True
     topics: dict[Slug, Topic] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
