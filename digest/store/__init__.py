@@ -7,7 +7,9 @@ commits, never a query.
 
 from digest.store.archive import *  # noqa: F403
 from digest.store.database import Database as Database
+from digest.store.database import head as head
 from digest.store.database import open_database as open_database
+from digest.store.database import revision as revision
 from digest.store.editions import *  # noqa: F403
 from digest.store.feeds import *  # noqa: F403
 from digest.store.imports import *  # noqa: F403

@@ -25,7 +25,7 @@ from digest.config import Newsletter
 from digest.render import Marker, direction
 from digest.render.speech import Speech, speech
 from digest.store import Frozen, OpenEdition
-from digest.values import Story
+from digest.values import Story, lightened
 from digest.web import feeds
 from digest.web.site import PRIVATE, Site
 
@@ -37,6 +37,7 @@ PUBLIC = PRIVATE | {"Cache-Control": "public, max-age=300"}
 # A frozen mail may show pictures.
 _IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src https:"
 _HTML = "text/html; charset=utf-8"
+_DARK_SHEET = "#1c1f23"  # of base.html
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Paper:
         return speech(self.settings.language)
 
     @property
+    def accents(self) -> tuple[str, str]:
+        """Its colour on light and on dark ground."""
+        return self.settings.accent, lightened(self.settings.accent, _DARK_SHEET, 5.5)
+
+    @property
     def topics(self) -> dict[str, str]:
         """Titles by slug, in the order of the settings; what has no heading comes last."""
         titles = {slug: heading.title for slug, heading in curate.headings(self.settings.topics).items()}
@@ -75,6 +81,7 @@ class Listed:
     edition: OpenEdition
     path: str
     day: str
+    headline: str  # its subject, without the newsletter's name before it
 
 
 def routes(site: Site) -> list[Route]:
@@ -97,7 +104,8 @@ def routes(site: Site) -> list[Route]:
 
     def listed(one: Paper, edition: OpenEdition) -> Listed:
         path = f"{root}{one.path}/editions/{edition.number}"
-        return Listed(edition, path, one.said.date(one.on(edition.at)))
+        headline = edition.subject.removeprefix(f"{one.settings.title}: ") or one.settings.title
+        return Listed(edition, path, one.said.date(one.on(edition.at)), headline)
 
     def page(name: str, said: Speech, canonical: str, **values: object) -> bytes:
         values |= {
@@ -139,7 +147,7 @@ def routes(site: Site) -> list[Route]:
                 topics=[(slug, one.topics[slug]) for slug in topics],
                 before=before,
                 older=older,
-                feed=f"{site.config.base_url}{one.path}",
+                feed=f"{root}{one.path}",
             ),
         )
 
@@ -159,7 +167,7 @@ def routes(site: Site) -> list[Route]:
             "row": listed(one, found),
             "previous": previous,
             "following": following,
-            "feed": f"{site.config.base_url}{one.path}",
+            "feed": f"{root}{one.path}",
         }
         if frozen is None:
             return public(request, page("edition.html", one.said, path, **around, stories=stories, now=found.at))
@@ -167,8 +175,10 @@ def routes(site: Site) -> list[Route]:
             name: page(f"around/{name}.html", one.said, path, **around).decode() for name in ("head", "top", "bottom")
         }
         html = _in_browser(site, one.name, number, frozen)
-        html = html.replace("</head>", parts["head"] + "</head>", 1).replace("</body>", parts["bottom"] + "</body>", 1)
-        html = re.sub(r"<body\b[^>]*>", lambda tag: tag[0] + parts["top"], html, count=1)
+        html = html.replace("</head>", parts["head"] + "</head>", 1).replace(
+            "</body>", f"</main>{parts['bottom']}</body>", 1
+        )
+        html = re.sub(r"<body\b[^>]*>", lambda tag: f"{tag[0]}{parts['top']}<main>", html, count=1)
         return public(request, html.encode(), csp=_IMAGES)
 
     def keyed(request: Request) -> Response:
@@ -210,7 +220,7 @@ def routes(site: Site) -> list[Route]:
                 before=before,
                 older=stories[-1].seq if len(found) > PAGE_OF_STORIES else None,
                 now=site.clock(),
-                feed=f"{site.config.base_url}{one.path}/topics/{slug}",
+                feed=f"{root}{one.path}/topics/{slug}",
             ),
         )
 
