@@ -21,26 +21,61 @@ from sqlmodel import col, select
 
 from digest import collect, curate, edition, parse, store, subscribe
 from digest.config import Config
-from digest.demo.site import FeedSite
-from digest.models import Edition, EditionState, Story, Variant
+from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Story, Variant
 from digest.store import Database
 from digest.web import application
 
 DAILY = {"title": "Daily", "from": "Daily <news@news.example>"}
 
 
-@pytest.fixture(scope="module")
-def feed_site() -> Iterator[FeedSite]:
-    with FeedSite(MONDAY) as site:
-        yield site
+TITLES = """
+Zero-day in a mail server is exploited in the wild | security
+Postgres 20 plans joins by what they cost last time | databases
+A transformer that reads a book in one pass | ai
+Rust's borrow checker learns to wait | languages
+Why our Kubernetes clusters now sleep at night | devops
+Two-factor codes by text message are leaving | security
+An index that a deleted row never visits | databases
+The inference bill, and how we halved it | ai
+Passkeys after three years, counted | security
+What a vacuum does while you sleep | databases
+Garbage collection without a pause to speak of | languages
+Leader election, told with a pack of cards | distributed
+A patch for the patch of last week | security
+The query planner is not your enemy | databases
+Small models for small machines | ai
+Monorepos and the people who leave them | practices
+""".strip().splitlines()
 
 
 @pytest.fixture
-def filled(database: Database, config: Config, feed_site: FeedSite, clock: Clock) -> Database:
+def filled(database: Database, config: Config, clock: Clock) -> Database:
     """Two editions that went out, to readers with various choices, and a third that waits for its editor."""
-    for url, title, topic in feed_site.urls:
-        collect.add_feed(database, url, newsletter="daily", title=title, topic=topic or "", now=MONDAY)
     with database.write() as session:
+        paper = store.newsletter(session, "daily")
+        for number, line in enumerate(TITLES):
+            title, _, topic = line.partition(" | ")
+            feed = Feed(
+                url=f"https://f{number}.example/feed",
+                host=f"f{number}.example",
+                title=f"Journal {number}",
+                added_at=MONDAY,
+                next_at=MONDAY,
+            )
+            session.add(feed)
+            session.flush()
+            session.add(NewsletterFeed(newsletter_id=paper.id, feed_id=feed.id, topic=topic, added_at=MONDAY))
+            session.add(
+                Entry(
+                    feed_id=feed.id,
+                    key=f"k{number}",
+                    url=f"https://f{number}.example/{number}",
+                    title=title,
+                    summary=f"<p>{title}: what there is to say about it, at a length that makes an excerpt of it.</p>",
+                    published_at=MONDAY - timedelta(hours=number),
+                    seen_at=MONDAY,
+                )
+            )
         for email, topics in (("ada@a.example", []), ("bob@b.example", []), ("eve@e.example", ["security"])):
             subscribe.add(
                 session,
@@ -52,12 +87,9 @@ def filled(database: Database, config: Config, feed_site: FeedSite, clock: Clock
                 secret=config.secret_key.get_secret_value(),
                 now=MONDAY,
             )
-    asyncio.run(collect.run(database, config, clock=clock))
     with database.write() as session:
         edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=clock())
-        paper = store.newsletter(session, "daily")
-        last, paper.seq = paper.seq, 6
-        session.add(paper)
+        last = store.newsletter(session, "daily").seq
     for upto, held in ((6, False), (12, False), (last, True)):
         settings = config.newsletters["daily"].model_copy(update={"approve": held, "editor": "ed@e.example"})
         changed = config.model_copy(update={"newsletters": {"daily": settings}})
