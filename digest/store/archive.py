@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -107,6 +108,32 @@ def told_in(session: Session, edition: OpenEdition) -> list[values.Story]:
             col(Variant.edition_id) == edition.id
         )
     return as_told(session, [(row[0], row[1]) for row in session.execute(query)])
+
+
+class Headline(NamedTuple):
+    """As much of a story as a feed of editions tells."""
+
+    title: str
+    url: str
+    source: str
+    excerpt: str
+
+
+def headlines(session: Session, editions: Sequence[OpenEdition]) -> dict[int, list[Headline]]:
+    """What each edition tells, by its id and in its order."""
+    found: dict[int, list[Headline]] = {}
+    frozen = {edition.variant_id: edition.id for edition in editions if edition.variant_id is not None}
+    for variant_id, *told in session.execute(
+        sa.select(col(VariantStory.variant_id), col(Story.title), col(Story.url), col(Story.source), col(Story.excerpt))
+        .join(Story, col(Story.id) == col(VariantStory.story_id))
+        .where(col(VariantStory.variant_id).in_(frozen))
+        .order_by(col(VariantStory.variant_id), col(VariantStory.position))
+    ):
+        found.setdefault(frozen[variant_id], []).append(Headline(*told))
+    for edition in editions:
+        if edition.variant_id is None:
+            found[edition.id] = [Headline(s.title, s.url, s.source, s.excerpt) for s in told_in(session, edition)]
+    return found
 
 
 def told_on(

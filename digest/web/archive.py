@@ -228,9 +228,11 @@ def routes(site: Site) -> list[Route]:
         one = paper(session, request)
         home = site.config.base_url + one.path
         items = []
-        for row in store.open_editions(session, one.id, limit=PAGE_OF_EDITIONS):
+        rows = store.open_editions(session, one.id, limit=PAGE_OF_EDITIONS)
+        told = store.headlines(session, rows)
+        for row in rows:
             address = f"{home}/editions/{row.number}"
-            html = site.html("feed/edition.html", stories=store.told_in(session, row))
+            html = site.html("feed/edition.html", stories=told.get(row.id, []))
             title = row.subject or one.settings.title
             items.append(feeds.Item(address, address, title, html, row.at, one.settings.title, one.settings.language))
         return _feed(one, one.settings.title, home, request, items)
