@@ -305,6 +305,7 @@ class Newsletter(Section):
     approve_hours: float = Field(0, ge=0, le=240)
     max_stories: int = Field(30, ge=1, le=500)
     min_stories: int = Field(1, ge=1)
+    welcome: bool = True  # who confirms gets the latest edition at once
     postal_address: str = ""
     templates: Path | None = None
     archive: bool = True

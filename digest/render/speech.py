@@ -89,6 +89,22 @@ def speech(language: str) -> Speech:
     return Speech(language)
 
 
+def languages() -> tuple[str, ...]:
+    """The languages that the mail's own words are in."""
+    return tuple(sorted({"en", *(path.stem for path in FOLDER.glob("*.po"))}))
+
+
+def spoken(tag: str) -> str:
+    """A language of `languages()`, perhaps as a country has it ("de-AT"), in its one form; "" where it is none."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        locale = Locale.parse(tag.strip().replace("_", "-"), sep="-")
+    except (UnknownLocaleError, ValueError, TypeError):
+        return ""
+    return str(locale).replace("_", "-") if locale.language in languages() else ""
+
+
 @lru_cache(maxsize=64)
 def catalogue(language: str) -> gettext.NullTranslations:
     """The words of a language; English, in which the templates are written, needs none."""
