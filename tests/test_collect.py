@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,6 +34,7 @@ from typer.testing import CliRunner, Result
 from digest import collect, parse, store
 from digest.cli import app
 from digest.collect import addresses, fetch, rhythm
+from digest.collect.hosts import Hosts
 from digest.collect.workers import Parsers
 from digest.config import Config
 from digest.errors import FetchError
@@ -432,6 +434,26 @@ def test_at_most_two_requests_at_once_to_one_host_and_others_do_not_wait(databas
     add(database, *(f"http://busy.example:{site.port}/{n}" for n in range(8)))
     assert run(database, settings(host_gap_seconds=0), resolve=at_home).new == 8
     assert most == 2
+
+
+def test_requests_to_one_host_are_spaced_and_other_hosts_do_not_wait() -> None:
+    gap = 0.03
+    starts: list[tuple[str, float]] = []
+
+    async def scenario() -> None:
+        hosts = Hosts(connections=2, gap_seconds=gap)
+
+        async def ask(host: str) -> None:
+            async with hosts.turn(host):
+                starts.append((host, asyncio.get_running_loop().time()))
+
+        await asyncio.gather(*map(ask, ["busy.example"] * 4 + ["other.example", *["127.0.0.1"] * 3]))
+
+    asyncio.run(scenario())
+    busy = [at for host, at in starts if host == "busy.example"]
+    assert all(later - earlier >= gap * 0.99 for earlier, later in pairwise(busy))
+    # This machine is asked without ceremony, as often as wanted.
+    assert [host for host, _ in starts[:5]] == ["busy.example", "other.example", *["127.0.0.1"] * 3]
 
 
 def test_secrets_go_to_their_host_and_nowhere_else(database: Database, site: Site) -> None:
