@@ -453,7 +453,7 @@ def test_requests_to_one_host_are_spaced_and_other_hosts_do_not_wait() -> None:
     busy = [at for host, at in starts if host == "busy.example"]
     assert all(later - earlier >= gap * 0.99 for earlier, later in pairwise(busy))
     # This machine is asked without ceremony, as often as wanted.
-    assert [host for host, _ in starts[:5]] == ["busy.example", "other.example", *["127.0.0.1"] * 3]
+    assert sorted(host for host, _ in starts[:5]) == [*["127.0.0.1"] * 3, "busy.example", "other.example"]
 
 
 def test_secrets_go_to_their_host_and_nowhere_else(database: Database, site: Site) -> None:
