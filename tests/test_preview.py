@@ -196,7 +196,8 @@ def test_the_links_in_the_mail_lead_to_the_frozen_page_and_what_had_no_room(fill
     client = TestClient(web.application(filled, config, clock=clock))
     answer = client.get(f"/editions/daily/1/{variant.key}")
     assert answer.status_code == 200 and all(title in answer.text for title in left) and 'id="more"' in answer.text
-    assert "digest.invalid" not in answer.text and "noindex" in answer.headers["x-robots-tag"]
+    assert "digest.invalid" not in answer.text and "you subscribed" not in answer.text
+    assert "Pause" in variant.html and "Pause" not in answer.text and "noindex" in answer.headers["x-robots-tag"]
     assert client.get("/editions/daily/1/0000").status_code == 404
 
 

@@ -27,6 +27,7 @@ def routes(site: Site) -> list[Route]:
             rest = site.html("more.html", stories=more, look=partial(_look, html))
         for marker in Marker:  # a frozen page is nobody's own: its personal links have no reader to serve
             html = re.sub(rf'<a\b[^>]*href="{re.escape(marker)}[^"]*"[^>]*>.*?</a>', "", html, flags=re.DOTALL)
+        html = re.sub(r'<span class="yours".*?</span>', "", html, flags=re.DOTALL)
         headers = PRIVATE | {
             "Content-Security-Policy": PRIVATE["Content-Security-Policy"] + "; img-src https:",
             "X-Robots-Tag": "noindex",
