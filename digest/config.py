@@ -10,6 +10,7 @@ Relative paths are relative to the file, so that the working directory of cron d
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import secrets
@@ -234,6 +235,25 @@ class Curate(Section):
     scorer: Line = ""
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Web(Section):
+    """The pages of `digest serve`."""
+
+    proxies: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
+
+    @field_validator("proxies", mode="before")
+    @classmethod
+    def _proxies(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise ValueError('must be a list of addresses and networks, as in ["127.0.0.1", "10.0.0.0/8"]')
+        try:
+            return tuple(ipaddress.ip_network(one if isinstance(one, Network) else str(one)) for one in value)
+        except ValueError as error:
+            raise ValueError(f"has something that is no address or network: {error}") from None
+
+
 class Topic(Section):
     """A heading. Without `keywords` one of the packaged topics keeps its own; `more_keywords` adds to them."""
 
@@ -285,8 +305,10 @@ class Newsletter(Section):
     approve_hours: float = Field(0, ge=0, le=240)
     max_stories: int = Field(30, ge=1, le=500)
     min_stories: int = Field(1, ge=1)
+    welcome: bool = True  # who confirms gets the latest edition at once
     postal_address: str = ""
     templates: Path | None = None
+    archive: bool = True
     topics: dict[Slug, Topic] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
@@ -352,6 +374,7 @@ class Config(BaseSettings):
     smtp: Smtp = Smtp()
     collect: Collect = Collect()
     curate: Curate = Curate()
+    web: Web = Web()
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
 
     @field_validator("secret_key")
@@ -375,6 +398,11 @@ class Config(BaseSettings):
         if not value:
             raise ValueError("is empty; a newsletter needs at least [newsletters.NAME] with title and from")
         return value
+
+    @property
+    def base_path(self) -> str:
+        """The path of `base_url`: "" or, below a path of a host, as in "/news"."""
+        return urlsplit(self.base_url).path
 
     @property
     def database_url(self) -> str:

@@ -191,7 +191,10 @@ class Story(SQLModel, table=True):
     """What a newsletter makes of one or more entries. `seq` is its place in the order of admission."""
 
     __tablename__ = "story"
-    __table_args__ = (UniqueConstraint("newsletter_id", "seq"),)
+    __table_args__ = (
+        UniqueConstraint("newsletter_id", "seq"),
+        Index("ix_story_topic", "newsletter_id", "topic", "seq"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")

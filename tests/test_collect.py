@@ -196,7 +196,7 @@ def test_a_bad_feed_costs_the_others_nothing(database: Database, site: Site) -> 
     add(database, site.base + "/missing", site.base + "/page", site.base + "/good")
     report = run(database)
     assert (report.new, report.failed) == (1, 2)
-    assert {f.reason for f in report.failures} == {"answers 404 (not found)", parse.feeds.WEB_PAGE}
+    assert {f.reason for f in report.failures} == {"answers 404 (not found)", parse.WEB_PAGE}
     assert feed(database, 1).failures == 1
     assert feed(database, 1).next_at > MONDAY
 

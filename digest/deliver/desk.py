@@ -31,7 +31,7 @@ MOST_CLAIMED = 500
 MOST_PARKED = 100  # letters to one slow domain that wait at hand; more are put off
 
 
-@dataclass
+@dataclass(slots=True)
 class _Waiting:
     """A claimed letter, until its relay has it."""
 
@@ -221,7 +221,7 @@ class Desk:
             if room == 0:
                 continue
             self._claiming = True
-            limit = min(max(16, 2 * wanted), MOST_CLAIMED, room)
+            limit = min(max(16, 4 * wanted), MOST_CLAIMED, room)
             self._writer.batch.wish = Wish(source.edition_id, limit, source.tried_only)
             return
         if not self._looked:

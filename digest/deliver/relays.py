@@ -121,10 +121,13 @@ class Route:
         self.ready.append(attempt)
 
     def committed(self, counted: int) -> None:
-        """A commit is done, and has `counted` letters of ours: look as far ahead as the last one lasted."""
+        """A commit is done, and has `counted` letters of ours: look as far ahead as the last one lasted.
+
+        That is one letter on each connection, those that the next commit marks, and those that go out meanwhile.
+        """
         self._uncounted -= counted
         if not self._careful:
-            self.window = min(256, 2 * self._most + 3 * self.answered_lately + 16)
+            self.window = min(256, self._most + 2 * self.answered_lately + 4)
         self.answered_lately = 0
 
     def pump(self) -> None:

@@ -11,6 +11,8 @@ from digest.render.page import Marker as Marker
 from digest.render.page import Page as Page
 from digest.render.page import Rendered as Rendered
 from digest.render.page import Section as Section
+from digest.render.speech import languages as languages
+from digest.render.speech import spoken as spoken
 from digest.render.templates import HTML_LIMIT as HTML_LIMIT
 from digest.render.templates import Templates as Templates
 from digest.render.templates import size as size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -28,7 +28,7 @@ from digest.models import (
     VariantStory,
     address_key,
 )
-from digest.store.database import Database
+from digest.store.database import Database, insert_into
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,57 @@ def owe_letters(session: Session, variant: Variant, choices: Choices, *, newslet
     result = session.execute(sa.update(Subscription).where(*chosen).values(read_until=edition.upto_seq))
     variant.letters = int(result.rowcount)  # type: ignore[attr-defined]
     return variant.letters
+
+
+WELCOME_FOR = timedelta(days=7)  # an older edition is no welcome
+
+
+def owe_welcome(session: Session, subscription: Subscription, *, now: datetime) -> bool:
+    """Owe the latest edition to who has just come, so that they need not wait for the next; False where there is none.
+
+    It is the variant made for choices like theirs, or else the one that most readers got: nothing is rendered. Not
+    an edition that is held, paused, cancelled or older than `WELCOME_FOR`, and none that they were owed before.
+    """
+    latest = session.exec(
+        select(Edition)
+        .where(Edition.newsletter_id == subscription.newsletter_id)
+        .order_by(col(Edition.number).desc())
+        .limit(1)
+    ).first()
+    if latest is None or latest.state is not EditionState.OPEN or latest.composed_at < now - WELCOME_FOR:
+        return False
+    alike = (
+        sa.cast(col(Variant.topics), sa.Text) == json.dumps(subscription.topics),
+        col(Variant.plain).is_(subscription.plain),
+        col(Variant.language) == subscription.language,
+    )
+    variant_id = session.exec(
+        select(Variant.id)
+        .where(Variant.edition_id == latest.id)
+        .order_by(sa.and_(*alike).desc(), *(same.desc() for same in alike[1:]))
+        .order_by(col(Variant.letters).desc(), col(Variant.id))
+        .limit(1)
+    ).first()
+    if variant_id is None:
+        return False
+    letter = {
+        "edition_id": latest.id,
+        "variant_id": variant_id,
+        "subscriber_id": subscription.subscriber_id,
+        "subscription_id": subscription.id,
+        "due_at": now,
+        "created_at": now,
+    }
+    owed = session.connection().execute(
+        insert_into(session, OutboxRow).values(letter).on_conflict_do_nothing().returning(col(OutboxRow.id))
+    )
+    if owed.scalar() is None:
+        return False
+    more = sa.update(Variant).where(col(Variant.id) == variant_id).values(letters=Variant.letters + 1)
+    session.execute(more, execution_options={"synchronize_session": False})
+    subscription.read_until = latest.upto_seq
+    session.add(subscription)
+    return True
 
 
 def _deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
@@ -215,22 +266,6 @@ def variant_story_ids(session: Session, variant_id: int) -> list[int]:
     """Its stories in their order."""
     query = select(VariantStory.story_id).where(VariantStory.variant_id == variant_id)
     return list(session.exec(query.order_by(col(VariantStory.position))))
-
-
-def variant_in_browser(session: Session, name: str, number: int, key: str) -> tuple[Variant, list[Story]] | None:
-    """A frozen variant with the stories there was no room for, best first."""
-    query = (
-        select(Variant)
-        .join(Edition, col(Edition.id) == col(Variant.edition_id))
-        .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
-        .where(Newsletter.name == name, Edition.number == number, Variant.key == key)
-    )
-    variant = session.exec(query).first()
-    if variant is None:
-        return None
-    ids = [int(id_) for id_, _why in variant.left_out]
-    found = {story.id: story for story in session.exec(select(Story).where(col(Story.id).in_(ids)))}
-    return variant, [found[id_] for id_ in ids if id_ in found]
 
 
 def edition_variants(session: Session, edition_id: int) -> list[Variant]:

@@ -171,7 +171,7 @@ def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscrip
 
 
 def subscribe_to(
-    session: Session, person: Subscriber, paper: Newsletter, *, topics: Sequence[str], consent: str, now: datetime
+    session: Session, person: Subscriber, paper: Newsletter, *, consent: str, now: datetime
 ) -> Subscription:
     """A new subscription, active, whose first edition is the next one, the same as everybody's."""
     assert paper.id is not None
@@ -180,7 +180,7 @@ def subscribe_to(
         .values(
             subscriber_id=person.id,
             newsletter_id=paper.id,
-            topics=list(topics),
+            topics=[],
             read_until=composed_upto(session, paper.id),
             consent=consent,
             created_at=now,
@@ -206,6 +206,11 @@ class Standing:
     newsletter: str
     state: str
     topics: tuple[str, ...]
+    cadence: str
+    hour: int | None
+    zone: str
+    language: str
+    format: str  # "text" or "html"
     paused_until: datetime | None
     consent: str
     created_at: datetime
@@ -248,7 +253,20 @@ def standings(session: Session, person: Subscriber) -> list[Standing]:
         .order_by(Newsletter.name)
     ).all()
     return [
-        Standing(name, s.state, tuple(s.topics), s.paused_until, s.consent, s.created_at, s.changed_at)
+        Standing(
+            newsletter=name,
+            state=s.state,
+            topics=tuple(s.topics),
+            cadence=s.cadence,
+            hour=s.hour,
+            zone=s.zone,
+            language=s.language,
+            format="text" if s.plain else "html",
+            paused_until=s.paused_until,
+            consent=s.consent,
+            created_at=s.created_at,
+            changed_at=s.changed_at,
+        )
         for s, name in rows
     ]
 
@@ -298,6 +316,7 @@ class Search:
     part: str = ""  # of the address
     state: str = ""  # of SubscriptionState, or SUPPRESSED
     topic: str = ""  # who gets it: chose it, or all
+    cadence: str = ""  # in its one form, "weekly" for any day of the week, or "every edition"
     tag: str = ""
     newsletter: str = ""
 
@@ -310,6 +329,7 @@ class Listed:
     name: str
     state: str
     topics: tuple[str, ...]
+    cadence: str
     tags: tuple[str, ...]
     newsletter: str
     since: datetime
@@ -356,6 +376,7 @@ def listed(session: Session, search: Search, *, after: str = "", limit: int) -> 
             p.name,
             SUPPRESSED if stop else s.state,
             tuple(s.topics),
+            s.cadence,
             tuple(p.tags),
             name,
             s.created_at,
@@ -367,7 +388,7 @@ def listed(session: Session, search: Search, *, after: str = "", limit: int) -> 
 
 
 def _listed_suppressed(session: Session, search: Search, *, after: str, limit: int) -> Page:
-    narrowed = search.topic or search.newsletter
+    narrowed = search.topic or search.cadence or search.newsletter
     rows = session.exec(
         select(Suppression, Subscriber)
         .outerjoin(Subscriber, col(Subscriber.key) == Suppression.key)
@@ -386,6 +407,7 @@ def _listed_suppressed(session: Session, search: Search, *, after: str, limit: i
             p.name if p else "",
             SUPPRESSED,
             (),
+            "",
             tuple(p.tags) if p else (),
             "",
             stop.created_at,
@@ -433,6 +455,10 @@ def _about_subscription(search: Search) -> list[Any]:
         conditions.append(
             sa.or_(_has(Subscription.topics, search.topic), sa.cast(Subscription.topics, sa.String) == "[]")
         )
+    if search.cadence:
+        wanted = "" if search.cadence == "every edition" else search.cadence
+        weekly = wanted == "weekly"
+        conditions.append(col(Subscription.cadence).startswith("weekly ") if weekly else Subscription.cadence == wanted)
     return conditions
 
 

@@ -13,6 +13,7 @@ from digest.subscribe.columns import Terms as Terms
 from digest.subscribe.people import Added as Added
 from digest.subscribe.people import add as add
 from digest.subscribe.people import change as change
+from digest.subscribe.people import choose_all as choose_all
 from digest.subscribe.people import erase as erase
 from digest.subscribe.people import find as find
 from digest.subscribe.people import known as known
@@ -23,6 +24,7 @@ from digest.subscribe.people import resume as resume
 from digest.subscribe.people import search as search
 from digest.subscribe.people import suppress as suppress
 from digest.subscribe.people import unsuppress as unsuppress
+from digest.subscribe.people import welcome as welcome
 from digest.subscribe.transfer import Imported as Imported
 from digest.subscribe.transfer import export_csv as export_csv
 from digest.subscribe.transfer import import_csv as import_csv

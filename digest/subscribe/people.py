@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlmodel import Session
 
-from digest import store
+from digest import schedule, store
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import Consent, ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.subscribe.address import address, display_name, erasure_mark, tag
@@ -35,20 +35,30 @@ def add(
     name: str = "",
     topics: Iterable[str] = (),
     tags: Iterable[str] = (),
+    cadence: str = "",
+    hour: int | None = None,
+    zone: str = "",
+    language: str = "",
+    plain: bool = False,
     vouched_by: str = "",
     again: bool = False,
+    welcome: bool = False,
 ) -> Added:
     """Subscribe a person from the next edition of `newsletter` on; who is subscribed stays as they are.
 
     `consent` says how we know that they want it, `vouched_by` who says so in their place. `topics` are slugs
-    out of `known_topics`, none means all. Raises BadInput for an address or a topic that is none, UserError
-    for who may not be added: suppressed, erased (`secret` is the settings' key, see `erasure_mark`), or
-    gone, unless `again` says that they asked to come back.
+    out of `known_topics`, none means all; the other choices are those of `choose_all`. With `welcome` the latest
+    edition is owed to them too. Raises BadInput for an address or a choice that is none, UserError for who may not
+    be added: suppressed, erased (`secret` is the settings' key, see `erasure_mark`), or gone, unless `again` says
+    that they asked to come back.
     """
     email = address(email)
     key = address_key(email)
     name = display_name(name)
-    chosen = choose(topics, known_topics)
+    given = {"cadence": cadence, "hour": hour, "zone": zone, "language": language, "plain": plain}
+    chosen = checked({k: v for k, v in given.items() if v not in ("", None, False)}, known_topics)
+    if topics := choose(topics, known_topics):
+        chosen["topics"] = topics
     labels = sorted({tag(t) for t in tags} - {""})
     suppression = store.suppression(session, email)
     if suppression is not None:
@@ -72,16 +82,19 @@ def add(
     outcome: Literal["added", "confirmed", "returned", "unchanged"]
     if before is None:
         outcome = "added"
-        subscription = store.subscribe_to(session, person, paper, topics=chosen, consent=consent, now=now)
+        subscription = store.subscribe_to(session, person, paper, consent=consent, now=now)
     elif before.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
         return Added(person.email, "unchanged")
     else:
         outcome = "returned" if before.state is SubscriptionState.UNSUBSCRIBED else "confirmed"
         subscription = before
         subscription.state, subscription.changed_at, subscription.consent = SubscriptionState.ACTIVE, now, consent
-        subscription.topics = chosen or subscription.topics
         store.rejoin(session, subscription)
+    for choice, value in chosen.items():
+        setattr(subscription, choice, value)
     _record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, now=now)
+    if welcome:
+        store.owe_welcome(session, subscription, now=now)
     return Added(person.email, outcome)
 
 
@@ -94,25 +107,110 @@ def change(
     now: datetime,
     known_topics: Collection[str],
     name: str | None = None,
-    topics: Iterable[str] | None = None,
     tags: Iterable[str] | None = None,
+    choices: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Set what is not None: a person's name and tags, and their topics in `newsletter` (none is all).
+    """Set a person's name and tags where they are not None, and what stands in `choices` for `newsletter`.
 
-    True where something changed. Raises NotFound for who has no subscription to it, BadInput like `add`.
+    `choices` has some of the keywords of `choose_all`. True where something changed. Raises NotFound for who has
+    no subscription to it, BadInput like `add`.
     """
     person, subscription = find(session, email, newsletter)
-    before = person.name, person.tags, subscription.topics
+    before = person.name, person.tags
     if name is not None:
         person.name = display_name(name)
     if tags is not None:
         person.tags = sorted({tag(t) for t in tags} - {""})
-    if topics is not None:
-        subscription.topics = choose(topics, known_topics)
-    if subscription.topics != before[2]:
-        said = ", ".join(subscription.topics) or "all topics"
-        _record(session, subscription, ConsentEvent.CHOSE, how=how, detail=said, now=now)
-    return (person.name, person.tags, subscription.topics) != before
+    chose = _choose(session, subscription, checked(choices or {}, known_topics), how=how, ip="", now=now)
+    return chose or (person.name, person.tags) != before
+
+
+def choose_all(
+    session: Session,
+    subscription_id: int,
+    *,
+    topics: Iterable[str],
+    cadence: str,
+    hour: int | None,
+    zone: str,
+    language: str,
+    plain: bool,
+    known_topics: Collection[str],
+    how: str,
+    now: datetime,
+    ip: str = "",
+) -> bool:
+    """Put all choices of a subscription to what is given, as a form does; True where something changed.
+
+    `topics` are slugs out of `known_topics`, none is all. `cadence` is "daily", "weekdays", "weekly mon" or "" for
+    every edition; `hour` is 0 to 23 on the clock of `zone`, None when the edition comes; `language` is one of
+    `render.languages()`, perhaps with a country; `zone` and `language` may be "", the newsletter's own. `plain` is
+    text without HTML. What changed stands in the person's history, with the `ip` it came from; the same again
+    changes nothing. Raises BadInput for what cannot be chosen, NotFound where there is no such subscription.
+    """
+    found = store.subscription_by_id(session, subscription_id)
+    if found is None:
+        raise NotFound("there is no such subscription", hint="it may have been erased meanwhile")
+    given = {"topics": topics, "cadence": cadence, "hour": hour, "zone": zone, "language": language, "plain": plain}
+    return _choose(session, found[0], checked(given, known_topics), how=how, ip=ip, now=now)
+
+
+def welcome(session: Session, subscription_id: int, *, now: datetime) -> bool:
+    """Owe the latest edition to somebody whose subscription has just become active, see `store.owe_welcome`."""
+    found = store.subscription_by_id(session, subscription_id)
+    return found is not None and store.owe_welcome(session, found[0], now=now)
+
+
+def checked(choices: Mapping[str, Any], known_topics: Collection[str]) -> dict[str, Any]:
+    """Choices (keywords of `choose_all`) in their one form; BadInput says which one is none, and what would be one."""
+    found = dict(choices)
+    if "topics" in found:
+        found["topics"] = choose(found["topics"], known_topics)
+    if (hour := found.get("hour")) is not None and hour not in range(24):
+        raise BadInput(f"{hour} is not an hour", hint="hours are 0 to 23")
+    try:
+        if "cadence" in found:
+            found["cadence"] = schedule.cadence(found["cadence"])
+        if "zone" in found:
+            found["zone"] = schedule.zone(found["zone"])
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    if said := found.get("language"):
+        from digest import render  # which is heavy, and seldom asked
+
+        found["language"] = render.spoken(said)
+        if not found["language"]:
+            raise BadInput(
+                f"{said!r} is not a language we have words in", hint="one of " + ", ".join(render.languages())
+            )
+    return found
+
+
+def _choose(
+    session: Session, subscription: Subscription, choices: Mapping[str, Any], *, how: str, ip: str, now: datetime
+) -> bool:
+    changed = {choice: value for choice, value in choices.items() if getattr(subscription, choice) != value}
+    for choice, value in changed.items():
+        setattr(subscription, choice, value)
+    if changed:
+        detail = ", ".join(in_words(choice, value) for choice, value in changed.items())
+        _record(session, subscription, ConsentEvent.CHOSE, how=how, ip=ip, detail=detail, now=now)
+    return bool(changed)
+
+
+def in_words(choice: str, value: Any) -> str:
+    """A choice as a person's history tells it."""
+    match choice:
+        case "topics":
+            return f"topics {' '.join(value)}" if value else "all topics"
+        case "cadence":
+            return value or "every edition"
+        case "hour":
+            return "whenever it comes" if value is None else f"at {value}:00"
+        case "plain":
+            return "as text" if value else "as HTML"
+        case _:
+            return f"{choice} {value or 'of the newsletter'}"
 
 
 def remove(session: Session, email: str, *, newsletter: str, how: str, now: datetime) -> bool:
@@ -238,12 +336,16 @@ def known(session: Session, email: str) -> Subscriber:
     return person
 
 
-def search(*, part: str = "", state: str = "", topic: str = "", tag: str = "", newsletter: str = "") -> store.Search:
-    """What to list; BadInput for a state that is none."""
+def search(
+    *, part: str = "", state: str = "", topic: str = "", cadence: str = "", tag: str = "", newsletter: str = ""
+) -> store.Search:
+    """What to list; BadInput for a state or a cadence that is none. `cadence` may be "weekly" without a day."""
     states = [*SubscriptionState, store.SUPPRESSED]
     if state and state not in states:
         raise BadInput(f"{state!r} is not a state", hint="states are: " + ", ".join(states))
-    return store.Search(part=part, state=state, topic=topic, tag=tag, newsletter=newsletter)
+    if cadence not in ("weekly", "every edition"):
+        cadence = checked({"cadence": cadence}, ())["cadence"]
+    return store.Search(part=part, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=newsletter)
 
 
 def choose(topics: Iterable[str], known_topics: Collection[str]) -> list[str]:
@@ -269,6 +371,7 @@ def _record(
     how: str,
     now: datetime,
     vouched_by: str = "",
+    ip: str = "",
     detail: str = "",
 ) -> None:
     session.add(
@@ -279,6 +382,7 @@ def _record(
             event=event,
             how=how,
             vouched_by=vouched_by,
+            ip=ip,
             detail=detail,
         )
     )

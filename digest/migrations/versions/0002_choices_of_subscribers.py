@@ -19,3 +19,5 @@ def upgrade() -> None:
     with op.batch_alter_table("variant", schema=None) as batch_op:
         batch_op.add_column(sa.Column("language", sa.String(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("plain", sa.Boolean(), server_default=sa.false(), nullable=False))
+
+    op.create_index("ix_story_topic", "story", ["newsletter_id", "topic", "seq"])
