@@ -227,7 +227,9 @@ const measure=phone=>{ const wrong=[];
     const text=p.firstChild, range=document.createRange(); let top=0, from=0, last=0;
     for (const {index} of text.data.matchAll(/\\S+/g)) { range.setStart(text,index); range.setEnd(text,index+1);
       const y=range.getBoundingClientRect().top;
-      if (y>top+2) { if (last-from>80) wrong.push('long: '+text.data.slice(from,last)); top=y; from=index; } last=index; } }
+      if (y>top+2) { if (last-from>80) wrong.push('long: '+text.data.slice(from,last));
+        top=y; from=index; }
+      last=index; } }
   return wrong; };
 const page=await browser.newPage();
 await page.route('**/*',r=>r.request().url().startsWith('file:')?r.continue():r.abort());
@@ -235,7 +237,8 @@ for (const file of process.argv.slice(2)) for (const [scheme,width] of [['light'
   await page.setViewportSize({width,height:800}); await page.emulateMedia({colorScheme:scheme});
   await page.goto('file://'+file); const found=await page.evaluate(measure,width<600);
   if (width<600) { await page.evaluate(axe);
-    const {violations}=await page.evaluate(o=>axe.run(o),scheme=='light'?all:{runOnly:{type:'rule',values:['color-contrast']}});
+    const asked=scheme=='light'?all:{runOnly:{type:'rule',values:['color-contrast']}};
+    const {violations}=await page.evaluate(o=>axe.run(o),asked);
     for (const v of violations) found.push(v.id+' '+v.nodes[0].html.slice(0,160)); }
   said.push(...found.map(one=>[file.split('/').pop(),scheme,width,one].join(' ')));
 }

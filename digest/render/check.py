@@ -176,7 +176,7 @@ def _images(tree: HtmlElement) -> Finding:
             errors.append("an image without a width attribute, which Outlook shows at its full size")
         if not (image.get("src") or "").startswith("https://"):
             errors.append(f"an image that is not https: {(image.get('src') or '')[:60]}")
-    return _found("images", errors, f"{count} images" if count else "none, and none needed")
+    return _found("images", errors, f"{count} image{'s' if count > 1 else ''}" if count else "none, and none needed")
 
 
 def _contrast(mail: Rendered, tree: HtmlElement, *, dark: bool) -> Finding:

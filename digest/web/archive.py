@@ -327,6 +327,7 @@ def _in_browser(site: Site, name: str, number: int, frozen: Frozen) -> str:
     html = frozen.html
     for marker in Marker:
         html = re.sub(_anchor(re.escape(marker) + '[^"]*'), "", html)
+    html = re.sub(r'(?s)<span class="yours".*?</span>', "", html)
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)
     html = re.sub(rf'href="{here}#more"', 'href="#more"', html)
