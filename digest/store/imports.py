@@ -41,6 +41,11 @@ _row = sa.Table(
     sa.Column("state", sa.String, nullable=False),
     sa.Column("rank", sa.Integer, nullable=False),
     sa.Column("topics", sa.JSON, nullable=False),
+    sa.Column("cadence", sa.String, nullable=False),
+    sa.Column("hour", sa.Integer),
+    sa.Column("zone", sa.String, nullable=False),
+    sa.Column("language", sa.String, nullable=False),
+    sa.Column("plain", sa.Boolean, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("since", UtcTime),
     sa.Column("changed_at", UtcTime),
@@ -54,6 +59,7 @@ _row = sa.Table(
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )
+_CHOICES = ("topics", "cadence", "hour", "zone", "language", "plain")
 _SUPPRESSION = ("reason", "status", "suppressed_at")
 
 
@@ -131,7 +137,7 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
             sa.literal(paper.id),
             _row.c.state,
             _row.c.paused_until,
-            _row.c.topics,
+            *(_row.c[choice] for choice in _CHOICES),
             sa.literal(upto),
             _row.c.consent,
             since,
@@ -140,7 +146,7 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
         .select_from(joined)
         .where(fresh)
     )
-    columns = ("state", "paused_until", "topics", "read_until", "consent", "created_at", "changed_at")
+    columns = ("state", "paused_until", *_CHOICES, "read_until", "consent", "created_at", "changed_at")
     _fill(session, Subscription, ("subscriber_id", "newsletter_id", *columns), subscriptions)
 
     for outcome, state in ((ENDED, SubscriptionState.UNSUBSCRIBED), (CONFIRMED, SubscriptionState.ACTIVE)):
