@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from pathlib import Path
 import httpx
 import pytest
 import sqlalchemy as sa
+import uvicorn
 from conftest import MONDAY
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,7 @@ from starlette.routing import Route
 from digest import sign, store
 from digest.errors import ConfigError
 from digest.web import application
+from digest.web.bounds import HeadInTime
 from digest.web.client import client_address
 from digest.web.site import body_of
 
@@ -153,7 +156,7 @@ def test_a_database_that_is_gone_is_a_matter_of_minutes_and_no_crash(config, clo
 
 
 def test_a_request_that_never_ends_is_ended(config, clock, database, monkeypatch):
-    monkeypatch.setattr("digest.web.REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr("digest.web.bounds.REQUEST_SECONDS", 0.05)
     app = application(database, config, clock=clock)
 
     async def read(request: Request) -> Response:
@@ -266,6 +269,29 @@ def test_the_access_log_tells_no_token_and_no_query(tmp_path):
     assert len(lines) == 4
     assert " 127.0.0.1 GET /newsletters/daily 200 " in lines[0]
     assert " 198.51.100.1 GET /unsubscribe/… 404 " in lines[1]
+
+
+def test_who_connects_and_asks_for_nothing_is_hung_up_on(database, config, clock, monkeypatch):
+    monkeypatch.setattr("digest.web.bounds.HEAD_SECONDS", 0.2)
+    settings = uvicorn.Config(
+        application(database, config, clock=clock), http=HeadInTime, lifespan="off", log_level="error"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(settings)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            whole = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+            for said, answers in ((b"", 0), (whole[:9], 0), (whole + whole[:9], 1)):
+                with socket.create_connection(listener.getsockname(), timeout=30) as visitor:
+                    visitor.sendall(said)
+                    heard = b""
+                    while part := visitor.recv(4096):
+                        heard += part
+                    assert heard.count(b"200 OK") == answers
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 # ---------------------------------------------------------------- behind nginx, as docs/serving.md has it

@@ -42,6 +42,7 @@ def serve(
     import uvicorn
 
     from digest.web import application
+    from digest.web.bounds import HeadInTime
 
     options: Options = context.obj
     with options.open() as (config, database):
@@ -53,7 +54,7 @@ def serve(
         server = uvicorn.Server(
             uvicorn.Config(
                 application(database, config, clock=now, log=log),
-                http="h11",
+                http=HeadInTime,
                 ws="none",
                 lifespan="off",
                 log_level="error",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass
@@ -30,3 +31,4 @@ class Progress:
 
     settled: int
     due: int
+    finish: datetime | None = None  # a forecast: when all that is due will be out, over as many runs as it takes

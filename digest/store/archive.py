@@ -119,20 +119,26 @@ class Headline(NamedTuple):
     excerpt: str
 
 
-def headlines(session: Session, editions: Sequence[OpenEdition]) -> dict[int, list[Headline]]:
-    """What each edition tells, by its id and in its order."""
+def headlines(
+    session: Session, editions: Sequence[OpenEdition], *, first: int | None = None
+) -> dict[int, list[Headline]]:
+    """What each edition tells, by its id and in its order: all of it, or the `first` so many."""
     found: dict[int, list[Headline]] = {}
     frozen = {edition.variant_id: edition.id for edition in editions if edition.variant_id is not None}
-    for variant_id, *told in session.execute(
+    query = (
         sa.select(col(VariantStory.variant_id), col(Story.title), col(Story.url), col(Story.source), col(Story.excerpt))
         .join(Story, col(Story.id) == col(VariantStory.story_id))
         .where(col(VariantStory.variant_id).in_(frozen))
         .order_by(col(VariantStory.variant_id), col(VariantStory.position))
-    ):
+    )
+    if first is not None:
+        query = query.where(col(VariantStory.position) < first)
+    for variant_id, *told in session.execute(query):
         found.setdefault(frozen[variant_id], []).append(Headline(*told))
     for edition in editions:
         if edition.variant_id is None:
-            found[edition.id] = [Headline(s.title, s.url, s.source, s.excerpt) for s in told_in(session, edition)]
+            told_by_all = told_in(session, edition)[:first]
+            found[edition.id] = [Headline(s.title, s.url, s.source, s.excerpt) for s in told_by_all]
     return found
 
 

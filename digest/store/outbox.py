@@ -291,6 +291,14 @@ def _why_not(letter: Claimed, subscription: str | None, suppressed: str | None) 
     return ""
 
 
+def has_reader(session: Session, letter: Claimed) -> bool:
+    """False where the person was erased since the claim: of them nothing may be written down any more."""
+    known = col(OutboxRow.notice_id).is_not(None) | col(OutboxRow.subscriber_id).is_not(None)
+    return (
+        session.execute(sa.select(col(OutboxRow.id)).where(col(OutboxRow.id) == letter.id, known)).first() is not None
+    )
+
+
 def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: timedelta) -> dict[int, int]:
     """Say that these claimed letters are about to go out, until `now + lease`: {id: attempt}, from 1.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -20,10 +19,9 @@ from digest.config import Config
 from digest.errors import StorageError
 from digest.store import Database
 from digest.web import archive, readers
+from digest.web.bounds import InTime
 from digest.web.client import Proxied
 from digest.web.site import PRIVATE, Site, TooLarge
-
-REQUEST_SECONDS = 60
 
 _log = logging.getLogger("digest.web")
 _SORRY = {
@@ -79,7 +77,7 @@ def application(
         middleware=[
             *([Middleware(_Logged, log=log, clock=clock)] if log else []),
             Middleware(Proxied, proxies=config.web.proxies, root=config.base_path),
-            Middleware(_InTime, late=sorry(408)),
+            Middleware(InTime, late=sorry(408)),
         ],
         exception_handlers={
             HTTPException: refused,
@@ -88,33 +86,6 @@ def application(
             Exception: lambda request, error: sorry(500),
         },
     )
-
-
-class _InTime:
-    """Ends a request whose body does not come, so that a slow visitor keeps no place for ever."""
-
-    def __init__(self, app: ASGIApp, *, late: Response) -> None:
-        self._app = app
-        self._late = late
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        begun = False
-
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                await self._app(scope, receive, watched)
-        except TimeoutError:
-            if begun:
-                raise
-            await self._late(scope, receive, send)
 
 
 class _Logged:

@@ -135,6 +135,7 @@ def routes(site: Site) -> list[Route]:
         with site.database.read() as session:
             one = paper(session, request)
             found = store.open_editions(session, one.id, before=before, limit=PAGE_OF_EDITIONS + 1)
+            told = store.headlines(session, found, first=4)
             topics = store.topics_told(session, one.id, list(one.topics), upto=one.upto)
         rows = [listed(one, edition) for edition in found[:PAGE_OF_EDITIONS]]
         older = rows[-1].edition.number if len(found) > PAGE_OF_EDITIONS else None
@@ -146,6 +147,7 @@ def routes(site: Site) -> list[Route]:
                 one.path + (f"?before={before}" if before else ""),
                 paper=one,
                 rows=rows,
+                told=told,
                 topics=[(slug, one.topics[slug]) for slug in topics],
                 before=before,
                 older=older,
@@ -177,6 +179,7 @@ def routes(site: Site) -> list[Route]:
             name: page(f"around/{name}.html", one.said, path, **around).decode() for name in ("head", "top", "bottom")
         }
         html = _in_browser(site, one.name, number, frozen)
+        html = html.replace(one.said.gettext("You get it because you subscribed."), "")
         html = html.replace("</head>", parts["head"] + "</head>", 1).replace(
             "</body>", f"</main>{parts['bottom']}</body>", 1
         )
