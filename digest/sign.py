@@ -71,7 +71,7 @@ class Asked:
 def confirm_token(subscription_id: int, *, at: datetime, key: str) -> str:
     """A proof that says when it was made, so that it can grow too old."""
     number = token(Purpose.CONFIRM, subscription_id, key=key)
-    return _serializer(Purpose.CONFIRM, [key]).dumps([number, int(at.timestamp())])  # type: ignore[no-any-return]
+    return _serializer(Purpose.CONFIRM, [key]).dumps([number, int(at.timestamp())])
 
 
 def read_confirm(text: str, *, keys: Sequence[str]) -> Asked | None:

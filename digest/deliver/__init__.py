@@ -43,8 +43,8 @@ def run(
     A relay is opened first, so that a wrong password stops the run with no letter touched. A letter is claimed,
     then marked as being sent in a commit of its own batch, and only then goes out: a process killed at any
     point leaves in doubt what it had marked and nothing else. `stop` is asked often; once it says so, what is
-    in flight is finished and settled, and the rest stays owed. `notices_only` leaves editions to others. Raises StorageError where the database cannot
-    be written.
+    in flight is finished and settled, and the rest stays owed. `notices_only` leaves editions to others.
+    Raises StorageError where the database cannot be written.
     """
     report = Report()
     now = clock()

@@ -35,14 +35,8 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
         return name, settings
 
     def page(template: str, name: str, settings: Newsletter, status: int = 200, **values: object) -> Response:
-        return site.page(
-            template,
-            status,
-            **_around(speech(settings.language), settings),
-            name=name,
-            root=site.config.base_path,
-            **values,
-        )
+        around = _around(speech(settings.language), settings)
+        return site.page(template, status, **around, **values, newsletter=name, root=site.config.base_path)
 
     def form(
         name: str, settings: Newsletter, given: Mapping[str, list[str]], *, error: str = "", status: int = 200
