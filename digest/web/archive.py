@@ -179,7 +179,6 @@ def routes(site: Site) -> list[Route]:
             name: page(f"around/{name}.html", one.said, path, **around).decode() for name in ("head", "top", "bottom")
         }
         html = _in_browser(site, one.name, number, frozen)
-        html = html.replace(one.said.gettext("You get it because you subscribed."), "")
         html = html.replace("</head>", parts["head"] + "</head>", 1).replace(
             "</body>", f"</main>{parts['bottom']}</body>", 1
         )
@@ -334,7 +333,8 @@ def _in_browser(site: Site, name: str, number: int, frozen: Frozen) -> str:
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)
     html = re.sub(rf'href="{here}#more"', 'href="#more"', html)
-    rest = site.html("more.html", stories=frozen.rest, look=partial(_look, html))
+    linked = [story for story in frozen.rest if story.url.startswith(("https://", "http://"))]
+    rest = site.html("more.html", stories=linked, look=partial(_look, html))
     return html.replace("</body>", rest + "</body>", 1)
 
 
