@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import partial
+from urllib.parse import quote
 
 from markupsafe import Markup
 from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from digest import curate, store
@@ -269,10 +270,17 @@ def routes(site: Site) -> list[Route]:
 
         return serve
 
+    def up(request: Request) -> Response:
+        """Where a shortened address means to go."""
+        name = request.path_params.get("newsletter")
+        return RedirectResponse(f"{root}/newsletters/{quote(name)}" if name else f"{root}/", 302)
+
     one = "/newsletters/{newsletter}"
     return [
         Route("/", home),
+        Route("/newsletters", up),
         Route(one, editions),
+        *(Route(f"{one}/{part}", up) for part in ("editions", "topics")),
         *(Route(f"{one}/feed.{kind}", feed(edition_feed)) for kind in ("atom", "json")),
         Route(one + "/editions/{number:int}", edition),
         Route(one + "/topics/{topic}", topic),
