@@ -191,7 +191,7 @@ def test_the_links_in_the_mail_lead_to_the_frozen_page_and_what_had_no_room(fill
     with filled.read() as session:
         row = session.exec(select(Edition)).one()
         variant = store.edition_variants(session, row.id)[0]
-        left = [found.title for found in store.variant_in_browser(session, "daily", 1, variant.key)[1]]
+        left = [found.title for found in store.variant_in_browser(session, "daily", 1, variant.key).rest]
     assert f"https://digest.example/editions/daily/1/{variant.key}" in variant.html and len(left) == 2
     client = TestClient(web.application(filled, config, clock=clock))
     answer = client.get(f"/editions/daily/1/{variant.key}")

@@ -62,7 +62,8 @@ def test_a_database_of_the_previous_release_keeps_its_rows(kind, request, tmp_pa
         assert (feed.title, feed.published_title) == ("Quorum", "Quorum")
         assert session.exec(select(NewsletterFeed.places)).one() == []
         variant = session.exec(select(Variant)).one()
-        assert (variant.subject, variant.html, variant.text) == ("Seven", "<p>seven</p>", "seven")
+        assert (variant.subject, variant.html, variant.text) == ("Seven", "<p>sëven</p>", "x^seven")
+        assert variant.left_out == [[9, "full"]]
         assert session.exec(select(OutboxRow.state)).one() == "sent"
     opened.close()
 
@@ -82,7 +83,7 @@ INSERT INTO edition (id, newsletter_id, number, composed_at, upto_seq, note, sta
   VALUES (1, 1, 1, :at, 7, '', 'open', '', 'news@news.example', '');
 INSERT INTO variant
   (id, edition_id, key, since_seq, topics, subject, html, text, story_count, more_count, left_out, letters)
-  VALUES (1, 1, 'k', 0, '["world"]', 'Seven', '<p>seven</p>', 'seven', 7, 0, '[]', 1);
+  VALUES (1, 1, 'k', 0, '["world"]', 'Seven', '<p>sëven</p>', 'x^seven', 7, 0, '[[9, "full"]]', 1);
 INSERT INTO outbox
   (id, edition_id, variant_id, subscriber_id, subscription_id, state, due_at, attempts, created_at, code, reply,
   in_doubt)

@@ -110,8 +110,10 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
             f"{admitted.joined} joined to others, {admitted.held} held back, {admitted.muted} muted"
         )
         try:
+            with database.read() as session:
+                press = edition.prepare(session, name, config, now=moment)
             with database.write() as session:
-                composed = edition.compose(session, name, config, now=moment)
+                composed = edition.compose(session, name, config, now=moment, press=press)
         except ConfigError as error:
             # A template or setting of one newsletter is wrong: its stories wait, the others go out.
             outcome.unfit.append(name)
@@ -145,8 +147,11 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
     ]
     if not config.smtp.url:
         parts.append(f"kept as .eml files in {report.where}, since no smtp.url is set")
-    if report.owed:
-        parts.append(f"{report.owed} still owed")
+    if report.owed > report.waiting:
+        parts.append(f"{report.owed - report.waiting} still owed")
+    if report.waiting:
+        waiting = count(report.waiting, "waits for its reader's hour", "wait for their readers' hour")
+        parts.append(f"{waiting}, until {report.waiting_until:%Y-%m-%d %H:%M} UTC")
     options.say(f"deliver: {', '.join(parts)}")
     for refusal in report.refusals:
         options.say(f"  {refusal}")

@@ -73,6 +73,8 @@ def run(
                 report.stopped = str(error)
     with database.read() as session:
         report.owed = store.unsettled_count(session)
+        waiting = store.for_later(session, now=clock())
+        report.waiting, report.waiting_until = waiting.letters, waiting.until
     return report
 
 

@@ -487,6 +487,11 @@ class Line(NamedTuple):
     name: str
     state: str  # "" for a suppressed address without a subscription
     topics: list[str]
+    cadence: str
+    hour: int | None
+    zone: str
+    language: str
+    format: str  # "text" or "html"
     tags: list[str]
     subscribed_at: datetime | None
     changed_at: datetime | None
@@ -503,6 +508,8 @@ def roll(session: Session, newsletter: str) -> Iterator[Line]:
     subscribed: Any = (
         sa.select(
             *(col(c) for c in (Subscriber.email, Subscriber.name, Subscription.state, Subscription.topics)),
+            *(col(c) for c in (Subscription.cadence, Subscription.hour, Subscription.zone, Subscription.language)),
+            sa.case((col(Subscription.plain), "text"), else_="html"),
             *(col(c) for c in (Subscriber.tags, Subscription.created_at, Subscription.changed_at)),
             *(col(c) for c in (Subscription.paused_until, Subscription.consent)),
             sa.func.coalesce(col(Suppression.reason), ""),
@@ -529,4 +536,4 @@ def roll(session: Session, newsletter: str) -> Iterator[Line]:
         .order_by(col(Suppression.key))
     )
     for key, reason, status, at in stream.execute(others):
-        yield Line(key, "", "", [], [], None, None, None, "", reason, status, at)
+        yield Line(key, "", "", [], "", None, "", "", "", [], None, None, None, "", reason, status, at)

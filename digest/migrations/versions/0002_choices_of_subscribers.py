@@ -29,3 +29,14 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("plain", sa.Boolean(), server_default=sa.false(), nullable=False))
 
     op.create_index("ix_story_topic", "story", ["newsletter_id", "topic", "seq"])
+
+    # Text that is there stays as it is: what is compressed from now on is told by how it begins.
+    if op.get_bind().dialect.name == "postgresql":
+        for column in ("html", "text", "left_out"):
+            op.alter_column(
+                "variant", column, type_=sa.LargeBinary(), postgresql_using=f"convert_to({column}::text, 'UTF8')"
+            )
+    else:
+        with op.batch_alter_table("variant", schema=None) as batch_op:
+            for column in ("html", "text", "left_out"):
+                batch_op.alter_column(column, type_=sa.LargeBinary(), existing_nullable=False)
