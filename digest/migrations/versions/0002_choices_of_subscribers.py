@@ -29,6 +29,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("plain", sa.Boolean(), server_default=sa.false(), nullable=False))
 
     op.create_index("ix_story_topic", "story", ["newsletter_id", "topic", "seq"])
+    op.create_index("ix_variant_letters", "variant", ["edition_id", "letters"])
 
     # Text that is there stays as it is: what is compressed from now on is told by how it begins.
     if op.get_bind().dialect.name == "postgresql":
