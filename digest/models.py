@@ -307,7 +307,10 @@ class Variant(SQLModel, table=True):
     """An edition as rendered for one set of choices. Personal links are fixed markers."""
 
     __tablename__ = "variant"
-    __table_args__ = (UniqueConstraint("edition_id", "key"),)
+    __table_args__ = (
+        UniqueConstraint("edition_id", "key"),
+        Index("ix_variant_letters", "edition_id", "letters"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     edition_id: int = Field(foreign_key="edition.id", ondelete="CASCADE")

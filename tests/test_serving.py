@@ -131,6 +131,23 @@ def test_head_is_answered_as_get_is(app):
         assert asking(app, "HEAD", path).headers == asking(app, "GET", path).headers
 
 
+@pytest.mark.parametrize("stripped", [True, False])
+def test_a_shortened_or_lengthened_address_leads_to_what_was_meant_and_never_elsewhere(
+    database, configure, clock, stripped
+):
+    app = application(database, configure(base_url="https://example.org/news"), clock=clock)
+    for asked, meant in (
+        ("/newsletters/daily/", "/newsletters/daily"),
+        ("/newsletters", "/"),
+        ("/newsletters/daily/topics", "/newsletters/daily"),
+        ("/newsletters/daily/editions/", "/newsletters/daily/editions"),
+        ("/%2Fevil.example/", "/evil.example"),
+        ("/%5Cevil.example/", "/%5Cevil.example"),
+    ):
+        answer = asking(app, "GET", asked if stripped else f"/news{asked}", headers={"Host": "evil.example"})
+        assert (answer.status_code in (301, 302), answer.headers["location"]) == (True, f"/news{meant}")
+
+
 def test_ready_is_who_has_a_database_of_its_own_release(app, database):
     assert asking(app, "GET", "/ready").text == "ok\n"
     with database.write() as session:

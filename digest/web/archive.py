@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import partial
+from urllib.parse import quote
 
 from markupsafe import Markup
 from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from digest import curate, store
@@ -179,7 +180,6 @@ def routes(site: Site) -> list[Route]:
             name: page(f"around/{name}.html", one.said, path, **around).decode() for name in ("head", "top", "bottom")
         }
         html = _in_browser(site, one.name, number, frozen)
-        html = html.replace(one.said.gettext("You get it because you subscribed."), "")
         html = html.replace("</head>", parts["head"] + "</head>", 1).replace(
             "</body>", f"</main>{parts['bottom']}</body>", 1
         )
@@ -270,10 +270,17 @@ def routes(site: Site) -> list[Route]:
 
         return serve
 
+    def up(request: Request) -> Response:
+        """Where a shortened address means to go."""
+        name = request.path_params.get("newsletter")
+        return RedirectResponse(f"{root}/newsletters/{quote(name)}" if name else f"{root}/", 302)
+
     one = "/newsletters/{newsletter}"
     return [
         Route("/", home),
+        Route("/newsletters", up),
         Route(one, editions),
+        *(Route(f"{one}/{part}", up) for part in ("editions", "topics")),
         *(Route(f"{one}/feed.{kind}", feed(edition_feed)) for kind in ("atom", "json")),
         Route(one + "/editions/{number:int}", edition),
         Route(one + "/topics/{topic}", topic),
@@ -334,7 +341,8 @@ def _in_browser(site: Site, name: str, number: int, frozen: Frozen) -> str:
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)
     html = re.sub(rf'href="{here}#more"', 'href="#more"', html)
-    rest = site.html("more.html", stories=frozen.rest, look=partial(_look, html))
+    linked = [story for story in frozen.rest if story.url.startswith(("https://", "http://"))]
+    rest = site.html("more.html", stories=linked, look=partial(_look, html))
     return html.replace("</body>", rest + "</body>", 1)
 
 

@@ -40,6 +40,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_signup_mail_at"), "signup_mail", ["at"])
 
     op.create_index("ix_story_topic", "story", ["newsletter_id", "topic", "seq"])
+    op.create_index("ix_variant_letters", "variant", ["edition_id", "letters"])
 
     # Text that is there stays as it is: what is compressed from now on is told by how it begins.
     if op.get_bind().dialect.name == "postgresql":
