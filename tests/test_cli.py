@@ -143,7 +143,7 @@ def test_a_state_that_is_none_is_told(ready):
 
 
 def test_a_mistyped_command_stays_typers_2(digest):
-    assert digest("statsu").returncode == 64
+    assert digest("statsu").returncode == 2
 
 
 def test_a_feed_that_is_none_is_told_and_not_stored(ready, site):

@@ -16,22 +16,12 @@ from typer.core import TyperGroup
 
 from digest.errors import Exit, UserError
 
-_CLICK_USAGE = 2  # what Click ends a mistyped command with; all our other codes are those of sysexits.h
-
 
 class Group(TyperGroup):
     """The one place that turns a `UserError` into words and an exit code.
 
     Typer carries its own copy of Click, so a `click.ClickException` would pass through it as a crash.
     """
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().main(*args, **kwargs)
-        except SystemExit as end:
-            if end.code == _CLICK_USAGE:
-                raise SystemExit(int(Exit.USAGE)) from None
-            raise
 
     def invoke(self, ctx: Any) -> Any:
         try:

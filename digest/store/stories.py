@@ -361,7 +361,7 @@ def _chunks(ids: Iterable[_T]) -> Iterator[list[_T]]:
 
 @dataclass(frozen=True)
 class StoryLine:
-    """A story as `digest story list` shows it. `state` is pinned, dropped, sent in an edition, left out of one, or waiting."""
+    """A story as `digest story list` shows it. `state` is pinned, dropped, in an edition, left out or waiting."""
 
     id: int
     topic: str
