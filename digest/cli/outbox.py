@@ -132,6 +132,8 @@ def retry(
         )
         if dry_run:
             session.rollback()
-    options.say(f"{owed} letters {'would be' if dry_run else 'are'} owed again")
+    one = owed == 1
+    words = "would be" if dry_run else "is" if one else "are"
+    options.say(f"{owed} {'letter' if one else 'letters'} {words} owed again")
     if letters and owed < len(set(letters)):
-        options.say(f"{len(set(letters)) - owed} of those are not there, sent, dropped or being sent: left as they are")
+        options.say(f"{len(set(letters)) - owed} of those not there, sent, dropped or being sent: left alone")

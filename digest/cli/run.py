@@ -110,7 +110,7 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
         outcome.curate[name] = admitted
         options.say(
             f"curate: {name}, {count(admitted.stories, 'new story', 'new stories')}, "
-            f"{admitted.joined} joined to others, {admitted.held} held back, {admitted.muted} muted"
+            f"{admitted.joined:,} joined to others, {admitted.held:,} held back, {admitted.muted:,} muted"
         )
         try:
             with database.read() as session:
@@ -142,16 +142,16 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
             progress=lambda done: tell(done.settled, done.due, _forecast(done)),
             stop=stop,
         )
-    parts = [f"{report.sent} sent"]
+    parts = [f"{report.sent:,} sent"]
     parts += [
-        f"{n} {word}"
+        f"{n:,} {word}"
         for word in ("refused", "deferred", "dropped", "held", "in doubt")
         if (n := getattr(report, word.replace(" ", "_")))
     ]
     if not config.smtp.url:
         parts.append(f"kept as .eml files in {report.where}, since no smtp.url is set")
     if report.owed > report.waiting:
-        parts.append(f"{report.owed - report.waiting} still owed")
+        parts.append(f"{report.owed - report.waiting:,} still owed")
     if report.waiting:
         waiting = count(report.waiting, "waits for its reader's hour", "wait for their readers' hour")
         parts.append(f"{waiting}, until {report.waiting_until:%Y-%m-%d %H:%M} UTC")
@@ -202,13 +202,13 @@ def _forecast(done: deliver.Progress) -> str:
 
 
 def count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _composed_words(composed: edition.Composed) -> str:
     if composed.why:
         return composed.why
-    more = f" and {composed.more} more" if composed.more else ""
+    more = f" and {composed.more:,} more" if composed.more else ""
     return (
         f"No. {composed.number} “{composed.subject}”, {count(composed.stories, 'story', 'stories')}{more}, "
         f"{count(composed.variants, 'variant', 'variants')}, {count(composed.letters, 'letter', 'letters')}"
