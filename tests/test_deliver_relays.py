@@ -338,28 +338,32 @@ def test_two_runs_at_once_send_each_letter_once(database, configure, server, clo
     assert tallied(database) == {"sent": 120} and sound(database)
 
 
-def test_a_locked_database_delays_replies_and_loses_none(box, configure, server, clock, monkeypatch):
-    monkeypatch.setattr(store_database, "BUSY_MS", 200)
+def test_a_locked_database_delays_letters_and_loses_and_doubles_none(box, configure, server, clock, monkeypatch):
+    monkeypatch.setattr(store_database, "BUSY_MS", 100)
     config = configure(smtp={"url": server.url, "connections": 2})
     owe(box, config, *readers(60))
     impatient = store.open_database(config.database_url)
-    locked = threading.Event()
+    held = threading.Event()
+    moments = [0, 10, 30]  # letters taken: the first is before anything is claimed
 
-    def lock() -> None:
-        with box.write():
-            threading.Event().wait(1.5)
+    def hold() -> None:
+        with box.write() as session:
+            session.connection()
+            held.set()
+            time.sleep(0.7)
 
-    def answer(taken) -> str:
-        if len(server.taken) >= 10 and not locked.is_set():
-            locked.set()
-            threading.Thread(target=lock).start()
-        return "250 2.0.0 Ok"
+    def look() -> bool:
+        if moments and len(server.taken) >= moments[0]:
+            del moments[0]
+            held.clear()
+            threading.Thread(target=hold).start()
+            assert held.wait(10)
+        return False
 
-    server.on_body = answer
-    report = send(impatient, config, clock)
+    report = send(impatient, config, clock, stop=look)
     impatient.close()
-    assert (report.sent, report.owed) == (60, 0)
-    assert sorted(server.recipients) == sorted(readers(60))
+    assert moments == [] and (report.sent, report.owed, report.in_doubt) == (60, 0, 0)
+    assert sorted(server.recipients) == sorted(readers(60)) and sound(box)
 
 
 @pytest.fixture
