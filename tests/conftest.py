@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
@@ -20,6 +21,10 @@ from digest.demo.catcher import Catcher
 from digest.store import Database
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+
+# How long an example takes says how busy the machine is, and nothing about what is tested.
+hypothesis.settings.register_profile("digest", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("digest")
 
 
 class Clock:

@@ -301,6 +301,10 @@ class Desk:
         )
 
     def _take_marked(self, done: Committed) -> None:
+        for claimed in done.left_out:
+            waiting, route = self._marking.pop(claimed.id)
+            route.marking -= 1
+            self._claimed.appendleft(waiting)
         for claimed in done.batch.marks:
             waiting, route = self._marking.pop(claimed.id)
             number = done.marked.get(claimed.id)
