@@ -3,9 +3,9 @@
     python benchmarks/compose.py [--quick] [--json] [--database postgresql://…]
 
 Every reader has random choices: any of 12 topics, one of 3 cadences, an hour, one of 24 zones. The edition is
-composed on a Monday, when all three cadences are due, of 60 stories. The goals are minutes for 100,000 readers, and a
-cost that follows the variants and not the readers; on SQLite, where a writer shuts out all others, the write lock is to
-be held for a small share of that. "per_variant_ms" beside "render_ms", of one variant alone, says what is not rendering.
+composed on a Monday, when all three cadences are due, of 60 stories. The goals are minutes for 100,000 readers, a cost
+that follows the variants and not the readers, and, since a writer shuts out all others on SQLite, a write lock for a
+small share of that time. There are at most 3 x 4,096 variants; "file_mb" is the whole database with the edition in it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ZONES = (
     *("Pacific/Noumea", "Pacific/Auckland"),
 )
 CADENCES = ("daily", "weekdays", "weekly mon")
-GOALS = {"seconds_100k": 300, "lock_seconds_100k": 30, "peak_mb_100k": 400}
+GOALS = {"seconds_100k": 300, "lock_share": 0.15, "peak_mb_100k": 400}
 
 
 def fill(url: str, readers: int) -> None:
@@ -123,7 +123,9 @@ def compose(url: str) -> dict[str, Any]:
 
     news = {"title": "The Daily", "from": "The Daily <news@news.example>", "schedule": "daily 07:00"}
     config = from_values(
-        {"secret_key": "a key for the benchmark", "newsletters": {"daily": news}}, Path("digest.toml"), environment=False
+        {"secret_key": "a key for the benchmark", "newsletters": {"daily": news}},
+        Path("digest.toml"),
+        environment=False,
     )
     database = store.open_database(url)
     begun = time.perf_counter()
@@ -135,9 +137,6 @@ def compose(url: str) -> dict[str, Any]:
     seconds = time.perf_counter() - begun
     with database.read() as session:
         (account,) = store.accounts(session, newsletter="daily")
-        begun = time.perf_counter()
-        draft = edition.preview(session, "daily", config, now=MONDAY)
-        assert draft is None or draft.rendered.html
     if not account.adds_up or account.owed != done.letters:
         sys.exit(f"the letters do not add up: {account}")
     database.close()
@@ -146,6 +145,7 @@ def compose(url: str) -> dict[str, Any]:
         "letters": done.letters,
         "seconds": round(seconds, 2),
         "lock_seconds": round(seconds - prepared, 2),
+        "lock_share": round((seconds - prepared) / seconds, 3),
         "per_variant_ms": round(1000 * seconds / max(1, done.variants), 2),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
@@ -172,15 +172,15 @@ def main() -> None:
     found = {}
     for readers in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            url = (chosen.database or f"sqlite:///{folder}/digest.db").replace(
-                "postgresql://", "postgresql+psycopg://"
-            )
+            url = (chosen.database or f"sqlite:///{folder}/digest.db").replace("postgresql://", "postgresql+psycopg://")
             alone(fill, url, readers)
             found[readers] = alone(compose, url)
             if not chosen.database:
                 found[readers]["file_mb"] = round(Path(folder, "digest.db").stat().st_size / 1e6)
         if not chosen.json:
-            print(f"{readers:>9,} subscribers: " + ", ".join(f"{k} {v:,}" for k, v in found[readers].items()), flush=True)
+            print(
+                f"{readers:>9,} subscribers: " + ", ".join(f"{k} {v:,}" for k, v in found[readers].items()), flush=True
+            )
     if chosen.json:
         print(json.dumps({"benchmark": "compose", "subscribers": found, "goals": GOALS}))
 
