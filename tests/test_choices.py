@@ -405,6 +405,36 @@ def test_a_letter_waits_for_its_hour_and_goes_then_or_never(database, config, in
     assert sound(database)
 
 
+def test_why_tells_of_the_hour_and_the_day_that_a_story_waits_for(database, config):
+    join(database, "evening", hour=20)
+    join(database, "weekly", cadence="weekly mon", hour=7, zone="UTC")
+    news(database, "ai")
+    now = MONDAY + timedelta(days=1)
+    compose(database, config, now)
+    with database.read() as session:
+        paper = store.newsletter(session, "daily")
+        story = session.exec(select(Story)).one()
+        why = {
+            who: edition.explain_for(session, paper, story, f"{who}@example.org", now=now)
+            for who in ("evening", "weekly")
+        }
+    assert why["evening"] == "in edition 1, as the lead; that letter is for 2026-11-24 20:00 UTC"
+    assert why["weekly"] == "comes with her next letter: she wants weekly mon at 7:00 UTC"
+
+
+def test_whoever_comes_back_waits_for_their_own_day(database, config):
+    join(database, "weekly", cadence="weekly mon")
+    news(database, "ai")
+    compose(database, config, MONDAY + timedelta(days=7))
+    with database.write() as session:
+        at = {"newsletter": "daily", "how": "test"}
+        subscribe.pause(session, "weekly@example.org", until=None, now=MONDAY + timedelta(days=8), **at)
+        subscribe.resume(session, "weekly@example.org", now=MONDAY + timedelta(days=24), **at)
+    news(database, "ai")
+    assert compose(database, config, MONDAY + timedelta(days=25)).letters == 0  # a Friday
+    assert compose(database, config, MONDAY + timedelta(days=28)).letters == 1
+
+
 def test_a_letter_is_late_from_its_own_hour_on(database, configure, inbox, clock):
     config = configure(newsletters={"daily": NEWS}, smtp={"url": inbox.url, "max_lateness_hours": 12})
     join(database, "late", hour=23)
