@@ -129,8 +129,7 @@ def compose(url: str) -> dict[str, Any]:
     )
     database = store.open_database(url)
     begun = time.perf_counter()
-    with database.read() as session:
-        press = edition.prepare(session, "daily", config, now=MONDAY)
+    press = edition.prepare(database, "daily", config, now=MONDAY)
     prepared = time.perf_counter() - begun
     with database.write() as session:
         done = edition.compose(session, "daily", config, now=MONDAY, press=press)

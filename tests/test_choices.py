@@ -280,8 +280,7 @@ def join(database, name: str, *, now: datetime = MONDAY, **choices) -> None:
 
 def compose(database, config, now: datetime) -> edition.Composed:
     """As `digest run` does it."""
-    with database.read() as session:
-        press = edition.prepare(session, "daily", config, now=now)
+    press = edition.prepare(database, "daily", config, now=now)
     with database.write() as session:
         return edition.compose(session, "daily", config, now=now, press=press)
 
@@ -492,8 +491,7 @@ def test_what_is_prepared_is_used_only_while_it_is_true(database, config):
     join(database, "ada")
     news(database, "ai", "web")
     now = MONDAY + timedelta(days=1)
-    with database.read() as session:
-        press = edition.prepare(session, "daily", config, now=now)
+    press = edition.prepare(database, "daily", config, now=now)
     assert press is not None and len(press.made) == 1
     with database.read() as session:
         first = session.exec(select(Story.id).order_by(Story.seq)).first()
@@ -501,8 +499,8 @@ def test_what_is_prepared_is_used_only_while_it_is_true(database, config):
         edition.drop(session, "daily", first, dropped=True)
     with database.write() as session:
         assert edition.compose(session, "daily", config, now=now, press=press).stories == 1
+    assert edition.prepare(database, "daily", config, now=now) is None  # it has been looked at
     with database.read() as session:
-        assert edition.prepare(session, "daily", config, now=now) is None  # it has been looked at
         assert [s.seq for s in store.edition_stories(session, 1)] == [2]
 
 

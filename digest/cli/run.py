@@ -109,8 +109,7 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
             f"{admitted.joined} joined to others, {admitted.held} held back, {admitted.muted} muted"
         )
         try:
-            with database.read() as session:
-                press = edition.prepare(session, name, config, now=moment)
+            press = edition.prepare(database, name, config, now=moment)
             with database.write() as session:
                 composed = edition.compose(session, name, config, now=moment, press=press)
         except ConfigError as error:

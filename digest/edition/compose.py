@@ -34,7 +34,7 @@ from digest.render import (
 )
 from digest.render.speech import speech
 from digest.schedule import Turn
-from digest.store import Choices, Group, Hours
+from digest.store import Choices, Database, Group, Hours
 from digest.values import Story, lightened
 
 _TOO_BIG = f"the mail would be larger than {HTML_LIMIT:,} bytes, and these were ranked higher"
@@ -148,19 +148,21 @@ class Composed:
     findings: tuple[Finding, ...] = ()  # what preflight had to say
 
 
-def prepare(session: Session, name: str, config: Config, *, now: datetime) -> Press | None:
-    """Render what `compose` would store at this moment, without a lock on anything; None where nothing is due."""
+def prepare(database: Database, name: str, config: Config, *, now: datetime) -> Press | None:
+    """Render what `compose` would store at this moment, in no transaction; None where nothing is due."""
     settings = config.newsletters[name]
-    row = store.newsletter(session, name)
-    assert row.id is not None
-    if settings.slots and settings.slots.last_slot(now) <= row.slot_at:
-        return None
-    with store.laid_out(session, _turns(session, row, settings, now=now)):
-        groups = store.due_groups(session, row.id)
-    if not groups:
-        return None
-    press = Press(name, settings, config, _matter(session, row, groups, note=row.note, now=now))
-    press.make(variants_of(groups, press.matter.stories, settings))
+    with database.read() as session:
+        row = store.newsletter(session, name)
+        assert row.id is not None
+        if settings.slots and settings.slots.last_slot(now) <= row.slot_at:
+            return None
+        with store.laid_out(session, _turns(session, row, settings, now=now)):
+            groups = store.due_groups(session, row.id)
+        if not groups:
+            return None
+        matter = _matter(session, row, groups, note=row.note, now=now)
+    press = Press(name, settings, config, matter)
+    press.make(variants_of(groups, matter.stories, settings))
     return press
 
 

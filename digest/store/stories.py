@@ -506,7 +506,7 @@ def letters_about(
         )
         .order_by(col(Edition.number))
     )
-    return [About(*letter, dict(left_out or ()).get(story_id, "")) for *letter, left_out in rows]
+    return [About._make((*letter, dict(left_out or ()).get(story_id, ""))) for *letter, left_out in rows]
 
 
 class EntryFate(NamedTuple):
