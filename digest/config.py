@@ -10,9 +10,11 @@ Relative paths are relative to the file, so that the working directory of cron d
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import secrets
+import shlex
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -106,6 +108,22 @@ def _share(value: object) -> object:
     return value
 
 
+def _check_token_command(command: str, url: SecretStr | None) -> None:
+    if not command:
+        return
+    parts = urlsplit(url.get_secret_value() if url else "")
+    if not parts.username:
+        raise ValueError("has a token_command and nobody to log in: write the user into its url, as in user@host")
+    if parts.password:
+        raise ValueError("has both a password in its url and a token_command; take one away")
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"has a token_command that cannot be read: {error}") from None
+    if not words:
+        raise ValueError("has an empty token_command")
+
+
 SmtpUrl = Annotated[SecretStr, AfterValidator(_smtp_url)]
 Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
 
@@ -115,12 +133,18 @@ class Relay(Section):
 
     url: SmtpUrl
     auth: Literal["", "plain", "login", "xoauth2"] = ""  # "": plain or login, whichever is offered
+    token_command: Line = ""  # prints what stands for the password, an access token unless `auth` says otherwise
     order: int = 1  # a relay of a higher order is used only while all of a lower one are down
     weight: float = Field(1, gt=0)  # its share among relays of the same order
     connections: int = Field(8, ge=1, le=200)
     per_second: float = Field(0, ge=0)
     per_hour: int = Field(0, ge=0)
     per_day: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _token(self) -> Relay:
+        _check_token_command(self.token_command, self.url)
+        return self
 
 
 class Dkim(Section):
@@ -136,6 +160,7 @@ class Smtp(Section):
 
     url: SmtpUrl | None = None  # short for one relay with the settings of `Relay`
     relays: tuple[Relay, ...] = ()
+    token_command: Line = ""
     connections: int = Field(8, ge=1, le=200)
     envelope_domain: Line = ""
     hello: Line = ""  # our name in EHLO; else the machine's, if it has a full one, or its address
@@ -162,12 +187,15 @@ class Smtp(Section):
     def _one_way(self) -> Smtp:
         if self.url and self.relays:
             raise ValueError("has both url and relays; move url into a [[smtp.relays]] of its own")
+        if self.relays and self.token_command:
+            raise ValueError("has token_command beside relays; move it into the [[smtp.relays]] it is for")
+        _check_token_command(self.token_command, self.url)
         return self
 
     @property
     def servers(self) -> tuple[Relay, ...]:
         if self.url:
-            return (Relay(url=self.url, connections=self.connections),)
+            return (Relay(url=self.url, connections=self.connections, token_command=self.token_command),)
         return self.relays
 
     @property
@@ -234,6 +262,25 @@ class Curate(Section):
     scorer: Line = ""
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Web(Section):
+    """The pages of `digest serve`."""
+
+    proxies: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
+
+    @field_validator("proxies", mode="before")
+    @classmethod
+    def _proxies(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise ValueError('must be a list of addresses and networks, as in ["127.0.0.1", "10.0.0.0/8"]')
+        try:
+            return tuple(ipaddress.ip_network(one if isinstance(one, Network) else str(one)) for one in value)
+        except ValueError as error:
+            raise ValueError(f"has something that is no address or network: {error}") from None
+
+
 class Topic(Section):
     """A heading. Without `keywords` one of the packaged topics keeps its own; `more_keywords` adds to them."""
 
@@ -288,6 +335,7 @@ class Newsletter(Section):
     welcome: bool = True  # who confirms gets the latest edition at once
     postal_address: str = ""
     templates: Path | None = None
+    archive: bool = True
     topics: dict[Slug, Topic] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
@@ -353,6 +401,7 @@ class Config(BaseSettings):
     smtp: Smtp = Smtp()
     collect: Collect = Collect()
     curate: Curate = Curate()
+    web: Web = Web()
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
 
     @field_validator("secret_key")
@@ -376,6 +425,11 @@ class Config(BaseSettings):
         if not value:
             raise ValueError("is empty; a newsletter needs at least [newsletters.NAME] with title and from")
         return value
+
+    @property
+    def base_path(self) -> str:
+        """The path of `base_url`: "" or, below a path of a host, as in "/news"."""
+        return urlsplit(self.base_url).path
 
     @property
     def database_url(self) -> str:

@@ -132,7 +132,8 @@ class Feed(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     url: str = Field(unique=True)
     host: str = Field(default="", index=True)  # of `url`: what a 429 holds back
-    title: str = ""
+    title: str = ""  # as it is shown: the operator's, where their list had another than the publisher's
+    published_title: str = Field(default="", sa_column_kwargs={"server_default": ""})  # as the feed itself says
     site_url: str = ""
     language: str = ""
     state: FeedState = _state(FeedState, default=FeedState.ACTIVE)
@@ -212,6 +213,8 @@ class NewsletterFeed(SQLModel, table=True):
     feed_id: int = Field(foreign_key="feed.id", primary_key=True, index=True, ondelete="CASCADE")
     topic: str = ""
     folder: str = ""  # the OPML folders it came from, joined by "/"
+    # Where it stood in the list it came from, for export: [{"folders", "topics", "description"}]
+    places: list[dict[str, Any]] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})
     added_at: datetime = _time()
 
 
@@ -241,7 +244,10 @@ class Story(SQLModel, table=True):
     """What a newsletter makes of one or more entries. `seq` is its place in the order of admission."""
 
     __tablename__ = "story"
-    __table_args__ = (UniqueConstraint("newsletter_id", "seq"),)
+    __table_args__ = (
+        UniqueConstraint("newsletter_id", "seq"),
+        Index("ix_story_topic", "newsletter_id", "topic", "seq"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import MONDAY, Clock
 from mailing import PEOPLE, notice, owe, send, states
+from mailserver import MailServer
 from sqlmodel import select
 
 from digest import deliver, store, subscribe
@@ -186,6 +187,28 @@ def claim(database: Database, clock: Clock, limit: int = 1) -> tuple[store.Claim
 def mark(database: Database, clock: Clock, *letters: store.Claimed) -> dict[int, int]:
     with database.write() as session:
         return store.mark(session, letters, now=clock(), lease=timedelta(minutes=10))
+
+
+@pytest.mark.parametrize("at", ["rcpt", "body"])
+def test_of_a_person_who_is_erased_in_flight_nothing_is_written_down_again(database, configure, clock, at):
+    def answer(where: str, address: str) -> str:
+        if where != at or address != "ada@example.org":
+            return "250 2.0.0 Ok"
+        with database.write() as session:
+            subscribe.erase(session, address, secret="a key for tests, long enough", now=clock())
+        return f"550 5.1.1 <{address}> is unknown here"
+
+    with MailServer() as server:
+        server.on_rcpt = lambda address: answer("rcpt", address)
+        server.on_body = lambda taken: answer("body", taken.recipient)
+        config = configure(smtp={"url": server.url, "connections": 1, "max_refused": 1.0})
+        owe(database, config, *PEOPLE)
+        report = send(database, config, clock)
+    assert (report.sent, report.refused, report.owed) == (2, 1, 0)
+    with database.read() as session:
+        assert store.suppression(session, "ada@example.org") is None
+        (line,) = [line for line in store.outbox_lines(session) if line.email == "(erased)"]
+    assert (line.state, line.code, line.reply) == ("refused", 550, "")
 
 
 def test_two_senders_at_once_never_hold_the_same_letter(database, mailing, inbox, clock):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections import Counter
 from datetime import timedelta
 
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from digest import store
 from digest.cli import app
-from digest.deliver.pace import Bucket, Pace, Quota
+from digest.deliver.pace import Bucket, Pace, Quota, finish
 from digest.errors import StorageError
 from digest.models import Edition, EditionState, OutboxRow
 from digest.store import database as store_database
@@ -140,6 +141,25 @@ def test_a_pace_slows_at_once_and_recovers_slowly():
     assert pace.interval == 0
     pace.begin(11.0)
     assert not pace.ready(12.0, limit=1) and pace.ready(12.0)
+
+
+def test_a_forecast_looks_beyond_what_the_limits_let_out_now():
+    quota = Quota(100, 1200, {})
+    assert quota.hourly == 50 and Quota(0, 0, {}).hourly > 10**9
+    soon = {"per_second": 10.0, "room": 500, "hourly": 50.0}
+    assert finish(MONDAY, left=300, **soon) == MONDAY + timedelta(seconds=30)
+    assert finish(MONDAY, left=600, **soon) == MONDAY + timedelta(hours=2)
+    assert finish(MONDAY, left=600, per_second=0, room=500, hourly=50) is None
+
+
+def test_progress_is_told_and_ends_with_all_that_was_due(box, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 2})
+    owe(box, config, *readers(60))
+    told = []
+    server.on_body = lambda taken: time.sleep(0.05) or "250 2.0.0 Ok"
+    send(box, config, clock, progress=told.append)
+    assert (told[-1].settled, told[-1].due) == (60, 60)
+    assert told[-1].finish == MONDAY and max(p.finish for p in told if p.finish) < MONDAY + timedelta(minutes=1)
 
 
 def test_a_slow_domain_holds_up_nobody_else_and_gets_its_letters(box, configure, server, clock):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hmac
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +35,11 @@ def test_a_link_names_its_subscription_and_only_with_our_key(row_id):
 @given(st.text(max_size=80))
 def test_a_made_up_link_is_refused_without_a_crash(noise):
     assert sign.read_token(sign.Purpose.UNSUBSCRIBE, noise, key=KEY) is None
+
+
+@given(st.binary(max_size=200), st.binary(max_size=200))
+def test_our_mac_is_the_library_s(key, message):
+    assert sign._Keyed(key).digest(message) == hmac.digest(key, message, "sha256")
 
 
 def test_message_ids_are_stable_distinct_and_on_our_domain():

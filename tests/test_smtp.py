@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ssl
 import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -272,6 +273,20 @@ def test_a_busy_server_is_left_alone_and_the_readers_are_not_to_blame(box, maili
         assert {(line.state.value, line.attempts) for line in store.outbox_lines(session)} == {("owed", 0)}
 
 
+def test_a_letter_that_meets_a_busy_server_again_and_again_is_not_put_off(box, mailing, server, clock):
+    met: Counter[str] = Counter()
+
+    def answer(sender: str, number: int) -> str:
+        met[sender] += 1
+        return "421 4.3.2 busy" if sender == [*met][:6][-1] and len(met) > 5 and met[sender] <= 6 else "250 Ok"
+
+    server.on_mail = answer
+    config = mailing(connections=1)
+    owe(box, config, *readers(9))
+    report = send(box, config, clock)
+    assert max(met.values()) > 6 and (report.sent, report.deferred, report.owed) == (9, 0, 0)
+
+
 # ---------------------------------------------------------------- login and TLS
 
 
@@ -303,6 +318,42 @@ def test_a_refused_login_stops_after_one_try_and_tells_no_password(box, configur
     assert "se@cret" not in report.stopped and base64.b64encode(b"se@cret").decode() not in report.stopped
     with box.read() as session:
         assert {(line.state.value, line.attempts) for line in store.outbox_lines(session)} == {("owed", 0)}
+
+
+def _token_command(tmp_path, says: str) -> str:
+    script = tmp_path / "token.sh"
+    script.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/asked\n{says}\n")
+    script.chmod(0o700)
+    return str(script)
+
+
+def test_a_command_prints_the_token_and_is_asked_once_for_all_connections(box, configure, server, clock, tmp_path):
+    seen = []
+    server.login = lambda words: not seen.append(words)
+    command = _token_command(tmp_path, "echo ya29.t0ken")
+    url = f"smtp://ada%40example.org@127.0.0.1:{server.port}"
+    owe(box, config := configure(smtp={"url": url, "token_command": command, "connections": 4}), *readers(40))
+    assert send(box, config, clock).sent == 40
+    assert {words[0] for words in seen} == {"XOAUTH2"} and len(seen) == server.connections
+    assert _decoded(seen[0][1]) == "user=ada@example.org\1auth=Bearer ya29.t0ken\1\1"
+    assert (tmp_path / "asked").read_text() == "asked\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [("echo s3cret; exit 3", "failed with exit code 3"), ("true", "printed no token"), (None, "cannot be run")],
+)
+def test_without_a_token_nothing_is_sent_and_nothing_secret_is_said(
+    box, configure, server, clock, tmp_path, capfd, says, why
+):
+    server.login = lambda words: True
+    command = _token_command(tmp_path, says) if says else str(tmp_path / "nowhere")
+    url = f"smtp://ada@127.0.0.1:{server.port}"
+    config = configure(smtp={"relays": [{"url": url, "token_command": command}]})
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert report.owed == 3 and why in report.stopped and server.taken == []
+    assert "s3cret" not in report.stopped + "".join(capfd.readouterr())
 
 
 def test_a_password_never_leaves_the_machine_in_clear(box, configure, clock):

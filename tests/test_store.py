@@ -17,7 +17,7 @@ from sqlmodel import SQLModel, select
 
 from digest import store
 from digest.errors import NotFound, StorageError
-from digest.models import Newsletter, OutboxRow, Subscription, Variant
+from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscription, Variant
 from digest.store.database import head, open_database, revision
 
 
@@ -58,6 +58,9 @@ def test_a_database_of_the_previous_release_keeps_its_rows(kind, request, tmp_pa
         assert (subscription.state, subscription.topics, subscription.read_until) == ("active", ["world"], 7)
         assert (subscription.cadence, subscription.hour, subscription.zone) == ("", None, "")
         assert not subscription.plain and subscription.offered_at is None
+        feed = session.exec(select(Feed)).one()
+        assert (feed.title, feed.published_title) == ("Quorum", "Quorum")
+        assert session.exec(select(NewsletterFeed.places)).one() == []
         variant = session.exec(select(Variant)).one()
         assert (variant.subject, variant.html, variant.text) == ("Seven", "<p>sëven</p>", "x^seven")
         assert variant.left_out == [[9, "full"]]
@@ -67,6 +70,11 @@ def test_a_database_of_the_previous_release_keeps_its_rows(kind, request, tmp_pa
 
 PREVIOUS = """
 INSERT INTO newsletter (id, name, seq, edition_number, slot_at, note) VALUES (1, 'daily', 7, 1, :at, '');
+INSERT INTO feed (id, url, host, title, site_url, language, state, added_at, headers, former_urls, moved_to, etag,
+  last_modified, body_hash, next_at, ttl_seconds, skip, gap_seconds, ok_at, failures, error, told)
+  VALUES (1, 'https://q.example/', 'q.example', 'Quorum', '', '', 'active', :at, '{}', '[]', '', '', '', '', :at, 0,
+  '[]', 0, :at, 0, '', '');
+INSERT INTO newsletter_feed (newsletter_id, feed_id, topic, folder, added_at) VALUES (1, 1, '', '', :at);
 INSERT INTO subscriber (id, email, key, name, tags, created_at)
   VALUES (1, 'Ada@example.org', 'ada@example.org', 'Ada', '["x"]', :at);
 INSERT INTO subscription (id, subscriber_id, newsletter_id, state, topics, read_until, consent, created_at, changed_at)

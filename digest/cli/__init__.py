@@ -40,19 +40,13 @@ class Group(TyperGroup):
             # Typer would make an error of it, exit 1: a reader that has seen enough (`| head`) is none.
             if ctx.parent is not None:
                 raise
-            _reader_left()
             raise typer.Exit(Exit.OK) from None
         finally:
             if ctx.parent is None:
-                try:
+                from digest.cli.common import while_read
+
+                with while_read():
                     sys.stdout.flush()
-                except BrokenPipeError:
-                    _reader_left()  # and the exit code stays that of the command
-
-
-def _reader_left() -> None:
-    """Python flushes stdout once more at exit; give it somewhere to go."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(words: str) -> None:

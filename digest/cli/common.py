@@ -61,18 +61,19 @@ class Options:
         print(f"digest: {words}", file=sys.stderr)
 
     @contextmanager
-    def progress(self, step: str) -> Iterator[Callable[[int, int], None]]:
-        """A bar on a terminal, told (done, total); silence elsewhere and with --quiet."""
+    def progress(self, step: str) -> Iterator[Callable[..., None]]:
+        """A bar on a terminal, told `(done, total)` and `words`, if any; silence elsewhere and with --quiet."""
         if self.quiet or not sys.stderr.isatty():
-            yield lambda done, total: None
+            yield lambda done, total, words="": None
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            task = bars.add_task(step, total=None)
-            yield lambda done, total: bars.update(task, completed=done, total=total)
+        bar = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        words_column = TextColumn("{task.fields[words]}")
+        with Progress(*bar, words_column, console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task(step, total=None, words="")
+            yield lambda done, total, words="": bars.update(task, completed=done, total=total, words=words)
 
 
 def now() -> datetime:
@@ -80,10 +81,25 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@contextmanager
+def while_read() -> Iterator[None]:
+    """For what prints: where the reader of stdout has seen enough (`| head`), the rest is left out.
+
+    The command goes on, so that its exit code tells what it did and not who read about it.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit; give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def print_json(value: Any) -> None:
-    print(json.dumps(value, default=_plain, ensure_ascii=False))
+    with while_read():
+        print(json.dumps(value, default=_plain, ensure_ascii=False))
 
 
+@while_read()
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool = False) -> None:
     """Rows as JSON objects in one array, as a table on a terminal, else as tab-separated lines with a heading."""
     if as_json:
@@ -105,6 +121,7 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json
             print("\t".join(_cell(value) for value in row))
 
 
+@while_read()
 def print_facts(facts: dict[str, Any], *, as_json: bool = False) -> None:
     """One thing, a line per fact."""
     if as_json:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from digest.cli.collect import Force, progress_bar, tell
-from digest.cli.common import DryRun, Json, Options, now, print_json
+from digest.cli.common import DryRun, Json, Options, now, print_json, while_read
 from digest.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def run(
             with database.rehearse() as rehearsal:
                 outcome = line(rehearsal, config, options, force=force, send=False)
                 if not as_json:
-                    _show_editions(rehearsal, outcome)
+                    with while_read():
+                        _show_editions(rehearsal, outcome)
         else:
             outcome = line(database, config, options, force=force)
     if as_json:
@@ -134,7 +135,7 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
             config,
             clock=now,
             rng=random.Random(),  # noqa: S311  (jitter, not a secret)
-            progress=lambda done: tell(done.settled, done.due),
+            progress=lambda done: tell(done.settled, done.due, _forecast(done)),
             stop=stop,
         )
     parts = [f"{report.sent} sent"]
@@ -182,6 +183,18 @@ def _stop_between_letters() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _forecast(done: deliver.Progress) -> str:
+    """When it will be finished, by the operator's clock; the day too where that is not today's."""
+    if done.finish is None:
+        return ""
+    local = done.finish.astimezone()
+    return (
+        f"done about {local:%H:%M}"
+        if local.date() == now().astimezone().date()
+        else f"done about {local:%a %d %b %H:%M}"
+    )
 
 
 def count(number: int, one: str, many: str) -> str:

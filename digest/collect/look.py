@@ -63,7 +63,7 @@ class Looker:
         try:
             return Found(url, await self._parse(answer), answer)
         except FetchError as error:
-            if error.reason != parse.feeds.WEB_PAGE:
+            if error.reason != parse.WEB_PAGE:
                 raise
         choices = parse.feed_links(answer.body, url=answer.url)
         if len(choices) > 1:

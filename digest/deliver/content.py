@@ -97,7 +97,7 @@ class Contents:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Filler:
     """A claimed letter and what it will say. `fill` is called when its turn on the wire has come, not before."""
 

@@ -18,7 +18,7 @@ from digest.config import Smtp
 from digest.deliver.attempt import Attempt
 from digest.deliver.content import Filler
 from digest.deliver.guard import UNLIMITED, Guard
-from digest.deliver.pace import Pace
+from digest.deliver.pace import Pace, finish
 from digest.deliver.relays import Route
 from digest.deliver.replies import Reply, Step, Verdict, about_content, no_such_mailbox, retry_delay, wants_less
 from digest.deliver.report import Progress, Report
@@ -31,7 +31,7 @@ MOST_CLAIMED = 500
 MOST_PARKED = 100  # letters to one slow domain that wait at hand; more are put off
 
 
-@dataclass
+@dataclass(slots=True)
 class _Waiting:
     """A claimed letter, until its relay has it."""
 
@@ -93,6 +93,7 @@ class Desk:
         self._looking = self._claiming = self._looked = False
         self._failure: BaseException | None = None
         self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
         self._woken = asyncio.Event()
         self._writer = Writer(ledger, committed=self._committed, failed=self._failed)
 
@@ -221,7 +222,7 @@ class Desk:
             if room == 0:
                 continue
             self._claiming = True
-            limit = min(max(16, 2 * wanted), MOST_CLAIMED, room)
+            limit = min(max(16, 4 * wanted), MOST_CLAIMED, room)
             self._writer.batch.wish = Wish(source.edition_id, limit, source.tried_only)
             return
         if not self._looked:
@@ -283,8 +284,21 @@ class Desk:
         elif done.batch.wish is None and self._claiming and self._writer.batch.wish is None:
             self._claiming = False  # the wish was left out while the database could not be written
         if self._progress is not None and done.settled:
-            self._progress(Progress(self._tried, max(self._due, self._tried)))
+            self._progress(Progress(self._tried, max(self._due, self._tried), self._forecast()))
         self._woken.set()
+
+    def _forecast(self) -> datetime | None:
+        took, moment = self._loop.time() - self._began, self.clock()
+        up = [route.quota for route in self._routes if route.down is None]
+        if took < 1 or not up:
+            return None
+        return finish(
+            moment,
+            left=max(0, self._due - self._tried),
+            per_second=self._tried / took,
+            room=sum(quota.allows(moment) for quota in up),
+            hourly=sum(quota.hourly for quota in up),
+        )
 
     def _take_marked(self, done: Committed) -> None:
         for claimed in done.batch.marks:
@@ -341,7 +355,7 @@ class Desk:
         elif verdict is Verdict.REFUSED:
             self._refuse(attempt, reply, content=about_content(reply, step))
             if no_such_mailbox(reply, step):
-                self._writer.batch.suppressions.append((claimed.email, reply.status))
+                self._writer.batch.suppressions.append((claimed, reply.status))
         elif self._expired(claimed):
             gone = Reply(reply.code, reply.status, f"{reply.text} (given up: its lifetime is over)")
             self._refuse(attempt, gone, content=False)

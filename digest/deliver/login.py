@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
+import shlex
 import socket
 import ssl
+import subprocess
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -15,6 +18,8 @@ from digest.deliver.replies import Reply
 from digest.errors import RelayDown
 
 NUL = "\0"
+TOKEN_SECONDS = 300.0  # for which a token is taken to be good; most live for an hour
+TOKEN_PATIENCE = 60
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
@@ -24,6 +29,44 @@ class Unusable(RelayDown):
     def __init__(self, why: str, *, final: bool = False) -> None:
         super().__init__(why)
         self.final = final
+
+
+class TokenCommand:
+    """A program of the operator's that prints an access token; asked again when that has been used for a while."""
+
+    def __init__(self, command: str) -> None:
+        self._words = shlex.split(command)
+        self._token = ""
+        self._fresh_until = 0.0
+        self._asking = asyncio.Lock()  # connections open at once, and one answer does for all
+
+    async def token(self) -> str:
+        """Unusable where there is none. What it prints to stderr goes to ours, as it is meant for the operator."""
+        async with self._asking:
+            now = asyncio.get_running_loop().time()
+            if now >= self._fresh_until:
+                self._token = await asyncio.to_thread(self._run)
+                self._fresh_until = now + TOKEN_SECONDS
+            return self._token
+
+    def _run(self) -> str:
+        name = self._words[0]
+        try:
+            done = subprocess.run(  # noqa: S603  (the operator's own words)
+                self._words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=TOKEN_PATIENCE, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise Unusable(
+                f"the token_command {name} printed nothing in {TOKEN_PATIENCE} seconds", final=True
+            ) from None
+        except OSError as error:
+            raise Unusable(f"the token_command {name} cannot be run: {error.strerror}", final=True) from None
+        token = done.stdout.decode("utf-8", "replace").strip()
+        if done.returncode:
+            raise Unusable(f"the token_command {name} failed with exit code {done.returncode}", final=True)
+        if not token or not token.isprintable():
+            raise Unusable(f"the token_command {name} printed no token", final=True)
+        return token
 
 
 @dataclass(frozen=True)
@@ -40,6 +83,7 @@ class Server:
     timeout: float  # for a reply to a command
     data_timeout: float  # for the reply to the end of the data
     context: ssl.SSLContext | None = field(repr=False)
+    token: TokenCommand | None = None
 
     @classmethod
     def of(cls, relay: Relay, settings: Smtp) -> Server:
@@ -50,12 +94,13 @@ class Server:
             port=url.port or _PORTS[url.scheme],
             user=unquote(url.username or ""),
             password=unquote(url.password or ""),
-            auth=relay.auth,
+            auth=relay.auth or ("xoauth2" if relay.token_command else ""),
             hello=settings.hello,
             timeout=settings.timeout_seconds,
             data_timeout=settings.data_timeout_seconds,
             # One for all connections: it holds the certificates of every authority there is.
             context=None if url.scheme == "smtp" else ssl.create_default_context(cafile=settings.ca_file),
+            token=TokenCommand(relay.token_command) if relay.token_command else None,
         )
 
     @property
@@ -139,15 +184,16 @@ async def _log_in(server: Server, line: Line, extensions: dict[str, str]) -> Non
     way = next((word for word in wanted if word in offered), None)
     if way is None:
         raise Unusable(f"{server.name} offers no login by {' or '.join(wanted)}", final=True)
+    password = server.password if server.token is None else await server.token.token()
     if way == "PLAIN":
-        reply = await line.ask(f"AUTH PLAIN {_b64(NUL.join(('', server.user, server.password)))}")
+        reply = await line.ask(f"AUTH PLAIN {_b64(NUL.join(('', server.user, password)))}")
     elif way == "LOGIN":
         reply = await line.ask("AUTH LOGIN")
-        for secret in (server.user, server.password):
+        for secret in (server.user, password):
             if reply.code == 334:
                 reply = await line.ask(_b64(secret))
     else:
-        bearer = f"user={server.user}\1auth=Bearer {server.password}\1\1"
+        bearer = f"user={server.user}\1auth=Bearer {password}\1\1"
         reply = await line.ask(f"AUTH XOAUTH2 {_b64(bearer)}")
         if reply.code == 334:  # an explanation in base64; the reply proper comes after an empty response
             reply = await line.ask("=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -75,3 +76,18 @@ class Quota:
             leaving = self.hours.get(this - timedelta(hours=24), 0) * share_left
             room = min(room, self.per_day - recent - leaving)
         return max(0, int(room))
+
+    @property
+    def hourly(self) -> float:
+        """How many letters it takes in an hour, in the long run."""
+        return min(self.per_hour or math.inf, self.per_day / 24 or math.inf)
+
+
+def finish(now: datetime, *, left: int, per_second: float, room: int, hourly: float) -> datetime | None:
+    """When `left` letters will be out at this rate, where `room` of them may go now and the rest so many an hour."""
+    if per_second <= 0:
+        return None
+    seconds = left / per_second
+    if left > room:
+        seconds = max(seconds, (left - room) / hourly * 3600)
+    return now + timedelta(seconds=seconds)

@@ -121,10 +121,13 @@ class Route:
         self.ready.append(attempt)
 
     def committed(self, counted: int) -> None:
-        """A commit is done, and has `counted` letters of ours: look as far ahead as the last one lasted."""
+        """A commit is done, and has `counted` letters of ours: look as far ahead as the last one lasted.
+
+        That is one letter on each connection, those that the next commit marks, and those that go out meanwhile.
+        """
         self._uncounted -= counted
         if not self._careful:
-            self.window = min(256, 2 * self._most + 3 * self.answered_lately + 16)
+            self.window = min(256, self._most + 2 * self.answered_lately + 4)
         self.answered_lately = 0
 
     def pump(self) -> None:
@@ -255,7 +258,10 @@ class Route:
             if verdict is Verdict.OK:
                 self._uncounted += 1
                 self.pace.ease()
-        if (verdict is Verdict.BUSY and attempt.bounces < MOST_BOUNCES) or verdict is Verdict.DOWN:
+        if verdict is Verdict.DOWN or (verdict is Verdict.BUSY and step is Step.MAIL):
+            self._back(attempt)  # said to us, before any letter was named
+        elif verdict is Verdict.BUSY and attempt.bounces < MOST_BOUNCES:
+            attempt.bounces += 1
             self._back(attempt)
         else:
             self._desk.booked(self, attempt, verdict, reply, step)
@@ -266,6 +272,7 @@ class Route:
         if in_doubt:
             self._desk.doubtful(attempt, why)
         elif attempt.bounces < MOST_BOUNCES:
+            attempt.bounces += 1
             self._back(attempt)
         else:
             self._desk.booked(
@@ -283,7 +290,6 @@ class Route:
 
     def _back(self, attempt: Attempt) -> None:
         """Not this letter's fault, and nothing of it was sent: it goes on another connection."""
-        attempt.bounces += 1
         if self.down is None and not self._desk.stopping and self._desk.clock() < attempt.until:
             self.ready.append(attempt)
         else:

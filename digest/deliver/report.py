@@ -36,3 +36,4 @@ class Progress:
 
     settled: int
     due: int
+    finish: datetime | None = None  # a forecast: when all that is due will be out, over as many runs as it takes

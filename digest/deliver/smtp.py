@@ -283,9 +283,9 @@ class Connection(asyncio.Protocol):
         self._expected.append((Step.BODY, attempt))
         following = self._take() if "PIPELINING" in self.extensions else None
         if following is None:
-            self._transport.write(attempt.letter.wire)
+            self._transport.writelines(attempt.letter.parts)
         else:
-            self._transport.writelines((attempt.letter.wire, self._begin(following)))
+            self._transport.writelines((*attempt.letter.parts, self._begin(following)))
 
     def _body_answered(self, reply: Reply) -> None:
         attempt, self._body = self._body, None

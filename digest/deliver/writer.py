@@ -41,7 +41,7 @@ class Batch:
     """What one commit does, in this order."""
 
     outcomes: list[Outcome] = field(default_factory=list)
-    suppressions: list[tuple[str, str]] = field(default_factory=list)  # address, status
+    suppressions: list[tuple[Claimed, str]] = field(default_factory=list)  # whom, by which status
     unmarked: list[tuple[int, int]] = field(default_factory=list)  # letter, attempt
     unclaimed: list[Claimed] = field(default_factory=list)
     put_off: list[Claimed] = field(default_factory=list)
@@ -99,8 +99,9 @@ class Ledger:
         with self.database.write() as session:
             if batch.outcomes:
                 done.settled = store.settle(session, batch.outcomes, now=now)
-            for email, status in batch.suppressions:
-                store.suppress(session, email, reason=SUPPRESSED, status=status, now=now)
+            for letter, status in batch.suppressions:
+                if store.has_reader(session, letter):
+                    store.suppress(session, letter.email, reason=SUPPRESSED, status=status, now=now)
             store.unmark(session, batch.unmarked, now=now)
             if batch.unclaimed:
                 store.unclaim(session, batch.unclaimed, due_at=now)

@@ -10,6 +10,7 @@ from datetime import datetime
 from email import quoprimime
 from email.header import Header
 from email.utils import format_datetime, parseaddr, quote
+from typing import NamedTuple
 
 from digest.letter.dkim import Signer
 from digest.render import Marker, Rendered
@@ -36,7 +37,7 @@ class Sender:
         return domain(self.mailbox)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recipient:
     """`links` are the reader's own addresses for the markers; the one to leave by is also in the header (RFC 8058)."""
 
@@ -45,14 +46,20 @@ class Recipient:
     links: Mapping[Marker, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """An envelope (RFC 5321) and the message as it goes over the wire: CRLF, dots doubled, the end marked."""
+class Letter(NamedTuple):
+    """An envelope (RFC 5321) and the message as it goes over the wire: CRLF, dots doubled, the end marked.
+
+    In parts, since most of them are the same bytes in each letter: nobody need copy them together.
+    """
 
     mail_from: str
     rcpt_to: str
-    wire: bytes
+    parts: tuple[bytes, ...]
     size: int  # of the message itself, in bytes (RFC 1870)
+
+    @property
+    def wire(self) -> bytes:
+        return b"".join(self.parts)
 
     @property
     def smtputf8(self) -> bool:
@@ -98,7 +105,9 @@ class Template:
             body.encode(rendered.html)
             body.add(f"\r\n--{boundary}--\r\n".encode())
         self._fixed = [stuffed(piece) for piece in body.fixed]
+        self._fixed[-1] += b".\r\n"
         self._markers = body.markers
+        self._own_markers = set(body.markers)
         self._size = len(self._head) + sum(map(len, body.fixed))
         self._mailto = address(sender.mailbox)
         # What signers hash of the body: all of it but the pieces in between.
@@ -120,20 +129,16 @@ class Template:
                 f"List-Unsubscribe: <{leave}>,\r\n <mailto:{self._mailto}?subject=unsubscribe>\r\n".encode("ascii")
             )
         own.append(self._head)
-        slots = [_folded(recipient.links.get(marker, marker)) for marker in self._markers]
+        folded = {marker: _folded(recipient.links.get(marker, marker)) for marker in self._own_markers}
+        slots = [folded[marker] for marker in self._markers]
         head = b"".join(own)
         if self._signers:
             head = self._signed(head, slots)
-        parts = [head, self._fixed[0]]
-        dots = 0
+        parts = [head + self._fixed[0]]
         for slot, fixed in zip(slots, self._fixed[1:], strict=True):
-            doubled = stuffed(slot)
-            dots += len(doubled) - len(slot)
-            parts += (doubled, fixed)
-        parts.append(b".\r\n")
-        wire = b"".join(parts)
+            parts += (stuffed(slot), fixed)
         size = len(head) - len(self._head) + self._size + sum(map(len, slots))
-        return Letter(mail_from, recipient.email, wire, size)
+        return Letter(mail_from, recipient.email, tuple(parts), size)
 
     def _signed(self, head: bytes, slots: Sequence[bytes]) -> bytes:
         assert self._hash is not None
@@ -247,7 +252,9 @@ def _text(header: str, text: str) -> str:
 
 def _mailbox(header: str, name: str, email: str) -> str:
     """`Name <address>` (RFC 5322 §3.4), the address on a line of its own where the name is long."""
-    clean = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    if not name.isprintable():
+        name = "".join(c if c.isprintable() else " " for c in name)
+    clean = " ".join(name.split())
     if not clean:
         return f"{header}: {email}"
     if clean.isascii() and "=?" not in clean and len(clean) < 60:

@@ -18,6 +18,7 @@ from digest.render.templates import Templates as Templates
 from digest.render.templates import size as size
 from digest.render.templates import template_folder as template_folder
 from digest.render.words import SUBJECT_LENGTH as SUBJECT_LENGTH
+from digest.render.words import columns as columns
 from digest.render.words import direction as direction
 from digest.render.words import shorten as shorten
 from digest.render.words import subject_line as subject_line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +11,7 @@ from functools import cached_property
 
 from digest.render.words import WIDE, direction, shorten
 from digest.schedule import Schedule
-from digest.values import Story
+from digest.values import Source, Story
 
 _WORD = re.compile(r"\w+")
 
@@ -73,6 +74,18 @@ class Page:
         signs = len(WIDE.findall(text))
         words = len(_WORD.findall(WIDE.sub(" ", text) if signs else text))
         return max(1, round(words / 230 + signs / 400))
+
+    @cached_property
+    def see_also(self) -> Mapping[int, Source]:
+        """By a story's id, the one most like it that the mail does not tell itself; none is pointed to twice."""
+        told = {url for s in self.stories for url in (s.url, *(a.url for a in s.also))}
+        found = {}
+        for story in self.stories:
+            other = next((other for other in story.related if other.url not in told), None)
+            if other is not None:
+                told.add(other.url)
+                found[story.id] = other
+        return found
 
     @property
     def dir(self) -> str:

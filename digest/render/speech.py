@@ -56,6 +56,12 @@ class Speech:
 
         return str(format_date(moment, format="full", locale=self.locale))
 
+    def date(self, moment: datetime) -> str:
+        """The date in few words."""
+        from babel.dates import format_date
+
+        return str(format_date(moment, format="medium", locale=self.locale))
+
     def listed(self, words: Sequence[str]) -> str:
         """ "A, B and C" """
         from babel.lists import format_list

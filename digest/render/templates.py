@@ -14,7 +14,7 @@ from digest.errors import ConfigError
 from digest.render.inline import inline
 from digest.render.page import Marker, Page, Rendered, Section
 from digest.render.speech import speech
-from digest.render.words import direction, one_line, subject_line, tidy, wrap
+from digest.render.words import bind, direction, one_line, subject_line, tidy, wrap
 from digest.values import Source, Story
 
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
@@ -104,7 +104,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
     environment.install_gettext_callables(said.gettext, said.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals["our"] = {"language": said.language, "dir": direction(said.language)}
     environment.filters.update(
-        ago=said.ago, day=said.day, listed=said.listed, rhythm=said.rhythm, wrap=wrap, dir=direction
+        ago=said.ago, day=said.day, listed=said.listed, rhythm=said.rhythm, wrap=wrap, bind=bind, dir=direction
     )
     return environment
 

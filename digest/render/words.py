@@ -34,6 +34,12 @@ def shorten(text: str, length: int) -> str:
     return (head if len(head) > length // 2 else cut).rstrip(" .,;:–—-") + "…"
 
 
+def bind(text: str) -> str:
+    """No line with a short last word alone on it: the last two words stay together."""
+    head, _, last = text.rpartition(" ")
+    return f"{head}\xa0{last}" if " " in head and len(last) <= 8 else text
+
+
 def direction(language: str) -> str:
     """`rtl` for languages written from right to left, else `ltr`."""
     return "rtl" if language.lower().partition("-")[0] in _RTL else "ltr"

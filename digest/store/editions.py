@@ -434,22 +434,6 @@ def variant_story_ids(session: Session, variant_id: int) -> list[int]:
     return list(session.exec(query.order_by(col(VariantStory.position))))
 
 
-def variant_in_browser(session: Session, name: str, number: int, key: str) -> tuple[Variant, list[Story]] | None:
-    """A frozen variant with the stories there was no room for, best first."""
-    query = (
-        select(Variant)
-        .join(Edition, col(Edition.id) == col(Variant.edition_id))
-        .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
-        .where(Newsletter.name == name, Edition.number == number, Variant.key == key)
-    )
-    variant = session.exec(query).first()
-    if variant is None:
-        return None
-    ids = [int(id_) for id_, _why in variant.left_out]
-    found = {story.id: story for story in session.exec(select(Story).where(col(Story.id).in_(ids)))}
-    return variant, [found[id_] for id_ in ids if id_ in found]
-
-
 def fullest_variant(session: Session, edition_id: int) -> Variant | None:
     """The variant with most stories."""
     query = select(Variant).where(Variant.edition_id == edition_id)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -19,9 +21,7 @@ from digest.models import (
     OutboxRow,
     OutboxState,
     Subscriber,
-    Subscription,
     SubscriptionState,
-    Suppression,
     UtcTime,
     address_key,
 )
@@ -31,18 +31,47 @@ UNSETTLED = (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING)
 _NO_SYNC = {"synchronize_session": False}
 
 
-# The two statements that every letter costs, in words that both databases know: SQLAlchemy's own handling of
-# each row would take longer than all the rest of recording. `?` becomes the driver's mark.
+# The statements that every letter costs, in words that both databases know: SQLAlchemy's own handling of each row
+# would take longer than all the rest of recording. `?` becomes the driver's mark.
+_READ = """
+    SELECT o.id, o.edition_id, o.variant_id, o.notice_id, o.subscription_id,
+        coalesce(n.email, p.email), coalesce(n.name, p.name), o.attempts, o.tried_at, o.in_doubt, s.state, x.reason
+    FROM outbox AS o
+        LEFT JOIN notice AS n ON n.id = o.notice_id
+        LEFT JOIN subscriber AS p ON p.id = o.subscriber_id
+        LEFT JOIN subscription AS s ON s.id = o.subscription_id
+        LEFT JOIN suppression AS x ON x.key = coalesce(n.address, p.key)
+    WHERE o.id IN ({})
+    ORDER BY o.id
+"""
 _MARK = """
     UPDATE outbox SET state = 'sending', attempts = attempts + 1, due_at = ?, tried_at = coalesce(tried_at, ?)
     WHERE id IN ({}) AND state = 'claimed'
         AND (edition_id IS NULL OR edition_id IN (SELECT id FROM edition WHERE state = 'open'))
     RETURNING id, attempts
 """
+# One statement for a whole batch: with one for each row, the writer's thread and the loop would take turns at
+# Python's lock for each. What a server says may name the reader, so nothing of it is kept of somebody erased.
 _SETTLE = """
-    UPDATE outbox SET state = ?, due_at = ?, settled_at = ?, code = ?, reply = ?, in_doubt = in_doubt OR ?
-    WHERE id = ? AND attempts = ? AND state = 'sending'
+    UPDATE outbox SET state = ?, settled_at = ?, due_at = coalesce(new.due_at, outbox.due_at), code = new.code,
+        reply = CASE WHEN edition_id IS NOT NULL AND subscriber_id IS NULL THEN '' ELSE new.reply END,
+        in_doubt = in_doubt OR new.doubtful
+    FROM {} AS new
+    WHERE outbox.id = new.letter AND outbox.attempts = new.attempt AND outbox.state = 'sending'
 """
+_NEW = {
+    "sqlite": """(
+        SELECT json_extract(value, '$[0]') AS letter, json_extract(value, '$[1]') AS attempt,
+            json_extract(value, '$[2]') AS due_at, json_extract(value, '$[3]') AS code,
+            json_extract(value, '$[4]') AS reply, json_extract(value, '$[5]') AS doubtful
+        FROM json_each(?)
+    )""",
+    "postgresql": """(
+        SELECT (value ->> 0)::bigint AS letter, (value ->> 1)::int AS attempt, (value ->> 2)::timestamptz AS due_at,
+            (value ->> 3)::int AS code, value ->> 4 AS reply, (value ->> 5)::boolean AS doubtful
+        FROM json_array_elements(?::json)
+    )""",
+}
 _BOX = OutboxRow.__table__  # type: ignore[attr-defined]
 _OURS = (
     _BOX.c.id == sa.bindparam("letter"),
@@ -51,8 +80,7 @@ _OURS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A letter that is ours until its lease runs out: of an edition, or a notice.
 
     `attempts` counts those before this one, `tried_at` is the first of them.
@@ -79,8 +107,7 @@ class Claim:
     held: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one attempt. `due_at` is when an owed letter may be tried again."""
 
     letter_id: int
@@ -171,70 +198,30 @@ def claim(
     flagged `in_doubt`, and kept back if `hold_doubtful`. Message-ID and bytes stay the same, so a copy sent
     after a crash can be told for what it is (RFC 1047). `tried_only` leaves alone what was never tried.
     """
-    mine = _of(edition_id)
-    if edition_id is not None:
-        mine.append(sa.exists().where(col(Edition.id) == edition_id, col(Edition.state) == EditionState.OPEN))
-    if tried_only:
-        mine.append(col(OutboxRow.attempts) > 0)
-    held = _hold_expired(session, mine, now=now) if hold_doubtful else 0
-    due = (
-        sa.select(col(OutboxRow.id))
-        .where(*mine, *_waiting(now))
-        .order_by(col(OutboxRow.due_at), col(OutboxRow.id))
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=OutboxRow)
-        .cte("due")
-    )
-    statement = (
-        sa.update(OutboxRow)
-        .where(col(OutboxRow.id).in_(sa.select(due.c.id)))
-        .values(
-            state=OutboxState.CLAIMED,
-            due_at=now + lease,
-            in_doubt=sa.or_(col(OutboxRow.in_doubt), col(OutboxRow.state) == OutboxState.SENDING),
-        )
-        .returning(col(OutboxRow.id))
-    )
-    taken = list(session.scalars(statement, execution_options=_NO_SYNC))
+    connection = session.connection()
+    whose: dict[str, Any] = {} if edition_id is None else {"edition": edition_id}
+    held = 0
+    if hold_doubtful:
+        found = connection.execute(_holding(edition_id is None, tried_only), whose | {"now": now})
+        held = found.rowcount
+    taking = _taking(edition_id is None, tried_only)
+    taken = connection.scalars(taking, whose | {"now": now, "until": now + lease, "most": limit}).all()
     if not taken:
         return Claim(held=held)
-    query = (
-        sa.select(
-            col(OutboxRow.id),
-            col(OutboxRow.edition_id),
-            col(OutboxRow.variant_id),
-            col(OutboxRow.notice_id),
-            col(OutboxRow.subscription_id),
-            sa.func.coalesce(col(Notice.email), col(Subscriber.email)),
-            sa.func.coalesce(col(Notice.name), col(Subscriber.name)),
-            col(OutboxRow.attempts),
-            col(OutboxRow.tried_at),
-            col(OutboxRow.in_doubt),
-            col(Subscription.state),
-            col(Suppression.reason),
-        )
-        .select_from(OutboxRow)
-        .join(Notice, col(Notice.id) == col(OutboxRow.notice_id), isouter=True)
-        .join(Subscriber, col(Subscriber.id) == col(OutboxRow.subscriber_id), isouter=True)
-        .join(Subscription, col(Subscription.id) == col(OutboxRow.subscription_id), isouter=True)
-        .join(
-            Suppression,
-            col(Suppression.key) == sa.func.coalesce(col(Notice.address), col(Subscriber.key)),
-            isouter=True,
-        )
-        .where(col(OutboxRow.id).in_(taken))
-        .order_by(col(OutboxRow.id))
-    )
     letters, left = [], []
-    for *values, subscription, suppressed in session.execute(query):
-        letter = Claimed(*values)
-        reason = _why_not(letter, subscription, suppressed)
+    dialect = session.get_bind().dialect
+    as_moment = UtcTime().dialect_impl(dialect).result_processor(dialect, None)
+    for row in _driver(session, _READ.format(",".join(map(str, taken)))).fetchall():
+        values: tuple[Any, ...] = tuple(row)
+        tried_at = values[8] if values[8] is None or as_moment is None else as_moment(values[8])
+        letter = Claimed._make((*values[:8], tried_at, bool(values[9])))
+        reason = _why_not(letter, *values[10:])
         if reason:
             left.append({"letter": letter.id, "why": reason})
         else:
             letters.append(letter)
     if left:
-        session.connection().execute(
+        connection.execute(
             sa.update(OutboxRow)
             .where(col(OutboxRow.id) == sa.bindparam("letter"))
             .values(state=OutboxState.DROPPED, settled_at=now, reply=sa.bindparam("why")),
@@ -243,15 +230,73 @@ def claim(
     return Claim(tuple(letters), dropped=len(left), held=held)
 
 
-def _why_not(letter: Claimed, subscription: SubscriptionState | None, suppressed: str | None) -> str:
+@cache
+def _taking(notices: bool, tried_only: bool) -> sa.Update:
+    due = (
+        sa.select(_BOX.c.id)
+        .where(*_claimable(notices, tried_only))
+        .order_by(_BOX.c.due_at, _BOX.c.id)
+        .limit(sa.bindparam("most"))
+        .with_for_update(skip_locked=True, of=_BOX)
+        .cte("due")
+    )
+    statement = (
+        sa.update(_BOX)
+        .where(_BOX.c.id.in_(sa.select(due.c.id)))
+        .values(
+            state=OutboxState.CLAIMED,
+            due_at=sa.bindparam("until"),
+            in_doubt=sa.or_(_BOX.c.in_doubt, _BOX.c.state == OutboxState.SENDING),
+        )
+    )
+    return statement.returning(_BOX.c.id)
+
+
+@cache
+def _holding(notices: bool, tried_only: bool) -> sa.Update:
+    return (
+        sa.update(_BOX)
+        .where(*_claimable(notices, tried_only), _BOX.c.state == OutboxState.SENDING)
+        .values(
+            state=OutboxState.HELD,
+            in_doubt=True,
+            settled_at=sa.bindparam("now"),
+            reply="the sender died during this letter's attempt; it may have been delivered",
+        )
+    )
+
+
+def _claimable(notices: bool, tried_only: bool) -> list[sa.ColumnElement[bool]]:
+    """Of `:edition`, while it is open, or the notices; `:now` is when."""
+    found = [_BOX.c.settled_at.is_(None), _BOX.c.due_at <= sa.bindparam("now")]
+    if notices:
+        found.append(_BOX.c.edition_id.is_(None))
+    else:
+        edition: sa.BindParameter[int] = sa.bindparam("edition")
+        found.append(_BOX.c.edition_id == edition)
+        found.append(sa.exists().where(col(Edition.id) == edition, col(Edition.state) == EditionState.OPEN))
+    if tried_only:
+        found.append(_BOX.c.attempts > 0)
+    return found
+
+
+def _why_not(letter: Claimed, subscription: str | None, suppressed: str | None) -> str:
     """Why this letter must not go out any more, or "". A notice needs no subscription."""
     if letter.email is None or (letter.notice_id is None and subscription is None):
         return "erased"
     if suppressed is not None:
         return f"suppressed: {suppressed}"
-    if letter.notice_id is None and subscription is not SubscriptionState.ACTIVE:
+    if letter.notice_id is None and subscription != SubscriptionState.ACTIVE:
         return str(subscription)
     return ""
+
+
+def has_reader(session: Session, letter: Claimed) -> bool:
+    """False where the person was erased since the claim: of them nothing may be written down any more."""
+    known = col(OutboxRow.notice_id).is_not(None) | col(OutboxRow.subscriber_id).is_not(None)
+    return (
+        session.execute(sa.select(col(OutboxRow.id)).where(col(OutboxRow.id) == letter.id, known)).first() is not None
+    )
 
 
 def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: timedelta) -> dict[int, int]:
@@ -265,8 +310,8 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
         return {}
     statement = _MARK.format(",".join(str(int(letter.id)) for letter in letters))
     moment = _moments(session)
-    found = _driver(session, statement, (moment(now + lease), moment(now)))
-    return {row["id"]: row["attempts"] for row in found.mappings()}
+    marked: Sequence[Any] = _driver(session, statement, (moment(now + lease), moment(now))).fetchall()
+    return {row[0]: row[1] for row in marked}
 
 
 def unclaim(session: Session, letters: Sequence[Claimed], *, due_at: datetime) -> None:
@@ -303,28 +348,28 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
     """
     settled: Counter[OutboxState] = Counter()
     moment = _moments(session)
-    at = moment(now)
+    statement = _SETTLE.format(_NEW[session.get_bind().dialect.name])
     for state in {outcome.state for outcome in outcomes}:
         rows = [
             (
-                state.value,
-                at if outcome.due_at is None else moment(outcome.due_at),
-                None if state in UNSETTLED else at,
+                outcome.letter_id,
+                outcome.attempt,
+                None if outcome.due_at is None else moment(outcome.due_at),
                 outcome.code,
                 outcome.reply[:500],
                 outcome.in_doubt,
-                outcome.letter_id,
-                outcome.attempt,
             )
             for outcome in outcomes
             if outcome.state is state
         ]
-        settled[state] = _driver(session, _SETTLE, rows).rowcount
+        settled_at = None if state in UNSETTLED else moment(now)
+        values = (state.value, settled_at, json.dumps(rows, default=str))
+        settled[state] = _driver(session, statement, values).rowcount
     return settled
 
 
-def _driver(session: Session, statement: str, values: Any) -> sa.CursorResult[Any]:
-    """Run a statement as the driver takes it, for one tuple of values or a list of them."""
+def _driver(session: Session, statement: str, values: tuple[Any, ...] = ()) -> sa.CursorResult[Any]:
+    """Run a statement as the driver takes it."""
     if session.get_bind().dialect.paramstyle != "qmark":
         statement = statement.replace("?", "%s")
     return session.connection().exec_driver_sql(statement, values)
@@ -332,31 +377,13 @@ def _driver(session: Session, statement: str, values: Any) -> sa.CursorResult[An
 
 def _moments(session: Session) -> Callable[[datetime], Any]:
     """How the driver takes a time."""
-    return UtcTime().bind_processor(session.get_bind().dialect) or (lambda moment: moment)
-
-
-def _of(edition_id: int | None) -> list[sa.ColumnElement[bool]]:
-    return [col(OutboxRow.edition_id).is_(None) if edition_id is None else col(OutboxRow.edition_id) == edition_id]
+    dialect = session.get_bind().dialect
+    return UtcTime().dialect_impl(dialect).bind_processor(dialect) or (lambda moment: moment)
 
 
 def _waiting(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     """Owed and due, or taken by somebody whose lease ran out. `settled_at` is what the index is made of."""
     return (col(OutboxRow.settled_at).is_(None), col(OutboxRow.due_at) <= now)
-
-
-def _hold_expired(session: Session, mine: list[sa.ColumnElement[bool]], *, now: datetime) -> int:
-    result = session.execute(
-        sa.update(OutboxRow)
-        .where(*mine, *_waiting(now), col(OutboxRow.state) == OutboxState.SENDING)
-        .values(
-            state=OutboxState.HELD,
-            in_doubt=True,
-            settled_at=now,
-            reply="the sender died during this letter's attempt; it may have been delivered",
-        ),
-        execution_options=_NO_SYNC,
-    )
-    return int(result.rowcount)  # type: ignore[attr-defined]
 
 
 # ---------------------------------------------------------------- counts and lists

@@ -269,8 +269,13 @@ def stories_since(session: Session, newsletter_id: int, *, since: int, upto: int
         )
         .order_by(col(Story.seq))
     ).all()
-    tellers = _tellers(session, [row[0].id for row in rows])
-    return [_value(row[0], feed_id=row[1], tellers=tellers[row[0].id]) for row in rows]
+    return as_told(session, [(row[0], row[1]) for row in rows])
+
+
+def as_told(session: Session, rows: Sequence[tuple[Story, int]]) -> list[values.Story]:
+    """Stories, each with the id of the feed it is told by, as values that say who else tells them."""
+    tellers = _tellers(session, [story.id for story, _ in rows if story.id is not None])
+    return [_value(story, feed_id=feed_id, tellers=tellers[cast(int, story.id)]) for story, feed_id in rows]
 
 
 class _ToldBy(NamedTuple):
@@ -312,6 +317,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         feed_id=feed_id,
         also=tuple(also),
         related=tuple(values.Source(r["title"], r["url"]) for r in story.reasons.get("related", ())),
+        dated=not story.reasons.get("rank", {}).get("undated"),
     )
 
 

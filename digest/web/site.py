@@ -45,6 +45,10 @@ class Site:
     def key(self) -> str:
         return self.config.secret_key.get_secret_value()
 
+    def client(self, request: Request) -> str:
+        """The address a request came from, told by a proxy where it is one of ours; "" where nobody knows."""
+        return request.client.host if request.client else ""
+
     def page(self, name: str, status: int = 200, **values: object) -> Response:
         return HTMLResponse(self.html(name, **values), status_code=status, headers=PRIVATE)
 

@@ -16,9 +16,19 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("plain", sa.Boolean(), server_default=sa.false(), nullable=False))
         batch_op.add_column(sa.Column("offered_at", sa.DateTime(timezone=True), nullable=True))
 
+    with op.batch_alter_table("feed", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("published_title", sa.String(), server_default="", nullable=False))
+    # So far a feed's own title took the place of any other when it was read.
+    op.execute("UPDATE feed SET published_title = title WHERE ok_at IS NOT NULL")
+
+    with op.batch_alter_table("newsletter_feed", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("places", sa.JSON(), server_default="[]", nullable=False))
+
     with op.batch_alter_table("variant", schema=None) as batch_op:
         batch_op.add_column(sa.Column("language", sa.String(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("plain", sa.Boolean(), server_default=sa.false(), nullable=False))
+
+    op.create_index("ix_story_topic", "story", ["newsletter_id", "topic", "seq"])
 
     # Text that is there stays as it is: what is compressed from now on is told by how it begins.
     if op.get_bind().dialect.name == "postgresql":
