@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from mailing import send, sound, states
 from sqlmodel import select
 
 from digest import edition, schedule, store, subscribe
+from digest.edition.compose import Moved
 from digest.errors import BadInput, NotFound
 from digest.models import (
     Admission,
@@ -279,10 +281,7 @@ def join(database, name: str, *, now: datetime = MONDAY, **choices) -> None:
 
 
 def compose(database, config, now: datetime) -> edition.Composed:
-    """As `digest run` does it."""
-    press = edition.prepare(database, "daily", config, now=now)
-    with database.write() as session:
-        return edition.compose(session, "daily", config, now=now, press=press)
+    return edition.take_turn(database, "daily", config, now=now)
 
 
 def letters(database) -> dict[str, list[tuple[int, datetime]]]:
@@ -502,6 +501,32 @@ def test_what_is_prepared_is_used_only_while_it_is_true(database, config):
     assert edition.prepare(database, "daily", config, now=now) is None  # it has been looked at
     with database.read() as session:
         assert [s.seq for s in store.edition_stories(session, 1)] == [2]
+
+
+def test_what_comes_while_mails_are_rendered_waits_for_the_next_edition(database, config):
+    join(database, "ada")
+    news(database, "ai")
+    now = MONDAY + timedelta(days=1)
+    press = edition.prepare(database, "daily", config, now=now)
+    news(database, "web")
+    with database.write() as session:
+        assert edition.compose(session, "daily", config, now=now, press=press).stories == 1
+    assert watermark(database, "ada") == 1
+    assert compose(database, config, now + timedelta(days=1)).stories == 1
+    assert watermark(database, "ada") == 2
+
+
+def test_many_mails_are_not_rendered_again_while_others_wait_for_the_lock(database, config, monkeypatch):
+    monkeypatch.setattr(sys.modules["digest.edition.compose"], "_FEW", 0)
+    join(database, "ada")
+    news(database, "ai", "web")
+    now = MONDAY + timedelta(days=1)
+    press = edition.prepare(database, "daily", config, now=now)
+    with database.write() as session:
+        edition.annotate(session, "daily", config, "A word.")
+    with pytest.raises(Moved), database.write() as session:
+        edition.compose(session, "daily", config, now=now, press=press)
+    assert compose(database, config, now).letters == 1
 
 
 def test_a_held_edition_is_made_anew_for_all_its_choices(database, configure):
