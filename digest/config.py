@@ -268,6 +268,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Web(Section):
     """The pages of `digest serve`."""
 
+    signups_per_network: int = Field(10, ge=1)  # mails an hour that one network may cause
+    signups_per_hour: int = Field(500, ge=1)  # and all of them together
     proxies: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
 
     @field_validator("proxies", mode="before")
@@ -334,6 +336,8 @@ class Newsletter(Section):
     min_stories: int = Field(1, ge=1)
     welcome: bool = True  # who confirms gets the latest edition at once
     postal_address: str = ""
+    about: str = ""
+    signup: bool = True
     templates: Path | None = None
     archive: bool = True
     topics: dict[Slug, Topic] = Field(default_factory=dict)
@@ -398,11 +402,22 @@ class Config(BaseSettings):
     database: str = "digest.db"
     base_url: str = "http://localhost:8000"
     secret_key: SecretStr
+    former_secret_keys: tuple[SecretStr, ...] = ()
     smtp: Smtp = Smtp()
     collect: Collect = Collect()
     curate: Curate = Curate()
     web: Web = Web()
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What links are read with; the first is what they are signed with."""
+        return tuple(key.get_secret_value() for key in (self.secret_key, *self.former_secret_keys))
+
+    @property
+    def lasting_key(self) -> str:
+        """The oldest key: of what must stay the same when the key is changed, Message-IDs and marks of the erased."""
+        return self.keys[-1]
 
     @field_validator("secret_key")
     @classmethod

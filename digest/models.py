@@ -3,7 +3,7 @@
 feed ── entry ──┐
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition
                           └ subscription ── subscriber ── outbox ── variant        suppression
-                                          └ consent     └ notice       erasure    relay_hour
+                                          └ consent     └ notice       erasure    relay_hour    signup_mail
 """
 
 from __future__ import annotations
@@ -448,6 +448,17 @@ class Erasure(SQLModel, table=True):
 
     mark: str = Field(primary_key=True)  # subscribe.erasure_mark
     created_at: datetime = _time()
+
+
+class SignupMail(SQLModel, table=True):
+    """A mail that a sign-up page caused: what its limits count. Address and network are kept as keyed hashes only."""
+
+    __tablename__ = "signup_mail"
+
+    id: int | None = Field(default=None, primary_key=True)
+    address: str = Field(index=True)
+    network: str
+    at: datetime = _time(index=True)
 
 
 # ---------------------------------------------------------------- outbox

@@ -84,7 +84,7 @@ def show(
         if not found:
             raise NotFound(f"there is no letter {letter}", hint="`digest outbox list` shows their ids")
         sender = store.letter_sender(session, letter)
-    key = config.secret_key.get_secret_value()
+    key = config.lasting_key
     facts = asdict(found[0]) | {
         "message_id": sign.message_id(letter, key=key, domain=domain(sender)),
         "mail_from": sign.verp(letter, key=key, domain=config.smtp.envelope_domain or domain(sender)),

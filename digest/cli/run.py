@@ -95,12 +95,15 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
     import asyncio
 
     from digest import collect, edition
+    from digest.subscribe import signup
 
     with progress_bar(options, "collect") as progress:
         collected = asyncio.run(collect.run(database, config, clock=now, force=force, progress=progress))
     tell(options, collected)
     outcome = Outcome(collected)
     moment = now()
+    with database.write() as session:
+        signup.tidy(session, now=moment)
     for name, settings in config.newsletters.items():
         with database.write() as session:
             admitted = edition.admit(session, name, settings, config.curate, now=moment)

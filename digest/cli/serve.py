@@ -39,10 +39,14 @@ def serve(
 
     Example: digest serve --port 8000
     """
+    import random
+
     import uvicorn
 
+    from digest import deliver
     from digest.web import application
     from digest.web.bounds import HeadInTime
+    from digest.web.courier import Courier
 
     options: Options = context.obj
     with options.open() as (config, database):
@@ -51,9 +55,10 @@ def serve(
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, _stop)
         log = (lambda line: print(line, file=sys.stderr, flush=True)) if access_log else None
+        courier = Courier(lambda: deliver.run(database, config, clock=now, rng=random.Random(), notices_only=True))
         server = uvicorn.Server(
             uvicorn.Config(
-                application(database, config, clock=now, log=log),
+                application(database, config, clock=now, mail_now=courier.wake, log=log),
                 http=HeadInTime,
                 ws="none",
                 lifespan="off",
@@ -70,7 +75,8 @@ def serve(
         shown = str(unix_socket) if unix_socket else f"http://{f'[{host}]' if ':' in host else host}:{port}"
         options.say(f"serving {config.base_url} on {shown}")
         try:
-            server.run(sockets=[listener])
+            with courier:
+                server.run(sockets=[listener])
         finally:
             listener.close()
             if unix_socket:

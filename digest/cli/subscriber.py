@@ -110,7 +110,7 @@ def add(
                 welcome=settings.welcome,
                 **choices,
                 known_topics=curate.headings(settings.topics),
-                secret=config.secret_key.get_secret_value(),
+                secret=config.lasting_key,
                 now=now(),
             )
     match added.outcome:
@@ -333,7 +333,7 @@ def unsuppress(context: typer.Context, email: Email) -> None:
 
     options: Options = context.obj
     with options.open() as (config, database), database.write() as session:
-        secret = config.secret_key.get_secret_value()
+        secret = config.lasting_key
         done = subscribe.unsuppress(session, email, secret=secret, how=HOW, now=now())
     options.say(f"{email} may get letters again" if done else f"nothing barred {email}")
 
@@ -350,7 +350,7 @@ def erase(context: typer.Context, email: Email, dry_run: DryRun = False) -> None
     options: Options = context.obj
     with options.open() as (config, database):
         with database.write() as session:
-            gone = subscribe.erase(session, email, secret=config.secret_key.get_secret_value(), now=now())
+            gone = subscribe.erase(session, email, secret=config.lasting_key, now=now())
             if dry_run:
                 session.rollback()
         if gone is None:
@@ -415,7 +415,7 @@ def import_(
                         name=name,
                         now=now(),
                         known_topics=curate.headings(settings.topics),
-                        secret=config.secret_key.get_secret_value(),
+                        secret=config.lasting_key,
                         vouched_by=vouched_by or _myself(),
                         confirmed=confirmed,
                         raw=raw,

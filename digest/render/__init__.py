@@ -8,6 +8,7 @@ from digest.render.check import Finding as Finding
 from digest.render.check import check as check
 from digest.render.check import findings_in_words as findings_in_words
 from digest.render.page import Marker as Marker
+from digest.render.page import Note as Note
 from digest.render.page import Page as Page
 from digest.render.page import Rendered as Rendered
 from digest.render.page import Section as Section

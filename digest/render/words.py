@@ -47,15 +47,18 @@ def direction(language: str) -> str:
 
 def columns(text: str) -> int:
     """How wide it stands in a terminal: two columns for what is wide (UAX #11), as Chinese is."""
-    return len(text) + len(WIDE.findall(text))
+    return len(text) if text.isascii() else len(text) + len(WIDE.findall(text))
 
 
 def wrap(text: str, width: int = 72, indent: str = "") -> str:
     """Lines of at most `width` columns for the text part; addresses are never broken, Chinese anywhere."""
     room = width - len(indent)
+    whole = " ".join(text.split())
+    if columns(whole) <= room:
+        return indent + whole if whole else ""
     lines: list[str] = []
     line, taken = "", 0
-    for word in text.split():
+    for word in whole.split(" "):
         length = columns(word)
         if taken + bool(line) + length <= room:
             line, taken = (f"{line} {word}", taken + 1 + length) if line else (word, length)

@@ -1,7 +1,7 @@
 """Memory: every query under the name a person would say, in the order of the line.
 
 `database` opens and upgrades; the others hold the queries: `feeds`, `stories`, `editions`, `archive`, `people`,
-`imports`, `outbox`, `sending`. All take a session of `Database.read()` or `Database.write()`; the block's end
+`signup`, `imports`, `outbox`, `sending`. All take a session of `Database.read()` or `Database.write()`; the block's end
 commits, never a query.
 """
 
@@ -16,4 +16,5 @@ from digest.store.imports import *  # noqa: F403
 from digest.store.outbox import *  # noqa: F403
 from digest.store.people import *  # noqa: F403
 from digest.store.sending import *  # noqa: F403
+from digest.store.signup import *  # noqa: F403
 from digest.store.stories import *  # noqa: F403

@@ -179,6 +179,18 @@ def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscrip
     return session.exec(query.where(Subscription.id == subscription_id)).one_or_none()
 
 
+def subscription_and_person(session: Session, subscription_id: int) -> tuple[Subscription, Subscriber]:
+    """A subscription that is there, ours alone until the transaction ends, and whose it is."""
+    query = select(Subscription).where(col(Subscription.id) == subscription_id).with_for_update()
+    subscription = session.exec(query).one()
+    return subscription, session.get_one(Subscriber, subscription.subscriber_id)
+
+
+def lift_erasure(session: Session, mark: str) -> None:
+    """Forget that somebody with this mark was erased: they have come back themselves."""
+    session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
+
+
 def subscribe_to(
     session: Session, person: Subscriber, paper: Newsletter, *, consent: str, now: datetime
 ) -> Subscription:

@@ -18,7 +18,7 @@ from digest import store
 from digest.config import Config
 from digest.errors import StorageError
 from digest.store import Database
-from digest.web import archive, readers
+from digest.web import archive, readers, signup
 from digest.web.bounds import InTime
 from digest.web.client import Proxied
 from digest.web.site import PRIVATE, Site, TooLarge
@@ -39,9 +39,14 @@ def application(
     config: Config,
     *,
     clock: Callable[[], datetime],
+    mail_now: Callable[[], None] = lambda: None,
     log: Callable[[str], None] | None = None,
 ) -> Starlette:
-    """The ASGI application over one database; `log` is told each request, without what must stay secret."""
+    """The ASGI application over one database.
+
+    `mail_now` is called when somebody waits for a mail that is now owed; `log` is told each request, without what
+    must stay secret.
+    """
     site = Site(database, config, clock)
 
     def health(request: Request) -> Response:
@@ -73,7 +78,13 @@ def application(
         return sorry(503, {"Retry-After": "60"})
 
     return Starlette(
-        routes=[*readers.routes(site), *archive.routes(site), Route("/health", health), Route("/ready", ready)],
+        routes=[
+            *signup.routes(site, mail_now=mail_now),
+            *readers.routes(site),
+            *archive.routes(site),
+            Route("/health", health),
+            Route("/ready", ready),
+        ],
         middleware=[
             *([Middleware(_Logged, log=log, clock=clock)] if log else []),
             Middleware(Proxied, proxies=config.web.proxies, root=config.base_path),

@@ -13,7 +13,7 @@ from digest.web.site import Site, body_of
 
 def routes(site: Site) -> list[Route]:
     def subscription_of(request: Request) -> int | None:
-        return sign.read_token(sign.Purpose.UNSUBSCRIBE, request.path_params["token"], key=site.key)
+        return sign.read_token(sign.Purpose.UNSUBSCRIBE, request.path_params["token"], keys=site.keys)
 
     def show_unsubscribe(request: Request) -> Response:
         subscription_id = subscription_of(request)

@@ -43,7 +43,13 @@ class Site:
 
     @property
     def key(self) -> str:
-        return self.config.secret_key.get_secret_value()
+        """What links are signed with."""
+        return self.config.keys[0]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What links are read with."""
+        return self.config.keys
 
     def client(self, request: Request) -> str:
         """The address a request came from, told by a proxy where it is one of ours; "" where nobody knows."""

@@ -28,6 +28,17 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("language", sa.String(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("plain", sa.Boolean(), server_default=sa.false(), nullable=False))
 
+    op.create_table(
+        "signup_mail",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("network", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_signup_mail")),
+    )
+    op.create_index(op.f("ix_signup_mail_address"), "signup_mail", ["address"])
+    op.create_index(op.f("ix_signup_mail_at"), "signup_mail", ["at"])
+
     op.create_index("ix_story_topic", "story", ["newsletter_id", "topic", "seq"])
 
     # Text that is there stays as it is: what is compressed from now on is told by how it begins.
