@@ -175,7 +175,7 @@ class Smtp(Section):
     # The share of an edition that goes out first, and what share of refusals lets the rest follow.
     canary: Share = 0.0
     max_refused: Share = 0.05
-    # An edition that is older when its first letters would go out waits for a person.
+    # An edition with letters that were due longer ago and never tried waits for a person.
     max_lateness_hours: float = Field(24, gt=0)
 
     @field_validator("url", mode="before")

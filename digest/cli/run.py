@@ -113,10 +113,7 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
             f"{admitted.joined:,} joined to others, {admitted.held:,} held back, {admitted.muted:,} muted"
         )
         try:
-            with database.read() as session:
-                press = edition.prepare(session, name, config, now=moment)
-            with database.write() as session:
-                composed = edition.compose(session, name, config, now=moment, press=press)
+            composed = edition.take_turn(database, name, config, now=moment)
         except ConfigError as error:
             # A template or setting of one newsletter is wrong: its stories wait, the others go out.
             outcome.unfit.append(name)

@@ -101,16 +101,25 @@ def end_pauses(session: Session, *, now: datetime) -> int:
     ended = connection.execute(
         sa.update(Subscription)
         .where(*over)
-        .values(state=SubscriptionState.ACTIVE, paused_until=None, changed_at=now, read_until=_with_all_others())
+        .values(
+            state=SubscriptionState.ACTIVE,
+            paused_until=None,
+            changed_at=now,
+            read_until=_with_all_others(),
+            offered_at=None,
+        )
     )
     return ended.rowcount
 
 
 def rejoin(session: Session, returning: Subscription) -> None:
-    """Put a subscription's watermark where the last edition ended: nothing twice, and the next one with all others."""
+    """Put a subscription's watermark where the last edition ended: nothing twice, and the next one with all others.
+
+    Which slots of theirs passed meanwhile does not count: they missed none.
+    """
     session.flush()
     statement = sa.update(Subscription).where(col(Subscription.id) == returning.id)
-    session.connection().execute(statement.values(read_until=_with_all_others()))
+    session.connection().execute(statement.values(read_until=_with_all_others(), offered_at=None))
     session.refresh(returning)
 
 

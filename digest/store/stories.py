@@ -480,6 +480,7 @@ class About(NamedTuple):
     number: int
     topics: list[str]
     state: OutboxState
+    due_at: datetime
     settled_at: datetime | None
     position: int | None
     left_out: str
@@ -494,6 +495,7 @@ def letters_about(
             col(Edition.number),
             col(Variant.topics),
             col(OutboxRow.state),
+            col(OutboxRow.due_at),
             col(OutboxRow.settled_at),
             col(VariantStory.position),
             col(Variant.left_out),
@@ -512,10 +514,7 @@ def letters_about(
         )
         .order_by(col(Edition.number))
     )
-    return [
-        About(number, topics, state, settled_at, position, dict(left_out or ()).get(story_id, ""))
-        for number, topics, state, settled_at, position, left_out in rows
-    ]
+    return [About._make((*letter, dict(left_out or ()).get(story_id, ""))) for *letter, left_out in rows]
 
 
 class EntryFate(NamedTuple):

@@ -56,7 +56,8 @@ def add(
     key = address_key(email)
     name = display_name(name)
     given = {"cadence": cadence, "hour": hour, "zone": zone, "language": language, "plain": plain}
-    chosen = checked({k: v for k, v in given.items() if v not in ("", None, False)}, known_topics)
+    said = {choice: value for choice, value in given.items() if value or (choice == "hour" and value is not None)}
+    chosen = checked(said, known_topics)
     if topics := choose(topics, known_topics):
         chosen["topics"] = topics
     labels = sorted({tag(t) for t in tags} - {""})
