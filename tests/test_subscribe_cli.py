@@ -187,3 +187,12 @@ def test_a_page_says_where_the_next_one_begins(digest):
     assert first.stderr == "more: --after r1@example.org\n"
     last = digest("list", "--limit", "3", "--after", "r1@example.org")
     assert len(last.stdout.splitlines()) == 4 and last.stderr == ""
+
+
+def test_an_import_asks_those_who_never_confirmed(digest):
+    listed = "email,status\nada@example.org,unconfirmed\nbob@example.org,subscribed\n"
+    assert rows(digest("import", "-", "--ask", "--json", stdin=listed))["asked"] == 1
+    assert rows(digest("import", "-", "--ask", "--json", stdin=listed))["asked"] == 0
+    shown = rows(digest("show", "ada@example.org", "--json"))
+    assert [letter["subject"] for letter in shown["letters"]] == ["Please confirm: Daily"]
+    assert shown["subscriptions"][0]["state"] == "pending"
