@@ -196,12 +196,14 @@ def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: in
     arrived: dict[tuple[str, str], list[bytes]] = defaultdict(list)
     ids: dict[str, set[str]] = defaultdict(set)
     tales: dict[str, list[frozenset[str]]] = defaultdict(list)  # by reader, of each edition
+    by_edition: dict[str, frozenset[str]] = {}
     for taken in server.taken:
         message = message_from_bytes(taken.content, policy=policy.compat32)
         number = message["Feedback-ID"].split(":")[0]
         if (number, taken.recipient) not in arrived:
             text = next(part for part in message.walk() if part.get_content_type() == "text/plain")
-            tales[taken.recipient].append(frozenset(re.findall(rb"Tale (\d+)", text.get_payload(decode=True))))
+            by_edition[number] = frozenset(re.findall(rb"Tale (\d+)", text.get_payload(decode=True)))
+            tales[taken.recipient].append(by_edition[number])
         arrived[number, taken.recipient].append(taken.content)
         ids[f"{number} {taken.recipient}"].add(message["Message-ID"])
     owed = {(str(line.edition), line.email): line for line in lines}
@@ -211,6 +213,9 @@ def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: in
     outcome.unflagged = sum(1 for key, copies in arrived.items() if len(copies) > 1 and not owed[key].in_doubt)
     outcome.changed = sum(1 for copies in arrived.values() if len(set(copies)) > 1)
     outcome.changed += sum(1 for found in ids.values() if len(found) > 1)
+    for (number, reader), line in owed.items():
+        if (number, reader) not in arrived and line.state.value == "held":
+            tales[reader].append(by_edition[number])  # a person decides
     for told in tales.values():
         told_of = Counter(tale for edition in told for tale in edition)
         outcome.untold += site.published - len(told_of)
