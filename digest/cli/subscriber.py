@@ -170,26 +170,11 @@ def show(context: typer.Context, email: Email, json: Json = False) -> None:
 
     Example: digest subscriber show ada@example.org --json
     """
-    from dataclasses import asdict
-
-    from digest import store, subscribe
+    from digest import subscribe
 
     options: Options = context.obj
     with options.open() as (_config, database), database.read() as session:
-        person = subscribe.known(session, email)
-        stop = store.suppression(session, person.email)
-        facts: dict[str, Any] = {
-            "email": person.email,
-            "name": person.name,
-            "tags": person.tags,
-            "since": person.created_at,
-            "suppressed": f"{stop.reason} {stop.status}".strip() if stop else "",
-        }
-        parts = {
-            "subscriptions": [asdict(s) for s in store.standings(session, person)],
-            "history": [asdict(m) for m in store.moments(session, person)],
-            "letters": [asdict(p) for p in store.posts(session, person)],
-        }
+        facts, parts = subscribe.everything(session, subscribe.known(session, email))
     if json:
         print_json(facts | parts)
         return

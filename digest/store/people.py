@@ -173,10 +173,24 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     return Erased(subscriptions, letters, dropped)
 
 
-def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscription, str] | None:
-    """A subscription and the name of its newsletter, or None where it is gone."""
+def subscription_by_id(
+    session: Session, subscription_id: int, *, lock: bool = False
+) -> tuple[Subscription, str] | None:
+    """A subscription and the name of its newsletter, or None where it is gone; with `lock` ours alone."""
     query = select(Subscription, Newsletter.name).join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
-    return session.exec(query.where(Subscription.id == subscription_id)).one_or_none()
+    query = query.where(Subscription.id == subscription_id)
+    return session.exec(query.with_for_update(of=Subscription) if lock else query).one_or_none()
+
+
+def subscriptions_of(session: Session, person: Subscriber, *, lock: bool = False) -> list[tuple[Subscription, str]]:
+    """All subscriptions of a person, each with the name of its newsletter; with `lock` ours alone."""
+    query = (
+        select(Subscription, Newsletter.name)
+        .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
+        .where(Subscription.subscriber_id == person.id)
+        .order_by(Newsletter.name)
+    )
+    return list(session.exec(query.with_for_update(of=Subscription) if lock else query))
 
 
 def subscription_and_person(session: Session, subscription_id: int) -> tuple[Subscription, Subscriber]:
@@ -267,12 +281,6 @@ class Post:
 
 
 def standings(session: Session, person: Subscriber) -> list[Standing]:
-    rows = session.exec(
-        select(Subscription, Newsletter.name)
-        .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
-        .where(Subscription.subscriber_id == person.id)
-        .order_by(Newsletter.name)
-    ).all()
     return [
         Standing(
             newsletter=name,
@@ -288,7 +296,7 @@ def standings(session: Session, person: Subscriber) -> list[Standing]:
             created_at=s.created_at,
             changed_at=s.changed_at,
         )
-        for s, name in rows
+        for s, name in subscriptions_of(session, person)
     ]
 
 

@@ -13,11 +13,15 @@ from digest.subscribe.columns import Terms as Terms
 from digest.subscribe.people import Added as Added
 from digest.subscribe.people import add as add
 from digest.subscribe.people import change as change
+from digest.subscribe.people import checked as checked
 from digest.subscribe.people import choose_all as choose_all
+from digest.subscribe.people import come_back as come_back
 from digest.subscribe.people import erase as erase
+from digest.subscribe.people import everything as everything
 from digest.subscribe.people import find as find
 from digest.subscribe.people import known as known
 from digest.subscribe.people import leave as leave
+from digest.subscribe.people import leave_all as leave_all
 from digest.subscribe.people import pause as pause
 from digest.subscribe.people import remove as remove
 from digest.subscribe.people import resume as resume

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -41,12 +41,13 @@ def add(
     language: str = "",
     plain: bool = False,
     vouched_by: str = "",
+    ip: str = "",
     again: bool = False,
     welcome: bool = False,
 ) -> Added:
     """Subscribe a person from the next edition of `newsletter` on; who is subscribed stays as they are.
 
-    `consent` says how we know that they want it, `vouched_by` who says so in their place. `topics` are slugs
+    `consent` says how we know that they want it, `vouched_by` who says so in their place, `ip` from where. `topics` are slugs
     out of `known_topics`, none means all; the other choices are those of `choose_all`. With `welcome` the latest
     edition is owed to them too. Raises BadInput for an address or a choice that is none, UserError for who may not
     be added: suppressed, erased (`secret` is the settings' key, see `erasure_mark`), or gone, unless `again` says
@@ -93,7 +94,7 @@ def add(
         store.rejoin(session, subscription)
     for choice, value in chosen.items():
         setattr(subscription, choice, value)
-    _record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, now=now)
+    _record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, ip=ip, now=now)
     if welcome:
         store.owe_welcome(session, subscription, now=now)
     return Added(person.email, outcome)
@@ -149,7 +150,7 @@ def choose_all(
     text without HTML. What changed stands in the person's history, with the `ip` it came from; the same again
     changes nothing. Raises BadInput for what cannot be chosen, NotFound where there is no such subscription.
     """
-    found = store.subscription_by_id(session, subscription_id)
+    found = store.subscription_by_id(session, subscription_id, lock=True)
     if found is None:
         raise NotFound("there is no such subscription", hint="it may have been erased meanwhile")
     given = {"topics": topics, "cadence": cadence, "hour": hour, "zone": zone, "language": language, "plain": plain}
@@ -224,28 +225,56 @@ def remove(session: Session, email: str, *, newsletter: str, how: str, now: date
     return _leave(session, subscription, how=how, now=now)
 
 
-def leave(session: Session, subscription_id: int, *, how: str, now: datetime) -> str | None:
+def leave(session: Session, subscription_id: int, *, how: str, now: datetime, ip: str = "") -> str | None:
     """End the subscription that a signed link names; the newsletter's name, or None where there is none (any more).
 
     Twice is once: who has left before gets the same answer.
     """
-    found = store.subscription_by_id(session, subscription_id)
+    found = store.subscription_by_id(session, subscription_id, lock=True)
     if found is None:
         return None
     subscription, newsletter = found
-    _leave(session, subscription, how=how, now=now)
+    _leave(session, subscription, how=how, ip=ip, now=now)
     return newsletter
 
 
-def _leave(session: Session, subscription: Subscription, *, how: str, now: datetime) -> bool:
+def leave_all(session: Session, person: Subscriber, *, how: str, now: datetime, ip: str = "") -> int:
+    """End all subscriptions of a person; how many there were to end."""
+    ours = store.subscriptions_of(session, person, lock=True)
+    return sum(_leave(session, subscription, how=how, ip=ip, now=now) for subscription, _newsletter in ours)
+
+
+def _leave(session: Session, subscription: Subscription, *, how: str, now: datetime, ip: str = "") -> bool:
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
         return False
     _enter(subscription, SubscriptionState.UNSUBSCRIBED, now=now)
-    _record(session, subscription, ConsentEvent.UNSUBSCRIBED, how=how, now=now)
+    _record(session, subscription, ConsentEvent.UNSUBSCRIBED, how=how, ip=ip, now=now)
     return True
 
 
-def pause(session: Session, email: str, *, newsletter: str, until: datetime | None, how: str, now: datetime) -> bool:
+def come_back(session: Session, subscription_id: int, *, how: str, now: datetime, ip: str = "") -> bool:
+    """Make active again the subscription that a signed link names, at the wish of whoever left it.
+
+    Choices stay as they were, and the next edition comes with all others'. False where it had not ended, or is gone.
+    Raises UserError for an address that is suppressed.
+    """
+    found = store.subscription_by_id(session, subscription_id, lock=True)
+    if found is None or found[0].state is not SubscriptionState.UNSUBSCRIBED:
+        return False
+    subscription = found[0]
+    person = session.get_one(Subscriber, subscription.subscriber_id)
+    if store.suppression(session, person.email) is not None:
+        raise UserError(f"{person.email} is suppressed")
+    _enter(subscription, SubscriptionState.ACTIVE, now=now)
+    subscription.consent = how
+    store.rejoin(session, subscription)
+    _record(session, subscription, ConsentEvent.SUBSCRIBED, how=how, ip=ip, now=now)
+    return True
+
+
+def pause(
+    session: Session, email: str, *, newsletter: str, until: datetime | None, how: str, now: datetime, ip: str = ""
+) -> bool:
     """Send nothing until `until`, or until `resume`; False where it was so. UserError for who does not get it."""
     _person, subscription = find(session, email, newsletter)
     if subscription.state is SubscriptionState.PAUSED and subscription.paused_until == until:
@@ -256,11 +285,11 @@ def pause(session: Session, email: str, *, newsletter: str, until: datetime | No
     _enter(subscription, SubscriptionState.PAUSED, now=now)
     subscription.paused_until = until
     detail = f"until {until:%Y-%m-%d %H:%M %Z}" if until else "until they say so"
-    _record(session, subscription, ConsentEvent.PAUSED, how=how, detail=detail, now=now)
+    _record(session, subscription, ConsentEvent.PAUSED, how=how, ip=ip, detail=detail, now=now)
     return True
 
 
-def resume(session: Session, email: str, *, newsletter: str, how: str, now: datetime) -> bool:
+def resume(session: Session, email: str, *, newsletter: str, how: str, now: datetime, ip: str = "") -> bool:
     """End a pause: they get the next edition with all others. False where there was none. UserError like `pause`."""
     _person, subscription = find(session, email, newsletter)
     _must_receive(subscription, email, newsletter)
@@ -268,7 +297,7 @@ def resume(session: Session, email: str, *, newsletter: str, how: str, now: date
         return False
     _enter(subscription, SubscriptionState.ACTIVE, now=now)
     store.rejoin(session, subscription)
-    _record(session, subscription, ConsentEvent.RESUMED, how=how, now=now)
+    _record(session, subscription, ConsentEvent.RESUMED, how=how, ip=ip, now=now)
     return True
 
 
@@ -335,6 +364,24 @@ def known(session: Session, email: str) -> Subscriber:
     if person is None:
         raise NotFound(f"{address(email)} is not a subscriber", hint="digest subscriber list --search PART")
     return person
+
+
+def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """All that is stored on a person: single facts, and lists of their subscriptions, history and letters."""
+    stop = store.suppression(session, person.email)
+    facts = {
+        "email": person.email,
+        "name": person.name,
+        "tags": person.tags,
+        "since": person.created_at,
+        "suppressed": f"{stop.reason} {stop.status}".strip() if stop else "",
+    }
+    lists = {
+        "subscriptions": [asdict(s) for s in store.standings(session, person)],
+        "history": [asdict(m) for m in store.moments(session, person)],
+        "letters": [asdict(p) for p in store.posts(session, person)],
+    }
+    return facts, lists
 
 
 def search(

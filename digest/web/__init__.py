@@ -19,13 +19,14 @@ from digest import store
 from digest.config import Config
 from digest.errors import StorageError
 from digest.store import Database
-from digest.web import archive, readers, signup
+from digest.web import archive, preferences, readers, signup
 from digest.web.bounds import InTime
 from digest.web.client import Proxied
 from digest.web.site import PRIVATE, Site, TooLarge
 
 _log = logging.getLogger("digest.web")
 _SORRY = {
+    403: ("This came from elsewhere", "Another site sent you here to change something, so nothing was changed."),
     404: ("There is no such page", "The address is incomplete, or what was here is gone."),
     405: ("That does not work here", "This page is for reading; there is nothing to send to it."),
     408: ("That took too long", "The request did not arrive in time. Please try again."),
@@ -86,6 +87,7 @@ def application(
         routes=[
             *signup.routes(site, mail_now=mail_now),
             *readers.routes(site),
+            *preferences.routes(site),
             *archive.routes(site),
             Route("/health", health),
             Route("/ready", ready),
