@@ -6,7 +6,7 @@ Rendering thousands of variants takes minutes, and on SQLite a transaction that 
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import json
 from bisect import bisect_right
 from collections import defaultdict
@@ -132,7 +132,7 @@ class Press:
             self._checked |= seen
             self.findings |= {finding.check: finding for finding in preflight(one.rendered, self.settings)}
         return Frozen(
-            key=_key(one.choices),
+            key=_key(self.name, self.matter.number, one.choices, self.config),
             choices=one.choices,
             subject=one.rendered.subject,
             html=packed(one.rendered.html),
@@ -496,7 +496,7 @@ def drafts(
             topics=tuple(title for slug, title in titles.items() if slug in choices.topics),
             postal_address=settings.postal_address,
             home=config.base_url,
-            view_url=f"{config.base_url}/editions/{name}/{matter.number}/{_key(choices)}",
+            view_url=f"{config.base_url}/editions/{name}/{matter.number}/{_key(name, matter.number, choices, config)}",
             note=matter.note,
             theme=settings.theme,
             accent=settings.accent,
@@ -517,11 +517,11 @@ def _sections(selection: curate.Selection, titles: Mapping[str, str], language: 
     return tuple(Section(slug, titles.get(slug, unnamed), stories) for slug, stories in found)
 
 
-def _key(choices: Choices) -> str:
-    parts = [choices.since, sorted(choices.topics)]
-    if choices.language or choices.plain:  # without, as it was before there was such a choice
-        parts += [choices.language, choices.plain]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+def _key(newsletter: str, number: int, choices: Choices, config: Config) -> str:
+    """Where a variant is in a browser: not to be guessed, for an edition may be held."""
+    parts = [newsletter, number, choices.since, sorted(choices.topics), choices.language, choices.plain]
+    mac = hmac.digest(config.lasting_key.encode(), b"variant\0" + json.dumps(parts).encode(), "sha256")
+    return mac.hex()[:16]
 
 
 def _too_few(settings: Newsletter) -> str:

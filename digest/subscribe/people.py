@@ -47,8 +47,8 @@ def add(
 ) -> Added:
     """Subscribe a person from the next edition of `newsletter` on; who is subscribed stays as they are.
 
-    `consent` says how we know that they want it, `vouched_by` who says so in their place, `ip` from where. `topics` are slugs
-    out of `known_topics`, none means all; the other choices are those of `choose_all`. With `welcome` the latest
+    `consent` says how we know that they want it, `vouched_by` who says so in their place, `ip` from where. `topics` are
+    slugs out of `known_topics`, none means all; the other choices are those of `choose_all`. With `welcome` the latest
     edition is owed to them too. Raises BadInput for an address or a choice that is none, UserError for who may not
     be added: suppressed, erased (`secret` is the settings' key, see `erasure_mark`), or gone, unless `again` says
     that they asked to come back.
