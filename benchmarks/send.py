@@ -276,6 +276,7 @@ def fill(folder: Path, connections: int, port: int, letters: int) -> None:
 
     from digest import store
     from digest.models import Edition, Subscriber, Subscription, SubscriptionState, Variant
+    from digest.schedule import Turn
 
     for old in folder.glob("digest.db*"):
         old.unlink()
@@ -329,7 +330,8 @@ def fill(folder: Path, connections: int, port: int, letters: int) -> None:
         )
         session.add(variant)
         session.flush()
-        store.owe_letters(session, variant, store.Choices(0, frozenset()), newsletter_id=paper.id, now=now)
+        with store.laid_out(session, {("", None, ""): [Turn(now, now)]}):
+            store.owe_letters(session, edition, {store.Group(0, "[]", "", False): variant.id}, now=now)
     database.close()
 
 

@@ -10,6 +10,7 @@ Relative paths are relative to the file, so that the working directory of cron d
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import secrets
@@ -174,7 +175,7 @@ class Smtp(Section):
     # The share of an edition that goes out first, and what share of refusals lets the rest follow.
     canary: Share = 0.0
     max_refused: Share = 0.05
-    # An edition that is older when its first letters would go out waits for a person.
+    # An edition with letters that were due longer ago and never tried waits for a person.
     max_lateness_hours: float = Field(24, gt=0)
 
     @field_validator("url", mode="before")
@@ -261,6 +262,27 @@ class Curate(Section):
     scorer: Line = ""
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Web(Section):
+    """The pages of `digest serve`."""
+
+    signups_per_network: int = Field(10, ge=1)  # mails an hour that one network may cause
+    signups_per_hour: int = Field(500, ge=1)  # and all of them together
+    proxies: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
+
+    @field_validator("proxies", mode="before")
+    @classmethod
+    def _proxies(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise ValueError('must be a list of addresses and networks, as in ["127.0.0.1", "10.0.0.0/8"]')
+        try:
+            return tuple(ipaddress.ip_network(one if isinstance(one, Network) else str(one)) for one in value)
+        except ValueError as error:
+            raise ValueError(f"has something that is no address or network: {error}") from None
+
+
 class Topic(Section):
     """A heading. Without `keywords` one of the packaged topics keeps its own; `more_keywords` adds to them."""
 
@@ -312,8 +334,12 @@ class Newsletter(Section):
     approve_hours: float = Field(0, ge=0, le=240)
     max_stories: int = Field(30, ge=1, le=500)
     min_stories: int = Field(1, ge=1)
+    welcome: bool = True  # who confirms gets the latest edition at once
     postal_address: str = ""
+    about: str = ""
+    signup: bool = True
     templates: Path | None = None
+    archive: bool = True
     topics: dict[Slug, Topic] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
@@ -376,16 +402,36 @@ class Config(BaseSettings):
     database: str = "digest.db"
     base_url: str = "http://localhost:8000"
     secret_key: SecretStr
+    former_secret_keys: tuple[SecretStr, ...] = ()
     smtp: Smtp = Smtp()
     collect: Collect = Collect()
     curate: Curate = Curate()
+    web: Web = Web()
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What links are read with; the first is what they are signed with."""
+        return tuple(key.get_secret_value() for key in (self.secret_key, *self.former_secret_keys))
+
+    @property
+    def lasting_key(self) -> str:
+        """The oldest key: of what must stay the same when the key is changed, Message-IDs and marks of the erased."""
+        return self.keys[-1]
 
     @field_validator("secret_key")
     @classmethod
     def _secret_key(cls, value: SecretStr) -> SecretStr:
         if len(value.get_secret_value()) < 16:
             raise ValueError("must have at least 16 characters; `digest init` makes a good one")
+        return value
+
+    @field_validator("database")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        scheme = value.partition("://")[0].partition("+")[0]
+        if "://" in value and scheme not in ("sqlite", "postgresql", "postgres"):
+            raise ValueError("must be a path (SQLite) or postgresql://user:password@host/name")
         return value
 
     @field_validator("base_url")
@@ -402,6 +448,11 @@ class Config(BaseSettings):
         if not value:
             raise ValueError("is empty; a newsletter needs at least [newsletters.NAME] with title and from")
         return value
+
+    @property
+    def base_path(self) -> str:
+        """The path of `base_url`: "" or, below a path of a host, as in "/news"."""
+        return urlsplit(self.base_url).path
 
     @property
     def database_url(self) -> str:
@@ -504,6 +555,8 @@ class _FileOnly(Config):
 
 def from_values(values: dict[str, Any], path: Path, *, environment: bool = True) -> Config:
     """Check `values` as if they stood in `path`, together with the environment unless that is not wanted."""
+    if environment:
+        _refuse_strange_variables(os.environ)
     try:
         config = Config(**values) if environment else _FileOnly(**values)
     except ValidationError as error:
@@ -531,7 +584,8 @@ _HINT = "the README lists every setting; an environment variable DIGEST_… goes
 
 def _sentence(error: ValidationError, path: Path) -> str:
     """The first thing wrong, in words: which file (or variable), which key, what it must be."""
-    problem = error.errors()[0]
+    # A mistyped key often makes others missing: it is the one to name.
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = [str(part) for part in problem["loc"] if part != "[key]"]
     key = ".".join(where) or "the file"
     variable = "DIGEST_" + "__".join(where).upper()
@@ -547,7 +601,31 @@ def _sentence(error: ValidationError, path: Path) -> str:
         case "string_pattern_mismatch":
             return f"{source}: {key}: a name has small letters, digits, '-' and '_' only{more}"
         case _:
-            return f"{source}: {key}: {problem['msg'].lower()}{more}"
+            words = problem["msg"].lower().partition(", unable to parse")[0].replace("input should be", "must be")
+            return f"{source}: {key} {words}{more}"
+
+
+def _refuse_strange_variables(environ: Mapping[str, str]) -> None:
+    """ConfigError for a DIGEST_ variable meant for a setting and spelt so that it would not count, as DIGEST_SMTP_URL.
+
+    Others may be of other programs, or of ours: DIGEST_CONFIG.
+    """
+    import difflib
+
+    known = [f"DIGEST_{name}".upper() for name in Config.model_fields]
+    for variable in sorted(environ):
+        name = variable.upper().partition("__")[0]
+        if not name.startswith("DIGEST_") or name in known:
+            continue
+        section = next((one for one in ("SMTP", "COLLECT", "CURATE", "WEB") if name.startswith(f"DIGEST_{one}_")), "")
+        close = difflib.get_close_matches(name, known, 1, cutoff=0.9)
+        if section:
+            meant = f"DIGEST_{section}__{name.removeprefix(f'DIGEST_{section}_')}"
+        elif close:
+            meant = close[0] + variable.upper()[len(name) :]
+        else:
+            continue
+        raise ConfigError(f"the environment variable {variable} is not a setting; did you mean {meant}?", hint=_HINT)
 
 
 def _near(where: list[str]) -> str:

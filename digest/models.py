@@ -3,16 +3,29 @@
 feed ── entry ──┐
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition
                           └ subscription ── subscriber ── outbox ── variant        suppression
-                                          └ consent     └ notice       erasure    relay_hour
+                                          └ consent     └ notice       erasure    relay_hour    signup_mail
 """
 
 from __future__ import annotations
 
+import json
+import zlib
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, Index, MetaData, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Enum,
+    Index,
+    LargeBinary,
+    MetaData,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy import false as sa_false
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -46,6 +59,43 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_ZLIB = b"x\x9c"  # how zlib begins at its usual level, and no text in UTF-8 does
+
+
+def packed(text: str) -> bytes:
+    """Text as a `Packed` column keeps it: mails of many variants are much alike and large, a seventh of it then."""
+    return zlib.compress(text.encode(), 6)
+
+
+class Packed(TypeDecorator[str]):
+    """Compressed text. What an older release stored as it was is read as it is; `packed` text may be given."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | bytes | None, dialect: Dialect) -> bytes | None:
+        return packed(value) if isinstance(value, str) else value
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        content = bytes(value)
+        return (zlib.decompress(content) if content.startswith(_ZLIB) else content).decode()
+
+
+class PackedJson(TypeDecorator[Any]):
+    """The same for lists and numbers."""
+
+    impl = Packed
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return value if isinstance(value, bytes) else packed(json.dumps(value))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return json.loads(value)
 
 
 def _time(**options: Any) -> Any:
@@ -82,7 +132,8 @@ class Feed(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     url: str = Field(unique=True)
     host: str = Field(default="", index=True)  # of `url`: what a 429 holds back
-    title: str = ""
+    title: str = ""  # as it is shown: the operator's, where their list had another than the publisher's
+    published_title: str = Field(default="", sa_column_kwargs={"server_default": ""})  # as the feed itself says
     site_url: str = ""
     language: str = ""
     state: FeedState = _state(FeedState, default=FeedState.ACTIVE)
@@ -162,6 +213,8 @@ class NewsletterFeed(SQLModel, table=True):
     feed_id: int = Field(foreign_key="feed.id", primary_key=True, index=True, ondelete="CASCADE")
     topic: str = ""
     folder: str = ""  # the OPML folders it came from, joined by "/"
+    # Where it stood in the list it came from, for export: [{"folders", "topics", "description"}]
+    places: list[dict[str, Any]] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})
     added_at: datetime = _time()
 
 
@@ -191,7 +244,10 @@ class Story(SQLModel, table=True):
     """What a newsletter makes of one or more entries. `seq` is its place in the order of admission."""
 
     __tablename__ = "story"
-    __table_args__ = (UniqueConstraint("newsletter_id", "seq"),)
+    __table_args__ = (
+        UniqueConstraint("newsletter_id", "seq"),
+        Index("ix_story_topic", "newsletter_id", "topic", "seq"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")
@@ -251,7 +307,10 @@ class Variant(SQLModel, table=True):
     """An edition as rendered for one set of choices. Personal links are fixed markers."""
 
     __tablename__ = "variant"
-    __table_args__ = (UniqueConstraint("edition_id", "key"),)
+    __table_args__ = (
+        UniqueConstraint("edition_id", "key"),
+        Index("ix_variant_letters", "edition_id", "letters"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     edition_id: int = Field(foreign_key="edition.id", ondelete="CASCADE")
@@ -261,11 +320,12 @@ class Variant(SQLModel, table=True):
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # "" is the newsletter's
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # sent as text alone
     subject: str
-    html: str
-    text: str
+    html: str = Field(sa_type=Packed)
+    text: str = Field(sa_type=Packed)
     story_count: int
     more_count: int
-    left_out: list[list[Any]] = _json(default_factory=list)  # [story id, why] of what was due and did not fit
+    # [story id, why] of what was due and did not fit
+    left_out: list[list[Any]] = Field(default_factory=list, sa_type=PackedJson, nullable=False)
     letters: int = 0  # how many were owed when it was composed: what `digest audit` holds the outbox to
 
 
@@ -391,6 +451,17 @@ class Erasure(SQLModel, table=True):
 
     mark: str = Field(primary_key=True)  # subscribe.erasure_mark
     created_at: datetime = _time()
+
+
+class SignupMail(SQLModel, table=True):
+    """A mail that a sign-up page caused: what its limits count. Address and network are kept as keyed hashes only."""
+
+    __tablename__ = "signup_mail"
+
+    id: int | None = Field(default=None, primary_key=True)
+    address: str = Field(index=True)
+    network: str
+    at: datetime = _time(index=True)
 
 
 # ---------------------------------------------------------------- outbox

@@ -8,14 +8,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from itsdangerous import BadSignature, URLSafeSerializer
-from itsdangerous.encoding import base64_encode
+from itsdangerous import BadData, BadSignature, URLSafeSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 VERP_PREFIX = "b-"
 _MAC_BYTES = 8
+_TAG, _NUMBER = 16, 8  # bytes of a token
 _VERP = re.compile(rf"{VERP_PREFIX}(?P<mac>[0-9a-f]{{{2 * _MAC_BYTES}}})(?P<row>[1-9a-f][0-9a-f]{{0,15}})", re.ASCII)
 
 
@@ -24,22 +28,71 @@ class Purpose(StrEnum):
 
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
+    CONFIRM = "confirm"
 
 
 def token(purpose: Purpose, subscription_id: int, *, key: str) -> str:
-    """A URL-safe proof for one subscription. It does not expire: a link in an old mail must still let people out."""
-    # What `URLSafeSerializer.dumps` makes of a number, without compressing it and deriving the key each time.
-    value = base64_encode(str(subscription_id))
-    return (value + b"." + base64_encode(_link_mac(purpose, key).digest(value))).decode("ascii")
+    """A URL-safe proof for one subscription, which tells nobody its number.
+
+    It does not expire: a link in an old mail must still let people out. Made as in RFC 5297 (SIV), with
+    HMAC-SHA-256 for its cipher: the tag is the MAC of the number, and of the tag is made what hides the number.
+    """
+    mac, pad = _link_keys(purpose, key)
+    number = subscription_id.to_bytes(_NUMBER, "big")
+    tag = mac.digest(number)[:_TAG]
+    return base64_encode(tag + _xor(number, pad.digest(tag))).decode("ascii")
 
 
-def read_token(purpose: Purpose, text: str, *, key: str) -> int | None:
-    """The subscription a token was made for, or None for anything else."""
+def read_token(purpose: Purpose, text: str, *, keys: Sequence[str]) -> int | None:
+    """The subscription a token was made for with one of `keys`, or None for anything else."""
     try:
-        value = _serializer(purpose, key).loads(text)
+        data = base64_decode(text)
+    except BadData:
+        data = b""
+    for key in keys if len(data) == _TAG + _NUMBER else ():
+        mac, pad = _link_keys(purpose, key)
+        tag = data[:_TAG]
+        number = _xor(data[_TAG:], pad.digest(tag))
+        if hmac.compare_digest(mac.digest(number)[:_TAG], tag):
+            return int.from_bytes(number, "big")
+    # Links as they were made at first are in people's mail.
+    value = _loaded(purpose, text, keys) if purpose is Purpose.UNSUBSCRIBE else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a link to confirm proves: that its subscription's address was asked, and when."""
+
+    subscription_id: int
+    at: datetime
+
+
+def confirm_token(subscription_id: int, *, at: datetime, key: str) -> str:
+    """A proof that says when it was made, so that it can grow too old."""
+    number = token(Purpose.CONFIRM, subscription_id, key=key)
+    return _serializer(Purpose.CONFIRM, [key]).dumps([number, int(at.timestamp())])
+
+
+def read_confirm(text: str, *, keys: Sequence[str]) -> Asked | None:
+    """What `confirm_token` made with one of `keys`, however old, or None for anything else."""
+    match _loaded(Purpose.CONFIRM, text, keys):
+        case [str(number), int(seconds)]:
+            subscription_id = read_token(Purpose.CONFIRM, number, keys=keys)
+            return Asked(subscription_id, datetime.fromtimestamp(seconds, UTC)) if subscription_id else None
+    return None
+
+
+def _loaded(purpose: Purpose, text: str, keys: Sequence[str]) -> object:
+    try:
+        return _serializer(purpose, keys).loads(text)
     except BadSignature:
         return None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    """As long as `one` is."""
+    return bytes(a ^ b for a, b in zip(one, other, strict=False))
 
 
 def verp(row_id: int, *, key: str, domain: str) -> str:
@@ -87,10 +140,14 @@ class _Keyed:
 _keyed = lru_cache(maxsize=16)(_Keyed)
 
 
-@lru_cache(maxsize=16)
-def _link_mac(purpose: Purpose, key: str) -> _Keyed:
-    return _Keyed(_serializer(purpose, key).make_signer().derive_key())
+@lru_cache(maxsize=64)
+def _link_keys(purpose: Purpose, key: str) -> tuple[_Keyed, _Keyed]:
+    """What makes the tag of a token, and what hides its number."""
+    return _Keyed(f"digest.{purpose}.tag:{key}".encode()), _Keyed(f"digest.{purpose}.pad:{key}".encode())
 
 
-def _serializer(purpose: Purpose, key: str) -> URLSafeSerializer:
-    return URLSafeSerializer(key, salt=f"digest.{purpose}", signer_kwargs={"digest_method": hashlib.sha256})
+def _serializer(purpose: Purpose, keys: Sequence[str]) -> URLSafeSerializer:
+    """itsdangerous signs with the last of its keys and reads with any."""
+    return URLSafeSerializer(
+        list(reversed(keys)), salt=f"digest.{purpose}", signer_kwargs={"digest_method": hashlib.sha256}
+    )

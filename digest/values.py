@@ -36,6 +36,7 @@ class Story:
     feed_id: int
     also: tuple[Source, ...] = ()  # who else tells it
     related: tuple[Source, ...] = ()  # other stories that are alike, not the same
+    dated: bool = True  # else `published_at` is when we saw it, which says nothing about its age
 
 
 def contrast(one: str, two: str) -> float:

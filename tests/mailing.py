@@ -11,7 +11,8 @@ from digest import deliver, store, subscribe
 from digest.config import Config
 from digest.models import Edition, Variant
 from digest.render import Marker
-from digest.store import Choices, Database
+from digest.schedule import Turn
+from digest.store import Database, Group
 
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
 
@@ -57,7 +58,9 @@ def owe(database: Database, config: Config, *emails: str) -> None:
         )
         session.add(variant)
         session.flush()
-        store.owe_letters(session, variant, Choices(0, frozenset()), newsletter_id=paper.id, now=MONDAY)
+        with store.laid_out(session, {("", None, ""): [Turn(MONDAY, MONDAY)]}):
+            store.owe_letters(session, edition, {Group(0, "[]", "", False): variant.id}, now=MONDAY)
+            store.mark_turns(session, paper.id, edition=edition, now=MONDAY)
 
 
 def send(database: Database, config: Config, clock: Clock, **options) -> deliver.Report:

@@ -6,16 +6,18 @@ import asyncio
 import gzip
 import json
 import multiprocessing
+import os
 import socket
 import ssl
 import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -31,7 +33,8 @@ from typer.testing import CliRunner, Result
 
 from digest import collect, parse, store
 from digest.cli import app
-from digest.collect import fetch, rhythm
+from digest.collect import addresses, fetch, rhythm
+from digest.collect.hosts import Hosts
 from digest.collect.workers import Parsers
 from digest.config import Config
 from digest.errors import FetchError
@@ -196,7 +199,7 @@ def test_a_bad_feed_costs_the_others_nothing(database: Database, site: Site) -> 
     add(database, site.base + "/missing", site.base + "/page", site.base + "/good")
     report = run(database)
     assert (report.new, report.failed) == (1, 2)
-    assert {f.reason for f in report.failures} == {"answers 404 (not found)", parse.feeds.WEB_PAGE}
+    assert {f.reason for f in report.failures} == {"answers 404 (not found)", parse.WEB_PAGE}
     assert feed(database, 1).failures == 1
     assert feed(database, 1).next_at > MONDAY
 
@@ -222,6 +225,44 @@ def test_a_folder_named_like_a_topic_gives_its_feeds_that_topic(database: Databa
     assert report.bad == ["C: not an address"]
     again = collect.import_feeds(database, outlines, name="daily", newsletter=config.newsletters["daily"], now=MONDAY)
     assert (again.created, again.read, again.known) == (0, 0, 2)
+
+
+NESTED = """<opml version="1.0"><head><title>Mine</title></head><body>
+  <outline text="Loose &amp; free" xmlUrl="https://loose.example/rss" description="What &quot;loose&quot; means"/>
+  <outline text="Work/Play"><outline text="AI" title="AI">
+    <outline title="Zürich, täglich" text="z" xmlUrl="https://z.example/feed?a=1&amp;b=2" htmlUrl="https://z.example/"
+      category="reading,later"/></outline>
+    <outline text="Twice" xmlUrl="https://twice.example/"/></outline>
+  <outline text="Новости"><outline text="Twice" xmlUrl="https://twice.example/"/></outline>
+</body></opml>"""
+
+
+def imported(database: Database, outlines: list[parse.Outline], name: str = "daily") -> collect.ImportReport:
+    return collect.import_feeds(database, outlines, name=name, newsletter=settings().newsletters["daily"], now=MONDAY)
+
+
+def exported(database: Database, name: str = "daily") -> list[parse.Outline]:
+    return parse.opml(collect.export_feeds(database, newsletter=name, title="Mine", now=MONDAY).encode())
+
+
+def test_a_list_is_exported_as_it_was_imported(database: Database) -> None:
+    outlines = parse.opml(NESTED.encode())
+    assert len(outlines) == 4
+    imported(database, outlines)
+    assert exported(database) == outlines
+
+
+def test_an_operators_own_title_stays_and_a_publishers_follows_the_publisher(database: Database, site: Site) -> None:
+    site.pages["/a"], site.pages["/b"], site.pages["/c"] = (Reply(rss("one", title=name)) for name in "ABC")
+    names = {"/a": "My own", "/b": "B", "/c": ""}
+    imported(database, [parse.Outline(site.base + path, name) for path, name in names.items()])
+    run(database)
+    assert [feed(database, n).title for n in (1, 2, 3)] == ["My own", "B", "C"]
+    for path in names:
+        site.pages[path] = Reply(rss("two", title="Renamed"))
+    run(database, now=MONDAY + timedelta(days=1))
+    assert [feed(database, n).title for n in (1, 2, 3)] == ["My own", "Renamed", "Renamed"]
+    assert exported(database)[0].title == "My own"
 
 
 def test_a_rehearsed_run_leaves_no_trace(database: Database, site: Site) -> None:
@@ -395,6 +436,26 @@ def test_at_most_two_requests_at_once_to_one_host_and_others_do_not_wait(databas
     assert most == 2
 
 
+def test_requests_to_one_host_are_spaced_and_other_hosts_do_not_wait() -> None:
+    gap = 0.03
+    starts: list[tuple[str, float]] = []
+
+    async def scenario() -> None:
+        hosts = Hosts(connections=2, gap_seconds=gap)
+
+        async def ask(host: str) -> None:
+            async with hosts.turn(host):
+                starts.append((host, asyncio.get_running_loop().time()))
+
+        await asyncio.gather(*map(ask, ["busy.example"] * 4 + ["other.example", *["127.0.0.1"] * 3]))
+
+    asyncio.run(scenario())
+    busy = [at for host, at in starts if host == "busy.example"]
+    assert all(later - earlier >= gap * 0.99 for earlier, later in pairwise(busy))
+    # This machine is asked without ceremony, as often as wanted.
+    assert sorted(host for host, _ in starts[:5]) == [*["127.0.0.1"] * 3, "busy.example", "other.example"]
+
+
 def test_secrets_go_to_their_host_and_nowhere_else(database: Database, site: Site) -> None:
     elsewhere = Site()
     elsewhere.pages["/feed"] = Reply(rss("one"))
@@ -500,7 +561,7 @@ def test_private_addresses_are_refused_in_every_spelling(database: Database, hos
 
 def test_a_redirect_to_a_private_address_is_not_followed(database: Database, site: Site) -> None:
     site.pages["/feed"] = Reply(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data/"})
-    assert "169.254.169.254 is a private address" in fails(database, site.base + "/feed")
+    assert "leads to a private address (169.254.169.254)" in fails(database, site.base + "/feed")
 
 
 def test_a_name_is_resolved_once_and_the_checked_address_is_asked(database: Database, site: Site) -> None:
@@ -522,7 +583,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(database: Database, s
     reason = fails(
         database, f"http://evil.example:{site.port}/", config=settings(allow_private_addresses=False), resolve=inward
     )
-    assert "leads to a private address (127.0.0.1, ::ffff:10.0.0.1)" in reason
+    assert "leads to a private address (evil.example is 127.0.0.1, ::ffff:10.0.0.1)" in reason
     assert site.asked == []
 
 
@@ -826,6 +887,24 @@ def test_the_doctor_finds_where_a_lost_feed_went_and_retires_the_hopeless(databa
     assert asyncio.run(collect.diagnose(database, settings(), clock=lambda: later)) == []
 
 
+def test_the_doctor_joins_a_lost_feed_to_the_one_that_is_read_in_its_place(database: Database, site: Site) -> None:
+    store.keep_newsletters(database, ["weekly"], now=MONDAY)
+    site.pages["/old.xml"] = Reply(status=410)
+    site.pages["/"] = page(alternate("/new.xml"))
+    site.pages["/new.xml"] = Reply(rss("one"))
+    old, new = add(database, site.base + "/old.xml", site.base + "/new.xml")
+    collect.add_feed(database, site.base + "/old.xml", newsletter="weekly", topic="ai", now=MONDAY)
+    run(database)
+    [repair] = asyncio.run(collect.diagnose(database, settings(), clock=lambda: MONDAY))
+    assert (repair.feed_id, repair.remedy.value, repair.url) == (old, "join", site.base + "/new.xml")
+    collect.repair(database, repair, now=MONDAY)
+    with database.read() as session:
+        readers = {found.id: {(r.newsletter, r.topic) for r in readers} for found, readers in store.feeds(session)}
+    assert readers == {old: set(), new: {("daily", ""), ("weekly", "ai")}}
+    assert feed(database, old).error == f"answers 410 (gone for good); {site.base}/new.xml is read instead"
+    assert asyncio.run(collect.diagnose(database, settings(), clock=lambda: MONDAY)) == []
+
+
 # ---------------------------------------------------------------- the command line
 
 
@@ -917,3 +996,28 @@ def test_checking_stores_nothing_and_names_the_trouble(site: Site, digest: Any) 
         "sends no validators: it is fetched whole each time",
     ]
     assert digest("feed", "list", "--json").stdout == "[]\n"
+
+
+# ---------------------------------------------------------------- the corpus, where it is at hand
+
+CORPUS = Path(os.environ.get("DIGEST_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
+
+
+@pytest.mark.skipif(not (CORPUS / "opml" / "index.tsv").is_file(), reason="the corpus is not here")
+def test_every_real_list_is_exported_as_it_was_imported(database: Database) -> None:
+    names = [line.split("\t")[0] for line in (CORPUS / "opml" / "index.tsv").read_text().splitlines()[1:]]
+    newsletters = [f"list{n}" for n in range(len(names))]
+    store.keep_newsletters(database, newsletters, now=MONDAY)
+    known: dict[str, tuple[str, str]] = {}
+    for newsletter, name in zip(newsletters, names, strict=True):
+        outlines = parse.opml((CORPUS / "opml" / name).read_bytes())
+        report = imported(database, outlines, newsletter)
+        # What is stored once for all newsletters is as the first list had it; a list that is no list of addresses
+        # loses what is none, and says so.
+        wanted = []
+        for outline in outlines:
+            if url := addresses.address(outline.url):
+                title, site = known.setdefault(url, (outline.title, outline.site_url))
+                wanted.append(replace(outline, url=url, title=title or url, site_url=site))
+        assert len(outlines) == len(wanted) + len(report.bad), name
+        assert sorted(exported(database, newsletter), key=repr) == sorted(wanted, key=repr), name

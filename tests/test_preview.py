@@ -108,6 +108,15 @@ def test_nobody_else_gets_in(filled, config, clock, path, headers):
     assert page(filled, config, clock).get(path, headers=headers).status_code == 404
 
 
+def test_a_browser_says_who_posts_to_us_and_nothing_to_whom_the_mail_links(filled, config, clock):
+    client = page(filled, config, clock)
+    # Under "no-referrer" a browser posts with `Origin: null`, and no button would work.
+    assert client.get("/secret/").headers["referrer-policy"] == "same-origin"
+    assert client.post("/secret/do/note", data={"note": ""}, headers={"origin": "null"}).status_code == 404
+    assert client.post("/secret/do/note", data={"note": ""}, headers={"origin": "http://127.0.0.1"}).status_code == 303
+    assert client.get("/secret/mail/desktop").headers["referrer-policy"] == "no-referrer"
+
+
 def test_a_button_pins_what_was_seen_and_a_get_does_not(filled, config, clock):
     client = page(filled, config, clock)
     with filled.rehearse() as rehearsal:
@@ -182,12 +191,13 @@ def test_the_links_in_the_mail_lead_to_the_frozen_page_and_what_had_no_room(fill
     with filled.read() as session:
         row = session.exec(select(Edition)).one()
         variant = store.edition_variants(session, row.id)[0]
-        left = [found.title for found in store.variant_in_browser(session, "daily", 1, variant.key)[1]]
+        left = [found.title for found in store.variant_in_browser(session, "daily", 1, variant.key).rest]
     assert f"https://digest.example/editions/daily/1/{variant.key}" in variant.html and len(left) == 2
     client = TestClient(web.application(filled, config, clock=clock))
     answer = client.get(f"/editions/daily/1/{variant.key}")
     assert answer.status_code == 200 and all(title in answer.text for title in left) and 'id="more"' in answer.text
-    assert "digest.invalid" not in answer.text and "noindex" in answer.headers["x-robots-tag"]
+    assert "digest.invalid" not in answer.text and "you subscribed" not in answer.text
+    assert "Pause" in variant.html and "Pause" not in answer.text and "noindex" in answer.headers["x-robots-tag"]
     assert client.get("/editions/daily/1/0000").status_code == 404
 
 

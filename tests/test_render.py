@@ -63,7 +63,9 @@ def rendered(*stories: Story, subject: str = "{{ newsletter.title }}: {{ lead.ti
 def test_what_feeds_say_is_text_and_never_markup_or_template():
     mail = rendered(
         story(
-            title="<script>alert(1)</script> {{ 7*7 }}", excerpt="<img src=x onerror=alert(1)>", source="A & <b>B</b>"
+            title="<script>alert(1)</script> {{ 7*7 }} and everything",
+            excerpt="<img src=x onerror=alert(1)>",
+            source="A & <b>B</b>",
         )
     )
     assert "<script" not in mail.html and "<img" not in mail.html and "<b>" not in mail.html

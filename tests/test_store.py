@@ -17,7 +17,7 @@ from sqlmodel import SQLModel, select
 
 from digest import store
 from digest.errors import NotFound, StorageError
-from digest.models import Newsletter, OutboxRow, Subscription, Variant
+from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscription, Variant
 from digest.store.database import head, open_database, revision
 
 
@@ -58,14 +58,23 @@ def test_a_database_of_the_previous_release_keeps_its_rows(kind, request, tmp_pa
         assert (subscription.state, subscription.topics, subscription.read_until) == ("active", ["world"], 7)
         assert (subscription.cadence, subscription.hour, subscription.zone) == ("", None, "")
         assert not subscription.plain and subscription.offered_at is None
+        feed = session.exec(select(Feed)).one()
+        assert (feed.title, feed.published_title) == ("Quorum", "Quorum")
+        assert session.exec(select(NewsletterFeed.places)).one() == []
         variant = session.exec(select(Variant)).one()
-        assert (variant.subject, variant.html, variant.text) == ("Seven", "<p>seven</p>", "seven")
+        assert (variant.subject, variant.html, variant.text) == ("Seven", "<p>sëven</p>", "x^seven")
+        assert variant.left_out == [[9, "full"]]
         assert session.exec(select(OutboxRow.state)).one() == "sent"
     opened.close()
 
 
 PREVIOUS = """
 INSERT INTO newsletter (id, name, seq, edition_number, slot_at, note) VALUES (1, 'daily', 7, 1, :at, '');
+INSERT INTO feed (id, url, host, title, site_url, language, state, added_at, headers, former_urls, moved_to, etag,
+  last_modified, body_hash, next_at, ttl_seconds, skip, gap_seconds, ok_at, failures, error, told)
+  VALUES (1, 'https://q.example/', 'q.example', 'Quorum', '', '', 'active', :at, '{}', '[]', '', '', '', '', :at, 0,
+  '[]', 0, :at, 0, '', '');
+INSERT INTO newsletter_feed (newsletter_id, feed_id, topic, folder, added_at) VALUES (1, 1, '', '', :at);
 INSERT INTO subscriber (id, email, key, name, tags, created_at)
   VALUES (1, 'Ada@example.org', 'ada@example.org', 'Ada', '["x"]', :at);
 INSERT INTO subscription (id, subscriber_id, newsletter_id, state, topics, read_until, consent, created_at, changed_at)
@@ -74,7 +83,7 @@ INSERT INTO edition (id, newsletter_id, number, composed_at, upto_seq, note, sta
   VALUES (1, 1, 1, :at, 7, '', 'open', '', 'news@news.example', '');
 INSERT INTO variant
   (id, edition_id, key, since_seq, topics, subject, html, text, story_count, more_count, left_out, letters)
-  VALUES (1, 1, 'k', 0, '["world"]', 'Seven', '<p>seven</p>', 'seven', 7, 0, '[]', 1);
+  VALUES (1, 1, 'k', 0, '["world"]', 'Seven', '<p>sëven</p>', 'x^seven', 7, 0, '[[9, "full"]]', 1);
 INSERT INTO outbox
   (id, edition_id, variant_id, subscriber_id, subscription_id, state, due_at, attempts, created_at, code, reply,
   in_doubt)

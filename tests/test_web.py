@@ -90,7 +90,3 @@ def test_a_link_that_is_not_ours_says_so_and_changes_nothing(site, database, rea
 def test_a_body_beyond_its_bound_is_refused(site, database, reader):
     assert site.post(f"/unsubscribe/{reader}", content=b"x" * 70_000).status_code == 413
     assert state(database) == "active"
-
-
-def test_health_answers_while_the_database_does(site):
-    assert site.get("/health").text == "ok\n"

@@ -58,7 +58,7 @@ def tell(options: Options, report: CollectReport) -> None:
 
 
 def summary(report: CollectReport) -> str:
-    """`collect: 257 feeds asked, 7,721 new entries, 3 failed (2 time out, …)`"""
+    """`collect: 257 feeds asked, 7,721 new entries, 3 failed (2 × answers 404 (not found), …)`"""
     if not report.asked and not report.held:
         return "collect: no feed is due"
     words = [f"{report.asked:,} {'feed' if report.asked == 1 else 'feeds'} asked"]
@@ -70,7 +70,7 @@ def summary(report: CollectReport) -> str:
     if report.held:
         words.append(f"{report.held:,} not asked, as their host wishes")
     if report.failed:
-        common = [f"{count} {_shown(reason)}" for reason, count in report.reasons.most_common(3)]
+        common = [f"{count} × {_shown(reason)}" for reason, count in report.reasons.most_common(3)]
         more = ", …" if len(report.reasons) > 3 else ""
         words.append(f"{report.failed:,} failed ({', '.join(common)}{more})")
     return "collect: " + ", ".join(words)

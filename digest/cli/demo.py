@@ -110,7 +110,7 @@ def _fill(database: Database, config: Config, feeds: list[tuple[str, str, str | 
                 topics=topics,
                 known_topics=curate.headings({}),
                 consent="demo",
-                secret=config.secret_key.get_secret_value(),
+                secret=config.lasting_key,
                 now=moment,
             )
 

@@ -67,6 +67,7 @@ def show(
         stories = store.edition_stories(session, found.id)
         state, why = store.edition_state(session, found.id), store.edition_reason(session, found.id)
         (account,) = store.accounts(session, newsletter=name, number=number)
+        waiting = store.for_later(session, edition_id=found.id, now=now())
     facts = {
         "newsletter": found.newsletter,
         "number": found.number,
@@ -77,6 +78,8 @@ def show(
         "letters": found.letters if as_json else _words(found.letters),
         "owed_at_first": account.owed,
         "in_doubt": account.in_doubt,
+        "for_a_later_hour": waiting.letters,
+        "until": waiting.until,
     }
     columns = ("id", "topic", "title", "source", "url")
     rows = [(s.id, s.topic, s.title, s.source, s.url) for s in stories]

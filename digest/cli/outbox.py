@@ -84,7 +84,7 @@ def show(
         if not found:
             raise NotFound(f"there is no letter {letter}", hint="`digest outbox list` shows their ids")
         sender = store.letter_sender(session, letter)
-    key = config.secret_key.get_secret_value()
+    key = config.lasting_key
     facts = asdict(found[0]) | {
         "message_id": sign.message_id(letter, key=key, domain=domain(sender)),
         "mail_from": sign.verp(letter, key=key, domain=config.smtp.envelope_domain or domain(sender)),
@@ -132,6 +132,8 @@ def retry(
         )
         if dry_run:
             session.rollback()
-    options.say(f"{owed} letters {'would be' if dry_run else 'are'} owed again")
+    one = owed == 1
+    words = "would be" if dry_run else "is" if one else "are"
+    options.say(f"{owed} {'letter' if one else 'letters'} {words} owed again")
     if letters and owed < len(set(letters)):
-        options.say(f"{len(set(letters)) - owed} of those are not there, sent, dropped or being sent: left as they are")
+        options.say(f"{len(set(letters)) - owed} of those not there, sent, dropped or being sent: left alone")

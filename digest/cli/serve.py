@@ -1,28 +1,138 @@
-"""`digest serve`: the pages that links in the mail lead to."""
+"""`digest serve`: the pages that links in the mail lead to, and the archive."""
 
 from __future__ import annotations
 
+import errno
+import signal
+import socket
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from digest.cli.common import Options, now
+from digest.errors import Exit, UserError
+
+_CONNECTIONS = 500  # at a time; more are told to come back
+_KEEP_ALIVE_SECONDS = 15
+_SHUTDOWN_SECONDS = 10  # for those who are being served when the signal to stop comes
+_HEADER_BYTES = 16_384
+
+
+class CannotListen(UserError):
+    exit_code = Exit.UNAVAILABLE
 
 
 def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on; a proxy with TLS stands before it.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    unix_socket: Annotated[
+        Path | None, typer.Option("--unix-socket", metavar="PATH", help="Listen on a unix socket instead.")
+    ] = None,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Tell each request on stderr, without the tokens of its address.")
+    ] = False,
 ) -> None:
-    """Serve the web pages, so that readers can unsubscribe with one click.
+    """Serve the web pages: what the links in the mail lead to, the archive, and its feeds.
 
     Example: digest serve --port 8000
     """
+    import random
+
     import uvicorn
 
+    from digest import deliver
     from digest.web import application
+    from digest.web.bounds import HeadInTime
+    from digest.web.courier import Courier
 
     options: Options = context.obj
     with options.open() as (config, database):
-        options.say(f"serving {config.base_url} on http://{host}:{port}")
-        uvicorn.run(application(database, config, clock=now), host=host, port=port, log_level="warning")
+        listener = _unix(unix_socket) if unix_socket else _listener(host, port)
+        # uvicorn stops gently at a signal, and then raises it anew: to be asked to stop is no failure.
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, _stop)
+        log = (lambda line: print(line, file=sys.stderr, flush=True)) if access_log else None
+        rng = random.Random()  # noqa: S311  (jitter, not a secret)
+        courier = Courier(lambda: deliver.run(database, config, clock=now, rng=rng, notices_only=True))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                application(database, config, clock=now, mail_now=courier.wake, log=log),
+                http=HeadInTime,
+                ws="none",
+                lifespan="off",
+                log_level="error",
+                access_log=False,  # its lines would hold the tokens
+                proxy_headers=False,  # web.client reads them
+                server_header=False,
+                limit_concurrency=_CONNECTIONS,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+                h11_max_incomplete_event_size=_HEADER_BYTES,
+            )
+        )
+        shown = str(unix_socket) if unix_socket else f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        options.say(f"serving {config.base_url} on {shown}")
+        try:
+            with courier:
+                server.run(sockets=[listener])
+        finally:
+            listener.close()
+            if unix_socket:
+                unix_socket.unlink(missing_ok=True)
+
+
+def _stop(*_: object) -> None:
+    raise SystemExit(Exit.OK)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A listening TCP socket; CannotListen says why there is none."""
+    try:
+        family, *_rest, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server((str(address[0]), port), family=family, backlog=2048)
+    except OSError as error:
+        raise _in_words(
+            error, f"{host} port {port}", "--port names another; is `digest serve` running already?"
+        ) from None
+
+
+def _unix(path: Path) -> socket.socket:
+    """A listening unix socket in place of one that a process left behind."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket() and not _answers(path):
+            path.unlink()
+        listener.bind(str(path))
+        path.chmod(0o666)  # who may reach it is said by the mode of its folder
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise _in_words(
+            error, str(path), "is `digest serve` running already? --unix-socket names another path"
+        ) from None
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _in_words(error: OSError, where: str, in_use: str) -> CannotListen:
+    if error.errno == errno.EADDRINUSE:
+        return CannotListen(f"cannot listen on {where}: it is taken", hint=in_use)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return CannotListen(
+            f"cannot listen on {where}: not allowed",
+            hint="a port below 1024 is for root: take a higher one, and let a web server with TLS stand before it",
+        )
+    reason = (error.strerror or str(error)).lower()
+    return CannotListen(f"cannot listen on {where}: {reason}", hint="give an address of this machine, or 0.0.0.0")

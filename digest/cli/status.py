@@ -22,12 +22,14 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         lines = [store.newsletter_status(session, name) for name in config.newsletters]
         slots = {name: n.slots.next_slot(moment) if n.slots else None for name, n in config.newsletters.items()}
         letters = store.letter_counts(session)
+        waiting = store.for_later(session, now=moment)
     if as_json:
         print_json(
             {
                 "database": config.database_name,
                 "newsletters": [asdict(line) | {"next_slot": slots[line.newsletter]} for line in lines],
                 "letters": letters,
+                "waiting": asdict(waiting),
             }
         )
         return
@@ -48,5 +50,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         ],
     )
     words = ", ".join(f"{number} {state}" for state, number in letters.items()) or "none yet"
+    if waiting.letters:
+        words += f"; {waiting.letters} of them for a later hour, until {waiting.until:%Y-%m-%d %H:%M} UTC"
     options.say(f"letters: {words}")
     options.say(f"database: {config.database_name}")

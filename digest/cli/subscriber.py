@@ -20,6 +20,44 @@ Topics = Annotated[
 ]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word of yours about them.")]
 Name = Annotated[str | None, typer.Option("--name", help="What they are called.")]
+Cadence = Annotated[
+    str | None,
+    typer.Option("--cadence", metavar="WHEN", help="daily, weekdays or 'weekly mon'; '' for every edition."),
+]
+Hour = Annotated[
+    str | None, typer.Option("--hour", metavar="0-23", help="On the clock of --zone; '' for when the edition comes.")
+]
+Zone = Annotated[
+    str | None, typer.Option("--zone", metavar="ZONE", help="As in Europe/Berlin; '' for the newsletter's.")
+]
+Language = Annotated[
+    str | None, typer.Option("--language", metavar="CODE", help="Of dates and fixed words; '' for the newsletter's.")
+]
+Format = Annotated[str | None, typer.Option("--format", metavar="text|html", help="Text alone, or HTML beside it.")]
+
+
+def _choices(
+    topics: list[str] | None,
+    cadence: str | None,
+    hour: str | None,
+    zone: str | None,
+    language: str | None,
+    format_: str | None,
+) -> dict[str, Any]:
+    """What was said of the choices, as `subscribe` takes it."""
+    from digest.errors import BadInput
+
+    said: dict[str, Any] = {"topics": topics, "cadence": cadence, "zone": zone, "language": language}
+    chosen = {choice: value for choice, value in said.items() if value is not None}
+    if hour is not None:
+        if hour and not hour.removesuffix(":00").isdecimal():
+            raise BadInput(f"{hour!r} is not an hour", hint="hours are 0 to 23")
+        chosen["hour"] = int(hour.removesuffix(":00")) if hour else None
+    if format_ is not None:
+        if format_ not in ("text", "html"):
+            raise BadInput(f"{format_!r} is not a format", hint="text or html")
+        chosen["plain"] = format_ == "text"
+    return chosen
 
 
 def _myself() -> str:
@@ -37,6 +75,11 @@ def add(
     email: Email,
     name: Name = None,
     topic: Topics = None,
+    cadence: Cadence = None,
+    hour: Hour = None,
+    zone: Zone = None,
+    language: Language = None,
+    format_: Format = None,
     tag: Tags = None,
     newsletter: NewsletterName = None,
     vouched_by: Annotated[
@@ -44,13 +87,14 @@ def add(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="They left, and asked to come back.")] = False,
 ) -> None:
-    """Subscribe somebody who asked for it; they get what comes from now on.
+    """Subscribe somebody who asked for it; they get the latest edition as a welcome, and what comes from now on.
 
-    Example: digest subscriber add ada@example.org --name "Ada Lovelace" --topic ai --topic security
+    Example: digest subscriber add ada@example.org --topic ai --cadence weekdays --hour 7 --zone Europe/London
     """
     from digest import curate, subscribe
 
     options: Options = context.obj
+    choices = _choices(topic, cadence, hour, zone, language, format_)
     with options.open() as (config, database):
         paper, settings = config.newsletter(newsletter)
         with database.write() as session:
@@ -59,13 +103,14 @@ def add(
                 email,
                 newsletter=paper,
                 name=name or "",
-                topics=topic or (),
                 tags=tag or (),
                 consent=HOW,
                 vouched_by=vouched_by or _myself(),
                 again=again,
+                welcome=settings.welcome,
+                **choices,
                 known_topics=curate.headings(settings.topics),
-                secret=config.secret_key.get_secret_value(),
+                secret=config.lasting_key,
                 now=now(),
             )
     match added.outcome:
@@ -85,6 +130,9 @@ def list_(
         str, typer.Option("--state", metavar="STATE", help="pending, active, paused, unsubscribed or suppressed.")
     ] = "",
     topic: Annotated[str, typer.Option("--topic", "-t", metavar="SLUG", help="Who gets this topic.")] = "",
+    cadence: Annotated[
+        str, typer.Option("--cadence", metavar="WHEN", help="daily, weekdays, weekly, 'weekly mon' or 'every edition'.")
+    ] = "",
     tag: Annotated[str, typer.Option("--tag", metavar="TAG", help="Who has this tag.")] = "",
     newsletter: NewsletterName = None,
     after: Annotated[str, typer.Option("--after", metavar="EMAIL", help="Begin behind this address.")] = "",
@@ -101,15 +149,15 @@ def list_(
     options: Options = context.obj
     with options.open() as (config, database):
         paper = config.newsletter(newsletter)[0] if newsletter else ""
-        wanted = subscribe.search(part=search, state=state, topic=topic, tag=tag, newsletter=paper)
+        wanted = subscribe.search(part=search, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=paper)
         with database.read() as session:
             if count:
                 print_rows(("newsletter", "state", "subscribers"), store.counted(session, wanted), as_json=json)
                 return
             page = store.listed(session, wanted, after=after, limit=limit)
     print_rows(
-        ("email", "name", "state", "topics", "tags", "newsletter", "since", "reason"),
-        [(r.email, r.name, r.state, r.topics, r.tags, r.newsletter, r.since, r.reason) for r in page.rows],
+        ("email", "name", "state", "topics", "cadence", "tags", "newsletter", "since", "reason"),
+        [(r.email, r.name, r.state, r.topics, r.cadence, r.tags, r.newsletter, r.since, r.reason) for r in page.rows],
         as_json=json,
     )
     if page.more:
@@ -122,26 +170,11 @@ def show(context: typer.Context, email: Email, json: Json = False) -> None:
 
     Example: digest subscriber show ada@example.org --json
     """
-    from dataclasses import asdict
-
-    from digest import store, subscribe
+    from digest import subscribe
 
     options: Options = context.obj
     with options.open() as (_config, database), database.read() as session:
-        person = subscribe.known(session, email)
-        stop = store.suppression(session, person.email)
-        facts: dict[str, Any] = {
-            "email": person.email,
-            "name": person.name,
-            "tags": person.tags,
-            "since": person.created_at,
-            "suppressed": f"{stop.reason} {stop.status}".strip() if stop else "",
-        }
-        parts = {
-            "subscriptions": [asdict(s) for s in store.standings(session, person)],
-            "history": [asdict(m) for m in store.moments(session, person)],
-            "letters": [asdict(p) for p in store.posts(session, person)],
-        }
+        facts, parts = subscribe.everything(session, subscribe.known(session, email))
     if json:
         print_json(facts | parts)
         return
@@ -159,17 +192,24 @@ def set_(
     name: Name = None,
     topic: Topics = None,
     all_topics: Annotated[bool, typer.Option("--all-topics", help="All topics, also those to come.")] = False,
+    cadence: Cadence = None,
+    hour: Hour = None,
+    zone: Zone = None,
+    language: Language = None,
+    format_: Format = None,
     tag: Tags = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Take their tags away.")] = False,
     newsletter: NewsletterName = None,
 ) -> None:
-    """Change a person's name, topics or tags to what is given; the rest stays.
+    """Change a person's name, tags or choices to what is given; the rest stays.
 
-    Example: digest subscriber set ada@example.org --topic ai --topic web
+    No story comes twice or never by it: the next letter has all since the last one.
+    Example: digest subscriber set ada@example.org --cadence "weekly mon" --hour 18 --zone America/New_York
     """
     from digest import curate, subscribe
 
     options: Options = context.obj
+    choices = _choices([] if all_topics else topic, cadence, hour, zone, language, format_)
     with options.open() as (config, database):
         paper, settings = config.newsletter(newsletter)
         with database.write() as session:
@@ -178,7 +218,7 @@ def set_(
                 email,
                 newsletter=paper,
                 name=name,
-                topics=[] if all_topics else topic,
+                choices=choices,
                 tags=[] if no_tags else tag,
                 how=HOW,
                 known_topics=curate.headings(settings.topics),
@@ -278,7 +318,7 @@ def unsuppress(context: typer.Context, email: Email) -> None:
 
     options: Options = context.obj
     with options.open() as (config, database), database.write() as session:
-        secret = config.secret_key.get_secret_value()
+        secret = config.lasting_key
         done = subscribe.unsuppress(session, email, secret=secret, how=HOW, now=now())
     options.say(f"{email} may get letters again" if done else f"nothing barred {email}")
 
@@ -295,7 +335,7 @@ def erase(context: typer.Context, email: Email, dry_run: DryRun = False) -> None
     options: Options = context.obj
     with options.open() as (config, database):
         with database.write() as session:
-            gone = subscribe.erase(session, email, secret=config.secret_key.get_secret_value(), now=now())
+            gone = subscribe.erase(session, email, secret=config.lasting_key, now=now())
             if dry_run:
                 session.rollback()
         if gone is None:
@@ -319,6 +359,9 @@ def import_(
     confirmed: Annotated[
         bool, typer.Option("--confirmed", help="Those whom the file calls unconfirmed have confirmed elsewhere.")
     ] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Owe those who are unconfirmed a mail that asks them to confirm.")
+    ] = False,
     vouched_by: Annotated[
         str | None, typer.Option("--vouched-by", metavar="WHO", help="Who says that they want it; else your login.")
     ] = None,
@@ -332,7 +375,8 @@ def import_(
     """Take in a list from listmonk, Mailchimp, Substack, Buttondown, Ghost, Kit or any CSV.
 
     Separator, encoding and columns are found out. All of it is stored or nothing; who left stays gone;
-    rows that are no subscriber are named and kept in a file, and the exit code is then 65.
+    rows that are no subscriber are named and kept in a file, and the exit code is then 65. Who did not confirm
+    elsewhere gets nothing until they do: --ask sends them a mail with a button, --confirmed says that they did.
     Example: digest subscriber import mailchimp.csv --dry-run
     """
     from dataclasses import asdict
@@ -340,6 +384,7 @@ def import_(
 
     from digest import curate, subscribe
     from digest.errors import Exit, UserError
+    from digest.subscribe import signup
 
     options: Options = context.obj
     mapping = _mapping(map_ or [], subscribe.MAPPABLE)
@@ -360,7 +405,7 @@ def import_(
                         name=name,
                         now=now(),
                         known_topics=curate.headings(settings.topics),
-                        secret=config.secret_key.get_secret_value(),
+                        secret=config.lasting_key,
                         vouched_by=vouched_by or _myself(),
                         confirmed=confirmed,
                         raw=raw,
@@ -375,7 +420,14 @@ def import_(
         except KeyboardInterrupt:
             options.warn(f"stopped; an import is all or nothing, and nothing of {name} was stored")
             raise typer.Exit(130) from None
-    facts = asdict(done)
+        asked = 0
+        while ask and not dry_run:
+            with database.write() as session:
+                some = signup.ask_imported(session, paper, config=config, now=now())
+            if not some:
+                break
+            asked += some
+    facts = asdict(done) | ({"asked": asked} if ask else {})
     facts.pop("refused_first")
     if json:
         facts["refused_rows"] = [asdict(r) for r in done.refused_first]

@@ -36,6 +36,7 @@ T = TypeVar("T")
 _SETTLED = (
     "id",
     "title",
+    "published_title",
     "site_url",
     "language",
     "moved_to",
@@ -357,7 +358,9 @@ class _Run:
             default=None,
         )
         row |= {
-            "title": parsed.title or feed.title,
+            # An operator's own name for a feed stays; one that was the publisher's follows it.
+            "title": (parsed.title if feed.title in ("", feed.published_title) else "") or feed.title,
+            "published_title": parsed.title or feed.published_title,
             "site_url": parsed.site_url or feed.site_url,
             "language": parsed.language or feed.language,
             "ttl_seconds": min(int(parsed.ttl.total_seconds()), 10**8) if parsed.ttl else 0,

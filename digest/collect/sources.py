@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from digest import parse, store
 from digest.collect.addresses import address, host_of, known_address, without_login
@@ -16,7 +17,7 @@ from digest.errors import FetchError, NotFound
 from digest.models import Feed, FeedState
 from digest.parse import Outline
 from digest.parse.text import plain
-from digest.store import Database
+from digest.store import Database, Reader
 
 __all__ = [
     "Added",
@@ -61,7 +62,7 @@ def add_feed(
     folder: str = "",
     headers: dict[str, str] | None = None,
 ) -> Added:
-    """Let a newsletter read a feed; twice is safe, and adding a retired one wakes it.
+    """Let a newsletter read a feed; twice is safe, and adding a retired one wakes it. `title` is what it calls itself.
 
     Raises BadInput where `url` is no http(s) address.
     """
@@ -73,6 +74,7 @@ def add_feed(
         created = feed is None
         if feed is None:
             feed = _new(url, title=title, headers=headers, now=now)
+            feed.published_title = feed.title
             session.add(feed)
         elif feed.state == FeedState.RETIRED:
             feed.state, feed.next_at, feed.failures, feed.told = FeedState.ACTIVE, now, 0, ""
@@ -90,10 +92,12 @@ def import_feeds(
     """Add every feed of a list to the newsletter `name`, in one transaction; those it reads already stay as they are.
 
     A folder whose name is that of a topic in the settings gives its feeds that topic; others are kept as folders
-    and curation decides. The first topic of a feed that stands in several folders wins.
+    and curation decides. The first topic of a feed that stands in several folders wins. Titles are the operator's:
+    a feed that calls itself otherwise keeps the name it has in the list.
     """
     report = ImportReport()
     wanted: dict[str, tuple[Outline, str]] = {}
+    places: dict[str, list[dict[str, Any]]] = {}
     logins: dict[str, dict[str, str]] = {}
     for outline in outlines:
         url, login = without_login(address(outline.url))
@@ -101,30 +105,42 @@ def import_feeds(
             report.bad.append(f"{outline.title or 'untitled'}: {plain(outline.url, limit=100)}")
             continue
         topic = topic_of(outline, newsletter)
+        place = {"folders": outline.folders, "topics": outline.topics, "description": outline.description}
+        places.setdefault(url, []).append(place)
         if url not in wanted or (topic and not wanted[url][1]):
             wanted[url] = outline, topic
             logins[url] = login
     with database.write() as session:
         reader_id = store.newsletter(session, name).id
         assert reader_id is not None
-        known = store.feeds_by_url(session, wanted)
-        fresh = {
-            url: _new(url, title=outline.title, site_url=outline.site_url, headers=logins[url], now=now)
+        ids = store.feed_ids(session, wanted)
+        blank = _new("", title="", headers={}, now=now).model_dump(exclude={"id"})
+        fresh = [
+            {
+                **blank,
+                "url": url,
+                "host": host_of(url),
+                "title": plain(outline.title),
+                "site_url": outline.site_url,
+                "headers": logins[url],
+            }
             for url, (outline, _) in wanted.items()
-            if url not in known
-        }
-        session.add_all(fresh.values())
-        session.flush()
+            if url not in ids
+        ]
+        store.add_feeds(session, fresh)
+        ids |= store.feed_ids(session, [feed["url"] for feed in fresh])
+        read = store.feeds_read(session, reader_id)
+        new = []
         for url, (outline, topic) in wanted.items():
-            feed = known.get(url) or fresh[url]
-            assert feed.id is not None
-            if store.read_feed(session, reader_id, feed.id, topic=topic, folder=outline.folder, now=now):
-                report.read += 1
+            reading: dict[str, Any] = {"topic": topic, "folder": outline.folder, "places": places[url]}
+            if ids[url] in read:
+                store.read_feed(session, reader_id, ids[url], **reading, now=now)
             else:
-                report.known += 1
+                new.append({"feed_id": ids[url], **reading})
             if topic:
                 report.topics[topic] = report.topics.get(topic, 0) + 1
-        report.created = len(fresh)
+        store.add_readings(session, reader_id, new, now=now)
+        report.created, report.read, report.known = len(fresh), len(new), len(wanted) - len(new)
     return report
 
 
@@ -167,18 +183,29 @@ def remove_feed(database: Database, feed: str, *, newsletter: str | None) -> str
 
 
 def export_feeds(database: Database, *, newsletter: str | None, title: str, now: datetime) -> str:
-    """The feeds as OPML, in their folders; a topic without a folder becomes one. Secrets stay here."""
+    """The feeds as OPML, in all their folders; a topic without a folder becomes one. Secrets stay here."""
     outlines = []
     with database.read() as session:
         for feed, readers in store.feeds(session, newsletter=newsletter):
             if feed.state == FeedState.RETIRED:
                 continue
-            reader = next((r for r in readers if newsletter in (None, r.newsletter)), None)
-            folder = (reader.folder or reader.topic) if reader else ""
-            folders = tuple(name.replace("∕", "/") for name in folder.split("/")) if folder else ()
-            topics = (reader.topic,) if reader and reader.topic else ()
-            outlines.append(Outline(feed.url, feed.title, feed.site_url, folders, topics))
+            reader = next((r for r in readers if newsletter in (None, r.newsletter)), Reader(""))
+            outlines += [Outline(feed.url, feed.title, feed.site_url, *place) for place in _places(reader)]
     return parse.write_opml(outlines, title=title, now=now)
+
+
+def _places(reader: Reader) -> list[tuple[tuple[str, ...], tuple[str, ...], str]]:
+    """Folders, categories and description of a feed, for each place in which it stands in a list."""
+    topics = [reader.topic] if reader.topic else []
+    if not reader.places:
+        folder = reader.folder or reader.topic
+        return [(tuple(name.replace("∕", "/") for name in folder.split("/")) if folder else (), tuple(topics), "")]
+    found = []
+    for place in reader.places:
+        said = {_plain_name(name) for name in (*place["folders"], *place["topics"])}
+        unsaid = [topic for topic in topics if _plain_name(topic) not in said]
+        found.append((tuple(place["folders"]), (*unsaid, *place["topics"]), place["description"]))
+    return found
 
 
 async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> bytes:
@@ -190,12 +217,11 @@ async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime],
             raise NotFound(f"the list {url} {error.reason}", hint="save it as a file and import that") from None
 
 
-def _new(url: str, *, title: str, headers: dict[str, str], now: datetime, site_url: str = "") -> Feed:
+def _new(url: str, *, title: str, headers: dict[str, str], now: datetime) -> Feed:
     return Feed(
         url=url,
         host=host_of(url),
         title=plain(title),
-        site_url=site_url,
         headers=headers,
         added_at=now,
         next_at=now,

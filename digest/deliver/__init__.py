@@ -36,14 +36,15 @@ def run(
     rng: random.Random,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    notices_only: bool = False,
 ) -> Report:
     """Send every letter that is due, and record each reply.
 
     A relay is opened first, so that a wrong password stops the run with no letter touched. A letter is claimed,
     then marked as being sent in a commit of its own batch, and only then goes out: a process killed at any
     point leaves in doubt what it had marked and nothing else. `stop` is asked often; once it says so, what is
-    in flight is finished and settled, and the rest stays owed. Raises StorageError where the database cannot
-    be written.
+    in flight is finished and settled, and the rest stays owed. `notices_only` leaves editions to others.
+    Raises StorageError where the database cannot be written.
     """
     report = Report()
     now = clock()
@@ -62,6 +63,7 @@ def run(
             clock=clock,
             lease=config.smtp.lease,
             hold_doubtful=config.smtp.after_crash == "hold",
+            notices_only=notices_only,
             count_hours=any(relay.per_hour or relay.per_day for relay in servers),
         )
         if servers:
@@ -73,6 +75,8 @@ def run(
                 report.stopped = str(error)
     with database.read() as session:
         report.owed = store.unsettled_count(session)
+        waiting = store.for_later(session, now=clock())
+        report.waiting, report.waiting_until = waiting.letters, waiting.until
     return report
 
 

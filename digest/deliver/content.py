@@ -25,7 +25,8 @@ class Contents:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._key = config.secret_key.get_secret_value()
+        self._key = config.keys[0]
+        self._lasting_key = config.lasting_key
         self._templates: OrderedDict[tuple[str, int], Template | ValueError] = OrderedDict()
         self._loaded: dict[tuple[str, int], tuple[Rendered, Sender]] = {}
         self._pems = [(dkim, _read_key(dkim.key_file)) for dkim in config.smtp.dkim]
@@ -92,8 +93,8 @@ class Contents:
             }
         return template.fill(
             Recipient(claimed.email, claimed.name, links),
-            mail_from=sign.verp(claimed.id, key=self._key, domain=self._config.smtp.envelope_domain or domain),
-            message_id=sign.message_id(claimed.id, key=self._key, domain=domain),
+            mail_from=sign.verp(claimed.id, key=self._lasting_key, domain=self._config.smtp.envelope_domain or domain),
+            message_id=sign.message_id(claimed.id, key=self._lasting_key, domain=domain),
         )
 
 
@@ -121,7 +122,7 @@ def for_one(config: Config, rendered: Rendered, *, sender: Sender, to: str, numb
     return template.fill(
         Recipient(to, "", dict.fromkeys(Marker, config.base_url)),
         mail_from=letter.address(sender.mailbox),
-        message_id=sign.message_id(number, key=config.secret_key.get_secret_value(), domain=sender.domain),
+        message_id=sign.message_id(number, key=config.lasting_key, domain=sender.domain),
     )
 
 

@@ -8,7 +8,10 @@ from datetime import datetime
 
 @dataclass
 class Report:
-    """What a delivery pass did. `owed` counts what is left, due or not; `stopped` says why it ended early."""
+    """What a delivery pass did. `owed` counts what is left, due or not, `waiting` what of it is for a later hour.
+
+    `stopped` says why it ended early.
+    """
 
     sent: int = 0
     refused: int = 0
@@ -16,6 +19,8 @@ class Report:
     dropped: int = 0
     held: int = 0
     owed: int = 0
+    waiting: int = 0
+    waiting_until: datetime | None = None
     in_doubt: int = 0
     where: str = ""
     stopped: str = ""

@@ -86,6 +86,7 @@ class Ledger:
         lease: timedelta,
         hold_doubtful: bool,
         count_hours: bool = False,
+        notices_only: bool = False,
     ) -> None:
         self.database = database
         self.contents = contents
@@ -93,6 +94,7 @@ class Ledger:
         self.lease = lease
         self.hold_doubtful = hold_doubtful
         self.count_hours = count_hours
+        self.notices_only = notices_only
 
     def commit(self, batch: Batch) -> Committed:
         now = self.clock()
@@ -119,6 +121,8 @@ class Ledger:
                 done.marked = store.mark(session, batch.marks, now=now, lease=self.lease)
             if batch.look:
                 done.editions = store.due_editions(session, now=now)
+                if self.notices_only:
+                    done.editions = [edition for edition in done.editions if edition is None]
             done.tallies = {edition_id: store.tally(session, edition_id) for edition_id in batch.tallies}
             if batch.wish is not None:
                 done.claimed_until = now + CLAIM_LEASE

@@ -1,20 +1,26 @@
-"""Close an edition when its slot is due: choose, render, and owe the letters, in one transaction."""
+"""Close an edition when its slot is due: choose, render, and owe the letters, in one transaction.
+
+Rendering thousands of variants takes minutes, and on SQLite a transaction that writes shuts out all others. So
+`prepare` renders them in a transaction that only reads, and `compose` uses what still fits and makes the rest.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 
 from sqlmodel import Session
 
-from digest import curate, store
+from digest import curate, render, schedule, store
 from digest.config import Config, Newsletter
 from digest.errors import BadInput, ConfigError, NotFound
-from digest.models import Edition, EditionState, Variant, VariantStory
+from digest.models import Edition, EditionState, packed
 from digest.models import Newsletter as NewsletterRow
 from digest.render import (
     HTML_LIMIT,
@@ -27,10 +33,14 @@ from digest.render import (
     findings_in_words,
 )
 from digest.render.speech import speech
-from digest.store import Choices
+from digest.schedule import Turn
+from digest.store import Choices, Database, Group, Hours
 from digest.values import Story, lightened
 
 _TOO_BIG = f"the mail would be larger than {HTML_LIMIT:,} bytes, and these were ranked higher"
+_AT_A_TIME = 500  # variants stored
+_FEW = 100  # variants that may be rendered while a write lock is held
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,94 @@ class Draft:
     rendered: Rendered
     left: tuple[curate.LeftOut, ...]
     page: Page
+
+
+@dataclass(frozen=True)
+class Matter:
+    """What an edition is made of: its number, the stories to choose from in the order of their admission, the note."""
+
+    number: int
+    upto: int
+    stories: tuple[Story, ...]
+    note: str
+    at: datetime
+
+    def still(self, other: Matter) -> bool:
+        """Has nobody decided anything since? That another source told a story meanwhile is no reason to begin anew."""
+
+        def decided(matter: Matter) -> list[tuple[object, ...]]:
+            return [(story.seq, story.topic, story.pinned) for story in matter.stories]
+
+        same = (self.number, self.upto, self.note, self.at) == (other.number, other.upto, other.note, other.at)
+        return same and decided(self) == decided(other)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A draft as it is stored. Thousands are kept at a time, so the mail is compressed already."""
+
+    key: str
+    choices: Choices
+    subject: str
+    html: bytes
+    text: bytes
+    stories: tuple[int, ...]
+    more: int
+    left: bytes
+
+    @property
+    def row(self) -> dict[str, object]:
+        return {
+            "key": self.key,
+            "since_seq": self.choices.since,
+            "topics": sorted(self.choices.topics),
+            "language": self.choices.language,
+            "plain": self.choices.plain,
+            "subject": self.subject,
+            "html": self.html,
+            "text": self.text,
+            "story_count": len(self.stories),
+            "more_count": self.more,
+            "left_out": self.left,
+        }
+
+
+@dataclass
+class Press:
+    """The variants of one edition, each made once. None is made for choices that have fewer than `min_stories`."""
+
+    name: str
+    settings: Newsletter
+    config: Config
+    matter: Matter
+    made: dict[Choices, Frozen | None] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    _checked: set[tuple[str, bool, int]] = field(default_factory=set)
+
+    def make(self, wanted: Iterable[Choices]) -> list[Frozen]:
+        """Those of these choices that have something to read, made now or before; ConfigError as `preflight` has it."""
+        missing = [choices for choices in wanted if choices not in self.made]
+        for choices, draft in drafts(self.name, self.settings, self.config, self.matter, missing):
+            self.made[choices] = None if draft is None else self._freeze(draft)
+        return [one for choices in wanted if (one := self.made[choices]) is not None]
+
+    def _freeze(self, one: Draft) -> Frozen:
+        # What is wrong with a mail is wrong with its template or with one of its stories, so each story is looked at
+        # once in each language, and not again in thousands of mails.
+        seen = {(one.choices.language, one.choices.plain, story.id) for story in one.stories}
+        if not seen <= self._checked:
+            self._checked |= seen
+            self.findings |= {finding.check: finding for finding in preflight(one.rendered, self.settings)}
+        return Frozen(
+            key=_key(one.choices),
+            choices=one.choices,
+            subject=one.rendered.subject,
+            html=packed(one.rendered.html),
+            text=packed(one.rendered.text),
+            stories=tuple(story.id for story in one.stories),
+            more=one.more,
+            left=packed(json.dumps([[left.story.id, left.why] for left in one.left])),
+        )
 
 
 @dataclass(frozen=True)
@@ -61,84 +159,185 @@ class Composed:
     findings: tuple[Finding, ...] = ()  # what preflight had to say
 
 
-def compose(session: Session, name: str, config: Config, *, now: datetime) -> Composed:
+class Moved(Exception):
+    """What was rendered is no longer what an edition is to be made of, and to render it anew takes too long here."""
+
+
+def take_turn(database: Database, name: str, config: Config, *, now: datetime) -> Composed:
+    """`compose` in a transaction of its own, with the mails rendered before it begins."""
+    for _ in range(_TRIES):
+        press = prepare(database, name, config, now=now)
+        try:
+            with database.write() as session:
+                return compose(session, name, config, now=now, press=press)
+        except Moved:
+            continue
+    return Composed(name, why="stories or note changed again and again while it was rendered; the next run composes it")
+
+
+def prepare(database: Database, name: str, config: Config, *, now: datetime) -> Press | None:
+    """Render what `compose` would store at this moment, in no transaction; None where nothing is due."""
+    settings = config.newsletters[name]
+    with database.read() as session:
+        row = store.newsletter(session, name)
+        assert row.id is not None
+        if settings.slots and settings.slots.last_slot(now) <= row.slot_at:
+            return None
+        with store.laid_out(session, _turns(session, row, settings, now=now)):
+            groups = store.due_groups(session, row.id)
+        if not groups:
+            return None
+        matter = _matter(session, row, groups, note=row.note, now=now, upto=row.seq)
+    press = Press(name, settings, config, matter)
+    press.make(variants_of(groups, matter.stories, settings))
+    return press
+
+
+def compose(session: Session, name: str, config: Config, *, now: datetime, press: Press | None = None) -> Composed:
     """Compose the next edition of newsletter `name`, if it is due, and owe a letter to each subscription due.
 
     Edition, variants, outbox rows and watermarks are one transaction, the caller's. A slot missed by more
     than a day is not made up for: one edition holds everything since. With fewer than `min_stories` nothing
-    is sent to those readers, and their stories wait for the next slot.
+    is sent to those readers, and their stories wait for the next slot. What `press` has from `prepare` at the same
+    `now` is used, and stories admitted since then wait for the next edition; Moved where it is true no more.
     """
     settings = config.newsletters[name]
     row = store.lock_newsletter(session, name)
+    assert row.id is not None
     slots = settings.slots
     slot = slots.last_slot(now) if slots else None
     if slots and slot and slot <= row.slot_at:
         return Composed(name, why=f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC")
-    if slot:
-        row.slot_at = slot
-    session.add(row)
-    assert row.id is not None
     store.end_pauses(session, now=now)
-    groups = store.due_choices(session, row.id)
-    if not groups:
+    turns = _turns(session, row, settings, now=now)
+    row.slot_at = slot or now
+    session.add(row)
+    session.flush()
+    if not turns:
         return Composed(name, why="no active subscribers")
-    drafts = draft(session, row, settings, config, groups, note=row.note, now=now)
-    if not drafts:
-        return Composed(name, why=_too_few(settings))
-    findings = preflight(drafts, settings)
-    row.edition_number += 1
+    with store.laid_out(session, turns):
+        groups = store.due_groups(session, row.id)
+        if not groups:
+            return Composed(name, why="no subscriber wants one now")
+        matter = _matter(session, row, groups, note=row.note, now=now, upto=press.matter.upto if press else row.seq)
+        wanted = variants_of(groups, matter.stories, settings)
+        if press is not None and not press.matter.still(matter):
+            if len(wanted) > _FEW:
+                raise Moved
+            press = None
+            matter = _matter(session, row, groups, note=row.note, now=now, upto=row.seq)
+            wanted = variants_of(groups, matter.stories, settings)
+        press = press or Press(name, settings, config, matter)
+        made = press.make(wanted)
+        if not made:
+            store.mark_turns(session, row.id, edition=None, now=now)
+            return Composed(name, why=_too_few(settings))
+        edition = _open(session, row, settings, matter, slot=slot)
+        variants: dict[Group, int] = {}
+        for start in range(0, len(made), _AT_A_TIME):
+            some = made[start : start + _AT_A_TIME]
+            ids = store.add_variants(
+                session, edition, [one.row for one in some], {one.key: one.stories for one in some}
+            )
+            variants |= {group: ids[one.key] for one in some for group in wanted[one.choices]}
+        letters = store.owe_letters(session, edition, variants, now=now)
+        store.mark_turns(session, row.id, edition=edition, now=now)
+    fullest = max(made, key=lambda one: len(one.stories))
+    composed = Composed(
+        newsletter=name,
+        number=edition.number,
+        subject=fullest.subject,
+        stories=len(fullest.stories),
+        more=fullest.more,
+        variants=len(made),
+        letters=letters,
+        held=bool(settings.approve),
+        findings=tuple(press.findings.values()),
+    )
+    if settings.approve:
+        ask_editor(session, name, config, composed, now=now)
+    return composed
+
+
+def _turns(session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime) -> dict[Hours, list[Turn]]:
+    """Who of which schedule gets the edition that is due now, and when."""
+    assert row.id is not None
+    found = {}
+    for cadence, hour, zone in store.readers_hours(session, row.id):
+        own = schedule.own(cadence, hour, zone, settings.slots)
+        if slots := settings.slots:
+            turns = schedule.turns(own, slot=slots.last_slot(now), following=slots.next_slot(now), now=now)
+        else:
+            turns = schedule.turns_of_run(own, hour=hour is not None, since=row.slot_at, now=now)
+        found[cadence, hour, zone] = turns
+    return found
+
+
+def _matter(
+    session: Session,
+    row: NewsletterRow,
+    groups: Collection[Group] | Collection[Choices],
+    *,
+    note: str,
+    now: datetime,
+    upto: int,
+    held: Edition | None = None,
+) -> Matter:
+    """Of the edition to come, or of one that is `held`; with no story newer than `upto`."""
+    assert row.id is not None
+    number = held.number if held else row.edition_number + 1
+    stories = store.stories_since(session, row.id, since=min(group.since for group in groups), upto=upto)
+    return Matter(number, upto, tuple(stories), note, now)
+
+
+def _open(
+    session: Session, row: NewsletterRow, settings: Newsletter, matter: Matter, *, slot: datetime | None
+) -> Edition:
+    """The row of the next edition, held where the editor is to see it first. It takes the newsletter's note."""
+    assert row.id is not None
+    row.edition_number = matter.number
     edition = Edition(
         newsletter_id=row.id,
-        number=row.edition_number,
+        number=matter.number,
         slot_at=slot,
-        composed_at=now,
-        upto_seq=row.seq,
+        composed_at=matter.at,
+        upto_seq=matter.upto,
         sender=settings.sender,
         reply_to=settings.reply_to or "",
-        note=row.note,
+        note=matter.note,
     )
     row.note = ""
     if settings.approve:
         edition.state = EditionState.HELD
         edition.state_reason = "waits for the editor"
-        edition.open_at = now + timedelta(hours=settings.approve_hours) if settings.approve_hours else None
+        edition.open_at = matter.at + timedelta(hours=settings.approve_hours) if settings.approve_hours else None
     session.add(edition)
     session.flush()
-    assert edition.id is not None
-    letters = 0
-    for one in drafts:
-        variant = Variant(
-            edition_id=edition.id,
-            key=_key(one.choices),
-            since_seq=one.choices.since,
-            topics=sorted(one.choices.topics),
-            subject=one.rendered.subject,
-            html=one.rendered.html,
-            text=one.rendered.text,
-            story_count=len(one.stories),
-            more_count=one.more,
-            left_out=[[left.story.id, left.why] for left in one.left],
-        )
-        session.add(variant)
-        session.flush()
-        assert variant.id is not None
-        _keep_stories(session, variant.id, one)
-        letters += store.owe_letters(session, variant, one.choices, newsletter_id=row.id, now=now)
-    fullest = max(drafts, key=lambda d: len(d.stories))
-    composed = Composed(
-        newsletter=name,
-        number=row.edition_number,
-        subject=fullest.rendered.subject,
-        stories=len(fullest.stories),
-        more=fullest.more,
-        variants=len(drafts),
-        letters=letters,
-        held=bool(settings.approve),
-        findings=tuple(findings),
-    )
-    if settings.approve:
-        ask_editor(session, name, config, composed, now=now)
-    return composed
+    return edition
+
+
+def variants_of(groups: Iterable[Group], stories: Sequence[Story], settings: Newsletter) -> dict[Choices, list[Group]]:
+    """Which groups share a variant, the fullest first; those with nothing to read are in none.
+
+    Whoever has the same stories unread shares one, also where one of them read up to an earlier story of other topics.
+    A language without words of ours, and the newsletter's own, are the newsletter's.
+    """
+    offered: dict[str, list[int]] = {}
+    languages: dict[str, str] = {}
+    found: defaultdict[Choices, list[Group]] = defaultdict(list)
+    for group in groups:
+        topics = frozenset(json.loads(group.topics))
+        if group.topics not in offered:
+            offered[group.topics] = [s.seq for s in stories if not topics or s.topic in topics]
+        if group.language not in languages:
+            spoken = render.spoken(group.language)
+            languages[group.language] = "" if spoken == settings.language else spoken
+        theirs = offered[group.topics]
+        first = bisect_right(theirs, group.since)
+        if first < len(theirs):
+            since = theirs[first] - 1
+            found[Choices(since, topics, languages[group.language], group.plain)].append(group)
+    return dict(sorted(found.items(), key=lambda item: (-len(offered[item[1][0].topics]), item[0].since)))
 
 
 def recompose(session: Session, name: str, config: Config, number: int) -> Composed:
@@ -151,25 +350,22 @@ def recompose(session: Session, name: str, config: Config, number: int) -> Compo
     row = store.lock_newsletter(session, name)
     edition = held_edition(session, name, number)
     assert edition.id is not None and row.id is not None
-    variants = {variant.key: variant for variant in store.edition_variants(session, edition.id)}
-    groups = [Choices(v.since_seq, frozenset(v.topics)) for v in variants.values()]
+    variants = store.edition_variants(session, edition.id)
+    before = {Choices(v.since_seq, frozenset(v.topics), v.language, v.plain): v for v in variants}
     at_least_one = settings.model_copy(update={"min_stories": 1})
-    drafts = draft(session, row, at_least_one, config, groups, note=edition.note, now=edition.composed_at, held=edition)
-    if len(drafts) < len(variants):
+    matter = _matter(
+        session, row, before, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
+    )
+    press = Press(name, at_least_one, config, matter)
+    made = press.make(before)
+    if len(made) < len(before):
         raise BadInput(
             f"without it, some readers of No. {number} would get nothing", hint="`digest edition cancel` drops it all"
         )
-    for one in drafts:
-        variant = variants[_key(one.choices)]
-        variant.subject, variant.html, variant.text = one.rendered.subject, one.rendered.html, one.rendered.text
-        variant.story_count, variant.more_count = len(one.stories), one.more
-        variant.left_out = [[left.story.id, left.why] for left in one.left]
-        session.add(variant)
-        assert variant.id is not None
-        store.forget_stories(session, variant.id)
-        _keep_stories(session, variant.id, one)
-    fullest = max(drafts, key=lambda d: len(d.stories))
-    return Composed(name, number, fullest.rendered.subject, len(fullest.stories), fullest.more, len(drafts), held=True)
+    for one in made:
+        store.change_variant(session, before[one.choices].id or 0, one.row, one.stories)
+    fullest = max(made, key=lambda one: len(one.stories))
+    return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)
 
 
 def held_edition(session: Session, name: str, number: int) -> Edition:
@@ -202,15 +398,15 @@ def annotate(session: Session, name: str, config: Config, text: str, *, number: 
     recompose(session, name, config, number)
 
 
-def preflight(drafts: Iterable[Draft], settings: Newsletter) -> list[Finding]:
-    """What is wrong with these mails; ConfigError, and so nothing sent, where the settings say "stop"."""
-    findings = {f.check: f for one in drafts for f in check(one.rendered) if f.level == "error"}
+def preflight(mail: Rendered, settings: Newsletter) -> list[Finding]:
+    """What is wrong with a mail; ConfigError, and so nothing sent, where the settings say "stop"."""
+    findings = [finding for finding in check(mail) if finding.level == "error"]
     if findings and settings.preflight == "stop":
         raise ConfigError(
-            "preflight found the mail unfit: " + findings_in_words(list(findings.values())),
+            "preflight found the mail unfit: " + findings_in_words(findings),
             hint='nothing was sent; `digest preview --check` tells all, preflight = "warn" sends anyway',
         )
-    return list(findings.values())
+    return findings
 
 
 def ask_editor(session: Session, name: str, config: Config, composed: Composed, *, now: datetime) -> None:
@@ -219,7 +415,7 @@ def ask_editor(session: Session, name: str, config: Config, composed: Composed, 
     edition = held_edition(session, name, composed.number)
     assert settings.editor is not None and edition.id is not None
     label, address = parseaddr(settings.editor)
-    first = next(iter(store.edition_variants(session, edition.id)), None)
+    first = store.fullest_variant(session, edition.id)
     until = (
         f"It goes out by itself on {edition.open_at:%Y-%m-%d at %H:%M} UTC."
         if edition.open_at
@@ -249,13 +445,6 @@ def ask_editor(session: Session, name: str, config: Config, composed: Composed, 
     )
 
 
-def _keep_stories(session: Session, variant_id: int, one: Draft) -> None:
-    session.add_all(
-        VariantStory(variant_id=variant_id, position=position, story_id=story.id)
-        for position, story in enumerate(one.stories)
-    )
-
-
 def preview(
     session: Session, name: str, config: Config, *, now: datetime, choices: Choices | None = None
 ) -> Draft | None:
@@ -266,67 +455,59 @@ def preview(
     settings = config.newsletters[name]
     row = store.newsletter(session, name)
     assert row.id is not None
-    if choices is None:
-        groups = store.due_choices(session, row.id)
-        everything = Choices(since=store.composed_upto(session, row.id), topics=frozenset())
-        choices = max(groups, key=lambda group: group.count, default=everything)
-    drafts = draft(session, row, settings, config, [choices], note=row.note, now=now)
-    return drafts[0] if drafts else None
+    everything = Group(store.composed_upto(session, row.id), "[]", "", plain=False)
+    if choices is not None:
+        groups = [Group(choices.since, json.dumps(sorted(choices.topics)), choices.language, choices.plain)]
+    else:
+        groups = store.all_groups(session, row.id) or [everything]
+    matter = _matter(session, row, groups, note=row.note, now=now, upto=row.seq)
+    shared = variants_of(groups, matter.stories, settings)
+    if not shared:
+        return None
+    commonest = max(shared, key=lambda one: sum(group.readers for group in shared[one]))
+    (found,) = drafts(name, settings, config, matter, [commonest])
+    return found[1]
 
 
-def draft(
-    session: Session,
-    row: NewsletterRow,
-    settings: Newsletter,
-    config: Config,
-    groups: list[Choices],
-    *,
-    note: str,
-    now: datetime,
-    held: Edition | None = None,
-) -> list[Draft]:
-    """Choose and render for each group of readers that has `min_stories` to read.
-
-    For the edition to come, or once more for one that is `held`: with its number, and no story newer than it.
-    """
-    assert row.id is not None
-    since = min(group.since for group in groups)
-    number, upto = (held.number, held.upto_seq) if held else (row.edition_number + 1, row.seq)
-    stories = store.stories_since(session, row.id, since=since, upto=upto)
+def drafts(
+    name: str, settings: Newsletter, config: Config, matter: Matter, wanted: Iterable[Choices]
+) -> Iterator[tuple[Choices, Draft | None]]:
+    """Choose and render for each of these choices; None for those that have fewer than `min_stories` to read."""
     templates = Templates(settings.templates)
     titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
-    drafts = []
-    for choices in groups:
-        unread = [story for story in stories if story.seq > choices.since]
+    accent_dark = lightened(settings.accent, "#1c1f23", 5.5)
+    for choices in wanted:
+        unread = [story for story in matter.stories if story.seq > choices.since]
         selection = curate.pick(
-            unread, topics=choices.topics, limit=settings.max_stories, curate=config.curate, now=now
+            unread, topics=choices.topics, limit=settings.max_stories, curate=config.curate, now=matter.at
         )
         if selection.lead is None or len(selection.stories) < settings.min_stories:
+            yield choices, None
             continue
+        language = choices.language or settings.language
         page = Page(
             title=settings.title,
-            language=settings.language,
-            number=number,
-            date=now.astimezone(settings.slots.zone) if settings.slots else now,
+            language=language,
+            number=matter.number,
+            date=matter.at.astimezone(settings.slots.zone) if settings.slots else matter.at,
             lead=selection.lead,
-            sections=_sections(selection, titles, settings.language),
+            sections=_sections(selection, titles, language),
             more=selection.more,
             topics=tuple(title for slug, title in titles.items() if slug in choices.topics),
             postal_address=settings.postal_address,
             home=config.base_url,
-            view_url=f"{config.base_url}/editions/{row.name}/{number}/{_key(choices)}",
-            note=note,
+            view_url=f"{config.base_url}/editions/{name}/{matter.number}/{_key(choices)}",
+            note=matter.note,
             theme=settings.theme,
             accent=settings.accent,
-            accent_dark=lightened(settings.accent, "#1c1f23", 5.5),
+            accent_dark=accent_dark,
             schedule=settings.slots,
         )
         best_first = [story.id for story in selection.stories]
         rendered = templates.render(page, subject=settings.subject, best_first=best_first)
         too_much = tuple(curate.LeftOut(story, _TOO_BIG) for story in rendered.dropped)
         page = page.without(frozenset(story.id for story in rendered.dropped))
-        drafts.append(Draft(choices, page.stories, page.more, rendered, (*too_much, *selection.left), page))
-    return drafts
+        yield choices, Draft(choices, page.stories, page.more, rendered, (*too_much, *selection.left), page)
 
 
 def _sections(selection: curate.Selection, titles: Mapping[str, str], language: str) -> tuple[Section, ...]:
@@ -337,8 +518,10 @@ def _sections(selection: curate.Selection, titles: Mapping[str, str], language: 
 
 
 def _key(choices: Choices) -> str:
-    text = json.dumps([choices.since, sorted(choices.topics)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    parts = [choices.since, sorted(choices.topics)]
+    if choices.language or choices.plain:  # without, as it was before there was such a choice
+        parts += [choices.language, choices.plain]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _too_few(settings: Newsletter) -> str:

@@ -58,13 +58,9 @@ def shown(session: Session, name: str, number: int, *, email: str | None = None)
     edition = store.edition_row(session, name, number)
     if edition is None or edition.id is None:
         raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
-    variants = store.edition_variants(session, edition.id)
-    if email is not None:
-        mine = store.variant_of(session, edition.id, email)
-        variants = [variant for variant in variants if variant.id == mine]
-    if not variants:
+    variant = store.variant_of(session, edition.id, email) if email else store.fullest_variant(session, edition.id)
+    if variant is None:
         raise NotFound(f"{email} did not get No. {number}", hint="without --as it is the variant with most stories")
-    variant = variants[0]
     ids = store.variant_story_ids(session, variant.id or 0)
     titles = store.stories_by_id(session, [int(id_) for id_, _why in variant.left_out])
     return Shown(

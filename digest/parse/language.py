@@ -74,12 +74,14 @@ def _by_script(text: str) -> tuple[str, ...]:
     """The languages written in the script that most letters are of; () for Latin or too few letters."""
     if text.isascii():
         return ()
-    letters = [c for c in text if c.isalpha()]
-    foreign = [c for c in letters if c > "\u02ff"]
+    foreign = [c for c in text if c > "\u02ff" and c.isalpha()]
+    if len(foreign) < 4:
+        return ()
+    letters = sum(map(str.isalpha, text))
     # A Chinese text about software is half English, and says in one character what takes English three letters; one
     # Greek letter in an English text is none.
     dense = sum("\u1100" <= c <= "\ud7ff" for c in foreign)
-    if len(foreign) < 4 or (len(foreign) + 2 * dense) * 3 < len(letters) + 2 * dense:
+    if (len(foreign) + 2 * dense) * 3 < letters + 2 * dense:
         return ()
     scripts = Counter(unicodedata.name(c, "?").split()[0] for c in foreign)
     if scripts["HIRAGANA"] + scripts["KATAKANA"] > len(foreign) // 10:

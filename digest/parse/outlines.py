@@ -20,7 +20,7 @@ MAX_FEEDS = 100_000
 class Outline:
     """One feed of a list. `folders` are the titles around it, the outermost first.
 
-    `url` is as it stands in the list, not yet judged; `topics` are its own categories.
+    `url` is as it stands in the list, not yet judged; `topics` are its own categories, `description` plain text.
     """
 
     url: str
@@ -28,6 +28,7 @@ class Outline:
     site_url: str = ""
     folders: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    description: str = ""
 
     @property
     def folder(self) -> str:
@@ -87,9 +88,10 @@ def _lines(folder: dict[str, object], level: int) -> Iterable[str]:
                 title = quoteattr(feed.title or feed.url)
                 site = f" htmlUrl={quoteattr(feed.site_url)}" if feed.site_url else ""
                 topics = f" category={quoteattr(','.join(feed.topics))}" if feed.topics else ""
+                about = f" description={quoteattr(feed.description)}" if feed.description else ""
                 yield (
                     f'{indent}<outline type="rss" text={title} title={title} xmlUrl={quoteattr(feed.url)}'
-                    f"{site}{topics}/>\n"
+                    f"{site}{topics}{about}/>\n"
                 )
 
 
@@ -107,7 +109,8 @@ def _walk(element: object, folders: tuple[str, ...], found: list[Outline]) -> No
                 url = (says.get("url") or "").strip()
             if url:
                 topics = tuple(filter(None, (plain(t).strip("/") for t in says.get("category", "").split(","))))
-                found.append(Outline(url, title, http_url(says.get("htmlurl", "")), folders, topics))
+                site_url, description = http_url(says.get("htmlurl", "")), plain(says.get("description", ""))
+                found.append(Outline(url, title, site_url, folders, topics, description))
             elif title and len(child):
                 inside = (*folders, title)
         if len(inside) < MAX_DEPTH:

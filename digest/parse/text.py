@@ -64,7 +64,7 @@ def clean_html(markup: str, *, base: str) -> str:
     def clean(relative: Any) -> str:
         return nh3.clean(
             markup,
-            tags=_TAGS if depth(markup) <= MAX_DEPTH else set(),
+            tags=set() if deeper(markup, MAX_DEPTH) else _TAGS,
             attributes=_ATTRIBUTES,
             url_schemes={"http", "https", "mailto"},
             url_relative=relative,
@@ -87,20 +87,18 @@ def words(markup: str, *, limit: int = 10_000) -> str:
     return plain(re.sub(r"<[^>]*>", " ", markup[: 4 * limit]), limit=limit)
 
 
-def depth(markup: str, *, at_most: int = 100_000) -> int:
-    """How deep tags are nested, counted roughly: unclosed ones count too. Stops counting at `at_most`."""
-    if markup.count("<") <= MAX_DEPTH:
-        return 0
-    deepest = level = 0
+def deeper(markup: str, limit: int) -> bool:
+    """Whether tags are nested more than `limit` deep, counted roughly: unclosed ones count too."""
+    if markup.count("<") <= limit:
+        return False
+    level = 0
     for match in _TAG.finditer(markup):
         if match[3] or match[2].lower() in _VOID:
             continue
         level = max(0, level - 1) if match[1] else level + 1
-        if level > deepest:
-            deepest = level
-            if deepest >= at_most:
-                break
-    return deepest
+        if level > limit:
+            return True
+    return False
 
 
 def http_url(value: str, base: str = "") -> str:

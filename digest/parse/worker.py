@@ -7,7 +7,8 @@ import sys
 from datetime import datetime
 from multiprocessing.connection import Connection
 
-from digest.parse.feeds import NotAFeed, ParsedFeed, feed
+from digest.parse.entries import NotAFeed, ParsedFeed
+from digest.parse.feeds import feed
 
 Task = tuple[bytes, str, str, datetime]  # the arguments of `parse.feed`
 
@@ -17,7 +18,7 @@ def serve(connection: Connection, memory_bytes: int) -> None:
 
     `None` comes first, when all is loaded. Ctrl-C is for the parent to hear; memory has an end.
     """
-    import feedparser.api  # noqa: F401
+    from digest.parse import sax  # noqa: F401
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +11,7 @@ from functools import cached_property
 
 from digest.render.words import WIDE, direction, shorten
 from digest.schedule import Schedule
-from digest.values import Story
+from digest.values import Source, Story
 
 _WORD = re.compile(r"\w+")
 
@@ -74,6 +75,18 @@ class Page:
         words = len(_WORD.findall(WIDE.sub(" ", text) if signs else text))
         return max(1, round(words / 230 + signs / 400))
 
+    @cached_property
+    def see_also(self) -> Mapping[int, Source]:
+        """By a story's id, the one most like it that the mail does not tell itself; none is pointed to twice."""
+        told = {url for s in self.stories for url in (s.url, *(a.url for a in s.also))}
+        found = {}
+        for story in self.stories:
+            other = next((other for other in story.related if other.url not in told), None)
+            if other is not None:
+                told.add(other.url)
+                found[story.id] = other
+        return found
+
     @property
     def dir(self) -> str:
         return direction(self.language)
@@ -106,6 +119,27 @@ class Page:
         )
         kept = tuple(section for section in sections if section.stories)
         return replace(self, sections=kept, more=self.more + len(dropped))
+
+
+@dataclass(frozen=True)
+class Note:
+    """A mail with one thing to do, to one person: what `note.html` and `note.txt` are given."""
+
+    title: str  # of the newsletter
+    language: str  # BCP 47
+    subject: str
+    heading: str
+    words: str
+    act: str  # what the button says
+    url: str  # where it leads
+    after: str  # in small letters
+    postal_address: str = ""
+    accent: str = "#a03a12"
+    accent_dark: str = "#f08a5d"
+
+    @property
+    def dir(self) -> str:
+        return direction(self.language)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,12 @@ class Speech:
 
         return str(format_date(moment, format="full", locale=self.locale))
 
+    def date(self, moment: datetime) -> str:
+        """The date in few words."""
+        from babel.dates import format_date
+
+        return str(format_date(moment, format="medium", locale=self.locale))
+
     def listed(self, words: Sequence[str]) -> str:
         """ "A, B and C" """
         from babel.lists import format_list
@@ -81,6 +87,22 @@ class Speech:
 @lru_cache(maxsize=64)
 def speech(language: str) -> Speech:
     return Speech(language)
+
+
+def languages() -> tuple[str, ...]:
+    """The languages that the mail's own words are in."""
+    return tuple(sorted({"en", *(path.stem for path in FOLDER.glob("*.po"))}))
+
+
+def spoken(tag: str) -> str:
+    """A language of `languages()`, perhaps as a country has it ("de-AT"), in its one form; "" where it is none."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        locale = Locale.parse(tag.strip().replace("_", "-"), sep="-")
+    except (UnknownLocaleError, ValueError, TypeError):
+        return ""
+    return str(locale).replace("_", "-") if locale.language in languages() else ""
 
 
 @lru_cache(maxsize=64)

@@ -12,15 +12,15 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from digest.errors import ConfigError
 from digest.render.inline import inline
-from digest.render.page import Marker, Page, Rendered, Section
+from digest.render.page import Marker, Note, Page, Rendered, Section
 from digest.render.speech import speech
-from digest.render.words import direction, one_line, subject_line, tidy, wrap
+from digest.render.words import bind, direction, one_line, subject_line, tidy, wrap
 from digest.values import Source, Story
 
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
 _LINK = 200  # at most, what a reader's own address takes the place of a marker
 _PACKAGE = Path(__file__).parent.parent
-_VALUES = frozenset({Page, Section, Story, Source})
+_VALUES = frozenset({Note, Page, Section, Story, Source})
 _HINT = "nothing was sent; docs/templates.md says what a template is given"
 
 
@@ -51,17 +51,25 @@ class Templates:
             fitting = page.without(frozenset(order[len(order) - dropped :]))
             html = self._html(fitting)
         gone = frozenset(order[len(order) - dropped :]) if dropped else frozenset()
-        words = self._guarded(lambda env: env.from_string(subject).render(_subject_values(page)), page)
-        text = self._guarded(lambda env: env.get_template("edition.txt").render(page=fitting), page)
+        words = self._guarded(lambda env: _subject(env, subject).render(_subject_values(page)), page.language)
+        text = self._guarded(lambda env: env.get_template("edition.txt").render(page=fitting), page.language)
         return Rendered(subject_line(words), html, tidy(text), tuple(s for s in page.stories if s.id in gone))
 
-    def _html(self, page: Page) -> str:
-        return inline(one_line(self._guarded(lambda env: env.get_template("edition.html").render(page=page), page)))
+    def note(self, note: Note) -> Rendered:
+        """A mail with one thing to do. ConfigError like `render`."""
+        html = self._guarded(lambda env: env.get_template("note.html").render(note=note), note.language)
+        text = self._guarded(lambda env: env.get_template("note.txt").render(note=note), note.language)
+        return Rendered(subject_line(note.subject), inline(one_line(html)), tidy(text))
 
-    def _guarded(self, do: Any, page: Page) -> str:
+    def _html(self, page: Page) -> str:
+        return inline(
+            one_line(self._guarded(lambda env: env.get_template("edition.html").render(page=page), page.language))
+        )
+
+    def _guarded(self, do: Any, language: str) -> str:
         """Render, and turn an operator's mistake into a sentence that says where it is."""
         try:
-            return str(do(_environment(tuple(self.folders), page.language)))
+            return str(do(_environment(tuple(self.folders), language)))
         except jinja2.TemplateNotFound as error:
             raise ConfigError(
                 f"there is no template {error.name}", hint="looked in " + ", ".join(map(str, self.folders))
@@ -104,9 +112,14 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
     environment.install_gettext_callables(said.gettext, said.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals["our"] = {"language": said.language, "dir": direction(said.language)}
     environment.filters.update(
-        ago=said.ago, day=said.day, listed=said.listed, rhythm=said.rhythm, wrap=wrap, dir=direction
+        ago=said.ago, day=said.day, listed=said.listed, rhythm=said.rhythm, wrap=wrap, bind=bind, dir=direction
     )
     return environment
+
+
+@lru_cache(maxsize=64)
+def _subject(environment: jinja2.Environment, words: str) -> jinja2.Template:
+    return environment.from_string(words)
 
 
 def _subject_values(page: Page) -> dict[str, Any]:

@@ -34,6 +34,12 @@ def shorten(text: str, length: int) -> str:
     return (head if len(head) > length // 2 else cut).rstrip(" .,;:–—-") + "…"
 
 
+def bind(text: str) -> str:
+    """No line with a short last word alone on it: the last two words stay together."""
+    head, _, last = text.rpartition(" ")
+    return f"{head}\xa0{last}" if " " in head and len(last) <= 8 else text
+
+
 def direction(language: str) -> str:
     """`rtl` for languages written from right to left, else `ltr`."""
     return "rtl" if language.lower().partition("-")[0] in _RTL else "ltr"
@@ -41,15 +47,18 @@ def direction(language: str) -> str:
 
 def columns(text: str) -> int:
     """How wide it stands in a terminal: two columns for what is wide (UAX #11), as Chinese is."""
-    return len(text) + len(WIDE.findall(text))
+    return len(text) if text.isascii() else len(text) + len(WIDE.findall(text))
 
 
 def wrap(text: str, width: int = 72, indent: str = "") -> str:
     """Lines of at most `width` columns for the text part; addresses are never broken, Chinese anywhere."""
     room = width - len(indent)
+    whole = " ".join(text.split())
+    if columns(whole) <= room:
+        return indent + whole if whole else ""
     lines: list[str] = []
     line, taken = "", 0
-    for word in text.split():
+    for word in whole.split(" "):
         length = columns(word)
         if taken + bool(line) + length <= room:
             line, taken = (f"{line} {word}", taken + 1 + length) if line else (word, length)

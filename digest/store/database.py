@@ -136,6 +136,13 @@ def insert_into(session: Session, table: Any) -> Any:
     return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
 
 
+def count_rows(session: Session, table: str) -> None:
+    """Let PostgreSQL look at a table that has just grown: it would plan for the few rows it knew of."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"ANALYZE {table}"))
+
+
 def open_database(url: str, *, create: bool = False) -> Database:
     """Open the database at `url` (SQLAlchemy's form) and bring its tables up to date.
 

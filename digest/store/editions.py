@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from digest.models import (
@@ -28,16 +31,34 @@ from digest.models import (
     VariantStory,
     address_key,
 )
-from digest.store.database import Database
+from digest.schedule import Turn
+from digest.store.database import Database, count_rows, insert_into
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What a group of subscriptions has in common, and so which variant they get. No topics means all."""
+    """What a variant is made for: stories after `since` under these topics (none: all), in a language and a format.
+
+    When readers want it is no part of it: it decides whether they are due, and the mail is the same.
+    """
 
     since: int
     topics: frozenset[str]
-    count: int = 0
+    language: str = ""  # "" is the newsletter's
+    plain: bool = False
+
+
+class Group(NamedTuple):
+    """How many subscriptions have this in common, as they have stored it."""
+
+    since: int
+    topics: str
+    language: str
+    plain: bool
+    readers: int = 0
+
+
+Hours = tuple[str, int | None, str]  # cadence, hour and zone of a reader
 
 
 def keep_newsletters(database: Database, names: Iterable[str], *, now: datetime) -> None:
@@ -69,48 +90,239 @@ def newsletters(session: Session) -> dict[str, Newsletter]:
     return {row.name: row for row in session.exec(select(Newsletter))}
 
 
-def due_choices(session: Session, newsletter_id: int) -> list[Choices]:
-    """How many active, unsuppressed subscriptions share each (watermark, topics)."""
-    query = (
-        select(Subscription.read_until, _topics_text(), sa.func.count())
-        .where(*_deliverable(newsletter_id))
-        .group_by(col(Subscription.read_until), _topics_text())
-        .order_by(col(Subscription.read_until), _topics_text())
+# What a composition decided, laid beside the subscriptions for as long as it takes: one statement then owes all
+# letters, however many schedules and variants there are.
+_turn = sa.Table(
+    "reader_turn",
+    sa.MetaData(),
+    sa.Column("cadence", sa.String, primary_key=True),
+    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),  # -1 is none
+    sa.Column("zone", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("due_at", UtcTime, nullable=False),
+    sa.Column("slot", UtcTime, nullable=False),
+    sa.Column("after", UtcTime),
+    sa.Column("before", UtcTime),
+    sa.Column("new", sa.Boolean, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+_made = sa.Table(
+    "made_for",
+    sa.MetaData(),
+    sa.Column("since", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("topics", sa.Text, primary_key=True),
+    sa.Column("language", sa.String, primary_key=True),
+    sa.Column("plain", sa.Boolean, primary_key=True),
+    sa.Column("variant_id", sa.Integer, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+_NO_SYNC = {"synchronize_session": False}
+
+
+def readers_hours(session: Session, newsletter_id: int) -> list[Hours]:
+    """The different schedules that active subscriptions have."""
+    query = select(Subscription.cadence, Subscription.hour, Subscription.zone).distinct()
+    return list(session.exec(query.where(*_deliverable(newsletter_id))))
+
+
+@contextmanager
+def laid_out(session: Session, turns: Mapping[Hours, Sequence[Turn]]) -> Iterator[None]:
+    """Within the block, `due_groups`, `owe_letters` and `mark_turns` know who of which schedule is due."""
+    rows = [
+        asdict(turn) | {"cadence": cadence, "hour": -1 if hour is None else hour, "zone": zone, "number": number}
+        for (cadence, hour, zone), theirs in turns.items()
+        for number, turn in enumerate(theirs)
+    ]
+    connection = session.connection()
+    _turn.create(connection)
+    if rows:
+        connection.execute(sa.insert(_turn), rows)
+    count_rows(session, _turn.name)
+    yield
+    _turn.drop(connection)
+
+
+def all_groups(session: Session, newsletter_id: int) -> list[Group]:
+    """What the active, unsuppressed subscriptions have in common, due or not."""
+    return _grouped(session, *_deliverable(newsletter_id))
+
+
+def due_groups(session: Session, newsletter_id: int) -> list[Group]:
+    """What those who are due have in common, see `laid_out`."""
+    return _grouped(session, *_deliverable(newsletter_id), *_has_turn())
+
+
+def _grouped(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Group]:
+    same = [col(Subscription.read_until), _topics_text(), col(Subscription.language), col(Subscription.plain)]
+    query: Any = sa.select(*same, sa.func.count()).where(*conditions).group_by(*same).order_by(*same)
+    return [Group._make(row) for row in session.connection().execute(query)]
+
+
+def _has_turn() -> tuple[sa.ColumnElement[bool], ...]:
+    offered = col(Subscription.offered_at)
+    return (
+        _turn.c.cadence == Subscription.cadence,
+        _turn.c.hour == sa.func.coalesce(col(Subscription.hour), -1),
+        _turn.c.zone == Subscription.zone,
+        sa.or_(sa.and_(offered.is_(None), _turn.c.new), offered.is_not(None)),
+        sa.or_(offered.is_(None), _turn.c.after.is_(None), offered >= _turn.c.after),
+        sa.or_(offered.is_(None), _turn.c.before.is_(None), offered < _turn.c.before),
     )
-    return [Choices(since, frozenset(json.loads(topics)), count) for since, topics, count in session.exec(query)]
 
 
-def owe_letters(session: Session, variant: Variant, choices: Choices, *, newsletter_id: int, now: datetime) -> int:
-    """One outbox row for each subscription with these choices, and their watermark moved; how many.
+def add_variants(
+    session: Session, edition: Edition, rows: Sequence[dict[str, Any]], stories: Mapping[str, Sequence[int]]
+) -> dict[str, int]:
+    """Store variants, as rows with a `key` each, and which `stories` (ids, by key) they carry; {key: id}."""
+    connection = session.connection()
+    connection.execute(sa.insert(Variant), [row | {"edition_id": edition.id} for row in rows])
+    query = sa.select(col(Variant.key), col(Variant.id)).where(
+        col(Variant.edition_id) == edition.id, col(Variant.key).in_([row["key"] for row in rows])
+    )
+    ids = {row.key: row.id for row in connection.execute(query)}
+    keep_stories(session, {ids[row["key"]]: stories[row["key"]] for row in rows})
+    return ids
 
-    One INSERT … SELECT, in the transaction that saves the edition: either everyone is owed a letter or no one.
+
+def keep_stories(session: Session, stories: Mapping[int, Sequence[int]]) -> None:
+    """Fill variants (by id) with stories (ids, in order)."""
+    rows = [
+        {"variant_id": variant_id, "position": position, "story_id": story_id}
+        for variant_id, carried in stories.items()
+        for position, story_id in enumerate(carried)
+    ]
+    if rows:
+        session.connection().execute(sa.insert(VariantStory), rows)
+
+
+def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int], *, now: datetime) -> int:
+    """Owe a letter to each subscription that is due (see `laid_out`) and for which there is a variant; how many.
+
+    `variants` says which one (its id) a group gets. One INSERT … SELECT in the transaction that saves the edition:
+    either everyone is owed a letter or no one. Then watermarks move, of those who were owed one.
     """
-    edition = session.get_one(Edition, variant.edition_id)
-    chosen = (
-        *_deliverable(newsletter_id),
-        col(Subscription.read_until) == choices.since,
-        _topics_text() == json.dumps(sorted(choices.topics)),
+    connection = session.connection()
+    _made.create(connection)
+    columns = ("since", "topics", "language", "plain", "variant_id")
+    rows = [dict(zip(columns, (*group[:4], id_), strict=True)) for group, id_ in variants.items()]
+    if rows:
+        connection.execute(sa.insert(_made), rows)
+    count_rows(session, _made.name)
+    constants: dict[str, Any] = {
+        "edition_id": sa.literal(edition.id),
+        "state": sa.literal(OutboxState.OWED.value),
+        "attempts": sa.literal(0),
+        "created_at": sa.literal(now, UtcTime),
+        "code": sa.literal(0),
+        "reply": sa.literal(""),
+        "in_doubt": sa.literal(False),
+        "due_at": _turn.c.due_at,
+        "variant_id": _made.c.variant_id,
+        "subscriber_id": col(Subscription.subscriber_id),
+        "subscription_id": col(Subscription.id),
+    }
+    letters = (
+        sa.select(*list(constants.values()))
+        .select_from(Subscription)
+        .join(_turn, sa.and_(*_has_turn()))
+        .join(
+            _made,
+            sa.and_(
+                _made.c.since == Subscription.read_until,
+                _made.c.topics == _topics_text(),
+                _made.c.language == Subscription.language,
+                _made.c.plain == Subscription.plain,
+            ),
+        )
+        .where(*_deliverable(edition.newsletter_id))
     )
-    constant = sa.literal
-    rows = sa.select(
-        constant(edition.id).label("edition_id"),
-        constant(variant.id).label("variant_id"),
-        col(Subscription.subscriber_id),
-        col(Subscription.id),
-        constant(OutboxState.OWED.value).label("state"),
-        constant(now, UtcTime).label("due_at"),
-        constant(0).label("attempts"),
-        constant(now, UtcTime).label("created_at"),
-        constant(0).label("code"),
-        constant("").label("reply"),
-        constant(False).label("in_doubt"),
-    ).where(*chosen)
-    names = ["edition_id", "variant_id", "subscriber_id", "subscription_id", "state", "due_at", "attempts"]
-    names += ["created_at", "code", "reply", "in_doubt"]
-    session.execute(sa.insert(OutboxRow).from_select(names, rows))
-    result = session.execute(sa.update(Subscription).where(*chosen).values(read_until=edition.upto_seq))
-    variant.letters = int(result.rowcount)  # type: ignore[attr-defined]
-    return variant.letters
+    owed = connection.execute(
+        sa.insert(OutboxRow).from_select(list(constants), letters, include_defaults=False),
+        execution_options={"preserve_rowcount": True},
+    )
+    _made.drop(connection)
+    theirs = (
+        sa.select(sa.func.count()).where(col(OutboxRow.variant_id) == col(Variant.id)).correlate(Variant)
+    ).scalar_subquery()
+    session.execute(
+        sa.update(Variant).where(col(Variant.edition_id) == edition.id).values(letters=theirs),
+        execution_options=_NO_SYNC,
+    )
+    return owed.rowcount
+
+
+def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None, now: datetime) -> None:
+    """Remember which slot of theirs readers had, also those who got nothing in it; and who was owed `edition`."""
+    chosen = sa.or_(col(Subscription.cadence) != "", col(Subscription.hour).is_not(None))
+    session.execute(
+        sa.update(Subscription)
+        .where(chosen, *_deliverable(newsletter_id), *_has_turn())
+        .values(offered_at=_turn.c.slot),
+        execution_options=_NO_SYNC,
+    )
+    if edition is None:
+        return
+    owed = sa.select(col(OutboxRow.subscription_id)).where(col(OutboxRow.edition_id) == edition.id)
+    session.execute(
+        sa.update(Subscription)
+        .where(col(Subscription.id).in_(owed))
+        .values(
+            read_until=edition.upto_seq,
+            offered_at=sa.case((chosen, col(Subscription.offered_at)), else_=sa.literal(now, UtcTime)),
+        ),
+        execution_options=_NO_SYNC,
+    )
+
+
+WELCOME_FOR = timedelta(days=7)  # an older edition is no welcome
+
+
+def owe_welcome(session: Session, subscription: Subscription, *, now: datetime) -> bool:
+    """Owe the latest edition to who has just come, so that they need not wait for the next; False where there is none.
+
+    It is the variant made for choices like theirs, or else the one that most readers got: nothing is rendered. Not
+    an edition that is held, paused, cancelled or older than `WELCOME_FOR`, and none that they were owed before.
+    """
+    latest = session.exec(
+        select(Edition)
+        .where(Edition.newsletter_id == subscription.newsletter_id)
+        .order_by(col(Edition.number).desc())
+        .limit(1)
+    ).first()
+    if latest is None or latest.state is not EditionState.OPEN or latest.composed_at < now - WELCOME_FOR:
+        return False
+    alike = (
+        sa.cast(col(Variant.topics), sa.Text) == json.dumps(subscription.topics),
+        col(Variant.plain).is_(subscription.plain),
+        col(Variant.language) == subscription.language,
+    )
+    variant_id = session.exec(
+        select(Variant.id)
+        .where(Variant.edition_id == latest.id)
+        .order_by(sa.and_(*alike).desc(), *(same.desc() for same in alike[1:]))
+        .order_by(col(Variant.letters).desc(), col(Variant.id))
+        .limit(1)
+    ).first()
+    if variant_id is None:
+        return False
+    letter = {
+        "edition_id": latest.id,
+        "variant_id": variant_id,
+        "subscriber_id": subscription.subscriber_id,
+        "subscription_id": subscription.id,
+        "due_at": now,
+        "created_at": now,
+    }
+    owed = session.connection().execute(
+        insert_into(session, OutboxRow).values(letter).on_conflict_do_nothing().returning(col(OutboxRow.id))
+    )
+    if owed.scalar() is None:
+        return False
+    more = sa.update(Variant).where(col(Variant.id) == variant_id).values(letters=Variant.letters + 1)
+    session.execute(more, execution_options=_NO_SYNC)
+    subscription.read_until = latest.upto_seq
+    session.add(subscription)
+    return True
 
 
 def _deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
@@ -165,15 +377,16 @@ def edition_line(session: Session, newsletter_id: int, number: int) -> EditionLi
 
 def _line(session: Session, edition: Edition, name: str) -> EditionLine:
     assert edition.id is not None
-    variants = edition_variants(session, edition.id)
+    fullest = fullest_variant(session, edition.id)
+    query = select(sa.func.count()).where(Variant.edition_id == edition.id)
     return EditionLine(
         id=edition.id,
         newsletter=name,
         number=edition.number,
-        subject=variants[0].subject if variants else "",
+        subject=fullest.subject if fullest else "",
         composed_at=edition.composed_at,
-        stories=max((v.story_count for v in variants), default=0),
-        variants=len(variants),
+        stories=fullest.story_count if fullest else 0,
+        variants=session.exec(query).one(),
         letters=letter_counts(session, edition_id=edition.id),
     )
 
@@ -190,9 +403,12 @@ def held_editions(session: Session, newsletter_id: int) -> list[Edition]:
     return list(session.exec(query.order_by(col(Edition.number).desc())))
 
 
-def forget_stories(session: Session, variant_id: int) -> None:
-    """Empty a variant, to be filled again."""
-    session.execute(sa.delete(VariantStory).where(col(VariantStory.variant_id) == variant_id))
+def change_variant(session: Session, variant_id: int, row: Mapping[str, Any], stories: Sequence[int]) -> None:
+    """Put another mail, with other stories (ids, in order), in a variant's place."""
+    connection = session.connection()
+    connection.execute(sa.update(Variant).where(col(Variant.id) == variant_id).values(**row))
+    connection.execute(sa.delete(VariantStory).where(col(VariantStory.variant_id) == variant_id))
+    keep_stories(session, {variant_id: stories})
 
 
 def story_id_at(session: Session, newsletter_id: int, seq: int, *, title: str) -> int | None:
@@ -201,10 +417,11 @@ def story_id_at(session: Session, newsletter_id: int, seq: int, *, title: str) -
     return session.exec(query).first()
 
 
-def variant_of(session: Session, edition_id: int, email: str) -> int | None:
+def variant_of(session: Session, edition_id: int, email: str) -> Variant | None:
     """The variant that one person was owed."""
     query = (
-        select(OutboxRow.variant_id)
+        select(Variant)
+        .join(OutboxRow, col(OutboxRow.variant_id) == col(Variant.id))
         .join(Subscriber, col(Subscriber.id) == col(OutboxRow.subscriber_id))
         .where(OutboxRow.edition_id == edition_id, Subscriber.key == address_key(email))
     )
@@ -217,26 +434,18 @@ def variant_story_ids(session: Session, variant_id: int) -> list[int]:
     return list(session.exec(query.order_by(col(VariantStory.position))))
 
 
-def variant_in_browser(session: Session, name: str, number: int, key: str) -> tuple[Variant, list[Story]] | None:
-    """A frozen variant with the stories there was no room for, best first."""
-    query = (
-        select(Variant)
-        .join(Edition, col(Edition.id) == col(Variant.edition_id))
-        .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
-        .where(Newsletter.name == name, Edition.number == number, Variant.key == key)
-    )
-    variant = session.exec(query).first()
-    if variant is None:
-        return None
-    ids = [int(id_) for id_, _why in variant.left_out]
-    found = {story.id: story for story in session.exec(select(Story).where(col(Story.id).in_(ids)))}
-    return variant, [found[id_] for id_ in ids if id_ in found]
+def fullest_variant(session: Session, edition_id: int) -> Variant | None:
+    """The variant with most stories."""
+    query = select(Variant).where(Variant.edition_id == edition_id)
+    return session.exec(query.order_by(col(Variant.story_count).desc(), col(Variant.id)).limit(1)).first()
 
 
 def edition_variants(session: Session, edition_id: int) -> list[Variant]:
-    """The variants of an edition, the fullest first."""
+    """The variants of an edition, the fullest first; their mails are read when they are asked for."""
     query = select(Variant).where(Variant.edition_id == edition_id)
-    return list(session.exec(query.order_by(col(Variant.story_count).desc(), col(Variant.id))))
+    mails: list[Any] = [Variant.html, Variant.text, Variant.left_out]
+    lazily = [defer(mail) for mail in mails]
+    return list(session.exec(query.order_by(col(Variant.story_count).desc(), col(Variant.id)).options(*lazily)))
 
 
 def edition_stories(session: Session, edition_id: int) -> list[Story]:
@@ -322,4 +531,6 @@ def choices_of(session: Session, newsletter_id: int, email: str) -> Choices | No
         .where(Subscriber.key == address_key(email), *_deliverable(newsletter_id))
     )
     found = session.exec(query).first()
-    return Choices(found.read_until, frozenset(found.topics), 1) if found else None
+    if found is None:
+        return None
+    return Choices(found.read_until, frozenset(found.topics), found.language, found.plain)

@@ -26,6 +26,7 @@ class DueFeed:
     url: str
     host: str
     title: str
+    published_title: str
     site_url: str
     language: str
     added_at: datetime
@@ -120,7 +121,7 @@ def move_feed(session: Session, feed_id: int, *, url: str, host: str, now: datet
 def hand_over(session: Session, feed_id: int, to_id: int, *, now: datetime) -> None:
     """Who read the one feed reads the other from now on."""
     for link in session.exec(select(NewsletterFeed).where(NewsletterFeed.feed_id == feed_id)).all():
-        read_feed(session, link.newsletter_id, to_id, topic=link.topic, folder=link.folder, now=now)
+        read_feed(session, link.newsletter_id, to_id, topic=link.topic, folder=link.folder, places=link.places, now=now)
         session.delete(link)
 
 
@@ -236,6 +237,16 @@ def find_feed(session: Session, words: str) -> Feed:
     return found
 
 
+def feed_ids(session: Session, urls: Iterable[str]) -> dict[str, int]:
+    """The numbers of those feeds that are stored already, by their address."""
+    wanted = list(dict.fromkeys(urls))
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        query = select(Feed.url, Feed.id).where(col(Feed.url).in_(wanted[start : start + _CHUNK]))
+        found |= {url: number or 0 for url, number in session.exec(query)}
+    return found
+
+
 def feeds_by_url(session: Session, urls: Iterable[str]) -> dict[str, Feed]:
     """Those feeds that are stored already, by their address."""
     wanted = list(dict.fromkeys(urls))
@@ -246,16 +257,47 @@ def feeds_by_url(session: Session, urls: Iterable[str]) -> dict[str, Feed]:
     return found
 
 
-def read_feed(session: Session, newsletter_id: int, feed_id: int, *, topic: str, folder: str, now: datetime) -> bool:
-    """Let a newsletter read a feed; True when it did not before. A topic or folder given now replaces the old one."""
+def add_feeds(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store many new feeds: mappings of `Feed` columns, all but `id`."""
+    if rows:
+        session.connection().execute(sa.insert(Feed), list(rows))
+
+
+def add_readings(session: Session, newsletter_id: int, rows: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+    """Let a newsletter read many feeds that it did not: mappings of `feed_id`, `topic`, `folder` and `places`."""
+    if rows:
+        own = {"newsletter_id": newsletter_id, "added_at": now}
+        session.connection().execute(sa.insert(NewsletterFeed), [{**row, **own} for row in rows])
+
+
+def feeds_read(session: Session, newsletter_id: int) -> set[int]:
+    """The ids of the feeds that a newsletter reads."""
+    return set(session.exec(select(NewsletterFeed.feed_id).where(NewsletterFeed.newsletter_id == newsletter_id)))
+
+
+def read_feed(
+    session: Session,
+    newsletter_id: int,
+    feed_id: int,
+    *,
+    topic: str,
+    folder: str,
+    now: datetime,
+    places: Sequence[Mapping[str, Any]] = (),
+) -> bool:
+    """Let a newsletter read a feed; True when it did not before. A topic or folder given now replaces the old one.
+
+    `places` are where it stands in a subscription list, as `NewsletterFeed` keeps them.
+    """
     link = session.get(NewsletterFeed, (newsletter_id, feed_id))
     if link is None:
-        session.add(
-            NewsletterFeed(newsletter_id=newsletter_id, feed_id=feed_id, topic=topic, folder=folder, added_at=now)
-        )
+        link = NewsletterFeed(newsletter_id=newsletter_id, feed_id=feed_id, added_at=now)
+        link.topic, link.folder, link.places = topic, folder, list(map(dict, places))
+        session.add(link)
         return True
     link.topic = topic or link.topic
     link.folder = folder or link.folder
+    link.places = list(map(dict, places)) or link.places
     return False
 
 
@@ -273,8 +315,9 @@ class Reader:
     """A newsletter that reads a feed, and under which topic."""
 
     newsletter: str
-    topic: str
-    folder: str
+    topic: str = ""
+    folder: str = ""
+    places: tuple[Mapping[str, Any], ...] = ()
 
 
 def feeds(session: Session, *, newsletter: str | None = None) -> list[tuple[Feed, tuple[Reader, ...]]]:
@@ -282,10 +325,12 @@ def feeds(session: Session, *, newsletter: str | None = None) -> list[tuple[Feed
     readers: dict[int, list[Reader]] = {}
     links = select(Newsletter.name, NewsletterFeed).join(NewsletterFeed).order_by(Newsletter.name)
     for name, link in session.exec(links):
-        readers.setdefault(link.feed_id, []).append(Reader(name, link.topic, link.folder))
-    rows = session.exec(select(Feed).order_by(col(Feed.id)))
-    found = [(feed, tuple(readers.get(feed.id or 0, ()))) for feed in rows]
-    return [f for f in found if newsletter is None or any(r.newsletter == newsletter for r in f[1])]
+        readers.setdefault(link.feed_id, []).append(Reader(name, link.topic, link.folder, tuple(link.places)))
+    query = select(Feed).order_by(col(Feed.id))
+    if newsletter is not None:
+        read = select(NewsletterFeed.feed_id).join(Newsletter).where(Newsletter.name == newsletter)
+        query = query.where(col(Feed.id).in_(read))
+    return [(feed, tuple(readers.get(feed.id or 0, ()))) for feed in session.exec(query)]
 
 
 def entry_counts(session: Session) -> dict[int, int]:

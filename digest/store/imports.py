@@ -24,7 +24,7 @@ from digest.models import (
     Suppression,
     UtcTime,
 )
-from digest.store.database import insert_into
+from digest.store.database import count_rows, insert_into
 from digest.store.editions import composed_upto
 
 # What becomes of a row. The first three change a subscription; a row without a state has none.
@@ -41,6 +41,11 @@ _row = sa.Table(
     sa.Column("state", sa.String, nullable=False),
     sa.Column("rank", sa.Integer, nullable=False),
     sa.Column("topics", sa.JSON, nullable=False),
+    sa.Column("cadence", sa.String, nullable=False),
+    sa.Column("hour", sa.Integer),
+    sa.Column("zone", sa.String, nullable=False),
+    sa.Column("language", sa.String, nullable=False),
+    sa.Column("plain", sa.Boolean, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("since", UtcTime),
     sa.Column("changed_at", UtcTime),
@@ -54,6 +59,7 @@ _row = sa.Table(
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )
+_CHOICES = ("topics", "cadence", "hour", "zone", "language", "plain")
 _SUPPRESSION = ("reason", "status", "suppressed_at")
 
 
@@ -80,7 +86,7 @@ def add_import_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 
 def judge_import(session: Session, paper: Newsletter) -> list[tuple[str, str, int, int]]:
     """Mark each row with what becomes of it; (outcome, state, rows, of them newly suppressed)."""
-    _count_rows(session, _row.name)
+    count_rows(session, _row.name)
     now_state = (
         sa.select(sa.type_coerce(col(Subscription.state), sa.String))
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
@@ -122,7 +128,7 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
     fresh = _row.c.outcome == NEW
     people = sa.select(_row.c.email, _row.c.key, _row.c.name, _row.c.tags, since).where(fresh).order_by(_row.c.key)
     _fill(session, Subscriber, ("email", "key", "name", "tags", "created_at"), people)
-    _count_rows(session, str(Subscriber.__tablename__))
+    count_rows(session, str(Subscriber.__tablename__))
 
     joined = sa.join(_row, Subscriber, col(Subscriber.key) == _row.c.key)
     subscriptions = (
@@ -131,7 +137,7 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
             sa.literal(paper.id),
             _row.c.state,
             _row.c.paused_until,
-            _row.c.topics,
+            *(_row.c[choice] for choice in _CHOICES),
             sa.literal(upto),
             _row.c.consent,
             since,
@@ -140,7 +146,7 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
         .select_from(joined)
         .where(fresh)
     )
-    columns = ("state", "paused_until", "topics", "read_until", "consent", "created_at", "changed_at")
+    columns = ("state", "paused_until", *_CHOICES, "read_until", "consent", "created_at", "changed_at")
     _fill(session, Subscription, ("subscriber_id", "newsletter_id", *columns), subscriptions)
 
     for outcome, state in ((ENDED, SubscriptionState.UNSUBSCRIBED), (CONFIRMED, SubscriptionState.ACTIVE)):
@@ -183,13 +189,6 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
         ("subscriber_id", "newsletter_id", "at", "event", "how", "vouched_by", "ip", "detail"),
         history,
     )
-
-
-def _count_rows(session: Session, table: str) -> None:
-    """Let PostgreSQL look at a table that has just grown: it would plan for the few rows it knew of."""
-    connection = session.connection()
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text(f"ANALYZE {table}"))
 
 
 def _fill(session: Session, table: type[Any], columns: Sequence[str], rows: Any) -> None:

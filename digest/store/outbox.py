@@ -404,6 +404,32 @@ def unsettled_count(session: Session) -> int:
 
 
 @dataclass(frozen=True)
+class Later:
+    """Letters that are not due yet: how many, and when the last of them is."""
+
+    letters: int = 0
+    until: datetime | None = None
+
+
+def for_later(session: Session, *, edition_id: int | None = None, now: datetime) -> Later:
+    """The letters that wait for their reader's hour, of one edition or of all that are open."""
+    query = (
+        select(sa.func.count(), sa.func.max(OutboxRow.due_at))
+        .join(Edition, col(Edition.id) == col(OutboxRow.edition_id))
+        .where(
+            col(OutboxRow.settled_at).is_(None),
+            OutboxRow.state == OutboxState.OWED,
+            OutboxRow.attempts == 0,
+            OutboxRow.due_at > now,
+            Edition.state == EditionState.OPEN,
+        )
+    )
+    if edition_id is not None:
+        query = query.where(OutboxRow.edition_id == edition_id)
+    return Later(*session.exec(query).one())
+
+
+@dataclass(frozen=True)
 class OutboxLine:
     """A letter as `digest outbox list` shows it. A notice has no edition, and its subject says what it is."""
 

@@ -101,16 +101,25 @@ def end_pauses(session: Session, *, now: datetime) -> int:
     ended = connection.execute(
         sa.update(Subscription)
         .where(*over)
-        .values(state=SubscriptionState.ACTIVE, paused_until=None, changed_at=now, read_until=_with_all_others())
+        .values(
+            state=SubscriptionState.ACTIVE,
+            paused_until=None,
+            changed_at=now,
+            read_until=_with_all_others(),
+            offered_at=None,
+        )
     )
     return ended.rowcount
 
 
 def rejoin(session: Session, returning: Subscription) -> None:
-    """Put a subscription's watermark where the last edition ended: nothing twice, and the next one with all others."""
+    """Put a subscription's watermark where the last edition ended: nothing twice, and the next one with all others.
+
+    Which slots of theirs passed meanwhile does not count: they missed none.
+    """
     session.flush()
     statement = sa.update(Subscription).where(col(Subscription.id) == returning.id)
-    session.connection().execute(statement.values(read_until=_with_all_others()))
+    session.connection().execute(statement.values(read_until=_with_all_others(), offered_at=None))
     session.refresh(returning)
 
 
@@ -164,14 +173,40 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     return Erased(subscriptions, letters, dropped)
 
 
-def subscription_by_id(session: Session, subscription_id: int) -> tuple[Subscription, str] | None:
-    """A subscription and the name of its newsletter, or None where it is gone."""
+def subscription_by_id(
+    session: Session, subscription_id: int, *, lock: bool = False
+) -> tuple[Subscription, str] | None:
+    """A subscription and the name of its newsletter, or None where it is gone; with `lock` ours alone."""
     query = select(Subscription, Newsletter.name).join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
-    return session.exec(query.where(Subscription.id == subscription_id)).one_or_none()
+    query = query.where(Subscription.id == subscription_id)
+    return session.exec(query.with_for_update(of=Subscription) if lock else query).one_or_none()
+
+
+def subscriptions_of(session: Session, person: Subscriber, *, lock: bool = False) -> list[tuple[Subscription, str]]:
+    """All subscriptions of a person, each with the name of its newsletter; with `lock` ours alone."""
+    query = (
+        select(Subscription, Newsletter.name)
+        .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
+        .where(Subscription.subscriber_id == person.id)
+        .order_by(Newsletter.name)
+    )
+    return list(session.exec(query.with_for_update(of=Subscription) if lock else query))
+
+
+def subscription_and_person(session: Session, subscription_id: int) -> tuple[Subscription, Subscriber]:
+    """A subscription that is there, ours alone until the transaction ends, and whose it is."""
+    query = select(Subscription).where(col(Subscription.id) == subscription_id).with_for_update()
+    subscription = session.exec(query).one()
+    return subscription, session.get_one(Subscriber, subscription.subscriber_id)
+
+
+def lift_erasure(session: Session, mark: str) -> None:
+    """Forget that somebody with this mark was erased: they have come back themselves."""
+    session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
 
 
 def subscribe_to(
-    session: Session, person: Subscriber, paper: Newsletter, *, topics: Sequence[str], consent: str, now: datetime
+    session: Session, person: Subscriber, paper: Newsletter, *, consent: str, now: datetime
 ) -> Subscription:
     """A new subscription, active, whose first edition is the next one, the same as everybody's."""
     assert paper.id is not None
@@ -180,7 +215,7 @@ def subscribe_to(
         .values(
             subscriber_id=person.id,
             newsletter_id=paper.id,
-            topics=list(topics),
+            topics=[],
             read_until=composed_upto(session, paper.id),
             consent=consent,
             created_at=now,
@@ -206,6 +241,11 @@ class Standing:
     newsletter: str
     state: str
     topics: tuple[str, ...]
+    cadence: str
+    hour: int | None
+    zone: str
+    language: str
+    format: str  # "text" or "html"
     paused_until: datetime | None
     consent: str
     created_at: datetime
@@ -241,15 +281,22 @@ class Post:
 
 
 def standings(session: Session, person: Subscriber) -> list[Standing]:
-    rows = session.exec(
-        select(Subscription, Newsletter.name)
-        .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
-        .where(Subscription.subscriber_id == person.id)
-        .order_by(Newsletter.name)
-    ).all()
     return [
-        Standing(name, s.state, tuple(s.topics), s.paused_until, s.consent, s.created_at, s.changed_at)
-        for s, name in rows
+        Standing(
+            newsletter=name,
+            state=s.state,
+            topics=tuple(s.topics),
+            cadence=s.cadence,
+            hour=s.hour,
+            zone=s.zone,
+            language=s.language,
+            format="text" if s.plain else "html",
+            paused_until=s.paused_until,
+            consent=s.consent,
+            created_at=s.created_at,
+            changed_at=s.changed_at,
+        )
+        for s, name in subscriptions_of(session, person)
     ]
 
 
@@ -298,6 +345,7 @@ class Search:
     part: str = ""  # of the address
     state: str = ""  # of SubscriptionState, or SUPPRESSED
     topic: str = ""  # who gets it: chose it, or all
+    cadence: str = ""  # in its one form, "weekly" for any day of the week, or "every edition"
     tag: str = ""
     newsletter: str = ""
 
@@ -310,6 +358,7 @@ class Listed:
     name: str
     state: str
     topics: tuple[str, ...]
+    cadence: str
     tags: tuple[str, ...]
     newsletter: str
     since: datetime
@@ -356,6 +405,7 @@ def listed(session: Session, search: Search, *, after: str = "", limit: int) -> 
             p.name,
             SUPPRESSED if stop else s.state,
             tuple(s.topics),
+            s.cadence,
             tuple(p.tags),
             name,
             s.created_at,
@@ -367,7 +417,7 @@ def listed(session: Session, search: Search, *, after: str = "", limit: int) -> 
 
 
 def _listed_suppressed(session: Session, search: Search, *, after: str, limit: int) -> Page:
-    narrowed = search.topic or search.newsletter
+    narrowed = search.topic or search.cadence or search.newsletter
     rows = session.exec(
         select(Suppression, Subscriber)
         .outerjoin(Subscriber, col(Subscriber.key) == Suppression.key)
@@ -386,6 +436,7 @@ def _listed_suppressed(session: Session, search: Search, *, after: str, limit: i
             p.name if p else "",
             SUPPRESSED,
             (),
+            "",
             tuple(p.tags) if p else (),
             "",
             stop.created_at,
@@ -433,6 +484,10 @@ def _about_subscription(search: Search) -> list[Any]:
         conditions.append(
             sa.or_(_has(Subscription.topics, search.topic), sa.cast(Subscription.topics, sa.String) == "[]")
         )
+    if search.cadence:
+        wanted = "" if search.cadence == "every edition" else search.cadence
+        weekly = wanted == "weekly"
+        conditions.append(col(Subscription.cadence).startswith("weekly ") if weekly else Subscription.cadence == wanted)
     return conditions
 
 
@@ -461,6 +516,11 @@ class Line(NamedTuple):
     name: str
     state: str  # "" for a suppressed address without a subscription
     topics: list[str]
+    cadence: str
+    hour: int | None
+    zone: str
+    language: str
+    format: str  # "text" or "html"
     tags: list[str]
     subscribed_at: datetime | None
     changed_at: datetime | None
@@ -477,6 +537,8 @@ def roll(session: Session, newsletter: str) -> Iterator[Line]:
     subscribed: Any = (
         sa.select(
             *(col(c) for c in (Subscriber.email, Subscriber.name, Subscription.state, Subscription.topics)),
+            *(col(c) for c in (Subscription.cadence, Subscription.hour, Subscription.zone, Subscription.language)),
+            sa.case((col(Subscription.plain), "text"), else_="html"),
             *(col(c) for c in (Subscriber.tags, Subscription.created_at, Subscription.changed_at)),
             *(col(c) for c in (Subscription.paused_until, Subscription.consent)),
             sa.func.coalesce(col(Suppression.reason), ""),
@@ -503,4 +565,4 @@ def roll(session: Session, newsletter: str) -> Iterator[Line]:
         .order_by(col(Suppression.key))
     )
     for key, reason, status, at in stream.execute(others):
-        yield Line(key, "", "", [], [], None, None, None, "", reason, status, at)
+        yield Line(key, "", "", [], "", None, "", "", "", [], None, None, None, "", reason, status, at)

@@ -27,7 +27,7 @@ def open_held(session: Session, *, now: datetime) -> list[int]:
 
 
 def hold_late(session: Session, *, now: datetime, max_lateness: timedelta) -> list[tuple[str, int]]:
-    """Hold open editions that are older than this and still have letters nobody tried: (newsletter, number).
+    """Hold open editions with letters that were due before then and that nobody tried: (newsletter, number).
 
     So it is after a long outage, or when a backup was restored, whose letters may have gone out long ago. An
     edition counts from its opening, so that one a person resumed is not late again at once.
@@ -36,6 +36,7 @@ def hold_late(session: Session, *, now: datetime, max_lateness: timedelta) -> li
     untried = sa.exists().where(
         col(OutboxRow.edition_id) == col(Edition.id),
         col(OutboxRow.settled_at).is_(None),
+        col(OutboxRow.due_at) < before,
         col(OutboxRow.attempts) == 0,
     )
     late = list(

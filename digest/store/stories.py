@@ -269,8 +269,13 @@ def stories_since(session: Session, newsletter_id: int, *, since: int, upto: int
         )
         .order_by(col(Story.seq))
     ).all()
-    tellers = _tellers(session, [row[0].id for row in rows])
-    return [_value(row[0], feed_id=row[1], tellers=tellers[row[0].id]) for row in rows]
+    return as_told(session, [(row[0], row[1]) for row in rows])
+
+
+def as_told(session: Session, rows: Sequence[tuple[Story, int]]) -> list[values.Story]:
+    """Stories, each with the id of the feed it is told by, as values that say who else tells them."""
+    tellers = _tellers(session, [story.id for story, _ in rows if story.id is not None])
+    return [_value(story, feed_id=feed_id, tellers=tellers[cast(int, story.id)]) for story, feed_id in rows]
 
 
 class _ToldBy(NamedTuple):
@@ -312,6 +317,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         feed_id=feed_id,
         also=tuple(also),
         related=tuple(values.Source(r["title"], r["url"]) for r in story.reasons.get("related", ())),
+        dated=not story.reasons.get("rank", {}).get("undated"),
     )
 
 
@@ -355,7 +361,7 @@ def _chunks(ids: Iterable[_T]) -> Iterator[list[_T]]:
 
 @dataclass(frozen=True)
 class StoryLine:
-    """A story as `digest story list` shows it. `state` is pinned, dropped, sent in an edition, or waiting."""
+    """A story as `digest story list` shows it. `state` is pinned, dropped, in an edition, left out or waiting."""
 
     id: int
     topic: str
@@ -387,7 +393,7 @@ def story_lines(
     upto = sa.select(sa.func.coalesce(sa.func.max(Edition.upto_seq), 0)).where(
         col(Edition.newsletter_id) == newsletter_id
     )
-    query = sa.select(Story, sources, number).where(col(Story.newsletter_id) == newsletter_id)
+    query = sa.select(Story, sources, number, upto.scalar_subquery()).where(col(Story.newsletter_id) == newsletter_id)
     if topic:
         query = query.where(col(Story.topic) == topic)
     if waiting:
@@ -402,17 +408,19 @@ def story_lines(
             sources=count,
             rank=story.rank,
             published_at=story.published_at,
-            state=_standing(story, edition),
+            state=_standing(story, edition, judged=story.seq <= upto_seq),
         )
-        for story, count, edition in rows
+        for story, count, edition, upto_seq in rows
     ]
 
 
-def _standing(story: Story, edition: int | None) -> str:
+def _standing(story: Story, edition: int | None, *, judged: bool) -> str:
     if story.dropped:
         return "dropped"
     if edition is not None:
         return f"in edition {edition}"
+    if judged:
+        return "left out"  # an edition had it to choose from; `digest why STORY --subscriber` says more
     return "pinned" if story.pinned else "waiting"
 
 
@@ -472,6 +480,7 @@ class About(NamedTuple):
     number: int
     topics: list[str]
     state: OutboxState
+    due_at: datetime
     settled_at: datetime | None
     position: int | None
     left_out: str
@@ -486,6 +495,7 @@ def letters_about(
             col(Edition.number),
             col(Variant.topics),
             col(OutboxRow.state),
+            col(OutboxRow.due_at),
             col(OutboxRow.settled_at),
             col(VariantStory.position),
             col(Variant.left_out),
@@ -504,10 +514,7 @@ def letters_about(
         )
         .order_by(col(Edition.number))
     )
-    return [
-        About(number, topics, state, settled_at, position, dict(left_out or ()).get(story_id, ""))
-        for number, topics, state, settled_at, position, left_out in rows
-    ]
+    return [About._make((*letter, dict(left_out or ()).get(story_id, ""))) for *letter, left_out in rows]
 
 
 class EntryFate(NamedTuple):

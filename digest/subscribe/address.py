@@ -123,8 +123,8 @@ def tag(text: str) -> str:
 def erasure_mark(key: str, secret: str) -> str:
     """What stays of an erased person: HMAC-SHA-256 of their `address_key` under the settings' secret key.
 
-    It answers "is this them?" to whoever has the secret, and nothing else. A new `secret_key` makes the old
-    marks mute.
+    It answers "is this them?" to whoever has the secret, and nothing else. The key is the
+    `lasting_key` of the settings: a new one would make the old marks mute.
     """
     return hmac.digest(secret.encode(), b"erased\0" + key.encode(), hashlib.sha256).hex()
 

@@ -14,8 +14,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
+from digest import schedule
 from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
 from digest.subscribe.address import MAX_NAME, address, display_name, erasure_mark, tag
@@ -34,6 +35,11 @@ TITLES: dict[str, tuple[str, ...]] = {
     "state": ("state", "status", "subscriptionstatus", "subscriberstatus", "emailstatus", "subscribed",
               "subscribedtoemails", "optin"),
     "topics": ("topics",),
+    "cadence": ("cadence",),
+    "hour": ("hour",),
+    "zone": ("zone", "timezone"),
+    "language": ("language", "locale"),
+    "format": ("format",),
     "tags": ("tags", "labels"),
     "since": ("subscribedat", "confirmtime", "optintime", "createdat", "creationdate", "startdate", "subscribedate"),
     "left_at": ("unsubscribedat", "unsubtime", "unsubscribedate", "optouttime", "deletedat"),
@@ -64,6 +70,12 @@ WORDS: dict[str, SubscriptionState | str] = {
 _RANK = {NOTHING: -1, ACTIVE: 0, PAUSED: 0, PENDING: 1, LEFT: 2}
 
 
+class _Hours(TypedDict):
+    cadence: str
+    hour: int | None
+    zone: str
+
+
 class Person(NamedTuple):
     """A row as we read it, in the columns of `store.add_import_rows`.
 
@@ -77,6 +89,11 @@ class Person(NamedTuple):
     state: str
     rank: int  # how much the state holds back: among rows for one person the highest counts
     topics: list[str]
+    cadence: str
+    hour: int | None
+    zone: str
+    language: str
+    plain: bool
     tags: list[str]
     since: datetime | None
     changed_at: datetime | None
@@ -194,6 +211,9 @@ class Columns:
             state=state,
             rank=_RANK[state],
             topics=topics,
+            **_schedule(self._cell(cells, "cadence"), self._cell(cells, "hour"), self._cell(cells, "zone")),
+            language=_spoken(self._cell(cells, "language")),
+            plain=_FORMATS.get(self._cell(cells, "format").strip().lower(), False),
             tags=sorted({tag(t) for t in _listing(self._cell(cells, "tags"))} - {""}),
             since=self._time(cells, "since", now),
             changed_at=self._time(cells, "changed_at", now) or left_at,
@@ -275,6 +295,39 @@ def _listing(cell: str) -> frozenset[str]:
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             return frozenset(word.strip() for word in words) - {""}
     return frozenset(word.strip() for word in next(csv.reader([text], skipinitialspace=True), ())) - {""}
+
+
+# A mail's format; other services' words for anything else are none of ours.
+_FORMATS = {"text": True, "plain": True, "plaintext": True}
+
+
+@lru_cache(maxsize=10_000)
+def _schedule(cadence: str, hour: str, zone: str) -> _Hours:
+    """When somebody wants it; BadInput where a row says what we cannot keep. Another service's zone may be unknown."""
+    try:
+        found = schedule.cadence(cadence)
+        number = int(hour) if hour.strip() else None
+        if number is not None and number not in range(24):
+            raise ValueError
+    except ValueError:
+        wrong = f"{cadence!r} is not a cadence" if not hour.strip() else f"{cadence!r} {hour!r} is no cadence and hour"
+        raise BadInput(f"{wrong}; write 'daily', 'weekdays' or 'weekly mon', and 0 to 23") from None
+    try:
+        return {"cadence": found, "hour": number, "zone": schedule.zone(zone.strip())}
+    except ValueError:
+        if number is not None:
+            raise BadInput(f"{zone!r} is not a time zone; write e.g. Europe/Berlin") from None
+        return {"cadence": found, "hour": number, "zone": ""}
+
+
+@lru_cache(maxsize=1_000)
+def _spoken(cell: str) -> str:
+    """A language we have words in, or "" for the newsletter's: other services tell of any browser's."""
+    if not cell:
+        return ""
+    from digest import render
+
+    return render.spoken(cell)
 
 
 def moment(cell: str, *, now: datetime | None) -> datetime | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlmodel import Session
 
-from digest import store
+from digest import schedule, store
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import Consent, ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.subscribe.address import address, display_name, erasure_mark, tag
@@ -35,20 +35,32 @@ def add(
     name: str = "",
     topics: Iterable[str] = (),
     tags: Iterable[str] = (),
+    cadence: str = "",
+    hour: int | None = None,
+    zone: str = "",
+    language: str = "",
+    plain: bool = False,
     vouched_by: str = "",
+    ip: str = "",
     again: bool = False,
+    welcome: bool = False,
 ) -> Added:
     """Subscribe a person from the next edition of `newsletter` on; who is subscribed stays as they are.
 
-    `consent` says how we know that they want it, `vouched_by` who says so in their place. `topics` are slugs
-    out of `known_topics`, none means all. Raises BadInput for an address or a topic that is none, UserError
-    for who may not be added: suppressed, erased (`secret` is the settings' key, see `erasure_mark`), or
-    gone, unless `again` says that they asked to come back.
+    `consent` says how we know that they want it, `vouched_by` who says so in their place, `ip` from where. `topics` are slugs
+    out of `known_topics`, none means all; the other choices are those of `choose_all`. With `welcome` the latest
+    edition is owed to them too. Raises BadInput for an address or a choice that is none, UserError for who may not
+    be added: suppressed, erased (`secret` is the settings' key, see `erasure_mark`), or gone, unless `again` says
+    that they asked to come back.
     """
     email = address(email)
     key = address_key(email)
     name = display_name(name)
-    chosen = choose(topics, known_topics)
+    given = {"cadence": cadence, "hour": hour, "zone": zone, "language": language, "plain": plain}
+    said = {choice: value for choice, value in given.items() if value or (choice == "hour" and value is not None)}
+    chosen = checked(said, known_topics)
+    if topics := choose(topics, known_topics):
+        chosen["topics"] = topics
     labels = sorted({tag(t) for t in tags} - {""})
     suppression = store.suppression(session, email)
     if suppression is not None:
@@ -72,16 +84,19 @@ def add(
     outcome: Literal["added", "confirmed", "returned", "unchanged"]
     if before is None:
         outcome = "added"
-        subscription = store.subscribe_to(session, person, paper, topics=chosen, consent=consent, now=now)
+        subscription = store.subscribe_to(session, person, paper, consent=consent, now=now)
     elif before.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
         return Added(person.email, "unchanged")
     else:
         outcome = "returned" if before.state is SubscriptionState.UNSUBSCRIBED else "confirmed"
         subscription = before
         subscription.state, subscription.changed_at, subscription.consent = SubscriptionState.ACTIVE, now, consent
-        subscription.topics = chosen or subscription.topics
         store.rejoin(session, subscription)
-    _record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, now=now)
+    for choice, value in chosen.items():
+        setattr(subscription, choice, value)
+    _record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, ip=ip, now=now)
+    if welcome:
+        store.owe_welcome(session, subscription, now=now)
     return Added(person.email, outcome)
 
 
@@ -94,25 +109,110 @@ def change(
     now: datetime,
     known_topics: Collection[str],
     name: str | None = None,
-    topics: Iterable[str] | None = None,
     tags: Iterable[str] | None = None,
+    choices: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Set what is not None: a person's name and tags, and their topics in `newsletter` (none is all).
+    """Set a person's name and tags where they are not None, and what stands in `choices` for `newsletter`.
 
-    True where something changed. Raises NotFound for who has no subscription to it, BadInput like `add`.
+    `choices` has some of the keywords of `choose_all`. True where something changed. Raises NotFound for who has
+    no subscription to it, BadInput like `add`.
     """
     person, subscription = find(session, email, newsletter)
-    before = person.name, person.tags, subscription.topics
+    before = person.name, person.tags
     if name is not None:
         person.name = display_name(name)
     if tags is not None:
         person.tags = sorted({tag(t) for t in tags} - {""})
-    if topics is not None:
-        subscription.topics = choose(topics, known_topics)
-    if subscription.topics != before[2]:
-        said = ", ".join(subscription.topics) or "all topics"
-        _record(session, subscription, ConsentEvent.CHOSE, how=how, detail=said, now=now)
-    return (person.name, person.tags, subscription.topics) != before
+    chose = _choose(session, subscription, checked(choices or {}, known_topics), how=how, ip="", now=now)
+    return chose or (person.name, person.tags) != before
+
+
+def choose_all(
+    session: Session,
+    subscription_id: int,
+    *,
+    topics: Iterable[str],
+    cadence: str,
+    hour: int | None,
+    zone: str,
+    language: str,
+    plain: bool,
+    known_topics: Collection[str],
+    how: str,
+    now: datetime,
+    ip: str = "",
+) -> bool:
+    """Put all choices of a subscription to what is given, as a form does; True where something changed.
+
+    `topics` are slugs out of `known_topics`, none is all. `cadence` is "daily", "weekdays", "weekly mon" or "" for
+    every edition; `hour` is 0 to 23 on the clock of `zone`, None when the edition comes; `language` is one of
+    `render.languages()`, perhaps with a country; `zone` and `language` may be "", the newsletter's own. `plain` is
+    text without HTML. What changed stands in the person's history, with the `ip` it came from; the same again
+    changes nothing. Raises BadInput for what cannot be chosen, NotFound where there is no such subscription.
+    """
+    found = store.subscription_by_id(session, subscription_id, lock=True)
+    if found is None:
+        raise NotFound("there is no such subscription", hint="it may have been erased meanwhile")
+    given = {"topics": topics, "cadence": cadence, "hour": hour, "zone": zone, "language": language, "plain": plain}
+    return _choose(session, found[0], checked(given, known_topics), how=how, ip=ip, now=now)
+
+
+def welcome(session: Session, subscription_id: int, *, now: datetime) -> bool:
+    """Owe the latest edition to somebody whose subscription has just become active, see `store.owe_welcome`."""
+    found = store.subscription_by_id(session, subscription_id)
+    return found is not None and store.owe_welcome(session, found[0], now=now)
+
+
+def checked(choices: Mapping[str, Any], known_topics: Collection[str]) -> dict[str, Any]:
+    """Choices (keywords of `choose_all`) in their one form; BadInput says which one is none, and what would be one."""
+    found = dict(choices)
+    if "topics" in found:
+        found["topics"] = choose(found["topics"], known_topics)
+    if (hour := found.get("hour")) is not None and hour not in range(24):
+        raise BadInput(f"{hour} is not an hour", hint="hours are 0 to 23")
+    try:
+        if "cadence" in found:
+            found["cadence"] = schedule.cadence(found["cadence"])
+        if "zone" in found:
+            found["zone"] = schedule.zone(found["zone"])
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    if said := found.get("language"):
+        from digest import render  # which is heavy, and seldom asked
+
+        found["language"] = render.spoken(said)
+        if not found["language"]:
+            raise BadInput(
+                f"{said!r} is not a language we have words in", hint="one of " + ", ".join(render.languages())
+            )
+    return found
+
+
+def _choose(
+    session: Session, subscription: Subscription, choices: Mapping[str, Any], *, how: str, ip: str, now: datetime
+) -> bool:
+    changed = {choice: value for choice, value in choices.items() if getattr(subscription, choice) != value}
+    for choice, value in changed.items():
+        setattr(subscription, choice, value)
+    if changed:
+        detail = ", ".join(in_words(choice, value) for choice, value in changed.items())
+        _record(session, subscription, ConsentEvent.CHOSE, how=how, ip=ip, detail=detail, now=now)
+    return bool(changed)
+
+
+def in_words(choice: str, value: Any) -> str:
+    """A choice as a person's history tells it."""
+    match choice:
+        case "topics":
+            return f"topics {' '.join(value)}" if value else "all topics"
+        case "cadence":
+            return value or "every edition"
+        case "hour":
+            return "whenever it comes" if value is None else f"at {value}:00"
+        case "plain":
+            return "as text" if value else "as HTML"
+        case _:
+            return f"{choice} {value or 'of the newsletter'}"
 
 
 def remove(session: Session, email: str, *, newsletter: str, how: str, now: datetime) -> bool:
@@ -125,28 +225,56 @@ def remove(session: Session, email: str, *, newsletter: str, how: str, now: date
     return _leave(session, subscription, how=how, now=now)
 
 
-def leave(session: Session, subscription_id: int, *, how: str, now: datetime) -> str | None:
+def leave(session: Session, subscription_id: int, *, how: str, now: datetime, ip: str = "") -> str | None:
     """End the subscription that a signed link names; the newsletter's name, or None where there is none (any more).
 
     Twice is once: who has left before gets the same answer.
     """
-    found = store.subscription_by_id(session, subscription_id)
+    found = store.subscription_by_id(session, subscription_id, lock=True)
     if found is None:
         return None
     subscription, newsletter = found
-    _leave(session, subscription, how=how, now=now)
+    _leave(session, subscription, how=how, ip=ip, now=now)
     return newsletter
 
 
-def _leave(session: Session, subscription: Subscription, *, how: str, now: datetime) -> bool:
+def leave_all(session: Session, person: Subscriber, *, how: str, now: datetime, ip: str = "") -> int:
+    """End all subscriptions of a person; how many there were to end."""
+    ours = store.subscriptions_of(session, person, lock=True)
+    return sum(_leave(session, subscription, how=how, ip=ip, now=now) for subscription, _newsletter in ours)
+
+
+def _leave(session: Session, subscription: Subscription, *, how: str, now: datetime, ip: str = "") -> bool:
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
         return False
     _enter(subscription, SubscriptionState.UNSUBSCRIBED, now=now)
-    _record(session, subscription, ConsentEvent.UNSUBSCRIBED, how=how, now=now)
+    _record(session, subscription, ConsentEvent.UNSUBSCRIBED, how=how, ip=ip, now=now)
     return True
 
 
-def pause(session: Session, email: str, *, newsletter: str, until: datetime | None, how: str, now: datetime) -> bool:
+def come_back(session: Session, subscription_id: int, *, how: str, now: datetime, ip: str = "") -> bool:
+    """Make active again the subscription that a signed link names, at the wish of whoever left it.
+
+    Choices stay as they were, and the next edition comes with all others'. False where it had not ended, or is gone.
+    Raises UserError for an address that is suppressed.
+    """
+    found = store.subscription_by_id(session, subscription_id, lock=True)
+    if found is None or found[0].state is not SubscriptionState.UNSUBSCRIBED:
+        return False
+    subscription = found[0]
+    person = session.get_one(Subscriber, subscription.subscriber_id)
+    if store.suppression(session, person.email) is not None:
+        raise UserError(f"{person.email} is suppressed")
+    _enter(subscription, SubscriptionState.ACTIVE, now=now)
+    subscription.consent = how
+    store.rejoin(session, subscription)
+    _record(session, subscription, ConsentEvent.SUBSCRIBED, how=how, ip=ip, now=now)
+    return True
+
+
+def pause(
+    session: Session, email: str, *, newsletter: str, until: datetime | None, how: str, now: datetime, ip: str = ""
+) -> bool:
     """Send nothing until `until`, or until `resume`; False where it was so. UserError for who does not get it."""
     _person, subscription = find(session, email, newsletter)
     if subscription.state is SubscriptionState.PAUSED and subscription.paused_until == until:
@@ -157,11 +285,11 @@ def pause(session: Session, email: str, *, newsletter: str, until: datetime | No
     _enter(subscription, SubscriptionState.PAUSED, now=now)
     subscription.paused_until = until
     detail = f"until {until:%Y-%m-%d %H:%M %Z}" if until else "until they say so"
-    _record(session, subscription, ConsentEvent.PAUSED, how=how, detail=detail, now=now)
+    _record(session, subscription, ConsentEvent.PAUSED, how=how, ip=ip, detail=detail, now=now)
     return True
 
 
-def resume(session: Session, email: str, *, newsletter: str, how: str, now: datetime) -> bool:
+def resume(session: Session, email: str, *, newsletter: str, how: str, now: datetime, ip: str = "") -> bool:
     """End a pause: they get the next edition with all others. False where there was none. UserError like `pause`."""
     _person, subscription = find(session, email, newsletter)
     _must_receive(subscription, email, newsletter)
@@ -169,7 +297,7 @@ def resume(session: Session, email: str, *, newsletter: str, how: str, now: date
         return False
     _enter(subscription, SubscriptionState.ACTIVE, now=now)
     store.rejoin(session, subscription)
-    _record(session, subscription, ConsentEvent.RESUMED, how=how, now=now)
+    _record(session, subscription, ConsentEvent.RESUMED, how=how, ip=ip, now=now)
     return True
 
 
@@ -238,12 +366,34 @@ def known(session: Session, email: str) -> Subscriber:
     return person
 
 
-def search(*, part: str = "", state: str = "", topic: str = "", tag: str = "", newsletter: str = "") -> store.Search:
-    """What to list; BadInput for a state that is none."""
+def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """All that is stored on a person: single facts, and lists of their subscriptions, history and letters."""
+    stop = store.suppression(session, person.email)
+    facts = {
+        "email": person.email,
+        "name": person.name,
+        "tags": person.tags,
+        "since": person.created_at,
+        "suppressed": f"{stop.reason} {stop.status}".strip() if stop else "",
+    }
+    lists = {
+        "subscriptions": [asdict(s) for s in store.standings(session, person)],
+        "history": [asdict(m) for m in store.moments(session, person)],
+        "letters": [asdict(p) for p in store.posts(session, person)],
+    }
+    return facts, lists
+
+
+def search(
+    *, part: str = "", state: str = "", topic: str = "", cadence: str = "", tag: str = "", newsletter: str = ""
+) -> store.Search:
+    """What to list; BadInput for a state or a cadence that is none. `cadence` may be "weekly" without a day."""
     states = [*SubscriptionState, store.SUPPRESSED]
     if state and state not in states:
         raise BadInput(f"{state!r} is not a state", hint="states are: " + ", ".join(states))
-    return store.Search(part=part, state=state, topic=topic, tag=tag, newsletter=newsletter)
+    if cadence not in ("weekly", "every edition"):
+        cadence = checked({"cadence": cadence}, ())["cadence"]
+    return store.Search(part=part, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=newsletter)
 
 
 def choose(topics: Iterable[str], known_topics: Collection[str]) -> list[str]:
@@ -269,6 +419,7 @@ def _record(
     how: str,
     now: datetime,
     vouched_by: str = "",
+    ip: str = "",
     detail: str = "",
 ) -> None:
     session.add(
@@ -279,6 +430,7 @@ def _record(
             event=event,
             how=how,
             vouched_by=vouched_by,
+            ip=ip,
             detail=detail,
         )
     )

@@ -27,7 +27,8 @@ from digest.subscribe.sheet import Record, Sheet, read
 CHUNK = 5_000
 SHOWN = 20  # refused rows kept for the summary; the file has all of them
 HEADER = (
-    *("email", "name", "state", "topics", "tags", "subscribed_at", "changed_at", "paused_until", "consent"),
+    *("email", "name", "state", "topics", "cadence", "hour", "zone", "language", "format"),
+    *("tags", "subscribed_at", "changed_at", "paused_until", "consent"),
     *("suppressed", "suppressed_status", "suppressed_at"),
 )
 

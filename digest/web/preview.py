@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import re
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -34,14 +35,16 @@ GUISES = ("desktop", "phone", "dark", "no-images", "no-style", "text", "source")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
     "frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": browsers then post our own forms with `Origin: null`, as a stranger's would be.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
 # The mail itself: nothing runs in it, and its links open elsewhere.
 _MAIL = _HEADERS | {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src https:; frame-ancestors 'self'; "
-    "sandbox allow-popups allow-popups-to-escape-sandbox"
+    "sandbox allow-popups allow-popups-to-escape-sandbox",
+    "Referrer-Policy": "no-referrer",
 }
 _MAX_BODY = 64_000
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
@@ -116,9 +119,14 @@ def application(
         try:
             found = shown(one)
             config = load()
+            findings = render.check(found.rendered)
+            levels = Counter(finding.level for finding in findings)
             values |= {
                 "shown": found,
-                "findings": render.check(found.rendered),
+                "findings": findings,
+                "troubles": [
+                    f"{levels[name]} {name}{'s'[: levels[name] - 1]}" for name in ("error", "warning") if levels[name]
+                ],
                 "topics": {**curate.headings(config.newsletters[one.newsletter].topics), curate.OTHER: None},
                 "editable": one.number is None or found.held,
             }

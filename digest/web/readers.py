@@ -2,37 +2,139 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from digest import sign, store, subscribe
-from digest.web.site import Site, body_of
+from digest.config import Newsletter
+from digest.errors import UserError
+from digest.models import Subscriber, Subscription, SubscriptionState
+from digest.render import direction
+from digest.render.speech import Speech, speech
+from digest.values import lightened
+from digest.web.site import PRIVATE, Site, body_of
+
+_HOW = "unsubscribe page"
+_ACCENT = "#a03a12"  # of a newsletter that has left the settings, as in base.html
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who holds a link: the person, the subscription it was made for, and its newsletter as the settings have it."""
+
+    person: Subscriber
+    subscription: Subscription
+    newsletter: str
+    settings: Newsletter | None  # None: it has left the settings
+
+    @property
+    def id(self) -> int:
+        assert self.subscription.id is not None
+        return self.subscription.id
+
+    @property
+    def title(self) -> str:
+        return self.settings.title if self.settings else self.newsletter
+
+    @property
+    def said(self) -> Speech:
+        """The words of the pages: in the language they chose for their letters, or the newsletter's."""
+        return speech(self.subscription.language or (self.settings.language if self.settings else "en"))
+
+    @property
+    def receives(self) -> bool:
+        return self.subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
+
+
+def reader_of(site: Site, session: Session, purpose: sign.Purpose, request: Request) -> Reader | None:
+    """Whose link this is; None for one that is not ours, or made for another purpose, or of somebody who is gone."""
+    subscription_id = sign.read_token(purpose, request.path_params["token"], keys=site.keys)
+    found = store.subscription_by_id(session, subscription_id) if subscription_id else None
+    if found is None:
+        return None
+    subscription, name = found
+    person = session.get_one(Subscriber, subscription.subscriber_id)
+    return Reader(person, subscription, name, site.config.newsletters.get(name))
+
+
+def page(site: Site, reader: Reader, template: str, status: int = 200, **values: object) -> Response:
+    said, accent = reader.said, reader.settings.accent if reader.settings else _ACCENT
+    around = {
+        "reader": reader,
+        "title": reader.title,
+        "said": said,
+        "t": said.gettext,
+        "lang": said.language,
+        "dir": direction(said.language),
+        "accents": (accent, lightened(accent, "#1c1f23", 5.5)),
+    }
+    return site.page(template, status, **around, **values)
+
+
+def path_of(site: Site, purpose: sign.Purpose, subscription_id: int) -> str:
+    """The page of a subscription: `/unsubscribe/TOKEN` or `/preferences/TOKEN`."""
+    return f"{site.config.base_path}/{purpose}/{sign.token(purpose, subscription_id, key=site.key)}"
 
 
 def routes(site: Site) -> list[Route]:
-    def subscription_of(request: Request) -> int | None:
-        return sign.read_token(sign.Purpose.UNSUBSCRIBE, request.path_params["token"], key=site.key)
+    unsubscribe = sign.Purpose.UNSUBSCRIBE
 
-    def show_unsubscribe(request: Request) -> Response:
-        subscription_id = subscription_of(request)
+    def show(request: Request, *, done: bool = False) -> Response:
         with site.database.read() as session:
-            found = store.subscription_by_id(session, subscription_id) if subscription_id else None
-        return site.page("unsubscribe.html", title=site.title(found[1])) if found else site.unknown()
+            reader = reader_of(site, session, unsubscribe, request)
+            stopped = reader is not None and store.suppression(session, reader.person.email) is not None
+        if reader is None:
+            return site.unknown()
+        choices = path_of(site, sign.Purpose.PREFERENCES, reader.id)
+        here = path_of(site, unsubscribe, reader.id)
+        gone = reader.subscription.state is SubscriptionState.UNSUBSCRIBED
+        # Who has just come back is told so; who looks again is asked again.
+        template = "unsubscribed.html" if gone or (done and reader.receives) else "unsubscribe.html"
+        return page(site, reader, template, choices=choices, here=here, gone=gone, stopped=stopped)
 
     def leave(request: Request, *, one_click: bool) -> Response:
-        subscription_id = subscription_of(request)
-        how = "one-click (RFC 8058)" if one_click else "unsubscribe page"
+        how = "one-click (RFC 8058)" if one_click else _HOW
         with site.database.write() as session:
-            left = subscribe.leave(session, subscription_id, how=how, now=site.clock()) if subscription_id else None
-        return site.page("unsubscribed.html", title=site.title(left)) if left else site.unknown()
+            reader = reader_of(site, session, unsubscribe, request)
+            if reader is not None:
+                subscribe.leave(session, reader.id, how=how, ip=site.client(request), now=site.clock())
+        return show(request)
 
-    async def unsubscribe(request: Request) -> Response:
+    def undo(request: Request) -> Response:
+        with site.database.write() as session:
+            reader = reader_of(site, session, unsubscribe, request)
+            if reader is None:
+                return site.unknown()
+            try:
+                how, ip = f"{_HOW}, undone", site.client(request)
+                subscribe.come_back(session, reader.id, how=how, ip=ip, now=site.clock())
+            except UserError:
+                pass  # suppressed, which the page says
+        return RedirectResponse(f"{path_of(site, unsubscribe, reader.id)}/undo", 303, headers=PRIVATE)
+
+    async def serve(request: Request) -> Response:
         if request.method != "POST":
-            return await run_in_threadpool(show_unsubscribe, request)
-        # A mail client posts List-Unsubscribe=One-Click, urlencoded or as multipart (RFC 8058 §3.1); the page's
-        # button posts nothing. Both mean it.
-        return await run_in_threadpool(leave, request, one_click=b"One-Click" in await body_of(request))
+            return await run_in_threadpool(show, request)
+        # A mail client posts List-Unsubscribe=One-Click, urlencoded or as multipart (RFC 8058 §3.1), from wherever
+        # it is; the page's button posts nothing. Both mean it.
+        one_click = b"One-Click" in await body_of(request)
+        if not one_click:
+            site.refuse_strangers(request)
+        return await run_in_threadpool(leave, request, one_click=one_click)
 
-    return [Route("/unsubscribe/{token}", unsubscribe, methods=["GET", "POST"])]
+    async def serve_undo(request: Request) -> Response:
+        if request.method != "POST":
+            return await run_in_threadpool(show, request, done=True)
+        await body_of(request)
+        site.refuse_strangers(request)
+        return await run_in_threadpool(undo, request)
+
+    return [
+        Route("/unsubscribe/{token}", serve, methods=["GET", "POST"]),
+        Route("/unsubscribe/{token}/undo", serve_undo, methods=["GET", "POST"]),
+    ]

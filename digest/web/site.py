@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import jinja2
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -43,7 +45,29 @@ class Site:
 
     @property
     def key(self) -> str:
-        return self.config.secret_key.get_secret_value()
+        """What links are signed with."""
+        return self.config.keys[0]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What links are read with."""
+        return self.config.keys
+
+    def client(self, request: Request) -> str:
+        """The address a request came from, told by a proxy where it is one of ours; "" where nobody knows."""
+        return request.client.host if request.client else ""
+
+    def refuse_strangers(self, request: Request) -> None:
+        """Answer 403 to a form that another site made its visitor post (Fetch Metadata, RFC 6454).
+
+        Our pages send no referrer, so their forms say `Origin: null`, like those of old browsers; the proof is the
+        token in the address then.
+        """
+        fetched, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "null")
+        ours = urlsplit(self.config.base_url)
+        here = (f"{ours.scheme}://{ours.netloc}".lower(), f"{request.url.scheme}://{request.headers.get('host', '')}")
+        if fetched not in (None, "same-origin", "none") or (fetched is None and origin not in ("null", *here)):
+            raise HTTPException(403)
 
     def page(self, name: str, status: int = 200, **values: object) -> Response:
         return HTMLResponse(self.html(name, **values), status_code=status, headers=PRIVATE)

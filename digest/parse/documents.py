@@ -1,0 +1,164 @@
+"""A feed's document before a parser sees it: what it is, in which characters, and whether it keeps within bounds."""
+
+from __future__ import annotations
+
+import codecs
+import html
+import re
+from collections.abc import Mapping
+from xml.parsers import expat
+
+from digest.parse import text
+from digest.parse.entries import MAX_ENTRIES, NotAFeed
+
+MAX_DEPTH = 10_000  # nested tags of the document
+MAX_ENTITY_CHARACTERS = 1_000_000  # what a document's own entities may unfold to
+WEB_PAGE = "is a web page, not a feed"
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"<\0\0\0", "utf-32-le"),
+    (b"\0\0\0<", "utf-32-be"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
+)
+
+
+def without_wide_characters(body: bytes) -> bytes:
+    """UTF-16 and UTF-32, with a byte order mark or told by their first "<" (XML 1.0 appendix F), as UTF-8."""
+    for mark, name in _MARKS:
+        if body.startswith(mark):
+            text = body.decode(name, "replace").lstrip("\ufeff")
+            # What the XML declaration says of the encoding is no longer true.
+            return re.sub(r"^\s*<\?xml[^>]*\?>", "", text).encode("utf-8", "replace")
+    return body
+
+
+def type_to_believe(body: bytes, content_type: str) -> str:
+    """The media type to hand to feedparser: always XML, with a charset only where the bytes do not speak against it.
+
+    Bytes beyond ASCII that decode as UTF-8 are UTF-8, whatever header or XML declaration say (RFC 3629 §3: the
+    chance that other text does is tiny); feedparser would follow the header and spoil every letter.
+    """
+    if not body.isascii():
+        try:
+            body.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+        else:
+            return "application/xml; charset=utf-8"
+    charset = re.search(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", content_type, re.I)
+    return f"application/xml; charset={charset[1]}" if charset else "application/xml"
+
+
+_SLIPS = re.compile(
+    rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|[\x00-\x08\x0b\x0c\x0e-\x1f]|&([A-Za-z][A-Za-z0-9]{1,31};|#\d{1,7};|#[xX][0-9a-fA-F]{1,6};)?",
+    re.S,
+)
+
+
+def slip(body: bytes) -> str:
+    """What keeps a document from being well-formed, or "". Unheard-of encodings count; to mend them harms nothing."""
+    try:
+        expat.ParserCreate().Parse(body, True)
+    except (expat.ExpatError, LookupError, ValueError, TypeError) as error:  # the latter from codecs
+        return str(error)
+    return ""
+
+
+def mended(body: bytes) -> bytes:
+    """A document without the slips that most often keep it from being well-formed.
+
+    Bare ampersands, HTML's named characters, characters that XML forbids (some generators write half an emoji as
+    `&#55357;`). feedparser's second, forgiving parser makes "R&D;" of "R&D", and gives up on some of these.
+    """
+
+    def mend(match: re.Match[bytes]) -> bytes:
+        slip = match[0]
+        if slip[:1] != b"&":
+            return slip if slip[:1] == b"<" else b""
+        if not match[1]:
+            return b"&amp;"
+        name = match[1].decode("ascii")
+        if name[0] == "#":
+            code = int(name[2:-1], 16) if name[1] in "xX" else int(name[1:-1])
+            allowed = (
+                code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0xFFFF < code < 0x110000
+            )
+            return slip if allowed else b""
+        if name in ("amp;", "lt;", "gt;", "quot;", "apos;"):
+            return slip
+        meant = html.unescape(f"&{name}")
+        return "".join(f"&#{ord(c)};" for c in meant).encode() if meant != f"&{name}" else b"&amp;" + match[1]
+
+    return body if b"<!ENTITY" in body else _SLIPS.sub(mend, body)
+
+
+_ENTRY = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|<(?:[\w.-]+:)?(item|entry)[\s>]", re.S)
+
+
+def shortened(document: bytes) -> tuple[bytes, int]:
+    """A document with `MAX_ENTRIES` entries at most, from both its ends, and how many it has (0: not too many).
+
+    They are taken out before feedparser takes half a minute over them. Raises NotAFeed where that cannot be done.
+    """
+    if document.count(b"item>") + document.count(b"entry>") <= MAX_ENTRIES:
+        return document, 0
+    starts = [match.start() for match in _ENTRY.finditer(document) if match[1]]
+    if len(starts) <= MAX_ENTRIES:
+        return document, 0
+    half = MAX_ENTRIES // 2
+    shortened = document[: starts[half]] + document[starts[-half] :]
+    if slip(shortened) and not slip(document):  # entries in entries
+        raise NotAFeed(f"has more than {MAX_ENTRIES:,} entries, one in another")
+    return shortened, len(starts)
+
+
+def what_it_is(body: bytes) -> str:
+    """Why this is no feed, as well as can be told."""
+    head = body[:4000].replace(b"\0", b"").lower()
+    if b"<opml" in head:
+        return "is an OPML list, not a feed; `digest feed import` reads it"
+    if re.search(rb"<!doctype\s+html|<html[\s>]|<head[\s>]", head):
+        return WEB_PAGE
+    if b"<sitemapindex" in head or b"<urlset" in head:
+        return "is a sitemap, not a feed"
+    if b"<?xml" in head or re.search(rb"<[a-z]+(:[a-z]+)?[\s>]", head):
+        return "is XML, but of no feed format"
+    return "is not a feed: neither XML nor JSON"
+
+
+_ENTITY = re.compile(rb"<!ENTITY\s+(%\s+)?([^\s>]+)\s+(?:\"([^\"]*)\"|'([^']*)'|(SYSTEM|PUBLIC)\b)", re.I)
+_REFERENCE = re.compile(rb"&([A-Za-z_][\w.-]*);")
+
+
+def refuse_bombs(body: bytes) -> None:
+    """Raise NotAFeed for a document that would unfold or nest beyond its bounds, before any parser sees it.
+
+    Entities that the document declares may unfold to `MAX_ENTITY_CHARACTERS` in all, counted without unfolding
+    them; external ones are never read. Tags may nest `MAX_DEPTH` deep.
+    """
+    if b"<!ENTITY" in body or b"<!entity" in body:
+        values = {m[2]: m[3] or m[4] or b"" for m in _ENTITY.finditer(body)}
+        sizes: dict[bytes, int] = {}
+        total = sum(_unfolded(name, values, sizes) for name in _REFERENCE.findall(_ENTITY.sub(b"", body)))
+        if total > MAX_ENTITY_CHARACTERS:
+            raise NotAFeed("declares entities that would unfold without end (an entity bomb)")
+    if text.deeper(body.decode("latin-1"), MAX_DEPTH):
+        raise NotAFeed(f"has tags nested more than {MAX_DEPTH:,} deep")
+
+
+def _unfolded(name: bytes, values: Mapping[bytes, bytes], sizes: dict[bytes, int], level: int = 0) -> int:
+    """How many bytes an entity stands for; more than any bound where it contains itself."""
+    if name not in values:
+        return 0
+    if name not in sizes:
+        if level > 50:
+            return MAX_ENTITY_CHARACTERS + 1
+        sizes[name] = MAX_ENTITY_CHARACTERS + 1  # what it is worth inside itself
+        inside = sum(_unfolded(n, values, sizes, level + 1) for n in _REFERENCE.findall(values[name]))
+        sizes[name] = len(values[name]) + inside
+    return sizes[name]

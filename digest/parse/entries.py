@@ -1,0 +1,212 @@
+"""What is read of a feed, whatever its format: the values, who an entry is, and which of them are read."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from digest.errors import DigestError
+from digest.parse import language, text
+
+T = TypeVar("T")
+
+MAX_ENTRIES = 10_000  # what is read of one document: feedparser makes some thousands a second
+MAX_KEY = 500  # characters; a longer identity is kept as its hash
+MAX_ENCLOSURES = 20
+MAX_CATEGORIES = 50
+OLDEST = datetime(1980, 1, 1, tzinfo=UTC)  # earlier dates are a clock that was never set
+
+
+class NotAFeed(DigestError):
+    """The bytes cannot be read as a feed. `reason` completes the sentence "the feed …" or stands alone."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[NotAFeed], tuple[str]]:
+        return NotAFeed, (self.reason,)  # it travels from a worker process
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """A file that comes with an entry. `size_bytes` 0 is unknown."""
+
+    url: str
+    type: str = ""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class ParsedEntry:
+    """One thing in a feed, clean: texts are plain, `summary` and `content` safe HTML, links absolute http(s) or "".
+
+    `key` is its identity within the feed; `twin` (of its link and title) helps to know an entry again when its
+    publisher changes the guid at every fetch. `content_hash` changes when a reader would see it.
+    """
+
+    key: str
+    twin: str
+    url: str = ""
+    original_url: str = ""
+    title: str = ""
+    author: str = ""
+    summary: str = ""
+    content: str = ""
+    categories: tuple[str, ...] = ()
+    language: str = ""
+    image_url: str = ""
+    enclosures: tuple[Enclosure, ...] = ()
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    content_hash: str = ""
+
+
+@dataclass(frozen=True)
+class ParsedFeed:
+    """A feed as it stands in one document, entries in its order (the newest first, usually).
+
+    `ttl` is how long the publisher asks us to wait (RSS `ttl`, RDF `sy:updatePeriod`); `skip_hours` (UTC) and
+    `skip_days` (0 is Monday) are when nothing will be new. `trouble` says in words what was wrong and read anyway.
+    """
+
+    format: str
+    title: str = ""
+    site_url: str = ""
+    self_url: str = ""
+    language: str = ""
+    entries: tuple[ParsedEntry, ...] = ()
+    ttl: timedelta | None = None
+    skip_hours: frozenset[int] = frozenset()
+    skip_days: frozenset[int] = frozenset()
+    trouble: tuple[str, ...] = ()
+
+
+def both_ends(entries: list[T]) -> list[T]:
+    """Those entries of a list that are read: its newest are at its beginning, or at its end."""
+    half = MAX_ENTRIES // 2
+    return entries if len(entries) <= MAX_ENTRIES else entries[:half] + entries[-half:]
+
+
+def too_many(count: int) -> str:
+    """In words, what `both_ends` left of so many."""
+    return f"has {count:,} entries, of which the first and last {MAX_ENTRIES // 2:,} are read"
+
+
+def parsed_entry(
+    *,
+    guid: str,
+    url: str,
+    original_url: str,
+    title: str,
+    author: str,
+    summary: str,
+    content: str,
+    categories: Iterable[str],
+    declared: str,
+    image_url: str,
+    enclosures: tuple[Enclosure, ...],
+    published: datetime | None,
+    updated: datetime | None,
+    now: datetime,
+) -> ParsedEntry:
+    """An entry from what its format gave, cleaned already: who it is, in which language, with possible dates."""
+    names: dict[str, str] = {}
+    for category in categories:
+        name = text.plain(category, limit=100)
+        if name and len(names) < MAX_CATEGORIES:
+            names.setdefault(name.casefold(), name)
+    page = without_tracking(url)
+    published = _possible(published, now)
+    told = title or text.words(content or summary, limit=200)
+    return ParsedEntry(
+        key=_key(guid)
+        if guid
+        else _key(page)
+        if page
+        else _hash("entry", told, published.isoformat() if published else ""),
+        twin=_hash("twin", page, told),
+        url=url,
+        original_url=original_url if original_url != url else "",
+        title=title,
+        author=author,
+        summary=summary,
+        content=content,
+        categories=tuple(names.values()),
+        language=language.of(f"{title} {text.words(summary or content, limit=600)}", declared),
+        image_url=image_url,
+        enclosures=enclosures,
+        published_at=published,
+        updated_at=_possible(updated, now),
+        content_hash=_hash("content", title, page, summary, content),
+    )
+
+
+def known_again(parsed: ParsedFeed) -> ParsedFeed:
+    """Entries under keys that are theirs alone.
+
+    Some generators give every entry the same guid: where a guid stands for several pages it identifies none, and
+    the link does. Where two entries still have one key they are the same, and the first stays.
+    """
+    pages: dict[str, set[str]] = {}
+    for entry in parsed.entries:
+        pages.setdefault(entry.key, set()).add(entry.twin)
+    shared = {key for key, twins in pages.items() if len(twins) > 1}
+    how_often = Counter(without_tracking(e.url) for e in parsed.entries if e.key in shared)
+    entries: dict[str, ParsedEntry] = {}
+    for entry in parsed.entries:
+        if entry.key in shared:
+            page = without_tracking(entry.url)
+            # One link for all is the site's front page: then the title must do.
+            entry = replace(entry, key=_key(page) if page and how_often[page] == 1 else entry.twin)
+        entries.setdefault(entry.key, entry)
+    return replace(parsed, entries=tuple(entries.values()))
+
+
+_TRACKING: Callable[[str], Any] = re.compile(r"utm_\w+|fbclid|gclid|mc_[ce]id|at_\w+|ref_?src|_hs\w+", re.I).fullmatch
+
+
+def without_tracking(url: str) -> str:
+    """The address of a page without what only counts its visitors; two links to one page become equal."""
+    if "?" not in url:
+        return url.partition("#")[0] if "#" in url and not url.partition("#")[2].startswith(("!", "/")) else url
+    parts = urlsplit(url)
+    kept = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING(k)]
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), parts.fragment))
+
+
+def _possible(moment: datetime | None, now: datetime) -> datetime | None:
+    """None for what no entry was published at: years before feeds, or a day and more ahead of the clock."""
+    return moment if moment is not None and OLDEST <= moment <= now + timedelta(days=1) else None
+
+
+def _key(identity: str) -> str:
+    return identity if len(identity) <= MAX_KEY else _hash("key", identity)
+
+
+def _hash(kind: str, *parts: str) -> str:
+    return f"{kind}:" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def string(value: Any) -> str:
+    """What a feed gave, where it is text: "" for a number or a list in its place."""
+    return value if isinstance(value, str) else ""
+
+
+_IMG = re.compile(r"<img\b[^>]*?\bsrc=\"(https?://[^\"]+)\"[^>]*>", re.I)
+_TINY = re.compile(r"\b(?:width|height)=\"[01]\"")
+
+
+def first_image(markup: str) -> str:
+    """The address of the first picture in clean HTML that is no tracking dot, or ""."""
+    for match in _IMG.finditer(markup):
+        if not _TINY.search(match[0]):
+            return text.http_url(html.unescape(match[1]))
+    return ""

@@ -1,0 +1,107 @@
+"""JSON Feed 1.0 and 1.1 (jsonfeed.org/version/1.1), which feedparser does not read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from digest.parse import language, text
+from digest.parse.entries import (
+    MAX_ENCLOSURES,
+    MAX_ENTRIES,
+    Enclosure,
+    NotAFeed,
+    ParsedEntry,
+    ParsedFeed,
+    both_ends,
+    first_image,
+    parsed_entry,
+    string,
+    too_many,
+)
+
+
+def read(body: bytes, *, url: str, now: datetime) -> ParsedFeed:
+    """What `parse.feed` does for JSON."""
+    try:
+        document = json.loads(body.decode("utf-8-sig"), strict=False)  # a raw line break in a text is common
+    except (ValueError, RecursionError) as error:
+        raise NotAFeed(f"is not readable JSON: {text.plain(str(error), limit=120)}") from None
+    if not isinstance(document, dict) or "jsonfeed.org/version/" not in string(document.get("version")):
+        raise NotAFeed("is JSON, but not a JSON Feed")
+    items = document.get("items")
+    if not isinstance(items, list):
+        items = []
+    spoken = language.tag(string(document.get("language")))
+    writer = _author(document)
+    items_read = [item for item in both_ends(items) if isinstance(item, dict)]
+    entries = [_entry(item, base=url, spoken=spoken, writer=writer, now=now) for item in items_read]
+    return ParsedFeed(
+        format="jsonfeed" + text.plain(string(document["version"]).rpartition("/")[2], limit=10),
+        title=text.plain(string(document.get("title"))),
+        site_url=text.http_url(string(document.get("home_page_url")), url),
+        self_url=text.http_url(string(document.get("feed_url")), url),
+        language=spoken,
+        entries=tuple(entry for entry in entries if entry is not None),
+        trouble=(too_many(len(items)),) if len(items) > MAX_ENTRIES else (),
+    )
+
+
+def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, now: datetime) -> ParsedEntry | None:
+    identity = item.get("id")
+    # The specification asks for a string and for numbers to be read as one.
+    guid = str(identity) if isinstance(identity, str | int | float) else ""
+    link = text.http_url(string(item.get("url")), base)
+    external = text.http_url(string(item.get("external_url")), base)
+    content = text.clean_html(string(item.get("content_html")), base=link or base)
+    content = content or text.escape(string(item.get("content_text")))
+    summary = text.escape(string(item.get("summary")))
+    title = text.plain(string(item.get("title")))
+    attachments = item.get("attachments")
+    enclosures = tuple(
+        Enclosure(found, text.plain(string(a.get("mime_type")), limit=100), _size(a.get("size_in_bytes")))
+        for a in (attachments if isinstance(attachments, list) else [])[:MAX_ENCLOSURES]
+        if isinstance(a, dict) and (found := text.http_url(string(a.get("url")), base))
+    )
+    if not (title or summary or content or link or external):
+        return None
+    tags = item.get("tags")
+    return parsed_entry(
+        guid=text.plain(guid, limit=10_000),
+        url=link or external or text.http_url(guid),
+        original_url=external,
+        title=title,
+        author=_author(item) or writer,
+        summary=summary,
+        content=content,
+        categories=(string(tag) for tag in (tags if isinstance(tags, list) else ())),
+        declared=string(item.get("language")) or spoken,
+        image_url=text.http_url(string(item.get("image")) or string(item.get("banner_image")), base)
+        or first_image(content),
+        enclosures=enclosures,
+        published=_iso(item.get("date_published")),
+        updated=_iso(item.get("date_modified")),
+        now=now,
+    )
+
+
+def _author(thing: Mapping[str, Any]) -> str:
+    """`authors` of 1.1, else the one `author` of 1.0."""
+    authors = thing.get("authors")
+    named = [a for a in (authors if isinstance(authors, list) else [thing.get("author")]) if isinstance(a, dict)]
+    return text.plain(", ".join(filter(None, (string(a.get("name")).strip() for a in named[:10]))), limit=200)
+
+
+def _size(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) and 0 <= value < 10**15 else 0
+
+
+def _iso(value: Any) -> datetime | None:
+    """RFC 3339; without a zone it counts as UTC."""
+    try:
+        found = datetime.fromisoformat(string(value).strip())
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

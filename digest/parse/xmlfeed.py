@@ -1,0 +1,224 @@
+"""RSS 0.9x to 2.0, RDF and Atom: read by feedparser, cleaned by us."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from digest.parse import documents, language, text
+from digest.parse.entries import (
+    MAX_ENCLOSURES,
+    MAX_ENTRIES,
+    Enclosure,
+    NotAFeed,
+    ParsedEntry,
+    ParsedFeed,
+    both_ends,
+    first_image,
+    parsed_entry,
+    string,
+    too_many,
+)
+
+
+def read(body: bytes, *, url: str, content_type: str, now: datetime) -> ParsedFeed:
+    """What `parse.feed` does for XML."""
+    import feedparser.api  # heavy, and the process that fetches never parses
+
+    from digest.parse import sax
+
+    sax.quicken()
+    documents.refuse_bombs(body)
+
+    slip = documents.slip(body)
+    mended = documents.mended(body) if slip else body
+    document, count = documents.shortened(mended)
+    # `sanitize_html` misses a good deal and costs as much as all the rest; `text` cleans below. The type that the
+    # header declares would only make feedparser doubt: many hosts serve feeds as text/html.
+    try:
+        parsed = feedparser.api.parse(
+            io.BytesIO(document),
+            response_headers={"content-location": url, "content-type": documents.type_to_believe(body, content_type)},
+            sanitize_html=False,
+            resolve_relative_uris=False,
+        )
+    except MemoryError:
+        raise
+    except Exception as error:  # its parsers raise whatever comes up; the feed is to blame
+        raise NotAFeed(f"cannot be read ({type(error).__name__} in feedparser)") from error
+    if not parsed.entries and not parsed.get("version"):
+        raise NotAFeed(documents.what_it_is(body))
+    if not parsed.get("version") and documents.what_it_is(body) == documents.WEB_PAGE:
+        raise NotAFeed(documents.WEB_PAGE)
+    about = parsed.feed
+    spoken = language.tag(str(about.get("language") or ""))
+    trouble = []
+    if parsed.bozo or mended != body:
+        trouble.append(f"is not well-formed: {slip or text.plain(str(parsed.get('bozo_exception', '')), limit=200)}")
+    if count > MAX_ENTRIES:
+        trouble.append(too_many(count))
+    entries = [_entry(entry, base=url, spoken=spoken, now=now) for entry in both_ends(parsed.entries)]
+    return ParsedFeed(
+        format=str(parsed.get("version") or "unknown"),
+        title=_plain(about.get("title_detail"), about.get("title")),
+        site_url=text.http_url(string(about.get("link")), url),
+        self_url=_link(about, "self", url),
+        language=spoken,
+        entries=tuple(entry for entry in entries if entry is not None),
+        ttl=_ttl(about),
+        skip_hours=_skip_hours(body),
+        skip_days=_skip_days(body),
+        trouble=tuple(trouble),
+    )
+
+
+def _entry(entry: dict[str, Any], *, base: str, spoken: str, now: datetime) -> ParsedEntry | None:
+    # As a plain mapping: feedparser's own looks for seven names of each thing, and answers `updated` with `published`
+    # where there is none. What is only `updated` (RDF's dc:date, much Atom) is the date that there is.
+    entry = dict(entry)
+    link = text.http_url(string(entry.get("link")), base)
+    guid = text.plain(string(entry.get("id")), limit=10_000)
+    contents = [c for c in entry.get("content") or () if string(c.get("value"))]
+    # Of several forms of the content the richest one that is a text (RFC 4287 §4.1.3).
+    contents.sort(key=lambda c: ("html" in string(c.get("type")), len(string(c.get("value")))), reverse=True)
+    content = _html(contents[0], link or base) if contents else ""
+    summary = _html(entry.get("summary_detail"), link or base)
+    title = _plain(entry.get("title_detail"), entry.get("title"))
+    enclosures = _enclosures(entry, base)
+    if not link:
+        link = text.http_url(guid) or next((e.url for e in enclosures), "")
+    if not (title or summary or content or link):
+        return None
+    declared = string((entry.get("title_detail") or {}).get("language")) or string(entry.get("language"))
+    author = string((entry.get("author_detail") or {}).get("name")) or string(entry.get("author"))
+    return parsed_entry(
+        guid=guid,
+        url=link,
+        original_url=text.http_url(string(entry.get("feedburner_origlink")) or _source_link(entry), base),
+        title=title,
+        author=text.plain(author, markup=True, limit=200),
+        summary=summary,
+        content=content,
+        categories=(string(tag.get("label") or tag.get("term")) for tag in entry.get("tags") or ()),
+        declared=declared or spoken,
+        image_url=_image(entry, enclosures, content or summary, base),
+        enclosures=enclosures,
+        published=_when(entry.get("published_parsed")) or _when(entry.get("updated_parsed")),
+        updated=_when(entry.get("updated_parsed")),
+        now=now,
+    )
+
+
+def _html(detail: Mapping[str, Any] | None, base: str) -> str:
+    """A text construct as clean HTML; relative links are of its own xml:base where it has one."""
+    if not detail:
+        return ""
+    value = string(detail.get("value"))
+    if detail.get("type") == "text/plain":
+        return text.escape(value)
+    if "html" not in string(detail.get("type")) and "xml" not in string(detail.get("type")):
+        return ""
+    return text.clean_html(value, base=text.http_url(string(detail.get("base")), base) or base)
+
+
+def _plain(detail: Mapping[str, Any] | None, value: Any, *, limit: int = 1_000) -> str:
+    return text.plain(string(value), markup="html" in string((detail or {}).get("type")), limit=limit)
+
+
+def _link(about: Mapping[str, Any], rel: str, base: str) -> str:
+    for link in about.get("links") or ():
+        if link.get("rel") == rel:
+            return text.http_url(string(link.get("href")), base)
+    return ""
+
+
+def _source_link(entry: Mapping[str, Any]) -> str:
+    """Where the text first stood, as an aggregator says it (Atom `link rel=canonical`)."""
+    return _link(entry, "canonical", "")
+
+
+def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:
+    found: dict[str, Enclosure] = {}
+    media = [m for m in entry.get("media_content") or () if string(m.get("type")) or string(m.get("medium"))]
+    enclosed = [link for link in entry.get("links") or () if link.get("rel") == "enclosure"]
+    for item in [*enclosed, *media]:
+        url = text.http_url(string(item.get("href") or item.get("url")), base)
+        if url and url not in found:
+            size = string(item.get("length") or item.get("filesize")).strip()
+            kind = string(item.get("type")) or string(item.get("medium"))
+            found[url] = Enclosure(
+                url, text.plain(kind, limit=100), int(size) if re.fullmatch("[0-9]{1,15}", size) else 0
+            )
+        if len(found) >= MAX_ENCLOSURES:
+            break
+    return tuple(found.values())
+
+
+def _image(entry: Mapping[str, Any], enclosures: Iterable[Enclosure], markup: str, base: str) -> str:
+    """The picture of an entry: as declared, else an enclosed one, else the first in its text but for tracking dots."""
+    declared = [m.get("url") for m in entry.get("media_thumbnail") or ()]
+    declared += [m.get("url") for m in entry.get("media_content") or () if m.get("medium") == "image"]
+    declared.append((entry.get("image") or {}).get("href"))
+    for url in declared:
+        if found := text.http_url(string(url), base):
+            return found
+    for enclosure in enclosures:
+        if enclosure.type.startswith("image"):
+            return enclosure.url
+    return first_image(markup)
+
+
+def _when(parsed: Any) -> datetime | None:
+    """feedparser's time tuple (UTC) as a moment; None where it cannot be one."""
+    if parsed is None:
+        return None
+    try:
+        year, month, day, hour, minute, second = (int(n) for n in parsed[:6])
+        return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+_PERIODS = {"hourly": 1, "daily": 24, "weekly": 168, "monthly": 720, "yearly": 8760}
+
+
+def _ttl(about: Mapping[str, Any]) -> timedelta | None:
+    """RSS `ttl` in minutes, else `sy:updatePeriod` divided by `sy:updateFrequency` (RSS 1.0 syndication module)."""
+    minutes = string(about.get("ttl")).strip()
+    if re.fullmatch(r"\d{1,7}", minutes) and int(minutes):
+        return timedelta(minutes=int(minutes))
+    hours = _PERIODS.get(string(about.get("sy_updateperiod")).strip().lower())
+    if hours is None:
+        return None
+    often = string(about.get("sy_updatefrequency")).strip()
+    return timedelta(hours=hours) / (int(often) if re.fullmatch(r"[1-9]\d{0,3}", often) else 1)
+
+
+# feedparser keeps the last of several <hour> only, so these are read from the document's head.
+_SKIP = re.compile(rb"<skip(Hours|Days)\b[^>]*>(.{0,2000}?)</skip", re.S | re.I)
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def _skip_hours(body: bytes) -> frozenset[int]:
+    found = [
+        int(h)
+        for m in _SKIP.finditer(body)
+        if m[1].lower() == b"hours"
+        for h in re.findall(rb">\s*(\d{1,2})\s*<", m[2])
+    ]
+    hours = frozenset(h % 24 for h in found if h <= 24)  # RSS 0.91 counts to 24, RSS 2.0 from 0
+    return hours if len(hours) < 24 else frozenset()
+
+
+def _skip_days(body: bytes) -> frozenset[int]:
+    named = [
+        d.decode().lower()
+        for m in _SKIP.finditer(body)
+        if m[1].lower() == b"days"
+        for d in re.findall(rb">\s*(\w{6,9})\s*<", m[2], re.A)
+    ]
+    days = frozenset(_DAYS.index(d) for d in named if d in _DAYS)
+    return days if len(days) < 7 else frozenset()

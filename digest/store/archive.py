@@ -1,0 +1,238 @@
+"""What everybody may read: editions that are open, and the stories they had to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest import values
+from digest.models import Edition, EditionState, Entry, Newsletter, Story, Variant, VariantStory
+from digest.store.stories import as_told, stories_by_id
+
+
+@dataclass(frozen=True)
+class OpenEdition:
+    """An open edition as everybody sees it.
+
+    `variant_id` is the variant that most readers of all topics got; None where every reader had chosen some, and
+    what is shown are then all of its stories. Nobody learns from it what few readers were sent.
+    """
+
+    id: int
+    number: int
+    at: datetime
+    subject: str
+    stories: int
+    variant_id: int | None
+
+
+def newest_open(session: Session, newsletter_id: int) -> tuple[int, datetime | None]:
+    """Up to which story seq open editions have gone, and when the latest was composed; (0, None) without any."""
+    upto, at = session.execute(
+        sa.select(sa.func.max(Edition.upto_seq), sa.func.max(Edition.composed_at)).where(*_open(newsletter_id))
+    ).one()
+    return upto or 0, at
+
+
+def open_editions(
+    session: Session, newsletter_id: int, *, before: int | None = None, limit: int = 20
+) -> list[OpenEdition]:
+    """The open editions with a number below `before`, newest first."""
+    query = select(Edition).where(*_open(newsletter_id))
+    if before is not None:
+        query = query.where(Edition.number < before)
+    return _as_seen(session, session.exec(query.order_by(col(Edition.number).desc()).limit(limit)).all())
+
+
+def open_edition(session: Session, newsletter_id: int, number: int) -> OpenEdition | None:
+    query = select(Edition).where(*_open(newsletter_id), Edition.number == number)
+    return next(iter(_as_seen(session, session.exec(query).all())), None)
+
+
+def neighbours(session: Session, newsletter_id: int, number: int) -> tuple[int | None, int | None]:
+    """The numbers of the open editions before and after this one."""
+    before = sa.select(sa.func.max(Edition.number)).where(*_open(newsletter_id), col(Edition.number) < number)
+    after = sa.select(sa.func.min(Edition.number)).where(*_open(newsletter_id), col(Edition.number) > number)
+    return session.execute(before).scalar(), session.execute(after).scalar()
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A variant as it was mailed, and the stories there was no room for, best first."""
+
+    key: str
+    html: str
+    rest: tuple[Story, ...]
+
+
+def variant_in_browser(session: Session, name: str, number: int, key: str) -> Frozen | None:
+    """What a mail's own link leads to, whatever became of the edition since."""
+    query = (
+        select(Variant)
+        .join(Edition, col(Edition.id) == col(Variant.edition_id))
+        .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
+        .where(Newsletter.name == name, Edition.number == number, Variant.key == key)
+    )
+    variant = session.exec(query).first()
+    return _frozen(session, variant) if variant else None
+
+
+def frozen_variant(session: Session, variant_id: int) -> Frozen:
+    return _frozen(session, session.get_one(Variant, variant_id))
+
+
+def _frozen(session: Session, variant: Variant) -> Frozen:
+    ids = [int(id_) for id_, _why in variant.left_out]
+    found = stories_by_id(session, ids)
+    return Frozen(variant.key, variant.html, tuple(found[id_] for id_ in ids if id_ in found))
+
+
+def told_in(session: Session, edition: OpenEdition) -> list[values.Story]:
+    """The stories of an edition in its order."""
+    query = (
+        sa.select(Story, col(Entry.feed_id), sa.func.min(VariantStory.position).label("place"))
+        .join(VariantStory, col(VariantStory.story_id) == col(Story.id))
+        .join(Entry, col(Entry.id) == col(Story.entry_id))
+        .group_by(col(Story.id), col(Entry.feed_id))
+        .order_by(sa.text("place"), col(Story.id))
+    )
+    if edition.variant_id is not None:
+        query = query.where(col(VariantStory.variant_id) == edition.variant_id)
+    else:
+        query = query.join(Variant, col(Variant.id) == col(VariantStory.variant_id)).where(
+            col(Variant.edition_id) == edition.id
+        )
+    return as_told(session, [(row[0], row[1]) for row in session.execute(query)])
+
+
+class Headline(NamedTuple):
+    """As much of a story as a feed of editions tells."""
+
+    title: str
+    url: str
+    source: str
+    excerpt: str
+
+
+def headlines(
+    session: Session, editions: Sequence[OpenEdition], *, first: int | None = None
+) -> dict[int, list[Headline]]:
+    """What each edition tells, by its id and in its order: all of it, or the `first` so many."""
+    found: dict[int, list[Headline]] = {}
+    frozen = {edition.variant_id: edition.id for edition in editions if edition.variant_id is not None}
+    query = (
+        sa.select(col(VariantStory.variant_id), col(Story.title), col(Story.url), col(Story.source), col(Story.excerpt))
+        .join(Story, col(Story.id) == col(VariantStory.story_id))
+        .where(col(VariantStory.variant_id).in_(frozen))
+        .order_by(col(VariantStory.variant_id), col(VariantStory.position))
+    )
+    if first is not None:
+        query = query.where(col(VariantStory.position) < first)
+    for variant_id, *told in session.execute(query):
+        found.setdefault(frozen[variant_id], []).append(Headline(*told))
+    for edition in editions:
+        if edition.variant_id is None:
+            told_by_all = told_in(session, edition)[:first]
+            found[edition.id] = [Headline(s.title, s.url, s.source, s.excerpt) for s in told_by_all]
+    return found
+
+
+def told_on(
+    session: Session, newsletter_id: int, topic: str, *, upto: int, before: int | None = None, limit: int = 30
+) -> list[values.Story]:
+    """The stories on a topic with a seq of at most `upto` and below `before` that no editor dropped, newest first.
+
+    In the order of admission: a date is the publisher's word, and a story that was back-dated would be on no page.
+    """
+    last = upto if before is None else min(upto, before - 1)
+    rows = session.execute(
+        sa.select(Story, col(Entry.feed_id))
+        .join(Entry, col(Entry.id) == col(Story.entry_id))
+        .where(
+            col(Story.newsletter_id) == newsletter_id,
+            col(Story.topic) == topic,
+            col(Story.seq) <= last,
+            col(Story.dropped).is_(False),
+        )
+        .order_by(col(Story.seq).desc())
+        .limit(limit)
+    )
+    return as_told(session, [(row[0], row[1]) for row in rows])
+
+
+def topics_told(session: Session, newsletter_id: int, topics: Sequence[str], *, upto: int) -> list[str]:
+    """Those of `topics` that have a story with a seq of at most `upto`, in their order."""
+    if not topics:
+        return []
+    asked = [
+        sa.exists()
+        .where(col(Story.newsletter_id) == newsletter_id, col(Story.topic) == topic, col(Story.seq) <= upto)
+        .where(col(Story.dropped).is_(False))
+        for topic in topics
+    ]
+    answers = session.execute(sa.select(*asked)).one()
+    return [topic for topic, told in zip(topics, answers, strict=True) if told]
+
+
+def newsletter_id_of(session: Session, name: str) -> int | None:
+    return session.exec(select(Newsletter.id).where(Newsletter.name == name)).first()
+
+
+def _open(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return col(Edition.newsletter_id) == newsletter_id, col(Edition.state) == EditionState.OPEN
+
+
+def _as_seen(session: Session, editions: Iterable[Edition]) -> list[OpenEdition]:
+    seen = []
+    for row in editions:
+        assert row.id is not None
+        if common := _common_variant(session, row.id):
+            variant_id, subject, stories = common
+            seen.append(OpenEdition(row.id, row.number, row.composed_at, subject, stories, variant_id))
+        else:
+            seen.append(_of_all_variants(session, row))
+    return seen
+
+
+def _common_variant(session: Session, edition_id: int) -> tuple[int, str, int] | None:
+    """(id, subject, stories) of the variant in the newsletter's language that most readers of all topics got.
+
+    An edition may have thousands of variants; the index has those with many letters first, and this is among them.
+    """
+    query = (
+        sa.select(col(Variant.id), col(Variant.subject), col(Variant.story_count))
+        .where(col(Variant.edition_id) == edition_id, sa.cast(col(Variant.topics), sa.Text) == "[]")
+        .where(col(Variant.plain).is_(False), col(Variant.language) == "")
+        .order_by(col(Variant.letters).desc(), col(Variant.id).desc())
+        .limit(1)
+    )
+    found = session.execute(query).first()
+    return (found[0], found[1], found[2]) if found else None
+
+
+def _of_all_variants(session: Session, row: Edition) -> OpenEdition:
+    assert row.id is not None
+    subject = (
+        sa.select(col(Variant.subject))
+        .where(col(Variant.edition_id) == row.id)
+        .order_by(col(Variant.letters).desc(), col(Variant.id))
+        .limit(1)
+    )
+    stories = (
+        sa.select(sa.func.count(sa.distinct(col(VariantStory.story_id))))
+        .join(Variant, col(Variant.id) == col(VariantStory.variant_id))
+        .where(col(Variant.edition_id) == row.id)
+    )
+    return OpenEdition(
+        row.id,
+        row.number,
+        row.composed_at,
+        session.execute(subject).scalar() or "",
+        session.execute(stories).scalar() or 0,
+        None,
+    )

@@ -1,0 +1,81 @@
+"""Sign-ups: how many mails they caused, and those that nobody confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest.models import Newsletter, Notice, SignupMail, Subscriber, Subscription, SubscriptionState
+
+
+@dataclass(frozen=True)
+class SignupMails:
+    """How many mails sign-ups caused: for one address in all and since when, within the hour for a network and all."""
+
+    address: int
+    address_at: datetime | None
+    network: int
+    all: int
+
+
+def signup_mails(session: Session, *, address: str, network: str, now: datetime) -> SignupMails:
+    """What `note_signup_mail` noted of these marks."""
+    lately = col(SignupMail.at) > now - timedelta(hours=1)
+    theirs = select(sa.func.count(), sa.func.max(SignupMail.at)).where(col(SignupMail.address) == address)
+    count, last = session.exec(theirs).one()
+    here = session.exec(
+        select(sa.func.count()).select_from(SignupMail).where(lately, col(SignupMail.network) == network)
+    )
+    everywhere = session.exec(select(sa.func.count()).select_from(SignupMail).where(lately))
+    return SignupMails(count, last, here.one(), everywhere.one())
+
+
+def note_signup_mail(session: Session, *, address: str, network: str, now: datetime) -> None:
+    session.add(SignupMail(address=address, network=network, at=now))
+
+
+def forget_signup_mails(session: Session, *, address: str = "", before: datetime | None = None) -> None:
+    """Of an address that was confirmed, or all that are older than `before`."""
+    which = col(SignupMail.address) == address if before is None else col(SignupMail.at) < before
+    session.execute(sa.delete(SignupMail).where(which))
+
+
+def forget_unconfirmed(session: Session, *, asked_before: datetime) -> int:
+    """Delete pending subscriptions whose last mail asked in vain before then, and people who have no other.
+
+    Whoever was imported as pending and never asked stays. How many subscriptions there were.
+    """
+    asked = sa.select(sa.func.max(col(Notice.created_at))).where(col(Notice.subscription_id) == Subscription.id)
+    stale = session.exec(
+        select(Subscription.id, Subscription.subscriber_id).where(
+            col(Subscription.state) == SubscriptionState.PENDING,
+            asked.correlate(Subscription).scalar_subquery() < asked_before,
+        )
+    ).all()
+    ids, people = [row[0] for row in stale], [row[1] for row in stale]
+    for start in range(0, len(ids), 500):
+        some = slice(start, start + 500)
+        session.execute(sa.delete(Subscription).where(col(Subscription.id).in_(ids[some])))
+        others = sa.exists().where(col(Subscription.subscriber_id) == col(Subscriber.id))
+        session.execute(sa.delete(Subscriber).where(col(Subscriber.id).in_(people[some]), ~others))
+    return len(ids)
+
+
+def never_asked(session: Session, newsletter: str, *, limit: int) -> list[tuple[int, str]]:
+    """Pending subscriptions that no mail has asked to confirm: id and address."""
+    query = (
+        select(Subscription.id, Subscriber.email)
+        .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
+        .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
+        .where(
+            Newsletter.name == newsletter,
+            col(Subscription.state) == SubscriptionState.PENDING,
+            ~sa.exists().where(col(Notice.subscription_id) == col(Subscription.id)),
+        )
+        .order_by(col(Subscription.id))
+        .limit(limit)
+    )
+    return [(int(id_ or 0), email) for id_, email in session.exec(query)]

@@ -1,0 +1,216 @@
+"""Joining by the web: a request, one mail that proves the address, and a confirmation (double opt-in).
+
+Whoever asks learns nothing about the address: what differs, differs in the mail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlmodel import Session
+
+from digest import sign, store
+from digest.config import Config
+from digest.models import ConsentEvent, SubscriptionState, address_key
+from digest.render import Note, Templates
+from digest.render.speech import speech
+from digest.subscribe.address import address, display_name, erasure_mark
+from digest.subscribe.people import _enter, _record, choose, welcome
+from digest.values import lightened
+
+VALID_FOR = timedelta(days=7)  # a link to confirm, and what nobody confirms
+_PER_ADDRESS = 3  # mails that sign-ups cause to one address, until it confirms
+_APART = timedelta(days=1)
+_REMEMBERED = timedelta(days=365)
+
+
+def ask(
+    session: Session,
+    email: str,
+    *,
+    newsletter: str,
+    config: Config,
+    ip: str,
+    now: datetime,
+    known_topics: Collection[str],
+    name: str = "",
+    topics: Iterable[str] = (),
+) -> None:
+    """Somebody wants `newsletter` at this address: owe it a mail, if it may have one.
+
+    A new address is stored as pending, and asked to confirm; one that left is asked too, and stays away until it
+    confirms; one that is subscribed is told so. None of it where it is suppressed, had such a mail within a day or
+    three in all, or where too many were caused by this network or by all. Raises BadInput for an address, a name
+    or a topic that is none, whoever it is.
+    """
+    email, name, chosen = address(email), display_name(name), choose(topics, known_topics)
+    paper = store.lock_newsletter(session, newsletter)
+    if store.suppression(session, email) is not None:
+        return
+    if not _may_mail(session, email, config=config, network=_network(ip), now=now):
+        return
+    person = store.keep_subscriber(session, email, name=name, tags=(), now=now)
+    subscription = store.subscription(session, person, paper)
+    if subscription is None:
+        subscription = store.subscribe_to(session, person, paper, consent="sign-up page", now=now)
+        _enter(subscription, SubscriptionState.PENDING, now=now)
+    if subscription.state is SubscriptionState.PENDING:
+        subscription.topics = chosen
+        session.add(subscription)
+        _record(session, subscription, ConsentEvent.PENDING, how="sign-up page", ip=ip, now=now)
+    session.flush()
+    assert subscription.id is not None
+    here = subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
+    _owe(session, subscription.id, person.email, newsletter, config, subscribed=here, now=now)
+
+
+def ask_imported(session: Session, newsletter: str, *, config: Config, now: datetime, limit: int = 500) -> int:
+    """Owe a mail that asks to confirm to up to `limit` pending subscriptions that none has asked; how many they were.
+
+    They come from a list, so no network caused them; an address that was asked before is not asked again.
+    """
+    found = store.never_asked(session, newsletter, limit=limit)
+    for subscription_id, email in found:
+        _owe(session, subscription_id, email, newsletter, config, subscribed=False, now=now)
+        mark = _mark(address_key(email), config)
+        store.note_signup_mail(session, address=mark, network="", now=now)
+    return len(found)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a link to confirm, and the newsletter it is for."""
+
+    outcome: Literal["confirmed", "unchanged", "expired", "left"]
+    newsletter: str
+    subscription_id: int
+
+
+def about(session: Session, token: str, *, config: Config, now: datetime) -> Answer | None:
+    """What `confirm` would do; None for a link that is not ours or whose subscription is gone."""
+    asked = sign.read_confirm(token, keys=config.keys)
+    found = store.subscription_by_id(session, asked.subscription_id) if asked else None
+    if asked is None or found is None:
+        return None
+    subscription, newsletter = found
+    outcome: Literal["confirmed", "unchanged", "expired", "left"] = "confirmed"
+    if subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
+        outcome = "unchanged"
+    elif now - asked.at > VALID_FOR:
+        outcome = "expired"
+    elif subscription.state is SubscriptionState.UNSUBSCRIBED and subscription.changed_at >= asked.at:
+        outcome = "left"  # since they were asked, which is the later word
+    return Answer(outcome, newsletter, asked.subscription_id)
+
+
+def confirm(session: Session, token: str, *, config: Config, ip: str, now: datetime) -> Answer | None:
+    """Make active what a link to confirm names, from the latest edition on; twice is once. None as in `about`."""
+    answer = about(session, token, config=config, now=now)
+    if answer is None or answer.outcome != "confirmed":
+        return answer
+    subscription, person = store.subscription_and_person(session, answer.subscription_id)
+    _enter(subscription, SubscriptionState.ACTIVE, now=now)
+    subscription.consent = "sign-up page, confirmed by mail"
+    session.add(subscription)
+    store.rejoin(session, subscription)
+    _record(session, subscription, ConsentEvent.SUBSCRIBED, how=subscription.consent, ip=ip, now=now)
+    # Their own word undoes what kept lists from bringing them back, and ends what the limits remember.
+    store.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
+    store.forget_signup_mails(session, address=_mark(person.key, config))
+    settings = config.newsletters.get(answer.newsletter)
+    if settings is not None and settings.welcome:
+        welcome(session, answer.subscription_id, now=now)
+    return answer
+
+
+def tidy(session: Session, *, now: datetime) -> int:
+    """Forget who did not confirm in time, and limits of long ago; how many subscriptions."""
+    store.forget_signup_mails(session, before=now - _REMEMBERED)
+    return store.forget_unconfirmed(session, asked_before=now - VALID_FOR)
+
+
+def _may_mail(session: Session, email: str, *, config: Config, network: str, now: datetime) -> bool:
+    """Within the limits, in which case this mail counts."""
+    mark, place = _mark(address_key(email), config), _mark(network, config)
+    had = store.signup_mails(session, address=mark, network=place, now=now)
+    if had.address >= _PER_ADDRESS or (had.address_at is not None and now - had.address_at < _APART):
+        return False
+    if had.network >= config.web.signups_per_network or had.all >= config.web.signups_per_hour:
+        return False
+    store.note_signup_mail(session, address=mark, network=place, now=now)
+    return True
+
+
+def _mark(text: str, config: Config) -> str:
+    return hmac.digest(config.lasting_key.encode(), b"signup\0" + text.encode(), hashlib.sha256).hex()
+
+
+def _network(ip: str) -> str:
+    """What one person can be presumed to have: 256 addresses of IPv4, a /64 of IPv6."""
+    if not ip:
+        return ""
+    address = ipaddress.ip_address(ip)
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False))
+
+
+def _owe(
+    session: Session,
+    subscription_id: int,
+    email: str,
+    newsletter: str,
+    config: Config,
+    *,
+    subscribed: bool,
+    now: datetime,
+) -> None:
+    settings = config.newsletters[newsletter]
+    said = speech(settings.language)
+    t, facts = said.gettext, {"title": settings.title, "email": email}
+    if subscribed:
+        link = sign.token(sign.Purpose.PREFERENCES, subscription_id, key=config.keys[0])
+        note = Note(
+            title=settings.title,
+            language=said.language,
+            subject=t("%(title)s: you are subscribed") % facts,
+            heading=t("You are subscribed already"),
+            words=t("Somebody, hopefully you, asked for %(title)s at %(email)s, where it goes already.") % facts,
+            act=t("Your choices"),
+            url=f"{config.base_url}/preferences/{link}",
+            after=t("There you choose topics and days, pause, or leave."),
+            postal_address=settings.postal_address,
+            accent=settings.accent,
+            accent_dark=lightened(settings.accent, "#1c1f23", 5.5),
+        )
+    else:
+        link = sign.confirm_token(subscription_id, at=now, key=config.keys[0])
+        note = Note(
+            title=settings.title,
+            language=said.language,
+            subject=t("Please confirm: %(title)s") % facts,
+            heading=t("Confirm your subscription"),
+            words=t("Somebody, hopefully you, asked for %(title)s at %(email)s.") % facts,
+            act=t("Confirm"),
+            url=f"{config.base_url}/confirm/{link}",
+            after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
+            postal_address=settings.postal_address,
+            accent=settings.accent,
+            accent_dark=lightened(settings.accent, "#1c1f23", 5.5),
+        )
+    mail = Templates(settings.templates).note(note)
+    store.owe_notice(
+        session,
+        to=email,
+        subject=mail.subject,
+        text=mail.text,
+        html=mail.html,
+        sender=settings.sender,
+        key=f"signup:{subscription_id}:{now.isoformat()}",
+        subscription_id=subscription_id,
+        now=now,
+    )

@@ -1,0 +1,377 @@
+"""What readers choose for themselves: topics, days and hour, a pause, other newsletters, their data, being forgotten.
+
+Each page hangs on the signed link in the mail; nobody logs in. GET changes nothing, and a form that was posted leads
+back to the page (303), so that going back and forth posts nothing again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs
+from zoneinfo import ZoneInfo, available_timezones
+
+from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from digest import curate, schedule, sign, store, subscribe
+from digest.errors import BadInput, UserError
+from digest.models import Subscription, SubscriptionState
+from digest.render import languages
+from digest.render.speech import Speech
+from digest.web.readers import Reader, page, path_of, reader_of
+from digest.web.site import PRIVATE, Site, body_of
+
+_log = logging.getLogger("digest.web")
+_HOW = "preference page"
+_PREFERENCES = sign.Purpose.PREFERENCES
+_MOST_FIELDS = 500
+_VERBS = ("pause", "resume", "leave-all", "return", "join")
+_WEEKS = (1, 2, 4, 8)
+_DONE = ("saved", "paused", "resumed", "left", "joined", "refused")
+_REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+
+Form = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another newsletter of the installation, and how the person stands to it."""
+
+    name: str
+    title: str
+    about: str
+    state: str  # "" where they never had it
+    path: str  # of its preference page, "" where there is nothing to choose
+
+
+def routes(site: Site) -> list[Route]:
+    def reader_at(session: Session, request: Request) -> Reader | None:
+        return reader_of(site, session, _PREFERENCES, request)
+
+    def back(reader: Reader, done: str) -> Response:
+        there = f"{path_of(site, _PREFERENCES, reader.id)}?done={done}"
+        return RedirectResponse(there, 303, headers=PRIVATE)
+
+    def shown(
+        session: Session, reader: Reader, chosen: Mapping[str, Any], *, wrong: Mapping[str, str], done: str = ""
+    ) -> Response:
+        said, settings = reader.said, reader.settings
+        slots = settings.slots if settings else None
+        until = reader.subscription.paused_until
+        return page(
+            site,
+            reader,
+            "preferences.html",
+            422 if wrong else 200,
+            here=path_of(site, _PREFERENCES, reader.id),
+            leave=path_of(site, sign.Purpose.UNSUBSCRIBE, reader.id),
+            done=done,
+            wrong=wrong,
+            chosen=chosen,
+            stopped=store.suppression(session, reader.person.email) is not None,
+            until=said.day(until.astimezone(_zone(reader))) if until else "",
+            topics=_topics(reader),
+            rhythm=said.rhythm(slots, reader.title),
+            days=_days(said),
+            hours=_hours(said),
+            own_zone=str(slots.zone) if slots else "UTC",
+            zones=_zones(chosen["zone"]),
+            languages=_languages(chosen["language"]),
+            own_language=_name_of(settings.language if settings else "en"),
+            weeks=_spans(said),
+            others=_others(site, session, reader),
+        )
+
+    def show(request: Request) -> Response:
+        done = request.query_params.get("done", "")
+        with site.database.read() as session:
+            reader = reader_at(session, request)
+            if reader is None:
+                return site.unknown()
+            return shown(session, reader, _stored(reader.subscription), wrong={}, done=done if done in _DONE else "")
+
+    def save(request: Request, form: Form) -> Response:
+        chosen = _entered(form)
+        with site.database.write() as session:
+            reader = reader_at(session, request)
+            if reader is None:
+                return site.unknown()
+            if not reader.receives:
+                return back(reader, "")
+            known = _topics(reader)
+            if wrong := _wrong(chosen, known, reader.said):
+                return shown(session, reader, chosen, wrong=wrong)
+            subscribe.choose_all(
+                session,
+                reader.id,
+                topics=chosen["topics"],
+                cadence=chosen["cadence"],
+                hour=int(chosen["hour"]) if chosen["hour"] else None,
+                zone=chosen["zone"],
+                language=chosen["language"],
+                plain=chosen["format"] == "text",
+                known_topics=known,
+                how=_HOW,
+                ip=site.client(request),
+                now=site.clock(),
+            )
+        return back(reader, "saved")
+
+    def do(verb: str, request: Request, form: Form) -> Response:
+        ip, now = site.client(request), site.clock()
+        with site.database.write() as session:
+            reader = reader_at(session, request)
+            if reader is None:
+                return site.unknown()
+            email, paper = reader.person.email, reader.newsletter
+            if verb == "pause" and reader.receives:
+                weeks = form.get("weeks", [""])[0]
+                if weeks not in ("", *map(str, _WEEKS)):
+                    raise HTTPException(400)
+                until = _after(now, int(weeks), _zone(reader)) if weeks else None
+                subscribe.pause(session, email, newsletter=paper, until=until, how=_HOW, ip=ip, now=now)
+                return back(reader, "paused")
+            if verb == "resume" and reader.receives:
+                subscribe.resume(session, email, newsletter=paper, how=_HOW, ip=ip, now=now)
+                return back(reader, "resumed")
+            if verb == "leave-all":
+                subscribe.leave_all(session, reader.person, how=f"{_HOW}, all newsletters", ip=ip, now=now)
+                return back(reader, "left")
+            try:
+                if verb == "return":
+                    subscribe.come_back(session, reader.id, how=_HOW, ip=ip, now=now)
+                    return back(reader, "joined")
+                if verb == "join":
+                    join(session, reader, form.get("newsletter", [""])[0], ip=ip, now=now)
+                    return back(reader, "joined")
+            except UserError:  # suppressed
+                return back(reader, "refused")
+        return back(reader, "")  # what cannot be done as things stand: the page says how they do
+
+    def join(session: Session, reader: Reader, name: str, *, ip: str, now: datetime) -> None:
+        """Subscribe the person to another newsletter. Their link, which came by mail, has proven the address."""
+        settings = site.config.newsletters.get(name)
+        if settings is None or not settings.signup or reader.subscription.state is SubscriptionState.PENDING:
+            raise HTTPException(404)
+        subscribe.add(
+            session,
+            reader.person.email,
+            newsletter=name,
+            consent=_HOW,
+            now=now,
+            secret=site.config.lasting_key,
+            known_topics=curate.headings(settings.topics),
+            ip=ip,
+            again=True,
+            welcome=settings.welcome,
+        )
+
+    def data(request: Request) -> Response:
+        with site.database.read() as session:
+            reader = reader_at(session, request)
+            if reader is None:
+                return site.unknown()
+            facts, lists = subscribe.everything(session, reader.person)
+        text = json.dumps(facts | lists, default=_plain, ensure_ascii=False, indent=2) + "\n"
+        headers = PRIVATE | {"Content-Disposition": 'attachment; filename="my-data.json"'}
+        return Response(text, media_type="application/json", headers=headers)
+
+    def show_erase(request: Request, *, unsure: bool = False) -> Response:
+        with site.database.read() as session:
+            reader = reader_at(session, request)
+            if reader is None:
+                return site.unknown()
+            papers = [site.title(name) for _subscription, name in store.subscriptions_of(session, reader.person)]
+        here = path_of(site, _PREFERENCES, reader.id)
+        return page(site, reader, "erase.html", 422 if unsure else 200, here=here, papers=papers, unsure=unsure)
+
+    def erase(request: Request, form: Form) -> Response:
+        if form.get("sure", [""])[0] != "yes":
+            return show_erase(request, unsure=True)
+        with site.database.write() as session:
+            reader = reader_at(session, request)
+            if reader is None:
+                return site.unknown()
+            subscribe.erase(session, reader.person.email, secret=site.config.lasting_key, now=site.clock())
+        if not site.database.checkpoint():
+            _log.warning("somebody was erased while the database was read: its log keeps the bytes until it is emptied")
+        return page(site, reader, "erased.html")
+
+    async def choices(request: Request) -> Response:
+        if request.method != "POST":
+            return await run_in_threadpool(show, request)
+        return await run_in_threadpool(save, request, await _form_of(site, request))
+
+    def acting(verb: str) -> Callable[[Request], Awaitable[Response]]:
+        async def act(request: Request) -> Response:
+            return await run_in_threadpool(do, verb, request, await _form_of(site, request))
+
+        return act
+
+    async def forget(request: Request) -> Response:
+        if request.method != "POST":
+            return await run_in_threadpool(show_erase, request)
+        return await run_in_threadpool(erase, request, await _form_of(site, request))
+
+    one = "/preferences/{token}"
+    return [
+        Route(one, choices, methods=["GET", "POST"]),
+        Route(f"{one}/data", data),
+        Route(f"{one}/erase", forget, methods=["GET", "POST"]),
+        *(Route(f"{one}/{verb}", acting(verb), methods=["POST"]) for verb in _VERBS),
+    ]
+
+
+async def _form_of(site: Site, request: Request) -> Form:
+    """What one of our own pages posted."""
+    body = await body_of(request)
+    site.refuse_strangers(request)
+    try:
+        return parse_qs(body.decode(), max_num_fields=_MOST_FIELDS)
+    except ValueError:  # not UTF-8, or too many fields
+        raise HTTPException(400) from None
+
+
+def _stored(subscription: Subscription) -> dict[str, Any]:
+    """A subscription's choices as the form has them."""
+    return {
+        "topics": subscription.topics,
+        "cadence": subscription.cadence,
+        "hour": "" if subscription.hour is None else str(subscription.hour),
+        "zone": subscription.zone,
+        "language": subscription.language,
+        "format": "text" if subscription.plain else "html",
+    }
+
+
+def _entered(form: Form) -> dict[str, Any]:
+    """What was entered, as it was; `cadence` as `schedule` says it."""
+    cadence, day = form.get("cadence", [""])[0], form.get("day", [""])[0]
+    return {
+        "topics": form.get("topic", []),
+        "cadence": f"weekly {day}".strip() if cadence == "weekly" else cadence,
+        "hour": form.get("hour", [""])[0],
+        "zone": form.get("zone", [""])[0],
+        "language": form.get("language", [""])[0],
+        "format": form.get("format", ["html"])[0],
+    }
+
+
+def _wrong(chosen: Mapping[str, Any], known_topics: Mapping[str, str], said: Speech) -> dict[str, str]:
+    """The fields that hold what cannot be chosen, each with a word about it."""
+    wrong = {}
+    for field in ("topics", "cadence", "zone", "language"):
+        try:
+            subscribe.checked({field: chosen[field]}, known_topics)
+        except BadInput:
+            wrong[field] = said.gettext("This cannot be chosen. Please choose again.")
+    if chosen["cadence"] == "weekly":
+        wrong["cadence"] = said.gettext("Please choose a day of the week.")
+    if chosen["hour"] not in ("", *map(str, range(24))):
+        wrong["hour"] = said.gettext("This cannot be chosen. Please choose again.")
+    if chosen["format"] not in ("html", "text"):
+        wrong["format"] = said.gettext("This cannot be chosen. Please choose again.")
+    return wrong
+
+
+def _topics(reader: Reader) -> dict[str, str]:
+    """Titles by slug."""
+    if reader.settings is None:
+        return {}
+    return {slug: heading.title for slug, heading in curate.headings(reader.settings.topics).items()}
+
+
+def _others(site: Site, session: Session, reader: Reader) -> list[Other]:
+    """The person's other newsletters, then those they could have."""
+    theirs = {name: subscription for subscription, name in store.subscriptions_of(session, reader.person)}
+    found = []
+    for name, settings in site.config.newsletters.items():
+        held = theirs.get(name)
+        if name == reader.newsletter or (held is None and not settings.signup):
+            continue
+        state = held.state.value if held else ""
+        path = path_of(site, _PREFERENCES, held.id) if held and held.id else ""
+        found.append(Other(name, settings.title, settings.about, state, path))
+    return sorted(found, key=lambda other: other.state not in ("active", "paused"))
+
+
+def _zone(reader: Reader) -> ZoneInfo:
+    """The clock by which days are told to the reader."""
+    slots = reader.settings.slots if reader.settings else None
+    own = schedule.own("daily", 0, reader.subscription.zone, slots)
+    assert own is not None
+    return own.zone
+
+
+def _after(now: datetime, weeks: int, zone: ZoneInfo) -> datetime:
+    """When the day begins on which letters come again: on the weekday of today."""
+    day = now.astimezone(zone).date() + timedelta(weeks=weeks)
+    return datetime.combine(day, time(), zone)
+
+
+def _days(said: Speech) -> list[tuple[str, str]]:
+    from babel.dates import get_day_names
+
+    names = get_day_names("wide", "stand-alone", locale=said.locale)
+    return [(day, str(names[number])) for number, day in enumerate(schedule.DAYS)]
+
+
+def _hours(said: Speech) -> list[tuple[str, str]]:
+    from babel.dates import format_time
+
+    return [(str(hour), format_time(time(hour), "short", locale=said.locale)) for hour in range(24)]
+
+
+def _spans(said: Speech) -> list[tuple[int, str]]:
+    from babel.units import format_unit
+
+    return [(weeks, format_unit(weeks, "duration-week", locale=said.locale)) for weeks in _WEEKS]
+
+
+def _zones(chosen: str) -> dict[str, list[tuple[str, str]]]:
+    """Time zones by region, the chosen one among them even where it goes by an old name."""
+    found = dict(_all_zones())
+    if chosen and not any(chosen == name for zones in found.values() for name, _city in zones):
+        found = {"": [(chosen, chosen)], **found}
+    return found
+
+
+@lru_cache(maxsize=1)
+def _all_zones() -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {"": [("UTC", "UTC")]}
+    for name in sorted(available_timezones()):
+        region, _, city = name.partition("/")
+        if region in _REGIONS:
+            found.setdefault(region, []).append((name, city.replace("_", " ").replace("/", ", ")))
+    return found
+
+
+def _languages(chosen: str) -> list[tuple[str, str]]:
+    tags = list(languages())
+    return [(tag, _name_of(tag)) for tag in (tags if chosen in ("", *tags) else [chosen, *tags])]
+
+
+def _name_of(tag: str) -> str:
+    """A language as it calls itself."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        name = Locale.parse(tag, sep="-").get_display_name() or tag
+    except (UnknownLocaleError, ValueError):
+        return tag
+    return name[:1].upper() + name[1:]
+
+
+def _plain(value: object) -> str:
+    assert isinstance(value, datetime)
+    return value.isoformat()

@@ -1,0 +1,135 @@
+"""Joining: the form, the answer that is the same for everybody, and the link that proves an address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from digest import curate, sign
+from digest.config import Newsletter
+from digest.errors import BadInput
+from digest.render import direction
+from digest.render.speech import Speech, speech
+from digest.subscribe import signup
+from digest.values import lightened
+from digest.web.site import PRIVATE, Site, body_of
+
+TRAP = "website"  # a field that people do not see, and programs fill in
+_MOST_FIELDS = 200
+
+
+def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
+    """`mail_now` is called when a mail is owed that somebody waits for."""
+
+    def asked(request: Request) -> tuple[str, Newsletter]:
+        name = request.path_params["newsletter"]
+        settings = site.config.newsletters.get(name)
+        if settings is None or not settings.signup:
+            raise HTTPException(404)
+        return name, settings
+
+    def page(template: str, name: str, settings: Newsletter, status: int = 200, **values: object) -> Response:
+        around = _around(speech(settings.language), settings)
+        return site.page(template, status, **around, **values, newsletter=name, root=site.config.base_path)
+
+    def form(
+        name: str, settings: Newsletter, given: Mapping[str, list[str]], *, error: str = "", status: int = 200
+    ) -> Response:
+        headings = curate.headings(settings.topics)
+        return page(
+            "subscribe.html",
+            name,
+            settings,
+            status,
+            topics=[(slug, heading.title) for slug, heading in headings.items() if slug != curate.OTHER],
+            chosen=given.get("topic", []),
+            email=given.get("email", [""])[0],
+            person=given.get("name", [""])[0],
+            error=error,
+            trap=TRAP,
+        )
+
+    def show(request: Request) -> Response:
+        return form(*asked(request), {})
+
+    def take(request: Request, body: bytes) -> Response:
+        name, settings = asked(request)
+        try:
+            given = parse_qs(body.decode(), max_num_fields=_MOST_FIELDS)
+        except ValueError:  # not UTF-8, or too many fields
+            raise HTTPException(400) from None
+        if TRAP not in given:
+            try:
+                with site.database.write() as session:
+                    signup.ask(
+                        session,
+                        given.get("email", [""])[0],
+                        newsletter=name,
+                        config=site.config,
+                        ip=site.client(request),
+                        now=site.clock(),
+                        known_topics=curate.headings(settings.topics),
+                        name=given.get("name", [""])[0],
+                        topics=given.get("topic", []),
+                    )
+            except BadInput as error:
+                return form(name, settings, given, error=str(error), status=422)
+            mail_now()
+        # 303, so that going back and forth posts nothing again.
+        there = f"{site.config.base_path}/subscribe/{name}/sent"
+        return RedirectResponse(there, 303, headers=PRIVATE)
+
+    async def subscribe(request: Request) -> Response:
+        if request.method != "POST":
+            return await run_in_threadpool(show, request)
+        return await run_in_threadpool(take, request, await body_of(request))
+
+    def sent(request: Request) -> Response:
+        return page("subscribe_sent.html", *asked(request))
+
+    def answer(request: Request, *, do: bool) -> Response:
+        token = request.path_params["token"]
+        if do:
+            with site.database.write() as session:
+                found = signup.confirm(session, token, config=site.config, ip=site.client(request), now=site.clock())
+        else:
+            with site.database.read() as session:
+                found = signup.about(session, token, config=site.config, now=site.clock())
+        settings = site.config.newsletters.get(found.newsletter) if found else None
+        if found is None or settings is None:
+            return site.unknown()
+        if found.outcome in ("expired", "left"):
+            return page("confirm_late.html", found.newsletter, settings, 410, left=found.outcome == "left")
+        if not do and found.outcome == "confirmed":
+            return page("confirm.html", found.newsletter, settings)
+        choices = sign.token(sign.Purpose.PREFERENCES, found.subscription_id, key=site.key)
+        return page("confirmed.html", found.newsletter, settings, choices=choices)
+
+    async def confirm(request: Request) -> Response:
+        if request.method == "POST":
+            await body_of(request)
+        return await run_in_threadpool(answer, request, do=request.method == "POST")
+
+    return [
+        Route("/subscribe/{newsletter}", subscribe, methods=["GET", "POST"]),
+        Route("/subscribe/{newsletter}/sent", sent),
+        Route("/confirm/{token}", confirm, methods=["GET", "POST"]),
+    ]
+
+
+def _around(said: Speech, settings: Newsletter) -> dict[str, object]:
+    return {
+        "t": said.gettext,
+        "said": said,
+        "lang": said.language,
+        "dir": direction(said.language),
+        "settings": settings,
+        "title": settings.title,
+        "accents": (settings.accent, lightened(settings.accent, "#1c1f23", 5.5)),
+    }

@@ -1,0 +1,423 @@
+"""The public archive: editions, topics and their feeds, as everybody sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import feedparser
+import httpx
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from conftest import MONDAY, Clock
+from sqlmodel import col, select
+
+from digest import collect, curate, edition, parse, store, subscribe
+from digest.config import Config
+from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Story, Variant
+from digest.store import Database
+from digest.web import application
+
+DAILY = {"title": "Daily", "from": "Daily <news@news.example>"}
+
+
+TITLES = """
+Zero-day in a mail server is exploited in the wild | security
+Postgres 20 plans joins by what they cost last time | databases
+A transformer that reads a book in one pass | ai
+Rust's borrow checker learns to wait | languages
+Why our Kubernetes clusters now sleep at night | devops
+Two-factor codes by text message are leaving | security
+An index that a deleted row never visits | databases
+The inference bill, and how we halved it | ai
+Passkeys after three years, counted | security
+What a vacuum does while you sleep | databases
+Garbage collection without a pause to speak of | languages
+Leader election, told with a pack of cards | distributed
+A patch for the patch of last week | security
+The query planner is not your enemy | databases
+Small models for small machines | ai
+Monorepos and the people who leave them | practices
+""".strip().splitlines()
+
+
+@pytest.fixture
+def filled(database: Database, config: Config, clock: Clock) -> Database:
+    """Two editions that went out, to readers with various choices, and a third that waits for its editor."""
+    with database.write() as session:
+        paper = store.newsletter(session, "daily")
+        for number, line in enumerate(TITLES):
+            title, _, topic = line.partition(" | ")
+            feed = Feed(
+                url=f"https://f{number}.example/feed",
+                host=f"f{number}.example",
+                title=f"Journal {number}",
+                added_at=MONDAY,
+                next_at=MONDAY,
+            )
+            session.add(feed)
+            session.flush()
+            session.add(NewsletterFeed(newsletter_id=paper.id, feed_id=feed.id, topic=topic, added_at=MONDAY))
+            session.add(
+                Entry(
+                    feed_id=feed.id,
+                    key=f"k{number}",
+                    url=f"https://f{number}.example/{number}",
+                    title=title,
+                    summary=f"<p>{title}: what there is to say about it, at a length that makes an excerpt of it.</p>",
+                    published_at=MONDAY - timedelta(hours=number),
+                    seen_at=MONDAY,
+                )
+            )
+        for email, topics in (("ada@a.example", []), ("bob@b.example", []), ("eve@e.example", ["security"])):
+            subscribe.add(
+                session,
+                email,
+                newsletter="daily",
+                topics=topics,
+                known_topics=curate.headings({}),
+                consent="test",
+                secret=config.secret_key.get_secret_value(),
+                now=MONDAY,
+            )
+    with database.write() as session:
+        edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=clock())
+        last = store.newsletter(session, "daily").seq
+    for upto, held in ((6, False), (12, False), (last, True)):
+        settings = config.newsletters["daily"].model_copy(update={"approve": held, "editor": "ed@e.example"})
+        changed = config.model_copy(update={"newsletters": {"daily": settings}})
+        with database.write() as session:
+            paper = store.newsletter(session, "daily")
+            paper.seq = upto
+            session.add(paper)
+            session.flush()
+            assert edition.compose(session, "daily", changed, now=clock.pass_(days=1)).number
+    return database
+
+
+class Server:
+    """The application on a real port."""
+
+    def __init__(self, database: Database, config: Config, clock: Clock) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.base = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        settings = uvicorn.Config(
+            application(database, config, clock=clock), log_level="critical", proxy_headers=False, lifespan="off"
+        )
+        self._server = uvicorn.Server(settings)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
+
+    def __enter__(self) -> httpx.Client:
+        self._thread.start()
+        self.client = httpx.Client(base_url=self.base, timeout=30, trust_env=False)
+        return self.client
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def site(filled: Database, config: Config, clock: Clock) -> Iterator[httpx.Client]:
+    with Server(filled, config, clock) as client:
+        yield client
+
+
+def key_of(database: Database, number: int, *, topics: list[str] | None = None) -> str:
+    with database.read() as session:
+        row = store.edition_row(session, "daily", number)
+        variants = [v for v in store.edition_variants(session, row.id) if v.topics == (topics or [])]
+        return variants[0].key
+
+
+def hrefs(html: str) -> list[str]:
+    return re.findall(r'href="([^"]*)"', html)
+
+
+def test_the_front_page_leads_to_each_newsletter_its_latest_edition_and_its_sign_up(site):
+    answer = site.get("/")
+    assert answer.status_code == 200
+    links = hrefs(answer.text)
+    assert {"/newsletters/daily", "/newsletters/daily/editions/2", "/subscribe/daily"} <= set(links)
+    assert "noindex" not in answer.text
+
+
+def test_the_archive_lists_what_went_out_and_not_what_is_held_or_cancelled(site, filled):
+    assert re.findall(r"No\. (\d+)", site.get("/newsletters/daily").text) == ["2", "1"]
+    assert site.get("/newsletters/daily/editions/2").status_code == 200
+    assert site.get("/newsletters/daily/editions/3").status_code == 404
+    with filled.write() as session:
+        session.execute(sa.update(Edition).where(col(Edition.number) == 2).values(state=EditionState.CANCELLED))
+    assert re.findall(r"No\. (\d+)", site.get("/newsletters/daily").text) == ["1"]
+    assert site.get("/newsletters/daily/editions/2").status_code == 404
+
+
+def test_the_keyed_link_of_a_mail_works_whatever_became_of_the_edition(site, filled):
+    for number in (1, 2, 3):
+        answer = site.get(f"/editions/daily/{number}/{key_of(filled, number)}")
+        assert answer.status_code == 200
+        assert "noindex" in answer.headers["x-robots-tag"] and answer.headers["cache-control"] == "no-store"
+        assert "digest.invalid" not in answer.text
+    assert site.get("/editions/daily/3/0000000000000000").status_code == 404
+
+
+def test_an_edition_is_shown_as_it_was_frozen_without_anything_personal(site, filled):
+    answer = site.get("/newsletters/daily/editions/2")
+    with filled.read() as session:
+        row = store.edition_row(session, "daily", 2)
+        variants = store.edition_variants(session, row.id)
+        common = next(v for v in variants if v.topics == [])
+        html = common.html  # read while the session is there
+        titles = [story.title for story in store.edition_stories(session, row.id)]
+    assert "digest.invalid" not in answer.text
+    assert not [variant.key for variant in variants if variant.key in answer.text]
+    assert common.story_count == len(titles)
+    assert "because you subscribed" in html and "because you subscribed" not in answer.text
+    text = re.sub(r"\s+", " ", answer.text)
+    assert text.count('class="name"') + text.count('class="headline"') == common.story_count
+    assert 'rel="prev" href="/newsletters/daily/editions/1"' in answer.text and 'rel="next"' not in answer.text
+    assert "noindex" not in answer.text and "x-robots-tag" not in answer.headers
+    assert answer.headers["content-security-policy"].endswith("img-src https:")
+
+
+def test_where_everybody_chose_topics_an_edition_is_all_of_its_stories(site, filled):
+    with filled.write() as session:
+        session.execute(sa.update(Variant).where(sa.cast(col(Variant.topics), sa.Text) == "[]").values(topics=["ai"]))
+        row = store.edition_row(session, "daily", 2)
+        told = [story.url for story in store.edition_stories(session, row.id)]
+    answer = site.get("/newsletters/daily/editions/2")
+    assert answer.status_code == 200
+    assert [href for href in hrefs(answer.text) if href in told] == told
+    assert f"{len(told)} stor" in site.get("/newsletters/daily").text
+
+
+def test_a_topic_page_never_runs_ahead_of_the_mail_and_leaves_out_what_was_dropped(site, filled):
+    with filled.write() as session:
+        stories = list(session.exec(select(Story).order_by(col(Story.seq))))
+        ahead = {s.url for s in stories if s.seq > 12}
+        dropped = stories[3]
+        dropped.dropped = True
+        session.add(dropped)
+        told = {s.url for s in stories if s.seq <= 12} - {dropped.url}
+        topics = {s.topic for s in stories if s.seq <= 12}
+    shown: set[str] = set()
+    for topic in topics:
+        page = site.get(f"/newsletters/daily/topics/{topic}")
+        feed = site.get(f"/newsletters/daily/topics/{topic}/feed.json").json()
+        assert page.status_code == 200
+        found = {href for href in hrefs(page.text) if href in told | ahead | {dropped.url}}
+        assert found >= {item["url"] for item in feed["items"]} and feed["items"]
+        shown |= {item["url"] for item in feed["items"]}
+    assert shown == told
+    assert site.get("/newsletters/daily/topics/none-such").status_code == 404
+    assert site.get("/newsletters/daily/topics/mobile").status_code == 200
+
+
+def test_a_long_topic_is_read_page_by_page_and_each_story_once(site, filled):
+    with filled.write() as session:
+        template = session.exec(select(Story)).first().model_dump(exclude={"id"})
+        row = session.exec(select(Edition).where(Edition.number == 2)).one()
+        row.upto_seq = 2000
+        session.add(row)
+        many = [
+            template | {"seq": 1000 + n, "topic": "games", "url": f"https://g.example/{n}", "title": f"Game {n}"}
+            for n in range(75)
+        ]
+        session.execute(sa.insert(Story), many)
+    path, seen, pages = "/newsletters/daily/topics/games", [], 0
+    while path:
+        html = site.get(path).text
+        pages += 1
+        seen += re.findall(r"https://g\.example/(\d+)", html)
+        following = re.search(r'rel="next" href="([^"]+)"', html)
+        path = following[1] if following else ""
+    assert pages == 3 and sorted(map(int, seen)) == list(range(75))
+    for wrong in ("x", "-1", "9" * 30, "٣"):
+        assert site.get("/newsletters/daily/topics/games", params={"before": wrong}).status_code == 200
+
+
+def test_a_strangers_text_is_text_on_every_page_and_in_every_feed(site, filled):
+    evil = '"><script>alert(1)</script>{{7*7}}\x0b\x1b & ]]>'
+    with filled.write() as session:
+        session.execute(
+            sa.update(Story).values(title=evil, source=evil, author=evil, excerpt=evil, url="javascript:alert(1)")
+        )
+        session.execute(sa.update(Variant).values(subject=evil))
+        topic = session.exec(select(Story.topic).where(Story.seq == 1)).one()
+    for path in ("/", "/newsletters/daily", f"/newsletters/daily/topics/{topic}"):
+        html = site.get(path).text
+        assert "<script" not in html and "49" not in re.sub(r"<style.*?</style>", "", html, flags=re.S)
+        assert "javascript:" not in html
+    for path in (f"/newsletters/daily/topics/{topic}/feed", "/newsletters/daily/feed"):
+        atom = site.get(path + ".atom").content
+        assert b"<script" not in atom and not feedparser.parse(atom).bozo
+        for item in site.get(path + ".json").json()["items"]:
+            assert "<script" not in item["content_html"] and "javascript:" not in item["content_html"]
+
+
+@pytest.mark.parametrize("what", ["feed", "topics/{topic}/feed"])
+def test_feeds_are_read_by_others_and_by_ourselves(site, filled, config, what):
+    with filled.read() as session:
+        topic = session.exec(select(Story.topic).where(Story.seq == 1)).one()
+    path = f"/newsletters/daily/{what.format(topic=topic)}"
+    atom, told = site.get(path + ".atom"), site.get(path + ".json")
+    assert atom.headers["content-type"].startswith("application/atom+xml")
+    assert told.headers["content-type"].startswith("application/feed+json")
+    theirs = feedparser.parse(atom.content)
+    assert not theirs.bozo and theirs.version == "atom10"
+    assert theirs.feed.id and theirs.feed.updated and theirs.feed.author == "Daily"
+    (own,) = [link.href for link in theirs.feed.links if link.rel == "self"]
+    assert own == f"{config.base_url}{path}.atom"
+    assert len({entry.id for entry in theirs.entries}) == len(theirs.entries) > 0
+    assert all(entry.title and entry.updated and entry.author and entry.link for entry in theirs.entries)
+    as_json = json.loads(told.content)
+    assert as_json["version"] == "https://jsonfeed.org/version/1.1" and as_json["feed_url"].endswith("feed.json")
+    assert [item["id"] for item in as_json["items"]] == [entry.id for entry in theirs.entries]
+    for answer in (atom, told):
+        ours = parse.feed(
+            answer.content, url=str(answer.url), content_type=answer.headers["content-type"], now=MONDAY + timedelta(9)
+        )
+        assert [e.title for e in ours.entries] == [entry.title for entry in theirs.entries]
+        assert ours.title == theirs.feed.title
+        assert all(e.published_at and e.url for e in ours.entries)
+
+
+def test_a_feed_of_ours_can_be_added_to_digest_itself(site, filled, config, clock):
+    base = str(site.base_url).rstrip("/")
+    found = asyncio.run(collect.look(f"{base}/newsletters/daily", config, clock=clock))
+    assert [c.url for c in found.choices] == [f"{base}/newsletters/daily/feed.{kind}" for kind in ("atom", "json")]
+    for choice in found.choices:
+        theirs = asyncio.run(collect.look(choice.url, config, clock=clock))
+        assert theirs.feed is not None and [len(e.title) > 0 for e in theirs.feed.entries] == [True, True]
+
+
+def test_everything_public_is_answered_with_304_to_who_has_it(site, clock):
+    for path in ("/", "/newsletters/daily", "/newsletters/daily/editions/2", "/newsletters/daily/topics/security"):
+        answer = site.get(path)
+        assert answer.headers["cache-control"] == "public, max-age=300"
+        tag = answer.headers["etag"]
+        for known in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+            again = site.get(path, headers={"If-None-Match": known})
+            assert (again.status_code, again.content) == (304, b"") and again.headers["etag"] == tag
+        assert site.get(path, headers={"If-None-Match": '"x"'}).status_code == 200
+    for path in ("/newsletters/daily/feed.atom", "/newsletters/daily/feed.json"):
+        since = site.get(path).headers["last-modified"]
+        assert site.get(path, headers={"If-Modified-Since": since}).status_code == 304
+        earlier = format_datetime(MONDAY, usegmt=True)
+        for known in (earlier, "yesterday", ""):
+            assert site.get(path, headers={"If-Modified-Since": known}).status_code == 200
+        # The tag decides where both are there (RFC 9110 §13.2.2).
+        assert site.get(path, headers={"If-Modified-Since": since, "If-None-Match": '"x"'}).status_code == 200
+
+
+def test_a_newsletter_may_keep_its_archive_closed(filled, configure, clock):
+    config = configure(newsletters={"daily": DAILY | {"archive": False}})
+    with Server(filled, config, clock) as site:
+        assert "/newsletters/daily" not in site.get("/").text
+        for path in ("", "/editions/1", "/feed.atom", "/feed.json", "/topics/security", "/topics/security/feed.atom"):
+            assert site.get("/newsletters/daily" + path).status_code == 404
+        assert site.get(f"/editions/daily/1/{key_of(filled, 1)}").status_code == 200
+
+
+def test_pages_speak_the_language_of_their_newsletter(filled, configure, clock):
+    config = configure(newsletters={"daily": DAILY | {"language": "de", "schedule": "daily 07:00 Europe/Berlin"}})
+    with Server(filled, config, clock) as site:
+        html = site.get("/newsletters/daily").text
+        assert '<html lang="de"' in html and "Abonnieren" in html and "kommt täglich um 07:00" in html
+        assert "25.11.2026" in html
+
+
+def test_a_newsletter_without_an_edition_says_so_and_has_empty_feeds(database, config, clock):
+    with Server(database, config, clock) as site:
+        assert "Nothing here yet" in site.get("/newsletters/daily").text
+        assert site.get("/").status_code == 200
+        empty = feedparser.parse(site.get("/newsletters/daily/feed.atom").content)
+        assert not empty.bozo and empty.entries == [] and empty.feed.updated
+        assert site.get("/newsletters/daily/feed.json").json()["items"] == []
+
+
+@pytest.mark.parametrize("stripped", [True, False])
+def test_below_a_path_every_link_leads_to_a_page_whether_the_proxy_takes_the_path_off_or_not(
+    filled, configure, clock, stripped
+):
+    config = configure(base_url="https://example.org/news", newsletters={"daily": DAILY})
+    with Server(filled, config, clock) as site:
+        todo, seen = ["/news", "/news/"], set()
+        while todo:
+            path = todo.pop()
+            if path in seen or path.startswith("/news/subscribe"):
+                continue
+            seen.add(path)
+            answer = site.get(path.removeprefix("/news") if stripped else path)
+            assert answer.status_code == 200, path
+            if not answer.headers["content-type"].startswith("text/html"):
+                continue
+            for href in hrefs(answer.text):
+                address = href.removeprefix("https://example.org")
+                if address.startswith("/"):
+                    assert address.startswith("/news"), f"{href} on {path} leaves the path"
+                    todo.append(address)
+        assert {"/news/newsletters/daily/editions/2", "/news/newsletters/daily/feed.atom"} <= seen
+
+
+BROWSER = """
+import {chromium} from 'playwright-core'; import {readFileSync} from 'fs';
+const flags=['--no-sandbox','--disable-background-networking','--disable-dev-shm-usage'];
+const browser=await chromium.launch({executablePath:process.env.CHROMIUM,args:flags});
+const axe=readFileSync('node_modules/axe-core/axe.min.js','utf8'); const said=[];
+const tags=['wcag2a','wcag2aa','wcag21aa','wcag22aa','best-practice'];
+for (const colorScheme of ['light','dark']) for (const width of [375,1280]) {
+  const context=await browser.newContext({colorScheme,viewport:{width,height:800}}); const page=await context.newPage();
+  let at=''; page.on('console',m=>{ if (!m.text().includes('404')) said.push(at+' '+m.text()); });
+  for (const path of process.argv.slice(3)) { at=[path,colorScheme,width].join(' ');
+    await page.goto(process.argv[2]+path); await page.evaluate(axe);
+    const wide=await page.evaluate(()=>document.documentElement.scrollWidth-innerWidth);
+    if (wide>0) said.push(at+' '+wide+' px too wide');
+    const {violations}=await page.evaluate(tags=>axe.run({runOnly:tags,rules:{'target-size':{enabled:true}}}),tags);
+    for (const v of violations) said.push(at+' '+v.id+' '+v.nodes[0].html.slice(0,160)); }
+  await context.close(); }
+console.log(JSON.stringify(said)); await browser.close();
+"""
+
+
+def test_a_browser_and_axe_find_nothing_wrong_with_any_page(filled, config, clock, request):
+    """Wants Chromium, Node.js, and DIGEST_AXE, a folder where `npm install axe-core playwright-core` was run."""
+    tools = Path(os.environ.get("DIGEST_AXE", "/nowhere"))
+    chromium, node = shutil.which("chromium"), shutil.which("node")
+    if not (chromium and node and (tools / "node_modules" / "axe-core").is_dir()):
+        pytest.skip("no Chromium, Node.js, or axe-core in DIGEST_AXE")
+    if "postgres" in request.node.name:
+        pytest.skip("the pages are the same")
+    with filled.write() as session:
+        chosen = sa.update(Variant).where(sa.cast(col(Variant.topics), sa.Text) == "[]", col(Variant.edition_id) == 1)
+        session.execute(chosen.values(topics=["ai"]))
+    paper = "/newsletters/daily"
+    paths = ["/", paper, f"{paper}/editions/1", f"{paper}/editions/2", f"{paper}/topics/security", "/none"]
+    script = tools / f"archive-{os.getpid()}.mjs"
+    script.write_text(BROWSER)
+    with Server(filled, config, clock) as site:
+        try:
+            done = subprocess.run(
+                [node, script, str(site.base_url).rstrip("/"), *paths],
+                cwd=tools,
+                env=os.environ | {"CHROMIUM": chromium},
+                capture_output=True,
+                text=True,
+            )
+        finally:
+            script.unlink()
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
