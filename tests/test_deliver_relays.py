@@ -366,6 +366,20 @@ def test_a_locked_database_delays_letters_and_loses_and_doubles_none(box, config
     assert sorted(server.recipients) == sorted(readers(60)) and sound(box)
 
 
+def test_letters_whose_claim_ran_out_before_their_turn_are_claimed_again(box, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 1})
+    owe(box, config, *readers(40))
+
+    def answer(taken) -> str:
+        if len(server.taken) > 20:
+            clock.pass_(minutes=3)
+        return "250 2.0.0 Ok"
+
+    server.on_body = answer
+    report = send(box, config, clock)
+    assert (report.sent, report.owed) == (40, 0) and sorted(server.recipients) == sorted(readers(40))
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 8 MB of our own."""
