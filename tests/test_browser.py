@@ -157,7 +157,7 @@ def test_a_reader_joins_chooses_reads_and_leaves(database, config, clock, inbox,
     assert (composed.letters, report.sent) == (1, 1)
     mail = last_mail(inbox)
     html = mail.get_body(("html",)).get_content()
-    assert "Abmelden" in html and 'lang="de"' in html
+    assert "Abbestellen" in html and 'lang="de"' in html
     assert {h.strip() for h in re.findall(r'class="topic"[^>]*>([^<]+)', html)} <= {"Security", "Databases"}
 
     # As a mail client does it (RFC 8058): no page, no script, no cookie.

@@ -316,9 +316,10 @@ def test_a_letter_is_shown_and_retried_from_the_command_line(box, config, cli, s
     cli("outbox", "retry", str(refused.id))
     cli("deliver")
     assert tallied(box) == {"sent": 3} and len(server.taken) == 3
-    cli("outbox", "retry", str(refused.id))  # it is sent, and stays so
+    cli("outbox", "retry", str(refused.id), code=64)  # it is sent, and stays so
     cli("deliver")
     assert len(server.taken) == 3
+    assert "owes nobody" in cli("edition", "cancel", "1", code=64).stderr
 
 
 # ---------------------------------------------------------------- two at once, and a database in the way

@@ -132,6 +132,11 @@ def retry(
         )
         if dry_run:
             session.rollback()
+    if letters and not owed:
+        raise UserError(
+            "none of these letters can be owed again: they are not there, sent, dropped or being sent",
+            hint="`digest outbox list` shows what there is",
+        )
     one = owed == 1
     words = "would be" if dry_run else "is" if one else "are"
     options.say(f"{owed} {'letter' if one else 'letters'} {words} owed again")
