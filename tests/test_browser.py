@@ -25,14 +25,14 @@ import pytest
 import sqlalchemy as sa
 import uvicorn
 from conftest import MONDAY, Clock
-from mailing import owe
 from sqlmodel import SQLModel
-from test_flow import add_feeds, run
+from test_flow import add_feeds, join, run
 
-from digest import deliver
+from digest import deliver, edition
 from digest.config import Config
-from digest.demo.catcher import Catcher
+from digest.demo.catcher import Catcher, Message
 from digest.demo.site import FeedSite
+from digest.models import Subscription
 from digest.store import Database
 from digest.web import application
 
@@ -118,8 +118,8 @@ def pages(database: Database, config: Config, clock: Clock, listener: socket.soc
     thread.join()
 
 
-def last_mail(inbox: Catcher) -> EmailMessage:
-    return email.message_from_bytes(inbox.messages[-1].content, policy=email.policy.default)
+def parsed(message: Message) -> EmailMessage:
+    return email.message_from_bytes(message.content, policy=email.policy.default)
 
 
 def everything(database: Database) -> dict[str, list[str]]:
@@ -140,7 +140,7 @@ def test_a_reader_joins_chooses_reads_and_leaves(database, config, clock, inbox,
     )
     assert "inbox" in said["text"] and inbox.recipients == ["ada@example.org"]
 
-    link = re.search(rf"{pages}/confirm/\S+", last_mail(inbox).get_body(("plain",)).get_content())[0]
+    link = re.search(rf"{pages}/confirm/\S+", parsed(inbox.messages[-1]).get_body(("plain",)).get_content())[0]
     said = browse(
         ("goto", link),
         ("press", "Confirm"),
@@ -151,11 +151,12 @@ def test_a_reader_joins_chooses_reads_and_leaves(database, config, clock, inbox,
     )
     assert "Ihre Auswahl" in said["text"] and said["url"].endswith("?done=saved")
 
+    join(database, config, "grace@example.org")
     with FeedSite(MONDAY) as site:
         add_feeds(database, site)
         composed, report = run(database, config, clock)
-    assert (composed.letters, report.sent) == (1, 1)
-    mail = last_mail(inbox)
+    assert (composed.letters, report.sent) == (2, 2)
+    mail = next(one for one in map(parsed, inbox.messages[1:]) if one["To"] == "ada@example.org")
     html = mail.get_body(("html",)).get_content()
     assert "Abbestellen" in html and 'lang="de"' in html
     assert {h.strip() for h in re.findall(r'class="topic"[^>]*>([^<]+)', html)} <= {"Security", "Databases"}
@@ -164,9 +165,11 @@ def test_a_reader_joins_chooses_reads_and_leaves(database, config, clock, inbox,
     one_click = re.search(r"<(http[^>]+)>", mail["List-Unsubscribe"])[1]
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert httpx.post(one_click, data={"List-Unsubscribe": "One-Click"}, trust_env=False).status_code == 200
+    with database.write() as session:  # as if nobody had read anything
+        session.execute(sa.update(Subscription).values(read_until=0))
+        composed = edition.compose(session, "daily", config, now=clock.pass_(days=1))
     before = len(inbox.messages)
-    owe(database, config, "grace@example.org")
-    assert deliver.run(database, config, clock=clock, rng=random.Random(1)).sent == 1
+    assert deliver.run(database, config, clock=clock, rng=random.Random(1)).sent == composed.letters == 1
     assert inbox.recipients[before:] == ["grace@example.org"]
 
 
@@ -176,7 +179,7 @@ def test_a_robot_that_follows_every_link_of_every_mail_and_page_changes_nothing(
     with ask, FeedSite(MONDAY) as site:
         for name in ("ada", "grace"):
             ask.post("/subscribe/daily", data={"email": f"{name}@example.org"})
-        confirm = re.search(r"/confirm/\S+", last_mail(inbox).get_body(("plain",)).get_content())[0]
+        confirm = re.search(r"/confirm/\S+", parsed(inbox.messages[-1]).get_body(("plain",)).get_content())[0]
         ask.post(confirm)
         add_feeds(database, site)
         assert run(database, config, clock)[1].sent == 1
@@ -185,7 +188,7 @@ def test_a_robot_that_follows_every_link_of_every_mail_and_page_changes_nothing(
 
         waiting = [f"{pages}/"]
         for message in inbox.messages:
-            mail = email.message_from_bytes(message.content, policy=email.policy.default)
+            mail = parsed(message)
             text = "".join(mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
             waiting += re.findall(rf"{pages}[^\s\"<>]*", text + (mail["List-Unsubscribe"] or ""))
         seen: set[str] = set()
