@@ -208,6 +208,7 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
     slot = slots.last_slot(now) if slots else None
     if slots and slot and slot <= row.slot_at:
         return Composed(name, why=f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC")
+    store.lock_readers(session, row.id)
     store.end_pauses(session, now=now)
     turns = _turns(session, row, settings, now=now)
     row.slot_at = slot or now

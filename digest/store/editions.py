@@ -80,9 +80,21 @@ def newsletter(session: Session, name: str) -> Newsletter:
 def lock_newsletter(session: Session, name: str) -> Newsletter:
     """The row, ours alone until the transaction ends: one admission and one composition at a time.
 
-    On SQLite the write transaction is the lock already.
+    On SQLite the write transaction is the lock already. Rows that only refer to it, as a line of somebody's history
+    does, need not wait: who waits for us with a subscription in hand could be waited for by us (a deadlock).
     """
-    return session.exec(select(Newsletter).where(col(Newsletter.name) == name).with_for_update()).one()
+    return session.exec(select(Newsletter).where(col(Newsletter.name) == name).with_for_update(key_share=True)).one()
+
+
+def lock_readers(session: Session, newsletter_id: int) -> None:
+    """Let nobody of a newsletter change, leave or be erased until the transaction ends; the newsletter is locked.
+
+    A composition asks several times who there is, and each time PostgreSQL answers as of that moment: who changed in
+    between would be told that their turn is over, and be owed nothing. On SQLite nobody else writes meanwhile.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        rows = select(Subscription.id).where(Subscription.newsletter_id == newsletter_id).order_by(col(Subscription.id))
+        session.exec(select(sa.func.count()).select_from(rows.with_for_update(key_share=True).subquery())).one()
 
 
 def newsletters(session: Session) -> dict[str, Newsletter]:
