@@ -675,6 +675,26 @@ def test_a_newsletter_without_a_schedule_sends_at_the_run_that_comes_upon_the_ho
     assert carried == {0: 2, 1: 1}
 
 
+def test_without_a_schedule_the_first_run_of_their_day_that_has_something_is_theirs(database, configure):
+    config = configure()
+    midnight = MONDAY.replace(hour=0) + timedelta(days=1)
+    join(database, "all")
+    join(database, "daily", cadence="daily")
+    join(database, "weekly", cadence="weekly tue")
+    join(database, "games", cadence="daily", topics=["games"])
+    assert compose(database, config, midnight).letters == 0
+    news(database, "ai")
+    assert compose(database, config, midnight + timedelta(hours=8)).letters == 3
+    news(database, "games")
+    assert compose(database, config, midnight + timedelta(hours=9)).letters == 2
+    assert {name: [number for number, _ in theirs] for name, theirs in letters(database).items()} == {
+        "all": [1, 2],
+        "daily": [1],
+        "weekly": [1],
+        "games": [2],
+    }
+
+
 def wait_until_somebody_waits(database) -> None:
     """Until one transaction waits for what another has locked."""
     for _ in range(2000):

@@ -231,7 +231,8 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
         press = press or Press(name, settings, config, matter)
         made = press.make(wanted)
         if not made:
-            store.mark_turns(session, row.id, edition=None, now=now)
+            if slot:
+                store.mark_turns(session, row.id, edition=None, now=now)
             return Composed(name, why=_too_few(settings))
         edition = _open(session, row, settings, matter, slot=slot)
         variants: dict[Group, int] = {}

@@ -264,20 +264,26 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
 
 
 def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None, now: datetime) -> None:
-    """Remember which slot of theirs readers had, also those who got nothing in it; and who was owed `edition`."""
+    """Remember which slot of theirs readers had, and who was owed `edition`.
+
+    Who got nothing in their slot had it all the same; but where the newsletter has none, and sends at each run, a
+    later run of their day may have something for them.
+    """
     chosen = sa.or_(col(Subscription.cadence) != "", col(Subscription.hour).is_not(None))
+    edition_id = edition.id if edition else None
+    owed = col(Subscription.id).in_(
+        sa.select(col(OutboxRow.subscription_id)).where(col(OutboxRow.edition_id) == edition_id)
+    )
+    had = chosen if edition is None or edition.slot_at else sa.and_(chosen, owed)
     session.execute(
-        sa.update(Subscription)
-        .where(chosen, *_deliverable(newsletter_id), *_has_turn())
-        .values(offered_at=_turn.c.slot),
+        sa.update(Subscription).where(had, *_deliverable(newsletter_id), *_has_turn()).values(offered_at=_turn.c.slot),
         execution_options=_NO_SYNC,
     )
     if edition is None:
         return
-    owed = sa.select(col(OutboxRow.subscription_id)).where(col(OutboxRow.edition_id) == edition.id)
     session.execute(
         sa.update(Subscription)
-        .where(col(Subscription.id).in_(owed))
+        .where(owed)
         .values(
             read_until=edition.upto_seq,
             offered_at=sa.case((chosen, col(Subscription.offered_at)), else_=sa.literal(now, UtcTime)),
