@@ -380,10 +380,10 @@ def held_edition(session: Session, name: str, number: int) -> Edition:
     return edition
 
 
-def approve(session: Session, name: str, number: int) -> None:
-    """Let a held edition go."""
+def approve(session: Session, name: str, number: int, *, now: datetime) -> None:
+    """Let a held edition go. It counts as opened now: however long it waited for its editor, it is not late."""
     edition = held_edition(session, name, number)
-    edition.state, edition.state_reason, edition.open_at = EditionState.OPEN, "", None
+    edition.state, edition.state_reason, edition.open_at = EditionState.OPEN, "", now
     session.add(edition)
 
 
