@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import sys
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from conftest import MONDAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +31,7 @@ from digest.models import (
     Feed,
     OutboxRow,
     Story,
+    Subscriber,
     Subscription,
     Variant,
     VariantStory,
@@ -669,3 +673,107 @@ def test_a_newsletter_without_a_schedule_sends_at_the_run_that_comes_upon_the_ho
             v.since_seq: v.story_count for v in session.exec(select(Variant).join(Edition).where(Edition.number == 2))
         }
     assert carried == {0: 2, 1: 1}
+
+
+def test_without_a_schedule_the_first_run_of_their_day_that_has_something_is_theirs(database, configure):
+    config = configure()
+    midnight = MONDAY.replace(hour=0) + timedelta(days=1)
+    join(database, "all")
+    join(database, "daily", cadence="daily")
+    join(database, "weekly", cadence="weekly tue")
+    join(database, "games", cadence="daily", topics=["games"])
+    assert compose(database, config, midnight).letters == 0
+    news(database, "ai")
+    assert compose(database, config, midnight + timedelta(hours=8)).letters == 3
+    news(database, "games")
+    assert compose(database, config, midnight + timedelta(hours=9)).letters == 2
+    assert {name: [number for number, _ in theirs] for name, theirs in letters(database).items()} == {
+        "all": [1, 2],
+        "daily": [1],
+        "weekly": [1],
+        "games": [2],
+    }
+
+
+def wait_until_somebody_waits(database) -> None:
+    """Until one transaction waits for what another has locked."""
+    for _ in range(2000):
+        with database.read() as session:
+            if session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waited")
+
+
+@pytest.mark.parametrize("word", ["leave", "choose", "erase"])
+def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(postgres_url, config, word):
+    database = store.open_database(postgres_url)
+    store.keep_newsletters(database, config.newsletters, now=MONDAY)
+    join(database, "ada", cadence="weekly tue")
+    join(database, "bob")
+    news(database, "ai", "web")
+    with database.read() as session:
+        ada = session.exec(select(Subscription.id).join(Subscriber).where(Subscriber.key == "ada@example.org")).one()
+
+    def say(session) -> None:
+        if word == "leave":
+            subscribe.leave(session, ada, how="link", now=MONDAY)
+        elif word == "erase":
+            subscribe.erase(session, "ada@example.org", secret=SECRET, now=MONDAY)
+        else:
+            choices = {"topics": ["ai"], "cadence": "weekly tue", "hour": None, "zone": "", "language": "fr"}
+            known = {"ai", "web"}
+            subscribe.choose_all(session, ada, **choices, plain=True, known_topics=known, how="page", now=MONDAY)
+
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            if word == "erase":
+                say(session)
+            else:
+                store.subscription_by_id(session, ada, lock=True)
+            composing = other.submit(compose, database, config, MONDAY + timedelta(days=1))
+            wait_until_somebody_waits(database)
+            if word != "erase":
+                say(session)
+        assert composing.result().letters == (2 if word == "choose" else 1)
+    assert set(letters(database)) == ({"ada", "bob"} if word == "choose" else {"bob"})
+    database.close()
+
+
+def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_url, config, monkeypatch):
+    database = store.open_database(postgres_url)
+    store.keep_newsletters(database, config.newsletters, now=MONDAY)
+    join(database, "ada", cadence="weekly tue")
+    join(database, "bob")
+    news(database, "ai", "web")
+    groups, clicks = store.due_groups, []
+
+    def change() -> None:
+        with database.write() as session:
+            choices = {"language": "fr", "cadence": "daily"}
+            subscribe.change(
+                session,
+                "ada@example.org",
+                newsletter="daily",
+                how="page",
+                now=MONDAY,
+                known_topics=(),
+                choices=choices,
+            )
+
+    def looked(session, newsletter_id):
+        found = groups(session, newsletter_id)
+        clicks.append(other.submit(change))
+        wait_until_somebody_waits(database)
+        return found
+
+    now = MONDAY + timedelta(days=1)
+    press = edition.prepare(database, "daily", config, now=now)
+    monkeypatch.setattr(store, "due_groups", looked)
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            assert edition.compose(session, "daily", config, now=now, press=press).letters == 2
+        (click,) = clicks
+        click.result()
+    assert set(letters(database)) == {"ada", "bob"}
+    database.close()

@@ -208,6 +208,7 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
     slot = slots.last_slot(now) if slots else None
     if slots and slot and slot <= row.slot_at:
         return Composed(name, why=f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC")
+    store.lock_readers(session, row.id)
     store.end_pauses(session, now=now)
     turns = _turns(session, row, settings, now=now)
     row.slot_at = slot or now
@@ -230,7 +231,8 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
         press = press or Press(name, settings, config, matter)
         made = press.make(wanted)
         if not made:
-            store.mark_turns(session, row.id, edition=None, now=now)
+            if slot:
+                store.mark_turns(session, row.id, edition=None, now=now)
             return Composed(name, why=_too_few(settings))
         edition = _open(session, row, settings, matter, slot=slot)
         variants: dict[Group, int] = {}
@@ -378,10 +380,10 @@ def held_edition(session: Session, name: str, number: int) -> Edition:
     return edition
 
 
-def approve(session: Session, name: str, number: int) -> None:
-    """Let a held edition go."""
+def approve(session: Session, name: str, number: int, *, now: datetime) -> None:
+    """Let a held edition go. It counts as opened now: however long it waited for its editor, it is not late."""
     edition = held_edition(session, name, number)
-    edition.state, edition.state_reason, edition.open_at = EditionState.OPEN, "", None
+    edition.state, edition.state_reason, edition.open_at = EditionState.OPEN, "", now
     session.add(edition)
 
 

@@ -156,6 +156,8 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
         return None
     subscriptions = letters = dropped = 0
     if person is not None:
+        # First, as a composition does, which may be about to owe them a letter.
+        subscriptions = len(subscriptions_of(session, person, lock=True))
         theirs = col(OutboxRow.subscriber_id) == person.id
         waiting = col(OutboxRow.state).in_((OutboxState.OWED, OutboxState.CLAIMED, OutboxState.HELD))
         drop = {"state": OutboxState.DROPPED, "reply": "erased", "settled_at": now}
@@ -163,7 +165,6 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
         said = col(OutboxRow.state) != OutboxState.DROPPED
         connection.execute(sa.update(OutboxRow).where(theirs, said).values(reply=""))
         letters = session.exec(select(sa.func.count()).select_from(OutboxRow).where(theirs)).one()
-        subscriptions = len(standings(session, person))
         session.delete(person)
         session.flush()
     if stop is not None:
