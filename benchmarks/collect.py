@@ -41,9 +41,9 @@ LATENCY_MS = 50
 GOALS = {"nothing_new_ratio": 20.0, "from_empty_ratio": 8.0, "peak_mb": 150.0}
 
 OURS = """
-import asyncio, json, os, resource, sys, time
+import json, os, resource, sys, time
 from datetime import UTC, datetime
-from digest import collect, store
+from digest import collect, loop, store
 from digest.config import Config
 
 path, urls, limit = sys.argv[1], json.load(open(sys.argv[2])), int(sys.argv[3])
@@ -59,7 +59,7 @@ if new:
     outlines = [collect.sources.Outline(url) for url in urls[:limit]]
     collect.import_feeds(database, outlines, name="daily", newsletter=config.newsletters["daily"], now=clock())
 began = time.perf_counter()
-report = asyncio.run(collect.run(database, config, clock=clock, force=True))
+report = loop.run(lambda: collect.run(database, config, clock=clock, force=True))
 took = time.perf_counter() - began
 assert not report.failed, report.failures[:3]
 print(json.dumps({

@@ -23,13 +23,12 @@ def collect(context: typer.Context, force: Force = False, as_json: Json = False)
 
     Example: digest collect --force
     """
-    import asyncio
-
     from digest import collect as room
+    from digest import loop
 
     options: Options = context.obj
     with options.open() as (config, database), progress_bar(options, "collect") as progress:
-        report = asyncio.run(room.run(database, config, clock=now, force=force, progress=progress))
+        report = loop.run(lambda: room.run(database, config, clock=now, force=force, progress=progress))
     if as_json:
         print_json(
             {

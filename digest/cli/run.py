@@ -92,13 +92,11 @@ def deliver_command(context: typer.Context, as_json: Json = False) -> None:
 
 def line(database: Database, config: Config, options: Options, *, force: bool = False, send: bool = True) -> Outcome:
     """The main job, on any database: `run`, its rehearsal and the demo all come through here."""
-    import asyncio
-
-    from digest import collect, edition
+    from digest import collect, edition, loop
     from digest.subscribe import signup
 
     with progress_bar(options, "collect") as progress:
-        collected = asyncio.run(collect.run(database, config, clock=now, force=force, progress=progress))
+        collected = loop.run(lambda: collect.run(database, config, clock=now, force=force, progress=progress))
     tell(options, collected)
     outcome = Outcome(collected)
     moment = now()

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
-from digest import store
+from digest import loop, store
 from digest.config import Config
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
@@ -21,7 +21,6 @@ from digest.deliver.relays import Route
 from digest.deliver.replies import retry_delay as retry_delay
 from digest.deliver.report import Progress as Progress
 from digest.deliver.report import Report as Report
-from digest.deliver.single import in_loop
 from digest.deliver.single import send_one as send_one
 from digest.deliver.writer import Ledger
 from digest.errors import RelayDown
@@ -67,7 +66,7 @@ def run(
             count_hours=any(relay.per_hour or relay.per_day for relay in servers),
         )
         if servers:
-            in_loop(lambda: _send(ledger, config, report, due, clock=clock, rng=rng, progress=progress, stop=stop))
+            loop.run(lambda: _send(ledger, config, report, due, clock=clock, rng=rng, progress=progress, stop=stop))
         else:
             try:
                 Maildir(config.maildir).keep(ledger, report, progress=progress, stop=stop, due=due)
