@@ -16,7 +16,7 @@ from conftest import MONDAY, Clock
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from digest import deliver, store, subscribe
+from digest import deliver, sign, store, subscribe
 from digest.config import Config
 from digest.demo.catcher import Catcher
 from digest.models import Consent, Notice, OutboxRow, SignupMail, Subscriber, Subscription
@@ -30,6 +30,8 @@ NEWS = {
     "about": "What the town talks of.",
     "topics": {"world": {"title": "World"}, "art": {"title": "Art"}},
 }
+
+KEY = "a key for tests, long enough"
 
 
 class Door:
@@ -327,3 +329,16 @@ def test_a_changed_key_leaves_old_links_good(door, database, configure, clock, i
         database, configure(newsletters={"daily": NEWS}, secret_key="a third key, long enough"), clock, inbox
     )
     assert forgotten.client.get(door.link()).status_code == 404
+
+
+def test_a_second_mail_is_another_mail_though_the_first_one_s_row_is_gone(door, database, clock):
+    door.ask("ada@example.org")
+    with database.write() as session:
+        signup.tidy(session, now=clock.pass_(days=8))
+    door.ask("ada@example.org")
+    one, two = (email.message_from_bytes(message.content)["Message-ID"] for message in door.inbox.messages)
+    assert one != two
+    with database.read() as session:
+        (line,) = store.outbox_lines(session)
+        _sender, written_at = store.letter_sender(session, line.id)
+    assert sign.message_id(line.id, key=KEY, domain="news.example", written_at=written_at) == two

@@ -83,10 +83,10 @@ def show(
         found = store.outbox_lines(session, letter_id=letter, limit=1)
         if not found:
             raise NotFound(f"there is no letter {letter}", hint="`digest outbox list` shows their ids")
-        sender = store.letter_sender(session, letter)
+        sender, written_at = store.letter_sender(session, letter)
     key = config.lasting_key
     facts = asdict(found[0]) | {
-        "message_id": sign.message_id(letter, key=key, domain=domain(sender)),
+        "message_id": sign.message_id(letter, key=key, domain=domain(sender), written_at=written_at),
         "mail_from": sign.verp(letter, key=key, domain=config.smtp.envelope_domain or domain(sender)),
     }
     print_facts(facts, as_json=as_json)
