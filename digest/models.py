@@ -385,6 +385,8 @@ class Subscription(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("subscriber_id", "newsletter_id"),
         Index("ix_subscription_due", "newsletter_id", "state", "read_until"),
+        # SQLite would give the number of one that was deleted last to the next, and with it all links in their mail.
+        {"sqlite_autoincrement": True},
     )
 
     id: int | None = Field(default=None, primary_key=True)

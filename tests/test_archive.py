@@ -22,6 +22,7 @@ import sqlalchemy as sa
 import uvicorn
 from conftest import MONDAY, Clock
 from sqlmodel import col, select
+from starlette.testclient import TestClient
 
 from digest import collect, curate, edition, parse, store, subscribe
 from digest.config import Config
@@ -421,3 +422,25 @@ def test_a_browser_and_axe_find_nothing_wrong_with_any_page(filled, config, cloc
             script.unlink()
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/newsletters/daily/editions/9999999999",
+        f"/newsletters/daily/editions/{'9' * 5000}",
+        "/newsletters/daily%00",
+        "/newsletters/daily/topics/ai%00",
+        "/newsletters/daily/topics/ai%00/feed.atom",
+        "/editions/daily/99999999999999999999/k",
+        "/editions/daily%00/1/k",
+        "/editions/daily/1/k%00",
+    ],
+)
+def test_an_address_that_no_database_could_know_is_of_no_page(database, config, clock, path):
+    assert TestClient(application(database, config, clock=clock)).get(path).status_code == 404
+
+
+def test_a_page_beyond_all_numbers_is_the_first(database, config, clock):
+    client = TestClient(application(database, config, clock=clock))
+    assert client.get("/newsletters/daily?before=999999999999999999").status_code == 200

@@ -7,6 +7,7 @@ import email.policy
 import random
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
@@ -19,6 +20,7 @@ from starlette.testclient import TestClient
 from digest import deliver, sign, store, subscribe
 from digest.config import Config
 from digest.demo.catcher import Catcher
+from digest.errors import UserError
 from digest.models import Consent, Notice, OutboxRow, SignupMail, Subscriber, Subscription
 from digest.store import Database
 from digest.subscribe import signup
@@ -342,3 +344,70 @@ def test_a_second_mail_is_another_mail_though_the_first_one_s_row_is_gone(door, 
         (line,) = store.outbox_lines(session)
         _sender, written_at = store.letter_sender(session, line.id)
     assert sign.message_id(line.id, key=KEY, domain="news.example", written_at=written_at) == two
+
+
+def test_no_link_of_who_was_erased_is_ever_a_link_of_somebody_else(door, database):
+    door.ask("ada@example.org")
+    confirm = door.link()
+    choices = re.search(r'href="(/preferences/[^"]+)"', door.client.post(confirm).text)[1]
+    assert door.client.post(f"{choices}/erase", data={"sure": "yes"}).status_code == 200
+    door.ask("eve@example.org")
+    door.client.post(door.link())
+    assert [door.client.get(path).status_code for path in (choices, f"{choices}/data", confirm)] == [404, 404, 404]
+
+
+def test_a_stranger_gives_no_name_to_whom_we_know(door, database, config):
+    with database.write() as session:
+        subscribe.add(
+            session, "ada@example.org", newsletter="daily", consent="test", now=MONDAY, secret=config.lasting_key,
+            known_topics=(),
+        )  # fmt: skip
+    door.ask("ada@example.org", name="You have won")
+    with database.read() as session:
+        assert store.subscriber(session, "ada@example.org").name == ""
+
+
+def test_mails_to_an_imported_list_do_not_close_the_form(door, database, config, clock):
+    with database.write() as session:
+        for number in range(config.web.signups_per_hour):
+            store.note_signup_mail(session, address=f"imported {number}", network="", now=clock())
+    door.ask("ada@example.org")
+    assert door.inbox.recipients == ["ada@example.org"]
+
+
+def test_what_the_page_says_is_gone_is_not_confirmed(door, database, configure, clock):
+    door.ask("ada@example.org")
+    pages = TestClient(application(database, configure(newsletters={"weekly": NEWS}), clock=clock))
+    assert pages.get(door.link()).status_code == pages.post(door.link()).status_code == 404
+    assert standing(database) == "pending"
+
+
+def test_an_old_link_to_confirm_leads_nobody_to_the_choices(door, database, clock):
+    door.ask("ada@example.org")
+    link = door.link()
+    assert "/preferences/" in door.client.post(link).text
+    clock.now += signup.VALID_FOR + timedelta(seconds=1)
+    for answer in (door.client.get(link), door.client.post(link)):
+        assert answer.status_code == 410 and "/preferences/" not in answer.text
+    assert standing(database) == "active"
+
+
+def test_two_who_act_at_once_act_one_after_the_other(door, database, config, clock):
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("has one writer at a time")
+    door.ask("ada@example.org")
+    token = door.link().rpartition("/")[2]
+    id_ = sign.read_confirm(token, keys=config.keys).subscription_id
+    with database.write() as late:
+        seen = store.subscription_by_id(late, id_)
+        with database.write() as session:
+            assert signup.confirm(session, token, config=config, ip="", now=clock()).outcome == "confirmed"
+        assert signup.confirm(late, token, config=config, ip="", now=clock()).outcome == "unchanged"
+        assert seen[0].state == "active"
+    with database.write() as late:
+        seen = store.subscription_by_id(late, id_)
+        with database.write() as session:
+            subscribe.leave(session, id_, how="test", now=clock())
+        with pytest.raises(UserError, match="left daily"):
+            subscribe.pause(late, "ada@example.org", newsletter="daily", until=None, how="test", now=clock())
+        assert seen[0].state == "unsubscribed"

@@ -31,6 +31,8 @@ from digest.models import (
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 
+# What this transaction read before it had the lock may have changed meanwhile.
+_AS_IT_IS = {"populate_existing": True}
 SUPPRESSED = "suppressed"  # the state shown for an address in `suppression`, whatever its subscription says
 
 
@@ -60,7 +62,8 @@ def subscription(session: Session, person: Subscriber, paper: Newsletter) -> Sub
     return session.exec(
         select(Subscription)
         .where(Subscription.subscriber_id == person.id, Subscription.newsletter_id == paper.id)
-        .with_for_update()
+        .with_for_update(),
+        execution_options=_AS_IT_IS,
     ).one_or_none()
 
 
@@ -180,7 +183,9 @@ def subscription_by_id(
     """A subscription and the name of its newsletter, or None where it is gone; with `lock` ours alone."""
     query = select(Subscription, Newsletter.name).join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
     query = query.where(Subscription.id == subscription_id)
-    return session.exec(query.with_for_update(of=Subscription) if lock else query).one_or_none()
+    if lock:
+        return session.exec(query.with_for_update(of=Subscription), execution_options=_AS_IT_IS).one_or_none()
+    return session.exec(query).one_or_none()
 
 
 def subscriptions_of(session: Session, person: Subscriber, *, lock: bool = False) -> list[tuple[Subscription, str]]:
@@ -191,14 +196,9 @@ def subscriptions_of(session: Session, person: Subscriber, *, lock: bool = False
         .where(Subscription.subscriber_id == person.id)
         .order_by(Newsletter.name)
     )
-    return list(session.exec(query.with_for_update(of=Subscription) if lock else query))
-
-
-def subscription_and_person(session: Session, subscription_id: int) -> tuple[Subscription, Subscriber]:
-    """A subscription that is there, ours alone until the transaction ends, and whose it is."""
-    query = select(Subscription).where(col(Subscription.id) == subscription_id).with_for_update()
-    subscription = session.exec(query).one()
-    return subscription, session.get_one(Subscriber, subscription.subscriber_id)
+    if lock:
+        return list(session.exec(query.with_for_update(of=Subscription), execution_options=_AS_IT_IS))
+    return list(session.exec(query))
 
 
 def lift_erasure(session: Session, mark: str) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 from sqlmodel import Session
+from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -41,6 +42,22 @@ PUBLIC = PRIVATE | {"Cache-Control": "public, max-age=300"}
 _IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src https:"
 _HTML = "text/html; charset=utf-8"
 _DARK_SHEET = "#1c1f23"  # of base.html
+
+
+class _Number(IntegerConvertor):
+    """What both databases take for a number; any other is of no edition."""
+
+    regex = "[0-9]{1,9}"
+
+
+class _Word(StringConvertor):
+    """Without NUL, which PostgreSQL has no text with."""
+
+    regex = "[^/\0]+"
+
+
+register_url_convertor("number", _Number())
+register_url_convertor("word", _Word())
 
 
 @dataclass(frozen=True)
@@ -275,17 +292,17 @@ def routes(site: Site) -> list[Route]:
         name = request.path_params.get("newsletter")
         return RedirectResponse(f"{root}/newsletters/{quote(name)}" if name else f"{root}/", 302)
 
-    one = "/newsletters/{newsletter}"
+    one = "/newsletters/{newsletter:word}"
     return [
         Route("/", home),
         Route("/newsletters", up),
         Route(one, editions),
         *(Route(f"{one}/{part}", up) for part in ("editions", "topics")),
         *(Route(f"{one}/feed.{kind}", feed(edition_feed)) for kind in ("atom", "json")),
-        Route(one + "/editions/{number:int}", edition),
-        Route(one + "/topics/{topic}", topic),
-        *(Route(f"{one}/topics/{{topic}}/feed.{kind}", feed(topic_feed)) for kind in ("atom", "json")),
-        Route("/editions/{newsletter}/{number:int}/{key}", keyed),
+        Route(one + "/editions/{number:number}", edition),
+        Route(one + "/topics/{topic:word}", topic),
+        *(Route(f"{one}/topics/{{topic:word}}/feed.{kind}", feed(topic_feed)) for kind in ("atom", "json")),
+        Route("/editions/{newsletter:word}/{number:number}/{key:word}", keyed),
     ]
 
 
@@ -324,7 +341,7 @@ def _has_it(request: Request, tag: str, modified: datetime | None) -> bool:
 def _number(request: Request, name: str) -> int | None:
     """A number of the query; what is none asks for the first page."""
     words = request.query_params.get(name, "")
-    return int(words) if re.fullmatch(r"[0-9]{1,18}", words, re.ASCII) else None
+    return int(words) if re.fullmatch(_Number.regex, words) else None
 
 
 def _feed(one: Paper, title: str, page: str, request: Request, items: Sequence[feeds.Item]) -> feeds.Feed:

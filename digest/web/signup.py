@@ -101,9 +101,9 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
         else:
             with site.database.read() as session:
                 found = signup.about(session, token, config=site.config, now=site.clock())
-        settings = site.config.newsletters.get(found.newsletter) if found else None
-        if found is None or settings is None:
+        if found is None:
             return site.unknown()
+        settings = site.config.newsletters[found.newsletter]
         if found.outcome in ("expired", "left"):
             return page("confirm_late.html", found.newsletter, settings, 410, left=found.outcome == "left")
         if not do and found.outcome == "confirmed":
