@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 
 from sqlmodel import Session
@@ -174,35 +175,33 @@ def _owe(
     settings = config.newsletters[newsletter]
     said = speech(settings.language)
     t, facts = said.gettext, {"title": settings.title, "email": email}
+    in_our_look = partial(
+        Note,
+        title=settings.title,
+        language=said.language,
+        postal_address=settings.postal_address,
+        accent=settings.accent,
+        accent_dark=lightened(settings.accent, "#1c1f23", 5.5),
+    )
     if subscribed:
         link = sign.token(sign.Purpose.PREFERENCES, subscription_id, key=config.keys[0])
-        note = Note(
-            title=settings.title,
-            language=said.language,
+        note = in_our_look(
             subject=t("%(title)s: you are subscribed") % facts,
             heading=t("You are subscribed already"),
             words=t("Somebody, hopefully you, asked for %(title)s at %(email)s, where it goes already.") % facts,
             act=t("Your choices"),
             url=f"{config.base_url}/preferences/{link}",
             after=t("There you choose topics and days, pause, or leave."),
-            postal_address=settings.postal_address,
-            accent=settings.accent,
-            accent_dark=lightened(settings.accent, "#1c1f23", 5.5),
         )
     else:
         link = sign.confirm_token(subscription_id, at=now, key=config.keys[0])
-        note = Note(
-            title=settings.title,
-            language=said.language,
+        note = in_our_look(
             subject=t("Please confirm: %(title)s") % facts,
             heading=t("Confirm your subscription"),
             words=t("Somebody, hopefully you, asked for %(title)s at %(email)s.") % facts,
             act=t("Confirm"),
             url=f"{config.base_url}/confirm/{link}",
             after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
-            postal_address=settings.postal_address,
-            accent=settings.accent,
-            accent_dark=lightened(settings.accent, "#1c1f23", 5.5),
         )
     mail = Templates(settings.templates).note(note)
     store.owe_notice(
