@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import threading
 import time
@@ -15,7 +16,7 @@ from mailserver import DROP, MailServer
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from digest import store
+from digest import deliver, store
 from digest.cli import app
 from digest.deliver.pace import Bucket, Pace, Quota, finish
 from digest.errors import StorageError
@@ -226,6 +227,8 @@ def test_a_late_edition_is_held_and_goes_out_when_a_person_says_so(database, con
     config = configure(smtp={"url": server.url, "max_lateness_hours": 12})
     owe(database, config, *PEOPLE)
     clock.pass_(hours=13)
+    notices = deliver.run(database, config, clock=clock, rng=random.Random(1), notices_only=True)
+    assert (notices.late, edition(database).state) == ([], EditionState.OPEN), "left to who tells the operator"
     report = send(database, config, clock)
     assert (report.sent, report.late) == (0, [("daily", 1)])
     assert edition(database).state is EditionState.HELD and "late" in edition(database).state_reason

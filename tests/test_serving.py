@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from starlette.routing import Route
 
 from digest import sign, store
 from digest.errors import ConfigError
-from digest.web import application
+from digest.web import application, courier
 from digest.web.bounds import HeadInTime
 from digest.web.client import client_address
 from digest.web.site import body_of
@@ -359,3 +359,21 @@ def test_behind_nginx_as_the_guide_has_it_every_page_is_found_and_the_visitor_is
             server.wait(timeout=30)
         _, said = stopped(process)
     assert "6.6.6.6" not in said and " 127.0.0.1 GET /newsletters/daily 200 " in said
+
+
+def test_the_courier_asks_its_letters_to_end_and_waits_for_no_silent_mail_server(monkeypatch):
+    monkeypatch.setattr(courier, "PATIENCE", 0.01)
+    begun, spoken, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def send(stop: Callable[[], bool]) -> None:
+        begun.set()
+        spoken.wait(30)
+        assert stop()
+        ended.set()
+
+    with courier.Courier(send) as one:
+        one.wake()
+        assert begun.wait(30)
+    assert not ended.is_set()
+    spoken.set()
+    assert ended.wait(30)

@@ -56,7 +56,7 @@ def serve(
             signal.signal(one, _stop)
         log = (lambda line: print(line, file=sys.stderr, flush=True)) if access_log else None
         rng = random.Random()  # noqa: S311  (jitter, not a secret)
-        courier = Courier(lambda: deliver.run(database, config, clock=now, rng=rng, notices_only=True))
+        courier = Courier(lambda stop: deliver.run(database, config, clock=now, rng=rng, stop=stop, notices_only=True))
         server = uvicorn.Server(
             uvicorn.Config(
                 application(database, config, clock=now, mail_now=courier.wake, log=log),

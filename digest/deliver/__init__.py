@@ -42,15 +42,17 @@ def run(
     A relay is opened first, so that a wrong password stops the run with no letter touched. A letter is claimed,
     then marked as being sent in a commit of its own batch, and only then goes out: a process killed at any
     point leaves in doubt what it had marked and nothing else. `stop` is asked often; once it says so, what is
-    in flight is finished and settled, and the rest stays owed. `notices_only` leaves editions to others.
+    in flight is finished and settled, and the rest stays owed. `notices_only` leaves editions to
+    others, and what becomes of late ones to who tells the operator.
     Raises StorageError where the database cannot be written.
     """
     report = Report()
     now = clock()
     with database.write() as session:
-        store.open_held(session, now=now)
-        report.late = store.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
-        report.dropped = store.drop_cancelled(session, now=now)
+        if not notices_only:
+            store.open_held(session, now=now)
+            report.late = store.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
+            report.dropped = store.drop_cancelled(session, now=now)
         store.forget_relay_hours(session, now=now)
         due = store.due_count(session, now=now)
     servers = config.smtp.servers
