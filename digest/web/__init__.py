@@ -76,7 +76,7 @@ def application(
         path = request.scope["path"].removeprefix(request.scope["root_path"])
         if error.status_code == 404 and path.endswith("/") and path.strip("/"):
             # Ours end in none. Never a whole address: whoever asked could choose its host.
-            return RedirectResponse(f"{config.base_path}/{quote(path.strip('/'))}", 301)
+            return RedirectResponse(f"{config.base_path}/{quote(path.strip('/'))}", 308, headers=PRIVATE)
         return sorry(error.status_code, dict(error.headers or {}))
 
     def out_of_reach(request: Request, error: Exception) -> Response:
