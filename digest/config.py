@@ -175,7 +175,7 @@ class Smtp(Section):
     # The share of an edition that goes out first, and what share of refusals lets the rest follow.
     canary: Share = 0.0
     max_refused: Share = 0.05
-    # An edition that is older when its first letters would go out waits for a person.
+    # An edition with letters that were due longer ago and never tried waits for a person.
     max_lateness_hours: float = Field(24, gt=0)
 
     @field_validator("url", mode="before")
@@ -426,6 +426,14 @@ class Config(BaseSettings):
             raise ValueError("must have at least 16 characters; `digest init` makes a good one")
         return value
 
+    @field_validator("database")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        scheme = value.partition("://")[0].partition("+")[0]
+        if "://" in value and scheme not in ("sqlite", "postgresql", "postgres"):
+            raise ValueError("must be a path (SQLite) or postgresql://user:password@host/name")
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
@@ -547,6 +555,8 @@ class _FileOnly(Config):
 
 def from_values(values: dict[str, Any], path: Path, *, environment: bool = True) -> Config:
     """Check `values` as if they stood in `path`, together with the environment unless that is not wanted."""
+    if environment:
+        _refuse_strange_variables(os.environ)
     try:
         config = Config(**values) if environment else _FileOnly(**values)
     except ValidationError as error:
@@ -574,7 +584,8 @@ _HINT = "the README lists every setting; an environment variable DIGEST_… goes
 
 def _sentence(error: ValidationError, path: Path) -> str:
     """The first thing wrong, in words: which file (or variable), which key, what it must be."""
-    problem = error.errors()[0]
+    # A mistyped key often makes others missing: it is the one to name.
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = [str(part) for part in problem["loc"] if part != "[key]"]
     key = ".".join(where) or "the file"
     variable = "DIGEST_" + "__".join(where).upper()
@@ -590,7 +601,31 @@ def _sentence(error: ValidationError, path: Path) -> str:
         case "string_pattern_mismatch":
             return f"{source}: {key}: a name has small letters, digits, '-' and '_' only{more}"
         case _:
-            return f"{source}: {key}: {problem['msg'].lower()}{more}"
+            words = problem["msg"].lower().partition(", unable to parse")[0].replace("input should be", "must be")
+            return f"{source}: {key} {words}{more}"
+
+
+def _refuse_strange_variables(environ: Mapping[str, str]) -> None:
+    """ConfigError for a DIGEST_ variable meant for a setting and spelt so that it would not count, as DIGEST_SMTP_URL.
+
+    Others may be of other programs, or of ours: DIGEST_CONFIG.
+    """
+    import difflib
+
+    known = [f"DIGEST_{name}".upper() for name in Config.model_fields]
+    for variable in sorted(environ):
+        name = variable.upper().partition("__")[0]
+        if not name.startswith("DIGEST_") or name in known:
+            continue
+        section = next((one for one in ("SMTP", "COLLECT", "CURATE", "WEB") if name.startswith(f"DIGEST_{one}_")), "")
+        close = difflib.get_close_matches(name, known, 1, cutoff=0.9)
+        if section:
+            meant = f"DIGEST_{section}__{name.removeprefix(f'DIGEST_{section}_')}"
+        elif close:
+            meant = close[0] + variable.upper()[len(name) :]
+        else:
+            continue
+        raise ConfigError(f"the environment variable {variable} is not a setting; did you mean {meant}?", hint=_HINT)
 
 
 def _near(where: list[str]) -> str:

@@ -307,7 +307,10 @@ class Variant(SQLModel, table=True):
     """An edition as rendered for one set of choices. Personal links are fixed markers."""
 
     __tablename__ = "variant"
-    __table_args__ = (UniqueConstraint("edition_id", "key"),)
+    __table_args__ = (
+        UniqueConstraint("edition_id", "key"),
+        Index("ix_variant_letters", "edition_id", "letters"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     edition_id: int = Field(foreign_key="edition.id", ondelete="CASCADE")
@@ -382,6 +385,8 @@ class Subscription(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("subscriber_id", "newsletter_id"),
         Index("ix_subscription_due", "newsletter_id", "state", "read_until"),
+        # SQLite would give the number of one that was deleted last to the next, and with it all links in their mail.
+        {"sqlite_autoincrement": True},
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -71,7 +71,7 @@ class Asked:
 def confirm_token(subscription_id: int, *, at: datetime, key: str) -> str:
     """A proof that says when it was made, so that it can grow too old."""
     number = token(Purpose.CONFIRM, subscription_id, key=key)
-    return _serializer(Purpose.CONFIRM, [key]).dumps([number, int(at.timestamp())])  # type: ignore[no-any-return]
+    return _serializer(Purpose.CONFIRM, [key]).dumps([number, int(at.timestamp())])
 
 
 def read_confirm(text: str, *, keys: Sequence[str]) -> Asked | None:
@@ -112,9 +112,13 @@ def read_verp(address: str, *, key: str) -> int | None:
     return row_id if row_id < 2**63 and hmac.compare_digest(bytes.fromhex(match["mac"]), _mac(row_id, key)) else None
 
 
-def message_id(row_id: int, *, key: str, domain: str) -> str:
-    """The Message-ID of a letter: the same at every attempt, and telling nobody how many there are."""
-    mac = _keyed(key.encode()).digest(b"message-id" + row_id.to_bytes(8, "big"))
+def message_id(row_id: int, *, key: str, domain: str, written_at: datetime | None = None) -> str:
+    """The Message-ID of a letter: the same at every attempt, and telling nobody how many there are.
+
+    `written_at` tells apart letters whose rows may be deleted, for SQLite gives the number of the last one again.
+    """
+    when = written_at.isoformat().encode() if written_at else b""
+    mac = _keyed(key.encode()).digest(b"message-id" + row_id.to_bytes(8, "big") + when)
     return f"<{mac[:15].hex()}@{domain}>"
 
 

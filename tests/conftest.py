@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
@@ -20,6 +22,13 @@ from digest.demo.catcher import Catcher
 from digest.store import Database
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+
+# The command line is started a hundred times: where bytecode may not be kept, each would compile everything anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# How long an example takes says how busy the machine is, and nothing about what is tested.
+hypothesis.settings.register_profile("digest", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("digest")
 
 
 class Clock:
@@ -102,11 +111,33 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty database."""
-    server = sa.make_url(postgres_server)
-    name = f"test_{abs(hash(request.node.nodeid)):x}"
+    with _postgres(postgres_server, request.node.nodeid) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def upgraded_postgres(postgres_server: str) -> Iterator[str]:
+    """The name of an upgraded database, to be copied: making the tables takes longer than most tests."""
+    with _postgres(postgres_server, "upgraded") as url:
+        store.open_database(url).close()
+        yield str(sa.make_url(url).database)
+
+
+@pytest.fixture(scope="session")
+def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a file."""
+    path = tmp_path_factory.mktemp("upgraded") / "digest.db"
+    store.open_database(f"sqlite:///{path}", create=True).close()
+    return path
+
+
+@contextmanager
+def _postgres(server_url: str, what: str, *, template: str = "template0") -> Iterator[str]:
+    server = sa.make_url(server_url)
+    name = f"test_{abs(hash(what)):x}"
     admin = sa.create_engine(server.set(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     yield server.set(database=name).render_as_string(hide_password=False)
     with admin.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
@@ -116,11 +147,17 @@ def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterat
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, config: Config, clock: Clock) -> Iterator[Database]:
     """An empty, upgraded database that knows the newsletter `daily`; each test runs on both kinds."""
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else config.database_url
-    opened = store.open_database(url, create=True)
-    store.keep_newsletters(opened, config.newsletters, now=clock())
-    yield opened
-    opened.close()
+    with ExitStack() as made:
+        if request.param == "postgres":
+            server, template = map(request.getfixturevalue, ("postgres_server", "upgraded_postgres"))
+            url = made.enter_context(_postgres(server, request.node.nodeid, template=template))
+        else:
+            url = config.database_url
+            shutil.copy(request.getfixturevalue("upgraded_sqlite"), url.removeprefix("sqlite:///"))
+        opened = store.open_database(url)
+        store.keep_newsletters(opened, config.newsletters, now=clock())
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

@@ -1,21 +1,26 @@
-"""Kill the sender again and again, at random moments of composing and delivering, then count what arrived.
+"""Kill the whole line again and again, at random moments of collecting, composing and delivering; count what arrived.
 
-Run as a script it is the child: it composes what is due and delivers what is owed, `hours` later than now.
+Run as a script it is the child: it does what `digest run` does, `hours` later than now.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
+from email import message_from_bytes, policy
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +44,10 @@ class Outcome:
     duplicates: int = 0
     unflagged: int = 0  # duplicates whose letter is not in doubt
     changed: int = 0  # letters that arrived under two Message-IDs, or with other bytes
+    untold: int = 0  # stories that a reader was never told, in the letters that arrived
+    told_twice: int = 0  # in two editions
     most_in_doubt: int = 0  # that one kill left
+    most_doubled: int = 0  # letters that one kill made go out twice, at most
     held: int = 0
     integrity: str = ""
     adds_up: bool = False
@@ -61,9 +69,64 @@ def settings(folder: Path, port: int, *, after_crash: str, connections: int) -> 
             "max_lateness_hours": 1_000_000,
             "lifetime_hours": 240,
         },
-        "newsletters": {"daily": {"title": "Daily", "from": "Daily <news@news.example>"}},
+        "collect": {"allow_private_addresses": True, "host_gap_seconds": 0, "interval_minutes": 0, "workers": 1},
+        "newsletters": {"daily": {"title": "Daily", "from": "Daily <news@news.example>", "max_stories": 500}},
     }
     return from_values(values, folder / "digest.toml")
+
+
+class Site:
+    """Feeds on loopback, in which new entries appear."""
+
+    FEEDS = 3
+
+    def __init__(self) -> None:
+        self.published = 0
+        self._items: list[list[str]] = [[] for _ in range(self.FEEDS)]
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = site.feed(int(self.path[1:])).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/rss+xml; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                pass  # whoever asked was killed
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.urls = [f"http://127.0.0.1:{self._server.server_port}/{n}" for n in range(self.FEEDS)]
+
+    def __enter__(self) -> Site:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def feed(self, number: int) -> str:
+        items = "".join(reversed(self._items[number][-10:]))
+        return f'<rss version="2.0"><channel><title>Site {number}</title>{items}</channel></rss>'
+
+    def publish(self, moment: datetime) -> None:
+        """One new story in each feed, none like any other."""
+        for items in self._items:
+            self.published += 1
+            words = random.Random(self.published)
+            prose = " ".join("".join(words.choices("bdfgklmnprstvz", k=6)) for _ in range(30))
+            items.append(
+                f"<item><title>Tale {self.published} {prose[:40]}</title><guid>{self.published}</guid>"
+                f"<link>https://example.org/{self.published}/{prose[:6]}</link><description>{prose}</description>"
+                f"<pubDate>{format_datetime(moment)}</pubDate></item>"
+            )
 
 
 def run(*, kills: int, readers: int, after_crash: str = "resend", connections: int = 4, seed: int = 1) -> Outcome:
@@ -74,56 +137,73 @@ def run(*, kills: int, readers: int, after_crash: str = "resend", connections: i
 
     rng = random.Random(seed)
     outcome = Outcome()
-    with tempfile.TemporaryDirectory(prefix="digest-crash-") as name, MailServer() as server:
+    with tempfile.TemporaryDirectory(prefix="digest-crash-") as name, MailServer() as server, Site() as site:
         folder = Path(name)
         config = settings(folder, server.port, after_crash=after_crash, connections=connections)
         database = store.open_database(config.database_url, create=True)
-        _subscribe(database, config, readers)
-        hours, reach, before = 0, 1.0, 0
+        _prepare(database, config, site, readers)
+        hours, before = 0, 0
+        # Seconds in which the kill comes, after the child has said this.
+        reach = {"collecting": 1.0, "composing": 0.5, "delivering": 1.0}
         while outcome.kills < kills:
-            if not _owed(database):
-                _write_stories(database, outcome.editions)
-                outcome.editions += 1
             hours += 2
+            if not _owed(database, site):
+                site.publish(START + timedelta(hours=hours))
             child = _start(folder, server.port, after_crash, connections, hours)
+            after = rng.choice(["collecting", "composing", "delivering", "delivering"])
+            _await(child, after)
             began = time.monotonic()
-            time.sleep(rng.uniform(0, reach))
+            time.sleep(rng.uniform(0, reach[after]))
             child.kill()
             done = child.wait()
             if done == -signal.SIGKILL:
                 outcome.kills += 1
-                outcome.killed_at[_phase(database)] += 1
-                in_doubt = _sending(database)
-                outcome.most_in_doubt = max(outcome.most_in_doubt, in_doubt)
+                assert child.stdout is not None
+                outcome.killed_at[(child.stdout.read().split() or [after])[-1]] += 1
+                sending = _sending(database)
+                outcome.most_in_doubt = max(outcome.most_in_doubt, len(sending))
+                # Accepted and not settled: what this kill can make go out twice.
+                accepted = {taken.recipient for taken in server.taken[before:]}
+                doubled = sum(recipient in accepted for recipient in sending.values())
+                outcome.most_doubled = max(outcome.most_doubled, doubled)
             else:
                 # Done before the kill came: next time it comes earlier.
                 assert done in (0, 75), f"the child ended with {done}"
-                reach = max(0.05, min(reach, time.monotonic() - began) * 0.9)
+                reach[after] = max(0.05, min(reach[after], time.monotonic() - began) * 0.9)
             before = len(server.taken)
-        while _owed(database):
+        while _owed(database, site):
             hours += 2
             assert _start(folder, server.port, after_crash, connections, hours).wait() in (0, 75)
-        assert len(server.taken) >= before
-        _count(outcome, database, server, readers)
+        _count(outcome, database, server, site, readers)
         database.close()
         with sqlite3.connect(folder / "digest.db") as connection:
             outcome.integrity = connection.execute("PRAGMA integrity_check").fetchone()[0]
     return outcome
 
 
-def _count(outcome: Outcome, database: Any, server: Any, readers: int) -> None:
+def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: int) -> None:
+    from sqlmodel import col, func, select
+
     from digest import store
+    from digest.models import Edition
 
     with database.read() as session:
         lines = store.outbox_lines(session, limit=1_000_000)
         accounts = store.accounts(session)
+        outcome.editions = session.exec(select(func.count(col(Edition.id)))).one()
     outcome.letters = len(lines)
     outcome.accepted = len(server.taken)
     arrived: dict[tuple[str, str], list[bytes]] = defaultdict(list)
     ids: dict[str, set[str]] = defaultdict(set)
+    tales: dict[str, list[frozenset[str]]] = defaultdict(list)  # by reader, of each edition
+    by_edition: dict[str, frozenset[str]] = {}
     for taken in server.taken:
-        message = message_from_bytes(taken.content)
+        message = message_from_bytes(taken.content, policy=policy.compat32)
         number = message["Feedback-ID"].split(":")[0]
+        if (number, taken.recipient) not in arrived:
+            text = next(part for part in message.walk() if part.get_content_type() == "text/plain")
+            by_edition[number] = frozenset(re.findall(rb"Tale (\d+)", text.get_payload(decode=True)))
+            tales[taken.recipient].append(by_edition[number])
         arrived[number, taken.recipient].append(taken.content)
         ids[f"{number} {taken.recipient}"].add(message["Message-ID"])
     owed = {(str(line.edition), line.email): line for line in lines}
@@ -133,6 +213,13 @@ def _count(outcome: Outcome, database: Any, server: Any, readers: int) -> None:
     outcome.unflagged = sum(1 for key, copies in arrived.items() if len(copies) > 1 and not owed[key].in_doubt)
     outcome.changed = sum(1 for copies in arrived.values() if len(set(copies)) > 1)
     outcome.changed += sum(1 for found in ids.values() if len(found) > 1)
+    for (number, reader), line in owed.items():
+        if (number, reader) not in arrived and line.state.value == "held":
+            tales[reader].append(by_edition[number])  # a person decides
+    for told in tales.values():
+        told_of = Counter(tale for edition in told for tale in edition)
+        outcome.untold += site.published - len(told_of)
+        outcome.told_twice += sum(count - 1 for count in told_of.values())
     outcome.in_doubt = sum(line.in_doubt for line in lines)
     outcome.held = sum(line.state.value == "held" for line in lines)
     sent = sum(account.sent for account in accounts)
@@ -146,29 +233,39 @@ def _count(outcome: Outcome, database: Any, server: Any, readers: int) -> None:
 
 def _start(folder: Path, port: int, after_crash: str, connections: int, hours: int) -> subprocess.Popen[str]:
     words = [str(folder), str(port), after_crash, str(connections), str(hours)]
-    child = subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True)
+
+
+def _await(child: subprocess.Popen[str], words: str) -> None:
     assert child.stdout is not None
-    assert child.stdout.readline() == "go\n"
-    return child
+    while (said := child.stdout.readline()) != f"{words}\n":
+        assert said, "the child ended before its time"
 
 
 def _child(folder: str, port: str, after_crash: str, connections: str, hours: str) -> int:
-    from digest import deliver, edition, store
+    from digest import collect, deliver, edition, store
 
     config = settings(Path(folder), int(port), after_crash=after_crash, connections=int(connections))
     database = store.open_database(config.database_url)
-    print("go", flush=True)
-    moment = datetime.now(UTC) + timedelta(hours=int(hours))
+    moment = START + timedelta(hours=int(hours))
+    print("collecting", flush=True)
+    asyncio.run(collect.run(database, config, clock=lambda: moment, force=True))
+    print("composing", flush=True)
+    with database.write() as session:
+        edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=moment)
     with database.write() as session:
         edition.compose(session, "daily", config, now=moment)
+    print("delivering", flush=True)
     report = deliver.run(database, config, clock=lambda: moment, rng=random.Random(1))
     return 75 if report.owed or report.stopped else 0
 
 
-def _subscribe(database: Any, config: Any, readers: int) -> None:
-    from digest import store, subscribe
+def _prepare(database: Any, config: Any, site: Site, readers: int) -> None:
+    from digest import collect, store, subscribe
 
     store.keep_newsletters(database, config.newsletters, now=START)
+    for url in site.urls:
+        collect.add_feed(database, url, newsletter="daily", now=START)
     with database.write() as session:
         for number in range(readers):
             subscribe.add(
@@ -182,69 +279,33 @@ def _subscribe(database: Any, config: Any, readers: int) -> None:
             )
 
 
-def _write_stories(database: Any, edition: int) -> None:
-    """Something new to read, as admission would leave it."""
-    from sqlmodel import select
-
-    from digest import store
-    from digest.models import Entry, Feed, Story
-
-    with database.write() as session:
-        feed = session.exec(select(Feed)).first()
-        if feed is None:
-            feed = Feed(url="https://example.org/feed", title="Example", added_at=START, next_at=START)
-            session.add(feed)
-            session.flush()
-        paper = store.lock_newsletter(session, "daily")
-        for number in range(3):
-            entry = Entry(feed_id=feed.id, key=f"{edition}-{number}", title="News", seen_at=START, published_at=START)
-            session.add(entry)
-            session.flush()
-            paper.seq += 1
-            session.add(
-                Story(
-                    newsletter_id=paper.id,
-                    seq=paper.seq,
-                    entry_id=entry.id,
-                    topic="other",
-                    url=f"https://example.org/{edition}/{number}",
-                    title=f"Story {number} of {edition}",
-                    source="Example",
-                    excerpt="Words. " * 20,
-                    published_at=START,
-                    admitted_at=START,
-                )
-            )
-        session.add(paper)
+def _owed(database: Any, site: Site) -> bool:
+    return _phase(database, site) != "the end"
 
 
-def _owed(database: Any) -> bool:
-    from digest import store
-
-    with database.read() as session:
-        return store.unsettled_count(session) > 0 or _uncomposed(session)
-
-
-def _uncomposed(session: Any) -> bool:
-    from digest import store
-
-    paper = store.newsletter(session, "daily")
-    return paper.seq > store.composed_upto(session, paper.id)
-
-
-def _sending(database: Any) -> int:
+def _sending(database: Any) -> dict[int, str]:
+    """Letters in doubt, and whose they are."""
     from digest import store
     from digest.models import OutboxState
 
     with database.read() as session:
-        return len(store.outbox_lines(session, state=OutboxState.SENDING, limit=100_000))
+        lines = store.outbox_lines(session, state=OutboxState.SENDING, limit=100_000)
+    return {line.id: line.email for line in lines}
 
 
-def _phase(database: Any) -> str:
+def _phase(database: Any, site: Site) -> str:
+    from sqlmodel import func, select
+
     from digest import store
+    from digest.models import Entry
 
     with database.read() as session:
-        if _uncomposed(session):
+        if session.exec(select(func.count()).select_from(Entry)).one() < site.published:
+            return "collecting"
+        paper = store.newsletter(session, "daily")
+        if paper.seq < site.published:
+            return "admitting"
+        if store.composed_upto(session, paper.id) < paper.seq:
             return "composing"
         return "delivering" if store.unsettled_count(session) else "the end"
 

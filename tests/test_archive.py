@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import feedparser
 import httpx
@@ -18,6 +22,7 @@ import sqlalchemy as sa
 import uvicorn
 from conftest import MONDAY, Clock
 from sqlmodel import col, select
+from starlette.testclient import TestClient
 
 from digest import collect, curate, edition, parse, store, subscribe
 from digest.config import Config
@@ -367,3 +372,75 @@ def test_below_a_path_every_link_leads_to_a_page_whether_the_proxy_takes_the_pat
                     assert address.startswith("/news"), f"{href} on {path} leaves the path"
                     todo.append(address)
         assert {"/news/newsletters/daily/editions/2", "/news/newsletters/daily/feed.atom"} <= seen
+
+
+BROWSER = """
+import {chromium} from 'playwright-core'; import {readFileSync} from 'fs';
+const flags=['--no-sandbox','--disable-background-networking','--disable-dev-shm-usage'];
+const browser=await chromium.launch({executablePath:process.env.CHROMIUM,args:flags});
+const axe=readFileSync('node_modules/axe-core/axe.min.js','utf8'); const said=[];
+const tags=['wcag2a','wcag2aa','wcag21aa','wcag22aa','best-practice'];
+for (const colorScheme of ['light','dark']) for (const width of [375,1280]) {
+  const context=await browser.newContext({colorScheme,viewport:{width,height:800}}); const page=await context.newPage();
+  let at=''; page.on('console',m=>{ if (!m.text().includes('404')) said.push(at+' '+m.text()); });
+  for (const path of process.argv.slice(3)) { at=[path,colorScheme,width].join(' ');
+    await page.goto(process.argv[2]+path); await page.evaluate(axe);
+    const wide=await page.evaluate(()=>document.documentElement.scrollWidth-innerWidth);
+    if (wide>0) said.push(at+' '+wide+' px too wide');
+    const {violations}=await page.evaluate(tags=>axe.run({runOnly:tags,rules:{'target-size':{enabled:true}}}),tags);
+    for (const v of violations) said.push(at+' '+v.id+' '+v.nodes[0].html.slice(0,160)); }
+  await context.close(); }
+console.log(JSON.stringify(said)); await browser.close();
+"""
+
+
+def test_a_browser_and_axe_find_nothing_wrong_with_any_page(filled, config, clock, request):
+    """Wants Chromium, Node.js, and DIGEST_AXE, a folder where `npm install axe-core playwright-core` was run."""
+    tools = Path(os.environ.get("DIGEST_AXE", "/nowhere"))
+    chromium, node = shutil.which("chromium"), shutil.which("node")
+    if not (chromium and node and (tools / "node_modules" / "axe-core").is_dir()):
+        pytest.skip("no Chromium, Node.js, or axe-core in DIGEST_AXE")
+    if "postgres" in request.node.name:
+        pytest.skip("the pages are the same")
+    with filled.write() as session:
+        chosen = sa.update(Variant).where(sa.cast(col(Variant.topics), sa.Text) == "[]", col(Variant.edition_id) == 1)
+        session.execute(chosen.values(topics=["ai"]))
+    paper = "/newsletters/daily"
+    paths = ["/", paper, f"{paper}/editions/1", f"{paper}/editions/2", f"{paper}/topics/security", "/none"]
+    script = tools / f"archive-{os.getpid()}.mjs"
+    script.write_text(BROWSER)
+    with Server(filled, config, clock) as site:
+        try:
+            done = subprocess.run(
+                [node, script, str(site.base_url).rstrip("/"), *paths],
+                cwd=tools,
+                env=os.environ | {"CHROMIUM": chromium},
+                capture_output=True,
+                text=True,
+            )
+        finally:
+            script.unlink()
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/newsletters/daily/editions/9999999999",
+        f"/newsletters/daily/editions/{'9' * 5000}",
+        "/newsletters/daily%00",
+        "/newsletters/daily/topics/ai%00",
+        "/newsletters/daily/topics/ai%00/feed.atom",
+        "/editions/daily/99999999999999999999/k",
+        "/editions/daily%00/1/k",
+        "/editions/daily/1/k%00",
+    ],
+)
+def test_an_address_that_no_database_could_know_is_of_no_page(database, config, clock, path):
+    assert TestClient(application(database, config, clock=clock)).get(path).status_code == 404
+
+
+def test_a_page_beyond_all_numbers_is_the_first(database, config, clock):
+    client = TestClient(application(database, config, clock=clock))
+    assert client.get("/newsletters/daily?before=999999999999999999").status_code == 200

@@ -196,7 +196,7 @@ def test_the_exit_code_tells_what_a_run_did_and_not_who_read_about_it(ready, tmp
     with (tmp_path / "digest.toml").open("a") as file:
         for number in range(400):  # more than a pipe holds
             file.write(f'\n[newsletters.paper{number}]\ntitle = "{"x" * 100}"\nfrom = "n@example.org"\n')
-    ready("feed", "add", "--no-check", "http://127.0.0.1:1/feed.xml")
+    assert ready("feed", "add", "--no-check", "http://127.0.0.1:1/feed.xml", "-n", "daily").returncode == 0
     command = f"{sys.executable} -m digest -q run --json"
     words = f"{command} | head -c 1 > /dev/null; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["/bin/bash", "-c", words], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)

@@ -561,7 +561,7 @@ def test_private_addresses_are_refused_in_every_spelling(database: Database, hos
 
 def test_a_redirect_to_a_private_address_is_not_followed(database: Database, site: Site) -> None:
     site.pages["/feed"] = Reply(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data/"})
-    assert "169.254.169.254 is a private address" in fails(database, site.base + "/feed")
+    assert "leads to a private address (169.254.169.254)" in fails(database, site.base + "/feed")
 
 
 def test_a_name_is_resolved_once_and_the_checked_address_is_asked(database: Database, site: Site) -> None:
@@ -583,7 +583,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(database: Database, s
     reason = fails(
         database, f"http://evil.example:{site.port}/", config=settings(allow_private_addresses=False), resolve=inward
     )
-    assert "leads to a private address (127.0.0.1, ::ffff:10.0.0.1)" in reason
+    assert "leads to a private address (evil.example is 127.0.0.1, ::ffff:10.0.0.1)" in reason
     assert site.asked == []
 
 
@@ -885,6 +885,24 @@ def test_the_doctor_finds_where_a_lost_feed_went_and_retires_the_hopeless(databa
     assert run(database, now=later).new == 1
     assert (feed(database, lost).url, feed(database, hopeless).state) == (site.base + "/new.xml", "retired")
     assert asyncio.run(collect.diagnose(database, settings(), clock=lambda: later)) == []
+
+
+def test_the_doctor_joins_a_lost_feed_to_the_one_that_is_read_in_its_place(database: Database, site: Site) -> None:
+    store.keep_newsletters(database, ["weekly"], now=MONDAY)
+    site.pages["/old.xml"] = Reply(status=410)
+    site.pages["/"] = page(alternate("/new.xml"))
+    site.pages["/new.xml"] = Reply(rss("one"))
+    old, new = add(database, site.base + "/old.xml", site.base + "/new.xml")
+    collect.add_feed(database, site.base + "/old.xml", newsletter="weekly", topic="ai", now=MONDAY)
+    run(database)
+    [repair] = asyncio.run(collect.diagnose(database, settings(), clock=lambda: MONDAY))
+    assert (repair.feed_id, repair.remedy.value, repair.url) == (old, "join", site.base + "/new.xml")
+    collect.repair(database, repair, now=MONDAY)
+    with database.read() as session:
+        readers = {found.id: {(r.newsletter, r.topic) for r in readers} for found, readers in store.feeds(session)}
+    assert readers == {old: set(), new: {("daily", ""), ("weekly", "ai")}}
+    assert feed(database, old).error == f"answers 410 (gone for good); {site.base}/new.xml is read instead"
+    assert asyncio.run(collect.diagnose(database, settings(), clock=lambda: MONDAY)) == []
 
 
 # ---------------------------------------------------------------- the command line

@@ -53,11 +53,12 @@ def test_secrets_are_not_shown(written, monkeypatch):
         ("", "secret_key is missing"),
         (GOOD.replace("sixteen characters at least", "short"), "secret_key must have at least 16"),
         ('secret_key = "sixteen characters at least"', None),
-        (GOOD.replace("from =", "form ="), "from is missing|form is not a setting; did you mean from"),
+        (GOOD.replace("from =", "form ="), "form is not a setting; did you mean from"),
         (GOOD + "max_story = 3", "newsletters.daily.max_story is not a setting; did you mean max_stories"),
         ("basurl = 1\n" + GOOD, "basurl is not a setting; did you mean base_url"),
         (GOOD + "[smtp]\nulr = 1", "smtp.ulr is not a setting; did you mean url"),
-        (GOOD + 'max_stories = "many"', "newsletters.daily.max_stories: input should be a valid integer"),
+        ('database = "mysql://x/y"' + GOOD, "database must be a path .SQLite. or postgresql://"),
+        (GOOD + 'max_stories = "many"', "newsletters.daily.max_stories must be a valid integer"),
         (GOOD + "max_stories = 2\nmin_stories = 3", "min_stories is larger than max_stories"),
         (GOOD + 'schedule = "sometimes"', "'sometimes' is not a schedule"),
         (GOOD.replace("Daily <news@news.example>", "Daily"), "is not an address"),
@@ -120,3 +121,23 @@ def test_the_newsletter_may_stay_unnamed_while_there_is_one(written):
     two = config.load(written(GOOD + GOOD.partition("\n[")[2].replace("newsletters.daily", "[newsletters.weekly")))
     with pytest.raises(ConfigError, match="several newsletters: daily, weekly"):
         two.newsletter(None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("DIGEST_SMTP_URL", "DIGEST_SMTP__URL"),
+        ("DIGEST_BASEURL", "DIGEST_BASE_URL"),
+        ("DIGEST_NEWSLETTER__DAILY__TITLE", "DIGEST_NEWSLETTERS__DAILY__TITLE"),
+    ],
+)
+def test_a_variable_spelt_so_that_it_would_not_count_is_refused(written, monkeypatch, variable, meant):
+    monkeypatch.setenv(variable, "x")
+    with pytest.raises(ConfigError, match=f"{variable} is not a setting; did you mean {meant}"):
+        config.load(written(GOOD))
+
+
+def test_variables_of_others_are_left_alone(written, monkeypatch):
+    for variable in ("DIGEST_CONFIG", "DIGEST_IMAGE_TAG", "DIGESTER_SMTP_URL"):
+        monkeypatch.setenv(variable, "x")
+    assert config.load(written(GOOD)).newsletters["daily"].title == "Daily"

@@ -7,9 +7,10 @@ import pytest
 
 
 @pytest.mark.parametrize("after_crash", ["resend", "hold"])
-def test_a_sender_killed_again_and_again_loses_nobody(after_crash):
+def test_a_run_killed_again_and_again_loses_nobody_and_no_story(after_crash):
     found = crash.run(kills=3, readers=60, after_crash=after_crash, seed=7)
     assert (found.missing, found.unexpected, found.unflagged, found.changed) == (0, 0, 0, 0)
+    assert (found.untold, found.told_twice) == (0, 0)
     assert found.adds_up and found.integrity == "ok"
     assert found.duplicates <= found.in_doubt
     if after_crash == "hold":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import threading
 import time
@@ -15,7 +16,7 @@ from mailserver import DROP, MailServer
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from digest import store
+from digest import deliver, store
 from digest.cli import app
 from digest.deliver.pace import Bucket, Pace, Quota, finish
 from digest.errors import StorageError
@@ -69,7 +70,7 @@ def test_a_relay_of_a_higher_order_waits_until_it_is_needed(box, configure, serv
 
 
 @pytest.mark.parametrize("how", ["refuses the sender", "is busy", "is not there"])
-def test_another_relay_takes_over_and_doubles_nothing(box, configure, server, other, clock, how):
+def test_another_relay_takes_over_and_doubles_nothing(database, configure, server, other, clock, how):
     if how == "refuses the sender":
         server.on_mail = lambda sender, number: "550 5.7.1 not you"
     elif how == "is busy":
@@ -78,37 +79,37 @@ def test_another_relay_takes_over_and_doubles_nothing(box, configure, server, ot
         server.vanish()
     relays = [{"url": server.url, "order": 1}, {"url": other.url, "order": 2}]
     config = configure(smtp={"relays": relays})
-    owe(box, config, *readers(60))
-    report = send(box, config, clock)
+    owe(database, config, *readers(60))
+    report = send(database, config, clock)
     assert (report.sent, report.owed) == (60, 0)
     assert sorted(server.recipients + other.recipients) == sorted(readers(60))
     assert other.taken
 
 
-def test_a_letter_in_doubt_is_not_handed_to_the_other_relay(box, configure, server, other, clock):
+def test_a_letter_in_doubt_is_not_handed_to_the_other_relay(database, configure, server, other, clock):
     server.on_body = lambda taken: DROP
     config = configure(smtp={"relays": [{"url": server.url, "order": 1}, {"url": other.url, "order": 2}]})
-    owe(box, config, *readers(20))
-    report = send(box, config, clock)
+    owe(database, config, *readers(20))
+    report = send(database, config, clock)
     assert report.sent + report.owed == 20
     assert not set(server.recipients) & set(other.recipients)
-    with box.read() as session:
+    with database.read() as session:
         doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
     assert set(server.recipients) <= doubtful
 
 
-def test_a_limit_per_hour_holds_over_runs(box, configure, server, clock):
+def test_a_limit_per_hour_holds_over_runs(database, configure, server, clock):
     clock.pass_(minutes=30)
     config = configure(smtp={"relays": [{"url": server.url, "per_hour": 10}], "max_lateness_hours": 1000})
-    owe(box, config, *readers(25))
-    report = send(box, config, clock)
+    owe(database, config, *readers(25))
+    report = send(database, config, clock)
     assert (report.sent, report.owed) == (10, 15) and "all that the settings allow" in report.stopped
-    assert send(box, config, clock).sent == 0
+    assert send(database, config, clock).sent == 0
     clock.pass_(hours=1)
-    assert send(box, config, clock).sent == 5  # half of the hour before still counts
+    assert send(database, config, clock).sent == 5  # half of the hour before still counts
     clock.pass_(hours=2)
-    assert send(box, config, clock).sent == 10
-    assert tallied(box) == {"sent": 25}
+    assert send(database, config, clock).sent == 10
+    assert tallied(database) == {"sent": 25}
 
 
 def test_a_rate_per_second_gives_so_many_and_no_more():
@@ -162,7 +163,7 @@ def test_progress_is_told_and_ends_with_all_that_was_due(box, configure, server,
     assert told[-1].finish == MONDAY and max(p.finish for p in told if p.finish) < MONDAY + timedelta(minutes=1)
 
 
-def test_a_slow_domain_holds_up_nobody_else_and_gets_its_letters(box, configure, server, clock):
+def test_a_slow_domain_holds_up_nobody_else_and_gets_its_letters(database, configure, server, clock):
     seen: Counter[str] = Counter()
 
     def answer(address: str) -> str:
@@ -173,78 +174,84 @@ def test_a_slow_domain_holds_up_nobody_else_and_gets_its_letters(box, configure,
     server.on_rcpt = answer
     config = configure(smtp={"url": server.url, "per_domain": 2})
     people = readers(30) + readers(10, "slow.example")
-    owe(box, config, *people)
-    report = send(box, config, clock)
+    owe(database, config, *people)
+    report = send(database, config, clock)
     assert {r for r in server.recipients if r.endswith("example.org")} == set(readers(30))
     clock.pass_(hours=1)
-    send(box, config, clock)
-    assert report.stopped == "" and tallied(box) == {"sent": 40} and len(server.taken) == 40
+    send(database, config, clock)
+    assert report.stopped == "" and tallied(database) == {"sent": 40} and len(server.taken) == 40
 
 
 # ---------------------------------------------------------------- editions that stop
 
 
-def test_a_canary_that_fares_well_lets_the_rest_follow(box, configure, server, clock):
+def test_a_canary_that_fares_well_lets_the_rest_follow(database, configure, server, clock):
     config = configure(smtp={"url": server.url, "canary": "10%"})
-    owe(box, config, *readers(50))
+    owe(database, config, *readers(50))
     seen = []
-    server.on_body = lambda taken: seen.append(tallied(box)["sent"]) or "250 2.0.0 Ok"
-    assert send(box, config, clock).sent == 50
+    server.on_body = lambda taken: seen.append(tallied(database)["sent"]) or "250 2.0.0 Ok"
+    assert send(database, config, clock).sent == 50
     assert sorted(server.recipients) == sorted(readers(50))
     # The sixth letter went out when the first five were settled.
     assert sorted(seen)[5] >= 5
 
 
-def test_a_canary_that_is_refused_pauses_the_edition(box, configure, server, clock):
+def test_a_canary_that_is_refused_pauses_the_edition(database, configure, server, clock):
     server.on_body = lambda taken: "554 5.7.1 looks like spam"
     config = configure(smtp={"url": server.url, "canary": "10%"})
-    owe(box, config, *readers(50))
-    report = send(box, config, clock)
+    owe(database, config, *readers(50))
+    report = send(database, config, clock)
     assert (report.refused, report.owed) == (5, 45)
-    assert edition(box).state is EditionState.PAUSED and "canary: 5 of the first 5" in edition(box).state_reason
+    assert (
+        edition(database).state is EditionState.PAUSED and "canary: 5 of the first 5" in edition(database).state_reason
+    )
     assert report.paused[0][:2] == ("daily", 1)
-    assert send(box, config, clock).sent == 0
+    assert send(database, config, clock).sent == 0
 
 
-def test_content_that_many_refuse_pauses_the_edition_and_marks_nobody(box, configure, server, clock):
+def test_content_that_many_refuse_pauses_the_edition_and_marks_nobody(database, configure, server, clock):
     server.on_body = lambda taken: "552 5.7.0 message blocked"
     config = configure(smtp={"url": server.url, "connections": 2})
-    owe(box, config, *readers(200))
-    report = send(box, config, clock)
+    owe(database, config, *readers(200))
+    report = send(database, config, clock)
     assert 10 <= report.refused < 150 and report.sent == 0
-    assert edition(box).state is EditionState.PAUSED and "552 5.7.0 message blocked" in edition(box).state_reason
-    with box.read() as session:
+    assert (
+        edition(database).state is EditionState.PAUSED and "552 5.7.0 message blocked" in edition(database).state_reason
+    )
+    with database.read() as session:
         assert not any(store.suppression(session, reader) for reader in readers(200))
-    assert sound(box)
+    assert sound(database)
 
 
-def test_a_late_edition_is_held_and_goes_out_when_a_person_says_so(box, configure, server, clock):
+def test_a_late_edition_is_held_and_goes_out_when_a_person_says_so(database, configure, server, clock):
     config = configure(smtp={"url": server.url, "max_lateness_hours": 12})
-    owe(box, config, *PEOPLE)
+    owe(database, config, *PEOPLE)
     clock.pass_(hours=13)
-    report = send(box, config, clock)
+    notices = deliver.run(database, config, clock=clock, rng=random.Random(1), notices_only=True)
+    assert (notices.late, edition(database).state) == ([], EditionState.OPEN), "left to who tells the operator"
+    report = send(database, config, clock)
     assert (report.sent, report.late) == (0, [("daily", 1)])
-    assert edition(box).state is EditionState.HELD and "late" in edition(box).state_reason
-    with box.write() as session:
-        assert store.set_state(session, edition(box).id, EditionState.OPEN, "", opened_at=clock())
+    assert edition(database).state is EditionState.HELD and "late" in edition(database).state_reason
+    with database.write() as session:
+        assert store.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
     clock.pass_(hours=1)
-    assert send(box, config, clock).sent == 3
+    assert send(database, config, clock).sent == 3
 
 
-def test_an_edition_paused_from_outside_stops_within_a_moment(box, configure, server, clock):
+def test_an_edition_paused_from_outside_stops_within_a_moment(database, configure, server, clock):
     config = configure(smtp={"url": server.url, "connections": 1})
-    owe(box, config, *readers(300))
+    owe(database, config, *readers(300))
 
     def answer(taken) -> str:
         if len(server.taken) == 20:
-            with box.write() as session:
+            with database.write() as session:
                 store.set_state(session, 1, EditionState.PAUSED, "by hand")
         return "250 2.0.0 Ok"
 
     server.on_body = answer
-    report = send(box, config, clock)
+    report = send(database, config, clock)
     assert 20 <= report.sent < 250 and report.sent == len(server.taken)
-    assert tallied(box) == {"sent": report.sent, "owed": 300 - report.sent}
+    assert tallied(database) == {"sent": report.sent, "owed": 300 - report.sent}
 
 
 @pytest.fixture
@@ -312,9 +319,10 @@ def test_a_letter_is_shown_and_retried_from_the_command_line(box, config, cli, s
     cli("outbox", "retry", str(refused.id))
     cli("deliver")
     assert tallied(box) == {"sent": 3} and len(server.taken) == 3
-    cli("outbox", "retry", str(refused.id))  # it is sent, and stays so
+    cli("outbox", "retry", str(refused.id), code=64)  # it is sent, and stays so
     cli("deliver")
     assert len(server.taken) == 3
+    assert "owes nobody" in cli("edition", "cancel", "1", code=64).stderr
 
 
 # ---------------------------------------------------------------- two at once, and a database in the way
@@ -334,28 +342,46 @@ def test_two_runs_at_once_send_each_letter_once(database, configure, server, clo
     assert tallied(database) == {"sent": 120} and sound(database)
 
 
-def test_a_locked_database_delays_replies_and_loses_none(box, configure, server, clock, monkeypatch):
-    monkeypatch.setattr(store_database, "BUSY_MS", 200)
+def test_a_locked_database_delays_letters_and_loses_and_doubles_none(box, configure, server, clock, monkeypatch):
+    monkeypatch.setattr(store_database, "BUSY_MS", 100)
     config = configure(smtp={"url": server.url, "connections": 2})
     owe(box, config, *readers(60))
     impatient = store.open_database(config.database_url)
-    locked = threading.Event()
+    held = threading.Event()
+    moments = [0, 10, 30]  # letters taken: the first is before anything is claimed
 
-    def lock() -> None:
-        with box.write():
-            threading.Event().wait(1.5)
+    def hold() -> None:
+        with box.write() as session:
+            session.connection()
+            held.set()
+            time.sleep(0.7)
+
+    def look() -> bool:
+        if moments and len(server.taken) >= moments[0]:
+            del moments[0]
+            held.clear()
+            threading.Thread(target=hold).start()
+            assert held.wait(10)
+        return False
+
+    report = send(impatient, config, clock, stop=look)
+    impatient.close()
+    assert moments == [] and (report.sent, report.owed, report.in_doubt) == (60, 0, 0)
+    assert sorted(server.recipients) == sorted(readers(60)) and sound(box)
+
+
+def test_letters_whose_claim_ran_out_before_their_turn_are_claimed_again(box, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 1})
+    owe(box, config, *readers(40))
 
     def answer(taken) -> str:
-        if len(server.taken) >= 10 and not locked.is_set():
-            locked.set()
-            threading.Thread(target=lock).start()
+        if len(server.taken) > 20:
+            clock.pass_(minutes=3)
         return "250 2.0.0 Ok"
 
     server.on_body = answer
-    report = send(impatient, config, clock)
-    impatient.close()
-    assert (report.sent, report.owed) == (60, 0)
-    assert sorted(server.recipients) == sorted(readers(60))
+    report = send(box, config, clock)
+    assert (report.sent, report.owed) == (40, 0) and sorted(server.recipients) == sorted(readers(40))
 
 
 @pytest.fixture
@@ -421,11 +447,11 @@ def test_a_database_that_cannot_be_written_sends_nothing(small_disk, configure, 
         subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
 
 
-def test_a_letter_that_cannot_be_written_is_held_and_the_others_go_out(box, configure, server, clock):
+def test_a_letter_that_cannot_be_written_is_held_and_the_others_go_out(database, configure, server, clock):
     config = configure(smtp={"url": server.url})
-    owe(box, config, *PEOPLE)
-    with box.write() as session:
+    owe(database, config, *PEOPLE)
+    with database.write() as session:
         store.subscriber(session, "bob@example.org").email = "bob smith@example.org"
-    report = send(box, config, clock)
+    report = send(database, config, clock)
     assert (report.sent, report.held) == (2, 1) and "could not be written" in report.refusals[0]
-    assert sorted(states(box).values()) == ["held", "sent", "sent"]
+    assert sorted(states(database).values()) == ["held", "sent", "sent"]

@@ -10,8 +10,10 @@ import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from mailing import owe, readers, send, sound, tallied
 from mailserver import MailServer
 from sqlmodel import select
@@ -19,42 +21,44 @@ from sqlmodel import select
 from digest import store
 from digest.models import OutboxRow
 
+EVERYBODY = 100
+
 
 @pytest.fixture
 def server():
+    """Quick with the first few letters and slow with the others, so that a signal comes long before the last."""
     with MailServer() as server:
-        server.on_body = lambda taken: time.sleep(0.02) or "250 2.0.0 Ok"
+        server.on_body = lambda taken: time.sleep(0.02 if len(server.taken) < 5 else 0.3) or "250 2.0.0 Ok"
         yield server
 
 
 @pytest.fixture
-def box(config, clock):
-    opened = store.open_database(config.database_url, create=True)
-    store.keep_newsletters(opened, config.newsletters, now=clock())
-    owe(opened, config, *readers(150))
-    with opened.write() as session:
+def box(database, config):
+    owe(database, config, *readers(EVERYBODY))
+    with database.write() as session:
         for row in session.exec(select(OutboxRow)):
             row.due_at = datetime(2020, 1, 1, tzinfo=UTC)
-    yield opened
-    opened.close()
+    return database
 
 
 @pytest.fixture
-def sender(tmp_path, server):
+def sender(tmp_path, server, box):
     """`digest deliver` as cron starts it, once it has sent a few letters."""
-    (tmp_path / "digest.toml").write_text(
-        'database = "digest.db"\nsecret_key = "a key for tests, long enough"\nbase_url = "https://digest.example"\n'
-        f'[smtp]\nurl = "{server.url}"\nconnections = 2\ndata_timeout_seconds = 1\nmax_lateness_hours = 1000000\n'
-        '[newsletters.daily]\ntitle = "Daily"\nfrom = "Daily <news@news.example>"\n'
-    )
     processes = []
 
-    def start() -> subprocess.Popen[str]:
+    def start(**smtp: float) -> subprocess.Popen[str]:
+        url = box.engine.url.render_as_string(hide_password=False)
+        (tmp_path / "digest.toml").write_text(
+            f'database = "{url}"\nsecret_key = "a key for tests, long enough"\nbase_url = "https://digest.example"\n'
+            f'[smtp]\nurl = "{server.url}"\nconnections = 2\nmax_lateness_hours = 1000000\n'
+            + "".join(f"{key} = {value}\n" for key, value in smtp.items())
+            + '[newsletters.daily]\ntitle = "Daily"\nfrom = "Daily <news@news.example>"\n'
+        )
         words = [sys.executable, "-m", "digest", "-c", str(tmp_path / "digest.toml"), "deliver"]
         process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
         processes.append(process)
         while len(server.taken) < 5:
-            assert process.poll() is None, process.stderr
+            assert process.poll() is None, process.communicate()
             time.sleep(0.01)
         return process
 
@@ -68,42 +72,59 @@ def sender(tmp_path, server):
 def test_asked_to_stop_it_finishes_what_is_in_flight_and_says_what_is_left(box, server, sender, number):
     process = sender()
     process.send_signal(number)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 75
     sent = len(server.taken)
-    assert 5 <= sent < 150 and f"{150 - sent} still owed" in said
-    assert tallied(box) == {"sent": sent, "owed": 150 - sent}
+    assert 5 <= sent < EVERYBODY and f"{EVERYBODY - sent} still owed" in said
+    assert tallied(box) == {"sent": sent, "owed": EVERYBODY - sent}
     with box.read() as session:
         assert not any(line.in_doubt for line in store.outbox_lines(session, limit=1000))
 
 
 def _stop_between_commits(process, box) -> None:
-    """Stopped in the middle of one, it would hold the lock of SQLite for as long as it sleeps."""
-    for _ in range(100):
+    """Stopped in the middle of one, it would keep its locks for as long as it sleeps."""
+    for _ in range(500):
         process.send_signal(signal.SIGSTOP)
-        with contextlib.closing(sqlite3.connect(box.engine.url.database, timeout=0.05)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError:
-                process.send_signal(signal.SIGCONT)
-                time.sleep(0.007)
+        while not all(_is_stopped(thread) for thread in Path(f"/proc/{process.pid}/task").iterdir()):
+            time.sleep(0.001)
+        if _is_free(box):
+            return
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.007)
     raise AssertionError("it never let go of the database")
 
 
+def _is_stopped(thread: Path) -> bool:
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def _is_free(box) -> bool:
+    if box.engine.dialect.name == "sqlite":
+        with contextlib.closing(sqlite3.connect(box.engine.url.database, timeout=0.05)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            return True
+    with box.read() as session:
+        others = "datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+        return session.execute(sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")).scalar() == 0
+
+
 def test_stopped_past_its_lease_and_woken_it_sends_nothing_that_others_have(box, configure, server, sender, clock):
-    process = sender()
+    process = sender(data_timeout_seconds=1)
     _stop_between_commits(process, box)
     time.sleep(3.2)  # the lease is three times the time for an answer
+    server.on_body = lambda taken: "250 2.0.0 Ok"
     clock.now = datetime.now(UTC) + timedelta(hours=1)  # the other one comes when claims have run out too
     config = configure(smtp={"url": server.url, "max_lateness_hours": 1_000_000})
     report = send(box, config, clock)
     assert report.owed == 0
     process.send_signal(signal.SIGCONT)
-    process.communicate(timeout=20)
-    assert tallied(box) == {"sent": 150} and sound(box)
+    process.communicate(timeout=120)
+    assert tallied(box) == {"sent": EVERYBODY} and sound(box)
     with box.read() as session:
         doubtful = {line.email for line in store.outbox_lines(session, limit=1000) if line.in_doubt}
     twice = {reader for reader, copies in Counter(server.recipients).items() if copies > 1}
     assert twice <= doubtful
-    assert set(server.recipients) == set(readers(150))
+    assert set(server.recipients) == set(readers(EVERYBODY))

@@ -17,6 +17,7 @@ import pytest
 from lxml import html as parser
 from test_render import page, rendered, story
 
+import digest
 from digest import render, schedule
 from digest.render import HTML_LIMIT, Marker, Templates
 from digest.render.inline import inline, premail
@@ -122,7 +123,7 @@ def test_a_rule_that_asks_for_more_than_a_path_goes_through_premailer():
 
 
 @pytest.mark.parametrize("language", sorted(p.stem for p in FOLDER.glob("*.po")))
-def test_every_word_of_the_mail_is_in_every_catalogue(language):
+def test_every_word_of_mail_and_pages_is_in_every_catalogue(language):
     from babel.messages.pofile import read_po
     from jinja2.ext import babel_extract
 
@@ -133,6 +134,9 @@ def test_every_word_of_the_mail_is_in_every_catalogue(language):
         with path.open("rb") as file:
             for _line, _function, message, _comments in babel_extract(file, ("_", "ngettext"), (), {}):
                 used.add(message if isinstance(message, str) else message[0])
+    web = Path(digest.__file__).parent / "web"
+    for path in [*(web / "templates").glob("*.html"), *web.glob("*.py"), web.parent / "subscribe" / "signup.py"]:
+        used |= set(re.findall(r'\b(?:t|gettext)\("([^"\n]+)"\)', path.read_text(encoding="utf-8")))
     assert used <= known.keys()
     for message in known.values():
         said = message.string if isinstance(message.string, tuple) else (message.string,)

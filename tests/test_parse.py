@@ -319,6 +319,8 @@ def test_of_too_many_entries_both_ends_are_read_and_the_rest_is_named(monkeypatc
         assert [entry.title for entry in feed.entries] == ["0", "1", "7", "8"]
         assert feed.trouble[-1] == "has 9 entries, of which the first and last 2 are read"
     assert len(read(items(*many[:4])).entries) == 4
+    inside = '<x:item xmlns:x="urn:x">a part</x:item>'
+    assert len(read(items(*(f"<title>{n}</title>{inside}{inside}" for n in range(4)))).entries) == 4
     with pytest.raises(NotAFeed, match="one in another"):
         read(items("<item>" * 9 + "</item>" * 9))
 

@@ -144,9 +144,9 @@ def test_an_edition_waits_for_its_editor_who_is_asked_by_mail(filled, configure,
         notice = session.exec(select(Notice)).one()
         assert notice.email == "ed@news.example" and "digest edition approve 1" in notice.text
     with filled.write() as session:
-        edition.approve(session, "daily", 1)
+        edition.approve(session, "daily", 1, now=clock())
     with filled.write() as session, pytest.raises(BadInput, match="not held"):
-        edition.approve(session, "daily", 1)
+        edition.approve(session, "daily", 1, now=clock())
 
 
 def test_a_held_edition_is_composed_anew_when_the_editor_changes_it(filled, configure, clock):
@@ -206,3 +206,14 @@ def test_every_reason_is_told_with_its_story(filled, config):
     assert len(found.stories) == 4 and len(found.left) == 2
     assert all(story.why for story in found.stories) and all(why for _seq, _title, why in found.left)
     assert dataclasses.asdict(found.stories[0])["seq"] > 0
+
+
+def test_an_edition_that_waited_long_for_its_editor_is_not_late(filled, configure, clock):
+    config = configure(newsletters={"daily": NEWS | {"approve": True, "editor": "Ed <ed@news.example>"}})
+    composed(filled, config)
+    now = clock.pass_(days=3)
+    with filled.write() as session:
+        edition.approve(session, "daily", 1, now=now)
+    with filled.write() as session:
+        assert store.hold_late(session, now=now, max_lateness=timedelta(hours=24)) == []
+        assert store.hold_late(session, now=now + timedelta(days=2), max_lateness=timedelta(hours=24))

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from starlette.routing import Route
 
 from digest import sign, store
 from digest.errors import ConfigError
-from digest.web import application
+from digest.web import application, courier
 from digest.web.bounds import HeadInTime
 from digest.web.client import client_address
 from digest.web.site import body_of
@@ -129,6 +129,23 @@ def test_what_goes_wrong_is_told_in_the_look_of_the_site_and_nothing_more(app):
 def test_head_is_answered_as_get_is(app):
     for path in ("/", "/newsletters/daily", "/newsletters/daily/feed.atom", "/health", "/ready"):
         assert asking(app, "HEAD", path).headers == asking(app, "GET", path).headers
+
+
+@pytest.mark.parametrize("stripped", [True, False])
+def test_a_shortened_or_lengthened_address_leads_to_what_was_meant_and_never_elsewhere(
+    database, configure, clock, stripped
+):
+    app = application(database, configure(base_url="https://example.org/news"), clock=clock)
+    for asked, meant in (
+        ("/newsletters/daily/", "/newsletters/daily"),
+        ("/newsletters", "/"),
+        ("/newsletters/daily/topics", "/newsletters/daily"),
+        ("/newsletters/daily/editions/", "/newsletters/daily/editions"),
+        ("/%2Fevil.example/", "/evil.example"),
+        ("/%5Cevil.example/", "/%5Cevil.example"),
+    ):
+        answer = asking(app, "GET", asked if stripped else f"/news{asked}", headers={"Host": "evil.example"})
+        assert (answer.status_code in (308, 302), answer.headers["location"]) == (True, f"/news{meant}")
 
 
 def test_ready_is_who_has_a_database_of_its_own_release(app, database):
@@ -342,3 +359,21 @@ def test_behind_nginx_as_the_guide_has_it_every_page_is_found_and_the_visitor_is
             server.wait(timeout=30)
         _, said = stopped(process)
     assert "6.6.6.6" not in said and " 127.0.0.1 GET /newsletters/daily 200 " in said
+
+
+def test_the_courier_asks_its_letters_to_end_and_waits_for_no_silent_mail_server(monkeypatch):
+    monkeypatch.setattr(courier, "PATIENCE", 0.01)
+    begun, spoken, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def send(stop: Callable[[], bool]) -> None:
+        begun.set()
+        spoken.wait(30)
+        assert stop()
+        ended.set()
+
+    with courier.Courier(send) as one:
+        one.wake()
+        assert begun.wait(30)
+    assert not ended.is_set()
+    spoken.set()
+    assert ended.wait(30)

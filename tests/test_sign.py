@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 import hmac
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
+from itsdangerous import URLSafeSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from digest import sign
 
@@ -27,14 +31,40 @@ def test_a_bounce_address_that_is_not_ours_names_no_letter(row_id, noise):
 @given(IDS)
 def test_a_link_names_its_subscription_and_only_with_our_key(row_id):
     token = sign.token(sign.Purpose.UNSUBSCRIBE, row_id, key=KEY)
-    assert sign.read_token(sign.Purpose.UNSUBSCRIBE, token, key=KEY) == row_id
-    assert sign.read_token(sign.Purpose.UNSUBSCRIBE, token, key="another key") is None
-    assert sign.read_token(sign.Purpose.UNSUBSCRIBE, token[:-1], key=KEY) is None
+    assert sign.read_token(sign.Purpose.UNSUBSCRIBE, token, keys=["new key", KEY]) == row_id
+    assert sign.read_token(sign.Purpose.UNSUBSCRIBE, token, keys=["another key"]) is None
+    assert sign.read_token(sign.Purpose.UNSUBSCRIBE, token[:-1], keys=[KEY]) is None
+    assert sign.read_token(sign.Purpose.PREFERENCES, token, keys=[KEY]) is None
+
+
+def test_a_link_does_not_tell_which_row_it_is_for():
+    made = [sign.token(sign.Purpose.UNSUBSCRIBE, number, key=KEY) for number in range(1, 100)]
+    assert {len(token) for token in made} == {32}
+    hidden = [base64_decode(token)[16:] for token in made]
+    assert len(set(hidden)) == len({one[:3] for one in hidden}) == 99, "neighbours have nothing in common"
+
+
+def test_links_in_the_first_release_s_mails_still_work():
+    value = base64_encode("4711")
+    signer = URLSafeSerializer(KEY, salt="digest.unsubscribe", signer_kwargs={"digest_method": hashlib.sha256})
+    assert signer.dumps(4711).encode().startswith(value)
+    assert sign.read_token(sign.Purpose.UNSUBSCRIBE, signer.dumps(4711), keys=[KEY]) == 4711
+    assert sign.read_token(sign.Purpose.PREFERENCES, signer.dumps(4711), keys=[KEY]) is None
+
+
+@given(IDS, st.integers(0, 2**33))
+def test_a_link_to_confirm_says_when_it_was_made(row_id, seconds):
+    at = datetime.fromtimestamp(seconds, UTC)
+    text = sign.confirm_token(row_id, at=at, key=KEY)
+    assert sign.read_confirm(text, keys=[KEY]) == sign.Asked(row_id, at)
+    assert sign.read_confirm(text, keys=["another key"]) is None
+    assert sign.read_confirm(sign.token(sign.Purpose.CONFIRM, row_id, key=KEY), keys=[KEY]) is None
 
 
 @given(st.text(max_size=80))
 def test_a_made_up_link_is_refused_without_a_crash(noise):
-    assert sign.read_token(sign.Purpose.UNSUBSCRIBE, noise, key=KEY) is None
+    assert sign.read_token(sign.Purpose.UNSUBSCRIBE, noise, keys=[KEY]) is None
+    assert sign.read_confirm(noise, keys=[KEY]) is None
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))

@@ -99,20 +99,20 @@ def test_a_letter_that_is_too_large_is_refused_before_it_is_sent(box, mailing, s
 
 @pytest.mark.parametrize("keep_354", [False, True])
 @pytest.mark.parametrize("pipelining", [True, False])
-def test_a_refusal_keeps_both_sides_in_step(box, mailing, server, clock, keep_354, pipelining):
+def test_a_refusal_keeps_both_sides_in_step(database, mailing, server, clock, keep_354, pipelining):
     if not pipelining:
         server.extensions = ("8BITMIME",)
     server.keep_354 = keep_354
     server.on_rcpt = lambda address: "550 5.1.1 nobody" if int(address[6:].split("@")[0]) % 3 == 0 else "250 Ok"
     config = mailing(connections=2, max_refused=1.0)
-    owe(box, config, *readers(30))
-    report = send(box, config, clock)
+    owe(database, config, *readers(30))
+    report = send(database, config, clock)
     assert (report.sent, report.refused, report.owed) == (20, 10, 0)
     assert sorted(server.recipients) == sorted(r for r in readers(30) if int(r[6:].split("@")[0]) % 3)
-    assert sound(box)
+    assert sound(database)
 
 
-def test_all_kinds_of_replies_at_a_tenth_each_end_as_they_must(box, mailing, server, clock):
+def test_all_kinds_of_replies_at_a_tenth_each_end_as_they_must(database, mailing, server, clock):
     kinds = [
         "421 4.3.0 busy",
         "451 4.7.1 later",
@@ -135,24 +135,24 @@ def test_all_kinds_of_replies_at_a_tenth_each_end_as_they_must(box, mailing, ser
     server.on_rcpt = lambda address: answer(address, "rcpt")
     server.on_body = lambda taken: answer(taken.recipient, "body")
     config = mailing(connections=4, max_refused=1.0)
-    owe(box, config, *readers(60))
+    owe(database, config, *readers(60))
     for _ in range(4):
-        report = send(box, config, clock)
+        report = send(database, config, clock)
         clock.pass_(hours=1)
     assert report.owed == 0
-    assert tallied(box) == {"sent": 42, "refused": 18}
+    assert tallied(database) == {"sent": 42, "refused": 18}
     assert sorted(server.recipients) == sorted(r for r in readers(60) if int(r[6:].split("@")[0]) % 10 not in (3, 4, 5))
-    with box.read() as session:
+    with database.read() as session:
         suppressed = [r for r in readers(60) if store.suppression(session, r)]
     assert suppressed == [r for r in readers(60) if int(r[6:].split("@")[0]) % 20 == 3]  # 550 5.1.1 at RCPT only
-    assert sound(box)
+    assert sound(database)
 
 
 # ---------------------------------------------------------------- connections that end
 
 
 def test_a_drop_before_or_in_the_middle_of_the_body_is_tried_again_and_one_after_it_is_in_doubt(
-    box, mailing, server, clock
+    database, mailing, server, clock
 ):
     once = set()
 
@@ -164,18 +164,18 @@ def test_a_drop_before_or_in_the_middle_of_the_body_is_tried_again_and_one_after
     server.mid_data = lambda a: a == "reader7@example.org" and first("mid")
     server.on_body = lambda t: DROP if t.recipient == "reader9@example.org" and first("body") else "250 2.0.0 Ok"
     config = mailing(connections=2)
-    owe(box, config, *readers(20))
-    report = send(box, config, clock)
+    owe(database, config, *readers(20))
+    report = send(database, config, clock)
     assert (report.sent, report.owed) == (18, 2)  # the body of two was on its way
     clock.pass_(hours=1)
-    assert send(box, config, clock).sent == 2
-    with box.read() as session:
+    assert send(database, config, clock).sent == 2
+    with database.read() as session:
         doubtful = [line.email for line in store.outbox_lines(session) if line.in_doubt]
     assert doubtful == ["reader7@example.org", "reader9@example.org"]
     copies = [t for t in server.taken if t.recipient == "reader9@example.org"]
     assert len(copies) == 2 and copies[0] == copies[1]
     assert len(server.taken) == 21
-    assert sound(box)
+    assert sound(database)
 
 
 def test_a_server_that_says_nothing_at_the_banner_stops_the_run_in_time(box, mailing, server, clock):
@@ -187,7 +187,7 @@ def test_a_server_that_says_nothing_at_the_banner_stops_the_run_in_time(box, mai
     assert set(states(box).values()) == {"owed"}
 
 
-def test_one_answer_that_never_comes_holds_up_nobody_else(box, mailing, server, clock):
+def test_one_answer_that_never_comes_holds_up_nobody_else(database, mailing, server, clock):
     release = threading.Event()
 
     def slow(taken) -> str:
@@ -198,14 +198,14 @@ def test_one_answer_that_never_comes_holds_up_nobody_else(box, mailing, server, 
 
     server.on_body = slow
     config = mailing(connections=3, data_timeout_seconds=1)
-    owe(box, config, *readers(30))
-    report = send(box, config, clock)
+    owe(database, config, *readers(30))
+    report = send(database, config, clock)
     release.set()
     assert (report.sent, report.in_doubt, report.owed) == (29, 1, 1)
     assert "in time" in report.refusals[0]
 
 
-def test_a_server_that_is_gone_for_a_while_is_waited_for(box, mailing, server, clock):
+def test_a_server_that_is_gone_for_a_while_is_waited_for(database, mailing, server, clock):
     gone = threading.Event()
 
     def vanish() -> None:
@@ -220,12 +220,12 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for(box, mailing, server, c
 
     server.on_body = answer
     config = mailing(connections=2)
-    owe(box, config, *readers(40))
-    send(box, config, clock)
+    owe(database, config, *readers(40))
+    send(database, config, clock)
     clock.pass_(hours=1)
-    report = send(box, config, clock)
+    report = send(database, config, clock)
     assert gone.is_set() and report.owed == 0
-    with box.read() as session:
+    with database.read() as session:
         doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
     twice = {r for r in server.recipients if server.recipients.count(r) > 1}
     assert twice <= doubtful and len(doubtful) <= 2
@@ -244,11 +244,11 @@ def test_garbage_in_place_of_a_reply_loses_nobody(box, mailing, server, clock):
 # ---------------------------------------------------------------- limits that are learnt
 
 
-def test_how_many_letters_a_connection_takes_is_learnt(box, mailing, server, clock):
+def test_how_many_letters_a_connection_takes_is_learnt(database, mailing, server, clock):
     server.on_mail = lambda sender, number: "250 Ok" if number <= 5 else "421 4.7.0 too many messages"
     config = mailing(connections=2)
-    owe(box, config, *readers(60))
-    report = send(box, config, clock)
+    owe(database, config, *readers(60))
+    report = send(database, config, clock)
     assert (report.sent, report.deferred, report.owed) == (60, 0, 0)
     assert len(server.taken) == 60
     refused = [line for line in server.log if line]

@@ -17,7 +17,7 @@ from sqlmodel import SQLModel, select
 
 from digest import store
 from digest.errors import NotFound, StorageError
-from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscription, Variant
+from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
 from digest.store.database import head, open_database, revision
 
 
@@ -65,6 +65,14 @@ def test_a_database_of_the_previous_release_keeps_its_rows(kind, request, tmp_pa
         assert (variant.subject, variant.html, variant.text) == ("Seven", "<p>sëven</p>", "x^seven")
         assert variant.left_out == [[9, "full"]]
         assert session.exec(select(OutboxRow.state)).one() == "sent"
+    numbers = set()
+    for _again in range(2):
+        with opened.write() as session:
+            person, paper = session.exec(select(Subscriber)).one(), store.newsletter(session, "daily")
+            session.delete(store.subscription(session, person, paper))
+            session.flush()
+            numbers.add(store.subscribe_to(session, person, paper, consent="test", now=MONDAY).id)
+    assert len(numbers) == 2, "links are signed for a subscription's number"
     opened.close()
 
 

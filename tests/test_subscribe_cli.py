@@ -76,10 +76,53 @@ def test_a_person_comes_chooses_pauses_and_leaves(digest):
         (("import", "nowhere.csv"), 66, "there is no file nowhere.csv"),
         (("import", "."), 65, "cannot read ."),
         (("import", "-", "--map", "mail"), 64, "write FIELD=COLUMN"),
+        (("add", "ada@example.org", "--cadence", "hourly"), 65, "'hourly' is not a cadence"),
+        (("add", "ada@example.org", "--hour", "25"), 65, "25 is not an hour"),
+        (("add", "ada@example.org", "--hour", "noon"), 65, "'noon' is not an hour"),
+        (("add", "ada@example.org", "--zone", "Berlin"), 65, "'Berlin' is not a time zone"),
+        (("add", "ada@example.org", "--language", "tlh"), 65, "'tlh' is not a language we have words in"),
+        (("add", "ada@example.org", "--format", "pdf"), 65, "'pdf' is not a format"),
+        (("list", "--cadence", "monthly"), 65, "'monthly' is not a cadence"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_a_code(digest, words, code, says):
     assert says in digest(*words, code=code).stderr
+
+
+def test_when_and_how_somebody_wants_it_is_theirs_to_choose_and_to_undo(digest):
+    digest("add", "ada@example.org", "--cadence", "weekly Monday", "--hour", "0", "--zone", "Asia/Tokyo")
+    digest("add", "eve@example.org", "--language", "de_AT", "--format", "text", "--cadence", "weekdays")
+    digest("add", "bob@example.org")
+    assert [r["email"] for r in rows(digest("list", "--cadence", "weekly", "--json"))] == ["ada@example.org"]
+    assert [r["email"] for r in rows(digest("list", "--cadence", "every edition", "--json"))] == ["bob@example.org"]
+    assert rows(digest("list", "--cadence", "weekdays", "--count", "--json"))[0]["subscribers"] == 1
+    ada, eve = (rows(digest("show", f"{who}@example.org", "--json"))["subscriptions"][0] for who in ("ada", "eve"))
+    assert (ada["cadence"], ada["hour"], ada["zone"], ada["format"]) == ("weekly mon", 0, "Asia/Tokyo", "html")
+    assert (eve["cadence"], eve["language"], eve["format"]) == ("weekdays", "de-AT", "text")
+    digest("set", "ada@example.org", "--cadence", "", "--hour", "", "--zone", "")
+    assert "nothing to change" in digest("set", "ada@example.org", "--cadence", "").stderr
+    shown = rows(digest("show", "ada@example.org", "--json"))
+    assert (shown["subscriptions"][0]["cadence"], shown["subscriptions"][0]["hour"]) == ("", None)
+    assert shown["history"][-1]["detail"] == "every edition, zone of the newsletter, whenever it comes"
+
+
+def test_choices_come_and_go_with_a_list(digest, tmp_path):
+    digest("add", "ada@example.org", "--cadence", "weekly mon", "--hour", "0", "--zone", "Asia/Tokyo", "--topic", "ai")
+    digest("add", "eve@example.org", "--language", "de", "--format", "text")
+    out = tmp_path / "out.csv"
+    digest("export", "--out", out)
+    (tmp_path / "digest.db").unlink()
+    store.open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True).close()
+    digest("import", out)
+    assert digest("export").stdout == out.read_text()
+    foreign = "email,timezone,language\nbob@example.org,Eastern Time,pt\nkim@example.org,Asia/Seoul,fr\n"
+    digest("import", "-", stdin=foreign)
+    kim, bob = (rows(digest("show", f"{who}@example.org", "--json"))["subscriptions"][0] for who in ("kim", "bob"))
+    assert (bob["zone"], bob["language"], kim["zone"], kim["language"]) == ("", "", "Asia/Seoul", "fr")
+    wrong = "email,cadence,hour,zone\na@example.org,hourly,,\nb@example.org,daily,24,\nc@example.org,daily,7,Mars\n"
+    done = digest("import", "-", "--rejects", tmp_path / "r.csv", stdin=wrong, code=65)
+    assert "line 2: 'hourly' is not a cadence" in done.stderr and "line 4: 'Mars' is not a time zone" in done.stderr
+    assert "line 3: 'daily' '24' is no cadence and hour" in done.stderr
 
 
 def test_a_list_without_addresses_is_refused_in_one_sentence(digest):
@@ -144,3 +187,12 @@ def test_a_page_says_where_the_next_one_begins(digest):
     assert first.stderr == "more: --after r1@example.org\n"
     last = digest("list", "--limit", "3", "--after", "r1@example.org")
     assert len(last.stdout.splitlines()) == 4 and last.stderr == ""
+
+
+def test_an_import_asks_those_who_never_confirmed(digest):
+    listed = "email,status\nada@example.org,unconfirmed\nbob@example.org,subscribed\n"
+    assert rows(digest("import", "-", "--ask", "--json", stdin=listed))["asked"] == 1
+    assert rows(digest("import", "-", "--ask", "--json", stdin=listed))["asked"] == 0
+    shown = rows(digest("show", "ada@example.org", "--json"))
+    assert [letter["subject"] for letter in shown["letters"]] == ["Please confirm: Daily"]
+    assert shown["subscriptions"][0]["state"] == "pending"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import NewsletterName, Options
+from digest.cli.common import NewsletterName, Options, now
 
 
 def register(editions: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def approve(
     options: Options = context.obj
     with options.open() as (config, database), database.write() as session:
         name, _ = config.newsletter(newsletter)
-        edition.approve(session, name, number)
+        edition.approve(session, name, number, now=now())
     options.say(f"No. {number} of {name} goes out with the next run")
 
 

@@ -23,13 +23,12 @@ def collect(context: typer.Context, force: Force = False, as_json: Json = False)
 
     Example: digest collect --force
     """
-    import asyncio
-
     from digest import collect as room
+    from digest import loop
 
     options: Options = context.obj
     with options.open() as (config, database), progress_bar(options, "collect") as progress:
-        report = asyncio.run(room.run(database, config, clock=now, force=force, progress=progress))
+        report = loop.run(lambda: room.run(database, config, clock=now, force=force, progress=progress))
     if as_json:
         print_json(
             {
@@ -58,7 +57,7 @@ def tell(options: Options, report: CollectReport) -> None:
 
 
 def summary(report: CollectReport) -> str:
-    """`collect: 257 feeds asked, 7,721 new entries, 3 failed (2 time out, …)`"""
+    """`collect: 257 feeds asked, 7,721 new entries, 3 failed (2 × answers 404 (not found), …)`"""
     if not report.asked and not report.held:
         return "collect: no feed is due"
     words = [f"{report.asked:,} {'feed' if report.asked == 1 else 'feeds'} asked"]
@@ -70,7 +69,7 @@ def summary(report: CollectReport) -> str:
     if report.held:
         words.append(f"{report.held:,} not asked, as their host wishes")
     if report.failed:
-        common = [f"{count} {_shown(reason)}" for reason, count in report.reasons.most_common(3)]
+        common = [f"{count} × {_shown(reason)}" for reason, count in report.reasons.most_common(3)]
         more = ", …" if len(report.reasons) > 3 else ""
         words.append(f"{report.failed:,} failed ({', '.join(common)}{more})")
     return "collect: " + ", ".join(words)

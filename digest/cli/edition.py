@@ -150,6 +150,8 @@ def _move(
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
         state = store.edition_state(session, found.id)
         owed = sum(found.letters.get(s, 0) for s in ("owed", "claimed", "sending"))
+        if wanted is not EditionState.OPEN and state is not wanted and not owed and not found.letters.get("held"):
+            raise UserError(f"{name} No. {number} owes nobody a letter any more", hint="what was sent is sent")
         if dry_run:
             options.say(f"{name} No. {number} is {state}; {owed} letters it still owes would be dropped")
             return

@@ -82,7 +82,7 @@ def list_(
             if health:
                 held = store.held_counts(session)
                 rows = [_health_row(feed, held.get(feed.id or 0, 0), moment) for feed, _ in found]
-                rows.sort(key=lambda row: ("failing", "retired", "quiet", "new", "ok").index(row[2]))
+                rows.sort(key=lambda row: ("failing", "retired", "new", "quiet", "ok").index(row[2]))
                 columns = ["id", "title", "health", "last_success", "failing_since", "last_error", "rhythm", "remarks"]
             else:
                 counts = store.entry_counts(session)
@@ -178,7 +178,7 @@ def doctor(
     apply: Annotated[bool, typer.Option("--apply", help="Do what is proposed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Look for repairs of ailing feeds: a new address, the feed that the site declares now, retirement.
+    """Look for repairs of ailing feeds: a new address, the feed that the site declares or that is read, retirement.
 
     Example: digest feed doctor --apply
     """

@@ -83,10 +83,10 @@ def show(
         found = store.outbox_lines(session, letter_id=letter, limit=1)
         if not found:
             raise NotFound(f"there is no letter {letter}", hint="`digest outbox list` shows their ids")
-        sender = store.letter_sender(session, letter)
+        sender, written_at = store.letter_sender(session, letter)
     key = config.lasting_key
     facts = asdict(found[0]) | {
-        "message_id": sign.message_id(letter, key=key, domain=domain(sender)),
+        "message_id": sign.message_id(letter, key=key, domain=domain(sender), written_at=written_at),
         "mail_from": sign.verp(letter, key=key, domain=config.smtp.envelope_domain or domain(sender)),
     }
     print_facts(facts, as_json=as_json)
@@ -132,6 +132,13 @@ def retry(
         )
         if dry_run:
             session.rollback()
-    options.say(f"{owed} letters {'would be' if dry_run else 'are'} owed again")
+    if letters and not owed:
+        raise UserError(
+            "none of these letters can be owed again: they are not there, sent, dropped or being sent",
+            hint="`digest outbox list` shows what there is",
+        )
+    one = owed == 1
+    words = "would be" if dry_run else "is" if one else "are"
+    options.say(f"{owed} {'letter' if one else 'letters'} {words} owed again")
     if letters and owed < len(set(letters)):
-        options.say(f"{len(set(letters)) - owed} of those are not there, sent, dropped or being sent: left as they are")
+        options.say(f"{len(set(letters)) - owed} of those not there, sent, dropped or being sent: left alone")

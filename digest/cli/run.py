@@ -92,13 +92,11 @@ def deliver_command(context: typer.Context, as_json: Json = False) -> None:
 
 def line(database: Database, config: Config, options: Options, *, force: bool = False, send: bool = True) -> Outcome:
     """The main job, on any database: `run`, its rehearsal and the demo all come through here."""
-    import asyncio
-
-    from digest import collect, edition
+    from digest import collect, edition, loop
     from digest.subscribe import signup
 
     with progress_bar(options, "collect") as progress:
-        collected = asyncio.run(collect.run(database, config, clock=now, force=force, progress=progress))
+        collected = loop.run(lambda: collect.run(database, config, clock=now, force=force, progress=progress))
     tell(options, collected)
     outcome = Outcome(collected)
     moment = now()
@@ -110,13 +108,10 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
         outcome.curate[name] = admitted
         options.say(
             f"curate: {name}, {count(admitted.stories, 'new story', 'new stories')}, "
-            f"{admitted.joined} joined to others, {admitted.held} held back, {admitted.muted} muted"
+            f"{admitted.joined:,} joined to others, {admitted.held:,} held back, {admitted.muted:,} muted"
         )
         try:
-            with database.read() as session:
-                press = edition.prepare(session, name, config, now=moment)
-            with database.write() as session:
-                composed = edition.compose(session, name, config, now=moment, press=press)
+            composed = edition.take_turn(database, name, config, now=moment)
         except ConfigError as error:
             # A template or setting of one newsletter is wrong: its stories wait, the others go out.
             outcome.unfit.append(name)
@@ -142,16 +137,16 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
             progress=lambda done: tell(done.settled, done.due, _forecast(done)),
             stop=stop,
         )
-    parts = [f"{report.sent} sent"]
+    parts = [f"{report.sent:,} sent"]
     parts += [
-        f"{n} {word}"
+        f"{n:,} {word}"
         for word in ("refused", "deferred", "dropped", "held", "in doubt")
         if (n := getattr(report, word.replace(" ", "_")))
     ]
     if not config.smtp.url:
         parts.append(f"kept as .eml files in {report.where}, since no smtp.url is set")
     if report.owed > report.waiting:
-        parts.append(f"{report.owed - report.waiting} still owed")
+        parts.append(f"{report.owed - report.waiting:,} still owed")
     if report.waiting:
         waiting = count(report.waiting, "waits for its reader's hour", "wait for their readers' hour")
         parts.append(f"{waiting}, until {report.waiting_until:%Y-%m-%d %H:%M} UTC")
@@ -202,13 +197,13 @@ def _forecast(done: deliver.Progress) -> str:
 
 
 def count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _composed_words(composed: edition.Composed) -> str:
     if composed.why:
         return composed.why
-    more = f" and {composed.more} more" if composed.more else ""
+    more = f" and {composed.more:,} more" if composed.more else ""
     return (
         f"No. {composed.number} “{composed.subject}”, {count(composed.stories, 'story', 'stories')}{more}, "
         f"{count(composed.variants, 'variant', 'variants')}, {count(composed.letters, 'letter', 'letters')}"

@@ -55,7 +55,8 @@ def serve(
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, _stop)
         log = (lambda line: print(line, file=sys.stderr, flush=True)) if access_log else None
-        courier = Courier(lambda: deliver.run(database, config, clock=now, rng=random.Random(), notices_only=True))
+        rng = random.Random()  # noqa: S311  (jitter, not a secret)
+        courier = Courier(lambda stop: deliver.run(database, config, clock=now, rng=rng, stop=stop, notices_only=True))
         server = uvicorn.Server(
             uvicorn.Config(
                 application(database, config, clock=now, mail_now=courier.wake, log=log),

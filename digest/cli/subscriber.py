@@ -359,6 +359,9 @@ def import_(
     confirmed: Annotated[
         bool, typer.Option("--confirmed", help="Those whom the file calls unconfirmed have confirmed elsewhere.")
     ] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Owe those who are unconfirmed a mail that asks them to confirm.")
+    ] = False,
     vouched_by: Annotated[
         str | None, typer.Option("--vouched-by", metavar="WHO", help="Who says that they want it; else your login.")
     ] = None,
@@ -372,7 +375,8 @@ def import_(
     """Take in a list from listmonk, Mailchimp, Substack, Buttondown, Ghost, Kit or any CSV.
 
     Separator, encoding and columns are found out. All of it is stored or nothing; who left stays gone;
-    rows that are no subscriber are named and kept in a file, and the exit code is then 65.
+    rows that are no subscriber are named and kept in a file, and the exit code is then 65. Who did not confirm
+    elsewhere gets nothing until they do: --ask sends them a mail with a button, --confirmed says that they did.
     Example: digest subscriber import mailchimp.csv --dry-run
     """
     from dataclasses import asdict
@@ -380,6 +384,7 @@ def import_(
 
     from digest import curate, subscribe
     from digest.errors import Exit, UserError
+    from digest.subscribe import signup
 
     options: Options = context.obj
     mapping = _mapping(map_ or [], subscribe.MAPPABLE)
@@ -415,7 +420,14 @@ def import_(
         except KeyboardInterrupt:
             options.warn(f"stopped; an import is all or nothing, and nothing of {name} was stored")
             raise typer.Exit(130) from None
-    facts = asdict(done)
+        asked = 0
+        while ask and not dry_run:
+            with database.write() as session:
+                some = signup.ask_imported(session, paper, config=config, now=now())
+            if not some:
+                break
+            asked += some
+    facts = asdict(done) | ({"asked": asked} if ask else {})
     facts.pop("refused_first")
     if json:
         facts["refused_rows"] = [asdict(r) for r in done.refused_first]

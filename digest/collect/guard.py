@@ -59,11 +59,11 @@ class Guard:
         try:
             named = [str(literal)] if literal else await self._resolve(host, port)
         except (OSError, UnicodeError) as error:
-            raise FetchError(host, f"the host {host} is not known ({_words(error)})") from None
+            raise FetchError(host, f"leads to a host that is not known, {host} ({_words(error)})") from None
         allowed = [name for name in named if self._allows(name)]
         if not allowed:
-            where = f"{host} is" if literal else f"{host} leads to"
-            raise FetchError(host, f"{where} a private address ({', '.join(named[:3])}), which is not asked")
+            where = ", ".join(named[:3]) if literal else f"{host} is {', '.join(named[:3])}"
+            raise FetchError(host, f"leads to a private address ({where}), which is not asked")
         return allowed
 
     def _allows(self, name: str) -> bool:

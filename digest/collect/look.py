@@ -106,12 +106,13 @@ async def look(
 
 class Remedy(StrEnum):
     MOVE = "move"
+    JOIN = "join"  # its newsletters read the feed that has its new address already
     RETIRE = "retire"
 
 
 @dataclass(frozen=True)
 class Repair:
-    """What would help an ailing feed. `url` is where it moves to."""
+    """What would help an ailing feed. `url` is where it moves to, or the address of the feed that it joins."""
 
     feed_id: int
     feed: str
@@ -173,18 +174,9 @@ async def _repair(looker: Looker, feed: _Patient, known: set[str], now: datetime
             url = found.answer.moved_to
         if url == feed.url:
             return None  # it works again
-        if url in known:
-            return _retire(feed, f"{trouble}; its site's feed {url} is read already")
-        return Repair(feed.id, name, trouble, Remedy.MOVE, url)
-    if feed.failing_since is not None and now - feed.failing_since > HOPELESS_AFTER:
-        return _retire(feed, trouble)
-    return None
-
-
-def _retire(feed: _Patient, trouble: str) -> Repair | None:
-    if feed.state == FeedState.RETIRED:
-        return None
-    return Repair(feed.id, feed.title or feed.url, trouble, Remedy.RETIRE)
+        return Repair(feed.id, name, trouble, Remedy.JOIN if url in known else Remedy.MOVE, url)
+    hopeless = feed.failing_since is not None and now - feed.failing_since > HOPELESS_AFTER
+    return Repair(feed.id, name, trouble, Remedy.RETIRE) if hopeless and feed.state != FeedState.RETIRED else None
 
 
 def _places(feed: _Patient) -> list[str]:
@@ -201,9 +193,14 @@ def repair(database: Database, repair: Repair, *, now: datetime) -> None:
     """Do what a repair proposes: the feed is asked at its new address at the next run, or not any more."""
     with database.write() as session:
         feed = store.find_feed(session, str(repair.feed_id))
-        if repair.remedy == Remedy.RETIRE or store.feeds_by_url(session, [repair.url]):
+        other = store.feeds_by_url(session, [repair.url]).get(repair.url)
+        if other is not None:
+            store.hand_over(session, repair.feed_id, other.id or 0, now=now)
+            if other.state == FeedState.RETIRED:
+                other.state, other.next_at, other.failures, other.told = FeedState.ACTIVE, now, 0, ""
+        if other is not None or repair.remedy == Remedy.RETIRE:
             feed.state, feed.told = FeedState.RETIRED, Health.RETIRED
-            feed.error = repair.trouble
+            feed.error = f"{repair.trouble}; {repair.url} is read instead" if other is not None else repair.trouble
             return
         store.move_feed(session, repair.feed_id, url=repair.url, host=host_of(repair.url), now=now)
         feed.state, feed.next_at, feed.failures, feed.failing_since = FeedState.ACTIVE, now, 0, None

@@ -113,25 +113,34 @@ def import_feeds(
     with database.write() as session:
         reader_id = store.newsletter(session, name).id
         assert reader_id is not None
-        known = store.feeds_by_url(session, wanted)
-        fresh = {
-            url: _new(url, title=outline.title, site_url=outline.site_url, headers=logins[url], now=now)
+        ids = store.feed_ids(session, wanted)
+        blank = _new("", title="", headers={}, now=now).model_dump(exclude={"id"})
+        fresh = [
+            {
+                **blank,
+                "url": url,
+                "host": host_of(url),
+                "title": plain(outline.title),
+                "site_url": outline.site_url,
+                "headers": logins[url],
+            }
             for url, (outline, _) in wanted.items()
-            if url not in known
-        }
-        session.add_all(fresh.values())
-        session.flush()
+            if url not in ids
+        ]
+        store.add_feeds(session, fresh)
+        ids |= store.feed_ids(session, [feed["url"] for feed in fresh])
+        read = store.feeds_read(session, reader_id)
+        new = []
         for url, (outline, topic) in wanted.items():
-            feed = known.get(url) or fresh[url]
-            assert feed.id is not None
-            folder = outline.folder
-            if store.read_feed(session, reader_id, feed.id, topic=topic, folder=folder, places=places[url], now=now):
-                report.read += 1
+            reading: dict[str, Any] = {"topic": topic, "folder": outline.folder, "places": places[url]}
+            if ids[url] in read:
+                store.read_feed(session, reader_id, ids[url], **reading, now=now)
             else:
-                report.known += 1
+                new.append({"feed_id": ids[url], **reading})
             if topic:
                 report.topics[topic] = report.topics.get(topic, 0) + 1
-        report.created = len(fresh)
+        store.add_readings(session, reader_id, new, now=now)
+        report.created, report.read, report.known = len(fresh), len(new), len(wanted) - len(new)
     return report
 
 
@@ -208,12 +217,11 @@ async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime],
             raise NotFound(f"the list {url} {error.reason}", hint="save it as a file and import that") from None
 
 
-def _new(url: str, *, title: str, headers: dict[str, str], now: datetime, site_url: str = "") -> Feed:
+def _new(url: str, *, title: str, headers: dict[str, str], now: datetime) -> Feed:
     return Feed(
         url=url,
         host=host_of(url),
         title=plain(title),
-        site_url=site_url,
         headers=headers,
         added_at=now,
         next_at=now,

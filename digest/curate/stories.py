@@ -223,8 +223,9 @@ def _by_title(
         for feature, n in seen.items()
     }
     postings: dict[str, list[int]] = defaultdict(list)
-    length = [math.sqrt(sum(idf[f] ** 2 for f in title.features)) or 1.0 for title in titles]
-    weight = [sum(idf[stem] for stem in title.stems) or 1.0 for title in titles]
+    # `fsum`, since sets come in another order in each process, and a sum must not: the same news, the same edition.
+    length = [math.sqrt(math.fsum(idf[f] ** 2 for f in title.features)) or 1.0 for title in titles]
+    weight = [math.fsum(idf[stem] for stem in title.stems) or 1.0 for title in titles]
     moments = sorted(telling.when for telling in tellings)
     neighbours = [
         bisect_right(moments, telling.when + WINDOW / 2) - bisect_left(moments, telling.when - WINDOW / 2)
@@ -239,22 +240,22 @@ def _by_title(
         candidates = Counter(
             j for word in title.stems if len(postings[word]) <= _COMMON for j in postings[word] if j < i
         )
-        for j in candidates:
+        for j in sorted(candidates):
             if clusters.root(i) == clusters.root(j) or abs(tellings[i].when - tellings[j].when) > WINDOW:
                 continue
             other = titles[j]
             shared = title.stems & other.stems
-            known = sum(idf[stem] for stem in shared)
+            known = math.fsum(idf[stem] for stem in shared)
             if len(shared) < LEAST_SHARED or known < LEAST_IDF:
                 continue
-            common = sum(idf[f] ** 2 for f in title.features & other.features)
+            common = math.fsum(idf[f] ** 2 for f in title.features & other.features)
             cosine = common / (length[i] * length[j])
             contained = known / min(weight[i], weight[j])
             strict = _strictness(neighbours[i])
             same = cosine >= _between(ALIKE, strict) or (
                 contained >= _between(CONTAINED, strict) and len(shared) >= 3 and known >= CONTAINED_IDF
             )
-            why = ", ".join(sorted(shared, key=lambda word: -idf[word])[:5])
+            why = ", ".join(sorted(shared, key=lambda word: (-idf[word], word))[:5])
             if same and not _conflict(tellings[i], title, tellings[j], other):
                 likely.append((cosine, j, i, f"title {cosine:.2f} alike: {why}"))
             elif cosine >= RELATED:

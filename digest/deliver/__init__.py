@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
-from digest import store
+from digest import loop, store
 from digest.config import Config
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
@@ -21,7 +21,6 @@ from digest.deliver.relays import Route
 from digest.deliver.replies import retry_delay as retry_delay
 from digest.deliver.report import Progress as Progress
 from digest.deliver.report import Report as Report
-from digest.deliver.single import in_loop
 from digest.deliver.single import send_one as send_one
 from digest.deliver.writer import Ledger
 from digest.errors import RelayDown
@@ -43,15 +42,17 @@ def run(
     A relay is opened first, so that a wrong password stops the run with no letter touched. A letter is claimed,
     then marked as being sent in a commit of its own batch, and only then goes out: a process killed at any
     point leaves in doubt what it had marked and nothing else. `stop` is asked often; once it says so, what is
-    in flight is finished and settled, and the rest stays owed. `notices_only` leaves editions to others. Raises StorageError where the database cannot
-    be written.
+    in flight is finished and settled, and the rest stays owed. `notices_only` leaves editions to
+    others, and what becomes of late ones to who tells the operator.
+    Raises StorageError where the database cannot be written.
     """
     report = Report()
     now = clock()
     with database.write() as session:
-        store.open_held(session, now=now)
-        report.late = store.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
-        report.dropped = store.drop_cancelled(session, now=now)
+        if not notices_only:
+            store.open_held(session, now=now)
+            report.late = store.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
+            report.dropped = store.drop_cancelled(session, now=now)
         store.forget_relay_hours(session, now=now)
         due = store.due_count(session, now=now)
     servers = config.smtp.servers
@@ -67,7 +68,7 @@ def run(
             count_hours=any(relay.per_hour or relay.per_day for relay in servers),
         )
         if servers:
-            in_loop(lambda: _send(ledger, config, report, due, clock=clock, rng=rng, progress=progress, stop=stop))
+            loop.run(lambda: _send(ledger, config, report, due, clock=clock, rng=rng, progress=progress, stop=stop))
         else:
             try:
                 Maildir(config.maildir).keep(ledger, report, progress=progress, stop=stop, due=due)

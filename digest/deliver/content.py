@@ -94,7 +94,12 @@ class Contents:
         return template.fill(
             Recipient(claimed.email, claimed.name, links),
             mail_from=sign.verp(claimed.id, key=self._lasting_key, domain=self._config.smtp.envelope_domain or domain),
-            message_id=sign.message_id(claimed.id, key=self._lasting_key, domain=domain),
+            message_id=sign.message_id(
+                claimed.id,
+                key=self._lasting_key,
+                domain=domain,
+                written_at=None if claimed.notice_id is None else template.sender.date,
+            ),
         )
 
 

@@ -187,6 +187,7 @@ class Desk:
             waiting = self._claimed.popleft()
             if waiting.until <= moment:
                 self._unclaimed(waiting)  # the claim ran out before its turn came: it is due again, for anyone
+                self._look_again()
                 continue
             if (self._domains or self._settings.per_domain) and self._must_wait(waiting, now):
                 continue
@@ -268,9 +269,7 @@ class Desk:
             if done.hours is not None:
                 route.quota.hours = done.hours.get(route.name, {})
         if done.batch.unmarked:
-            # These are due again: what was found empty before may not be so any more.
-            self._looked = False
-            self._fruitless.clear()
+            self._look_again()
         self._take_marked(done)
         if done.batch.look:
             self._looking, self._looked = False, True
@@ -301,6 +300,10 @@ class Desk:
         )
 
     def _take_marked(self, done: Committed) -> None:
+        for claimed in done.left_out:
+            waiting, route = self._marking.pop(claimed.id)
+            route.marking -= 1
+            self._claimed.appendleft(waiting)
         for claimed in done.batch.marks:
             waiting, route = self._marking.pop(claimed.id)
             number = done.marked.get(claimed.id)
@@ -422,6 +425,11 @@ class Desk:
             guard.refused(content=content)
             if objection := guard.objection():
                 self._pause(claimed.edition_id, f"{objection}, the last with “{reply}”")
+
+    def _look_again(self) -> None:
+        """Letters are due that were in hand: what was found empty before may not be so any more."""
+        self._looked = False
+        self._fruitless.clear()
 
     def _pause(self, edition_id: int, why: str) -> None:
         if edition_id not in self._paused:

@@ -123,11 +123,12 @@ class Route:
     def committed(self, counted: int) -> None:
         """A commit is done, and has `counted` letters of ours: look as far ahead as the last one lasted.
 
-        That is one letter on each connection, those that the next commit marks, and those that go out meanwhile.
+        That is a letter on each connection and the one whose envelope rides with it, those that the next commit
+        marks, and those that go out meanwhile.
         """
         self._uncounted -= counted
         if not self._careful:
-            self.window = min(256, self._most + 2 * self.answered_lately + 4)
+            self.window = min(256, 2 * self._most + 2 * self.answered_lately)
         self.answered_lately = 0
 
     def pump(self) -> None:

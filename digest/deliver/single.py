@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
+from digest import loop
 from digest.config import Config
 from digest.deliver.login import Server, Unusable
 from digest.deliver.maildir import Maildir
@@ -14,8 +14,6 @@ from digest.deliver.replies import Reply, Step, Verdict
 from digest.deliver.smtp import Connection
 from digest.errors import Deferred, Refused, RelayDown
 from digest.letter import Letter
-
-T = TypeVar("T")
 
 
 def send_one(config: Config, letter: Letter) -> str:
@@ -27,24 +25,12 @@ def send_one(config: Config, letter: Letter) -> str:
     for relay in sorted(config.smtp.servers, key=lambda relay: relay.order):
         server = Server.of(relay, config.smtp)
         try:
-            reply = in_loop(partial(_send, server, letter))
+            reply = loop.run(partial(_send, server, letter))
         except Unusable as error:
             why.append(str(error))
         else:
             return f"{server.name}: {reply}"
     raise RelayDown("; ".join(why))
-
-
-def in_loop(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run to its end, on uvloop where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        factory = None
-    else:
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(make())
 
 
 async def _send(server: Server, letter: Letter) -> Reply:

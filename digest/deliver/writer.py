@@ -23,7 +23,7 @@ from digest.store import Claim, Claimed, Database, Outcome, Tally
 
 CLAIM_LEASE = timedelta(minutes=2)  # for letters that are about to be marked
 GATHER = 0.008  # seconds from the beginning of one commit to the next
-PATIENCE = 30.0  # seconds for which replies wait for a database that cannot be written
+PATIENCE = 30.0  # seconds of pauses between tries to write; while it is locked, each try waits for long by itself
 SUPPRESSED = "no such mailbox"
 
 
@@ -71,6 +71,7 @@ class Committed:
     tallies: dict[int, Tally] = field(default_factory=dict)
     hours: dict[str, dict[datetime, int]] | None = None
     paused: list[tuple[str, int, str]] = field(default_factory=list)  # newsletter, number, why
+    left_out: list[Claimed] = field(default_factory=list)  # not marked, since the database was in the way
 
 
 class Ledger:
@@ -220,13 +221,18 @@ class Writer:
     def _persist(self, batch: Batch) -> Committed:
         """Commit; where the database is locked or full, keep the replies for a while and try again."""
         waited, pause = 0.0, 0.5
+        left_out: list[Claimed] = []
         while True:
             try:
-                return self._ledger.commit(batch)
+                done = self._ledger.commit(batch)
             except StorageError:
-                if not (batch.outcomes or batch.unmarked) or waited >= PATIENCE or self._closing.is_set():
+                if waited >= PATIENCE or self._closing.is_set():
                     raise
+            else:
+                done.left_out = left_out
+                return done
             # New work waits for a database that takes it.
+            left_out += batch.marks
             batch.marks, batch.wish = [], None
             self._closing.wait(pause)
             waited, pause = waited + pause, pause * 2

@@ -15,6 +15,7 @@ from digest.edition.compose import held_edition as held_edition
 from digest.edition.compose import prepare as prepare
 from digest.edition.compose import preview as preview
 from digest.edition.compose import recompose as recompose
+from digest.edition.compose import take_turn as take_turn
 from digest.edition.desk import drop as drop
 from digest.edition.desk import find as find
 from digest.edition.desk import move as move

@@ -6,7 +6,7 @@ Rendering thousands of variants takes minutes, and on SQLite a transaction that 
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import json
 from bisect import bisect_right
 from collections import defaultdict
@@ -34,11 +34,13 @@ from digest.render import (
 )
 from digest.render.speech import speech
 from digest.schedule import Turn
-from digest.store import Choices, Group, Hours
+from digest.store import Choices, Database, Group, Hours
 from digest.values import Story, lightened
 
 _TOO_BIG = f"the mail would be larger than {HTML_LIMIT:,} bytes, and these were ranked higher"
 _AT_A_TIME = 500  # variants stored
+_FEW = 100  # variants that may be rendered while a write lock is held
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,15 @@ class Matter:
     stories: tuple[Story, ...]
     note: str
     at: datetime
+
+    def still(self, other: Matter) -> bool:
+        """Has nobody decided anything since? That another source told a story meanwhile is no reason to begin anew."""
+
+        def decided(matter: Matter) -> list[tuple[object, ...]]:
+            return [(story.seq, story.topic, story.pinned) for story in matter.stories]
+
+        same = (self.number, self.upto, self.note, self.at) == (other.number, other.upto, other.note, other.at)
+        return same and decided(self) == decided(other)
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,7 @@ class Press:
             self._checked |= seen
             self.findings |= {finding.check: finding for finding in preflight(one.rendered, self.settings)}
         return Frozen(
-            key=_key(one.choices),
+            key=_key(self.name, self.matter.number, one.choices, self.config),
             choices=one.choices,
             subject=one.rendered.subject,
             html=packed(one.rendered.html),
@@ -148,19 +159,37 @@ class Composed:
     findings: tuple[Finding, ...] = ()  # what preflight had to say
 
 
-def prepare(session: Session, name: str, config: Config, *, now: datetime) -> Press | None:
-    """Render what `compose` would store at this moment, without a lock on anything; None where nothing is due."""
+class Moved(Exception):
+    """What was rendered is no longer what an edition is to be made of, and to render it anew takes too long here."""
+
+
+def take_turn(database: Database, name: str, config: Config, *, now: datetime) -> Composed:
+    """`compose` in a transaction of its own, with the mails rendered before it begins."""
+    for _ in range(_TRIES):
+        press = prepare(database, name, config, now=now)
+        try:
+            with database.write() as session:
+                return compose(session, name, config, now=now, press=press)
+        except Moved:
+            continue
+    return Composed(name, why="stories or note changed again and again while it was rendered; the next run composes it")
+
+
+def prepare(database: Database, name: str, config: Config, *, now: datetime) -> Press | None:
+    """Render what `compose` would store at this moment, in no transaction; None where nothing is due."""
     settings = config.newsletters[name]
-    row = store.newsletter(session, name)
-    assert row.id is not None
-    if settings.slots and settings.slots.last_slot(now) <= row.slot_at:
-        return None
-    with store.laid_out(session, _turns(session, row, settings, now=now)):
-        groups = store.due_groups(session, row.id)
-    if not groups:
-        return None
-    press = Press(name, settings, config, _matter(session, row, groups, note=row.note, now=now))
-    press.make(variants_of(groups, press.matter.stories, settings))
+    with database.read() as session:
+        row = store.newsletter(session, name)
+        assert row.id is not None
+        if settings.slots and settings.slots.last_slot(now) <= row.slot_at:
+            return None
+        with store.laid_out(session, _turns(session, row, settings, now=now)):
+            groups = store.due_groups(session, row.id)
+        if not groups:
+            return None
+        matter = _matter(session, row, groups, note=row.note, now=now, upto=row.seq)
+    press = Press(name, settings, config, matter)
+    press.make(variants_of(groups, matter.stories, settings))
     return press
 
 
@@ -169,8 +198,8 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
 
     Edition, variants, outbox rows and watermarks are one transaction, the caller's. A slot missed by more
     than a day is not made up for: one edition holds everything since. With fewer than `min_stories` nothing
-    is sent to those readers, and their stories wait for the next slot. What `press` has from `prepare` is used
-    if it was made of the very same stories, at the same `now`.
+    is sent to those readers, and their stories wait for the next slot. What `press` has from `prepare` at the same
+    `now` is used, and stories admitted since then wait for the next edition; Moved where it is true no more.
     """
     settings = config.newsletters[name]
     row = store.lock_newsletter(session, name)
@@ -179,6 +208,7 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
     slot = slots.last_slot(now) if slots else None
     if slots and slot and slot <= row.slot_at:
         return Composed(name, why=f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC")
+    store.lock_readers(session, row.id)
     store.end_pauses(session, now=now)
     turns = _turns(session, row, settings, now=now)
     row.slot_at = slot or now
@@ -190,15 +220,21 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
         groups = store.due_groups(session, row.id)
         if not groups:
             return Composed(name, why="no subscriber wants one now")
-        matter = _matter(session, row, groups, note=row.note, now=now)
-        if press is None or press.matter != matter:
-            press = Press(name, settings, config, matter)
+        matter = _matter(session, row, groups, note=row.note, now=now, upto=press.matter.upto if press else row.seq)
         wanted = variants_of(groups, matter.stories, settings)
+        if press is not None and not press.matter.still(matter):
+            if len(wanted) > _FEW:
+                raise Moved
+            press = None
+            matter = _matter(session, row, groups, note=row.note, now=now, upto=row.seq)
+            wanted = variants_of(groups, matter.stories, settings)
+        press = press or Press(name, settings, config, matter)
         made = press.make(wanted)
         if not made:
-            store.mark_turns(session, row.id, edition=None, now=now)
+            if slot:
+                store.mark_turns(session, row.id, edition=None, now=now)
             return Composed(name, why=_too_few(settings))
-        edition = _open(session, row, settings, slot=slot, now=now)
+        edition = _open(session, row, settings, matter, slot=slot)
         variants: dict[Group, int] = {}
         for start in range(0, len(made), _AT_A_TIME):
             some = made[start : start + _AT_A_TIME]
@@ -246,36 +282,37 @@ def _matter(
     *,
     note: str,
     now: datetime,
+    upto: int,
     held: Edition | None = None,
 ) -> Matter:
-    """Of the edition to come, or of one that is `held`: with its number, and no story newer than it."""
+    """Of the edition to come, or of one that is `held`; with no story newer than `upto`."""
     assert row.id is not None
-    number, upto = (held.number, held.upto_seq) if held else (row.edition_number + 1, row.seq)
+    number = held.number if held else row.edition_number + 1
     stories = store.stories_since(session, row.id, since=min(group.since for group in groups), upto=upto)
     return Matter(number, upto, tuple(stories), note, now)
 
 
 def _open(
-    session: Session, row: NewsletterRow, settings: Newsletter, *, slot: datetime | None, now: datetime
+    session: Session, row: NewsletterRow, settings: Newsletter, matter: Matter, *, slot: datetime | None
 ) -> Edition:
     """The row of the next edition, held where the editor is to see it first. It takes the newsletter's note."""
     assert row.id is not None
-    row.edition_number += 1
+    row.edition_number = matter.number
     edition = Edition(
         newsletter_id=row.id,
-        number=row.edition_number,
+        number=matter.number,
         slot_at=slot,
-        composed_at=now,
-        upto_seq=row.seq,
+        composed_at=matter.at,
+        upto_seq=matter.upto,
         sender=settings.sender,
         reply_to=settings.reply_to or "",
-        note=row.note,
+        note=matter.note,
     )
     row.note = ""
     if settings.approve:
         edition.state = EditionState.HELD
         edition.state_reason = "waits for the editor"
-        edition.open_at = now + timedelta(hours=settings.approve_hours) if settings.approve_hours else None
+        edition.open_at = matter.at + timedelta(hours=settings.approve_hours) if settings.approve_hours else None
     session.add(edition)
     session.flush()
     return edition
@@ -318,7 +355,9 @@ def recompose(session: Session, name: str, config: Config, number: int) -> Compo
     variants = store.edition_variants(session, edition.id)
     before = {Choices(v.since_seq, frozenset(v.topics), v.language, v.plain): v for v in variants}
     at_least_one = settings.model_copy(update={"min_stories": 1})
-    matter = _matter(session, row, before, note=edition.note, now=edition.composed_at, held=edition)
+    matter = _matter(
+        session, row, before, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
+    )
     press = Press(name, at_least_one, config, matter)
     made = press.make(before)
     if len(made) < len(before):
@@ -341,10 +380,10 @@ def held_edition(session: Session, name: str, number: int) -> Edition:
     return edition
 
 
-def approve(session: Session, name: str, number: int) -> None:
-    """Let a held edition go."""
+def approve(session: Session, name: str, number: int, *, now: datetime) -> None:
+    """Let a held edition go. It counts as opened now: however long it waited for its editor, it is not late."""
     edition = held_edition(session, name, number)
-    edition.state, edition.state_reason, edition.open_at = EditionState.OPEN, "", None
+    edition.state, edition.state_reason, edition.open_at = EditionState.OPEN, "", now
     session.add(edition)
 
 
@@ -423,7 +462,7 @@ def preview(
         groups = [Group(choices.since, json.dumps(sorted(choices.topics)), choices.language, choices.plain)]
     else:
         groups = store.all_groups(session, row.id) or [everything]
-    matter = _matter(session, row, groups, note=row.note, now=now)
+    matter = _matter(session, row, groups, note=row.note, now=now, upto=row.seq)
     shared = variants_of(groups, matter.stories, settings)
     if not shared:
         return None
@@ -459,7 +498,7 @@ def drafts(
             topics=tuple(title for slug, title in titles.items() if slug in choices.topics),
             postal_address=settings.postal_address,
             home=config.base_url,
-            view_url=f"{config.base_url}/editions/{name}/{matter.number}/{_key(choices)}",
+            view_url=f"{config.base_url}/editions/{name}/{matter.number}/{_key(name, matter.number, choices, config)}",
             note=matter.note,
             theme=settings.theme,
             accent=settings.accent,
@@ -480,11 +519,11 @@ def _sections(selection: curate.Selection, titles: Mapping[str, str], language: 
     return tuple(Section(slug, titles.get(slug, unnamed), stories) for slug, stories in found)
 
 
-def _key(choices: Choices) -> str:
-    parts = [choices.since, sorted(choices.topics)]
-    if choices.language or choices.plain:  # without, as it was before there was such a choice
-        parts += [choices.language, choices.plain]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+def _key(newsletter: str, number: int, choices: Choices, config: Config) -> str:
+    """Where a variant is in a browser: not to be guessed, for an edition may be held."""
+    parts = [newsletter, number, choices.since, sorted(choices.topics), choices.language, choices.plain]
+    mac = hmac.digest(config.lasting_key.encode(), b"variant\0" + json.dumps(parts).encode(), "sha256")
+    return mac.hex()[:16]
 
 
 def _too_few(settings: Newsletter) -> str:

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from digest import store
 from digest.errors import NotFound
-from digest.models import Newsletter, OutboxState, Story, SubscriptionState
+from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
 
 _STEPS = {
     "moved": "an editor moved it there",
@@ -66,7 +66,10 @@ def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *
     for letter in letters:
         if letter.position is not None:
             place = "as the lead" if letter.position == 0 else f"as story {letter.position + 1}"
-            return f"in edition {letter.number}, {place}; that letter is {_state(letter.state, letter.settled_at)}"
+            state = _state(letter.state, letter.settled_at)
+            if letter.state is OutboxState.OWED and letter.due_at > now:
+                state = f"for {letter.due_at:%Y-%m-%d %H:%M} UTC"
+            return f"in edition {letter.number}, {place}; that letter is {state}"
     if story.dropped:
         return "an editor dropped it"
     for letter in letters:
@@ -90,8 +93,16 @@ def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *
     if story.seq <= subscription.read_until:
         return f"it came before she subscribed, or while she did not read ({subscription.created_at:%Y-%m-%d})"
     if story.seq <= store.composed_upto(session, paper.id):
+        if subscription.cadence or subscription.hour is not None:
+            return f"comes with her next letter: she wants {_wish(subscription)}"
         return "rolled over: there were too few stories for her in the last edition, this one comes with the next"
     return "waits for the next edition"
+
+
+def _wish(subscription: Subscription) -> str:
+    cadence = subscription.cadence or "every edition"
+    hour = "" if subscription.hour is None else f" at {subscription.hour}:00 {subscription.zone}".rstrip()
+    return cadence + hour
 
 
 def explain_entry(found: store.EntryFate) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def mended(body: bytes) -> bytes:
     return body if b"<!ENTITY" in body else _SLIPS.sub(mend, body)
 
 
-_ENTRY = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|<(?:[\w.-]+:)?(item|entry)[\s>]", re.S)
+_ENTRY = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|<((?:[\w.-]+:)?(?:item|entry))[\s>]", re.S)
 
 
 def shortened(document: bytes) -> tuple[bytes, int]:
@@ -107,7 +107,10 @@ def shortened(document: bytes) -> tuple[bytes, int]:
     """
     if document.count(b"item>") + document.count(b"entry>") <= MAX_ENTRIES:
         return document, 0
-    starts = [match.start() for match in _ENTRY.finditer(document) if match[1]]
+    found = [match for match in _ENTRY.finditer(document) if match[1]]
+    # What an extension puts into an entry may be called so too, with a prefix.
+    plain = min({match[1] for match in found}, key=len, default=b"")
+    starts = [match.start() for match in found if match[1] == plain]
     if len(starts) <= MAX_ENTRIES:
         return document, 0
     half = MAX_ENTRIES // 2

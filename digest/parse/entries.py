@@ -17,7 +17,7 @@ from digest.parse import language, text
 
 T = TypeVar("T")
 
-MAX_ENTRIES = 20_000  # what is read of one document: feedparser makes some thousands a second
+MAX_ENTRIES = 10_000  # what is read of one document: feedparser makes some thousands a second
 MAX_KEY = 500  # characters; a longer identity is kept as its hash
 MAX_ENCLOSURES = 20
 MAX_CATEGORIES = 50

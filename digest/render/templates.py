@@ -51,7 +51,7 @@ class Templates:
             fitting = page.without(frozenset(order[len(order) - dropped :]))
             html = self._html(fitting)
         gone = frozenset(order[len(order) - dropped :]) if dropped else frozenset()
-        words = self._guarded(lambda env: env.from_string(subject).render(_subject_values(page)), page.language)
+        words = self._guarded(lambda env: _subject(env, subject).render(_subject_values(page)), page.language)
         text = self._guarded(lambda env: env.get_template("edition.txt").render(page=fitting), page.language)
         return Rendered(subject_line(words), html, tidy(text), tuple(s for s in page.stories if s.id in gone))
 
@@ -115,6 +115,11 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         ago=said.ago, day=said.day, listed=said.listed, rhythm=said.rhythm, wrap=wrap, bind=bind, dir=direction
     )
     return environment
+
+
+@lru_cache(maxsize=64)
+def _subject(environment: jinja2.Environment, words: str) -> jinja2.Template:
+    return environment.from_string(words)
 
 
 def _subject_values(page: Page) -> dict[str, Any]:

@@ -46,12 +46,12 @@ def open_editions(
     query = select(Edition).where(*_open(newsletter_id))
     if before is not None:
         query = query.where(Edition.number < before)
-    return _as_seen(session, session.exec(query.order_by(col(Edition.number).desc()).limit(limit)))
+    return _as_seen(session, session.exec(query.order_by(col(Edition.number).desc()).limit(limit)).all())
 
 
 def open_edition(session: Session, newsletter_id: int, number: int) -> OpenEdition | None:
     query = select(Edition).where(*_open(newsletter_id), Edition.number == number)
-    return next(iter(_as_seen(session, session.exec(query))), None)
+    return next(iter(_as_seen(session, session.exec(query).all())), None)
 
 
 def neighbours(session: Session, newsletter_id: int, number: int) -> tuple[int | None, int | None]:
@@ -188,35 +188,31 @@ def _open(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _as_seen(session: Session, editions: Iterable[Edition]) -> list[OpenEdition]:
-    rows = list(editions)
-    common = _common_variants(session, [row.id for row in rows if row.id is not None])
     seen = []
-    for row in rows:
+    for row in editions:
         assert row.id is not None
-        if row.id in common:
-            variant_id, subject, stories = common[row.id]
+        if common := _common_variant(session, row.id):
+            variant_id, subject, stories = common
             seen.append(OpenEdition(row.id, row.number, row.composed_at, subject, stories, variant_id))
         else:
             seen.append(_of_all_variants(session, row))
     return seen
 
 
-def _common_variants(session: Session, edition_ids: list[int]) -> dict[int, tuple[int, str, int]]:
-    """By edition: (id, subject, stories) of the variant in the newsletter's language that most readers of all topics
-    got."""
+def _common_variant(session: Session, edition_id: int) -> tuple[int, str, int] | None:
+    """(id, subject, stories) of the variant in the newsletter's language that most readers of all topics got.
+
+    An edition may have thousands of variants; the index has those with many letters first, and this is among them.
+    """
     query = (
-        sa.select(
-            col(Variant.edition_id),
-            col(Variant.id),
-            col(Variant.subject),
-            col(Variant.story_count),
-        )
-        # Topics first: SQLite then leaves the long rows of all other variants unread.
-        .where(col(Variant.edition_id).in_(edition_ids), sa.cast(col(Variant.topics), sa.Text) == "[]")
+        sa.select(col(Variant.id), col(Variant.subject), col(Variant.story_count))
+        .where(col(Variant.edition_id) == edition_id, sa.cast(col(Variant.topics), sa.Text) == "[]")
         .where(col(Variant.plain).is_(False), col(Variant.language) == "")
-        .order_by(col(Variant.letters), col(Variant.story_count), col(Variant.id).desc())
+        .order_by(col(Variant.letters).desc(), col(Variant.id).desc())
+        .limit(1)
     )
-    return {row[0]: (row[1], row[2], row[3]) for row in session.execute(query)}
+    found = session.execute(query).first()
+    return (found[0], found[1], found[2]) if found else None
 
 
 def _of_all_variants(session: Session, row: Edition) -> OpenEdition:

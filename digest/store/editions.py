@@ -80,9 +80,21 @@ def newsletter(session: Session, name: str) -> Newsletter:
 def lock_newsletter(session: Session, name: str) -> Newsletter:
     """The row, ours alone until the transaction ends: one admission and one composition at a time.
 
-    On SQLite the write transaction is the lock already.
+    On SQLite the write transaction is the lock already. Rows that only refer to it, as a line of somebody's history
+    does, need not wait: who waits for us with a subscription in hand could be waited for by us (a deadlock).
     """
-    return session.exec(select(Newsletter).where(col(Newsletter.name) == name).with_for_update()).one()
+    return session.exec(select(Newsletter).where(col(Newsletter.name) == name).with_for_update(key_share=True)).one()
+
+
+def lock_readers(session: Session, newsletter_id: int) -> None:
+    """Let nobody of a newsletter change, leave or be erased until the transaction ends; the newsletter is locked.
+
+    A composition asks several times who there is, and each time PostgreSQL answers as of that moment: who changed in
+    between would be told that their turn is over, and be owed nothing. On SQLite nobody else writes meanwhile.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        rows = select(Subscription.id).where(Subscription.newsletter_id == newsletter_id).order_by(col(Subscription.id))
+        session.exec(select(sa.func.count()).select_from(rows.with_for_update(key_share=True).subquery())).one()
 
 
 def newsletters(session: Session) -> dict[str, Newsletter]:
@@ -252,20 +264,26 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
 
 
 def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None, now: datetime) -> None:
-    """Remember which slot of theirs readers had, also those who got nothing in it; and who was owed `edition`."""
+    """Remember which slot of theirs readers had, and who was owed `edition`.
+
+    Who got nothing in their slot had it all the same; but where the newsletter has none, and sends at each run, a
+    later run of their day may have something for them.
+    """
     chosen = sa.or_(col(Subscription.cadence) != "", col(Subscription.hour).is_not(None))
+    edition_id = edition.id if edition else None
+    owed = col(Subscription.id).in_(
+        sa.select(col(OutboxRow.subscription_id)).where(col(OutboxRow.edition_id) == edition_id)
+    )
+    had = chosen if edition is None or edition.slot_at else sa.and_(chosen, owed)
     session.execute(
-        sa.update(Subscription)
-        .where(chosen, *_deliverable(newsletter_id), *_has_turn())
-        .values(offered_at=_turn.c.slot),
+        sa.update(Subscription).where(had, *_deliverable(newsletter_id), *_has_turn()).values(offered_at=_turn.c.slot),
         execution_options=_NO_SYNC,
     )
     if edition is None:
         return
-    owed = sa.select(col(OutboxRow.subscription_id)).where(col(OutboxRow.edition_id) == edition.id)
     session.execute(
         sa.update(Subscription)
-        .where(col(Subscription.id).in_(owed))
+        .where(owed)
         .values(
             read_until=edition.upto_seq,
             offered_at=sa.case((chosen, col(Subscription.offered_at)), else_=sa.literal(now, UtcTime)),

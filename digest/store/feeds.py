@@ -237,6 +237,16 @@ def find_feed(session: Session, words: str) -> Feed:
     return found
 
 
+def feed_ids(session: Session, urls: Iterable[str]) -> dict[str, int]:
+    """The numbers of those feeds that are stored already, by their address."""
+    wanted = list(dict.fromkeys(urls))
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        query = select(Feed.url, Feed.id).where(col(Feed.url).in_(wanted[start : start + _CHUNK]))
+        found |= {url: number or 0 for url, number in session.exec(query)}
+    return found
+
+
 def feeds_by_url(session: Session, urls: Iterable[str]) -> dict[str, Feed]:
     """Those feeds that are stored already, by their address."""
     wanted = list(dict.fromkeys(urls))
@@ -245,6 +255,24 @@ def feeds_by_url(session: Session, urls: Iterable[str]) -> dict[str, Feed]:
         query = select(Feed).where(col(Feed.url).in_(wanted[start : start + _CHUNK]))
         found |= {feed.url: feed for feed in session.exec(query)}
     return found
+
+
+def add_feeds(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store many new feeds: mappings of `Feed` columns, all but `id`."""
+    if rows:
+        session.connection().execute(sa.insert(Feed), list(rows))
+
+
+def add_readings(session: Session, newsletter_id: int, rows: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+    """Let a newsletter read many feeds that it did not: mappings of `feed_id`, `topic`, `folder` and `places`."""
+    if rows:
+        own = {"newsletter_id": newsletter_id, "added_at": now}
+        session.connection().execute(sa.insert(NewsletterFeed), [{**row, **own} for row in rows])
+
+
+def feeds_read(session: Session, newsletter_id: int) -> set[int]:
+    """The ids of the feeds that a newsletter reads."""
+    return set(session.exec(select(NewsletterFeed.feed_id).where(NewsletterFeed.newsletter_id == newsletter_id)))
 
 
 def read_feed(

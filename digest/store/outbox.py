@@ -498,16 +498,17 @@ def outbox_lines(
     ]
 
 
-def letter_sender(session: Session, letter_id: int) -> str:
-    """The From: of a letter."""
+def letter_sender(session: Session, letter_id: int) -> tuple[str, datetime | None]:
+    """The From: of a letter, and when it was written where it is a notice."""
     query = (
-        sa.select(sa.func.coalesce(col(Notice.sender), col(Edition.sender)))
+        sa.select(sa.func.coalesce(col(Notice.sender), col(Edition.sender)), col(Notice.created_at))
         .select_from(OutboxRow)
         .join(Edition, col(Edition.id) == col(OutboxRow.edition_id), isouter=True)
         .join(Notice, col(Notice.id) == col(OutboxRow.notice_id), isouter=True)
         .where(col(OutboxRow.id) == letter_id)
     )
-    return str(session.execute(query).scalar_one())
+    sender, written_at = session.execute(query).one()
+    return sender, written_at
 
 
 def owe_again(

@@ -31,6 +31,8 @@ from digest.models import (
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 
+# What this transaction read before it had the lock may have changed meanwhile.
+_AS_IT_IS = {"populate_existing": True}
 SUPPRESSED = "suppressed"  # the state shown for an address in `suppression`, whatever its subscription says
 
 
@@ -60,7 +62,8 @@ def subscription(session: Session, person: Subscriber, paper: Newsletter) -> Sub
     return session.exec(
         select(Subscription)
         .where(Subscription.subscriber_id == person.id, Subscription.newsletter_id == paper.id)
-        .with_for_update()
+        .with_for_update(),
+        execution_options=_AS_IT_IS,
     ).one_or_none()
 
 
@@ -101,16 +104,25 @@ def end_pauses(session: Session, *, now: datetime) -> int:
     ended = connection.execute(
         sa.update(Subscription)
         .where(*over)
-        .values(state=SubscriptionState.ACTIVE, paused_until=None, changed_at=now, read_until=_with_all_others())
+        .values(
+            state=SubscriptionState.ACTIVE,
+            paused_until=None,
+            changed_at=now,
+            read_until=_with_all_others(),
+            offered_at=None,
+        )
     )
     return ended.rowcount
 
 
 def rejoin(session: Session, returning: Subscription) -> None:
-    """Put a subscription's watermark where the last edition ended: nothing twice, and the next one with all others."""
+    """Put a subscription's watermark where the last edition ended: nothing twice, and the next one with all others.
+
+    Which slots of theirs passed meanwhile does not count: they missed none.
+    """
     session.flush()
     statement = sa.update(Subscription).where(col(Subscription.id) == returning.id)
-    session.connection().execute(statement.values(read_until=_with_all_others()))
+    session.connection().execute(statement.values(read_until=_with_all_others(), offered_at=None))
     session.refresh(returning)
 
 
@@ -147,6 +159,8 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
         return None
     subscriptions = letters = dropped = 0
     if person is not None:
+        # First, as a composition does, which may be about to owe them a letter.
+        subscriptions = len(subscriptions_of(session, person, lock=True))
         theirs = col(OutboxRow.subscriber_id) == person.id
         waiting = col(OutboxRow.state).in_((OutboxState.OWED, OutboxState.CLAIMED, OutboxState.HELD))
         drop = {"state": OutboxState.DROPPED, "reply": "erased", "settled_at": now}
@@ -154,7 +168,6 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
         said = col(OutboxRow.state) != OutboxState.DROPPED
         connection.execute(sa.update(OutboxRow).where(theirs, said).values(reply=""))
         letters = session.exec(select(sa.func.count()).select_from(OutboxRow).where(theirs)).one()
-        subscriptions = len(standings(session, person))
         session.delete(person)
         session.flush()
     if stop is not None:
@@ -170,7 +183,9 @@ def subscription_by_id(
     """A subscription and the name of its newsletter, or None where it is gone; with `lock` ours alone."""
     query = select(Subscription, Newsletter.name).join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
     query = query.where(Subscription.id == subscription_id)
-    return session.exec(query.with_for_update(of=Subscription) if lock else query).one_or_none()
+    if lock:
+        return session.exec(query.with_for_update(of=Subscription), execution_options=_AS_IT_IS).one_or_none()
+    return session.exec(query).one_or_none()
 
 
 def subscriptions_of(session: Session, person: Subscriber, *, lock: bool = False) -> list[tuple[Subscription, str]]:
@@ -181,14 +196,9 @@ def subscriptions_of(session: Session, person: Subscriber, *, lock: bool = False
         .where(Subscription.subscriber_id == person.id)
         .order_by(Newsletter.name)
     )
-    return list(session.exec(query.with_for_update(of=Subscription) if lock else query))
-
-
-def subscription_and_person(session: Session, subscription_id: int) -> tuple[Subscription, Subscriber]:
-    """A subscription that is there, ours alone until the transaction ends, and whose it is."""
-    query = select(Subscription).where(col(Subscription.id) == subscription_id).with_for_update()
-    subscription = session.exec(query).one()
-    return subscription, session.get_one(Subscriber, subscription.subscriber_id)
+    if lock:
+        return list(session.exec(query.with_for_update(of=Subscription), execution_options=_AS_IT_IS))
+    return list(session.exec(query))
 
 
 def lift_erasure(session: Session, mark: str) -> None:

@@ -13,7 +13,10 @@ from digest.models import Newsletter, Notice, SignupMail, Subscriber, Subscripti
 
 @dataclass(frozen=True)
 class SignupMails:
-    """How many mails sign-ups caused: for one address in all and since when, within the hour for a network and all."""
+    """How many mails sign-ups caused: for one address in all and since when, within the hour for a network and all.
+
+    Those that no network caused (network "") count for their address alone.
+    """
 
     address: int
     address_at: datetime | None
@@ -29,7 +32,7 @@ def signup_mails(session: Session, *, address: str, network: str, now: datetime)
     here = session.exec(
         select(sa.func.count()).select_from(SignupMail).where(lately, col(SignupMail.network) == network)
     )
-    everywhere = session.exec(select(sa.func.count()).select_from(SignupMail).where(lately))
+    everywhere = session.exec(select(sa.func.count()).select_from(SignupMail).where(lately, SignupMail.network != ""))
     return SignupMails(count, last, here.one(), everywhere.one())
 
 
@@ -58,7 +61,9 @@ def forget_unconfirmed(session: Session, *, asked_before: datetime) -> int:
     ids, people = [row[0] for row in stale], [row[1] for row in stale]
     for start in range(0, len(ids), 500):
         some = slice(start, start + 500)
-        session.execute(sa.delete(Subscription).where(col(Subscription.id).in_(ids[some])))
+        # Once more: on PostgreSQL somebody may have been added by hand meanwhile.
+        still = col(Subscription.state) == SubscriptionState.PENDING
+        session.execute(sa.delete(Subscription).where(col(Subscription.id).in_(ids[some]), still))
         others = sa.exists().where(col(Subscription.subscriber_id) == col(Subscriber.id))
         session.execute(sa.delete(Subscriber).where(col(Subscriber.id).in_(people[some]), ~others))
     return len(ids)

@@ -361,7 +361,7 @@ def _chunks(ids: Iterable[_T]) -> Iterator[list[_T]]:
 
 @dataclass(frozen=True)
 class StoryLine:
-    """A story as `digest story list` shows it. `state` is pinned, dropped, sent in an edition, or waiting."""
+    """A story as `digest story list` shows it. `state` is pinned, dropped, in an edition, left out or waiting."""
 
     id: int
     topic: str
@@ -393,7 +393,7 @@ def story_lines(
     upto = sa.select(sa.func.coalesce(sa.func.max(Edition.upto_seq), 0)).where(
         col(Edition.newsletter_id) == newsletter_id
     )
-    query = sa.select(Story, sources, number).where(col(Story.newsletter_id) == newsletter_id)
+    query = sa.select(Story, sources, number, upto.scalar_subquery()).where(col(Story.newsletter_id) == newsletter_id)
     if topic:
         query = query.where(col(Story.topic) == topic)
     if waiting:
@@ -408,17 +408,19 @@ def story_lines(
             sources=count,
             rank=story.rank,
             published_at=story.published_at,
-            state=_standing(story, edition),
+            state=_standing(story, edition, judged=story.seq <= upto_seq),
         )
-        for story, count, edition in rows
+        for story, count, edition, upto_seq in rows
     ]
 
 
-def _standing(story: Story, edition: int | None) -> str:
+def _standing(story: Story, edition: int | None, *, judged: bool) -> str:
     if story.dropped:
         return "dropped"
     if edition is not None:
         return f"in edition {edition}"
+    if judged:
+        return "left out"  # an edition had it to choose from; `digest why STORY --subscriber` says more
     return "pinned" if story.pinned else "waiting"
 
 
@@ -478,6 +480,7 @@ class About(NamedTuple):
     number: int
     topics: list[str]
     state: OutboxState
+    due_at: datetime
     settled_at: datetime | None
     position: int | None
     left_out: str
@@ -492,6 +495,7 @@ def letters_about(
             col(Edition.number),
             col(Variant.topics),
             col(OutboxRow.state),
+            col(OutboxRow.due_at),
             col(OutboxRow.settled_at),
             col(VariantStory.position),
             col(Variant.left_out),
@@ -510,10 +514,7 @@ def letters_about(
         )
         .order_by(col(Edition.number))
     )
-    return [
-        About(number, topics, state, settled_at, position, dict(left_out or ()).get(story_id, ""))
-        for number, topics, state, settled_at, position, left_out in rows
-    ]
+    return [About._make((*letter, dict(left_out or ()).get(story_id, ""))) for *letter, left_out in rows]
 
 
 class EntryFate(NamedTuple):

@@ -47,17 +47,18 @@ def add(
 ) -> Added:
     """Subscribe a person from the next edition of `newsletter` on; who is subscribed stays as they are.
 
-    `consent` says how we know that they want it, `vouched_by` who says so in their place, `ip` from where. `topics`
-    are slugs out of `known_topics`, none means all; the other choices are those of `choose_all`. With `welcome` the
-    latest edition is owed to them too. Raises BadInput for an address or a choice that is none, UserError for who may
-    not be added: suppressed, erased (`secret` is the settings' key, see `erasure_mark`), or gone, unless `again` says
+    `consent` says how we know that they want it, `vouched_by` who says so in their place, `ip` from where. `topics` are
+    slugs out of `known_topics`, none means all; the other choices are those of `choose_all`. With `welcome` the latest
+    edition is owed to them too. Raises BadInput for an address or a choice that is none, UserError for who may not
+    be added: suppressed, erased (`secret` is the settings' key, see `erasure_mark`), or gone, unless `again` says
     that they asked to come back.
     """
     email = address(email)
     key = address_key(email)
     name = display_name(name)
     given = {"cadence": cadence, "hour": hour, "zone": zone, "language": language, "plain": plain}
-    chosen = checked({k: v for k, v in given.items() if v not in ("", None, False)}, known_topics)
+    said = {choice: value for choice, value in given.items() if value or (choice == "hour" and value is not None)}
+    chosen = checked(said, known_topics)
     if topics := choose(topics, known_topics):
         chosen["topics"] = topics
     labels = sorted({tag(t) for t in tags} - {""})

@@ -11,13 +11,14 @@ import ipaddress
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 
 from sqlmodel import Session
 
 from digest import sign, store
 from digest.config import Config
-from digest.models import ConsentEvent, SubscriptionState, address_key
+from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.render import Note, Templates
 from digest.render.speech import speech
 from digest.subscribe.address import address, display_name, erasure_mark
@@ -55,6 +56,8 @@ def ask(
         return
     if not _may_mail(session, email, config=config, network=_network(ip), now=now):
         return
+    if store.subscriber(session, email) is not None:
+        name = ""  # a stranger names nobody whom we know
     person = store.keep_subscriber(session, email, name=name, tags=(), now=now)
     subscription = store.subscription(session, person, paper)
     if subscription is None:
@@ -92,18 +95,18 @@ class Answer:
     subscription_id: int
 
 
-def about(session: Session, token: str, *, config: Config, now: datetime) -> Answer | None:
-    """What `confirm` would do; None for a link that is not ours or whose subscription is gone."""
+def about(session: Session, token: str, *, config: Config, now: datetime, lock: bool = False) -> Answer | None:
+    """What `confirm` would do; None for a link that is not ours, or whose subscription or newsletter is gone."""
     asked = sign.read_confirm(token, keys=config.keys)
-    found = store.subscription_by_id(session, asked.subscription_id) if asked else None
-    if asked is None or found is None:
+    found = store.subscription_by_id(session, asked.subscription_id, lock=lock) if asked else None
+    if asked is None or found is None or found[1] not in config.newsletters:
         return None
     subscription, newsletter = found
     outcome: Literal["confirmed", "unchanged", "expired", "left"] = "confirmed"
-    if subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
+    if now - asked.at > VALID_FOR:
+        outcome = "expired"  # also for who is subscribed: what follows is the way to their choices
+    elif subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
         outcome = "unchanged"
-    elif now - asked.at > VALID_FOR:
-        outcome = "expired"
     elif subscription.state is SubscriptionState.UNSUBSCRIBED and subscription.changed_at >= asked.at:
         outcome = "left"  # since they were asked, which is the later word
     return Answer(outcome, newsletter, asked.subscription_id)
@@ -111,10 +114,11 @@ def about(session: Session, token: str, *, config: Config, now: datetime) -> Ans
 
 def confirm(session: Session, token: str, *, config: Config, ip: str, now: datetime) -> Answer | None:
     """Make active what a link to confirm names, from the latest edition on; twice is once. None as in `about`."""
-    answer = about(session, token, config=config, now=now)
+    answer = about(session, token, config=config, now=now, lock=True)
     if answer is None or answer.outcome != "confirmed":
         return answer
-    subscription, person = store.subscription_and_person(session, answer.subscription_id)
+    subscription = session.get_one(Subscription, answer.subscription_id)
+    person = session.get_one(Subscriber, subscription.subscriber_id)
     _enter(subscription, SubscriptionState.ACTIVE, now=now)
     subscription.consent = "sign-up page, confirmed by mail"
     session.add(subscription)
@@ -123,8 +127,7 @@ def confirm(session: Session, token: str, *, config: Config, ip: str, now: datet
     # Their own word undoes what kept lists from bringing them back, and ends what the limits remember.
     store.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
     store.forget_signup_mails(session, address=_mark(person.key, config))
-    settings = config.newsletters.get(answer.newsletter)
-    if settings is not None and settings.welcome:
+    if config.newsletters[answer.newsletter].welcome:
         welcome(session, answer.subscription_id, now=now)
     return answer
 
@@ -172,35 +175,33 @@ def _owe(
     settings = config.newsletters[newsletter]
     said = speech(settings.language)
     t, facts = said.gettext, {"title": settings.title, "email": email}
+    in_our_look = partial(
+        Note,
+        title=settings.title,
+        language=said.language,
+        postal_address=settings.postal_address,
+        accent=settings.accent,
+        accent_dark=lightened(settings.accent, "#1c1f23", 5.5),
+    )
     if subscribed:
         link = sign.token(sign.Purpose.PREFERENCES, subscription_id, key=config.keys[0])
-        note = Note(
-            title=settings.title,
-            language=said.language,
+        note = in_our_look(
             subject=t("%(title)s: you are subscribed") % facts,
             heading=t("You are subscribed already"),
             words=t("Somebody, hopefully you, asked for %(title)s at %(email)s, where it goes already.") % facts,
             act=t("Your choices"),
             url=f"{config.base_url}/preferences/{link}",
             after=t("There you choose topics and days, pause, or leave."),
-            postal_address=settings.postal_address,
-            accent=settings.accent,
-            accent_dark=lightened(settings.accent, "#1c1f23", 5.5),
         )
     else:
         link = sign.confirm_token(subscription_id, at=now, key=config.keys[0])
-        note = Note(
-            title=settings.title,
-            language=said.language,
+        note = in_our_look(
             subject=t("Please confirm: %(title)s") % facts,
             heading=t("Confirm your subscription"),
             words=t("Somebody, hopefully you, asked for %(title)s at %(email)s.") % facts,
             act=t("Confirm"),
             url=f"{config.base_url}/confirm/{link}",
             after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
-            postal_address=settings.postal_address,
-            accent=settings.accent,
-            accent_dark=lightened(settings.accent, "#1c1f23", 5.5),
         )
     mail = Templates(settings.templates).note(note)
     store.owe_notice(

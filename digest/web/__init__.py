@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -72,13 +73,17 @@ def application(
 
     def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        path = request.scope["path"].removeprefix(request.scope["root_path"])
+        if error.status_code == 404 and path.endswith("/") and path.strip("/"):
+            # Ours end in none. Never a whole address: whoever asked could choose its host.
+            return RedirectResponse(f"{config.base_path}/{quote(path.strip('/'))}", 308, headers=PRIVATE)
         return sorry(error.status_code, dict(error.headers or {}))
 
     def out_of_reach(request: Request, error: Exception) -> Response:
         _log.error("%s", error)
         return sorry(503, {"Retry-After": "60"})
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *signup.routes(site, mail_now=mail_now),
             *readers.routes(site),
@@ -99,6 +104,8 @@ def application(
             Exception: lambda request, error: sorry(500),
         },
     )
+    app.router.redirect_slashes = False  # it knows nothing of a path that a proxy took off
+    return app
 
 
 class _Logged:

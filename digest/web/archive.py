@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import partial
+from urllib.parse import quote
 
 from markupsafe import Markup
 from sqlmodel import Session
+from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from digest import curate, store
@@ -40,6 +42,22 @@ PUBLIC = PRIVATE | {"Cache-Control": "public, max-age=300"}
 _IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src https:"
 _HTML = "text/html; charset=utf-8"
 _DARK_SHEET = "#1c1f23"  # of base.html
+
+
+class _Number(IntegerConvertor):
+    """What both databases take for a number; any other is of no edition."""
+
+    regex = "[0-9]{1,9}"
+
+
+class _Word(StringConvertor):
+    """Without NUL, which PostgreSQL has no text with."""
+
+    regex = "[^/\0]+"
+
+
+register_url_convertor("number", _Number())
+register_url_convertor("word", _Word())
 
 
 @dataclass(frozen=True)
@@ -179,7 +197,6 @@ def routes(site: Site) -> list[Route]:
             name: page(f"around/{name}.html", one.said, path, **around).decode() for name in ("head", "top", "bottom")
         }
         html = _in_browser(site, one.name, number, frozen)
-        html = html.replace(one.said.gettext("You get it because you subscribed."), "")
         html = html.replace("</head>", parts["head"] + "</head>", 1).replace(
             "</body>", f"</main>{parts['bottom']}</body>", 1
         )
@@ -270,15 +287,22 @@ def routes(site: Site) -> list[Route]:
 
         return serve
 
-    one = "/newsletters/{newsletter}"
+    def up(request: Request) -> Response:
+        """Where a shortened address means to go."""
+        name = request.path_params.get("newsletter")
+        return RedirectResponse(f"{root}/newsletters/{quote(name)}" if name else f"{root}/", 302)
+
+    one = "/newsletters/{newsletter:word}"
     return [
         Route("/", home),
+        Route("/newsletters", up),
         Route(one, editions),
+        *(Route(f"{one}/{part}", up) for part in ("editions", "topics")),
         *(Route(f"{one}/feed.{kind}", feed(edition_feed)) for kind in ("atom", "json")),
-        Route(one + "/editions/{number:int}", edition),
-        Route(one + "/topics/{topic}", topic),
-        *(Route(f"{one}/topics/{{topic}}/feed.{kind}", feed(topic_feed)) for kind in ("atom", "json")),
-        Route("/editions/{newsletter}/{number:int}/{key}", keyed),
+        Route(one + "/editions/{number:number}", edition),
+        Route(one + "/topics/{topic:word}", topic),
+        *(Route(f"{one}/topics/{{topic:word}}/feed.{kind}", feed(topic_feed)) for kind in ("atom", "json")),
+        Route("/editions/{newsletter:word}/{number:number}/{key:word}", keyed),
     ]
 
 
@@ -317,7 +341,7 @@ def _has_it(request: Request, tag: str, modified: datetime | None) -> bool:
 def _number(request: Request, name: str) -> int | None:
     """A number of the query; what is none asks for the first page."""
     words = request.query_params.get(name, "")
-    return int(words) if re.fullmatch(r"[0-9]{1,18}", words, re.ASCII) else None
+    return int(words) if re.fullmatch(_Number.regex, words) else None
 
 
 def _feed(one: Paper, title: str, page: str, request: Request, items: Sequence[feeds.Item]) -> feeds.Feed:
@@ -334,7 +358,8 @@ def _in_browser(site: Site, name: str, number: int, frozen: Frozen) -> str:
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)
     html = re.sub(rf'href="{here}#more"', 'href="#more"', html)
-    rest = site.html("more.html", stories=frozen.rest, look=partial(_look, html))
+    linked = [story for story in frozen.rest if story.url.startswith(("https://", "http://"))]
+    rest = site.html("more.html", stories=linked, look=partial(_look, html))
     return html.replace("</body>", rest + "</body>", 1)
 
 

@@ -80,6 +80,6 @@ class Proxied:
             if schemes and schemes[-1] in ("http", "https"):
                 scope["scheme"] = schemes[-1]
         scope["client"] = (found, 0) if found else None
-        scope["root_path"] = self._root
         if scope["path"] == self._root:
             scope["path"] = self._root + "/"
+        scope["root_path"] = self._root if scope["path"].startswith(self._root + "/") else ""

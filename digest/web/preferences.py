@@ -134,16 +134,19 @@ def routes(site: Site) -> list[Route]:
             if reader is None:
                 return site.unknown()
             email, paper = reader.person.email, reader.newsletter
-            if verb == "pause" and reader.receives:
-                weeks = form.get("weeks", [""])[0]
-                if weeks not in ("", *map(str, _WEEKS)):
-                    raise HTTPException(400)
-                until = _after(now, int(weeks), _zone(reader)) if weeks else None
-                subscribe.pause(session, email, newsletter=paper, until=until, how=_HOW, ip=ip, now=now)
-                return back(reader, "paused")
-            if verb == "resume" and reader.receives:
-                subscribe.resume(session, email, newsletter=paper, how=_HOW, ip=ip, now=now)
-                return back(reader, "resumed")
+            try:
+                if verb == "pause" and reader.receives:
+                    weeks = form.get("weeks", [""])[0]
+                    if weeks not in ("", *map(str, _WEEKS)):
+                        raise HTTPException(400)
+                    until = _after(now, int(weeks), _zone(reader)) if weeks else None
+                    subscribe.pause(session, email, newsletter=paper, until=until, how=_HOW, ip=ip, now=now)
+                    return back(reader, "paused")
+                if verb == "resume" and reader.receives:
+                    subscribe.resume(session, email, newsletter=paper, how=_HOW, ip=ip, now=now)
+                    return back(reader, "resumed")
+            except UserError:  # they left at this moment
+                return back(reader, "")
             if verb == "leave-all":
                 subscribe.leave_all(session, reader.person, how=f"{_HOW}, all newsletters", ip=ip, now=now)
                 return back(reader, "left")

@@ -163,7 +163,7 @@ def application(
         name = one.newsletter
         with database.write() as session:
             if verb == "approve":
-                edition.approve(session, name, one.number or 0)
+                edition.approve(session, name, one.number or 0, now=clock())
                 return
             if verb == "note":
                 edition.annotate(session, name, config, form.get("note", ""), number=one.number)

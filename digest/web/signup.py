@@ -35,14 +35,8 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
         return name, settings
 
     def page(template: str, name: str, settings: Newsletter, status: int = 200, **values: object) -> Response:
-        return site.page(
-            template,
-            status,
-            **_around(speech(settings.language), settings),
-            name=name,
-            root=site.config.base_path,
-            **values,
-        )
+        around = _around(speech(settings.language), settings)
+        return site.page(template, status, **around, **values, newsletter=name, root=site.config.base_path)
 
     def form(
         name: str, settings: Newsletter, given: Mapping[str, list[str]], *, error: str = "", status: int = 200
@@ -107,9 +101,9 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
         else:
             with site.database.read() as session:
                 found = signup.about(session, token, config=site.config, now=site.clock())
-        settings = site.config.newsletters.get(found.newsletter) if found else None
-        if found is None or settings is None:
+        if found is None:
             return site.unknown()
+        settings = site.config.newsletters[found.newsletter]
         if found.outcome in ("expired", "left"):
             return page("confirm_late.html", found.newsletter, settings, 410, left=found.outcome == "left")
         if not do and found.outcome == "confirmed":

@@ -1,5 +1,7 @@
 """choices of subscribers"""
 
+from typing import Literal
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,7 +10,11 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("subscription", schema=None) as batch_op:
+    # Links are signed for the number of a subscription: no other may ever have it (PostgreSQL's sequences see to it).
+    recreate: Literal["always", "never"] = "always" if op.get_bind().dialect.name == "sqlite" else "never"
+    with op.batch_alter_table(
+        "subscription", schema=None, recreate=recreate, table_kwargs={"sqlite_autoincrement": True}
+    ) as batch_op:
         batch_op.add_column(sa.Column("cadence", sa.String(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("hour", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("zone", sa.String(), server_default="", nullable=False))
@@ -40,6 +46,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_signup_mail_at"), "signup_mail", ["at"])
 
     op.create_index("ix_story_topic", "story", ["newsletter_id", "topic", "seq"])
+    op.create_index("ix_variant_letters", "variant", ["edition_id", "letters"])
 
     # Text that is there stays as it is: what is compressed from now on is told by how it begins.
     if op.get_bind().dialect.name == "postgresql":

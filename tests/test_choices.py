@@ -1,0 +1,779 @@
+"""Each reader's own hour, days, language and format: what they get when, and what becomes of it when they change it."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+from conftest import MONDAY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mailing import send, sound, states
+from sqlmodel import select
+
+from digest import edition, schedule, store, subscribe
+from digest.edition.compose import Moved
+from digest.errors import BadInput, NotFound
+from digest.models import (
+    Admission,
+    Decision,
+    Edition,
+    Entry,
+    Feed,
+    OutboxRow,
+    Story,
+    Subscriber,
+    Subscription,
+    Variant,
+    VariantStory,
+)
+from digest.schedule import Turn
+
+SECRET = "a key for tests, long enough"
+NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "schedule": "daily 07:00"}
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Auckland", "America/Havana")
+CADENCES = ("", "daily", "weekdays", "weekly mon", "weekly sun", "weekly thu")
+HOURS = st.none() | st.integers(0, 23)
+
+
+def mine(turns: list[Turn], offered: datetime | None) -> Turn | None:
+    """The turn of a reader, as the database finds it: there is one at most."""
+    found = [
+        turn
+        for turn in turns
+        if (turn.new if offered is None else not turn.after or offered >= turn.after)
+        and (offered is None or not turn.before or offered < turn.before)
+    ]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+# ---------------------------------------------------------------- when, by the rules alone
+
+
+@dataclass
+class Reader:
+    cadence: str
+    hour: int | None
+    zone: str
+    offered: datetime | None = None
+    read: int = 0
+    letters: list[tuple[datetime, Turn, range, datetime]] = field(default_factory=list)  # due, turn, stories, composed
+
+    def look(self, turns: list[Turn], *, upto: int, now: datetime) -> None:
+        turn = mine(turns, self.offered)
+        if turn is not None:
+            self.letters.append((turn.due_at, turn, range(self.read, upto), now))
+            self.offered, self.read = turn.slot, upto
+
+
+def publish(
+    newsletter: schedule.Schedule, reader: Reader, begin: datetime, days: int, *, late: dict[int, timedelta], change
+) -> int:
+    """Run a newsletter for some days, one new story before each edition; how many stories there were."""
+    story, slot, looked = 0, newsletter.next_slot(begin), begin
+    while slot < begin + timedelta(days=days):
+        now = slot + late.get(story, timedelta())
+        slot = newsletter.last_slot(now)
+        if slot > looked:
+            change(reader, now)
+            story += 1
+            own = schedule.own(reader.cadence, reader.hour, reader.zone, newsletter)
+            turns = schedule.turns(own, slot=slot, following=newsletter.next_slot(now), now=now)
+            reader.look(turns, upto=story, now=now)
+            looked = slot
+        slot = newsletter.next_slot(max(slot, now))
+    return story
+
+
+newsletters = st.builds(
+    lambda cadence, hour, minute, zone: schedule.parse(f"{cadence} {hour:02}:{minute:02} {zone}"),
+    st.sampled_from([c for c in CADENCES if c]),
+    st.integers(0, 23),
+    st.sampled_from([0, 0, 30]),
+    st.sampled_from(ZONES),
+)
+beginnings = st.integers(0, 365).map(lambda day: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day, hours=1))
+someone = st.builds(Reader, st.sampled_from(CADENCES), HOURS, st.sampled_from(ZONES))
+
+
+@given(newsletters, someone, beginnings)
+@settings(max_examples=120, deadline=None)
+def test_a_reader_gets_each_story_once_at_their_hour_whatever_the_clocks_do(newsletter, reader, begin):
+    count = publish(newsletter, reader, begin, 70, late={}, change=lambda *_: None)
+    told = [story for _due, _turn, stories, _at in reader.letters for story in stories]
+    assert told == list(range(reader.read)) and reader.read <= count
+    zone = ZoneInfo(reader.zone) if reader.hour is not None else newsletter.zone
+    days = [due.astimezone(zone).date() for due, *_ in reader.letters]
+    assert len(set(days)) == len(days) and days == sorted(days)
+    own = schedule.own(reader.cadence, reader.hour, reader.zone, newsletter)
+    for due, turn, _stories, now in reader.letters:
+        local = due.astimezone(zone)
+        assert now <= due
+        if own is None:
+            assert due == now
+        elif len(own.days) == 1 and due == now:  # the newsletter came later on their day than their hour
+            assert local.weekday() in own.days
+        else:
+            expected = datetime.combine(local.date(), own.at, zone).astimezone(UTC).astimezone(zone)
+            assert local == expected and turn.slot == due and local.weekday() in own.days
+    # No day of theirs passes without a letter, but where no edition came since the last one.
+    slots = [due for due, *_ in reader.letters]
+    editions = [now for *_, now in reader.letters]
+    for before, after, composed in zip(slots, slots[1:], editions[1:], strict=False):
+        if own is not None and len(own.days) > 1 and len(newsletter.days) == 7:
+            missed = own.next_slot(before)
+            assert (
+                missed >= after
+                or not any(before < at <= missed for at in _slots(newsletter, before, missed))
+                or (composed <= before)
+            )
+        if own is not None and len(own.days) == 1:
+            assert after - before < timedelta(days=8 if len(newsletter.days) > 1 else 15)
+
+
+def _slots(newsletter: schedule.Schedule, begin: datetime, end: datetime) -> list[datetime]:
+    found, slot = [], newsletter.next_slot(begin)
+    while slot <= end:
+        found.append(slot)
+        slot = newsletter.next_slot(slot)
+    return found
+
+
+@given(newsletters, someone, beginnings, st.data())
+@settings(max_examples=120, deadline=None)
+def test_changing_choices_and_downtime_neither_repeat_nor_drop_a_story(newsletter, reader, begin, data):
+    late = data.draw(
+        st.dictionaries(st.integers(0, 40), st.integers(0, 24 * 9).map(lambda h: timedelta(hours=h)), max_size=3)
+    )
+    changes = data.draw(
+        st.dictionaries(
+            st.integers(0, 60), st.tuples(st.sampled_from(CADENCES), HOURS, st.sampled_from(ZONES)), max_size=4
+        )
+    )
+
+    def change(reader: Reader, now: datetime) -> None:
+        for day in [day for day in changes if begin + timedelta(days=day) < now]:
+            reader.cadence, reader.hour, reader.zone = changes.pop(day)
+
+    count = publish(newsletter, reader, begin, 90, late=late, change=change)
+    told = [story for _due, _turn, stories, _at in reader.letters for story in stories]
+    assert told == list(range(reader.read))
+    slots = [turn.slot for _due, turn, *_ in reader.letters]
+    assert len(set(slots)) == len(slots)
+    for due, _turn, _stories, now in reader.letters:
+        assert now <= due < now + timedelta(days=8)
+    # Whoever goes on reading has read all but what came since their last slot.
+    assert count - reader.read <= 8
+
+
+@given(someone, beginnings, st.lists(st.integers(1, 400), min_size=20, max_size=200))
+@settings(max_examples=60, deadline=None)
+def test_with_a_newsletter_that_sends_at_each_run_too(reader, begin, gaps):
+    now, since, story = begin, begin, 0
+    own = schedule.own(reader.cadence, reader.hour, reader.zone, None)
+    for gap in gaps:
+        now += timedelta(minutes=gap)
+        story += 1
+        turns = schedule.turns_of_run(own, hour=reader.hour is not None, since=since, now=now)
+        reader.look(turns, upto=story, now=now)
+        since = now
+    assert [s for _due, _turn, stories, _at in reader.letters for s in stories] == list(range(reader.read))
+    zone = ZoneInfo(reader.zone)
+    if own is not None:
+        slots = [turn.slot if reader.hour is not None else due for due, turn, *_ in reader.letters]
+        assert len({slot.astimezone(zone).date() for slot in slots}) == len(slots)
+        for due, turn, *_ in reader.letters:
+            assert turn.slot <= due
+            if reader.hour is not None:  # in the first run that came upon their hour
+                assert due - turn.slot < timedelta(minutes=400)
+                assert turn.slot.astimezone(zone).weekday() in own.days
+    else:
+        assert reader.read == story
+
+
+@pytest.mark.parametrize(
+    ("words", "one_form"),
+    [
+        ("", ""),
+        ("Daily", "daily"),
+        ("weekdays", "weekdays"),
+        ("weekly  Monday", "weekly mon"),
+        ("weekly thurs", "weekly thu"),
+    ],
+)
+def test_a_cadence_has_one_form(words, one_form):
+    assert schedule.cadence(words) == one_form
+
+
+@pytest.mark.parametrize("words", ["monthly", "weekly", "weekly someday", "weekly mondey", "daily 07:00"])
+def test_what_is_no_cadence_is_refused(words):
+    with pytest.raises(ValueError, match="is not a"):
+        schedule.cadence(words)
+
+
+# ---------------------------------------------------------------- in the database
+
+
+@pytest.fixture
+def config(configure, inbox):
+    return configure(newsletters={"daily": NEWS}, smtp={"url": inbox.url})
+
+
+def news(database, *stories: str, at: datetime = MONDAY) -> None:
+    """Admit a story for each topic given."""
+    with database.write() as session:
+        paper = store.lock_newsletter(session, "daily")
+        feed = session.exec(select(Feed)).first()
+        if feed is None:
+            feed = Feed(url="https://f.example/", title="Feed", added_at=at, next_at=at)
+            session.add(feed)
+            session.flush()
+        for topic in stories:
+            paper.seq += 1
+            entry = Entry(feed_id=feed.id, key=str(paper.seq), url=f"https://s.example/{paper.seq}", seen_at=at)
+            session.add(entry)
+            session.flush()
+            story = Story(
+                newsletter_id=paper.id,
+                seq=paper.seq,
+                entry_id=entry.id,
+                topic=topic,
+                url=entry.url,
+                title=f"Story {paper.seq} of {topic}, as it was told",
+                source="Feed",
+                excerpt="What there is to say about it, in a sentence that is long enough to stand here.",
+                language="en",
+                published_at=at,
+                admitted_at=at,
+            )
+            session.add(story)
+            session.flush()
+            session.add(
+                Admission(
+                    newsletter_id=paper.id,
+                    entry_id=entry.id,
+                    decision=Decision.STORY,
+                    story_id=story.id,
+                    decided_at=at,
+                )
+            )
+        session.add(paper)
+
+
+def join(database, name: str, *, now: datetime = MONDAY, **choices) -> None:
+    with database.write() as session:
+        subscribe.add(
+            session,
+            f"{name}@example.org",
+            newsletter="daily",
+            consent="test",
+            known_topics={"ai", "web", "games"},
+            secret=SECRET,
+            now=now,
+            **choices,
+        )
+
+
+def compose(database, config, now: datetime) -> edition.Composed:
+    return edition.take_turn(database, "daily", config, now=now)
+
+
+def letters(database) -> dict[str, list[tuple[int, datetime]]]:
+    """Who was owed what, and for when: {name: [(edition, due)]}."""
+    found: dict[str, list[tuple[int, datetime]]] = {}
+    with database.read() as session:
+        for line in store.outbox_lines(session, limit=10_000):
+            found.setdefault(line.email.split("@")[0], []).append((line.edition, line.due_at))
+    return found
+
+
+def test_letters_are_owed_for_each_readers_own_hour_and_days(database, config):
+    tuesday = MONDAY + timedelta(days=1)
+    join(database, "all")
+    join(database, "evening", hour=20, zone="Europe/Berlin")
+    join(database, "tokyo", hour=7, zone="Asia/Tokyo")
+    join(database, "weekdays", cadence="weekdays", hour=9)
+    join(database, "weekly", cadence="weekly wed")
+    news(database, "ai")
+    done = compose(database, config, tuesday)
+    assert (done.letters, done.variants) == (4, 1)
+    assert letters(database) == {
+        "all": [(1, tuesday)],
+        "evening": [(1, tuesday.replace(hour=19))],
+        "tokyo": [(1, tuesday.replace(hour=22))],
+        "weekdays": [(1, tuesday.replace(hour=9))],
+    }
+    news(database, "ai")
+    done = compose(database, config, tuesday + timedelta(days=1))
+    assert (done.letters, done.variants) == (5, 2)
+    assert letters(database)["weekly"] == [(2, tuesday + timedelta(days=1))]
+    for day in range(2, 5):  # Thursday to Saturday
+        news(database, "ai")
+        compose(database, config, tuesday + timedelta(days=day))
+    found = letters(database)
+    assert [len(found[who]) for who in ("all", "weekdays", "weekly")] == [5, 4, 1]
+    assert sound(database)
+
+
+def test_random_readers_who_change_their_minds_get_each_story_once(database, config):
+    chance = random.Random(7)
+    names = [f"r{n}" for n in range(16)]
+
+    def choices() -> dict:
+        return {
+            "topics": chance.choice([[], [], ["ai"], ["ai", "web"]]),
+            "cadence": chance.choice(CADENCES),
+            "hour": chance.choice([None, *range(0, 24, 5)]),
+            "zone": chance.choice(["", *ZONES]),
+            "language": chance.choice(["", "de"]),
+            "plain": chance.random() < 0.2,
+        }
+
+    models = {}
+    for name in names:
+        chosen = choices()
+        join(database, name, **chosen)
+        models[name] = Reader(chosen["cadence"], chosen["hour"], chosen["zone"])
+    plan = config.newsletters["daily"].slots
+    for day in range(1, 13):
+        now = MONDAY + timedelta(days=day)
+        if day == 6:
+            for name in names[:8]:
+                chosen = choices() | {"topics": []}
+                with database.write() as session:
+                    _person, subscription = subscribe.find(session, f"{name}@example.org", "daily")
+                    chosen["topics"] = subscription.topics
+                    subscribe.choose_all(
+                        session, subscription.id, known_topics={"ai", "web"}, how="test", now=now, **chosen
+                    )
+                model = models[name]
+                model.cadence, model.hour, model.zone = chosen["cadence"], chosen["hour"], chosen["zone"]
+        news(database, "ai", "web", "games")
+        compose(database, config, now)
+        for model in models.values():
+            own = schedule.own(model.cadence, model.hour, model.zone, plan)
+            turns = schedule.turns(own, slot=now, following=plan.next_slot(now), now=now)
+            model.look(turns, upto=day * 3, now=now)
+    owed = letters(database)
+    assert {name: [due for _number, due in owed.get(name, [])] for name in names} == {
+        name: [due for due, *_ in model.letters] for name, model in models.items()
+    }
+    with database.read() as session:
+        told = session.exec(
+            select(Subscription, Story.seq, Story.topic)
+            .join(OutboxRow, OutboxRow.subscription_id == Subscription.id)
+            .join(VariantStory, VariantStory.variant_id == OutboxRow.variant_id)
+            .join(Story, Story.id == VariantStory.story_id)
+        ).all()
+        counted = Counter((s.id, seq) for s, seq, _topic in told)
+        assert set(counted.values()) == {1}
+        for subscription in session.exec(select(Subscription)):
+            wanted = {
+                seq
+                for seq in range(1, subscription.read_until + 1)
+                if not subscription.topics or ("games", "ai", "web")[seq % 3] in subscription.topics
+            }
+            assert {seq for s, seq, _ in told if s.id == subscription.id} == wanted
+    assert sound(database)
+
+
+def test_a_letter_waits_for_its_hour_and_goes_then_or_never(database, config, inbox, clock):
+    join(database, "now")
+    join(database, "noon", hour=12)
+    join(database, "late", hour=23)
+    news(database, "ai")
+    clock.pass_(days=1)
+    compose(database, config, clock())
+    report = send(database, config, clock)
+    assert (report.sent, report.owed, report.waiting) == (1, 2, 2)
+    assert report.waiting_until == clock().replace(hour=23)
+    clock.pass_(hours=5)
+    assert send(database, config, clock).sent == 1 and inbox.recipients == ["now@example.org", "noon@example.org"]
+    with database.write() as session:
+        subscribe.remove(session, "late@example.org", newsletter="daily", how="test", now=clock())
+    clock.pass_(hours=11)
+    report = send(database, config, clock)
+    assert (report.sent, report.dropped, report.waiting, report.owed) == (0, 1, 0, 0)
+    assert sound(database)
+
+
+def test_why_tells_of_the_hour_and_the_day_that_a_story_waits_for(database, config):
+    join(database, "evening", hour=20)
+    join(database, "weekly", cadence="weekly mon", hour=7, zone="UTC")
+    news(database, "ai")
+    now = MONDAY + timedelta(days=1)
+    compose(database, config, now)
+    with database.read() as session:
+        paper = store.newsletter(session, "daily")
+        story = session.exec(select(Story)).one()
+        why = {
+            who: edition.explain_for(session, paper, story, f"{who}@example.org", now=now)
+            for who in ("evening", "weekly")
+        }
+    assert why["evening"] == "in edition 1, as the lead; that letter is for 2026-11-24 20:00 UTC"
+    assert why["weekly"] == "comes with her next letter: she wants weekly mon at 7:00 UTC"
+
+
+def test_whoever_comes_back_waits_for_their_own_day(database, config):
+    join(database, "weekly", cadence="weekly mon")
+    news(database, "ai")
+    compose(database, config, MONDAY + timedelta(days=7))
+    with database.write() as session:
+        at = {"newsletter": "daily", "how": "test"}
+        subscribe.pause(session, "weekly@example.org", until=None, now=MONDAY + timedelta(days=8), **at)
+        subscribe.resume(session, "weekly@example.org", now=MONDAY + timedelta(days=24), **at)
+    news(database, "ai")
+    assert compose(database, config, MONDAY + timedelta(days=25)).letters == 0  # a Friday
+    assert compose(database, config, MONDAY + timedelta(days=28)).letters == 1
+
+
+def test_a_letter_is_late_from_its_own_hour_on(database, configure, inbox, clock):
+    config = configure(newsletters={"daily": NEWS}, smtp={"url": inbox.url, "max_lateness_hours": 12})
+    join(database, "late", hour=23)
+    news(database, "ai")
+    clock.pass_(days=1)
+    compose(database, config, clock())
+    clock.pass_(hours=20)  # composed 20 hours ago, due 4 hours ago
+    report = send(database, config, clock)
+    assert (report.sent, report.late) == (1, [])
+    news(database, "ai")
+    clock.now = MONDAY + timedelta(days=2)
+    compose(database, config, clock())
+    clock.pass_(hours=16 + 13)
+    assert send(database, config, clock).late == [("daily", 2)]
+
+
+def test_language_and_format_are_the_readers_own_and_one_mail_serves_all_alike(database, config, inbox, clock):
+    join(database, "english")
+    join(database, "german", language="de")
+    join(database, "german2", language="de", hour=7)
+    join(database, "text", plain=True)
+    join(database, "pirate")
+    with database.write() as session:  # as another release may have stored it
+        subscribe.find(session, "pirate@example.org", "daily")[1].language = "pt"
+    news(database, "ai")
+    clock.pass_(days=1)
+    assert compose(database, config, clock()).variants == 3
+    assert send(database, config, clock).sent == 5
+    mails = {m.recipient.split("@")[0]: message_from_bytes(m.content, policy=policy.default) for m in inbox.messages}
+    german = mails["german"].get_body(("html",)).get_content()
+    assert 'lang="de"' in german and "Dienstag" in german
+    assert "Tuesday" in mails["pirate"].get_body(("html",)).get_content()
+    assert mails["text"].get_content_type() == "text/plain" and "Story 1" in mails["text"].get_content()
+    assert mails["english"].get_content_type() == "multipart/alternative"
+    with database.read() as session:
+        found = edition.shown(session, "daily", 1, email="german@example.org")
+        assert "Dienstag" in found.rendered.text
+        assert edition.shown(session, "daily", 1, email="english@example.org").rendered.text != found.rendered.text
+        choices = store.choices_of(session, 1, "german@example.org")
+        assert choices.language == "de" and not choices.plain
+
+
+def test_readers_of_quiet_topics_share_a_mail_however_long_they_waited(database, config):
+    for day in range(1, 4):
+        join(database, f"r{day}", topics=["games"], now=MONDAY + timedelta(days=day))
+        join(database, f"a{day}", now=MONDAY + timedelta(days=day))
+        news(database, "ai")
+        assert compose(database, config, MONDAY + timedelta(days=day)).number == day
+    news(database, "games")
+    done = compose(database, config, MONDAY + timedelta(days=4))
+    assert (done.letters, done.variants) == (6, 2)
+
+
+def test_what_is_prepared_is_used_only_while_it_is_true(database, config):
+    join(database, "ada")
+    news(database, "ai", "web")
+    now = MONDAY + timedelta(days=1)
+    press = edition.prepare(database, "daily", config, now=now)
+    assert press is not None and len(press.made) == 1
+    with database.read() as session:
+        first = session.exec(select(Story.id).order_by(Story.seq)).first()
+    with database.write() as session:
+        edition.drop(session, "daily", first, dropped=True)
+    with database.write() as session:
+        assert edition.compose(session, "daily", config, now=now, press=press).stories == 1
+    assert edition.prepare(database, "daily", config, now=now) is None  # it has been looked at
+    with database.read() as session:
+        assert [s.seq for s in store.edition_stories(session, 1)] == [2]
+
+
+def test_what_comes_while_mails_are_rendered_waits_for_the_next_edition(database, config):
+    join(database, "ada")
+    news(database, "ai")
+    now = MONDAY + timedelta(days=1)
+    press = edition.prepare(database, "daily", config, now=now)
+    news(database, "web")
+    with database.write() as session:
+        assert edition.compose(session, "daily", config, now=now, press=press).stories == 1
+    assert watermark(database, "ada") == 1
+    assert compose(database, config, now + timedelta(days=1)).stories == 1
+    assert watermark(database, "ada") == 2
+
+
+def test_many_mails_are_not_rendered_again_while_others_wait_for_the_lock(database, config, monkeypatch):
+    monkeypatch.setattr(sys.modules["digest.edition.compose"], "_FEW", 0)
+    join(database, "ada")
+    news(database, "ai", "web")
+    now = MONDAY + timedelta(days=1)
+    press = edition.prepare(database, "daily", config, now=now)
+    with database.write() as session:
+        edition.annotate(session, "daily", config, "A word.")
+    with pytest.raises(Moved), database.write() as session:
+        edition.compose(session, "daily", config, now=now, press=press)
+    assert compose(database, config, now).letters == 1
+
+
+def test_a_held_edition_is_made_anew_for_all_its_choices(database, configure):
+    config = configure(newsletters={"daily": NEWS | {"approve": True, "editor": "ed@news.example"}})
+    join(database, "ada")
+    join(database, "eve", language="fr", topics=["ai"], hour=9)
+    join(database, "bob", plain=True)
+    news(database, "ai", "ai", "web")
+    assert compose(database, config, MONDAY + timedelta(days=1)).variants == 3
+    with database.write() as session:
+        edition.annotate(session, "daily", config, "From the editor.", number=1)
+    with database.read() as session:
+        found = store.edition_variants(session, 1)
+        assert all("From the editor." in variant.text for variant in found)
+        assert sorted((v.language, v.plain, v.story_count) for v in found) == [
+            ("", False, 3),
+            ("", True, 3),
+            ("fr", False, 2),
+        ]
+    assert sound(database)
+
+
+# ---------------------------------------------------------------- joining
+
+
+def watermark(database, name: str) -> int:
+    with database.read() as session:
+        return subscribe.find(session, f"{name}@example.org", "daily")[1].read_until
+
+
+def test_who_joins_gets_the_latest_edition_made_for_choices_like_theirs(database, config, inbox, clock):
+    join(database, "ada")
+    join(database, "grace")
+    join(database, "web", topics=["web"])
+    news(database, "ai", "web")
+    clock.pass_(days=1)
+    compose(database, config, clock())
+    join(database, "eve", welcome=True, now=clock())
+    join(database, "bob", topics=["web"], welcome=True, now=clock())
+    join(database, "cyd", topics=["games"], language="de", welcome=True, now=clock())
+    with database.write() as session:
+        _person, subscription = subscribe.find(session, "eve@example.org", "daily")
+        assert not subscribe.welcome(session, subscription.id, now=clock())  # once
+        assert not subscribe.welcome(session, 4711, now=clock())
+    assert send(database, config, clock).sent == 6
+    with database.read() as session:
+        got = {who: store.variant_of(session, 1, f"{who}@example.org").topics for who in ("eve", "bob", "cyd")}
+    assert got == {"eve": [], "bob": ["web"], "cyd": []}
+    assert watermark(database, "eve") == 2 and sound(database)
+    news(database, "ai")
+    clock.pass_(days=1)
+    assert compose(database, config, clock()).variants == 1
+
+
+def test_no_welcome_with_an_edition_that_is_old_held_or_had_before(database, config, clock):
+    join(database, "ada")
+    news(database, "ai")
+    clock.pass_(days=1)
+    join(database, "first", welcome=True, now=clock())  # there is none yet
+    compose(database, config, clock())
+    with database.write() as session:
+        subscribe.remove(session, "ada@example.org", newsletter="daily", how="test", now=clock())
+    join(database, "ada", again=True, welcome=True, now=clock())
+    with database.write() as session:
+        store.set_state(session, 1, "paused", "test")
+    join(database, "bob", welcome=True, now=clock())
+    with database.write() as session:
+        store.set_state(session, 1, "open", "")
+    join(database, "cyd", welcome=True, now=clock() + timedelta(days=8))
+    assert set(states(database)) == {"ada@example.org", "first@example.org"}
+
+
+# ---------------------------------------------------------------- choosing
+
+
+ALL = {"topics": [], "cadence": "", "hour": None, "zone": "", "language": "", "plain": False}
+HOW = {"known_topics": {"ai"}, "how": "web", "now": MONDAY}
+
+
+def test_choosing_all_is_kept_told_and_done_once(database):
+    join(database, "ada")
+    chosen = {
+        "topics": ["ai"],
+        "cadence": "weekly Monday",
+        "hour": 7,
+        "zone": "Asia/Tokyo",
+        "language": "DE",
+        "plain": True,
+    }
+    with database.write() as session:
+        person, subscription = subscribe.find(session, "ada@example.org", "daily")
+        assert subscribe.choose_all(session, subscription.id, **chosen, **HOW, ip="192.0.2.7")
+    with database.write() as session:
+        assert not subscribe.choose_all(session, subscription.id, **chosen, **HOW)
+        (standing,) = store.standings(session, person)
+        moment = store.moments(session, person)[-1]
+        assert (standing.cadence, standing.hour, standing.zone) == ("weekly mon", 7, "Asia/Tokyo")
+        assert (standing.language, standing.format, standing.topics) == ("de", "text", ("ai",))
+        assert (moment.event, moment.ip) == ("chose", "192.0.2.7")
+        assert moment.detail == "topics ai, weekly mon, at 7:00, zone Asia/Tokyo, language de, as text"
+        assert subscribe.choose_all(session, subscription.id, **ALL, **HOW)
+        (standing,) = store.standings(session, person)
+        assert (standing.cadence, standing.hour, standing.zone, standing.format) == ("", None, "", "html")
+        with pytest.raises(NotFound):
+            subscribe.choose_all(session, 4711, **ALL, **HOW)
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"topics": ["cats"]}, "no topic 'cats'"),
+        ({"cadence": "monthly"}, "not a cadence"),
+        ({"hour": 24}, "not an hour"),
+        ({"hour": -1}, "not an hour"),
+        ({"zone": "Mars/Olympus"}, "not a time zone"),
+        ({"zone": "../../etc/passwd"}, "not a time zone"),
+        ({"language": "xx"}, "not a language"),
+        ({"language": "en\r\nBcc: x"}, "not a language"),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused_in_words(database, choice, words):
+    join(database, "ada")
+    with database.write() as session, pytest.raises(BadInput, match=words):
+        _person, subscription = subscribe.find(session, "ada@example.org", "daily")
+        subscribe.choose_all(session, subscription.id, **(ALL | choice), **HOW)
+
+
+def test_a_newsletter_without_a_schedule_sends_at_the_run_that_comes_upon_the_hour(database, configure):
+    config = configure()
+    join(database, "now")
+    join(database, "noon", hour=12)
+    news(database, "ai")
+    assert compose(database, config, MONDAY.replace(hour=11)).letters == 1
+    news(database, "ai")
+    assert compose(database, config, MONDAY.replace(hour=12, minute=10)).letters == 2
+    news(database, "ai")
+    assert compose(database, config, MONDAY.replace(hour=13)).letters == 1
+    with database.read() as session:
+        carried = {
+            v.since_seq: v.story_count for v in session.exec(select(Variant).join(Edition).where(Edition.number == 2))
+        }
+    assert carried == {0: 2, 1: 1}
+
+
+def test_without_a_schedule_the_first_run_of_their_day_that_has_something_is_theirs(database, configure):
+    config = configure()
+    midnight = MONDAY.replace(hour=0) + timedelta(days=1)
+    join(database, "all")
+    join(database, "daily", cadence="daily")
+    join(database, "weekly", cadence="weekly tue")
+    join(database, "games", cadence="daily", topics=["games"])
+    assert compose(database, config, midnight).letters == 0
+    news(database, "ai")
+    assert compose(database, config, midnight + timedelta(hours=8)).letters == 3
+    news(database, "games")
+    assert compose(database, config, midnight + timedelta(hours=9)).letters == 2
+    assert {name: [number for number, _ in theirs] for name, theirs in letters(database).items()} == {
+        "all": [1, 2],
+        "daily": [1],
+        "weekly": [1],
+        "games": [2],
+    }
+
+
+def wait_until_somebody_waits(database) -> None:
+    """Until one transaction waits for what another has locked."""
+    for _ in range(2000):
+        with database.read() as session:
+            if session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waited")
+
+
+@pytest.mark.parametrize("word", ["leave", "choose", "erase"])
+def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(postgres_url, config, word):
+    database = store.open_database(postgres_url)
+    store.keep_newsletters(database, config.newsletters, now=MONDAY)
+    join(database, "ada", cadence="weekly tue")
+    join(database, "bob")
+    news(database, "ai", "web")
+    with database.read() as session:
+        ada = session.exec(select(Subscription.id).join(Subscriber).where(Subscriber.key == "ada@example.org")).one()
+
+    def say(session) -> None:
+        if word == "leave":
+            subscribe.leave(session, ada, how="link", now=MONDAY)
+        elif word == "erase":
+            subscribe.erase(session, "ada@example.org", secret=SECRET, now=MONDAY)
+        else:
+            choices = {"topics": ["ai"], "cadence": "weekly tue", "hour": None, "zone": "", "language": "fr"}
+            known = {"ai", "web"}
+            subscribe.choose_all(session, ada, **choices, plain=True, known_topics=known, how="page", now=MONDAY)
+
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            if word == "erase":
+                say(session)
+            else:
+                store.subscription_by_id(session, ada, lock=True)
+            composing = other.submit(compose, database, config, MONDAY + timedelta(days=1))
+            wait_until_somebody_waits(database)
+            if word != "erase":
+                say(session)
+        assert composing.result().letters == (2 if word == "choose" else 1)
+    assert set(letters(database)) == ({"ada", "bob"} if word == "choose" else {"bob"})
+    database.close()
+
+
+def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_url, config, monkeypatch):
+    database = store.open_database(postgres_url)
+    store.keep_newsletters(database, config.newsletters, now=MONDAY)
+    join(database, "ada", cadence="weekly tue")
+    join(database, "bob")
+    news(database, "ai", "web")
+    groups, clicks = store.due_groups, []
+
+    def change() -> None:
+        with database.write() as session:
+            choices = {"language": "fr", "cadence": "daily"}
+            subscribe.change(
+                session,
+                "ada@example.org",
+                newsletter="daily",
+                how="page",
+                now=MONDAY,
+                known_topics=(),
+                choices=choices,
+            )
+
+    def looked(session, newsletter_id):
+        found = groups(session, newsletter_id)
+        clicks.append(other.submit(change))
+        wait_until_somebody_waits(database)
+        return found
+
+    now = MONDAY + timedelta(days=1)
+    press = edition.prepare(database, "daily", config, now=now)
+    monkeypatch.setattr(store, "due_groups", looked)
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            assert edition.compose(session, "daily", config, now=now, press=press).letters == 2
+        (click,) = clicks
+        click.result()
+    assert set(letters(database)) == {"ada", "bob"}
+    database.close()

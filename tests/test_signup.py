@@ -1,0 +1,413 @@
+"""Joining by the web: the form, one mail, the confirmation, and what strangers cannot do with them."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import random
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from conftest import MONDAY, Clock
+from sqlmodel import select
+from starlette.testclient import TestClient
+
+from digest import deliver, sign, store, subscribe
+from digest.config import Config
+from digest.demo.catcher import Catcher
+from digest.errors import UserError
+from digest.models import Consent, Notice, OutboxRow, SignupMail, Subscriber, Subscription
+from digest.store import Database
+from digest.subscribe import signup
+from digest.web import application
+
+NEWS = {
+    "title": "Daily",
+    "from": "Daily <news@news.example>",
+    "about": "What the town talks of.",
+    "topics": {"world": {"title": "World"}, "art": {"title": "Art"}},
+}
+
+KEY = "a key for tests, long enough"
+
+
+class Door:
+    """The pages as a visitor meets them; mails that are owed go out at once."""
+
+    def __init__(self, database: Database, config: Config, clock: Clock, inbox: Catcher) -> None:
+        self.inbox = inbox
+
+        def mail_now() -> None:
+            deliver.run(database, config, clock=clock, rng=random.Random(1), notices_only=True)
+
+        self._app = application(database, config, clock=clock, mail_now=mail_now)
+        self.client = self.at("198.51.100.7")
+
+    def at(self, ip: str) -> TestClient:
+        return TestClient(self._app, client=(ip, 4711))
+
+    def ask(self, address: str, **fields: Any) -> str:
+        """The text of the page one is led to."""
+        answer = self.client.post("/subscribe/daily", data={"email": address, **fields})
+        assert answer.status_code == 200 and answer.url.path == "/subscribe/daily/sent"
+        return answer.text
+
+    def mail(self) -> EmailMessage:
+        """The last one that came."""
+        return email.message_from_bytes(self.inbox.messages[-1].content, policy=email.policy.default)
+
+    def link(self) -> str:
+        text = self.mail().get_body(("plain",)).get_content()
+        return re.search(r"https://digest\.example(/\S+)", text)[1]
+
+
+@pytest.fixture
+def config(configure: Callable[..., Config], inbox: Catcher) -> Config:
+    return configure(newsletters={"daily": NEWS}, smtp={"url": inbox.url})
+
+
+@pytest.fixture
+def door(database: Database, config: Config, clock: Clock, inbox: Catcher) -> Iterator[Door]:
+    yield Door(database, config, clock, inbox)
+
+
+def standing(database: Database, address: str = "ada@example.org") -> str | None:
+    with database.read() as session:
+        person = store.subscriber(session, address)
+        found = store.standings(session, person) if person else []
+    return found[0].state if found else None
+
+
+def rows(database: Database) -> dict[str, list[Any]]:
+    with database.read() as session:
+        tables = (Subscriber, Subscription, Consent, Notice, OutboxRow, SignupMail)
+        return {t.__tablename__: sorted(map(repr, session.execute(sa.select(t.__table__)))) for t in tables}
+
+
+def test_who_signs_up_gets_one_mail_and_is_subscribed_by_its_button(door, database):
+    form = door.client.get("/subscribe/daily").text
+    assert "What the town talks of." in form and 'value="world"' in form and "other" not in form
+    door.ask("Ada@Example.org", name="Ada", topic="world")
+    assert standing(database) == "pending" and door.inbox.recipients == ["Ada@example.org"]
+    mail = door.mail()
+    assert mail["Subject"] == "Please confirm: Daily" and mail["Auto-Submitted"] and not mail["List-Id"]
+    page = door.client.get(door.link())
+    assert 'method="post"' in page.text and standing(database) == "pending"
+    assert "You are subscribed" in door.client.post(door.link()).text
+    assert standing(database) == "active"
+    with database.read() as session:
+        person = store.subscriber(session, "ada@example.org")
+        history = [(m.event, m.how, m.ip) for m in store.moments(session, person)]
+        assert store.standings(session, person)[0].topics == ("world",) and person.name == "Ada"
+    assert history == [
+        ("pending", "sign-up page", "198.51.100.7"),
+        ("subscribed", "sign-up page, confirmed by mail", "198.51.100.7"),
+    ]
+
+
+def test_looking_changes_nothing_and_confirming_twice_is_once(door, database):
+    door.ask("ada@example.org")
+    link, before = door.link(), rows(database)
+    for path in ("/subscribe/daily", "/subscribe/daily/sent", link):
+        for method in ("GET", "HEAD"):
+            assert door.client.request(method, path).status_code == 200
+    assert rows(database) == before
+    door.client.post(link)
+    after = rows(database)
+    assert "You are subscribed" in door.client.post(link).text and "You are subscribed" in door.client.get(link).text
+    assert rows(database) == after
+
+
+def test_known_and_unknown_addresses_are_answered_alike(door, database, config):
+    with database.write() as session:
+        for address in ("here@example.org", "left@example.org", "barred@example.org", "gone@example.org"):
+            subscribe.add(
+                session, address, newsletter="daily", consent="test", now=MONDAY, secret=config.lasting_key,
+                known_topics=(),
+            )  # fmt: skip
+        subscribe.remove(session, "left@example.org", newsletter="daily", how="test", now=MONDAY)
+        subscribe.suppress(session, "barred@example.org", reason="test", how="test", now=MONDAY)
+        subscribe.erase(session, "gone@example.org", secret=config.lasting_key, now=MONDAY)
+    people = ["here@example.org", "left@example.org", "barred@example.org", "gone@example.org", "new@example.org"]
+    assert len({door.ask(address) for address in [*people, "here@example.org"]}) == 1
+    assert door.inbox.recipients == ["here@example.org", "left@example.org", "gone@example.org", "new@example.org"]
+    assert standing(database, "left@example.org") == "unsubscribed", "until they confirm"
+    subjects = [email.message_from_bytes(m.content)["Subject"] for m in door.inbox.messages]
+    assert subjects[0] == "Daily: you are subscribed" and set(subjects[1:]) == {"Please confirm: Daily"}
+
+
+def test_who_left_or_was_erased_comes_back_by_their_own_word(door, database, config, clock):
+    door.ask("ada@example.org")
+    first = door.link()
+    door.client.post(first)
+    with database.write() as session:
+        subscribe.remove(session, "ada@example.org", newsletter="daily", how="test", now=clock.pass_(hours=1))
+    assert door.client.post(first).status_code == 410 and standing(database) == "unsubscribed"
+    clock.pass_(days=1)
+    door.ask("ada@example.org")
+    door.client.post(door.link())
+    assert standing(database) == "active"
+    with database.write() as session:
+        subscribe.erase(session, "ada@example.org", secret=config.lasting_key, now=clock())
+    assert door.client.get(door.link()).status_code == 404
+    clock.pass_(days=1)
+    door.ask("ada@example.org")
+    door.client.post(door.link())
+    with database.read() as session:
+        assert store.erased(session, subscribe.erasure_mark("ada@example.org", config.lasting_key)) is None
+    assert standing(database) == "active"
+
+
+def test_a_link_is_good_for_seven_days_and_the_row_for_no_longer(door, database, config, clock):
+    door.ask("ada@example.org")
+    clock.pass_(days=7, minutes=1)
+    assert door.client.post(door.link()).status_code == 410 and standing(database) == "pending"
+    with database.write() as session:
+        assert signup.tidy(session, now=clock()) == 1
+        assert signup.tidy(session, now=clock()) == 0
+    assert standing(database) is None and not rows(database)["subscriber"] and not rows(database)["notice"]
+    assert "ada" not in str(rows(database)["signup_mail"])
+
+
+def test_an_address_gets_one_such_mail_a_day_and_three_in_all(door, database, clock):
+    for _ in range(6):
+        door.ask("ada@example.org")
+        door.ask("ADA@example.org")
+        clock.pass_(days=1)
+    assert len(door.inbox.messages) == 3
+    with database.write() as session:
+        signup.tidy(session, now=clock.pass_(days=30))
+    door.ask("ada@example.org")
+    assert len(door.inbox.messages) == 3, "also when its row is long gone"
+
+
+def test_one_network_and_all_together_have_their_share(door, database, configure, clock, inbox):
+    few = {"signups_per_network": 3, "signups_per_hour": 5}
+    config = configure(newsletters={"daily": NEWS}, smtp={"url": inbox.url}, web=few)
+    small = Door(database, config, clock, inbox)
+    for number in range(5):
+        small.at(f"198.51.100.{number}").post("/subscribe/daily", data={"email": f"a{number}@example.org"})
+    assert len(inbox.messages) == 3
+    for number in range(5):
+        small.at(f"2001:db8:{number}::1").post("/subscribe/daily", data={"email": f"b{number}@example.org"})
+    assert len(inbox.messages) == 5 and len(rows(database)["subscriber"]) == 5, "and no row is stored in vain"
+    clock.pass_(hours=1, minutes=1)
+    small.at("198.51.100.9").post("/subscribe/daily", data={"email": "c@example.org"})
+    assert len(inbox.messages) == 6
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"email": ""},
+        {"email": "a@b@c"},
+        {"email": "ada@example.org\r\nBcc: eve@example.org"},
+        {"email": "ada@[127.0.0.1]"},
+        {"email": "ada@example.org", "topic": "no such"},
+        {"email": "ada@example.org", "name": "x" * 300},
+    ],
+)
+def test_what_is_no_address_or_topic_is_said_beside_the_form(door, database, fields):
+    answer = door.client.post("/subscribe/daily", data=fields)
+    assert answer.status_code == 422 and 'role="alert"' in answer.text and "<form" in answer.text
+    assert not rows(database)["subscriber"] and not door.inbox.messages
+
+
+@pytest.mark.parametrize(
+    "name", ["{{7*7}}", "<script>alert(1)</script>", "Ada\r\nBcc: eve@example.org", "=cmd|' /C'!A0"]
+)
+def test_a_name_is_never_more_than_a_name(door, name):
+    door.ask("ada@example.org", name=name)
+    mail = door.mail()
+    assert mail["Bcc"] is None and door.inbox.recipients == ["ada@example.org"]
+    raw = door.inbox.messages[-1].content
+    assert b"<script>" not in raw and b"49" not in mail["To"].encode()
+    page = door.client.post("/subscribe/daily", data={"email": "no", "name": name})
+    assert "<script>" not in page.text and "49" not in page.text
+
+
+def test_programs_that_fill_in_everything_get_nothing(door, database):
+    door.ask("ada@example.org", website="https://spam.example")
+    assert not rows(database)["subscriber"] and not door.inbox.messages
+
+
+def test_a_form_on_another_site_leads_here(door):
+    answer = door.client.post(
+        "/subscribe/daily", data={"email": "ada@example.org"}, headers={"Origin": "https://blog.example"}
+    )
+    assert answer.status_code == 200 and door.inbox.recipients == ["ada@example.org"]
+    assert not answer.cookies and answer.headers["referrer-policy"] == "no-referrer"
+
+
+def test_a_newsletter_without_sign_up_has_no_form(database, configure, clock):
+    closed = configure(newsletters={"daily": NEWS | {"signup": False}})
+    client = TestClient(application(database, closed, clock=clock))
+    assert client.get("/subscribe/daily").status_code == client.post("/subscribe/daily").status_code == 404
+    assert client.get("/subscribe/no-such").status_code == 404
+
+
+def test_a_body_beyond_its_bound_or_of_nonsense_is_refused(door, database):
+    assert door.client.post("/subscribe/daily", content=b"email=" + b"x" * 70_000).status_code == 413
+    assert door.client.post("/subscribe/daily", content=b"\xff\xfe").status_code in (400, 422)
+    assert door.client.post("/subscribe/daily", content=b"&".join(b"topic=a" for _ in range(500))).status_code == 400
+    assert not rows(database)["subscriber"]
+
+
+@pytest.mark.parametrize("token", ["x", "MQ.abc", "%00", "a" * 2000])
+def test_a_link_to_confirm_that_is_not_ours_does_nothing(door, token):
+    assert door.client.get(f"/confirm/{token}").status_code == 404
+    assert door.client.post(f"/confirm/{token}").status_code == 404
+
+
+def test_a_mail_that_cannot_go_out_now_stays_owed(door, database, inbox, config, clock):
+    inbox.refuse["ada@example.org"] = "451 4.7.1 later"
+    door.ask("ada@example.org")
+    assert not inbox.messages
+    inbox.refuse.clear()
+    clock.pass_(hours=2)
+    deliver.run(database, config, clock=clock, rng=random.Random(1))
+    assert inbox.recipients == ["ada@example.org"]
+
+
+def test_who_confirms_gets_the_latest_edition_if_the_settings_say_so(database, configure, clock, inbox):
+    from mailing import owe
+
+    for welcome in (True, False):
+        config = configure(newsletters={"daily": NEWS | {"welcome": welcome}}, smtp={"url": inbox.url})
+        if welcome:
+            owe(database, config, "reader@example.org")
+        door = Door(database, config, clock, inbox)
+        door.ask(f"new-{welcome}@example.org")
+        door.client.post(door.link())
+    with database.read() as session:
+        letters = session.exec(
+            select(Subscriber.email)
+            .join(OutboxRow, OutboxRow.subscriber_id == Subscriber.id)
+            .where(OutboxRow.edition_id.is_not(None))
+        ).all()
+    assert sorted(letters) == ["new-True@example.org", "reader@example.org"]
+
+
+def test_the_pages_speak_the_language_of_the_newsletter(database, configure, clock, inbox):
+    config = configure(newsletters={"daily": NEWS | {"language": "ar"}}, smtp={"url": inbox.url})
+    door = Door(database, config, clock, inbox)
+    form = door.client.get("/subscribe/daily").text
+    assert '<html lang="ar" dir="rtl">' in form and "Email address" not in form
+    door.ask("ada@example.org")
+    assert "أكّد" in door.mail().get_body(("html",)).get_content()
+
+
+def test_pending_people_of_a_list_are_asked_once(door, database, config, clock):
+    with database.write() as session:
+        paper = store.lock_newsletter(session, "daily")
+        for address in ("ada@example.org", "bob@example.org"):
+            person = store.keep_subscriber(session, address, name="", tags=(), now=MONDAY)
+            store.subscribe_to(session, person, paper, consent="import list.csv", now=MONDAY).state = "pending"
+    with database.write() as session:
+        assert signup.ask_imported(session, "daily", config=config, now=clock()) == 2
+        assert signup.ask_imported(session, "daily", config=config, now=clock()) == 0
+    deliver.run(database, config, clock=clock, rng=random.Random(1))
+    door.client.post(door.link())
+    with database.write() as session:
+        signup.tidy(session, now=clock.pass_(days=8))
+    assert {standing(database, "ada@example.org"), standing(database, "bob@example.org")} == {"active", None}
+
+
+def test_a_changed_key_leaves_old_links_good(door, database, configure, clock, inbox, config):
+    door.ask("ada@example.org")
+    old = config.secret_key.get_secret_value()
+    rotated = configure(
+        newsletters={"daily": NEWS}, secret_key="another key, and long enough", former_secret_keys=[old]
+    )
+    after = Door(database, rotated, clock, inbox)
+    assert "You are subscribed" in after.client.post(door.link()).text
+    assert rotated.lasting_key == old
+    forgotten = Door(
+        database, configure(newsletters={"daily": NEWS}, secret_key="a third key, long enough"), clock, inbox
+    )
+    assert forgotten.client.get(door.link()).status_code == 404
+
+
+def test_a_second_mail_is_another_mail_though_the_first_one_s_row_is_gone(door, database, clock):
+    door.ask("ada@example.org")
+    with database.write() as session:
+        signup.tidy(session, now=clock.pass_(days=8))
+    door.ask("ada@example.org")
+    one, two = (email.message_from_bytes(message.content)["Message-ID"] for message in door.inbox.messages)
+    assert one != two
+    with database.read() as session:
+        (line,) = store.outbox_lines(session)
+        _sender, written_at = store.letter_sender(session, line.id)
+    assert sign.message_id(line.id, key=KEY, domain="news.example", written_at=written_at) == two
+
+
+def test_no_link_of_who_was_erased_is_ever_a_link_of_somebody_else(door, database):
+    door.ask("ada@example.org")
+    confirm = door.link()
+    choices = re.search(r'href="(/preferences/[^"]+)"', door.client.post(confirm).text)[1]
+    assert door.client.post(f"{choices}/erase", data={"sure": "yes"}).status_code == 200
+    door.ask("eve@example.org")
+    door.client.post(door.link())
+    assert [door.client.get(path).status_code for path in (choices, f"{choices}/data", confirm)] == [404, 404, 404]
+
+
+def test_a_stranger_gives_no_name_to_whom_we_know(door, database, config):
+    with database.write() as session:
+        subscribe.add(
+            session, "ada@example.org", newsletter="daily", consent="test", now=MONDAY, secret=config.lasting_key,
+            known_topics=(),
+        )  # fmt: skip
+    door.ask("ada@example.org", name="You have won")
+    with database.read() as session:
+        assert store.subscriber(session, "ada@example.org").name == ""
+
+
+def test_mails_to_an_imported_list_do_not_close_the_form(door, database, config, clock):
+    with database.write() as session:
+        for number in range(config.web.signups_per_hour):
+            store.note_signup_mail(session, address=f"imported {number}", network="", now=clock())
+    door.ask("ada@example.org")
+    assert door.inbox.recipients == ["ada@example.org"]
+
+
+def test_what_the_page_says_is_gone_is_not_confirmed(door, database, configure, clock):
+    door.ask("ada@example.org")
+    pages = TestClient(application(database, configure(newsletters={"weekly": NEWS}), clock=clock))
+    assert pages.get(door.link()).status_code == pages.post(door.link()).status_code == 404
+    assert standing(database) == "pending"
+
+
+def test_an_old_link_to_confirm_leads_nobody_to_the_choices(door, database, clock):
+    door.ask("ada@example.org")
+    link = door.link()
+    assert "/preferences/" in door.client.post(link).text
+    clock.now += signup.VALID_FOR + timedelta(seconds=1)
+    for answer in (door.client.get(link), door.client.post(link)):
+        assert answer.status_code == 410 and "/preferences/" not in answer.text
+    assert standing(database) == "active"
+
+
+def test_two_who_act_at_once_act_one_after_the_other(door, database, config, clock):
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("has one writer at a time")
+    door.ask("ada@example.org")
+    token = door.link().rpartition("/")[2]
+    id_ = sign.read_confirm(token, keys=config.keys).subscription_id
+    with database.write() as late:
+        seen = store.subscription_by_id(late, id_)
+        with database.write() as session:
+            assert signup.confirm(session, token, config=config, ip="", now=clock()).outcome == "confirmed"
+        assert signup.confirm(late, token, config=config, ip="", now=clock()).outcome == "unchanged"
+        assert seen[0].state == "active"
+    with database.write() as late:
+        seen = store.subscription_by_id(late, id_)
+        with database.write() as session:
+            subscribe.leave(session, id_, how="test", now=clock())
+        with pytest.raises(UserError, match="left daily"):
+            subscribe.pause(late, "ada@example.org", newsletter="daily", until=None, how="test", now=clock())
+        assert seen[0].state == "unsubscribed"
