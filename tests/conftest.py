@@ -31,6 +31,11 @@ hypothesis.settings.register_profile("digest", deadline=None, suppress_health_ch
 hypothesis.settings.load_profile("digest")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Twice the processors: half of the time the tests wait, for a mail server that is slow on purpose or a process."""
+    return 2 * (os.cpu_count() or 1)
+
+
 class Clock:
     """Time that moves only when told to."""
 
