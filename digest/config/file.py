@@ -1,0 +1,156 @@
+"""From `digest.toml` and the environment to settings, or to one sentence about what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError
+
+from digest.config.sections import Section
+from digest.config.settings import Config
+from digest.errors import ConfigError, NotFound
+
+FILE = "digest.toml"
+
+
+def find(option: Path | None, environ: Mapping[str, str]) -> Path:
+    """The settings file: `--config`, `DIGEST_CONFIG`, `./digest.toml`, then the user's config folder."""
+    import platformdirs
+
+    user = platformdirs.user_config_path("digest") / FILE
+    named = option or (Path(environ["DIGEST_CONFIG"]) if environ.get("DIGEST_CONFIG") else None)
+    if named is not None:
+        path = named / FILE if named.is_dir() else named
+        if not path.is_file():
+            raise NotFound(f"there is no settings file {path}", hint="`digest init` makes one")
+        return path
+    for path in (Path(FILE), user):
+        if path.is_file():
+            return path
+    raise NotFound(
+        f"no settings file: neither ./{FILE} nor {user} is there",
+        hint="`digest init` makes one; --config or DIGEST_CONFIG names another",
+    )
+
+
+def load(path: Path) -> Config:
+    """Read the settings file, then the environment; ConfigError names the file, the key and the cure."""
+    path = path.absolute()
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFound(f"there is no settings file {path}", hint="`digest init` makes one") from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}", hint="let the user who runs digest read it"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", hint="see the line named; text wants quotes") from None
+    return from_values(values, path)
+
+
+class _FileOnly(Config):
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def from_values(values: dict[str, Any], path: Path, *, environment: bool = True) -> Config:
+    """Check `values` as if they stood in `path`, together with the environment unless that is not wanted."""
+    if environment:
+        _refuse_strange_variables(os.environ)
+    try:
+        config = Config(**values) if environment else _FileOnly(**values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, path), hint=_HINT) from None
+    except SettingsError as error:  # what cannot be decoded from the environment
+        raise ConfigError(f"an environment variable does not fit: {error}", hint=_HINT) from None
+    base = path.parent
+    newsletters = {
+        name: n.model_copy(update={"templates": base / n.templates}) if n.templates else n
+        for name, n in config.newsletters.items()
+    }
+    smtp = config.smtp
+    if smtp.ca_file:
+        smtp = smtp.model_copy(update={"ca_file": base / smtp.ca_file.expanduser()})
+    dkim = tuple(d.model_copy(update={"key_file": base / d.key_file.expanduser()}) for d in smtp.dkim)
+    smtp = smtp.model_copy(update={"dkim": dkim})
+    database = config.database if "://" in config.database else str(base / Path(config.database).expanduser())
+    return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp})
+
+
+_HINT = "the README lists every setting; an environment variable DIGEST_… goes before the file"
+
+
+def _sentence(error: ValidationError, path: Path) -> str:
+    """The first thing wrong, in words: which file (or variable), which key, what it must be."""
+    # A mistyped key often makes others missing: it is the one to name.
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    where = [str(part) for part in problem["loc"] if part != "[key]"]
+    key = ".".join(where) or "the file"
+    variable = "DIGEST_" + "__".join(where).upper()
+    source = variable if variable in os.environ else str(path)
+    more = f" ({error.error_count() - 1} more like it)" if error.error_count() > 1 else ""
+    match problem["type"]:
+        case "missing":
+            return f"{source}: {key} is missing{more}"
+        case "extra_forbidden":
+            return f"{source}: {key} is not a setting{_near(where)}{more}"
+        case "value_error":
+            return f"{source}: {key} {problem['ctx']['error']}{more}"
+        case "string_pattern_mismatch":
+            return f"{source}: {key}: a name has small letters, digits, '-' and '_' only{more}"
+        case _:
+            words = problem["msg"].lower().partition(", unable to parse")[0].replace("input should be", "must be")
+            return f"{source}: {key} {words}{more}"
+
+
+def _refuse_strange_variables(environ: Mapping[str, str]) -> None:
+    """ConfigError for a DIGEST_ variable meant for a setting and spelt so that it would not count, as DIGEST_SMTP_URL.
+
+    Others may be of other programs, or of ours: DIGEST_CONFIG.
+    """
+    import difflib
+
+    known = [f"DIGEST_{name}".upper() for name in Config.model_fields]
+    sections = [name.upper() for name, field in Config.model_fields.items() if isinstance(field.default, Section)]
+    for variable in sorted(environ):
+        name = variable.upper().partition("__")[0]
+        if not name.startswith("DIGEST_") or name in known:
+            continue
+        section = next((one for one in sections if name.startswith(f"DIGEST_{one}_")), "")
+        close = difflib.get_close_matches(name, known, 1, cutoff=0.9)
+        if section:
+            meant = f"DIGEST_{section}__{name.removeprefix(f'DIGEST_{section}_')}"
+        elif close:
+            meant = close[0] + variable.upper()[len(name) :]
+        else:
+            continue
+        raise ConfigError(f"the environment variable {variable} is not a setting; did you mean {meant}?", hint=_HINT)
+
+
+def _near(where: list[str]) -> str:
+    """`; did you mean …?` for a mistyped key."""
+    import difflib
+
+    models: list[type[BaseModel]] = [Config, *Section.__subclasses__()]
+    known = {field.alias or name for model in models for name, field in model.model_fields.items()}
+    close = difflib.get_close_matches(where[-1], sorted(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(32)

@@ -1,0 +1,302 @@
+"""The sections of the settings, each with its defaults and what it refuses."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+from datetime import timedelta
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from digest.config.kinds import OTHER, TOPICS, Line, Mailbox, Network, Share, Slug, SmtpUrl
+from digest.schedule import Schedule
+from digest.schedule import parse as parse_schedule
+from digest.values import contrast
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+def _check_token_command(command: str, url: SecretStr | None) -> None:
+    if not command:
+        return
+    parts = urlsplit(url.get_secret_value() if url else "")
+    if not parts.username:
+        raise ValueError("has a token_command and nobody to log in: write the user into its url, as in user@host")
+    if parts.password:
+        raise ValueError("has both a password in its url and a token_command; take one away")
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"has a token_command that cannot be read: {error}") from None
+    if not words:
+        raise ValueError("has an empty token_command")
+
+
+class Relay(Section):
+    """A mail server that takes our letters. A limit of 0 is none; those per hour and day outlive the process."""
+
+    url: SmtpUrl
+    auth: Literal["", "plain", "login", "xoauth2"] = ""  # "": plain or login, whichever is offered
+    token_command: Line = ""  # prints what stands for the password, an access token unless `auth` says otherwise
+    order: int = 1  # a relay of a higher order is used only while all of a lower one are down
+    weight: float = Field(1, gt=0)  # its share among relays of the same order
+    connections: int = Field(8, ge=1, le=200)
+    per_second: float = Field(0, ge=0)
+    per_hour: int = Field(0, ge=0)
+    per_day: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _token(self) -> Relay:
+        _check_token_command(self.token_command, self.url)
+        return self
+
+
+class Dkim(Section):
+    """Sign letters here, for relays that do not. `domain` is by default the sender's."""
+
+    selector: Line
+    key_file: Path
+    domain: Line = ""
+
+
+class Smtp(Section):
+    """Where letters go. Without `url` or `relays` they are written to a Maildir beside the database."""
+
+    url: SmtpUrl | None = None  # short for one relay with the settings of `Relay`
+    relays: tuple[Relay, ...] = ()
+    token_command: Line = ""
+    connections: int = Field(8, ge=1, le=200)
+    envelope_domain: Line = ""
+    hello: Line = ""  # our name in EHLO; else the machine's, if it has a full one, or its address
+    ca_file: Path | None = None
+    dkim: tuple[Dkim, ...] = ()
+    # How long a server may take to answer a command, and the end of the data (RFC 5321 §4.5.3.2).
+    timeout_seconds: float = Field(300, gt=0, le=600)
+    data_timeout_seconds: float = Field(600, gt=0, le=1200)
+    lifetime_hours: float = Field(48, gt=0, le=240)
+    after_crash: Literal["resend", "hold"] = "resend"
+    per_domain: int = Field(0, ge=0)  # letters at a time to one domain of recipients; 0: no limit
+    # The share of an edition that goes out first, and what share of refusals lets the rest follow.
+    canary: Share = 0.0
+    max_refused: Share = 0.05
+    # An edition with letters that were due longer ago and never tried waits for a person.
+    max_lateness_hours: float = Field(24, gt=0)
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _no_url(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Smtp:
+        if self.url and self.relays:
+            raise ValueError("has both url and relays; move url into a [[smtp.relays]] of its own")
+        if self.relays and self.token_command:
+            raise ValueError("has token_command beside relays; move it into the [[smtp.relays]] it is for")
+        _check_token_command(self.token_command, self.url)
+        return self
+
+    @property
+    def servers(self) -> tuple[Relay, ...]:
+        if self.url:
+            return (Relay(url=self.url, connections=self.connections, token_command=self.token_command),)
+        return self.relays
+
+    @property
+    def lifetime(self) -> timedelta:
+        return timedelta(hours=self.lifetime_hours)
+
+    @property
+    def max_lateness(self) -> timedelta:
+        return timedelta(hours=self.max_lateness_hours)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long an attempt may take, before another sender may think that this one died.
+
+        A letter's envelope may wait for the reply to the body before it, then it waits for its own.
+        """
+        return timedelta(seconds=3 * self.data_timeout_seconds)
+
+
+class Collect(Section):
+    """How feeds are fetched, and the bounds nothing gets past."""
+
+    contact: Line = ""  # an address or page for the User-Agent; without it, `base_url`
+    allow_private_addresses: bool = False
+    connections: int = Field(50, ge=1, le=500)
+    host_connections: int = Field(2, ge=1, le=50)  # to one host at once; this machine itself has no such limit
+    host_gap_seconds: float = Field(0.5, ge=0, le=60)  # between two requests to one host
+    timeout_seconds: float = Field(30, gt=0, le=600)
+    max_bytes: int = Field(10_000_000, ge=10_000)
+    parse_seconds: float = Field(10, gt=0, le=120)
+    interval_minutes: float = Field(15, ge=0)  # a feed is not asked more often; 0 asks at each run
+    max_interval_hours: float = Field(6, gt=0, le=168)  # and, while healthy, not less often than this
+    workers: int = Field(2, ge=1, le=64)
+
+    @property
+    def interval(self) -> timedelta:
+        return timedelta(minutes=self.interval_minutes)
+
+    @property
+    def max_interval(self) -> timedelta:
+        return max(self.interval, timedelta(hours=self.max_interval_hours))
+
+
+class Curate(Section):
+    """What a feed may contribute, and what makes a story come first."""
+
+    # A first run gives an edition and not an archive: the rest of a new or flooding feed is marked seen.
+    newest_of_new_feed: int = Field(3, ge=0)
+    new_feed_days: float = Field(14, gt=0)
+    flood: int = Field(20, ge=1)
+    newest_of_flood: int = Field(5, ge=0)
+    # A loud feed does not fill the mail.
+    per_feed: int = Field(3, ge=1)
+    per_author: int = Field(2, ge=1)
+    per_topic: int = Field(8, ge=1)
+    excerpt_length: int = Field(150, ge=60, le=1000)
+    # What each part of a rank is worth at most (see `curate.rank`).
+    weight_sources: float = Field(2.0, ge=0)
+    weight_fresh: float = Field(1.0, ge=0)
+    weight_topic: float = Field(0.5, ge=0)
+    weight_excerpt: float = Field(0.5, ge=0)
+    fresh_hours: float = Field(48, gt=0)
+    precision: float = Field(0.9, ge=0.5, le=0.999)
+    scorer: Line = ""
+
+
+class Web(Section):
+    """The pages of `digest serve`."""
+
+    signups_per_network: int = Field(10, ge=1)  # mails an hour that one network may cause
+    signups_per_hour: int = Field(500, ge=1)  # and all of them together
+    proxies: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
+
+    @field_validator("proxies", mode="before")
+    @classmethod
+    def _proxies(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise ValueError('must be a list of addresses and networks, as in ["127.0.0.1", "10.0.0.0/8"]')
+        try:
+            return tuple(ipaddress.ip_network(one if isinstance(one, Network) else str(one)) for one in value)
+        except ValueError as error:
+            raise ValueError(f"has something that is no address or network: {error}") from None
+
+
+class Topic(Section):
+    """A heading. Without `keywords` one of the packaged topics keeps its own; `more_keywords` adds to them."""
+
+    title: Line = ""
+    keywords: tuple[Line, ...] | None = None
+    more_keywords: tuple[Line, ...] = ()
+    categories: tuple[Line, ...] = ()
+
+
+class Rule(Section):
+    """The operator's word on entries that fit all of its patterns.
+
+    A pattern is found anywhere at the bounds of words, in capitals or not; `*` stands for anything.
+    """
+
+    feed: Line = ""
+    url: Line = ""
+    author: Line = ""
+    title: Line = ""
+    category: Line = ""
+    topic: Slug | None = None
+    mute: bool = False
+    pin: bool = False
+    boost: float = Field(0, ge=-10, le=10)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Rule:
+        if not (self.feed or self.url or self.author or self.title or self.category):
+            raise ValueError("has no pattern; give it a feed, url, author, title or category")
+        if not (self.topic or self.mute or self.pin or self.boost):
+            raise ValueError("does nothing; give it a topic, mute = true, pin = true or a boost")
+        return self
+
+
+class Newsletter(Section):
+    """One newsletter: who sends it, when, how much, and under which headings."""
+
+    title: Line
+    sender: Mailbox = Field(alias="from")
+    reply_to: Mailbox | None = None
+    subject: Line = "{{ newsletter.title }}: {{ lead.title }}"
+    schedule: str | None = None
+    language: Line = "en"
+    theme: Literal["paper", "plain", "compact"] = "paper"
+    accent: Line = "#a03a12"
+    preflight: Literal["warn", "stop"] = "warn"
+    approve: bool = False
+    editor: Mailbox | None = None
+    approve_hours: float = Field(0, ge=0, le=240)
+    max_stories: int = Field(30, ge=1, le=500)
+    min_stories: int = Field(1, ge=1)
+    welcome: bool = True  # who confirms gets the latest edition at once
+    postal_address: str = ""
+    about: str = ""
+    signup: bool = True
+    templates: Path | None = None
+    archive: bool = True
+    topics: dict[Slug, Topic] = Field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
+    feed_weights: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("topics")
+    @classmethod
+    def _topics(cls, value: dict[str, Topic]) -> dict[str, Topic]:
+        if OTHER in value:
+            raise ValueError("has a topic 'other'; that name is kept for stories without a heading")
+        return value
+
+    @field_validator("accent")
+    @classmethod
+    def _accent(cls, value: str) -> str:
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+            raise ValueError("is not a colour; write six hex digits, as in '#a03a12'")
+        # Against the darkest light ground of the packaged themes (WCAG 2.2, 1.4.3).
+        if (ratio := contrast(value, "#fffdf8")) < 4.5:
+            raise ValueError(f"is too pale to be read on paper: contrast {ratio:.1f}, and 4.5 is needed")
+        return value.lower()
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule(cls, value: str | None) -> str | None:
+        if value:
+            parse_schedule(value)
+        return value or None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Newsletter:
+        if self.min_stories > self.max_stories:
+            raise ValueError("min_stories is larger than max_stories")
+        if self.approve and not self.editor:
+            raise ValueError("has approve = true and no editor to ask; add editor = 'name@example.org'")
+        known = {*(self.topics or TOPICS), OTHER}
+        for number, rule in enumerate(self.rules, 1):
+            if rule.topic and rule.topic not in known:
+                raise ValueError(f"rule {number} names the topic {rule.topic!r}, which it does not have")
+        for feed, names in self.feed_categories.items():
+            if strange := [slug for slug in names.values() if slug not in known]:
+                raise ValueError(f"feed_categories of {feed!r} name the topic {strange[0]!r}, which it does not have")
+        return self
+
+    @property
+    def slots(self) -> Schedule | None:
+        return parse_schedule(self.schedule) if self.schedule else None
+
+    @property
+    def domain(self) -> str:
+        """The domain of the sender, on which Message-ID, List-Id and VERP addresses stand."""
+        return parseaddr(self.sender)[1].rpartition("@")[2].lower()

@@ -1,0 +1,123 @@
+"""All settings together, and what follows from several of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from digest.config.kinds import Slug
+from digest.config.sections import Collect, Curate, Newsletter, Smtp, Web
+from digest.errors import ConfigError, NotFound
+
+
+class Config(BaseSettings):
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="DIGEST_", env_nested_delimiter="__", env_ignore_empty=False
+    )
+
+    database: str = "digest.db"
+    base_url: str = "http://localhost:8000"
+    secret_key: SecretStr
+    former_secret_keys: tuple[SecretStr, ...] = ()
+    smtp: Smtp = Smtp()
+    collect: Collect = Collect()
+    curate: Curate = Curate()
+    web: Web = Web()
+    newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What links are read with; the first is what they are signed with."""
+        return tuple(key.get_secret_value() for key in (self.secret_key, *self.former_secret_keys))
+
+    @property
+    def lasting_key(self) -> str:
+        """The oldest key: of what must stay the same when the key is changed, Message-IDs and marks of the erased."""
+        return self.keys[-1]
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_key(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < 16:
+            raise ValueError("must have at least 16 characters; `digest init` makes a good one")
+        return value
+
+    @field_validator("database")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        scheme = value.partition("://")[0].partition("+")[0]
+        if "://" in value and scheme not in ("sqlite", "postgresql", "postgres"):
+            raise ValueError("must be a path (SQLite) or postgresql://user:password@host/name")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError("must be the http(s) address under which `digest serve` is reached")
+        return value.rstrip("/")
+
+    @field_validator("newsletters")
+    @classmethod
+    def _newsletters(cls, value: dict[str, Newsletter]) -> dict[str, Newsletter]:
+        if not value:
+            raise ValueError("is empty; a newsletter needs at least [newsletters.NAME] with title and from")
+        return value
+
+    @property
+    def base_path(self) -> str:
+        """The path of `base_url`: "" or, below a path of a host, as in "/news"."""
+        return urlsplit(self.base_url).path
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL; a bare path is SQLite, `postgresql://` is read with psycopg."""
+        if "://" not in self.database:
+            return f"sqlite:///{self.database}"
+        if self.database.startswith(("postgresql://", "postgres://")):
+            return "postgresql+psycopg://" + self.database.partition("://")[2]
+        return self.database
+
+    @property
+    def database_name(self) -> str:
+        """For people: the path, or the URL without its password."""
+        if "://" not in self.database:
+            return self.database
+        url = urlsplit(self.database)
+        return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
+
+    @property
+    def maildir(self) -> Path:
+        """Where letters go while no SMTP server is set: beside the database."""
+        base = Path(self.database) if "://" not in self.database else Path.cwd() / "digest.db"
+        return base.parent / "maildir"
+
+    def newsletter(self, name: str | None) -> tuple[str, Newsletter]:
+        """The newsletter `name`, or the only one there is."""
+        if name is None:
+            if len(self.newsletters) > 1:
+                raise ConfigError(
+                    "there are several newsletters: " + ", ".join(self.newsletters), hint="say which with --newsletter"
+                )
+            name = next(iter(self.newsletters))
+        if name not in self.newsletters:
+            raise NotFound(
+                f"there is no newsletter {name!r}", hint="the settings know: " + ", ".join(sorted(self.newsletters))
+            )
+        return name, self.newsletters[name]
+
+    # The TOML file is what is handed to the constructor, and the environment goes before it.
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
