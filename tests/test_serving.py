@@ -29,7 +29,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from digest import sign, store
-from digest.errors import ConfigError
+from digest.errors import ConfigError, StorageError
 from digest.web import application, courier
 from digest.web.bounds import HeadInTime
 from digest.web.client import client_address
@@ -377,3 +377,21 @@ def test_the_courier_asks_its_letters_to_end_and_waits_for_no_silent_mail_server
     assert not ended.is_set()
     spoken.set()
     assert ended.wait(30)
+
+
+def test_the_courier_goes_on_after_trouble_and_tells_of_it(caplog):
+    calls, done = [], threading.Event()
+
+    def send(stop: Callable[[], bool]) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise StorageError("the disk is full", hint="make room")
+        done.set()
+
+    with courier.Courier(send) as one:
+        one.wake()
+        while not calls or not caplog.records:
+            time.sleep(0.001)
+        one.wake()
+        assert done.wait(30)
+    assert "the disk is full" in caplog.text and "Traceback" not in caplog.text
