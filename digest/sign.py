@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from itsdangerous import BadData, BadSignature, URLSafeSerializer
-from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous.encoding import base64_decode
 
 VERP_PREFIX = "b-"
 _MAC_BYTES = 8
@@ -40,7 +41,7 @@ def token(purpose: Purpose, subscription_id: int, *, key: str) -> str:
     mac, pad = _link_keys(purpose, key)
     number = subscription_id.to_bytes(_NUMBER, "big")
     tag = mac.digest(number)[:_TAG]
-    return base64_encode(tag + _xor(number, pad.digest(tag))).decode("ascii")
+    return urlsafe_b64encode(tag + _xor(number, pad.digest(tag))).decode("ascii")
 
 
 def read_token(purpose: Purpose, text: str, *, keys: Sequence[str]) -> int | None:
@@ -92,7 +93,8 @@ def _loaded(purpose: Purpose, text: str, keys: Sequence[str]) -> object:
 
 def _xor(one: bytes, other: bytes) -> bytes:
     """As long as `one` is."""
-    return bytes(a ^ b for a, b in zip(one, other, strict=False))
+    mixed = int.from_bytes(one, "big") ^ int.from_bytes(other[: len(one)], "big")
+    return mixed.to_bytes(len(one), "big")
 
 
 def verp(row_id: int, *, key: str, domain: str) -> str:
@@ -118,12 +120,12 @@ def message_id(row_id: int, *, key: str, domain: str, written_at: datetime | Non
     `written_at` tells apart letters whose rows may be deleted, for SQLite gives the number of the last one again.
     """
     when = written_at.isoformat().encode() if written_at else b""
-    mac = _keyed(key.encode()).digest(b"message-id" + row_id.to_bytes(8, "big") + when)
+    mac = _keyed(key).digest(b"message-id" + row_id.to_bytes(8, "big") + when)
     return f"<{mac[:15].hex()}@{domain}>"
 
 
 def _mac(row_id: int, key: str) -> bytes:
-    return _keyed(key.encode()).digest(b"verp" + row_id.to_bytes(8, "big"))[:_MAC_BYTES]
+    return _keyed(key).digest(b"verp" + row_id.to_bytes(8, "big"))[:_MAC_BYTES]
 
 
 class _Keyed:
@@ -141,7 +143,9 @@ class _Keyed:
         return outer.digest()
 
 
-_keyed = lru_cache(maxsize=16)(_Keyed)
+@lru_cache(maxsize=16)
+def _keyed(key: str) -> _Keyed:
+    return _Keyed(key.encode())
 
 
 @lru_cache(maxsize=64)
