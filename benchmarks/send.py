@@ -349,8 +349,8 @@ def sample_parts() -> tuple[str, str]:
     )
     text = "".join(f"A story with a title, number {n}\nhttps://example.org/{n}\n\n" for n in range(80))
     html = "<html><body><table>" + "".join(story.format(n=n) for n in range(90)) + "</table>"
-    leave = f'<a href="{Marker.UNSUBSCRIBE}">Unsubscribe</a></body></html>'
-    return text + Marker.UNSUBSCRIBE + "\n", html + leave
+    links = "".join(f'<a href="{marker}">{marker.name}</a>\n' for marker in Marker)
+    return text + "\n".join(Marker) + "\n", f"{html}{links}</body></html>"
 
 
 def sample() -> bytes:
