@@ -23,5 +23,5 @@ class Attempt:
         self.bounces = 0  # how often a busy server handed it back
 
     def write(self) -> None:
-        """Called when its turn on the wire has come, not before; ValueError where it cannot be written."""
+        """Called once it is marked, not before; ValueError where it cannot be written."""
         self.letter = self.filler.fill()

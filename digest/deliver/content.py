@@ -105,7 +105,7 @@ class Contents:
 
 @dataclass(slots=True)
 class Filler:
-    """A claimed letter and what it will say. `fill` is called when its turn on the wire has come, not before."""
+    """A claimed letter and what it will say. `fill` is called when it is about to go out, not before."""
 
     contents: Contents
     template: Template | ValueError

@@ -62,6 +62,7 @@ class Route:
         self.marking = 0  # letters on their way into `ready`
         self.in_flight = 0
         self.answered_lately = 0  # since the last commit
+        self._lively = 0.0  # answers from commit to commit, where there are many
         self.window = settings.connections
         self.down: Down | None = None
         self.proven = False  # a letter was answered in this pass
@@ -117,18 +118,26 @@ class Route:
         self.pace.next_at = now + self.pace.interval
 
     def give(self, attempt: Attempt) -> None:
+        """A letter is marked, and written now: those of a commit in one go, which caches reward."""
         self.marking -= 1
-        self.ready.append(attempt)
+        try:
+            attempt.write()
+        except ValueError as error:
+            self._desk.unwritable(attempt, error)
+        else:
+            self.ready.append(attempt)
 
     def committed(self, counted: int) -> None:
-        """A commit is done, and has `counted` letters of ours: look as far ahead as the last one lasted.
+        """A commit is done, and has `counted` letters of ours: look ahead by as much as commits last.
 
-        That is a letter on each connection and the one whose envelope rides with it, those that the next commit
-        marks, and those that go out meanwhile.
+        That is a letter on each connection and the one whose envelope rides with it, and what goes out while a
+        letter waits for the commit under way, for its own, and for the end of one that takes twice as long. How
+        much goes out is that of a lively commit: after a slow one, a narrow window would make the next one slow.
         """
         self._uncounted -= counted
+        self._lively = max(self.answered_lately, 0.9 * self._lively)
         if not self._careful:
-            self.window = min(256, 2 * self._most + 2 * self.answered_lately)
+            self.window = min(256, 2 * self._most + int(4 * self._lively))
         self.answered_lately = 0
 
     def pump(self) -> None:
@@ -224,16 +233,10 @@ class Route:
     def take(self, connection: Connection) -> Attempt | None:
         if self._desk.stopping or (self._per_connection and connection.begun >= self._per_connection):
             return None
-        while self.ready:
-            attempt = self.ready.popleft()
-            try:
-                attempt.write()
-            except ValueError as error:
-                self._desk.unwritable(attempt, error)
-                continue
-            self.in_flight += 1
-            return attempt
-        return None
+        if not self.ready:
+            return None
+        self.in_flight += 1
+        return self.ready.popleft()
 
     def idle(self, connection: Connection) -> None:
         if self._per_connection and connection.begun >= self._per_connection:

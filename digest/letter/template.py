@@ -134,7 +134,7 @@ class Template:
         head = b"".join(own)
         if self._signers:
             head = self._signed(head, slots)
-        parts = [head + self._fixed[0]]
+        parts = [head, self._fixed[0]]
         for slot, fixed in zip(slots, self._fixed[1:], strict=True):
             parts += (stuffed(slot), fixed)
         size = len(head) - len(self._head) + self._size + sum(map(len, slots))
