@@ -302,17 +302,24 @@ class Desk:
     def _take_marked(self, done: Committed) -> None:
         for claimed in done.left_out:
             waiting, route = self._marking.pop(claimed.id)
-            route.marking -= 1
+            route.forgo()
             self._claimed.appendleft(waiting)
         for claimed in done.batch.marks:
             waiting, route = self._marking.pop(claimed.id)
             number = done.marked.get(claimed.id)
             if number is None or done.marked_until is None:
-                route.marking -= 1
+                route.forgo()
                 self._unclaimed(waiting)  # in other hands, or its edition is closed
                 self._writer.batch.unclaimed.append(claimed)
                 continue
-            route.give(Attempt(waiting.filler, number, done.marked_until))
+            # Written here, all those of a commit in one go, which costs less than each between two reads of a socket.
+            try:
+                letter = waiting.filler.fill()
+            except ValueError as error:
+                route.forgo()
+                self._unwritable(claimed, number, error)
+            else:
+                route.give(Attempt(claimed, letter, number, done.marked_until))
         for route in self._routes:
             if self.stopping or route.down is not None:
                 route.hand_back()
@@ -393,16 +400,6 @@ class Desk:
             guard.deferred()
         self._free_domain(claimed, reply)
 
-    def unwritable(self, attempt: Attempt, error: ValueError) -> None:
-        """Its subject, sender or address cannot stand in a message: for a person to look at, the others go on."""
-        claimed = attempt.claimed
-        reply = Reply(0, "", f"the letter could not be written: {error}")
-        self._writer.batch.outcomes.append(Outcome(claimed.id, attempt.number, OutboxState.HELD, reply=reply.words))
-        self._say(claimed, reply)
-        if (guard := self._guard_of(claimed.edition_id)) is not None:
-            guard.deferred()
-        self._free_domain(claimed, reply)
-
     def returned(self, attempts: list[Attempt]) -> None:
         """Marked, not sent: another relay may have them, else they are owed as before."""
         for attempt in attempts:
@@ -413,6 +410,15 @@ class Desk:
             self._free_domain(claimed, None)
 
     # ------------------------------------------------------------ particulars
+
+    def _unwritable(self, claimed: Claimed, number: int, error: ValueError) -> None:
+        """Its subject, sender or address cannot stand in a message: for a person to look at, the others go on."""
+        reply = Reply(0, "", f"the letter could not be written: {error}")
+        self._writer.batch.outcomes.append(Outcome(claimed.id, number, OutboxState.HELD, reply=reply.words))
+        self._say(claimed, reply)
+        if (guard := self._guard_of(claimed.edition_id)) is not None:
+            guard.deferred()
+        self._free_domain(claimed, reply)
 
     def _refuse(self, attempt: Attempt, reply: Reply, *, content: bool) -> None:
         claimed = attempt.claimed

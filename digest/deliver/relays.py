@@ -33,8 +33,6 @@ class Desk(Protocol):
     def doubtful(self, attempt: Attempt, why: str) -> None:
         """The body went out and no answer came."""
 
-    def unwritable(self, attempt: Attempt, error: ValueError) -> None: ...
-
     def returned(self, attempts: list[Attempt]) -> None:
         """Marked letters that this route will not send."""
 
@@ -118,14 +116,13 @@ class Route:
         self.pace.next_at = now + self.pace.interval
 
     def give(self, attempt: Attempt) -> None:
-        """A letter is marked, and written now: those of a commit in one go, which caches reward."""
+        """The letter that was marked for us."""
         self.marking -= 1
-        try:
-            attempt.write()
-        except ValueError as error:
-            self._desk.unwritable(attempt, error)
-        else:
-            self.ready.append(attempt)
+        self.ready.append(attempt)
+
+    def forgo(self) -> None:
+        """The letter that was marked for us goes nowhere."""
+        self.marking -= 1
 
     def committed(self, counted: int) -> None:
         """A commit is done, and has `counted` letters of ours: look ahead by as much as commits last.

@@ -58,6 +58,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server, handler: Handler, clock: Callable[[], float]) -> None:
         self.server = server
         self.extensions: dict[str, str] = {}
+        self._pipelining = self._tells_size = False
+        self._largest = math.inf  # bytes
         self.begun = 0  # envelopes so far
         self.deadline = math.inf
         self._handler = handler
@@ -97,6 +99,10 @@ class Connection(asyncio.Protocol):
         except BaseException:
             self.abort("the greeting failed")
             raise
+        size = self.extensions.get("SIZE", "")
+        self._pipelining = "PIPELINING" in self.extensions
+        self._tells_size = "SIZE" in self.extensions
+        self._largest = (int(size) if size.isdigit() else 0) or math.inf  # no number, or 0: no limit (RFC 1870 §4)
         self._greeting = None
         return self
 
@@ -188,11 +194,11 @@ class Connection(asyncio.Protocol):
         """The next letter that this server can carry at all."""
         while (attempt := self._handler.take(self)) is not None:
             letter = attempt.letter
-            limit = self.extensions.get("SIZE", "")
             if letter.smtputf8 and "SMTPUTF8" not in self.extensions:
                 reply = Reply(553, "5.6.7", "the mail server cannot send to an address like this one (no SMTPUTF8)")
-            elif limit.isdigit() and 0 < int(limit) < letter.size:
-                reply = Reply(552, "5.3.4", f"the letter has {letter.size} bytes, the mail server takes {limit}")
+            elif letter.size > self._largest:
+                words = f"the letter has {letter.size} bytes, the mail server takes {self._largest}"
+                reply = Reply(552, "5.3.4", words)
             else:
                 return attempt
             self._handler.answered(self, attempt, Verdict.REFUSED, reply, Step.MAIL)
@@ -203,12 +209,12 @@ class Connection(asyncio.Protocol):
         letter = attempt.letter
         self.begun += 1
         self._envelope, self._refusal, self._named = attempt, None, False
-        options = f" SIZE={letter.size}" if "SIZE" in self.extensions else ""
+        options = f" SIZE={letter.size}" if self._tells_size else ""
         if letter.smtputf8:
             options += " BODY=8BITMIME SMTPUTF8"
         mail = f"MAIL FROM:<{letter.mail_from}>{options}\r\n"
         self._expected.append((Step.MAIL, attempt))
-        if "PIPELINING" not in self.extensions:
+        if not self._pipelining:
             return mail.encode()
         self._expected.append((Step.RCPT, attempt))
         self._expected.append((Step.DATA, attempt))
@@ -243,7 +249,7 @@ class Connection(asyncio.Protocol):
         verdict = judge(reply, step)
         if verdict is Verdict.OK:
             self._named = self._named or step is Step.RCPT
-            if "PIPELINING" not in self.extensions:
+            if not self._pipelining:
                 if step is Step.MAIL:
                     self._expected.append((Step.RCPT, attempt))
                     self._transport.write(f"RCPT TO:<{attempt.letter.rcpt_to}>\r\n".encode())
@@ -252,7 +258,7 @@ class Connection(asyncio.Protocol):
                     self._transport.write(b"DATA\r\n")
             return
         self._refusal = self._refusal or (verdict, reply, step)
-        if "PIPELINING" not in self.extensions or reply.code in (421, 503):
+        if not self._pipelining or reply.code in (421, 503):
             self._refused()
 
     def _data_answered(self, reply: Reply) -> None:
@@ -281,7 +287,7 @@ class Connection(asyncio.Protocol):
             return
         self._envelope, self._body = None, attempt
         self._expected.append((Step.BODY, attempt))
-        following = self._take() if "PIPELINING" in self.extensions else None
+        following = self._take() if self._pipelining else None
         if following is None:
             self._transport.writelines(attempt.letter.parts)
         else:
