@@ -307,7 +307,7 @@ def _phase(database: Any, site: Site) -> str:
             return "admitting"
         if store.composed_upto(session, paper.id) < paper.seq:
             return "composing"
-        return "delivering" if store.unsettled_count(session) else "the end"
+        return "delivering" if store.left(session, now=datetime.now(UTC)).letters else "the end"
 
 
 if __name__ == "__main__":

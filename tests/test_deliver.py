@@ -12,6 +12,7 @@ from mailserver import MailServer
 from sqlmodel import select
 
 from digest import deliver, store, subscribe
+from digest.cli.common import left_words
 from digest.config import Config
 from digest.models import Edition, EditionState, Notice, OutboxState, Subscription, SubscriptionState
 from digest.render import Marker
@@ -279,6 +280,31 @@ def test_a_refused_sender_stops_after_one_try_with_every_letter_owed(database, m
     report = send(database, config, clock)
     assert report.owed == 3 and report.stopped
     assert set(states(database).values()) == {"owed"}
+
+
+def test_what_is_left_is_told_by_what_it_waits_for(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    owe(database, config)
+    notice(database, "fay@example.org")
+    inbox.refuse["bob@example.org"] = "451 4.7.1 come back later"
+    with database.write() as session:
+        (first, second) = session.exec(select(Edition.id).order_by(Edition.id))
+        (taken,) = store.claim(
+            session, edition_id=first, now=clock(), limit=1, lease=timedelta(minutes=2), hold_doubtful=False
+        ).letters
+        store.set_state(session, second, EditionState.PAUSED, "by hand")
+    report = send(database, config, clock)
+    with database.read() as session:
+        (put_off,) = (line for line in store.outbox_lines(session, edition=1) if line.email == "bob@example.org")
+    assert (taken.email, report.sent, report.owed) == ("ada@example.org", 2, 5)
+    assert report.left.in_hand == store.Later(1, clock() + timedelta(minutes=2))
+    assert report.left.put_off == store.Later(1, put_off.due_at) and report.left.stopped.letters == 3
+    assert report.left.due.letters == report.left.hour.letters == 0
+    assert left_words(report.left)[1].startswith("1 in another sender's hands, or due again, if it died, at 2026-")
+    clock.pass_(minutes=2)
+    with database.read() as session:
+        assert store.left(session, edition_id=first, now=clock()).due.letters == 1
 
 
 def test_a_stop_is_heeded_and_what_is_in_flight_is_settled(database, mailing, inbox, clock):

@@ -17,7 +17,7 @@ import typer
 
 if TYPE_CHECKING:
     from digest.config import Config
-    from digest.store import Database
+    from digest.store import Database, Later, Left
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 NewsletterName = Annotated[
@@ -119,6 +119,24 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json
         print("\t".join(columns))
         for row in rows:
             print("\t".join(_cell(value) for value in row))
+
+
+def left_words(left: Left) -> list[str]:
+    """What is still owed, and what it waits for."""
+
+    def said(later: Later, one: str, many: str, until: str = "") -> list[str]:
+        if not later.letters:
+            return []
+        when = f", {until} {later.until:%Y-%m-%d %H:%M} UTC" if until else ""
+        return [f"{later.letters:,} {one if later.letters == 1 else many}{when}"]
+
+    return [
+        *said(left.due, "still owed", "still owed"),
+        *said(left.hour, "waits for its reader's hour", "wait for their readers' hour", "until"),
+        *said(left.put_off, "put off by a mail server", "put off by mail servers", "the last until"),
+        *said(left.in_hand, "in another sender's hands", "in another sender's hands", "or due again, if it died, at"),
+        *said(left.stopped, "of an edition held or paused", "of editions held or paused"),
+    ]
 
 
 @while_read()

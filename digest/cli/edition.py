@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_facts, print_json, print_rows
+from digest.cli.common import (
+    DryRun,
+    Json,
+    NewsletterName,
+    Options,
+    left_words,
+    now,
+    print_facts,
+    print_json,
+    print_rows,
+)
 from digest.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Editions: what was composed, and how its letters stand.")
@@ -67,7 +78,7 @@ def show(
         stories = store.edition_stories(session, found.id)
         state, why = store.edition_state(session, found.id), store.edition_reason(session, found.id)
         (account,) = store.accounts(session, newsletter=name, number=number)
-        waiting = store.for_later(session, edition_id=found.id, now=now())
+        left = store.left(session, edition_id=found.id, now=now())
     facts = {
         "newsletter": found.newsletter,
         "number": found.number,
@@ -78,8 +89,7 @@ def show(
         "letters": found.letters if as_json else _words(found.letters),
         "owed_at_first": account.owed,
         "in_doubt": account.in_doubt,
-        "for_a_later_hour": waiting.letters,
-        "until": waiting.until,
+        "still_owed": asdict(left) if as_json else "; ".join(left_words(left)),
     }
     columns = ("id", "topic", "title", "source", "url")
     rows = [(s.id, s.topic, s.title, s.source, s.url) for s in stories]

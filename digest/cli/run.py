@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from digest.cli.collect import Force, progress_bar, tell
-from digest.cli.common import DryRun, Json, Options, now, print_json, while_read
+from digest.cli.common import DryRun, Json, Options, left_words, now, print_json, while_read
 from digest.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
@@ -143,14 +143,9 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
         for word in ("refused", "deferred", "dropped", "held", "in doubt")
         if (n := getattr(report, word.replace(" ", "_")))
     ]
-    if not config.smtp.url:
+    if not config.smtp.servers:
         parts.append(f"kept as .eml files in {report.where}, since no smtp.url is set")
-    if report.owed > report.waiting:
-        parts.append(f"{report.owed - report.waiting:,} still owed")
-    if report.waiting:
-        waiting = count(report.waiting, "waits for its reader's hour", "wait for their readers' hour")
-        parts.append(f"{waiting}, until {report.waiting_until:%Y-%m-%d %H:%M} UTC")
-    options.say(f"deliver: {', '.join(parts)}")
+    options.say(f"deliver: {'; '.join([', '.join(parts), *left_words(report.left)])}")
     for refusal in report.refusals:
         options.say(f"  {refusal}")
     for newsletter, number in report.late:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from digest.cli.common import Json, Options, now, print_json, print_rows
+from digest.cli.common import Json, Options, left_words, now, print_json, print_rows
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -22,14 +22,14 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         lines = [store.newsletter_status(session, name) for name in config.newsletters]
         slots = {name: n.slots.next_slot(moment) if n.slots else None for name, n in config.newsletters.items()}
         letters = store.letter_counts(session)
-        waiting = store.for_later(session, now=moment)
+        left = store.left(session, now=moment)
     if as_json:
         print_json(
             {
                 "database": config.database_name,
                 "newsletters": [asdict(line) | {"next_slot": slots[line.newsletter]} for line in lines],
                 "letters": letters,
-                "waiting": asdict(waiting),
+                "left": asdict(left),
             }
         )
         return
@@ -50,7 +50,5 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         ],
     )
     words = ", ".join(f"{number} {state}" for state, number in letters.items()) or "none yet"
-    if waiting.letters:
-        words += f"; {waiting.letters} of them for a later hour, until {waiting.until:%Y-%m-%d %H:%M} UTC"
-    options.say(f"letters: {words}")
+    options.say(f"letters: {'; '.join([words, *left_words(left)])}")
     options.say(f"database: {config.database_name}")

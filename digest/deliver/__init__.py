@@ -75,9 +75,8 @@ def run(
             except RelayDown as error:
                 report.stopped = str(error)
     with database.read() as session:
-        report.owed = store.unsettled_count(session)
-        waiting = store.for_later(session, now=clock())
-        report.waiting, report.waiting_until = waiting.letters, waiting.until
+        report.left = store.left(session, now=clock())
+        report.owed = report.left.letters
     return report
 
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from digest.store import Left
+
 
 @dataclass
 class Report:
-    """What a delivery pass did. `owed` counts what is left, due or not, `waiting` what of it is for a later hour.
-
-    `stopped` says why it ended early.
-    """
+    """What a delivery pass did, and what is left. `stopped` says why it ended early."""
 
     sent: int = 0
     refused: int = 0
     deferred: int = 0
     dropped: int = 0
     held: int = 0
-    owed: int = 0
-    waiting: int = 0
-    waiting_until: datetime | None = None
+    owed: int = 0  # what is left, due or not
+    left: Left = field(default_factory=Left)  # the same, by what it waits for
     in_doubt: int = 0
     where: str = ""
     stopped: str = ""

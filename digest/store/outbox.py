@@ -398,35 +398,47 @@ def due_count(session: Session, *, now: datetime) -> int:
     return session.exec(query).one()
 
 
-def unsettled_count(session: Session) -> int:
-    """How many letters are still owed, due or not, claimed or not."""
-    return session.exec(select(sa.func.count()).where(col(OutboxRow.settled_at).is_(None))).one()
-
-
 @dataclass(frozen=True)
 class Later:
-    """Letters that are not due yet: how many, and when the last of them is."""
+    """Letters that wait for one thing: how many, and when the last of them is due."""
 
     letters: int = 0
     until: datetime | None = None
 
 
-def for_later(session: Session, *, edition_id: int | None = None, now: datetime) -> Later:
-    """The letters that wait for their reader's hour, of one edition or of all that are open."""
+@dataclass(frozen=True)
+class Left:
+    """What is still owed, by what it waits for."""
+
+    due: Later = Later()  # nothing: the next run sends it
+    hour: Later = Later()  # its reader's hour
+    put_off: Later = Later()  # another try, since a mail server put it off
+    in_hand: Later = Later()  # a sender that has it; if that one died, others may have it then
+    stopped: Later = Later()  # an edition that is held or paused
+
+    @property
+    def letters(self) -> int:
+        return sum(later.letters for later in (self.due, self.hour, self.put_off, self.in_hand, self.stopped))
+
+
+def left(session: Session, *, edition_id: int | None = None, now: datetime) -> Left:
+    """What is still owed, of one edition or in all."""
+    waits_for = sa.case(
+        (sa.and_(_BOX.c.state.in_([OutboxState.CLAIMED, OutboxState.SENDING]), _BOX.c.due_at > now), "in_hand"),
+        (col(Edition.state) != EditionState.OPEN, "stopped"),
+        (_BOX.c.due_at <= now, "due"),
+        (sa.and_(_BOX.c.attempts == 0, _BOX.c.edition_id.is_not(None)), "hour"),
+        else_="put_off",
+    )
     query = (
-        select(sa.func.count(), sa.func.max(OutboxRow.due_at))
-        .join(Edition, col(Edition.id) == col(OutboxRow.edition_id))
-        .where(
-            col(OutboxRow.settled_at).is_(None),
-            OutboxRow.state == OutboxState.OWED,
-            OutboxRow.attempts == 0,
-            OutboxRow.due_at > now,
-            Edition.state == EditionState.OPEN,
-        )
+        sa.select(waits_for, sa.func.count(), sa.func.max(_BOX.c.due_at))
+        .join(Edition, col(Edition.id) == _BOX.c.edition_id, isouter=True)
+        .where(_BOX.c.settled_at.is_(None))
+        .group_by(waits_for)
     )
     if edition_id is not None:
-        query = query.where(OutboxRow.edition_id == edition_id)
-    return Later(*session.exec(query).one())
+        query = query.where(_BOX.c.edition_id == edition_id)
+    return Left(**{reason: Later(letters, until) for reason, letters, until in session.execute(query)})
 
 
 @dataclass(frozen=True)
