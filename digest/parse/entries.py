@@ -80,7 +80,6 @@ class ParsedFeed:
     format: str
     title: str = ""
     site_url: str = ""
-    self_url: str = ""
     language: str = ""
     entries: tuple[ParsedEntry, ...] = ()
     ttl: timedelta | None = None

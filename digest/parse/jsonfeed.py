@@ -42,7 +42,6 @@ def read(body: bytes, *, url: str, now: datetime) -> ParsedFeed:
         format="jsonfeed" + text.plain(string(document["version"]).rpartition("/")[2], limit=10),
         title=text.plain(string(document.get("title"))),
         site_url=text.http_url(string(document.get("home_page_url")), url),
-        self_url=text.http_url(string(document.get("feed_url")), url),
         language=spoken,
         entries=tuple(entry for entry in entries if entry is not None),
         trouble=(too_many(len(items)),) if len(items) > MAX_ENTRIES else (),

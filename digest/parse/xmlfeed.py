@@ -65,7 +65,6 @@ def read(body: bytes, *, url: str, content_type: str, now: datetime) -> ParsedFe
         format=str(parsed.get("version") or "unknown"),
         title=_plain(about.get("title_detail"), about.get("title")),
         site_url=text.http_url(string(about.get("link")), url),
-        self_url=_link(about, "self", url),
         language=spoken,
         entries=tuple(entry for entry in entries if entry is not None),
         ttl=_ttl(about),
@@ -128,16 +127,12 @@ def _plain(detail: Mapping[str, Any] | None, value: Any, *, limit: int = 1_000) 
     return text.plain(string(value), markup="html" in string((detail or {}).get("type")), limit=limit)
 
 
-def _link(about: Mapping[str, Any], rel: str, base: str) -> str:
-    for link in about.get("links") or ():
-        if link.get("rel") == rel:
-            return text.http_url(string(link.get("href")), base)
-    return ""
-
-
 def _source_link(entry: Mapping[str, Any]) -> str:
     """Where the text first stood, as an aggregator says it (Atom `link rel=canonical`)."""
-    return _link(entry, "canonical", "")
+    for link in entry.get("links") or ():
+        if link.get("rel") == "canonical":
+            return text.http_url(string(link.get("href")), "")
+    return ""
 
 
 def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:

@@ -415,12 +415,6 @@ def edition_row(session: Session, name: str, number: int) -> Edition | None:
     return session.exec(query).first()
 
 
-def held_editions(session: Session, newsletter_id: int) -> list[Edition]:
-    """The editions that wait for their editor, the newest first."""
-    query = select(Edition).where(Edition.newsletter_id == newsletter_id, Edition.state == EditionState.HELD)
-    return list(session.exec(query.order_by(col(Edition.number).desc())))
-
-
 def change_variant(session: Session, variant_id: int, row: Mapping[str, Any], stories: Sequence[int]) -> None:
     """Put another mail, with other stories (ids, in order), in a variant's place."""
     connection = session.connection()
