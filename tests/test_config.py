@@ -57,6 +57,8 @@ def test_secrets_are_not_shown(written, monkeypatch):
         (GOOD + "max_story = 3", "newsletters.daily.max_story is not a setting; did you mean max_stories"),
         ("basurl = 1\n" + GOOD, "basurl is not a setting; did you mean base_url"),
         (GOOD + "[smtp]\nulr = 1", "smtp.ulr is not a setting; did you mean url"),
+        ('postal_address = "Elm 1"\n' + GOOD, r"postal_address is not a setting; it stands in \[newsletters.NAME\]"),
+        (GOOD + '[smtp]\nbase_url = "http://x"', "base_url is not a setting; it stands at the top of the file"),
         ('database = "mysql://x/y"' + GOOD, "database must be a path .SQLite. or postgresql://"),
         (GOOD + 'max_stories = "many"', "newsletters.daily.max_stories must be a valid integer"),
         (GOOD + "max_stories = 2\nmin_stories = 3", "min_stories is larger than max_stories"),
@@ -82,6 +84,13 @@ def test_a_mistake_in_the_environment_names_the_variable(written, monkeypatch):
     monkeypatch.setenv("DIGEST_SMTP__TIMEOUT_SECONDS", "soon")
     with pytest.raises(ConfigError, match=r"DIGEST_SMTP__TIMEOUT_SECONDS: smtp\.timeout_seconds"):
         config.load(written(GOOD))
+
+
+def test_a_section_in_the_environment_that_is_no_json_is_told_with_the_cure(written, monkeypatch):
+    monkeypatch.setenv("DIGEST_SMTP", "smtp://mail.example")
+    with pytest.raises(ConfigError, match="the environment variable DIGEST_SMTP cannot be read") as caught:
+        config.load(written(GOOD))
+    assert "DIGEST_SMTP__URL" in caught.value.hint
 
 
 def test_a_file_that_is_not_utf8_is_named(tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError
 
+from digest.config import sections
 from digest.config.sections import Section
 from digest.config.settings import Config
 from digest.errors import ConfigError, NotFound
@@ -77,7 +78,10 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
     except ValidationError as error:
         raise ConfigError(_sentence(error, path), hint=_HINT) from None
     except SettingsError as error:  # what cannot be decoded from the environment
-        raise ConfigError(f"an environment variable does not fit: {error}", hint=_HINT) from None
+        raise ConfigError(
+            f"the environment variable {_undecoded(error)} cannot be read",
+            hint="lists and tables are JSON in the environment; DIGEST_SMTP__URL names one setting of a section",
+        ) from None
     base = path.parent
     newsletters = {
         name: n.model_copy(update={"templates": base / n.templates}) if n.templates else n
@@ -142,13 +146,38 @@ def _refuse_strange_variables(environ: Mapping[str, str]) -> None:
         raise ConfigError(f"the environment variable {variable} is not a setting; did you mean {meant}?", hint=_HINT)
 
 
+def _undecoded(error: SettingsError) -> str:
+    """The variables among which the one is that pydantic-settings could not decode: it names the field alone."""
+    field = str(error).split('"')[1]
+    start = f"DIGEST_{field}".upper()
+    return " or ".join(name for name in sorted(os.environ) if name.upper().partition("__")[0] == start)
+
+
+_PLACES: dict[type[BaseModel], str] = {
+    Config: "at the top of the file, before the first [section]",
+    sections.Smtp: "in [smtp]",
+    sections.Relay: "in [[smtp.relays]]",
+    sections.Dkim: "in [[smtp.dkim]]",
+    sections.Collect: "in [collect]",
+    sections.Curate: "in [curate]",
+    sections.Web: "in [web]",
+    sections.Newsletter: "in [newsletters.NAME]",
+    sections.Topic: "in [newsletters.NAME.topics.SLUG]",
+    sections.Rule: "in [[newsletters.NAME.rules]]",
+}
+
+
 def _near(where: list[str]) -> str:
-    """`; did you mean …?` for a mistyped key."""
+    """What was meant by a key that is not known there: one that stands elsewhere, or one spelt much like it."""
     import difflib
 
-    models: list[type[BaseModel]] = [Config, *Section.__subclasses__()]
-    known = {field.alias or name for model in models for name, field in model.model_fields.items()}
-    close = difflib.get_close_matches(where[-1], sorted(known), 1)
+    places: dict[str, list[str]] = {}
+    for model, place in _PLACES.items():
+        for name, field in model.model_fields.items():
+            places.setdefault(field.alias or name, []).append(place)
+    if where[-1] in places:
+        return f"; it stands {' or '.join(places[where[-1]])}"
+    close = difflib.get_close_matches(where[-1], sorted(places), 1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
