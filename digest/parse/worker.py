@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from datetime import datetime
 from multiprocessing.connection import Connection
 
@@ -26,15 +27,14 @@ def serve(connection: Connection, memory_bytes: int) -> None:
 
         # Since Linux 4.7 this counts private writable memory, unlike RLIMIT_AS with its address space.
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    connection.send(None)
-    while True:
-        try:
-            task: Task = connection.recv()
-            connection.send(_answer(task))
-        except MemoryError:
-            connection.send(MemoryError())
-        except (EOFError, OSError):
-            return
+    with suppress(EOFError, OSError):  # the other end is gone, killed perhaps
+        connection.send(None)
+        while True:
+            try:
+                task: Task = connection.recv()
+                connection.send(_answer(task))
+            except MemoryError:
+                connection.send(MemoryError())
 
 
 def _answer(task: Task) -> ParsedFeed | Exception:
