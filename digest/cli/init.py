@@ -10,12 +10,15 @@ from typing import Annotated
 import typer
 
 from digest.cli.common import Options
-from digest.errors import StorageError
+from digest.errors import StorageError, UserError
 
 
 def init(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put them; made if need be.")] = Path(),
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Where to put them; made if need be. Else the folder you are in."),
+    ] = None,
 ) -> None:
     """Write a commented digest.toml and make the database. Run again, it changes nothing.
 
@@ -24,9 +27,13 @@ def init(
     from digest import config, store
 
     options: Options = context.obj
-    path = folder / config.FILE
+    if folder and options.config:
+        raise UserError("both a folder and --config say where the settings go", hint="leave one of them out")
+    path = Path(options.config) if options.config else (folder or Path()) / config.FILE
+    if path.is_dir():
+        path /= config.FILE
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         # O_EXCL: two at once, or a file that is there already, and the first one stands.
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
@@ -41,7 +48,7 @@ def init(
     settings = config.load(path)
     store.open_database(settings.database_url, create=True).close()
     options.say(f"the database is {settings.database_name}")
-    command = "digest" if folder == Path() else f"digest -c {shlex.quote(str(path))}"
+    command = "digest" if path == Path(config.FILE) else f"digest -c {shlex.quote(str(path))}"
     options.say("next:")
     for words in ("feed add https://example.org/feed.xml", "subscriber add you@example.org", "run"):
         print(f"{command} {words}")
