@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session, create_engine
 
-from digest.errors import NotFound, StorageError
+from digest.errors import ConfigError, NotFound, StorageError
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_MS = 60_000  # how long a writer waits for another before it gives up
@@ -155,14 +155,22 @@ def open_database(url: str, *, create: bool = False) -> Database:
             if not create:
                 raise NotFound(f"there is no database at {path}", hint="`digest init` makes it; is `database` right?")
             _make_private(path)
+        elif not create and path.stat().st_size == 0:
+            raise NotFound(
+                f"the database {path} is an empty file",
+                hint="a new one: `digest init` makes its tables; one that had readers: put a backup in its place",
+            )
         engine = _sqlite(path)
     else:
         try:
             engine = create_engine(url, pool_pre_ping=True)
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
-            raise StorageError(
-                f"cannot use the database setting: {error}",
-                hint="a path (SQLite), or postgresql://user@host/name with `pip install 'digest[postgres]'`",
+        except ModuleNotFoundError:
+            raise ConfigError(
+                "PostgreSQL needs a package that is not installed", hint="pip install 'digest[postgres]'"
+            ) from None
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
+            raise ConfigError(
+                f"cannot use the database setting: {error}", hint="a path (SQLite), or postgresql://user@host/name"
             ) from None
     database = Database(engine)
     try:
