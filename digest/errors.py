@@ -5,9 +5,11 @@ DigestError
 │   ├── ConfigError  a setting is missing or wrong                                        78
 │   ├── NotFound     a file, feed, subscriber or edition that is not there                66
 │   ├── BadInput     a file or address that cannot be read as what it should be           65
+│   ├── Unavailable  a server that had to answer did not                                  69
 │   ├── StorageError the database cannot be opened, read or written                       74
 │   └── TryAgain     work is left; the same command later will finish it                  75
 ├── FetchError       one feed could not be fetched or read: recorded, the others go on
+│   └── Unreachable  its host is not known or does not answer
 ├── Refused          the mail server said no to one letter for good (5yz)
 ├── Deferred         the mail server said not now to one letter (4yz)
 └── RelayDown        the mail server cannot be used at all: stop, every letter stays owed
@@ -59,6 +61,10 @@ class BadInput(UserError):
     exit_code = Exit.DATAERR
 
 
+class Unavailable(UserError):
+    exit_code = Exit.UNAVAILABLE
+
+
 class StorageError(UserError):
     exit_code = Exit.IOERR
 
@@ -82,6 +88,10 @@ class FetchError(DigestError):
         self.reason = reason
         self.status = status
         self.retry_after = retry_after
+
+
+class Unreachable(FetchError):
+    """No answer came: the host is not known, refuses the connection, or is silent."""
 
 
 class Refused(DigestError):

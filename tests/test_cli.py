@@ -122,6 +122,21 @@ def test_a_wrong_database_path_is_told(ready, tmp_path, command):
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_init_puts_everything_beside_the_settings_that_are_named(digest, tmp_path):
+    done = digest("-c", "news/my.toml", "init")
+    assert done.returncode == 0 and "digest -c news/my.toml run" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "news").iterdir()) == ["digest.db", "my.toml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["news"]
+    assert "both a folder and --config" in sentence(digest("-c", "news/my.toml", "init", "elsewhere"), 64)
+
+
+def test_an_empty_file_is_no_database(ready, tmp_path):
+    (tmp_path / "digest.db").write_bytes(b"")
+    assert "is an empty file" in sentence(ready("subscriber", "add", "ada@example.org"), 66)
+    assert (tmp_path / "digest.db").stat().st_size == 0
+    assert ready("init").returncode == 0 and ready("status").returncode == 0
+
+
 def test_a_database_of_a_newer_release_is_told(ready, tmp_path):
     with sqlite3.connect(tmp_path / "digest.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")

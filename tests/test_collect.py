@@ -39,6 +39,7 @@ from digest.collect.workers import Parsers
 from digest.config import Config
 from digest.errors import FetchError
 from digest.models import Entry, Feed, FeedState
+from digest.parse import worker
 from digest.store import Database
 
 MONDAY = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -697,6 +698,15 @@ def test_a_worker_that_dies_costs_one_feed_one_failure() -> None:
     assert asyncio.run(scenario()) == [1, "stopped the process that read it (exit code -9)", 1]
 
 
+def test_a_worker_whose_parent_is_gone_before_it_is_ready_ends_silently(capfd: Any) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    ours.close()
+    process = multiprocessing.get_context("spawn").Process(target=worker.serve, args=(theirs, 170_000_000))
+    process.start()
+    process.join()
+    assert process.exitcode == 0 and capfd.readouterr().err == ""
+
+
 # ---------------------------------------------------------------- runs beside runs
 
 
@@ -941,7 +951,10 @@ def test_the_commands_take_a_feed_from_adding_to_removal(site: Site, digest: Any
     assert (outline.url, outline.title, outline.folders) == (site.base + "/feed", "Ours", ("ai",))
     assert digest("feed", "remove", "1", "--dry-run").stderr == "would say: Ours is removed\n"
     assert digest("feed", "remove", site.base + "/feed").stderr == "Ours is removed\n"
-    assert digest("feed", "import", "-", stdin=exported).stderr == "import: 1 feeds for daily; by topic: ai 1\n"
+    said = "import: 1 feed for daily; by topic: ai 1"
+    rehearsed = digest("feed", "import", "-", "--dry-run", stdin=exported)
+    assert rehearsed.stderr == f"{said}; nothing was stored\n" and digest("feed", "list", "--json").stdout == "[]\n"
+    assert digest("feed", "import", "-", stdin=exported).stderr == f"{said}\n"
 
 
 def test_a_mistake_gets_one_sentence_and_a_code(site: Site, digest: Any, tmp_path: Path) -> None:
@@ -952,8 +965,10 @@ def test_a_mistake_gets_one_sentence_and_a_code(site: Site, digest: Any, tmp_pat
         (("feed", "add", "nonsense"), 65, "'nonsense' is not a web address"),
         (("feed", "add", site.base + "/page"), 65, "is a web page, and no feed was found there"),
         (("feed", "add", site.base + "/two"), 65, "names 2 feeds; add one of them"),
-        (("feed", "add", site.base + "/page", "--topic", "no"), 66, "there is no topic 'no'"),
+        (("feed", "add", site.base + "/page", "--topic", "no"), 65, "there is no topic 'no'"),
         (("feed", "check", site.base + "/404"), 65, "answers 404 (not found)"),
+        (("feed", "check", "https://nowhere.invalid/feed"), 69, "leads to a host that is not known"),
+        (("feed", "check", "http://127.0.0.1:9/feed"), 69, "cannot be reached"),
         (("feed", "show", "7"), 66, "there is no feed 7"),
         (("feed", "remove", "https://nobody.example/"), 66, "there is no feed https://nobody.example/"),
         (("feed", "import", str(tmp_path / "list")), 65, "this is not an OPML list"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -228,11 +229,12 @@ def import_(
     context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="FILE_OR_URL", help="An OPML list; - reads stdin.")],
     newsletter: NewsletterName = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Add all feeds of an OPML list; folders named like topics become topics.
 
-    Example: digest feed import subscriptions.opml
+    Example: digest feed import subscriptions.opml --dry-run
     """
     from digest import collect, parse
 
@@ -240,7 +242,8 @@ def import_(
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
         outlines = parse.opml(_read(source, config))
-        report = collect.import_feeds(database, outlines, name=name, newsletter=settings, now=now())
+        with database.rehearse() if dry_run else nullcontext(database) as into:
+            report = collect.import_feeds(into, outlines, name=name, newsletter=settings, now=now())
     if as_json:
         print_json(vars(report))
     for bad in report.bad:
@@ -248,9 +251,10 @@ def import_(
     known = f", {report.known:,} known already" if report.known else ""
     topics = ", ".join(f"{topic} {count}" for topic, count in sorted(report.topics.items()))
     options.say(
-        f"import: {report.read:,} feeds for {name}{known}"
+        f"import: {report.read:,} {'feed' if report.read == 1 else 'feeds'} for {name}{known}"
         + (f"; by topic: {topics}" if topics else "")
         + (f"; {len(report.bad)} lines were no feed" if report.bad else "")
+        + ("; nothing was stored" if dry_run else "")
     )
 
 
@@ -297,13 +301,14 @@ def _look(url: str, config: Config, headers: dict[str, str], *, hint: str = "") 
     import asyncio
 
     from digest import collect
-    from digest.errors import BadInput, FetchError
+    from digest.errors import BadInput, FetchError, Unavailable, Unreachable
 
     try:
         return asyncio.run(collect.look(url, config, clock=now, headers=headers))
     except FetchError as error:
         hint = "--login asks for user and password" if error.status == 401 and hint else hint
-        raise BadInput(f"{error.url} {error.reason}", hint=hint) from None
+        kind = Unavailable if isinstance(error, Unreachable) else BadInput
+        raise kind(f"{error.url} {error.reason}", hint=hint) from None
 
 
 def _secrets(login: bool, header: str | None) -> dict[str, str]:
@@ -409,8 +414,8 @@ def _read(source: str, config: Config) -> bytes:
 
 
 def _known_topic(topic: str, topics: Any) -> None:
-    from digest.errors import NotFound
+    from digest.errors import BadInput
 
     if topic and topic not in topics:
         known = ", ".join(topics) or "none yet"
-        raise NotFound(f"there is no topic {topic!r}", hint=f"the settings know: {known}")
+        raise BadInput(f"there is no topic {topic!r}", hint=f"the settings know: {known}")

@@ -505,4 +505,4 @@ def export(
         else:
             with subscribe.private_file(Path(out)) as file:
                 count = subscribe.export_csv(database, file, newsletter=paper, raw=raw)
-    options.say(f"{count} rows of {paper}")
+    options.say(f"{count:,} {'row' if count == 1 else 'rows'} of {paper}")

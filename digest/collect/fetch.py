@@ -18,7 +18,7 @@ from digest import __version__
 from digest.collect.addresses import without_login
 from digest.collect.guard import Guard, Resolve, Transport, resolve
 from digest.config import Config
-from digest.errors import FetchError
+from digest.errors import FetchError, Unreachable
 from digest.parse.text import http_url
 
 MAX_REDIRECTS = 5
@@ -110,12 +110,14 @@ class Fetcher:
             async with asyncio.timeout(self._seconds) as limit:
                 return await self._follow(url, conditions, dict(headers or {}), now, hold, limit)
         except TimeoutError:
-            raise FetchError(url, f"took longer than {self._seconds:g} seconds") from None
+            raise Unreachable(url, f"took longer than {self._seconds:g} seconds") from None
         except FetchError as error:
             error.url = url
             raise
         except httpx.TimeoutException:
-            raise FetchError(url, "does not answer") from None
+            raise Unreachable(url, "does not answer") from None
+        except httpx.ConnectError as error:
+            raise Unreachable(url, _in_words(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise FetchError(url, _in_words(error)) from error
         except (OSError, UnicodeError, ValueError) as error:

@@ -16,7 +16,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from digest.errors import FetchError
+from digest.errors import FetchError, Unreachable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -59,7 +59,7 @@ class Guard:
         try:
             named = [str(literal)] if literal else await self._resolve(host, port)
         except (OSError, UnicodeError) as error:
-            raise FetchError(host, f"leads to a host that is not known, {host} ({_words(error)})") from None
+            raise Unreachable(host, f"leads to a host that is not known, {host} ({_words(error)})") from None
         allowed = [name for name in named if self._allows(name)]
         if not allowed:
             where = ", ".join(named[:3]) if literal else f"{host} is {', '.join(named[:3])}"
