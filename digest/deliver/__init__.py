@@ -54,7 +54,7 @@ def run(
             report.late = store.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
             report.dropped = store.drop_cancelled(session, now=now)
         store.forget_relay_hours(session, now=now)
-        due = store.due_count(session, now=now)
+        due = store.due_count(session, now=now, notices_only=notices_only)
     servers = config.smtp.servers
     report.where = ", ".join(name_of(relay) for relay in servers) or str(config.maildir)
     if due:

@@ -389,13 +389,13 @@ def _waiting(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 # ---------------------------------------------------------------- counts and lists
 
 
-def due_count(session: Session, *, now: datetime) -> int:
+def due_count(session: Session, *, now: datetime, notices_only: bool = False) -> int:
     """How many letters could be claimed at this moment."""
-    open_now = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.OPEN)
-    query = select(sa.func.count()).where(
-        *_waiting(now), sa.or_(col(OutboxRow.edition_id).is_(None), col(OutboxRow.edition_id).in_(open_now))
-    )
-    return session.exec(query).one()
+    which = [col(OutboxRow.edition_id).is_(None)]
+    if not notices_only:
+        open_now = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.OPEN)
+        which.append(col(OutboxRow.edition_id).in_(open_now))
+    return session.exec(select(sa.func.count()).where(*_waiting(now), sa.or_(*which))).one()
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from digest.subscribe.people import _enter, _record, choose, welcome
 from digest.values import lightened
 
 VALID_FOR = timedelta(days=7)  # a link to confirm, and what nobody confirms
-_PER_ADDRESS = 3  # mails that sign-ups cause to one address, until it confirms
-_APART = timedelta(days=1)
+# How long after the first, the second and each further mail that sign-ups caused an address gets no other: strangers
+# can neither fill a mailbox, nor keep its owner out for long.
+_APART = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 _REMEMBERED = timedelta(days=365)
 
 
@@ -46,9 +47,9 @@ def ask(
     """Somebody wants `newsletter` at this address: owe it a mail, if it may have one.
 
     A new address is stored as pending, and asked to confirm; one that left is asked too, and stays away until it
-    confirms; one that is subscribed is told so. None of it where it is suppressed, had such a mail within a day or
-    three in all, or where too many were caused by this network or by all. Raises BadInput for an address, a name
-    or a topic that is none, whoever it is.
+    confirms; one that is subscribed is told so. None of it where it is suppressed, had such a mail a short while
+    ago, or where too many were caused by this network or by all. Raises BadInput for an address, a name or a topic
+    that is none, whoever it is.
     """
     email, name, chosen = address(email), display_name(name), choose(topics, known_topics)
     paper = store.lock_newsletter(session, newsletter)
@@ -142,7 +143,7 @@ def _may_mail(session: Session, email: str, *, config: Config, network: str, now
     """Within the limits, in which case this mail counts."""
     mark, place = _mark(address_key(email), config), _mark(network, config)
     had = store.signup_mails(session, address=mark, network=place, now=now)
-    if had.address >= _PER_ADDRESS or (had.address_at is not None and now - had.address_at < _APART):
+    if had.address_at is not None and now - had.address_at < _APART[min(had.address, len(_APART)) - 1]:
         return False
     if had.network >= config.web.signups_per_network or had.all >= config.web.signups_per_hour:
         return False

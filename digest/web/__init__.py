@@ -26,6 +26,7 @@ from digest.web.site import PRIVATE, Site, TooLarge
 
 _log = logging.getLogger("digest.web")
 _SORRY = {
+    400: ("That cannot be read", "What was sent is not what a form of this page sends. Please go back and try again."),
     403: ("This came from elsewhere", "Another site sent you here to change something, so nothing was changed."),
     404: ("There is no such page", "The address is incomplete, or what was here is gone."),
     405: ("That does not work here", "This page is for reading; there is nothing to send to it."),
