@@ -163,6 +163,19 @@ def test_who_left_or_was_erased_comes_back_by_their_own_word(door, database, con
     assert standing(database) == "active"
 
 
+def test_who_is_suppressed_between_asking_and_confirming_is_told_the_truth(door, database, config, clock):
+    door.ask("ada@example.org")
+    with database.write() as session:
+        subscribe.suppress(session, "ada@example.org", reason="complaint", how="test", now=clock.pass_(hours=1))
+    for answer in (door.client.get(door.link()), door.client.post(door.link())):
+        assert answer.status_code == 409 and "We cannot write to your address" in answer.text
+        assert 'href="mailto:news@news.example"' in answer.text
+    assert standing(database) == "pending"
+    with database.write() as session:
+        subscribe.unsuppress(session, "ada@example.org", secret=config.lasting_key, how="test", now=clock())
+    assert "You are subscribed" in door.client.post(door.link()).text and standing(database) == "active"
+
+
 def test_a_link_is_good_for_seven_days_and_the_row_for_no_longer(door, database, config, clock):
     door.ask("ada@example.org")
     clock.pass_(days=7, minutes=1)

@@ -87,11 +87,14 @@ def ask_imported(session: Session, newsletter: str, *, config: Config, now: date
     return len(found)
 
 
+Outcome = Literal["confirmed", "unchanged", "expired", "left", "suppressed"]
+
+
 @dataclass(frozen=True)
 class Answer:
     """What became of a link to confirm, and the newsletter it is for."""
 
-    outcome: Literal["confirmed", "unchanged", "expired", "left"]
+    outcome: Outcome
     newsletter: str
     subscription_id: int
 
@@ -103,9 +106,11 @@ def about(session: Session, token: str, *, config: Config, now: datetime, lock: 
     if asked is None or found is None or found[1] not in config.newsletters:
         return None
     subscription, newsletter = found
-    outcome: Literal["confirmed", "unchanged", "expired", "left"] = "confirmed"
+    outcome: Outcome = "confirmed"
     if now - asked.at > VALID_FOR:
         outcome = "expired"  # also for who is subscribed: what follows is the way to their choices
+    elif store.suppression(session, session.get_one(Subscriber, subscription.subscriber_id).email) is not None:
+        outcome = "suppressed"  # since they were asked: their word cannot undo what a mail server or the operator said
     elif subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
         outcome = "unchanged"
     elif subscription.state is SubscriptionState.UNSUBSCRIBED and subscription.changed_at >= asked.at:

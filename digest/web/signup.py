@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from digest import curate, sign
+from digest import curate, letter, sign
 from digest.config import Newsletter
 from digest.errors import BadInput
 from digest.render import direction
@@ -106,6 +106,9 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
         settings = site.config.newsletters[found.newsletter]
         if found.outcome in ("expired", "left"):
             return page("confirm_late.html", found.newsletter, settings, 410, left=found.outcome == "left")
+        if found.outcome == "suppressed":
+            tell = settings.reply_to or settings.sender
+            return page("confirm_suppressed.html", found.newsletter, settings, 409, tell=letter.address(tell))
         if not do and found.outcome == "confirmed":
             return page("confirm.html", found.newsletter, settings)
         choices = sign.token(sign.Purpose.PREFERENCES, found.subscription_id, key=site.key)
