@@ -520,6 +520,20 @@ def test_what_comes_while_mails_are_rendered_waits_for_the_next_edition(database
     assert watermark(database, "ada") == 2
 
 
+def test_mails_of_those_whose_pause_ends_are_rendered_before_the_lock_too(database, config):
+    now = MONDAY + timedelta(days=1)
+    join(database, "ada")
+    join(database, "bob", topics=["games"])
+    with database.write() as session:
+        subscribe.pause(session, "bob@example.org", newsletter="daily", until=now, how="test", now=MONDAY)
+    news(database, "ai", "games")
+    press = edition.prepare(database, "daily", config, now=now)
+    rendered = set(press.made)
+    with database.write() as session:
+        assert edition.compose(session, "daily", config, now=now, press=press).letters == 2
+    assert set(press.made) == rendered
+
+
 def test_many_mails_are_not_rendered_again_while_others_wait_for_the_lock(database, config, monkeypatch):
     monkeypatch.setattr(sys.modules["digest.edition.compose"], "_FEW", 0)
     join(database, "ada")

@@ -1,7 +1,7 @@
 """Close an edition when its slot is due: choose, render, and owe the letters, in one transaction.
 
 Rendering thousands of variants takes minutes, and on SQLite a transaction that writes shuts out all others. So
-`prepare` renders them in a transaction that only reads, and `compose` uses what still fits and makes the rest.
+`prepare` renders them beforehand, in no transaction, and `compose` uses what still fits and makes the rest.
 """
 
 from __future__ import annotations
@@ -176,13 +176,19 @@ def take_turn(database: Database, name: str, config: Config, *, now: datetime) -
 
 
 def prepare(database: Database, name: str, config: Config, *, now: datetime) -> Press | None:
-    """Render what `compose` would store at this moment, in no transaction; None where nothing is due."""
+    """Render what `compose` would store at this moment, in no transaction; None where nothing is due.
+
+    Who comes back at this moment does so now, for it is rendered for them too.
+    """
     settings = config.newsletters[name]
+    with database.read() as session:
+        if settings.slots and settings.slots.last_slot(now) <= store.newsletter(session, name).slot_at:
+            return None
+    with database.write() as session:
+        store.end_pauses(session, now=now)
     with database.read() as session:
         row = store.newsletter(session, name)
         assert row.id is not None
-        if settings.slots and settings.slots.last_slot(now) <= row.slot_at:
-            return None
         with store.laid_out(session, _turns(session, row, settings, now=now)):
             groups = store.due_groups(session, row.id)
         if not groups:
@@ -209,7 +215,8 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
     if slots and slot and slot <= row.slot_at:
         return Composed(name, why=f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC")
     store.lock_readers(session, row.id)
-    store.end_pauses(session, now=now)
+    if press is None:
+        store.end_pauses(session, now=now)
     turns = _turns(session, row, settings, now=now)
     row.slot_at = slot or now
     session.add(row)
