@@ -325,6 +325,32 @@ def test_letters_are_owed_for_each_readers_own_hour_and_days(database, config):
     assert sound(database)
 
 
+@pytest.mark.parametrize("moved", ["daily 09:00", "daily 10:00 Europe/Berlin", "daily 04:00 America/New_York"])
+def test_a_schedule_moved_to_a_later_hour_gives_no_second_edition_that_day(database, config, configure, moved):
+    tuesday = MONDAY + timedelta(days=1)
+    join(database, "ada")
+    news(database, "ai")
+    assert compose(database, config, tuesday).number == 1
+    news(database, "ai")
+    later = configure(newsletters={"daily": NEWS | {"schedule": moved}})
+    slots = later.newsletters["daily"].slots
+    next_day = slots.next_slot(tuesday + timedelta(hours=12))
+    assert next_day > tuesday + timedelta(days=1)
+    done = compose(database, later, slots.next_slot(tuesday))
+    assert (done.number, done.why) == (0, f"not due before {next_day:%Y-%m-%d %H:%M} UTC")
+    assert compose(database, later, next_day).number == 2
+    assert letters(database) == {"ada": [(1, tuesday), (2, next_day)]}
+
+
+def test_a_schedule_moved_to_a_later_hour_still_gives_that_days_edition(database, config, configure):
+    tuesday = MONDAY + timedelta(days=1)
+    join(database, "ada")
+    assert compose(database, config, tuesday).number == 0  # nothing new
+    news(database, "ai")
+    later = configure(newsletters={"daily": NEWS | {"schedule": "daily 09:00"}})
+    assert compose(database, later, tuesday.replace(hour=9)).number == 1
+
+
 def test_random_readers_who_change_their_minds_get_each_story_once(database, config):
     chance = random.Random(7)
     names = [f"r{n}" for n in range(16)]

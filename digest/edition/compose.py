@@ -33,7 +33,7 @@ from digest.render import (
     findings_in_words,
 )
 from digest.render.speech import speech
-from digest.schedule import Turn
+from digest.schedule import Schedule, Turn
 from digest.store import Choices, Database, Group, Hours
 from digest.values import Story, lightened
 
@@ -182,7 +182,7 @@ def prepare(database: Database, name: str, config: Config, *, now: datetime) -> 
     """
     settings = config.newsletters[name]
     with database.read() as session:
-        if settings.slots and settings.slots.last_slot(now) <= store.newsletter(session, name).slot_at:
+        if settings.slots and _due_slot(session, store.newsletter(session, name), settings.slots, now=now) is None:
             return None
     with database.write() as session:
         store.end_pauses(session, now=now)
@@ -211,8 +211,8 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
     row = store.lock_newsletter(session, name)
     assert row.id is not None
     slots = settings.slots
-    slot = slots.last_slot(now) if slots else None
-    if slots and slot and slot <= row.slot_at:
+    slot = _due_slot(session, row, slots, now=now) if slots else None
+    if slots and slot is None:
         return Composed(name, why=f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC")
     store.lock_readers(session, row.id)
     if press is None:
@@ -266,6 +266,18 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
     if settings.approve:
         ask_editor(session, name, config, composed, now=now)
     return composed
+
+
+def _due_slot(session: Session, row: NewsletterRow, slots: Schedule, *, now: datetime) -> datetime | None:
+    """The slot whose edition is to be composed now, if any: on the newsletter's clock, one a day.
+
+    A schedule that was moved to a later hour has another slot on the day whose edition is with its readers already.
+    """
+    assert row.id is not None
+    slot = slots.last_slot(now)
+    before = store.last_edition_slot(session, row.id)
+    today = before is not None and before.astimezone(slots.zone).date() == slot.astimezone(slots.zone).date()
+    return None if today or slot <= row.slot_at else slot
 
 
 def _turns(session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime) -> dict[Hours, list[Turn]]:
