@@ -566,8 +566,7 @@ def test_many_mails_are_not_rendered_again_while_others_wait_for_the_lock(databa
     news(database, "ai", "web")
     now = MONDAY + timedelta(days=1)
     press = edition.prepare(database, "daily", config, now=now)
-    with database.write() as session:
-        edition.annotate(session, "daily", config, "A word.")
+    edition.annotate(database, "daily", config, "A word.")
     with pytest.raises(Moved), database.write() as session:
         edition.compose(session, "daily", config, now=now, press=press)
     assert compose(database, config, now).letters == 1
@@ -580,8 +579,7 @@ def test_a_held_edition_is_made_anew_for_all_its_choices(database, configure):
     join(database, "bob", plain=True)
     news(database, "ai", "ai", "web")
     assert compose(database, config, MONDAY + timedelta(days=1)).variants == 3
-    with database.write() as session:
-        edition.annotate(session, "daily", config, "From the editor.", number=1)
+    edition.annotate(database, "daily", config, "From the editor.", number=1)
     with database.read() as session:
         found = store.edition_variants(session, 1)
         assert all("From the editor." in variant.text for variant in found)
@@ -590,6 +588,32 @@ def test_a_held_edition_is_made_anew_for_all_its_choices(database, configure):
             ("", True, 3),
             ("fr", False, 2),
         ]
+    assert sound(database)
+
+
+def test_two_editors_change_a_held_edition_while_it_is_rendered_and_both_are_heard(database, configure, monkeypatch):
+    config = configure(newsletters={"daily": NEWS | {"approve": True, "editor": "ed@news.example"}})
+    join(database, "ada")
+    join(database, "bob", topics=["web"])
+    news(database, "ai", "ai", "web")
+    compose(database, config, MONDAY + timedelta(days=1))
+    with database.read() as session:
+        first = session.exec(select(Story.id).order_by(Story.seq)).first()
+    module = sys.modules["digest.edition.compose"]
+    render, rendered = module.drafts, []
+
+    def meanwhile(*args):
+        if len(rendered) < 2:  # whoever writes does not wait for the mails
+            with database.write() as session:
+                edition.drop(session, "daily", first, dropped=True)
+        rendered.append(args)
+        return render(*args)
+
+    monkeypatch.setattr(module, "drafts", meanwhile)
+    edition.annotate(database, "daily", config, "From the editor.", number=1)
+    with database.read() as session:
+        assert sorted(story.seq for story in store.edition_stories(session, 1)) == [2, 3]
+        assert all("From the editor." in variant.text for variant in store.edition_variants(session, 1))
     assert sound(database)
 
 

@@ -10,7 +10,7 @@ import hmac
 import json
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -361,32 +361,53 @@ def variants_of(groups: Iterable[Group], stories: Sequence[Story], settings: New
     return dict(sorted(found.items(), key=lambda item: (-len(offered[item[1][0].topics]), item[0].since)))
 
 
-def recompose(session: Session, name: str, config: Config, number: int) -> Composed:
-    """Choose and render a held edition once more, after the editor pinned, dropped, moved or wrote a note.
+def recompose(
+    database: Database, name: str, config: Config, number: int, change: Callable[[Session], object]
+) -> Composed:
+    """Let `change` do what an editor wants (pin, drop, move, write a note), and make a held edition anew with it.
 
-    Who gets it, and up to where they have read, stays as it was. BadInput where it is no longer held, or where
-    nothing would be left of it.
+    Its mails are rendered between two transactions: the first shows what the change comes to and is rolled back, so
+    `change` is called more than once. Who gets the edition, and up to where they have read, stays as it was. BadInput
+    where it is no longer held, or where nothing would be left of it for some readers; nothing is changed then.
     """
-    settings = config.newsletters[name]
+    seen: dict[Choices, int] | None = None
+    press: Press | None = None
+    for _ in range(_TRIES):
+        with database.write() as session:
+            change(session)
+            matter, variants = _held_matter(session, name, number)
+            if press is not None and seen == variants and press.matter.still(matter):
+                made = press.make(variants)
+                for one in made:
+                    store.change_variant(session, variants[one.choices], one.row, one.stories)
+                fullest = max(made, key=lambda one: len(one.stories))
+                return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)
+            session.rollback()
+        seen = variants
+        press = Press(name, config.newsletters[name].model_copy(update={"min_stories": 1}), config, matter)
+        if len(press.make(variants)) < len(variants):
+            raise BadInput(
+                f"without it, some readers of No. {number} would get nothing",
+                hint="`digest edition cancel` drops it all",
+            )
+    raise BadInput(
+        f"No. {number} of {name} was changed by others again and again while it was rendered", hint="try once more"
+    )
+
+
+def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict[Choices, int]]:
+    """What a held edition is made of, and its variants (ids) by the choices they are made for."""
     row = store.lock_newsletter(session, name)
     edition = held_edition(session, name, number)
-    assert edition.id is not None and row.id is not None
-    variants = store.edition_variants(session, edition.id)
-    before = {Choices(v.since_seq, frozenset(v.topics), v.language, v.plain): v for v in variants}
-    at_least_one = settings.model_copy(update={"min_stories": 1})
+    assert edition.id is not None
+    variants = {
+        Choices(v.since_seq, frozenset(v.topics), v.language, v.plain): v.id or 0
+        for v in store.edition_variants(session, edition.id)
+    }
     matter = _matter(
-        session, row, before, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
+        session, row, variants, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
     )
-    press = Press(name, at_least_one, config, matter)
-    made = press.make(before)
-    if len(made) < len(before):
-        raise BadInput(
-            f"without it, some readers of No. {number} would get nothing", hint="`digest edition cancel` drops it all"
-        )
-    for one in made:
-        store.change_variant(session, before[one.choices].id or 0, one.row, one.stories)
-    fullest = max(made, key=lambda one: len(one.stories))
-    return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)
+    return matter, variants
 
 
 def held_edition(session: Session, name: str, number: int) -> Edition:
@@ -406,17 +427,20 @@ def approve(session: Session, name: str, number: int, *, now: datetime) -> None:
     session.add(edition)
 
 
-def annotate(session: Session, name: str, config: Config, text: str, *, number: int | None = None) -> None:
+def annotate(database: Database, name: str, config: Config, text: str, *, number: int | None = None) -> None:
     """Write the editor's note: for the edition to come, or into the one that is held under `number`."""
-    if number is None:
-        row = store.lock_newsletter(session, name)
+
+    def write(session: Session) -> None:
+        row = store.lock_newsletter(session, name) if number is None else held_edition(session, name, number)
         row.note = text.strip()
         session.add(row)
+        session.flush()
+
+    if number is not None:
+        recompose(database, name, config, number, write)
         return
-    edition = held_edition(session, name, number)
-    edition.note = text.strip()
-    session.add(edition)
-    recompose(session, name, config, number)
+    with database.write() as session:
+        write(session)
 
 
 def preflight(mail: Rendered, settings: Newsletter) -> list[Finding]:
