@@ -526,6 +526,8 @@ class OutboxRow(SQLModel, table=True):
             sqlite_where=text("settled_at IS NULL"),
             postgresql_where=text("settled_at IS NULL"),
         ),
+        # SQLite would give the number of one that was deleted last to the next, and with it the bounces of that one.
+        {"sqlite_autoincrement": True},
     )
 
     id: int | None = Field(default=None, primary_key=True)

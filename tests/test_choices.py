@@ -325,6 +325,32 @@ def test_letters_are_owed_for_each_readers_own_hour_and_days(database, config):
     assert sound(database)
 
 
+@pytest.mark.parametrize("moved", ["daily 09:00", "daily 10:00 Europe/Berlin", "daily 04:00 America/New_York"])
+def test_a_schedule_moved_to_a_later_hour_gives_no_second_edition_that_day(database, config, configure, moved):
+    tuesday = MONDAY + timedelta(days=1)
+    join(database, "ada")
+    news(database, "ai")
+    assert compose(database, config, tuesday).number == 1
+    news(database, "ai")
+    later = configure(newsletters={"daily": NEWS | {"schedule": moved}})
+    slots = later.newsletters["daily"].slots
+    next_day = slots.next_slot(tuesday + timedelta(hours=12))
+    assert next_day > tuesday + timedelta(days=1)
+    done = compose(database, later, slots.next_slot(tuesday))
+    assert (done.number, done.why) == (0, f"not due before {next_day:%Y-%m-%d %H:%M} UTC")
+    assert compose(database, later, next_day).number == 2
+    assert letters(database) == {"ada": [(1, tuesday), (2, next_day)]}
+
+
+def test_a_schedule_moved_to_a_later_hour_still_gives_that_days_edition(database, config, configure):
+    tuesday = MONDAY + timedelta(days=1)
+    join(database, "ada")
+    assert compose(database, config, tuesday).number == 0  # nothing new
+    news(database, "ai")
+    later = configure(newsletters={"daily": NEWS | {"schedule": "daily 09:00"}})
+    assert compose(database, later, tuesday.replace(hour=9)).number == 1
+
+
 def test_random_readers_who_change_their_minds_get_each_story_once(database, config):
     chance = random.Random(7)
     names = [f"r{n}" for n in range(16)]
@@ -520,14 +546,27 @@ def test_what_comes_while_mails_are_rendered_waits_for_the_next_edition(database
     assert watermark(database, "ada") == 2
 
 
+def test_mails_of_those_whose_pause_ends_are_rendered_before_the_lock_too(database, config):
+    now = MONDAY + timedelta(days=1)
+    join(database, "ada")
+    join(database, "bob", topics=["games"])
+    with database.write() as session:
+        subscribe.pause(session, "bob@example.org", newsletter="daily", until=now, how="test", now=MONDAY)
+    news(database, "ai", "games")
+    press = edition.prepare(database, "daily", config, now=now)
+    rendered = set(press.made)
+    with database.write() as session:
+        assert edition.compose(session, "daily", config, now=now, press=press).letters == 2
+    assert set(press.made) == rendered
+
+
 def test_many_mails_are_not_rendered_again_while_others_wait_for_the_lock(database, config, monkeypatch):
     monkeypatch.setattr(sys.modules["digest.edition.compose"], "_FEW", 0)
     join(database, "ada")
     news(database, "ai", "web")
     now = MONDAY + timedelta(days=1)
     press = edition.prepare(database, "daily", config, now=now)
-    with database.write() as session:
-        edition.annotate(session, "daily", config, "A word.")
+    edition.annotate(database, "daily", config, "A word.")
     with pytest.raises(Moved), database.write() as session:
         edition.compose(session, "daily", config, now=now, press=press)
     assert compose(database, config, now).letters == 1
@@ -540,8 +579,7 @@ def test_a_held_edition_is_made_anew_for_all_its_choices(database, configure):
     join(database, "bob", plain=True)
     news(database, "ai", "ai", "web")
     assert compose(database, config, MONDAY + timedelta(days=1)).variants == 3
-    with database.write() as session:
-        edition.annotate(session, "daily", config, "From the editor.", number=1)
+    edition.annotate(database, "daily", config, "From the editor.", number=1)
     with database.read() as session:
         found = store.edition_variants(session, 1)
         assert all("From the editor." in variant.text for variant in found)
@@ -550,6 +588,32 @@ def test_a_held_edition_is_made_anew_for_all_its_choices(database, configure):
             ("", True, 3),
             ("fr", False, 2),
         ]
+    assert sound(database)
+
+
+def test_two_editors_change_a_held_edition_while_it_is_rendered_and_both_are_heard(database, configure, monkeypatch):
+    config = configure(newsletters={"daily": NEWS | {"approve": True, "editor": "ed@news.example"}})
+    join(database, "ada")
+    join(database, "bob", topics=["web"])
+    news(database, "ai", "ai", "web")
+    compose(database, config, MONDAY + timedelta(days=1))
+    with database.read() as session:
+        first = session.exec(select(Story.id).order_by(Story.seq)).first()
+    module = sys.modules["digest.edition.compose"]
+    render, rendered = module.drafts, []
+
+    def meanwhile(*args):
+        if len(rendered) < 2:  # whoever writes does not wait for the mails
+            with database.write() as session:
+                edition.drop(session, "daily", first, dropped=True)
+        rendered.append(args)
+        return render(*args)
+
+    monkeypatch.setattr(module, "drafts", meanwhile)
+    edition.annotate(database, "daily", config, "From the editor.", number=1)
+    with database.read() as session:
+        assert sorted(story.seq for story in store.edition_stories(session, 1)) == [2, 3]
+        assert all("From the editor." in variant.text for variant in store.edition_variants(session, 1))
     assert sound(database)
 
 

@@ -173,8 +173,8 @@ def test_dropping_all_of_a_held_edition_is_refused_and_changes_nothing(filled, c
         for story in session.exec(select(Story)):
             story.dropped = True
             session.add(story)
-    with filled.write() as session, pytest.raises(BadInput, match="get nothing"):
-        edition.annotate(session, "daily", config, "x", number=1)
+    with pytest.raises(BadInput, match="get nothing"):
+        edition.annotate(filled, "daily", config, "x", number=1)
 
 
 def test_preflight_stops_an_unfit_mail_or_tells_of_it(filled, configure, tmp_path):

@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from conftest import MONDAY
 from sqlmodel import SQLModel, select
 
-from digest import store
+from digest import store, subscribe
 from digest.errors import NotFound, StorageError
 from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
 from digest.store.database import head, open_database, revision
@@ -38,19 +38,64 @@ def test_every_revision_follows_the_one_before(database):
     assert [p.name[:4] for p in versions] == [f"{n:04}" for n in range(1, len(versions) + 1)]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_a_database_of_the_previous_release_keeps_its_rows(kind, request, tmp_path):
-    url = request.getfixturevalue("postgres_url") if kind == "postgres" else f"sqlite:///{tmp_path / 'digest.db'}"
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request, tmp_path) -> str:
+    """Where a database may be made, of each kind."""
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'digest.db'}"
+
+
+def make_as_of(number: str, url: str, rows: str) -> None:
+    """Make a database as the release that ended with revision `number` had it, with these rows."""
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         settings = Alembic()
         settings.set_main_option("script_location", str(store.database.MIGRATIONS))
         settings.attributes["connection"] = connection
-        alembic.command.upgrade(settings, "0001")
-        for statement in PREVIOUS.split(";"):
+        alembic.command.upgrade(settings, number)
+        for statement in rows.split(";"):
             connection.execute(sa.text(statement), {"at": "2026-11-22 06:00:00+00:00"})
     engine.dispose()
 
+
+INDEXES = {
+    "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+    "postgresql": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
+}
+
+
+def schema(connection: sa.Connection) -> dict[str, object]:
+    """All that a database says about its tables, in no order."""
+    look, kind = sa.inspect(connection), connection.dialect.name
+    found: dict[str, object] = {"indexes": sorted(connection.execute(sa.text(INDEXES[kind])).scalars())}
+    for table in SQLModel.metadata.tables:
+        columns = sorted((c["name"], str(c["type"]), c["nullable"], c["default"]) for c in look.get_columns(table))
+        rules = [look.get_pk_constraint(table), *look.get_foreign_keys(table), *look.get_check_constraints(table)]
+        rules += look.get_unique_constraints(table)
+        found[table] = columns, sorted(str(sorted(rule.items(), key=str)) for rule in rules)
+        if kind == "sqlite":
+            made = connection.execute(sa.text("SELECT sql FROM sqlite_master WHERE name = :t"), {"t": table}).scalar()
+            found[f"{table} keeps its numbers"] = "AUTOINCREMENT" in str(made)
+    return found
+
+
+def test_migrations_leave_the_tables_that_the_models_make(url):
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        SQLModel.metadata.create_all(connection)
+        wanted = schema(connection)
+        SQLModel.metadata.drop_all(connection)
+    engine.dispose()
+    make_as_of("0002", url, PREVIOUS)
+    opened = open_database(url)
+    with opened.read() as session:
+        assert schema(session.connection()) == wanted
+    opened.close()
+
+
+def test_a_database_of_the_first_release_keeps_its_rows(url):
+    make_as_of("0001", url, PREVIOUS)
     opened = open_database(url)
     with opened.read() as session:
         assert revision(session.connection()) == head()
@@ -97,6 +142,46 @@ INSERT INTO outbox
   in_doubt)
   VALUES (1, 1, 1, 1, 1, 'sent', :at, 1, :at, 250, 'OK', false)
 """
+
+
+def test_letters_of_the_previous_release_stay_as_they_are_and_keep_their_numbers(url):
+    states = ("owed", "claimed", "sending", "refused", "dropped", "held")
+    people = ", ".join(f"({n}, 'r{n}@e.org', 'r{n}@e.org', '', '[]', :at)" for n in range(2, 8))
+    letters = ", ".join(
+        f"({n}, 1, 1, {n}, '{state}', :at, {n}, :at, {n}, '', {n % 2 == 0})" for n, state in enumerate(states, start=2)
+    )
+    make_as_of(
+        "0002",
+        url,
+        f"{PREVIOUS}; INSERT INTO subscriber (id, email, key, name, tags, created_at) VALUES {people};"
+        "INSERT INTO outbox (id, edition_id, variant_id, subscriber_id, state, due_at, attempts, created_at, code, "
+        f"reply, in_doubt) VALUES {letters};"
+        "INSERT INTO notice (id, key, email, address, name, sender, subject, text, html, created_at) "
+        "VALUES (1, 'k', 'r2@e.org', 'r2@e.org', '', 's', 's', 't', '', :at);"
+        "INSERT INTO outbox (id, notice_id, state, due_at, attempts, created_at, code, reply, in_doubt) "
+        "VALUES (40, 1, 'owed', :at, 0, :at, 0, '', false)",
+    )
+    everything = sa.text("SELECT * FROM outbox ORDER BY id")
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        before = connection.execute(everything).all()
+    engine.dispose()
+    opened = open_database(url)
+    with opened.read() as session:
+        assert session.connection().execute(everything).all() == before
+        assert len(before) == 8
+    with opened.write() as session:
+        if opened.engine.dialect.name == "postgresql":  # which counts only those that it numbered itself
+            session.connection().execute(sa.text("SELECT setval('outbox_id_seq', 40)"))
+        subscribe.erase(session, "r2@e.org", secret="a key for tests, long enough", now=MONDAY)  # its notice goes
+        store.owe_notice(
+            session, to="r3@e.org", subject="s", text="t", sender="News <news@news.example>", key="l", now=MONDAY
+        )
+        session.flush()
+        assert max(session.exec(select(OutboxRow.id)).all()) > 40, "what bounces to 40 is not about this letter"
+        with pytest.raises(sa.exc.IntegrityError), session.begin_nested():
+            session.connection().execute(sa.update(OutboxRow).values(notice_id=None, edition_id=None))
+    opened.close()
 
 
 def test_a_database_of_a_newer_release_is_left_alone(tmp_path):

@@ -49,7 +49,7 @@ def note(
     options: Options = context.obj
     number = int(words[0]) if len(words) > 1 and words[0].isdecimal() else None
     text = " ".join(words if number is None else words[1:])
-    with options.open() as (config, database), database.write() as session:
+    with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
-        edition.annotate(session, name, config, text, number=number)
+        edition.annotate(database, name, config, text, number=number)
     options.say(f"{name}: the note is in {'the next edition' if number is None else f'No. {number}'}")

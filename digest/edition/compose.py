@@ -1,7 +1,7 @@
 """Close an edition when its slot is due: choose, render, and owe the letters, in one transaction.
 
 Rendering thousands of variants takes minutes, and on SQLite a transaction that writes shuts out all others. So
-`prepare` renders them in a transaction that only reads, and `compose` uses what still fits and makes the rest.
+`prepare` renders them beforehand, in no transaction, and `compose` uses what still fits and makes the rest.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hmac
 import json
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -33,7 +33,7 @@ from digest.render import (
     findings_in_words,
 )
 from digest.render.speech import speech
-from digest.schedule import Turn
+from digest.schedule import Schedule, Turn
 from digest.store import Choices, Database, Group, Hours
 from digest.values import Story, lightened
 
@@ -176,13 +176,19 @@ def take_turn(database: Database, name: str, config: Config, *, now: datetime) -
 
 
 def prepare(database: Database, name: str, config: Config, *, now: datetime) -> Press | None:
-    """Render what `compose` would store at this moment, in no transaction; None where nothing is due."""
+    """Render what `compose` would store at this moment, in no transaction; None where nothing is due.
+
+    Who comes back at this moment does so now, for it is rendered for them too.
+    """
     settings = config.newsletters[name]
+    with database.read() as session:
+        if settings.slots and _due_slot(session, store.newsletter(session, name), settings.slots, now=now) is None:
+            return None
+    with database.write() as session:
+        store.end_pauses(session, now=now)
     with database.read() as session:
         row = store.newsletter(session, name)
         assert row.id is not None
-        if settings.slots and settings.slots.last_slot(now) <= row.slot_at:
-            return None
         with store.laid_out(session, _turns(session, row, settings, now=now)):
             groups = store.due_groups(session, row.id)
         if not groups:
@@ -205,11 +211,12 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
     row = store.lock_newsletter(session, name)
     assert row.id is not None
     slots = settings.slots
-    slot = slots.last_slot(now) if slots else None
-    if slots and slot and slot <= row.slot_at:
+    slot = _due_slot(session, row, slots, now=now) if slots else None
+    if slots and slot is None:
         return Composed(name, why=f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC")
     store.lock_readers(session, row.id)
-    store.end_pauses(session, now=now)
+    if press is None:
+        store.end_pauses(session, now=now)
     turns = _turns(session, row, settings, now=now)
     row.slot_at = slot or now
     session.add(row)
@@ -259,6 +266,18 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
     if settings.approve:
         ask_editor(session, name, config, composed, now=now)
     return composed
+
+
+def _due_slot(session: Session, row: NewsletterRow, slots: Schedule, *, now: datetime) -> datetime | None:
+    """The slot whose edition is to be composed now, if any: on the newsletter's clock, one a day.
+
+    A schedule that was moved to a later hour has another slot on the day whose edition is with its readers already.
+    """
+    assert row.id is not None
+    slot = slots.last_slot(now)
+    before = store.last_edition_slot(session, row.id)
+    today = before is not None and before.astimezone(slots.zone).date() == slot.astimezone(slots.zone).date()
+    return None if today or slot <= row.slot_at else slot
 
 
 def _turns(session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime) -> dict[Hours, list[Turn]]:
@@ -342,32 +361,53 @@ def variants_of(groups: Iterable[Group], stories: Sequence[Story], settings: New
     return dict(sorted(found.items(), key=lambda item: (-len(offered[item[1][0].topics]), item[0].since)))
 
 
-def recompose(session: Session, name: str, config: Config, number: int) -> Composed:
-    """Choose and render a held edition once more, after the editor pinned, dropped, moved or wrote a note.
+def recompose(
+    database: Database, name: str, config: Config, number: int, change: Callable[[Session], object]
+) -> Composed:
+    """Let `change` do what an editor wants (pin, drop, move, write a note), and make a held edition anew with it.
 
-    Who gets it, and up to where they have read, stays as it was. BadInput where it is no longer held, or where
-    nothing would be left of it.
+    Its mails are rendered between two transactions: the first shows what the change comes to and is rolled back, so
+    `change` is called more than once. Who gets the edition, and up to where they have read, stays as it was. BadInput
+    where it is no longer held, or where nothing would be left of it for some readers; nothing is changed then.
     """
-    settings = config.newsletters[name]
+    seen: dict[Choices, int] | None = None
+    press: Press | None = None
+    for _ in range(_TRIES):
+        with database.write() as session:
+            change(session)
+            matter, variants = _held_matter(session, name, number)
+            if press is not None and seen == variants and press.matter.still(matter):
+                made = press.make(variants)
+                for one in made:
+                    store.change_variant(session, variants[one.choices], one.row, one.stories)
+                fullest = max(made, key=lambda one: len(one.stories))
+                return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)
+            session.rollback()
+        seen = variants
+        press = Press(name, config.newsletters[name].model_copy(update={"min_stories": 1}), config, matter)
+        if len(press.make(variants)) < len(variants):
+            raise BadInput(
+                f"without it, some readers of No. {number} would get nothing",
+                hint="`digest edition cancel` drops it all",
+            )
+    raise BadInput(
+        f"No. {number} of {name} was changed by others again and again while it was rendered", hint="try once more"
+    )
+
+
+def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict[Choices, int]]:
+    """What a held edition is made of, and its variants (ids) by the choices they are made for."""
     row = store.lock_newsletter(session, name)
     edition = held_edition(session, name, number)
-    assert edition.id is not None and row.id is not None
-    variants = store.edition_variants(session, edition.id)
-    before = {Choices(v.since_seq, frozenset(v.topics), v.language, v.plain): v for v in variants}
-    at_least_one = settings.model_copy(update={"min_stories": 1})
+    assert edition.id is not None
+    variants = {
+        Choices(v.since_seq, frozenset(v.topics), v.language, v.plain): v.id or 0
+        for v in store.edition_variants(session, edition.id)
+    }
     matter = _matter(
-        session, row, before, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
+        session, row, variants, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
     )
-    press = Press(name, at_least_one, config, matter)
-    made = press.make(before)
-    if len(made) < len(before):
-        raise BadInput(
-            f"without it, some readers of No. {number} would get nothing", hint="`digest edition cancel` drops it all"
-        )
-    for one in made:
-        store.change_variant(session, before[one.choices].id or 0, one.row, one.stories)
-    fullest = max(made, key=lambda one: len(one.stories))
-    return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)
+    return matter, variants
 
 
 def held_edition(session: Session, name: str, number: int) -> Edition:
@@ -387,17 +427,20 @@ def approve(session: Session, name: str, number: int, *, now: datetime) -> None:
     session.add(edition)
 
 
-def annotate(session: Session, name: str, config: Config, text: str, *, number: int | None = None) -> None:
+def annotate(database: Database, name: str, config: Config, text: str, *, number: int | None = None) -> None:
     """Write the editor's note: for the edition to come, or into the one that is held under `number`."""
-    if number is None:
-        row = store.lock_newsletter(session, name)
+
+    def write(session: Session) -> None:
+        row = store.lock_newsletter(session, name) if number is None else held_edition(session, name, number)
         row.note = text.strip()
         session.add(row)
+        session.flush()
+
+    if number is not None:
+        recompose(database, name, config, number, write)
         return
-    edition = held_edition(session, name, number)
-    edition.note = text.strip()
-    session.add(edition)
-    recompose(session, name, config, number)
+    with database.write() as session:
+        write(session)
 
 
 def preflight(mail: Rendered, settings: Newsletter) -> list[Finding]:

@@ -498,6 +498,11 @@ def composed_upto(session: Session, newsletter_id: int) -> int:
     return session.exec(query).one() or 0
 
 
+def last_edition_slot(session: Session, newsletter_id: int) -> datetime | None:
+    """The latest slot that had an edition."""
+    return session.exec(select(sa.func.max(Edition.slot_at)).where(Edition.newsletter_id == newsletter_id)).one()
+
+
 @dataclass(frozen=True)
 class NewsletterStatus:
     """A newsletter's figures, as `digest status` shows them."""

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import jinja2
+from sqlmodel import Session
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -161,13 +162,15 @@ def application(
     def act(one: Wish, verb: str, form: dict[str, str]) -> None:
         config = load()
         name = one.newsletter
-        with database.write() as session:
-            if verb == "approve":
+        if verb == "note":
+            edition.annotate(database, name, config, form.get("note", ""), number=one.number)
+            return
+        if verb == "approve":
+            with database.write() as session:
                 edition.approve(session, name, one.number or 0, now=clock())
-                return
-            if verb == "note":
-                edition.annotate(session, name, config, form.get("note", ""), number=one.number)
-                return
+            return
+
+        def change(session: Session) -> None:
             if one.number is None:
                 # What is seen may not be admitted yet: a story has its number only then.
                 edition.admit(session, name, config.newsletters[name], config.curate, now=clock())
@@ -187,8 +190,12 @@ def application(
                 edition.move(session, name, story, form.get("topic", ""), topics=topics)
             else:
                 raise HTTPException(404)
-            if one.number is not None:
-                edition.recompose(session, name, config, one.number)
+
+        if one.number is not None:
+            edition.recompose(database, name, config, one.number, change)
+            return
+        with database.write() as session:
+            change(session)
 
     async def post(request: Request) -> Response:
         body = b""
