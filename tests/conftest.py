@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,18 @@ from typing import Any
 import hypothesis
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from digest import store
+from digest.cli import app
 from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
 from digest.store import Database
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+
+# For a test of the `database` fixture to which it is all the same how rows are kept.
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 # The command line is started a hundred times: where bytecode may not be kept, each would compile everything anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -163,6 +169,44 @@ def database(request: pytest.FixtureRequest, config: Config, clock: Clock) -> It
         store.keep_newsletters(opened, config.newsletters, now=clock())
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Database]:
+    """The same as a file only: for tests whose promise does not hang on the kind of database."""
+    shutil.copy(upgraded_sqlite, config.database_url.removeprefix("sqlite:///"))
+    opened = store.open_database(config.database_url)
+    store.keep_newsletters(opened, config.newsletters, now=clock())
+    yield opened
+    opened.close()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to, told as `subprocess` tells it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """Run a command in an empty folder, as a shell would; in this process, which has imported everything already."""
+    for name in os.environ:
+        if name.startswith("DIGEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DIGEST_COLLECT__ALLOW_PRIVATE_ADDRESSES", "true")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("BROWSER", "true")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object, **environment: str) -> Done:
+        # An exception that is no exit is a bug and ends the test.
+        done = CliRunner().invoke(app, [*map(str, words)], env=environment, prog_name="digest", catch_exceptions=False)
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+    return run
 
 
 @pytest.fixture

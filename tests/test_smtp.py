@@ -28,15 +28,6 @@ def server():
 
 
 @pytest.fixture
-def box(config, clock):
-    """A database file; what the outbox itself promises is tested on PostgreSQL too, in test_deliver."""
-    opened = store.open_database(config.database_url, create=True)
-    store.keep_newsletters(opened, config.newsletters, now=clock())
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def mailing(configure, server):
     def make(**smtp):
         return configure(smtp={"url": server.url, "data_timeout_seconds": 5, "timeout_seconds": 5} | smtp)
