@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import hypothesis
+import postgres
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from digest import store
+from digest.cli import app
 from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
 from digest.store import Database
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+
+# For a test of the `database` fixture to which it is all the same how rows are kept.
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 # The command line is started a hundred times: where bytecode may not be kept, each would compile everything anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -79,51 +84,26 @@ def config(configure: Callable[..., Config]) -> Config:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """The URL of a PostgreSQL of our own, without a database name; DIGEST_TEST_POSTGRES names another server."""
-    if os.environ.get("DIGEST_TEST_POSTGRES"):
-        yield os.environ["DIGEST_TEST_POSTGRES"].rstrip("/")
-        return
-    pytest.importorskip("psycopg")
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = found[-1] if found else shutil.which("initdb")
-    if initdb is None:
-        pytest.skip("no PostgreSQL on this machine")
-    bin_ = Path(initdb).parent
-    # PostgreSQL refuses to run as root; Debian's package brings a user for it.
-    user = "postgres" if os.geteuid() == 0 else None
-    # Not below pytest's own folder: the path of a socket has room for 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="digest-postgres-") as name:
-        folder = Path(name)
-        if user:
-            shutil.chown(folder, user)
-
-        def run(program: str, *words: object) -> None:
-            command = [str(word) for word in (bin_ / program, "-D", folder / "data", *words)]
-            subprocess.run(command, check=True, user=user, cwd=folder, capture_output=True)
-
+    """The URL of a PostgreSQL of our own, without a database name."""
+    with ExitStack() as running:
         try:
-            run("initdb", "-U", "digest", "--auth=trust", "--no-sync", "-E", "UTF8")
-        except (subprocess.CalledProcessError, LookupError, PermissionError) as error:
-            pytest.skip(f"PostgreSQL cannot be started here: {error}")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=50"
-        run("pg_ctl", "-l", folder / "log", "-w", "-o", options, "start")
-        try:
-            yield f"postgresql+psycopg://digest@/?host={folder}"
-        finally:
-            run("pg_ctl", "-m", "immediate", "stop")
+            url = running.enter_context(postgres.server())
+        except postgres.Missing as why:
+            pytest.skip(str(why))
+        yield url
 
 
 @pytest.fixture
 def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty database."""
-    with _postgres(postgres_server, request.node.nodeid) as url:
+    with postgres.fresh(postgres_server, request.node.nodeid) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def upgraded_postgres(postgres_server: str) -> Iterator[str]:
     """The name of an upgraded database, to be copied: making the tables takes longer than most tests."""
-    with _postgres(postgres_server, "upgraded") as url:
+    with postgres.fresh(postgres_server, "upgraded") as url:
         store.open_database(url).close()
         yield str(sa.make_url(url).database)
 
@@ -136,26 +116,13 @@ def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@contextmanager
-def _postgres(server_url: str, what: str, *, template: str = "template0") -> Iterator[str]:
-    server = sa.make_url(server_url)
-    name = f"test_{abs(hash(what)):x}"
-    admin = sa.create_engine(server.set(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield server.set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, config: Config, clock: Clock) -> Iterator[Database]:
     """An empty, upgraded database that knows the newsletter `daily`; each test runs on both kinds."""
     with ExitStack() as made:
         if request.param == "postgres":
             server, template = map(request.getfixturevalue, ("postgres_server", "upgraded_postgres"))
-            url = made.enter_context(_postgres(server, request.node.nodeid, template=template))
+            url = made.enter_context(postgres.fresh(server, request.node.nodeid, template=template))
         else:
             url = config.database_url
             shutil.copy(request.getfixturevalue("upgraded_sqlite"), url.removeprefix("sqlite:///"))
@@ -163,6 +130,44 @@ def database(request: pytest.FixtureRequest, config: Config, clock: Clock) -> It
         store.keep_newsletters(opened, config.newsletters, now=clock())
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Database]:
+    """The same as a file only: for tests whose promise does not hang on the kind of database."""
+    shutil.copy(upgraded_sqlite, config.database_url.removeprefix("sqlite:///"))
+    opened = store.open_database(config.database_url)
+    store.keep_newsletters(opened, config.newsletters, now=clock())
+    yield opened
+    opened.close()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to, told as `subprocess` tells it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """Run a command in an empty folder, as a shell would; in this process, which has imported everything already."""
+    for name in os.environ:
+        if name.startswith("DIGEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DIGEST_COLLECT__ALLOW_PRIVATE_ADDRESSES", "true")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("BROWSER", "true")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object, **environment: str) -> Done:
+        # An exception that is no exit is a bug and ends the test.
+        done = CliRunner().invoke(app, [*map(str, words)], env=environment, prog_name="digest", catch_exceptions=False)
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+    return run
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import asyncio
 import random
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -49,22 +48,23 @@ class Outcome:
     most_in_doubt: int = 0  # that one kill left
     most_doubled: int = 0  # letters that one kill made go out twice, at most
     held: int = 0
-    integrity: str = ""
+    integrity: str = ""  # "ok", or what is wrong with the database itself
     adds_up: bool = False
     in_doubt: int = 0
     killed_at: Counter[str] = field(default_factory=Counter)
 
 
-def settings(folder: Path, port: int, *, after_crash: str, connections: int) -> Any:
+def settings(folder: str, database: str, port: str, after_crash: str, connections: str) -> Any:
+    """Of the words that a child is started with."""
     from digest.config import from_values
 
     values = {
-        "database": "digest.db",
+        "database": database,
         "base_url": "https://digest.example",
         "secret_key": KEY,
         "smtp": {
             "url": f"smtp://127.0.0.1:{port}",
-            "connections": connections,
+            "connections": int(connections),
             "after_crash": after_crash,
             "max_lateness_hours": 1_000_000,
             "lifetime_hours": 240,
@@ -72,7 +72,7 @@ def settings(folder: Path, port: int, *, after_crash: str, connections: int) -> 
         "collect": {"allow_private_addresses": True, "host_gap_seconds": 0, "interval_minutes": 0, "workers": 1},
         "newsletters": {"daily": {"title": "Daily", "from": "Daily <news@news.example>", "max_stories": 500}},
     }
-    return from_values(values, folder / "digest.toml")
+    return from_values(values, Path(folder) / "digest.toml")
 
 
 class Site:
@@ -129,8 +129,13 @@ class Site:
             )
 
 
-def run(*, kills: int, readers: int, after_crash: str = "resend", connections: int = 4, seed: int = 1) -> Outcome:
-    """`kills` times `kill -9`, each at a random moment after the child's work began; then a run to the end."""
+def run(
+    *, kills: int, readers: int, after_crash: str = "resend", connections: int = 4, seed: int = 1, url: str = ""
+) -> Outcome:
+    """`kills` times `kill -9`, each at a random moment after the child's work began; then a run to the end.
+
+    `url` names an empty PostgreSQL database; else it is SQLite, in a folder that is gone at the end.
+    """
     from mailserver import MailServer
 
     from digest import store
@@ -138,8 +143,8 @@ def run(*, kills: int, readers: int, after_crash: str = "resend", connections: i
     rng = random.Random(seed)
     outcome = Outcome()
     with tempfile.TemporaryDirectory(prefix="digest-crash-") as name, MailServer() as server, Site() as site:
-        folder = Path(name)
-        config = settings(folder, server.port, after_crash=after_crash, connections=connections)
+        words = (name, url or "digest.db", str(server.port), after_crash, str(connections))
+        config = settings(*words)
         database = store.open_database(config.database_url, create=True)
         _prepare(database, config, site, readers)
         hours, before = 0, 0
@@ -149,7 +154,7 @@ def run(*, kills: int, readers: int, after_crash: str = "resend", connections: i
             hours += 2
             if not _owed(database, site):
                 site.publish(START + timedelta(hours=hours))
-            child = _start(folder, server.port, after_crash, connections, hours)
+            child = _start(*words, str(hours))
             after = rng.choice(["collecting", "composing", "delivering", "delivering"])
             _await(child, after)
             began = time.monotonic()
@@ -160,6 +165,7 @@ def run(*, kills: int, readers: int, after_crash: str = "resend", connections: i
                 outcome.kills += 1
                 assert child.stdout is not None
                 outcome.killed_at[(child.stdout.read().split() or [after])[-1]] += 1
+                _let_go(database)
                 sending = _sending(database)
                 outcome.most_in_doubt = max(outcome.most_in_doubt, len(sending))
                 # Accepted and not settled: what this kill can make go out twice.
@@ -173,12 +179,34 @@ def run(*, kills: int, readers: int, after_crash: str = "resend", connections: i
             before = len(server.taken)
         while _owed(database, site):
             hours += 2
-            assert _start(folder, server.port, after_crash, connections, hours).wait() in (0, 75)
+            assert _start(*words, str(hours)).wait() in (0, 75)
         _count(outcome, database, server, site, readers)
+        outcome.integrity = _integrity(database)
         database.close()
-        with sqlite3.connect(folder / "digest.db") as connection:
-            outcome.integrity = connection.execute("PRAGMA integrity_check").fetchone()[0]
     return outcome
+
+
+def _integrity(database: Any) -> str:
+    import postgres
+
+    with database.read() as session:
+        if database.engine.dialect.name == "sqlite":
+            return str(session.connection().exec_driver_sql("PRAGMA integrity_check").scalar())
+        return "ok" if postgres.others_at_work(session) == 0 else "somebody who was killed still has a transaction open"
+
+
+def _let_go(database: Any) -> None:
+    """Wait until what the killed one had begun is committed or rolled back: SQLite has done so by then."""
+    import postgres
+
+    if database.engine.dialect.name == "sqlite":
+        return
+    for _ in range(1000):
+        with database.read() as session:
+            if postgres.others_at_work(session) == 0:
+                return
+        time.sleep(0.01)
+    raise AssertionError("PostgreSQL still works for one who was killed")
 
 
 def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: int) -> None:
@@ -231,8 +259,7 @@ def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: in
     )
 
 
-def _start(folder: Path, port: int, after_crash: str, connections: int, hours: int) -> subprocess.Popen[str]:
-    words = [str(folder), str(port), after_crash, str(connections), str(hours)]
+def _start(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True)
 
 
@@ -242,10 +269,10 @@ def _await(child: subprocess.Popen[str], words: str) -> None:
         assert said, "the child ended before its time"
 
 
-def _child(folder: str, port: str, after_crash: str, connections: str, hours: str) -> int:
+def _child(*words: str, hours: str) -> int:
     from digest import collect, deliver, edition, store
 
-    config = settings(Path(folder), int(port), after_crash=after_crash, connections=int(connections))
+    config = settings(*words)
     database = store.open_database(config.database_url)
     moment = START + timedelta(hours=int(hours))
     print("collecting", flush=True)
@@ -311,4 +338,4 @@ def _phase(database: Any, site: Site) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(_child(*sys.argv[1:]))
+    sys.exit(_child(*sys.argv[1:-1], hours=sys.argv[-1]))

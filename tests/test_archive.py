@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
-from pathlib import Path
 
+import browser
 import feedparser
 import httpx
 import pytest
 import sqlalchemy as sa
 import uvicorn
-from conftest import MONDAY, Clock
+from conftest import MONDAY, Clock, on_sqlite
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
@@ -394,34 +391,15 @@ console.log(JSON.stringify(said)); await browser.close();
 """
 
 
-def test_a_browser_and_axe_find_nothing_wrong_with_any_page(filled, config, clock, request):
-    """Wants Chromium, Node.js, and DIGEST_AXE, a folder where `npm install axe-core playwright-core` was run."""
-    tools = Path(os.environ.get("DIGEST_AXE", "/nowhere"))
-    chromium, node = shutil.which("chromium"), shutil.which("node")
-    if not (chromium and node and (tools / "node_modules" / "axe-core").is_dir()):
-        pytest.skip("no Chromium, Node.js, or axe-core in DIGEST_AXE")
-    if "postgres" in request.node.name:
-        pytest.skip("the pages are the same")
+@on_sqlite
+def test_a_browser_and_axe_find_nothing_wrong_with_any_page(filled, config, clock):
     with filled.write() as session:
         chosen = sa.update(Variant).where(sa.cast(col(Variant.topics), sa.Text) == "[]", col(Variant.edition_id) == 1)
         session.execute(chosen.values(topics=["ai"]))
     paper = "/newsletters/daily"
     paths = ["/", paper, f"{paper}/editions/1", f"{paper}/editions/2", f"{paper}/topics/security", "/none"]
-    script = tools / f"archive-{os.getpid()}.mjs"
-    script.write_text(BROWSER)
     with Server(filled, config, clock) as site:
-        try:
-            done = subprocess.run(
-                [node, script, str(site.base_url).rstrip("/"), *paths],
-                cwd=tools,
-                env=os.environ | {"CHROMIUM": chromium},
-                capture_output=True,
-                text=True,
-            )
-        finally:
-            script.unlink()
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == []
+        assert browser.run(BROWSER, str(site.base_url).rstrip("/"), *paths) == []
 
 
 @pytest.mark.parametrize(

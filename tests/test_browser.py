@@ -1,30 +1,24 @@
-"""A reader's whole way in a real browser: sign up, confirm, choose, read, leave. And a robot that only looks.
-
-Wants Chromium, Node.js, and DIGEST_AXE, a folder where `npm install axe-core playwright-core` was run.
-"""
+"""A reader's whole way in a real browser: sign up, confirm, choose, read, leave. And a robot that only looks."""
 
 from __future__ import annotations
 
 import email
 import email.policy
 import json
-import os
 import random
 import re
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
+import browser
 import httpx
 import pytest
 import sqlalchemy as sa
 import uvicorn
-from conftest import MONDAY, Clock
+from conftest import MONDAY, Clock, on_sqlite
 from sqlmodel import SQLModel
 from test_flow import add_feeds, join, run
 
@@ -68,24 +62,7 @@ await browser.close();
 
 def browse(*steps: tuple[str, ...]) -> dict[str, Any]:
     """What the last page says, after looking at each page on a phone in light and dark."""
-    tools = Path(os.environ.get("DIGEST_AXE", "/nowhere"))
-    chromium, node = shutil.which("chromium"), shutil.which("node")
-    if not (chromium and node and (tools / "node_modules" / "axe-core").is_dir()):
-        pytest.skip("no Chromium, Node.js, or axe-core in DIGEST_AXE")
-    script = tools / f"browse-{os.getpid()}.mjs"
-    script.write_text(BROWSE)
-    try:
-        done = subprocess.run(
-            [node, script, json.dumps(steps)],
-            cwd=tools,
-            env=os.environ | {"CHROMIUM": chromium},
-            capture_output=True,
-            text=True,
-        )
-    finally:
-        script.unlink()
-    assert done.returncode == 0, done.stderr
-    said: dict[str, Any] = json.loads(done.stdout)
+    said: dict[str, Any] = browser.run(BROWSE, json.dumps(steps))
     assert said["wrong"] == [] and said["cookies"] == []
     return said
 
@@ -129,7 +106,7 @@ def everything(database: Database) -> dict[str, list[str]]:
         return {table.name: sorted(map(repr, session.execute(sa.select(table)))) for table in tables}
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_reader_joins_chooses_reads_and_leaves(database, config, clock, inbox, pages):
     said = browse(
         ("goto", f"{pages}/"),
@@ -173,7 +150,7 @@ def test_a_reader_joins_chooses_reads_and_leaves(database, config, clock, inbox,
     assert inbox.recipients[before:] == ["grace@example.org"]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_robot_that_follows_every_link_of_every_mail_and_page_changes_nothing(database, config, clock, inbox, pages):
     ask = httpx.Client(base_url=pages, trust_env=False, timeout=30)
     with ask, FeedSite(MONDAY) as site:

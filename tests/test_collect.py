@@ -7,6 +7,7 @@ import gzip
 import json
 import multiprocessing
 import os
+import shutil
 import socket
 import ssl
 import threading
@@ -102,7 +103,7 @@ class Site:
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.base = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()
@@ -120,8 +121,8 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = store.open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True)
+def database(tmp_path: Path, upgraded_sqlite: Path) -> Iterator[Database]:
+    database = store.open_database(f"sqlite:///{shutil.copy(upgraded_sqlite, tmp_path)}")
     store.keep_newsletters(database, ["daily"], now=MONDAY)
     yield database
     database.close()

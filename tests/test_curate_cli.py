@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Done
 
 from digest import config, edition, store
 from digest.models import Entry, Feed, NewsletterFeed
 
 NOW = datetime.now(UTC)
-Digest = Callable[..., subprocess.CompletedProcess[str]]
+Digest = Callable[..., Done]
 
 
 @pytest.fixture
-def digest(tmp_path: Path) -> Digest:
-    """A newsletter with two stories, and a shell beside it."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("DIGEST_")}
-    environment |= {"PYTHONPATH": str(Path(__file__).parent.parent)}
-
-    def run(*words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "digest", *map(str, words)]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-
-    assert run("init").returncode == 0
+def digest(digest: Digest, tmp_path: Path) -> Digest:
+    """The command line, and beside it a newsletter with two stories."""
+    assert digest("init").returncode == 0
     settings = config.load(tmp_path / "digest.toml")
     (name,) = settings.newsletters
     database = store.open_database(settings.database_url)
@@ -47,10 +38,10 @@ def digest(tmp_path: Path) -> Digest:
     with database.write() as session:
         edition.admit(session, name, settings.newsletters[name], settings.curate, now=NOW)
     database.close()
-    return run
+    return digest
 
 
-def answer(done: subprocess.CompletedProcess[str]) -> Any:
+def answer(done: Done) -> Any:
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

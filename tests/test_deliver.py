@@ -101,6 +101,14 @@ def test_a_letter_is_given_up_when_its_lifetime_is_over(database, mailing, inbox
     assert states(database) == {"ada@example.org": "refused"}
 
 
+def test_a_lifetime_begins_with_the_first_try_and_not_with_the_edition(database, mailing, inbox, clock):
+    inbox.refuse["*"] = "450 4.2.1 busy"
+    config = mailing(lifetime_hours=2, max_lateness_hours=1000)
+    owe(database, config, "ada@example.org")
+    clock.now = MONDAY + timedelta(hours=30)
+    assert send(database, config, clock).deferred == 1
+
+
 def test_who_leaves_before_the_claim_gets_no_letter(database, mailing, inbox, clock):
     config = mailing()
     owe(database, config, *PEOPLE)

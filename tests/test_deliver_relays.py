@@ -36,14 +36,6 @@ def other():
         yield server
 
 
-@pytest.fixture
-def box(config, clock):
-    opened = store.open_database(config.database_url, create=True)
-    store.keep_newsletters(opened, config.newsletters, now=clock())
-    yield opened
-    opened.close()
-
-
 def edition(database) -> Edition:
     with database.read() as session:
         return session.exec(select(Edition)).one()

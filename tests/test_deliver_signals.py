@@ -12,8 +12,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import postgres
 import pytest
-import sqlalchemy as sa
 from mailing import owe, readers, send, sound, tallied
 from mailserver import MailServer
 from sqlmodel import select
@@ -107,8 +107,7 @@ def _is_free(box) -> bool:
                 return False
             return True
     with box.read() as session:
-        others = "datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
-        return session.execute(sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")).scalar() == 0
+        return postgres.others_at_work(session) == 0
 
 
 def test_stopped_past_its_lease_and_woken_it_sends_nothing_that_others_have(box, configure, server, sender, clock):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 
 import pytest
@@ -23,9 +24,9 @@ from = "Daily <news@news.example>"
 
 
 @pytest.fixture
-def digest(tmp_path):
+def digest(tmp_path, upgraded_sqlite):
     (tmp_path / "digest.toml").write_text(SETTINGS)
-    store.open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True).close()
+    shutil.copy(upgraded_sqlite, tmp_path)
 
     def run(*words, stdin=None, code=0):
         done = CliRunner().invoke(app, ["-c", str(tmp_path), "subscriber", *map(str, words)], input=stdin)
