@@ -271,6 +271,19 @@ def test_a_busy_server_is_left_alone_and_the_readers_are_not_to_blame(box, maili
         assert {(line.state.value, line.attempts) for line in store.outbox_lines(session)} == {("owed", 0)}
 
 
+@pytest.mark.parametrize("at", ["rcpt", "data", "body"])
+def test_a_421_costs_a_connection_and_counts_against_no_reader(box, mailing, server, clock, at):
+    once = ["421 4.3.2 busy"]
+    setattr(server, f"on_{at}", lambda _: once.pop() if once else "354 go on" if at == "data" else "250 2.0.0 Ok")
+    config = mailing(connections=1)
+    owe(box, config, *readers(12))
+    report = send(box, config, clock)
+    assert (report.sent, report.deferred, report.owed) == (12, 0, 0) and server.connections == 2
+    assert sorted(server.recipients) == sorted(readers(12))
+    with box.read() as session:
+        assert {line.attempts for line in store.outbox_lines(session)} == {1}
+
+
 def test_a_letter_that_meets_a_busy_server_again_and_again_is_not_put_off(box, mailing, server, clock):
     met: Counter[str] = Counter()
 
