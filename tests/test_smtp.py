@@ -499,6 +499,12 @@ def test_noise_is_a_reply_or_garbled_and_never_a_crash_or_a_memory_hole(pieces):
         pass
 
 
+@pytest.mark.parametrize("wire", [b"250-one\r\n251 two\r\n", b"190 what\r\n", b"25 0\r\n", b"\r\n"])
+def test_what_breaks_the_form_of_a_reply_is_garbled(wire):
+    with pytest.raises(Garbled):
+        ReplyReader().feed(wire)
+
+
 def test_a_reply_without_end_is_given_up():
     with pytest.raises(Garbled):
         ReplyReader().feed(b"250-" + b"x" * 10_000)
