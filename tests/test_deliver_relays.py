@@ -62,7 +62,7 @@ def test_a_relay_of_a_higher_order_waits_until_it_is_needed(box, configure, serv
 
 
 @pytest.mark.parametrize("how", ["refuses the sender", "is busy", "is not there"])
-def test_another_relay_takes_over_and_doubles_nothing(database, configure, server, other, clock, how):
+def test_another_relay_takes_over_and_doubles_nothing(box, configure, server, other, clock, how):
     if how == "refuses the sender":
         server.on_mail = lambda sender, number: "550 5.7.1 not you"
     elif how == "is busy":
@@ -71,21 +71,21 @@ def test_another_relay_takes_over_and_doubles_nothing(database, configure, serve
         server.vanish()
     relays = [{"url": server.url, "order": 1}, {"url": other.url, "order": 2}]
     config = configure(smtp={"relays": relays})
-    owe(database, config, *readers(60))
-    report = send(database, config, clock)
+    owe(box, config, *readers(60))
+    report = send(box, config, clock)
     assert (report.sent, report.owed) == (60, 0)
     assert sorted(server.recipients + other.recipients) == sorted(readers(60))
     assert other.taken
 
 
-def test_a_letter_in_doubt_is_not_handed_to_the_other_relay(database, configure, server, other, clock):
+def test_a_letter_in_doubt_is_not_handed_to_the_other_relay(box, configure, server, other, clock):
     server.on_body = lambda taken: DROP
     config = configure(smtp={"relays": [{"url": server.url, "order": 1}, {"url": other.url, "order": 2}]})
-    owe(database, config, *readers(20))
-    report = send(database, config, clock)
+    owe(box, config, *readers(20))
+    report = send(box, config, clock)
     assert report.sent + report.owed == 20
     assert not set(server.recipients) & set(other.recipients)
-    with database.read() as session:
+    with box.read() as session:
         doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
     assert set(server.recipients) <= doubtful
 
@@ -155,7 +155,7 @@ def test_progress_is_told_and_ends_with_all_that_was_due(box, configure, server,
     assert told[-1].finish == MONDAY and max(p.finish for p in told if p.finish) < MONDAY + timedelta(minutes=1)
 
 
-def test_a_slow_domain_holds_up_nobody_else_and_gets_its_letters(database, configure, server, clock):
+def test_a_slow_domain_holds_up_nobody_else_and_gets_its_letters(box, configure, server, clock):
     seen: Counter[str] = Counter()
 
     def answer(address: str) -> str:
@@ -166,12 +166,12 @@ def test_a_slow_domain_holds_up_nobody_else_and_gets_its_letters(database, confi
     server.on_rcpt = answer
     config = configure(smtp={"url": server.url, "per_domain": 2})
     people = readers(30) + readers(10, "slow.example")
-    owe(database, config, *people)
-    report = send(database, config, clock)
+    owe(box, config, *people)
+    report = send(box, config, clock)
     assert {r for r in server.recipients if r.endswith("example.org")} == set(readers(30))
     clock.pass_(hours=1)
-    send(database, config, clock)
-    assert report.stopped == "" and tallied(database) == {"sent": 40} and len(server.taken) == 40
+    send(box, config, clock)
+    assert report.stopped == "" and tallied(box) == {"sent": 40} and len(server.taken) == 40
 
 
 # ---------------------------------------------------------------- editions that stop

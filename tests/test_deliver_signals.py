@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import postgres
 import pytest
+from conftest import on_sqlite
 from mailing import owe, readers, send, sound, tallied
-from mailserver import MailServer
+from mailserver import DROP, MailServer
 from sqlmodel import select
 
 from digest import store
@@ -81,6 +83,53 @@ def test_asked_to_stop_it_finishes_what_is_in_flight_and_says_what_is_left(box, 
         assert not any(line.in_doubt for line in store.outbox_lines(session, limit=1000))
 
 
+def _finish(box, configure, server, clock, *, woken: subprocess.Popen[str] | None = None) -> None:
+    """Another one comes, when claims have run out: now everybody has a letter, and who has two is named."""
+    clock.now = datetime.now(UTC) + timedelta(hours=1)
+    config = configure(smtp={"url": server.url, "max_lateness_hours": 1_000_000})
+    assert send(box, config, clock).owed == 0
+    if woken is not None:
+        before = len(server.taken)
+        woken.send_signal(signal.SIGCONT)
+        woken.communicate(timeout=120)
+        assert len(server.taken) == before
+    assert tallied(box) == {"sent": EVERYBODY} and sound(box)
+    with box.read() as session:
+        doubtful = {line.email for line in store.outbox_lines(session, limit=1000) if line.in_doubt}
+    assert {reader for reader, copies in Counter(server.recipients).items() if copies > 1} <= doubtful
+    assert set(server.recipients) == set(readers(EVERYBODY))
+
+
+@on_sqlite
+def test_asked_twice_it_stops_at_once_and_what_was_in_flight_is_in_doubt(box, configure, server, sender, clock):
+    begun, never = threading.Semaphore(0), threading.Event()
+
+    def silent(taken) -> str:
+        begun.release()
+        never.wait(120)
+        return DROP
+
+    process = sender()
+    server.on_body = silent
+    assert begun.acquire(timeout=60) and begun.acquire(timeout=60)  # each of both connections waits for an answer
+    process.send_signal(signal.SIGINT)
+    while _catches_sigterm(process):  # two signals at once would be one
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    never.set()
+    assert process.returncode == 130 and "stopped" in said and "Traceback" not in said
+    assert tallied(box)["sending"] >= 2
+    server.on_body = lambda taken: "250 2.0.0 Ok"
+    _finish(box, configure, server, clock)
+
+
+def _catches_sigterm(process: subprocess.Popen[str]) -> bool:
+    """The first signal gives both their old meaning back."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) & 1 << (signal.SIGTERM - 1))
+
+
 def _stop_between_commits(process, box) -> None:
     """Stopped in the middle of one, it would keep its locks for as long as it sleeps."""
     for _ in range(500):
@@ -115,15 +164,4 @@ def test_stopped_past_its_lease_and_woken_it_sends_nothing_that_others_have(box,
     _stop_between_commits(process, box)
     time.sleep(3.2)  # the lease is three times the time for an answer
     server.on_body = lambda taken: "250 2.0.0 Ok"
-    clock.now = datetime.now(UTC) + timedelta(hours=1)  # the other one comes when claims have run out too
-    config = configure(smtp={"url": server.url, "max_lateness_hours": 1_000_000})
-    report = send(box, config, clock)
-    assert report.owed == 0
-    process.send_signal(signal.SIGCONT)
-    process.communicate(timeout=120)
-    assert tallied(box) == {"sent": EVERYBODY} and sound(box)
-    with box.read() as session:
-        doubtful = {line.email for line in store.outbox_lines(session, limit=1000) if line.in_doubt}
-    twice = {reader for reader, copies in Counter(server.recipients).items() if copies > 1}
-    assert twice <= doubtful
-    assert set(server.recipients) == set(readers(EVERYBODY))
+    _finish(box, configure, server, clock, woken=process)

@@ -108,8 +108,8 @@ def asking(app: object, method: str, path: str, *, peer: str = "127.0.0.1", **op
 
 
 @pytest.fixture
-def app(database, config, clock):
-    return application(database, config, clock=clock)
+def app(box, config, clock):
+    return application(box, config, clock=clock)
 
 
 def test_what_goes_wrong_is_told_in_the_look_of_the_site_and_nothing_more(app):
@@ -132,10 +132,8 @@ def test_head_is_answered_as_get_is(app):
 
 
 @pytest.mark.parametrize("stripped", [True, False])
-def test_a_shortened_or_lengthened_address_leads_to_what_was_meant_and_never_elsewhere(
-    database, configure, clock, stripped
-):
-    app = application(database, configure(base_url="https://example.org/news"), clock=clock)
+def test_a_shortened_or_lengthened_address_leads_to_what_was_meant_and_never_elsewhere(box, configure, clock, stripped):
+    app = application(box, configure(base_url="https://example.org/news"), clock=clock)
     for asked, meant in (
         ("/newsletters/daily/", "/newsletters/daily"),
         ("/newsletters", "/"),
@@ -148,9 +146,9 @@ def test_a_shortened_or_lengthened_address_leads_to_what_was_meant_and_never_els
         assert (answer.status_code in (308, 302), answer.headers["location"]) == (True, f"/news{meant}")
 
 
-def test_ready_is_who_has_a_database_of_its_own_release(app, database):
+def test_ready_is_who_has_a_database_of_its_own_release(app, box):
     assert asking(app, "GET", "/ready").text == "ok\n"
-    with database.write() as session:
+    with box.write() as session:
         session.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
     answer = asking(app, "GET", "/ready")
     assert answer.status_code == 503 and "revision 0001" in answer.text
@@ -172,9 +170,9 @@ def test_a_database_that_is_gone_is_a_matter_of_minutes_and_no_crash(config, clo
     assert asking(app, "GET", "/health").status_code == 200
 
 
-def test_a_request_that_never_ends_is_ended(config, clock, database, monkeypatch):
+def test_a_request_that_never_ends_is_ended(config, clock, box, monkeypatch):
     monkeypatch.setattr("digest.web.bounds.REQUEST_SECONDS", 0.05)
-    app = application(database, config, clock=clock)
+    app = application(box, config, clock=clock)
 
     async def read(request: Request) -> Response:
         return PlainTextResponse(await body_of(request))
@@ -188,8 +186,8 @@ def test_a_request_that_never_ends_is_ended(config, clock, database, monkeypatch
     assert asking(app, "POST", "/read", content=drip()).status_code == 408
 
 
-def test_only_a_proxy_of_ours_is_believed_about_who_asks_and_how(database, configure, clock):
-    app = application(database, configure(web={"proxies": ["10.0.0.0/8"]}), clock=clock)
+def test_only_a_proxy_of_ours_is_believed_about_who_asks_and_how(box, configure, clock):
+    app = application(box, configure(web={"proxies": ["10.0.0.0/8"]}), clock=clock)
     app.router.routes.append(
         Route("/who", lambda request: PlainTextResponse(f"{request.client.host} {request.url.scheme}"))
     )
@@ -288,11 +286,9 @@ def test_the_access_log_tells_no_token_and_no_query(tmp_path):
     assert " 198.51.100.1 GET /unsubscribe/… 404 " in lines[1]
 
 
-def test_who_connects_and_asks_for_nothing_is_hung_up_on(database, config, clock, monkeypatch):
+def test_who_connects_and_asks_for_nothing_is_hung_up_on(box, config, clock, monkeypatch):
     monkeypatch.setattr("digest.web.bounds.HEAD_SECONDS", 0.2)
-    settings = uvicorn.Config(
-        application(database, config, clock=clock), http=HeadInTime, lifespan="off", log_level="error"
-    )
+    settings = uvicorn.Config(application(box, config, clock=clock), http=HeadInTime, lifespan="off", log_level="error")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(settings)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

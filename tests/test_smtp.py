@@ -96,17 +96,18 @@ def test_a_letter_that_is_too_large_is_refused_before_it_is_sent(box, mailing, s
 
 @pytest.mark.parametrize("keep_354", [False, True])
 @pytest.mark.parametrize("pipelining", [True, False])
-def test_a_refusal_keeps_both_sides_in_step(database, mailing, server, clock, keep_354, pipelining):
+def test_a_refusal_keeps_both_sides_in_step(box, mailing, server, clock, keep_354, pipelining):
     if not pipelining:
         server.extensions = ("8BITMIME",)
     server.keep_354 = keep_354
     server.on_rcpt = lambda address: "550 5.1.1 nobody" if int(address[6:].split("@")[0]) % 3 == 0 else "250 Ok"
     config = mailing(connections=2, max_refused=1.0)
-    owe(database, config, *readers(30))
-    report = send(database, config, clock)
+    owe(box, config, *readers(30))
+    report = send(box, config, clock)
     assert (report.sent, report.refused, report.owed) == (20, 10, 0)
+    assert server.connections == 2, "one that is out of step can only be given up"
     assert sorted(server.recipients) == sorted(r for r in readers(30) if int(r[6:].split("@")[0]) % 3)
-    assert sound(database)
+    assert sound(box)
 
 
 def test_all_kinds_of_replies_at_a_tenth_each_end_as_they_must(database, mailing, server, clock):
@@ -184,7 +185,7 @@ def test_a_server_that_says_nothing_at_the_banner_stops_the_run_in_time(box, mai
     assert set(states(box).values()) == {"owed"}
 
 
-def test_one_answer_that_never_comes_holds_up_nobody_else(database, mailing, server, clock):
+def test_one_answer_that_never_comes_holds_up_nobody_else(box, mailing, server, clock):
     release = threading.Event()
 
     def slow(taken) -> str:
@@ -195,14 +196,14 @@ def test_one_answer_that_never_comes_holds_up_nobody_else(database, mailing, ser
 
     server.on_body = slow
     config = mailing(connections=3, data_timeout_seconds=1)
-    owe(database, config, *readers(30))
-    report = send(database, config, clock)
+    owe(box, config, *readers(30))
+    report = send(box, config, clock)
     release.set()
     assert (report.sent, report.in_doubt, report.owed) == (29, 1, 1)
     assert "in time" in report.refusals[0]
 
 
-def test_a_server_that_is_gone_for_a_while_is_waited_for(database, mailing, server, clock):
+def test_a_server_that_is_gone_for_a_while_is_waited_for(box, mailing, server, clock):
     gone = threading.Event()
 
     def vanish() -> None:
@@ -217,12 +218,12 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for(database, mailing, serv
 
     server.on_body = answer
     config = mailing(connections=2)
-    owe(database, config, *readers(40))
-    send(database, config, clock)
+    owe(box, config, *readers(40))
+    send(box, config, clock)
     clock.pass_(hours=1)
-    report = send(database, config, clock)
+    report = send(box, config, clock)
     assert gone.is_set() and report.owed == 0
-    with database.read() as session:
+    with box.read() as session:
         doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
     twice = {r for r in server.recipients if server.recipients.count(r) > 1}
     assert twice <= doubtful and len(doubtful) <= 2
@@ -241,11 +242,11 @@ def test_garbage_in_place_of_a_reply_loses_nobody(box, mailing, server, clock):
 # ---------------------------------------------------------------- limits that are learnt
 
 
-def test_how_many_letters_a_connection_takes_is_learnt(database, mailing, server, clock):
+def test_how_many_letters_a_connection_takes_is_learnt(box, mailing, server, clock):
     server.on_mail = lambda sender, number: "250 Ok" if number <= 5 else "421 4.7.0 too many messages"
     config = mailing(connections=2)
-    owe(database, config, *readers(60))
-    report = send(database, config, clock)
+    owe(box, config, *readers(60))
+    report = send(box, config, clock)
     assert (report.sent, report.deferred, report.owed) == (60, 0, 0)
     assert len(server.taken) == 60
     refused = [line for line in server.log if line]
@@ -268,6 +269,19 @@ def test_a_busy_server_is_left_alone_and_the_readers_are_not_to_blame(box, maili
     assert report.owed == 10 and "421" in report.stopped
     with box.read() as session:
         assert {(line.state.value, line.attempts) for line in store.outbox_lines(session)} == {("owed", 0)}
+
+
+@pytest.mark.parametrize("at", ["rcpt", "data", "body"])
+def test_a_421_costs_a_connection_and_counts_against_no_reader(box, mailing, server, clock, at):
+    once = ["421 4.3.2 busy"]
+    setattr(server, f"on_{at}", lambda _: once.pop() if once else "354 go on" if at == "data" else "250 2.0.0 Ok")
+    config = mailing(connections=1)
+    owe(box, config, *readers(12))
+    report = send(box, config, clock)
+    assert (report.sent, report.deferred, report.owed) == (12, 0, 0) and server.connections == 2
+    assert sorted(server.recipients) == sorted(readers(12))
+    with box.read() as session:
+        assert {line.attempts for line in store.outbox_lines(session)} == {1}
 
 
 def test_a_letter_that_meets_a_busy_server_again_and_again_is_not_put_off(box, mailing, server, clock):
@@ -483,6 +497,12 @@ def test_noise_is_a_reply_or_garbled_and_never_a_crash_or_a_memory_hole(pieces):
                 assert isinstance(judge(reply, Step.BODY), Verdict)
     except Garbled:
         pass
+
+
+@pytest.mark.parametrize("wire", [b"250-one\r\n251 two\r\n", b"190 what\r\n", b"25 0\r\n", b"\r\n"])
+def test_what_breaks_the_form_of_a_reply_is_garbled(wire):
+    with pytest.raises(Garbled):
+        ReplyReader().feed(wire)
 
 
 def test_a_reply_without_end_is_given_up():
