@@ -94,7 +94,7 @@ def add(
         store.rejoin(session, subscription)
     for choice, value in chosen.items():
         setattr(subscription, choice, value)
-    _record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, ip=ip, now=now)
+    record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, ip=ip, now=now)
     if welcome:
         store.owe_welcome(session, subscription, now=now)
     return Added(person.email, outcome)
@@ -196,7 +196,7 @@ def _choose(
         setattr(subscription, choice, value)
     if changed:
         detail = ", ".join(in_words(choice, value) for choice, value in changed.items())
-        _record(session, subscription, ConsentEvent.CHOSE, how=how, ip=ip, detail=detail, now=now)
+        record(session, subscription, ConsentEvent.CHOSE, how=how, ip=ip, detail=detail, now=now)
     return bool(changed)
 
 
@@ -247,8 +247,8 @@ def leave_all(session: Session, person: Subscriber, *, how: str, now: datetime, 
 def _leave(session: Session, subscription: Subscription, *, how: str, now: datetime, ip: str = "") -> bool:
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
         return False
-    _enter(subscription, SubscriptionState.UNSUBSCRIBED, now=now)
-    _record(session, subscription, ConsentEvent.UNSUBSCRIBED, how=how, ip=ip, now=now)
+    enter(subscription, SubscriptionState.UNSUBSCRIBED, now=now)
+    record(session, subscription, ConsentEvent.UNSUBSCRIBED, how=how, ip=ip, now=now)
     return True
 
 
@@ -265,10 +265,10 @@ def come_back(session: Session, subscription_id: int, *, how: str, now: datetime
     person = session.get_one(Subscriber, subscription.subscriber_id)
     if store.suppression(session, person.email) is not None:
         raise UserError(f"{person.email} is suppressed")
-    _enter(subscription, SubscriptionState.ACTIVE, now=now)
+    enter(subscription, SubscriptionState.ACTIVE, now=now)
     subscription.consent = how
     store.rejoin(session, subscription)
-    _record(session, subscription, ConsentEvent.SUBSCRIBED, how=how, ip=ip, now=now)
+    record(session, subscription, ConsentEvent.SUBSCRIBED, how=how, ip=ip, now=now)
     return True
 
 
@@ -282,10 +282,10 @@ def pause(
     _must_receive(subscription, email, newsletter)
     if until is not None and until <= now:
         raise UserError(f"{until:%Y-%m-%d %H:%M %Z} is over already", hint="a pause ends in the future")
-    _enter(subscription, SubscriptionState.PAUSED, now=now)
+    enter(subscription, SubscriptionState.PAUSED, now=now)
     subscription.paused_until = until
     detail = f"until {until:%Y-%m-%d %H:%M %Z}" if until else "until they say so"
-    _record(session, subscription, ConsentEvent.PAUSED, how=how, ip=ip, detail=detail, now=now)
+    record(session, subscription, ConsentEvent.PAUSED, how=how, ip=ip, detail=detail, now=now)
     return True
 
 
@@ -295,9 +295,9 @@ def resume(session: Session, email: str, *, newsletter: str, how: str, now: date
     _must_receive(subscription, email, newsletter)
     if subscription.state is SubscriptionState.ACTIVE:
         return False
-    _enter(subscription, SubscriptionState.ACTIVE, now=now)
+    enter(subscription, SubscriptionState.ACTIVE, now=now)
     store.rejoin(session, subscription)
-    _record(session, subscription, ConsentEvent.RESUMED, how=how, ip=ip, now=now)
+    record(session, subscription, ConsentEvent.RESUMED, how=how, ip=ip, now=now)
     return True
 
 
@@ -407,11 +407,12 @@ def choose(topics: Iterable[str], known_topics: Collection[str]) -> list[str]:
     return chosen
 
 
-def _enter(subscription: Subscription, state: SubscriptionState, *, now: datetime) -> None:
+def enter(subscription: Subscription, state: SubscriptionState, *, now: datetime) -> None:
+    """From now on this is the state of it."""
     subscription.state, subscription.changed_at, subscription.paused_until = state, now, None
 
 
-def _record(
+def record(
     session: Session,
     subscription: Subscription,
     event: ConsentEvent,
@@ -422,6 +423,7 @@ def _record(
     ip: str = "",
     detail: str = "",
 ) -> None:
+    """A line of history about one subscription."""
     session.add(
         Consent(
             subscriber_id=subscription.subscriber_id,

@@ -22,7 +22,7 @@ from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionSt
 from digest.render import Note, Templates
 from digest.render.speech import speech
 from digest.subscribe.address import address, display_name, erasure_mark
-from digest.subscribe.people import _enter, _record, choose, welcome
+from digest.subscribe.people import choose, enter, record, welcome
 from digest.values import lightened
 
 VALID_FOR = timedelta(days=7)  # a link to confirm, and what nobody confirms
@@ -63,11 +63,11 @@ def ask(
     subscription = store.subscription(session, person, paper)
     if subscription is None:
         subscription = store.subscribe_to(session, person, paper, consent="sign-up page", now=now)
-        _enter(subscription, SubscriptionState.PENDING, now=now)
+        enter(subscription, SubscriptionState.PENDING, now=now)
     if subscription.state is SubscriptionState.PENDING:
         subscription.topics = chosen
         session.add(subscription)
-        _record(session, subscription, ConsentEvent.PENDING, how="sign-up page", ip=ip, now=now)
+        record(session, subscription, ConsentEvent.PENDING, how="sign-up page", ip=ip, now=now)
     session.flush()
     assert subscription.id is not None
     here = subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
@@ -125,11 +125,11 @@ def confirm(session: Session, token: str, *, config: Config, ip: str, now: datet
         return answer
     subscription = session.get_one(Subscription, answer.subscription_id)
     person = session.get_one(Subscriber, subscription.subscriber_id)
-    _enter(subscription, SubscriptionState.ACTIVE, now=now)
+    enter(subscription, SubscriptionState.ACTIVE, now=now)
     subscription.consent = "sign-up page, confirmed by mail"
     session.add(subscription)
     store.rejoin(session, subscription)
-    _record(session, subscription, ConsentEvent.SUBSCRIBED, how=subscription.consent, ip=ip, now=now)
+    record(session, subscription, ConsentEvent.SUBSCRIBED, how=subscription.consent, ip=ip, now=now)
     # Their own word undoes what kept lists from bringing them back, and ends what the limits remember.
     store.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
     store.forget_signup_mails(session, address=_mark(person.key, config))
