@@ -6,11 +6,14 @@ import email
 import email.policy
 import random
 import re
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
+import postgres
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, Clock
@@ -404,6 +407,56 @@ def test_an_old_link_to_confirm_leads_nobody_to_the_choices(door, database, cloc
     for answer in (door.client.get(link), door.client.post(link)):
         assert answer.status_code == 410 and "/preferences/" not in answer.text
     assert standing(database) == "active"
+
+
+@contextmanager
+def meanwhile(database: Database, act: Callable[[Any], Any]) -> Iterator[Callable[[], None]]:
+    """Somebody acts in a transaction of their own; goes on when they wait for ours or are done.
+
+    What comes of it is known when the function is called that is handed out, after ours has ended.
+    """
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("has one writer at a time")
+    trouble: list[Exception] = []
+
+    def do() -> None:
+        try:
+            with database.write() as session:
+                act(session)
+        except Exception as error:
+            trouble.append(error)
+
+    thread = threading.Thread(target=do)
+
+    def ended() -> None:
+        thread.join()
+        assert not trouble, trouble
+
+    thread.start()
+    try:
+        with database.read() as watch:
+            while thread.is_alive() and not postgres.waiting_for_us(watch):
+                watch.rollback()
+        yield ended
+    finally:
+        thread.join(0)
+
+
+@pytest.mark.parametrize("second", ["ada@example.org", "bob@example.org"])
+def test_two_who_sign_up_at_once_for_two_newsletters_keep_the_limits(database, configure, clock, second):
+    share = {} if second == "ada@example.org" else {"signups_per_hour": 1}
+    config = configure(newsletters={"daily": NEWS, "weekly": NEWS}, web=share)
+    store.keep_newsletters(database, config.newsletters, now=clock())
+
+    def ask(session: Any, address: str, paper: str) -> None:
+        signup.ask(session, address, newsletter=paper, config=config, ip="192.0.2.1", now=clock(), known_topics=())
+
+    with database.write() as session:
+        ask(session, "ada@example.org", "daily")
+        with meanwhile(database, lambda other: ask(other, second, "weekly")) as ended:
+            session.commit()
+            ended()
+    assert len(rows(database)["notice"]) == 1
 
 
 def test_two_who_act_at_once_act_one_after_the_other(door, database, config, clock):

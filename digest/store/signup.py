@@ -10,6 +10,8 @@ from sqlmodel import Session, col, select
 
 from digest.models import Newsletter, Notice, SignupMail, Subscriber, Subscription, SubscriptionState
 
+_SIGNUP_LOCK = 0x6469676573740002  # "digest", for pg_advisory_xact_lock
+
 
 @dataclass(frozen=True)
 class SignupMails:
@@ -34,6 +36,15 @@ def signup_mails(session: Session, *, address: str, network: str, now: datetime)
     )
     everywhere = session.exec(select(sa.func.count()).select_from(SignupMail).where(lately, SignupMail.network != ""))
     return SignupMails(count, last, here.one(), everywhere.one())
+
+
+def lock_signups(session: Session) -> None:
+    """One sign-up at a time until the transaction ends, of all newsletters: what one counts, no other adds to.
+
+    On SQLite the write transaction is the lock already.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_SIGNUP_LOCK)))
 
 
 def note_signup_mail(session: Session, *, address: str, network: str, now: datetime) -> None:
