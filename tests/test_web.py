@@ -8,9 +8,11 @@ import httpx
 import pytest
 import uvicorn
 from conftest import MONDAY
+from starlette.testclient import TestClient
 
 from digest import sign, store, subscribe
 from digest.web import application
+from digest.web.site import preferred
 
 
 @pytest.fixture
@@ -90,3 +92,38 @@ def test_a_link_that_is_not_ours_says_so_and_changes_nothing(site, box, reader, 
 def test_a_body_beyond_its_bound_is_refused(site, box, reader):
     assert site.post(f"/unsubscribe/{reader}", content=b"x" * 70_000).status_code == 413
     assert state(box) == "active"
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [
+        ("", "en"),
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("ja, en;q=0.5, fr ; q=0.7", "fr"),
+        ("EN-GB;q=0.1, AR", "ar"),
+        ("ar;q=0", "en"),
+        ("*", "en"),
+        ("de;q=nan, es;q=0.2;x, zh;q=2", "en"),
+        ("../../etc/passwd, \xe4", "en"),
+        ("x," * 20_000 + "de", "en"),
+    ],
+)
+def test_a_browser_is_told_in_its_own_language_what_went_wrong(asked, language):
+    assert preferred(asked) == language
+
+
+def test_what_went_wrong_is_told_in_the_language_of_the_newsletter_or_the_browser(box, configure, clock):
+    open_, closed = {"title": "D", "from": "d@news.example", "language": "ar"}, {"archive": False, "signup": False}
+    config = configure(newsletters={"daily": open_, "inner": open_ | closed})
+    client = TestClient(application(box, config, clock=clock), headers={"Accept-Language": "de-DE, en;q=0.5"})
+    german, arabic = '<html lang="de" dir="ltr">', '<html lang="ar" dir="rtl">'
+    for path in ("/unsubscribe/x", "/preferences/x", "/confirm/x", "/newsletters/inner", "/newsletters/none", "/none"):
+        answer = client.get(path)
+        assert answer.status_code == 404 and german in answer.text
+        assert "funktioniert nicht" in answer.text or "Diese Seite gibt es nicht" in answer.text
+    assert client.get("/newsletters/inner").text == client.get("/newsletters/none").text
+    answers = [client.get("/newsletters/daily/editions/1"), client.post("/newsletters/daily")]
+    answers.append(client.post("/subscribe/daily", content=b"\xff"))
+    assert [answer.status_code for answer in answers] == [404, 405, 400]
+    assert all(arabic in answer.text for answer in answers)
+    assert german in client.post("/unsubscribe/x", content=b"x" * 70_000).text

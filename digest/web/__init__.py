@@ -25,16 +25,21 @@ from digest.web.client import Proxied
 from digest.web.site import PRIVATE, Site, TooLarge
 
 _log = logging.getLogger("digest.web")
-_SORRY = {
-    400: ("That cannot be read", "What was sent is not what a form of this page sends. Please go back and try again."),
-    403: ("This came from elsewhere", "Another site sent you here to change something, so nothing was changed."),
-    404: ("There is no such page", "The address is incomplete, or what was here is gone."),
-    405: ("That does not work here", "This page is for reading; there is nothing to send to it."),
-    408: ("That took too long", "The request did not arrive in time. Please try again."),
-    413: ("That is too much", "What was sent is larger than this page takes."),
-    500: ("Something went wrong", "It is our mistake, and it was noted. Please try again later."),
-    503: ("Not now", "The pages cannot be reached for the moment. Please try again in a minute."),
-}
+
+
+def _sorry(status: int, t: Callable[[str], str]) -> tuple[str, str]:
+    """A heading and a sentence about what went wrong."""
+    known = {
+        400: (t("That cannot be read"), t("What was sent is not what our form sends. Please go back and try again.")),
+        403: (t("This came from elsewhere"), t("Another site sent you here to change something. Nothing was changed.")),
+        404: (t("There is no such page"), t("The address is incomplete, or what was here is gone.")),
+        405: (t("That does not work here"), t("This page is for reading; there is nothing to send to it.")),
+        408: (t("That took too long"), t("The request did not arrive in time. Please try again.")),
+        413: (t("That is too much"), t("What was sent is larger than this page takes.")),
+        500: (t("Something went wrong"), t("It is our mistake, and it was noted. Please try again later.")),
+        503: (t("Not now"), t("The pages cannot be reached for the moment. Please try again in a minute.")),
+    }
+    return known.get(status, known[404 if status < 500 else 500])
 
 
 def application(
@@ -66,9 +71,10 @@ def application(
             trouble = str(error)
         return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200, headers=PRIVATE)
 
-    def sorry(status: int, headers: dict[str, str] | None = None) -> Response:
-        title, words = _SORRY.get(status, _SORRY[404 if status < 500 else 500])
-        answer = site.page("sorry.html", status, title=title, words=words, home=f"{config.base_path}/")
+    def sorry(request: Request, status: int, headers: dict[str, str] | None = None) -> Response:
+        said = site.said_to(request)
+        title, words = _sorry(status, said.gettext)
+        answer = site.spoken(said, "sorry.html", status, title=title, words=words, home=f"{config.base_path}/")
         answer.headers.update(headers or {})
         return answer
 
@@ -78,11 +84,11 @@ def application(
         if error.status_code == 404 and path.endswith("/") and path.strip("/"):
             # Ours end in none. Never a whole address: whoever asked could choose its host.
             return RedirectResponse(f"{config.base_path}/{quote(path.strip('/'))}", 308, headers=PRIVATE)
-        return sorry(error.status_code, dict(error.headers or {}))
+        return sorry(request, error.status_code, dict(error.headers or {}))
 
     def out_of_reach(request: Request, error: Exception) -> Response:
         _log.error("%s", error)
-        return sorry(503, {"Retry-After": "60"})
+        return sorry(request, 503, {"Retry-After": "60"})
 
     app = Starlette(
         routes=[
@@ -96,13 +102,13 @@ def application(
         middleware=[
             *([Middleware(_Logged, log=log, clock=clock)] if log else []),
             Middleware(Proxied, proxies=config.web.proxies, root=config.base_path),
-            Middleware(InTime, late=sorry(408)),
+            Middleware(InTime, late=lambda request: sorry(request, 408)),
         ],
         exception_handlers={
             HTTPException: refused,
-            TooLarge: lambda request, error: sorry(413),
+            TooLarge: lambda request, error: sorry(request, 413),
             StorageError: out_of_reach,
-            Exception: lambda request, error: sorry(500),
+            Exception: lambda request, error: sorry(request, 500),
         },
     )
     app.router.redirect_slashes = False  # it knows nothing of a path that a proxy took off

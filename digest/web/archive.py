@@ -209,7 +209,7 @@ def routes(site: Site) -> list[Route]:
         with site.database.read() as session:
             found = store.variant_in_browser(session, asked["newsletter"], asked["number"], asked["key"])
         if found is None:
-            return site.unknown()
+            return site.unknown(request)
         headers = PRIVATE | {"Content-Security-Policy": _IMAGES, "X-Robots-Tag": "noindex"}
         return HTMLResponse(_in_browser(site, asked["newsletter"], asked["number"], found), headers=headers)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -41,7 +43,7 @@ class HeadInTime(H11Protocol):
 class InTime:
     """Ends a request whose body does not come."""
 
-    def __init__(self, app: ASGIApp, *, late: Response) -> None:
+    def __init__(self, app: ASGIApp, *, late: Callable[[Request], Response]) -> None:
         self._app = app
         self._late = late
 
@@ -62,4 +64,4 @@ class InTime:
         except TimeoutError:
             if begun:
                 raise
-            await self._late(scope, receive, send)
+            await self._late(Request(scope))(scope, receive, send)

@@ -97,7 +97,7 @@ def routes(site: Site) -> list[Route]:
         with site.database.read() as session:
             reader = reader_at(session, request)
             if reader is None:
-                return site.unknown()
+                return site.unknown(request)
             return shown(session, reader, _stored(reader.subscription), wrong={}, done=done if done in _DONE else "")
 
     def save(request: Request, form: Form) -> Response:
@@ -105,7 +105,7 @@ def routes(site: Site) -> list[Route]:
         with site.database.write() as session:
             reader = reader_at(session, request)
             if reader is None:
-                return site.unknown()
+                return site.unknown(request)
             if not reader.receives:
                 return back(reader, "")
             known = _topics(reader)
@@ -132,7 +132,7 @@ def routes(site: Site) -> list[Route]:
         with site.database.write() as session:
             reader = reader_at(session, request)
             if reader is None:
-                return site.unknown()
+                return site.unknown(request)
             email, paper = reader.person.email, reader.newsletter
             try:
                 if verb == "pause" and reader.receives:
@@ -183,7 +183,7 @@ def routes(site: Site) -> list[Route]:
         with site.database.read() as session:
             reader = reader_at(session, request)
             if reader is None:
-                return site.unknown()
+                return site.unknown(request)
             facts, lists = subscribe.everything(session, reader.person)
         text = json.dumps(facts | lists, default=_plain, ensure_ascii=False, indent=2) + "\n"
         headers = PRIVATE | {"Content-Disposition": 'attachment; filename="my-data.json"'}
@@ -193,7 +193,7 @@ def routes(site: Site) -> list[Route]:
         with site.database.read() as session:
             reader = reader_at(session, request)
             if reader is None:
-                return site.unknown()
+                return site.unknown(request)
             papers = [site.title(name) for _subscription, name in store.subscriptions_of(session, reader.person)]
         here = path_of(site, _PREFERENCES, reader.id)
         return page(site, reader, "erase.html", 422 if unsure else 200, here=here, papers=papers, unsure=unsure)
@@ -204,7 +204,7 @@ def routes(site: Site) -> list[Route]:
         with site.database.write() as session:
             reader = reader_at(session, request)
             if reader is None:
-                return site.unknown()
+                return site.unknown(request)
             subscribe.erase(session, reader.person.email, secret=site.config.lasting_key, now=site.clock())
         if not site.database.checkpoint():
             _log.warning("somebody was erased while the database was read: its log keeps the bytes until it is emptied")

@@ -89,7 +89,7 @@ def routes(site: Site) -> list[Route]:
             reader = reader_of(site, session, unsubscribe, request)
             stopped = reader is not None and store.suppression(session, reader.person.email) is not None
         if reader is None:
-            return site.unknown()
+            return site.unknown(request)
         choices = path_of(site, sign.Purpose.PREFERENCES, reader.id)
         here = path_of(site, unsubscribe, reader.id)
         gone = reader.subscription.state is SubscriptionState.UNSUBSCRIBED
@@ -109,7 +109,7 @@ def routes(site: Site) -> list[Route]:
         with site.database.write() as session:
             reader = reader_of(site, session, unsubscribe, request)
             if reader is None:
-                return site.unknown()
+                return site.unknown(request)
             try:
                 how, ip = f"{_HOW}, undone", site.client(request)
                 subscribe.come_back(session, reader.id, how=how, ip=ip, now=site.clock())

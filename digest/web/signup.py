@@ -102,7 +102,7 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
             with site.database.read() as session:
                 found = signup.about(session, token, config=site.config, now=site.clock())
         if found is None:
-            return site.unknown()
+            return site.unknown(request)
         settings = site.config.newsletters[found.newsletter]
         if found.outcome in ("expired", "left"):
             return page("confirm_late.html", found.newsletter, settings, 410, left=found.outcome == "left")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from digest.config import Config
+from digest.render import direction, languages
+from digest.render.speech import Speech, speech
 from digest.store import Database
 
 # Nothing is loaded from anywhere, framed anywhere, or told about the token in the address.
@@ -26,6 +29,8 @@ PRIVATE = {
 }
 
 MAX_BODY = 64_000
+_MAX_ACCEPT = 500
+_QUALITY = re.compile(r"[qQ]\s*=\s*([01](?:\.[0-9]{0,3})?)")
 _PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -75,13 +80,41 @@ class Site:
     def html(self, name: str, **values: object) -> str:
         return _PAGES.get_template(name).render(values)
 
-    def unknown(self) -> Response:
-        return self.page("unknown.html", 404)
+    def unknown(self, request: Request) -> Response:
+        return self.spoken(self.said_to(request), "unknown.html", 404)
+
+    def spoken(self, said: Speech, name: str, status: int, **values: object) -> Response:
+        """A page of no newsletter, in a language."""
+        around = {"t": said.gettext, "lang": said.language, "dir": direction(said.language)}
+        return self.page(name, status, **around, **values)
+
+    def said_to(self, request: Request) -> Speech:
+        """The words for who is told that something went wrong: the newsletter's, or those that their browser asks for.
+
+        A newsletter that shows nothing to strangers does not show that it is there either.
+        """
+        settings = self.config.newsletters.get(request.scope.get("path_params", {}).get("newsletter", ""))
+        if settings is not None and (settings.archive or settings.signup):
+            return speech(settings.language)
+        return speech(preferred(request.headers.get("accept-language", "")))
 
     def title(self, newsletter: str) -> str:
         """Of a newsletter, also of one that has left the settings."""
         settings = self.config.newsletters.get(newsletter)
         return settings.title if settings else newsletter
+
+
+def preferred(accept: str) -> str:
+    """The language of ours that an Accept-Language wants most (RFC 9110 §12.5.4), "en" where it wants none of them."""
+    ours, wanted = languages(), dict[str, float]()
+    for word in accept[:_MAX_ACCEPT].split(","):
+        tag, _, weight = word.partition(";")
+        language = tag.strip().lower().partition("-")[0]
+        quality = _QUALITY.fullmatch(weight.strip() or "q=1")
+        if quality and language in ours:
+            wanted[language] = max(float(quality[1]), wanted.get(language, 0.0))
+    best = max(wanted, key=wanted.__getitem__, default="en")
+    return best if wanted.get(best) else "en"
 
 
 async def body_of(request: Request) -> bytes:
