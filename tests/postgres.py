@@ -79,3 +79,9 @@ def others_at_work(session: Any) -> int:
     query = f"SELECT count(*) FROM pg_stat_activity WHERE {others} AND xact_start IS NOT NULL"
     found: int = session.execute(sa.text(query)).scalar_one()
     return found
+
+
+def waiting_for_us(session: Any) -> bool:
+    """Whether somebody waits for a lock in this database."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(session.execute(sa.text(query)).scalar_one())

@@ -6,15 +6,18 @@ import email
 import email.policy
 import random
 import re
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
+import postgres
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, Clock
-from sqlmodel import select
+from sqlmodel import Session, select
 from starlette.testclient import TestClient
 
 from digest import deliver, sign, store, subscribe
@@ -404,6 +407,113 @@ def test_an_old_link_to_confirm_leads_nobody_to_the_choices(door, database, cloc
     for answer in (door.client.get(link), door.client.post(link)):
         assert answer.status_code == 410 and "/preferences/" not in answer.text
     assert standing(database) == "active"
+
+
+@contextmanager
+def meanwhile(database: Database, act: Callable[[Any], Any]) -> Iterator[Callable[[], None]]:
+    """Somebody acts in a transaction of their own; goes on when they wait for ours or are done.
+
+    What comes of it is known when the function is called that is handed out, after ours has ended.
+    """
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("has one writer at a time")
+    trouble: list[Exception] = []
+
+    def do() -> None:
+        try:
+            with database.write() as session:
+                act(session)
+        except Exception as error:
+            trouble.append(error)
+
+    thread = threading.Thread(target=do)
+
+    def ended() -> None:
+        thread.join()
+        assert not trouble, trouble
+
+    thread.start()
+    try:
+        with database.read() as watch:
+            while thread.is_alive() and not postgres.waiting_for_us(watch):
+                watch.rollback()
+        yield ended
+    finally:
+        thread.join(0)
+
+
+@pytest.fixture
+def two_papers(database: Database, configure: Callable[..., Config], clock: Clock) -> Config:
+    config = configure(newsletters={"daily": NEWS, "weekly": NEWS}, web={"signups_per_network": 2})
+    store.keep_newsletters(database, config.newsletters, now=clock())
+    return config
+
+
+def ask_in(session: Session, config: Config, clock: Clock, address: str, paper: str) -> None:
+    signup.ask(session, address, newsletter=paper, config=config, ip="192.0.2.1", now=clock(), known_topics=())
+
+
+@pytest.mark.parametrize("second", ["ada@example.org", "bob@example.org"])
+def test_two_who_sign_up_at_once_for_two_newsletters_keep_the_limits(database, two_papers, clock, second):
+    with database.write() as session:
+        if second == "bob@example.org":
+            ask_in(session, two_papers, clock, "eve@example.org", "daily")
+    with database.write() as session:
+        ask_in(session, two_papers, clock, "ada@example.org", "daily")
+        with meanwhile(database, lambda other: ask_in(other, two_papers, clock, second, "weekly")) as ended:
+            session.commit()
+            ended()
+    people = [person.split("'")[1] for person in rows(database)["subscriber"]]
+    assert second == "ada@example.org" or "bob@example.org" not in people
+    assert len(rows(database)["notice"]) == len(people)
+
+
+@pytest.mark.parametrize("paper", ["daily", "weekly"])
+def test_who_asks_again_while_the_unconfirmed_are_forgotten_is_kept(database, two_papers, clock, paper):
+    with database.write() as session:
+        ask_in(session, two_papers, clock, "ada@example.org", "daily")
+    clock.pass_(days=8)
+    with database.write() as session:
+        ask_in(session, two_papers, clock, "ada@example.org", paper)
+        with meanwhile(database, lambda other: signup.tidy(other, now=clock())) as ended:
+            session.commit()
+            ended()
+    with database.read() as session:
+        person = store.subscriber(session, "ada@example.org")
+        assert paper in [one.newsletter for one in store.standings(session, person)]
+    assert len(rows(database)["notice"]) == 2
+
+
+@pytest.mark.parametrize("paper", ["daily", "weekly"])
+def test_who_is_forgotten_while_they_ask_again_is_stored_anew(database, two_papers, clock, paper):
+    with database.write() as session:
+        ask_in(session, two_papers, clock, "ada@example.org", "daily")
+    clock.pass_(days=8)
+    with database.write() as session:
+        person = session.exec(select(Subscriber).with_for_update()).one()  # as whoever forgets does first
+        with meanwhile(database, lambda other: ask_in(other, two_papers, clock, "ada@example.org", paper)) as ended:
+            session.delete(person)
+            session.commit()
+            ended()
+    with database.read() as session:
+        person = store.subscriber(session, "ada@example.org")
+        assert [one.newsletter for one in store.standings(session, person)] == [paper]
+
+
+def test_who_is_written_in_by_hand_while_the_unconfirmed_are_forgotten_is_kept(database, config, clock):
+    with database.write() as session:
+        ask_in(session, config, clock, "ada@example.org", "daily")
+    clock.pass_(days=8)
+    forgotten: list[int] = []
+    with database.write() as session:
+        subscribe.add(
+            session, "ada@example.org", newsletter="daily", consent="by hand", now=clock(), secret=config.lasting_key,
+            known_topics=(),
+        )  # fmt: skip
+        with meanwhile(database, lambda other: forgotten.append(signup.tidy(other, now=clock()))) as ended:
+            session.commit()
+            ended()
+    assert standing(database) == "active" and forgotten == [0]
 
 
 def test_two_who_act_at_once_act_one_after_the_other(door, database, config, clock):

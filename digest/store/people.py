@@ -47,9 +47,11 @@ def subscriber(session: Session, email: str) -> Subscriber | None:
 def keep_subscriber(session: Session, email: str, *, name: str, tags: Sequence[str], now: datetime) -> Subscriber:
     """The person's row, made where there is none; a name we have is not replaced."""
     made = {"email": email, "key": address_key(email), "name": name, "tags": list(tags), "created_at": now}
+    insert = insert_into(session, Subscriber).values(made)
+    # Two at once: the second one finds the row of the first. It is written so as to be ours from here on: whoever
+    # deletes it meanwhile has done so before, and we make it anew.
     session.connection().execute(
-        # Two at once: the second one finds the row of the first.
-        insert_into(session, Subscriber).values(made).on_conflict_do_nothing()
+        insert.on_conflict_do_update(index_elements=["key"], set_={"key": insert.excluded.key})
     )
     person = session.exec(select(Subscriber).where(col(Subscriber.key) == address_key(email)).with_for_update()).one()
     if name and not person.name:

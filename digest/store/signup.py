@@ -10,6 +10,8 @@ from sqlmodel import Session, col, select
 
 from digest.models import Newsletter, Notice, SignupMail, Subscriber, Subscription, SubscriptionState
 
+_SIGNUP_LOCK = 0x6469676573740002  # "digest", for pg_advisory_xact_lock
+
 
 @dataclass(frozen=True)
 class SignupMails:
@@ -36,6 +38,15 @@ def signup_mails(session: Session, *, address: str, network: str, now: datetime)
     return SignupMails(count, last, here.one(), everywhere.one())
 
 
+def lock_signups(session: Session) -> None:
+    """One sign-up at a time until the transaction ends, of all newsletters: what one counts, no other adds to.
+
+    On SQLite the write transaction is the lock already.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_SIGNUP_LOCK)))
+
+
 def note_signup_mail(session: Session, *, address: str, network: str, now: datetime) -> None:
     session.add(SignupMail(address=address, network=network, at=now))
 
@@ -52,21 +63,28 @@ def forget_unconfirmed(session: Session, *, asked_before: datetime) -> int:
     Whoever was imported as pending and never asked stays. How many subscriptions there were.
     """
     asked = sa.select(sa.func.max(col(Notice.created_at))).where(col(Notice.subscription_id) == Subscription.id)
-    stale = session.exec(
-        select(Subscription.id, Subscription.subscriber_id).where(
-            col(Subscription.state) == SubscriptionState.PENDING,
-            asked.correlate(Subscription).scalar_subquery() < asked_before,
-        )
+    stale = (
+        col(Subscription.state) == SubscriptionState.PENDING,
+        asked.correlate(Subscription).scalar_subquery() < asked_before,
+    )
+    # On PostgreSQL whoever is busy with a person or a subscription keeps it, and we wait for nobody: they could be
+    # waiting for us.
+    found = session.exec(
+        select(Subscription.id, Subscription.subscriber_id)
+        .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
+        .where(*stale)
+        .with_for_update(of=[Subscription, Subscriber], skip_locked=True)
     ).all()
-    ids, people = [row[0] for row in stale], [row[1] for row in stale]
+    ids, people = [row[0] for row in found], [row[1] for row in found]
+    forgotten = 0
     for start in range(0, len(ids), 500):
         some = slice(start, start + 500)
-        # Once more: on PostgreSQL somebody may have been added by hand meanwhile.
-        still = col(Subscription.state) == SubscriptionState.PENDING
-        session.execute(sa.delete(Subscription).where(col(Subscription.id).in_(ids[some]), still))
+        # Once more, now that nobody can change it: they may have asked again while we took the lock.
+        gone = sa.delete(Subscription).where(col(Subscription.id).in_(ids[some]), *stale)
+        forgotten += session.connection().execute(gone).rowcount
         others = sa.exists().where(col(Subscription.subscriber_id) == col(Subscriber.id))
         session.execute(sa.delete(Subscriber).where(col(Subscriber.id).in_(people[some]), ~others))
-    return len(ids)
+    return forgotten
 
 
 def never_asked(session: Session, newsletter: str, *, limit: int) -> list[tuple[int, str]]:

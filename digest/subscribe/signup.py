@@ -147,6 +147,7 @@ def tidy(session: Session, *, now: datetime) -> int:
 def _may_mail(session: Session, email: str, *, config: Config, network: str, now: datetime) -> bool:
     """Within the limits, in which case this mail counts."""
     mark, place = _mark(address_key(email), config), _mark(network, config)
+    store.lock_signups(session)
     had = store.signup_mails(session, address=mark, network=place, now=now)
     if had.address_at is not None and now - had.address_at < _APART[min(had.address, len(_APART)) - 1]:
         return False
