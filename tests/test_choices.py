@@ -325,6 +325,27 @@ def test_letters_are_owed_for_each_readers_own_hour_and_days(database, config):
     assert sound(database)
 
 
+def test_a_planned_letter_keeps_its_hour_when_its_reader_changes_it(database, config):
+    tuesday = MONDAY + timedelta(days=1)
+    for name, hour in (("earlier", 18), ("later", 8)):
+        join(database, name, hour=hour)
+    news(database, "ai")
+    compose(database, config, tuesday)
+    with database.write() as session:
+        for name, hour in (("earlier", 7), ("later", 20)):
+            choices = {"hour": hour}
+            address = f"{name}@example.org"
+            subscribe.change(
+                session, address, newsletter="daily", how="page", now=tuesday, known_topics=(), choices=choices
+            )
+    news(database, "ai")
+    compose(database, config, tuesday + timedelta(days=1))
+    assert letters(database) == {
+        "earlier": [(1, tuesday.replace(hour=18)), (2, tuesday + timedelta(days=1))],
+        "later": [(1, tuesday.replace(hour=8)), (2, tuesday.replace(hour=20) + timedelta(days=1))],
+    }
+
+
 @pytest.mark.parametrize("moved", ["daily 09:00", "daily 10:00 Europe/Berlin", "daily 04:00 America/New_York"])
 def test_a_schedule_moved_to_a_later_hour_gives_no_second_edition_that_day(database, config, configure, moved):
     tuesday = MONDAY + timedelta(days=1)
