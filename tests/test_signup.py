@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import io
 import random
 import re
 import threading
@@ -514,6 +515,47 @@ def test_who_is_written_in_by_hand_while_the_unconfirmed_are_forgotten_is_kept(d
             session.commit()
             ended()
     assert standing(database) == "active" and forgotten == [0]
+
+
+@pytest.mark.parametrize("paper", ["daily", "weekly"])
+def test_who_is_in_a_list_while_the_unconfirmed_are_forgotten_comes_in(database, two_papers, clock, paper):
+    with database.write() as session:
+        ask_in(session, two_papers, clock, "ada@example.org", "daily")
+    terms = subscribe.Terms("list.csv", clock.pass_(days=8), (), secret=two_papers.lasting_key, vouched_by="the editor")
+
+    def take_in(_other: Session) -> None:
+        subscribe.import_csv(database, io.BytesIO(b"email,state\nada@example.org,active\n"), terms, newsletter=paper)
+
+    with database.write() as session:
+        # As whoever forgets does first.
+        found = session.exec(select(Subscription, Subscriber).join(Subscriber).with_for_update()).one()
+        with meanwhile(database, take_in) as ended:
+            for row in found:
+                session.delete(row)
+                session.flush()
+            session.commit()
+            ended()
+    with database.read() as session:
+        person = store.subscriber(session, "ada@example.org")
+        assert [(one.newsletter, one.state) for one in store.standings(session, person)] == [(paper, "active")]
+        assert [moment.event for moment in store.moments(session, person)] == ["subscribed"]
+
+
+def test_two_who_ask_a_list_at_once_ask_each_person_once(database, config, clock):
+    with database.write() as session:
+        person = store.keep_subscriber(session, "ada@example.org", name="", tags=(), now=MONDAY)
+        paper = store.lock_newsletter(session, "daily")
+        store.subscribe_to(session, person, paper, consent="import list.csv", now=MONDAY).state = "pending"
+    asked: list[int] = []
+    with database.write() as session:
+        assert signup.ask_imported(session, "daily", config=config, now=clock()) == 1
+        second = clock.pass_(seconds=1)
+        with meanwhile(
+            database, lambda other: asked.append(signup.ask_imported(other, "daily", config=config, now=second))
+        ) as ended:
+            session.commit()
+            ended()
+    assert asked == [0] and len(rows(database)["notice"]) == 1
 
 
 def test_two_who_act_at_once_act_one_after_the_other(door, database, config, clock):

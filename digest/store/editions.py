@@ -89,8 +89,9 @@ def lock_newsletter(session: Session, name: str) -> Newsletter:
 def lock_readers(session: Session, newsletter_id: int) -> None:
     """Let nobody of a newsletter change, leave or be erased until the transaction ends; the newsletter is locked.
 
-    A composition asks several times who there is, and each time PostgreSQL answers as of that moment: who changed in
-    between would be told that their turn is over, and be owed nothing. On SQLite nobody else writes meanwhile.
+    A composition, or an import, asks several times who there is, and each time PostgreSQL answers as of that moment:
+    who changed in between would be told that their turn is over, and be owed nothing. On SQLite nobody else writes
+    meanwhile.
     """
     if session.get_bind().dialect.name == "postgresql":
         rows = select(Subscription.id).where(Subscription.newsletter_id == newsletter_id).order_by(col(Subscription.id))

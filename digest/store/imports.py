@@ -127,7 +127,8 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
     since = sa.func.coalesce(_row.c.since, at)
     fresh = _row.c.outcome == NEW
     people = sa.select(_row.c.email, _row.c.key, _row.c.name, _row.c.tags, since).where(fresh).order_by(_row.c.key)
-    _fill(session, Subscriber, ("email", "key", "name", "tags", "created_at"), people)
+    # Who is here for another newsletter stays as they are, but is written: see `keep_subscriber`.
+    _fill(session, Subscriber, ("email", "key", "name", "tags", "created_at"), people, ours=col(Subscriber.name))
     count_rows(session, str(Subscriber.__tablename__))
 
     joined = sa.join(_row, Subscriber, col(Subscriber.key) == _row.c.key)
@@ -191,6 +192,11 @@ def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: 
     )
 
 
-def _fill(session: Session, table: type[Any], columns: Sequence[str], rows: Any) -> None:
+def _fill(session: Session, table: type[Any], columns: Sequence[str], rows: Any, *, ours: Any = None) -> None:
+    """Insert what is not there yet; with `ours`, a column, hold on to what is there by writing it as it was."""
     insert = insert_into(session, table).from_select(list(columns), rows, include_defaults=False)
-    session.connection().execute(insert.on_conflict_do_nothing())
+    if ours is None:
+        insert = insert.on_conflict_do_nothing()
+    else:
+        insert = insert.on_conflict_do_update(index_elements=["key"], set_={ours.name: ours})
+    session.connection().execute(insert)

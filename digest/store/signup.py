@@ -88,7 +88,10 @@ def forget_unconfirmed(session: Session, *, asked_before: datetime) -> int:
 
 
 def never_asked(session: Session, newsletter: str, *, limit: int) -> list[tuple[int, str]]:
-    """Pending subscriptions that no mail has asked to confirm: id and address."""
+    """Pending subscriptions that no mail has asked to confirm: id and address; ours alone until the transaction ends.
+
+    On PostgreSQL whoever is busy with one, to erase it perhaps, keeps it.
+    """
     query = (
         select(Subscription.id, Subscriber.email)
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
@@ -100,5 +103,6 @@ def never_asked(session: Session, newsletter: str, *, limit: int) -> list[tuple[
         )
         .order_by(col(Subscription.id))
         .limit(limit)
+        .with_for_update(of=Subscription, key_share=True, skip_locked=True)
     )
     return [(int(id_ or 0), email) for id_, email in session.exec(query)]

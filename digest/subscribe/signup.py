@@ -79,6 +79,7 @@ def ask_imported(session: Session, newsletter: str, *, config: Config, now: date
 
     They come from a list, so no network caused them; an address that was asked before is not asked again.
     """
+    store.lock_signups(session)  # two at once would both find that nobody asked
     found = store.never_asked(session, newsletter, limit=limit)
     for subscription_id, email in found:
         _owe(session, subscription_id, email, newsletter, config, subscribed=False, now=now)

@@ -105,10 +105,14 @@ def import_csv(
                 progress(stream.tell(), rows)
         staged += _stage(private, chunk)
         progress(stream.tell(), rows)
-        with private.read() if dry_run else private.write() as session:
-            paper = store.newsletter(session, newsletter) if dry_run else store.lock_newsletter(session, newsletter)
-            judged = store.judge_import(session, paper)
-            if not dry_run:
+        if dry_run:
+            with private.read() as session:
+                judged = store.judge_import(session, store.newsletter(session, newsletter))
+        else:
+            with private.write() as session:
+                paper = store.lock_newsletter(session, newsletter)
+                store.lock_readers(session, paper.id or 0)  # who is judged is to be as they were judged
+                judged = store.judge_import(session, paper)
                 store.settle_import(session, paper, how=terms.how, vouched_by=terms.vouched_by, now=terms.now)
     return _summary(judged, rows=rows, staged=staged, refused=refused, sheet=sheet)
 
