@@ -300,6 +300,13 @@ def test_tags_nested_beyond_all_reason_are_refused() -> None:
         read(items("<title>a</title>", head="<a>" * 20_000 + "</a>" * 20_000))
 
 
+@pytest.mark.parametrize("aside", ["<!-- {} -->", "<title><![CDATA[ {} ]]></title>"])
+def test_tags_in_comments_and_text_nest_nothing_and_hide_nothing(aside: str) -> None:
+    assert read(items("<title>a</title>", head=aside.format("<item>") * 12_000)).entries[0].title == "a"
+    with pytest.raises(NotAFeed, match="nested more than"):
+        read(items("<title>a</title>", head=f"<a>{aside.format('</a>')}" * 12_000 + "</a>" * 12_000))
+
+
 def test_a_text_nested_too_deep_keeps_its_words() -> None:
     entry = one(f"<title>a</title><description>{escape('<div>' * 2_000 + 'deep')}</description>")
     assert entry.summary == "deep"

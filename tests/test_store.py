@@ -16,7 +16,7 @@ from conftest import MONDAY
 from sqlmodel import SQLModel, select
 
 from digest import store, subscribe
-from digest.errors import NotFound, StorageError
+from digest.errors import DigestError, NotFound, StorageError, TryAgain
 from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
 from digest.store.database import head, open_database, revision
 
@@ -241,6 +241,39 @@ def test_a_rehearsal_sees_everything_and_leaves_nothing(database):
             _ = 1 / 0
         assert names(rehearsal) == ["daily", "weekly"]
     assert names(database) == ["daily"]
+
+
+def test_a_path_may_have_any_characters(tmp_path):
+    path = tmp_path / "100% #1 ä" / "digest.db"
+    database = open_database(f"sqlite:///{path}", create=True)
+    store.keep_newsletters(database, ["daily"], now=MONDAY)
+    with database.rehearse() as copy:
+        assert names(copy) == ["daily"]
+    database.close()
+
+
+def test_two_that_wait_for_each_other_are_told_to_try_again(postgres_url):
+    database = open_database(postgres_url, create=True)
+    store.keep_newsletters(database, ["one", "two"], now=MONDAY)
+    both_hold_theirs = threading.Barrier(2)
+    told: list[Exception] = []
+
+    def lock(first, second):
+        try:
+            with database.write() as session:
+                store.lock_newsletter(session, first)
+                both_hold_theirs.wait()
+                store.lock_newsletter(session, second)
+        except DigestError as error:
+            told.append(error)
+
+    other = threading.Thread(target=lock, args=("two", "one"))
+    other.start()
+    lock("one", "two")
+    other.join()
+    database.close()
+    (error,) = told
+    assert isinstance(error, TryAgain) and "waited for each other" in str(error)
 
 
 def test_only_the_owner_reads_the_database(tmp_path):

@@ -134,6 +134,7 @@ def what_it_is(body: bytes) -> str:
     return "is not a feed: neither XML nor JSON"
 
 
+_NO_TAGS = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)", re.S)
 _ENTITY = re.compile(rb"<!ENTITY\s+(%\s+)?([^\s>]+)\s+(?:\"([^\"]*)\"|'([^']*)'|(SYSTEM|PUBLIC)\b)", re.I)
 _REFERENCE = re.compile(rb"&([A-Za-z_][\w.-]*);")
 
@@ -150,7 +151,7 @@ def refuse_bombs(body: bytes) -> None:
         total = sum(_unfolded(name, values, sizes) for name in _REFERENCE.findall(_ENTITY.sub(b"", body)))
         if total > MAX_ENTITY_CHARACTERS:
             raise NotAFeed("declares entities that would unfold without end (an entity bomb)")
-    if text.deeper(body.decode("latin-1"), MAX_DEPTH):
+    if body.count(b"<") > MAX_DEPTH and text.deeper(_NO_TAGS.sub(b"", body).decode("latin-1"), MAX_DEPTH):
         raise NotAFeed(f"has tags nested more than {MAX_DEPTH:,} deep")
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session, create_engine
 
-from digest.errors import ConfigError, NotFound, StorageError
+from digest.errors import ConfigError, NotFound, StorageError, TryAgain, UserError
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_MS = 60_000  # how long a writer waits for another before it gives up
@@ -92,7 +92,7 @@ class Database:
         if self.engine.dialect.name == "sqlite":
             with tempfile.TemporaryDirectory(prefix="digest-rehearsal-") as folder:
                 copy = Path(folder) / "digest.db"
-                source = sqlite3.connect(f"file:{self.engine.url.database}?mode=ro", uri=True)
+                source = sqlite3.connect(f"{Path(self.engine.url.database or '').absolute().as_uri()}?mode=ro", uri=True)
                 target = sqlite3.connect(copy)
                 with source, target:
                     source.backup(target)
@@ -277,27 +277,40 @@ def _sqlite(path: Path, *, synchronous: str = "FULL") -> Engine:
     return engine
 
 
-def _in_words(error: sa.exc.DBAPIError, url: sa.engine.URL) -> StorageError | None:
+# What a refusal means and what helps: by what SQLite says, and by the SQLSTATE of PostgreSQL (its appendix A).
+_SQLITE = {
+    "not a database": ("is not a database", "is `database` the right path? A backup can take its place"),
+    "malformed": ("is damaged", "`sqlite3 FILE '.recover'` saves what can be read; then use a backup"),
+    "readonly": ("cannot be written", "let the user who runs digest write the file and its folder"),
+    "unable to open": ("cannot be opened", "let the user who runs digest read and write the file and its folder"),
+    "locked": ("is locked by another program", "it kept it for a minute; try again when that one is done"),
+    "disk is full": ("cannot grow: the disk is full", "make room; nothing stored is lost"),
+    "disk I/O error": ("cannot be read or written (disk I/O error)", "look at the disk and its mount"),
+}
+_POSTGRES = {
+    "25006": ("cannot be written", "it is a standby, or was made read-only; name the one that is written to"),
+    "42501": ("is not ours to use", "its owner can GRANT the user of the URL what is missing, or be that user"),
+    "53100": ("cannot grow: the disk is full", "make room; nothing stored is lost"),
+    "53300": ("has no connection left", "raise its max_connections, or run fewer workers at a time"),
+}
+
+
+def _in_words(error: sa.exc.DBAPIError, url: sa.engine.URL) -> UserError | None:
     """What a database's refusal means for the operator, or None where it is our own mistake."""
     said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
-    where = url.database if url.drivername.startswith("sqlite") else f"{url.host}:{url.port or 5432}/{url.database}"
     if url.drivername.startswith("sqlite"):
-        known = {
-            "not a database": ("is not a database", "is `database` the right path? A backup can take its place"),
-            "malformed": ("is damaged", "`sqlite3 FILE '.recover'` saves what can be read; then use a backup"),
-            "readonly": ("cannot be written", "let the user who runs digest write the file and its folder"),
-            "unable to open": (
-                "cannot be opened",
-                "let the user who runs digest read and write the file and its folder",
-            ),
-            "locked": ("is locked by another program", "it kept it for a minute; try again when that one is done"),
-            "disk is full": ("cannot grow: the disk is full", "make room; nothing stored is lost"),
-            "disk I/O error": ("cannot be read or written (disk I/O error)", "look at the disk and its mount"),
-        }
-        for sign, (what, hint) in known.items():
-            if sign in said:
-                return StorageError(f"the database {where} {what}", hint=hint)
-        return None
+        known = next((words for sign, words in _SQLITE.items() if sign in said), None)
+        return StorageError(f"the database {url.database} {known[0]}", hint=known[1]) if known else None
+    where = f"{url.host}:{url.port or 5432}/{url.database}"
+    state = getattr(error.orig, "sqlstate", None)
+    if state == "40P01":
+        return TryAgain(
+            f"the database {where} stopped one of two that waited for each other, and it was us",
+            hint="nothing of this step is stored, and nothing is lost: do it again",
+        )
+    if state in _POSTGRES:
+        what, hint = _POSTGRES[state]
+        return StorageError(f"the database {where} {what}: {said}", hint=hint)
     if isinstance(error, sa.exc.OperationalError):
         return StorageError(f"the database {where} does not answer: {said}", hint="is the server up, is the URL right?")
     return None
