@@ -862,3 +862,27 @@ def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_
         click.result()
     assert set(letters(database)) == {"ada", "bob"}
     database.close()
+
+
+def test_a_pause_that_two_end_at_once_ends_once_on_postgres(postgres_url, config):
+    database = store.open_database(postgres_url)
+    store.keep_newsletters(database, config.newsletters, now=MONDAY)
+    join(database, "ada")
+    over = MONDAY + timedelta(days=1)
+    with database.write() as session:
+        subscribe.pause(session, "ada@example.org", newsletter="daily", until=over, how="page", now=MONDAY)
+
+    def end() -> int:
+        with database.write() as session:
+            return store.end_pauses(session, now=over)
+
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            assert store.end_pauses(session, now=over) == 1
+            second = other.submit(end)
+            wait_until_somebody_waits(database)
+        assert second.result() == 0
+    with database.read() as session:
+        events = [moment.event for moment in store.moments(session, store.subscriber(session, "ada@example.org"))]
+    assert events == ["subscribed", "paused", "resumed"]
+    database.close()

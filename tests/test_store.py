@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import stat
 import threading
+from contextlib import suppress
 
 import alembic.command
 import pytest
@@ -15,7 +16,7 @@ from alembic.migration import MigrationContext
 from conftest import MONDAY
 from sqlmodel import SQLModel, select
 
-from digest import store, subscribe
+from digest import edition, store, subscribe
 from digest.errors import DigestError, NotFound, StorageError, TryAgain
 from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
 from digest.store.database import head, open_database, revision
@@ -274,6 +275,14 @@ def test_two_that_wait_for_each_other_are_told_to_try_again(postgres_url):
     database.close()
     (error,) = told
     assert isinstance(error, TryAgain) and "waited for each other" in str(error)
+
+
+@pytest.mark.parametrize("number", [2**40, 2**70])
+def test_a_number_beyond_all_numbers_is_not_found(database, number):
+    with suppress(NotFound), database.read() as session:
+        assert store.edition_row(session, "daily", number) is None
+    with pytest.raises(NotFound), database.read() as session:
+        edition.find(session, "daily", number)
 
 
 def test_only_the_owner_reads_the_database(tmp_path):

@@ -66,8 +66,8 @@ class Database:
             else:
                 with Session(engine, expire_on_commit=False) as session:
                     yield session
-        except sa.exc.DBAPIError as error:
-            sentence = _in_words(error, self.engine.url)
+        except (sa.exc.DBAPIError, OverflowError) as error:
+            sentence = _too_large(error) or _in_words(error, self.engine.url)
             if sentence is None:
                 raise
             raise sentence from error
@@ -92,7 +92,9 @@ class Database:
         if self.engine.dialect.name == "sqlite":
             with tempfile.TemporaryDirectory(prefix="digest-rehearsal-") as folder:
                 copy = Path(folder) / "digest.db"
-                source = sqlite3.connect(f"{Path(self.engine.url.database or '').absolute().as_uri()}?mode=ro", uri=True)
+                source = sqlite3.connect(
+                    f"{Path(self.engine.url.database or '').absolute().as_uri()}?mode=ro", uri=True
+                )
                 target = sqlite3.connect(copy)
                 with source, target:
                     source.backup(target)
@@ -295,8 +297,18 @@ _POSTGRES = {
 }
 
 
-def _in_words(error: sa.exc.DBAPIError, url: sa.engine.URL) -> UserError | None:
+def _too_large(error: sa.exc.DBAPIError | OverflowError) -> UserError | None:
+    """That somebody asked for a number which no column can hold: PostgreSQL does not look for it, nor does sqlite3."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if state != "22003" and "SQLite INTEGER" not in str(error):
+        return None
+    return NotFound("there is nothing of a number that large", hint="the lists show the numbers that there are")
+
+
+def _in_words(error: sa.exc.DBAPIError | OverflowError, url: sa.engine.URL) -> UserError | None:
     """What a database's refusal means for the operator, or None where it is our own mistake."""
+    if isinstance(error, OverflowError):
+        return None
     said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
     if url.drivername.startswith("sqlite"):
         known = next((words for sign, words in _SQLITE.items() if sign in said), None)

@@ -24,7 +24,6 @@ from digest.models import (
     Subscription,
     SubscriptionState,
     Suppression,
-    UtcTime,
     Variant,
     address_key,
 )
@@ -89,23 +88,10 @@ def unsuppress(session: Session, email: str, *, mark: str) -> bool:
 
 def end_pauses(session: Session, *, now: datetime) -> int:
     """Make active again whose pause is over; they get the next edition with all others. How many there were."""
-    over = (col(Subscription.state) == SubscriptionState.PAUSED, col(Subscription.paused_until) <= now)
     connection = session.connection()
-    history = sa.select(
-        col(Subscription.subscriber_id),
-        col(Subscription.newsletter_id),
-        sa.literal(now, UtcTime),
-        sa.literal(ConsentEvent.RESUMED.value),
-        sa.literal("the pause was over"),
-        sa.literal(""),
-        sa.literal(""),
-        sa.literal(""),
-    ).where(*over)
-    columns = ["subscriber_id", "newsletter_id", "at", "event", "how", "vouched_by", "ip", "detail"]
-    connection.execute(sa.insert(Consent).from_select(columns, history, include_defaults=False))
     ended = connection.execute(
         sa.update(Subscription)
-        .where(*over)
+        .where(col(Subscription.state) == SubscriptionState.PAUSED, col(Subscription.paused_until) <= now)
         .values(
             state=SubscriptionState.ACTIVE,
             paused_until=None,
@@ -113,8 +99,12 @@ def end_pauses(session: Session, *, now: datetime) -> int:
             read_until=_with_all_others(),
             offered_at=None,
         )
-    )
-    return ended.rowcount
+        .returning(col(Subscription.subscriber_id), col(Subscription.newsletter_id))
+    ).all()
+    if ended:
+        said = {"at": now, "event": ConsentEvent.RESUMED, "how": "the pause was over"}
+        connection.execute(sa.insert(Consent), [row._asdict() | said for row in ended])
+    return len(ended)
 
 
 def rejoin(session: Session, returning: Subscription) -> None:
