@@ -620,7 +620,7 @@ def test_two_editors_change_a_held_edition_while_it_is_rendered_and_both_are_hea
     compose(database, config, MONDAY + timedelta(days=1))
     with database.read() as session:
         first = session.exec(select(Story.id).order_by(Story.seq)).first()
-    module = sys.modules["digest.edition.compose"]
+    module = sys.modules["digest.edition.press"]
     render, rendered = module.drafts, []
 
     def meanwhile(*args):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
 
 from digest import store
-from digest.edition.compose import Draft
+from digest.config import Config
+from digest.edition.press import Draft, drafts, matter_of, variants_of
 from digest.edition.why import explain
 from digest.errors import NotFound
 from digest.models import EditionState
 from digest.render import Rendered
+from digest.store import Choices, Group
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,30 @@ class Shown:
     left: tuple[tuple[int, str, str], ...]  # (seq, title, why) of what did not fit
     note: str
     held: bool = False
+
+
+def preview(
+    session: Session, name: str, config: Config, *, now: datetime, choices: Choices | None = None
+) -> Draft | None:
+    """The edition that would be composed at this moment, due or not, for `choices` or for most readers.
+
+    None where there are not enough stories. Where nobody subscribes yet, what the first reader would get.
+    """
+    settings = config.newsletters[name]
+    row = store.newsletter(session, name)
+    assert row.id is not None
+    everything = Group(store.composed_upto(session, row.id), "[]", "", plain=False)
+    if choices is not None:
+        groups = [Group(choices.since, json.dumps(sorted(choices.topics)), choices.language, choices.plain)]
+    else:
+        groups = store.all_groups(session, row.id) or [everything]
+    matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
+    shared = variants_of(groups, matter.stories, settings)
+    if not shared:
+        return None
+    commonest = max(shared, key=lambda one: sum(group.readers for group in shared[one]))
+    (found,) = drafts(name, settings, config, matter, [commonest])
+    return found[1]
 
 
 def coming(session: Session, name: str, draft: Draft, *, at: datetime) -> Shown:

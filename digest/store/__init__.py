@@ -1,8 +1,8 @@
 """Memory: every query under the name a person would say, in the order of the line.
 
-`database` opens and upgrades; the others hold the queries: `feeds`, `stories`, `editions`, `archive`, `people`,
-`signup`, `imports`, `outbox`, `sending`. All take a session of `Database.read()` or `Database.write()`; the block's end
-commits, never a query.
+`database` opens and upgrades; the others hold the queries: `newsletters`, `feeds`, `stories`, `turns`, `editions`,
+`archive`, `people`, `signup`, `imports`, `outbox`, `sending`. All take a session of `Database.read()` or
+`Database.write()`; the block's end commits, never a query.
 """
 
 from digest.store.archive import *  # noqa: F403
@@ -13,8 +13,10 @@ from digest.store.database import revision as revision
 from digest.store.editions import *  # noqa: F403
 from digest.store.feeds import *  # noqa: F403
 from digest.store.imports import *  # noqa: F403
+from digest.store.newsletters import *  # noqa: F403
 from digest.store.outbox import *  # noqa: F403
 from digest.store.people import *  # noqa: F403
 from digest.store.sending import *  # noqa: F403
 from digest.store.signup import *  # noqa: F403
 from digest.store.stories import *  # noqa: F403
+from digest.store.turns import *  # noqa: F403

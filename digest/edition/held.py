@@ -1,0 +1,134 @@
+"""A held edition: what its editor is told of it, changes in it, and lets go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import parseaddr
+
+from sqlmodel import Session
+
+from digest import store
+from digest.config import Config
+from digest.edition.press import TRIES, Composed, Matter, Press, matter_of
+from digest.errors import BadInput, NotFound
+from digest.models import Edition, EditionState
+from digest.store import Choices, Database
+
+
+def recompose(
+    database: Database, name: str, config: Config, number: int, change: Callable[[Session], object]
+) -> Composed:
+    """Let `change` do what an editor wants (pin, drop, move, write a note), and make a held edition anew with it.
+
+    Its mails are rendered between two transactions: the first shows what the change comes to and is rolled back, so
+    `change` is called more than once. Who gets the edition, and up to where they have read, stays as it was. BadInput
+    where it is no longer held, or where nothing would be left of it for some readers; nothing is changed then.
+    """
+    seen: dict[Choices, int] | None = None
+    press: Press | None = None
+    for _ in range(TRIES):
+        with database.write() as session:
+            change(session)
+            matter, variants = _held_matter(session, name, number)
+            if press is not None and seen == variants and press.matter.still(matter):
+                made = press.make(variants)
+                for one in made:
+                    store.change_variant(session, variants[one.choices], one.row, one.stories)
+                fullest = max(made, key=lambda one: len(one.stories))
+                return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)
+            session.rollback()
+        seen = variants
+        press = Press(name, config.newsletters[name].model_copy(update={"min_stories": 1}), config, matter)
+        if len(press.make(variants)) < len(variants):
+            raise BadInput(
+                f"without it, some readers of No. {number} would get nothing",
+                hint="`digest edition cancel` drops it all",
+            )
+    raise BadInput(
+        f"No. {number} of {name} was changed by others again and again while it was rendered", hint="try once more"
+    )
+
+
+def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict[Choices, int]]:
+    """What a held edition is made of, and its variants (ids) by the choices they are made for."""
+    row = store.lock_newsletter(session, name)
+    edition = held_edition(session, name, number)
+    assert edition.id is not None
+    variants = {
+        Choices(v.since_seq, frozenset(v.topics), v.language, v.plain): v.id or 0
+        for v in store.edition_variants(session, edition.id)
+    }
+    matter = matter_of(
+        session, row, variants, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
+    )
+    return matter, variants
+
+
+def held_edition(session: Session, name: str, number: int) -> Edition:
+    """An edition that waits for its editor; NotFound or BadInput say why it is none."""
+    edition = store.edition_row(session, name, number)
+    if edition is None:
+        raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
+    if edition.state is not EditionState.HELD:
+        raise BadInput(f"No. {number} of {name} is {edition.state}, not held", hint="what is open is being sent")
+    return edition
+
+
+def approve(session: Session, name: str, number: int, *, now: datetime) -> None:
+    """Let a held edition go. It counts as opened now: however long it waited for its editor, it is not late."""
+    edition = held_edition(session, name, number)
+    edition.state, edition.state_reason, edition.open_at = EditionState.OPEN, "", now
+    session.add(edition)
+
+
+def annotate(database: Database, name: str, config: Config, text: str, *, number: int | None = None) -> None:
+    """Write the editor's note: for the edition to come, or into the one that is held under `number`."""
+
+    def write(session: Session) -> None:
+        row = store.lock_newsletter(session, name) if number is None else held_edition(session, name, number)
+        row.note = text.strip()
+        session.add(row)
+        session.flush()
+
+    if number is not None:
+        recompose(database, name, config, number, write)
+        return
+    with database.write() as session:
+        write(session)
+
+
+def ask_editor(session: Session, name: str, config: Config, composed: Composed, *, now: datetime) -> None:
+    """Owe the editor of a held edition a letter that says how to look at it and let it go."""
+    settings = config.newsletters[name]
+    edition = held_edition(session, name, composed.number)
+    assert settings.editor is not None and edition.id is not None
+    label, address = parseaddr(settings.editor)
+    first = store.fullest_variant(session, edition.id)
+    until = (
+        f"It goes out by itself on {edition.open_at:%Y-%m-%d at %H:%M} UTC."
+        if edition.open_at
+        else "It waits until you let it go."
+    )
+    view = f"{config.base_url}/editions/{name}/{composed.number}/{first.key}" if first else config.base_url
+    option = f" -n {name}" if len(config.newsletters) > 1 else ""
+    wrong = "".join(f"  ! {f.check}: {f.words}\n" for f in composed.findings)
+    text = (
+        f"{settings.title} No. {composed.number} is composed and waits for you.\n{until}\n\n"
+        f"Subject:     {composed.subject}\n"
+        f"Stories:     {composed.stories}, and {composed.more} more on the web\n"
+        f"Subscribers: {composed.letters}\n{wrong}\n"
+        f"Look at it:\n  {view}\n  digest preview{option} --edition {composed.number} --serve\n\n"
+        f"Let it go:\n  digest edition approve {composed.number}{option}\n\n"
+        f'Change it:\n  digest edition note {composed.number} "A word before the stories."{option}\n'
+    )
+    store.owe_notice(
+        session,
+        to=address,
+        name=label,
+        subject=f"To approve: {settings.title} No. {composed.number}",
+        text=text,
+        sender=settings.sender,
+        key=f"approve:{edition.id}",
+        now=now,
+    )

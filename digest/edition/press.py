@@ -1,0 +1,249 @@
+"""What an edition is made of, and its mails: chosen and rendered, each variant once, and not stored yet."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlmodel import Session
+
+from digest import curate, render, store
+from digest.config import Config, Newsletter
+from digest.errors import ConfigError
+from digest.models import Edition, packed
+from digest.models import Newsletter as NewsletterRow
+from digest.render import HTML_LIMIT, Finding, Page, Rendered, Section, Templates, check, findings_in_words
+from digest.render.speech import speech
+from digest.store import Choices, Group
+from digest.values import Story, lightened
+
+TRIES = 3  # to render an edition that others change meanwhile
+_TOO_BIG = f"the mail would be larger than {HTML_LIMIT:,} bytes, and these were ranked higher"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One variant, chosen and rendered, not yet saved."""
+
+    choices: Choices
+    stories: tuple[Story, ...]
+    more: int
+    rendered: Rendered
+    left: tuple[curate.LeftOut, ...]
+    page: Page
+
+
+@dataclass(frozen=True)
+class Matter:
+    """What an edition is made of: its number, the stories to choose from in the order of their admission, the note."""
+
+    number: int
+    upto: int
+    stories: tuple[Story, ...]
+    note: str
+    at: datetime
+
+    def still(self, other: Matter) -> bool:
+        """Has nobody decided anything since? That another source told a story meanwhile is no reason to begin anew."""
+
+        def decided(matter: Matter) -> list[tuple[object, ...]]:
+            return [(story.seq, story.topic, story.pinned) for story in matter.stories]
+
+        same = (self.number, self.upto, self.note, self.at) == (other.number, other.upto, other.note, other.at)
+        return same and decided(self) == decided(other)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A draft as it is stored. Thousands are kept at a time, so the mail is compressed already."""
+
+    key: str
+    choices: Choices
+    subject: str
+    html: bytes
+    text: bytes
+    stories: tuple[int, ...]
+    more: int
+    left: bytes
+
+    @property
+    def row(self) -> dict[str, object]:
+        return {
+            "key": self.key,
+            "since_seq": self.choices.since,
+            "topics": sorted(self.choices.topics),
+            "language": self.choices.language,
+            "plain": self.choices.plain,
+            "subject": self.subject,
+            "html": self.html,
+            "text": self.text,
+            "story_count": len(self.stories),
+            "more_count": self.more,
+            "left_out": self.left,
+        }
+
+
+@dataclass
+class Press:
+    """The variants of one edition, each made once. None is made for choices that have fewer than `min_stories`."""
+
+    name: str
+    settings: Newsletter
+    config: Config
+    matter: Matter
+    made: dict[Choices, Frozen | None] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    _checked: set[tuple[str, bool, int]] = field(default_factory=set)
+
+    def make(self, wanted: Iterable[Choices]) -> list[Frozen]:
+        """Those of these choices that have something to read, made now or before; ConfigError as `preflight` has it."""
+        missing = [choices for choices in wanted if choices not in self.made]
+        for choices, draft in drafts(self.name, self.settings, self.config, self.matter, missing):
+            self.made[choices] = None if draft is None else self._freeze(draft)
+        return [one for choices in wanted if (one := self.made[choices]) is not None]
+
+    def _freeze(self, one: Draft) -> Frozen:
+        # What is wrong with a mail is wrong with its template or with one of its stories, so each story is looked at
+        # once in each language, and not again in thousands of mails.
+        seen = {(one.choices.language, one.choices.plain, story.id) for story in one.stories}
+        if not seen <= self._checked:
+            self._checked |= seen
+            self.findings |= {finding.check: finding for finding in preflight(one.rendered, self.settings)}
+        return Frozen(
+            key=_key(self.name, self.matter.number, one.choices, self.config),
+            choices=one.choices,
+            subject=one.rendered.subject,
+            html=packed(one.rendered.html),
+            text=packed(one.rendered.text),
+            stories=tuple(story.id for story in one.stories),
+            more=one.more,
+            left=packed(json.dumps([[left.story.id, left.why] for left in one.left])),
+        )
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What a newsletter's turn came to. Without an edition `why` says so in words."""
+
+    newsletter: str
+    number: int = 0
+    subject: str = ""
+    stories: int = 0
+    more: int = 0
+    variants: int = 0
+    letters: int = 0
+    why: str = ""
+    held: bool = False  # until the editor lets it go
+    findings: tuple[Finding, ...] = ()  # what preflight had to say
+
+
+def matter_of(
+    session: Session,
+    row: NewsletterRow,
+    groups: Collection[Group] | Collection[Choices],
+    *,
+    note: str,
+    now: datetime,
+    upto: int,
+    held: Edition | None = None,
+) -> Matter:
+    """Of the edition to come, or of one that is `held`; with no story newer than `upto`."""
+    assert row.id is not None
+    number = held.number if held else row.edition_number + 1
+    stories = store.stories_since(session, row.id, since=min(group.since for group in groups), upto=upto)
+    return Matter(number, upto, tuple(stories), note, now)
+
+
+def variants_of(groups: Iterable[Group], stories: Sequence[Story], settings: Newsletter) -> dict[Choices, list[Group]]:
+    """Which groups share a variant, the fullest first; those with nothing to read are in none.
+
+    Whoever has the same stories unread shares one, also where one of them read up to an earlier story of other topics.
+    A language without words of ours, and the newsletter's own, are the newsletter's.
+    """
+    offered: dict[str, list[int]] = {}
+    languages: dict[str, str] = {}
+    found: defaultdict[Choices, list[Group]] = defaultdict(list)
+    for group in groups:
+        topics = frozenset(json.loads(group.topics))
+        if group.topics not in offered:
+            offered[group.topics] = [s.seq for s in stories if not topics or s.topic in topics]
+        if group.language not in languages:
+            spoken = render.spoken(group.language)
+            languages[group.language] = "" if spoken == settings.language else spoken
+        theirs = offered[group.topics]
+        first = bisect_right(theirs, group.since)
+        if first < len(theirs):
+            since = theirs[first] - 1
+            found[Choices(since, topics, languages[group.language], group.plain)].append(group)
+    return dict(sorted(found.items(), key=lambda item: (-len(offered[item[1][0].topics]), item[0].since)))
+
+
+def drafts(
+    name: str, settings: Newsletter, config: Config, matter: Matter, wanted: Iterable[Choices]
+) -> Iterator[tuple[Choices, Draft | None]]:
+    """Choose and render for each of these choices; None for those that have fewer than `min_stories` to read."""
+    templates = Templates(settings.templates)
+    titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
+    accent_dark = lightened(settings.accent, "#1c1f23", 5.5)
+    for choices in wanted:
+        unread = [story for story in matter.stories if story.seq > choices.since]
+        selection = curate.pick(
+            unread, topics=choices.topics, limit=settings.max_stories, curate=config.curate, now=matter.at
+        )
+        if selection.lead is None or len(selection.stories) < settings.min_stories:
+            yield choices, None
+            continue
+        language = choices.language or settings.language
+        page = Page(
+            title=settings.title,
+            language=language,
+            number=matter.number,
+            date=matter.at.astimezone(settings.slots.zone) if settings.slots else matter.at,
+            lead=selection.lead,
+            sections=_sections(selection, titles, language),
+            more=selection.more,
+            topics=tuple(title for slug, title in titles.items() if slug in choices.topics),
+            postal_address=settings.postal_address,
+            home=config.base_url,
+            view_url=f"{config.base_url}/editions/{name}/{matter.number}/{_key(name, matter.number, choices, config)}",
+            note=matter.note,
+            theme=settings.theme,
+            accent=settings.accent,
+            accent_dark=accent_dark,
+            schedule=settings.slots,
+        )
+        best_first = [story.id for story in selection.stories]
+        rendered = templates.render(page, subject=settings.subject, best_first=best_first)
+        too_much = tuple(curate.LeftOut(story, _TOO_BIG) for story in rendered.dropped)
+        page = page.without(frozenset(story.id for story in rendered.dropped))
+        yield choices, Draft(choices, page.stories, page.more, rendered, (*too_much, *selection.left), page)
+
+
+def preflight(mail: Rendered, settings: Newsletter) -> list[Finding]:
+    """What is wrong with a mail; ConfigError, and so nothing sent, where the settings say "stop"."""
+    findings = [finding for finding in check(mail) if finding.level == "error"]
+    if findings and settings.preflight == "stop":
+        raise ConfigError(
+            "preflight found the mail unfit: " + findings_in_words(findings),
+            hint='nothing was sent; `digest preview --check` tells all, preflight = "warn" sends anyway',
+        )
+    return findings
+
+
+def _sections(selection: curate.Selection, titles: Mapping[str, str], language: str) -> tuple[Section, ...]:
+    """The stories after the lead under their headings; what has none comes last."""
+    found = selection.sections(list(titles))
+    unnamed = speech(language).gettext("More stories" if len(found) > 1 else "Stories")
+    return tuple(Section(slug, titles.get(slug, unnamed), stories) for slug, stories in found)
+
+
+def _key(newsletter: str, number: int, choices: Choices, config: Config) -> str:
+    """Where a variant is in a browser: not to be guessed, for an edition may be held."""
+    parts = [newsletter, number, choices.since, sorted(choices.topics), choices.language, choices.plain]
+    mac = hmac.digest(config.lasting_key.encode(), b"variant\0" + json.dumps(parts).encode(), "sha256")
+    return mac.hex()[:16]

@@ -1,0 +1,82 @@
+"""Newsletters: the row of each, its lock and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest.models import Edition, Feed, Newsletter, NewsletterFeed, Story, Subscription
+from digest.store.database import Database
+from digest.store.editions import composed_upto
+from digest.store.turns import deliverable
+
+
+def keep_newsletters(database: Database, names: Iterable[str], *, now: datetime) -> None:
+    """Give each newsletter of the settings its row; one that left the settings keeps its history."""
+    with database.read() as session:
+        known = set(session.exec(select(Newsletter.name)))
+    missing = set(names) - known
+    if missing:
+        with database.write() as session:
+            known = set(session.exec(select(Newsletter.name)))
+            session.add_all(Newsletter(name=name, slot_at=now) for name in sorted(missing - known))
+
+
+def newsletter(session: Session, name: str) -> Newsletter:
+    """The row of a newsletter that `keep_newsletters` has seen."""
+    return session.exec(select(Newsletter).where(Newsletter.name == name)).one()
+
+
+def lock_newsletter(session: Session, name: str) -> Newsletter:
+    """The row, ours alone until the transaction ends: one admission and one composition at a time.
+
+    On SQLite the write transaction is the lock already. Rows that only refer to it, as a line of somebody's history
+    does, need not wait: who waits for us with a subscription in hand could be waited for by us (a deadlock).
+    """
+    return session.exec(select(Newsletter).where(col(Newsletter.name) == name).with_for_update(key_share=True)).one()
+
+
+def newsletters(session: Session) -> dict[str, Newsletter]:
+    """All newsletters that ever were in the settings, by name."""
+    return {row.name: row for row in session.exec(select(Newsletter))}
+
+
+@dataclass(frozen=True)
+class NewsletterStatus:
+    """A newsletter's figures, as `digest status` shows them."""
+
+    newsletter: str
+    feeds: int
+    failing: int
+    subscribers: int
+    stories_waiting: int
+    last_edition: int
+    last_edition_at: datetime | None
+
+
+def newsletter_status(session: Session, name: str) -> NewsletterStatus:
+    row = newsletter(session, name)
+    assert row.id is not None
+    feeds = select(sa.func.count()).select_from(NewsletterFeed).where(NewsletterFeed.newsletter_id == row.id)
+    failing = feeds.join(Feed, col(Feed.id) == col(NewsletterFeed.feed_id)).where(Feed.failures > 0)
+    subscribers = select(sa.func.count()).select_from(Subscription).where(*deliverable(row.id))
+    waiting = (
+        select(sa.func.count())
+        .select_from(Story)
+        .where(Story.newsletter_id == row.id, Story.seq > composed_upto(session, row.id), col(Story.dropped).is_(False))
+    )
+    return NewsletterStatus(
+        newsletter=name,
+        feeds=session.exec(feeds).one(),
+        failing=session.exec(failing).one(),
+        subscribers=session.exec(subscribers).one(),
+        stories_waiting=session.exec(waiting).one(),
+        last_edition=row.edition_number,
+        last_edition_at=session.exec(
+            select(sa.func.max(Edition.composed_at)).where(Edition.newsletter_id == row.id)
+        ).one(),
+    )

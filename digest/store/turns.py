@@ -1,0 +1,313 @@
+"""Whose turn it is: readers by their schedules and choices, and the letters they are owed of an edition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest.models import (
+    Edition,
+    EditionState,
+    OutboxRow,
+    OutboxState,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    Suppression,
+    UtcTime,
+    Variant,
+    address_key,
+)
+from digest.schedule import Turn
+from digest.store.database import count_rows, insert_into
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a variant is made for: stories after `since` under these topics (none: all), in a language and a format.
+
+    When readers want it is no part of it: it decides whether they are due, and the mail is the same.
+    """
+
+    since: int
+    topics: frozenset[str]
+    language: str = ""  # "" is the newsletter's
+    plain: bool = False
+
+
+class Group(NamedTuple):
+    """How many subscriptions have this in common, as they have stored it."""
+
+    since: int
+    topics: str
+    language: str
+    plain: bool
+    readers: int = 0
+
+
+Hours = tuple[str, int | None, str]  # cadence, hour and zone of a reader
+
+# What a composition decided, laid beside the subscriptions for as long as it takes: one statement then owes all
+# letters, however many schedules and variants there are.
+_turn = sa.Table(
+    "reader_turn",
+    sa.MetaData(),
+    sa.Column("cadence", sa.String, primary_key=True),
+    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),  # -1 is none
+    sa.Column("zone", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("due_at", UtcTime, nullable=False),
+    sa.Column("slot", UtcTime, nullable=False),
+    sa.Column("after", UtcTime),
+    sa.Column("before", UtcTime),
+    sa.Column("new", sa.Boolean, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+_made = sa.Table(
+    "made_for",
+    sa.MetaData(),
+    sa.Column("since", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("topics", sa.Text, primary_key=True),
+    sa.Column("language", sa.String, primary_key=True),
+    sa.Column("plain", sa.Boolean, primary_key=True),
+    sa.Column("variant_id", sa.Integer, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+_NO_SYNC = {"synchronize_session": False}
+
+
+def lock_readers(session: Session, newsletter_id: int) -> None:
+    """Let nobody of a newsletter change, leave or be erased until the transaction ends; the newsletter is locked.
+
+    A composition, or an import, asks several times who there is, and each time PostgreSQL answers as of that moment:
+    who changed in between would be told that their turn is over, and be owed nothing. On SQLite nobody else writes
+    meanwhile.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        rows = select(Subscription.id).where(Subscription.newsletter_id == newsletter_id).order_by(col(Subscription.id))
+        session.exec(select(sa.func.count()).select_from(rows.with_for_update(key_share=True).subquery())).one()
+
+
+def readers_hours(session: Session, newsletter_id: int) -> list[Hours]:
+    """The different schedules that active subscriptions have."""
+    query = select(Subscription.cadence, Subscription.hour, Subscription.zone).distinct()
+    return list(session.exec(query.where(*deliverable(newsletter_id))))
+
+
+@contextmanager
+def laid_out(session: Session, turns: Mapping[Hours, Sequence[Turn]]) -> Iterator[None]:
+    """Within the block, `due_groups`, `owe_letters` and `mark_turns` know who of which schedule is due."""
+    rows = [
+        asdict(turn) | {"cadence": cadence, "hour": -1 if hour is None else hour, "zone": zone, "number": number}
+        for (cadence, hour, zone), theirs in turns.items()
+        for number, turn in enumerate(theirs)
+    ]
+    connection = session.connection()
+    _turn.create(connection)
+    if rows:
+        connection.execute(sa.insert(_turn), rows)
+    count_rows(session, _turn.name)
+    yield
+    _turn.drop(connection)
+
+
+def all_groups(session: Session, newsletter_id: int) -> list[Group]:
+    """What the active, unsuppressed subscriptions have in common, due or not."""
+    return _grouped(session, *deliverable(newsletter_id))
+
+
+def due_groups(session: Session, newsletter_id: int) -> list[Group]:
+    """What those who are due have in common, see `laid_out`."""
+    return _grouped(session, *deliverable(newsletter_id), *_has_turn())
+
+
+def _grouped(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Group]:
+    same = [col(Subscription.read_until), _topics_text(), col(Subscription.language), col(Subscription.plain)]
+    query: Any = sa.select(*same, sa.func.count()).where(*conditions).group_by(*same).order_by(*same)
+    return [Group._make(row) for row in session.connection().execute(query)]
+
+
+def _has_turn() -> tuple[sa.ColumnElement[bool], ...]:
+    offered = col(Subscription.offered_at)
+    return (
+        _turn.c.cadence == Subscription.cadence,
+        _turn.c.hour == sa.func.coalesce(col(Subscription.hour), -1),
+        _turn.c.zone == Subscription.zone,
+        sa.or_(sa.and_(offered.is_(None), _turn.c.new), offered.is_not(None)),
+        sa.or_(offered.is_(None), _turn.c.after.is_(None), offered >= _turn.c.after),
+        sa.or_(offered.is_(None), _turn.c.before.is_(None), offered < _turn.c.before),
+    )
+
+
+def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int], *, now: datetime) -> int:
+    """Owe a letter to each subscription that is due (see `laid_out`) and for which there is a variant; how many.
+
+    `variants` says which one (its id) a group gets. One INSERT … SELECT in the transaction that saves the edition:
+    either everyone is owed a letter or no one. Then watermarks move, of those who were owed one.
+    """
+    connection = session.connection()
+    _made.create(connection)
+    columns = ("since", "topics", "language", "plain", "variant_id")
+    rows = [dict(zip(columns, (*group[:4], id_), strict=True)) for group, id_ in variants.items()]
+    if rows:
+        connection.execute(sa.insert(_made), rows)
+    count_rows(session, _made.name)
+    constants: dict[str, Any] = {
+        "edition_id": sa.literal(edition.id),
+        "state": sa.literal(OutboxState.OWED.value),
+        "attempts": sa.literal(0),
+        "created_at": sa.literal(now, UtcTime),
+        "code": sa.literal(0),
+        "reply": sa.literal(""),
+        "in_doubt": sa.literal(False),
+        "due_at": _turn.c.due_at,
+        "variant_id": _made.c.variant_id,
+        "subscriber_id": col(Subscription.subscriber_id),
+        "subscription_id": col(Subscription.id),
+    }
+    letters = (
+        sa.select(*list(constants.values()))
+        .select_from(Subscription)
+        .join(_turn, sa.and_(*_has_turn()))
+        .join(
+            _made,
+            sa.and_(
+                _made.c.since == Subscription.read_until,
+                _made.c.topics == _topics_text(),
+                _made.c.language == Subscription.language,
+                _made.c.plain == Subscription.plain,
+            ),
+        )
+        .where(*deliverable(edition.newsletter_id))
+    )
+    owed = connection.execute(
+        sa.insert(OutboxRow).from_select(list(constants), letters, include_defaults=False),
+        execution_options={"preserve_rowcount": True},
+    )
+    _made.drop(connection)
+    theirs = (
+        sa.select(sa.func.count()).where(col(OutboxRow.variant_id) == col(Variant.id)).correlate(Variant)
+    ).scalar_subquery()
+    session.execute(
+        sa.update(Variant).where(col(Variant.edition_id) == edition.id).values(letters=theirs),
+        execution_options=_NO_SYNC,
+    )
+    return owed.rowcount
+
+
+def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None, now: datetime) -> None:
+    """Remember which slot of theirs readers had, and who was owed `edition`.
+
+    Who got nothing in their slot had it all the same; but where the newsletter has none, and sends at each run, a
+    later run of their day may have something for them.
+    """
+    chosen = sa.or_(col(Subscription.cadence) != "", col(Subscription.hour).is_not(None))
+    edition_id = edition.id if edition else None
+    owed = col(Subscription.id).in_(
+        sa.select(col(OutboxRow.subscription_id)).where(col(OutboxRow.edition_id) == edition_id)
+    )
+    had = chosen if edition is None or edition.slot_at else sa.and_(chosen, owed)
+    session.execute(
+        sa.update(Subscription).where(had, *deliverable(newsletter_id), *_has_turn()).values(offered_at=_turn.c.slot),
+        execution_options=_NO_SYNC,
+    )
+    if edition is None:
+        return
+    session.execute(
+        sa.update(Subscription)
+        .where(owed)
+        .values(
+            read_until=edition.upto_seq,
+            offered_at=sa.case((chosen, col(Subscription.offered_at)), else_=sa.literal(now, UtcTime)),
+        ),
+        execution_options=_NO_SYNC,
+    )
+
+
+WELCOME_FOR = timedelta(days=7)  # an older edition is no welcome
+
+
+def owe_welcome(session: Session, subscription: Subscription, *, now: datetime) -> bool:
+    """Owe the latest edition to who has just come, so that they need not wait for the next; False where there is none.
+
+    It is the variant made for choices like theirs, or else the one that most readers got: nothing is rendered. Not
+    an edition that is held, paused, cancelled or older than `WELCOME_FOR`, and none that they were owed before.
+    """
+    latest = session.exec(
+        select(Edition)
+        .where(Edition.newsletter_id == subscription.newsletter_id)
+        .order_by(col(Edition.number).desc())
+        .limit(1)
+    ).first()
+    if latest is None or latest.state is not EditionState.OPEN or latest.composed_at < now - WELCOME_FOR:
+        return False
+    alike = (
+        sa.cast(col(Variant.topics), sa.Text) == json.dumps(subscription.topics),
+        col(Variant.plain).is_(subscription.plain),
+        col(Variant.language) == subscription.language,
+    )
+    variant_id = session.exec(
+        select(Variant.id)
+        .where(Variant.edition_id == latest.id)
+        .order_by(sa.and_(*alike).desc(), *(same.desc() for same in alike[1:]))
+        .order_by(col(Variant.letters).desc(), col(Variant.id))
+        .limit(1)
+    ).first()
+    if variant_id is None:
+        return False
+    letter = {
+        "edition_id": latest.id,
+        "variant_id": variant_id,
+        "subscriber_id": subscription.subscriber_id,
+        "subscription_id": subscription.id,
+        "due_at": now,
+        "created_at": now,
+    }
+    owed = session.connection().execute(
+        insert_into(session, OutboxRow).values(letter).on_conflict_do_nothing().returning(col(OutboxRow.id))
+    )
+    if owed.scalar() is None:
+        return False
+    more = sa.update(Variant).where(col(Variant.id) == variant_id).values(letters=Variant.letters + 1)
+    session.execute(more, execution_options=_NO_SYNC)
+    subscription.read_until = latest.upto_seq
+    session.add(subscription)
+    return True
+
+
+def choices_of(session: Session, newsletter_id: int, email: str) -> Choices | None:
+    """What one subscriber's next edition is made from; None where they do not subscribe."""
+    query = (
+        select(Subscription)
+        .join(Subscriber, col(Subscriber.id) == col(Subscription.subscriber_id))
+        .where(Subscriber.key == address_key(email), *deliverable(newsletter_id))
+    )
+    found = session.exec(query).first()
+    if found is None:
+        return None
+    return Choices(found.read_until, frozenset(found.topics), found.language, found.plain)
+
+
+def deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    suppressed = (
+        select(Suppression.key)
+        .join(Subscriber, col(Subscriber.key) == col(Suppression.key))
+        .where(Subscriber.id == Subscription.subscriber_id)
+    )
+    return (
+        col(Subscription.newsletter_id) == newsletter_id,
+        col(Subscription.state) == SubscriptionState.ACTIVE,
+        ~suppressed.exists(),
+    )
+
+
+def _topics_text() -> sa.ColumnElement[str]:
+    """The choice of topics as the text it is stored as, which both databases can group by."""
+    return sa.cast(col(Subscription.topics), sa.Text)
