@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from digest.config import Curate, Newsletter, Rule
 from digest.curate import flood, pick, rank, rules
@@ -186,6 +189,19 @@ def test_rules_mute_pin_and_boost_and_say_which_they_were() -> None:
 )
 def test_patterns_are_words_and_stars(pattern: str, text: str, fits: bool) -> None:
     assert rules.fits(pattern, text) is fits
+
+
+@given(st.text("ab *", min_size=1, max_size=8), st.text("ab ", max_size=12))
+def test_stars_stand_for_anything_in_between(pattern: str, text: str) -> None:
+    pattern = pattern.strip() or "a"
+    start = r"(?<!\w)" if pattern[0].isalnum() else ""
+    end = r"(?!\w)" if pattern[-1].isalnum() else ""
+    plainly = start + ".*".join(map(re.escape, pattern.split("*"))) + end
+    assert rules.fits(pattern, text) is bool(re.search(plainly, text))
+
+
+def test_many_stars_take_no_longer_than_few() -> None:
+    assert not rules.fits("a*" * 12 + "b", "a" * 500)
 
 
 def test_all_patterns_of_a_rule_must_fit() -> None:

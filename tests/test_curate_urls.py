@@ -115,3 +115,9 @@ def test_the_feeds_own_word_on_the_real_link_comes_first_and_its_link_last() -> 
     assert urls.real_link("https://proxy.example/1", PAGE, "") == PAGE
     assert urls.real_link(PAGE, "", "<p>Nothing to see.</p>") == PAGE
     assert urls.real_link(PAGE, "", "Article URL: javascript:alert(1)") == PAGE
+
+
+def test_a_tag_full_of_addresses_is_looked_at_once() -> None:
+    markup = f"<a href='{PAGE}' title=\"" + "href='x' " * 100_000 + '">here</a>'
+    assert urls.real_link(PAGE, "", markup) == PAGE
+    assert urls.real_link(PAGE, "", markup.replace(">here", "<>here")) == PAGE

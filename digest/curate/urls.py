@@ -46,7 +46,8 @@ _ARTICLE = re.compile(
     r"Article URL:\s*(?:<[^<>]*>\s*)*?(?:<a\s[^<>]*?href=[\"']([^\"'<>]+)|(https?://[^\s<>\"']+))",
     re.IGNORECASE,
 )
-_LINK = re.compile(r"<a\s[^<>]*?href=[\"']([^\"'<>]+)[\"'][^<>]*>\s*\[link\]", re.IGNORECASE)
+# Atomic, so that a tag is tried once: another attribute may hold "href=" thousands of times.
+_LINK = re.compile(r"<a\s(?>[^<>]*?href=[\"']([^\"'<>]+)[\"'])(?>[^<>]*>)\s*\[link\]", re.IGNORECASE)
 
 
 def real_link(url: str, original_url: str, markup: str) -> str:
