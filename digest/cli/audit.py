@@ -16,7 +16,7 @@ _MOST_DOUBTFUL = 1000
 
 def audit(
     context: typer.Context,
-    edition: Annotated[int | None, typer.Argument(metavar="[EDITION]", help="Only this one.")] = None,
+    edition: Annotated[int | None, typer.Argument(metavar="EDITION", help="Only this one.")] = None,
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:

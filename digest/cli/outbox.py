@@ -95,7 +95,7 @@ def show(
 @app.command()
 def retry(
     context: typer.Context,
-    letters: Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="From `digest outbox list`.")] = None,
+    letters: Annotated[list[int] | None, typer.Argument(metavar="ID", help="From `digest outbox list`.")] = None,
     newsletter: NewsletterName = None,
     edition: Annotated[int | None, typer.Option(help="All of this edition that are in --state.")] = None,
     state: Annotated[str, typer.Option(metavar="STATE", help="held, refused or owed (now instead of later).")] = "held",
