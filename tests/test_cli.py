@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -164,6 +165,13 @@ def test_a_mistyped_command_stays_typers_2(process):
 
 def test_a_mistake_is_answered_by_the_process_too(process):
     assert "digest init" in sentence(process("status"), 66)
+
+
+@pytest.mark.parametrize("noun", [[], ["feed"], ["edition"], ["story"], ["topic"], ["outbox"], ["subscriber"]])
+def test_help_says_in_one_line_what_each_command_does(digest, noun):
+    commands = digest(*noun, "-h").stdout.partition("Commands:\n")[2].splitlines()
+    assert len(commands) >= 3
+    assert [line for line in commands if not re.fullmatch(r"  [a-z-]+  +[A-Z].*\.", line) or line.endswith("..")] == []
 
 
 def test_a_feed_that_is_none_is_told_and_not_stored(ready, site):

@@ -63,7 +63,7 @@ def show(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Show one edition: its stories in order, its variants, its letters by state.
+    """Show one edition: its stories, variants and letters.
 
     Example: digest edition show 12
     """
@@ -121,7 +121,7 @@ def resume(
     number: Annotated[int, typer.Argument(help="The number in the masthead.")],
     newsletter: NewsletterName = None,
 ) -> None:
-    """Let an edition that is held or paused go out with the next `digest deliver`, however late it is.
+    """Let an edition that is held or paused go out. The next `digest deliver` sends it, however late it is.
 
     Example: digest edition resume 12
     """
