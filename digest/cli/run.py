@@ -143,7 +143,7 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
         for word in ("refused", "deferred", "dropped", "held", "in doubt")
         if (n := getattr(report, word.replace(" ", "_")))
     ]
-    if not config.smtp.servers:
+    if report.sent and not config.smtp.servers:
         parts.append(f"kept as .eml files in {report.where}, since no smtp.url is set")
     options.say(f"deliver: {'; '.join([', '.join(parts), *left_words(report.left)])}")
     for refusal in report.refusals:
