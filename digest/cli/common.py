@@ -164,7 +164,7 @@ def left_words(left: Left) -> list[str]:
         *said(left.hour, "waits for its reader's hour", "wait for their readers' hour", "until"),
         *said(left.put_off, "put off by a mail server", "put off by mail servers", "the last until"),
         *said(left.in_hand, "in another sender's hands", "in another sender's hands", "or due again, if it died, at"),
-        *said(left.stopped, "of an edition held or paused", "of editions held or paused"),
+        *said(left.stopped, "waits for an edition held or paused", "wait for editions held or paused"),
     ]
 
 
