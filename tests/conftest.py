@@ -60,6 +60,13 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(autouse=True)
+def no_hidden_crash(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What breaks inside a callback of the event loop is only logged, and a new connection may cover it up."""
+    yield
+    assert not [record.getMessage() for record in caplog.get_records("call") if record.name == "asyncio"]
+
+
 @pytest.fixture
 def configure(tmp_path: Path) -> Callable[..., Config]:
     """Settings as a file in `tmp_path` would give them; keywords replace whole sections."""

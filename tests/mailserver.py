@@ -41,6 +41,7 @@ class MailServer:
     on_body: Callable[[Taken], str] = lambda taken: "250 2.0.0 Ok: queued"
     mid_data: Callable[[str], bool] = lambda recipient: False  # end the connection in the middle of the body?
     keep_354: bool = False  # answer DATA with 354 also where no recipient was accepted
+    lax: bool = False  # accept recipients also where the sender was refused
     most_connections: int = 1000
     byte_by_byte: bool = False
     port: int = 0
@@ -189,7 +190,7 @@ class _Talk:
             elif verb == "RCPT":
                 match = re.match(r"RCPT TO:<(.*)>$", line)
                 assert match is not None
-                reply = "503 5.5.1 no sender" if refused_sender else server.on_rcpt(match[1])
+                reply = "503 5.5.1 no sender" if refused_sender and not server.lax else server.on_rcpt(match[1])
                 if reply.startswith("2"):
                     recipients.append(match[1])
                 self.say(reply)

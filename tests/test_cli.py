@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -16,8 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import Done
+from conftest import MONDAY, Done
 
+from digest.cli.common import print_rows
 from digest.demo.site import FeedSite
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("DIGEST_")} | {
@@ -164,6 +166,51 @@ def test_a_mistyped_command_stays_typers_2(process):
 
 def test_a_mistake_is_answered_by_the_process_too(process):
     assert "digest init" in sentence(process("status"), 66)
+
+
+@pytest.mark.parametrize("noun", [[], ["feed"], ["edition"], ["story"], ["topic"], ["outbox"], ["subscriber"]])
+def test_help_says_in_one_line_what_each_command_does(digest, noun):
+    commands = digest(*noun, "-h").stdout.partition("Commands:\n")[2].splitlines()
+    assert len(commands) >= 3
+    assert [line for line in commands if not re.fullmatch(r"  [a-z-]+  +[A-Z].*\.", line) or line.endswith("..")] == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (
+            60,
+            [
+                "id  title                            at                state",
+                "1   A long title that wraps where    2026-11-23 07:00  owed",
+                "    it must",
+                "2   Kurz                             2026-11-23 07:00  sent",
+            ],
+        ),
+        (
+            20,
+            [
+                "id     1",
+                "title  A long title that wraps where it must",
+                "at     2026-11-23 07:00",
+                "note   -",
+                "state  owed",
+                "",
+            ],
+        ),
+    ],
+)
+def test_a_listing_fits_the_terminal(monkeypatch, capsys, columns, shown):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", "25")
+    monkeypatch.setenv("TERM", "dumb")
+    rows = [
+        (1, "A long title that wraps where it must", MONDAY.replace(tzinfo=None), "", "owed"),
+        (2, "Kurz", MONDAY.replace(tzinfo=None), "", "sent"),
+    ]
+    print_rows(("id", "title", "at", "note", "state"), rows)
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()][: len(shown)] == shown
 
 
 def test_a_feed_that_is_none_is_told_and_not_stored(ready, site):

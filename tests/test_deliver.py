@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import random
+import re
+from contextlib import closing
 from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
-from conftest import MONDAY, Clock
+import sqlalchemy as sa
+from conftest import MONDAY, Clock, on_sqlite
 from mailing import PEOPLE, notice, owe, send, states
 from mailserver import MailServer
 from sqlmodel import select
@@ -288,6 +291,32 @@ def test_a_refused_sender_stops_after_one_try_with_every_letter_owed(database, m
     report = send(database, config, clock)
     assert report.owed == 3 and report.stopped
     assert set(states(database).values()) == {"owed"}
+
+
+@on_sqlite
+def test_what_a_letter_costs_does_not_grow_with_its_edition(database, mailing, clock):
+    # SQLite plans without knowing sizes: a long list of ids once made it walk through the edition for each commit.
+    owe(database, mailing(), "ada@example.org")
+    steps = []
+
+    def explain(connection, cursor, statement, values, context, many) -> None:
+        with closing(cursor.connection.cursor()) as planner:
+            planner.execute(f"EXPLAIN QUERY PLAN {statement}", values[0] if many else values)
+            steps.extend(words for *_, words in planner.fetchall() if re.match(r"\w+ (outbox|o)\b", words))
+
+    sa.event.listen(database.engine, "before_cursor_execute", explain)
+    (letter,) = claim(database, clock, limit=500)
+    letters = [letter._replace(id=number) for number in range(letter.id, letter.id + 500)]
+    attempts = mark(database, clock, *letters)
+    with database.write() as session:
+        store.unmark(session, attempts.items(), now=clock())
+        store.unclaim(session, letters, due_at=clock())
+        store.settle(session, [store.Outcome(letter.id, 1, OutboxState.SENT) for letter in letters], now=clock())
+    assert attempts == {letter.id: 1} and len(steps) == 9
+    assert {step.split(" USING ")[1] for step in steps} == {
+        "INTEGER PRIMARY KEY (rowid=?)",
+        "INDEX ix_outbox_due (edition_id=? AND due_at<?)",
+    }
 
 
 def test_what_is_left_is_told_by_what_it_waits_for(database, mailing, inbox, clock):

@@ -275,8 +275,9 @@ def test_pause_resume_cancel_and_audit_from_the_command_line(box, config, cli, s
     owe(box, config, *PEOPLE)
     _due_long_ago(box)
     cli("edition", "pause", "1", "--reason", "wrong subject")
-    assert "3 of editions held or paused" in cli("deliver").stderr and server.taken == []
+    assert "3 wait for editions held or paused" in cli("deliver").stderr and server.taken == []
     assert '"state": "paused"' in cli("edition", "show", "1", "--json").stdout
+    assert "\tpaused\t" in cli("edition", "list").stdout
     cli("edition", "resume", "1")
     server.on_rcpt = lambda address: "450 4.2.0 later" if address.startswith("bob") else "250 Ok"
     said = cli("deliver", code=75).stderr

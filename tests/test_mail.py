@@ -146,10 +146,12 @@ def test_every_word_of_mail_and_pages_is_in_every_catalogue(language):
 
 
 def test_a_mail_speaks_the_language_it_is_asked_to():
-    mail = rendered(*many(5), language="de", topics=("A", "B"), schedule=schedule.parse("weekly mon 08:00"))
+    monday = schedule.parse("weekly mon 08:00 Europe/Berlin")
+    mail = rendered(*many(5), language="de", topics=("A", "B"), schedule=monday)
     assert "Montag, 23. November 2026" in mail.html and "Nr. 7" in mail.html
     assert "vor 5 Std." in mail.html and "5 Beiträge" in mail.text and "aus 2 Quellen" in mail.text
-    assert "Daily kommt jeden Montag um 08:00 Uhr." in mail.html and "Themen A und B" in mail.html
+    assert "Daily kommt jeden Montag um 08:00 Uhr (Mitteleuropäische Zeit)." in mail.html
+    assert "Themen A und B" in mail.html
     assert speech("de").ngettext("%(num)s story", "%(num)s stories", 1) == "%(num)s Beitrag"
 
 

@@ -286,6 +286,19 @@ def test_the_access_log_tells_no_token_and_no_query(tmp_path):
     assert " 198.51.100.1 GET /unsubscribe/… 404 " in lines[1]
 
 
+def test_a_visitor_who_leaves_in_the_middle_of_a_form_is_no_trouble(tmp_path):
+    port = free_port()
+    with serving(tmp_path, "--port", port) as process:
+        reached(f"http://127.0.0.1:{port}/health")
+        with socket.create_connection(("127.0.0.1", port)) as visitor:
+            visitor.sendall(
+                b"POST /subscribe/daily HTTP/1.1\r\nHost: digest.example\r\nContent-Length: 99\r\n\r\nemail="
+            )
+        reached(f"http://127.0.0.1:{port}/health")
+        code, said = stopped(process)
+    assert (code, said.count("\n")) == (0, 1), said
+
+
 def test_who_connects_and_asks_for_nothing_is_hung_up_on(box, config, clock, monkeypatch):
     monkeypatch.setattr("digest.web.bounds.HEAD_SECONDS", 0.2)
     settings = uvicorn.Config(application(box, config, clock=clock), http=HeadInTime, lifespan="off", log_level="error")

@@ -273,6 +273,7 @@ def test_a_body_beyond_its_bound_or_of_nonsense_is_refused(door, database):
     assert door.client.post("/subscribe/daily", content=b"&".join(b"topic=a" for _ in range(500))).status_code == 400
     nonsense = door.client.post("/subscribe/daily", content=b"\xff\xfe")
     assert nonsense.status_code == 400 and "cannot be read" in nonsense.text
+    assert door.client.post("/subscribe/daily", content=b"email=%ff@example.org").status_code == 400
     assert not rows(database)["subscriber"]
 
 

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,36 @@ def test_a_refusal_keeps_both_sides_in_step(box, mailing, server, clock, keep_35
     assert (report.sent, report.refused, report.owed) == (20, 10, 0)
     assert server.connections == 2, "one that is out of step can only be given up"
     assert sorted(server.recipients) == sorted(r for r in readers(30) if int(r[6:].split("@")[0]) % 3)
+    assert sound(box)
+
+
+@pytest.mark.parametrize("keep_354", [False, True])
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_a_refusal_before_the_reader_is_named_keeps_both_sides_in_step_too(
+    box, mailing, server, clock, keep_354, pipelining
+):
+    if not pipelining:
+        server.extensions = ("8BITMIME",)
+    server.keep_354 = keep_354
+    turns = count()
+    server.on_mail = lambda sender, number: "552 5.3.4 too big" if next(turns) % 3 == 0 else "250 Ok"
+    config = mailing(connections=2, max_refused=1.0)
+    owe(box, config, *readers(30))
+    report = send(box, config, clock)
+    assert (report.sent, report.refused, report.owed) == (20, 10, 0)
+    assert server.connections == 2
+    assert sound(box)
+
+
+def test_nobody_gets_the_empty_message_that_ends_a_refused_pipeline(box, mailing, server, clock):
+    server.lax = True  # takes the recipient and the data for a sender it refused
+    turns = count()
+    server.on_mail = lambda sender, number: "552 5.3.4 too big" if next(turns) % 3 == 0 else "250 Ok"
+    config = mailing(connections=1, max_refused=1.0)
+    owe(box, config, *readers(9))
+    report = send(box, config, clock)
+    assert (report.sent, report.refused, report.owed) == (6, 3, 0)
+    assert len(server.taken) == 6 and all(b"List-Id" in taken.content for taken in server.taken)
     assert sound(box)
 
 

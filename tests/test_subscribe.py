@@ -53,6 +53,7 @@ def test_an_address_has_one_form(typed, kept):
         ("ada@[192.0.2.1]", "domain literal"),
         ('"ada eve"@example.com', "quoted"),
         ("ada eve@example.com", "SPACE"),
+        ("jos\ufffd@example.com", "a letter of it was lost"),
         ("ada@localhost", "period"),
         ("ada@example..com", "periods"),
         ("ada.@example.com", "period"),

@@ -20,7 +20,7 @@ def approve(
     number: Annotated[int, typer.Argument(metavar="N", help="The number in the masthead.")],
     newsletter: NewsletterName = None,
 ) -> None:
-    """Let an edition go that waits for its editor; the next run sends it.
+    """Let an edition go that waits for its editor. The next run sends it.
 
     Example: digest edition approve 12
     """
@@ -40,7 +40,7 @@ def note(
     ],
     newsletter: NewsletterName = None,
 ) -> None:
-    """Write the editor's note that stands before the stories of the next edition, or of a held one; "" takes it away.
+    """Write the editor's note before the stories. It is for the next edition, or a held one; "" takes it away.
 
     Example: digest edition note "Three teams wrote about the same bug, so it leads."
     """

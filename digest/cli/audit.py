@@ -16,11 +16,11 @@ _MOST_DOUBTFUL = 1000
 
 def audit(
     context: typer.Context,
-    edition: Annotated[int | None, typer.Argument(metavar="[EDITION]", help="Only this one.")] = None,
+    edition: Annotated[int | None, typer.Argument(metavar="EDITION", help="Only this one.")] = None,
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Prove from the rows that owed = sent + refused + dropped + held + still owed, for each edition.
+    """Prove from the rows that every letter is accounted for. Owed = sent + refused + dropped + held + still owed.
 
     Owed is what was counted when the edition was composed. Letters in doubt, which a server may have taken
     without our hearing of it, are listed by name. Exit code 1 where something does not add up.

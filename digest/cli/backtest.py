@@ -20,7 +20,7 @@ def backtest(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Judge stored entries by other settings and print what would differ. Changes nothing.
+    """Print what other settings would have changed. Stored entries are judged by them; nothing is changed.
 
     Example: digest backtest --days 30 --config new.toml
     """

@@ -105,20 +105,49 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in columns:
-            table.add_column(column.replace("_", " "), overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(_cell(value, local=True)) for value in row))
-        Console().print(table)
+        _print_table(columns, rows)
     else:
         print("\t".join(columns))
         for row in rows:
             print("\t".join(_cell(value) for value in row))
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table as wide as the terminal, without columns in which nothing stands; where too narrow, a block a row."""
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    shown = [
+        (column.replace("_", " "), [_cell(row[at], local=True) for row in rows])
+        for at, column in enumerate(columns)
+        if not rows or any(row[at] not in (None, "", [], ()) for row in rows)
+    ]
+    # What a column would like, and what it can do with: words in one piece, but for long ones.
+    natural = [max(map(cell_len, (*name.split(), *cells))) for name, cells in shown]
+    widths = [
+        min(10 if width > 20 else width, max(map(cell_len, " ".join((name, *cells)).split())))
+        for width, (name, cells) in zip(natural, shown, strict=True)
+    ]
+    room = console.width - sum(widths) - 2 * (len(widths) - 1)
+    if room < 0:
+        for row in rows:
+            print_facts(dict(zip(columns, row, strict=True)))
+            print()
+        return
+    wants = sorted(range(len(widths)), key=lambda at: natural[at] - widths[at])
+    for number, at in enumerate(wants):  # the smallest wish first, so that what is left goes to the longest
+        more = min(natural[at] - widths[at], room // (len(wants) - number))
+        widths[at] += more
+        room -= more
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for (name, _), width in zip(shown, widths, strict=True):
+        table.add_column(name, overflow="fold", width=width)
+    for line in zip(*(cells for _, cells in shown), strict=True):
+        table.add_row(*map(Text, line))
+    console.print(table)
 
 
 def left_words(left: Left) -> list[str]:
@@ -135,7 +164,7 @@ def left_words(left: Left) -> list[str]:
         *said(left.hour, "waits for its reader's hour", "wait for their readers' hour", "until"),
         *said(left.put_off, "put off by a mail server", "put off by mail servers", "the last until"),
         *said(left.in_hand, "in another sender's hands", "in another sender's hands", "or due again, if it died, at"),
-        *said(left.stopped, "of an edition held or paused", "of editions held or paused"),
+        *said(left.stopped, "waits for an edition held or paused", "wait for editions held or paused"),
     ]
 
 

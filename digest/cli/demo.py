@@ -34,7 +34,7 @@ def demo(
     ] = None,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open the first mail in the browser.")] = True,
 ) -> None:
-    """Run everything once, with no set-up and no network: sample feeds in, real mails out.
+    """See everything work, with no set-up and no network. Sample feeds go in, real mails come out.
 
     A temporary database, nine sample feeds served on loopback (one of them broken), three subscribers with
     different topics, and an embedded mail server that keeps what it gets. The steps are those of `digest run`.

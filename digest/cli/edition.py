@@ -40,12 +40,13 @@ def list_editions(
     with options.open() as (config, database), database.read() as session:
         name = config.newsletter(newsletter)[0] if newsletter else None
         found = store.edition_lines(session, newsletter=name, limit=limit)
-    columns = ("newsletter", "number", "composed_at", "stories", "variants", "letters", "subject")
+    columns = ("newsletter", "number", "composed_at", "state", "stories", "variants", "letters", "subject")
     rows = [
         (
             e.newsletter,
             e.number,
             e.composed_at,
+            e.state,
             e.stories,
             e.variants,
             e.letters if as_json else _words(e.letters),
@@ -63,7 +64,7 @@ def show(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Show one edition: its stories in order, its variants, its letters by state.
+    """Show one edition: its stories, variants and letters.
 
     Example: digest edition show 12
     """
@@ -76,7 +77,6 @@ def show(
         if found is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
         stories = store.edition_stories(session, found.id)
-        state, why = store.edition_state(session, found.id), store.edition_reason(session, found.id)
         (account,) = store.accounts(session, newsletter=name, number=number)
         left = store.left(session, edition_id=found.id, now=now())
     facts = {
@@ -84,7 +84,7 @@ def show(
         "number": found.number,
         "subject": found.subject,
         "composed_at": found.composed_at,
-        "state": state if as_json or not why else f"{state}: {why}",
+        "state": found.state if as_json or not found.reason else f"{found.state}: {found.reason}",
         "variants": found.variants,
         "letters": found.letters if as_json else _words(found.letters),
         "owed_at_first": account.owed,
@@ -121,7 +121,7 @@ def resume(
     number: Annotated[int, typer.Argument(help="The number in the masthead.")],
     newsletter: NewsletterName = None,
 ) -> None:
-    """Let an edition that is held or paused go out with the next `digest deliver`, however late it is.
+    """Let an edition that is held or paused go out. The next `digest deliver` sends it, however late it is.
 
     Example: digest edition resume 12
     """
@@ -158,7 +158,7 @@ def _move(
         found = store.edition_line(session, store.newsletter(session, name).id or 0, number)
         if found is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
-        state = store.edition_state(session, found.id)
+        state = found.state
         owed = sum(found.letters.get(s, 0) for s in ("owed", "claimed", "sending"))
         if wanted is not EditionState.OPEN and state is not wanted and not owed and not found.letters.get("held"):
             raise UserError(f"{name} No. {number} owes nobody a letter any more", hint="what was sent is sent")

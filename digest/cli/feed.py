@@ -137,7 +137,7 @@ def show(context: typer.Context, feed: Which, as_json: Json = False) -> None:
 def check(
     context: typer.Context, url: Annotated[str, typer.Argument(help="Any address.")], as_json: Json = False
 ) -> None:
-    """Show what would be collected from an address, and any trouble with it. Stores nothing.
+    """Show what an address would give, and any trouble. Stores nothing.
 
     Example: digest feed check https://example.org/feed.xml
     """
@@ -179,7 +179,7 @@ def doctor(
     apply: Annotated[bool, typer.Option("--apply", help="Do what is proposed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Look for repairs of ailing feeds: a new address, the feed that the site declares or that is read, retirement.
+    """Look for repairs of ailing feeds. A new address, the feed that the site declares or that is read, retirement.
 
     Example: digest feed doctor --apply
     """
@@ -232,7 +232,7 @@ def import_(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Add all feeds of an OPML list; folders named like topics become topics.
+    """Add all feeds of an OPML list. Folders named like topics become topics.
 
     Example: digest feed import subscriptions.opml --dry-run
     """

@@ -17,7 +17,7 @@ def init(
     context: typer.Context,
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="Where to put them; made if need be. Else the folder you are in."),
+        typer.Argument(metavar="DIR", help="Where to put them; made if need be. Else the folder you are in."),
     ] = None,
 ) -> None:
     """Write a commented digest.toml and make the database. Run again, it changes nothing.

@@ -9,7 +9,7 @@ import typer
 
 from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_facts, print_json, print_rows
 
-app = typer.Typer(no_args_is_help=True, help="The outbox: who is owed a letter, who got it, who did not and why.")
+app = typer.Typer(no_args_is_help=True, help="The outbox: who is owed a letter, who got it, and who did not.")
 
 
 @app.command("list")
@@ -70,7 +70,7 @@ def show(
     letter: Annotated[int, typer.Argument(metavar="ID", help="From `digest outbox list`.")],
     as_json: Json = False,
 ) -> None:
-    """Show one letter: to whom, its attempts, the last reply, and the Message-ID by which servers' logs know it.
+    """Show one letter: to whom, its attempts, the last reply. Its Message-ID finds it in the logs of servers.
 
     Example: digest outbox show 4711
     """
@@ -95,13 +95,13 @@ def show(
 @app.command()
 def retry(
     context: typer.Context,
-    letters: Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="From `digest outbox list`.")] = None,
+    letters: Annotated[list[int] | None, typer.Argument(metavar="ID", help="From `digest outbox list`.")] = None,
     newsletter: NewsletterName = None,
     edition: Annotated[int | None, typer.Option(help="All of this edition that are in --state.")] = None,
     state: Annotated[str, typer.Option(metavar="STATE", help="held, refused or owed (now instead of later).")] = "held",
     dry_run: DryRun = False,
 ) -> None:
-    """Owe letters anew that were held or refused; they go out with the next `digest deliver`.
+    """Owe letters anew that were held or refused. They go out with the next `digest deliver`.
 
     A letter in doubt may be with its reader already: you decide that it goes out again. One that was sent is
     never sent again.

@@ -38,7 +38,7 @@ def preview(
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Render the edition that the next run would send from the entries collected so far. Changes nothing.
+    """Render the edition that the next run would send. It is made of the entries collected so far; nothing is changed.
 
     Without --as it is the variant that most subscribers get. Text and messages go to standard output.
 

@@ -55,7 +55,7 @@ def run(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Collect new entries, curate them, compose the editions that are due, and deliver the letters owed.
+    """Collect, curate, compose and deliver. Editions are composed when they are due.
 
     This is what cron calls; it can be killed, and run twice at once, without losing or doubling a letter.
     With --dry-run feeds are asked and an edition is composed, but nothing is stored and nothing is sent.
@@ -78,7 +78,7 @@ def run(
 
 
 def deliver_command(context: typer.Context, as_json: Json = False) -> None:
-    """Send the letters that are owed and due; the last step of `digest run`.
+    """Send the letters that are owed and due. It is the last step of `digest run`.
 
     Example: digest deliver
     """
@@ -143,7 +143,7 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
         for word in ("refused", "deferred", "dropped", "held", "in doubt")
         if (n := getattr(report, word.replace(" ", "_")))
     ]
-    if not config.smtp.servers:
+    if report.sent and not config.smtp.servers:
         parts.append(f"kept as .eml files in {report.where}, since no smtp.url is set")
     options.say(f"deliver: {'; '.join([', '.join(parts), *left_words(report.left)])}")
     for refusal in report.refusals:

@@ -16,7 +16,7 @@ def send_test(
     newsletter: NewsletterName = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Send the edition that `digest preview` shows to one address, now. It touches no outbox and no subscriber.
+    """Send what `digest preview` shows to one address, now. It touches no outbox and no subscriber.
 
     Its personal links lead to the start page. The mail server's answer is printed.
 

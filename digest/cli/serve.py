@@ -35,7 +35,7 @@ def serve(
         bool, typer.Option("--access-log", help="Tell each request on stderr, without the tokens of its address.")
     ] = False,
 ) -> None:
-    """Serve the web pages: what the links in the mail lead to, the archive, and its feeds.
+    """Serve sign-up, readers' choices, the archive and its feeds. The links in the mail lead there.
 
     Example: digest serve --port 8000
     """

@@ -10,7 +10,7 @@ from digest.cli.common import Json, Options, left_words, now, print_json, print_
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """Show each newsletter's feeds, readers, stories waiting and next slot, and how all letters stand.
+    """Show feeds, readers, stories waiting, next slot and letters.
 
     Example: digest status --json
     """

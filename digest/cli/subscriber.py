@@ -87,7 +87,7 @@ def add(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="They left, and asked to come back.")] = False,
 ) -> None:
-    """Subscribe somebody who asked for it; they get the latest edition as a welcome, and what comes from now on.
+    """Subscribe somebody who asked for it. They get the latest edition as a welcome, and what comes from now on.
 
     Example: digest subscriber add ada@example.org --topic ai --cadence weekdays --hour 7 --zone Europe/London
     """
@@ -166,7 +166,7 @@ def list_(
 
 @app.command()
 def show(context: typer.Context, email: Email, json: Json = False) -> None:
-    """Show one person: subscriptions, choices, what they said and when, letters and their states.
+    """Show one person: choices, what they said and when, letters.
 
     Example: digest subscriber show ada@example.org --json
     """
@@ -201,7 +201,7 @@ def set_(
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Take their tags away.")] = False,
     newsletter: NewsletterName = None,
 ) -> None:
-    """Change a person's name, tags or choices to what is given; the rest stays.
+    """Change a person's name, tags or choices. What is not given stays.
 
     No story comes twice or never by it: the next letter has all since the last one.
     Example: digest subscriber set ada@example.org --cadence "weekly mon" --hour 18 --zone America/New_York
@@ -229,7 +229,7 @@ def set_(
 
 @app.command()
 def remove(context: typer.Context, email: Email, newsletter: NewsletterName = None, dry_run: DryRun = False) -> None:
-    """End a subscription; the history stays, so that no import brings them back. `erase` forgets a person.
+    """End a subscription. Its history stays, so that no import brings them back; `erase` forgets a person.
 
     Example: digest subscriber remove ada@example.org
     """
@@ -255,7 +255,7 @@ def pause(
     ] = None,
     newsletter: NewsletterName = None,
 ) -> None:
-    """Send somebody nothing for a while; what comes meanwhile is not made up for.
+    """Send somebody nothing for a while. What comes meanwhile is not made up for.
 
     Example: digest subscriber pause ada@example.org --weeks 2
     """
@@ -296,7 +296,7 @@ def suppress(
     email: Email,
     reason: Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why, for the list.")] = "by hand",
 ) -> None:
-    """Never write to an address again, subscriber or not, until `unsuppress`.
+    """Never write to an address again, subscriber or not. `unsuppress` ends it.
 
     Example: digest subscriber suppress ada@example.org --reason "asked by telephone"
     """
@@ -310,7 +310,7 @@ def suppress(
 
 @app.command()
 def unsuppress(context: typer.Context, email: Email) -> None:
-    """Let an address get letters again, or an erased person be added again, because they asked for it.
+    """Let an address get letters again, because they asked. An erased person can then be added again.
 
     Example: digest subscriber unsuppress ada@example.org
     """
@@ -325,7 +325,7 @@ def unsuppress(context: typer.Context, email: Email) -> None:
 
 @app.command()
 def erase(context: typer.Context, email: Email, dry_run: DryRun = False) -> None:
-    """Forget a person: every row of theirs goes, and a keyed hash stays, so that no import brings them back.
+    """Forget a person. Every row of theirs goes, and a keyed hash stays, so that no import brings them back.
 
     The counts of editions stay as they are. Backups, exports and files of refused rows are yours to clear.
     Example: digest subscriber erase ada@example.org
@@ -372,8 +372,9 @@ def import_(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Take in a list from listmonk, Mailchimp, Substack, Buttondown, Ghost, Kit or any CSV.
+    """Take in a list from another service, or any CSV.
 
+    Known are listmonk, Mailchimp, Substack, Buttondown, Ghost and Kit.
     Separator, encoding and columns are found out. All of it is stored or nothing; who left stays gone;
     rows that are no subscriber are named and kept in a file, and the exit code is then 65. Who did not confirm
     elsewhere gets nothing until they do: --ask sends them a mail with a button, --confirmed says that they did.
@@ -486,7 +487,7 @@ def export(
     out: Annotated[str | None, typer.Option("--out", "-o", metavar="FILE", help="Else standard output.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Leave cells that a spreadsheet would run as they are.")] = False,
 ) -> None:
-    """Write the list as CSV, so that `import` makes the same list of it again.
+    """Write the list as CSV. `import` makes the same list of it again.
 
     Cells that begin like a formula get a quote before them, so that a spreadsheet shows them as text.
     Example: digest subscriber export --out subscribers.csv

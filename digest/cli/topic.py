@@ -9,12 +9,12 @@ import typer
 from digest.cli.common import Json, NewsletterName, Options, print_facts, print_rows
 from digest.errors import NotFound
 
-app = typer.Typer(no_args_is_help=True, help="Topics: the headings of a newsletter, and how entries get there.")
+app = typer.Typer(no_args_is_help=True, help="Topics: the headings, and how entries get there.")
 
 
 @app.command("list")
 def list_topics(context: typer.Context, newsletter: NewsletterName = None, as_json: Json = False) -> None:
-    """List the topics in the order of the mail, with what is known of each.
+    """List the topics in the order of the mail. Each with what is known of it.
 
     A topic with 20 labelled entries is judged by all its words, with fewer by its keywords only.
 
@@ -54,7 +54,7 @@ def show(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Show one topic: title, keywords, categories and rules that lead to it.
+    """Show one topic, and the keywords and rules that lead to it.
 
     Example: digest topic show databases
     """
@@ -85,7 +85,7 @@ def test_(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Show where the words of a title would put it, and which of them count.
+    """Show where a title would go, and which of its words count.
 
     Example: digest topic test "Postgres 19 learns to vacuum in parallel"
     """

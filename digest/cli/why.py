@@ -19,7 +19,7 @@ def why(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Say why a story is where it is, or why a reader got it or not; a link also finds what became no story.
+    """Say why a story is where it is, or why a reader got it. A link also finds what became no story.
 
     Examples: digest why 231 · digest why 231 --subscriber ada@example.org · digest why https://example.org/post
     """

@@ -257,8 +257,12 @@ class Connection(asyncio.Protocol):
                     self._expected.append((Step.DATA, attempt))
                     self._transport.write(b"DATA\r\n")
             return
+        first = self._refusal is None
         self._refusal = self._refusal or (verdict, reply, step)
-        if not self._pipelining or reply.code in (421, 503):
+        # What follows a refusal in a pipeline is its echo (503 as a rule), unless the server says that it goes.
+        if reply.code == 421 or (first and verdict in (Verdict.BUSY, Verdict.DOWN)):
+            self._refused(close=True)
+        elif not self._pipelining:
             self._refused()
 
     def _data_answered(self, reply: Reply) -> None:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from digest.schedule import Schedule
 
@@ -68,20 +69,29 @@ class Speech:
 
         return str(format_list(list(words), locale=self.locale))
 
+    def zone(self, zone: ZoneInfo) -> str:
+        """A time zone as people call it. One of no place, such as UTC, is called what it is."""
+        from babel.dates import get_timezone_name
+
+        if "/" not in zone.key or zone.key.startswith("Etc/"):
+            return zone.key.removeprefix("Etc/")
+        return str(get_timezone_name(zone, locale=self.locale))
+
     def rhythm(self, schedule: Schedule | None, title: str) -> str:
         """When a newsletter comes, as a sentence; "" where cron is the schedule."""
         if schedule is None:
             return ""
         from babel.dates import format_time, get_day_names
 
-        facts: dict[str, Any] = {"title": title, "time": format_time(schedule.at, "short", locale=self.locale)}
+        hour = format_time(schedule.at, "short", locale=self.locale)
+        facts: dict[str, Any] = {"title": title, "time": hour, "zone": self.zone(schedule.zone)}
         if len(schedule.days) == 7:
-            return self.gettext("%(title)s comes every day at %(time)s.") % facts
+            return self.gettext("%(title)s comes every day at %(time)s (%(zone)s).") % facts
         if schedule.days == frozenset(range(5)):
-            return self.gettext("%(title)s comes on weekdays at %(time)s.") % facts
+            return self.gettext("%(title)s comes on weekdays at %(time)s (%(zone)s).") % facts
         names = get_day_names("wide", locale=self.locale)
         facts["day"] = self.listed([str(names[day]) for day in sorted(schedule.days)])
-        return self.gettext("%(title)s comes every %(day)s at %(time)s.") % facts
+        return self.gettext("%(title)s comes every %(day)s at %(time)s (%(zone)s).") % facts
 
 
 @lru_cache(maxsize=64)

@@ -58,6 +58,8 @@ class EditionLine:
     number: int
     subject: str
     composed_at: datetime
+    state: EditionState
+    reason: str  # why it is held, paused or cancelled
     stories: int
     variants: int
     letters: dict[str, int]
@@ -91,6 +93,8 @@ def _line(session: Session, edition: Edition, name: str) -> EditionLine:
         number=edition.number,
         subject=fullest.subject if fullest else "",
         composed_at=edition.composed_at,
+        state=edition.state,
+        reason=edition.state_reason,
         stories=fullest.story_count if fullest else 0,
         variants=session.exec(query).one(),
         letters=letter_counts(session, edition_id=edition.id),

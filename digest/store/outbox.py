@@ -47,7 +47,7 @@ _READ = """
 _MARK = """
     UPDATE outbox SET state = 'sending', attempts = attempts + 1, due_at = ?, tried_at = coalesce(tried_at, ?)
     WHERE id IN ({}) AND state = 'claimed'
-        AND (edition_id IS NULL OR edition_id IN (SELECT id FROM edition WHERE state = 'open'))
+        AND NOT EXISTS (SELECT 1 FROM edition WHERE edition.id = outbox.edition_id AND edition.state <> 'open')
     RETURNING id, attempts
 """
 # One statement for a whole batch: with one for each row, the writer's thread and the loop would take turns at

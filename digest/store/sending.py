@@ -78,15 +78,6 @@ def set_state(
     return bool(result.rowcount)  # type: ignore[attr-defined]
 
 
-def edition_state(session: Session, edition_id: int) -> EditionState:
-    return session.get_one(Edition, edition_id).state
-
-
-def edition_reason(session: Session, edition_id: int) -> str:
-    """Why an edition is held, paused or cancelled, or ""."""
-    return session.get_one(Edition, edition_id).state_reason
-
-
 def edition_named(session: Session, edition_id: int) -> tuple[str, int]:
     """The newsletter and number of an edition."""
     query = sa.select(col(Newsletter.name), col(Edition.number)).join(

@@ -62,6 +62,8 @@ def _local_part(local: str, text: str) -> str:
         raise BadInput(f"{_shown(text)} has a quoted local part, which we do not write to")
     if "(" in local or ")" in local:
         raise BadInput(f"{_shown(text)} has a comment in it; write the bare address")
+    if "\ufffd" in local:
+        raise BadInput(f"{_shown(text)} is not an address: a letter of it was lost where it was read as UTF-8")
     try:
         return validate_email(f"{local}@example.com", check_deliverability=False).local_part
     except EmailNotValidError as error:

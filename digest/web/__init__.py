@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -107,6 +107,7 @@ def application(
         exception_handlers={
             HTTPException: refused,
             TooLarge: lambda request, error: sorry(request, 413),
+            ClientDisconnect: lambda request, error: sorry(request, 400),  # to nobody
             StorageError: out_of_reach,
             Exception: lambda request, error: sorry(request, 500),
         },

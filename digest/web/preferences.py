@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo, available_timezones
 
 from sqlmodel import Session
@@ -29,12 +28,11 @@ from digest.models import Subscription, SubscriptionState
 from digest.render import languages
 from digest.render.speech import Speech
 from digest.web.readers import Reader, page, path_of, reader_of
-from digest.web.site import PRIVATE, Site, body_of
+from digest.web.site import PRIVATE, Site, body_of, fields_of
 
 _log = logging.getLogger("digest.web")
 _HOW = "preference page"
 _PREFERENCES = sign.Purpose.PREFERENCES
-_MOST_FIELDS = 500
 _VERBS = ("pause", "resume", "leave-all", "return", "join")
 _WEEKS = (1, 2, 4, 8)
 _DONE = ("saved", "paused", "resumed", "left", "joined", "refused")
@@ -239,10 +237,7 @@ async def _form_of(site: Site, request: Request) -> Form:
     """What one of our own pages posted."""
     body = await body_of(request)
     site.refuse_strangers(request)
-    try:
-        return parse_qs(body.decode(), max_num_fields=_MOST_FIELDS)
-    except ValueError:  # not UTF-8, or too many fields
-        raise HTTPException(400) from None
+    return fields_of(body)
 
 
 def _stored(subscription: Subscription) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -18,10 +17,9 @@ from digest.render import direction
 from digest.render.speech import Speech, speech
 from digest.subscribe import signup
 from digest.values import lightened
-from digest.web.site import PRIVATE, Site, body_of
+from digest.web.site import PRIVATE, Site, body_of, fields_of
 
 TRAP = "website"  # a field that people do not see, and programs fill in
-_MOST_FIELDS = 200
 
 
 def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
@@ -60,10 +58,7 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
 
     def take(request: Request, body: bytes) -> Response:
         name, settings = asked(request)
-        try:
-            given = parse_qs(body.decode(), max_num_fields=_MOST_FIELDS)
-        except ValueError:  # not UTF-8, or too many fields
-            raise HTTPException(400) from None
+        given = fields_of(body)
         if TRAP not in given:
             try:
                 with site.database.write() as session:
