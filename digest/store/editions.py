@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from digest.models import (
     Edition,
+    EditionState,
     Newsletter,
     OutboxRow,
     OutboxState,
