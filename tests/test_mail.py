@@ -17,10 +17,11 @@ from test_render import page, rendered, story
 
 import digest
 from digest import render, schedule
+from digest.colours import DARK_SHEET, contrast, on_dark
 from digest.render import HTML_LIMIT, Marker, Templates
 from digest.render.inline import inline, premail
 from digest.render.speech import FOLDER, speech
-from digest.values import Source, contrast, lightened
+from digest.values import Source
 
 GOLDEN = Path(__file__).parent / "golden"
 CORPUS = Path(os.environ.get("DIGEST_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
@@ -194,7 +195,7 @@ def test_each_check_finds_what_it_is_for(change, name):
 
 def test_an_accent_is_as_light_in_the_dark_as_it_must_be():
     for colour in ("#a03a12", "#000000", "#0b5d7a", "#7a0bd0"):
-        assert contrast(lightened(colour, "#1c1f23", 5.5), "#1c1f23") >= 5.5
+        assert contrast(on_dark(colour), DARK_SHEET) >= 5.5
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
 
 

@@ -467,6 +467,11 @@ def test_a_page_that_declares_none_may_link_to_one() -> None:
     assert [c.url for c in parse.feed_links(page, url="https://site.example/")] == ["https://site.example/rss.xml"]
 
 
+def test_a_base_that_is_no_address_is_passed_over() -> None:
+    page = b'<base href="http://[x"><link rel="alternate" type="application/rss+xml" href="rss.xml">'
+    assert [c.url for c in parse.feed_links(page, url="https://site.example/")] == ["https://site.example/rss.xml"]
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_page_is_read_without_a_crash(page: bytes) -> None:

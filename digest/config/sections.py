@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from digest.colours import contrast
 from digest.config.kinds import OTHER, TOPICS, Line, Mailbox, Network, Share, Slug, SmtpUrl
 from digest.schedule import Schedule
 from digest.schedule import parse as parse_schedule
-from digest.values import contrast
 
 
 class Section(BaseModel):

@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from digest import curate, render, store
+from digest.colours import on_dark
 from digest.config import Config, Newsletter
 from digest.errors import ConfigError
 from digest.models import Edition, packed
@@ -20,7 +21,7 @@ from digest.models import Newsletter as NewsletterRow
 from digest.render import HTML_LIMIT, Finding, Page, Rendered, Section, Templates, check, findings_in_words
 from digest.render.speech import speech
 from digest.store import Choices, Group
-from digest.values import Story, lightened
+from digest.values import Story
 
 TRIES = 3  # to render an edition that others change meanwhile
 _TOO_BIG = f"the mail would be larger than {HTML_LIMIT:,} bytes, and these were ranked higher"
@@ -189,7 +190,7 @@ def drafts(
     """Choose and render for each of these choices; None for those that have fewer than `min_stories` to read."""
     templates = Templates(settings.templates)
     titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
-    accent_dark = lightened(settings.accent, "#1c1f23", 5.5)
+    accent_dark = on_dark(settings.accent)
     for choices in wanted:
         unread = [story for story in matter.stories if story.seq > choices.since]
         selection = curate.pick(

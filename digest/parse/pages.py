@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urljoin
 
 from digest.parse.text import http_url, plain
 
@@ -53,7 +52,7 @@ def feed_links(page: bytes, *, url: str) -> list[Candidate]:
         return []
     base = url
     for element in root.iter("base"):
-        base = urljoin(url, str(element.get("href") or "").strip())
+        base = http_url(str(element.get("href") or ""), url) or url
         break
     declared = [
         c for e in root.iter("link") if (c := _declared({str(k).lower(): str(v) for k, v in e.attrib.items()}, base))

@@ -9,9 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from digest.colours import contrast
 from digest.render.page import Marker, Rendered
 from digest.render.words import columns
-from digest.values import contrast
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

@@ -17,13 +17,13 @@ from typing import Literal
 from sqlmodel import Session
 
 from digest import sign, store
+from digest.colours import on_dark
 from digest.config import Config
 from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.render import Note, Templates
 from digest.render.speech import speech
 from digest.subscribe.address import address, display_name, erasure_mark
 from digest.subscribe.people import choose, enter, record, welcome
-from digest.values import lightened
 
 VALID_FOR = timedelta(days=7)  # a link to confirm, and what nobody confirms
 # How long after the first, the second and each further mail that sign-ups caused an address gets no other: strangers
@@ -189,7 +189,7 @@ def _owe(
         language=said.language,
         postal_address=settings.postal_address,
         accent=settings.accent,
-        accent_dark=lightened(settings.accent, "#1c1f23", 5.5),
+        accent_dark=on_dark(settings.accent),
     )
     if subscribed:
         link = sign.token(sign.Purpose.PREFERENCES, subscription_id, key=config.keys[0])

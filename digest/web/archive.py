@@ -25,11 +25,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from digest import curate, store
+from digest.colours import on_dark
 from digest.config import Newsletter
 from digest.render import Marker, direction
 from digest.render.speech import Speech, speech
 from digest.store import Frozen, OpenEdition
-from digest.values import Story, lightened
+from digest.values import Story
 from digest.web import feeds
 from digest.web.site import PRIVATE, Site
 
@@ -41,7 +42,6 @@ PUBLIC = PRIVATE | {"Cache-Control": "public, max-age=300"}
 # A frozen mail may show pictures.
 _IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src https:"
 _HTML = "text/html; charset=utf-8"
-_DARK_SHEET = "#1c1f23"  # of base.html
 
 
 class _Number(IntegerConvertor):
@@ -81,7 +81,7 @@ class Paper:
     @property
     def accents(self) -> tuple[str, str]:
         """Its colour on light and on dark ground."""
-        return self.settings.accent, lightened(self.settings.accent, _DARK_SHEET, 5.5)
+        return self.settings.accent, on_dark(self.settings.accent)
 
     @property
     def topics(self) -> dict[str, str]:

@@ -11,12 +11,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from digest import sign, store, subscribe
+from digest.colours import on_dark
 from digest.config import Newsletter
 from digest.errors import UserError
 from digest.models import Subscriber, Subscription, SubscriptionState
 from digest.render import direction
 from digest.render.speech import Speech, speech
-from digest.values import lightened
 from digest.web.site import PRIVATE, Site, body_of
 
 _HOW = "unsubscribe page"
@@ -71,7 +71,7 @@ def page(site: Site, reader: Reader, template: str, status: int = 200, **values:
         "t": said.gettext,
         "lang": said.language,
         "dir": direction(said.language),
-        "accents": (accent, lightened(accent, "#1c1f23", 5.5)),
+        "accents": (accent, on_dark(accent)),
     }
     return site.page(template, status, **around, **values)
 

@@ -11,12 +11,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from digest import curate, letter, sign
+from digest.colours import on_dark
 from digest.config import Newsletter
 from digest.errors import BadInput
 from digest.render import direction
 from digest.render.speech import Speech, speech
 from digest.subscribe import signup
-from digest.values import lightened
 from digest.web.site import PRIVATE, Site, body_of, fields_of
 
 TRAP = "website"  # a field that people do not see, and programs fill in
@@ -129,5 +129,5 @@ def _around(said: Speech, settings: Newsletter) -> dict[str, object]:
         "dir": direction(said.language),
         "settings": settings,
         "title": settings.title,
-        "accents": (settings.accent, lightened(settings.accent, "#1c1f23", 5.5)),
+        "accents": (settings.accent, on_dark(settings.accent)),
     }
