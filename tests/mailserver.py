@@ -9,8 +9,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 DROP = "drop"  # in place of a reply: the connection ends
 EVERYTHING = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10000000", "ENHANCEDSTATUSCODES")
@@ -108,6 +109,26 @@ class MailServer:
     def keep(self, taken: Taken) -> None:
         with self._lock:
             self.taken.append(taken)
+
+
+@contextlib.contextmanager
+def scripted(talk: Callable[[socket.socket, BinaryIO], None]) -> Iterator[str]:
+    """The host and port of a server that treats each connection as `talk` does, for what `MailServer` would not do."""
+
+    def serve(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as lines:
+            talk(connection, lines)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 class _Talk:
@@ -251,5 +272,5 @@ class _Talk:
         accepted = self.server.login(words)
         if not accepted and words[0] == "XOAUTH2":
             self.say("334 e30=")
-            self.line()
+            assert self.line() == ""
         self.say("235 2.7.0 welcome" if accepted else "535 5.7.8 wrong " + " ".join(words))
