@@ -99,8 +99,6 @@ class Desk:
 
     async def run(self, routes: Sequence[Route]) -> None:
         self._routes = sorted(routes, key=lambda route: route.settings.order)
-        for route in self._routes:
-            route.share = route.settings.weight / max(other.settings.weight for other in self._routes)
         await asyncio.gather(*(route.try_first() for route in self._routes))
         if self._nowhere():
             return

@@ -51,8 +51,14 @@ class Down:
 class Route:
     """One relay in one pass. It is a `smtp.Handler`: connections take letters from `ready`."""
 
-    def __init__(self, settings: config.Relay, server: Server, desk: Desk, *, careful: bool) -> None:
-        """`careful`: mark no more than is on the wire, since after a crash a person looks at each marked letter."""
+    def __init__(
+        self, settings: config.Relay, server: Server, desk: Desk, *, careful: bool, share: float = 1.0
+    ) -> None:
+        """`careful`: mark no more than is on the wire, since after a crash a person looks at each marked letter.
+
+        `share`: its weight against the heaviest relay's, so it opens as many fewer connections. Where all of them
+        are busy, that is what decides who sends how much.
+        """
         self.settings = settings
         self.server = server
         self.name = server.name
@@ -61,11 +67,9 @@ class Route:
         self.in_flight = 0
         self.answered_lately = 0  # since the last commit
         self._lively = 0.0  # answers from commit to commit, where there are many
-        self.window = settings.connections
         self.down: Down | None = None
         self.proven = False  # a letter was answered in this pass
         self.credit = 0.0  # for sharing by weight
-        self.share = 1.0  # its weight against the heaviest relay's: it also holds so much less at a time
         self.bucket = Bucket(settings.per_second)
         self.quota = Quota(settings.per_hour, settings.per_day)
         self.pace = Pace()
@@ -77,7 +81,8 @@ class Route:
         self._idle: set[Connection] = set()
         self._gone = asyncio.Event()  # set whenever a connection has ended
         self._opening: set[asyncio.Task[None]] = set()
-        self._most = settings.connections
+        self._most = max(1, round(settings.connections * share))
+        self.window = self._most  # letters in hand at a time
         self._per_connection = 0  # letters; 0: no limit known
         self._last_ended_at = 0
         self._strikes = 0
@@ -102,7 +107,7 @@ class Route:
             return 0
         held = self.marking + len(self.ready) + self.in_flight
         return min(
-            max(1, int(self.window * self.share)) - held,
+            self.window - held,
             self.bucket.allows(now),
             self.quota.allows(moment) - self._uncounted - held,
         )
