@@ -31,6 +31,7 @@ class MailServer:
     """Takes everything, unless told otherwise. Callbacks get what is asked and say the reply."""
 
     extensions: tuple[str, ...] = EVERYTHING
+    in_clear: tuple[str, ...] | None = None  # offered in place of those before the encryption
     banner: str | None = "220 test ESMTP"  # None: says nothing
     context: ssl.SSLContext | None = None
     implicit_tls: bool = False
@@ -176,7 +177,7 @@ class _Talk:
             self.say("421 4.7.0 too many connections")
             return
         self.say(server.banner)
-        number, sender, recipients, refused_sender = 0, "", [], False
+        number, sender, recipients, refused_sender, under_way = 0, "", [], False, False
         while True:
             line = self.line()
             verb = line.split(" ")[0].upper()
@@ -184,7 +185,7 @@ class _Talk:
                 server.hurried += 1
             if verb == "EHLO":
                 secure = isinstance(self.connection, ssl.SSLSocket)
-                offers = [*server.extensions]
+                offers = [*(server.extensions if secure or server.in_clear is None else server.in_clear)]
                 if server.context is not None and not secure:
                     offers.append("STARTTLS")
                 if server.login is not None:
@@ -202,8 +203,9 @@ class _Talk:
                 match = re.match(r"MAIL FROM:<(.*?)>", line)
                 assert match is not None
                 server.log.append(line)
-                reply = server.on_mail(match[1], number)
+                reply = "503 5.5.1 nested MAIL" if under_way else server.on_mail(match[1], number)
                 sender, recipients, refused_sender = match[1], [], not reply.startswith("2")
+                under_way = under_way or not refused_sender
                 self.say(reply)
                 if reply.startswith("421"):
                     return
@@ -224,9 +226,10 @@ class _Talk:
                 self.say(reply)
                 if reply.startswith("354"):
                     self.body(sender, recipients)
+                    under_way = False
                 recipients = []
             elif verb == "RSET":
-                recipients = []
+                recipients, under_way = [], False
                 self.say("250 2.0.0 Ok")
             elif verb == "QUIT":
                 self.say("221 2.0.0 Bye")

@@ -254,6 +254,14 @@ def test_a_letter_claimed_by_two_is_sent_by_one(database, mailing, clock):
     assert mark(database, clock, slept) == {}
 
 
+def test_a_letter_whose_edition_is_paused_after_the_claim_does_not_go_out(database, mailing, clock):
+    owe(database, mailing(), "ada@example.org")
+    (letter,) = claim(database, clock)
+    with database.write() as session:
+        store.set_state(session, letter.edition_id, EditionState.PAUSED, "by hand")
+    assert mark(database, clock, letter) == {}
+
+
 def test_a_server_that_drops_before_the_data_costs_a_reconnect_and_nothing_else(database, mailing, inbox, clock):
     config = mailing()
     owe(database, config, *PEOPLE)

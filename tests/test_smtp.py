@@ -534,6 +534,15 @@ def test_letters_go_out_encrypted_to_the_server_we_know(box, configure, server, 
     assert send(box, config, clock).sent == 20
 
 
+def test_what_was_offered_in_clear_is_forgotten(box, configure, server, clock, authority, tmp_path):
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server.context = _context(authority.issue_cert("127.0.0.1"))
+    server.in_clear = ("SIZE 10",)
+    config = configure(smtp={"url": f"smtp+starttls://127.0.0.1:{server.port}", "ca_file": str(tmp_path / "ca.pem")})
+    owe(box, config, *PEOPLE)
+    assert send(box, config, clock).sent == 3 and "SIZE" in server.log[0]
+
+
 @pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
 @pytest.mark.parametrize("wrong", ["unknown authority", "self-signed", "another host", "expired"])
 def test_a_certificate_that_does_not_hold_stops_the_run(
