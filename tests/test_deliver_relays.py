@@ -219,7 +219,7 @@ def test_a_paused_edition_leaves_its_domains_to_the_others(box, configure, serve
 
 
 def test_a_canary_that_fares_well_lets_the_rest_follow(database, configure, server, clock):
-    config = configure(smtp={"url": server.url, "canary": "10%"})
+    config = configure(smtp={"url": server.url, "canary": "10%", "max_refused": "34%"})
     owe(database, config, *readers(50))
     seen = []
     server.on_body = lambda taken: seen.append(tallied(database)["sent"]) or "250 2.0.0 Ok"
@@ -231,7 +231,7 @@ def test_a_canary_that_fares_well_lets_the_rest_follow(database, configure, serv
 
 def test_a_canary_that_is_refused_pauses_the_edition(database, configure, server, clock):
     server.on_body = lambda taken: "554 5.7.1 looks like spam"
-    config = configure(smtp={"url": server.url, "canary": "10%"})
+    config = configure(smtp={"url": server.url, "canary": "10%", "max_refused": "34%"})
     owe(database, config, *readers(50))
     report = send(database, config, clock)
     assert (report.refused, report.owed) == (5, 45)
@@ -242,9 +242,17 @@ def test_a_canary_that_is_refused_pauses_the_edition(database, configure, server
     assert send(database, config, clock).sent == 0
 
 
+def test_one_dead_mailbox_is_no_reason_to_keep_a_short_list_waiting(database, configure, server, clock):
+    server.on_rcpt = lambda address: "550 5.1.1 nobody" if address == readers(1)[0] else "250 2.1.5 Ok"
+    config = configure(smtp={"url": server.url, "canary": "1%"})
+    owe(database, config, *readers(30))
+    report = send(database, config, clock)
+    assert (report.sent, report.refused, report.paused) == (29, 1, [])
+
+
 def test_a_resumed_edition_begins_with_a_canary_anew(database, configure, server, clock):
     server.on_rcpt = lambda address: "550 5.1.1 nobody"
-    config = configure(smtp={"url": server.url, "canary": "10%"})
+    config = configure(smtp={"url": server.url, "canary": "10%", "max_refused": "34%"})
     owe(database, config, *readers(30))
     assert send(database, config, clock).refused == 3
     clock.pass_(minutes=1)
@@ -257,7 +265,7 @@ def test_a_resumed_edition_begins_with_a_canary_anew(database, configure, server
 
 def test_the_rest_follows_a_canary_that_was_put_off_at_first(database, configure, server, clock):
     server.on_rcpt = lambda address: "450 4.2.1 later"
-    config = configure(smtp={"url": server.url, "canary": "10%"})
+    config = configure(smtp={"url": server.url, "canary": "10%", "max_refused": "34%"})
     owe(database, config, *readers(30))
     report = send(database, config, clock)
     assert (report.deferred, report.owed, report.left.due.letters) == (3, 30, 27)

@@ -14,7 +14,11 @@ class Guard:
     """Watches one edition in one pass."""
 
     def __init__(self, tally: Tally, *, canary: float, max_refused: float) -> None:
-        self.canary = math.ceil(tally.letters * canary)
+        # So many at least that one dead mailbox among them says nothing about the edition.
+        least = math.ceil(1 / max_refused) if max_refused else 1
+        self.canary = max(math.ceil(tally.letters * canary), least) if canary else 0
+        if self.canary >= tally.letters:
+            self.canary = 0  # there is no rest to follow
         self.out = 0  # letters claimed and not settled
         self._max_refused = max_refused
         self._tried = tally.tried
