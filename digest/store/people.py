@@ -494,8 +494,8 @@ def _subscribed(search: Search) -> Any:
 
 
 def _has(column: Any, word: str) -> Any:
-    """That a JSON list holds `word`, told from its text, which is the same on both databases."""
-    return sa.cast(column, sa.String).contains(json.dumps(word), autoescape=True)
+    """That a JSON list holds `word`, in whatever case, told from its text, which is the same on both databases."""
+    return sa.cast(column, sa.String).icontains(json.dumps(word), autoescape=True)
 
 
 def _why(stop: Suppression | None) -> str:
