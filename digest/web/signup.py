@@ -83,7 +83,7 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
     async def join(request: Request) -> Response:
         if request.method != "POST":
             return await run_in_threadpool(show, request)
-        return await run_in_threadpool(take, request, await body_of(request))
+        return await site.change(take, request, await body_of(request))
 
     def sent(request: Request) -> Response:
         return page("subscribe_sent.html", *asked(request))
@@ -110,9 +110,10 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
         return page("confirmed.html", found.newsletter, settings, choices=choices)
 
     async def confirm(request: Request) -> Response:
-        if request.method == "POST":
-            await body_of(request)
-        return await run_in_threadpool(answer, request, do=request.method == "POST")
+        if request.method != "POST":
+            return await run_in_threadpool(answer, request, do=False)
+        await body_of(request)
+        return await site.change(answer, request, do=True)
 
     return [
         Route("/subscribe/{newsletter}", join, methods=["GET", "POST"]),
