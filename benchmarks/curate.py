@@ -112,7 +112,7 @@ def main() -> None:
     )
     unlearnt = seconds(lambda: [placers[0].place(Text.of(title, body[:320])) for title, body in given])
     learnt = seconds(lambda: [placers[1].place(Text.of(title, body[:320])) for title, body in given])
-    prose = seconds(lambda: [excerpts.excerpt("", body, title=title, length=150) for title, body in given])
+    prose = seconds(lambda: [excerpts.cut(excerpts.prose("", body, title=title), 150) for title, body in given])
     figures |= {
         "place_ms": 1000 * learnt / len(given),
         "place_by_keywords_ms": 1000 * unlearnt / len(given),

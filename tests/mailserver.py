@@ -9,8 +9,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 DROP = "drop"  # in place of a reply: the connection ends
 EVERYTHING = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10000000", "ENHANCEDSTATUSCODES")
@@ -30,6 +31,7 @@ class MailServer:
     """Takes everything, unless told otherwise. Callbacks get what is asked and say the reply."""
 
     extensions: tuple[str, ...] = EVERYTHING
+    in_clear: tuple[str, ...] | None = None  # offered in place of those before the encryption
     banner: str | None = "220 test ESMTP"  # None: says nothing
     context: ssl.SSLContext | None = None
     implicit_tls: bool = False
@@ -41,7 +43,6 @@ class MailServer:
     on_body: Callable[[Taken], str] = lambda taken: "250 2.0.0 Ok: queued"
     mid_data: Callable[[str], bool] = lambda recipient: False  # end the connection in the middle of the body?
     keep_354: bool = False  # answer DATA with 354 also where no recipient was accepted
-    lax: bool = False  # accept recipients also where the sender was refused
     most_connections: int = 1000
     byte_by_byte: bool = False
     port: int = 0
@@ -111,6 +112,26 @@ class MailServer:
             self.taken.append(taken)
 
 
+@contextlib.contextmanager
+def scripted(talk: Callable[[socket.socket, BinaryIO], None]) -> Iterator[str]:
+    """The host and port of a server that treats each connection as `talk` does, for what `MailServer` would not do."""
+
+    def serve(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as lines:
+            talk(connection, lines)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+
+
 class _Talk:
     def __init__(self, server: MailServer, connection: socket.socket) -> None:
         self.server = server
@@ -156,7 +177,7 @@ class _Talk:
             self.say("421 4.7.0 too many connections")
             return
         self.say(server.banner)
-        number, sender, recipients, refused_sender = 0, "", [], False
+        number, sender, recipients, refused_sender, under_way = 0, "", [], False, False
         while True:
             line = self.line()
             verb = line.split(" ")[0].upper()
@@ -164,7 +185,7 @@ class _Talk:
                 server.hurried += 1
             if verb == "EHLO":
                 secure = isinstance(self.connection, ssl.SSLSocket)
-                offers = [*server.extensions]
+                offers = [*(server.extensions if secure or server.in_clear is None else server.in_clear)]
                 if server.context is not None and not secure:
                     offers.append("STARTTLS")
                 if server.login is not None:
@@ -182,15 +203,16 @@ class _Talk:
                 match = re.match(r"MAIL FROM:<(.*?)>", line)
                 assert match is not None
                 server.log.append(line)
-                reply = server.on_mail(match[1], number)
+                reply = "503 5.5.1 nested MAIL" if under_way else server.on_mail(match[1], number)
                 sender, recipients, refused_sender = match[1], [], not reply.startswith("2")
+                under_way = under_way or not refused_sender
                 self.say(reply)
                 if reply.startswith("421"):
                     return
             elif verb == "RCPT":
                 match = re.match(r"RCPT TO:<(.*)>$", line)
                 assert match is not None
-                reply = "503 5.5.1 no sender" if refused_sender and not server.lax else server.on_rcpt(match[1])
+                reply = "503 5.5.1 no sender" if refused_sender else server.on_rcpt(match[1])
                 if reply.startswith("2"):
                     recipients.append(match[1])
                 self.say(reply)
@@ -204,9 +226,10 @@ class _Talk:
                 self.say(reply)
                 if reply.startswith("354"):
                     self.body(sender, recipients)
+                    under_way = False
                 recipients = []
             elif verb == "RSET":
-                recipients = []
+                recipients, under_way = [], False
                 self.say("250 2.0.0 Ok")
             elif verb == "QUIT":
                 self.say("221 2.0.0 Bye")
@@ -252,5 +275,5 @@ class _Talk:
         accepted = self.server.login(words)
         if not accepted and words[0] == "XOAUTH2":
             self.say("334 e30=")
-            self.line()
+            assert self.line() == ""
         self.say("235 2.7.0 welcome" if accepted else "535 5.7.8 wrong " + " ".join(words))

@@ -316,6 +316,15 @@ def test_the_same_title_again_on_another_day_is_a_new_entry(database: Database, 
         assert run(database, now=MONDAY + timedelta(days=day)).new == 1
 
 
+def test_two_alike_in_one_feed_are_two(database: Database, site: Site) -> None:
+    add(database, site.base + "/feed")
+    item = "<item><title>All well</title><link>https://s.example/</link><guid>{}</guid><description>ok</description></item>"
+    for day, guids in enumerate(("1", "21")):
+        items = "".join(map(item.format, guids))
+        site.pages["/feed"] = Reply(f"<rss version='2.0'><channel>{items}</channel></rss>".encode())
+        assert run(database, now=MONDAY + timedelta(days=day)).new == 1
+
+
 # ---------------------------------------------------------------- manners
 
 

@@ -77,7 +77,7 @@ def test_boilerplate_is_taken_away_and_the_prose_stays(boilerplate: str) -> None
     ],
 )
 def test_what_says_nothing_gives_no_excerpt(nothing: str) -> None:
-    assert ex.excerpt(nothing, "", title=TITLE, length=150) == ""
+    assert ex.cut(ex.prose(nothing, "", title=TITLE), 150) == ""
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_short_summary_is_followed_by_the_first_sentences_of_the_text() -> Non
 
 
 def test_an_empty_summary_gives_way_to_the_content() -> None:
-    assert ex.excerpt("Comments", f"<p>{PROSE}</p>", title=TITLE, length=200) == PROSE
+    assert ex.cut(ex.prose("Comments", f"<p>{PROSE}</p>", title=TITLE), 200) == PROSE
 
 
 def test_a_line_that_a_feed_repeats_is_its_own_and_not_the_entrys() -> None:
@@ -170,7 +170,7 @@ def test_a_cut_falls_between_characters_and_entities(parts: list[str]) -> None:
 
 @given(st.text(max_size=400), st.text(max_size=400), st.text(max_size=60))
 def test_no_text_is_a_crash(summary: str, content: str, title: str) -> None:
-    said = ex.excerpt(summary, content, title=title, length=150)
+    said = ex.cut(ex.prose(summary, content, title=title), 150)
     assert said == "" or len(said) <= 150
 
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from conftest import MONDAY, Clock, on_sqlite
 from mailing import PEOPLE, notice, owe, send, states
 from mailserver import MailServer
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from digest import deliver, store, subscribe
 from digest.cli.common import left_words
@@ -189,11 +189,13 @@ def test_a_held_edition_opens_when_its_moment_has_come(database, mailing, inbox,
 
 def claim(database: Database, clock: Clock, limit: int = 1) -> tuple[store.Claimed, ...]:
     with database.write() as session:
-        (edition,) = store.due_editions(session, now=clock()) or [None]
-        lease = timedelta(minutes=10)
-        return store.claim(
-            session, edition_id=edition, now=clock(), limit=limit, lease=lease, hold_doubtful=False
-        ).letters
+        return claim_in(session, clock, limit)
+
+
+def claim_in(session: Session, clock: Clock, limit: int = 1) -> tuple[store.Claimed, ...]:
+    (edition,) = store.due_editions(session, now=clock()) or [None]
+    lease = timedelta(minutes=10)
+    return store.claim(session, edition_id=edition, now=clock(), limit=limit, lease=lease, hold_doubtful=False).letters
 
 
 def mark(database: Database, clock: Clock, *letters: store.Claimed) -> dict[int, int]:
@@ -255,6 +257,14 @@ def test_a_letter_claimed_by_two_is_sent_by_one(database, mailing, clock):
     assert mark(database, clock, slept) == {}
 
 
+def test_a_letter_whose_edition_is_paused_after_the_claim_does_not_go_out(database, mailing, clock):
+    owe(database, mailing(), "ada@example.org")
+    (letter,) = claim(database, clock)
+    with database.write() as session:
+        store.set_state(session, letter.edition_id, EditionState.PAUSED, "by hand")
+    assert mark(database, clock, letter) == {}
+
+
 def test_a_server_that_drops_before_the_data_costs_a_reconnect_and_nothing_else(database, mailing, inbox, clock):
     config = mailing()
     owe(database, config, *PEOPLE)
@@ -273,6 +283,28 @@ def test_a_server_that_drops_after_the_data_leaves_the_letter_in_doubt(database,
     with database.read() as session:
         (line,) = [line for line in store.outbox_lines(session) if line.in_doubt]
     assert (line.email, line.state) == ("bob@example.org", "owed" if after_crash == "resend" else "held")
+
+
+def test_what_a_dead_sender_had_marked_is_kept_back_and_told_where_it_is_to_be_held(database, mailing, inbox, clock):
+    config = mailing(after_crash="hold")
+    owe(database, config, *PEOPLE)
+    (letter,) = claim(database, clock)
+    mark(database, clock, letter)
+    clock.pass_(minutes=11)
+    report = send(database, config, clock)
+    assert (report.sent, report.held, report.in_doubt) == (2, 1, 1)
+    assert letter.email not in inbox.recipients and states(database)[letter.email] == "held"
+
+
+def test_a_letter_that_waits_for_a_slow_domain_is_told_from_one_that_waits_for_its_hour(database, mailing, clock):
+    owe(database, mailing(), *PEOPLE)
+    later = clock() + timedelta(minutes=5)
+    with database.write() as session:
+        store.unclaim(session, claim_in(session, clock, limit=2), due_at=later)
+    with database.write() as session:
+        store.unclaim(session, claim_in(session, clock), due_at=later, why="its domain asked for patience")
+        waiting = store.left(session, now=clock())
+    assert (waiting.hour.letters, waiting.put_off.letters) == (2, 1)
 
 
 def test_no_server_stops_the_run_with_every_letter_owed(database, configure, clock):

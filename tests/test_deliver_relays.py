@@ -45,12 +45,12 @@ def edition(database) -> Edition:
 
 
 def test_relays_share_letters_by_weight(box, configure, server, other, clock):
-    relays = [{"url": server.url, "weight": 3, "connections": 2}, {"url": other.url, "connections": 2}]
+    relays = [{"url": server.url, "weight": 3, "connections": 6}, {"url": other.url, "connections": 6}]
     config = configure(smtp={"relays": relays})
     owe(box, config, *readers(80))
     assert send(box, config, clock).sent == 80
     assert len(server.taken) + len(other.taken) == 80
-    assert len(server.taken) > len(other.taken) > 0
+    assert len(server.taken) > 2 * len(other.taken) > 0
     assert not set(server.recipients) & set(other.recipients)
 
 
@@ -88,6 +88,13 @@ def test_a_letter_in_doubt_is_not_handed_to_the_other_relay(box, configure, serv
     with box.read() as session:
         doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
     assert set(server.recipients) <= doubtful
+
+
+def test_the_next_relay_takes_over_when_the_first_has_used_up_its_limit(box, configure, server, other, clock):
+    config = configure(smtp={"relays": [{"url": server.url, "per_hour": 10}, {"url": other.url, "order": 2}]})
+    owe(box, config, *readers(30))
+    report = send(box, config, clock)
+    assert (report.sent, len(server.taken), len(other.taken)) == (30, 10, 20)
 
 
 def test_a_limit_per_hour_holds_over_runs(database, configure, server, clock):
@@ -174,6 +181,40 @@ def test_a_slow_domain_holds_up_nobody_else_and_gets_its_letters(box, configure,
     assert report.stopped == "" and tallied(box) == {"sent": 40} and len(server.taken) == 40
 
 
+def test_a_limit_for_a_domain_puts_nobody_off(box, configure, server, clock):
+    config = configure(smtp={"url": server.url, "per_domain": 2, "connections": 4})
+    owe(box, config, *readers(200), *(f"reader@host{n}.example" for n in range(200)))
+    report = send(box, config, clock)
+    assert (report.sent, report.owed) == (400, 0)
+
+
+def test_letters_in_line_for_their_domain_outlive_their_claim(box, configure, server, clock):
+    def answer(taken) -> str:
+        if len(server.taken) in (5, 25):
+            clock.pass_(minutes=3)
+        return "250 2.0.0 Ok"
+
+    server.on_body = answer
+    config = configure(smtp={"url": server.url, "per_domain": 1, "connections": 4})
+    owe(box, config, *readers(60))
+    assert send(box, config, clock).sent == 60 == len(server.taken)
+
+
+def test_a_paused_edition_leaves_its_domains_to_the_others(box, configure, server, clock):
+    def answer(taken) -> str:
+        if len(server.taken) == 5:
+            with box.write() as session:
+                store.set_state(session, 1, EditionState.PAUSED, "by hand")
+        return "250 2.0.0 Ok"
+
+    server.on_body = answer
+    config = configure(smtp={"url": server.url, "per_domain": 1, "connections": 4})
+    owe(box, config, *readers(30))
+    owe(box, config)
+    report = send(box, config, clock)
+    assert report.left.stopped.letters == report.owed == 60 - report.sent and report.sent >= 30
+
+
 # ---------------------------------------------------------------- editions that stop
 
 
@@ -199,6 +240,30 @@ def test_a_canary_that_is_refused_pauses_the_edition(database, configure, server
     )
     assert report.paused[0][:2] == ("daily", 1)
     assert send(database, config, clock).sent == 0
+
+
+def test_a_resumed_edition_begins_with_a_canary_anew(database, configure, server, clock):
+    server.on_rcpt = lambda address: "550 5.1.1 nobody"
+    config = configure(smtp={"url": server.url, "canary": "10%"})
+    owe(database, config, *readers(30))
+    assert send(database, config, clock).refused == 3
+    clock.pass_(minutes=1)
+    server.on_rcpt = lambda address: "250 2.1.5 Ok"
+    with database.write() as session:
+        assert store.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
+    report = send(database, config, clock)
+    assert (report.sent, report.owed) == (27, 0)
+
+
+def test_the_rest_follows_a_canary_that_was_put_off_at_first(database, configure, server, clock):
+    server.on_rcpt = lambda address: "450 4.2.1 later"
+    config = configure(smtp={"url": server.url, "canary": "10%"})
+    owe(database, config, *readers(30))
+    report = send(database, config, clock)
+    assert (report.deferred, report.owed, report.left.due.letters) == (3, 30, 27)
+    clock.pass_(minutes=10)
+    server.on_rcpt = lambda address: "250 2.1.5 Ok"
+    assert send(database, config, clock).sent == 30
 
 
 def test_content_that_many_refuse_pauses_the_edition_and_marks_nobody(database, configure, server, clock):
@@ -229,6 +294,24 @@ def test_a_late_edition_is_held_and_goes_out_when_a_person_says_so(database, con
         assert store.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
     clock.pass_(hours=1)
     assert send(database, config, clock).sent == 3
+
+
+def test_an_edition_that_its_relay_takes_slowly_is_not_late(database, configure, server, clock):
+    config = configure(smtp={"relays": [{"url": server.url, "per_hour": 1}], "max_lateness_hours": 24})
+    owe(database, config, *PEOPLE)
+    clock.pass_(hours=20)
+    assert send(database, config, clock).sent == 1
+    with database.write() as session:
+        for row in session.exec(select(OutboxRow)):
+            row.due_at = MONDAY  # of a larger edition, most would never have been claimed yet
+    clock.pass_(hours=10)
+    report = send(database, config, clock)
+    assert (report.sent, report.late) == (1, [])
+    with database.write() as session:
+        for row in session.exec(select(OutboxRow)):
+            row.due_at = MONDAY
+    clock.pass_(hours=30)
+    assert send(database, config, clock).late == [("daily", 1)]
 
 
 def test_an_edition_paused_from_outside_stops_within_a_moment(database, configure, server, clock):
@@ -334,6 +417,43 @@ def test_two_runs_at_once_send_each_letter_once(database, configure, server, clo
     assert sum(report.sent for report in reports) == 120
     assert sorted(server.recipients) == sorted(readers(120))
     assert tallied(database) == {"sent": 120} and sound(database)
+
+
+def test_no_letter_begins_whose_lease_could_end_before_its_answer_comes(database, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 1, "data_timeout_seconds": 600})
+    owe(database, config, *readers(6))
+    with MailServer() as other:
+        another = configure(smtp={"url": other.url, "connections": 1})
+
+        def answer(taken) -> str:
+            first = not server.taken  # the next one is marked already, and must go back
+            clock.pass_(minutes=25 if first else 9)
+            if not first:
+                send(database, another, clock)
+            return "250 2.0.0 Ok"
+
+        server.on_body = answer
+        send(database, config, clock)
+        assert sorted(server.recipients + other.recipients) == sorted(readers(6))
+    assert tallied(database) == {"sent": 6} and sound(database)
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_clock_that_is_set_in_the_middle_doubles_and_loses_nothing(box, configure, server, clock, hours):
+    clock.pass_(hours=4)
+
+    def answer(taken) -> str:
+        if len(server.taken) == 30:
+            clock.pass_(hours=hours)
+        return "250 2.0.0 Ok"
+
+    server.on_body = answer
+    config = configure(smtp={"url": server.url, "connections": 3})
+    owe(box, config, *readers(100))
+    send(box, config, clock)
+    clock.pass_(hours=4)
+    send(box, config, clock)
+    assert sorted(server.recipients) == sorted(readers(100)) and tallied(box) == {"sent": 100}
 
 
 def test_a_locked_database_delays_letters_and_loses_and_doubles_none(box, configure, server, clock, monkeypatch):

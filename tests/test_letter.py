@@ -11,7 +11,7 @@ import dkim
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from digest.letter import Recipient, Sender, Signer, Template
@@ -116,6 +116,7 @@ def test_what_goes_over_the_wire_is_the_message_with_its_dots_doubled_and_its_en
 
 
 @given(st.text(alphabet=".x =\n\u00e9", max_size=300), st.text(alphabet=".=-_aZ", max_size=200))
+@example("x", "." * 200)
 def test_a_personal_address_survives_wherever_it_stands(text, tail):
     text = text.replace("x", str(Marker.UNSUBSCRIBE))
     link = "https://digest.example/" + tail
@@ -128,6 +129,8 @@ def test_a_personal_address_survives_wherever_it_stands(text, tail):
     assert content(html).rstrip("\n") == f"<p>{meant}</p>"
     _, _, body = made.content.partition(b"\r\n\r\n")
     assert max(map(len, body.split(b"\r\n"))) <= 76
+    lines = made.wire.removesuffix(b".\r\n").split(b"\r\n")
+    assert all(line.startswith(b"..") for line in lines if line.startswith(b"."))
     assert made.content.count(b"\n") == made.content.count(b"\r\n") == made.content.count(b"\r")
 
 

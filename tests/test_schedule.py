@@ -49,3 +49,11 @@ def test_a_change_of_clocks_neither_doubles_nor_drops_a_day(now):
     assert last <= now < next_
     assert timedelta(hours=22) < next_ - last < timedelta(hours=26)
     assert plan.last_slot(next_) == next_
+
+
+def test_an_hour_of_ones_own_is_of_the_first_run_that_comes_upon_it():
+    reader = schedule.parse("daily 07:00")
+    slot, later = at("2026-11-23T07:00"), at("2026-11-23T09:00")
+    due = schedule.turns_of_run(reader, hour=True, since=slot - timedelta(minutes=1), now=slot)
+    assert [(turn.due_at, turn.slot) for turn in due] == [(slot, slot)]
+    assert schedule.turns_of_run(reader, hour=True, since=slot, now=later) == []

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
+import struct
 import threading
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -21,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from mailing import PEOPLE, notice, owe, readers, send, sound, states, tallied
-from mailserver import DROP, EVERYTHING, MailServer
+from mailserver import DROP, EVERYTHING, MailServer, scripted
 
 from digest import store
 from digest.deliver.replies import Garbled, ReplyReader, Step, Verdict, judge
@@ -129,16 +132,99 @@ def test_a_refusal_before_the_reader_is_named_keeps_both_sides_in_step_too(
     assert sound(box)
 
 
-def test_nobody_gets_the_empty_message_that_ends_a_refused_pipeline(box, mailing, server, clock):
-    server.lax = True  # takes the recipient and the data for a sender it refused
-    turns = count()
-    server.on_mail = lambda sender, number: "552 5.3.4 too big" if next(turns) % 3 == 0 else "250 Ok"
-    config = mailing(connections=1, max_refused=1.0)
-    owe(box, config, *readers(9))
+def _greet(connection, lines, *extensions: str) -> None:
+    connection.sendall(b"220 test\r\n")
+    lines.readline()
+    connection.sendall("".join(f"250-{word}\r\n" for word in ("test", *extensions)).encode() + b"250 HELP\r\n")
+
+
+def _envelope(connection, lines, replies: bytes) -> None:
+    """Take MAIL, RCPT and DATA, and answer them together."""
+    if all(lines.readline() for _ in range(3)):
+        connection.sendall(replies)
+
+
+def _body(lines) -> None:
+    while lines.readline() not in (b".\r\n", b""):
+        pass
+
+
+def test_who_is_named_after_a_refused_sender_is_sent_nothing(box, mailing, clock):
+    came = []
+
+    def talk(connection, lines) -> None:
+        _greet(connection, lines, "PIPELINING")
+        _envelope(connection, lines, b"552 5.3.4 no\r\n250 Ok\r\n354 go on\r\n")
+        came.append(lines.readline())
+
+    with scripted(talk) as where:
+        config = mailing(url=f"smtp://{where}", connections=1)
+        owe(box, config, *PEOPLE)
+        report = send(box, config, clock)
+    assert (report.refused, came) == (3, [b"", b"", b""]), "an empty message would be delivered"
+
+
+@pytest.mark.parametrize("reply", ["354 go on", "503 5.5.1 what?"])
+def test_what_answers_the_end_of_the_data_neither_way_leaves_the_letter_in_doubt(box, mailing, server, clock, reply):
+    server.on_body = lambda taken: reply if taken.recipient == PEOPLE[0] else "250 Ok"
+    config = mailing(connections=1)
+    owe(box, config, *PEOPLE)
     report = send(box, config, clock)
-    assert (report.sent, report.refused, report.owed) == (6, 3, 0)
-    assert len(server.taken) == 6 and all(b"List-Id" in taken.content for taken in server.taken)
-    assert sound(box)
+    assert (report.sent, report.in_doubt, report.owed) == (2, 1, 1)
+
+
+def test_a_letter_whose_acceptance_came_with_garbage_is_sent(box, mailing, server, clock):
+    server.on_body = lambda taken: "250 2.0.0 Ok\nHTTP/1.1 200 OK"
+    config = mailing(connections=1)
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert (report.sent, report.in_doubt, len(server.taken)) == (3, 0, 3)
+
+
+def test_a_server_that_resets_the_connection_after_each_letter_gets_each_once(box, mailing, clock):
+    def talk(connection, lines) -> None:
+        _greet(connection, lines, "PIPELINING")
+        _envelope(connection, lines, b"250 Ok\r\n250 Ok\r\n354 go on\r\n")
+        _body(lines)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(b"250 Ok\r\n")
+
+    with scripted(talk) as where:
+        config = mailing(url=f"smtp://{where}", connections=2)
+        owe(box, config, *readers(8))
+        for _ in range(2):
+            report = send(box, config, clock)
+            clock.pass_(hours=1)
+    assert (report.owed, tallied(box)) == (0, {"sent": 8})
+
+
+def test_a_reply_that_drips_in_must_end_in_time(box, mailing, clock):
+    def talk(connection, lines) -> None:
+        _greet(connection, lines, "PIPELINING")
+        _envelope(connection, lines, b"250-")
+        while True:
+            connection.sendall(b"more\r\n250-")
+            time.sleep(0.05)
+
+    with scripted(talk) as where:
+        config = mailing(url=f"smtp://{where}", connections=1, timeout_seconds=0.3)
+        owe(box, config, "ada@example.org")
+        patience = time.monotonic() + 60
+        report = send(box, config, clock, stop=lambda: time.monotonic() > patience)
+    assert (report.owed, report.interrupted) == (1, False) and "no answer to MAIL in time" in report.stopped
+
+
+def test_a_server_that_worked_and_then_takes_nothing_more_is_waited_for_and_given_up(
+    box, mailing, server, clock, monkeypatch
+):
+    monkeypatch.setattr("digest.deliver.relays.PATIENCE", 0.5)
+    server.on_mail = lambda sender, number: "250 Ok" if len(server.taken) < 5 else "421 4.3.2 busy"
+    config = mailing(connections=2)
+    owe(box, config, *readers(20))
+    patience = time.monotonic() + 60
+    report = send(box, config, clock, stop=lambda: time.monotonic() > patience)
+    assert not report.interrupted and "421" in report.stopped and report.sent == len(server.taken) >= 5
+    assert report.owed == 20 - report.sent
 
 
 def test_all_kinds_of_replies_at_a_tenth_each_end_as_they_must(database, mailing, server, clock):
@@ -455,6 +541,15 @@ def test_letters_go_out_encrypted_to_the_server_we_know(box, configure, server, 
     assert send(box, config, clock).sent == 20
 
 
+def test_what_was_offered_in_clear_is_forgotten(box, configure, server, clock, authority, tmp_path):
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server.context = _context(authority.issue_cert("127.0.0.1"))
+    server.in_clear = ("SIZE 10",)
+    config = configure(smtp={"url": f"smtp+starttls://127.0.0.1:{server.port}", "ca_file": str(tmp_path / "ca.pem")})
+    owe(box, config, *PEOPLE)
+    assert send(box, config, clock).sent == 3 and "SIZE" in server.log[0]
+
+
 @pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
 @pytest.mark.parametrize("wrong", ["unknown authority", "self-signed", "another host", "expired"])
 def test_a_certificate_that_does_not_hold_stops_the_run(
@@ -477,6 +572,26 @@ def test_a_certificate_that_does_not_hold_stops_the_run(
     assert report.owed == 3 and "is not trusted" in report.stopped
     assert wrong != "self-signed" or "self-signed" in report.stopped
     assert server.taken == [] and server.log == [] and set(states(box).values()) == {"owed"}
+
+
+@pytest.mark.parametrize("how", ["closes", "resets", "goes on in clear"])
+def test_a_server_that_breaks_off_at_the_encryption_gets_nothing(box, mailing, clock, caplog, how):
+    def talk(connection, lines) -> None:
+        _greet(connection, lines, "STARTTLS")
+        lines.readline()
+        connection.sendall(b"220 go ahead\r\n")
+        if how == "resets":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif how == "goes on in clear":
+            connection.sendall(b"250 Ok\r\n" * 10)
+            lines.readline()
+
+    with scripted(talk) as where:
+        config = mailing(url=f"smtp+starttls://{where}", timeout_seconds=5)
+        owe(box, config, *PEOPLE)
+        report = send(box, config, clock)
+    assert report.owed == 3 and where in report.stopped and not caplog.text
+    assert set(states(box).values()) == {"owed"}
 
 
 def test_without_starttls_nothing_is_sent_in_clear(box, configure, server, clock):
@@ -533,16 +648,16 @@ def test_noise_is_a_reply_or_garbled_and_never_a_crash_or_a_memory_hole(pieces):
 @pytest.mark.parametrize("wire", [b"250-one\r\n251 two\r\n", b"190 what\r\n", b"25 0\r\n", b"\r\n"])
 def test_what_breaks_the_form_of_a_reply_is_garbled(wire):
     with pytest.raises(Garbled):
-        ReplyReader().feed(wire)
+        list(ReplyReader().feed(wire))
 
 
 def test_a_reply_without_end_is_given_up():
     with pytest.raises(Garbled):
-        ReplyReader().feed(b"250-" + b"x" * 10_000)
+        list(ReplyReader().feed(b"250-" + b"x" * 10_000))
     reader = ReplyReader()
     with pytest.raises(Garbled):
         for _ in range(1000):
-            reader.feed(b"250-more\r\n")
+            list(reader.feed(b"250-more\r\n"))
 
 
 @given(st.text(".\r\nx", max_size=60))

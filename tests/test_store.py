@@ -277,6 +277,19 @@ def test_two_that_wait_for_each_other_are_told_to_try_again(postgres_url):
     assert isinstance(error, TryAgain) and "waited for each other" in str(error)
 
 
+@pytest.mark.parametrize(("host", "kept"), [("one.example", {"Authorization": "secret"}), ("two.example", {})])
+def test_a_feeds_secret_stays_with_the_host_it_was_given_to(database, host, kept):
+    with database.write() as session:
+        secret = {"Authorization": "secret"}
+        feed = Feed(url="https://one.example/a", host="one.example", headers=secret, added_at=MONDAY, next_at=MONDAY)
+        session.add(feed)
+        session.flush()
+        store.move_feed(session, feed.id, url=f"https://{host}/b", host=host, now=MONDAY)
+    with database.read() as session:
+        moved = store.find_feed(session, "https://one.example/a")
+        assert (moved.url, moved.headers) == (f"https://{host}/b", kept)
+
+
 @pytest.mark.parametrize("number", [2**40, 2**70])
 def test_a_number_beyond_all_numbers_is_not_found(database, number):
     with suppress(NotFound), database.read() as session:

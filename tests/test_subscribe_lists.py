@@ -153,6 +153,13 @@ def test_a_quote_that_is_never_closed_costs_its_own_line_only(database):
     assert set(people(database)) == {"mina@example.com", "lucy@example.com", "arthur@example.com"}
 
 
+def test_of_two_rows_that_say_the_same_of_a_person_the_first_counts(database):
+    assert take(database, "email,name\nmina@example.com,Mina\nMINA@example.com,Another\n").duplicates == 1
+    assert [(line["email"], line["name"]) for line in csv.DictReader(io.StringIO(export(database)))] == [
+        ("mina@example.com", "Mina")
+    ]
+
+
 def test_refused_rows_of_a_pasted_list_can_be_mended_too(database, tmp_path):
     rejects = tmp_path / "rejects.csv"
     assert take(database, "mina@example.com\nlucy(at)example.com\n", rejects=rejects).refused == 1

@@ -62,6 +62,10 @@ def audit(
                 ("letter", "newsletter", "edition", "in_doubt", "state", "reply"),
                 [(d.id, d.newsletter, d.edition, d.email, d.state, d.reply) for d in doubtful],
             )
+    if len(doubtful) == _MOST_DOUBTFUL:
+        options.say(
+            f"the first {_MOST_DOUBTFUL} in doubt; for more: digest outbox list --in-doubt --after {doubtful[-1].id}"
+        )
     for account in accounts:
         for words in account.wrong:
             options.warn(f"{account.newsletter or 'notices'} {account.number or ''}: {words}".replace(" :", ":"))

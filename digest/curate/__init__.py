@@ -1,7 +1,6 @@
 """What a newsletter makes of entries: topic, story, rank, excerpt, and a reason for each. Values in, values out."""
 
 from digest.config import OTHER as OTHER
-from digest.curate.excerpts import excerpt as excerpt
 from digest.curate.excerpts import reading_minutes as reading_minutes
 from digest.curate.rank import LeftOut as LeftOut
 from digest.curate.rank import Selection as Selection

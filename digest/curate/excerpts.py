@@ -133,11 +133,6 @@ def prose(summary: str, content: str, *, title: str, known: Collection[str] = ()
     return body if len(body) >= LEAST else ""
 
 
-def excerpt(summary: str, content: str, *, title: str, length: int, known: Collection[str] = ()) -> str:
-    """At most `length` characters of plain text, "" rather than something that says nothing."""
-    return cut(prose(summary, content, title=title, known=known), length)
-
-
 def _prose(markup: str, title: str, known: Collection[str]) -> str:
     kept = []
     length = 0

@@ -93,5 +93,9 @@ async def _send(
 ) -> None:
     desk = Desk(ledger, config.smtp, report, clock=clock, rng=rng, progress=progress, stop=stop, due=due)
     careful = config.smtp.after_crash == "hold"
-    servers = [(relay, Server.of(relay, config.smtp)) for relay in config.smtp.servers]
-    await desk.run([Route(relay, server, desk, careful=careful) for relay, server in servers])
+    heaviest = max(relay.weight for relay in config.smtp.servers)
+    routes = [
+        Route(relay, Server.of(relay, config.smtp), desk, careful=careful, share=relay.weight / heaviest)
+        for relay in config.smtp.servers
+    ]
+    await desk.run(routes)

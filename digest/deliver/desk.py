@@ -28,7 +28,7 @@ from digest.store import Claimed, Outcome, Tally
 
 TICK = 0.05  # seconds between two looks at clocks and signals
 MOST_CLAIMED = 500
-MOST_PARKED = 100  # letters to one slow domain that wait at hand; more are put off
+MOST_PARKED = 100  # letters to a domain that asked for patience that wait at hand; more are put off
 
 
 @dataclass(slots=True)
@@ -99,8 +99,6 @@ class Desk:
 
     async def run(self, routes: Sequence[Route]) -> None:
         self._routes = sorted(routes, key=lambda route: route.settings.order)
-        for route in self._routes:
-            route.share = route.settings.weight / max(other.settings.weight for other in self._routes)
         await asyncio.gather(*(route.try_first() for route in self._routes))
         if self._nowhere():
             return
@@ -178,7 +176,11 @@ class Desk:
 
     def _assign(self, now: float, moment: datetime) -> None:
         """Choose a relay for claimed letters, as many as the relays will soon need, and have them marked."""
-        rooms = {route: route.room(now, moment) for route in self._routes if route.down is None}
+        rooms = {
+            route: route.room(now, moment)
+            for route in self._routes
+            if route.down is None and not route.exhausted(moment)
+        }
         if not rooms:
             return
         first = min(route.settings.order for route in rooms)
@@ -214,7 +216,7 @@ class Desk:
     def _ask(self) -> None:
         """Have more letters claimed before the relays run out of them."""
         wanted = sum(route.window for route in self._routes if route.down is None)
-        if self._claiming or self._looking or len(self._claimed) >= wanted:
+        if self._claiming or self._looking or len(self._claimed) >= wanted or self._crowd() >= MOST_CLAIMED:
             return
         for source in self._sources.values():
             if source.exhausted:
@@ -226,7 +228,7 @@ class Desk:
             limit = min(max(16, 4 * wanted), MOST_CLAIMED, room)
             self._writer.batch.wish = Wish(source.edition_id, limit, source.tried_only)
             return
-        if not self._looked:
+        if not self._looked and all(source.exhausted for source in self._sources.values()):
             self._looking = self._writer.batch.look = True
 
     def _room(self, source: _Source) -> int:
@@ -238,17 +240,16 @@ class Desk:
                 source.asked = True
                 self._writer.batch.tallies.append(source.edition_id)
             return 0
-        room = source.guard.room()
-        if room or source.tried_only or source.guard.out:
-            return UNLIMITED if source.tried_only else room
-        if source.guard.settle_canary():
+        source.tried_only = False
+        if source.guard.settle_canary() or source.guard.room():
             return source.guard.room()
+        if source.guard.out:
+            return 0
         if objection := source.guard.objection():
             self._pause(source.edition_id, objection)
-        else:
-            source.tried_only = True  # too few answers yet: only what was tried is tried again
-            return UNLIMITED
-        return 0
+            return 0
+        source.tried_only = True  # too few answers yet: only what was tried is tried again
+        return UNLIMITED
 
     # ------------------------------------------------------------ what came of it
 
@@ -334,7 +335,7 @@ class Desk:
             self._fruitless.add(wish.edition_id)
         self._report.dropped += claim.dropped
         self._report.held += claim.held
-        self._report.in_doubt += sum(letter.in_doubt for letter in claim.letters)
+        self._report.in_doubt += claim.held + sum(letter.in_doubt for letter in claim.letters)
         self._tried += claim.dropped
         if source.guard is not None:
             again = sum(letter.attempts > 0 for letter in claim.letters)
@@ -473,6 +474,8 @@ class Desk:
         claimed = waiting.filler.claimed
         if (guard := self._guard_of(claimed.edition_id)) is not None:
             guard.returned(first=claimed.attempts == 0)
+        if waiting.cleared:
+            self._free_domain(claimed, None)
 
     def _must_wait(self, waiting: _Waiting, now: float) -> bool:
         """Is its recipients' server to be spared? Then the letter is parked, or put off where many are."""
@@ -486,13 +489,18 @@ class Desk:
             domain = self._domains[name] = _Domain()
         if not domain.parked and domain.pace.ready(now, limit=self._settings.per_domain):
             domain.pace.begin(now)
+            waiting.cleared = True
             return False
-        if len(domain.parked) < MOST_PARKED:
+        if not domain.pace.interval or len(domain.parked) < MOST_PARKED:
             domain.parked.append(waiting)
         else:
             self._writer.batch.put_off.append(waiting.filler.claimed)
             self._unclaimed(waiting)
         return True
+
+    def _crowd(self) -> int:
+        """How many letters wait for others to their domain, which only `per_domain` holds up: they get their turn."""
+        return sum(len(domain.parked) for domain in self._domains.values() if not domain.pace.interval)
 
     def _unpark(self, now: float) -> None:
         for domain in self._domains.values():
@@ -517,7 +525,9 @@ class Desk:
             domain.pace.slow(self._loop.time())
         elif reply is not None and reply.code == 250:
             domain.pace.ease()
-        if not (domain.pace.interval or domain.pace.in_flight or domain.parked):
+        if domain.parked:
+            self._woken.set()  # the next one's turn
+        elif not (domain.pace.interval or domain.pace.in_flight):
             del self._domains[name]
 
 

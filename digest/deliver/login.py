@@ -118,7 +118,7 @@ def name_of(relay: Relay) -> str:
 class Line(Protocol):
     """The connection, as far as greeting needs it."""
 
-    async def ask(self, command: str = "") -> Reply: ...
+    async def ask(self, command: str | None = None) -> Reply: ...
 
     async def secure(self) -> None: ...
 
@@ -196,7 +196,7 @@ async def _log_in(server: Server, line: Line, extensions: dict[str, str]) -> Non
         bearer = f"user={server.user}\1auth=Bearer {password}\1\1"
         reply = await line.ask(f"AUTH XOAUTH2 {_b64(bearer)}")
         if reply.code == 334:  # an explanation in base64; the reply proper comes after an empty response
-            reply = await line.ask("=")
+            reply = await line.ask("")
     if reply.code != 235:
         # Said by code alone: a server may repeat what we sent.
         raise Unusable(

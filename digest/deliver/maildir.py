@@ -57,6 +57,7 @@ class Maildir:
                 assert done.claim is not None
                 report.dropped += done.claim.dropped
                 report.held += done.claim.held
+                report.in_doubt += done.claim.held + sum(letter.in_doubt for letter in done.claim.letters)
                 if stop():
                     report.stopped, report.interrupted = "asked to", True
                     ledger.commit(Batch(unclaimed=list(done.claim.letters)))

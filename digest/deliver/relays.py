@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from digest import config
@@ -51,8 +51,14 @@ class Down:
 class Route:
     """One relay in one pass. It is a `smtp.Handler`: connections take letters from `ready`."""
 
-    def __init__(self, settings: config.Relay, server: Server, desk: Desk, *, careful: bool) -> None:
-        """`careful`: mark no more than is on the wire, since after a crash a person looks at each marked letter."""
+    def __init__(
+        self, settings: config.Relay, server: Server, desk: Desk, *, careful: bool, share: float = 1.0
+    ) -> None:
+        """`careful`: mark no more than is on the wire, since after a crash a person looks at each marked letter.
+
+        `share`: its weight against the heaviest relay's, so it opens as many fewer connections. Where all of them
+        are busy, that is what decides who sends how much.
+        """
         self.settings = settings
         self.server = server
         self.name = server.name
@@ -61,14 +67,13 @@ class Route:
         self.in_flight = 0
         self.answered_lately = 0  # since the last commit
         self._lively = 0.0  # answers from commit to commit, where there are many
-        self.window = settings.connections
         self.down: Down | None = None
         self.proven = False  # a letter was answered in this pass
         self.credit = 0.0  # for sharing by weight
-        self.share = 1.0  # its weight against the heaviest relay's: it also holds so much less at a time
         self.bucket = Bucket(settings.per_second)
         self.quota = Quota(settings.per_hour, settings.per_day)
         self.pace = Pace()
+        self._time_to_answer = timedelta(seconds=1.5 * server.data_timeout)
         self._desk = desk
         self._careful = careful
         self._loop = asyncio.get_running_loop()
@@ -76,10 +81,12 @@ class Route:
         self._idle: set[Connection] = set()
         self._gone = asyncio.Event()  # set whenever a connection has ended
         self._opening: set[asyncio.Task[None]] = set()
-        self._most = settings.connections
+        self._most = max(1, round(settings.connections * share))
+        self.window = self._most  # letters in hand at a time
         self._per_connection = 0  # letters; 0: no limit known
         self._last_ended_at = 0
         self._strikes = 0
+        self._failing_since: float | None = None  # the first break since a letter was last answered
         self._uncounted = 0  # letters taken that no commit has counted yet
         self._retry_at = 0.0
         self._pause = 1.0
@@ -100,7 +107,7 @@ class Route:
             return 0
         held = self.marking + len(self.ready) + self.in_flight
         return min(
-            max(1, int(self.window * self.share)) - held,
+            self.window - held,
             self.bucket.allows(now),
             self.quota.allows(moment) - self._uncounted - held,
         )
@@ -206,14 +213,14 @@ class Route:
             return
         self._connections.add(connection)
         self.down = None
-        self._pause = 1.0
         connection.start()
 
     def _break(self, why: str, *, final: bool = False) -> None:
         """Leave this relay alone for a while; its letters go elsewhere."""
         now = self._loop.time()
-        since = self.down.since if self.down else now
-        self.down = Down(why, since, final)
+        if self._failing_since is None:
+            self._failing_since = now
+        self.down = Down(why, self._failing_since, final)
         self._retry_at = now + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._strikes = 0
@@ -230,10 +237,13 @@ class Route:
     def take(self, connection: Connection) -> Attempt | None:
         if self._desk.stopping or (self._per_connection and connection.begun >= self._per_connection):
             return None
-        if not self.ready:
-            return None
-        self.in_flight += 1
-        return self.ready.popleft()
+        while self.ready:
+            attempt = self.ready.popleft()
+            if self.may_begin(attempt):
+                self.in_flight += 1
+                return attempt
+            self._desk.returned([attempt])
+        return None
 
     def idle(self, connection: Connection) -> None:
         if self._per_connection and connection.begun >= self._per_connection:
@@ -242,8 +252,8 @@ class Route:
             self._idle.add(connection)
 
     def may_begin(self, attempt: Attempt) -> bool:
-        """A worker that slept may find its lease run out, and the letter in other hands."""
-        return self._desk.clock() < attempt.until
+        """Will the answer come, and be recorded, before the lease runs out and the letter is in other hands?"""
+        return self._desk.clock() + self._time_to_answer < attempt.until
 
     def answered(self, connection: Connection, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         self.in_flight -= 1
@@ -255,6 +265,7 @@ class Route:
             self._break(f"{self.name} refuses login or sender: {reply}", final=True)
         else:
             self._strikes = 0
+            self._failing_since, self._pause = None, 1.0
             self.proven = True
             if verdict is Verdict.OK:
                 self._uncounted += 1
@@ -291,7 +302,7 @@ class Route:
 
     def _back(self, attempt: Attempt) -> None:
         """Not this letter's fault, and nothing of it was sent: it goes on another connection."""
-        if self.down is None and not self._desk.stopping and self._desk.clock() < attempt.until:
+        if self.down is None and not self._desk.stopping and self.may_begin(attempt):
             self.ready.append(attempt)
         else:
             self._desk.returned([attempt])

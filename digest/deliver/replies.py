@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -71,24 +72,22 @@ class ReplyReader:
         self._rest = b""
         self._lines: list[bytes] = []
 
-    def feed(self, data: bytes) -> list[Reply]:
-        """The replies that are complete now. Garbled where it is no reply, or one without end."""
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """The replies that are complete now; after the last good one, Garbled where no reply, or no end, follows."""
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
-        if len(self._rest) > LONGEST_LINE:
-            raise Garbled("a line without end")
-        found = []
         for line in lines:
             if line[3:4] == b"-":
                 self._lines.append(line)
                 if len(self._lines) > MOST_LINES:
                     raise Garbled("a reply without end")
             elif self._lines:
-                found.append(_joined([*self._lines, line]))
-                self._lines = []
+                lines_before, self._lines = self._lines, []
+                yield _joined([*lines_before, line])
             else:
-                found.append(_read(line))
-        return found
+                yield _read(line)
+        if len(self._rest) > LONGEST_LINE:
+            raise Garbled("a line without end")
 
     @property
     def empty(self) -> bool:

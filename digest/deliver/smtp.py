@@ -106,10 +106,10 @@ class Connection(asyncio.Protocol):
         self._greeting = None
         return self
 
-    async def ask(self, command: str = "") -> Reply:
-        """While greeting: send a command, wait for its reply. Unusable where none comes."""
+    async def ask(self, command: str | None = None) -> Reply:
+        """While greeting: send a command (None: nothing), wait for a reply. Unusable where none comes."""
         assert self._greeting is not None
-        if command:
+        if command is not None:
             self._transport.write(f"{command}\r\n".encode())
         try:
             async with asyncio.timeout(self.server.timeout):
@@ -257,13 +257,11 @@ class Connection(asyncio.Protocol):
                     self._expected.append((Step.DATA, attempt))
                     self._transport.write(b"DATA\r\n")
             return
-        first = self._refusal is None
         self._refusal = self._refusal or (verdict, reply, step)
-        # What follows a refusal in a pipeline is its echo (503 as a rule), unless the server says that it goes.
-        if reply.code == 421 or (first and verdict in (Verdict.BUSY, Verdict.DOWN)):
-            self._refused(close=True)
-        elif not self._pipelining:
-            self._refused()
+        # 503 is what follows a refused MAIL, when RCPT went out with it: only as the first refusal is it news.
+        leaving = reply.code == 421 or self._refusal[0] in (Verdict.BUSY, Verdict.DOWN)
+        if leaving or not self._pipelining:
+            self._refused(close=leaving)
 
     def _data_answered(self, reply: Reply) -> None:
         if self._refusal is None:
@@ -298,9 +296,12 @@ class Connection(asyncio.Protocol):
             self._transport.writelines((*attempt.letter.parts, self._begin(following)))
 
     def _body_answered(self, reply: Reply) -> None:
+        verdict = judge(reply, Step.BODY)
+        if verdict is Verdict.BUSY and reply.code != 421:
+            self.abort(f"{self.server.name} said {reply} to the end of the data")  # which says neither yes nor no
+            return
         attempt, self._body = self._body, None
         assert attempt is not None
-        verdict = judge(reply, Step.BODY)
         self._handler.answered(self, attempt, verdict, reply, Step.BODY)
         if verdict in (Verdict.BUSY, Verdict.DOWN):
             self.abort(str(reply))
@@ -340,20 +341,19 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            replies = self._reader.feed(data)
+            for reply in self._reader.feed(data):
+                if self._greeting is not None:
+                    self._greeting.append(reply)
+                    self._wake()
+                    continue
+                self._answer(reply)
+                if self._ending and not self._expected:
+                    return
+                # Only a whole reply begins a new wait: one that drips in must come to its end in time.
+                if not self._ending:
+                    self._wait()
         except Garbled as error:
             self.abort(f"{self.server.name} sent {error}")
-            return
-        if self._greeting is not None:
-            self._greeting.extend(replies)
-            self._wake()
-            return
-        for reply in replies:
-            self._answer(reply)
-            if self._ending and not self._expected:
-                return
-        if not self._ending:
-            self._wait()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ending = True

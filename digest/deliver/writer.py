@@ -25,6 +25,7 @@ CLAIM_LEASE = timedelta(minutes=2)  # for letters that are about to be marked
 GATHER = 0.008  # seconds from the beginning of one commit to the next
 PATIENCE = 30.0  # seconds of pauses between tries to write; while it is locked, each try waits for long by itself
 SUPPRESSED = "no such mailbox"
+PUT_OFF = "not tried yet: the mail server of its domain asked for patience"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Ledger:
             if batch.unclaimed:
                 store.unclaim(session, batch.unclaimed, due_at=now)
             if batch.put_off:
-                store.unclaim(session, batch.put_off, due_at=now + timedelta(minutes=5))
+                store.unclaim(session, batch.put_off, due_at=now + timedelta(minutes=5), why=PUT_OFF)
             for edition_id, why in batch.pauses:
                 if store.set_state(session, edition_id, EditionState.PAUSED, why):
                     done.paused.append((*store.edition_named(session, edition_id), why))

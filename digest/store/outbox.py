@@ -314,12 +314,12 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
     return {row[0]: row[1] for row in marked}
 
 
-def unclaim(session: Session, letters: Sequence[Claimed], *, due_at: datetime) -> None:
+def unclaim(session: Session, letters: Sequence[Claimed], *, due_at: datetime, why: str = "") -> None:
     """Give back letters that were claimed and not marked: anyone may claim them from `due_at` on."""
     session.execute(
         sa.update(OutboxRow)
         .where(col(OutboxRow.id).in_([letter.id for letter in letters]), col(OutboxRow.state) == OutboxState.CLAIMED)
-        .values(state=OutboxState.OWED, due_at=due_at),
+        .values(state=OutboxState.OWED, due_at=due_at, **({"reply": why} if why else {})),
         execution_options=_NO_SYNC,
     )
 
@@ -427,7 +427,7 @@ def left(session: Session, *, edition_id: int | None = None, now: datetime) -> L
         (sa.and_(_BOX.c.state.in_([OutboxState.CLAIMED, OutboxState.SENDING]), _BOX.c.due_at > now), "in_hand"),
         (col(Edition.state) != EditionState.OPEN, "stopped"),
         (_BOX.c.due_at <= now, "due"),
-        (sa.and_(_BOX.c.attempts == 0, _BOX.c.edition_id.is_not(None)), "hour"),
+        (sa.and_(_BOX.c.attempts == 0, _BOX.c.edition_id.is_not(None), _BOX.c.reply == ""), "hour"),
         else_="put_off",
     )
     query = (

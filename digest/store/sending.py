@@ -30,7 +30,8 @@ def hold_late(session: Session, *, now: datetime, max_lateness: timedelta) -> li
     """Hold open editions with letters that were due before then and that nobody tried: (newsletter, number).
 
     So it is after a long outage, or when a backup was restored, whose letters may have gone out long ago. An
-    edition counts from its opening, so that one a person resumed is not late again at once.
+    edition counts from its opening, so that one a person resumed is not late again at once; and one that is
+    still going out is not late, however long its relays' limits make it last.
     """
     before = now - max_lateness
     untried = sa.exists().where(
@@ -39,6 +40,7 @@ def hold_late(session: Session, *, now: datetime, max_lateness: timedelta) -> li
         col(OutboxRow.due_at) < before,
         col(OutboxRow.attempts) == 0,
     )
+    going_out = sa.exists().where(col(OutboxRow.edition_id) == col(Edition.id), col(OutboxRow.tried_at) >= before)
     late = list(
         session.execute(
             sa.select(col(Edition.id), col(Newsletter.name), col(Edition.number))
@@ -47,6 +49,7 @@ def hold_late(session: Session, *, now: datetime, max_lateness: timedelta) -> li
                 col(Edition.state) == EditionState.OPEN,
                 sa.func.coalesce(col(Edition.open_at), col(Edition.composed_at)) < before,
                 untried,
+                ~going_out,
             )
         )
     )
@@ -110,7 +113,10 @@ def drop_cancelled(session: Session, *, now: datetime) -> int:
 
 @dataclass(frozen=True)
 class Tally:
-    """How an edition's letters stand, as far as its canary and its refusals are concerned."""
+    """How an edition's letters stand, as far as its canary and its refusals are concerned.
+
+    What was tried before it was opened does not count: resumed by a person, it begins with a canary anew.
+    """
 
     letters: int
     tried: int
@@ -119,10 +125,12 @@ class Tally:
 
 
 def tally(session: Session, edition_id: int) -> Tally:
+    edition = session.get_one(Edition, edition_id)
+    since = col(OutboxRow.tried_at) >= (edition.open_at or edition.composed_at)
     counts = [
-        sa.func.count().filter(condition)
+        sa.func.count().filter(since, condition)
         for condition in (
-            col(OutboxRow.attempts) > 0,
+            sa.true(),
             col(OutboxRow.state) == OutboxState.SENT,
             col(OutboxRow.state) == OutboxState.REFUSED,
         )
