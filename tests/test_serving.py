@@ -186,6 +186,37 @@ def test_a_request_that_never_ends_is_ended(config, clock, box, monkeypatch):
     assert asking(app, "POST", "/read", content=drip()).status_code == 408
 
 
+def test_who_reads_is_answered_while_many_wait_to_write(config, clock, box):
+    """As while an edition for a million is composed; each who waits held a thread and a connection once."""
+    app = application(box, config, clock=clock)
+
+    async def crowd() -> None:
+        base = {"transport": httpx.ASGITransport(app=app), "base_url": "http://test"}
+        async with httpx.AsyncClient(**base) as client:
+            with box.write():
+                form = {"email": "ada@example.org"}
+                asked = [asyncio.create_task(client.post("/subscribe/daily", data=form)) for _ in range(60)]
+                for _ in range(20):
+                    assert (await client.get("/newsletters/daily")).status_code == 200
+                assert not any(task.done() for task in asked)
+            assert {answer.status_code for answer in await asyncio.gather(*asked)} == {303}
+
+    asyncio.run(crowd())
+
+
+def test_who_waits_too_long_for_the_database_is_not_told_that_they_were_slow(config, clock, box, monkeypatch):
+    monkeypatch.setattr("digest.web.bounds.REQUEST_SECONDS", 0.05)
+    app = application(box, config, clock=clock)
+
+    async def slow(request: Request) -> Response:
+        await body_of(request)
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    app.router.routes.append(Route("/slow", slow, methods=["POST"]))
+    assert asking(app, "POST", "/slow", content=b"all of it").status_code == 503
+
+
 def test_only_a_proxy_of_ours_is_believed_about_who_asks_and_how(box, configure, clock):
     app = application(box, configure(web={"proxies": ["10.0.0.0/8"]}), clock=clock)
     app.router.routes.append(

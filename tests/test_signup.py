@@ -219,20 +219,30 @@ def test_one_network_and_all_together_have_their_share(door, database, configure
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("field", "fields"),
     [
-        {"email": ""},
-        {"email": "a@b@c"},
-        {"email": "ada@example.org\r\nBcc: eve@example.org"},
-        {"email": "ada@[127.0.0.1]"},
-        {"email": "ada@example.org", "topic": "no such"},
-        {"email": "ada@example.org", "name": "x" * 300},
+        ("email", {"email": ""}),
+        ("email", {"email": "a@b@c"}),
+        ("email", {"email": "ada@example.org\r\nBcc: eve@example.org"}),
+        ("email", {"email": "ada@[127.0.0.1]"}),
+        ("topic", {"email": "ada@example.org", "topic": "no such"}),
+        ("name", {"email": "ada@example.org", "name": "x" * 300}),
     ],
 )
-def test_what_is_no_address_or_topic_is_said_beside_the_form(door, database, fields):
+def test_what_cannot_be_taken_is_said_beside_its_field(door, database, field, fields):
     answer = door.client.post("/subscribe/daily", data=fields)
-    assert answer.status_code == 422 and 'role="alert"' in answer.text and "<form" in answer.text
+    assert answer.status_code == 422 and answer.text.count('role="alert"') == 1 and "<form" in answer.text
+    assert f'id="wrong-{field}"' in answer.text
     assert not rows(database)["subscriber"] and not door.inbox.messages
+
+
+def test_what_cannot_be_taken_is_said_in_the_language_of_the_page(database, configure, clock, inbox):
+    config = configure(newsletters={"daily": NEWS | {"language": "de"}}, smtp={"url": inbox.url})
+    fields = {"email": "a@b@c", "name": "x" * 300, "topic": "no such"}
+    page = Door(database, config, clock, inbox).client.post("/subscribe/daily", data=fields).text
+    assert "An diese Adresse können wir nicht schreiben." in page
+    assert "Dieser Name ist zu lang." in page and "Bitte wählen Sie noch einmal." in page
+    assert " is " not in re.sub("<style>.*?</style>", "", page, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize(

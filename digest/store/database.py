@@ -71,6 +71,8 @@ class Database:
             if sentence is None:
                 raise
             raise sentence from error
+        except sa.exc.TimeoutError as error:  # of the pool
+            raise StorageError("the database is busy", hint="too many wait for it: try again in a minute") from error
 
     @contextmanager
     def pinned(self) -> Iterator[Database]:

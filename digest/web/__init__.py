@@ -102,7 +102,7 @@ def application(
         middleware=[
             *([Middleware(_Logged, log=log, clock=clock)] if log else []),
             Middleware(Proxied, proxies=config.web.proxies, root=config.base_path),
-            Middleware(InTime, late=lambda request: sorry(request, 408)),
+            Middleware(InTime, late=sorry),
         ],
         exception_handlers={
             HTTPException: refused,

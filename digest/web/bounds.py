@@ -41,9 +41,9 @@ class HeadInTime(H11Protocol):
 
 
 class InTime:
-    """Ends a request whose body does not come."""
+    """Ends a request whose body does not come (408), or that cannot be answered while somebody waits (503)."""
 
-    def __init__(self, app: ASGIApp, *, late: Callable[[Request], Response]) -> None:
+    def __init__(self, app: ASGIApp, *, late: Callable[[Request, int], Response]) -> None:
         self._app = app
         self._late = late
 
@@ -51,7 +51,13 @@ class InTime:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        begun = come = False
+
+        async def heard() -> Message:
+            nonlocal come
+            message = await receive()
+            come = not message.get("more_body", False)
+            return message
 
         async def watched(message: Message) -> None:
             nonlocal begun
@@ -60,8 +66,8 @@ class InTime:
 
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                await self._app(scope, receive, watched)
+                await self._app(scope, heard, watched)
         except TimeoutError:
             if begun:
                 raise
-            await self._late(Request(scope))(scope, receive, send)
+            await self._late(Request(scope), 503 if come else 408)(scope, receive, send)

@@ -211,18 +211,18 @@ def routes(site: Site) -> list[Route]:
     async def choices(request: Request) -> Response:
         if request.method != "POST":
             return await run_in_threadpool(show, request)
-        return await run_in_threadpool(save, request, await _form_of(site, request))
+        return await site.change(save, request, await _form_of(site, request))
 
     def acting(verb: str) -> Callable[[Request], Awaitable[Response]]:
         async def act(request: Request) -> Response:
-            return await run_in_threadpool(do, verb, request, await _form_of(site, request))
+            return await site.change(do, verb, request, await _form_of(site, request))
 
         return act
 
     async def forget(request: Request) -> Response:
         if request.method != "POST":
             return await run_in_threadpool(show_erase, request)
-        return await run_in_threadpool(erase, request, await _form_of(site, request))
+        return await site.change(erase, request, await _form_of(site, request))
 
     one = "/preferences/{token}"
     return [

@@ -125,14 +125,14 @@ def routes(site: Site) -> list[Route]:
         one_click = b"One-Click" in await body_of(request)
         if not one_click:
             site.refuse_strangers(request)
-        return await run_in_threadpool(leave, request, one_click=one_click)
+        return await site.change(leave, request, one_click=one_click)
 
     async def serve_undo(request: Request) -> Response:
         if request.method != "POST":
             return await run_in_threadpool(show, request, done=True)
         await body_of(request)
         site.refuse_strangers(request)
-        return await run_in_threadpool(undo, request)
+        return await site.change(undo, request)
 
     return [
         Route("/unsubscribe/{token}", serve, methods=["GET", "POST"]),

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from digest import curate, letter, sign
+from digest import curate, letter, sign, subscribe
 from digest.colours import on_dark
 from digest.config import Newsletter
 from digest.errors import BadInput
@@ -20,6 +20,8 @@ from digest.subscribe import signup
 from digest.web.site import PRIVATE, Site, body_of, fields_of
 
 TRAP = "website"  # a field that people do not see, and programs fill in
+
+Form = Mapping[str, list[str]]
 
 
 def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
@@ -36,20 +38,18 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
         around = _around(speech(settings.language), settings)
         return site.page(template, status, **around, **values, newsletter=name, root=site.config.base_path)
 
-    def form(
-        name: str, settings: Newsletter, given: Mapping[str, list[str]], *, error: str = "", status: int = 200
-    ) -> Response:
+    def form(name: str, settings: Newsletter, given: Form, *, wrong: Mapping[str, str] | None = None) -> Response:
         headings = curate.headings(settings.topics)
         return page(
             "subscribe.html",
             name,
             settings,
-            status,
+            422 if wrong else 200,
             topics=[(slug, heading.title) for slug, heading in headings.items() if slug != curate.OTHER],
             chosen=given.get("topic", []),
             email=given.get("email", [""])[0],
             person=given.get("name", [""])[0],
-            error=error,
+            wrong=wrong or {},
             trap=TRAP,
         )
 
@@ -59,31 +59,31 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
     def take(request: Request, body: bytes) -> Response:
         name, settings = asked(request)
         given = fields_of(body)
+        known = curate.headings(settings.topics)
         if TRAP not in given:
-            try:
-                with site.database.write() as session:
-                    signup.ask(
-                        session,
-                        given.get("email", [""])[0],
-                        newsletter=name,
-                        config=site.config,
-                        ip=site.client(request),
-                        now=site.clock(),
-                        known_topics=curate.headings(settings.topics),
-                        name=given.get("name", [""])[0],
-                        topics=given.get("topic", []),
-                    )
-            except BadInput as error:
-                return form(name, settings, given, error=str(error), status=422)
+            if wrong := _wrong(given, known, speech(settings.language)):
+                return form(name, settings, given, wrong=wrong)
+            with site.database.write() as session:
+                signup.ask(
+                    session,
+                    given.get("email", [""])[0],
+                    newsletter=name,
+                    config=site.config,
+                    ip=site.client(request),
+                    now=site.clock(),
+                    known_topics=known,
+                    name=given.get("name", [""])[0],
+                    topics=given.get("topic", []),
+                )
             mail_now()
         # 303, so that going back and forth posts nothing again.
         there = f"{site.config.base_path}/subscribe/{name}/sent"
         return RedirectResponse(there, 303, headers=PRIVATE)
 
-    async def subscribe(request: Request) -> Response:
+    async def join(request: Request) -> Response:
         if request.method != "POST":
             return await run_in_threadpool(show, request)
-        return await run_in_threadpool(take, request, await body_of(request))
+        return await site.change(take, request, await body_of(request))
 
     def sent(request: Request) -> Response:
         return page("subscribe_sent.html", *asked(request))
@@ -110,15 +110,33 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
         return page("confirmed.html", found.newsletter, settings, choices=choices)
 
     async def confirm(request: Request) -> Response:
-        if request.method == "POST":
-            await body_of(request)
-        return await run_in_threadpool(answer, request, do=request.method == "POST")
+        if request.method != "POST":
+            return await run_in_threadpool(answer, request, do=False)
+        await body_of(request)
+        return await site.change(answer, request, do=True)
 
     return [
-        Route("/subscribe/{newsletter}", subscribe, methods=["GET", "POST"]),
+        Route("/subscribe/{newsletter}", join, methods=["GET", "POST"]),
         Route("/subscribe/{newsletter}/sent", sent),
         Route("/confirm/{token}", confirm, methods=["GET", "POST"]),
     ]
+
+
+def _wrong(given: Form, known_topics: Mapping[str, object], said: Speech) -> dict[str, str]:
+    """The fields that hold what `signup.ask` would refuse, each with a sentence in the language of the page."""
+    t = said.gettext
+    wrong = {}
+    try:
+        subscribe.address(given.get("email", [""])[0])
+    except BadInput:
+        wrong["email"] = t("This is no address that we can write to. Please check it.")
+    try:
+        subscribe.display_name(given.get("name", [""])[0])
+    except BadInput:
+        wrong["name"] = t("This name is too long.")
+    if not known_topics.keys() >= set(given.get("topic", [])):
+        wrong["topic"] = t("This cannot be chosen. Please choose again.")
+    return wrong
 
 
 def _around(said: Speech, settings: Newsletter) -> dict[str, object]:

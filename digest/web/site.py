@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import jinja2
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -29,6 +31,7 @@ PRIVATE = {
 }
 
 MAX_BODY = 64_000
+_WRITERS = 8  # at a time, of the 15 connections and 40 threads that all share
 _MOST_FIELDS = 400
 _MAX_ACCEPT = 500
 _QUALITY = re.compile(r"[qQ]\s*=\s*([01](?:\.[0-9]{0,3})?)")
@@ -48,6 +51,15 @@ class Site:
     database: Database
     config: Config
     clock: Callable[[], datetime]
+    _writers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITERS))
+
+    async def change(self, do: Callable[..., Response], /, *given: object, **named: object) -> Response:
+        """What `do` answers, which writes to the database.
+
+        Writers wait for each other, for long while a large edition is composed; they leave room for who only reads.
+        """
+        async with self._writers:
+            return await run_in_threadpool(do, *given, **named)
 
     @property
     def key(self) -> str:
