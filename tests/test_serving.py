@@ -193,7 +193,8 @@ def test_who_reads_is_answered_while_many_wait_to_write(config, clock, box):
     async def crowd() -> None:
         base = {"transport": httpx.ASGITransport(app=app), "base_url": "http://test"}
         async with httpx.AsyncClient(**base) as client:
-            with box.write():
+            with box.write() as session:
+                session.connection()  # from here on it is locked
                 form = {"email": "ada@example.org"}
                 asked = [asyncio.create_task(client.post("/subscribe/daily", data=form)) for _ in range(60)]
                 for _ in range(20):
