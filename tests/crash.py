@@ -144,6 +144,7 @@ def run(
     outcome = Outcome()
     with tempfile.TemporaryDirectory(prefix="digest-crash-") as name, MailServer() as server, Site() as site:
         words = (name, url or "digest.db", str(server.port), after_crash, str(connections))
+        server.on_body = _slowly
         config = settings(*words)
         database = store.open_database(config.database_url, create=True)
         _prepare(database, config, site, readers)
@@ -161,6 +162,8 @@ def run(
             time.sleep(rng.uniform(0, reach[after]))
             child.kill()
             done = child.wait()
+            while server.at_once:  # what was in the server's hands it accepts, with nobody there to hear of it
+                time.sleep(0.005)
             if done == -signal.SIGKILL:
                 outcome.kills += 1
                 assert child.stdout is not None
@@ -184,6 +187,11 @@ def run(
         outcome.integrity = _integrity(database)
         database.close()
     return outcome
+
+
+def _slowly(taken: Any) -> str:
+    time.sleep(0.02)  # long enough that a kill finds letters between their body and their reply
+    return "250 2.0.0 Ok: queued"
 
 
 def _integrity(database: Any) -> str:
