@@ -41,12 +41,12 @@ _READ = """
         LEFT JOIN subscriber AS p ON p.id = o.subscriber_id
         LEFT JOIN subscription AS s ON s.id = o.subscription_id
         LEFT JOIN suppression AS x ON x.key = coalesce(n.address, p.key)
-    WHERE o.id IN ({})
+    WHERE o.id IN {}
     ORDER BY o.id
 """
 _MARK = """
     UPDATE outbox SET state = 'sending', attempts = attempts + 1, due_at = ?, tried_at = coalesce(tried_at, ?)
-    WHERE id IN ({}) AND state = 'claimed'
+    WHERE id IN {} AND state = 'claimed'
         AND NOT EXISTS (SELECT 1 FROM edition WHERE edition.id = outbox.edition_id AND edition.state <> 'open')
     RETURNING id, attempts
 """
@@ -59,6 +59,11 @@ _SETTLE = """
     FROM {} AS new
     WHERE outbox.id = new.letter AND outbox.attempts = new.attempt AND outbox.state = 'sending'
 """
+# Lists as one value each, so that the text of a statement stays the same and the driver keeps it prepared.
+_IDS = {
+    "sqlite": "(SELECT value FROM json_each(?))",
+    "postgresql": "(SELECT value::bigint FROM json_array_elements_text(?::json))",
+}
 _NEW = {
     "sqlite": """(
         SELECT json_extract(value, '$[0]') AS letter, json_extract(value, '$[1]') AS attempt,
@@ -211,7 +216,7 @@ def claim(
     letters, left = [], []
     dialect = session.get_bind().dialect
     as_moment = UtcTime().dialect_impl(dialect).result_processor(dialect, None)
-    for row in _driver(session, _READ.format(",".join(map(str, taken)))).fetchall():
+    for row in _driver(session, _READ, _IDS, json.dumps(taken)).fetchall():
         values: tuple[Any, ...] = tuple(row)
         tried_at = values[8] if values[8] is None or as_moment is None else as_moment(values[8])
         letter = Claimed._make((*values[:8], tried_at, bool(values[9])))
@@ -308,9 +313,8 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
     """
     if not letters:
         return {}
-    statement = _MARK.format(",".join(str(int(letter.id)) for letter in letters))
-    moment = _moments(session)
-    marked: Sequence[Any] = _driver(session, statement, (moment(now + lease), moment(now))).fetchall()
+    moment, ids = _moments(session), json.dumps([letter.id for letter in letters])
+    marked: Sequence[Any] = _driver(session, _MARK, _IDS, moment(now + lease), moment(now), ids).fetchall()
     return {row[0]: row[1] for row in marked}
 
 
@@ -348,7 +352,6 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
     """
     settled: Counter[OutboxState] = Counter()
     moment = _moments(session)
-    statement = _SETTLE.format(_NEW[session.get_bind().dialect.name])
     for state in {outcome.state for outcome in outcomes}:
         rows = [
             (
@@ -363,14 +366,16 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
             if outcome.state is state
         ]
         settled_at = None if state in UNSETTLED else moment(now)
-        values = (state.value, settled_at, json.dumps(rows, default=str))
-        settled[state] = _driver(session, statement, values).rowcount
+        new = json.dumps(rows, default=str)
+        settled[state] = _driver(session, _SETTLE, _NEW, state.value, settled_at, new).rowcount
     return settled
 
 
-def _driver(session: Session, statement: str, values: tuple[Any, ...] = ()) -> sa.CursorResult[Any]:
-    """Run a statement as the driver takes it."""
-    if session.get_bind().dialect.paramstyle != "qmark":
+def _driver(session: Session, statement: str, listed: dict[str, str], *values: object) -> sa.CursorResult[Any]:
+    """Run a statement as the driver takes it; `listed` is how it takes the list of it."""
+    dialect = session.get_bind().dialect
+    statement = statement.format(listed[dialect.name])
+    if dialect.paramstyle != "qmark":
         statement = statement.replace("?", "%s")
     return session.connection().exec_driver_sql(statement, values)
 
