@@ -95,32 +95,11 @@ class Unreachable(FetchError):
 
 
 class Refused(DigestError):
-    """The server refused a letter for good (5yz, RFC 5321 §4.2.1).
-
-    `at` is the command it answered ("RCPT", "DATA"), `status` the enhanced code of RFC 3463 or "".
-    """
-
-    def __init__(self, code: int, text: str, *, status: str = "", at: str = "") -> None:
-        super().__init__(f"{code} {text}")
-        self.code = code
-        self.text = text
-        self.status = status
-        self.at = at
+    """The server refused a letter for good (5yz, RFC 5321 §4.2.1)."""
 
 
 class Deferred(DigestError):
-    """The server put a letter off (4yz), or the connection was lost before it answered.
-
-    `in_doubt` is true when the body was sent and no reply came: the server may have taken it.
-    """
-
-    def __init__(self, code: int, text: str, *, status: str = "", at: str = "", in_doubt: bool = False) -> None:
-        super().__init__(f"{code} {text}")
-        self.code = code
-        self.text = text
-        self.status = status
-        self.at = at
-        self.in_doubt = in_doubt
+    """The server put a letter off (4yz), or the connection was lost before it answered."""
 
 
 class RelayDown(DigestError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from conftest import Done
 
 from digest import config, edition, store
+from digest.demo.catcher import Catcher
 from digest.models import Entry, Feed, NewsletterFeed
 
 NOW = datetime.now(UTC)
@@ -76,6 +78,33 @@ def test_mistakes_are_answered_in_a_sentence(digest: Digest) -> None:
         done = digest(*words)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr and done.stderr.startswith("digest: ")
+
+
+def test_the_next_edition_goes_to_one_address(digest: Digest, inbox: Catcher, tmp_path: Path) -> None:
+    done = digest("send-test", "me@example.org", "--dry-run", DIGEST_SMTP__URL=inbox.url)
+    assert done.returncode == 0 and "to me@example.org" in done.stderr and not inbox.messages
+    done = digest("send-test", "me@example.org", DIGEST_SMTP__URL=inbox.url)
+    assert (done.returncode, inbox.recipients) == (0, ["me@example.org"]) and ": 250 " in done.stdout
+    mail = message_from_bytes(inbox.messages[0].content, policy=policy.default)
+    assert mail["to"] == "me@example.org" and "Postgres 19 is out" in mail["subject"]
+    assert [answer(digest(noun, "list", "--json")) for noun in ("outbox", "edition", "subscriber")] == [[], [], []]
+    done = digest("send-test", "me@example.org")
+    (kept,) = (tmp_path / "maildir").glob("**/*.eml")
+    assert done.stdout == f"{tmp_path / 'maildir'}: kept as {kept.name}\n"
+    assert message_from_bytes(kept.read_bytes(), policy=policy.default)["to"] == "me@example.org"
+
+
+def test_what_hinders_a_test_letter_is_told(digest: Digest, inbox: Catcher) -> None:
+    inbox.refuse |= {"gone@example.org": "550 5.1.1 no such mailbox", "busy@example.org": "451 4.7.1 later"}
+    for to, url, code, words in (
+        ("gone@example.org", inbox.url, 65, "refuses it: 550 5.1.1 no such mailbox"),
+        ("busy@example.org", inbox.url, 75, "could not be sent: 451 4.7.1 later"),
+        ("me@example.org", "smtp://127.0.0.1:1", 75, "no connection to 127.0.0.1:1"),
+        ("me@nowhere", inbox.url, 65, "me@nowhere"),
+    ):
+        done = digest("send-test", to, DIGEST_SMTP__URL=url)
+        assert done.returncode == code and words in done.stderr, done.stderr
+    assert not inbox.messages
 
 
 def test_topics_are_listed_and_tried(digest: Digest) -> None:

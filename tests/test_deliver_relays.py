@@ -97,6 +97,25 @@ def test_the_next_relay_takes_over_when_the_first_has_used_up_its_limit(box, con
     assert (report.sent, len(server.taken), len(other.taken)) == (30, 10, 20)
 
 
+@pytest.mark.parametrize("lacking", ["SMTPUTF8", "SIZE"])
+def test_what_one_relay_cannot_carry_goes_by_another(box, configure, server, other, clock, lacking):
+    server.extensions = ("PIPELINING", "8BITMIME") if lacking == "SMTPUTF8" else ("PIPELINING", "SMTPUTF8", "SIZE 900")
+    config = configure(smtp={"relays": [{"url": server.url}, {"url": other.url, "order": 2}]})
+    people = [*readers(5), "jürgen@example.org"]
+    owe(box, config, *people)
+    other.vanish()
+    report = send(box, config, clock)
+    waiting = ["jürgen@example.org"] if lacking == "SMTPUTF8" else people
+    assert (report.sent, report.owed, report.refused) == (6 - len(waiting), len(waiting), 0)
+    other.listen()
+    clock.pass_(minutes=10)
+    report = send(box, config, clock)
+    assert (report.sent, report.owed, report.refused) == (len(waiting), 0, 0)
+    assert sorted(other.recipients) == sorted(waiting) and not set(server.recipients) & set(waiting)
+    with box.read() as session:
+        assert {line.attempts for line in store.outbox_lines(session) if line.email in waiting} == {2}
+
+
 def test_a_limit_per_hour_holds_over_runs(database, configure, server, clock):
     clock.pass_(minutes=30)
     config = configure(smtp={"relays": [{"url": server.url, "per_hour": 10}], "max_lateness_hours": 1000})

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from conftest import MONDAY
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,9 +27,12 @@ from hypothesis import strategies as st
 from mailing import PEOPLE, notice, owe, readers, send, sound, states, tallied
 from mailserver import DROP, EVERYTHING, MailServer, scripted
 
-from digest import store
+from digest import deliver, store
 from digest.deliver.replies import Garbled, ReplyReader, Step, Verdict, judge
+from digest.errors import Refused, RelayDown
+from digest.letter import Sender
 from digest.letter.template import stuffed, unstuffed
+from digest.render import Marker, Rendered
 
 
 @pytest.fixture
@@ -87,6 +91,25 @@ def test_an_address_that_needs_smtputf8_is_refused_in_words_where_it_is_not_offe
     report = send(box, config, clock)
     assert (report.sent, report.refused) == (3, 1)
     assert "no SMTPUTF8" in report.refusals[0]
+
+
+def test_a_single_letter_goes_by_the_relay_that_can_carry_it(configure, server):
+    def one(*relays: dict) -> str:
+        config = configure(smtp={"relays": [{"url": server.url, "order": 2}, *relays]})
+        return deliver.send_one(config, letter)
+
+    config = configure(smtp={"url": server.url})
+    rendered = Rendered("News", f'<p>News</p><a href="{Marker.UNSUBSCRIBE}">u</a>', f"News\n{Marker.UNSUBSCRIBE}\n")
+    sender = Sender("News <news@news.example>", MONDAY, "", "daily")
+    letter = deliver.for_one(config, rendered, sender=sender, to="jürgen@example.org", number=1)
+    with MailServer(extensions=("PIPELINING",)) as plain:
+        assert f":{server.port}: 250" in one({"url": plain.url})
+        server.vanish()
+        with pytest.raises(RelayDown, match="no connection"):
+            one({"url": plain.url})
+        with pytest.raises(Refused, match="no SMTPUTF8"):
+            deliver.send_one(configure(smtp={"url": plain.url}), letter)
+    assert len(server.taken) == 1 and not plain.taken
 
 
 def test_a_letter_that_is_too_large_is_refused_before_it_is_sent(box, mailing, server, clock):

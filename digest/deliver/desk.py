@@ -381,6 +381,18 @@ class Desk:
         self._free_domain(claimed, reply)
         self._writer.kick()
 
+    def beyond(self, route: Route, attempt: Attempt, reply: Reply) -> None:
+        now, moment = self._loop.time(), self.clock()
+        others = [other for other in self._routes if other.name not in attempt.beyond]
+        for other in others:
+            if other.down is None and not other.exhausted(moment) and other.may_begin(attempt):
+                other.expect(now)
+                other.give(attempt)
+                self._woken.set()
+                return
+        # A relay that is not to be had now may carry it later; where there is none, nobody ever will.
+        self.booked(route, attempt, Verdict.DEFERRED if others else Verdict.REFUSED, reply, Step.MAIL)
+
     def doubtful(self, attempt: Attempt, why: str) -> None:
         claimed = attempt.claimed
         reply = Reply(0, "", f"no reply to the end of the data: {why}")

@@ -30,6 +30,9 @@ class Desk(Protocol):
 
     def booked(self, route: Route, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None: ...
 
+    def beyond(self, route: Route, attempt: Attempt, reply: Reply) -> None:
+        """A letter that this relay cannot carry: too large for it, or of an address that needs SMTPUTF8."""
+
     def doubtful(self, attempt: Attempt, why: str) -> None:
         """The body went out and no answer came."""
 
@@ -254,6 +257,11 @@ class Route:
     def may_begin(self, attempt: Attempt) -> bool:
         """Will the answer come, and be recorded, before the lease runs out and the letter is in other hands?"""
         return self._desk.clock() + self._time_to_answer < attempt.until
+
+    def beyond(self, connection: Connection, attempt: Attempt, reply: Reply) -> None:
+        self.in_flight -= 1
+        attempt.beyond.add(self.name)
+        self._desk.beyond(self, attempt, reply)
 
     def answered(self, connection: Connection, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         self.in_flight -= 1

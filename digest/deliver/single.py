@@ -21,15 +21,20 @@ def send_one(config: Config, letter: Letter) -> str:
     if not config.smtp.servers:
         with Maildir(config.maildir) as folder:
             return f"{folder.name}: {folder.write(letter).text}"
-    why = []
+    why: list[str] = []
+    beyond: _Beyond | None = None
     for relay in sorted(config.smtp.servers, key=lambda relay: relay.order):
         server = Server.of(relay, config.smtp)
         try:
             reply = loop.run(partial(_send, server, letter))
         except Unusable as error:
             why.append(str(error))
+        except _Beyond as error:
+            beyond = error
         else:
             return f"{server.name}: {reply}"
+    if beyond is not None and not why:
+        raise beyond
     raise RelayDown("; ".join(why))
 
 
@@ -40,16 +45,20 @@ async def _send(server: Server, letter: Letter) -> Reply:
     while not sending.answer.done():
         connection.check()
         await asyncio.wait([sending.answer], timeout=0.2)
-    verdict, reply, step = sending.answer.result()
+    verdict, reply = sending.answer.result()
     connection.quit()
     await asyncio.wait([sending.ended], timeout=2)
     if verdict is Verdict.OK:
         return reply
     if verdict is Verdict.REFUSED:
-        raise Refused(reply.code, reply.text, status=reply.status, at=step)
+        raise Refused(str(reply))
     if verdict is Verdict.DOWN:
         raise Unusable(f"{server.name} refuses login or sender: {reply}")
-    raise Deferred(reply.code, reply.text, status=reply.status, at=step)
+    raise Deferred(str(reply))
+
+
+class _Beyond(Refused):
+    """This relay cannot carry the letter; another may."""
 
 
 class _One:
@@ -57,7 +66,7 @@ class _One:
 
     def __init__(self, letter: Letter) -> None:
         self.letter = letter
-        self.answer: asyncio.Future[tuple[Verdict, Reply, Step]] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[tuple[Verdict, Reply]] = asyncio.get_running_loop().create_future()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._given = False
 
@@ -71,9 +80,12 @@ class _One:
     def may_begin(self, attempt: Any) -> bool:
         return True
 
+    def beyond(self, connection: Connection, attempt: Any, reply: Reply) -> None:
+        self.answer.set_exception(_Beyond(str(reply)))
+
     def answered(self, connection: Connection, attempt: Any, verdict: Verdict, reply: Reply, step: Step) -> None:
         if not self.answer.done():
-            self.answer.set_result((verdict, reply, step))
+            self.answer.set_result((verdict, reply))
 
     def lost(self, connection: Connection, attempt: Any, *, in_doubt: bool, why: str) -> None:
         self.answered(connection, attempt, Verdict.DEFERRED, Reply(0, "", f"the connection was lost: {why}"), Step.BODY)

@@ -41,6 +41,9 @@ class Handler(Protocol):
     def may_begin(self, attempt: Attempt) -> bool:
         """Asked at the last moment: is this letter still ours to send?"""
 
+    def beyond(self, connection: Connection, attempt: Attempt, reply: Reply) -> None:
+        """This server cannot carry the letter, so it was not asked to; `reply` is what it would have said."""
+
     def answered(
         self, connection: Connection, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step
     ) -> None: ...
@@ -201,7 +204,7 @@ class Connection(asyncio.Protocol):
                 reply = Reply(552, "5.3.4", words)
             else:
                 return attempt
-            self._handler.answered(self, attempt, Verdict.REFUSED, reply, Step.MAIL)
+            self._handler.beyond(self, attempt, reply)
         return None
 
     def _begin(self, attempt: Attempt) -> bytes:
