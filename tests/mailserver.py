@@ -32,6 +32,7 @@ class MailServer:
 
     extensions: tuple[str, ...] = EVERYTHING
     in_clear: tuple[str, ...] | None = None  # offered in place of those before the encryption
+    knows_ehlo: bool = True
     banner: str | None = "220 test ESMTP"  # None: says nothing
     context: ssl.SSLContext | None = None
     implicit_tls: bool = False
@@ -41,6 +42,7 @@ class MailServer:
     on_rcpt: Callable[[str], str] = lambda recipient: "250 2.1.5 Ok"
     on_data: Callable[[str], str] = lambda recipient: "354 go on"
     on_body: Callable[[Taken], str] = lambda taken: "250 2.0.0 Ok: queued"
+    on_reset: Callable[[], str] = lambda: "250 2.0.0 Ok"
     mid_data: Callable[[str], bool] = lambda recipient: False  # end the connection in the middle of the body?
     keep_354: bool = False  # answer DATA with 354 also where no recipient was accepted
     most_connections: int = 1000
@@ -185,7 +187,7 @@ class _Talk:
             verb = line.split(" ")[0].upper()
             if verb in ("MAIL", "RCPT", "DATA") and "PIPELINING" not in server.extensions and self.pending():
                 server.hurried += 1
-            if verb == "EHLO":
+            if verb == "EHLO" and server.knows_ehlo:
                 secure = isinstance(self.connection, ssl.SSLSocket)
                 offers = [*(server.extensions if secure or server.in_clear is None else server.in_clear)]
                 if server.context is not None and not secure:
@@ -232,7 +234,7 @@ class _Talk:
                 recipients = []
             elif verb == "RSET":
                 recipients, under_way = [], False
-                self.say("250 2.0.0 Ok")
+                self.say(server.on_reset())
             elif verb == "QUIT":
                 self.say("221 2.0.0 Bye")
                 return

@@ -279,9 +279,10 @@ def test_interrupting_a_run_is_told_in_words(ready, tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-m", "digest", "run"], cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
         )
-        silent.accept()
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "stopped" in said and "Traceback" not in said
 
 

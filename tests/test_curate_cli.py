@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email import message_from_bytes, policy
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, message_from_string, policy
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
+import httpx
 import pytest
 from conftest import Done
 
@@ -29,7 +38,7 @@ def digest(digest: Digest, tmp_path: Path) -> Digest:
     database = store.open_database(settings.database_url)
     store.keep_newsletters(database, settings.newsletters, now=NOW)
     with database.write() as session:
-        feed = Feed(url="https://ada.example/feed", title="Ada", added_at=NOW, next_at=NOW)
+        feed = Feed(url="https://ada.example/feed", title="Ada", added_at=NOW, next_at=NOW + timedelta(days=1))
         session.add(feed)
         session.flush()
         paper = store.newsletter(session, name)
@@ -78,6 +87,72 @@ def test_mistakes_are_answered_in_a_sentence(digest: Digest) -> None:
         done = digest(*words)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr and done.stderr.startswith("digest: ")
+
+
+def test_a_correction_is_taken_back(digest: Digest) -> None:
+    (first, _) = answer(digest("story", "list", "--waiting", "--json"))
+    for word, field in (("pin", "pinned"), ("drop", "dropped")):
+        assert answer(digest("story", word, first["id"], "--json"))[field]
+        assert not answer(digest("story", word, first["id"], "--off", "--json"))[field]
+
+
+def test_the_next_edition_is_looked_at_from_all_sides(digest: Digest, tmp_path: Path) -> None:
+    assert digest("preview", "--check").stderr == "fit to be sent\n"
+    assert {finding["level"] for finding in answer(digest("preview", "--check", "--json"))} <= {"ok", "note", "warning"}
+    mail = message_from_bytes(digest("preview", "--eml").stdout.encode(), policy=policy.default)
+    assert "Postgres 19 is out" in mail["subject"] and mail["to"] == "reader@example.org"
+    assert digest("preview", "--out", "next.html", "--no-open").stdout == "next.html\n"
+    assert "Ten ways to boil an egg" in (tmp_path / "next.html").read_text()
+    tomorrow = NOW + timedelta(days=1)
+    later = digest("preview", "--eml", "--at", tomorrow.isoformat()).stdout
+    assert parsedate_to_datetime(str(message_from_string(later)["date"])) == tomorrow.replace(microsecond=0)
+    for words, code, said in (
+        (("--at", "tomorrow"), 65, "'tomorrow' is no moment"),
+        (("--as", "eve@example.org"), 66, "eve@example.org does not subscribe"),
+        (("--out", "no/where.html"), 74, "cannot write no/where.html: No such file or directory"),
+        (("--edition", "3"), 66, "no edition 3"),
+    ):
+        done = digest("preview", *words)
+        assert done.returncode == code and said in done.stderr, done
+
+
+def test_the_page_of_the_next_edition_is_served_to_who_knows_its_address(digest: Digest, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "digest", "preview", "--serve", "--no-open", "--port"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = digest(*words[3:], taken.getsockname()[1])
+        assert done.returncode == 74 and "cannot listen on port" in done.stderr
+    with subprocess.Popen([*words, "0"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        try:
+            assert httpx.get(url).status_code == 200
+            assert httpx.get(urljoin(url, "/guessed/")).status_code == 404
+        finally:
+            server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=60) in (0, 130)
+
+
+def test_an_edition_goes_when_its_editor_says_so(
+    digest: Digest, inbox: Catcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "digest.toml"
+    settings.write_text(re.sub("(?m)^# (approve|editor) =", r"\1 =", settings.read_text()).replace("schedule", "# "))
+    monkeypatch.setenv("DIGEST_SMTP__URL", inbox.url)
+    assert digest("edition", "note", "A word before.").stderr == "daily: the next edition has the note\n"
+    assert digest("subscriber", "add", "me@example.org").returncode == 0
+    assert digest("run").returncode == 0
+    assert (
+        inbox.recipients == ["editor@example.org"] and answer(digest("edition", "list", "--json"))[0]["state"] == "held"
+    )
+    assert "No. 1 has the note" in digest("edition", "note", "1", "Another word.").stderr
+    assert digest("edition", "approve", "2").returncode == 66
+    assert digest("edition", "approve", "1").returncode == 0
+    assert digest("deliver").returncode == 0
+    assert inbox.recipients == ["editor@example.org", "me@example.org"]
+    assert b"Another word." in inbox.messages[-1].content and b"A word before." not in inbox.messages[-1].content
+    assert digest("edition", "approve", "1").stderr.startswith("digest: No. 1 of daily is open, not held")
+    assert digest("edition", "note", "").stderr == "daily: the next edition has no note\n"
 
 
 def test_the_next_edition_goes_to_one_address(digest: Digest, inbox: Catcher, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 from contextlib import closing
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -10,13 +11,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, Clock, on_sqlite
-from mailing import PEOPLE, notice, owe, send, states
+from mailing import PEOPLE, notice, owe, send, states, tallied
 from mailserver import MailServer
 from sqlmodel import Session, select
 
 from digest import deliver, store, subscribe
 from digest.cli.common import left_words
 from digest.config import Config
+from digest.errors import ConfigError
 from digest.models import Edition, EditionState, Notice, OutboxState, Subscription, SubscriptionState
 from digest.render import Marker
 from digest.store import Database
@@ -395,6 +397,40 @@ def test_without_a_server_letters_are_kept_in_a_maildir_beside_the_database(data
     assert len(files) == 3
     message = message_from_bytes(files[0].read_bytes(), policy=policy.default)
     assert message["delivered-to"] in PEOPLE and message["subject"] == "News"
+
+
+def test_a_maildir_takes_what_can_be_written_until_it_is_asked_to_stop(database, config, clock):
+    owe(database, config, *PEOPLE)
+    with database.write() as session:
+        store.subscriber(session, "bob@example.org").email = "bob smith@example.org"
+    report = send(database, config, clock, stop=lambda: True)
+    assert (report.interrupted, report.sent, tallied(database)) == (True, 0, {"owed": 3})
+    report = send(database, config, clock)
+    assert (report.sent, report.held) == (2, 1) and "could not be written" in report.refusals[0]
+
+
+def test_a_maildir_that_cannot_be_written_costs_no_letter(database, config, clock):
+    owe(database, config, *PEOPLE)
+    Path(config.maildir).write_text("in the way")
+    report = send(database, config, clock)
+    assert report.stopped == f"cannot write to the Maildir {config.maildir}: Not a directory" and report.owed == 3
+    Path(config.maildir).unlink()
+    assert send(database, config, clock).sent == 3
+    owe(database, config, *PEOPLE)
+    shutil.rmtree(Path(config.maildir, "new"))
+    Path(config.maildir, "new").symlink_to("nowhere")
+    report = send(database, config, clock)
+    assert "cannot write to the Maildir" in report.stopped and tallied(database) == {"sent": 3, "owed": 3}
+
+
+@pytest.mark.parametrize("pem", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+def test_a_signing_key_that_is_none_is_told_before_anything_is_sent(database, mailing, inbox, clock, tmp_path, pem):
+    (tmp_path / "dkim.pem").write_text(pem)
+    config = mailing(dkim=[{"selector": "s1", "key_file": "dkim.pem"}])
+    owe(database, config, *PEOPLE)
+    with pytest.raises(ConfigError, match=r"the DKIM key .*dkim.pem"):
+        send(database, config, clock)
+    assert (inbox.messages, set(states(database).values())) == ([], {"owed"})
 
 
 def test_delays_grow_and_are_jittered():

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from digest import deliver, store
 from digest.cli import app
 from digest.deliver.pace import Bucket, Pace, Quota, finish
+from digest.deliver.writer import PUT_OFF, Ledger
 from digest.errors import StorageError
 from digest.models import Edition, EditionState, OutboxRow
 from digest.store import database as store_database
@@ -217,6 +218,38 @@ def test_letters_in_line_for_their_domain_outlive_their_claim(box, configure, se
     config = configure(smtp={"url": server.url, "per_domain": 1, "connections": 4})
     owe(box, config, *readers(60))
     assert send(box, config, clock).sent == 60 == len(server.taken)
+
+
+def test_asked_to_stop_it_gives_back_what_waits_for_its_domain(box, configure, server, clock):
+    config = configure(smtp={"url": server.url, "per_domain": 1, "connections": 4})
+    owe(box, config, *readers(60))
+    report = send(box, config, clock, stop=lambda: len(server.taken) >= 5)
+    assert report.interrupted and 5 <= report.sent < 60
+    assert tallied(box) == {"sent": report.sent, "owed": 60 - report.sent}
+    assert send(box, config, clock).sent == 60 - report.sent
+
+
+def test_what_is_too_much_for_a_slow_domain_is_put_off(box, configure, server, clock, monkeypatch):
+    monkeypatch.setattr("digest.deliver.desk.MOST_PARKED", 3)
+    busy = Counter()
+
+    def answer(address: str) -> str:
+        busy[address] += 1
+        return "451 4.7.1 slow down" if sum(busy.values()) <= 4 else "250 2.1.5 Ok"
+
+    server.on_rcpt = answer
+    config = configure(smtp={"url": server.url, "connections": 2})
+    owe(box, config, *readers(40))
+    report = send(box, config, clock)
+    assert report.sent == len(server.taken) < 36 and report.owed == 40 - report.sent
+    with box.read() as session:
+        never_tried = [line for line in store.outbox_lines(session) if line.state == "owed" and not line.attempts]
+    assert {line.reply for line in never_tried} == {PUT_OFF}
+    assert {line.due_at for line in never_tried} == {clock() + timedelta(minutes=5)}
+    for _ in range(20):
+        clock.pass_(minutes=10)
+        send(box, config, clock)
+    assert tallied(box) == {"sent": 40} and len(server.taken) == 40
 
 
 def test_a_paused_edition_leaves_its_domains_to_the_others(box, configure, server, clock):
@@ -586,6 +619,23 @@ def test_a_database_that_cannot_be_written_sends_nothing(small_disk, configure, 
         assert server.taken == []
     finally:
         subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+
+
+def test_a_database_that_takes_no_claim_for_a_moment_is_asked_again(box, configure, server, clock, monkeypatch):
+    config = configure(smtp={"url": server.url})
+    owe(box, config, *readers(40))
+    commit, refused = Ledger.commit, Counter()
+
+    def refusing(ledger, batch):
+        for what in ("wish", "marks"):
+            if getattr(batch, what) and not refused[what]:
+                refused[what] += 1
+                raise StorageError("the database is locked")
+        return commit(ledger, batch)
+
+    monkeypatch.setattr(Ledger, "commit", refusing)
+    assert send(box, config, clock).sent == 40 == len(server.taken)
+    assert refused == {"wish": 1, "marks": 1}
 
 
 def test_a_letter_that_cannot_be_written_is_held_and_the_others_go_out(database, configure, server, clock):

@@ -187,6 +187,61 @@ def test_who_is_named_after_a_refused_sender_is_sent_nothing(box, mailing, clock
     assert (report.refused, came) == (3, [b"", b"", b""]), "an empty message would be delivered"
 
 
+def test_a_server_of_the_old_kind_is_greeted_in_its_way(box, mailing, server, clock):
+    server.knows_ehlo = False
+    config = mailing()
+    owe(box, config, *PEOPLE)
+    assert send(box, config, clock).sent == 3 and server.hurried == 0
+
+
+def test_a_greeting_that_is_refused_stops_the_run(box, mailing, clock):
+    def talk(connection, lines) -> None:
+        connection.sendall(b"220 test\r\n")
+        lines.readline()
+        connection.sendall(b"550 5.7.1 not you\r\n")
+        lines.readline()
+
+    with scripted(talk) as where:
+        config = mailing(url=f"smtp://{where}")
+        owe(box, config, *PEOPLE)
+        report = send(box, config, clock)
+    assert report.owed == 3 and "refuses our greeting: 550 5.7.1 not you" in report.stopped
+
+
+def test_a_refused_reset_ends_the_connection_and_nothing_else(box, mailing, server, clock):
+    server.on_rcpt = lambda address: "550 5.7.1 no" if address == PEOPLE[0] else "250 Ok"
+    server.on_reset = lambda: "502 5.5.1 what?"
+    config = mailing(connections=1)
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert (report.sent, report.refused, server.connections) == (2, 1, 2)
+
+
+def test_a_server_that_ends_an_idle_connection_is_no_trouble(box, mailing, clock):
+    bodies, idle = count(), threading.Event()
+
+    def talk(connection, lines) -> None:
+        _greet(connection, lines)  # no PIPELINING, so that the second letter takes a second connection
+        for reply in (b"250 Ok\r\n", b"250 Ok\r\n", b"354 go on\r\n"):
+            if not lines.readline().startswith((b"MAIL", b"RCPT", b"DATA")):
+                return
+            connection.sendall(reply)
+        _body(lines)
+        if next(bodies) == 0:
+            connection.sendall(b"250 Ok\r\n421 4.4.2 idle for too long\r\n")
+            idle.set()
+        else:
+            idle.wait(60)
+            connection.sendall(b"250 Ok\r\n")
+            lines.readline()
+
+    with scripted(talk) as where:
+        config = mailing(url=f"smtp://{where}", connections=2)
+        owe(box, config, *PEOPLE[:2])
+        report = send(box, config, clock)
+    assert (report.sent, report.in_doubt, report.stopped) == (2, 0, "")
+
+
 @pytest.mark.parametrize("reply", ["354 go on", "503 5.5.1 what?"])
 def test_what_answers_the_end_of_the_data_neither_way_leaves_the_letter_in_doubt(box, mailing, server, clock, reply):
     server.on_body = lambda taken: reply if taken.recipient == PEOPLE[0] else "250 Ok"
@@ -507,11 +562,21 @@ def test_without_a_token_nothing_is_sent_and_nothing_secret_is_said(
     assert "s3cret" not in report.stopped + "".join(capfd.readouterr())
 
 
-def test_a_password_never_leaves_the_machine_in_clear(box, configure, clock):
-    config = configure(smtp={"url": "smtp://ada:secret@localhost.localdomain.invalid:25"})
+def test_a_password_never_leaves_the_machine_in_clear(box, configure, server, clock):
+    seen = []
+    server.login = lambda words: not seen.append(words)
+    config = configure(smtp={"url": f"smtp://ada:secret@0.0.0.0:{server.port}"})  # leads here, and is not said to
     owe(box, config, *PEOPLE)
     report = send(box, config, clock)
-    assert report.owed == 3 and report.stopped
+    assert (report.owed, seen, server.log, server.connections) == (3, [], [], 1)
+    assert "would go out in clear" in report.stopped and "secret" not in report.stopped
+
+
+def test_a_server_that_knows_no_login_gets_no_password_and_no_letter(box, configure, server, clock):
+    config = configure(smtp={"url": f"smtp://ada:secret@127.0.0.1:{server.port}"})
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert (report.owed, server.log) == (3, []) and "offers no login by PLAIN or LOGIN" in report.stopped
 
 
 def test_a_refused_sender_stops_after_one_try(box, mailing, server, clock):

@@ -52,4 +52,5 @@ def note(
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
         edition.annotate(database, name, config, text, number=number)
-    options.say(f"{name}: the note is in {'the next edition' if number is None else f'No. {number}'}")
+    where = "the next edition" if number is None else f"No. {number}"
+    options.say(f"{name}: {where} has {'the' if text.strip() else 'no'} note")
