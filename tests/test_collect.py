@@ -967,6 +967,26 @@ def test_the_commands_take_a_feed_from_adding_to_removal(site: Site, digest: Any
     assert digest("feed", "import", "-", stdin=exported).stderr == f"{said}\n"
 
 
+def test_the_doctor_proposes_and_then_does_it(site: Site, digest: Any) -> None:
+    site.pages["/old.xml"] = Reply(rss("one"))
+    digest("feed", "add", site.base + "/old.xml")
+    assert digest("collect").exit_code == 0
+    assert digest("feed", "doctor").stderr == "no feed needs a repair that could be found\n"
+    site.pages["/old.xml"] = Reply(status=410)
+    site.pages["/"] = page(alternate("/new.xml"))
+    site.pages["/new.xml"] = Reply(rss("two"))
+    gone = digest("collect", "--force")
+    assert gone.exit_code == 69 and "410 (gone for good)" in gone.stderr
+    proposed = digest("feed", "doctor", "--json")
+    [row] = json.loads(proposed.stdout)
+    assert (row["remedy"], row["url"]) == ("move", site.base + "/new.xml")
+    assert proposed.stderr == "nothing is changed yet; --apply does it\n"
+    assert json.loads(digest("feed", "show", "1", "--json").stdout)["url"] == site.base + "/old.xml"
+    assert digest("feed", "doctor", "--apply").stderr.startswith("1 repaired")
+    assert json.loads(digest("feed", "show", "1", "--json").stdout)["url"] == site.base + "/new.xml"
+    assert digest("collect", "--force").stderr.startswith("collect: 1 feed asked, 1 new entry\n")
+
+
 def test_a_mistake_gets_one_sentence_and_a_code(site: Site, digest: Any, tmp_path: Path) -> None:
     site.pages["/page"] = page()
     site.pages["/two"] = page(alternate("/a"), alternate("/b"))
