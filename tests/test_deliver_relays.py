@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import threading
@@ -447,15 +448,24 @@ def test_a_letter_is_shown_and_retried_from_the_command_line(box, config, cli, s
     cli("deliver")
     with box.read() as session:
         (refused,) = [line for line in store.outbox_lines(session) if line.state.value == "refused"]
-    shown = cli("outbox", "show", str(refused.id), "--json").stdout
-    assert "554" in shown and "@news.example>" in shown
+    shown = json.loads(cli("outbox", "show", str(refused.id), "--json").stdout)
+    assert (shown["email"], shown["subject"], shown["code"]) == (PEOPLE[0], "News", 554)
+    (listed,) = cli("outbox", "list", "--edition", "1", "--state", "refused").stdout.splitlines()[1:]
+    assert listed.split("\t")[3:5] == [PEOPLE[0], "refused"] and listed.endswith("554 5.7.1 no")
+    assert json.loads(cli("outbox", "list", "--in-doubt", "--json").stdout) == []
+    cli("outbox", "show", "999", code=66)
+    cli("outbox", "retry", code=64)
+    cli("outbox", "retry", "--edition", "9", code=66)
+    cli("outbox", "retry", str(refused.id), "--state", "sent", code=64)
     server.on_body = lambda taken: "250 Ok"
     cli("outbox", "retry", "--edition", "1", "--state", "refused", "--dry-run")
     assert tallied(box)["refused"] == 1
     cli("outbox", "retry", "--edition", "1", "--state", "refused")
-    cli("outbox", "retry", str(refused.id))
+    assert "1 of those not there, sent," in cli("outbox", "retry", str(refused.id), "999").stderr
     cli("deliver")
     assert tallied(box) == {"sent": 3} and len(server.taken) == 3
+    (last,) = [taken for taken in server.taken if taken.recipient == PEOPLE[0]]
+    assert f"Message-ID: {shown['message_id']}\r\n".encode() in last.content
     cli("outbox", "retry", str(refused.id), code=64)  # it is sent, and stays so
     cli("deliver")
     assert len(server.taken) == 3

@@ -23,6 +23,7 @@ from digest.models import (
     Subscriber,
     SubscriptionState,
     UtcTime,
+    Variant,
     address_key,
 )
 from digest.store.database import insert_into
@@ -448,7 +449,7 @@ def left(session: Session, *, edition_id: int | None = None, now: datetime) -> L
 
 @dataclass(frozen=True)
 class OutboxLine:
-    """A letter as `digest outbox list` shows it. A notice has no edition, and its subject says what it is."""
+    """A letter as `digest outbox list` shows it. A notice has no edition."""
 
     id: int
     newsletter: str
@@ -477,10 +478,17 @@ def outbox_lines(
 ) -> list[OutboxLine]:
     """Letters by id, from the one after `after`."""
     query = (
-        sa.select(OutboxRow, col(Newsletter.name), col(Edition.number), col(Subscriber.email), Notice)
+        sa.select(
+            OutboxRow,
+            col(Newsletter.name),
+            col(Edition.number),
+            sa.func.coalesce(col(Notice.subject), col(Variant.subject)),
+            sa.func.coalesce(col(Notice.email), col(Subscriber.email), "(erased)"),
+        )
         .join(Edition, col(Edition.id) == col(OutboxRow.edition_id), isouter=True)
         .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id), isouter=True)
         .join(Subscriber, col(Subscriber.id) == col(OutboxRow.subscriber_id), isouter=True)
+        .join(Variant, col(Variant.id) == col(OutboxRow.variant_id), isouter=True)
         .join(Notice, col(Notice.id) == col(OutboxRow.notice_id), isouter=True)
         .where(col(OutboxRow.id) > after)
         .order_by(col(OutboxRow.id))
@@ -501,8 +509,8 @@ def outbox_lines(
             id=row.id or 0,
             newsletter=name or "",
             edition=number,
-            subject=notice.subject if notice else "",
-            email=notice.email if notice else email or "(erased)",
+            subject=subject,
+            email=email,
             state=row.state,
             attempts=row.attempts,
             due_at=row.due_at,
@@ -511,7 +519,7 @@ def outbox_lines(
             reply=row.reply,
             in_doubt=row.in_doubt,
         )
-        for row, name, number, email, notice in session.execute(query)
+        for row, name, number, subject, email in session.execute(query)
     ]
 
 
