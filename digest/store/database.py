@@ -6,7 +6,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +93,18 @@ class Database:
         """
         if self.engine.dialect.name == "sqlite":
             with tempfile.TemporaryDirectory(prefix="digest-rehearsal-") as folder:
-                copy = Path(folder) / "digest.db"
-                source = sqlite3.connect(
-                    f"{Path(self.engine.url.database or '').absolute().as_uri()}?mode=ro", uri=True
-                )
-                target = sqlite3.connect(copy)
-                with source, target:
-                    source.backup(target)
-                source.close()
-                target.close()
+                original, copy = Path(self.engine.url.database or "").absolute(), Path(folder) / "digest.db"
+                try:
+                    with (
+                        closing(sqlite3.connect(f"{original.as_uri()}?mode=ro", uri=True)) as source,
+                        closing(sqlite3.connect(copy)) as target,
+                    ):
+                        source.backup(target)
+                except sqlite3.Error as error:
+                    raise StorageError(
+                        f"the database {original} cannot be copied to {folder}, to try things out there: {error}",
+                        hint="make room there, or name another folder in TMPDIR",
+                    ) from error
                 engine = _sqlite(copy, synchronous="OFF")
                 try:
                     yield Database(engine)
