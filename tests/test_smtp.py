@@ -629,6 +629,23 @@ def test_letters_go_out_encrypted_to_the_server_we_know(box, configure, server, 
     assert send(box, config, clock).sent == 20
 
 
+@pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
+def test_an_encrypted_connection_that_is_cut_off_leaves_one_letter_in_doubt(
+    box, configure, server, clock, authority, tmp_path, scheme
+):
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server.context = _context(authority.issue_cert("127.0.0.1"))
+    server.implicit_tls = scheme == "smtps"
+    cut = readers(20)[5]
+    server.on_body = lambda taken: DROP if taken.recipient == cut else "250 Ok"  # TLS' own farewell is not said
+    smtp = {"url": f"{scheme}://127.0.0.1:{server.port}", "ca_file": str(tmp_path / "ca.pem"), "connections": 2}
+    owe(box, config := configure(smtp=smtp), *readers(20))
+    report = send(box, config, clock)
+    assert (report.sent, report.in_doubt, report.owed) == (19, 1, 1)
+    with box.read() as session:
+        assert [line.email for line in store.outbox_lines(session) if line.in_doubt] == [cut]
+
+
 def test_what_was_offered_in_clear_is_forgotten(box, configure, server, clock, authority, tmp_path):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     server.context = _context(authority.issue_cert("127.0.0.1"))
