@@ -4,7 +4,7 @@ import random
 import re
 import shutil
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from digest import deliver, store, subscribe
 from digest.cli.common import left_words
 from digest.config import Config
 from digest.errors import ConfigError
-from digest.models import Edition, EditionState, Notice, OutboxState, Subscription, SubscriptionState
+from digest.models import Edition, EditionState, Notice, OutboxRow, OutboxState, Subscription, SubscriptionState
 from digest.render import Marker
 from digest.store import Database
 
@@ -247,6 +247,30 @@ def test_a_worker_that_slept_past_its_lease_settles_nothing(database, mailing, c
         late = store.Outcome(slept.id, first, OutboxState.REFUSED)
         assert not store.settle(session, [late], now=clock()).total()
         assert store.settle(session, [store.Outcome(fresh.id, second, OutboxState.SENT)], now=clock()).total() == 1
+
+
+def test_an_attempt_that_is_given_back_does_not_count(database, mailing, clock):
+    owe(database, mailing(), "ada@example.org")
+
+    def attempt() -> tuple[int, int]:
+        (letter,) = claim(database, clock)
+        (marked,) = mark(database, clock, letter).items()
+        return marked
+
+    def give_back(*attempts: tuple[int, int]) -> tuple[int, datetime | None]:
+        with database.write() as session:
+            store.unmark(session, attempts, now=clock())
+            row = session.exec(select(OutboxRow)).one()
+            return row.attempts, row.tried_at
+
+    assert give_back(attempt()) == (0, None), "and its lifetime has not begun"
+    letter_id, number = attempt()
+    with database.write() as session:
+        store.settle(session, [store.Outcome(letter_id, number, OutboxState.OWED, due_at=clock())], now=clock())
+    tried_at = clock()
+    clock.pass_(hours=1)
+    assert give_back(attempt()) == (1, tried_at)
+    assert give_back((letter_id, 1)) == (1, tried_at), "it is in nobody's hands"
 
 
 def test_a_letter_claimed_by_two_is_sent_by_one(database, mailing, clock):

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from conftest import MONDAY
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 from digest import deliver, store
 from digest.cli import app
 from digest.deliver.pace import Bucket, Pace, Quota, finish
+from digest.deliver.relays import Route
 from digest.deliver.writer import PUT_OFF, Ledger
 from digest.errors import StorageError
 from digest.models import Edition, EditionState, OutboxRow
@@ -162,6 +164,22 @@ def test_a_pace_slows_at_once_and_recovers_slowly():
     assert pace.interval == 0
     pace.begin(11.0)
     assert not pace.ready(12.0, limit=1) and pace.ready(12.0)
+
+
+def test_a_relay_that_asks_for_patience_gets_its_letters_one_at_a_time(box, configure, server, clock, monkeypatch):
+    begun = []
+    expect = Route.expect
+
+    def noted(route, now) -> None:
+        begun.append((now, route.pace.interval))
+        expect(route, now)
+
+    monkeypatch.setattr(Route, "expect", noted)
+    server.on_mail = lambda sender, number: "250 Ok" if len(server.log) % 10 else "421 4.3.2 slow down"
+    owe(box, config := configure(smtp={"url": server.url, "connections": 4}), *readers(60))
+    assert send(box, config, clock).sent == 60
+    slowed = [(next_at - at, interval) for (at, interval), (next_at, _) in pairwise(begun) if interval]
+    assert slowed and all(gap >= interval * 0.999 for gap, interval in slowed)
 
 
 def test_a_forecast_looks_beyond_what_the_limits_let_out_now():

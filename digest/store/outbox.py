@@ -217,10 +217,10 @@ def claim(
     letters, left = [], []
     dialect = session.get_bind().dialect
     as_moment = UtcTime().dialect_impl(dialect).result_processor(dialect, None)
+    assert as_moment is not None
     for row in _driver(session, _READ, _IDS, json.dumps(taken)).fetchall():
         values: tuple[Any, ...] = tuple(row)
-        tried_at = values[8] if values[8] is None or as_moment is None else as_moment(values[8])
-        letter = Claimed._make((*values[:8], tried_at, bool(values[9])))
+        letter = Claimed._make((*values[:8], as_moment(values[8]), bool(values[9])))
         reason = _why_not(letter, *values[10:])
         if reason:
             left.append({"letter": letter.id, "why": reason})
@@ -384,7 +384,9 @@ def _driver(session: Session, statement: str, listed: dict[str, str], *values: o
 def _moments(session: Session) -> Callable[[datetime], Any]:
     """How the driver takes a time."""
     dialect = session.get_bind().dialect
-    return UtcTime().dialect_impl(dialect).bind_processor(dialect) or (lambda moment: moment)
+    as_stored = UtcTime().dialect_impl(dialect).bind_processor(dialect)
+    assert as_stored is not None
+    return as_stored
 
 
 def _waiting(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
