@@ -707,10 +707,11 @@ def test_without_starttls_nothing_is_sent_in_clear(box, configure, server, clock
     assert server.taken == []
 
 
-def test_what_is_said_before_the_encryption_began_is_refused(box, configure, server, clock, authority, tmp_path):
+@pytest.mark.parametrize("early", [b"250-injected\r\n250 AUTH PLAIN\r\n", b"250-injected\r\n", b"250 inj"])
+def test_what_is_said_before_the_encryption_began_is_refused(box, configure, server, clock, authority, tmp_path, early):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     server.context = _context(authority.issue_cert("127.0.0.1"))
-    server.early = b"250-injected\r\n250 AUTH PLAIN\r\n"
+    server.early = early
     config = configure(smtp={"url": f"smtp+starttls://127.0.0.1:{server.port}", "ca_file": str(tmp_path / "ca.pem")})
     owe(box, config, *PEOPLE)
     report = send(box, config, clock)
