@@ -17,7 +17,7 @@ from typing import Any
 import postgres
 import pytest
 import sqlalchemy as sa
-from conftest import MONDAY, Clock
+from conftest import MONDAY, Clock, on_sqlite
 from sqlmodel import Session, select
 from starlette.testclient import TestClient
 
@@ -191,6 +191,7 @@ def test_a_link_is_good_for_seven_days_and_the_row_for_no_longer(door, database,
     assert "ada" not in str(rows(database)["signup_mail"])
 
 
+@on_sqlite
 def test_an_address_gets_such_mails_at_growing_distances(door, database, clock):
     came = []
     for day in range(110):
