@@ -45,6 +45,18 @@ def edition(database) -> Edition:
         return session.exec(select(Edition)).one()
 
 
+def pause_after(letters: int, database, server) -> None:
+    """Somebody pauses the first edition when the server has taken so many letters."""
+
+    def answer(taken) -> str:
+        if len(server.taken) == letters:
+            with database.write() as session:
+                store.set_state(session, 1, EditionState.PAUSED, "by hand")
+        return "250 2.0.0 Ok"
+
+    server.on_body = answer
+
+
 # ---------------------------------------------------------------- relays
 
 
@@ -272,13 +284,7 @@ def test_what_is_too_much_for_a_slow_domain_is_put_off(box, configure, server, c
 
 
 def test_a_paused_edition_leaves_its_domains_to_the_others(box, configure, server, clock):
-    def answer(taken) -> str:
-        if len(server.taken) == 5:
-            with box.write() as session:
-                store.set_state(session, 1, EditionState.PAUSED, "by hand")
-        return "250 2.0.0 Ok"
-
-    server.on_body = answer
+    pause_after(5, box, server)
     config = configure(smtp={"url": server.url, "per_domain": 1, "connections": 4})
     owe(box, config, *readers(30))
     owe(box, config)
@@ -396,14 +402,7 @@ def test_an_edition_that_its_relay_takes_slowly_is_not_late(database, configure,
 def test_an_edition_paused_from_outside_stops_within_a_moment(database, configure, server, clock):
     config = configure(smtp={"url": server.url, "connections": 1})
     owe(database, config, *readers(300))
-
-    def answer(taken) -> str:
-        if len(server.taken) == 20:
-            with database.write() as session:
-                store.set_state(session, 1, EditionState.PAUSED, "by hand")
-        return "250 2.0.0 Ok"
-
-    server.on_body = answer
+    pause_after(20, database, server)
     report = send(database, config, clock)
     assert 20 <= report.sent < 250 and report.sent == len(server.taken)
     assert tallied(database) == {"sent": report.sent, "owed": 300 - report.sent}
