@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from digest.letter import Letter
@@ -18,4 +18,4 @@ class Attempt:
     number: int
     until: datetime
     bounces: int = 0  # how often a busy server handed it back
-    beyond: set[str] = field(default_factory=set)  # relays that cannot carry it
+    beyond: tuple[str, ...] = ()  # relays that cannot carry it

@@ -333,9 +333,7 @@ class Desk:
         source.exhausted = len(claim.letters) + claim.dropped < wish.limit
         if not (claim.letters or claim.dropped or claim.held):
             self._fruitless.add(wish.edition_id)
-        self._report.dropped += claim.dropped
-        self._report.held += claim.held
-        self._report.in_doubt += claim.held + sum(letter.in_doubt for letter in claim.letters)
+        self._report.claimed(claim)
         self._tried += claim.dropped
         if source.guard is not None:
             again = sum(letter.attempts > 0 for letter in claim.letters)

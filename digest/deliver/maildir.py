@@ -55,9 +55,7 @@ class Maildir:
             while editions:
                 done = ledger.commit(Batch(wish=Wish(editions[0], AT_ONCE)))
                 assert done.claim is not None
-                report.dropped += done.claim.dropped
-                report.held += done.claim.held
-                report.in_doubt += done.claim.held + sum(letter.in_doubt for letter in done.claim.letters)
+                report.claimed(done.claim)
                 if stop():
                     report.stopped, report.interrupted = "asked to", True
                     ledger.commit(Batch(unclaimed=list(done.claim.letters)))

@@ -260,7 +260,7 @@ class Route:
 
     def beyond(self, connection: Connection, attempt: Attempt, reply: Reply) -> None:
         self.in_flight -= 1
-        attempt.beyond.add(self.name)
+        attempt.beyond += (self.name,)
         self._desk.beyond(self, attempt, reply)
 
     def answered(self, connection: Connection, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from digest.store import Left
+from digest.store import Claim, Left
 
 
 @dataclass
@@ -26,6 +26,12 @@ class Report:
     refusals: list[str] = field(default_factory=list)  # the first few, in words
     late: list[tuple[str, int]] = field(default_factory=list)  # newsletter and number of editions held now
     paused: list[tuple[str, int, str]] = field(default_factory=list)  # newsletter, number, why they were paused now
+
+    def claimed(self, claim: Claim) -> None:
+        """Count what a claim settled, and whom it found in doubt."""
+        self.dropped += claim.dropped
+        self.held += claim.held
+        self.in_doubt += claim.held + sum(letter.in_doubt for letter in claim.letters)
 
 
 @dataclass
