@@ -15,7 +15,6 @@ from digest.colours import on_dark
 from digest.config import Newsletter
 from digest.errors import UserError
 from digest.models import Subscriber, Subscription, SubscriptionState
-from digest.render import direction
 from digest.render.speech import Speech, speech
 from digest.web.site import PRIVATE, Site, body_of
 
@@ -63,17 +62,9 @@ def reader_of(site: Site, session: Session, purpose: sign.Purpose, request: Requ
 
 
 def page(site: Site, reader: Reader, template: str, status: int = 200, **values: object) -> Response:
-    said, accent = reader.said, reader.settings.accent if reader.settings else _ACCENT
-    around = {
-        "reader": reader,
-        "title": reader.title,
-        "said": said,
-        "t": said.gettext,
-        "lang": said.language,
-        "dir": direction(said.language),
-        "accents": (accent, on_dark(accent)),
-    }
-    return site.page(template, status, **around, **values)
+    accent = reader.settings.accent if reader.settings else _ACCENT
+    around = {"reader": reader, "title": reader.title, "accents": (accent, on_dark(accent))}
+    return site.spoken(reader.said, template, status, **around, **values)
 
 
 def path_of(site: Site, purpose: sign.Purpose, subscription_id: int) -> str:

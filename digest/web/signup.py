@@ -14,7 +14,6 @@ from digest import curate, letter, sign, subscribe
 from digest.colours import on_dark
 from digest.config import Newsletter
 from digest.errors import BadInput
-from digest.render import direction
 from digest.render.speech import Speech, speech
 from digest.subscribe import signup
 from digest.web.site import PRIVATE, Site, body_of, fields_of
@@ -35,8 +34,9 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
         return name, settings
 
     def page(template: str, name: str, settings: Newsletter, status: int = 200, **values: object) -> Response:
-        around = _around(speech(settings.language), settings)
-        return site.page(template, status, **around, **values, newsletter=name, root=site.config.base_path)
+        around = {"settings": settings, "title": settings.title, "accents": (settings.accent, on_dark(settings.accent))}
+        here = {"newsletter": name, "root": site.config.base_path}
+        return site.spoken(speech(settings.language), template, status, **around, **here, **values)
 
     def form(name: str, settings: Newsletter, given: Form, *, wrong: Mapping[str, str] | None = None) -> Response:
         headings = curate.headings(settings.topics)
@@ -137,15 +137,3 @@ def _wrong(given: Form, known_topics: Mapping[str, object], said: Speech) -> dic
     if not known_topics.keys() >= set(given.get("topic", [])):
         wrong["topic"] = t("This cannot be chosen. Please choose again.")
     return wrong
-
-
-def _around(said: Speech, settings: Newsletter) -> dict[str, object]:
-    return {
-        "t": said.gettext,
-        "said": said,
-        "lang": said.language,
-        "dir": direction(said.language),
-        "settings": settings,
-        "title": settings.title,
-        "accents": (settings.accent, on_dark(settings.accent)),
-    }

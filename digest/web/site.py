@@ -97,8 +97,8 @@ class Site:
         return self.spoken(self.said_to(request), "unknown.html", 404)
 
     def spoken(self, said: Speech, name: str, status: int, **values: object) -> Response:
-        """A page of no newsletter, in a language."""
-        around = {"t": said.gettext, "lang": said.language, "dir": direction(said.language)}
+        """A page in a language."""
+        around = {"said": said, "t": said.gettext, "lang": said.language, "dir": direction(said.language)}
         return self.page(name, status, **around, **values)
 
     def said_to(self, request: Request) -> Speech:
