@@ -12,12 +12,14 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
+from sqlmodel import Session
+
 from digest import loop, store
 from digest.config import Config
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
 from digest.deliver.desk import Desk
-from digest.deliver.ledger import Ledger
+from digest.deliver.ledger import SUPPRESSED, Ledger
 from digest.deliver.login import Server, name_of
 from digest.deliver.maildir import Maildir
 from digest.deliver.relays import Route
@@ -106,3 +108,14 @@ async def _send(
     ]
     await desk.run(routes)
     return desk.judge.all_refused()
+
+
+def end_quarantine(session: Session, edition_id: int, *, believe: bool, now: datetime) -> tuple[int, bool]:
+    """Owe an edition's quarantined letters again, or `believe` the refusals; how many, and whether it goes on by it."""
+    if believe:
+        letters = store.believe(session, edition_id, reason=SUPPRESSED, now=now)
+    else:
+        letters = store.release(session, edition_id, now=now)
+    if not letters:
+        return 0, False
+    return letters, store.resume_paused(session, edition_id, now=now)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from digest.config import Smtp
 from digest.deliver.attempt import Attempt
-from digest.deliver.judge import Blame, Case, Ruling
+from digest.deliver.judge import Blame, Case, Judge, Ruling
 from digest.deliver.ledger import Committed
 from digest.deliver.replies import Reply, retry_delay
 from digest.deliver.report import Report
@@ -23,9 +23,17 @@ class Book:
     """One method for each way that an attempt ends."""
 
     def __init__(
-        self, writer: Writer, report: Report, settings: Smtp, *, clock: Callable[[], datetime], rng: random.Random
+        self,
+        writer: Writer,
+        judge: Judge,
+        report: Report,
+        settings: Smtp,
+        *,
+        clock: Callable[[], datetime],
+        rng: random.Random,
     ) -> None:
         self._writer = writer
+        self._judge = judge
         self._report = report
         self._settings = settings
         self._clock = clock
@@ -39,6 +47,8 @@ class Book:
         self._out.difference_update((outcome.letter_id, outcome.attempt) for outcome in done.batch.outcomes)
         self._out.difference_update(done.batch.unmarked)
         self._report.twice = len(self._out)
+        for edition_id, counted in done.refusals.items():
+            self._judge.heard(edition_id, counted, self._writer.batch.refusals.get(edition_id, Refusals()))
 
     def sent(self, attempt: Attempt, reply: Reply, *, relay: str) -> None:
         self._end(attempt.claimed, attempt.number, OutboxState.SENT, reply)
@@ -138,6 +148,7 @@ class Book:
             counts = self._writer.batch.refusals
             known = counts.get(edition_id)
             counts[edition_id] = more if known is None else known + more
+            self._judge.count(edition_id, more)
 
     def _say(self, claimed: Claimed, reply: Reply) -> None:
         if len(self._report.refusals) < MOST_WORDS:

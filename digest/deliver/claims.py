@@ -35,7 +35,7 @@ class Claims:
         self._canary = canary
         self._sources: dict[int | None, _Source] = {}
         self._fruitless: set[int | None] = set()
-        self._stopped: set[int] = set()
+        self.stopped: set[int] = set()  # editions that must not go on
 
     @property
     def exhausted(self) -> bool:
@@ -72,7 +72,7 @@ class Claims:
         """Editions with letters due."""
         self.looking, self.looked = False, True
         for edition_id in editions:
-            if edition_id in self._fruitless or edition_id in self._stopped:
+            if edition_id in self._fruitless or edition_id in self.stopped:
                 continue
             canary = self._canary and edition_id is not None
             source = self._sources.setdefault(edition_id, _Source(edition_id, canary))
@@ -108,7 +108,7 @@ class Claims:
 
     def stop(self, edition_id: int) -> list[Waiting]:
         """An edition must not go on: its letters that were at hand."""
-        self._stopped.add(edition_id)
+        self.stopped.add(edition_id)
         source = self._sources.get(edition_id)
         if source is not None:
             source.exhausted = True

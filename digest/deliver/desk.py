@@ -59,7 +59,7 @@ class Desk:
         self._began = self._loop.time()
         self._woken = asyncio.Event()
         self._writer = Writer(ledger, committed=self._committed, failed=self._failed)
-        self._book = Book(self._writer, report, settings, clock=clock, rng=rng)
+        self._book = Book(self._writer, self.judge, report, settings, clock=clock, rng=rng)
 
     async def run(self, routes: Sequence[Route]) -> None:
         self._routes = sorted(routes, key=lambda route: route.settings.order)
@@ -188,10 +188,8 @@ class Desk:
             route.committed(batch.used[route.name])
             if done.hours is not None:
                 route.quota.hours = done.hours.get(route.name, {})
-        for edition_id, refusals in done.refusals.items():
-            self.judge.heard(edition_id, refusals, counted_gone=batch.refusals[edition_id].gone)
-            if objection := self.judge.objection(edition_id):
-                self._pause(edition_id, self._book.last_words(edition_id, objection))
+        for edition_id in done.refusals:
+            self._ask_judge(edition_id)
         if batch.unmarked or done.pardoned:
             claims.look_again()
         self._take_marked(done)
@@ -302,6 +300,8 @@ class Desk:
                 self._stop_edition(ruling.quarantine.edition_id)
         if self.judge.shuns(case.edition_id, case.domain):
             self._domains.shun(case.domain)
+        if case.edition_id is not None:
+            self._ask_judge(case.edition_id)
 
     def beyond(self, route: Route, attempt: Attempt, reply: Reply) -> None:
         now, moment = self._loop.time(), self.clock()
@@ -355,6 +355,10 @@ class Desk:
         if waiting.cleared:
             self._domains.freed(waiting.domain)
 
+    def _ask_judge(self, edition_id: int) -> None:
+        if edition_id not in self._claims.stopped and (objection := self.judge.objection(edition_id)):
+            self._pause(edition_id, self._book.last_words(edition_id, objection))
+
     def _pause(self, edition_id: int, why: str) -> None:
         self._writer.batch.pauses.append((edition_id, why))
         self._stop_edition(edition_id)
@@ -363,6 +367,8 @@ class Desk:
         parked = self._domains.take(edition_id)
         for waiting in self._claims.stop(edition_id) + parked:
             self._give_back(waiting)
+        for route in self._routes:
+            route.hand_back(edition_id)
 
 
 def _pick(routes: list[Route]) -> Route:

@@ -154,7 +154,6 @@ class Judge:
         self._domains: dict[str, _Tried] = {}
         self._editions: dict[int | None, _Tried] = {}
         self._heard: dict[int, Refusals] = {}
-        self._new: Counter[int] = Counter()  # dead mailboxes that no commit has counted yet
         self._quarantined: set[tuple[int | None, str]] = set()
 
     def taken(self, relay: str, edition_id: int | None, domain: str) -> None:
@@ -196,7 +195,7 @@ class Judge:
         return Ruling(blame)
 
     def _suspected(self, streak: _Streak, relay: str, case: Case, blame: Blame, *, alone: bool) -> Ruling:
-        if streak.refuses and blame is not Blame.LETTER:
+        if streak.refuses:
             return Ruling(blame, relay_refuses=streak.refuses)  # was under way when it was proved
         streak.suspects.append(case)
         streak.strong += blame is not Blame.LETTER
@@ -229,8 +228,8 @@ class Judge:
             return Ruling(Blame.GONE, suppress=True)
         domain, edition = self._domains[case.domain], self._editions[edition_id]
         heard = self._heard.get(edition_id, Refusals())
-        gone = heard.gone + self._uncounted(edition_id)
-        answered = max(heard.sent + heard.refused, edition.taken + edition.refused)
+        gone = heard.gone + 1  # with this one
+        answered = heard.sent + heard.refused + 1
         limit = max(UNHEARD_OF, WORSE * heard.worst, self._max_refused)
         found = None
         if limit >= 1:
@@ -246,18 +245,18 @@ class Judge:
                 edition_id, case.domain, f"{domain.gone} readers at {case.domain} are said to have no mailbox"
             )
         if found is None:
-            self._new[edition_id] += 1
             return Ruling(Blame.GONE, suppress=True)
         self._quarantined.add((edition_id, found.domain))
         return Ruling(Blame.GONE, held=True, quarantine=found)
 
-    def _uncounted(self, edition_id: int) -> int:
-        return self._new[edition_id] + 1
+    def count(self, edition_id: int, more: Refusals) -> None:
+        """Answers of our own, which no commit has counted yet."""
+        known = self._heard.get(edition_id)
+        self._heard[edition_id] = more if known is None else known + more
 
-    def heard(self, edition_id: int, refusals: Refusals, *, counted_gone: int) -> None:
-        """What all processes together heard of an edition, with `counted_gone` dead mailboxes of ours in it now."""
-        self._heard[edition_id] = refusals
-        self._new[edition_id] = max(0, self._new[edition_id] - counted_gone)
+    def heard(self, edition_id: int, counted: Refusals, uncounted: Refusals) -> None:
+        """What all processes together heard of an edition, and what of ours is not in it yet."""
+        self._heard[edition_id] = counted + uncounted
 
     def objection(self, edition_id: int) -> str:
         """Why an edition must not go on, by what all processes heard of it, or ""."""

@@ -19,7 +19,8 @@ from digest.deliver.smtp import Connection
 STRIKES = 5  # failures in a row that open the circuit
 PATIENCE = 30.0  # seconds for which a relay that worked in this pass is waited for
 LONGEST_PAUSE = 30.0  # seconds between two tries to reach a relay that is down
-MOST_BOUNCES = 5  # how often a letter may be handed back by busy servers before it waits like a deferred one
+MOST_BOUNCES = 3  # how often a letter may be handed back by busy servers before it waits like a deferred one
+MOST_AT_MAIL = 20  # and where no reader had been named yet
 SILENCE = 10.0  # seconds after which a relay that is still being opened holds up no others
 STALE = 5.0  # seconds after which a marked letter that has not begun is asked about anew: its reader may have left
 FEWER = 50  # letters after which a relay that let us have no more connections is asked for one more
@@ -100,7 +101,9 @@ class Route:
         self._same = 0  # how often in a row it ended at that number
         self._since_learnt = 0  # connections
         self._testing: set[Connection] = set()  # that heed no limit
-        self._strikes = 0
+        self._strikes = 0  # failures in a row
+        self._struck: set[int | None] = set()  # letters that met them
+        self._last: dict[Connection, int] = {}  # the letter that a connection ended with
         self._failing_since: float | None = None  # the first break since a letter was last answered
         self._uncounted = 0  # letters taken that no commit has counted yet
         self._retry_at = 0.0
@@ -194,11 +197,11 @@ class Route:
             return self.opened or bool(self._opening)
         return not self.down.final and self.proven and now - self.down.since < PATIENCE
 
-    def hand_back(self) -> None:
-        """Return what was not begun."""
-        if self.ready:
-            attempts = list(self.ready)
-            self.ready.clear()
+    def hand_back(self, edition_id: int | None = None) -> None:
+        """Return what was not begun, of one edition or all of it."""
+        attempts = [a for a in self.ready if edition_id is None or a.claimed.edition_id == edition_id]
+        if attempts:
+            self.ready = deque(attempt for attempt in self.ready if attempt not in attempts)
             self._desk.returned(attempts)
 
     def refuse(self, why: str) -> None:
@@ -269,10 +272,15 @@ class Route:
         self._retry_at = now + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._strikes = 0
+        self._struck.clear()
         self.hand_back()
         self._desk.wake()
 
-    def _strike(self, why: str) -> None:
+    def _strike(self, why: str, letter_id: int | None) -> None:
+        """Something went wrong, with a letter under way: the same one again and again proves nothing but itself."""
+        if letter_id is not None and letter_id in self._struck:
+            return
+        self._struck.add(letter_id)
         self._strikes += 1
         if self._strikes >= STRIKES:
             self._break(why)
@@ -316,14 +324,15 @@ class Route:
         now = self._loop.time()
         self.pace.answered(now, busy=verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and wants_less(reply)))
         if verdict is Verdict.BUSY:
+            self._last[connection] = attempt.claimed.id
             self._learn(connection)
         elif verdict is Verdict.DEFERRED and step is Step.MAIL:
-            self._strike(f"{self.name} says {reply} to MAIL")
+            self._strike(f"{self.name} says {reply} to MAIL", attempt.claimed.id)
         else:
             self._works(verdict)
         not_yet = verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and step is Step.MAIL)
         # At MAIL it is said to us, before any reader was named; and yet it may be about this one.
-        if not_yet and attempt.bounces < (4 * MOST_BOUNCES if step is Step.MAIL else MOST_BOUNCES):
+        if not_yet and attempt.bounces < (MOST_AT_MAIL if step is Step.MAIL else MOST_BOUNCES):
             attempt.bounces += 1
             self._back(attempt)
         else:
@@ -331,6 +340,7 @@ class Route:
 
     def _works(self, verdict: Verdict) -> None:
         self._strikes = 0
+        self._struck.clear()
         self._failing_since, self._pause = None, 1.0
         self.proven = True
         if verdict is not Verdict.OK:
@@ -345,6 +355,7 @@ class Route:
     def lost(self, connection: Connection, attempt: Attempt, *, in_doubt: bool, why: str) -> None:
         self.in_flight -= 1
         self.answered_lately += 1
+        self._last[connection] = attempt.claimed.id
         if in_doubt:
             self._desk.doubtful(attempt, why)
         elif attempt.bounces < MOST_BOUNCES:
@@ -361,8 +372,9 @@ class Route:
         self._testing.discard(connection)
         self._idle.discard(connection)
         self._gone.set()
+        letter_id = self._last.pop(connection, None)
         if why and not was_idle:
-            self._strike(f"{self.name}: {why}")
+            self._strike(f"{self.name}: {why}", letter_id)
         self._desk.wake()
 
     def _back(self, attempt: Attempt) -> None:

@@ -46,7 +46,12 @@ class Refusals:
             self.refused + other.refused,
             self.gone + other.gone,
             self.content + other.content,
+            self.quarantined or other.quarantined,
+            max(self.worst, other.worst),
         )
+
+    def __neg__(self) -> Refusals:
+        return Refusals(-self.sent, -self.refused, -self.gone, -self.content)
 
 
 def count_refusals(session: Session, edition_id: int, more: Refusals) -> Refusals:

@@ -83,6 +83,13 @@ def set_state(
     return bool(result.rowcount)  # type: ignore[attr-defined]
 
 
+def resume_paused(session: Session, edition_id: int, *, now: datetime) -> bool:
+    """Let a paused edition go on, as a person's word; False where it was not paused."""
+    if session.get_one(Edition, edition_id).state is not EditionState.PAUSED:
+        return False
+    return set_state(session, edition_id, EditionState.OPEN, "", opened_at=now)
+
+
 def edition_named(session: Session, edition_id: int) -> tuple[str, int]:
     """The newsletter and number of an edition."""
     query = sa.select(col(Newsletter.name), col(Edition.number)).join(
