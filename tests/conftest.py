@@ -124,8 +124,14 @@ def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, config: Config, clock: Clock) -> Iterator[Database]:
-    """An empty, upgraded database that knows the newsletter `daily`; each test runs on both kinds."""
+def database(
+    request: pytest.FixtureRequest, config: Config, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
+    """An empty, upgraded database that knows the newsletter `daily`; each test runs on both kinds.
+
+    PostgreSQL's clock, by which leases go, is the test's.
+    """
+    monkeypatch.setattr("digest.store.database.server_time", lambda session: clock())
     with ExitStack() as made:
         if request.param == "postgres":
             server, template = map(request.getfixturevalue, ("postgres_server", "upgraded_postgres"))

@@ -1,4 +1,7 @@
-"""The outbox: letters owed, claimed under a lease, marked before they go out, settled by the reply."""
+"""The outbox: letters owed, claimed under a lease, marked before they go out, settled by the reply.
+
+When a letter is due, and when a lease is over, goes by `shared_now`, whoever asks.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from digest.models import (
     Variant,
     address_key,
 )
-from digest.store.database import insert_into
+from digest.store.database import insert_into, shared_now
 
 UNSETTLED = (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING)
 _NO_SYNC = {"synchronize_session": False}
@@ -160,7 +163,7 @@ def owe_notice(
     ).scalar()
     if made is None:
         return False
-    session.add(OutboxRow(notice_id=made, due_at=now, created_at=now))
+    session.add(OutboxRow(notice_id=made, due_at=shared_now(session, now), created_at=now))
     session.flush()
     return True
 
@@ -174,7 +177,7 @@ def notice_to_send(session: Session, notice_id: int) -> Notice:
 
 def due_editions(session: Session, *, now: datetime) -> list[int | None]:
     """Whose letters could be claimed at this moment: None for notices, then open editions, the oldest first."""
-    waiting = _waiting(now)
+    waiting = _waiting(shared_now(session, now))
     editions = (
         sa.select(col(Edition.id))
         .where(col(Edition.state) == EditionState.OPEN)
@@ -204,7 +207,7 @@ def claim(
     flagged `in_doubt`, and kept back if `hold_doubtful`. Message-ID and bytes stay the same, so a copy sent
     after a crash can be told for what it is (RFC 1047). `tried_only` leaves alone what was never tried.
     """
-    connection = session.connection()
+    connection, now = session.connection(), shared_now(session, now)
     whose: dict[str, Any] = {} if edition_id is None else {"edition": edition_id}
     held = 0
     if hold_doubtful:
@@ -314,13 +317,21 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
     """
     if not letters:
         return {}
+    now = shared_now(session, now)
     moment, ids = _moments(session), json.dumps([letter.id for letter in letters])
     marked: Sequence[Any] = _driver(session, _MARK, _IDS, moment(now + lease), moment(now), ids).fetchall()
     return {row[0]: row[1] for row in marked}
 
 
-def unclaim(session: Session, letters: Sequence[Claimed], *, due_at: datetime, why: str = "") -> None:
-    """Give back letters that were claimed and not marked: anyone may claim them from `due_at` on."""
+def unclaim(
+    session: Session, letters: Sequence[Claimed], *, due_at: datetime, why: str = "", now: datetime | None = None
+) -> None:
+    """Give back letters that were claimed and not marked: anyone may claim them from `due_at` on.
+
+    With `now`, `due_at` is by the same clock; without, it is by `shared_now`.
+    """
+    if now is not None:
+        due_at += shared_now(session, now) - now
     session.execute(
         sa.update(OutboxRow)
         .where(col(OutboxRow.id).in_([letter.id for letter in letters]), col(OutboxRow.state) == OutboxState.CLAIMED)
@@ -338,7 +349,7 @@ def unmark(session: Session, attempts: Iterable[tuple[int, int]], *, now: dateti
             .where(*_OURS)
             .values(
                 state=OutboxState.OWED,
-                due_at=now,
+                due_at=shared_now(session, now),
                 attempts=OutboxRow.attempts - 1,
                 tried_at=sa.case((col(OutboxRow.attempts) > 1, col(OutboxRow.tried_at)), else_=None),
             ),
@@ -352,13 +363,13 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
     A worker that slept past its lease finds another attempt number, and settles nothing.
     """
     settled: Counter[OutboxState] = Counter()
-    moment = _moments(session)
+    moment, ahead = _moments(session), shared_now(session, now) - now
     for state in {outcome.state for outcome in outcomes}:
         rows = [
             (
                 outcome.letter_id,
                 outcome.attempt,
-                None if outcome.due_at is None else moment(outcome.due_at),
+                None if outcome.due_at is None else moment(outcome.due_at + ahead),
                 outcome.code,
                 outcome.reply[:500],
                 outcome.in_doubt,
@@ -366,7 +377,7 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
             for outcome in outcomes
             if outcome.state is state
         ]
-        settled_at = None if state in UNSETTLED else moment(now)
+        settled_at = None if state in UNSETTLED else moment(now + ahead)
         new = json.dumps(rows, default=str)
         settled[state] = _driver(session, _SETTLE, _NEW, state.value, settled_at, new).rowcount
     return settled
@@ -403,7 +414,7 @@ def due_count(session: Session, *, now: datetime, notices_only: bool = False) ->
     if not notices_only:
         open_now = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.OPEN)
         which.append(col(OutboxRow.edition_id).in_(open_now))
-    return session.exec(select(sa.func.count()).where(*_waiting(now), sa.or_(*which))).one()
+    return session.exec(select(sa.func.count()).where(*_waiting(shared_now(session, now)), sa.or_(*which))).one()
 
 
 @dataclass(frozen=True)
@@ -431,6 +442,7 @@ class Left:
 
 def left(session: Session, *, edition_id: int | None = None, now: datetime) -> Left:
     """What is still owed, of one edition or in all."""
+    now = shared_now(session, now)
     waits_for = sa.case(
         (sa.and_(_BOX.c.state.in_([OutboxState.CLAIMED, OutboxState.SENDING]), _BOX.c.due_at > now), "in_hand"),
         (col(Edition.state) != EditionState.OPEN, "stopped"),
@@ -553,6 +565,7 @@ def owe_again(
     if edition_id is not None:
         statement = statement.where(col(OutboxRow.edition_id) == edition_id)
     result = session.execute(
-        statement.values(state=OutboxState.OWED, due_at=now, settled_at=None, tried_at=None), execution_options=_NO_SYNC
+        statement.values(state=OutboxState.OWED, due_at=shared_now(session, now), settled_at=None, tried_at=None),
+        execution_options=_NO_SYNC,
     )
     return int(result.rowcount)  # type: ignore[attr-defined]

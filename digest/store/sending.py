@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from digest.models import Edition, EditionState, Newsletter, OutboxRow, OutboxState, RelayHour, Variant
+from digest.store.database import shared_now
 
 _NO_SYNC = {"synchronize_session": False}
 
@@ -92,6 +93,7 @@ def edition_named(session: Session, edition_id: int) -> tuple[str, int]:
 
 def drop_cancelled(session: Session, *, now: datetime) -> int:
     """Drop what cancelled editions still owe; how many. What is being sent is left to its sender, or its lease."""
+    now = shared_now(session, now)
     cancelled = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.CANCELLED)
     result = session.execute(
         sa.update(OutboxRow)
