@@ -6,6 +6,7 @@ DigestError
 │   ├── NotFound     a file, feed, subscriber or edition that is not there                66
 │   ├── BadInput     a file or address that cannot be read as what it should be           65
 │   ├── Unavailable  a server that had to answer did not                                  69
+│   ├── WrongClock   this machine's clock cannot be right                                 69
 │   ├── StorageError the database cannot be opened, read or written                       74
 │   └── TryAgain     work is left; the same command later will finish it                  75
 ├── FetchError       one feed could not be fetched or read: recorded, the others go on
@@ -62,6 +63,10 @@ class BadInput(UserError):
 
 
 class Unavailable(UserError):
+    exit_code = Exit.UNAVAILABLE
+
+
+class WrongClock(UserError):
     exit_code = Exit.UNAVAILABLE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,8 @@ NewsletterName = Annotated[
     str | None, typer.Option("--newsletter", "-n", metavar="NAME", help="Which newsletter, where there are several.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")]
+
+CLOCK_HINT = "set it (NTP); where it is right and was wrong before, `digest clock --right` goes on by it"
 
 
 @dataclass
@@ -79,6 +81,37 @@ class Options:
 def now() -> datetime:
     """The clock, read here and nowhere below."""
     return datetime.now(UTC)
+
+
+def heed_clock(options: Options, config: Config, database: Database, *, refuse: bool = True) -> Mapping[str, int]:
+    """Before work by the clock begins: WrongClock where it cannot be right (said only, unless we `refuse`).
+
+    What a clock that was wrong once has stored is put back and told; what it came to, by kind.
+    """
+    from digest.errors import WrongClock
+    from digest.store import clock
+
+    moment = now()
+    with database.read() as session:
+        trouble = clock.verdict(session, now=moment)
+        last = clock.last_run(session, now=moment)
+    if trouble and refuse:
+        raise WrongClock(f"nothing is done: {trouble}", hint=CLOCK_HINT)
+    if trouble:
+        options.warn(f"{trouble}\n  {CLOCK_HINT}")
+        return {}
+    if last is not None and moment - last > clock.LATELY:
+        options.warn(f"digest ran last on {last:%Y-%m-%d}, by this machine's clock; is it right?")
+    healed = clock.heal(database, clock.Scene.of(config), now=moment)
+    if healed:
+        options.warn(
+            f"a clock was wrong: what lay further ahead than any rule puts it is put back ({in_words(healed)})"
+        )
+    return healed
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind}: {number:,}" for kind, number in counts.items())
 
 
 @contextmanager
