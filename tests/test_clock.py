@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import datetime, timedelta
 
 import pytest
@@ -482,19 +481,6 @@ def test_the_shared_clock_is_the_servers_and_goes_on_within_a_transaction(databa
 
 
 # ---------------------------------------------------------------- as an operator meets it
-
-
-@pytest.fixture
-def at(monkeypatch):
-    """Set the clock of the commands, and of a PostgreSQL beside them."""
-
-    def set_(moment: datetime) -> None:
-        for name, module in list(sys.modules.items()):
-            if name.startswith("digest.cli.") and hasattr(module, "now"):
-                monkeypatch.setattr(module, "now", lambda: moment)
-        monkeypatch.setattr("digest.store.database.server_time", lambda session: moment)
-
-    return set_
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -24,12 +24,15 @@ from digest.models import (
     OutboxRow,
     OutboxState,
     Subscriber,
+    Subscription,
     SubscriptionState,
+    Suppression,
     UtcTime,
     Variant,
     address_key,
 )
 from digest.store.database import insert_into, shared_now
+from digest.store.people import not_had
 
 UNSETTLED = (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING)
 _NO_SYNC = {"synchronize_session": False}
@@ -459,6 +462,60 @@ def left(session: Session, *, edition_id: int | None = None, now: datetime) -> L
     if edition_id is not None:
         query = query.where(_BOX.c.edition_id == edition_id)
     return Left(**{reason: Later(letters, until) for reason, letters, until in session.execute(query)})
+
+
+class NotHad(NamedTuple):
+    """A letter that its reader did not get, and why it is left alone ("" where it is owed again)."""
+
+    id: int
+    email: str
+    state: OutboxState
+    code: int
+    reply: str
+    left_alone: str
+
+
+def resend(session: Session, edition_id: int, *, status: str = "", domain: str = "", now: datetime) -> list[NotHad]:
+    """Owe again what was refused of an edition, and what was dropped since an earlier refusal suppressed its reader.
+
+    Only to who still reads and may be written to, and not what may be with them already. `status` is the enhanced
+    status code or the code of the refusal: one of a mailbox that is not there (5.1.x) is also why others were dropped.
+    """
+    stop = sa.select(col(Suppression.reason)).where(col(Suppression.key) == Subscriber.key).scalar_subquery()
+    query = (
+        sa.select(
+            *(_BOX.c[name] for name in ("id", "state", "code", "reply", "in_doubt")),
+            col(Subscriber.email),
+            col(Subscription.state),
+            stop,
+        )
+        .join(Subscriber, col(Subscriber.id) == _BOX.c.subscriber_id, isouter=True)
+        .join(Subscription, col(Subscription.id) == _BOX.c.subscription_id, isouter=True)
+        .where(_BOX.c.edition_id == edition_id, not_had())
+        .order_by(_BOX.c.id)
+    )
+    if status:
+        words = _BOX.c.reply + " "
+        same = _BOX.c.code == int(status) if status.isdecimal() else words.startswith(f"{status} ", autoescape=True)
+        followed = _BOX.c.state == OutboxState.DROPPED if status.startswith("5.1.") else sa.false()
+        query = query.where(same | followed)
+    if domain:
+        query = query.where(col(Subscriber.key).endswith(f"@{domain}", autoescape=True))
+    found = [
+        NotHad(id_, email or "(erased)", state, code, reply, _why_not_again(in_doubt, subscription, suppressed))
+        for id_, state, code, reply, in_doubt, email, subscription, suppressed in session.execute(query)
+    ]
+    again = [letter.id for letter in found if not letter.left_alone]
+    for start in range(0, len(again), 500):
+        states = (OutboxState.REFUSED, OutboxState.DROPPED)
+        owe_again(session, letter_ids=again[start : start + 500], states=states, now=now)
+    return found
+
+
+def _why_not_again(in_doubt: bool, subscription: SubscriptionState | None, suppressed: str | None) -> str:
+    if subscription is not SubscriptionState.ACTIVE:
+        return "left" if subscription in (None, SubscriptionState.UNSUBSCRIBED) else subscription.value
+    return "suppressed" if suppressed is not None else "in doubt" if in_doubt else ""
 
 
 @dataclass(frozen=True)
