@@ -6,6 +6,7 @@ DigestError
 │   ├── NotFound     a file, feed, subscriber or edition that is not there                66
 │   ├── BadInput     a file or address that cannot be read as what it should be           65
 │   ├── Unavailable  a server that had to answer did not                                  69
+│   ├── WrongClock   this machine's clock cannot be right                                 69
 │   ├── StorageError the database cannot be opened, read or written                       74
 │   │   └── CommitUnknown  the answer to a COMMIT was lost: done or not, the rows will tell
 │   └── TryAgain     work is left; the same command later will finish it                  75
@@ -63,6 +64,10 @@ class BadInput(UserError):
 
 
 class Unavailable(UserError):
+    exit_code = Exit.UNAVAILABLE
+
+
+class WrongClock(UserError):
     exit_code = Exit.UNAVAILABLE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -124,8 +125,14 @@ def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, config: Config, clock: Clock) -> Iterator[Database]:
-    """An empty, upgraded database that knows the newsletter `daily`; each test runs on both kinds."""
+def database(
+    request: pytest.FixtureRequest, config: Config, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
+    """An empty, upgraded database that knows the newsletter `daily`; each test runs on both kinds.
+
+    PostgreSQL's clock, by which leases go, is the test's.
+    """
+    monkeypatch.setattr("digest.store.database.server_time", lambda session: clock())
     with ExitStack() as made:
         if request.param == "postgres":
             server, template = map(request.getfixturevalue, ("postgres_server", "upgraded_postgres"))
@@ -175,6 +182,19 @@ def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Don
         return Done(done.exit_code, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Set the clock of the commands, and of a PostgreSQL beside them."""
+
+    def set_(moment: datetime) -> None:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("digest.cli.") and hasattr(module, "now"):
+                monkeypatch.setattr(module, "now", lambda: moment)
+        monkeypatch.setattr("digest.store.database.server_time", lambda session: moment)
+
+    return set_
 
 
 @pytest.fixture

@@ -113,6 +113,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
 )
 from digest.cli.audit import audit  # noqa: E402
 from digest.cli.backtest import backtest  # noqa: E402
+from digest.cli.clock import clock  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
 from digest.cli.init import init  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
@@ -130,6 +131,7 @@ app.command()(preview)
 app.command("send-test")(send_test)
 app.command()(status)
 app.command()(audit)
+app.command()(clock)
 app.command()(why)
 app.command()(backtest)
 app.command()(serve)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.common import Json, Options, now, print_json
+from digest.cli.common import Json, Options, heed_clock, now, print_json
 from digest.errors import Exit
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ def collect(context: typer.Context, force: Force = False, as_json: Json = False)
     from digest import loop
 
     options: Options = context.obj
-    with options.open() as (config, database), progress_bar(options, "collect") as progress:
-        report = loop.run(lambda: room.run(database, config, clock=now, force=force, progress=progress))
+    with options.open() as (config, database):
+        healed = heed_clock(options, config, database)
+        with progress_bar(options, "collect") as progress:
+            report = loop.run(lambda: room.run(database, config, clock=now, force=force, progress=progress))
     if as_json:
         print_json(
             {
@@ -36,6 +38,7 @@ def collect(context: typer.Context, force: Force = False, as_json: Json = False)
                 **{name: getattr(report, name) for name in ("new", "edited")},
                 "failures": [vars(failure) for failure in report.failures],
                 "changes": [vars(change) for change in report.changes],
+                "healed": healed,
             }
         )
     tell(options, report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from digest.cli.collect import Force, progress_bar, tell
-from digest.cli.common import DryRun, Json, Options, left_words, now, print_json, while_read
+from digest.cli.common import DryRun, Json, Options, heed_clock, left_words, now, print_json, while_read
 from digest.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Outcome:
     compose: list[edition.Composed] = field(default_factory=list)
     unfit: list[str] = field(default_factory=list)  # newsletters whose edition could not be made
     deliver: deliver.Report | None = None
+    healed: Mapping[str, int] = field(default_factory=dict)  # moments of a clock that was wrong, by kind
 
     @property
     def exit_code(self) -> Exit:
@@ -68,12 +69,15 @@ def run(
     with options.open() as (config, database):
         if dry_run:
             with database.rehearse() as rehearsal:
+                healed = heed_clock(options, config, rehearsal)
                 outcome = line(rehearsal, config, options, force=force, send=False)
                 if not as_json:
                     with while_read():
                         _show_editions(rehearsal, outcome)
         else:
+            healed = heed_clock(options, config, database)
             outcome = line(database, config, options, force=force)
+    outcome.healed = healed
     if as_json:
         print_json(asdict(outcome))
     raise typer.Exit(outcome.exit_code)
@@ -86,15 +90,16 @@ def deliver_command(context: typer.Context, as_json: Json = False) -> None:
     """
     options: Options = context.obj
     with options.open() as (config, database):
+        healed = heed_clock(options, config, database)
         report = deliver_step(database, config, options)
     if as_json:
-        print_json(asdict(report))
+        print_json(asdict(report) | {"healed": healed})
     raise typer.Exit(delivery_code(report))
 
 
 def line(database: Database, config: Config, options: Options, *, force: bool = False, send: bool = True) -> Outcome:
     """The main job, on any database: `run`, its rehearsal and the demo all come through here."""
-    from digest import collect, edition, loop
+    from digest import collect, edition, loop, store
     from digest.subscribe import signup
 
     with progress_bar(options, "collect") as progress:
@@ -103,7 +108,9 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
     outcome = Outcome(collected)
     moment = now()
     with database.write() as session:
-        signup.tidy(session, now=moment)
+        # What nobody confirmed is gone for good, so one leap of a clock may not decide that it is old.
+        if store.clock.ran_lately(session, now=moment):
+            signup.tidy(session, now=moment)
     for name, settings in config.newsletters.items():
         with database.write() as session:
             admitted = edition.admit(session, name, settings, config.curate, now=moment)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Options, now
+from digest.cli.common import Options, heed_clock, now
 from digest.errors import Exit, UserError
 
 _CONNECTIONS = 500  # at a time; more are told to come back
@@ -50,6 +50,8 @@ def serve(
 
     options: Options = context.obj
     with options.open() as (config, database):
+        # Whoever wants to leave can, whatever the time is.
+        heed_clock(options, config, database, refuse=False)
         listener = _unix(unix_socket) if unix_socket else _listener(host, port)
         # uvicorn stops gently at a signal, and then raises it anew: to be asked to stop is no failure.
         for one in (signal.SIGTERM, signal.SIGINT):

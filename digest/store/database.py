@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,21 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def shared_now(session: Session, now: datetime) -> datetime:
+    """The moment by the clock that all who work on this database share; `now` is what this machine takes it for.
+
+    Leases go by it: of two machines half an hour apart, one would think that the other's are over. PostgreSQL's is its
+    server's; a SQLite file is one machine's, whose clock is `now`.
+    """
+    return server_time(session) if session.get_bind().dialect.name == "postgresql" else now
+
+
+def server_time(session: Session) -> datetime:
+    """What PostgreSQL's clock says, also in a transaction that began long ago."""
+    found: datetime = session.connection().execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+    return found.astimezone(UTC)
 
 
 def insert_into(session: Session, table: Any) -> Any:

@@ -11,8 +11,19 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest.errors import NotFound
-from digest.models import Admission, Decision, Entry, Feed, FeedState, Newsletter, NewsletterFeed, Story, VariantStory
-from digest.store.database import insert_into
+from digest.models import (
+    Admission,
+    Decision,
+    Entry,
+    Feed,
+    FeedState,
+    Newsletter,
+    NewsletterFeed,
+    Story,
+    UtcTime,
+    VariantStory,
+)
+from digest.store.database import insert_into, shared_now
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
@@ -52,7 +63,7 @@ _DUE = [getattr(Feed, name) for name in DueFeed.__dataclass_fields__]
 
 def count_due_feeds(session: Session, *, now: datetime, asked_before: datetime, regardless: bool = False) -> int:
     """How many feeds `claim_feeds` would give in all."""
-    due = _due(now, timedelta(0), asked_before, regardless)
+    due = _due(now, shared_now(session, now), timedelta(0), asked_before, regardless)
     return session.exec(select(sa.func.count()).select_from(Feed).where(*due)).one()
 
 
@@ -70,11 +81,12 @@ def claim_feeds(
 
     Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says; `not_of` are
     hosts to leave out. One statement, so two runs never fetch one feed (PostgreSQL skips locked rows, SQLite
-    has one writer). A run that dies leaves its feeds due when the lease is over.
+    has one writer). A run that dies leaves its feeds due when the lease is over, by `shared_now`.
     """
+    shared = shared_now(session, now)
     due = (
         select(Feed.id)
-        .where(*_due(now, lease, asked_before, regardless), col(Feed.host).not_in(list(not_of)))
+        .where(*_due(now, shared, lease, asked_before, regardless), col(Feed.host).not_in(list(not_of)))
         .order_by(col(Feed.next_at), col(Feed.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -83,19 +95,21 @@ def claim_feeds(
     taken = session.execute(
         sa.update(Feed)
         .where(col(Feed.id).in_(sa.select(due.c.id)))
-        .values(next_at=now + lease, claimed_at=now)
+        .values(next_at=shared + lease, claimed_at=shared)
         .returning(*_DUE)
         .execution_options(synchronize_session=False)
     )
     return [DueFeed(*row) for row in taken]
 
 
-def _due(now: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
+def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
+    """Schedules go by `now`, leases by the `shared` clock."""
     active = col(Feed.state) == FeedState.ACTIVE
     unasked = sa.or_(col(Feed.checked_at).is_(None), col(Feed.checked_at) < asked_before)
     if not regardless:
-        return [active, unasked, col(Feed.next_at) <= now]
-    free = sa.or_(col(Feed.claimed_at).is_(None), col(Feed.claimed_at) < now - lease)
+        clock = sa.case((col(Feed.claimed_at).is_(None), sa.literal(now, UtcTime)), else_=sa.literal(shared, UtcTime))
+        return [active, unasked, col(Feed.next_at) <= clock]
+    free = sa.or_(col(Feed.claimed_at).is_(None), col(Feed.claimed_at) < shared - lease)
     return [active, unasked, free]
 
 
