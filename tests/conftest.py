@@ -48,6 +48,33 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 * (os.cpu_count() or 1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """Each test opens a database of its own, and SQLAlchemy keeps what it makes of a statement by its dialect object.
+
+    The dialect of the first database of a kind that answered serves all others of that kind.
+    """
+    kept: dict[str, tuple[sa.Dialect, dict[Any, Any]]] = {}
+    really = store.database.create_engine
+
+    def create_engine(url: str, **options: Any) -> sa.Engine:
+        engine = really(url, **options)
+        if engine.name in kept:
+            engine.dialect, compiled = kept[engine.name]
+            engine.update_execution_options(compiled_cache=compiled)
+        else:
+
+            @sa.event.listens_for(engine, "engine_connect")
+            def _answered(_connection: sa.Connection) -> None:
+                kept.setdefault(engine.name, (engine.dialect, {}))
+
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store.database, "create_engine", create_engine)
+        yield
+
+
 class Clock:
     """Time that moves only when told to."""
 
@@ -102,7 +129,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     base = tmp_path_factory.getbasetemp()
     with ExitStack() as running:
         try:
-            url = running.enter_context(postgres.shared((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres"))
+            url = running.enter_context(
+                postgres.shared((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres")
+            )
         except postgres.Missing as why:
             pytest.skip(str(why))
         yield url
