@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import hypothesis
 import postgres
 import pytest
 import sqlalchemy as sa
+import typer.main
 from typer.testing import CliRunner
 
 from digest import store
@@ -72,6 +74,14 @@ def statements_compiled_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store.database, "create_engine", create_engine)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_built_once() -> Iterator[None]:
+    """Typer builds all commands of their signatures for each that is run, which takes longer than most of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(typer.main.get_command))
         yield
 
 
@@ -186,6 +196,20 @@ def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Databas
     opened.close()
 
 
+@pytest.fixture
+def quick_init(upgraded_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new SQLite file begins as a copy of the upgraded one: migrations have tests of their own."""
+    upgrade = store.database._upgrade
+
+    def copy(database: Database) -> None:
+        path = Path(database.engine.url.database or "")
+        if database.engine.name == "sqlite" and path.stat().st_size == 0:
+            path.write_bytes(upgraded_sqlite.read_bytes())
+        upgrade(database)
+
+    monkeypatch.setattr(store.database, "_upgrade", copy)
+
+
 @dataclass(frozen=True)
 class Done:
     """What a command came to, told as `subprocess` tells it."""
@@ -196,7 +220,7 @@ class Done:
 
 
 @pytest.fixture
-def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_init: None) -> Callable[..., Done]:
     """Run a command in an empty folder, as a shell would; in this process, which has imported everything already."""
     for name in os.environ:
         if name.startswith("DIGEST_"):
