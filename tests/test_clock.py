@@ -66,6 +66,13 @@ def one(database: Database, what: type) -> SQLModel:
         return session.exec(select(what)).one()
 
 
+@pytest.fixture
+def server(database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of a PostgreSQL, which machines may differ from."""
+    monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: clock() - now)
+    return clock
+
+
 # ---------------------------------------------------------------- whatever was stored
 
 TIMES = sorted(
@@ -389,7 +396,7 @@ def test_a_leap_of_some_days_is_found_by_the_days_of_runs(database, config):
 
 
 @on_postgres
-def test_the_databases_clock_is_a_second_witness(database, clock):
+def test_the_databases_clock_is_a_second_witness(database, server):
     assert verdict(database, MONDAY + timedelta(minutes=50)) == ""
     assert "the clock of the database 2026-11-23 07:00" in verdict(database, MONDAY + timedelta(minutes=70))
     assert "the clock of the database" in verdict(database, MONDAY - timedelta(days=2))
@@ -416,7 +423,7 @@ AHEAD = timedelta(minutes=31)
 
 
 @on_postgres
-def test_a_machine_31_minutes_ahead_takes_nothing_out_of_anothers_hands(database, config, clock, monkeypatch):
+def test_a_machine_31_minutes_ahead_takes_nothing_out_of_anothers_hands(database, config, server):
     owe(database, config, "ada@example.org")
     letters = claim(database, MONDAY)
     assert claim(database, MONDAY + AHEAD) == []
@@ -430,12 +437,12 @@ def test_a_machine_31_minutes_ahead_takes_nothing_out_of_anothers_hands(database
         assert store.drop_cancelled(session, now=MONDAY + AHEAD) == 0
     # Once the lease is over by the database's clock it is for everybody, also for who is 31 minutes behind.
     set_all(database, "edition.state", EditionState.OPEN)
-    clock.pass_(minutes=31)
+    server.pass_(minutes=31)
     assert [found.in_doubt for found in claim(database, MONDAY)] == [True]
 
 
 @on_postgres
-def test_what_a_machine_that_is_ahead_gives_back_is_due_for_all(database, config):
+def test_what_a_machine_that_is_ahead_gives_back_is_due_for_all(database, config, server):
     owe(database, config, "ada@example.org")
     there = MONDAY + AHEAD
     (taken,) = claim(database, there)
@@ -459,7 +466,7 @@ def test_what_a_machine_that_is_ahead_gives_back_is_due_for_all(database, config
 
 
 @on_postgres
-def test_two_machines_31_minutes_apart_do_not_ask_a_feed_at_once(database):
+def test_two_machines_31_minutes_apart_do_not_ask_a_feed_at_once(database, server):
     with database.write() as session:
         session.add(Feed(url="https://feeds.example/a", host="feeds.example", added_at=MONDAY, next_at=MONDAY))
 
@@ -558,7 +565,7 @@ def test_a_machine_far_from_its_databases_clock_does_nothing(digest, postgres_ur
 
     assert run("init").returncode == 0
     at(MONDAY)
-    monkeypatch.setattr("digest.store.database.server_time", lambda session: MONDAY + timedelta(hours=2))
+    monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: timedelta(hours=2))
     done = run("run")
     assert done.returncode == 69 and "and the clock of the database 2026-11-23 09:00" in done.stderr
 
