@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, Clock, on_sqlite
-from mailing import notice, owe, send, states
+from mailing import notice, owe, send, tallied
 from sqlmodel import Session, SQLModel, col, select
 from starlette.testclient import TestClient
 
@@ -340,6 +340,9 @@ def test_sign_ups_of_days_to_come_keep_nobody_out(database, config):
         )
         subscription = session.exec(select(Subscription)).one()
         link = sign.confirm_token(subscription.id, at=late, key=config.keys[0])
+        asked = session.exec(select(OutboxRow)).one()
+        asked.state, asked.settled_at, asked.attempts = OutboxState.SENT, late, 1
+        session.add(asked)
     heal(database, config, MONDAY)
     with database.read() as session:
         assert signup.about(session, link, config=config, now=MONDAY).outcome == "expired"
@@ -347,15 +350,10 @@ def test_sign_ups_of_days_to_come_keep_nobody_out(database, config):
         signup.ask(
             session, "ada@example.org", newsletter="daily", config=config, ip="192.0.2.1", now=MONDAY, known_topics=()
         )
-    assert len(states(database)) == 1
+    assert tallied(database) == {"sent": 1, "owed": 1}
     with database.read() as session:
         assert session.exec(select(sa.func.count()).select_from(SignupMail)).one() == 2  # both count
     # And who never confirms is forgotten in a week, not in a year.
-    with database.write() as session:
-        session.execute(sa.delete(OutboxRow).where(col(OutboxRow.id) > 1))
-        letter_ = session.exec(select(OutboxRow)).one()
-        letter_.state, letter_.settled_at = OutboxState.SENT, MONDAY
-        session.add(letter_)
     with database.write() as session:
         assert signup.tidy(session, now=MONDAY + timedelta(days=8)) == 1
 
@@ -596,7 +594,7 @@ def test_nobody_calls_it_ready_while_nothing_can_be_due(database, config, clock)
     heal(database, config, MONDAY)
     assert client.get("/ready").status_code == 200
     clock.now = MONDAY.replace(year=2000)
-    assert client.get("/ready").status_code == 503
+    assert "digest was not made then" in client.get("/ready").text
 
 
 # ---------------------------------------------------------------- an edition of its slot, and no story twice
