@@ -177,9 +177,9 @@ def database(
 ) -> Iterator[Database]:
     """An empty, upgraded database that knows the newsletter `daily`; each test runs on both kinds.
 
-    PostgreSQL's clock, by which leases go, is the test's.
+    PostgreSQL's clock, by which leases go, is whatever the test says.
     """
-    monkeypatch.setattr("digest.store.database.server_time", lambda session: clock())
+    monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: timedelta())
     with ExitStack() as made:
         if request.param == "postgres":
             server, template = map(request.getfixturevalue, ("postgres_server", "upgraded_postgres"))
@@ -253,7 +253,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
         for name, module in list(sys.modules.items()):
             if name.startswith("digest.cli.") and hasattr(module, "now"):
                 monkeypatch.setattr(module, "now", lambda: moment)
-        monkeypatch.setattr("digest.store.database.server_time", lambda session: moment)
+        monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: moment - now)
 
     return set_
 

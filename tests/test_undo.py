@@ -134,6 +134,7 @@ def test_what_a_resend_is_narrowed_to(bad_day, operator):
         return json.loads(done.stdout)["owed_again"]
 
     operator("subscriber", "unsuppress", "--since", "2026-11-23T07:00+00:00", "--until", "2026-11-23")
+    assert "dave@example.org" in suppressed(operator)
     assert (owed(), owed("--status", "5.1.1"), owed("--status", "5.7.1"), owed("--status", "550")) == (4, 3, 1, 4)
     assert (owed("--domain", "other.example"), owed("--domain", "@example.org")) == (1, 3)
     assert owed("--status", "552") == 0

@@ -23,10 +23,10 @@ def clock(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show whether this machine's clock can be right, and what a wrong one has stored; if so, exit 69.
+    """Show whether the clock is right, and always was.
 
-    Each run puts such things back by itself. Only where it cannot tell which clock is wrong, it does nothing and says
-    so; then set the clock, or say with --right that it is the one to go by.
+    Exit 69 where there is something. Each run puts such things back by itself. Only where it cannot tell which clock is
+    wrong, it does nothing and says so; then set the clock, or say with --right that it is the one to go by.
 
     Example: digest clock
     """

@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -161,13 +161,13 @@ def shared_now(session: Session, now: datetime) -> datetime:
     Leases go by it: of two machines half an hour apart, one would think that the other's are over. PostgreSQL's is its
     server's; a SQLite file is one machine's, whose clock is `now`.
     """
-    return server_time(session) if session.get_bind().dialect.name == "postgresql" else now
+    return now + server_ahead(session, now) if session.get_bind().dialect.name == "postgresql" else now
 
 
-def server_time(session: Session) -> datetime:
-    """What PostgreSQL's clock says, also in a transaction that began long ago."""
-    found: datetime = session.connection().execute(sa.text("SELECT clock_timestamp()")).scalar_one()
-    return found.astimezone(UTC)
+def server_ahead(session: Session, now: datetime) -> timedelta:
+    """How far PostgreSQL's clock is ahead of `now`, also in a transaction that began long ago."""
+    says: datetime = session.connection().execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+    return says - now
 
 
 def insert_into(session: Session, table: Any) -> Any:
