@@ -65,9 +65,9 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from digest import __version__
+        from digest import DISTRIBUTION, __version__
 
-        print(f"digest {__version__}")
+        print(f"digest {__version__} ({DISTRIBUTION})")
         raise typer.Exit
 
 
