@@ -173,7 +173,7 @@ def open_database(url: str, *, create: bool = False) -> Database:
             engine = create_engine(url, pool_pre_ping=True)
         except ModuleNotFoundError:
             raise ConfigError(
-                "PostgreSQL needs a package that is not installed", hint="pip install 'digest[postgres]'"
+                "PostgreSQL needs a package that is not installed", hint="pip install 'digest-newsletter[postgres]'"
             ) from None
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
             raise ConfigError(
