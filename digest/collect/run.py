@@ -26,6 +26,7 @@ from digest.collect.workers import Parsers
 from digest.config import Config
 from digest.errors import FetchError
 from digest.models import FeedState
+from digest.origin import same
 from digest.parse import ParsedEntry, ParsedFeed
 from digest.store import Database, DueFeed
 
@@ -388,7 +389,8 @@ class _Run:
             row["error"] = words
             return words
         store.move_feed(session, feed.id, url=target, host=host_of(target), now=at)
-        return f"moved to {target}"
+        left = "; its login stays behind, `digest feed add ADDRESS --login` gives it to the new address"
+        return f"moved to {target}{left if feed.headers and not same(target, feed.url) else ''}"
 
 
 def _change(feed: DueFeed, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:
