@@ -82,20 +82,27 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
             f"the environment variable {_undecoded(error)} cannot be read",
             hint="lists and tables are JSON in the environment; DIGEST_SMTP__URL names one setting of a section",
         ) from None
-    base = path.parent
+
+    def placed(named: Path) -> Path:
+        try:
+            return path.parent / named.expanduser()
+        except RuntimeError:  # no such user, or no HOME and nobody of our number
+            raise ConfigError(f"{path}: nobody knows whose home the ~ of {named} is", hint=_WHOLE) from None
+
     newsletters = {
-        name: n.model_copy(update={"templates": base / n.templates}) if n.templates else n
+        name: n.model_copy(update={"templates": placed(n.templates)}) if n.templates else n
         for name, n in config.newsletters.items()
     }
     smtp = config.smtp
     if smtp.ca_file:
-        smtp = smtp.model_copy(update={"ca_file": base / smtp.ca_file.expanduser()})
-    dkim = tuple(d.model_copy(update={"key_file": base / d.key_file.expanduser()}) for d in smtp.dkim)
+        smtp = smtp.model_copy(update={"ca_file": placed(smtp.ca_file)})
+    dkim = tuple(d.model_copy(update={"key_file": placed(d.key_file)}) for d in smtp.dkim)
     smtp = smtp.model_copy(update={"dkim": dkim})
-    database = config.database if "://" in config.database else str(base / Path(config.database).expanduser())
+    database = config.database if "://" in config.database else str(placed(Path(config.database)))
     return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp})
 
 
+_WHOLE = "write the whole path, from / on"
 _HINT = "the README lists every setting; an environment variable DIGEST_… goes before the file"
 
 
