@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from digest.cli import terminal
+
 if TYPE_CHECKING:
     from digest.config import Config
     from digest.store import Database, Later, Left
@@ -69,9 +71,11 @@ class Options:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        bar = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        words_column = TextColumn("{task.fields[words]}")
-        with Progress(*bar, words_column, console=Console(stderr=True), transient=True) as bars:
+        title = TextColumn("{task.description:<8}", markup=False)
+        bar = (title, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        words_column = TextColumn("{task.fields[words]}", markup=False)
+        console = Console(file=terminal.raw(sys.stderr))
+        with Progress(*bar, words_column, console=console, transient=True) as bars:
             task = bars.add_task(step, total=None, words="")
             yield lambda done, total, words="": bars.update(task, completed=done, total=total, words=words)
 
@@ -96,7 +100,7 @@ def while_read() -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     with while_read():
-        print(json.dumps(value, default=_plain, ensure_ascii=False))
+        print(terminal.inert_json(json.dumps(value, default=_plain, ensure_ascii=not terminal.speaks_utf8(sys.stdout))))
 
 
 @while_read()
@@ -119,7 +123,7 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(file=terminal.raw(sys.stdout))
     shown = [
         (column.replace("_", " "), [_cell(row[at], local=True) for row in rows])
         for at, column in enumerate(columns)

@@ -271,6 +271,7 @@ def export(context: typer.Context, newsletter: NewsletterName = None) -> None:
     with options.open() as (config, database):
         name = config.newsletter(newsletter)[0] if newsletter else None
         title = config.newsletters[name].title if name else "digest"
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         print(collect.export_feeds(database, newsletter=name, title=title, now=now()), end="")
 
 

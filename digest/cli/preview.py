@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest.cli import terminal
 from digest.cli.common import Json, NewsletterName, Options, now, print_json, print_rows
 from digest.errors import BadInput, Exit, NotFound, StorageError, UserError
 
@@ -60,7 +61,10 @@ def preview(
     if content is None:
         content = (shown.rendered.text if text else shown.rendered.html).encode()
     if (text or eml) and out is None:
-        typer.echo(content, nl=False)
+        if text:
+            print(content.decode(), end="")
+        else:
+            terminal.write_bytes(content)
         return
     path = out or Path(tempfile.mkdtemp(prefix="digest-preview-")) / "edition.html"
     try:

@@ -18,6 +18,7 @@ from digest.collect.addresses import without_login
 from digest.collect.guard import Guard, Resolve, Transport, resolve
 from digest.config import Config
 from digest.errors import FetchError, Unreachable
+from digest.means import lacking
 from digest.origin import downgrades, same, shown
 from digest.parse.text import http_url
 
@@ -287,6 +288,8 @@ def _short(response: httpx.Response) -> str:
 
 def _in_words(error: Exception) -> str:
     """A transport's error as the end of a sentence that begins with the feed."""
+    if (lack := lacking(error)) is not None:
+        raise lack from error  # which is not this feed's fault
     said = str(error).strip()
     chain: BaseException | None = error
     while chain is not None:

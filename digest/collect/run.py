@@ -23,8 +23,9 @@ from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Hosts
 from digest.collect.rhythm import Health, Vitals
 from digest.collect.workers import Parsers
-from digest.config import Config
+from digest.config import Collect, Config
 from digest.errors import FetchError
+from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import same
 from digest.parse import ParsedEntry, ParsedFeed
@@ -138,6 +139,13 @@ async def run(
     return await _Run(database, config, clock, force, progress, resolve, rng or Random()).run()  # noqa: S311
 
 
+def _fitting(settings: Collect) -> Collect:
+    """With no more connections than there are files for: a socket each, and a name look-up now and then."""
+    beside = 16 + 8 * settings.workers  # the database, the loop; pipes of a worker and what its start takes
+    connections = fitting(settings.connections, each=2, beside=beside, what="asking feeds")
+    return settings.model_copy(update={"connections": connections})
+
+
 class _Run:
     def __init__(
         self,
@@ -151,7 +159,7 @@ class _Run:
     ) -> None:
         self._database = database
         self._config = config
-        self._settings = config.collect
+        self._settings = _fitting(config.collect)
         self._clock = clock
         self._started = clock()
         self._force = force

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from digest import loop, store
-from digest.config import Config
+from digest.config import Config, Relay
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
 from digest.deliver.desk import Desk
@@ -24,6 +24,7 @@ from digest.deliver.report import Report as Report
 from digest.deliver.single import send_one as send_one
 from digest.deliver.writer import Ledger
 from digest.errors import RelayDown
+from digest.means import fitting
 from digest.store import Database
 
 
@@ -93,9 +94,19 @@ async def _send(
 ) -> None:
     desk = Desk(ledger, config.smtp, report, clock=clock, rng=rng, progress=progress, stop=stop, due=due)
     careful = config.smtp.after_crash == "hold"
-    heaviest = max(relay.weight for relay in config.smtp.servers)
+    servers = _fitting(config.smtp.servers)
+    heaviest = max(relay.weight for relay in servers)
     routes = [
         Route(relay, Server.of(relay, config.smtp), desk, careful=careful, share=relay.weight / heaviest)
-        for relay in config.smtp.servers
+        for relay in servers
     ]
     await desk.run(routes)
+
+
+def _fitting(servers: tuple[Relay, ...]) -> tuple[Relay, ...]:
+    """With no more connections in all than there are files for, and one each at least."""
+    wanted = sum(relay.connections for relay in servers)
+    most = fitting(wanted, each=1, beside=24 + len(servers), what="sending")
+    return tuple(
+        relay.model_copy(update={"connections": max(1, relay.connections * most // wanted)}) for relay in servers
+    )
