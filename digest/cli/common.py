@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,11 +35,33 @@ class Options:
 
     config: str | None = None
     quiet: bool = False
+    warned: bool = False  # of a settings file that everybody can read
 
     def load(self) -> Config:
         from digest import config
 
-        return config.load(config.find(Path(self.config) if self.config else None, os.environ))
+        path = config.find(Path(self.config) if self.config else None, os.environ)
+        settings = config.load(path)
+        if not self.warned and config.exposed(path):
+            self.warned = True
+            self.warn(f"everybody on this machine can read the secrets in {path}\n  chmod 600 {shlex.quote(str(path))}")
+        return settings
+
+    def judge(self, config: Config, *, newsletter: str = "", templates: bool = True) -> dict[str, str]:
+        """What the settings name, judged before work begins; what is wrong with single newsletters, by their name.
+
+        ConfigError for what would stop all, or `newsletter`; the rest is warned of.
+        """
+        from digest.cli import files
+
+        broken: dict[str, str] = {}
+        for finding in files.require(config, newsletter=newsletter, templates=templates):
+            words = str(finding) + (f"\n  {finding.hint}" if finding.hint else "")
+            if finding.newsletter and not finding.warning:
+                broken.setdefault(finding.newsletter, words)
+            else:
+                self.warn(words)
+        return broken
 
     @contextmanager
     def open(self) -> Iterator[tuple[Config, Database]]:

@@ -13,7 +13,7 @@ import typer
 
 from digest.cli import terminal
 from digest.cli.common import Json, NewsletterName, Options, now, print_json, print_rows
-from digest.errors import BadInput, Exit, NotFound, StorageError, UserError
+from digest.errors import BadInput, Exit, NotFound, StorageError
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -52,6 +52,7 @@ def preview(
         return
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
+        options.judge(config, newsletter=name)
         shown = look(database, config, name, number=edition, reader=reader, at=moment or now())
         if check:
             _check(options, shown.rendered, as_json=as_json)
@@ -95,7 +96,7 @@ def look(
                 raise NotFound(f"{reader} does not subscribe to {name}", hint="`digest subscriber list` shows who does")
         draft = edition.preview(session, name, config, now=at, choices=choices)
         if draft is None:
-            raise UserError(
+            raise NotFound(
                 "there are not enough new stories for an edition yet",
                 hint="`digest collect` asks the feeds; --edition N shows a past one",
             )
@@ -151,6 +152,7 @@ def _serve(
 
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
+        options.judge(config, newsletter=name)
         token = secrets.token_urlsafe(16)
         page = application(
             database,

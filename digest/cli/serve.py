@@ -53,6 +53,8 @@ def serve(
     options: Options = context.obj
     connections = fitting(_CONNECTIONS, each=1, beside=_BESIDE, what="serving")
     with options.open() as (config, database):
+        for words in options.judge(config).values():
+            options.warn(words)
         listener = _unix(unix_socket) if unix_socket else _listener(host, port)
         # uvicorn stops gently at a signal, and then raises it anew: to be asked to stop is no failure.
         for one in (signal.SIGTERM, signal.SIGINT):

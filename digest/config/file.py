@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -56,6 +57,23 @@ def load(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}", hint="see the line named; text wants quotes") from None
     return from_values(values, path)
+
+
+def exposed(path: Path) -> bool:
+    """Can everybody on this machine read the file, and is there a secret in it? Its folders are not asked."""
+    try:
+        return bool(path.stat().st_mode & 0o004) and _secret(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return False
+
+
+def _secret(values: object, key: str = "") -> bool:
+    if isinstance(values, Mapping):
+        return any(_secret(value, str(name)) for name, value in values.items())
+    if isinstance(values, list):
+        return any(_secret(value, key) for value in values)
+    named = key in ("secret_key", "former_secret_keys", "password", "database_password")
+    return isinstance(values, str) and bool(values) and (named or bool(re.search("://[^/]*:.*@", values)))
 
 
 class _FileOnly(Config):
