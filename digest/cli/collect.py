@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest.cli import terminal
 from digest.cli.common import Json, Options, heed_clock, now, print_json
 from digest.errors import Exit
 
@@ -89,12 +90,12 @@ def progress_bar(options: Options, title: str) -> Iterator[Callable[[Progress], 
     from rich.progress import Progress as Bar
 
     bar = Bar(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Console(file=terminal.raw(sys.stderr)),
         transient=True,
     )
     with bar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from digest.cli import terminal
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -36,11 +39,33 @@ class Options:
 
     config: str | None = None
     quiet: bool = False
+    warned: bool = False  # of a settings file that everybody can read
 
     def load(self) -> Config:
         from digest import config
 
-        return config.load(config.find(Path(self.config) if self.config else None, os.environ))
+        path = config.find(Path(self.config) if self.config else None, os.environ)
+        settings = config.load(path)
+        if not self.warned and config.exposed(path):
+            self.warned = True
+            self.warn(f"everybody on this machine can read the secrets in {path}\n  chmod 600 {shlex.quote(str(path))}")
+        return settings
+
+    def judge(self, config: Config, *, newsletter: str = "", templates: bool = True) -> dict[str, str]:
+        """What the settings name, judged before work begins; what is wrong with single newsletters, by their name.
+
+        ConfigError for what would stop all, or `newsletter`; the rest is warned of.
+        """
+        from digest.cli import files
+
+        broken: dict[str, str] = {}
+        for finding in files.require(config, newsletter=newsletter, templates=templates):
+            words = str(finding) + (f"\n  {finding.hint}" if finding.hint else "")
+            if finding.newsletter and not finding.warning:
+                broken.setdefault(finding.newsletter, words)
+            else:
+                self.warn(words)
+        return broken
 
     @contextmanager
     def open(self) -> Iterator[tuple[Config, Database]]:
@@ -73,9 +98,11 @@ class Options:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        bar = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        words_column = TextColumn("{task.fields[words]}")
-        with Progress(*bar, words_column, console=Console(stderr=True), transient=True) as bars:
+        title = TextColumn("{task.description:<8}", markup=False)
+        bar = (title, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        words_column = TextColumn("{task.fields[words]}", markup=False)
+        console = Console(file=terminal.raw(sys.stderr))
+        with Progress(*bar, words_column, console=console, transient=True) as bars:
             task = bars.add_task(step, total=None, words="")
             yield lambda done, total, words="": bars.update(task, completed=done, total=total, words=words)
 
@@ -161,7 +188,7 @@ def while_read() -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     with while_read():
-        print(json.dumps(value, default=_plain, ensure_ascii=False))
+        print(terminal.inert_json(json.dumps(value, default=_plain, ensure_ascii=not terminal.speaks_utf8(sys.stdout))))
 
 
 @while_read()
@@ -184,7 +211,7 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(file=terminal.raw(sys.stdout))
     shown = [
         (column.replace("_", " "), [_cell(row[at], local=True) for row in rows])
         for at, column in enumerate(columns)

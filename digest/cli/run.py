@@ -67,16 +67,17 @@ def run(
     """
     options: Options = context.obj
     with options.open() as (config, database):
+        broken = options.judge(config)
         if dry_run:
             with database.rehearse() as rehearsal:
                 healed = heed_clock(options, config, rehearsal)
-                outcome = line(rehearsal, config, options, force=force, send=False)
+                outcome = line(rehearsal, config, options, force=force, send=False, broken=broken)
                 if not as_json:
                     with while_read():
                         _show_editions(rehearsal, outcome)
         else:
             healed = heed_clock(options, config, database)
-            outcome = line(database, config, options, force=force)
+            outcome = line(database, config, options, force=force, broken=broken)
     outcome.healed = healed
     if as_json:
         print_json(asdict(outcome))
@@ -91,14 +92,26 @@ def deliver_command(context: typer.Context, as_json: Json = False) -> None:
     options: Options = context.obj
     with options.open() as (config, database):
         healed = heed_clock(options, config, database)
+        options.judge(config, templates=False)
         report = deliver_step(database, config, options)
     if as_json:
         print_json(asdict(report) | {"healed": healed})
     raise typer.Exit(delivery_code(report))
 
 
-def line(database: Database, config: Config, options: Options, *, force: bool = False, send: bool = True) -> Outcome:
-    """The main job, on any database: `run`, its rehearsal and the demo all come through here."""
+def line(
+    database: Database,
+    config: Config,
+    options: Options,
+    *,
+    force: bool = False,
+    send: bool = True,
+    broken: Mapping[str, str] | None = None,
+) -> Outcome:
+    """The main job, on any database: `run`, its rehearsal and the demo all come through here.
+
+    `broken` says what is wrong with newsletters that cannot be composed: their stories wait, the others go out.
+    """
     from digest import collect, edition, loop, store
     from digest.subscribe import signup
 
@@ -119,6 +132,10 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
             f"curate: {name}, {count(admitted.stories, 'new story', 'new stories')}, "
             f"{admitted.joined:,} joined to others, {admitted.held:,} held back, {admitted.muted:,} muted"
         )
+        if broken and name in broken:
+            outcome.unfit.append(name)
+            options.warn(broken[name])
+            continue
         try:
             composed = edition.take_turn(database, name, config, now=moment)
         except ConfigError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session, create_engine
 
+from digest import DISTRIBUTION
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, UserError
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -203,13 +206,15 @@ def open_database(url: str, *, create: bool = False) -> Database:
     else:
         try:
             engine = create_engine(url, pool_pre_ping=True)
-        except ModuleNotFoundError:
+        except ImportError:  # psycopg itself, or the libpq that it wants
             raise ConfigError(
-                "PostgreSQL needs a package that is not installed", hint="pip install 'digest[postgres]'"
+                "PostgreSQL needs a package that is not installed beside digest",
+                hint=f"{shlex.quote(sys.executable)} -m pip install '{DISTRIBUTION}[postgres]'",
             ) from None
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
+            # What they say may hold a piece of the URL, and so of a password.
             raise ConfigError(
-                f"cannot use the database setting: {error}", hint="a path (SQLite), or postgresql://user@host/name"
+                "the database setting cannot be read", hint="a path (SQLite), or postgresql://user@host/name"
             ) from None
     database = Database(engine)
     try:
@@ -379,6 +384,8 @@ def _in_words(error: sa.exc.DBAPIError | OverflowError, url: sa.engine.URL) -> U
     if state in _POSTGRES:
         what, hint = _POSTGRES[state]
         return StorageError(f"the database {where} {what}: {said}", hint=hint)
+    if state is None and "connection option" in said:
+        return ConfigError(f"the URL of the database {where} has an option that PostgreSQL does not know", hint=said)
     if isinstance(error, sa.exc.OperationalError):
         return StorageError(f"the database {where} does not answer: {said}", hint="is the server up, is the URL right?")
     return None

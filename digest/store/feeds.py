@@ -23,6 +23,7 @@ from digest.models import (
     UtcTime,
     VariantStory,
 )
+from digest.origin import same, shown, without_login
 from digest.store.database import insert_into, shared_now
 
 _FORMER = 20  # addresses kept in a feed's history
@@ -122,11 +123,11 @@ def lock_feeds(session: Session, ids: Collection[int]) -> dict[int, str]:
 def move_feed(session: Session, feed_id: int, *, url: str, host: str, now: datetime) -> None:
     """Give a feed another address, and its history the old one; at once, as the next feed may want the same.
 
-    A secret was given to one host and stays behind when the feed moves to another.
+    A secret was given to one origin (scheme, host and port) and stays behind when the feed moves to another.
     """
     feed = session.exec(select(Feed).where(Feed.id == feed_id).with_for_update()).one()
     feed.former_urls = [*feed.former_urls, {"url": feed.url, "until": now.isoformat(timespec="seconds")}][-_FORMER:]
-    if host != feed.host:
+    if not same(url, feed.url):
         feed.headers = {}
     feed.url, feed.host, feed.moved_to = url, host, ""
     session.flush()
@@ -240,6 +241,11 @@ def _entries_by(session: Session, feed_id: int, column: Any, values: Sequence[st
 
 def find_feed(session: Session, words: str) -> Feed:
     """The feed with this number or address, an address it had before included. Raises NotFound."""
+    told = shown(words)
+    try:
+        words, _ = without_login(words)  # which is kept apart from the address
+    except ValueError:
+        pass
     if words.isascii() and words.isdigit() and len(words) < 18:
         found = session.get(Feed, int(words))
     else:
@@ -247,7 +253,7 @@ def find_feed(session: Session, words: str) -> Feed:
             (feed for feed in session.exec(select(Feed)) if any(f["url"] == words for f in feed.former_urls)), None
         )
     if found is None:
-        raise NotFound(f"there is no feed {words}", hint="`digest feed list` shows number and address of each")
+        raise NotFound(f"there is no feed {told}", hint="`digest feed list` shows number and address of each")
     return found
 
 
