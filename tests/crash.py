@@ -23,7 +23,9 @@ from email import message_from_bytes, policy
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
@@ -132,12 +134,20 @@ class Site:
             )
 
 
+def forkserver() -> ForkServerContext:
+    """Processes that are forked from one which has imported everything and does nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["digest.collect", "digest.deliver", "digest.edition", "digest.parse.sax", "psycopg"]
+    )
+    return context
+
+
 class Child:
     """One run of the line, and what it says it is about to do."""
 
     def __init__(self, *words: str, moment: datetime) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["digest.collect", "digest.deliver", "digest.edition", "psycopg"])
+        context = forkserver()
         self._says, mouth = context.Pipe(duplex=False)
         self._process = context.Process(target=_child, args=(mouth, *words), kwargs={"moment": moment})
         self._process.start()
@@ -299,6 +309,8 @@ def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: in
 
 def _child(mouth: Connection, *words: str, moment: datetime) -> None:
     from digest import collect, deliver, edition, store
+
+    collect.workers.multiprocessing = SimpleNamespace(get_context=lambda _kind: forkserver())
 
     config = settings(*words)
     database = store.open_database(config.database_url)
