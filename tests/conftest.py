@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import crash
 import hypothesis
 import postgres
 import pytest
@@ -20,7 +22,7 @@ import sqlalchemy as sa
 import typer.main
 from typer.testing import CliRunner
 
-from digest import store
+from digest import collect, store
 from digest.cli import app
 from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
@@ -83,6 +85,17 @@ def commands_built_once() -> Iterator[None]:
     """Typer builds all commands of their signatures for each that is run, which takes longer than most of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("typer.testing._get_command", cache(typer.main.get_command))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsers_forked() -> Iterator[None]:
+    """Who reads feeds is a process of its own, here too, but forked from one that has imported everything.
+
+    What is run as a process, the demo for one, starts them as `digest collect` does.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect.workers, "multiprocessing", SimpleNamespace(get_context=lambda _kind: crash.forkserver()))
         yield
 
 
