@@ -314,6 +314,8 @@ def _child(mouth: Connection, *words: str, moment: datetime) -> None:
 
     config = settings(*words)
     database = store.open_database(config.database_url)
+    # Leases go by PostgreSQL's clock, which is as late as ours.
+    store.database.server_ahead = lambda session, now: timedelta()
     mouth.send("collecting")
     asyncio.run(collect.run(database, config, clock=lambda: moment, force=True))
     mouth.send("composing")

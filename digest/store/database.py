@@ -47,9 +47,12 @@ class Database:
         """
         with self._session(self.engine) as session:
             yield session
+            connection = session.connection() if session.in_transaction() else None
             try:
                 session.commit()
             except sa.exc.DBAPIError as error:
+                if connection is not None:
+                    connection.invalidate()  # SQLAlchemy sends no ROLLBACK after a COMMIT that failed
                 if _undecided(error):
                     raise CommitUnknown(
                         f"{self.name} was lost during a COMMIT: {_first_line(error)}",
