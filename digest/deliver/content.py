@@ -6,11 +6,10 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlmodel import Session
 
-from digest import letter, sign, store
+from digest import letter, render, sign, store
 from digest.config import Config
 from digest.errors import ConfigError
 from digest.letter import Letter, Recipient, Sender, Signer, Template
@@ -48,7 +47,10 @@ class Contents:
                 variant, edition, newsletter = store.variant_to_send(session, claimed.variant_id)
                 sender = Sender(edition.sender, edition.composed_at, edition.reply_to, newsletter.name, edition.number)
                 html = "" if variant.plain else variant.html
-                self._loaded[key] = (Rendered(variant.subject, html, variant.text), sender)
+                self._loaded[key] = (
+                    Rendered(variant.subject, html, variant.text, marks=render.marks(variant.marks)),
+                    sender,
+                )
 
     def filler(self, claimed: Claimed) -> Filler:
         """The letter-to-be of somebody whose content was loaded."""
@@ -139,9 +141,8 @@ def _key(claimed: Claimed) -> tuple[str, int]:
 
 
 def _link(base_url: str, marker: Marker) -> tuple[str, sign.Purpose]:
-    """A marker's path names the page, and what its token is good for."""
-    page = urlsplit(marker).path.strip("/")
-    return f"{base_url}/{page}/", sign.Purpose(page)
+    """A marker names the page, and what its token is good for."""
+    return f"{base_url}/{marker}/", sign.Purpose(marker)
 
 
 def _read_key(path: Path) -> bytes:
