@@ -70,7 +70,7 @@ class Options:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         bar = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        words_column = TextColumn("{task.fields[words]}")
+        words_column = TextColumn("{task.fields[words]}", markup=False)
         with Progress(*bar, words_column, console=Console(stderr=True), transient=True) as bars:
             task = bars.add_task(step, total=None, words="")
             yield lambda done, total, words="": bars.update(task, completed=done, total=total, words=words)
@@ -187,7 +187,7 @@ def _cell(value: Any, *, local: bool = False) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        value = ", ".join(map(str, value))
     # A stranger's text must not move the cursor, nor break a line of the listing.
     return "".join(c if c.isprintable() else " " for c in str(value))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -285,7 +286,9 @@ def _choose(url: str, config: Config, headers: dict[str, str]) -> tuple[str, str
         given = known_address(url)
         return (given if without_login(given)[0] == found.url else found.url), found.feed.title
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        lines = "\n  ".join(f"digest feed add {c.url}{f'  ({c.title})' if c.title else ''}" for c in found.choices)
+        lines = "\n  ".join(
+            f"digest feed add {shlex.quote(c.url)}{f'  # {c.title}' if c.title else ''}" for c in found.choices
+        )
         raise BadInput(f"{url} names {len(found.choices)} feeds; add one of them", hint=lines)
     return _choose(_ask(found.choices).url, config, headers)
 
