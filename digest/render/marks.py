@@ -74,15 +74,17 @@ class _FormerMarks(Marks):
 
     nonce: str = ""
 
-    _WHOLE: ClassVar = re.compile(rf"(?<![^\s\"'>]){re.escape(_HOME)}{_NAMES}(?![^\s\"'<#])")
-    _FOOTERS: ClassVar = ('class="pad footer"', "\n--\n")  # of the HTML, of the text part
+    # By what begins with a tag: the end of what strangers say, and what an address is whole in.
+    _HTML: ClassVar = ('class="pad footer"', re.compile(rf"(?<=[\"'>]){re.escape(_HOME)}{_NAMES}(?=[\"'<#])"))
+    _TEXT: ClassVar = ("\n--\n", re.compile(rf"(?<!\S){re.escape(_HOME)}{_NAMES}(?!\S)"))
 
     def address(self, marker: Marker) -> str:
         return f"{_HOME}{marker}"
 
     def cut(self, text: str) -> tuple[list[str], list[Marker]]:
-        start = max(0, *(text.rfind(footer) for footer in self._FOOTERS))
-        parts = self._WHOLE.split(text[start:])
+        footer, whole = self._HTML if text.startswith("<") else self._TEXT
+        start = max(0, text.rfind(footer))
+        parts: list[str] = whole.split(text[start:])
         parts[0] = text[:start] + parts[0]
         return parts[::2], [Marker(name) for name in parts[1::2]]
 
