@@ -39,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 SIZE = 39_000
 KEY = "a key for the benchmark, long enough"
+NONCE = "a nonce for the benchmark"
 GOALS = {
     "times_smtp_source": 1.2,
     "times_aiosmtplib": 6.0,
@@ -325,6 +326,7 @@ def fill(folder: Path, connections: int, port: int, letters: int) -> None:
             subject="What is new",
             html=html,
             text=text,
+            marks=NONCE,
             story_count=1,
             more_count=0,
         )
@@ -340,7 +342,7 @@ def fill(folder: Path, connections: int, port: int, letters: int) -> None:
 
 def sample_parts() -> tuple[str, str]:
     """Text and HTML that make a letter of about `SIZE` bytes, as premailer would leave them."""
-    from digest.render import Marker
+    from digest.render import Marker, Marks
 
     story = (
         '<tr><td style="font-family:Arial,sans-serif;font-size:16px;padding:12px 24px"><a href="https://example.org/{n}"'
@@ -349,18 +351,18 @@ def sample_parts() -> tuple[str, str]:
     )
     text = "".join(f"A story with a title, number {n}\nhttps://example.org/{n}\n\n" for n in range(80))
     html = "<html><body><table>" + "".join(story.format(n=n) for n in range(90)) + "</table>"
-    links = "".join(f'<a href="{marker}">{marker.name}</a>\n' for marker in Marker)
-    return text + "\n".join(Marker) + "\n", f"{html}{links}</body></html>"
+    links = "".join(f'<a href="{Marks(NONCE).address(marker)}">{marker}</a>\n' for marker in Marker)
+    return text + "\n".join(map(Marks(NONCE).address, Marker)) + "\n", f"{html}{links}</body></html>"
 
 
 def sample() -> bytes:
     from digest.letter import Recipient, Sender, Template
-    from digest.render import Marker, Rendered
+    from digest.render import Marker, Marks, Rendered
 
     text, html = sample_parts()
     sender = Sender("The Daily <news@news.example>", datetime.now(UTC), newsletter="daily", number=1)
     links = dict.fromkeys(Marker, f"https://digest.example/page/{'t' * 60}")
-    letter = Template(Rendered("What is new", html, text), sender).fill(
+    letter = Template(Rendered("What is new", html, text, marks=Marks(NONCE)), sender).fill(
         Recipient("reader@example.org", "Reader", links), mail_from="b-x@news.example", message_id="<x@news.example>"
     )
     return letter.content

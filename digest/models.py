@@ -304,7 +304,7 @@ class Edition(SQLModel, table=True):
 
 
 class Variant(SQLModel, table=True):
-    """An edition as rendered for one set of choices. Personal links are fixed markers."""
+    """An edition as rendered for one set of choices. Personal links are markers, with a nonce of its own."""
 
     __tablename__ = "variant"
     __table_args__ = (
@@ -322,6 +322,7 @@ class Variant(SQLModel, table=True):
     subject: str
     html: str = Field(sa_type=Packed)
     text: str = Field(sa_type=Packed)
+    marks: str = Field(default="", sa_column_kwargs={"server_default": ""})  # the nonce; "" of a release without
     story_count: int
     more_count: int
     # [story id, why] of what was due and did not fit

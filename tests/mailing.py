@@ -12,10 +12,12 @@ from sqlmodel import col, select
 from digest import deliver, store, subscribe
 from digest.config import Config
 from digest.models import Edition, OutboxRow, Subscriber, Variant
-from digest.render import Marker
+from digest.render import Marker, Marks
 from digest.schedule import Turn
 from digest.store import Database, Group
 
+MARKS = Marks("a nonce of the tests")
+LEAVE = MARKS.address(Marker.UNSUBSCRIBE)
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
 
 
@@ -45,8 +47,9 @@ def owe(database: Database, config: Config, *emails: str) -> None:
             key="all",
             since_seq=0,
             subject="News",
-            html=f'<p>.dot</p><a href="{Marker.UNSUBSCRIBE}">Unsubscribe</a>',
-            text=f".\n..\n{Marker.UNSUBSCRIBE}\n",
+            html=f'<p>.dot</p><a href="{LEAVE}">Unsubscribe</a>',
+            text=f".\n..\n{LEAVE}\n",
+            marks=MARKS.nonce,
             story_count=1,
             more_count=0,
         )

@@ -15,14 +15,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from digest.letter import Recipient, Sender, Signer, Template
-from digest.render import Marker, Rendered
+from digest.render import Marker, Marks, Rendered
 
 DATE = datetime(2025, 11, 24, 7, tzinfo=UTC)
 SENDER = Sender('"Daily, the" <news@news.example>', DATE, newsletter="daily", number=7)
+MARKS = Marks("0123456789abcdef")
+LEAVE = MARKS.address(Marker.UNSUBSCRIBE)
 VARIANT = Rendered(
     "Grüße: was neu ist",
-    f'<html><body><p>Žluťoučký {"long " * 300}</p><a href="{Marker.UNSUBSCRIBE}">Unsubscribe</a></body></html>',
-    f"Hello.\n.\n..dots\nFrom here\n{Marker.UNSUBSCRIBE}\n",
+    f'<html><body><p>Žluťoučký {"long " * 300}</p><a href="{LEAVE}">Unsubscribe</a></body></html>',
+    f"Hello.\n.\n..dots\nFrom here\n{LEAVE}\n",
+    marks=MARKS,
 )
 LINK = "https://digest.example/unsubscribe/" + "t0ken" * 12
 
@@ -51,8 +54,8 @@ def test_a_letter_reads_back_as_what_was_meant():
     assert message["list-id"] == "<daily.news.example>"
     plain, html = message.iter_parts()
     assert (plain.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
-    assert content(plain) == VARIANT.text.replace(Marker.UNSUBSCRIBE, LINK)
-    assert content(html).rstrip("\n") == VARIANT.html.replace(Marker.UNSUBSCRIBE, LINK)
+    assert content(plain) == VARIANT.text.replace(LEAVE, LINK)
+    assert content(html).rstrip("\n") == VARIANT.html.replace(LEAVE, LINK)
 
 
 def test_one_click_unsubscribe_stands_as_rfc_8058_wants_it():
@@ -118,13 +121,13 @@ def test_what_goes_over_the_wire_is_the_message_with_its_dots_doubled_and_its_en
 @given(st.text(alphabet=".x =\n\u00e9", max_size=300), st.text(alphabet=".=-_aZ", max_size=200))
 @example("x", "." * 200)
 def test_a_personal_address_survives_wherever_it_stands(text, tail):
-    text = text.replace("x", str(Marker.UNSUBSCRIBE))
+    text = text.replace("x", LEAVE)
     link = "https://digest.example/" + tail
-    made = Template(Rendered("s", f"<p>{text}</p>", text), SENDER).fill(
+    made = Template(Rendered("s", f"<p>{text}</p>", text, marks=MARKS), SENDER).fill(
         Recipient("ada@example.org", "", {Marker.UNSUBSCRIBE: link}), mail_from="b@x.example", message_id="<1@x>"
     )
     plain, html = parsed(made.content).iter_parts()
-    meant = text.replace(Marker.UNSUBSCRIBE, link)
+    meant = text.replace(LEAVE, link)
     assert content(plain).rstrip("\n") == meant.rstrip("\n")
     assert content(html).rstrip("\n") == f"<p>{meant}</p>"
     _, _, body = made.content.partition(b"\r\n\r\n")

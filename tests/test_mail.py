@@ -85,7 +85,7 @@ def test_every_edition_is_fit_in_every_theme(name):
     for theme in THEMES:
         mail = Templates().render(dataclasses.replace(edition, theme=theme), subject=SUBJECT)
         assert [f for f in render.check(mail) if f.level == "error" or f.check == "css"] == [FINE], theme
-        assert render.size(mail.html, edition) <= HTML_LIMIT
+        assert render.size(mail.html, mail.marks, edition.home) <= HTML_LIMIT
         assert all(render.columns(line) <= 72 or "://" in line for line in mail.text.splitlines())
 
 
@@ -184,7 +184,7 @@ def test_chinese_is_wrapped_by_the_columns_it_takes():
         (lambda m: dataclasses.replace(m, html=m.html.replace("margin:0", "float:left")), "css"),
         (lambda m: dataclasses.replace(m, html=m.html + " " * 110_000), "size"),
         (lambda m: dataclasses.replace(m, text=m.text + "x " * 60), "text part"),
-        (lambda m: dataclasses.replace(m, text=m.text.replace(Marker.UNSUBSCRIBE, "")), "unsubscribe"),
+        (lambda m: dataclasses.replace(m, text=m.text.replace(m.marks.address(Marker.UNSUBSCRIBE), "")), "unsubscribe"),
         (lambda m: dataclasses.replace(m, subject="One \u202e two"), "subject"),
     ],
 )

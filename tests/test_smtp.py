@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from mailing import PEOPLE, enlarge_for, notice, owe, readers, send, sound, states, tallied
+from mailing import LEAVE, MARKS, PEOPLE, enlarge_for, notice, owe, readers, send, sound, states, tallied
 from mailserver import DROP, EVERYTHING, MailServer, scripted
 
 from digest import deliver, store
@@ -32,7 +32,7 @@ from digest.deliver.replies import Garbled, ReplyReader, Step, Verdict, verdict
 from digest.errors import Refused, RelayDown
 from digest.letter import Sender
 from digest.letter.template import stuffed, unstuffed
-from digest.render import Marker, Rendered
+from digest.render import Rendered
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_single_letter_goes_by_the_relay_that_can_carry_it(configure, server):
         return deliver.send_one(config, letter)
 
     config = configure(smtp={"url": server.url})
-    rendered = Rendered("News", f'<p>News</p><a href="{Marker.UNSUBSCRIBE}">u</a>', f"News\n{Marker.UNSUBSCRIBE}\n")
+    rendered = Rendered("News", f'<p>News</p><a href="{LEAVE}">u</a>', f"News\n{LEAVE}\n", marks=MARKS)
     sender = Sender("News <news@news.example>", MONDAY, "", "daily")
     letter = deliver.for_one(config, rendered, sender=sender, to="jürgen@example.org", number=1)
     with MailServer(extensions=("PIPELINING",)) as plain:
@@ -303,7 +303,7 @@ def test_a_reply_that_drips_in_must_end_in_time(box, mailing, clock):
         owe(box, config, "ada@example.org")
         patience = time.monotonic() + 60
         report = send(box, config, clock, stop=lambda: time.monotonic() > patience)
-    assert (report.owed, report.interrupted) == (1, False) and "no answer to MAIL in time" in report.stopped
+    assert (report.owed, report.interrupted) == (1, False) and "no answer to MAIL in time" in report.refusals[0]
 
 
 def test_a_server_that_worked_and_then_takes_nothing_more_is_waited_for_and_given_up(

@@ -279,7 +279,7 @@ def _cell(value: Any, *, local: bool = False) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        value = ", ".join(map(str, value))
     # A stranger's text must not move the cursor, nor break a line of the listing.
     return "".join(c if c.isprintable() else " " for c in str(value))
 

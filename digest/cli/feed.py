@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -290,7 +291,9 @@ def _choose(url: str, config: Config, headers: dict[str, str]) -> tuple[str, str
     if found.feed is not None:
         return found.url, found.feed.title, headers if same(found.url, given) else {}
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        lines = "\n  ".join(f"digest feed add {c.url}{f'  ({c.title})' if c.title else ''}" for c in found.choices)
+        lines = "\n  ".join(
+            f"digest feed add {shlex.quote(c.url)}{f'  # {c.title}' if c.title else ''}" for c in found.choices
+        )
         raise BadInput(f"{given} names {len(found.choices)} feeds; add one of them", hint=lines)
     chosen = _ask(found.choices).url
     return _choose(chosen, config, headers if same(chosen, given) else {})

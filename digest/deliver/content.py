@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from sqlmodel import Session
 
-from digest import letter, sign, store
+from digest import letter, render, sign, store
 from digest.config import Config
 from digest.errors import ConfigError
 from digest.letter import Letter, Recipient, Sender, Signer, Template
@@ -76,7 +75,8 @@ class Contents:
                 variant, edition, newsletter = store.variant_to_send(session, claimed.variant_id)
                 sender = Sender(edition.sender, edition.composed_at, edition.reply_to, newsletter.name, edition.number)
                 html = "" if variant.plain else variant.html
-                loaded.texts[key] = (Rendered(variant.subject, html, variant.text), sender)
+                rendered = Rendered(variant.subject, html, variant.text, marks=render.marks(variant.marks))
+                loaded.texts[key] = (rendered, sender)
         return loaded
 
     def fillers(self, loaded: Loaded, letters: Iterable[Claimed]) -> dict[int, Filler]:
@@ -168,9 +168,8 @@ def _key(claimed: Claimed) -> Key:
 
 
 def _link(base_url: str, marker: Marker) -> tuple[str, sign.Purpose]:
-    """A marker's path names the page, and what its token is good for."""
-    page = urlsplit(marker).path.strip("/")
-    return f"{base_url}/{page}/", sign.Purpose(page)
+    """A marker names the page, and what its token is good for."""
+    return f"{base_url}/{marker}/", sign.Purpose(marker)
 
 
 def _read_key(path: Path) -> bytes:

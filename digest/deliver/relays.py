@@ -277,8 +277,8 @@ class Route:
         self._desk.wake()
 
     def _strike(self, why: str, letter_id: int | None) -> None:
-        """Something went wrong, with a letter under way: the same one again and again proves nothing but itself."""
-        if letter_id is not None and letter_id in self._struck:
+        """Something went wrong, with a letter under way: one alone, again and again, proves nothing but itself."""
+        if letter_id is not None and self._struck == {letter_id}:
             return
         self._struck.add(letter_id)
         self._strikes += 1

@@ -68,6 +68,7 @@ class Frozen:
     subject: str
     html: bytes
     text: bytes
+    marks: str
     stories: tuple[int, ...]
     more: int
     left: bytes
@@ -83,6 +84,7 @@ class Frozen:
             "subject": self.subject,
             "html": self.html,
             "text": self.text,
+            "marks": self.marks,
             "story_count": len(self.stories),
             "more_count": self.more,
             "left_out": self.left,
@@ -121,6 +123,7 @@ class Press:
             subject=one.rendered.subject,
             html=packed(one.rendered.html),
             text=packed(one.rendered.text),
+            marks=one.rendered.marks.nonce if one.rendered.marks else "",
             stories=tuple(story.id for story in one.stories),
             more=one.more,
             left=packed(json.dumps([[left.story.id, left.why] for left in one.left])),

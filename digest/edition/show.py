@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from digest import store
+from digest import render, store
 from digest.config import Config
 from digest.edition.press import Draft, drafts, matter_of, variants_of
 from digest.edition.why import explain
@@ -93,7 +93,7 @@ def shown(session: Session, name: str, number: int, *, email: str | None = None)
     return Shown(
         number,
         edition.composed_at,
-        Rendered(variant.subject, variant.html, variant.text),
+        Rendered(variant.subject, variant.html, variant.text, marks=render.marks(variant.marks)),
         _stories(session, ids),
         tuple((titles[int(i)].seq, titles[int(i)].title, str(why)) for i, why in variant.left_out if int(i) in titles),
         edition.note,

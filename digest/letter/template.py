@@ -13,11 +13,10 @@ from email.utils import format_datetime, parseaddr, quote
 from typing import NamedTuple
 
 from digest.letter.dkim import Signer
-from digest.render import Marker, Rendered
+from digest.render import Marker, Marks, Rendered
 
 LINE = 76  # encoded lines (RFC 2045 §6.7)
 _CRLF = b"\r\n"
-_MARKERS = re.compile("|".join(re.escape(marker) for marker in sorted(Marker, key=len, reverse=True)))
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")
 _UNSAFE = re.compile(r"[\x00-\x20<>\x7f]")
 
@@ -99,10 +98,10 @@ class Template:
         body = _Pieces()
         if rendered.html:
             body.add(_part_head(boundary, "plain"))
-        body.encode(rendered.text)
+        body.encode(rendered.text, rendered.marks)
         if rendered.html:
             body.add(_part_head(boundary, "html"))
-            body.encode(rendered.html)
+            body.encode(rendered.html, rendered.marks)
             body.add(f"\r\n--{boundary}--\r\n".encode())
         self._fixed = [stuffed(piece) for piece in body.fixed]
         self._fixed[-1] += b".\r\n"
@@ -129,7 +128,7 @@ class Template:
                 f"List-Unsubscribe: <{leave}>,\r\n <mailto:{self._mailto}?subject=unsubscribe>\r\n".encode("ascii")
             )
         own.append(self._head)
-        folded = {marker: _folded(recipient.links.get(marker, marker)) for marker in self._own_markers}
+        folded = {marker: _folded(recipient.links[marker]) for marker in self._own_markers}
         slots = [folded[marker] for marker in self._markers]
         head = b"".join(own)
         if self._signers:
@@ -161,20 +160,19 @@ class _Pieces:
     def add(self, text: bytes) -> None:
         self.fixed[-1] += text
 
-    def encode(self, text: str) -> None:
+    def encode(self, text: str, marks: Marks | None) -> None:
         """Quoted-printable in UTF-8, ending with a line end; a slot for each marker."""
         # One line end and no more: what follows the last one is not signed alike by everybody (RFC 6376 §3.4.3).
         text = text.replace("\r\n", "\n").rstrip("\n") + "\n"
-        at = 0
-        for match in _MARKERS.finditer(text):
-            before = _quoted(text[at : match.start()])
+        pieces, markers = marks.cut(text) if marks else ([text], [])
+        for piece, marker in zip(pieces, markers, strict=False):
+            before = _quoted(piece)
             if before and not before.endswith(_CRLF):
                 before += b"=\r\n"
             self.add(before)
-            self.markers.append(Marker(match[0]))
+            self.markers.append(marker)
             self.fixed.append(b"")
-            at = match.end()
-        self.add(_quoted(text[at:]))
+        self.add(_quoted(pieces[-1]))
 
 
 def stuffed(piece: bytes) -> bytes:

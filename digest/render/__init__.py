@@ -1,13 +1,15 @@
 """Stories in, mail out: subject, HTML and text of one variant. Pure but for reading the templates.
 
 Jinja2 runs sandboxed and escapes what feeds say; premailer writes the styles inline. Personal links stand in the
-result as the fixed addresses of `Marker`, which `letter` replaces.
+result as the addresses of its `Marks`, which nobody else can have written and `letter` replaces.
 """
 
 from digest.render.check import Finding as Finding
 from digest.render.check import check as check
 from digest.render.check import findings_in_words as findings_in_words
-from digest.render.page import Marker as Marker
+from digest.render.marks import Marker as Marker
+from digest.render.marks import Marks as Marks
+from digest.render.marks import marks as marks
 from digest.render.page import Note as Note
 from digest.render.page import Page as Page
 from digest.render.page import Rendered as Rendered

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from digest.colours import contrast
-from digest.render.page import Marker, Rendered
+from digest.render.marks import Marker
+from digest.render.page import Rendered
 from digest.render.words import columns
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def check(mail: Rendered) -> list[Finding]:
         _images(tree),
         _contrast(mail, tree, dark=False),
         _contrast(mail, tree, dark=True),
-        _css(mail),
+        _css(mail, tree),
         _text(mail),
         _leaving(mail),
     ]
@@ -85,7 +86,7 @@ def _found(name: str, errors: Sequence[str], fine: str, *, warnings: Sequence[st
 
 
 def _size(mail: Rendered) -> Finding:
-    bytes_ = len(mail.html.encode()) + sum(mail.html.count(marker) * _LINK_ROOM for marker in Marker)
+    bytes_ = len(mail.html.encode()) + len(_markers(mail, mail.html)) * _LINK_ROOM
     words = f"{bytes_:,} of {HTML_BYTES:,} bytes, {bytes_ * 100 // HTML_BYTES} % full"
     dropped = f", {len(mail.dropped)} stories fell to the bound" if mail.dropped else ""
     # The bound allows each link a little less room than this: it may be reached, not passed.
@@ -93,7 +94,7 @@ def _size(mail: Rendered) -> Finding:
 
 
 def _style(mail: Rendered) -> Finding:
-    blocks = re.findall(r"<style[^>]*>(.*?)</style>", mail.html, re.DOTALL)
+    blocks = _sheets(mail.html)
     bytes_ = sum(len(block.encode()) for block in blocks)
     errors = [f"{bytes_:,} bytes of style, and {STYLE_BYTES:,} are safe"] if bytes_ > STYLE_BYTES else []
     needed = ("prefers-color-scheme", "[data-ogsc]")
@@ -230,19 +231,25 @@ def _look(element: HtmlElement, over: dict[str, dict[str, str]]) -> tuple[str | 
 def _dark_rules(html: str) -> dict[str, dict[str, str]]:
     """What the dark scheme makes of each class."""
     rules: dict[str, dict[str, str]] = {}
-    for start in re.finditer(r"@media\s*\(prefers-color-scheme:\s*dark\)\s*\{", html):
+    sheets = "\n".join(_sheets(html))
+    for start in re.finditer(r"@media\s*\(prefers-color-scheme:\s*dark\)\s*\{", sheets):
         depth, end = 1, start.end()
-        while depth and end < len(html):
-            depth += {"{": 1, "}": -1}.get(html[end], 0)
+        while depth and end < len(sheets):
+            depth += {"{": 1, "}": -1}.get(sheets[end], 0)
             end += 1
-        for selectors, body in _RULE.findall(html[start.end() : end - 1]):
+        for selectors, body in _RULE.findall(sheets[start.end() : end - 1]):
             for selector in selectors.split(","):
                 rules.setdefault(selector.strip(), {}).update(_HEX.findall(body))
     return rules
 
 
-def _css(mail: Rendered) -> Finding:
-    css = re.findall(r"style=\"([^\"]*)\"", mail.html) + re.findall(r"<style[^>]*>(.*?)</style>", mail.html, re.DOTALL)
+def _sheets(html: str) -> list[str]:
+    found: list[str] = re.findall(r"<style[^>]*>(.*?)</style>", html, re.DOTALL)
+    return found
+
+
+def _css(mail: Rendered, tree: HtmlElement) -> Finding:
+    css = [style for element in tree.iter() if (style := element.get("style"))] + _sheets(mail.html)
     found = [match[0].rstrip(" :") for sheet in css for match in _UNSUPPORTED.finditer(sheet)]
     declared = {name for sheet in css for name in _DECLARED.findall(sheet)}
     unknown = sorted(f"{name} is not known to every client" for name in declared if not _KNOWN.fullmatch(name))
@@ -263,7 +270,12 @@ def _text(mail: Rendered) -> Finding:
 
 
 def _leaving(mail: Rendered) -> Finding:
-    missing = [part for part, body in (("HTML", mail.html), ("text", mail.text)) if Marker.UNSUBSCRIBE not in body]
-    warnings = [] if Marker.PREFERENCES in mail.html else ["no link to topics, frequency and a pause"]
+    html, text = _markers(mail, mail.html), _markers(mail, mail.text)
+    missing = [part for part, found in (("HTML", html), ("text", text)) if Marker.UNSUBSCRIBE not in found]
+    warnings = [] if Marker.PREFERENCES in html else ["no link to topics, frequency and a pause"]
     errors = [f"no link in the {part} part" for part in missing]
     return _found("unsubscribe", errors, "a link in both parts", warnings=warnings)
+
+
+def _markers(mail: Rendered, body: str) -> list[Marker]:
+    return mail.marks.cut(body)[1] if mail.marks else []

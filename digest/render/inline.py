@@ -19,7 +19,8 @@ _TOKEN = re.compile(
     r"<!--.*?-->|<style.*?</style>|<(/?)([a-zA-Z][\w:]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*?)(/?)>", re.DOTALL
 )
 _CLASS = re.compile(r"\sclass=\"([^\"]*)\"")
-_STYLE = re.compile(r"\sstyle=")
+# A style of its own: what stands between the quotes of another attribute is a stranger's, and none.
+_STYLE = re.compile(r"(?:[^\"']|\"[^\"]*\"|'[^']*')*?\sstyle=")
 _VOID = frozenset({"img", "br", "hr", "meta", "link", "input", "col", "wbr"})
 # A rule that asks about more than tags and classes: neighbours, places, other attributes, ids.
 _ASKS_MORE = re.compile(r"[+~:\[#*]")
@@ -48,8 +49,8 @@ def inline(html: str) -> str:
     bare = _SHEET.sub("", html)
     tags = list(_walk(bare))
     # Merging the rules with a style that a template wrote itself is premailer's business.
-    if _ASKS_MORE.search(selectors) or any(_STYLE.search(match[3]) for match, _path in tags):
-        return _ATTRIBUTE.sub(lambda match: _SHORT_HEX.sub(_LONG_HEX, match[0]), premail(html))
+    if _ASKS_MORE.search(selectors) or any("style=" in match[3] and _STYLE.match(match[3]) for match, _path in tags):
+        return _TOKEN.sub(_long_colours, premail(html))
     known = _answers.setdefault(sheet, {})
     _answers.move_to_end(sheet)
     while len(_answers) > _KEPT_SHEETS:
@@ -64,6 +65,13 @@ def inline(html: str) -> str:
         pieces += (bare[at:end], known[path])
         at = end
     return "".join((*pieces, bare[at:]))
+
+
+def _long_colours(token: re.Match[str]) -> str:
+    """A tag with six-digit colours in its style. What stands between tags is text, whatever it looks like."""
+    if token[2] is None or token[1]:
+        return token[0]
+    return _ATTRIBUTE.sub(lambda style: _SHORT_HEX.sub(_LONG_HEX, style[0]), token[0])
 
 
 def premail(html: str) -> str:

@@ -6,21 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
 
+from digest.render.marks import Marker, Marks
 from digest.render.words import WIDE, direction, shorten
 from digest.schedule import Schedule
 from digest.values import Source, Story
 
 _WORD = re.compile(r"\w+")
-
-
-class Marker(StrEnum):
-    """Addresses that stand for a personal link. `.invalid` can belong to nobody (RFC 2606)."""
-
-    UNSUBSCRIBE = "https://digest.invalid/unsubscribe"
-    PREFERENCES = "https://digest.invalid/preferences"
 
 
 @dataclass(frozen=True)
@@ -52,6 +45,7 @@ class Page:
     accent: str = "#a03a12"  # six-digit hex, on light ground
     accent_dark: str = "#f08a5d"  # the same on dark ground
     schedule: Schedule | None = None
+    marks: Marks | None = None  # what personal links stand for; `Templates.render` sees to them
 
     @cached_property
     def stories(self) -> tuple[Story, ...]:
@@ -93,11 +87,11 @@ class Page:
 
     @property
     def unsubscribe_url(self) -> str:
-        return Marker.UNSUBSCRIBE.value
+        return self._marker(Marker.UNSUBSCRIBE)
 
     @property
     def preferences_url(self) -> str:
-        return Marker.PREFERENCES.value
+        return self._marker(Marker.PREFERENCES)
 
     @property
     def paragraphs(self) -> list[str]:
@@ -111,6 +105,11 @@ class Page:
         if len(" · ".join(parts)) < 40:
             parts += [part for part in (self.lead.excerpt, self.lead.source, self.title) if part and part not in parts]
         return shorten(" · ".join(parts), 130)
+
+    def _marker(self, marker: Marker) -> str:
+        if self.marks is None:
+            raise ValueError("this page has no markers")
+        return self.marks.address(marker)
 
     def without(self, dropped: frozenset[int]) -> Page:
         """The page less some stories (by id, never the lead), which count as `more`."""
@@ -144,9 +143,13 @@ class Note:
 
 @dataclass(frozen=True)
 class Rendered:
-    """One variant, before it becomes anybody's letter. `dropped` fell to the bound on its size."""
+    """One variant, before it becomes anybody's letter. `dropped` fell to the bound on its size.
+
+    Without `marks` there is nothing in it to fill in: it is a notice to one person.
+    """
 
     subject: str
     html: str
     text: str
     dropped: tuple[Story, ...] = ()
+    marks: Marks | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from digest.errors import ConfigError
 from digest.render import apart
 from digest.render.inline import inline
-from digest.render.page import Marker, Note, Page, Rendered, Section
+from digest.render.marks import Marks
+from digest.render.page import Note, Page, Rendered, Section
 from digest.render.speech import speech
 from digest.render.words import bind, direction, one_line, subject_line, tidy, wrap
 from digest.values import Source, Story
@@ -61,18 +63,21 @@ class Templates:
         """
         if not self._at_home and (self.folder or not _SIMPLE.fullmatch(subject)):
             return cast(Rendered, apart.ask(self.folder, "render", page, subject=subject, best_first=best_first))
+        drawn = Marks.drawn()
+        page = replace(page, marks=drawn)
         order = [id_ for id_ in best_first or [s.id for s in page.stories] if id_ != page.lead.id]
         html = self._html(page)
         fitting, dropped = page, 0
-        while (over := size(html, page) - HTML_LIMIT) > 0 and dropped < len(order):
-            each = size(html, page) / (len(order) - dropped + 4)
+        while (over := size(html, drawn, page.home) - HTML_LIMIT) > 0 and dropped < len(order):
+            each = (over + HTML_LIMIT) / (len(order) - dropped + 4)
             dropped = min(len(order), dropped + max(1, int(over / each)))
             fitting = page.without(frozenset(order[len(order) - dropped :]))
             html = self._html(fitting)
         gone = frozenset(order[len(order) - dropped :]) if dropped else frozenset()
         words = self._guarded(lambda env: _subject(env, subject).render(_subject_values(page)), page.language)
         text = self._guarded(lambda env: env.get_template("edition.txt").render(page=fitting), page.language)
-        return Rendered(subject_line(words), html, tidy(text), tuple(s for s in page.stories if s.id in gone))
+        marks, (html, text) = drawn.settled(html, tidy(text))
+        return Rendered(subject_line(words), html, text, tuple(s for s in page.stories if s.id in gone), marks)
 
     def note(self, note: Note) -> Rendered:
         """A mail with one thing to do. ConfigError like `render`."""
@@ -106,9 +111,10 @@ class Templates:
             raise ConfigError(f"{_place(error)}: {error}", hint=_HINT) from None
 
 
-def size(html: str, page: Page) -> int:
+def size(html: str, marks: Marks, home: str) -> int:
     """Bytes of the HTML as a reader gets it: UTF-8, with addresses of their own in place of the markers."""
-    return len(html.encode()) + sum(html.count(marker) * (len(page.home) + _LINK - len(marker)) for marker in Marker)
+    pieces, markers = marks.cut(html)
+    return sum(len(piece.encode()) for piece in pieces) + len(markers) * (len(home) + _LINK)
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):

@@ -67,6 +67,7 @@ class Frozen:
 
     key: str
     html: str
+    marks: str
     rest: tuple[Story, ...]
 
 
@@ -89,7 +90,7 @@ def frozen_variant(session: Session, variant_id: int) -> Frozen:
 def _frozen(session: Session, variant: Variant) -> Frozen:
     ids = [int(id_) for id_, _why in variant.left_out]
     found = stories_by_id(session, ids)
-    return Frozen(variant.key, variant.html, tuple(found[id_] for id_ in ids if id_ in found))
+    return Frozen(variant.key, variant.html, variant.marks, tuple(found[id_] for id_ in ids if id_ in found))
 
 
 def told_in(session: Session, edition: OpenEdition) -> list[values.Story]:

@@ -24,10 +24,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from digest import curate, store
+from digest import curate, render, store
 from digest.colours import on_dark
 from digest.config import Newsletter
-from digest.render import Marker, direction
+from digest.render import Marks, direction
 from digest.render.speech import Speech, speech
 from digest.store import Frozen, OpenEdition
 from digest.values import Story
@@ -351,9 +351,7 @@ def _feed(one: Paper, title: str, page: str, request: Request, items: Sequence[f
 
 def _in_browser(site: Site, name: str, number: int, frozen: Frozen) -> str:
     """A frozen mail as a page of nobody: without personal links and without the way to where we are already."""
-    html = frozen.html
-    for marker in Marker:
-        html = re.sub(_anchor(re.escape(marker) + '[^"]*'), "", html)
+    html = _impersonal(frozen.html, render.marks(frozen.marks), site.config.base_url)
     html = re.sub(r'(?s)<span class="yours".*?</span>', "", html)
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)
@@ -361,6 +359,22 @@ def _in_browser(site: Site, name: str, number: int, frozen: Frozen) -> str:
     linked = [story for story in frozen.rest if story.url.startswith(("https://", "http://"))]
     rest = site.html("more.html", stories=linked, look=partial(_look, html))
     return html.replace("</body>", rest + "</body>", 1)
+
+
+def _impersonal(html: str, marks: Marks, home: str) -> str:
+    """A mail without its personal links; an address that is no link's becomes our start page's."""
+    pieces, _ = marks.cut(html)
+    kept, inside = pieces[0], False
+    for piece in pieces[1:]:
+        if not inside:
+            tag = kept.rfind("<")
+            inside = re.match(r"<a\b", kept[tag:]) is not None
+            kept = kept[:tag] if inside else kept + home
+        if inside:
+            _, ended, piece = piece.partition("</a>")
+            inside = not ended
+        kept += piece
+    return kept
 
 
 def _anchor(address: str) -> str:

@@ -53,7 +53,7 @@ def atom(feed: Feed) -> bytes:
     _link(root, "alternate", feed.page, "text/html")
     _add(ET.SubElement(root, _tag("author")), "name", feed.author)
     for item in feed.items:
-        entry = ET.SubElement(root, _tag("entry"), {_LANG: item.language} if item.language else {})
+        entry = ET.SubElement(root, _tag("entry"), {_LANG: _clean(item.language)} if item.language else {})
         _add(entry, "id", item.id)
         _add(entry, "title", item.title)
         _add(entry, "updated", _moment(item.published))

@@ -77,8 +77,12 @@ def guise(mail: render.Rendered, name: str) -> str:
     if name == "no-images":
         return _IMAGE_SOURCE.sub(r"\1", mail.html)
     if name == "dark":
-        return _DARK.sub("@media all", mail.html)
-    return _DARK.sub("@media not all", mail.html)
+        return _in_sheets(mail.html, "@media all")
+    return _in_sheets(mail.html, "@media not all")
+
+
+def _in_sheets(html: str, dark: str) -> str:
+    return _STYLE.sub(lambda sheet: _DARK.sub(dark, sheet[0]), html)
 
 
 def application(
