@@ -19,7 +19,7 @@ from digest.config import Config, Relay
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
 from digest.deliver.desk import Desk
-from digest.deliver.ledger import SUPPRESSED, Ledger
+from digest.deliver.ledger import Ledger
 from digest.deliver.login import Server, name_of
 from digest.deliver.maildir import Maildir
 from digest.deliver.relays import Route
@@ -115,7 +115,7 @@ async def _send(
 def end_quarantine(session: Session, edition_id: int, *, believe: bool, now: datetime) -> tuple[int, bool]:
     """Owe an edition's quarantined letters again, or `believe` the refusals; how many, and whether it goes on by it."""
     if believe:
-        letters = store.believe(session, edition_id, reason=SUPPRESSED, now=now)
+        letters = store.believe(session, edition_id, reason=store.BOUNCED, now=now)
     else:
         letters = store.release(session, edition_id, now=now)
     if not letters:

@@ -24,7 +24,6 @@ CLAIM_LEASE = timedelta(minutes=2)  # for letters that are about to be marked
 PUT_OFF = timedelta(minutes=5)
 LATE_AGAIN = timedelta(minutes=10)
 PUT_OFF_WHY = "not tried yet: the mail server of its domain asked for patience"
-SUPPRESSED = "no such mailbox"
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ class Ledger:
             done.settled = store.settle(session, batch.outcomes, now=now)
         for letter, status in batch.suppressions:
             if store.has_reader(session, letter):
-                store.suppress(session, letter.email, reason=SUPPRESSED, status=status, now=now)
+                store.suppress(session, letter.email, reason=store.BOUNCED, status=status, now=now)
         done.pardoned = store.pardon(session, batch.owed_again, now=now)
         store.unmark(session, batch.unmarked, now=now)
         for variant_id, reply in batch.too_large.items():
@@ -150,7 +149,7 @@ class Ledger:
         if batch.put_off:
             store.unclaim(session, batch.put_off, due_at=now + PUT_OFF, why=PUT_OFF_WHY, now=now)
         for found in batch.quarantines:
-            held = store.quarantine(session, found.edition_id, domain=found.domain, reason=SUPPRESSED, now=now)
+            held = store.quarantine(session, found.edition_id, domain=found.domain, reason=store.BOUNCED, now=now)
             done.settled[OutboxState.HELD] += held
             done.settled[OutboxState.REFUSED] -= held
             done.quarantined.append((*store.edition_named(session, found.edition_id), held, found.why))
