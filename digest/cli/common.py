@@ -108,6 +108,22 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def moment(text: str) -> datetime:
+    """A moment as a person writes it, in local time where no zone is named. BadInput where it is none, or out of reach.
+
+    Years near the ends of the calendar are: what is worked out from such a moment would lie beyond it.
+    """
+    from digest.errors import BadInput
+
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadInput(f"{text[:60]!r} is no moment", hint="write it as 2026-11-23T07:00+01:00") from None
+    if not 1980 <= found.year <= 2200:
+        raise BadInput(f"the year {found.year} is out of reach", hint="take one from 1980 to 2200")
+    return found if found.tzinfo else found.astimezone()
+
+
 @contextmanager
 def while_read() -> Iterator[None]:
     """For what prints: where the reader of stdout has seen enough (`| head`), the rest is left out.
