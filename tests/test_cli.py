@@ -395,3 +395,28 @@ def test_a_number_of_any_size_gets_an_answer(ready):
     for words in asked:
         done = ready(*words)
         assert done.returncode in CODES and "Traceback" not in done.stderr, (words, done)
+
+
+@pytest.mark.parametrize(
+    ("login", "options", "code"),
+    [
+        ("me:hunter2@", "", 74),
+        ("me:a:hunter2@", "?connect_timeout=2", 74),
+        ("me:hunter2@", "?nonsense=hunter2", 78),
+        ("", "?user=me&password=hunter2", 74),
+        ("me:x@hunter2@", "", 78),
+        ("me:x/hunter2@", "", 78),
+        ("me:x#hunter2@", "", 78),
+    ],
+)
+def test_a_database_that_cannot_be_had_is_told_without_its_password(ready, login, options, code):
+    pytest.importorskip("psycopg")
+    for words in (("status",), ("status", "--json"), ("run",)):
+        done = ready(*words, DIGEST_DATABASE=f"postgresql://{login}127.0.0.1:1/digest{options}")
+        assert "hunter2" not in sentence(done, code) + done.stdout
+
+
+def test_a_missing_driver_is_told_with_a_cure_for_this_python(ready, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    said = sentence(ready("status", DIGEST_DATABASE="postgresql://me@127.0.0.1:1/digest"), 78)
+    assert f"{sys.executable} -m pip install 'digest-newsletter[postgres]'" in said
