@@ -39,16 +39,16 @@ def files_left(wanted: int = 0) -> int:
     return _BELOW if soft == resource.RLIM_INFINITY else max(0, soft - used)
 
 
-def fitting(wanted: int, *, each: int, beside: int, what: str) -> int:
+def fitting(wanted: int, *, each: int, beside: int, what: str, least: int = 1) -> int:
     """How many of `wanted` connections there are files for: `each` takes so many, all else `beside`.
 
-    OutOfMeans, about `what`, where there are too few for even one.
+    OutOfMeans, about `what`, where there are too few for `least` of them.
     """
     left = files_left(wanted * each + beside)
     room = (left - beside) // each
-    if room < 1:
+    if room < least:
         raise OutOfMeans(
-            f"{what} needs {beside + each} more open files, and this process may have {left}",
+            f"{what} needs {beside + least * each} more open files, and this process may have {left}",
             hint="raise the limit: ulimit -n 1024, or LimitNOFILE= of its systemd unit",
         )
     return min(wanted, room)

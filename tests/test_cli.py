@@ -15,12 +15,19 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from conftest import MONDAY, Done
+from sqlmodel import select
+from typer.main import get_command
 
-from digest.cli.common import print_rows
+from digest import store
+from digest.cli import app, terminal
+from digest.cli.common import moment, print_rows
 from digest.demo.site import FeedSite
+from digest.errors import BadInput
+from digest.models import Feed, OutboxRow, Story, Subscriber
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("DIGEST_")} | {
     "DIGEST_COLLECT__ALLOW_PRIVATE_ADDRESSES": "true",
@@ -293,3 +300,123 @@ def test_the_demo_shows_the_whole_line(process, tmp_path):
     assert len(list((tmp_path / "mails").glob("*.eml"))) == 3
     assert (tmp_path / "mails" / "mail.html").is_file()
     assert done.stdout.strip().endswith("mail.html")
+
+
+# What moves a cursor, sets a title, turns text around, forges a line, or is markup to what prints it.
+ACTS = "\x1b[31m\x1b]0;title\x07\x9b31m\x7f\x08\r\u202e\u2066"
+STRANGE = f"{ACTS}[red]odd[/red]"
+
+
+def test_what_strangers_say_acts_on_no_terminal(ready, site, inbox, tmp_path, monkeypatch):
+    toml = tmp_path / "digest.toml"
+    toml.write_text("\n".join(line for line in toml.read_text().splitlines() if not line.startswith("schedule")))
+    ready("feed", "add", site.urls[0][0])
+    ready("subscriber", "add", "ada@example.org")
+    inbox.refuse["ada@example.org"] = f"550 5.1.1 {ACTS.encode('utf-8', 'ignore').decode('latin-1')}[red]odd[/red]"
+    monkeypatch.setenv("DIGEST_SMTP__URL", inbox.url)
+    said = [ready("run"), ready("send-test", "ada@example.org")]
+    database = store.open_database(f"sqlite:///{tmp_path}/digest.db")
+    with database.write() as session:
+        for kind, name in (
+            (Feed, "title"),
+            (Feed, "error"),
+            (Story, "title"),
+            (Subscriber, "name"),
+            (OutboxRow, "reply"),
+        ):
+            for row in session.exec(select(kind)):
+                setattr(row, name, STRANGE)
+                session.add(row)
+    database.close()
+    for words in (
+        "status", "feed list", "feed list --health", "feed show 1", "story list", "story show 1", "why 1", "audit",
+        "edition list", "edition show 1", "outbox list", "outbox show 1", "subscriber list",
+        "subscriber show ada@example.org", "collect --force",
+    ):  # fmt: skip
+        said += [ready(*words.split()), ready(*words.split(), "--json")]
+        assert isinstance(json.loads(said[-1].stdout), list | dict)
+    said += [ready("subscriber", "export"), ready("feed", "export"), ready("preview", "--edition", 1, "--text")]
+    said += [ready("feed", "show", STRANGE), ready("subscriber", "show", STRANGE), ready("why", STRANGE)]
+    for done in said:
+        assert "Traceback" not in done.stderr
+        for text in (done.stdout, done.stderr):
+            assert not set(text) & set(ACTS.replace("31m", "").replace("]0;title", "").replace("[", ""))
+    assert any("[red]odd[/red]" in done.stdout for done in said)
+
+
+def test_markup_of_strangers_is_none_in_a_table_either(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    print_rows(("id", "title"), [(1, STRANGE)])
+    shown = capsys.readouterr().out
+    assert "[red]odd[/red]" in shown and not set(shown) & set("\x1b\x07\x9b\x7f\x08\r\u202e\u2066")
+
+
+def test_json_says_the_same_and_does_nothing():
+    said = terminal.inert_json(json.dumps(STRANGE, ensure_ascii=False))
+    assert json.loads(said) == STRANGE and said == terminal.inert(said)
+
+
+@pytest.mark.parametrize(
+    "words", ["9999-12-31", "0001-01-01", "1979-12-31T23:59", "2201-01-01", "0001-01-01T00:00+23:59", "tomorrow", ""]
+)
+def test_a_moment_that_is_none_or_out_of_reach_gets_a_sentence(ready, words):
+    with pytest.raises(BadInput, match=r"out of reach|is no moment"):
+        moment(words)
+    if words:
+        sentence(ready("preview", "--at", words), 65)
+
+
+NUMBERS = ("-1", "9" * 25, "nan")
+CODES = {0, 1, 2, 64, 65, 66, 69, 71, 74, 75, 78, 130}  # those of the README; 70 would be a mistake of ours
+
+
+def _numbers(command, path=()):
+    """Every command with a number in it, each of its numbers replaced in turn."""
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _numbers(below, (*path, name))
+    if hasattr(command, "commands") or path in (("serve",), ("demo",)):
+        return
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    kinds = {name: str(kind) for name, kind in get_type_hints(command.callback).items()}
+    for param in command.params:
+        if not re.search(r"\b(int|float)\b", kinds.get(param.name, "")):
+            continue
+        for value in NUMBERS:
+            given = [value if one is param else "1" for one in arguments]
+            option = [f"{param.opts[0]}={value}"] if param.param_type_name == "option" else []
+            needed = ["--config=digest.toml"] if path == ("backtest",) else []
+            yield [*path, *needed, *option, "--", *given]
+
+
+def test_a_number_of_any_size_gets_an_answer(ready):
+    asked = list(_numbers(get_command(app)))
+    assert len(asked) > 60 and {words[0] for words in asked} > {"story", "outbox", "edition", "backtest", "preview"}
+    for words in asked:
+        done = ready(*words)
+        assert done.returncode in CODES and "Traceback" not in done.stderr, (words, done)
+
+
+@pytest.mark.parametrize(
+    ("login", "options", "code"),
+    [
+        ("me:hunter2@", "", 74),
+        ("me:a:hunter2@", "?connect_timeout=2", 74),
+        ("me:hunter2@", "?nonsense=hunter2", 78),
+        ("", "?user=me&password=hunter2", 74),
+        ("me:x@hunter2@", "", 78),
+        ("me:x/hunter2@", "", 78),
+        ("me:x#hunter2@", "", 78),
+    ],
+)
+def test_a_database_that_cannot_be_had_is_told_without_its_password(ready, login, options, code):
+    pytest.importorskip("psycopg")
+    for words in (("status",), ("status", "--json"), ("run",)):
+        done = ready(*words, DIGEST_DATABASE=f"postgresql://{login}127.0.0.1:1/digest{options}")
+        assert "hunter2" not in sentence(done, code) + done.stdout
+
+
+def test_a_missing_driver_is_told_with_a_cure_for_this_python(ready, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    said = sentence(ready("status", DIGEST_DATABASE="postgresql://me@127.0.0.1:1/digest"), 78)
+    assert f"{sys.executable} -m pip install 'digest-newsletter[postgres]'" in said

@@ -70,6 +70,11 @@ def test_secrets_are_not_shown(written, monkeypatch):
         (GOOD + '[smtp]\nurl = "mail.example.org"', "smtp.url must look like"),
         (GOOD + '[smtp]\nurl = "smtp://mail.example:99999"', "port"),
         ('base_url = "ftp://x"\n' + GOOD, "base_url must be the http"),
+        (GOOD + "[collect]\ninterval_minutes = inf", "collect.interval_minutes must be a finite number"),
+        (GOOD + "[collect]\ninterval_minutes = 1e300", "collect.interval_minutes must be less than"),
+        (GOOD + "[smtp]\nmax_lateness_hours = nan", "smtp.max_lateness_hours must be a finite number"),
+        (GOOD + "[curate]\nfresh_hours = 1e300", "curate.fresh_hours must be less than"),
+        (GOOD + "feed_weights = {x = inf}", "feed_weights.x must be a finite number"),
     ],
 )
 def test_a_mistake_is_told_with_file_key_and_cure(written, text, said):

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from conftest import MONDAY
+from conftest import MONDAY, on_sqlite
 from sqlmodel import select
 from starlette.testclient import TestClient
 
 from digest import edition, store, subscribe, web
+from digest.cli.common import moment
 from digest.cli.preview import look
+from digest.config import load as load_settings
 from digest.errors import BadInput, ConfigError
 from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Notice, OutboxRow, Story
 from digest.web import preview as editor
@@ -217,3 +227,79 @@ def test_an_edition_that_waited_long_for_its_editor_is_not_late(filled, configur
     with filled.write() as session:
         assert store.hold_late(session, now=now, max_lateness=timedelta(hours=24)) == []
         assert store.hold_late(session, now=now + timedelta(days=2), max_lateness=timedelta(hours=24))
+
+
+def test_an_odd_request_gets_an_answer(config, clock):
+    application = editor.application(
+        None, load=lambda: config, look=look, wish=editor.Wish("daily"), token="secret", clock=clock
+    )
+    statuses = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        statuses.append(message.get("status", 404))
+
+    for method in ("OPTIONS", "GET", "TRACE", "get"):
+        for path in ("*", "", "/", "//", "/secret", "/secret/../x", "secret", "/\udcff", "/" + "a" * 9000):
+            scope = {
+                "type": "http",
+                "method": method,
+                "path": path,
+                "raw_path": b"",
+                "headers": [],
+                "query_string": b"",
+            }
+            scope |= {"http_version": "1.1", "scheme": "http", "client": None, "server": None, "root_path": ""}
+            asyncio.run(application(scope, receive, send))
+    assert set(statuses) == {404}
+
+
+@on_sqlite
+def test_a_moment_out_of_reach_is_told_in_the_page(filled, config, clock):
+    made = editor.application(
+        filled,
+        load=lambda: config,
+        look=look,
+        wish=editor.Wish("daily"),
+        token="secret",
+        clock=clock,
+        moment=moment,
+    )
+    client = TestClient(made, base_url="http://127.0.0.1")
+    for query in ("at=9999-12-31", "at=0001-01-01", "at=2026-11-23T07:00%2B99:00", "at=%00"):
+        for place in ("", "mail/desktop", "version"):
+            assert client.get(f"/secret/{place}?{query}").status_code == 200
+        assert re.search("out of reach|is no moment", client.get(f"/secret/?{query}").text)
+    assert client.get(f"/secret/?edition={'9' * 30}").status_code == 200
+
+
+def test_the_token_stands_in_no_process_list(tmp_path):
+    """The browser is started with a file that leads to the page, and that nobody else can read."""
+    (tmp_path / "browser").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "browser").chmod(0o700)
+    settings = tmp_path / "digest.toml"
+    settings.write_text(
+        'secret_key = "0123456789abcdef"\n[newsletters.daily]\ntitle = "Daily"\nfrom = "news@news.example"\n'
+    )
+    settings.chmod(0o600)
+    found = load_settings(settings)
+    store.open_database(found.database_url, create=True).close()
+    command = [sys.executable, "-m", "digest", "-c", str(settings), "preview", "--serve", "--port", "0"]
+    environment = os.environ | {"BROWSER": str(tmp_path / "browser"), "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as run:
+        try:
+            assert run.stdout is not None
+            url = run.stdout.readline().strip()
+            token = url.split("/")[3]
+            argv = run.stdout.readline().strip()  # the browser says what it was started with
+            assert token and token not in argv and token not in Path(f"/proc/{run.pid}/cmdline").read_text()
+            file = Path(argv.split("file://")[1])
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+            assert re.findall(r"https?://[^\"\s]*", file.read_text())[0] == url
+        finally:
+            run.send_signal(signal.SIGINT)
+    assert not file.exists()

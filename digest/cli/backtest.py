@@ -9,6 +9,9 @@ from typing import Annotated
 import typer
 
 from digest.cli.common import Json, NewsletterName, Options, now, print_json, print_rows
+from digest.errors import UserError
+
+_MOST_DAYS = 10_000
 
 
 def backtest(
@@ -27,6 +30,8 @@ def backtest(
     from digest import config as settings_file
     from digest import edition
 
+    if not days <= _MOST_DAYS:  # nor is nan
+        raise UserError(f"--days {days:g} is out of reach", hint=f"take a number up to {_MOST_DAYS:,}")
     options: Options = context.obj
     tried = settings_file.load(other)
     with options.open() as (config, database), database.read() as session:

@@ -146,19 +146,23 @@ def in_words(counts: Mapping[str, int]) -> str:
 def moment(text: str, *, end: bool = False) -> datetime:
     """A moment as it is typed, on the clock of this machine where no zone is said; of a day alone its `end`, or begin.
 
-    Raises BadInput.
+    BadInput where it is none, or out of reach. Years near the ends of the calendar are: what is worked out from such a
+    moment would lie beyond it.
     """
-    from datetime import date, timedelta
+    from datetime import timedelta
 
     from digest.errors import BadInput
 
+    text = text.strip()
     try:
         found = datetime.fromisoformat(text)
-        if end and len(text) <= len("2026-11-23") and date.fromisoformat(text):
-            found += timedelta(days=1)
-        return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadInput(f"{text!r} is no moment", hint="write it as 2026-11-23 or 2026-11-23T07:00+01:00") from None
+    except ValueError:
+        raise BadInput(f"{text[:60]!r} is no moment", hint="write it as 2026-11-23 or 2026-11-23T07:00+01:00") from None
+    if not 1980 <= found.year <= 2200:
+        raise BadInput(f"the year {found.year} is out of reach", hint="take one from 1980 to 2200")
+    if end and len(text) <= len("2026-11-23"):
+        found += timedelta(days=1)
+    return found if found.tzinfo else found.astimezone()
 
 
 def reply_status(text: str, *, enhanced: bool = False) -> str:

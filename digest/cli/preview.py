@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import webbrowser
 from dataclasses import asdict
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli import terminal
-from digest.cli.common import Json, NewsletterName, Options, now, print_json, print_rows
-from digest.errors import BadInput, Exit, NotFound, StorageError
+from digest.cli.common import Json, NewsletterName, Options, moment, now, print_json, print_rows
+from digest.errors import Exit, NotFound, StorageError
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -46,14 +47,14 @@ def preview(
     Example: digest preview --check
     """
     options: Options = context.obj
-    moment = _moment(at) if at else None
+    as_of = moment(at) if at else None
     if serve:
-        _serve(options, newsletter, edition, reader, moment, port=port, show=show)
+        _serve(options, newsletter, edition, reader, as_of, port=port, show=show)
         return
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
         options.judge(config, newsletter=name)
-        shown = look(database, config, name, number=edition, reader=reader, at=moment or now())
+        shown = look(database, config, name, number=edition, reader=reader, at=as_of or now())
         if check:
             _check(options, shown.rendered, as_json=as_json)
             return
@@ -101,14 +102,6 @@ def look(
                 hint="`digest collect` asks the feeds; --edition N shows a past one",
             )
         return edition.coming(session, name, draft, at=at)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is no moment", hint="write it as 2026-11-23T07:00+01:00") from None
-    return found if found.tzinfo else found.astimezone()
 
 
 def _check(options: Options, rendered: Rendered, *, as_json: bool) -> None:
@@ -161,6 +154,7 @@ def _serve(
             wish=Wish(name, number, reader or "", at.isoformat(timespec="minutes") if at else ""),
             token=token,
             clock=now,
+            moment=moment,
         )
         try:
             listener = socket.create_server(("127.0.0.1", port))
@@ -168,12 +162,24 @@ def _serve(
             raise StorageError(
                 f"cannot listen on port {port}: {error.strerror}", hint="another one with --port, any with --port 0"
             ) from None
-        with listener:
+        with listener, tempfile.TemporaryDirectory(prefix="digest-preview-") as folder:
             # The token is in the address: no other user of this machine, and no web site, can look or post.
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/{token}/"
             print(url, flush=True)
             options.say("Ctrl-C ends it")
-            if show:
-                webbrowser.open(url)
+            if show and not webbrowser.open(_handed_over(url, Path(folder)).as_uri()):
+                options.say("no browser was found here; open that address yourself")
             server = uvicorn.Server(uvicorn.Config(page, log_level="warning"))
             server.run(sockets=[listener])
+
+
+def _handed_over(url: str, folder: Path) -> Path:
+    """A file that only we can read and that leads to `url`: what a browser is started with, everybody can read."""
+    path = folder / "open.html"
+    page = (
+        f'<!DOCTYPE html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+        f'<meta http-equiv="refresh" content="0; url={url}"><title>digest</title><a href="{url}">The preview</a>\n'
+    )
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(page)
+    return path

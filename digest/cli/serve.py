@@ -51,7 +51,7 @@ def serve(
     from digest.web.courier import Courier
 
     options: Options = context.obj
-    connections = fitting(_CONNECTIONS, each=1, beside=_BESIDE, what="serving")
+    connections = fitting(_CONNECTIONS, each=1, beside=_BESIDE, what="serving", least=16)
     with options.open() as (config, database):
         # Whoever wants to leave can, whatever the time is.
         heed_clock(options, config, database, refuse=False)

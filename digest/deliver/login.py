@@ -9,11 +9,13 @@ import shlex
 import socket
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from digest.config import Relay, Smtp
 from digest.deliver.replies import Reply
-from digest.errors import RelayDown
+from digest.errors import ConfigError, RelayDown
+from digest.means import lacking
 
 NUL = "\0"
 TOKEN_SECONDS = 300.0  # for which a token is taken to be good; most live for an hour
@@ -104,7 +106,7 @@ class Server:
             timeout=settings.timeout_seconds,
             data_timeout=settings.data_timeout_seconds,
             # One for all connections: it holds the certificates of every authority there is.
-            context=None if url.scheme == "smtp" else ssl.create_default_context(cafile=settings.ca_file),
+            context=None if url.scheme == "smtp" else _trust(settings.ca_file),
             token=TokenCommand(relay.token_command) if relay.token_command else None,
         )
 
@@ -112,6 +114,16 @@ class Server:
     def name(self) -> str:
         """For people: where, without who."""
         return f"{self.host}:{self.port}"
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    """ConfigError where the file is gone or spoilt since the settings were judged."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # an SSLError is one
+        if (lack := lacking(error)) is not None:
+            raise lack from error
+        raise ConfigError(f"smtp.ca_file: cannot use {ca_file}", hint="a PEM file with certificates to trust") from None
 
 
 def name_of(relay: Relay) -> str:

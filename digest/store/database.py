@@ -76,7 +76,7 @@ class Database:
 
     @contextmanager
     def _session(self, engine: Engine) -> Iterator[Session]:
-        try:
+        with self._told():
             if self._rehearsing is not None:
                 with Session(
                     self._rehearsing, join_transaction_mode="create_savepoint", expire_on_commit=False
@@ -89,6 +89,12 @@ class Database:
             else:
                 with Session(engine, expire_on_commit=False) as session:
                     yield session
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the database refuses, as a sentence."""
+        try:
+            yield
         except (sa.exc.DBAPIError, OverflowError) as error:
             sentence = _too_large(error) or _in_words(error, self.engine.url)
             if sentence is None:
@@ -103,7 +109,7 @@ class Database:
         if self._rehearsing is not None:
             yield self
             return
-        with self.engine.connect() as connection:
+        with self._told(), self.engine.connect() as connection:
             connection.detach()  # closed at the end and not pooled, so the temporary tables go with it
             yield Database(self.engine, pinned=connection)
 
@@ -134,7 +140,7 @@ class Database:
                 finally:
                     engine.dispose()
         else:
-            with self.engine.connect() as connection, connection.begin() as transaction:
+            with self._told(), self.engine.connect() as connection, connection.begin() as transaction:
                 try:
                     yield Database(self.engine, rehearsing=connection)
                 finally:
@@ -147,7 +153,8 @@ class Database:
         """
         if self.engine.dialect.name != "sqlite":
             return True
-        connection = self.engine.raw_connection()
+        with self._told():
+            connection = self.engine.raw_connection()
         try:
             cursor = connection.cursor()
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
