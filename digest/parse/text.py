@@ -18,7 +18,9 @@ _UNSEEN = re.compile(
 # PostgreSQL refuses NUL, and a lone surrogate cannot be written as UTF-8.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _SPACE = re.compile(r"\s+")
-_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*?(/?)>")
+_LONG_REFERENCE = re.compile(r"&#[0-9]{100,}+;?")
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*+(?:>|\Z)")
+_ANY_TAG = re.compile(r"<[^>]*+(?:>|\Z)")
 _OPEN_ENDED = "area base br col embed hr img input link meta param source track wbr p li dd dt option"
 _VOID = frozenset(_OPEN_ENDED.split())
 
@@ -37,6 +39,11 @@ _ATTRIBUTES = {
 }
 
 
+def unescape(text: str) -> str:
+    """`html.unescape`, for a stranger's text: Python refuses to make a number of thousands of digits."""
+    return html.unescape(_LONG_REFERENCE.sub("\ufffd", text)) if "&" in text else text
+
+
 def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     """One line of text at most `limit` characters long, without control, bidi or invisible characters.
 
@@ -45,9 +52,8 @@ def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     """
     if markup and "<" in text:
         text = nh3.clean(_bounded(text), tags=set(), link_rel=None)
-        text = html.unescape(text)  # nh3 answers in HTML
-    if "&" in text:
-        text = html.unescape(text)
+        text = unescape(text)  # nh3 answers in HTML
+    text = unescape(text)
     text = _SPACE.sub(" ", _UNSEEN.sub("", _CONTROL.sub(" ", text))).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
@@ -84,7 +90,9 @@ def escape(text: str) -> str:
 
 def words(markup: str, *, limit: int = 10_000) -> str:
     """The text of (clean) HTML, for guessing at it."""
-    return plain(re.sub(r"<[^>]*>", " ", markup[: 4 * limit]), limit=limit)
+    markup = markup[: 4 * limit]
+    closed = markup.rfind(">") + 1  # what is opened after it is no tag
+    return plain(_ANY_TAG.sub(" ", markup[:closed]) + markup[closed:], limit=limit)
 
 
 def deeper(markup: str, limit: int) -> bool:
@@ -93,7 +101,7 @@ def deeper(markup: str, limit: int) -> bool:
         return False
     level = 0
     for match in _TAG.finditer(markup):
-        if match[3] or match[2].lower() in _VOID:
+        if match[0].endswith("/>") or match[2].lower() in _VOID:
             continue
         level = max(0, level - 1) if match[1] else level + 1
         if level > limit:

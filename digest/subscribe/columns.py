@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import ipaddress
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -234,10 +233,11 @@ class Columns:
 
     def _mailbox(self, cell: str) -> tuple[str, str]:
         """The address, and the name of `Name <address>`."""
-        match = re.fullmatch(r"\s*(?P<name>[^<>]*)<(?P<address>[^<>]*)>\s*", cell) if "<" in cell else None
-        if match is None:
+        name, opened, rest = cell.partition("<")
+        inside, closed, after = rest.partition(">")
+        if not (opened and closed) or after.strip() or ">" in name or "<" in inside:
             return address(cell), ""
-        return address(match["address"]), match["name"].strip().strip('"')
+        return address(inside), name.strip().strip('"')
 
     def _standing(self, cells: list[str]) -> tuple[str, str]:
         """The state, and why the address gets no letters or "": of all that is said, what holds back the most."""
