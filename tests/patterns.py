@@ -80,11 +80,11 @@ def _of(path: Path) -> Iterator[Found]:
 
 
 def _re_call(node: ast.AST) -> str:
-    """ "compile" or how a pattern is tried, where a node is a call of `re`."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
-        if node.func.value.id == "re" and node.func.attr in ("compile", *_TRIES):
-            return node.func.attr
-    return ""
+    """How `re` is called, "compile" included, where a node is such a call."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return ""
+    ours = isinstance(node.func.value, ast.Name) and node.func.value.id == "re"
+    return node.func.attr if ours and node.func.attr in ("compile", *_TRIES) else ""
 
 
 def _value(node: ast.expr, module: str) -> Any:

@@ -177,8 +177,7 @@ class Program:
                 ways = [self._first(way, flags) for way in argument[1]]
                 return None if None in ways else "(?:" + "|".join(map(str, ways)) + ")"
             if op is C.SUBPATTERN:
-                found = self._first(argument[3], (flags | argument[1]) & ~argument[2])
-                return found
+                return self._first(argument[3], (flags | argument[1]) & ~argument[2])
             if op is C.ATOMIC_GROUP:
                 return self._first(argument, flags)
             if op in (C.ASSERT, C.ASSERT_NOT, C.AT):
@@ -230,7 +229,7 @@ class Drive:
         if self.steps > self.limit:
             raise TooManySteps(f"more than {self.limit:,} steps over {len(self.text):,} characters")
 
-    def _run(self, pc: int, at: int, saved: list[int | None], *, whole: bool = False) -> int | None:  # noqa: C901
+    def _run(self, pc: int, at: int, saved: list[int | None], *, whole: bool = False) -> int | None:
         code, text = self.program.code, self.text
         length = len(text)
         back: list[tuple[Any, ...]] = []  # (pc, at, saved) or ("shorter"/"longer", pc, at, bound, set, saved)
@@ -344,7 +343,7 @@ _WORD_A: Callable[[str], Any] = re.compile(r"\w", re.ASCII).match
 
 
 def samples(program: Program) -> tuple[str, list[str]]:
-    """A text that fits (as well as can be told), and texts to repeat: its own parts, each with what stands before it."""
+    """A text that fits, as well as can be told, and texts to repeat: its parts, each with what stands before it."""
     pumps: list[str] = []
 
     def of(tree: Any, before: str) -> str:

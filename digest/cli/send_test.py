@@ -31,9 +31,10 @@ def send_test(
     moment = now()
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
-        with database.rehearse() as rehearsal, rehearsal.write() as session:
-            edition.admit(session, name, settings, config.curate, now=moment)
-            draft = edition.preview(session, name, config, now=moment)
+        with database.rehearse() as rehearsal:
+            edition.take_in(rehearsal, name, settings, config.curate, now=moment)
+            with rehearsal.read() as session:
+                draft = edition.preview(session, name, config, now=moment)
         if draft is None:
             raise UserError(
                 "there are not enough new stories for an edition yet", hint="`digest collect` asks the feeds"

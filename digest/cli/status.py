@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 
 import typer
 
@@ -23,6 +24,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         slots = {name: n.slots.next_slot(moment) if n.slots else None for name, n in config.newsletters.items()}
         letters = store.letter_counts(session)
         left = store.left(session, now=moment)
+        aside = store.set_aside_counts(session, since=moment - timedelta(days=30))
     if as_json:
         print_json(
             {
@@ -30,6 +32,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
                 "newsletters": [asdict(line) | {"next_slot": slots[line.newsletter]} for line in lines],
                 "letters": letters,
                 "left": asdict(left),
+                "set_aside": {str(feed): number for feed, number in aside.items()},
             }
         )
         return
@@ -51,4 +54,10 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     )
     words = ", ".join(f"{number} {state}" for state, number in letters.items()) or "none yet"
     options.say(f"letters: {'; '.join([words, *left_words(left)])}")
+    if aside:
+        entries, worst = sum(aside.values()), max(aside, key=aside.__getitem__)
+        options.say(
+            f"set aside: {entries:,} {'entry' if entries == 1 else 'entries'} in 30 days that could not be read, "
+            f"of {len(aside):,} {'feed' if len(aside) == 1 else 'feeds'}; `digest feed show {worst}` says why"
+        )
     options.say(f"database: {config.database_name}")

@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from digest.errors import FetchError
-from digest.parse import NotAFeed, ParsedFeed, worker
-from digest.parse.worker import Task
+from digest.parse import NotAFeed, ParsedFeed
+from digest.parse.entries import Unread
+from digest.parse.worker import Task, serve
 
 MEMORY = 170_000_000  # bytes a worker may hold
 TASKS = 500  # after which a worker is replaced, so that what feedparser leaks does not add up
@@ -88,8 +89,9 @@ class Parsers:
             return answer
         if isinstance(answer, MemoryError):
             raise _Setback(f"takes more than {MEMORY / 1e6:g} MB of memory to read", one.at)
-        reason = answer.reason if isinstance(answer, NotAFeed) else f"cannot be read ({answer})"
-        raise FetchError(task.url, reason)
+        if isinstance(answer, NotAFeed) and not isinstance(answer, Unread):
+            raise FetchError(task.url, answer.reason)
+        raise _Setback(answer.reason if isinstance(answer, Unread) else f"cannot be read ({answer})", one.at)
 
     def _drop(self, one: _Worker) -> int | None:
         self._all.discard(one)
@@ -111,7 +113,7 @@ class _Worker:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")  # not fork: this process has threads and an event loop
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=worker.serve, args=(theirs, MEMORY), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, MEMORY), daemon=True)
         self._process.start()
         theirs.close()
         self._ready = False

@@ -32,7 +32,11 @@ class NotAFeed(DigestError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[NotAFeed], tuple[str]]:
-        return NotAFeed, (self.reason,)  # it travels from a worker process
+        return type(self), (self.reason,)  # it travels from a worker process
+
+
+class Unread(NotAFeed):
+    """A library gave up on the document: one entry of it may be to blame."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,6 @@ class Watch:
                 found.append(rough(item, "it takes too long to read"))
             except MemoryError:
                 found.append(rough(item, "it takes too much memory to read"))
-            except NotAFeed:
-                raise
             except Exception as error:  # a fault of ours, or of a library, met by one entry
                 found.append(rough(item, f"it cannot be read ({type(error).__name__}: {error})"[:300]))
         return tuple(found)

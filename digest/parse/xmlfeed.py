@@ -16,6 +16,7 @@ from digest.parse.entries import (
     NotAFeed,
     ParsedEntry,
     ParsedFeed,
+    Unread,
     Watch,
     both_ends,
     first_image,
@@ -93,7 +94,7 @@ def _parsed(document: bytes, url: str, kind: str, *, empty: bool = False) -> Any
     except MemoryError:
         raise
     except Exception as error:  # its parsers raise whatever comes up; the feed is to blame
-        raise NotAFeed(f"cannot be read ({type(error).__name__} in feedparser)") from error
+        raise Unread(f"cannot be read ({type(error).__name__} in feedparser)") from error
     if not empty and not parsed.entries and not parsed.get("version"):
         raise NotAFeed(documents.what_it_is(document))
     if not empty and not parsed.get("version") and documents.what_it_is(document) == documents.WEB_PAGE:

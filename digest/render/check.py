@@ -38,10 +38,7 @@ _VAGUE = re.compile(r"(?:read|learn|find out|see) more|more|click here|here|link
 _LOOKS_LIKE_URL = re.compile(r"(?:https?://)?(?:[\w-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
 _BIDI = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 _HEX = re.compile(r"(?<![\w-])(color|background-color)\s*:\s*(#[0-9a-fA-F]{6})")
-_RULE = re.compile(r"(?<![^{}])([^{}]++)\{([^{}]*+)\}")
-_SHEET = re.compile(r"<style[^>]*+>(.*?)(?:</style>|\Z)", re.DOTALL)
-_FONT = re.compile(r"font(?:-size)?:([^;]*+)")
-_PIXELS = re.compile(r"(?<!\d)(\d++(?:\.\d++)?)px")
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def _size(mail: Rendered) -> Finding:
 
 
 def _style(mail: Rendered) -> Finding:
-    blocks = _SHEET.findall(mail.html)
+    blocks = re.findall(r"<style[^>]*>(.*?)</style>", mail.html, re.DOTALL)
     bytes_ = sum(len(block.encode()) for block in blocks)
     errors = [f"{bytes_:,} bytes of style, and {STYLE_BYTES:,} are safe"] if bytes_ > STYLE_BYTES else []
     needed = ("prefers-color-scheme", "[data-ogsc]")
@@ -222,8 +219,8 @@ def _look(element: HtmlElement, over: dict[str, dict[str, str]]) -> tuple[str | 
             said |= over.get(name, {})
         ink = ink or said.get("color")
         ground = ground or said.get("background-color")
-        sizes = [size for said in _FONT.findall(style) if (size := _PIXELS.search(said))]
-        pixels = pixels or (float(sizes[0][1]) if sizes else 0.0)
+        size = re.search(r"(?:font-size:\s*|font:[^;]*?)(\d+(?:\.\d+)?)px", style)
+        pixels = pixels or (float(size[1]) if size else 0.0)
         weight = re.search(r"font-weight:\s*(\d+|bold)", style)
         if bold is None and weight:
             bold = weight[1] == "bold" or int(weight[1]) >= 700
@@ -245,7 +242,7 @@ def _dark_rules(html: str) -> dict[str, dict[str, str]]:
 
 
 def _css(mail: Rendered) -> Finding:
-    css = re.findall(r"style=\"([^\"]*)\"", mail.html) + _SHEET.findall(mail.html)
+    css = re.findall(r"style=\"([^\"]*)\"", mail.html) + re.findall(r"<style[^>]*>(.*?)</style>", mail.html, re.DOTALL)
     found = [match[0].rstrip(" :") for sheet in css for match in _UNSUPPORTED.finditer(sheet)]
     declared = {name for sheet in css for name in _DECLARED.findall(sheet)}
     unknown = sorted(f"{name} is not known to every client" for name in declared if not _KNOWN.fullmatch(name))
