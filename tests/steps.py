@@ -34,6 +34,7 @@ class Program:
         self.code: list[tuple[Any, ...]] = []
         self._emit(tree, self.flags)
         self.code.append(("end",))
+        self._ahead: dict[int, tuple[re.Pattern[str], re.Pattern[str]] | None] = {}
         self.first = self._first(tree, self.flags)
         self.start = re.compile(self.first, re.DOTALL | self.flags & re.IGNORECASE) if self.first is not None else None
 
@@ -76,6 +77,17 @@ class Program:
             self._sets[pattern] = re.compile(f"{pattern}*+")
         return self._sets[pattern]
 
+    def ahead(self, pc: int) -> tuple[re.Pattern[str], re.Pattern[str]] | None:
+        """What finds the first and the last character that the instruction demands; None where it demands none."""
+        if pc not in self._ahead:
+            at = pc
+            while self.code[at][0] == "save":
+                at += 1
+            what = self.code[at]
+            one = what[1].pattern.removesuffix("*+") if what[0] == "set" and what[2] >= 1 else None
+            self._ahead[pc] = (re.compile(one), re.compile(f"(?s:.*)(?={one})")) if one else None
+        return self._ahead[pc]
+
     # ------------------------------------------------------------ instructions
 
     def _emit(self, tree: Any, flags: int) -> None:
@@ -117,6 +129,9 @@ class Program:
 
     def _branch(self, ways: list[Any], flags: int) -> None:
         ends = []
+        firsts = [self._first(way, flags) for way in ways]
+        if None not in firsts:
+            self.code.append(("one of", re.compile("|".join(map(str, firsts))), len(ways)))
         for way in ways[:-1]:
             at = len(self.code)
             self.code.append(())
@@ -263,6 +278,11 @@ class Drive:
             elif kind == "split":
                 back.append((what[2], at, groups, marks))
                 pc = what[1]
+            elif kind == "one of":
+                ok = what[1].match(text, at) is not None
+                if not ok:
+                    self._count(2 * what[2])
+                pc += 1
             elif kind == "jump":
                 pc = what[1]
             elif kind == "save":
@@ -305,16 +325,28 @@ class Drive:
                 choice = back.pop()
                 if choice[0] == "shorter":
                     _, pc, stop, bound, members, groups = choice
-                    self._count(1)
                     at = stop - 1
+                    ahead = self.program.ahead(pc)
+                    if ahead is not None:
+                        last = ahead[1].match(text, bound, stop)
+                        if last is None:
+                            self._count(stop - bound)
+                            continue
+                        at = last.end()
+                    self._count(stop - at)
                     if at > bound:
                         back.append(("shorter", pc, at, bound, members, groups))
                     ok = True
                 elif choice[0] == "longer":
                     _, pc, stop, bound, members, groups = choice
-                    self._count(1)
-                    if stop < min(bound, length) and members.match(text, stop, stop + 1).end() > stop:
-                        at = stop + 1
+                    most, at = min(bound, length), stop + 1
+                    ahead = self.program.ahead(pc)
+                    if ahead is not None and stop < most:
+                        first = ahead[0].search(text, at, most + 1)
+                        at = first.start() if first is not None else most + 1
+                    reached = members.match(text, stop, min(at, most)).end()
+                    self._count(1 + reached - stop)
+                    if at <= most and reached == at:
                         back.append(("longer", pc, at, bound, members, groups))
                         ok = True
                 else:
@@ -342,11 +374,11 @@ _WORD_A: Callable[[str], Any] = re.compile(r"\w", re.ASCII).match
 # ---------------------------------------------------------------- texts that nearly match
 
 
-def samples(program: Program) -> tuple[str, list[str]]:
+def samples(program: Program) -> tuple[str, list[tuple[str, str]]]:
     """A text that fits, as well as can be told, and texts to repeat: its parts, each with what stands before it."""
-    pumps: list[str] = []
+    pumps: list[tuple[str, str]] = []
 
-    def of(tree: Any, before: str) -> str:
+    def of(tree: Any, before: str, often: int) -> str:
         said = ""
         for op, argument in tree:
             if op is C.LITERAL:
@@ -359,24 +391,25 @@ def samples(program: Program) -> tuple[str, list[str]]:
                 said += _member(program, argument)
             elif op in (C.MAX_REPEAT, C.MIN_REPEAT, C.POSSESSIVE_REPEAT):
                 least, most, inside = argument
-                one = of(inside, before + said)
-                pumps.append((before + said, one))  # type: ignore[arg-type]
-                said += one * max(least, min(2 if most > 1 else 1, 3))
+                one = of(inside, before + said, often)
+                pumps.append((before + said, one))
+                said += one * max(least, min(often, 1 if most == 1 else often))
             elif op is C.BRANCH:
-                ways = [of(way, before + said) for way in argument[1]]
+                ways = [of(way, before + said, often) for way in argument[1]]
                 said += ways[0]
-                pumps.extend((before + said, way) for way in ways[1:4])  # type: ignore[misc]
+                pumps.extend((before + said, way) for way in ways[1:4])
             elif op is C.SUBPATTERN:
-                said += of(argument[3], before + said)
+                said += of(argument[3], before + said, often)
             elif op is C.ATOMIC_GROUP:
-                said += of(argument, before + said)
+                said += of(argument, before + said, often)
             elif op is C.ASSERT:
                 # What has to stand before is said before; what has to follow, after.
-                said += of(argument[1], before + said)
+                said += of(argument[1], before + said, often)
         return said
 
-    whole = of(program.tree, "")
-    return whole, pumps
+    whole = of(program.tree, "", 2)
+    of(program.tree, "", 0)  # what may be left out often is
+    return whole, list(dict.fromkeys(pumps))
 
 
 def _member(program: Program, items: Any) -> str:
@@ -403,7 +436,7 @@ def hostile(program: Program, size: int) -> Iterator[str]:
     for cut in dict.fromkeys((whole, whole[:-1], whole[:-2], whole[: len(whole) // 2], whole[:1])):
         yield from text("", cut, "")
         yield from text("", cut, breaker)
-    for before, pump in pumps:  # type: ignore[misc]
+    for before, pump in pumps:
         yield from text(before, pump, breaker)
         yield from text("", before + pump, breaker)
         yield from text("", pump, breaker)

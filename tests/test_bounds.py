@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import MONDAY, Clock, on_sqlite
 from sqlmodel import select
+from starlette.testclient import TestClient
 
-from digest import edition, parse, store, subscribe
+from digest import edition, parse, sign, store, subscribe, web
 from digest.config import Config
+from digest.errors import BadInput
 from digest.models import Admission, Entry, Feed, NewsletterFeed, Story, Subscription
-from digest.parse import gist
+from digest.parse import gist, text
 from digest.store import Database
+from digest.subscribe import columns, sheet
 
 NEWS = {"title": "Daily", "from": "Daily <news@news.example>", "postal_address": "1 Example Street"}
 
@@ -353,3 +359,125 @@ def test_where_every_story_is_unfit_nothing_goes_out_and_the_next_ones_do(
     assert run(database, config).letters == 0
     add(database, "A good story about the harbour", feed="Bob")
     assert run(database, config, days=2).stories == 1
+
+
+# ---------------------------------------------------------------- strangers' texts, as they come
+
+FRONT = "title: " + ",".join("abcdefghijklmnopqrstuvwxyz" * 2) + " and then the text of the post goes on as usual."
+HOSTILE = {
+    "front matter": FRONT,
+    "dots": "." * 5_900,
+    "comments": "&lt;!--" * 40_000,
+    "open tags": "<a" * 20_000,
+    "open comments": "<!--" * 20_000,
+    "spaces": "Contents" + " " * 20_000 + "x",
+    "a long number": "&#" + "1" * 5_000 + ";",
+    "marks": "e" + "\u0301" * 20_000,
+    "brackets": "[" * 20_000,
+    "greetings": "Hi, " * 5_000,
+    "quotes": 'title: "' * 5_000,
+}
+
+
+@pytest.mark.parametrize("said", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_text_is_read_and_told_like_any_other(box: Database, config: Config, said: str) -> None:
+    item = (
+        "<item><title>{0}</title><guid>{1}</guid><dc:creator>{0}</dc:creator><category>{0}</category>"
+        "<description>{0}</description></item>"
+    )
+    items = "".join(item.format(escape(said), n) for n in range(2))
+    head = "<rss version='2.0' xmlns:dc='http://purl.org/dc/elements/1.1/'><channel><title>F</title>"
+    body = f"{head}{items}</channel></rss>"
+    found = parse.feed(body.encode(), url="https://f.example/feed", now=MONDAY)
+    assert len(found.entries) == 2 and not any(entry.fault for entry in found.entries)
+    join(box, "ada")
+    add(box, "A good story about the harbour")
+    with box.write() as session:
+        feed = session.exec(select(Feed.id)).one()
+        rows = [vars(entry) | {"categories": list(entry.categories), "enclosures": []} for entry in found.entries]
+        store.save_entries(session, feed, rows, now=MONDAY)
+    assert run(box, config).letters == 1
+
+
+# ---------------------------------------------------------------- length before work
+
+
+@pytest.fixture
+def no_long_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever normalises, maps or validates refuses what is long: its steps grow with the square of the length."""
+    import email_validator
+    import nh3
+
+    def short(function: Callable[..., Any], place: int, most: int) -> Callable[..., Any]:
+        def asked(*given: Any, **named: Any) -> Any:
+            assert len(given[place]) <= most
+            return function(*given, **named)
+
+        return asked
+
+    monkeypatch.setattr(unicodedata, "normalize", short(unicodedata.normalize, 1, 2_000))
+    monkeypatch.setattr(email_validator, "validate_email", short(email_validator.validate_email, 0, 400))
+    monkeypatch.setattr(nh3, "clean", short(nh3.clean, 0, 20_000))
+
+
+MARKS = "e" + "\u0301" * 20_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [MARKS, f"{MARKS}@example.org", f"ada@{MARKS}.org", "ada@" + "x." * 30_000 + "org", "a" * 300 + "é@example.org"],
+    ids=["marks", "before the @", "after the @", "labels", "long"],
+)
+def test_the_length_of_an_address_is_asked_first(no_long_work: None, text: str) -> None:
+    with pytest.raises(BadInput, match="too long"):
+        subscribe.address(text)
+
+
+def test_the_length_of_a_name_is_asked_first(no_long_work: None) -> None:
+    with pytest.raises(BadInput, match="longer than 200"):
+        subscribe.display_name(MARKS)
+    assert subscribe.display_name("Ada" + " " * 500 + "Lovelace") == "Ada Lovelace"
+
+
+def test_the_length_of_a_title_is_asked_first(no_long_work: None) -> None:
+    assert len(text.plain("<b>" * 100_000 + "x", markup=True)) <= 1_000
+    assert len(text.plain("&amp;" * 100_000)) <= 1_000
+
+
+@pytest.mark.parametrize(
+    "line", ["x" * 60_000, "x@" * 30_000, "[" * 60_000, "," * 60_000, "email," + "x" * 60_000, '"' * 60_000]
+)
+def test_a_list_whose_first_line_is_long_is_read_or_refused(no_long_work: None, line: str) -> None:
+    sheet_file = io.BytesIO(f"{line}\nada@example.org\n".encode())
+    try:
+        found = sheet.read(sheet_file, name="list.csv")
+        assert len(list(found.records)) <= 2
+    except BadInput:
+        pass
+
+
+def test_a_cell_that_is_too_long_costs_its_own_row(no_long_work: None) -> None:
+    terms = columns.Terms("list.csv", MONDAY, (), "secret", "test")
+    for field, cell in {"name": "x" * 50_000, "topics": "[" * 9_000, "tags": "[" * 50_000}.items():
+        found = columns.Columns.find(["email", field], [], {}, terms)
+        with pytest.raises(BadInput):
+            found.person(sheet.Record(2, 2, ["ada@example.org", cell]))
+    assert found.person(sheet.Record(2, 2, ["Ada <ada@example.org>", ""])).name == "Ada"
+
+
+@pytest.mark.parametrize("field", ["email", "name", "topic", "cadence", "zone", "language", "hour", "format"])
+def test_a_form_with_a_long_field_is_answered_without_work_on_it(
+    box: Database, config: Config, clock: Clock, no_long_work: None, field: str
+) -> None:
+    join(box, "ada")
+    application = web.application(box, config, clock=clock)
+    visitor = TestClient(application, base_url=config.base_url, follow_redirects=False)
+    token = sign.token(sign.Purpose.PREFERENCES, 1, key=config.keys[0])
+    filled = {"email": "eve@example.org", "cadence": "daily", "format": "html", "zone": ""} | {field: MARKS[:10_000]}
+    for page in ("/subscribe/daily", f"/preferences/{token}"):
+        assert visitor.post(page, data=filled).status_code in (303, 422)
+
+
+def test_a_page_that_hides_its_feed_in_nested_links_is_looked_through_once() -> None:
+    page = b"<a href='/feed.xml'>" * 2_000 + b"feed" + b"</a>" * 2_000
+    assert parse.feed_links(page, url="https://e.example/")[0].url == "https://e.example/feed.xml"

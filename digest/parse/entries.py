@@ -175,8 +175,9 @@ def parsed_entry(
     """An entry from what its format gave, cleaned already: who it is, in which language, with possible dates."""
     names: dict[str, str] = {}
     for category in categories:
-        name = text.plain(category, limit=100)
-        if name and len(names) < MAX_CATEGORIES:
+        if len(names) >= MAX_CATEGORIES:
+            break
+        if name := text.plain(category, limit=100):
             names.setdefault(name.casefold(), name)
     page = without_tracking(url)
     published = _possible(published, now)

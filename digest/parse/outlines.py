@@ -108,7 +108,7 @@ def _walk(element: object, folders: tuple[str, ...], found: list[Outline]) -> No
         inside = folders
         if _name(child) == "outline":
             # Attribute names in any case: exports say xmlurl, xmlUrl and XMLURL.
-            says = {str(key).lower(): str(value) for key, value in child.attrib.items()}
+            says = {str(key).lower(): str(value)[:MAX_FIELD] for key, value in child.attrib.items()}
             title = plain(says.get("title") or says.get("text") or "")
             url = (says.get("xmlurl") or "").strip()
             if not url and says.get("type", "").lower() in ("rss", "atom", "feed"):

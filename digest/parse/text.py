@@ -30,6 +30,7 @@ _SIMPLE_URL = re.compile(r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[1-9]\d{1,3
 MAX_HTML = 1_000_000  # characters of one text; a novel is 500,000
 MAX_DEPTH = 500  # of tags in one text: html5ever takes half a minute for 100,000
 MAX_URL = 2_000
+_SPARE = 20
 
 _TAGS = nh3.ALLOWED_TAGS - {"map", "area"}
 _ATTRIBUTES = {
@@ -50,8 +51,9 @@ def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     With `markup` its tags are dropped and the text in them kept; entities are resolved either way, since many
     generators escape titles once too often.
     """
+    text = text[: _SPARE * limit]  # tags and entities are longer than what they come to
     if markup and "<" in text:
-        text = nh3.clean(_bounded(text), tags=set(), link_rel=None)
+        text = nh3.clean(text, tags=set(), link_rel=None)
         text = unescape(text)  # nh3 answers in HTML
     text = unescape(text)
     text = _SPACE.sub(" ", _UNSEEN.sub("", _CONTROL.sub(" ", text))).strip()
@@ -113,7 +115,7 @@ def http_url(value: str, base: str = "") -> str:
     """An absolute http(s) address on one line, or "" where there is none in `value`."""
     if len(value) <= MAX_URL and _SIMPLE_URL(value):
         return value
-    value = _CONTROL.sub("", _UNSEEN.sub("", value)).strip()
+    value = _CONTROL.sub("", _UNSEEN.sub("", value[: 2 * MAX_URL].strip())).strip()
     if not value or len(value) > MAX_URL:
         return ""
     try:
