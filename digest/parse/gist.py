@@ -9,6 +9,7 @@ import json
 import re
 import tomllib
 import zlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +41,7 @@ _INNER_TAG = re.compile(
     re.IGNORECASE,
 )
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufffc\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_UNSPACED = re.compile("[\u3040-\u9fff\uac00-\ud7af]")
 _ENTITY = re.compile(r"&(?:#?\w{1,31});")
 
 _ARTICLE = re.compile(
@@ -70,7 +72,11 @@ class Gist(NamedTuple):
 
 def of(summary: str, content: str) -> Gist:
     """The gist of an entry's clean HTML."""
-    return Gist(lines_of(summary), lines_of(content), minutes(content or summary), links(summary or content))
+    heads = lines_of(summary), lines_of(content)
+    whole, head = (content, heads[1]) if content else (summary, heads[0])
+    # Most texts are no longer than their heads.
+    told = _minutes(line.said for line in head) if len(whole) <= HEAD else minutes(whole)
+    return Gist(*heads, told, links(summary or content))
 
 
 def pack(gist: Gist) -> bytes:
@@ -159,11 +165,15 @@ def _is_boilerplate(line: str) -> bool:
 
 def minutes(markup: str) -> int:
     """Minutes to read the whole text at 230 words a minute; 0 where there is too little to tell."""
-    text = " ".join(lines(markup))
+    return _minutes(lines(markup))
+
+
+def _minutes(said: Iterable[str]) -> int:
+    text = " ".join(said)
     # Two characters of a script without spaces are about a word.
     count = len(text.split())
     if not text.isascii():
-        count += sum(1 for c in text if "\u3040" <= c <= "\u9fff" or "\uac00" <= c <= "\ud7af") // 2
+        count += len(_UNSPACED.findall(text)) // 2
     return 0 if count < 100 else max(1, round(count / _WORDS_A_MINUTE))
 
 

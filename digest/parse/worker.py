@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,8 @@ def serve(connection: Connection, memory_bytes: int) -> None:
     from digest.parse import sax  # noqa: F401
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a library says when it gives up tells an operator nothing; the parent says which feed it was.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if sys.platform == "linux":
         import resource
 
