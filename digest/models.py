@@ -166,7 +166,10 @@ class Entry(SQLModel, table=True):
     """One thing in a feed, as the feed gave it, cleaned but not judged. Kept once per feed."""
 
     __tablename__ = "entry"
-    __table_args__ = (UniqueConstraint("feed_id", "key"),)
+    __table_args__ = (
+        UniqueConstraint("feed_id", "key"),
+        Index("ix_entry_fault", "feed_id", sqlite_where=text("fault <> ''"), postgresql_where=text("fault <> ''")),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     feed_id: int = Field(foreign_key="feed.id", index=True, ondelete="CASCADE")
@@ -186,6 +189,9 @@ class Entry(SQLModel, table=True):
     updated_at: datetime | None = _time(default=None, nullable=True)
     seen_at: datetime = _time()  # when we first stored it
     content_hash: str = ""
+    gist: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)  # see parse.gist; None: not made yet
+    # Why it was set aside, its text unread: it would have taken too long, say.
+    fault: str = Field(default="", sa_column_kwargs={"server_default": ""})
 
 
 # ---------------------------------------------------------------- newsletters

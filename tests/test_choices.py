@@ -581,15 +581,14 @@ def test_mails_of_those_whose_pause_ends_are_rendered_before_the_lock_too(databa
     assert set(press.made) == rendered
 
 
-def test_many_mails_are_not_rendered_again_while_others_wait_for_the_lock(database, config, monkeypatch):
-    monkeypatch.setattr(sys.modules["digest.edition.compose"], "_FEW", 0)
+def test_mails_are_not_rendered_again_while_others_wait_for_the_lock(database, config):
     join(database, "ada")
     news(database, "ai", "web")
     now = MONDAY + timedelta(days=1)
     press = edition.prepare(database, "daily", config, now=now)
     edition.annotate(database, "daily", config, "A word.")
     with pytest.raises(Moved), database.write() as session:
-        edition.compose(session, "daily", config, now=now, press=press)
+        edition.compose(session, "daily", config, now=now, press=press, prepared=True)
     assert compose(database, config, now).letters == 1
 
 

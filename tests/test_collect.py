@@ -24,6 +24,7 @@ from random import Random
 from typing import Any
 from xml.sax.saxutils import escape
 
+import deadly
 import h2.config
 import h2.connection
 import h2.events
@@ -34,7 +35,7 @@ from typer.testing import CliRunner, Result
 
 from digest import collect, parse, store
 from digest.cli import app
-from digest.collect import addresses, fetch, rhythm
+from digest.collect import addresses, fetch, rhythm, workers
 from digest.collect.hosts import Hosts
 from digest.collect.workers import Parsers
 from digest.config import Config
@@ -770,9 +771,27 @@ def test_a_server_that_drips_has_so_long_in_all(database: Database, site: Site) 
         stop.set()
 
 
+# feedparser looks for an address in an author with a pattern that is quadratic in its length.
+SLOW = b"<author>" + b"a" * 120_000 + b"</author><pubDate>"
+
+
+def test_an_entry_that_takes_too_long_to_read_costs_itself_only(database: Database, site: Site) -> None:
+    slow = rss("one", "slow", "two")
+    place = slow.index(b"<pubDate>", slow.index(b"slow"))
+    site.pages["/slow"] = Reply(slow[:place] + SLOW + slow[place + len(b"<pubDate>") :])
+    site.pages["/good"] = Reply(rss("good"))
+    add(database, site.base + "/slow", site.base + "/good")
+    report = run(database, settings(parse_seconds=2))
+    assert report.failures == [] and report.set_aside == 1
+    with database.read() as session:
+        entries = session.exec(select(Entry).order_by(Entry.title)).all()
+    assert [entry.title for entry in entries] == ["good", "one", "slow", "two"]
+    # Who says so first, the process or its parent, is all the same.
+    assert [entry.fault[:9] for entry in entries] == ["", "", "it takes ", ""]
+
+
 def test_a_feed_that_takes_too_long_to_read_costs_itself_only(database: Database, site: Site) -> None:
-    # feedparser looks for an address in an author with a pattern that is quadratic in its length.
-    slow = rss("slow").replace(b"<pubDate>", b"<author>" + b"a" * 120_000 + b"</author><pubDate>")
+    slow = rss("slow").replace(b"<item>", b"<managingEditor>" + b"a" * 120_000 + b"</managingEditor><item>", 1)
     site.pages["/slow"], site.pages["/good"] = Reply(slow), Reply(rss("good"))
     add(database, site.base + "/slow", site.base + "/good")
     report = run(database, settings(parse_seconds=1))
@@ -780,21 +799,41 @@ def test_a_feed_that_takes_too_long_to_read_costs_itself_only(database: Database
     assert titles(database) == ["good"]
 
 
-def test_a_worker_that_dies_costs_one_feed_one_failure() -> None:
+def test_a_worker_that_dies_costs_no_feed_anything() -> None:
     async def scenario() -> list[object]:
         found: list[object] = []
         with Parsers(workers=1, seconds=10) as parsers:
             for kill in (False, True, False):
                 if kill:
                     multiprocessing.active_children()[0].kill()
-                try:
-                    parsed = await parsers.parse(rss("one"), url="http://e.example/", content_type="", now=MONDAY)
-                    found.append(len(parsed.entries))
-                except FetchError as error:
-                    found.append(error.reason)
+                parsed = await parsers.parse(rss("one"), url="http://e.example/", content_type="", now=MONDAY)
+                found.append([entry.title for entry in parsed.entries])
         return found
 
-    assert asyncio.run(scenario()) == [1, "stopped the process that read it (exit code -9)", 1]
+    assert asyncio.run(scenario()) == [["one"]] * 3
+
+
+@pytest.mark.parametrize(("how_many", "left"), [(1, 2), (2, 0)])
+def test_entries_that_stop_their_process_are_set_aside_up_to_some(
+    monkeypatch: pytest.MonkeyPatch, how_many: int, left: int
+) -> None:
+    monkeypatch.setattr(workers, "serve", deadly.serve)
+    monkeypatch.setattr(workers, "SETBACKS", 1)
+    titles = ["good", *(f"deadly {n}" for n in range(how_many)), "better"]
+
+    async def scenario() -> parse.ParsedFeed:
+        with Parsers(workers=1, seconds=10) as parsers:
+            return await parsers.parse(rss(*titles), url="http://e.example/", content_type="", now=MONDAY)
+
+    if not left:
+        with pytest.raises(FetchError, match="stopped the process that read it"):
+            asyncio.run(scenario())
+        return
+    found = asyncio.run(scenario()).entries
+    assert [entry.title for entry in found if not entry.fault] == ["good", "better"]
+    assert [entry.fault for entry in found if entry.fault] == [
+        "it stopped the process that read it (exit code 9)"
+    ] * how_many
 
 
 def test_a_worker_whose_parent_is_gone_before_it_is_ready_ends_silently(capfd: Any) -> None:

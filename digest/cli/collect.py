@@ -66,6 +66,8 @@ def summary(report: CollectReport) -> str:
         return "collect: no feed is due"
     words = [f"{report.asked:,} {'feed' if report.asked == 1 else 'feeds'} asked"]
     words.append(f"{report.new:,} new {'entry' if report.new == 1 else 'entries'}")
+    if report.set_aside:
+        words.append(f"{report.set_aside:,} set aside (`digest status` says of which feed)")
     if report.edited:
         words.append(f"{report.edited:,} edited")
     if report.unchanged:

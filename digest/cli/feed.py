@@ -130,6 +130,7 @@ def show(context: typer.Context, feed: Which, as_json: Json = False) -> None:
             "former_addresses": [f"{f['url']} (until {f['until'][:10]})" for f in found.former_urls],
             "secret_headers": sorted(found.headers),
             "entries": store.entry_counts(session).get(number, 0),
+            "set_aside": [f"{what or 'an entry'}: {why}" for what, why in store.set_aside(session, number, limit=10)],
             "newest": [entry.title or entry.url for entry in store.newest_entries(session, number, limit=5)],
         }
     print_facts(facts, as_json=as_json)

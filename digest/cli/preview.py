@@ -88,20 +88,23 @@ def look(
     if number is not None:
         with database.read() as session:
             return edition.shown(session, name, number, email=email)
-    with database.rehearse() as rehearsal, rehearsal.write() as session:
-        edition.admit(session, name, config.newsletters[name], config.curate, now=at)
-        choices = None
-        if email is not None:
-            choices = store.choices_of(session, store.newsletter(session, name).id or 0, email)
-            if choices is None:
-                raise NotFound(f"{reader} does not subscribe to {name}", hint="`digest subscriber list` shows who does")
-        draft = edition.preview(session, name, config, now=at, choices=choices)
-        if draft is None:
-            raise NotFound(
-                "there are not enough new stories for an edition yet",
-                hint="`digest collect` asks the feeds; --edition N shows a past one",
-            )
-        return edition.coming(session, name, draft, at=at)
+    with database.rehearse() as rehearsal:
+        edition.take_in(rehearsal, name, config.newsletters[name], config.curate, now=at)
+        with rehearsal.read() as session:
+            choices = None
+            if email is not None:
+                choices = store.choices_of(session, store.newsletter(session, name).id or 0, email)
+                if choices is None:
+                    raise NotFound(
+                        f"{reader} does not subscribe to {name}", hint="`digest subscriber list` shows who does"
+                    )
+            draft = edition.preview(session, name, config, now=at, choices=choices)
+            if draft is None:
+                raise NotFound(
+                    "there are not enough new stories for an edition yet",
+                    hint="`digest collect` asks the feeds; --edition N shows a past one",
+                )
+            return edition.coming(session, name, draft, at=at)
 
 
 def _check(options: Options, rendered: Rendered, *, as_json: bool) -> None:

@@ -125,8 +125,7 @@ def line(
         if store.clock.ran_lately(session, now=moment):
             signup.tidy(session, now=moment)
     for name, settings in config.newsletters.items():
-        with database.write() as session:
-            admitted = edition.admit(session, name, settings, config.curate, now=moment)
+        admitted = edition.take_in(database, name, settings, config.curate, now=moment)
         outcome.curate[name] = admitted
         options.say(
             f"curate: {name}, {count(admitted.stories, 'new story', 'new stories')}, "
@@ -145,6 +144,8 @@ def line(
             continue
         outcome.compose.append(composed)
         options.say(f"compose: {name}, {_composed_words(composed)}")
+        for finding in composed.findings:
+            options.warn(f"{name} No. {composed.number}: {finding.check}: {finding.words}")
     if send:
         outcome.deliver = deliver_step(database, config, options)
     return outcome

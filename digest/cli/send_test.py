@@ -37,9 +37,10 @@ def send_test(
             with database.read() as session:
                 rendered = edition.shown(session, name, number).rendered
         else:
-            with database.rehearse() as rehearsal, rehearsal.write() as session:
-                edition.admit(session, name, settings, config.curate, now=moment)
-                draft = edition.preview(session, name, config, now=moment)
+            with database.rehearse() as rehearsal:
+                edition.take_in(rehearsal, name, settings, config.curate, now=moment)
+                with rehearsal.read() as session:
+                    draft = edition.preview(session, name, config, now=moment)
             rendered = draft.rendered if draft else edition.sample(name, config, now=moment)
             if draft is None:
                 options.say("there are not enough new stories for an edition yet: this is a sample")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,7 +13,6 @@ from digest.cli.common import CLOCK_HINT, Json, Options, in_words, left_words, n
 from digest.errors import Exit
 
 if TYPE_CHECKING:
-    from digest.config import Config
     from digest.store import Left
     from digest.store.newsletters import NewsletterStatus
 
@@ -33,6 +33,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         left = store.left(session, now=moment)
         trouble = store.clock.verdict(session, now=moment)
         ahead = store.clock.ahead(session, store.clock.Scene.of(config), now=moment)
+        aside = store.set_aside_counts(session, since=moment - timedelta(days=30))
     if as_json:
         print_json(
             {
@@ -41,10 +42,13 @@ def status(context: typer.Context, as_json: Json = False) -> None:
                 "letters": letters,
                 "left": asdict(left),
                 "clock": {"trouble": trouble, "ahead": ahead},
+                "set_aside": {str(feed): number for feed, number in aside.items()},
             }
         )
     else:
-        _show(options, config, lines, slots, letters, left)
+        _show(options, lines, slots, letters, left)
+        _tell_aside(options, aside)
+        options.say(f"database: {config.database_name}")
     if trouble:
         options.warn(f"nothing will be done: {trouble}\n  {CLOCK_HINT}")
     elif ahead:
@@ -58,7 +62,6 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 def _show(
     options: Options,
-    config: Config,
     lines: list[NewsletterStatus],
     slots: dict[str, datetime | None],
     letters: dict[str, int],
@@ -82,4 +85,13 @@ def _show(
     )
     words = ", ".join(f"{number} {state}" for state, number in letters.items()) or "none yet"
     options.say(f"letters: {'; '.join([words, *left_words(left)])}")
-    options.say(f"database: {config.database_name}")
+
+
+def _tell_aside(options: Options, aside: Mapping[int, int]) -> None:
+    """Entries that could not be read, by feed."""
+    if aside:
+        entries, worst = sum(aside.values()), max(aside, key=aside.__getitem__)
+        options.say(
+            f"set aside: {entries:,} {'entry' if entries == 1 else 'entries'} in 30 days that could not be read, "
+            f"of {len(aside):,} {'feed' if len(aside) == 1 else 'feeds'}; `digest feed show {worst}` says why"
+        )

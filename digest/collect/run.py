@@ -99,6 +99,7 @@ class CollectReport:
     held: int = 0  # not asked: their host had told us to stay away
     new: int = 0  # entries
     edited: int = 0  # entries
+    set_aside: int = 0  # entries that were new and could not be read
     failures: list[Failure] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
 
@@ -302,7 +303,8 @@ class _Run:
     def _count_in(self, outcome: _Outcome, row: dict[str, Any], saved: store.Saved, change: Change | None) -> None:
         report, feed = self._report, outcome.feed
         report.asked += 1
-        report.new += saved.new
+        report.new += saved.new - saved.set_aside
+        report.set_aside += saved.set_aside
         report.edited += saved.edited
         if change is not None:
             report.changes.append(change)

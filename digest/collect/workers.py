@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 
 from digest.errors import FetchError
-from digest.parse import NotAFeed, ParsedFeed, worker
+from digest.parse import NotAFeed, ParsedFeed
+from digest.parse.entries import Unread
+from digest.parse.worker import Task, serve
 
 MEMORY = 170_000_000  # bytes a worker may hold
 TASKS = 500  # after which a worker is replaced, so that what feedparser leaks does not add up
 START_SECONDS = 60
+# Of the seconds that a document may take: what one entry may, by its process's own clock of work; what one may when it
+# is read apart, by ours; and how often a document may take them all when it is read entry by entry.
+ENTRY_SHARE, PIECE_SHARE, MOST_TIMES = 0.25, 0.5, 3
+SETBACKS = 4  # entries that bring a process down, before the whole feed is given up
 
 
 class Parsers:
@@ -36,37 +44,67 @@ class Parsers:
         self._threads.shutdown()
 
     async def parse(self, body: bytes, *, url: str, content_type: str, now: datetime) -> ParsedFeed:
-        """`parse.feed` in another process. Raises FetchError with the reason in words."""
+        """`parse.feed` in another process. Raises FetchError with the reason in words.
+
+        A document that brings a process down, or is not read in time, is read again entry by entry: those that do it
+        are set aside, and the others are read. With more than `SETBACKS` of them the feed is given up.
+        """
+        task = Task(body, url, content_type, now, self._seconds * ENTRY_SHARE)
         async with self._seats:
-            one = self._idle.pop() if self._idle else _Worker()
-            self._all.add(one)
-            loop = asyncio.get_running_loop()
             try:
-                answer = await loop.run_in_executor(
-                    self._threads, one.ask, (body, url, content_type, now), self._seconds
-                )
-            except TimeoutError:
-                self._drop(one)
-                raise FetchError(url, f"takes longer than {self._seconds:g} seconds to read") from None
-            except (EOFError, OSError):
-                code = self._drop(one)
-                raise FetchError(url, f"stopped the process that read it (exit code {code})") from None
-            except BaseException:
-                self._drop(one)
-                raise
-            if one.tasks >= TASKS or isinstance(answer, MemoryError):
-                self._drop(one)
-            else:
-                self._idle.append(one)
+                return await self._ask(task, self._seconds)
+            except _Setback as first:
+                reason = first.reason
+            apart: dict[int, str] = {}
+            while len(apart) <= SETBACKS:
+                try:
+                    return await self._ask(replace(task, apart=apart), self._seconds * PIECE_SHARE)
+                except _Setback as again:
+                    if again.at is None:
+                        break
+                    apart[again.at] = f"it {again.reason}"
+        raise FetchError(url, reason)
+
+    async def _ask(self, task: Task, seconds: float) -> ParsedFeed:
+        """Raises _Setback where the document was too much for a process, FetchError where it is no feed."""
+        one = self._idle.pop() if self._idle else _Worker()
+        self._all.add(one)
+        loop = asyncio.get_running_loop()
+        try:
+            answer = await loop.run_in_executor(self._threads, one.ask, task, seconds, MOST_TIMES * self._seconds)
+        except TimeoutError:
+            self._drop(one)
+            raise _Setback(f"takes longer than {seconds:g} seconds to read", one.at) from None
+        except (EOFError, OSError):
+            code = self._drop(one)
+            raise _Setback(f"stopped the process that read it (exit code {code})", one.at) from None
+        except BaseException:
+            self._drop(one)
+            raise
+        if one.tasks >= TASKS or isinstance(answer, MemoryError):
+            self._drop(one)
+        else:
+            self._idle.append(one)
         if isinstance(answer, ParsedFeed):
             return answer
         if isinstance(answer, MemoryError):
-            raise FetchError(url, f"takes more than {MEMORY / 1e6:g} MB of memory to read")
-        raise FetchError(url, answer.reason if isinstance(answer, NotAFeed) else f"cannot be read ({answer})")
+            raise _Setback(f"takes more than {MEMORY / 1e6:g} MB of memory to read", one.at)
+        if isinstance(answer, NotAFeed) and not isinstance(answer, Unread):
+            raise FetchError(task.url, answer.reason)
+        raise _Setback(answer.reason if isinstance(answer, Unread) else f"cannot be read ({answer})", one.at)
 
     def _drop(self, one: _Worker) -> int | None:
         self._all.discard(one)
         return one.kill()
+
+
+class _Setback(Exception):
+    """A document was too much for a process: all of it, or its entry number `at`."""
+
+    def __init__(self, reason: str, at: int | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.at = at
 
 
 class _Worker:
@@ -75,14 +113,19 @@ class _Worker:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")  # not fork: this process has threads and an event loop
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=worker.serve, args=(theirs, MEMORY), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, MEMORY), daemon=True)
         self._process.start()
         theirs.close()
         self._ready = False
         self.tasks = 0
+        self.at: int | None = None  # the entry that it is reading, where it says so
 
-    def ask(self, task: worker.Task, seconds: float) -> ParsedFeed | Exception:
-        """Blocks until the answer. Raises TimeoutError, and EOFError or OSError when the process is gone."""
+    def ask(self, task: Task, seconds: float, in_all: float) -> ParsedFeed | Exception:
+        """Blocks until the answer, `seconds` for each thing that is heard and as many as `in_all`.
+
+        Raises TimeoutError, and EOFError or OSError when the process is gone.
+        """
+        self.at = None
         if not self._ready:
             if not self._pipe.poll(START_SECONDS):
                 raise TimeoutError
@@ -90,10 +133,14 @@ class _Worker:
             self._ready = True
         self.tasks += 1
         self._pipe.send(task)
-        if not self._pipe.poll(seconds):
-            raise TimeoutError
-        answer: ParsedFeed | Exception = self._pipe.recv()
-        return answer
+        end = time.monotonic() + in_all
+        while True:
+            if not self._pipe.poll(max(0.0, min(seconds, end - time.monotonic()))):
+                raise TimeoutError
+            heard: ParsedFeed | Exception | int = self._pipe.recv()
+            if not isinstance(heard, int):
+                return heard
+            self.at = heard
 
     def hang_up(self) -> None:
         """Tell the process that nothing more comes; an idle one then ends by itself."""

@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-import html
 import re
-import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
+
+from digest.parse import gist
+from digest.parse.gist import Gist, Line
+
+reading_minutes = gist.minutes
 
 LEAST = 40  # characters of prose; fewer tell nothing
 RESIDUE_ENTRIES = 20  # of a feed are looked through for what it repeats
 RESIDUE_TIMES = 3  # a line in so many of them is the feed's, not the entry's
-_HEAD = 6000  # characters of markup in which an excerpt is looked for
 _ENOUGH = 2500  # characters of prose from which an excerpt is cut: no one is longer
-_WORDS_A_MINUTE = 230
-
-_SKIP = re.compile(
-    r"<(pre|table|figure|figcaption|script|style|svg|math|form|iframe|noscript|template|h[1-6]|title|button)\b"
-    r"[^<>]*>.*?(?:</\1\s*>|\Z)",
-    re.IGNORECASE | re.DOTALL,
-)
-_BLOCK = re.compile(
-    r"</?(?:p|div|br|li|ul|ol|dl|dt|dd|h[1-6]|tr|td|th|blockquote|section|article|header|footer|aside|nav|hr|main|"
-    r"center|details|summary|img|video|audio)\b[^<>]*>",
-    re.IGNORECASE,
-)
-_TAG = re.compile(r"<!--.*?(?:-->|\Z)|</?[a-zA-Z][^<>]*>", re.DOTALL)
-# What is left where a feed escapes its markup twice.
-_INNER_TAG = re.compile(
-    r"<!--.{0,400}?-->|</?(?:p|a|br|div|span|img|em|strong|b|i|u|ul|ol|li|code|blockquote|h[1-6])\b[^<>]*>",
-    re.IGNORECASE,
-)
-_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufffc\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 _I = re.IGNORECASE
+# Looked for where a run of spaces or dots begins, and not again within it: a text may be nothing else.
 _TRUNCATED = re.compile(
-    r"\s*(?:\[\s*(?:…|\.{3})\s*\]|\(\s*(?:…|\.{3})\s*\)|…|\.{3,})\s*(?:read more|more)?\s*[»→]?\s*$", _I
+    r"(?<!\s)\s*+(?:\[\s*+(?:…|\.{3})\s*+\]|\(\s*+(?:…|\.{3})\s*+\)|…|(?<!\.)\.{3,}+)"
+    r"\s*+(?:(?:read more|more)\s*+)?(?:[»→]\s*+)?$",
+    _I,
 )
 _ABBREVIATED = re.compile(
     r"(?:\b(?:[A-Za-z]|e\.g|i\.e|vs|etc|cf|al|dr|mr|mrs|ms|st|no|inc|ltd|co|jr|sr|approx|fig|vol|pp|ed|u\.s|u\.k))\.$",
     _I,
 )
-_SENTENCE_END = re.compile(r"[.!?。！？]+[\"'”’»)\]]*(?=\s|$|(?<=[。！？]))")
+_SENTENCE_END = re.compile(r"(?<![.!?。！？])[.!?。！？]+[\"'”’»)\]]*(?=\s|$|(?<=[。！？]))")
 _ENTITY = re.compile(r"&(?:#?\w{1,31});")
 _OPENERS = {"\u2066": "\u2069", "\u2067": "\u2069", "\u2068": "\u2069"} | dict.fromkeys(
     "\u202a\u202b\u202d\u202e", "\u202c"
@@ -60,50 +43,16 @@ _TRACKER = re.compile(
 )
 
 
-@cache
-def _boilerplate(where: str) -> tuple[re.Pattern[str], ...]:
-    """The patterns of `boilerplate.toml` that are looked for at the "front" or as a whole "line"."""
-    return tuple(re.compile(kind["pattern"]) for kind in _kinds()[where])
-
-
-@cache
-def _inline() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
-    """The inline patterns with their hints: plain substrings are found many times as fast as patterns."""
-    return tuple((tuple(kind["hints"]), re.compile(kind["pattern"])) for kind in _kinds()["inline"])
-
-
-@cache
-def _kinds() -> dict[str, list[dict[str, Any]]]:
-    return tomllib.loads((Path(__file__).parent / "boilerplate.toml").read_text(encoding="utf-8"))
-
-
-def lines(markup: str) -> list[str]:
-    """The prose of clean HTML (or plain text), a paragraph a line, without headings, code, tables and captions."""
-    # In markup a line's end is a space; in plain text an empty line parts paragraphs.
-    flat = re.sub(r"\s+", " ", markup) if _TAG.search(markup) else re.sub(r"(?<!\n)\n(?!\n)", " ", markup)
-    text = _TAG.sub("", _BLOCK.sub("\n", _SKIP.sub("\n", flat)))
-    text = html.unescape(text)
-    if _INNER_TAG.search(text):
-        text = _INNER_TAG.sub(" ", text)
-    if _ENTITY.search(text):
-        text = html.unescape(text)
-    found = (" ".join(_INVISIBLE.sub("", line).split()) for line in text.split("\n"))
-    return [line for line in found if line]
-
-
-def reading_minutes(markup: str) -> int:
-    """Minutes to read the whole text at 230 words a minute; 0 where there is too little to tell."""
-    text = " ".join(lines(markup))
-    # Two characters of a script without spaces are about a word.
-    count = len(text.split()) + sum(1 for c in text if "\u3040" <= c <= "\u9fff" or "\uac00" <= c <= "\ud7af") // 2
-    return 0 if count < 100 else max(1, round(count / _WORDS_A_MINUTE))
-
-
 def residue(texts: Iterable[str]) -> frozenset[str]:
+    """`repeated_lines` of clean HTML."""
+    return repeated_lines(map(gist.lines_of, texts))
+
+
+def repeated_lines(texts: Iterable[Sequence[Line]]) -> frozenset[str]:
     """What stands in three or more of a feed's last entries, whatever it says: lines, and sentences at the front."""
     seen: Counter[str] = Counter()
     for text in texts:
-        found = lines(text[:_HEAD])
+        found = [line.said for line in text]
         seen.update({*found, *_sentences(" ".join(found)[:300])})
     return frozenset(line for line, times in seen.items() if times >= RESIDUE_TIMES)
 
@@ -119,34 +68,32 @@ def _sentences(text: str) -> list[str]:
 
 
 def prose(summary: str, content: str, *, title: str, known: Collection[str] = ()) -> str:
+    """What an entry of clean HTML says: `prose_of` its gist."""
+    return prose_of(Gist(gist.lines_of(summary), gist.lines_of(content)), title=title, known=known)
+
+
+def prose_of(entry: Gist, *, title: str, known: Collection[str] = ()) -> str:
     """What an entry says, without what its feed, its site or its tools add: summary first, else content.
 
-    `known` are lines to leave out (`residue`). A summary too short to tell anything gets the text's first
+    `known` are lines to leave out (`repeated_lines`). A summary too short to tell anything gets the text's first
     sentences after it. "" where there is no prose.
     """
-    first = _prose(summary[:_HEAD], title, known)
+    first = _prose(entry.summary, title, known)
     if len(first) >= LEAST:
         return first
-    body = _prose(content[:_HEAD], title, known)
+    body = _prose(entry.content, title, known)
     if first and body and not body.startswith(first[:20]) and first[-1] in ".!?。":
         body = f"{first} {body}"
     return body if len(body) >= LEAST else ""
 
 
-def _prose(markup: str, title: str, known: Collection[str]) -> str:
+def _prose(lines: Sequence[Line], title: str, known: Collection[str]) -> str:
     kept = []
     length = 0
-    for line in lines(markup):
-        if line in known or any(pattern.fullmatch(line) for pattern in _boilerplate("line")):
-            continue
-        small = line.lower()
-        for hints, pattern in _inline():
-            if any(hint in small for hint in hints):
-                line = pattern.sub(" ", line)
-        line = " ".join(line.split())
-        if line and not any(pattern.fullmatch(line) for pattern in _boilerplate("line")):
-            kept.append(line)
-            length += len(line)
+    for line in lines:
+        if line.kept and line.said not in known:
+            kept.append(line.kept)
+            length += len(line.kept)
         if length > _ENOUGH:
             break
     text = _front(" ".join(kept), title, known)
@@ -162,7 +109,7 @@ def _front(text: str, title: str, known: Collection[str]) -> str:
     """Without the title and whatever else stands before the first thing said."""
     while True:
         before = text
-        for pattern in _boilerplate("front"):
+        for pattern in gist.boilerplate("front"):
             if found := pattern.match(text):
                 text = text[found.end() :]
         if end := _SENTENCE_END.search(text[:300]):

@@ -72,7 +72,9 @@ _WRITTEN = {
 } | {name: str(n) for n, name in enumerate("i ii iii iv v vi vii viii ix x".split(), 1)}  # noqa: SIM905
 _NUMBER = re.compile(r"(?<![\w.])v?(\d+(?:[.,]\d+)*)(?:[a-z%]{0,3}\d*)?(?!\w)", re.IGNORECASE)
 _ANSWER = re.compile(r"^\s*re\s*:|\b(?:reply|response|rebuttal|reaction|answer|follow-?up)\b", re.IGNORECASE)
-_TAIL = re.compile(r"\s*(?:\[(?:pdf|video|audio|\d{4}|[a-z ]{3,12})\]|\((?:pdf|video|\d{4})\))\s*$", re.IGNORECASE)
+_TAIL = re.compile(
+    r"(?<!\s)\s*+(?:\[(?:pdf|video|audio|\d{4}|[a-z ]{3,12})\]|\((?:pdf|video|\d{4})\))\s*+$", re.IGNORECASE
+)
 
 
 def _stem(word: str) -> str:

@@ -65,7 +65,7 @@ class Keywords:
                     first = parts[0]
                     table = self._by_stem if first.endswith("*") else self._by_first
                     table.setdefault(first.rstrip("*"), []).append((parts, slug, keyword))
-        self._shortest_stem = min(map(len, self._by_stem), default=99)
+        self._stems = range(min(map(len, self._by_stem), default=99), max(map(len, self._by_stem), default=0) + 1)
 
     def find(self, found: Sequence[str]) -> dict[str, list[str]]:
         """The distinct keywords among the words `found`, by topic. A word counts for one length of keyword only."""
@@ -91,7 +91,9 @@ class Keywords:
         yield from self._by_first.get(word, ())
         if word.endswith("s"):
             yield from self._by_first.get(word[:-1], ())
-        for end in range(self._shortest_stem, len(word) + 1):
+        for end in self._stems:
+            if end > len(word):
+                return
             yield from self._by_stem.get(word[:end], ())
 
 
@@ -159,7 +161,9 @@ class Text:
 _NOT_A_WORD = re.compile(r"[/_\-.+%]+")
 _ADDRESS = re.compile(r"https?://\S+")
 # How a page is served says nothing of what is in it.
-_ENDING = re.compile(r"(?:/index|/url|/default)?(?:\.(?:[sx]?html?|php\d?|aspx?|jsp|cgi|xml|json))?/*$", re.IGNORECASE)
+_ENDING = re.compile(
+    r"(?:/index|/url|/default)?(?:\.(?:[sx]?html?|php\d?|aspx?|jsp|cgi|xml|json))?(?:(?<!/)/++)?$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

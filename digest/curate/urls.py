@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
+from collections.abc import Iterable
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from digest.parse import gist
 
 # Who sent the reader, not what is read.
 _TRACKING = frozenset(
@@ -42,27 +44,19 @@ def normalise(url: str) -> str:
     return key
 
 
-_ARTICLE = re.compile(
-    r"Article URL:\s*(?:<[^<>]*>\s*)*?(?:<a\s[^<>]*?href=[\"']([^\"'<>]+)|(https?://[^\s<>\"']+))",
-    re.IGNORECASE,
-)
-# Atomic, so that a tag is tried once: another attribute may hold "href=" thousands of times.
-_LINK = re.compile(r"<a\s(?>[^<>]*?href=[\"']([^\"'<>]+)[\"'])(?>[^<>]*>)\s*\[link\]", re.IGNORECASE)
-
-
 def real_link(url: str, original_url: str, markup: str) -> str:
+    """`leads_to` of an entry whose text is clean HTML."""
+    return leads_to(url, original_url, gist.links(markup))
+
+
+def leads_to(url: str, original_url: str, told: Iterable[str]) -> str:
     """Where an entry really leads: what its feed says, what an aggregator writes into its text, else its own link.
 
-    Hacker News' feeds write "Article URL: …", Reddit's a link named "[link]".
+    `told` are the links of its gist.
     """
     if normalise(original_url):
         return original_url
-    for pattern in (_ARTICLE, _LINK):
-        if found := pattern.search(markup):
-            link = html.unescape(next(filter(None, found.groups())))
-            if normalise(link):
-                return link
-    return url
+    return next((link for link in told if normalise(link)), url)
 
 
 def site(key: str) -> str:

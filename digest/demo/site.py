@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
             broken = self.path == f"/{BROKEN[0]}"
             self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR if broken else HTTPStatus.NOT_FOUND)
             return
-        known = page.etag in re.split(r"\s*,\s*", self.headers.get("If-None-Match", ""))
+        known = page.etag in (tag.strip() for tag in self.headers.get("If-None-Match", "").split(","))
         self.send_response(HTTPStatus.NOT_MODIFIED if known else HTTPStatus.OK)
         self.send_header("ETag", page.etag)
         if not known:

@@ -3,7 +3,9 @@
 from digest.edition.admit import Admitted as Admitted
 from digest.edition.admit import Judge as Judge
 from digest.edition.admit import admit as admit
+from digest.edition.admit import propose as propose
 from digest.edition.admit import scorer as scorer
+from digest.edition.admit import take_in as take_in
 from digest.edition.backtest import Backtest as Backtest
 from digest.edition.backtest import Difference as Difference
 from digest.edition.backtest import backtest as backtest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,8 +18,12 @@ from digest import config, store
 from digest.curate import excerpts, flood, rank, rules, stories, topics, urls
 from digest.errors import ConfigError
 from digest.models import Decision, Story
+from digest.parse import gist
+from digest.parse.gist import Gist
+from digest.store import Database
 from digest.store.stories import Reading, Told, Waiting
 
+TRIES = 3  # to decide about entries that others decide about meanwhile
 _JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so
 
 
@@ -67,25 +72,131 @@ class _Group(NamedTuple):
     known: int | None
 
 
-def admit(
-    session: Session, name: str, settings: config.Newsletter, curate_settings: config.Curate, *, now: datetime
-) -> Admitted:
-    """Decide about every entry that waits, in the caller's transaction, alone with this newsletter.
+@dataclass(frozen=True)
+class Proposal:
+    """What is to be decided about the entries that wait: all that needs their texts, worked out in no transaction.
 
-    Stories get increasing `seq`. Whoever comes second finds nothing waiting: killed half way, nothing is
-    decided and the next call does it all. Raises ConfigError where `curate.scorer` cannot be loaded.
+    `after` is the newsletter's `seq` that it was worked out for; `gists` are those made on the way, to be stored.
+    """
+
+    after: int
+    entries: tuple[int, ...]
+    minutes: _Minutes
+    new: tuple[_New, ...]
+    again: tuple[_Again, ...]
+    gists: Mapping[int, bytes]
+
+
+@dataclass(frozen=True)
+class _New:
+    """A story to be: its values but for `seq`, the entry that represents it, and why each of the others joins it."""
+
+    row: dict[str, Any]
+    best: _Read
+    joined: tuple[tuple[_Read, str], ...]
+
+
+@dataclass(frozen=True)
+class _Again:
+    """A known story that is told by more."""
+
+    story: int
+    reads: tuple[tuple[_Read, str], ...]
+    best: _Read
+    told: dict[str, Any]  # its values, should this telling be the better one
+
+
+class Moved(Exception):
+    """What was proposed is true no more: others decided meanwhile."""
+
+
+def take_in(
+    database: Database, name: str, settings: config.Newsletter, curate_settings: config.Curate, *, now: datetime
+) -> Admitted:
+    """Decide about every entry that waits. Strangers' texts are worked on before the transaction, never within it.
+
+    Raises ConfigError where `curate.scorer` cannot be loaded.
+    """
+    for _ in range(TRIES):
+        with database.read() as session:
+            proposal = propose(session, name, settings, curate_settings, now=now)
+        if proposal.gists:  # of entries that an older release stored: made once
+            with database.write() as session:
+                store.keep_gists(session, proposal.gists)
+        try:
+            with database.write() as session:
+                return admit(session, name, settings, curate_settings, now=now, proposal=proposal)
+        except Moved:
+            continue
+    return Admitted()  # somebody else decides about them, again and again
+
+
+def admit(
+    session: Session,
+    name: str,
+    settings: config.Newsletter,
+    curate_settings: config.Curate,
+    *,
+    now: datetime,
+    proposal: Proposal | None = None,
+) -> Admitted:
+    """Decide about entries as proposed, in the caller's transaction, alone with this newsletter.
+
+    Without a proposal one is worked out here, for a database that nobody else writes to (a rehearsal). Stories get
+    increasing `seq`. Whoever comes second finds nothing waiting: killed half way, nothing is decided and the next call
+    does it all. Raises Moved where the proposal is true no more.
     """
     newsletter = store.lock_newsletter(session, name)
     newsletter_id = cast(int, newsletter.id)
-    waiting = store.waiting_entries(session, newsletter_id)
-    if not waiting:
+    if proposal is None:
+        proposal = propose(session, name, settings, curate_settings, now=now)
+    if not proposal.entries:
         return Admitted()
-    feeds = store.readings(session, newsletter_id)
+    known = store.stories_by_id(session, {again.story for again in proposal.again})
+    if (
+        newsletter.seq != proposal.after
+        or len(known) < len({again.story for again in proposal.again})
+        or not store.still_waiting(session, newsletter_id, proposal.entries)
+    ):
+        raise Moved
+    minutes = proposal.minutes.begun()
+    sent_upto = store.composed_upto(session, newsletter_id)
+    for again in proposal.again:
+        story = known[again.story]
+        _told_again(story, again, sent=story.seq <= sent_upto, settings=curate_settings)
+        session.add(story)
+        for read, why in again.reads:
+            minutes.decide(read.entry, Decision.JOINED, why, read.link, again.story)
+    rows = []
+    for new in proposal.new:
+        newsletter.seq += 1
+        rows.append(new.row | {"newsletter_id": newsletter_id, "seq": newsletter.seq})
+    ids = store.add_stories(session, rows)
+    for row, new in zip(rows, proposal.new, strict=True):
+        minutes.decide(new.best.entry, Decision.STORY, new.best.verdict.why, new.best.link, ids[row["seq"]])
+        for read, why in new.joined:
+            minutes.decide(read.entry, Decision.JOINED, why, read.link, ids[row["seq"]])
+    session.add(newsletter)
+    store.add_admissions(session, minutes.rows)
+    return minutes.count()
+
+
+def propose(
+    session: Session, name: str, settings: config.Newsletter, curate_settings: config.Curate, *, now: datetime
+) -> Proposal:
+    """Work out what is to be decided about every entry that waits; nothing is stored. Raises as `take_in`."""
+    newsletter = store.newsletter(session, name)
+    newsletter_id = cast(int, newsletter.id)
+    waiting = store.waiting_entries(session, newsletter_id)
     minutes = _Minutes(newsletter_id, now)
+    gists = Gists(session)
+    if not waiting:
+        return Proposal(newsletter.seq, (), minutes, (), (), {})
+    feeds = store.readings(session, newsletter_id)
     fresh = _muted_and_held(waiting, feeds, settings, curate_settings, minutes, now=now)
-    judge = Judge(session, newsletter_id, settings, curate_settings)
+    judge = Judge(session, newsletter_id, settings, curate_settings, gists)
     reads = []
-    for read in _read(session, fresh, feeds, judge, curate_settings, now=now):
+    for read in _read(session, fresh, feeds, judge, gists, curate_settings, now=now):
         if read.entry.title or read.prose:
             reads.append(read)
         else:
@@ -94,40 +205,44 @@ def admit(
         session, newsletter_id, since=now - 2 * stories.WINDOW, links={r.link for r in reads} - {""}
     )
     grouping, groups = _group(reads, told)
-    sent_upto = store.composed_upto(session, newsletter_id)
-
     why = {join.two: join.why for join in grouping.joins} | {
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
-    rows: list[dict[str, Any]] = []
-    pending: list[tuple[int, _Group, _Read]] = []
-    known_stories = store.stories_by_id(session, {group.known for group in groups if group.known is not None})
+    again, new = [], []
     for group in groups:
         best = min(group.reads, key=_representative)
+        joined = tuple((read, why.get(read.entry.id, "same link")) for read in group.reads)
         if group.known is not None:
-            story = known_stories[group.known]
-            _told_again(story, group.reads, best, sent=story.seq <= sent_upto, settings=curate_settings)
-            session.add(story)
-            for read in group.reads:
-                minutes.decide(read.entry, Decision.JOINED, why.get(read.entry.id, "same link"), read.link, group.known)
-            continue
-        newsletter.seq += 1
-        rows.append(
-            _story(best, group.reads, settings, curate_settings, now=now)
-            | {"newsletter_id": newsletter_id, "seq": newsletter.seq}
-        )
-        pending.append((newsletter.seq, group, best))
-    _relate(rows, pending, grouping, told)
-    ids = store.add_stories(session, rows)
-    for seq, group, best in pending:
-        for read in group.reads:
-            if read is best:
-                minutes.decide(read.entry, Decision.STORY, read.verdict.why, read.link, ids[seq])
-            else:
-                minutes.decide(read.entry, Decision.JOINED, why.get(read.entry.id, "same link"), read.link, ids[seq])
-    session.add(newsletter)
-    store.add_admissions(session, minutes.rows)
-    return minutes.count()
+            again.append(_Again(group.known, joined, best, _told(best, curate_settings)))
+        else:
+            row = _story(best, group.reads, settings, curate_settings, now=now)
+            new.append(_New(row, best, tuple(one for one in joined if one[0] is not best)))
+    _relate(new, grouping, told)
+    return Proposal(
+        newsletter.seq,
+        tuple(entry.id for entry in waiting),
+        minutes,
+        tuple(new),
+        tuple(again),
+        gists.made,
+    )
+
+
+class Gists:
+    """What entries say: as it is stored, or made now where an older release stored nothing (`made`, packed)."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.made: dict[int, bytes] = {}
+
+    def of(self, ids: Iterable[int]) -> Iterator[tuple[int, Gist]]:
+        """Each entry's, some at a time."""
+        for id_, stored in store.gists(self._session, ids):
+            found = gist.unpack(self.made.get(id_, stored))
+            if found is None:
+                found = gist.of(*store.entry_text(self._session, id_))
+                self.made[id_] = gist.pack(found)
+            yield id_, found
 
 
 class _Minutes:
@@ -136,6 +251,12 @@ class _Minutes:
     def __init__(self, newsletter_id: int, now: datetime) -> None:
         self._common = {"newsletter_id": newsletter_id, "decided_at": now}
         self.rows: list[dict[str, Any]] = []
+
+    def begun(self) -> _Minutes:
+        """A copy, to be gone on with."""
+        other = copy(self)
+        other.rows = list(self.rows)
+        return other
 
     def decide(
         self, entry: Waiting, decision: Decision, reason: str, link: str = "", story_id: int | None = None
@@ -159,8 +280,14 @@ class Judge:
     """Rules, category maps and the words of a newsletter. It learns when it is first asked about words."""
 
     def __init__(
-        self, session: Session, newsletter_id: int, settings: config.Newsletter, curate_settings: config.Curate
+        self,
+        session: Session,
+        newsletter_id: int,
+        settings: config.Newsletter,
+        curate_settings: config.Curate,
+        gists: Gists | None = None,
     ) -> None:
+        self._gists = gists or Gists(session)
         self._session = session
         self._newsletter_id = newsletter_id
         self._settings = settings
@@ -169,14 +296,19 @@ class Judge:
     @cached_property
     def placer(self) -> topics.Placer:
         headings = topics.headings(self._settings.topics)
+        rows = {
+            row.entry_id: row
+            for row in store.labelled_entries(self._session, self._newsletter_id)
+            if row.topic in headings or row.topic == config.OTHER
+        }
         labels = [
             topics.Label(
-                topics.Text.of(row.title, excerpts.prose(row.summary, row.content, title=row.title)[:_JUDGED], row.url),
+                topics.Text.of(row.title, excerpts.prose_of(said, title=row.title)[:_JUDGED], row.url),
                 row.topic,
                 urls.site(urls.normalise(row.url)),
             )
-            for row in store.labelled_entries(self._session, self._newsletter_id)
-            if row.topic in headings or row.topic == config.OTHER
+            for id_, said in self._gists.of(rows)
+            for row in (rows[id_],)
         ]
         trainer = scorer(self._curate.scorer)
         return topics.train(headings, labels, precision=self._curate.precision, trainer=trainer)
@@ -228,6 +360,9 @@ def _muted_and_held(
     for feed_id, group in groupby(waiting, key=lambda entry: entry.feed_id):
         entries = []
         for entry in group:
+            if entry.fault:
+                minutes.decide(entry, Decision.HELD, f"set aside: {entry.fault}")
+                continue
             reason = rules.muted(settings.rules, subject(entry, feeds[feed_id], entry.original_url or entry.url))
             if reason:
                 minutes.decide(entry, Decision.MUTED, reason)
@@ -252,26 +387,30 @@ def _read(
     fresh: Sequence[Waiting],
     feeds: Mapping[int, Reading],
     judge: Judge,
+    gists: Gists,
     settings: config.Curate,
     *,
     now: datetime,
 ) -> Iterator[_Read]:
     """Feed by feed, so that the texts of one feed only are in memory."""
     for feed_id, group in groupby(fresh, key=lambda entry: entry.feed_id):
-        entries = list(group)
-        lately = store.latest_texts(session, feed_id, limit=excerpts.RESIDUE_ENTRIES)
-        known = excerpts.residue(text.summary for text in lately) | excerpts.residue(text.content for text in lately)
-        repeated = excerpts.repeated_images([text.image_url for text in lately])
-        for entry, summary, content in store.with_texts(session, entries):
-            url = urls.real_link(entry.url, entry.original_url, summary or content)
-            prose = excerpts.prose(summary, content, title=entry.title, known=known)
+        entries = {entry.id: entry for entry in group}
+        lately = store.latest_entries(session, feed_id, limit=excerpts.RESIDUE_ENTRIES)
+        said_lately = [said for _id, said in gists.of(id_ for id_, _image in lately)]
+        known = excerpts.repeated_lines(said.summary for said in said_lately)
+        known |= excerpts.repeated_lines(said.content for said in said_lately)
+        repeated = excerpts.repeated_images([image for _id, image in lately])
+        for id_, said in gists.of(entries):
+            entry = entries[id_]
+            url = urls.leads_to(entry.url, entry.original_url, said.links)
+            prose = excerpts.prose_of(said, title=entry.title, known=known)
             yield _Read(
                 entry=entry,
                 feed=feeds[feed_id],
                 url=url,
                 link=urls.normalise(url),
                 prose=prose[: max(_JUDGED, 2 * settings.excerpt_length)],
-                minutes=excerpts.reading_minutes(content or summary),
+                minutes=said.minutes,
                 image=excerpts.image(entry.image_url, repeated=repeated),
                 verdict=judge.judge(entry, feeds[feed_id], url, prose),
                 shown_at=flood.shown_date(entry.published_at, seen_at=min(entry.seen_at, now)),
@@ -378,18 +517,19 @@ def _told(best: _Read, settings: config.Curate) -> dict[str, Any]:
     }
 
 
-def _told_again(story: Story, reads: Sequence[_Read], best: _Read, *, sent: bool, settings: config.Curate) -> None:
+def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Curate) -> None:
     """A known story is told by more: it gains rank and perhaps a better telling, unless it has gone out already."""
     if sent:
         return
+    reads = [read for read, _why in again.reads]
     reasons = dict(story.reasons)
     worth = dict(reasons["rank"])
     told_by = sorted({*reasons["told_by"], *(read.site for read in reads)})
-    if best.own and not reasons["own"]:
-        for field, value in _told(best, settings).items():
+    if again.best.own and not reasons["own"]:
+        for field, value in again.told.items():
             setattr(story, field, value)
         reasons["own"] = True
-    again = rank.parts(
+    worth_now = rank.parts(
         settings,
         sources=len(told_by),
         feed=worth["feed"],
@@ -398,19 +538,16 @@ def _told_again(story: Story, reads: Sequence[_Read], best: _Read, *, sent: bool
         boost=worth["boost"] + sum(read.verdict.boost for read in reads),
         age_unknown=worth["undated"] < 0,
     )
-    story.rank = round(sum(again.values()), 3)
+    story.rank = round(sum(worth_now.values()), 3)
     story.pinned = story.pinned or any(read.verdict.pinned for read in reads)
-    story.reasons = reasons | {"rank": again, "told_by": told_by}
+    story.reasons = reasons | {"rank": worth_now, "told_by": told_by}
 
 
-def _relate(
-    rows: Sequence[dict[str, Any]],
-    pending: Sequence[tuple[int, _Group, _Read]],
-    grouping: stories.Grouping,
-    told: Sequence[Told],
-) -> None:
+def _relate(new: Sequence[_New], grouping: stories.Grouping, told: Sequence[Told]) -> None:
     """Write into each new story which others are like it, the likest first."""
-    place: dict[Any, int] = {read.entry.id: i for i, (_seq, group, _best) in enumerate(pending) for read in group.reads}
+    place: dict[Any, int] = {
+        read.entry.id: i for i, one in enumerate(new) for read in (one.best, *(read for read, _why in one.joined))
+    }
     before: dict[Any, Told] = {("told", t.story_id, t.entry_id): t for t in told}
     found: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
     for join in sorted(grouping.related, key=lambda join: -join.alike):
@@ -418,11 +555,11 @@ def _relate(
             if mine not in place or place[mine] == place.get(other):
                 continue
             if other in place:
-                title, url = rows[place[other]]["title"], rows[place[other]]["url"]
+                title, url = new[place[other]].row["title"], new[place[other]].row["url"]
             elif other in before:
                 title, url = before[other].title, before[other].url
             else:
                 continue
             found[place[mine]].setdefault(url, {"title": title, "url": url, "why": join.why})
     for i, related in found.items():
-        rows[i]["reasons"]["related"] = list(related.values())[:3]
+        new[i].row["reasons"]["related"] = list(related.values())[:3]

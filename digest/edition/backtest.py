@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from digest import config, store
 from digest.curate import excerpts, urls
-from digest.edition.admit import Judge
+from digest.edition.admit import Gists, Judge
 from digest.models import Decision
 
 
@@ -43,15 +43,17 @@ def backtest(
     newsletter = store.newsletter(session, name)
     assert newsletter.id is not None
     feeds = store.readings(session, newsletter.id)
-    judge = Judge(session, newsletter.id, settings, curate_settings)
+    gists = Gists(session)
+    judge = Judge(session, newsletter.id, settings, curate_settings, gists)
     decided = {d.entry.id: d for d in store.decided_since(session, newsletter.id, since) if d.entry.feed_id in feeds}
     found = []
-    for entry, summary, content in store.with_texts(session, [d.entry for d in decided.values()]):
-        before = decided[entry.id]
+    for id_, said in gists.of(decided):
+        before = decided[id_]
+        entry = before.entry
         if before.topic_step == "moved":
             continue
-        url = urls.real_link(entry.url, entry.original_url, summary or content)
-        verdict = judge.judge(entry, feeds[entry.feed_id], url, excerpts.prose(summary, content, title=entry.title))
+        url = urls.leads_to(entry.url, entry.original_url, said.links)
+        verdict = judge.judge(entry, feeds[entry.feed_id], url, excerpts.prose_of(said, title=entry.title))
         was = "muted" if before.decision == Decision.MUTED else before.topic + (", pinned" if before.pinned else "")
         would_be = "muted" if verdict.muted else verdict.topic + (", pinned" if verdict.pinned else "")
         if was != would_be:

@@ -21,28 +21,31 @@ from digest.schedule import Schedule, Turn
 from digest.store import Choices, Database, Group, Hours
 
 _AT_A_TIME = 500  # variants stored
-_FEW = 100  # variants that may be rendered while a write lock is held
 
 
 class Moved(Exception):
-    """What was rendered is no longer what an edition is to be made of, and to render it anew takes too long here."""
+    """What was rendered is no longer what an edition is to be made of, or not all of it: nothing is rendered here."""
 
 
 def take_turn(database: Database, name: str, config: Config, *, now: datetime) -> Composed:
     """`compose` in a transaction of its own, with the mails rendered before it begins."""
+    press = None
     for _ in range(TRIES):
-        press = prepare(database, name, config, now=now)
+        press = prepare(database, name, config, now=now, before=press)
         try:
             with database.write() as session:
-                return compose(session, name, config, now=now, press=press)
+                return compose(session, name, config, now=now, press=press, prepared=True)
         except Moved:
             continue
     return Composed(name, why="stories or note changed again and again while it was rendered; the next run composes it")
 
 
-def prepare(database: Database, name: str, config: Config, *, now: datetime) -> Press | None:
+def prepare(
+    database: Database, name: str, config: Config, *, now: datetime, before: Press | None = None
+) -> Press | None:
     """Render what `compose` would store at this moment, in no transaction; None where nothing is due.
 
+    What was rendered `before` is used again where nobody decided anything since.
     Who comes back at this moment does so now, for it is rendered for them too.
     """
     settings = config.newsletters[name]
@@ -59,18 +62,30 @@ def prepare(database: Database, name: str, config: Config, *, now: datetime) -> 
         if not groups:
             return None
         matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
-    press = Press(name, settings, config, matter)
+    if before is not None and before.matter.still(matter):
+        press, matter = before, before.matter
+    else:
+        press = Press(name, settings, config, matter)
     press.make(variants_of(groups, matter.stories, settings))
     return press
 
 
-def compose(session: Session, name: str, config: Config, *, now: datetime, press: Press | None = None) -> Composed:
+def compose(
+    session: Session,
+    name: str,
+    config: Config,
+    *,
+    now: datetime,
+    press: Press | None = None,
+    prepared: bool = False,
+) -> Composed:
     """Compose the next edition of newsletter `name`, if it is due, and owe a letter to each subscription due.
 
     Edition, variants, outbox rows and watermarks are one transaction, the caller's. A slot missed by more
     than a day is not made up for: one edition holds everything since. With fewer than `min_stories` nothing
     is sent to those readers, and their stories wait for the next slot. What `press` has from `prepare` at the same
-    `now` is used, and stories admitted since then wait for the next edition; Moved where it is true no more.
+    `now` is used, and stories admitted since then wait for the next edition. What is missing is rendered here, unless
+    all was to be `prepared`: then Moved is raised, for texts are not worked on while others wait for the write lock.
     """
     settings = config.newsletters[name]
     row = store.lock_newsletter(session, name)
@@ -94,9 +109,10 @@ def compose(session: Session, name: str, config: Config, *, now: datetime, press
             return Composed(name, why="no subscriber wants one now")
         matter = matter_of(session, row, groups, note=row.note, now=now, upto=press.matter.upto if press else row.seq)
         wanted = variants_of(groups, matter.stories, settings)
+        complete = press is not None and press.matter.still(matter) and wanted.keys() <= press.made.keys()
+        if prepared and not complete:
+            raise Moved
         if press is not None and not press.matter.still(matter):
-            if len(wanted) > _FEW:
-                raise Moved
             press = None
             matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
             wanted = variants_of(groups, matter.stories, settings)

@@ -7,7 +7,7 @@ import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlmodel import Session
@@ -21,7 +21,7 @@ from digest.models import Newsletter as NewsletterRow
 from digest.render import HTML_LIMIT, Finding, Page, Rendered, Section, Templates, check, findings_in_words
 from digest.render.speech import speech
 from digest.store import Choices, Group
-from digest.values import Story
+from digest.values import Source, Story
 
 TRIES = 3  # to render an edition that others change meanwhile
 _TOO_BIG = f"the mail would be larger than {HTML_LIMIT:,} bytes, and these were ranked higher"
@@ -101,22 +101,67 @@ class Press:
     matter: Matter
     made: dict[Choices, Frozen | None] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
+    unfit: dict[int, str] = field(default_factory=dict)  # stories left out: what their own text does to a mail
     _checked: set[tuple[str, bool, int]] = field(default_factory=set)
 
     def make(self, wanted: Iterable[Choices]) -> list[Frozen]:
-        """Those of these choices that have something to read, made now or before; ConfigError as `preflight` has it."""
+        """Those of these choices that have something to read, made now or before.
+
+        With `preflight = "stop"` a story whose own text makes the mail unfit is left out of it; ConfigError where
+        template or settings do, and nobody's text.
+        """
         missing = [choices for choices in wanted if choices not in self.made]
-        for choices, draft in drafts(self.name, self.settings, self.config, self.matter, missing):
-            self.made[choices] = None if draft is None else self._freeze(draft)
+        for choices, draft in self._drafts(missing) if missing else ():
+            fit = self._fit(choices, draft)
+            self.made[choices] = None if fit is None else self._freeze(fit)
         return [one for choices in wanted if (one := self.made[choices]) is not None]
 
-    def _freeze(self, one: Draft) -> Frozen:
+    def draft(self, choices: Choices) -> Draft | None:
+        """The mail for these choices as `make` would have it, also where that would stop the edition."""
+        ((_choices, draft),) = self._drafts([choices])
+        try:
+            return self._fit(choices, draft)
+        except ConfigError:
+            return draft
+
+    def _drafts(self, wanted: Iterable[Choices]) -> Iterator[tuple[Choices, Draft | None]]:
+        return drafts(self.name, self.settings, self.config, self.matter, wanted, self.unfit)
+
+    def _fit(self, choices: Choices, draft: Draft | None) -> Draft | None:
+        while draft is not None and (wrong := self._wrong(draft)):
+            if self.settings.preflight != "stop":
+                break
+            if ours := unfit_by_itself(draft.page, self.settings):
+                raise ConfigError(
+                    "preflight found the mail unfit: " + findings_in_words(ours),
+                    hint='nothing was sent; `digest preview --check` tells all, preflight = "warn" sends anyway',
+                )
+            guilty = unfit_stories(draft.page, self.settings)
+            if not guilty:
+                break  # several together, and nobody's fault: it is told, and goes out
+            self.unfit |= {story.id: why for story, why in guilty}
+            self.findings |= {
+                f"story {story.id}": Finding(f"story {story.id}", "error", f"left out, {why} ({story.source})")
+                for story, why in guilty
+            }
+            ((_choices, draft),) = self._drafts([choices])
+        else:
+            return draft
+        self.findings |= {finding.check: finding for finding in wrong}
+        return draft
+
+    def _wrong(self, one: Draft) -> list[Finding]:
         # What is wrong with a mail is wrong with its template or with one of its stories, so each story is looked at
         # once in each language, and not again in thousands of mails.
         seen = {(one.choices.language, one.choices.plain, story.id) for story in one.stories}
-        if not seen <= self._checked:
+        if seen <= self._checked:
+            return []
+        found = errors(one.rendered)
+        if not found or self.settings.preflight != "stop":
             self._checked |= seen
-            self.findings |= {finding.check: finding for finding in preflight(one.rendered, self.settings)}
+        return found
+
+    def _freeze(self, one: Draft) -> Frozen:
         return Frozen(
             key=_key(self.name, self.matter.number, one.choices, self.config),
             choices=one.choices,
@@ -188,16 +233,28 @@ def variants_of(groups: Iterable[Group], stories: Sequence[Story], settings: New
 
 
 def drafts(
-    name: str, settings: Newsletter, config: Config, matter: Matter, wanted: Iterable[Choices]
+    name: str,
+    settings: Newsletter,
+    config: Config,
+    matter: Matter,
+    wanted: Iterable[Choices],
+    unfit: Mapping[int, str],
 ) -> Iterator[tuple[Choices, Draft | None]]:
-    """Choose and render for each of these choices; None for those that have fewer than `min_stories` to read."""
+    """Choose and render for each of these choices; None for those that have fewer than `min_stories` to read.
+
+    Stories that are `unfit` (ids, each with the reason) are left out.
+    """
     templates = Templates(settings.templates)
     titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
     accent_dark = on_dark(settings.accent)
     for choices in wanted:
         unread = [story for story in matter.stories if story.seq > choices.since]
         selection = curate.pick(
-            unread, topics=choices.topics, limit=settings.max_stories, curate=config.curate, now=matter.at
+            [story for story in unread if story.id not in unfit],
+            topics=choices.topics,
+            limit=settings.max_stories,
+            curate=config.curate,
+            now=matter.at,
         )
         if selection.lead is None or len(selection.stories) < settings.min_stories:
             yield choices, None
@@ -224,19 +281,62 @@ def drafts(
         best_first = [story.id for story in selection.stories]
         rendered = templates.render(page, subject=settings.subject, best_first=best_first)
         too_much = tuple(curate.LeftOut(story, _TOO_BIG) for story in rendered.dropped)
+        theirs = [story for story in unread if not choices.topics or story.topic in choices.topics]
+        too_much += tuple(curate.LeftOut(story, unfit[story.id]) for story in theirs if story.id in unfit)
         page = page.without(frozenset(story.id for story in rendered.dropped))
         yield choices, Draft(choices, page.stories, page.more, rendered, (*too_much, *selection.left), page)
 
 
-def preflight(mail: Rendered, settings: Newsletter) -> list[Finding]:
-    """What is wrong with a mail; ConfigError, and so nothing sent, where the settings say "stop"."""
-    findings = [finding for finding in check(mail) if finding.level == "error"]
-    if findings and settings.preflight == "stop":
-        raise ConfigError(
-            "preflight found the mail unfit: " + findings_in_words(findings),
-            hint='nothing was sent; `digest preview --check` tells all, preflight = "warn" sends anyway',
-        )
-    return findings
+def errors(mail: Rendered) -> list[Finding]:
+    """What readers of a mail would suffer from."""
+    return [finding for finding in check(mail) if finding.level == "error"]
+
+
+def unfit_by_itself(page: Page, settings: Newsletter) -> list[Finding]:
+    """What is wrong with a mail whoever wrote the stories: its template or its settings are to blame."""
+    neutral = replace(
+        page,
+        lead=_neutral(page.lead),
+        sections=tuple(replace(s, stories=tuple(map(_neutral, s.stories))) for s in page.sections),
+    )
+    return errors(_rendered(neutral, settings))
+
+
+def unfit_stories(page: Page, settings: Newsletter) -> list[tuple[Story, str]]:
+    """The stories whose own text makes a mail unfit, as its lead or further down, each with what it does.
+
+    For a mail that is not `unfit_by_itself`.
+    """
+    found = []
+    slug, title = (page.sections[0].slug, page.sections[0].title) if page.sections else ("", "")
+    for story in page.stories:
+        as_lead = replace(page, lead=story, sections=())
+        below = replace(page, lead=_neutral(page.lead), sections=(Section(slug, title, (story,)),))
+        wrong = errors(_rendered(as_lead, settings)) or errors(_rendered(below, settings))
+        if wrong:
+            found.append((story, f"its own text makes the mail unfit: {findings_in_words(wrong)}"))
+    return found
+
+
+def _rendered(page: Page, settings: Newsletter) -> Rendered:
+    best_first = [story.id for story in page.stories]
+    return Templates(settings.templates).render(page, subject=settings.subject, best_first=best_first)
+
+
+def _neutral(story: Story) -> Story:
+    """A story of the same form, in words of ours."""
+    place = f"https://example.org/{story.id}"
+    return replace(
+        story,
+        url=place,
+        title="What the town council decided on Tuesday",
+        source="Example Gazette",
+        author="Ada Example" if story.author else "",
+        excerpt="It met in the evening, and the hall was full of people." if story.excerpt else "",
+        image_url=f"{place}.png" if story.image_url else "",
+        also=tuple(Source("Example Herald", place) for _ in story.also),
+        related=tuple(Source("What the council decided before", f"{place}/before") for _ in story.related),
+    )
 
 
 def _sections(selection: curate.Selection, titles: Mapping[str, str], language: str) -> tuple[Section, ...]:

@@ -45,6 +45,8 @@ def sample(name: str, config: Config, *, now: datetime) -> Rendered:
         for number, (title, words) in enumerate(_STORIES, 1)
     )
     note = "This is a sample: no story waits for this newsletter yet."
-    [(_choices, draft)] = drafts(name, settings, config, Matter(0, 0, stories, note, now), [Choices(0, frozenset())])
+    [(_choices, draft)] = drafts(
+        name, settings, config, Matter(0, 0, stories, note, now), [Choices(0, frozenset())], {}
+    )
     assert draft is not None
     return draft.rendered

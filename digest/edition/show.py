@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from digest import render, store
 from digest.config import Config
-from digest.edition.press import Draft, drafts, matter_of, variants_of
+from digest.edition.press import Draft, Press, matter_of, variants_of
 from digest.edition.why import explain
 from digest.errors import NotFound
 from digest.models import EditionState
@@ -64,8 +64,7 @@ def preview(
     if not shared:
         return None
     commonest = max(shared, key=lambda one: sum(group.readers for group in shared[one]))
-    (found,) = drafts(name, settings, config, matter, [commonest])
-    return found[1]
+    return Press(name, settings, config, matter).draft(commonest)
 
 
 def coming(session: Session, name: str, draft: Draft, *, at: datetime) -> Shown:

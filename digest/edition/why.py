@@ -53,6 +53,10 @@ def explain(session: Session, story: Story) -> dict[str, Any]:
         "published_at": story.published_at,
         "admitted_at": story.admitted_at,
         "editions": store.editions_with(session, story.id),
+        "left_out": {
+            f"No. {number}": why
+            for number, why in store.left_out_of(session, story.newsletter_id, seq=story.seq, story_id=story.id)
+        },
     }
 
 

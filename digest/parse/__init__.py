@@ -1,8 +1,8 @@
 """Decisions about what strangers send: bytes in, clean values out; no clock, network or database.
 
 `feeds` reads RSS, RDF, Atom and JSON Feed (`documents` looks at the bytes first, `xmlfeed` and `jsonfeed` read them,
-`entries` is what comes out), `outlines` OPML, `pages` finds feeds in web pages, `text` cleans, and
-`language` tells or guesses in which language a text is.
+`entries` is what comes out), `outlines` OPML, `pages` finds feeds in web pages, `text` cleans, `gist`
+makes what curation needs of a text, and `language` tells or guesses in which language a text is.
 """
 
 from digest.parse.documents import WEB_PAGE as WEB_PAGE
@@ -10,6 +10,8 @@ from digest.parse.entries import Enclosure as Enclosure
 from digest.parse.entries import NotAFeed as NotAFeed
 from digest.parse.entries import ParsedEntry as ParsedEntry
 from digest.parse.entries import ParsedFeed as ParsedFeed
+from digest.parse.entries import TooDear as TooDear
+from digest.parse.entries import Watch as Watch
 from digest.parse.feeds import feed as feed
 from digest.parse.outlines import Outline as Outline
 from digest.parse.outlines import opml as opml

@@ -6,6 +6,7 @@ import codecs
 import html
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from xml.parsers import expat
 
 from digest.parse import text
@@ -14,6 +15,7 @@ from digest.parse.entries import MAX_ENTRIES, NotAFeed
 MAX_DEPTH = 10_000  # nested tags of the document
 MAX_ENTITY_CHARACTERS = 1_000_000  # what a document's own entities may unfold to
 WEB_PAGE = "is a web page, not a feed"
+_DECLARATION = re.compile(r"\A\s*+<\?xml[^>]*+>")
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -33,7 +35,7 @@ def without_wide_characters(body: bytes) -> bytes:
         if body.startswith(mark):
             text = body.decode(name, "replace").lstrip("\ufeff")
             # What the XML declaration says of the encoding is no longer true.
-            return re.sub(r"^\s*<\?xml[^>]*\?>", "", text).encode("utf-8", "replace")
+            return _DECLARATION.sub("", text).encode("utf-8", "replace")
     return body
 
 
@@ -55,8 +57,12 @@ def type_to_believe(body: bytes, content_type: str) -> str:
 
 
 _SLIPS = re.compile(
-    rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|[\x00-\x08\x0b\x0c\x0e-\x1f]|&([A-Za-z][A-Za-z0-9]{1,31};|#\d{1,7};|#[xX][0-9a-fA-F]{1,6};)?",
+    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f]|&([A-Za-z][A-Za-z0-9]{1,31};|#\d{1,7};|#[xX][0-9a-fA-F]{1,6};)?",
     re.S,
+)
+
+_SLIPS_ALONE = re.compile(
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|&([A-Za-z][A-Za-z0-9]{1,31};|#\d{1,7};|#[xX][0-9a-fA-F]{1,6};)?"
 )
 
 
@@ -78,8 +84,11 @@ def mended(body: bytes) -> bytes:
 
     def mend(match: re.Match[bytes]) -> bytes:
         slip = match[0]
+        if slip[:1] == b"<":
+            # One that is never closed hides nothing: what comes after it is mended too.
+            return slip if slip.endswith((b"-->", b"]]>")) else slip[:4] + _SLIPS_ALONE.sub(mend, slip[4:])
         if slip[:1] != b"&":
-            return slip if slip[:1] == b"<" else b""
+            return b""
         if not match[1]:
             return b"&amp;"
         name = match[1].decode("ascii")
@@ -97,7 +106,7 @@ def mended(body: bytes) -> bytes:
     return body if b"<!ENTITY" in body else _SLIPS.sub(mend, body)
 
 
-_ENTRY = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|<((?:[\w.-]+:)?(?:item|entry))[\s>]", re.S)
+_ENTRY = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<((?:[\w.-]{1,100}:)?(?:item|entry))[\s>]", re.S)
 
 
 def shortened(document: bytes) -> tuple[bytes, int]:
@@ -107,10 +116,7 @@ def shortened(document: bytes) -> tuple[bytes, int]:
     """
     if document.count(b"item>") + document.count(b"entry>") <= MAX_ENTRIES:
         return document, 0
-    found = [match for match in _ENTRY.finditer(document) if match[1]]
-    # What an extension puts into an entry may be called so too, with a prefix.
-    plain = min({match[1] for match in found}, key=len, default=b"")
-    starts = [match.start() for match in found if match[1] == plain]
+    starts, _name = _entry_starts(document)
     if len(starts) <= MAX_ENTRIES:
         return document, 0
     half = MAX_ENTRIES // 2
@@ -118,6 +124,25 @@ def shortened(document: bytes) -> tuple[bytes, int]:
     if slip(shortened) and not slip(document):  # entries in entries
         raise NotAFeed(f"has more than {MAX_ENTRIES:,} entries, one in another")
     return shortened, len(starts)
+
+
+def _entry_starts(document: bytes) -> tuple[list[int], bytes]:
+    """Where its entries begin, and what they are called."""
+    found = [match for match in _ENTRY.finditer(document) if match[1]]
+    # What an extension puts into an entry may be called so too, with a prefix.
+    plain = min({match[1] for match in found}, key=len, default=b"")
+    return [match.start() for match in found if match[1] == plain], plain
+
+
+def parted(document: bytes) -> tuple[bytes, list[bytes], bytes]:
+    """A document in pieces: what stands before its entries, each entry, and what comes after the last."""
+    starts, name = _entry_starts(document)
+    if not starts:
+        return document, [], b""
+    close = document.rfind(b"</" + name)
+    end = document.find(b">", close) + 1 if close > starts[-1] else 0
+    end = end or len(document)
+    return document[: starts[0]], [document[a:b] for a, b in pairwise([*starts, end])], document[end:]
 
 
 def what_it_is(body: bytes) -> str:

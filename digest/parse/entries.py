@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from digest.errors import DigestError
-from digest.parse import language, text
+from digest.parse import gist, language, text
 
 T = TypeVar("T")
 
@@ -32,7 +32,11 @@ class NotAFeed(DigestError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[NotAFeed], tuple[str]]:
-        return NotAFeed, (self.reason,)  # it travels from a worker process
+        return type(self), (self.reason,)  # it travels from a worker process
+
+
+class Unread(NotAFeed):
+    """A library gave up on the document: one entry of it may be to blame."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class ParsedEntry:
     published_at: datetime | None = None
     updated_at: datetime | None = None
     content_hash: str = ""
+    gist: bytes | None = None  # packed; see `parse.gist`
+    fault: str = ""  # why it was set aside, unread
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,56 @@ class ParsedFeed:
     skip_hours: frozenset[int] = frozenset()
     skip_days: frozenset[int] = frozenset()
     trouble: tuple[str, ...] = ()
+
+
+class TooDear(BaseException):
+    """An entry takes more time than one may. No Exception: libraries that swallow those are what takes it."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How the entries of a document are kept from harming each other.
+
+    `bound` is entered for each of them, and raises TooDear in it. Where all of a document at once was too much for a
+    process, it is read again one entry `apart` from the others: `at` is told which comes next, and `known` are those
+    that had brought a process down, with the reason.
+    """
+
+    bound: Callable[[], AbstractContextManager[object]] = nullcontext
+    apart: bool = False
+    at: Callable[[int], object] = bool
+    known: Mapping[int, str] = field(default_factory=dict)
+
+    def each(
+        self, items: Iterable[T], read: Callable[[T], list[ParsedEntry]], rough: Callable[[T, str], ParsedEntry]
+    ) -> tuple[ParsedEntry, ...]:
+        """What is read of each item; one that breaks its bound costs itself only, and stays as its `rough` form."""
+        found: list[ParsedEntry] = []
+        for number, item in enumerate(items):
+            if number in self.known:
+                found.append(rough(item, self.known[number]))
+                continue
+            if self.apart:
+                self.at(number)
+            try:
+                with self.bound():
+                    found += [
+                        replace(entry, gist=gist.pack(gist.of(entry.summary, entry.content))) for entry in read(item)
+                    ]
+            except TooDear:
+                found.append(rough(item, "it takes too long to read"))
+            except MemoryError:
+                found.append(rough(item, "it takes too much memory to read"))
+            except Exception as error:  # a fault of ours, or of a library, met by one entry
+                found.append(rough(item, f"it cannot be read ({type(error).__name__}: {error})"[:300]))
+        return tuple(found)
+
+
+def set_aside(reason: str, *, title: str = "", url: str = "", identity: bytes) -> ParsedEntry:
+    """An entry of which no more is known than this. Its key is its own, so that a mended one is a new entry."""
+    key = "fault:" + hashlib.sha256(identity).hexdigest()[:32]
+    title = text.plain(title[:1_000], limit=200)
+    return ParsedEntry(key, key, url=text.http_url(url[:2_001]), title=title, content_hash=key, fault=reason)
 
 
 def both_ends(entries: list[T]) -> list[T]:
@@ -119,8 +175,9 @@ def parsed_entry(
     """An entry from what its format gave, cleaned already: who it is, in which language, with possible dates."""
     names: dict[str, str] = {}
     for category in categories:
-        name = text.plain(category, limit=100)
-        if name and len(names) < MAX_CATEGORIES:
+        if len(names) >= MAX_CATEGORIES:
+            break
+        if name := text.plain(category, limit=100):
             names.setdefault(name.casefold(), name)
     page = without_tracking(url)
     published = _possible(published, now)
@@ -207,5 +264,5 @@ def first_image(markup: str) -> str:
     """The address of the first picture in clean HTML that is no tracking dot, or ""."""
     for match in _IMG.finditer(markup):
         if not _TINY.search(match[0]):
-            return text.http_url(html.unescape(match[1]))
+            return text.http_url(text.unescape(match[1]))
     return ""

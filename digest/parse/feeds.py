@@ -5,19 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 
 from digest.parse import documents, jsonfeed, xmlfeed
-from digest.parse.entries import NotAFeed, ParsedFeed, known_again
+from digest.parse.entries import NotAFeed, ParsedFeed, Watch, known_again
+
+_UNWATCHED = Watch()
 
 
-def feed(body: bytes, *, url: str, content_type: str = "", now: datetime) -> ParsedFeed:
+def feed(body: bytes, *, url: str, content_type: str = "", now: datetime, watch: Watch = _UNWATCHED) -> ParsedFeed:
     """Read the document that `url` answered with. Raises NotAFeed with the reason in words.
 
     `url` is the base of relative links, `content_type` the header as it came; dates that `now` shows to be
-    impossible are left out.
+    impossible are left out. `watch` keeps its entries apart.
     """
     body = documents.without_wide_characters(body)
     head = body[:2000].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not head:
         raise NotAFeed("is empty")
     if head[:1] in (b"{", b"["):
-        return known_again(jsonfeed.read(body, url=url, now=now))
-    return known_again(xmlfeed.read(body, url=url, content_type=content_type, now=now))
+        return known_again(jsonfeed.read(body, url=url, now=now, watch=watch))
+    return known_again(xmlfeed.read(body, url=url, content_type=content_type, now=now, watch=watch))

@@ -15,15 +15,17 @@ from digest.parse.entries import (
     NotAFeed,
     ParsedEntry,
     ParsedFeed,
+    Watch,
     both_ends,
     first_image,
     parsed_entry,
+    set_aside,
     string,
     too_many,
 )
 
 
-def read(body: bytes, *, url: str, now: datetime) -> ParsedFeed:
+def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
     """What `parse.feed` does for JSON."""
     try:
         document = json.loads(body.decode("utf-8-sig"), strict=False)  # a raw line break in a text is common
@@ -37,13 +39,17 @@ def read(body: bytes, *, url: str, now: datetime) -> ParsedFeed:
     spoken = language.tag(string(document.get("language")))
     writer = _author(document)
     items_read = [item for item in both_ends(items) if isinstance(item, dict)]
-    entries = [_entry(item, base=url, spoken=spoken, writer=writer, now=now) for item in items_read]
+
+    def one(item: Mapping[str, Any]) -> list[ParsedEntry]:
+        entry = _entry(item, base=url, spoken=spoken, writer=writer, now=now)
+        return [entry] if entry else []
+
     return ParsedFeed(
         format="jsonfeed" + text.plain(string(document["version"]).rpartition("/")[2], limit=10),
         title=text.plain(string(document.get("title"))),
         site_url=text.http_url(string(document.get("home_page_url")), url),
         language=spoken,
-        entries=tuple(entry for entry in entries if entry is not None),
+        entries=watch.each(items_read, one, _rough),
         trouble=(too_many(len(items)),) if len(items) > MAX_ENTRIES else (),
     )
 
@@ -84,6 +90,11 @@ def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, now:
         updated=_iso(item.get("date_modified")),
         now=now,
     )
+
+
+def _rough(item: Mapping[str, Any], reason: str) -> ParsedEntry:
+    identity = repr(item.get("id"))[:10_000].encode("utf-8", "replace")
+    return set_aside(reason, title=string(item.get("title")), url=string(item.get("url")), identity=identity)
 
 
 def _author(thing: Mapping[str, Any]) -> str:

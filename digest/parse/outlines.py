@@ -10,10 +10,14 @@ from email.utils import format_datetime
 from xml.sax.saxutils import escape, quoteattr
 
 from digest.errors import BadInput
-from digest.parse.text import http_url, plain
+from digest.parse.text import http_url, plain, unescape
 
 MAX_DEPTH = 50
 MAX_FEEDS = 100_000
+MAX_FIELD = 10_000  # characters of an attribute
+
+_DOCTYPE_BEGINS = re.compile(rb"<!DOCTYPE", re.I)
+_DOCTYPE = re.compile(rb"<!DOCTYPE[^>\[]*+(?:\[.*?\]\s*+)?>", re.S | re.I)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ def opml(data: bytes) -> list[Outline]:
     if not body:
         raise BadInput("the list is empty", hint="an OPML file comes from another reader's 'export'")
     # A DTD has no place in OPML; without one there are no entities to unfold.
-    body = re.sub(rb"<!DOCTYPE[^>\[]*(\[.*?\]\s*)?>", b"", body, count=1, flags=re.S | re.I)
+    begun = _DOCTYPE_BEGINS.search(body)
+    if begun and (whole := _DOCTYPE.match(body, begun.start())):
+        body = body[: whole.start()] + body[whole.end() :]
     parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, huge_tree=False, encoding="utf-8")
     try:
         root = etree.fromstring(body, parser)
@@ -102,7 +108,7 @@ def _walk(element: object, folders: tuple[str, ...], found: list[Outline]) -> No
         inside = folders
         if _name(child) == "outline":
             # Attribute names in any case: exports say xmlurl, xmlUrl and XMLURL.
-            says = {str(key).lower(): str(value) for key, value in child.attrib.items()}
+            says = {str(key).lower(): str(value)[:MAX_FIELD] for key, value in child.attrib.items()}
             title = plain(says.get("title") or says.get("text") or "")
             url = (says.get("xmlurl") or "").strip()
             if not url and says.get("type", "").lower() in ("rss", "atom", "feed"):
@@ -124,7 +130,8 @@ def _name(element: object) -> str:
 
 def _utf8(data: bytes) -> bytes:
     """The list as UTF-8 without its XML declaration, decoded as it says, as UTF-8, or as windows-1252."""
-    declared = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*['\"]([A-Za-z0-9._-]+)['\"][^>]*\?>", data[:400])
+    declaration = re.match(rb"\s*<\?xml([^>]*)>", data[:400])
+    declared = declaration and re.search(rb"encoding\s*+=\s*+['\"]([A-Za-z0-9._-]+)['\"]", declaration[1])
     names = ["utf-8-sig"]
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         names.insert(0, "utf-16")
@@ -144,6 +151,4 @@ def _utf8(data: bytes) -> bytes:
 
 def _entity(match: re.Match[str]) -> str:
     """HTML's named characters, which XML does not know (`&nbsp;`, `&uuml;`), as themselves."""
-    import html
-
-    return escape(html.unescape(match[0]), {'"': "&quot;"})
+    return escape(unescape(match[0]), {'"': "&quot;"})

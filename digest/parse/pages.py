@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from digest.parse.text import http_url, plain
 
@@ -29,6 +31,7 @@ _COMMENTS = re.compile(r"comment|kommentar|comentario|commentaire", re.I)
 # Where a site keeps its feed when it does not say so: the usual generators' places.
 COMMON_PATHS = ("feed", "feed.xml", "rss.xml", "atom.xml", "index.xml", "rss", "feed.json", "feeds/posts/default")
 MAX_CANDIDATES = 50
+MAX_PAGE = 1_000_000  # bytes that are looked through
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def feed_links(page: bytes, *, url: str) -> list[Candidate]:
     """The feeds that a web page declares, else those it links to; feeds of comments come last."""
     from lxml import etree
 
-    text = _decoded(page)
+    text = _decoded(page[:MAX_PAGE])
     if not text.strip():
         return []
     root = etree.fromstring(text.encode(), etree.HTMLParser(encoding="utf-8", no_network=True, recover=True))
@@ -57,7 +60,7 @@ def feed_links(page: bytes, *, url: str) -> list[Candidate]:
     declared = [
         c for e in root.iter("link") if (c := _declared({str(k).lower(): str(v) for k, v in e.attrib.items()}, base))
     ]
-    linked = [c for e in root.iter("a") if (c := _linked(str(e.get("href") or ""), "".join(e.itertext()), base))]
+    linked = [c for e in root.iter("a") if (c := _linked(str(e.get("href") or ""), e, base))]
     found = {c.url: c for c in declared or linked}
     return sorted(found.values(), key=lambda c: bool(_COMMENTS.search(c.title + c.url)))[:MAX_CANDIDATES]
 
@@ -73,10 +76,11 @@ def _declared(says: dict[str, str], base: str) -> Candidate | None:
     return Candidate(href, plain(says.get("title", ""), limit=200), kind)
 
 
-def _linked(href: str, words: str, base: str) -> Candidate | None:
+def _linked(href: str, link: Any, base: str) -> Candidate | None:
     url = http_url(href.removeprefix("feed:"), base)
     if not url or not _LIKELY.search(url.partition("?")[0].partition("#")[0]) or url.endswith("/index"):
         return None
+    words = "".join(islice(link.itertext(), 100))[:1_000]
     if not re.search(r"rss|feed|atom|rdf", url + words, re.I):
         return None
     return Candidate(url, plain(words, limit=200))

@@ -18,7 +18,9 @@ _UNSEEN = re.compile(
 # PostgreSQL refuses NUL, and a lone surrogate cannot be written as UTF-8.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _SPACE = re.compile(r"\s+")
-_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*?(/?)>")
+_LONG_REFERENCE = re.compile(r"&#[0-9]{100,}+;?")
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*+(?:>|\Z)")
+_ANY_TAG = re.compile(r"<[^>]*+(?:>|\Z)")
 _OPEN_ENDED = "area base br col embed hr img input link meta param source track wbr p li dd dt option"
 _VOID = frozenset(_OPEN_ENDED.split())
 
@@ -28,6 +30,7 @@ _SIMPLE_URL = re.compile(r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[1-9]\d{1,3
 MAX_HTML = 1_000_000  # characters of one text; a novel is 500,000
 MAX_DEPTH = 500  # of tags in one text: html5ever takes half a minute for 100,000
 MAX_URL = 2_000
+_SPARE = 20
 
 _TAGS = nh3.ALLOWED_TAGS - {"map", "area"}
 _ATTRIBUTES = {
@@ -37,17 +40,22 @@ _ATTRIBUTES = {
 }
 
 
+def unescape(text: str) -> str:
+    """`html.unescape`, for a stranger's text: Python refuses to make a number of thousands of digits."""
+    return html.unescape(_LONG_REFERENCE.sub("\ufffd", text)) if "&" in text else text
+
+
 def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     """One line of text at most `limit` characters long, without control, bidi or invisible characters.
 
     With `markup` its tags are dropped and the text in them kept; entities are resolved either way, since many
     generators escape titles once too often.
     """
+    text = text[: _SPARE * limit]  # tags and entities are longer than what they come to
     if markup and "<" in text:
-        text = nh3.clean(_bounded(text), tags=set(), link_rel=None)
-        text = html.unescape(text)  # nh3 answers in HTML
-    if "&" in text:
-        text = html.unescape(text)
+        text = nh3.clean(text, tags=set(), link_rel=None)
+        text = unescape(text)  # nh3 answers in HTML
+    text = unescape(text)
     text = _SPACE.sub(" ", _UNSEEN.sub("", _CONTROL.sub(" ", text))).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
@@ -84,7 +92,9 @@ def escape(text: str) -> str:
 
 def words(markup: str, *, limit: int = 10_000) -> str:
     """The text of (clean) HTML, for guessing at it."""
-    return plain(re.sub(r"<[^>]*>", " ", markup[: 4 * limit]), limit=limit)
+    markup = markup[: 4 * limit]
+    closed = markup.rfind(">") + 1  # what is opened after it is no tag
+    return plain(_ANY_TAG.sub(" ", markup[:closed]) + markup[closed:], limit=limit)
 
 
 def deeper(markup: str, limit: int) -> bool:
@@ -93,7 +103,7 @@ def deeper(markup: str, limit: int) -> bool:
         return False
     level = 0
     for match in _TAG.finditer(markup):
-        if match[3] or match[2].lower() in _VOID:
+        if match[0].endswith("/>") or match[2].lower() in _VOID:
             continue
         level = max(0, level - 1) if match[1] else level + 1
         if level > limit:
@@ -105,7 +115,7 @@ def http_url(value: str, base: str = "") -> str:
     """An absolute http(s) address on one line, or "" where there is none in `value`."""
     if len(value) <= MAX_URL and _SIMPLE_URL(value):
         return value
-    value = _CONTROL.sub("", _UNSEEN.sub("", value)).strip()
+    value = _CONTROL.sub("", _UNSEEN.sub("", value[: 2 * MAX_URL].strip())).strip()
     if not value or len(value) > MAX_URL:
         return ""
     try:

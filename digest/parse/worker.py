@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.connection import Connection
+from typing import Any
 
-from digest.parse.entries import NotAFeed, ParsedFeed
+from digest.parse.entries import NotAFeed, ParsedFeed, TooDear, Watch
 from digest.parse.feeds import feed
 
-Task = tuple[bytes, str, str, datetime]  # the arguments of `parse.feed`
+
+@dataclass(frozen=True)
+class Task:
+    """The arguments of `parse.feed`, and the seconds of work that one entry may take.
+
+    With `apart` (the entries that brought a process down, with the reason; there may be none) each entry is read
+    apart from the others, and announced before by its number.
+    """
+
+    body: bytes
+    url: str
+    content_type: str
+    now: datetime
+    entry_seconds: float
+    apart: Mapping[int, str] | None = None
 
 
 def serve(connection: Connection, memory_bytes: int) -> None:
@@ -22,6 +40,8 @@ def serve(connection: Connection, memory_bytes: int) -> None:
     from digest.parse import sax  # noqa: F401
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a library says when it gives up tells an operator nothing; the parent says which feed it was.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if sys.platform == "linux":
         import resource
 
@@ -32,18 +52,43 @@ def serve(connection: Connection, memory_bytes: int) -> None:
         while True:
             try:
                 task: Task = connection.recv()
-                connection.send(_answer(task))
+                connection.send(_answer(task, connection))
             except MemoryError:
                 connection.send(MemoryError())
 
 
-def _answer(task: Task) -> ParsedFeed | Exception:
-    body, url, content_type, now = task
+def _answer(task: Task, connection: Connection) -> ParsedFeed | Exception:
+    watch = Watch(
+        lambda: _within(task.entry_seconds), apart=task.apart is not None, at=connection.send, known=task.apart or {}
+    )
     try:
-        return feed(body, url=url, content_type=content_type, now=now)
+        return feed(task.body, url=task.url, content_type=task.content_type, now=task.now, watch=watch)
     except NotAFeed as error:
         return error
     except MemoryError:
         return MemoryError()
+    except OSError:
+        raise  # the other end is gone
     except Exception as error:  # a fault of ours, met by one feed: the others are read all the same
         return RuntimeError(f"{type(error).__name__}: {error}"[:500])
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise TooDear once the block has worked for so long: time of the processor, so that a busy machine harms nobody.
+
+    It interrupts Python and its patterns. What is compiled otherwise goes on, until the parent ends the process.
+    """
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise TooDear
+
+    signal.signal(signal.SIGVTALRM, ring)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,61 +16,111 @@ from digest.parse.entries import (
     NotAFeed,
     ParsedEntry,
     ParsedFeed,
+    Unread,
+    Watch,
     both_ends,
     first_image,
     parsed_entry,
+    set_aside,
     string,
     too_many,
 )
 
 
-def read(body: bytes, *, url: str, content_type: str, now: datetime) -> ParsedFeed:
+def read(body: bytes, *, url: str, content_type: str, now: datetime, watch: Watch) -> ParsedFeed:
     """What `parse.feed` does for XML."""
+    documents.refuse_bombs(body)
+    slip = documents.slip(body)
+    mended = documents.mended(body) if slip else body
+    document, count = documents.shortened(mended)
+    kind = documents.type_to_believe(body, content_type)
+    trouble = [too_many(count)] if count > MAX_ENTRIES else []
+
+    def entry_of(spoken: str) -> Callable[[dict[str, Any]], list[ParsedEntry]]:
+        def one(item: dict[str, Any]) -> list[ParsedEntry]:
+            entry = _entry(item, base=url, spoken=spoken, now=now)
+            return [entry] if entry else []
+
+        return one
+
+    if watch.apart:
+        head, pieces, tail = documents.parted(document)
+        parsed = _parsed(head + tail, url, kind, empty=True)
+        read_one = entry_of(language.tag(str(parsed.feed.get("language") or "")))
+
+        def piece(part: bytes) -> list[ParsedEntry]:
+            found = _parsed(head + part + tail, url, kind, empty=True).entries
+            return [entry for item in found for entry in read_one(item)]
+
+        entries = watch.each(pieces, piece, _rough_piece)
+    else:
+        parsed = _parsed(document, url, kind)
+        entries = watch.each(
+            both_ends(parsed.entries), entry_of(language.tag(str(parsed.feed.get("language") or ""))), _rough
+        )
+    about = parsed.feed
+    if parsed.bozo or mended != body:
+        told = slip or text.plain(str(parsed.get("bozo_exception", "")), limit=200)
+        trouble.insert(0, f"is not well-formed: {told}")
+    return ParsedFeed(
+        format=str(parsed.get("version") or "unknown"),
+        title=_plain(about.get("title_detail"), about.get("title")),
+        site_url=text.http_url(string(about.get("link")), url),
+        language=language.tag(str(about.get("language") or "")),
+        entries=entries,
+        ttl=_ttl(about),
+        skip_hours=_skip_hours(body),
+        skip_days=_skip_days(body),
+        trouble=tuple(trouble),
+    )
+
+
+def _parsed(document: bytes, url: str, kind: str, *, empty: bool = False) -> Any:
+    """What feedparser makes of a document; NotAFeed where it is none, unless it may be `empty`."""
     import feedparser.api  # heavy, and the process that fetches never parses
 
     from digest.parse import sax
 
     sax.quicken()
-    documents.refuse_bombs(body)
-
-    slip = documents.slip(body)
-    mended = documents.mended(body) if slip else body
-    document, count = documents.shortened(mended)
     # `sanitize_html` misses a good deal and costs as much as all the rest; `text` cleans below. The type that the
     # header declares would only make feedparser doubt: many hosts serve feeds as text/html.
     try:
         parsed = feedparser.api.parse(
             io.BytesIO(document),
-            response_headers={"content-location": url, "content-type": documents.type_to_believe(body, content_type)},
+            response_headers={"content-location": url, "content-type": kind},
             sanitize_html=False,
             resolve_relative_uris=False,
         )
     except MemoryError:
         raise
     except Exception as error:  # its parsers raise whatever comes up; the feed is to blame
-        raise NotAFeed(f"cannot be read ({type(error).__name__} in feedparser)") from error
-    if not parsed.entries and not parsed.get("version"):
-        raise NotAFeed(documents.what_it_is(body))
-    if not parsed.get("version") and documents.what_it_is(body) == documents.WEB_PAGE:
+        raise Unread(f"cannot be read ({type(error).__name__} in feedparser)") from error
+    if not empty and not parsed.entries and not parsed.get("version"):
+        raise NotAFeed(documents.what_it_is(document))
+    if not empty and not parsed.get("version") and documents.what_it_is(document) == documents.WEB_PAGE:
         raise NotAFeed(documents.WEB_PAGE)
-    about = parsed.feed
-    spoken = language.tag(str(about.get("language") or ""))
-    trouble = []
-    if parsed.bozo or mended != body:
-        trouble.append(f"is not well-formed: {slip or text.plain(str(parsed.get('bozo_exception', '')), limit=200)}")
-    if count > MAX_ENTRIES:
-        trouble.append(too_many(count))
-    entries = [_entry(entry, base=url, spoken=spoken, now=now) for entry in both_ends(parsed.entries)]
-    return ParsedFeed(
-        format=str(parsed.get("version") or "unknown"),
-        title=_plain(about.get("title_detail"), about.get("title")),
-        site_url=text.http_url(string(about.get("link")), url),
-        language=spoken,
-        entries=tuple(entry for entry in entries if entry is not None),
-        ttl=_ttl(about),
-        skip_hours=_skip_hours(body),
-        skip_days=_skip_days(body),
-        trouble=tuple(trouble),
+    return parsed
+
+
+def _rough(entry: dict[str, Any], reason: str) -> ParsedEntry:
+    entry = dict(entry)
+    title, url = string(entry.get("title")), string(entry.get("link"))
+    identity = (string(entry.get("id")) or url or title)[:10_000].encode("utf-8", "replace")
+    return set_aside(reason, title=title, url=url, identity=identity)
+
+
+_TITLE = re.compile(rb"<(?:[\w.-]{1,40}:)?title[^<>]{0,200}+>\s*+(?:<!\[CDATA\[)?([^<]{1,400}+)")
+_LINK = re.compile(rb"<link>\s*+([^<\s]{1,2000}+)|<link[^<>]{0,400}?href=[\"']([^\"'<>]{1,2000}+)")
+
+
+def _rough_piece(piece: bytes, reason: str) -> ParsedEntry:
+    """As much of an entry as can be told without a parser."""
+    title, link = _TITLE.search(piece, 0, 200_000), _LINK.search(piece, 0, 200_000)
+    return set_aside(
+        reason,
+        title=title[1].decode("utf-8", "replace") if title else "",
+        url=text.unescape((link[1] or link[2]).decode("utf-8", "replace")) if link else "",
+        identity=piece,
     )
 
 
@@ -193,7 +243,7 @@ def _ttl(about: Mapping[str, Any]) -> timedelta | None:
 
 
 # feedparser keeps the last of several <hour> only, so these are read from the document's head.
-_SKIP = re.compile(rb"<skip(Hours|Days)\b[^>]*>(.{0,2000}?)</skip", re.S | re.I)
+_SKIP = re.compile(rb"<skip(Hours|Days)\b[^<>]{0,100}+>((?:(?!</?skip).){0,2000}+)</skip", re.S | re.I)
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 

@@ -39,7 +39,9 @@ _VAGUE = re.compile(r"(?:read|learn|find out|see) more|more|click here|here|link
 _LOOKS_LIKE_URL = re.compile(r"(?:https?://)?(?:[\w-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
 _BIDI = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 _HEX = re.compile(r"(?<![\w-])(color|background-color)\s*:\s*(#[0-9a-fA-F]{6})")
-_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_FONT = re.compile(r"font(?:-size)?:([^;]*+)")
+_PIXELS = re.compile(r"(?<!\d)(\d++(?:\.\d++)?)px")
+_RULE = re.compile(r"(?<![^{}])([^{}]++)\{([^{}]*+)\}")
 
 
 @dataclass(frozen=True)
@@ -220,8 +222,8 @@ def _look(element: HtmlElement, over: dict[str, dict[str, str]]) -> tuple[str | 
             said |= over.get(name, {})
         ink = ink or said.get("color")
         ground = ground or said.get("background-color")
-        size = re.search(r"(?:font-size:\s*|font:[^;]*?)(\d+(?:\.\d+)?)px", style)
-        pixels = pixels or (float(size[1]) if size else 0.0)
+        sizes = [size for said in _FONT.findall(style) if (size := _PIXELS.search(said))]
+        pixels = pixels or (float(sizes[0][1]) if sizes else 0.0)
         weight = re.search(r"font-weight:\s*(\d+|bold)", style)
         if bold is None and weight:
             bold = weight[1] == "bold" or int(weight[1]) >= 700

@@ -45,7 +45,7 @@ def inline(html: str) -> str:
     if not sheets:
         return html
     sheet = "\n".join(sheets)
-    selectors = re.sub(r"/\*.*?\*/|\{.*?\}", " ", sheet, flags=re.DOTALL)
+    selectors = re.sub(r"/\*.*?(?:\*/|\Z)|\{[^}]*+", " ", sheet, flags=re.DOTALL)
     bare = _SHEET.sub("", html)
     tags = list(_walk(bare))
     # Merging the rules with a style that a template wrote itself is premailer's business.

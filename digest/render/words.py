@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 SUBJECT_LENGTH = 70
 # What takes two columns of a terminal: Hangul, the CJK blocks, full-width forms, emoji (UAX #11).
@@ -51,11 +52,15 @@ def columns(text: str) -> int:
 
 
 def wrap(text: str, width: int = 72, indent: str = "") -> str:
-    """Lines of at most `width` columns for the text part; addresses are never broken, Chinese anywhere."""
+    """Lines of at most `width` columns for the text part; addresses are never broken, Chinese anywhere.
+
+    A word that is longer than a line, and no address, goes on in the next.
+    """
     room = width - len(indent)
     whole = " ".join(text.split())
     if columns(whole) <= room:
         return indent + whole if whole else ""
+    whole = " ".join(piece for word in whole.split(" ") for piece in _pieces(word, room))
     lines: list[str] = []
     line, taken = "", 0
     for word in whole.split(" "):
@@ -80,6 +85,17 @@ def wrap(text: str, width: int = 72, indent: str = "") -> str:
     if line:
         lines.append(line)
     return "\n".join(indent + line for line in lines)
+
+
+def _pieces(word: str, room: int) -> Iterator[str]:
+    """A word as it fits into lines; marks stay with their letters."""
+    while len(word) > room and "://" not in word and not WIDE.search(word):
+        end = room
+        while end > room // 2 and unicodedata.category(word[end]) in ("Mn", "Mc", "Me", "Cf"):
+            end -= 1
+        yield word[:end]
+        word = word[end:]
+    yield word
 
 
 def tidy(text: str) -> str:

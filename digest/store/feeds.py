@@ -184,6 +184,7 @@ class Saved:
 
     new: int = 0
     edited: int = 0
+    set_aside: int = 0  # of the new ones
 
 
 def save_entries(session: Session, feed_id: int, rows: Sequence[Mapping[str, Any]], *, now: datetime) -> Saved:
@@ -213,7 +214,8 @@ def save_entries(session: Session, feed_id: int, rows: Sequence[Mapping[str, Any
         session.connection().execute(statement, new)
     for found, row in edited:
         session.execute(sa.update(Entry).where(col(Entry.id) == found.id).values(**row))
-    return Saved(len(new), sum(found.content_hash != row["content_hash"] for found, row in edited))
+    changed = sum(found.content_hash != row["content_hash"] for found, row in edited)
+    return Saved(len(new), changed, sum(bool(row.get("fault")) for row in new))
 
 
 def _twin(row: Mapping[str, Any], candidates: list[Any]) -> Any:
@@ -363,6 +365,27 @@ def newest_entries(session: Session, feed_id: int, *, limit: int) -> list[Entry]
     """The entries of a feed that were stored last."""
     query = select(Entry).where(Entry.feed_id == feed_id).order_by(col(Entry.id).desc()).limit(limit)
     return list(session.exec(query))
+
+
+def set_aside(session: Session, feed_id: int, *, limit: int) -> list[tuple[str, str]]:
+    """The entries of a feed that were set aside, the latest first: title or address (there may be none), and why."""
+    rows = session.execute(
+        sa.select(col(Entry.title), col(Entry.url), col(Entry.fault))
+        .where(col(Entry.feed_id) == feed_id, col(Entry.fault) != "")
+        .order_by(col(Entry.id).desc())
+        .limit(limit)
+    )
+    return [(row[0] or row[1], row[2]) for row in rows]
+
+
+def set_aside_counts(session: Session, *, since: datetime) -> dict[int, int]:
+    """How many entries of each feed were set aside, unread, from `since` on; feeds without any are not named."""
+    query = (
+        select(Entry.feed_id, sa.func.count())
+        .where(Entry.fault != "", Entry.seen_at >= since)
+        .group_by(col(Entry.feed_id))
+    )
+    return dict(session.exec(query).all())
 
 
 def held_counts(session: Session) -> dict[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -45,6 +45,7 @@ class Waiting(NamedTuple):
     image_url: str
     published_at: datetime | None
     seen_at: datetime
+    fault: str = ""
 
 
 class Reading(NamedTuple):
@@ -99,14 +100,6 @@ def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
     return {row[0]: Reading(*row) for row in rows}
 
 
-class EntryText(NamedTuple):
-    """The head of what an entry says, and its picture."""
-
-    summary: str
-    content: str
-    image_url: str
-
-
 class Told(NamedTuple):
     """An entry that made or joined a story."""
 
@@ -126,36 +119,59 @@ class Labelled(NamedTuple):
     entry_id: int
     title: str
     url: str
-    summary: str
-    content: str
     topic: str
 
 
-def with_texts(session: Session, entries: Sequence[Waiting]) -> Iterator[tuple[Waiting, str, str]]:
-    """`(entry, summary, content)`, some at a time."""
-    for some in _chunks(entries):
-        texts = {
-            row[0]: (row[1], row[2])
-            for row in session.execute(
-                sa.select(col(Entry.id), col(Entry.summary), col(Entry.content)).where(
-                    col(Entry.id).in_([entry.id for entry in some])
-                )
-            )
-        }
-        for entry in some:
-            yield (entry, *texts[entry.id])
+def gists(session: Session, ids: Iterable[int]) -> Iterator[tuple[int, bytes | None]]:
+    """What is stored of the gists of these entries, in their order."""
+    for some in _chunks(ids):
+        rows = session.execute(sa.select(col(Entry.id), col(Entry.gist)).where(col(Entry.id).in_(some)))
+        found = {row[0]: row[1] for row in rows}
+        yield from ((id_, found[id_]) for id_ in some if id_ in found)
 
 
-def latest_texts(session: Session, feed_id: int, *, limit: int) -> list[EntryText]:
-    """The heads of the last entries of a feed, newest first."""
+def entry_text(session: Session, entry_id: int) -> tuple[str, str]:
+    """Summary and content of an entry."""
+    found = session.execute(sa.select(col(Entry.summary), col(Entry.content)).where(col(Entry.id) == entry_id)).one()
+    return found[0], found[1]
+
+
+def keep_gists(session: Session, made: Mapping[int, bytes]) -> None:
+    """Store gists of entries that had none."""
+    if made:
+        session.connection().execute(
+            sa.update(Entry).where(col(Entry.id) == sa.bindparam("entry_id")).values(gist=sa.bindparam("made")),
+            [{"entry_id": id_, "made": gist} for id_, gist in made.items()],
+        )
+
+
+def still_waiting(session: Session, newsletter_id: int, ids: Iterable[int]) -> bool:
+    """Whether no decision was made about any of these entries, and the newsletter reads their feeds."""
+    for some in _chunks(ids):
+        decided = select(Admission.entry_id).where(
+            Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id
+        )
+        count = session.execute(
+            sa.select(sa.func.count())
+            .select_from(Entry)
+            .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
+            .where(col(NewsletterFeed.newsletter_id) == newsletter_id, col(Entry.id).in_(some), ~decided.exists())
+        ).scalar_one()
+        if count != len(some):
+            return False
+    return True
+
+
+def latest_entries(session: Session, feed_id: int, *, limit: int) -> list[tuple[int, str]]:
+    """The last entries of a feed, newest first: id and address of its picture."""
     rows = session.execute(
-        sa.select(_head(Entry.summary), _head(Entry.content), col(Entry.image_url))
-        .where(col(Entry.feed_id) == feed_id)
+        sa.select(col(Entry.id), col(Entry.image_url))
+        .where(col(Entry.feed_id) == feed_id, col(Entry.fault) == "")
         # What one answer brought is stored in the feed's order, which is newest first.
         .order_by(col(Entry.seen_at).desc(), col(Entry.id))
         .limit(limit)
     )
-    return [EntryText(*row) for row in rows]
+    return [(row[0], row[1]) for row in rows]
 
 
 def told_lately(session: Session, newsletter_id: int, *, since: datetime, links: Iterable[str]) -> list[Told]:
@@ -185,14 +201,16 @@ def labelled_entries(session: Session, newsletter_id: int, *, per_feed: int = 15
 
     An entry of a feed with one topic counts even where it was held; a correction goes before everything.
     """
-    text = (col(Entry.id), col(Entry.title), col(Entry.url), _head(Entry.summary), _head(Entry.content))
+    text = (col(Entry.id), col(Entry.title), col(Entry.url))
     place = sa.func.row_number().over(
         partition_by=col(Entry.feed_id), order_by=(col(Entry.seen_at).desc(), col(Entry.id))
     )
     by_feed = (
         sa.select(*text, col(NewsletterFeed.topic).label("topic"), place.label("place"))
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
-        .where(col(NewsletterFeed.newsletter_id) == newsletter_id, col(NewsletterFeed.topic) != "")
+        .where(
+            col(NewsletterFeed.newsletter_id) == newsletter_id, col(NewsletterFeed.topic) != "", col(Entry.fault) == ""
+        )
         .subquery()
     )
     by_story = (
@@ -342,11 +360,6 @@ def _tellers(session: Session, story_ids: Iterable[int]) -> defaultdict[int, lis
     return found
 
 
-def _head(column: Any) -> Any:
-    """Enough of a text for an excerpt: a feed may carry whole books."""
-    return sa.func.substr(column, 1, 4000)
-
-
 _T = TypeVar("_T")
 
 
@@ -472,6 +485,27 @@ def editions_with(session: Session, story_id: int) -> list[int]:
             .order_by(col(Edition.number))
         ).scalars()
     )
+
+
+def left_out_of(session: Session, newsletter_id: int, *, seq: int, story_id: int) -> list[tuple[int, str]]:
+    """The edition that left a story out for some of its readers (its number), and why; [] where none did."""
+    edition = session.execute(
+        sa.select(col(Edition.id), col(Edition.number))
+        .where(col(Edition.newsletter_id) == newsletter_id, col(Edition.upto_seq) >= seq)
+        .order_by(col(Edition.number))
+        .limit(1)
+    ).first()
+    if edition is None:
+        return []
+    rows = session.execute(
+        sa.select(col(Variant.left_out))
+        .where(col(Variant.edition_id) == edition[0], col(Variant.since_seq) < seq)
+        .order_by(col(Variant.letters).desc(), col(Variant.id))
+        .limit(20)  # most readers have one of these
+    )
+    reasons = (dict(left_out or ()).get(story_id) for (left_out,) in rows)
+    why = next(filter(None, reasons), None)
+    return [(edition[1], str(why))] if why else []
 
 
 class About(NamedTuple):

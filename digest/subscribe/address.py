@@ -15,6 +15,8 @@ MAX_OCTETS = 254  # of a whole address, so that it fits a path of 256 with its a
 MAX_LOCAL_OCTETS = 64  # RFC 5321 §4.5.3.1.1
 MAX_NAME = 200
 MAX_TAG = 60
+_MOST = 1_000  # characters of anything that may come to an address, with what pasting leaves around it
+_MOST_OF_NAME = 10 * MAX_NAME  # before what is not shown of it is taken off
 
 # Spaces and marks that pasting and spreadsheets leave around an address, where nobody sees them.
 _AROUND = " \t\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u202f\u2060\ufeff"
@@ -31,6 +33,9 @@ def address(text: str) -> str:
     for what is not an address we can write to: no @ or two, line breaks, comments, quoted local parts,
     domain literals, domains that cannot get mail, more than 64 octets before the @ or 254 in all.
     """
+    # Its length is asked before anything else: what NFC and IDNA do takes steps by its square.
+    if len(text) > _MOST:
+        raise BadInput(f"{_shown(text)} is too long: more than {MAX_OCTETS} octets")
     if "\n" in text or "\r" in text or "\0" in text:
         raise BadInput(f"{_shown(text)} is not an address: there is a line break (or NUL) in it")
     trimmed = text.strip(_AROUND)
@@ -39,6 +44,10 @@ def address(text: str) -> str:
         raise BadInput(f"{_shown(text)} is not an address: there is no @ in it" if trimmed else "the address is empty")
     if not local or not domain:
         raise BadInput(f"{_shown(text)} is not an address: nothing stands {'after' if local else 'before'} the @")
+    if len(local) > _MOST // 4:
+        raise BadInput(f"{_shown(text)} is too long: more than {MAX_LOCAL_OCTETS} octets before the @")
+    if len(domain) > MAX_OCTETS:
+        raise BadInput(f"{_shown(text)} is too long: more than {MAX_OCTETS} octets")
     if not _DOT_ATOM.fullmatch(local):
         local = _local_part(local, text)
     try:
@@ -109,6 +118,8 @@ def display_name(text: str) -> str:
     """
     if text.isascii() and text.isprintable() and "  " not in text and len(text) <= MAX_NAME:  # most names, quickly
         return text.strip()
+    if len(text) > _MOST_OF_NAME:  # asked first: long runs of marks take NFC steps by their square
+        raise BadInput(f"the name {_shown(text)} is longer than {MAX_NAME} characters")
     shown = "".join(c for c in text if c.isprintable() or c.isspace() or c in "\u200c\u200d")
     kept = _SPACES.sub(" ", unicodedata.normalize("NFC", shown)).strip()
     if len(kept) > MAX_NAME:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import ipaddress
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from digest.subscribe.sheet import EMAIL_TITLES, Record, bare
 
 ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
 PAUSED, LEFT = SubscriptionState.PAUSED, SubscriptionState.UNSUBSCRIBED
+MAX_CELL = 10_000  # characters of a cell that says something of a person
 NOTHING = ""  # a row that only says that an address gets no letters
 
 # Titles, in small letters and without anything but letters and digits.
@@ -229,21 +229,24 @@ class Columns:
         """The first of a field's columns that has something in it."""
         for index in self._at[field]:
             if index < len(cells) and cells[index]:
+                if len(cells[index]) > MAX_CELL:
+                    raise BadInput(f"the {field.replace('_', ' ')} is longer than {MAX_CELL:,} characters")
                 return cells[index] if self._terms.raw else from_text(cells[index])
         return ""
 
     def _mailbox(self, cell: str) -> tuple[str, str]:
         """The address, and the name of `Name <address>`."""
-        match = re.fullmatch(r"\s*(?P<name>[^<>]*)<(?P<address>[^<>]*)>\s*", cell) if "<" in cell else None
-        if match is None:
+        name, opened, rest = cell.partition("<")
+        inside, closed, after = rest.partition(">")
+        if not (opened and closed) or after.strip() or ">" in name or "<" in inside:
             return address(cell), ""
-        return address(match["address"]), match["name"].strip().strip('"')
+        return address(inside), name.strip().strip('"')
 
     def _standing(self, cells: list[str]) -> tuple[str, str]:
         """The state, and why the address gets no letters or "": of all that is said, what holds back the most."""
         said: list[SubscriptionState | str] = [] if self._everyone is None else [self._everyone]
         for index in self._at["state"]:
-            word = cells[index].strip() if index < len(cells) else ""
+            word = cells[index][:MAX_CELL].strip() if index < len(cells) else ""
             if word:
                 meaning = self._words.get(word.lower().replace(" ", "-"))
                 if meaning is None:
@@ -290,7 +293,7 @@ def _listing(cell: str) -> frozenset[str]:
     if text.startswith("["):
         try:
             words = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             words = None
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             return frozenset(word.strip() for word in words) - {""}

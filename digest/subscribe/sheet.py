@@ -9,6 +9,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import BinaryIO
 
 from digest.errors import BadInput
@@ -23,7 +24,6 @@ MAX_LINE = 100_000  # characters, of a line and of a record
 MAX_LINES = 200  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
 
 _SEP_LINE = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE)  # Excel's own first line
-_ADDRESS_LIKE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,10 @@ def read(stream: BinaryIO, *, name: str) -> Sheet:
     )
     lines = _Lines(text)
     separator, first = _separator(lines)
-    if all(_ADDRESS_LIKE.search(cell) for cell in first if cell.strip()):
+    if all(_speaks_of_address(cell) for cell in first if cell.strip()):
         return Sheet(encoding, "", [], first[:1], _plain_list(lines), text)
     records = _records(lines, separator)
-    if any(_ADDRESS_LIKE.fullmatch(cell.strip().strip("<>")) for cell in first):
+    if any(_like_address(cell.strip().strip("<>")) for cell in first):
         return Sheet(encoding, separator, [], first, records, text)
     header = next(records, Record(1, 1, first)).cells
     return Sheet(encoding, separator, [cell.strip() for cell in header], first, records, text)
@@ -171,7 +171,22 @@ def _separator(lines: _Lines) -> tuple[str, list[str]]:
 
 def _known(cell: str) -> bool:
     """That a cell of the first row, cut out by the right separator, says e-mail or is an address."""
-    return bare(cell) in EMAIL_TITLES or bool(_ADDRESS_LIKE.fullmatch(cell.strip()))
+    return bare(cell) in EMAIL_TITLES or _like_address(cell.strip())
+
+
+def _like_address(word: str) -> bool:
+    """Something, one @, and something with a dot in it."""
+    local, at, domain = word.partition("@")
+    return bool(local and at) and "@" not in domain and "." in domain[1:-1] and word.split() == [word]
+
+
+def _speaks_of_address(cell: str) -> bool:
+    """Whether what looks like an address stands anywhere in a cell."""
+    for word in cell.split():
+        parts = word.split("@")
+        if any(local and "." in domain[1:-1] for local, domain in pairwise(parts)):
+            return True
+    return False
 
 
 def bare(title: str) -> str:

@@ -35,6 +35,7 @@ _HOW = "preference page"
 _PREFERENCES = sign.Purpose.PREFERENCES
 _VERBS = ("pause", "resume", "leave-all", "return", "join")
 _WEEKS = (1, 2, 4, 8)
+_LONGEST = 200  # characters of a field
 _DONE = ("saved", "paused", "resumed", "left", "joined", "refused")
 _REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
@@ -254,14 +255,19 @@ def _stored(subscription: Subscription) -> dict[str, Any]:
 
 def _entered(form: Form) -> dict[str, Any]:
     """What was entered, as it was; `cadence` as `schedule` says it."""
-    cadence, day = form.get("cadence", [""])[0], form.get("day", [""])[0]
+
+    def one(field: str, unsaid: str = "") -> str:
+        # What could be chosen is short, and nothing is made of what is longer.
+        return form.get(field, [unsaid])[0][:_LONGEST]
+
+    cadence = one("cadence")
     return {
-        "topics": form.get("topic", []),
-        "cadence": f"weekly {day}".strip() if cadence == "weekly" else cadence,
-        "hour": form.get("hour", [""])[0],
-        "zone": form.get("zone", [""])[0],
-        "language": form.get("language", [""])[0],
-        "format": form.get("format", ["html"])[0],
+        "topics": [topic[:_LONGEST] for topic in form.get("topic", [])],
+        "cadence": f"weekly {one('day')}".strip() if cadence == "weekly" else cadence,
+        "hour": one("hour"),
+        "zone": one("zone"),
+        "language": one("language"),
+        "format": one("format", "html"),
     }
 
 

@@ -183,10 +183,7 @@ def application(
             return
 
         def change(session: Session) -> None:
-            if one.number is None:
-                # What is seen may not be admitted yet: a story has its number only then.
-                edition.admit(session, name, config.newsletters[name], config.curate, now=clock())
-            else:
+            if one.number is not None:
                 edition.held_edition(session, name, one.number)
             seq = int(form["seq"]) if form.get("seq", "").isdecimal() and len(form["seq"]) < 19 else 0
             paper = store.newsletter(session, name)
@@ -206,6 +203,8 @@ def application(
         if one.number is not None:
             edition.recompose(database, name, config, one.number, change)
             return
+        # What is seen may not be admitted yet: a story has its number only then.
+        edition.take_in(database, name, config.newsletters[name], config.curate, now=clock())
         with database.write() as session:
             change(session)
 

@@ -18,6 +18,7 @@ from digest.render.speech import Speech, speech
 from digest.subscribe import signup
 from digest.web.site import PRIVATE, Site, body_of, fields_of
 
+_SHOWN = 400  # characters of a field that is shown again, since something was wrong with it
 TRAP = "website"  # a field that people do not see, and programs fill in
 
 Form = Mapping[str, list[str]]
@@ -47,8 +48,8 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
             422 if wrong else 200,
             topics=[(slug, heading.title) for slug, heading in headings.items() if slug != curate.OTHER],
             chosen=given.get("topic", []),
-            email=given.get("email", [""])[0],
-            person=given.get("name", [""])[0],
+            email=given.get("email", [""])[0][:_SHOWN],
+            person=given.get("name", [""])[0][:_SHOWN],
             wrong=wrong or {},
             trap=TRAP,
         )

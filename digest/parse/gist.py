@@ -1,0 +1,184 @@
+"""What curation needs of an entry's own text: made once, by the process that parses it, and stored with the entry.
+
+A stranger wrote the text, and this is most of the work on it; what is left for admission are short lines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+import zlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from digest.parse.text import MAX_URL, unescape
+
+HEAD = 6_000  # characters of markup in which an excerpt is looked for
+_VERSION = 1  # of what is stored: another is made anew
+_WORDS_A_MINUTE = 230
+# Of curation's own lists, read as data.
+_BOILERPLATE = Path(__file__).parents[1] / "curate" / "boilerplate.toml"
+
+_SKIP = re.compile(
+    r"<(pre|table|figure|figcaption|script|style|svg|math|form|iframe|noscript|template|h[1-6]|title|button)\b"
+    r"[^<>]*>.*?(?:</\1\s*>|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+_BLOCK = re.compile(
+    r"</?(?:p|div|br|li|ul|ol|dl|dt|dd|h[1-6]|tr|td|th|blockquote|section|article|header|footer|aside|nav|hr|main|"
+    r"center|details|summary|img|video|audio)\b[^<>]*>",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<!--.*?(?:-->|\Z)|</?[a-zA-Z][^<>]*>", re.DOTALL)
+# What is left where a feed escapes its markup twice. A comment ends before the next begins: else many that are never
+# closed would each be looked through.
+_INNER_TAG = re.compile(
+    r"<!--(?:(?!<!--|-->).){0,400}+-->|"
+    r"</?(?:p|a|br|div|span|img|em|strong|b|i|u|ul|ol|li|code|blockquote|h[1-6])\b[^<>]*>",
+    re.IGNORECASE,
+)
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufffc\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_UNSPACED = re.compile("[\u3040-\u9fff\uac00-\ud7af]")
+_ENTITY = re.compile(r"&(?:#?\w{1,31});")
+
+_ARTICLE = re.compile(
+    r"Article URL:\s*(?:<[^<>]*>\s*)*?(?:<a\s[^<>]*?href=[\"']([^\"'<>]+)|(https?://[^\s<>\"']+))",
+    re.IGNORECASE,
+)
+# Atomic, so that a tag is tried once: another attribute may hold "href=" thousands of times.
+_LINK = re.compile(r"<a\s(?>[^<>]*?href=[\"']([^\"'<>]+)[\"'])(?>[^<>]*>)\s*\[link\]", re.IGNORECASE)
+
+
+class Line(NamedTuple):
+    """A paragraph. `said` is as it stands, by which what a feed repeats is known; `kept` is what is left without
+    boilerplate, "" where it is nothing else."""
+
+    said: str
+    kept: str
+
+
+class Gist(NamedTuple):
+    """What an entry says: the lines of its summary's and content's heads, minutes to read all of it, and where its
+    text says that it leads (the links an aggregator writes into it)."""
+
+    summary: tuple[Line, ...] = ()
+    content: tuple[Line, ...] = ()
+    minutes: int = 0
+    links: tuple[str, ...] = ()
+
+
+def of(summary: str, content: str) -> Gist:
+    """The gist of an entry's clean HTML."""
+    heads = lines_of(summary), lines_of(content)
+    whole, head = (content, heads[1]) if content else (summary, heads[0])
+    # Most texts are no longer than their heads.
+    told = _minutes(line.said for line in head) if len(whole) <= HEAD else minutes(whole)
+    return Gist(*heads, told, links(summary or content))
+
+
+def pack(gist: Gist) -> bytes:
+    """A gist as it is stored: a fifth of its size."""
+    told = {
+        "v": _VERSION,
+        "summary": _short(gist.summary),
+        "content": _short(gist.content),
+        "minutes": gist.minutes,
+        "links": gist.links,
+    }
+    return zlib.compress(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode(), 3)
+
+
+def unpack(stored: bytes | None) -> Gist | None:
+    """What was stored; None for nothing, or the work of another release."""
+    told = json.loads(zlib.decompress(stored)) if stored else {}
+    if told.get("v") != _VERSION:
+        return None
+    return Gist(_long(told["summary"]), _long(told["content"]), told["minutes"], tuple(told["links"]))
+
+
+def _short(lines: tuple[Line, ...]) -> list[Any]:
+    return [line.said if line.kept == line.said else list(line) for line in lines]
+
+
+def _long(stored: list[Any]) -> tuple[Line, ...]:
+    return tuple(Line(one, one) if isinstance(one, str) else Line(*one) for one in stored)
+
+
+# ---------------------------------------------------------------- lines
+
+
+@cache
+def boilerplate(where: str) -> tuple[re.Pattern[str], ...]:
+    """The patterns of `boilerplate.toml` that are looked for at the "front" or as a whole "line"."""
+    return tuple(re.compile(kind["pattern"]) for kind in _kinds()[where])
+
+
+@cache
+def _inline() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
+    """The inline patterns with their hints: plain substrings are found many times as fast as patterns."""
+    return tuple((tuple(kind["hints"]), re.compile(kind["pattern"])) for kind in _kinds()["inline"])
+
+
+@cache
+def _kinds() -> dict[str, list[dict[str, Any]]]:
+    return tomllib.loads(_BOILERPLATE.read_text(encoding="utf-8"))
+
+
+def lines(markup: str) -> list[str]:
+    """The prose of clean HTML (or plain text), a paragraph a line, without headings, code, tables and captions."""
+    # In markup a line's end is a space; in plain text an empty line parts paragraphs.
+    flat = re.sub(r"\s+", " ", markup) if _TAG.search(markup) else re.sub(r"(?<!\n)\n(?!\n)", " ", markup)
+    text = _TAG.sub("", _BLOCK.sub("\n", _SKIP.sub("\n", flat)))
+    text = unescape(text)
+    if _INNER_TAG.search(text):
+        text = _INNER_TAG.sub(" ", text)
+    if _ENTITY.search(text):
+        text = unescape(text)
+    found = (" ".join(_INVISIBLE.sub("", line).split()) for line in text.split("\n"))
+    return [line for line in found if line]
+
+
+def lines_of(markup: str) -> tuple[Line, ...]:
+    """The lines of the head of a text, each with what is left of it."""
+    return tuple(Line(line, _kept(line)) for line in lines(markup[:HEAD]))
+
+
+def _kept(said: str) -> str:
+    if _is_boilerplate(said):
+        return ""
+    small, line = said.lower(), said
+    for hints, pattern in _inline():
+        if any(hint in small for hint in hints):
+            line = pattern.sub(" ", line)
+    if line == said:
+        return said
+    line = " ".join(line.split())
+    return "" if _is_boilerplate(line) else line
+
+
+def _is_boilerplate(line: str) -> bool:
+    return any(pattern.fullmatch(line) for pattern in boilerplate("line"))
+
+
+def minutes(markup: str) -> int:
+    """Minutes to read the whole text at 230 words a minute; 0 where there is too little to tell."""
+    return _minutes(lines(markup))
+
+
+def _minutes(said: Iterable[str]) -> int:
+    text = " ".join(said)
+    # Two characters of a script without spaces are about a word.
+    count = len(text.split())
+    if not text.isascii():
+        count += len(_UNSPACED.findall(text)) // 2
+    return 0 if count < 100 else max(1, round(count / _WORDS_A_MINUTE))
+
+
+def links(markup: str) -> tuple[str, ...]:
+    """Where an aggregator's text says that it leads: "Article URL: …" (Hacker News), a link named "[link]" (Reddit)."""
+    found = [pattern.search(markup) for pattern in (_ARTICLE, _LINK)]
+    told = (unescape(next(filter(None, match.groups()))) for match in found if match)
+    return tuple(link for link in told if len(link) <= MAX_URL)

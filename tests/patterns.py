@@ -1,0 +1,97 @@
+"""Every pattern of the package, found in its source: what is compiled or tried by `re`, and those of its TOML files."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import digest
+
+PACKAGE = Path(digest.__file__).parent
+_TRIES = ("match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A pattern, where it stands, and how it is tried: "match", "fullmatch", or "search" for all that goes on."""
+
+    where: str
+    pattern: str | bytes
+    flags: int
+    how: frozenset[str]
+
+
+def all_patterns() -> list[Found]:
+    """Those of the source files, and of `boilerplate.toml`."""
+    found = [one for path in sorted(PACKAGE.rglob("*.py")) for one in _of(path)]
+    for path in sorted(PACKAGE.rglob("*.toml")):
+        for number, (kind, pattern) in enumerate(_in_toml(tomllib.loads(path.read_text(encoding="utf-8")))):
+            how = {"front": "match", "line": "fullmatch"}.get(kind, "search")
+            found.append(Found(f"{path.relative_to(PACKAGE)}:{kind} {number}", pattern, 0, frozenset({how})))
+    return found
+
+
+def _in_toml(value: Any, kind: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            if key == "pattern" and isinstance(inside, str):
+                yield kind, inside
+            else:
+                yield from _in_toml(inside, key)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from _in_toml(inside, kind)
+
+
+def _of(path: Path) -> Iterator[Found]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    module = ".".join(("digest", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):  # what a compiled pattern is called
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for call in ast.walk(node.value):
+                if _re_call(call) == "compile":
+                    names |= {ast.dump(call): ast.unparse(t) for t in targets}
+    tries: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in _TRIES:
+            tries.setdefault(ast.unparse(node.value), set()).add(node.attr)
+    for node in ast.walk(tree):
+        verb = _re_call(node)
+        if not verb:
+            continue
+        assert isinstance(node, ast.Call)
+        pattern = _value(node.args[0], module)
+        if pattern is None:
+            continue
+        rest = [*node.args[1:], *(k.value for k in node.keywords if k.arg == "flags")]
+        flags = next((f for a in rest if isinstance(f := _value(a, module), re.RegexFlag)), 0)
+        how = tries.get(names.get(ast.dump(node), ""), set()) if verb == "compile" else {verb}
+        parent = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.value is node and n.attr in _TRIES]
+        how = {n.attr for n in parent} or how or {"search"}
+        kept = frozenset(h if h in ("match", "fullmatch") else "search" for h in how)
+        yield Found(f"{path.relative_to(PACKAGE)}:{node.lineno}", pattern, int(flags), kept)
+
+
+def _re_call(node: ast.AST) -> str:
+    """How `re` is called, "compile" included, where a node is such a call."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return ""
+    ours = isinstance(node.func.value, ast.Name) and node.func.value.id == "re"
+    return node.func.attr if ours and node.func.attr in ("compile", *_TRIES) else ""
+
+
+def _value(node: ast.expr, module: str) -> Any:
+    """What an expression comes to among the names of its module; None where that depends on what is given."""
+    import importlib
+
+    try:
+        return eval(compile(ast.Expression(node), module, "eval"), vars(importlib.import_module(module)))
+    except NameError:
+        return None

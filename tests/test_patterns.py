@@ -1,0 +1,91 @@
+"""Every pattern of the package takes steps in proportion to the text, whatever the text is."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+
+import pytest
+from patterns import Found, all_patterns
+from steps import Drive, Program, TooManySteps, hostile
+
+from digest.curate import rules
+
+STEPS = 300  # for each character: a pattern that looks a fixed way ahead from each of them may take some hundreds
+SHORT = 1_000  # characters
+# The full length takes minutes; what is no worse than its square shows at a fifth of it as well.
+LONG = 100_000 if os.environ.get("DIGEST_PATTERNS") == "long" else 20_000
+WORST = 1  # of the short texts, by the steps they took, that is driven at full length as well
+
+# They read mails and styles of ours. What strangers wrote is in a mail escaped, and in no style.
+MAILS = ("render/check.py", "render/inline.py", "web/archive.py", "web/preview.py")
+PATTERNS = [found for found in all_patterns() if not found.where.startswith(MAILS)]
+OF_MAILS = [found for found in all_patterns() if found.where.startswith(MAILS)]
+
+
+def steps(program: Program, how: str, text: str) -> int:
+    drive = Drive(program, text, STEPS * len(text))
+    if how == "search":
+        drive.all()
+    else:
+        drive.once(whole=how == "fullmatch")
+    return drive.steps
+
+
+def drive(found: Found, *, escaped: bool = False) -> None:
+    program = Program(found.pattern, found.flags)
+    for how in found.how:
+        tried = []
+        for number, text in enumerate(hostile(program, SHORT)):
+            tried.append((steps(program, how, html.escape(text) if escaped else text), number))
+        worst = {number for _steps, number in sorted(tried, reverse=True)[:WORST]}
+        for number, text in enumerate(hostile(program, LONG)):
+            if number in worst:
+                steps(program, how, html.escape(text) if escaped else text)
+
+
+@pytest.mark.parametrize("found", PATTERNS, ids=[found.where for found in PATTERNS])
+def test_a_pattern_takes_steps_in_proportion_to_the_text(found: Found) -> None:
+    drive(found)
+
+
+@pytest.mark.parametrize("found", OF_MAILS, ids=[found.where for found in OF_MAILS])
+def test_a_pattern_over_our_own_mails_does_with_what_is_escaped_in_them(found: Found) -> None:
+    drive(found, escaped=True)
+
+
+def test_what_an_operator_writes_with_stars_takes_steps_in_proportion_too() -> None:
+    parts: set[tuple[str, int]] = set()
+    for words in ("a*a*a*a*a*a*b", "*" * 50 + "x", "*a*" * 30, "((((a+)+)+)+)*b", ".*.*.*=.*"):
+        parts |= {(part.pattern, part.flags) for part in rules._pattern(words)}
+    for pattern, flags in parts:
+        drive(Found("a rule", pattern, flags, frozenset({"search"})))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(?:a+)+b",
+        r"(?:a|a)*b",
+        r"(?:title\s*:\s*(?:[^\s:]+(?:,\s*[^\s:]+){0,20}(?=\s+[\w-]+:|\s*$))\s*){2,20}",
+        r"\s+$",
+        r"<!--.*?-->",
+        r"\s*,\s*",
+        r"x*y*x*z",
+    ],
+)
+def test_a_pattern_that_is_worse_than_that_would_be_found(pattern: str) -> None:
+    with pytest.raises(TooManySteps):
+        drive(Found("here", pattern, int(re.DOTALL), frozenset({"search"})))
+
+
+def test_the_counting_matcher_finds_what_re_finds() -> None:
+    text = "Hi all, the 2nd part: <b>Ünïcode</b> «x» (see [more…]) a@b.example"
+    text += " -- 12:30, “so” it.\tEnd...  \n\n Ça va? 日本。 title: x y: z"
+    text += " <a href='x' style=\"a:b\">t</a> {b:c} 1.2.3 Part IV"
+    for found in [*PATTERNS, *OF_MAILS]:
+        if isinstance(found.pattern, bytes):
+            continue
+        counted = Drive(Program(found.pattern, found.flags), text, 10**7)
+        assert counted.all() == len(list(re.finditer(found.pattern, text, found.flags))), found
