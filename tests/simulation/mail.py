@@ -107,7 +107,12 @@ class Seen:
     message_id: bytes = b""
     content: bytes = b""  # its hash
     heard_at: float | None = None  # when the answer lay ready for us to read
-    said: bool = True  # an answer was given at all
+    session: Session | None = None
+
+    @property
+    def trouble(self) -> bool:
+        """Did the server end this session, fall silent or speak no SMTP in it, or take very long?"""
+        return self.session is not None and self.session.trouble
 
 
 class Relay:
@@ -317,6 +322,7 @@ class Session:
         self.relay, self.wire, self.hub = relay, wire, relay.hub
         relay.sessions.append(self)
         self.closed = False
+        self.trouble = False
         self._silent = False
         self._buffer = b""
         self._out = b""
@@ -480,12 +486,14 @@ class Session:
         code = int(move.words[:3]) if move.words[:3].isdigit() else 0
         seen = Seen(
             self.hub.now, self.relay.name, self.wire.process, step, self._recipient, self._mail_from,
-            str(move) if not move.words else move.words, code, taken, said=move.kind == "say",
+            str(move) if not move.words else move.words, code, taken, session=self,
         )  # fmt: skip
         self.relay.log.append(seen)
         return seen
 
     def _do(self, move: Move, seen: Seen | None = None) -> None:
+        if move.wait or move.kind != "say" or not move.words[:3].isdigit() or move.words.startswith("421"):
+            self.trouble = True
         if move.wait:
             self._flush()
             self._busy = True

@@ -297,6 +297,9 @@ class Run:
     commit_time: float = 0.001  # seconds
     process: Process = None  # type: ignore[assignment]
     commits: int = 0
+    number: int = -1  # among the runs of the plan
+    frozen: float = 0.0  # seconds
+    due_left: int = 0  # letters that could be claimed when it ended
     before: dict[str, int] = field(default_factory=dict)
     after: dict[str, int] = field(default_factory=dict)
 
@@ -390,6 +393,7 @@ class Stage:
     def ended(self, run: Run) -> None:
         """Tell what a run came to."""
         run.after = self.count()
+        run.due_left = self.due(run)
         self.say(f"{run.name} ends with {run.exit_code}: {self.outcome(run)}")
 
     def outcome(self, run: Run) -> str:
@@ -503,6 +507,18 @@ class Stage:
     def count(self) -> dict[str, int]:
         return {state: n for state, n in self.rows("SELECT state, count(*) FROM outbox GROUP BY state")}
 
+    def due(self, run: Run) -> int:
+        """Letters that nobody has and that are due."""
+        now = self.wall(run).replace(tzinfo=None).isoformat(sep=" ")
+        query = (
+            "SELECT count(*) FROM outbox o LEFT JOIN edition e ON e.id = o.edition_id"
+            " WHERE o.state = 'owed' AND o.due_at <= ? AND (e.id IS NULL OR e.state = 'open')"
+        )
+        return int(self.rows(query, now)[0][0])
+
+    def run_of(self, process: Process) -> Run | None:
+        return self._by_process.get(process)
+
     def letters(self) -> dict[int, tuple[Key, sqlite3.Row]]:
         """{id: (what a server knows it by, its row)}"""
         found = self.rows(
@@ -539,9 +555,9 @@ class Stage:
         end = self.hub.now + BUSY
         while self._holder is not None or self._locked(run):
             if self.hub.now >= end:
-                raise sa.exc.OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError("database is locked"))
+                raise sqlite3.OperationalError("database is locked")
             actor.sleep(0.01 if self._holder is not None else 1.0)
-        self._holder = connection.connection.dbapi_connection
+        self._holder = connection
         if run is not None and any(fault.kind == "full" for fault in run.faults):
             self._limit(run, self._holder)
 
@@ -599,7 +615,7 @@ class Stage:
 def _hook(engine: sa.Engine) -> None:
     """Let the stage have a hand in each transaction."""
     dialect: Any = engine.dialect
-    commit, rollback = dialect.do_commit, dialect.do_rollback
+    commit, rollback, close = dialect.do_commit, dialect.do_rollback, dialect.do_close
 
     def do_commit(connection: Any) -> None:
         if _stage is None:
@@ -612,12 +628,18 @@ def _hook(engine: sa.Engine) -> None:
         if _stage is not None:
             _stage.release(_bare(connection))
 
-    def begin(connection: Any) -> None:
-        if _stage is not None and connection.get_execution_options().get("sqlite_begin", "IMMEDIATE") == "IMMEDIATE":
-            _stage.take_lock(connection)
+    def do_close(connection: Any) -> None:
+        close(connection)
+        if _stage is not None:
+            _stage.release(_bare(connection))
 
-    dialect.do_commit, dialect.do_rollback = do_commit, do_rollback
-    sa.event.listen(engine, "begin", begin, insert=True)
+    def do_execute(cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        if statement == "BEGIN IMMEDIATE" and _stage is not None:
+            _stage.take_lock(cursor.connection)
+        cursor.execute(statement, parameters)
+
+    dialect.do_commit, dialect.do_rollback, dialect.do_close = do_commit, do_rollback, do_close
+    dialect.do_terminate, dialect.do_execute = do_close, do_execute
 
 
 def _bare(connection: Any) -> Any:
