@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from .mail import Key, Seen
@@ -192,8 +192,9 @@ def _replies(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]],
 
 def _patient(player: Player, said: dict[str, list[Seen]], wrong: list[str]) -> None:
     """A letter that was put off is not tried again at once."""
+    letters = Counter(key[2] for key, _ in player.stage.letters().values())
     for email, all_seen in said.items():
-        if sum(key[2] == email for key, _ in player.stage.letters().values()) != 1:
+        if letters[email] != 1:
             continue
         for one, two in zip(all_seen, all_seen[1:], strict=False):
             if one.step == two.step == "RCPT" and one.code in (450, 451, 452) and one.heard_at is not None:

@@ -130,6 +130,7 @@ class Theatre:
         self._shapes: dict[Shape, Path] = {}
         self._empty: Path | None = None
         self._engines: dict[str, sa.Engine] = {}
+        self._reader: sqlite3.Connection | None = None
 
     def database(self, slot: str) -> Database:
         """The database as one process has it open: with an engine for each `slot`, whose statements stay compiled."""
@@ -139,9 +140,18 @@ class Theatre:
             _hook(engine)
         return Database(engine)
 
+    def reader(self) -> sqlite3.Connection:
+        if self._reader is None:
+            self._reader = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
+            self._reader.row_factory = sqlite3.Row
+        return self._reader
+
     def set(self, shape: Shape) -> None:
         for engine in self._engines.values():
             engine.dispose()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         if shape not in self._shapes:
@@ -497,12 +507,8 @@ class Stage:
     # ------------------------------------------------------------ what the database says
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        connection = sqlite3.connect(f"file:{self.theatre.path}?mode=ro", uri=True)
-        connection.row_factory = sqlite3.Row
-        try:
-            return connection.execute(query, values).fetchall()
-        finally:
-            connection.close()
+        """What stands in the database at this moment, read past all of our own code."""
+        return self.theatre.reader().execute(query, values).fetchall()
 
     def count(self) -> dict[str, int]:
         return {state: n for state, n in self.rows("SELECT state, count(*) FROM outbox GROUP BY state")}
