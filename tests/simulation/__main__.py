@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -39,6 +40,7 @@ def main() -> int:
 def _many(theatre: Theatre, families: list[str], options: argparse.Namespace) -> int:
     began, played, bad = time.perf_counter(), Counter[str](), Counter[str]()
     spent = Counter[str]()
+    kinds: dict[tuple[str, str], list[int]] = {}
     seed = options.first
     while True:
         for family in families:
@@ -48,6 +50,10 @@ def _many(theatre: Theatre, families: list[str], options: argparse.Namespace) ->
             played[family] += 1
             if verdict.wrong:
                 bad[family] += 1
+                for words in verdict.wrong:
+                    seeds = kinds.setdefault((family, kind(words)), [])
+                    if seed not in seeds:
+                        seeds.append(seed)
                 if bad[family] <= options.show:
                     _tell(verdict)
             if not options.count and time.perf_counter() - began > options.seconds:
@@ -60,12 +66,20 @@ def _many(theatre: Theatre, families: list[str], options: argparse.Namespace) ->
         if not options.count and time.perf_counter() - began > options.seconds:
             break
     took = time.perf_counter() - began
+    for (family, what), seeds in sorted(kinds.items()):
+        print(f"{family:<14} {len(seeds):>4}  {what}: {', '.join(map(str, seeds[:6]))}")
     for family in families:
         each = spent[family] / max(1, played[family])
         print(f"{family:<14} {played[family]:>6} histories, {bad[family]:>5} with a violation, {1000 * each:.0f} ms each")
     total = played.total()
     print(f"{total} histories in {took:.0f} s, {60 * total / took:.0f} a minute, {bad.total()} with a violation")
     return 1 if bad else 0
+
+
+def kind(words: str) -> str:
+    """What a violation has in common with others: its words without names and numbers."""
+    words = re.sub(r"\S+@\S+", "READER", words)
+    return re.sub(r"[0-9.]+", "N", words.replace("digest-simulation", ""))[:110]
 
 
 def _tell(verdict: Verdict) -> None:

@@ -175,7 +175,7 @@ class Player:
         if start.kill_after < FOREVER:
             self.hub.at(now + start.kill_after, self._kill, run)
         if start.freeze_for:
-            self.hub.at(now + start.freeze_at, self._freeze, run, start.freeze_for)
+            self.hub.at(now + start.freeze_at, self._freeze, run, start.freeze_for, start.freeze_within)
         process.watchers.append(lambda _: self.stage.ended(run))
         return run
 
@@ -192,11 +192,11 @@ class Player:
             run.process.finished = self.hub.now
             run.process.kill()
 
-    def _freeze(self, run: Run, seconds: float) -> None:
+    def _freeze(self, run: Run, seconds: float, within: int) -> None:
         if not (run.process.ended or run.process.dead):
             self.stage.say(f"{run.name} freezes for {seconds:g} s")
             run.frozen += seconds
-            run.process.freeze(seconds)
+            run.process.freeze(seconds, within=within)
 
     def _watch(self, what: str, session: Session) -> None:
         run = self.stage.run_of(session.wire.process)
@@ -209,7 +209,7 @@ class Player:
             if trigger.act == "kill":
                 self._kill(run)
             else:
-                self._freeze(run, trigger.seconds)
+                self._freeze(run, trigger.seconds, trigger.within)
         if what == "RCPT":
             self._rcpts += 1
             for deed in self.plan.deeds:

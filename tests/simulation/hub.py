@@ -16,7 +16,7 @@ from typing import Any
 
 from greenlet import greenlet
 
-MOST_EVENTS = 400_000  # of one history, before it is taken for one that never ends
+MOST_EVENTS = 60_000  # of one history, before it is taken for one that never ends
 
 
 class Killed(BaseException):
@@ -105,7 +105,8 @@ class Process:
         self.dead = False
         self.ended = False
         self.frozen_until = 0.0
-        self.data_first = True  # after a freeze: what arrived is read before timers fire (asyncio), or after (uvloop)
+        self.data_first = True  # what arrived is read before timers fire (asyncio), or after (uvloop)
+        self.stall: tuple[int, float] | None = None  # after so many callbacks it stands still, for so many seconds
         self.result: Any = None
         self.error: BaseException | None = None
         self.loop: VirtualLoop | None = None
@@ -131,8 +132,12 @@ class Process:
 
         Actor(self, main).start(at)
 
-    def freeze(self, seconds: float) -> None:
-        self.frozen_until = max(self.frozen_until, self.hub.now + seconds)
+    def freeze(self, seconds: float, *, within: int = 0) -> None:
+        """Stop it where it waits, or, `within` so many callbacks, in the midst of what it does."""
+        if within:
+            self.stall = (within, seconds)
+        else:
+            self.frozen_until = max(self.frozen_until, self.hub.now + seconds)
 
     def kill(self) -> None:
         """From outside, or by itself: then Killed has to be raised after it."""
@@ -381,10 +386,22 @@ class VirtualLoop(asyncio.BaseEventLoop):
             ready.extend(read)
         for _ in range(len(ready)):
             handle = ready.popleft()
+            if self.process.stall is not None:
+                self._stall()
             if not handle._cancelled:
                 handle._run()
                 if self.process.dead:
                     raise Killed
+
+    def _stall(self) -> None:
+        assert self.process.stall is not None and self.hub.actor is not None
+        left, seconds = self.process.stall
+        self.process.stall = (left - 1, seconds)
+        if left <= 0:
+            self.process.stall = None
+            self.process.freeze(seconds)
+            self._actor = self.hub.actor
+            self._actor.sleep(seconds)
 
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
         return await self._network.connect(self, protocol_factory, host, port)

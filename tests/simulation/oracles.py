@@ -119,8 +119,8 @@ def _excuse(player: Player, first: Seen, again: Seen) -> str:
         return "its sender was killed"
     if storage_failed(run.process.error) and any(fault.kind in ("eio", "locked") for fault in run.faults):
         return "nothing could be written any more"
-    if run.frozen >= _lease(run) * 0.5:
-        return "its sender slept past its lease"
+    if run.frozen >= _lease(run) * 0.5 and again.process is not first.process:
+        return "its sender slept past its lease, and another took the letter"
     if first.heard_at is not None:
         return ""
     if first.process is not None and first.trouble:
@@ -241,6 +241,10 @@ def _run(player: Player, run: Any, wrong: list[str]) -> None:
         wrong.append(f"P11 {name} fails for its storage, which is well: {error}")
     took = process.finished - process.began
     _stopped(player, run, wrong)
+    if player.plan.family == "hung" and player.plan.bound and run is player.stage.runs[0]:
+        first = min((s.at for s in _seen(player)), default=0.0) - process.began
+        if first > 2:
+            wrong.append(f"P13 a server hangs, and the first letter through the good one goes after {first:.1f} s")
     if took > 4 * 3600:
         wrong.append(f"P9 {name} takes {took / 3600:.1f} hours")
     if error is not None:

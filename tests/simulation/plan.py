@@ -123,9 +123,11 @@ class Trigger:
     number: int
     act: str  # kill, freeze
     seconds: float = 0.0
+    within: int = 0  # frozen not where it waits but so many callbacks later, in the midst of them
 
     def __str__(self) -> str:
         time = f" for {self.seconds:g} s" if self.seconds else ""
+        time += f", {self.within} callbacks later," if self.within else ""
         return f"run {self.run} meets {self.act}{time} at {self.what} {self.number}"
 
 
@@ -157,6 +159,7 @@ class Start:
     kill_after: float = FOREVER
     freeze_at: float = FOREVER  # seconds after its beginning
     freeze_for: float = 0.0
+    freeze_within: int = 0
     data_first: bool = True
     smtp: dict[str, Any] = field(default_factory=dict)  # settings changed from here on
     commit_time: float = 0.001
@@ -209,7 +212,7 @@ class Plan:
             if start.kill_after < FOREVER:
                 parts.append(f"kill -9 after {start.kill_after:.3f} s")
             if start.freeze_for:
-                parts.append(f"freezes after {start.freeze_at:.3f} s for {start.freeze_for:g} s")
+                parts.append(f"freezes after {start.freeze_at:.3f} s and {start.freeze_within} callbacks for {start.freeze_for:g} s")
             if start.smtp:
                 parts.append(f"with settings {start.smtp}")
             lines.append("; ".join(parts) + ("" if start.data_first else "; timers before data"))
@@ -389,10 +392,13 @@ def _freezes(plan: Plan, rng: random.Random) -> None:
     plan.starts = _runs(rng, 1, 2)
     for n, start in enumerate(plan.starts):
         seconds = rng.choice([1.0, 4.0, 11.0, 25.0, 130.0, 900.0])
+        within = rng.choice([0, 1, 1, 2, 3, 5, rng.randint(1, 60)])
         if rng.random() < 0.5:
             start.freeze_at, start.freeze_for = rng.uniform(0.001, 0.3), seconds
+            start.freeze_within = within
         else:
-            plan.triggers.append(Trigger(n, rng.choice(["RCPT", "BODY", "ANSWERED"]), rng.randint(1, 8), "freeze", seconds))
+            what = rng.choice(["RCPT", "BODY", "BODY", "ANSWERED"])
+            plan.triggers.append(Trigger(n, what, rng.randint(1, 8), "freeze", seconds, within))
     plan.bound = len(plan.starts) + 1
 
 
@@ -556,7 +562,7 @@ def _mixed(plan: Plan, rng: random.Random) -> None:
         if way == 0:
             start.faults = [Fault(rng.choice(["kill before", "kill after", "deadlock"]), first=rng.randint(1, 12))]
         elif way == 1:
-            plan.triggers.append(Trigger(n, "BODY", rng.randint(1, 8), "freeze", rng.choice([1.0, 15.0])))
+            plan.triggers.append(Trigger(n, "BODY", rng.randint(1, 8), "freeze", rng.choice([1.0, 15.0]), rng.randint(0, 3)))
         elif way == 2:
             plan.triggers.append(Trigger(n, rng.choice(["RCPT", "BODY", "ANSWERED"]), rng.randint(1, 8), "kill"))
     for email in _some(rng, plan.shape, 2):

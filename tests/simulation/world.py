@@ -607,6 +607,8 @@ class Stage:
         if kind == "eio":
             raise sqlite3.OperationalError("disk I/O error")
         if kind == "deadlock":
+            connection.rollback()
+            self.release(connection)
             raise TryAgain("the database stopped one of two that waited for each other, and it was us")
         really(connection)
         self.release(connection)
