@@ -105,18 +105,19 @@ class Player:
         if plan.skip:
             self._pass(plan.skip)
             stage.say(f"{plan.skip / 86_400:g} days have passed")
-        if not plan.skip or not any(rule.step in ("RCPT", "BODY") for s in plan.servers for rule in s.rules):
-            pass
         for relay, server in zip(self.relays, plan.servers, strict=True):
             relay.rules = list(plan.fates)
             relay.most = 0
             if plan.mass:
                 relay.size = None
-            server.settings = {k: v for k, v in server.settings.items() if not k.startswith("per_")}
+            if plan.family != "clocks":
+                server.settings = {k: v for k, v in server.settings.items() if not k.startswith("per_")}
         if stage.leaps:
             stage.leaps.append((self.hub.now, 0.0))
         self.healed_at = self.hub.now
         stage.say("all is well again")
+        if plan.shape.line:
+            self._news()
         for n in range(MOST_RUNS):
             self._await([self._start(-1, Start())])
             if not plan.skip:
@@ -124,6 +125,9 @@ class Player:
             if not self._owed():
                 break
             self._pass(LATER)
+        if self._owed() and any("per_day" in server.settings for server in plan.servers):
+            self._pass(26 * 3600.0)
+            self._await([self._start(-1, Start())])
         oracles.settled(self)
         if self._owed():
             self._pass(float(self._smtp["lifetime_hours"]) * 3600 + LATER)
@@ -133,6 +137,15 @@ class Player:
                 if not self._owed():
                     break
                 self._pass(LATER)
+
+    def _news(self) -> None:
+        """One more story for each newsletter, and runs until its next slot is over."""
+        for n, name in enumerate(self.plan.shape.names):
+            self._do(Deed("publish", paper=name, number=900 + n))
+        self._pass(1.0)
+        for _ in range(2):
+            self._await([self._start(-1, Start())])
+            self._pass(13 * 3600.0)
 
     def _owed(self) -> bool:
         counts = self.stage.count()

@@ -18,6 +18,7 @@ from .hub import Event, Hub, Process, VirtualLoop
 
 _FEEDBACK = re.compile(rb"^Feedback-ID: (\d+):([^:]*):", re.MULTILINE)
 _MESSAGE_ID = re.compile(rb"^Message-ID: (.*?)\r\n", re.MULTILINE)
+_TALE = re.compile(rb"Tale (\d+) of")
 _SUBJECT = re.compile(rb"^Subject: (.*?)\r\n", re.MULTILINE)
 
 Key = tuple[str, int, str]  # newsletter ("" for a notice), number, recipient
@@ -106,6 +107,7 @@ class Seen:
     key: Key | None = None
     message_id: bytes = b""
     content: bytes = b""  # its hash
+    tales: frozenset[int] = frozenset()  # which stories it tells
     heard_at: float | None = None  # when the answer lay ready for us to read
     session: Session | None = None
 
@@ -454,6 +456,8 @@ class Session:
         taken = move.taken or move.words.startswith("2")
         # Accepted now, whatever becomes of the answer.
         seen = self._seen_now("BODY", move, taken)
+        if b"Tale" in body:
+            seen.tales = frozenset(int(n) for n in _TALE.findall(body.replace(b"=\r\n", b"")))
         number = _FEEDBACK.search(body)
         message_id, subject = _MESSAGE_ID.search(body), _SUBJECT.search(body)
         seen.message_id = message_id[1] if message_id else b""

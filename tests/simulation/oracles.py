@@ -73,6 +73,8 @@ def judge(player: Player) -> None:
     _old(player, rows, wrong)
     if player.plan.pace:
         _pace(player, wrong)
+    if player.plan.shape.line:
+        _told(player, taken, wrong)
     for account in player.stage.accounts():
         wrong += [f"P1 audit of {account.newsletter} {account.number}: {words}" for words in account.wrong]
 
@@ -94,6 +96,24 @@ def _lost(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]], wr
     for key in taken:
         if key not in rows and key[2] not in {deed.who for deed in player.plan.deeds}:
             wrong.append(f"P1 a server took a letter to {key[2]} that nobody was owed")
+
+
+def _told(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
+    """Every story reaches every reader who wants all of them, in one edition."""
+    plan = player.plan
+    published = {deed.number: deed.paper for deed in plan.deeds if deed.what == "publish" and deed.at < player.healed_at}
+    published |= {900 + n: name for n, name in enumerate(plan.shape.names)}
+    told: dict[str, Counter[int]] = defaultdict(Counter)
+    for (_, _, email), copies in taken.items():
+        told[email].update(copies[0].tales)
+    for email in plan.shape.emails:
+        if not plan.healthy(email):
+            continue
+        if twice := [tale for tale, times in told[email].items() if times > 1]:
+            wrong.append(f"P2 {email} was told of story {twice[0]} in two editions")
+        missing = sorted(published.keys() - told[email].keys())
+        if missing and plan.shape.variants == 1:
+            wrong.append(f"P1 {email} was never told of {len(missing)} of {len(published)} stories, as of {missing[0]}")
 
 
 # ---------------------------------------------------------------- P2
