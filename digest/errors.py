@@ -7,6 +7,7 @@ DigestError
 │   ├── BadInput     a file or address that cannot be read as what it should be           65
 │   ├── Unavailable  a server that had to answer did not                                  69
 │   ├── StorageError the database cannot be opened, read or written                       74
+│   │   └── CommitUnknown  the answer to a COMMIT was lost: done or not, the rows will tell
 │   └── TryAgain     work is left; the same command later will finish it                  75
 ├── FetchError       one feed could not be fetched or read: recorded, the others go on
 │   └── Unreachable  its host is not known or does not answer
@@ -67,6 +68,10 @@ class Unavailable(UserError):
 
 class StorageError(UserError):
     exit_code = Exit.IOERR
+
+
+class CommitUnknown(StorageError):
+    """The database may have stored the transaction, or not."""
 
 
 class TryAgain(UserError):

@@ -554,6 +554,20 @@ class OutboxRow(SQLModel, table=True):
     in_doubt: bool = False  # an attempt ended without a reply: the server may have taken it
 
 
+class RefusalCount(SQLModel, table=True):
+    """How many of an edition's letters were taken and refused since it was opened, by all senders together."""
+
+    __tablename__ = "refusal_count"
+
+    edition_id: int = Field(foreign_key="edition.id", primary_key=True, ondelete="CASCADE")
+    since: datetime = Field(sa_type=UtcTime, primary_key=True)  # when it was opened, or else composed
+    sent: int = 0
+    refused: int = 0
+    gone: int = 0  # of these: no such mailbox
+    content: int = 0  # and for what it says, or who sends it
+    quarantined: bool = False  # so many are said to have no mailbox that nobody is barred for it
+
+
 class RelayHour(SQLModel, table=True):
     """How many letters a relay took in one hour, for limits that outlive the process."""
 

@@ -7,10 +7,11 @@ from collections import Counter
 from io import BytesIO
 
 from conftest import MONDAY, Clock
+from sqlmodel import col, select
 
 from digest import deliver, store, subscribe
 from digest.config import Config
-from digest.models import Edition, Variant
+from digest.models import Edition, OutboxRow, Subscriber, Variant
 from digest.render import Marker
 from digest.schedule import Turn
 from digest.store import Database, Group
@@ -54,6 +55,20 @@ def owe(database: Database, config: Config, *emails: str) -> None:
         with store.laid_out(session, {("", None, ""): [Turn(MONDAY, MONDAY)]}):
             store.owe_letters(session, edition, {Group(0, "[]", "", False): variant.id}, now=MONDAY)
             store.mark_turns(session, paper.id, edition=edition, now=MONDAY)
+
+
+def enlarge_for(database: Database, *emails: str) -> None:
+    """Give these readers a variant of their own, of 5 kB."""
+    with database.write() as session:
+        found = session.exec(select(OutboxRow).join(Subscriber).where(col(Subscriber.email).in_(emails))).all()
+        known = session.get_one(Variant, found[0].variant_id)
+        values = known.model_dump(exclude={"id"}) | {"key": "large", "html": known.html * 50, "letters": len(found)}
+        large = Variant(**values)
+        session.add(large)
+        session.flush()
+        known.letters -= len(found)
+        for row in found:
+            row.variant_id = large.id
 
 
 def send(database: Database, config: Config, clock: Clock, **options) -> deliver.Report:

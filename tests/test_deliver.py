@@ -197,7 +197,15 @@ def claim(database: Database, clock: Clock, limit: int = 1) -> tuple[store.Claim
 def claim_in(session: Session, clock: Clock, limit: int = 1) -> tuple[store.Claimed, ...]:
     (edition,) = store.due_editions(session, now=clock()) or [None]
     lease = timedelta(minutes=10)
-    return store.claim(session, edition_id=edition, now=clock(), limit=limit, lease=lease, hold_doubtful=False).letters
+    return store.claim(
+        session,
+        edition_id=edition,
+        now=clock(),
+        limit=limit,
+        lease=lease,
+        lifetime=timedelta(days=2),
+        hold_doubtful=False,
+    ).letters
 
 
 def mark(database: Database, clock: Clock, *letters: store.Claimed) -> dict[int, int]:
@@ -386,7 +394,13 @@ def test_what_is_left_is_told_by_what_it_waits_for(database, mailing, inbox, clo
     with database.write() as session:
         (first, second) = session.exec(select(Edition.id).order_by(Edition.id))
         (taken,) = store.claim(
-            session, edition_id=first, now=clock(), limit=1, lease=timedelta(minutes=2), hold_doubtful=False
+            session,
+            edition_id=first,
+            now=clock(),
+            limit=1,
+            lease=timedelta(minutes=2),
+            lifetime=timedelta(days=2),
+            hold_doubtful=False,
         ).letters
         store.set_state(session, second, EditionState.PAUSED, "by hand")
     report = send(database, config, clock)

@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from digest import deliver, store
 from digest.cli import app
+from digest.deliver.ledger import PUT_OFF_WHY, Ledger
 from digest.deliver.pace import Bucket, Pace, Quota, finish
 from digest.deliver.relays import Route
-from digest.deliver.writer import PUT_OFF, Ledger
 from digest.errors import StorageError
 from digest.models import Edition, EditionState, OutboxRow
 from digest.store import database as store_database
@@ -82,7 +82,7 @@ def test_a_relay_of_a_higher_order_waits_until_it_is_needed(box, configure, serv
 @pytest.mark.parametrize("how", ["refuses the sender", "is busy", "is not there"])
 def test_another_relay_takes_over_and_doubles_nothing(box, configure, server, other, clock, how):
     if how == "refuses the sender":
-        server.on_mail = lambda sender, number: "550 5.7.1 not you"
+        server.on_mail = lambda sender, number: "550 5.7.1 not you"  # of two letters, which wait a while then
     elif how == "is busy":
         server.on_mail = lambda sender, number: "250 Ok" if len(server.taken) < 10 else "421 4.3.2 busy"
     else:
@@ -166,18 +166,50 @@ def test_limits_per_hour_and_day_slide():
     assert Quota(0, 0, {hour: 10**6}).allows(hour) > 1000
 
 
-def test_a_pace_slows_at_once_and_recovers_slowly():
-    pace = Pace()
-    pace.slow(10.0)
-    assert not pace.ready(10.0) and pace.ready(10.1)
+def test_a_wary_pace_slows_at_the_first_word_and_comes_back():
+    pace = Pace(wary=True)
+    pace.answered(10.0, busy=True)
+    assert not pace.ready(10.0) and pace.ready(10.2)
     slow = pace.interval
-    pace.slow(10.0)
+    pace.answered(10.5, busy=True)
     assert pace.interval == 2 * slow
-    for _ in range(100):
-        pace.ease()
+    for n in range(200):
+        pace.answered(11.0 + n, busy=False)
     assert pace.interval == 0
-    pace.begin(11.0)
-    assert not pace.ready(12.0, limit=1) and pace.ready(12.0)
+    pace.begin(300.0)
+    assert not pace.ready(300.0, limit=1) and pace.ready(300.0)
+
+
+def played(share: float, *, seconds: float = 60.0, gap: float = 0.001) -> float:
+    """Letters taken a second by a server that puts off this share of them, whatever we do, and answers at once."""
+    pace, rng, now, taken = Pace(), random.Random(4), 0.0, 0
+    while now < seconds:
+        now = max(now + gap, pace.next_at)
+        pace.begin(now)
+        busy = rng.random() < share
+        pace.answered(now, busy=busy)
+        taken += not busy
+    return taken / seconds
+
+
+def test_a_server_that_puts_off_a_fifth_gets_letters_at_more_than_half_the_rate():
+    assert played(0.2) > played(0.0) * 0.8 / 1.3
+    assert played(0.9) < 20
+
+
+def test_a_pace_finds_the_rate_that_a_server_takes_and_climbs_when_it_takes_more():
+    pace, now, allowed, at, taken = Pace(), 0.0, 20.0, 0.0, Counter[int]()
+    while now < 300:
+        now = max(now + 0.001, pace.next_at)
+        pace.begin(now)
+        allowed_now = min(allowed, (now - at) * (20.0 if now < 200 else 500.0))
+        busy = allowed_now < 1
+        if not busy:
+            at = max(at, now - 1.0) + 1 / (20.0 if now < 200 else 500.0)
+            taken[int(now // 10)] += 1
+        pace.answered(now, busy=busy)
+    assert all(taken[tens] >= 100 for tens in range(20))  # half of what it takes, at least
+    assert taken[29] > 1000
 
 
 def test_a_relay_that_asks_for_patience_gets_its_letters_one_at_a_time(box, configure, server, clock, monkeypatch):
@@ -189,9 +221,9 @@ def test_a_relay_that_asks_for_patience_gets_its_letters_one_at_a_time(box, conf
         expect(route, now)
 
     monkeypatch.setattr(Route, "expect", noted)
-    server.on_mail = lambda sender, number: "250 Ok" if len(server.log) % 10 else "421 4.3.2 slow down"
-    owe(box, config := configure(smtp={"url": server.url, "connections": 4}), *readers(60))
-    assert send(box, config, clock).sent == 60
+    server.on_mail = lambda sender, number: "421 4.3.2 slow down" if len(server.log) % 5 < 3 else "250 Ok"
+    owe(box, config := configure(smtp={"url": server.url, "connections": 4}), *readers(80))
+    assert send(box, config, clock).sent == 80
     slowed = [(next_at - at, interval) for (at, interval), (next_at, _) in pairwise(begun) if interval]
     assert slowed and all(gap >= interval * 0.999 for gap, interval in slowed)
 
@@ -263,7 +295,7 @@ def test_asked_to_stop_it_gives_back_what_waits_for_its_domain(box, configure, s
 
 
 def test_what_is_too_much_for_a_slow_domain_is_put_off(box, configure, server, clock, monkeypatch):
-    monkeypatch.setattr("digest.deliver.desk.MOST_PARKED", 3)
+    monkeypatch.setattr("digest.deliver.domains.MOST_PARKED", 3)
     busy = Counter()
 
     def answer(address: str) -> str:
@@ -277,7 +309,7 @@ def test_what_is_too_much_for_a_slow_domain_is_put_off(box, configure, server, c
     assert report.sent == len(server.taken) < 36 and report.owed == 40 - report.sent
     with box.read() as session:
         never_tried = [line for line in store.outbox_lines(session) if line.state == "owed" and not line.attempts]
-    assert {line.reply for line in never_tried} == {PUT_OFF}
+    assert {line.reply for line in never_tried} == {PUT_OFF_WHY}
     assert {line.due_at for line in never_tried} == {clock() + timedelta(minutes=5)}
     for _ in range(20):
         clock.pass_(minutes=10)

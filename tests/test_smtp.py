@@ -24,11 +24,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from mailing import PEOPLE, notice, owe, readers, send, sound, states, tallied
+from mailing import PEOPLE, enlarge_for, notice, owe, readers, send, sound, states, tallied
 from mailserver import DROP, EVERYTHING, MailServer, scripted
 
 from digest import deliver, store
-from digest.deliver.replies import Garbled, ReplyReader, Step, Verdict, judge
+from digest.deliver.replies import Garbled, ReplyReader, Step, Verdict, verdict
 from digest.errors import Refused, RelayDown
 from digest.letter import Sender
 from digest.letter.template import stuffed, unstuffed
@@ -112,13 +112,27 @@ def test_a_single_letter_goes_by_the_relay_that_can_carry_it(configure, server):
     assert len(server.taken) == 1 and not plain.taken
 
 
-def test_a_letter_that_is_too_large_is_refused_before_it_is_sent(box, mailing, server, clock):
+def test_an_edition_that_is_too_large_for_every_server_is_paused_before_its_first_letter(box, mailing, server, clock):
     server.extensions = ("PIPELINING", "SIZE 500")
     config = mailing()
     owe(box, config, *PEOPLE)
     report = send(box, config, clock)
-    assert report.refused == 3 and "the mail server takes 500" in report.refusals[0]
-    assert server.taken == []
+    ((_, _, why),) = report.paused
+    assert "the mail server takes 500" in why and report.owed == 3
+    assert server.log == server.taken == []
+
+
+def test_a_variant_that_is_too_large_for_every_server_is_held_and_the_others_go_out(box, mailing, server, clock):
+    server.extensions = ("PIPELINING", "SIZE 2000")
+    config = mailing()
+    owe(box, config, *readers(30))
+    enlarge_for(box, "reader3@example.org", "reader4@example.org")
+    report = send(box, config, clock)
+    assert (report.sent, report.held, report.owed) == (28, 2, 0)
+    assert {email for email, state in states(box).items() if state == "held"} == {
+        "reader3@example.org",
+        "reader4@example.org",
+    }
 
 
 @pytest.mark.parametrize("keep_354", [False, True])
@@ -579,13 +593,13 @@ def test_a_server_that_knows_no_login_gets_no_password_and_no_letter(box, config
     assert (report.owed, server.log) == (3, []) and "offers no login by PLAIN or LOGIN" in report.stopped
 
 
-def test_a_refused_sender_stops_after_one_try(box, mailing, server, clock):
+def test_a_refused_sender_stops_after_two_letters_that_say_so(box, mailing, server, clock):
     server.on_mail = lambda sender, number: "550 5.7.1 you may not send as this"
     config = mailing(connections=1)
     owe(box, config, *readers(20))
     report = send(box, config, clock)
     assert report.owed == 20 and "refuses login or sender" in report.stopped
-    assert len(server.log) == 1
+    assert len(server.log) == 2
     assert set(states(box).values()) == {"owed"}
 
 
@@ -746,7 +760,7 @@ def test_noise_is_a_reply_or_garbled_and_never_a_crash_or_a_memory_hole(pieces):
         for piece in pieces:
             for reply in reader.feed(piece):
                 assert 200 <= reply.code < 600
-                assert isinstance(judge(reply, Step.BODY), Verdict)
+                assert isinstance(verdict(reply, Step.BODY), Verdict)
     except Garbled:
         pass
 

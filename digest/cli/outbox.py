@@ -142,3 +142,67 @@ def retry(
     options.say(f"{owed} {'letter' if one else 'letters'} {words} owed again")
     if letters and owed < len(set(letters)):
         options.say(f"{len(set(letters)) - owed} of those not there, sent, dropped or being sent: left alone")
+
+
+@app.command()
+def release(
+    context: typer.Context,
+    edition: Annotated[int, typer.Argument(metavar="NUMBER", help="Of the edition.")],
+    newsletter: NewsletterName = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Send an edition's quarantined letters again, and go on with it.
+
+    So many readers at once were said to have no mailbox that it was not believed: their letters were held, and
+    nobody was barred. Where the mail server had a bad day, this is the cure.
+
+    Example: digest outbox release 12
+    """
+    _end_quarantine(context.obj, edition, newsletter, believe=False, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def believe(
+    context: typer.Context,
+    edition: Annotated[int, typer.Argument(metavar="NUMBER", help="Of the edition.")],
+    newsletter: NewsletterName = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Take the servers at their word: an edition's quarantined letters are refused, and nobody is written to again.
+
+    The rest of the edition goes on. `digest subscriber unsuppress` lets an address be written to again.
+
+    Example: digest outbox believe 12 --dry-run
+    """
+    _end_quarantine(context.obj, edition, newsletter, believe=True, dry_run=dry_run, as_json=as_json)
+
+
+def _end_quarantine(
+    options: Options, number: int, newsletter: str | None, *, believe: bool, dry_run: bool, as_json: bool
+) -> None:
+    from digest import deliver, store
+    from digest.errors import NotFound
+
+    with options.open() as (config, database), database.write() as session:
+        name, _ = config.newsletter(newsletter)
+        line = store.edition_line(session, store.newsletter(session, name).id or 0, number)
+        if line is None:
+            raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
+        letters, resumed = deliver.end_quarantine(session, line.id, believe=believe, now=now())
+        if dry_run:
+            session.rollback()
+    if not letters:
+        raise NotFound(
+            f"{name} No. {number} has no quarantined letters", hint="`digest outbox list --state held` shows others"
+        )
+    if as_json:
+        print_json({"newsletter": name, "edition": number, "letters": letters, "resumed": resumed, "dry_run": dry_run})
+        return
+    one = letters == 1
+    would = "would be" if dry_run else "is" if one else "are"
+    what = "refused, and not written to again" if believe else "owed again"
+    options.say(
+        f"{letters:,} {'letter' if one else 'letters'} {would} {what}" + ("; the edition goes on" if resumed else "")
+    )

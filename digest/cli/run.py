@@ -42,11 +42,13 @@ class Outcome:
 
 
 def delivery_code(report: deliver.Report) -> Exit:
-    """69 where somebody has to look, 75 where the next run goes on by itself."""
+    """74 where the disk is full, 69 where somebody has to look, 75 where the next run goes on by itself."""
+    if report.full:
+        return Exit.IOERR
     broken = report.stopped and not report.interrupted
-    if broken or report.held or report.late or report.paused:
+    if broken or report.held or report.late or report.paused or report.quarantined or report.unreached:
         return Exit.UNAVAILABLE
-    return Exit.TEMPFAIL if report.deferred or report.interrupted else Exit.OK
+    return Exit.TEMPFAIL if report.deferred or report.put_off or report.interrupted else Exit.OK
 
 
 def run(
@@ -128,15 +130,28 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
     """Deliver with progress on a terminal and one line at the end; the first Ctrl-C ends it between two letters."""
     from digest import deliver
 
-    with options.progress("deliver") as tell, _stop_between_letters() as stop:
-        report = deliver.run(
-            database,
-            config,
-            clock=now,
-            rng=random.Random(),  # noqa: S311  (jitter, not a secret)
-            progress=lambda done: tell(done.settled, done.due, _forecast(done)),
-            stop=stop,
-        )
+    report = deliver.Report()
+    try:
+        with options.progress("deliver") as tell, _stop_between_letters(options) as stop:
+            deliver.run(
+                database,
+                config,
+                clock=now,
+                rng=random.Random(),  # noqa: S311  (jitter, not a secret)
+                progress=lambda done: tell(done.settled, done.due, _forecast(done)),
+                stop=stop,
+                report=report,
+            )
+    except BaseException:
+        # However it ends, this is what was done, and what may follow from it.
+        options.warn(f"delivery broke off: {_broken_off_words(report)}")
+        raise
+    _tell_delivery(report, config, options)
+    return report
+
+
+def _tell_delivery(report: deliver.Report, config: Config, options: Options) -> None:
+    """One line of figures, and what somebody has to know or do."""
     parts = [f"{report.sent:,} sent"]
     parts += [
         f"{n:,} {word}"
@@ -145,6 +160,8 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
     ]
     if report.sent and not config.smtp.servers:
         parts.append(f"kept as .eml files in {report.where}, since no smtp.url is set")
+    if report.in_doubt and config.smtp.after_crash == "resend":
+        parts.append(f"up to {count(report.in_doubt, 'letter', 'letters')} may come twice")
     options.say(f"deliver: {'; '.join([', '.join(parts), *left_words(report.left)])}")
     for refusal in report.refusals:
         options.say(f"  {refusal}")
@@ -152,24 +169,51 @@ def deliver_step(database: Database, config: Config, options: Options) -> delive
         options.warn(
             f"{newsletter} No. {number} is late and was held; `digest edition resume {number}` sends it all the same"
         )
+    doubted = {(newsletter, number) for newsletter, number, _, _ in report.quarantined}
+    for newsletter, number, letters, why in report.quarantined:
+        options.warn(
+            f"{newsletter} No. {number}: {why}, more than this list has seen; "
+            f"{count(letters, 'letter is', 'letters are')} held, and nobody is barred. "
+            f"`digest outbox release {number} -n {newsletter}` sends them again, "
+            f"`digest outbox believe {number} -n {newsletter}` takes the servers at their word"
+        )
     for newsletter, number, why in report.paused:
-        options.warn(f"{newsletter} No. {number} was paused: {why}; `digest edition resume {number}` goes on with it")
+        if (newsletter, number) not in doubted:
+            options.warn(
+                f"{newsletter} No. {number} was paused: {why}; `digest edition resume {number}` goes on with it"
+            )
+    for newsletter, number, letters in report.unreached:
+        options.warn(
+            f"{newsletter} No. {number} reached nobody: {count(letters, 'letter', 'letters')} and not one was taken; "
+            f"`digest outbox retry --edition {number} --state refused` owes them again, once the cause is mended"
+        )
     if report.stopped:
         options.warn(f"delivery stopped: {report.stopped}; every letter stays owed, the next run goes on")
-    return report
+
+
+def _broken_off_words(report: deliver.Report) -> str:
+    owed = max(0, report.owed - report.tried)
+    words = f"{report.sent:,} sent and written down, {owed:,} still owed"
+    return f"{words}, of which up to {report.twice:,} may come twice" if report.twice else f"{words}, none in doubt"
 
 
 @contextmanager
-def _stop_between_letters() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM ask to stop; a second one stops at once."""
+def _stop_between_letters(options: Options) -> Iterator[Callable[[], bool]]:
+    """SIGINT, SIGTERM and SIGHUP ask to stop; a second one stops at once, with the last line told all the same."""
     asked: list[int] = []
 
     def ask(number: int, _frame: Any) -> None:
         asked.append(number)
-        for again in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(again, before[again])
+        for again in before:
+            signal.signal(again, signal.default_int_handler)
+        options.say("stopping, once what is under way is answered; asked again, at once")
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Who was started to outlive its terminal (nohup) goes on ignoring that it went away.
+    before = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
     for number in before:
         signal.signal(number, ask)
     try:

@@ -1,7 +1,9 @@
 """Deliver: claim letters, hand them to the mail servers, settle the replies. Nobody twice, nobody lost.
 
-`run` is one pass. `desk` decides what goes next, `relays` and `smtp` talk to the servers, `replies` says what
-they mean, `writer` keeps the outbox true, `content` writes the letters, `maildir` keeps them while no server is set.
+`run` is one pass. `desk` lets the others talk: `claims` (what is at hand; `canary`: what goes first), `domains` and
+`pace` (how fast), `relays`, `smtp` and `login` (the servers), `replies` (what one reply means), `judge` (whose trouble
+many are), `booking`, `ledger` and `writer` (what is written down), `content` (the letters). `maildir` keeps letters
+while no server is set.
 """
 
 from __future__ import annotations
@@ -10,11 +12,14 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
+from sqlmodel import Session
+
 from digest import loop, store
 from digest.config import Config
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
 from digest.deliver.desk import Desk
+from digest.deliver.ledger import SUPPRESSED, Ledger
 from digest.deliver.login import Server, name_of
 from digest.deliver.maildir import Maildir
 from digest.deliver.relays import Route
@@ -22,7 +27,6 @@ from digest.deliver.replies import retry_delay as retry_delay
 from digest.deliver.report import Progress as Progress
 from digest.deliver.report import Report as Report
 from digest.deliver.single import send_one as send_one
-from digest.deliver.writer import Ledger
 from digest.errors import RelayDown
 from digest.store import Database
 
@@ -36,6 +40,7 @@ def run(
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     notices_only: bool = False,
+    report: Report | None = None,
 ) -> Report:
     """Send every letter that is due, and record each reply.
 
@@ -43,10 +48,11 @@ def run(
     then marked as being sent in a commit of its own batch, and only then goes out: a process killed at any
     point leaves in doubt what it had marked and nothing else. `stop` is asked often; once it says so, what is
     in flight is finished and settled, and the rest stays owed. `notices_only` leaves editions to
-    others, and what becomes of late ones to who tells the operator.
+    others, and what becomes of late ones to who tells the operator. `report` is filled in as it goes, so that who
+    gave it can tell the truth also of a run that breaks off.
     Raises StorageError where the database cannot be written.
     """
-    report = Report()
+    report = Report() if report is None else report
     now = clock()
     with database.write() as session:
         if not notices_only:
@@ -54,29 +60,30 @@ def run(
             report.late = store.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
             report.dropped = store.drop_cancelled(session, now=now)
         store.forget_relay_hours(session, now=now)
-        due = store.due_count(session, now=now, notices_only=notices_only)
+        report.owed = store.due_count(session, now=now, notices_only=notices_only)
+    refused: list[int] = []
     servers = config.smtp.servers
     report.where = ", ".join(name_of(relay) for relay in servers) or str(config.maildir)
-    if due:
-        ledger = Ledger(
-            database,
-            Contents(config),
-            clock=clock,
-            lease=config.smtp.lease,
-            hold_doubtful=config.smtp.after_crash == "hold",
-            notices_only=notices_only,
-            count_hours=any(relay.per_hour or relay.per_day for relay in servers),
-        )
-        if servers:
-            loop.run(lambda: _send(ledger, config, report, due, clock=clock, rng=rng, progress=progress, stop=stop))
-        else:
-            try:
-                Maildir(config.maildir).keep(ledger, report, progress=progress, stop=stop, due=due)
-            except RelayDown as error:
-                report.stopped = str(error)
+    if report.owed:
+        ledger = Ledger(database, Contents(config), clock=clock, settings=config.smtp, notices_only=notices_only)
+        try:
+            if servers:
+                due = report.owed
+                refused = loop.run(
+                    lambda: _send(ledger, config, report, due, clock=clock, rng=rng, progress=progress, stop=stop)
+                )
+            else:
+                try:
+                    Maildir(config.maildir).keep(ledger, report, progress=progress, stop=stop, due=report.owed)
+                except RelayDown as error:
+                    report.stopped = str(error)
+        finally:
+            ledger.room.close()
     with database.read() as session:
         report.left = store.left(session, now=clock())
+        report.unreached = store.unreached(session, refused)
         report.owed = report.left.letters
+        report.twice = 0
     return report
 
 
@@ -90,7 +97,8 @@ async def _send(
     rng: random.Random,
     progress: Callable[[Progress], None] | None,
     stop: Callable[[], bool],
-) -> None:
+) -> list[int]:
+    """The editions of which all that was answered was refused."""
     desk = Desk(ledger, config.smtp, report, clock=clock, rng=rng, progress=progress, stop=stop, due=due)
     careful = config.smtp.after_crash == "hold"
     heaviest = max(relay.weight for relay in config.smtp.servers)
@@ -99,3 +107,15 @@ async def _send(
         for relay in config.smtp.servers
     ]
     await desk.run(routes)
+    return desk.judge.all_refused()
+
+
+def end_quarantine(session: Session, edition_id: int, *, believe: bool, now: datetime) -> tuple[int, bool]:
+    """Owe an edition's quarantined letters again, or `believe` the refusals; how many, and whether it goes on by it."""
+    if believe:
+        letters = store.believe(session, edition_id, reason=SUPPRESSED, now=now)
+    else:
+        letters = store.release(session, edition_id, now=now)
+    if not letters:
+        return 0, False
+    return letters, store.resume_paused(session, edition_id, now=now)

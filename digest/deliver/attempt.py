@@ -1,21 +1,58 @@
-"""A letter on its way out."""
+"""A letter on its way out: claimed and waiting for a relay, then marked and under way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from digest.deliver.content import Filler
 from digest.letter import Letter
 from digest.store import Claimed
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """For how long letters are ours, from a moment before they were taken.
+
+    By two clocks, and whichever says that more time has passed is right: the one stands still while a machine
+    sleeps, the other may be set back. Neither is compared with another machine's.
+    """
+
+    at: float  # seconds of the event loop
+    moment: datetime
+    lasts: timedelta
+
+    def left(self, at: float, moment: datetime) -> float:
+        """Seconds; below zero where it is over."""
+        passed = max(at - self.at, (moment - self.moment).total_seconds())
+        return self.lasts.total_seconds() - passed
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A claimed letter, until its relay has it."""
+
+    filler: Filler
+    lease: Lease
+    domain: str  # of its recipient
+    cleared: bool = False  # its domain's pace lets it go
+
+    @property
+    def claimed(self) -> Claimed:
+        return self.filler.claimed
+
+
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """A letter marked as going out, known by its attempt number, ours until `until`."""
+    """A letter marked as going out, known by its attempt number."""
 
     claimed: Claimed
     letter: Letter
     number: int
-    until: datetime
+    lease: Lease
     bounces: int = 0  # how often a busy server handed it back
     beyond: tuple[str, ...] = ()  # relays that cannot carry it
+
+
+def domain_of(email: str) -> str:
+    return email.rpartition("@")[2].lower()

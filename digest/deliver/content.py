@@ -1,12 +1,17 @@
-"""What letters say: the templates of variants and notices, filled in for one reader each."""
+"""What letters say: the templates of variants and notices, filled in for one reader each.
+
+A template lives as long as a letter in hand needs it, however many different ones that is: memory is bounded by what
+is claimed. The latest used are kept a little longer, since the next claim mostly needs them again.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from sqlmodel import Session
 
@@ -17,59 +22,82 @@ from digest.letter import Letter, Recipient, Sender, Signer, Template
 from digest.render import Marker, Rendered
 from digest.store import Claimed
 
-MOST_TEMPLATES = 64  # kept at a time; a letter in the queue keeps its own
+KEPT = 64  # templates beyond those that letters in hand need
+
+
+@dataclass(eq=False)
+class Unwritable:
+    """What no letter can be written of, and why: a subject or sender that cannot stand in a header."""
+
+    error: ValueError
+
+
+Key = tuple[str, int]
+
+
+@dataclass
+class Loaded:
+    """What the letters of one claim say, by variant or notice: templates, and what more are made of."""
+
+    templates: dict[Key, Template | Unwritable]
+    texts: dict[Key, tuple[Rendered, Sender]]
 
 
 class Contents:
-    """Templates by variant or notice, the latest used kept."""
+    """Templates by variant or notice."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._key = config.keys[0]
         self._lasting_key = config.lasting_key
-        self._templates: OrderedDict[tuple[str, int], Template | ValueError] = OrderedDict()
-        self._loaded: dict[tuple[str, int], tuple[Rendered, Sender]] = {}
+        self._alive: WeakValueDictionary[Key, Template | Unwritable] = WeakValueDictionary()
+        self._latest: deque[Template | Unwritable] = deque(maxlen=KEPT)
         self._pems = [(dkim, _read_key(dkim.key_file)) for dkim in config.smtp.dkim]
+        self._signers: dict[str, list[Signer]] = {}  # by domain: to read a key costs more than to sign
         self.signers("example.org")  # a key of no use is told before the first letter
         self._links = {marker: _link(config.base_url, marker) for marker in Marker}
 
-    def load(self, session: Session, letters: Iterable[Claimed]) -> None:
-        """Read what these letters say and no template holds yet."""
+    def load(self, session: Session, letters: Iterable[Claimed]) -> Loaded:
+        """Read what these letters say and no template holds yet. To be made into fillers outside of the transaction."""
+        loaded = Loaded({}, {})
         for claimed in letters:
             key = _key(claimed)
-            if key in self._templates or key in self._loaded:
+            if key in loaded.templates or key in loaded.texts:
                 continue
-            if claimed.notice_id is not None:
+            template = self._alive.get(key)
+            if template is not None:
+                loaded.templates[key] = template
+            elif claimed.notice_id is not None:
                 notice = store.notice_to_send(session, claimed.notice_id)
                 sender = Sender(notice.sender, notice.created_at)
-                self._loaded[key] = (Rendered(notice.subject, notice.html, notice.text), sender)
+                loaded.texts[key] = (Rendered(notice.subject, notice.html, notice.text), sender)
             else:
                 assert claimed.variant_id is not None
                 variant, edition, newsletter = store.variant_to_send(session, claimed.variant_id)
                 sender = Sender(edition.sender, edition.composed_at, edition.reply_to, newsletter.name, edition.number)
                 html = "" if variant.plain else variant.html
-                self._loaded[key] = (Rendered(variant.subject, html, variant.text), sender)
+                loaded.texts[key] = (Rendered(variant.subject, html, variant.text), sender)
+        return loaded
 
-    def filler(self, claimed: Claimed) -> Filler:
-        """The letter-to-be of somebody whose content was loaded."""
-        key = _key(claimed)
-        template = self._templates.get(key)
-        if template is None:
-            rendered, sender = self._loaded.pop(key)
-            template = self._templates[key] = self.template(rendered, sender)
-        self._templates.move_to_end(key)
-        while len(self._templates) > MOST_TEMPLATES:
-            self._templates.popitem(last=False)
-        return Filler(self, template, claimed)
+    def fillers(self, loaded: Loaded, letters: Iterable[Claimed]) -> dict[int, Filler]:
+        """The letters-to-be of a claim, by letter."""
+        while loaded.texts:
+            key, (rendered, sender) = loaded.texts.popitem()
+            template = loaded.templates[key] = self.template(rendered, sender)
+            self._alive[key] = template
+        self._latest.extend(loaded.templates.values())
+        return {claimed.id: Filler(self, loaded.templates[_key(claimed)], claimed) for claimed in letters}
 
-    def template(self, rendered: Rendered, sender: Sender) -> Template | ValueError:
-        """Cut once; where a subject or sender cannot stand in a header, the error that each letter will have."""
+    def template(self, rendered: Rendered, sender: Sender) -> Template | Unwritable:
+        """Cut once."""
         try:
             return Template(rendered, sender, signers=self.signers(sender.domain))
         except ValueError as error:
-            return error
+            return Unwritable(error)
 
     def signers(self, domain: str) -> list[Signer]:
+        if domain in self._signers:
+            return self._signers[domain]
         found = []
         for settings, pem in self._pems:
             try:
@@ -79,6 +107,7 @@ class Contents:
                     f"the DKIM key {settings.key_file} {error}",
                     hint="openssl genrsa -out FILE 2048, or openssl genpkey -algorithm ed25519 -out FILE, makes one",
                 ) from None
+        self._signers[domain] = found
         return found
 
     def fill(self, template: Template, claimed: Claimed) -> Letter:
@@ -108,13 +137,13 @@ class Filler:
     """A claimed letter and what it will say. `fill` is called when it is about to go out, not before."""
 
     contents: Contents
-    template: Template | ValueError
+    template: Template | Unwritable
     claimed: Claimed
 
     def fill(self) -> Letter:
         """ValueError where this letter cannot be written."""
-        if isinstance(self.template, ValueError):
-            raise self.template
+        if isinstance(self.template, Unwritable):
+            raise self.template.error
         return self.contents.fill(self.template, self.claimed)
 
 
@@ -122,8 +151,8 @@ def for_one(config: Config, rendered: Rendered, *, sender: Sender, to: str, numb
     """A single letter outside the outbox, to look at: its personal links lead to the start page."""
     contents = Contents(config)
     template = contents.template(rendered, sender)
-    if isinstance(template, ValueError):
-        raise template
+    if isinstance(template, Unwritable):
+        raise template.error
     return template.fill(
         Recipient(to, "", dict.fromkeys(Marker, config.base_url)),
         mail_from=letter.address(sender.mailbox),
@@ -131,7 +160,7 @@ def for_one(config: Config, rendered: Rendered, *, sender: Sender, to: str, numb
     )
 
 
-def _key(claimed: Claimed) -> tuple[str, int]:
+def _key(claimed: Claimed) -> Key:
     if claimed.notice_id is not None:
         return ("notice", claimed.notice_id)
     assert claimed.variant_id is not None

@@ -8,7 +8,6 @@ import ipaddress
 import shlex
 import socket
 import ssl
-import subprocess
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -45,25 +44,32 @@ class TokenCommand:
         async with self._asking:
             now = asyncio.get_running_loop().time()
             if now >= self._fresh_until:
-                self._token = await asyncio.to_thread(self._run)
+                self._token = await self._run()
                 self._fresh_until = now + TOKEN_SECONDS
             return self._token
 
-    def _run(self) -> str:
+    async def _run(self) -> str:
         name = self._words[0]
         try:
-            done = subprocess.run(  # noqa: S603  (the operator's own words)
-                self._words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=TOKEN_PATIENCE, check=False
+            process = await asyncio.create_subprocess_exec(
+                *self._words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
             )
-        except subprocess.TimeoutExpired:
+        except OSError as error:
+            raise Unusable(f"the token_command {name} cannot be run: {error.strerror}", final=True) from None
+        try:
+            async with asyncio.timeout(TOKEN_PATIENCE):
+                printed, _ = await process.communicate()
+        except TimeoutError:
             raise Unusable(
                 f"the token_command {name} printed nothing in {TOKEN_PATIENCE} seconds", final=True
             ) from None
-        except OSError as error:
-            raise Unusable(f"the token_command {name} cannot be run: {error.strerror}", final=True) from None
-        token = done.stdout.decode("utf-8", "replace").strip()
-        if done.returncode:
-            raise Unusable(f"the token_command {name} failed with exit code {done.returncode}", final=True)
+        finally:
+            if process.returncode is None:  # too slow, or we are asked to stop
+                process.kill()
+                await process.wait()
+        token = printed.decode("utf-8", "replace").strip()
+        if process.returncode:
+            raise Unusable(f"the token_command {name} failed with exit code {process.returncode}", final=True)
         if not token or not token.isprintable():
             raise Unusable(f"the token_command {name} printed no token", final=True)
         return token

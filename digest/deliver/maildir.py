@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from digest.deliver.ledger import Batch, Committed, Ledger, Wish
 from digest.deliver.replies import Reply
 from digest.deliver.report import Progress, Report
-from digest.deliver.writer import Batch, Committed, Ledger, Wish
 from digest.errors import RelayDown
 from digest.letter import Letter
 from digest.models import OutboxState
@@ -55,21 +55,24 @@ class Maildir:
             while editions:
                 done = ledger.commit(Batch(wish=Wish(editions[0], AT_ONCE)))
                 assert done.claim is not None
-                report.claimed(done.claim)
+                report.count(done)
                 if stop():
                     report.stopped, report.interrupted = "asked to", True
                     ledger.commit(Batch(unclaimed=list(done.claim.letters)))
                     return
-                if len(done.claim.letters) + done.claim.dropped < AT_ONCE:
+                kept, all_marked = self._keep(ledger, report, done)
+                settled += done.claim.settled + kept
+                if all_marked and len(done.claim.letters) + done.claim.settled < AT_ONCE:
                     del editions[0]
-                settled += done.claim.dropped + self._keep(ledger, report, done)
                 if progress is not None:
                     progress(Progress(settled, max(due, settled)))
 
-    def _keep(self, ledger: Ledger, report: Report, claimed: Committed) -> int:
+    def _keep(self, ledger: Ledger, report: Report, claimed: Committed) -> tuple[int, bool]:
+        """How many letters were settled, and whether all that were claimed could be marked."""
         assert claimed.claim is not None
-        marked = ledger.commit(Batch(marks=list(claimed.claim.letters))).marked
-        batch = Batch()
+        letters = list(claimed.claim.letters)
+        marked = ledger.commit(Batch(marks=letters)).marked
+        batch = Batch(unclaimed=[letter for letter in letters if letter.id not in marked])
         try:
             for letter_id, number in marked.items():
                 try:
@@ -84,10 +87,9 @@ class Maildir:
         finally:
             done = {outcome.letter_id for outcome in batch.outcomes}
             batch.unmarked = [(letter_id, number) for letter_id, number in marked.items() if letter_id not in done]
-            counts = ledger.commit(batch).settled
-            report.sent += counts[OutboxState.SENT]
-            report.held += counts[OutboxState.HELD]
-        return counts.total()
+            settled = ledger.commit(batch)
+            report.count(settled)
+        return settled.settled.total(), not batch.unclaimed
 
     def write(self, letter: Letter) -> Reply:
         envelope = f"Return-Path: <{letter.mail_from}>\r\nDelivered-To: {letter.rcpt_to}\r\n".encode()

@@ -7,16 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-SLOWEST = 2.0  # seconds between two letters to one domain; beyond it they are better put off
+SLOWEST = 2.0  # seconds between two letters; a domain that wants still fewer has them put off
+FIRST = 0.05  # seconds between two letters, where it is not known how fast it went
+TOO_MANY = 1 / 3  # the share of answers "not now" that says we are too fast; some servers say it to a few all day
+MEMORY = 0.03  # what one answer counts in that share
+CLIMB = 0.02  # of the best rate, for each letter taken
 
 
 @dataclass(slots=True)
 class Pace:
-    """Slows down at once where it is told to, and recovers a little with each success."""
+    """Additive increase, multiplicative decrease (as in RFC 5681), by the share of letters that are put off.
 
-    interval: float = 0.0  # seconds between two letters
+    A server that puts off some whatever we do is not too fast for; one that puts off most is. Each slower step
+    halves the rate that went, and each letter taken brings back a fixed part of the best one.
+    """
+
+    interval: float = 0.0  # seconds between two letters; 0 where nothing holds them up
     next_at: float = 0.0
     in_flight: int = 0
+    wary: bool = False  # the first answer counts in full: of few letters to one place, few are asked twice
+    _busy: float = 0.0  # the share
+    _gap: float = 0.0  # seconds between two answers, of late
+    _heard_at: float | None = None
+    _slowed_at: float = -math.inf
+    _best: float = 0.0  # letters a second
 
     def ready(self, now: float, *, limit: int = 0) -> bool:
         return now >= self.next_at and not (limit and self.in_flight >= limit)
@@ -25,12 +39,32 @@ class Pace:
         self.in_flight += 1
         self.next_at = now + self.interval
 
-    def slow(self, now: float) -> None:
-        self.interval = min(max(0.05, self.interval * 2), SLOWEST)
+    def answered(self, now: float, *, busy: bool) -> None:
+        """A letter was taken, or put off because of how many they are."""
+        if self._heard_at is None:
+            self._busy = float(busy and self.wary)
+        else:
+            self._busy += (busy - self._busy) * (0.2 if self.wary else MEMORY)
+            gap = min(now - self._heard_at, SLOWEST)
+            self._gap = self._gap + (gap - self._gap) * MEMORY if self._gap else gap
+        self._heard_at = now
+        if busy:
+            # What was under way when the pace was last changed says nothing about the new one.
+            if self._busy > TOO_MANY and now - self._slowed_at >= self.interval:
+                self._slower(now)
+        elif self.interval:
+            self._quicker()
+
+    def _slower(self, now: float) -> None:
+        if not self.interval:
+            self._best = 1 / max(self._gap, 1e-4) if self._gap else 1 / FIRST
+        self.interval = min(2 * (self.interval or 1 / self._best), SLOWEST)
+        self._slowed_at = now
         self.next_at = max(self.next_at, now + self.interval)
 
-    def ease(self) -> None:
-        self.interval = self.interval * 0.9 if self.interval > 0.01 else 0.0
+    def _quicker(self) -> None:
+        rate = 1 / self.interval + CLIMB * self._best
+        self.interval = 0.0 if rate >= self._best else 1 / rate
 
 
 @dataclass(slots=True)

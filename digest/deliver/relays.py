@@ -6,20 +6,25 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from digest import config
 from digest.deliver.attempt import Attempt
 from digest.deliver.login import Server, Unusable
 from digest.deliver.pace import Bucket, Pace, Quota
-from digest.deliver.replies import Reply, Step, Verdict
+from digest.deliver.replies import Reply, Step, Verdict, wants_less
 from digest.deliver.smtp import Connection
 
 STRIKES = 5  # failures in a row that open the circuit
 PATIENCE = 30.0  # seconds for which a relay that worked in this pass is waited for
 LONGEST_PAUSE = 30.0  # seconds between two tries to reach a relay that is down
-MOST_BOUNCES = 5  # how often a letter may be handed back by busy servers before it waits like a deferred one
+MOST_BOUNCES = 3  # how often a letter may be handed back by busy servers before it waits like a deferred one
+MOST_AT_MAIL = 20  # and where no reader had been named yet
+SILENCE = 10.0  # seconds after which a relay that is still being opened holds up no others
+STALE = 5.0  # seconds after which a marked letter that has not begun is asked about anew: its reader may have left
+FEWER = 50  # letters after which a relay that let us have no more connections is asked for one more
+SUSPECTED = 16  # connections after which a limit that was learnt is put to the test again
 
 
 class Desk(Protocol):
@@ -28,7 +33,8 @@ class Desk(Protocol):
     clock: Callable[[], datetime]
     stopping: bool
 
-    def booked(self, route: Route, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None: ...
+    def booked(self, route: Route, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
+        """A server answered for this letter; the route may be told to `refuse` or `rest`."""
 
     def beyond(self, route: Route, attempt: Attempt, reply: Reply) -> None:
         """A letter that this relay cannot carry: too large for it, or of an address that needs SMTPUTF8."""
@@ -76,7 +82,7 @@ class Route:
         self.bucket = Bucket(settings.per_second)
         self.quota = Quota(settings.per_hour, settings.per_day)
         self.pace = Pace()
-        self._time_to_answer = timedelta(seconds=1.5 * server.data_timeout)
+        self._time_to_answer = 1.5 * server.data_timeout
         self._desk = desk
         self._careful = careful
         self._loop = asyncio.get_running_loop()
@@ -84,11 +90,20 @@ class Route:
         self._idle: set[Connection] = set()
         self._gone = asyncio.Event()  # set whenever a connection has ended
         self._opening: set[asyncio.Task[None]] = set()
-        self._most = max(1, round(settings.connections * share))
+        self.opened = False  # it was reached in this pass
+        self._began = self._loop.time()
+        self._allowed = max(1, round(settings.connections * share))
+        self._most = self._allowed  # connections, as far as it let us have them
+        self._more_after = self._more_in = FEWER
         self.window = self._most  # letters in hand at a time
         self._per_connection = 0  # letters; 0: no limit known
         self._last_ended_at = 0
-        self._strikes = 0
+        self._same = 0  # how often in a row it ended at that number
+        self._since_learnt = 0  # connections
+        self._testing: set[Connection] = set()  # that heed no limit
+        self._strikes = 0  # failures in a row
+        self._struck: set[int | None] = set()  # letters that met them
+        self._last: dict[Connection, int] = {}  # the letter that a connection ended with
         self._failing_since: float | None = None  # the first break since a letter was last answered
         self._uncounted = 0  # letters taken that no commit has counted yet
         self._retry_at = 0.0
@@ -96,9 +111,17 @@ class Route:
 
     # ------------------------------------------------------------ from outside
 
-    async def try_first(self) -> None:
+    def try_first(self) -> None:
         """Open one connection before any letter is touched; what is wrong stands in `down`."""
-        await self._open()
+        self._spawn()
+
+    def trying(self, now: float) -> bool:
+        """Is it still to be heard whether it can be had at all, and worth waiting for?"""
+        return not self.opened and self.down is None and now - self._began < SILENCE
+
+    @property
+    def usable(self) -> bool:
+        return self.opened and self.down is None
 
     def room(self, now: float, moment: datetime) -> int:
         """How many more letters may be marked for this relay: few more than are on the wire.
@@ -106,7 +129,7 @@ class Route:
         After a crash all that is marked counts as in doubt, so it is what the connections hold, and what they
         will need until the next commit.
         """
-        if self.down is not None or now < self.pace.next_at:
+        if not self.usable or now < self.pace.next_at:
             return 0
         held = self.marking + len(self.ready) + self.in_flight
         return min(
@@ -164,20 +187,30 @@ class Route:
         for _ in range(wanted):
             self._spawn()
 
-    def check(self) -> None:
+    def check(self, *, hurry: bool) -> None:
         for connection in list(self._connections):
-            connection.check()
+            connection.check(hurry=hurry)
 
     def hopeful(self, now: float) -> bool:
-        """Down, but worth waiting for."""
-        return self.down is not None and not self.down.final and self.proven and now - self.down.since < PATIENCE
+        """Not to be had at this moment, but worth waiting for."""
+        if self.down is None:
+            return self.opened or bool(self._opening)
+        return not self.down.final and self.proven and now - self.down.since < PATIENCE
 
-    def hand_back(self) -> None:
-        """Return what was not begun."""
-        if self.ready:
-            attempts = list(self.ready)
-            self.ready.clear()
+    def hand_back(self, edition_id: int | None = None) -> None:
+        """Return what was not begun, of one edition or all of it."""
+        attempts = [a for a in self.ready if edition_id is None or a.claimed.edition_id == edition_id]
+        if attempts:
+            self.ready = deque(attempt for attempt in self.ready if attempt not in attempts)
             self._desk.returned(attempts)
+
+    def refuse(self, why: str) -> None:
+        """It takes no letters of ours, whoever they are for: leave it alone in this pass."""
+        self._break(why, final=True)
+
+    def rest(self, why: str) -> None:
+        """It has trouble of its own: leave it alone for a while."""
+        self._break(why)
 
     async def close(self) -> None:
         for task in self._opening:
@@ -207,16 +240,28 @@ class Route:
         try:
             connection = await Connection.open(self.server, self)
         except Unusable as error:
-            if self._connections and not error.final:
-                self._most = max(1, len(self._connections))  # it lets us have no more at a time
+            if self._connections and self.down is None:
+                self._fewer()  # whatever it says: those that it let in are at work
             else:
-                self._break(str(error), final=error.final)
+                self._break(str(error), final=error.final and not self.proven)
             return
         if connection.ended:
+            self._break(f"{self.name} ended the connection before any letter")
             return
         self._connections.add(connection)
+        if self._per_connection:
+            self._since_learnt += 1
+            if self._since_learnt % SUSPECTED == 0:
+                self._testing.add(connection)
         self.down = None
+        self.opened = True
         connection.start()
+
+    def _fewer(self) -> None:
+        """It lets us have no more connections at a time; a while later one more is tried."""
+        self._most = max(1, len(self._connections))
+        self._more_after = min(2 * self._more_after, 64 * FEWER)
+        self._more_in = self._more_after
 
     def _break(self, why: str, *, final: bool = False) -> None:
         """Leave this relay alone for a while; its letters go elsewhere."""
@@ -227,10 +272,15 @@ class Route:
         self._retry_at = now + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._strikes = 0
+        self._struck.clear()
         self.hand_back()
         self._desk.wake()
 
-    def _strike(self, why: str) -> None:
+    def _strike(self, why: str, letter_id: int | None) -> None:
+        """Something went wrong, with a letter under way: the same one again and again proves nothing but itself."""
+        if letter_id is not None and letter_id in self._struck:
+            return
+        self._struck.add(letter_id)
         self._strikes += 1
         if self._strikes >= STRIKES:
             self._break(why)
@@ -238,25 +288,30 @@ class Route:
     # ------------------------------------------------------------ smtp.Handler
 
     def take(self, connection: Connection) -> Attempt | None:
-        if self._desk.stopping or (self._per_connection and connection.begun >= self._per_connection):
+        if self._desk.stopping or self._spent(connection):
             return None
         while self.ready:
             attempt = self.ready.popleft()
-            if self.may_begin(attempt):
+            if self.may_begin(attempt) and self._loop.time() - attempt.lease.at < STALE:
                 self.in_flight += 1
                 return attempt
             self._desk.returned([attempt])
         return None
 
+    def _spent(self, connection: Connection) -> bool:
+        """Did this connection carry as many letters as the server is known to take on one?"""
+        limit = self._per_connection
+        return bool(limit) and connection.begun >= limit and connection not in self._testing
+
     def idle(self, connection: Connection) -> None:
-        if self._per_connection and connection.begun >= self._per_connection:
+        if self._spent(connection):
             connection.quit()
         else:
             self._idle.add(connection)
 
     def may_begin(self, attempt: Attempt) -> bool:
         """Will the answer come, and be recorded, before the lease runs out and the letter is in other hands?"""
-        return self._desk.clock() + self._time_to_answer < attempt.until
+        return attempt.lease.left(self._loop.time(), self._desk.clock()) > self._time_to_answer
 
     def beyond(self, connection: Connection, attempt: Attempt, reply: Reply) -> None:
         self.in_flight -= 1
@@ -266,29 +321,41 @@ class Route:
     def answered(self, connection: Connection, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         self.in_flight -= 1
         self.answered_lately += 1
+        now = self._loop.time()
+        self.pace.answered(now, busy=verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and wants_less(reply)))
         if verdict is Verdict.BUSY:
-            self.pace.slow(self._loop.time())
+            self._last[connection] = attempt.claimed.id
             self._learn(connection)
-        elif verdict is Verdict.DOWN:
-            self._break(f"{self.name} refuses login or sender: {reply}", final=True)
+        elif verdict is Verdict.DEFERRED and step is Step.MAIL:
+            self._strike(f"{self.name} says {reply} to MAIL", attempt.claimed.id)
         else:
-            self._strikes = 0
-            self._failing_since, self._pause = None, 1.0
-            self.proven = True
-            if verdict is Verdict.OK:
-                self._uncounted += 1
-                self.pace.ease()
-        if verdict is Verdict.DOWN or (verdict is Verdict.BUSY and step is Step.MAIL):
-            self._back(attempt)  # said to us, before any letter was named
-        elif verdict is Verdict.BUSY and attempt.bounces < MOST_BOUNCES:
+            self._works(verdict)
+        not_yet = verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and step is Step.MAIL)
+        # At MAIL it is said to us, before any reader was named; and yet it may be about this one.
+        if not_yet and attempt.bounces < (MOST_AT_MAIL if step is Step.MAIL else MOST_BOUNCES):
             attempt.bounces += 1
             self._back(attempt)
         else:
             self._desk.booked(self, attempt, verdict, reply, step)
 
+    def _works(self, verdict: Verdict) -> None:
+        self._strikes = 0
+        self._struck.clear()
+        self._failing_since, self._pause = None, 1.0
+        self.proven = True
+        if verdict is not Verdict.OK:
+            return
+        self._uncounted += 1
+        if self._most < self._allowed:
+            self._more_in -= 1
+            if self._more_in <= 0:
+                self._most += 1
+                self._more_in = self._more_after
+
     def lost(self, connection: Connection, attempt: Attempt, *, in_doubt: bool, why: str) -> None:
         self.in_flight -= 1
         self.answered_lately += 1
+        self._last[connection] = attempt.claimed.id
         if in_doubt:
             self._desk.doubtful(attempt, why)
         elif attempt.bounces < MOST_BOUNCES:
@@ -302,10 +369,12 @@ class Route:
     def closed(self, connection: Connection, why: str) -> None:
         was_idle = connection in self._idle
         self._connections.discard(connection)
+        self._testing.discard(connection)
         self._idle.discard(connection)
         self._gone.set()
+        letter_id = self._last.pop(connection, None)
         if why and not was_idle:
-            self._strike(f"{self.name}: {why}")
+            self._strike(f"{self.name}: {why}", letter_id)
         self._desk.wake()
 
     def _back(self, attempt: Attempt) -> None:
@@ -316,9 +385,15 @@ class Route:
             self._desk.returned([attempt])
 
     def _learn(self, connection: Connection) -> None:
-        """Twice the same number of letters before it would not go on: that is how many it takes."""
+        """Again and again the same number of letters before it would not go on: that is how many it takes.
+
+        A server that breaks off now and then does so at any number; one with a limit never goes beyond it.
+        """
         done = connection.begun - 1
+        if self._per_connection and done > self._per_connection:
+            self._per_connection = self._same = 0
         if done > 0:
-            if done == self._last_ended_at:
-                self._per_connection = done
+            self._same = self._same + 1 if done == self._last_ended_at else 1
             self._last_ended_at = done
+            if self._same >= 3:
+                self._per_connection = done

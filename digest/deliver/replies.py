@@ -1,4 +1,7 @@
-"""What the server says (RFC 5321 §4.2), and what it means for a letter, its reader and the relay. Pure."""
+"""What the server says (RFC 5321 §4.2), and what one reply means for its letter and connection. Pure.
+
+Whose trouble a refusal is, one reply cannot say: that is asked of `judge`, which sees many.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,6 @@ LONGEST_LINE = 4096  # RFC 5321 §4.5.3.1.5 says 512; some servers put a whole p
 MOST_LINES = 200
 FIRST_DELAY = timedelta(minutes=5)
 LONGEST_DELAY = timedelta(hours=1)
-# The mailbox or its domain does not exist (RFC 3463 §3.2, RFC 7505): nothing will arrive there, ever.
-NO_SUCH_MAILBOX = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
-# The sender is at fault (RFC 3463 §3.2), and so would be every other letter.
-_BAD_SENDER = {"5.1.7", "5.1.8"}
-_NO_LOGIN = (530, 534, 535, 538)
 _LINE = re.compile(rb"([2-5]\d\d)([ -]?)(.*)", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?=\s|$)\s*")
 
@@ -56,13 +54,12 @@ class Step(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a reply means."""
+    """What a reply means for its letter."""
 
     OK = "ok"
-    REFUSED = "refused"  # this letter, for good
-    DEFERRED = "deferred"  # this letter, for now
-    BUSY = "busy"  # the relay wants less of us; the letter and its reader are not to blame
-    DOWN = "down"  # login or sender refused: no letter would get through
+    REFUSED = "refused"  # for good
+    DEFERRED = "deferred"  # for now
+    BUSY = "busy"  # nothing, but the connection is of no use any more
 
 
 class ReplyReader:
@@ -115,40 +112,21 @@ def _joined(lines: list[bytes]) -> Reply:
     return Reply(int(code), status, " ".join(word for word in words if word), tuple(words))
 
 
-def judge(reply: Reply, step: Step) -> Verdict:
-    """What `reply` to `step` of a letter's transaction means."""
+def verdict(reply: Reply, step: Step) -> Verdict:
+    """What `reply` to `step` of a letter's transaction means for that letter."""
     code = reply.code
     if step is Step.DATA:
         if code == 354:
             return Verdict.OK
     elif 200 <= code < 300:
         return Verdict.OK
-    if code == 421 or code == 503 or code < 400:
+    if code in (421, 503) or code < 400:
         return Verdict.BUSY  # closing, or we no longer agree about where we are: a new connection mends both
-    if code in _NO_LOGIN or reply.status in _BAD_SENDER:
-        return Verdict.DOWN
-    if step is Step.MAIL:
-        # No reader has been named yet: only the size and the kind of address are this letter's own.
-        if code == 552 or reply.status in ("5.3.4", "5.6.7"):
-            return Verdict.REFUSED
-        return Verdict.DOWN if code >= 500 else Verdict.BUSY
     return Verdict.REFUSED if code >= 500 else Verdict.DEFERRED
 
 
-def no_such_mailbox(reply: Reply, step: Step) -> bool:
-    """Does a refusal mean that nobody will ever be reached at this address?"""
-    return step is Step.RCPT and reply.code >= 500 and reply.status in NO_SUCH_MAILBOX
-
-
-def about_content(reply: Reply, step: Step) -> bool:
-    """Is a refusal about what we send or who we are, and not about this reader? (RFC 3463 §3.8, §3.7)"""
-    return reply.status.startswith("5.7.") or (
-        reply.code in (552, 554) and (step in (Step.DATA, Step.BODY) or not reply.status)
-    )
-
-
 def wants_less(reply: Reply) -> bool:
-    """Does a server put letters off because of how many they are, and not because of the reader? (4.3, 4.4, 4.7)"""
+    """May a server put a letter off because of how many they are, and not because of its reader? (4.3, 4.4, 4.7)"""
     if not 400 <= reply.code < 500:
         return False
     return reply.code == 421 or not reply.status or reply.status.startswith(("4.3.", "4.4.", "4.7."))

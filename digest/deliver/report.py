@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from digest.store import Claim, Left
+from digest.deliver.ledger import Committed
+from digest.models import OutboxState
+from digest.store import Left
 
 
 @dataclass
@@ -17,21 +19,39 @@ class Report:
     deferred: int = 0
     dropped: int = 0
     held: int = 0
+    put_off: int = 0  # not tried, since their domain's server asked for patience
     owed: int = 0  # what is left, due or not
     left: Left = field(default_factory=Left)  # the same, by what it waits for
     in_doubt: int = 0
+    twice: int = 0  # letters that may come twice, since what became of them could not be written down
     where: str = ""
     stopped: str = ""
     interrupted: bool = False  # it was asked to stop, and did
+    full: bool = False  # the disk
     refusals: list[str] = field(default_factory=list)  # the first few, in words
     late: list[tuple[str, int]] = field(default_factory=list)  # newsletter and number of editions held now
     paused: list[tuple[str, int, str]] = field(default_factory=list)  # newsletter, number, why they were paused now
+    quarantined: list[tuple[str, int, int, str]] = field(default_factory=list)  # newsletter, number, letters, why
+    unreached: list[tuple[str, int, int]] = field(default_factory=list)  # newsletter, number, letters: nobody has it
+    tried: int = 0  # letters that are settled or put off by now
 
-    def claimed(self, claim: Claim) -> None:
-        """Count what a claim settled, and whom it found in doubt."""
-        self.dropped += claim.dropped
-        self.held += claim.held
-        self.in_doubt += claim.held + sum(letter.in_doubt for letter in claim.letters)
+    def count(self, done: Committed) -> None:
+        """What a commit settled."""
+        self.sent += done.settled[OutboxState.SENT]
+        self.refused += done.settled[OutboxState.REFUSED] - done.pardoned
+        self.deferred += done.settled[OutboxState.OWED] + done.pardoned
+        self.held += done.settled[OutboxState.HELD]
+        self.paused += done.paused
+        self.quarantined += done.quarantined
+        self.late += done.late
+        self.tried += done.settled.total()
+        if done.claim is not None:
+            claim = done.claim
+            self.dropped += claim.dropped
+            self.held += claim.held
+            self.refused += claim.expired
+            self.tried += claim.settled
+            self.in_doubt += claim.doubtful + sum(letter.in_doubt for letter in claim.letters)
 
 
 @dataclass

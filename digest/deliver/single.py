@@ -8,6 +8,7 @@ from typing import Any
 
 from digest import loop
 from digest.config import Config
+from digest.deliver.judge import Blame, suspect
 from digest.deliver.login import Server, Unusable
 from digest.deliver.maildir import Maildir
 from digest.deliver.replies import Reply, Step, Verdict
@@ -45,15 +46,15 @@ async def _send(server: Server, letter: Letter) -> Reply:
     while not sending.answer.done():
         connection.check()
         await asyncio.wait([sending.answer], timeout=0.2)
-    verdict, reply = sending.answer.result()
+    verdict, reply, step = sending.answer.result()
     connection.quit()
     await asyncio.wait([sending.ended], timeout=2)
     if verdict is Verdict.OK:
         return reply
+    if verdict is Verdict.REFUSED and suspect(reply, step) is Blame.OURS:
+        raise Unusable(f"{server.name} refuses login or sender: {reply}")
     if verdict is Verdict.REFUSED:
         raise Refused(str(reply))
-    if verdict is Verdict.DOWN:
-        raise Unusable(f"{server.name} refuses login or sender: {reply}")
     raise Deferred(str(reply))
 
 
@@ -66,7 +67,7 @@ class _One:
 
     def __init__(self, letter: Letter) -> None:
         self.letter = letter
-        self.answer: asyncio.Future[tuple[Verdict, Reply]] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[tuple[Verdict, Reply, Step]] = asyncio.get_running_loop().create_future()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._given = False
 
@@ -85,7 +86,7 @@ class _One:
 
     def answered(self, connection: Connection, attempt: Any, verdict: Verdict, reply: Reply, step: Step) -> None:
         if not self.answer.done():
-            self.answer.set_result((verdict, reply))
+            self.answer.set_result((verdict, reply, step))
 
     def lost(self, connection: Connection, attempt: Any, *, in_doubt: bool, why: str) -> None:
         self.answered(connection, attempt, Verdict.DEFERRED, Reply(0, "", f"the connection was lost: {why}"), Step.BODY)

@@ -18,7 +18,11 @@ from typing import Any, Protocol, cast
 from digest.deliver import login
 from digest.deliver.attempt import Attempt
 from digest.deliver.login import Server, Unusable
-from digest.deliver.replies import Garbled, Reply, ReplyReader, Step, Verdict, judge
+from digest.deliver.replies import Garbled, Reply, ReplyReader, Step, Verdict, verdict
+
+HURRIED = 2.0  # seconds for an answer, where we were asked to stop and no letter is in doubt by leaving
+HURRIED_BODY = 60.0  # and where one would be; who asked waits for longer, as a rule
+READ_FIRST = 3  # rounds of the event loop, each of which reads what has come
 
 
 class _Other(StrEnum):
@@ -79,6 +83,7 @@ class Connection(asyncio.Protocol):
         self._ending = False
         self._why = ""
         self._quitting = False
+        self._judging = self._ended = self._hurried = False
 
     # ------------------------------------------------------------ opening
 
@@ -183,13 +188,28 @@ class Connection(asyncio.Protocol):
     def abort(self, why: str) -> None:
         """End at once; what was in flight is lost or in doubt."""
         self._why = self._why or why
-        self._ending = True
+        self._ending = self._ended = True
         self._expected.clear()
         self._transport.abort()
 
-    def check(self) -> None:
-        """Give up on a server that has not answered in its time (RFC 5321 §4.5.3.2)."""
-        if self._clock() > self.deadline:
+    def check(self, *, hurry: bool = False) -> None:
+        """Give up on a server that has not answered in its time (RFC 5321 §4.5.3.2), or, in a `hurry`, soon.
+
+        Where we were frozen or the machine slept, its answer waits in the socket: what came is read first.
+        """
+        if hurry and not self._hurried:
+            self._hurried = True
+            self.deadline = min(self.deadline, self._clock() + self._longest())
+        if self._clock() > self.deadline and not self._judging:
+            self._judging = True
+            self._read_first(READ_FIRST)
+
+    def _read_first(self, rounds: int) -> None:
+        if rounds:
+            asyncio.get_running_loop().call_soon(self._read_first, rounds - 1)
+            return
+        self._judging = False
+        if self._clock() > self.deadline and not self._ended:
             waited_for = self._expected[0][0] if self._expected else "anything"
             self.abort(f"no answer to {waited_for} in time")
 
@@ -249,8 +269,8 @@ class Connection(asyncio.Protocol):
             self.start()
 
     def _envelope_answered(self, attempt: Attempt, reply: Reply, step: Step) -> None:
-        verdict = judge(reply, step)
-        if verdict is Verdict.OK:
+        meaning = verdict(reply, step)
+        if meaning is Verdict.OK:
             self._named = self._named or step is Step.RCPT
             if not self._pipelining:
                 if step is Step.MAIL:
@@ -260,19 +280,19 @@ class Connection(asyncio.Protocol):
                     self._expected.append((Step.DATA, attempt))
                     self._transport.write(b"DATA\r\n")
             return
-        self._refusal = self._refusal or (verdict, reply, step)
+        self._refusal = self._refusal or (meaning, reply, step)
         # 503 is what follows a refused MAIL, when RCPT went out with it: only as the first refusal is it news.
-        leaving = reply.code == 421 or self._refusal[0] in (Verdict.BUSY, Verdict.DOWN)
+        leaving = reply.code == 421 or self._refusal[0] is Verdict.BUSY
         if leaving or not self._pipelining:
             self._refused(close=leaving)
 
     def _data_answered(self, reply: Reply) -> None:
         if self._refusal is None:
-            verdict = judge(reply, Step.DATA)
-            if verdict is Verdict.OK:
+            meaning = verdict(reply, Step.DATA)
+            if meaning is Verdict.OK:
                 self._send_body()
                 return
-            self._refusal = (verdict, reply, Step.DATA)
+            self._refusal = (meaning, reply, Step.DATA)
         elif reply.code == 354:
             if self._named:
                 # Refused at MAIL, yet somebody is named: the empty message might be delivered to them.
@@ -299,14 +319,14 @@ class Connection(asyncio.Protocol):
             self._transport.writelines((*attempt.letter.parts, self._begin(following)))
 
     def _body_answered(self, reply: Reply) -> None:
-        verdict = judge(reply, Step.BODY)
-        if verdict is Verdict.BUSY and reply.code != 421:
+        meaning = verdict(reply, Step.BODY)
+        if meaning is Verdict.BUSY and reply.code != 421:
             self.abort(f"{self.server.name} said {reply} to the end of the data")  # which says neither yes nor no
             return
         attempt, self._body = self._body, None
         assert attempt is not None
-        self._handler.answered(self, attempt, verdict, reply, Step.BODY)
-        if verdict in (Verdict.BUSY, Verdict.DOWN):
+        self._handler.answered(self, attempt, meaning, reply, Step.BODY)
+        if meaning is Verdict.BUSY:
             self.abort(str(reply))
         elif not self._expected:
             self.start()
@@ -315,15 +335,15 @@ class Connection(asyncio.Protocol):
         """This envelope leads nowhere: say so, and come back into step with the server."""
         attempt, self._envelope = self._envelope, None
         assert attempt is not None and self._refusal is not None
-        verdict, reply, step = self._refusal
-        if close or verdict in (Verdict.BUSY, Verdict.DOWN):
+        meaning, reply, step = self._refusal
+        if close or meaning is Verdict.BUSY:
             self._ending = True
-            self._handler.answered(self, attempt, verdict, reply, step)
+            self._handler.answered(self, attempt, meaning, reply, step)
             self.abort(str(reply))
             return
         self._expected.append((_Other.RSET, None))
         self._transport.write(b"RSET\r\n")
-        self._handler.answered(self, attempt, verdict, reply, step)
+        self._handler.answered(self, attempt, meaning, reply, step)
 
     def _wait(self) -> None:
         if not self._expected:
@@ -335,7 +355,13 @@ class Connection(asyncio.Protocol):
             limit = self.server.data_timeout
         elif step is Step.DATA:
             limit = min(limit, 120)
+        if self._hurried:
+            limit = min(limit, self._longest())
         self.deadline = self._clock() + limit
+
+    def _longest(self) -> float:
+        """Seconds to wait for an answer where we were asked to stop: what is not begun is let go of."""
+        return HURRIED_BODY if self._body is not None else HURRIED
 
     # ------------------------------------------------------------ asyncio.Protocol
 
@@ -359,7 +385,7 @@ class Connection(asyncio.Protocol):
             self.abort(f"{self.server.name} sent {error}")
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._ending = True
+        self._ending = self._ended = True
         self._why = self._why or (str(error) if error else "the server ended the connection")
         self._wake()
         if self._greeting is not None:
@@ -368,7 +394,9 @@ class Connection(asyncio.Protocol):
         envelope, self._envelope = self._envelope, None
         if body is not None:
             self._handler.lost(self, body, in_doubt=True, why=self._why)
-        if envelope is not None:
+        if envelope is not None and self._refusal is not None:
+            self._handler.answered(self, envelope, *self._refusal)  # refused, and then it hung up
+        elif envelope is not None:
             self._handler.lost(self, envelope, in_doubt=False, why=self._why)
         self._handler.closed(self, "" if self._quitting else self._why)
 

@@ -1,7 +1,7 @@
-"""The one place that writes while letters go out: whatever came together since the last commit is the next one.
+"""Group commit: whatever came together since the last commit is the next one.
 
 A commit for each letter would cost most of the rate; here replies that arrive during a commit share the one
-after it (group commit). A thread of its own, so that nobody waits for the disk but the letters concerned.
+after it. A thread of its own, so that nobody waits for the disk but the letters concerned.
 """
 
 from __future__ import annotations
@@ -9,137 +9,16 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
-from digest import store
-from digest.deliver.content import Contents, Filler
-from digest.errors import StorageError
-from digest.models import EditionState, OutboxState
-from digest.store import Claim, Claimed, Database, Outcome, Tally
+from digest.deliver.ledger import Batch, Committed, Ledger
+from digest.errors import CommitUnknown, StorageError, TryAgain
+from digest.store import Claimed
 
-CLAIM_LEASE = timedelta(minutes=2)  # for letters that are about to be marked
 GATHER = 0.008  # seconds from the beginning of one commit to the next
 PATIENCE = 30.0  # seconds of pauses between tries to write; while it is locked, each try waits for long by itself
-SUPPRESSED = "no such mailbox"
-PUT_OFF = "not tried yet: the mail server of its domain asked for patience"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """Letters to claim of one edition (None: notices)."""
-
-    edition_id: int | None
-    limit: int
-    tried_only: bool = False
-
-
-@dataclass
-class Batch:
-    """What one commit does, in this order."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    suppressions: list[tuple[Claimed, str]] = field(default_factory=list)  # whom, by which status
-    unmarked: list[tuple[int, int]] = field(default_factory=list)  # letter, attempt
-    unclaimed: list[Claimed] = field(default_factory=list)
-    put_off: list[Claimed] = field(default_factory=list)
-    pauses: list[tuple[int, str]] = field(default_factory=list)  # edition, why
-    used: Counter[str] = field(default_factory=Counter)  # letters taken, by relay
-    marks: list[Claimed] = field(default_factory=list)
-    wish: Wish | None = None
-    look: bool = False  # for editions with letters due
-    tallies: list[int] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return any(vars(self).values())
-
-
-@dataclass
-class Committed:
-    """What a commit came to."""
-
-    batch: Batch
-    settled: Counter[OutboxState] = field(default_factory=Counter)
-    marked: dict[int, int] = field(default_factory=dict)
-    marked_until: datetime | None = None
-    claim: Claim | None = None
-    claimed_until: datetime | None = None
-    fillers: dict[int, Filler] = field(default_factory=dict)  # by letter
-    editions: list[int | None] | None = None
-    tallies: dict[int, Tally] = field(default_factory=dict)
-    hours: dict[str, dict[datetime, int]] | None = None
-    paused: list[tuple[str, int, str]] = field(default_factory=list)  # newsletter, number, why
-    left_out: list[Claimed] = field(default_factory=list)  # not marked, since the database was in the way
-
-
-class Ledger:
-    """Commits batches to the outbox."""
-
-    def __init__(
-        self,
-        database: Database,
-        contents: Contents,
-        *,
-        clock: Callable[[], datetime],
-        lease: timedelta,
-        hold_doubtful: bool,
-        count_hours: bool = False,
-        notices_only: bool = False,
-    ) -> None:
-        self.database = database
-        self.contents = contents
-        self.clock = clock
-        self.lease = lease
-        self.hold_doubtful = hold_doubtful
-        self.count_hours = count_hours
-        self.notices_only = notices_only
-
-    def commit(self, batch: Batch) -> Committed:
-        now = self.clock()
-        done = Committed(batch)
-        with self.database.write() as session:
-            if batch.outcomes:
-                done.settled = store.settle(session, batch.outcomes, now=now)
-            for letter, status in batch.suppressions:
-                if store.has_reader(session, letter):
-                    store.suppress(session, letter.email, reason=SUPPRESSED, status=status, now=now)
-            store.unmark(session, batch.unmarked, now=now)
-            if batch.unclaimed:
-                store.unclaim(session, batch.unclaimed, due_at=now)
-            if batch.put_off:
-                store.unclaim(session, batch.put_off, due_at=now + timedelta(minutes=5), why=PUT_OFF)
-            for edition_id, why in batch.pauses:
-                if store.set_state(session, edition_id, EditionState.PAUSED, why):
-                    done.paused.append((*store.edition_named(session, edition_id), why))
-            if self.count_hours:
-                store.add_relay_letters(session, batch.used, now=now)
-                done.hours = store.relay_hours(session, now=now)
-            if batch.marks:
-                done.marked_until = now + self.lease
-                done.marked = store.mark(session, batch.marks, now=now, lease=self.lease)
-            if batch.look:
-                done.editions = store.due_editions(session, now=now)
-                if self.notices_only:
-                    done.editions = [edition for edition in done.editions if edition is None]
-            done.tallies = {edition_id: store.tally(session, edition_id) for edition_id in batch.tallies}
-            if batch.wish is not None:
-                done.claimed_until = now + CLAIM_LEASE
-                done.claim = store.claim(
-                    session,
-                    edition_id=batch.wish.edition_id,
-                    now=now,
-                    limit=batch.wish.limit,
-                    lease=CLAIM_LEASE,
-                    hold_doubtful=self.hold_doubtful,
-                    tried_only=batch.wish.tried_only,
-                )
-                self.contents.load(session, done.claim.letters)
-        if done.claim is not None:
-            done.fillers = {letter.id: self.contents.filler(letter) for letter in done.claim.letters}
-        return done
+TRIES = 20  # at a commit that another transaction stopped, or whose answer was lost
 
 
 class Writer:
@@ -187,6 +66,7 @@ class Writer:
             self._working = True
             # Handed over whole, here and not by the thread: so nothing is added to a batch that is being read.
             batch, self.batch = self.batch, Batch()
+            batch.at = self._started
             self._queue.put(batch)
 
     def close(self, timeout: float) -> None:
@@ -221,19 +101,27 @@ class Writer:
 
     def _persist(self, batch: Batch) -> Committed:
         """Commit; where the database is locked or full, keep the replies for a while and try again."""
-        waited, pause = 0.0, 0.5
+        waited, pause, tries, full = 0.0, 0.5, 0, False
         left_out: list[Claimed] = []
         while True:
+            if batch.marks and not self._ledger.room.sure():
+                left_out, batch.marks, full = left_out + batch.marks, [], True
             try:
                 done = self._ledger.commit(batch)
+            except (TryAgain, CommitUnknown):
+                # Two that waited for each other, or a lost answer: the same again, all of it.
+                tries += 1
+                if tries >= TRIES or self._closing.is_set():
+                    raise
+                self._closing.wait(min(0.05 * 2**tries, 2.0))
             except StorageError:
                 if waited >= PATIENCE or self._closing.is_set():
                     raise
+                # New work waits for a database that takes it; what was kept free is for what is under way.
+                left_out, batch.marks, batch.wish = left_out + batch.marks, [], None
+                if not self._ledger.room.release():
+                    self._closing.wait(pause)
+                    waited, pause = waited + pause, pause * 2
             else:
-                done.left_out = left_out
+                done.left_out, done.full = left_out, full
                 return done
-            # New work waits for a database that takes it.
-            left_out += batch.marks
-            batch.marks, batch.wish = [], None
-            self._closing.wait(pause)
-            waited, pause = waited + pause, pause * 2

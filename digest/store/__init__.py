@@ -1,7 +1,8 @@
 """Memory: every query under the name a person would say, in the order of the line.
 
 `database` opens and upgrades; the others hold the queries: `newsletters`, `feeds`, `stories`, `turns`, `editions`,
-`archive`, `people`, `signup`, `imports`, `outbox`, `sending`. All take a session of `Database.read()` or
+`archive`, `people`, `signup`, `imports`, `outbox`, `sending`,
+`refusals`; `room` keeps some of the disk free. All take a session of `Database.read()` or
 `Database.write()`; the block's end commits, never a query.
 """
 
@@ -16,6 +17,8 @@ from digest.store.imports import *  # noqa: F403
 from digest.store.newsletters import *  # noqa: F403
 from digest.store.outbox import *  # noqa: F403
 from digest.store.people import *  # noqa: F403
+from digest.store.refusals import *  # noqa: F403
+from digest.store.room import Room as Room
 from digest.store.sending import *  # noqa: F403
 from digest.store.signup import *  # noqa: F403
 from digest.store.stories import *  # noqa: F403

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session, create_engine
 
-from digest.errors import ConfigError, NotFound, StorageError, TryAgain, UserError
+from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, UserError
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_MS = 60_000  # how long a writer waits for another before it gives up
@@ -43,7 +43,23 @@ class Database:
         """
         with self._session(self.engine) as session:
             yield session
-            session.commit()
+            try:
+                session.commit()
+            except sa.exc.DBAPIError as error:
+                if _undecided(error):
+                    raise CommitUnknown(
+                        f"{self.name} was lost during a COMMIT: {_first_line(error)}",
+                        hint="whether it was stored, the next run sees",
+                    ) from error
+                raise
+
+    @property
+    def name(self) -> str:
+        """For people: where it is, without who logs in."""
+        url = self.engine.url
+        if url.drivername.startswith("sqlite"):
+            return f"the database {url.database}"
+        return f"the database {url.host}:{url.port or 5432}/{url.database}"
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -310,17 +326,36 @@ def _too_large(error: sa.exc.DBAPIError | OverflowError) -> UserError | None:
     return NotFound("there is nothing of a number that large", hint="the lists show the numbers that there are")
 
 
+def _first_line(error: sa.exc.DBAPIError) -> str:
+    said = str(error.orig).strip()
+    return said.splitlines()[0] if said else type(error.orig).__name__
+
+
+def _undecided(error: sa.exc.DBAPIError) -> bool:
+    """Can a COMMIT that failed like this have been carried out all the same?
+
+    PostgreSQL says no with an SQLSTATE, but for those of a lost connection and of a server that shuts down;
+    SQLite says that it is locked or full before it writes the end of a transaction.
+    """
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return bool(state.startswith("08") or state in ("57P01", "57P02", "57P03", "40003"))
+    if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return False
+    return not any(sign in str(error.orig) for sign in ("locked", "disk is full", "readonly"))
+
+
 def _in_words(error: sa.exc.DBAPIError | OverflowError, url: sa.engine.URL) -> UserError | None:
     """What a database's refusal means for the operator, or None where it is our own mistake."""
     if isinstance(error, OverflowError):
         return None
-    said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    said = _first_line(error)
     if url.drivername.startswith("sqlite"):
         known = next((words for sign, words in _SQLITE.items() if sign in said), None)
         return StorageError(f"the database {url.database} {known[0]}", hint=known[1]) if known else None
     where = f"{url.host}:{url.port or 5432}/{url.database}"
     state = getattr(error.orig, "sqlstate", None)
-    if state == "40P01":
+    if state in ("40P01", "40001"):
         return TryAgain(
             f"the database {where} stopped one of two that waited for each other, and it was us",
             hint="nothing of this step is stored, and nothing is lost: do it again",

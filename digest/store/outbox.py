@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -36,7 +36,8 @@ _NO_SYNC = {"synchronize_session": False}
 # would take longer than all the rest of recording. `?` becomes the driver's mark.
 _READ = """
     SELECT o.id, o.edition_id, o.variant_id, o.notice_id, o.subscription_id,
-        coalesce(n.email, p.email), coalesce(n.name, p.name), o.attempts, o.tried_at, o.in_doubt, s.state, x.reason
+        coalesce(n.email, p.email), coalesce(n.name, p.name), o.attempts, o.tried_at, o.in_doubt, o.created_at,
+        s.state, x.reason
     FROM outbox AS o
         LEFT JOIN notice AS n ON n.id = o.notice_id
         LEFT JOIN subscriber AS p ON p.id = o.subscriber_id
@@ -49,6 +50,11 @@ _MARK = """
     UPDATE outbox SET state = 'sending', attempts = attempts + 1, due_at = ?, tried_at = coalesce(tried_at, ?)
     WHERE id IN {} AND state = 'claimed'
         AND NOT EXISTS (SELECT 1 FROM edition WHERE edition.id = outbox.edition_id AND edition.state <> 'open')
+        AND (edition_id IS NULL OR EXISTS (
+            SELECT 1 FROM subscription AS s WHERE s.id = outbox.subscription_id AND s.state = 'active'))
+        AND NOT EXISTS (SELECT 1 FROM suppression AS x WHERE x.key = coalesce(
+            (SELECT p.key FROM subscriber AS p WHERE p.id = outbox.subscriber_id),
+            (SELECT n.address FROM notice AS n WHERE n.id = outbox.notice_id)))
     RETURNING id, attempts
 """
 # One statement for a whole batch: with one for each row, the writer's thread and the loop would take turns at
@@ -102,6 +108,7 @@ class Claimed(NamedTuple):
     attempts: int
     tried_at: datetime | None
     in_doubt: bool
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,14 @@ class Claim:
     """What a claim took: letters to send, and how many were settled instead."""
 
     letters: tuple[Claimed, ...] = ()
-    dropped: int = 0
+    dropped: int = 0  # nobody wants them any more
+    expired: int = 0  # refused, since they were put off for too long
     held: int = 0
+    doubtful: int = 0  # of the held: a server may have taken them
+
+    @property
+    def settled(self) -> int:
+        return self.dropped + self.expired + self.held
 
 
 class Outcome(NamedTuple):
@@ -193,6 +206,7 @@ def claim(
     now: datetime,
     limit: int,
     lease: timedelta,
+    lifetime: timedelta,
     hold_doubtful: bool,
     tried_only: bool = False,
 ) -> Claim:
@@ -202,7 +216,9 @@ def claim(
     and leaves the clause out. Whose reader has left meanwhile is dropped. A letter whose lease ran out while
     it was being sent was in the hands of someone who died: its mail may be with the reader already, so it is
     flagged `in_doubt`, and kept back if `hold_doubtful`. Message-ID and bytes stay the same, so a copy sent
-    after a crash can be told for what it is (RFC 1047). `tried_only` leaves alone what was never tried.
+    after a crash can be told for what it is (RFC 1047). What was first tried longer than `lifetime` ago is not
+    tried again: refused, or held where it is in doubt; a notice that old is of use to nobody and is dropped.
+    `tried_only` leaves alone what was never tried.
     """
     connection = session.connection()
     whose: dict[str, Any] = {} if edition_id is None else {"edition": edition_id}
@@ -213,27 +229,36 @@ def claim(
     taking = _taking(edition_id is None, tried_only)
     taken = connection.scalars(taking, whose | {"now": now, "until": now + lease, "most": limit}).all()
     if not taken:
-        return Claim(held=held)
-    letters, left = [], []
+        return Claim(held=held, doubtful=held)
+    letters, ended = [], []
     dialect = session.get_bind().dialect
     as_moment = UtcTime().dialect_impl(dialect).result_processor(dialect, None)
     assert as_moment is not None
     for row in _driver(session, _READ, _IDS, json.dumps(taken)).fetchall():
         values: tuple[Any, ...] = tuple(row)
-        letter = Claimed._make((*values[:8], as_moment(values[8]), bool(values[9])))
-        reason = _why_not(letter, *values[10:])
-        if reason:
-            left.append({"letter": letter.id, "why": reason})
-        else:
+        created_at = as_moment(values[10])
+        assert created_at is not None
+        letter = Claimed._make((*values[:8], as_moment(values[8]), bool(values[9]), created_at))
+        end = _end_of(letter, *values[11:], before=now - lifetime)
+        if end is None:
             letters.append(letter)
-    if left:
+        else:
+            ended.append((letter.id, *end))
+    counts = Counter(state for _, state, _ in ended)
+    for letter_id, state, why in ended:
+        said = sa.literal(why)
+        reply = said if state is OutboxState.DROPPED else sa.func.ltrim(col(OutboxRow.reply) + sa.literal(f" ({why})"))
         connection.execute(
-            sa.update(OutboxRow)
-            .where(col(OutboxRow.id) == sa.bindparam("letter"))
-            .values(state=OutboxState.DROPPED, settled_at=now, reply=sa.bindparam("why")),
-            left,
+            sa.update(OutboxRow).where(col(OutboxRow.id) == letter_id).values(state=state, settled_at=now, reply=reply)
         )
-    return Claim(tuple(letters), dropped=len(left), held=held)
+    in_doubt = counts[OutboxState.HELD]
+    return Claim(
+        tuple(letters),
+        dropped=counts[OutboxState.DROPPED],
+        expired=counts[OutboxState.REFUSED],
+        held=held + in_doubt,
+        doubtful=held + in_doubt,
+    )
 
 
 @cache
@@ -286,15 +311,29 @@ def _claimable(notices: bool, tried_only: bool) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def _why_not(letter: Claimed, subscription: str | None, suppressed: str | None) -> str:
-    """Why this letter must not go out any more, or "". A notice needs no subscription."""
+def _end_of(
+    letter: Claimed, subscription: str | None, suppressed: str | None, *, before: datetime
+) -> tuple[OutboxState, str] | None:
+    """How a letter that was due ends instead of going out, and why; None where it goes. A notice needs no subscription.
+
+    `before` that moment it must have been tried for its lifetime to be over.
+    """
+    why = ""
     if letter.email is None or (letter.notice_id is None and subscription is None):
-        return "erased"
-    if suppressed is not None:
-        return f"suppressed: {suppressed}"
-    if letter.notice_id is None and subscription != SubscriptionState.ACTIVE:
-        return str(subscription)
-    return ""
+        why = "erased"
+    elif suppressed is not None:
+        why = f"suppressed: {suppressed}"
+    elif letter.notice_id is None and subscription != SubscriptionState.ACTIVE:
+        why = str(subscription)
+    elif letter.notice_id is not None and letter.created_at <= before:
+        why = "too late: nobody waits for it any more"
+    if why:
+        return OutboxState.DROPPED, why
+    if letter.tried_at is not None and letter.tried_at <= before:
+        if letter.in_doubt:
+            return OutboxState.HELD, "in doubt for longer than its lifetime: it may have been delivered"
+        return OutboxState.REFUSED, "given up: its lifetime is over"
+    return None
 
 
 def has_reader(session: Session, letter: Claimed) -> bool:
@@ -370,6 +409,25 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
         new = json.dumps(rows, default=str)
         settled[state] = _driver(session, _SETTLE, _NEW, state.value, settled_at, new).rowcount
     return settled
+
+
+def landed(session: Session, *, marked: Mapping[int, int], outcomes: Sequence[Outcome], claim: Claim | None) -> bool:
+    """Was a transaction stored that marked, settled or claimed these letters? Asked where its end was not heard of.
+
+    A lease keeps all others away from what it marked and claimed, and what it settled has no way back but by hand.
+    """
+    if marked:
+        letter_id, number = next(iter(marked.items()))
+        query = sa.select(_BOX.c.id).where(_BOX.c.id == letter_id, _BOX.c.attempts == number)
+        return session.execute(query).first() is not None
+    if outcomes:
+        last = outcomes[-1]
+        query = sa.select(_BOX.c.state).where(_BOX.c.id == last.letter_id, _BOX.c.attempts == last.attempt)
+        return session.execute(query).scalar() not in (None, OutboxState.SENDING)
+    if claim is not None and claim.letters:
+        query = sa.select(_BOX.c.state).where(_BOX.c.id == claim.letters[0].id)
+        return session.execute(query).scalar() == OutboxState.CLAIMED
+    return False  # what else a batch does comes to the same when it is done again
 
 
 def _driver(session: Session, statement: str, listed: dict[str, str], *values: object) -> sa.CursorResult[Any]:

@@ -72,13 +72,22 @@ def set_state(
         EditionState.PAUSED: (EditionState.OPEN, EditionState.HELD),
         EditionState.CANCELLED: (EditionState.HELD, EditionState.OPEN, EditionState.PAUSED),
     }[state]
+    # A paused edition keeps it: letters that are under way are still counted where they began.
+    changed = {} if state is EditionState.PAUSED else {"open_at": opened_at}
     result = session.execute(
         sa.update(Edition)
         .where(col(Edition.id) == edition_id, col(Edition.state).in_(came_from))
-        .values(state=state, state_reason=reason, open_at=opened_at),
+        .values(state=state, state_reason=reason, **changed),
         execution_options=_NO_SYNC,
     )
     return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def resume_paused(session: Session, edition_id: int, *, now: datetime) -> bool:
+    """Let a paused edition go on, as a person's word; False where it was not paused."""
+    if session.get_one(Edition, edition_id).state is not EditionState.PAUSED:
+        return False
+    return set_state(session, edition_id, EditionState.OPEN, "", opened_at=now)
 
 
 def edition_named(session: Session, edition_id: int) -> tuple[str, int]:
@@ -88,6 +97,30 @@ def edition_named(session: Session, edition_id: int) -> tuple[str, int]:
     )
     name, number = session.execute(query.where(col(Edition.id) == edition_id)).one()
     return name, number
+
+
+def edition_of_only_variant(session: Session, variant_id: int) -> int | None:
+    """The edition of a variant that has letters, where no other variant of it has any."""
+    mine = sa.select(col(Variant.edition_id)).where(col(Variant.id) == variant_id).scalar_subquery()
+    query = sa.select(col(Variant.edition_id), sa.func.count()).where(
+        col(Variant.edition_id) == mine, col(Variant.letters) > 0
+    )
+    row = session.execute(query.group_by(col(Variant.edition_id))).one_or_none()
+    return row[0] if row is not None and row[1] == 1 else None
+
+
+def hold_variant(session: Session, variant_id: int, *, code: int, reply: str, now: datetime) -> int:
+    """Hold the letters of a variant that nobody has begun, for a person to look at; how many."""
+    result = session.execute(
+        sa.update(OutboxRow)
+        .where(
+            col(OutboxRow.variant_id) == variant_id,
+            col(OutboxRow.state).in_([OutboxState.OWED, OutboxState.CLAIMED]),
+        )
+        .values(state=OutboxState.HELD, settled_at=now, code=code, reply=reply),
+        execution_options=_NO_SYNC,
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]
 
 
 def drop_cancelled(session: Session, *, now: datetime) -> int:
@@ -113,26 +146,31 @@ def drop_cancelled(session: Session, *, now: datetime) -> int:
 
 @dataclass(frozen=True)
 class Tally:
-    """How an edition's letters stand, as far as its canary and its refusals are concerned.
+    """How an edition's letters stand, as far as its canary is concerned, whoever sends them.
 
     What was tried before it was opened does not count: resumed by a person, it begins with a canary anew.
     """
 
     letters: int
-    tried: int
+    begun: int  # tried, or claimed to be
+    out: int  # in the hands of a sender
     sent: int
     refused: int
 
 
-def tally(session: Session, edition_id: int) -> Tally:
-    edition = session.get_one(Edition, edition_id)
-    since = col(OutboxRow.tried_at) >= (edition.open_at or edition.composed_at)
+def tally(session: Session, edition_id: int, *, now: datetime) -> Tally:
+    """The count, and the word of all other senders that they wait for the end of our transaction to count."""
+    edition = session.execute(sa.select(Edition).where(col(Edition.id) == edition_id).with_for_update()).scalar_one()
+    in_hand = sa.and_(col(OutboxRow.state).in_([OutboxState.CLAIMED, OutboxState.SENDING]), col(OutboxRow.due_at) > now)
+    tried = sa.func.coalesce(col(OutboxRow.tried_at) >= (edition.open_at or edition.composed_at), sa.false())
+    first = sa.and_(in_hand, col(OutboxRow.attempts) == 0)
     counts = [
-        sa.func.count().filter(since, condition)
+        sa.func.count().filter(condition)
         for condition in (
-            sa.true(),
-            col(OutboxRow.state) == OutboxState.SENT,
-            col(OutboxRow.state) == OutboxState.REFUSED,
+            sa.or_(tried, first),
+            in_hand,
+            sa.and_(tried, col(OutboxRow.state) == OutboxState.SENT),
+            sa.and_(tried, col(OutboxRow.state) == OutboxState.REFUSED),
         )
     ]
     query = sa.select(sa.func.count(), *counts).where(col(OutboxRow.edition_id) == edition_id)

@@ -1,0 +1,285 @@
+"""Whose trouble is it? The one place that decides, from replies across readers, domains, relays and time. Pure.
+
+One reply is a suspicion (`suspect`): servers say the oddest things about a single recipient. What would stop a relay,
+pause an edition or bar readers in numbers wants a second witness, and what is told of one letter costs that letter:
+
+- **ours, or the relay's** (login, sender, relaying): a few letters in a row, to readers of more than one domain, with
+  no letter taken in between. Then the relay is left alone, and the letters that were its witnesses are owed again.
+- **the mailbox's**: it does not exist. Believed at once, but not of ten readers and more than this list has ever seen
+  (or of a whole domain): then a server has a bad day, letters are held and nobody is barred until a person says so.
+- **the edition's**: its content is refused by ten readers and more than `max_refused`, or nobody takes it: paused.
+- **the domain's**: all that was tried there was refused: the others go first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from digest.deliver.replies import Reply, Step
+from digest.store import Refusals
+
+ENOUGH = 10  # refusals before they are more than a coincidence
+SURE = 4  # letters in a row that a relay refuses as ours, before it took any
+SURE_OF_SENDER = 2  # the same at MAIL, where no reader has been named yet
+SHUNNED = 5  # refusals of one domain, and not one letter taken, before the others go first
+UNHEARD_OF = 0.10  # the share of dead mailboxes that no list should have
+WORSE = 3  # times the worst that this list has seen
+RECENT = 50  # answers, of which half are dead mailboxes where a server goes wrong in the middle
+
+# The mailbox or its domain does not exist (RFC 3463 §3.2, RFC 7505): nothing will arrive there, ever.
+_GONE = {"1.1", "1.2", "1.3", "1.6", "1.10"}
+_BAD_SENDER = {"1.7", "1.8"}
+_LOGIN = {530, 534, 535, 538}
+
+
+class Blame(StrEnum):
+    """Whose trouble one reply speaks of."""
+
+    LETTER = "letter"  # it says nothing about others
+    GONE = "gone"  # there is no such mailbox
+    MAILBOX = "mailbox"  # full, disabled, or wants no mail
+    DOMAIN = "domain"  # the recipients' server
+    RELAY = "relay"
+    EDITION = "edition"  # what the letter says
+    OURS = "ours"  # login or sender
+
+
+def suspect(reply: Reply, step: Step) -> Blame:
+    """Whose trouble a 4yz or 5yz reply speaks of: by its enhanced status (RFC 3463 §3), else by its code and step."""
+    permanent = reply.code >= 500
+    if reply.status:
+        kind = reply.status.partition(".")[2]
+        subject = kind.partition(".")[0]
+        if kind in _BAD_SENDER or kind in ("7.8", "7.9", "7.11"):  # RFC 4954 §6
+            return Blame.OURS
+        if subject == "1":
+            return Blame.GONE if permanent and step is Step.RCPT and kind in _GONE else Blame.MAILBOX
+        if subject == "7" and permanent:
+            if reply.code in _LOGIN or step is Step.MAIL:
+                return Blame.OURS
+            return Blame.RELAY if step is Step.RCPT else Blame.EDITION
+        if kind in ("3.4", "6.7"):
+            return Blame.EDITION if kind == "3.4" else Blame.LETTER
+        by_subject = {"2": Blame.MAILBOX, "3": Blame.RELAY, "4": Blame.DOMAIN, "6": Blame.EDITION, "7": Blame.DOMAIN}
+        if subject in by_subject:
+            return by_subject[subject]
+    if reply.code in _LOGIN:
+        return Blame.OURS
+    if not permanent:
+        return Blame.RELAY if step is Step.MAIL or reply.code == 421 else Blame.DOMAIN
+    if reply.code == 552:
+        return Blame.MAILBOX if step is Step.RCPT else Blame.EDITION
+    if step is Step.MAIL:
+        return Blame.OURS
+    if step is Step.RCPT:
+        return Blame.RELAY if reply.code == 554 else Blame.LETTER
+    return Blame.EDITION if reply.code in (550, 554) else Blame.LETTER
+
+
+@dataclass(frozen=True)
+class Case:
+    """A refusal, as far as the judge needs it."""
+
+    letter_id: int
+    attempt: int
+    edition_id: int | None
+    domain: str  # of the recipient
+    reply: Reply
+    step: Step
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """Dead mailboxes that are not believed: all of an edition, or those of one domain of recipients."""
+
+    edition_id: int
+    domain: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What follows from a refusal."""
+
+    blame: Blame
+    held: bool = False  # not believed: a person decides
+    suppress: bool = False
+    relay_refuses: str = ""  # why the relay is left alone from here on; then this letter is not refused, nor are
+    witnesses: tuple[Case, ...] = ()  # those that were, on the same suspicion
+    quarantine: Quarantine | None = None
+
+
+@dataclass
+class _Streak:
+    """What one relay refused since it last took a letter."""
+
+    taken: bool = False  # it took a letter in this pass
+    suspects: list[Case] = field(default_factory=list)
+    strong: int = 0  # of these, which speak of us or of the relay
+    refuses: str = ""  # proved: it refuses login or sender
+    put_off: Counter[str] = field(default_factory=Counter)  # letters "not now" by the relay's own trouble, by domain
+
+    def proof(self, *, alone: bool) -> bool:
+        """Are the suspects enough? `alone`: there are no letters to other domains that could be asked."""
+        cases = self.suspects
+        at_mail = sum(case.step is Step.MAIL for case in cases)
+        if not self.taken and at_mail >= SURE_OF_SENDER:
+            return True
+        if alone and not self.taken and self.strong and suspect(cases[-1].reply, cases[-1].step) is Blame.OURS:
+            return True
+        if len({case.domain for case in cases}) < 2 and at_mail < ENOUGH:
+            return False
+        return (not self.taken and self.strong >= SURE) or len(cases) >= ENOUGH
+
+
+@dataclass
+class _Tried:
+    """What became of one domain's or edition's letters in this pass."""
+
+    taken: int = 0
+    refused: int = 0
+    gone: int = 0
+    ours: int = 0  # refused for our login or sender
+    recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))  # was it a dead mailbox?
+
+
+class Judge:
+    """Hears every reply of one pass; `Refusals` are what all processes heard of an edition since it was opened."""
+
+    def __init__(self, *, max_refused: float) -> None:
+        self._max_refused = max_refused
+        self._relays: dict[str, _Streak] = {}
+        self._domains: dict[str, _Tried] = {}
+        self._editions: dict[int | None, _Tried] = {}
+        self._heard: dict[int, Refusals] = {}
+        self._quarantined: set[tuple[int | None, str]] = set()
+
+    def taken(self, relay: str, edition_id: int | None, domain: str) -> None:
+        """A relay took a letter: what it refused before was about those letters."""
+        streak = self._relays.setdefault(relay, _Streak())
+        streak.taken = True
+        if streak.suspects:
+            streak.suspects.clear()
+            streak.strong = 0
+        if streak.put_off:
+            streak.put_off.clear()
+        edition = self._editions.get(edition_id)
+        if edition is None:
+            edition = self._editions[edition_id] = _Tried()
+        edition.taken += 1
+        edition.recent.append(False)
+        if domain in self._domains:
+            self._domains[domain].taken += 1
+
+    def refused(self, relay: str, case: Case, *, alone: bool = False) -> Ruling:
+        """A relay refused a letter for good: what follows for it, and for others.
+
+        `alone`: no letters to other domains are left that could be witnesses.
+        """
+        blame = suspect(case.reply, case.step)
+        edition = self._editions.setdefault(case.edition_id, _Tried())
+        domain = self._domains.setdefault(case.domain, _Tried())
+        edition.refused += 1
+        domain.refused += 1
+        domain.ours += blame is Blame.OURS
+        edition.recent.append(blame is Blame.GONE)
+        if blame is Blame.GONE:
+            edition.gone += 1
+            domain.gone += 1
+            return self._gone(case)
+        speaks_of_envelope = case.step in (Step.MAIL, Step.RCPT) and blame in (Blame.RELAY, Blame.LETTER)
+        if blame is Blame.OURS or speaks_of_envelope:
+            return self._suspected(self._relays.setdefault(relay, _Streak()), relay, case, blame, alone=alone)
+        return Ruling(blame)
+
+    def _suspected(self, streak: _Streak, relay: str, case: Case, blame: Blame, *, alone: bool) -> Ruling:
+        if streak.refuses:
+            return Ruling(blame, relay_refuses=streak.refuses)  # was under way when it was proved
+        streak.suspects.append(case)
+        streak.strong += blame is not Blame.LETTER
+        if not streak.proof(alone=alone):
+            return Ruling(blame)
+        *witnesses, _ = streak.suspects
+        streak.refuses = f"{relay} refuses login or sender: {case.reply}"
+        streak.suspects.clear()
+        streak.strong = 0
+        return Ruling(blame, relay_refuses=streak.refuses, witnesses=tuple(witnesses))
+
+    def put_off(self, relay: str, case: Case) -> Blame:
+        """A relay said "not now": whose trouble that is. RELAY only where it says so to more than one domain."""
+        blame = suspect(case.reply, case.step)
+        if blame is not Blame.RELAY:
+            return blame
+        waiting = self._relays.setdefault(relay, _Streak()).put_off
+        waiting[case.domain] += 1
+        if len(waiting) < 2 or waiting.total() < ENOUGH:
+            return Blame.LETTER
+        waiting.clear()
+        return Blame.RELAY
+
+    def _gone(self, case: Case) -> Ruling:
+        """There is no such mailbox, says the server. Is it to be believed?"""
+        edition_id = case.edition_id
+        if {(edition_id, ""), (edition_id, case.domain)} & self._quarantined:
+            return Ruling(Blame.GONE, held=True)
+        if edition_id is None:
+            return Ruling(Blame.GONE, suppress=True)
+        domain, edition = self._domains[case.domain], self._editions[edition_id]
+        heard = self._heard.get(edition_id, Refusals())
+        gone = heard.gone + 1  # with this one
+        answered = heard.sent + heard.refused + 1
+        limit = max(UNHEARD_OF, WORSE * heard.worst, self._max_refused)
+        found = None
+        if limit >= 1:
+            pass  # the operator minds no refusals at all
+        elif heard.quarantined or (gone >= ENOUGH and gone > limit * answered):
+            found = Quarantine(edition_id, "", f"{gone} of {answered} readers are said to have no mailbox")
+        elif sum(edition.recent) * 2 >= RECENT:
+            found = Quarantine(
+                edition_id, "", f"{sum(edition.recent)} of the last {RECENT} readers are said to have no mailbox"
+            )
+        elif domain.gone >= ENOUGH and domain.gone > domain.taken:
+            found = Quarantine(
+                edition_id, case.domain, f"{domain.gone} readers at {case.domain} are said to have no mailbox"
+            )
+        if found is None:
+            return Ruling(Blame.GONE, suppress=True)
+        self._quarantined.add((edition_id, found.domain))
+        return Ruling(Blame.GONE, held=True, quarantine=found)
+
+    def count(self, edition_id: int, more: Refusals) -> None:
+        """Answers of our own, which no commit has counted yet."""
+        known = self._heard.get(edition_id)
+        self._heard[edition_id] = more if known is None else known + more
+
+    def heard(self, edition_id: int, counted: Refusals, uncounted: Refusals) -> None:
+        """What all processes together heard of an edition, and what of ours is not in it yet."""
+        self._heard[edition_id] = counted + uncounted
+
+    def objection(self, edition_id: int) -> str:
+        """Why an edition must not go on, by what all processes heard of it, or ""."""
+        heard = self._heard.get(edition_id)
+        if heard is None:
+            return ""
+        settled = heard.sent + heard.refused
+        if heard.content >= ENOUGH and heard.content > self._max_refused * settled:
+            return f"{heard.content} of {settled} letters were refused for their content or their sender"
+        if not heard.sent and heard.refused - heard.gone >= ENOUGH:
+            return f"the first {heard.refused} letters were all refused"
+        return ""
+
+    def all_refused(self) -> list[int]:
+        """Editions of which all that was answered since they were opened was refused."""
+        return [edition_id for edition_id, heard in self._heard.items() if heard.refused and not heard.sent]
+
+    def shuns(self, edition_id: int | None, domain: str) -> bool:
+        """Do the others go first? All that was tried at this domain was refused, and nobody has this edition yet."""
+        tried = self._domains.get(domain)
+        if tried is None or tried.taken or edition_id is None:
+            return False
+        if tried.refused - tried.gone < SHUNNED and not tried.ours:
+            return False
+        heard = self._heard.get(edition_id)
+        return not (heard and heard.sent) and not self._editions[edition_id].taken
