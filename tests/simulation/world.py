@@ -33,6 +33,7 @@ from digest.models import Edition, EditionState, Feed, NewsletterFeed, OutboxSta
 from digest.render import Marker
 from digest.schedule import Turn
 from digest.store import Database, Group
+from digest.store import room as room_module
 from digest.store.database import _sqlite
 
 from . import hub as hub_module
@@ -306,16 +307,13 @@ class Run:
     data_first: bool = True
     commit_time: float = 0.001  # seconds
     process: Process = None  # type: ignore[assignment]
+    report: deliver.Report = field(default_factory=deliver.Report)
     commits: int = 0
     number: int = -1  # among the runs of the plan
     frozen: float = 0.0  # seconds
     due_left: int = 0  # letters that could be claimed when it ended
     before: dict[str, int] = field(default_factory=dict)
     after: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def report(self) -> Any:
-        return self.process.result
 
     @property
     def exit_code(self) -> int:
@@ -343,6 +341,7 @@ class Stage:
         self.connections = 0
         self.log: list[tuple[float, str]] = []
         self.full_at = 0  # pages, while the disk is full
+        self.kept_free = False  # the room beside the database
         self._holder: Any = None  # who may write
         self._by_process: dict[Process, Run] = {}
         theatre.set(shape)
@@ -398,6 +397,7 @@ class Stage:
             clock=lambda: self.wall(run),
             rng=rng,
             stop=lambda: self.hub.now >= run.stop_at,
+            report=run.report,
         )
 
     def ended(self, run: Run) -> None:
@@ -421,8 +421,7 @@ class Stage:
 
     def announced(self, run: Run) -> int:
         """How many letters the operator is told may come twice."""
-        report = run.report if run.process.error is None else getattr(run.process.error, "report", None)
-        return int(getattr(report, "in_doubt", 0) or 0)
+        return run.report.in_doubt + run.report.twice
 
     def as_operator(self, action: Callable[[Any], Any]) -> None:
         """Do something to the database as another command would, now; waits for its turn to write."""
@@ -471,6 +470,8 @@ class Stage:
         self.say("the operator lets go on what was paused or held")
 
         def work(session: Any) -> None:
+            for edition_id in list(session.scalars(sa.select(Edition.id))):
+                deliver.end_quarantine(session, edition_id, believe=False, now=self.wall())
             found = session.scalars(
                 sa.select(Edition.id).where(Edition.state.in_([EditionState.PAUSED, EditionState.HELD]))
             )
@@ -578,6 +579,19 @@ class Stage:
             self.full_at = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {self.full_at if full else 1_000_000}")
 
+    def room(self, what: str) -> bool:
+        """In the place of the file that keeps room on the disk free: `sure`, `release` it, `close`."""
+        run = None if self.hub.actor is None else self._by_process.get(self.hub.actor.process)
+        full = run is not None and any(f.kind == "full" and f.hits(run.commits + 1, self.hub.now) for f in run.faults)
+        before = self.kept_free
+        if what == "sure":
+            self.kept_free = before or not full
+            return self.kept_free
+        self.kept_free = False
+        if before and full and self.full_at:
+            self.full_at += 512
+        return before
+
     def release(self, connection: Any) -> None:
         if self._holder is connection:
             self._holder = None
@@ -673,9 +687,13 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
             self._simulated = _stage.connections
 
     connection: Any = smtp_module.Connection
-    writer, desk = writer_module, desk_module
+    writer, desk, room = writer_module, desk_module, room_module.Room
     really_run, really_born, really_hash = loop.run, connection.__init__, connection.__hash__
     was = (writer.threading, writer.queue, desk.TICK)
+    rooms = {name: getattr(room, name) for name in ("sure", "release", "close")}
+
+    def roomy(name: str) -> Callable[[Any], bool]:
+        return lambda self: rooms[name](self) if _stage is None else _stage.room(name)
 
     def hub() -> Hub:
         assert _stage is not None
@@ -686,11 +704,15 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
     connection.__hash__ = lambda self: getattr(self, "_simulated", id(self))  # sets in the same order each time
     writer.threading, writer.queue = Threads(hub), Queues(hub)  # type: ignore[assignment]
     desk.TICK = tick
+    for name in rooms:
+        setattr(room, name, roomy(name))
     try:
         yield
     finally:
         loop.run, connection.__init__, connection.__hash__ = really_run, really_born, really_hash
         writer.threading, writer.queue, desk.TICK = was
+        for name, really in rooms.items():
+            setattr(room, name, really)
 
 
 def expected(error: BaseException | None) -> bool:
