@@ -133,7 +133,7 @@ class Player:
             self._pass(float(self._smtp["lifetime_hours"]) * 3600 + LATER)
             for _ in range(3):
                 self._await([self._start(-1, Start())])
-                self._cure()
+                self._cure(letters=False)
                 if not self._owed():
                     break
                 self._pass(LATER)
@@ -152,13 +152,13 @@ class Player:
         waiting = self.stage.rows("SELECT 1 FROM edition WHERE state IN ('held', 'paused')")
         return bool(waiting or any(counts.get(state) for state in ("owed", "claimed", "sending")))
 
-    def _cure(self) -> None:
+    def _cure(self, *, letters: bool = True) -> None:
         if self.stage.rows(
             "SELECT 1 FROM edition WHERE state IN ('held', 'paused') UNION ALL"
             " SELECT 1 FROM outbox WHERE state = 'held' LIMIT 1"
         ):
             self.cured_at.append(self.hub.now)
-            self.stage.cure()
+            self.stage.cure(letters=letters)
         if self.plan.mass and self.stage.count().get("refused"):
             self.stage.owe_again_refused()
         self._pass(1.0)

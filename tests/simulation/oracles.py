@@ -287,7 +287,7 @@ def _run(player: Player, run: Any, wrong: list[str]) -> None:
         refused = run.after.get("refused", 0) - run.before.get("refused", 0)
         if run.report.refused != refused:
             wrong.append(f"P11 {name} says {run.report.refused} refused, and the rows say {refused}")
-        if run.exit_code == OK and refused >= 10 and refused > sent:
+        if run.exit_code == OK and refused >= 10 and refused > sent and not player.plan.skip:
             wrong.append(f"P11 {name} refused {refused} letters, sent {sent}, and ends with 0")
         left = sum(run.after.get(state, 0) for state in ("claimed", "sending"))
         if run.exit_code == OK and left and not any(r.process.dead for r in player.stage.runs):

@@ -465,7 +465,7 @@ class Stage:
 
         self.as_operator(work)
 
-    def cure(self) -> None:
+    def cure(self, *, letters: bool) -> None:
         """What an operator does once the trouble is over: editions go on, and what was held or quarantined is owed."""
         self.say("the operator lets go on what was paused or held")
 
@@ -477,7 +477,8 @@ class Stage:
             )
             for edition_id in list(found):
                 store.set_state(session, edition_id, EditionState.OPEN, "", opened_at=self.wall())
-            store.owe_again(session, states=(OutboxState.HELD,), now=self.wall())
+            if letters:
+                store.owe_again(session, states=(OutboxState.HELD,), now=self.wall())
 
         self.as_operator(work)
 
@@ -619,6 +620,8 @@ class Stage:
             actor.process.kill()
             raise Killed
         if kind == "eio":
+            connection.rollback()  # as SQLite does by itself
+            self.release(connection)
             raise sqlite3.OperationalError("disk I/O error")
         if kind == "deadlock":
             connection.rollback()
