@@ -118,15 +118,19 @@ class Player:
         stage.say("all is well again")
         if plan.shape.line:
             self._news()
-        for n in range(MOST_RUNS):
+        for _ in range(MOST_RUNS):
+            if not self._owed() and not (plan.mass and self.stage.count().get("refused")):
+                break
             self._await([self._start(-1, Start())])
             if not plan.skip:
                 self._cure()
-            if not self._owed():
-                break
-            self._pass(LATER)
+            if self._owed():
+                self._pass(LATER)
         if self._owed() and any("per_day" in server.settings for server in plan.servers):
-            self._pass(26 * 3600.0)
+            for _ in range(2):
+                self._pass(26 * 3600.0)
+                self._await([self._start(-1, Start())])
+                self._cure()
             self._await([self._start(-1, Start())])
         oracles.settled(self)
         if self._owed():
@@ -143,7 +147,7 @@ class Player:
         for n, name in enumerate(self.plan.shape.names):
             self._do(Deed("publish", paper=name, number=900 + n))
         self._pass(1.0)
-        for _ in range(2):
+        for _ in range(3):
             self._await([self._start(-1, Start())])
             self._pass(13 * 3600.0)
 

@@ -290,7 +290,8 @@ def _run(player: Player, run: Any, wrong: list[str]) -> None:
         if run.exit_code == OK and refused >= 10 and refused > sent and not player.plan.skip:
             wrong.append(f"P11 {name} refused {refused} letters, sent {sent}, and ends with 0")
         left = sum(run.after.get(state, 0) for state in ("claimed", "sending"))
-        if run.exit_code == OK and left and not any(r.process.dead for r in player.stage.runs):
+        died = any(r.process.dead or r.process.error for r in player.stage.runs)
+        if run.exit_code == OK and left and not died:
             wrong.append(f"P11 {name} ends with 0, and leaves {left} letters claimed or being sent")
     if run.exit_code == OK and run.due_left:
         wrong.append(f"P11 {name} ends with 0, and {run.due_left} letters are due")

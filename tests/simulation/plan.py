@@ -247,8 +247,8 @@ def _server(rng: random.Random, number: int, *, plain: bool = False) -> Server:
     server.settings = {"connections": rng.choice([1, 2, 3, 4, 8])}
     server.offers = {
         "pipelining": rng.random() < 0.75,
-        "latency": rng.choice([0.0005, 0.002, 0.01, 0.05]),
-        "think": rng.choice([0.001, 0.01, 0.05, 0.3]),
+        "latency": rng.choice([0.0005, 0.0005, 0.002, 0.002, 0.01, 0.05]),
+        "think": rng.choice([0.0, 0.001, 0.001, 0.01, 0.05, 0.3]),
     }
     if plain:
         return server
@@ -264,12 +264,12 @@ def _shape(rng: random.Random) -> Shape:
     """Out of few, since each has to be made once."""
     return rng.choice(
         [
-            Shape(readers=6),
-            Shape(readers=12, variants=3),
-            Shape(readers=12, notices=3),
-            Shape(readers=8, newsletters=2, variants=2),
-            Shape(readers=10, editions=2, notices=1),
-            Shape(readers=20, variants=4, foreign=1),
+            Shape(readers=4),
+            Shape(readers=7, variants=3),
+            Shape(readers=6, notices=2),
+            Shape(readers=4, newsletters=2, variants=2),
+            Shape(readers=5, editions=2, notices=1),
+            Shape(readers=14, variants=4, foreign=1),
         ]
     )
 
@@ -299,7 +299,7 @@ def _variants(plan: Plan, rng: random.Random) -> None:
             Shape(readers=220, variants=200),
             Shape(readers=500, variants=500),
         ],
-        [30, 25, 20, 6, 6, 4, 6, 2, 0.3],
+        [40, 25, 15, 4, 5, 2, 4, 0.7, 0.1],
     )[0]
     plan.bound = 1
 
@@ -309,8 +309,8 @@ def _some(rng: random.Random, shape: Shape, most: int) -> list[str]:
 
 
 def _odd_replies(plan: Plan, rng: random.Random) -> None:
-    plan.shape = rng.choice([Shape(readers=20), Shape(readers=24, variants=3, newsletters=2), Shape(readers=40)])
-    plan.starts = _runs(rng, 2, 3)
+    plan.shape = rng.choice([Shape(readers=14), Shape(readers=20), Shape(readers=9, variants=3, newsletters=2)])
+    plan.starts = _runs(rng, 1, 2)
     if rng.random() < 0.3:
         _mass(plan, rng)
         return
@@ -326,7 +326,7 @@ def _odd_replies(plan: Plan, rng: random.Random) -> None:
     if rng.random() < 0.2:
         domain = rng.choice(["beta.example", "gamma.example"])
         plan.fates.append(Rule("RCPT", say("451 4.7.1 greylisted"), frozenset({domain}), grey=rng.choice([60, 600])))
-    while len(plan.starts) < 6 and len({one.rpartition("@")[2] for one in odd}) > 1:
+    while len(plan.starts) < 5 and len({one.rpartition("@")[2] for one in odd}) > 1:
         plan.starts.append(Start(gap=300.0))
     plan.bound = len(plan.starts)
 
@@ -334,6 +334,7 @@ def _odd_replies(plan: Plan, rng: random.Random) -> None:
 def _mass(plan: Plan, rng: random.Random) -> None:
     """A relay says to all what should be said of one, for some time."""
     plan.mass = True
+    plan.shape = rng.choice([Shape(readers=20), Shape(readers=30)])
     step, move = rng.choice(MASS)
     if step == "SIZE":
         plan.servers[0].offers["size"] = 300
@@ -356,7 +357,8 @@ def _clocks(plan: Plan, rng: random.Random) -> None:
         if rng.random() < 0.5:
             plan.starts[-1].kill_after = rng.uniform(0.01, 0.3)
         if rng.random() < 0.3:
-            plan.servers[0].settings["per_day"] = plan.shape.readers // 2
+            letters = plan.shape.readers * plan.shape.newsletters + plan.shape.notices
+            plan.servers[0].settings["per_day"] = letters // 2 + 1
     elif kind == "leap":
         plan.leaps = [(rng.uniform(0.02, 0.4), rng.choice([-7200.0, -60.0, 20.0, 90.0, 3600.0, 30 * DAY]))]
         plan.servers[0].offers["think"] = 0.2
@@ -376,7 +378,7 @@ def _clocks(plan: Plan, rng: random.Random) -> None:
 
 def _kills(plan: Plan, rng: random.Random) -> None:
     plan.shape = _shape(rng)
-    plan.starts = _runs(rng, 1, 3)
+    plan.starts = _runs(rng, 1, 2)
     for n, start in enumerate(plan.starts):
         way = rng.randrange(4)
         if way == 0:
@@ -406,7 +408,7 @@ def _freezes(plan: Plan, rng: random.Random) -> None:
 
 def _consent(plan: Plan, rng: random.Random) -> None:
     plan.shape = rng.choice(
-        [Shape(readers=12, notices=3), Shape(readers=16, editions=2), Shape(readers=20, newsletters=2)]
+        [Shape(readers=7, notices=3), Shape(readers=6, editions=2), Shape(readers=6, newsletters=2)]
     )
     plan.starts = _runs(rng, 1, 3)
     plan.servers[0].offers |= {"think": rng.choice([0.05, 0.5, 1.0]), "latency": 0.02}
@@ -447,7 +449,9 @@ def _storage(plan: Plan, rng: random.Random) -> None:
 
 
 def _two_processes(plan: Plan, rng: random.Random) -> None:
-    plan.shape = rng.choice([Shape(readers=12, variants=3), Shape(readers=20, newsletters=2), Shape(readers=12, notices=4)])
+    plan.shape = rng.choice(
+        [Shape(readers=9, variants=3), Shape(readers=7, newsletters=2), Shape(readers=8, notices=3)]
+    )
     begin = rng.choice([0.0, 0.01, 0.1])
     plan.starts = [
         Start(at=0.0, slot="A", data_first=rng.random() < 0.5, commit_time=_commit_time(rng)),
