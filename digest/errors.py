@@ -6,7 +6,9 @@ DigestError
 │   ├── NotFound     a file, feed, subscriber or edition that is not there                66
 │   ├── BadInput     a file or address that cannot be read as what it should be           65
 │   ├── Unavailable  a server that had to answer did not                                  69
-│   ├── StorageError the database cannot be opened, read or written                       74
+│   ├── WrongClock   this machine's clock cannot be right                                 69
+│   ├── OutOfMeans   no more open files, memory or processes (in `means`)                 71
+│   ├── StorageError the database, a file or the output cannot be opened, read or written 74
 │   │   └── CommitUnknown  the answer to a COMMIT was lost: done or not, the rows will tell
 │   └── TryAgain     work is left; the same command later will finish it                  75
 ├── FetchError       one feed could not be fetched or read: recorded, the others go on
@@ -31,6 +33,7 @@ class Exit(IntEnum):
     NOINPUT = 66
     UNAVAILABLE = 69
     SOFTWARE = 70
+    OSERR = 71
     IOERR = 74
     TEMPFAIL = 75
     CONFIG = 78
@@ -63,6 +66,10 @@ class BadInput(UserError):
 
 
 class Unavailable(UserError):
+    exit_code = Exit.UNAVAILABLE
+
+
+class WrongClock(UserError):
     exit_code = Exit.UNAVAILABLE
 
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import crash
 import hypothesis
 import postgres
 import pytest
 import sqlalchemy as sa
+import typer.main
 from typer.testing import CliRunner
 
-from digest import store
+from digest import collect, store
 from digest.cli import app
 from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
@@ -31,6 +36,13 @@ on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 # The command line is started a hundred times: where bytecode may not be kept, each would compile everything anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# Thousands of small files are written and thrown away, each commit waiting for the disk: in memory that costs a fifth.
+MEMORY = "/dev/shm"
+if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK):
+    _about = os.statvfs(MEMORY)
+    if _about.f_bavail * _about.f_frsize > 2e9 and not _about.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = MEMORY
+
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 hypothesis.settings.register_profile("digest", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("digest")
@@ -39,6 +51,52 @@ hypothesis.settings.load_profile("digest")
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Twice the processors: half of the time the tests wait, for a mail server that is slow on purpose or a process."""
     return 2 * (os.cpu_count() or 1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """Each test opens a database of its own, and SQLAlchemy keeps what it makes of a statement by its dialect object.
+
+    The dialect of the first database of a kind that answered serves all others of that kind.
+    """
+    kept: dict[str, tuple[sa.Dialect, dict[Any, Any]]] = {}
+    really = store.database.create_engine
+
+    def create_engine(url: str, **options: Any) -> sa.Engine:
+        engine = really(url, **options)
+        if engine.name in kept:
+            engine.dialect, compiled = kept[engine.name]
+            engine.update_execution_options(compiled_cache=compiled)
+        else:
+
+            @sa.event.listens_for(engine, "engine_connect")
+            def _answered(_connection: sa.Connection) -> None:
+                kept.setdefault(engine.name, (engine.dialect, {}))
+
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store.database, "create_engine", create_engine)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_built_once() -> Iterator[None]:
+    """Typer builds all commands of their signatures for each that is run, which takes longer than most of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(typer.main.get_command))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsers_forked() -> Iterator[None]:
+    """Who reads feeds is a process of its own, here too, but forked from one that has imported everything.
+
+    What is run as a process, the demo for one, starts them as `digest collect` does.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect.workers, "multiprocessing", SimpleNamespace(get_context=lambda _kind: crash.forkserver()))
+        yield
 
 
 class Clock:
@@ -90,11 +148,14 @@ def config(configure: Callable[..., Config]) -> Config:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a PostgreSQL of our own, without a database name."""
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL of our own, without a database name; one for all workers of a run."""
+    base = tmp_path_factory.getbasetemp()
     with ExitStack() as running:
         try:
-            url = running.enter_context(postgres.server())
+            url = running.enter_context(
+                postgres.shared((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres")
+            )
         except postgres.Missing as why:
             pytest.skip(str(why))
         yield url
@@ -124,8 +185,14 @@ def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, config: Config, clock: Clock) -> Iterator[Database]:
-    """An empty, upgraded database that knows the newsletter `daily`; each test runs on both kinds."""
+def database(
+    request: pytest.FixtureRequest, config: Config, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
+    """An empty, upgraded database that knows the newsletter `daily`; each test runs on both kinds.
+
+    PostgreSQL's clock, by which leases go, is whatever the test says.
+    """
+    monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: timedelta())
     with ExitStack() as made:
         if request.param == "postgres":
             server, template = map(request.getfixturevalue, ("postgres_server", "upgraded_postgres"))
@@ -149,6 +216,20 @@ def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Databas
     opened.close()
 
 
+@pytest.fixture
+def quick_init(upgraded_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new SQLite file begins as a copy of the upgraded one: migrations have tests of their own."""
+    upgrade = store.database._upgrade
+
+    def copy(database: Database) -> None:
+        path = Path(database.engine.url.database or "")
+        if database.engine.name == "sqlite" and path.stat().st_size == 0:
+            path.write_bytes(upgraded_sqlite.read_bytes())
+        upgrade(database)
+
+    monkeypatch.setattr(store.database, "_upgrade", copy)
+
+
 @dataclass(frozen=True)
 class Done:
     """What a command came to, told as `subprocess` tells it."""
@@ -159,7 +240,7 @@ class Done:
 
 
 @pytest.fixture
-def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_init: None) -> Callable[..., Done]:
     """Run a command in an empty folder, as a shell would; in this process, which has imported everything already."""
     for name in os.environ:
         if name.startswith("DIGEST_"):
@@ -175,6 +256,19 @@ def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Don
         return Done(done.exit_code, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Set the clock of the commands, and of a PostgreSQL beside them."""
+
+    def set_(moment: datetime) -> None:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("digest.cli.") and hasattr(module, "now"):
+                monkeypatch.setattr(module, "now", lambda: moment)
+        monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: moment - now)
+
+    return set_
 
 
 @pytest.fixture

@@ -1,26 +1,31 @@
 """Kill the whole line again and again, at random moments of collecting, composing and delivering; count what arrived.
 
-Run as a script it is the child: it does what `digest run` does, `hours` later than now.
+The child does what `digest run` does, some hours later than now. It is a process of its own, forked from one that has
+imported everything already and does nothing else: to start Python anew each time takes longer than the run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import random
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
@@ -129,6 +134,42 @@ class Site:
             )
 
 
+def forkserver() -> ForkServerContext:
+    """Processes that are forked from one which has imported everything and does nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["digest.collect", "digest.deliver", "digest.edition", "digest.parse.sax", "psycopg"]
+    )
+    return context
+
+
+class Child:
+    """One run of the line, and what it says it is about to do."""
+
+    def __init__(self, *words: str, moment: datetime) -> None:
+        context = forkserver()
+        self._says, mouth = context.Pipe(duplex=False)
+        self._process = context.Process(target=_child, args=(mouth, *words), kwargs={"moment": moment})
+        self._process.start()
+        mouth.close()  # so that the child's death is the end of what it says
+
+    def await_(self, words: str) -> None:
+        while self._says.recv() != words:
+            pass
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def end(self) -> tuple[int | None, str]:
+        """How it ended, and what it said last that nobody had heard."""
+        self._process.join()
+        said = ""
+        with self._says, suppress(EOFError):
+            while True:
+                said = self._says.recv()
+        return self._process.exitcode, said
+
+
 def run(
     *, kills: int, readers: int, after_crash: str = "resend", connections: int = 4, seed: int = 1, url: str = ""
 ) -> Outcome:
@@ -155,19 +196,18 @@ def run(
             hours += 2
             if not _owed(database, site):
                 site.publish(START + timedelta(hours=hours))
-            child = _start(*words, str(hours))
+            child = Child(*words, moment=START + timedelta(hours=hours))
             after = rng.choice(["collecting", "composing", "delivering", "delivering"])
-            _await(child, after)
+            child.await_(after)
             began = time.monotonic()
             time.sleep(rng.uniform(0, reach[after]))
             child.kill()
-            done = child.wait()
+            done, said = child.end()
             while server.at_once:  # what was in the server's hands it accepts, with nobody there to hear of it
                 time.sleep(0.005)
             if done == -signal.SIGKILL:
                 outcome.kills += 1
-                assert child.stdout is not None
-                outcome.killed_at[(child.stdout.read().split() or [after])[-1]] += 1
+                outcome.killed_at[said or after] += 1
                 _let_go(database)
                 sending = _sending(database)
                 outcome.most_in_doubt = max(outcome.most_in_doubt, len(sending))
@@ -182,7 +222,7 @@ def run(
             before = len(server.taken)
         while _owed(database, site):
             hours += 2
-            assert _start(*words, str(hours)).wait() in (0, 75)
+            assert Child(*words, moment=START + timedelta(hours=hours)).end()[0] in (0, 75)
         _count(outcome, database, server, site, readers)
         outcome.integrity = _integrity(database)
         database.close()
@@ -267,32 +307,25 @@ def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: in
     )
 
 
-def _start(*words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True)
-
-
-def _await(child: subprocess.Popen[str], words: str) -> None:
-    assert child.stdout is not None
-    while (said := child.stdout.readline()) != f"{words}\n":
-        assert said, "the child ended before its time"
-
-
-def _child(*words: str, hours: str) -> int:
+def _child(mouth: Connection, *words: str, moment: datetime) -> None:
     from digest import collect, deliver, edition, store
+
+    collect.workers.multiprocessing = SimpleNamespace(get_context=lambda _kind: forkserver())
 
     config = settings(*words)
     database = store.open_database(config.database_url)
-    moment = START + timedelta(hours=int(hours))
-    print("collecting", flush=True)
+    # Leases go by PostgreSQL's clock, which is as late as ours.
+    store.database.server_ahead = lambda session, now: timedelta()
+    mouth.send("collecting")
     asyncio.run(collect.run(database, config, clock=lambda: moment, force=True))
-    print("composing", flush=True)
+    mouth.send("composing")
     with database.write() as session:
         edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=moment)
     with database.write() as session:
         edition.compose(session, "daily", config, now=moment)
-    print("delivering", flush=True)
+    mouth.send("delivering")
     report = deliver.run(database, config, clock=lambda: moment, rng=random.Random(1))
-    return 75 if report.owed or report.stopped else 0
+    sys.exit(75 if report.owed or report.stopped else 0)
 
 
 def _prepare(database: Any, config: Any, site: Site, readers: int) -> None:
@@ -343,7 +376,3 @@ def _phase(database: Any, site: Site) -> str:
         if store.composed_upto(session, paper.id) < paper.seq:
             return "composing"
         return "delivering" if store.left(session, now=datetime.now(UTC)).letters else "the end"
-
-
-if __name__ == "__main__":
-    sys.exit(_child(*sys.argv[1:-1], hours=sys.argv[-1]))

@@ -71,7 +71,7 @@ class Reply:
 class Site:
     """A web server on loopback that answers as a test tells it to, and remembers what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, secure: ssl.SSLContext | None = None) -> None:
         self.pages: dict[str, Reply | Callable[[Any], None]] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
         site = self
@@ -103,6 +103,9 @@ class Site:
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.base = f"http://127.0.0.1:{self.port}"
+        if secure is not None:
+            self._server.socket = secure.wrap_socket(self._server.socket, server_side=True)
+            self.base = f"https://feeds.example:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
@@ -111,6 +114,11 @@ class Site:
 
     def paths(self) -> list[str]:
         return [path for path, _ in self.asked]
+
+    @property
+    def logins(self) -> list[str]:
+        """What each request said of who asks."""
+        return [headers.get("authorization", "") for _, headers in self.asked]
 
 
 @pytest.fixture
@@ -477,6 +485,87 @@ def test_secrets_go_to_their_host_and_nowhere_else(database: Database, site: Sit
     assert site.asked[0][1]["authorization"] == "Basic YWRhOmw6YWNl"
     assert "authorization" not in elsewhere.asked[0][1]
     assert feed(database).url == site.base + "/private"
+
+
+@pytest.fixture
+def secure_site() -> Iterator[Site]:
+    """The same over TLS, as feeds.example."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("feeds.example").configure_cert(context)
+    with authority.cert_pem.tempfile() as trusted, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", trusted)
+        site = Site(context)
+        yield site
+        site.close()
+
+
+LOGIN = "Basic YWRhOmw6YWNl"
+
+
+def with_login(url: str) -> str:
+    return url.replace("://", "://ada:l%3Aace@")
+
+
+@pytest.mark.parametrize("status", [301, 307])
+def test_a_login_does_not_follow_a_redirect_to_another_port_nor_come_back_by_it(
+    database: Database, site: Site, status: int
+) -> None:
+    elsewhere = Site()
+    elsewhere.pages["/feed"] = Reply(status=status, headers={"Location": site.base + "/chosen"})
+    site.pages["/private"] = Reply(status=status, headers={"Location": elsewhere.base + "/feed"})
+    site.pages["/chosen"] = Reply(rss("one"))
+    add(database, with_login(site.base) + "/private")
+    for day in range(3):
+        run(database, now=MONDAY + timedelta(days=day))
+    elsewhere.close()
+    assert LOGIN in site.logins and set(elsewhere.logins) == {""}
+    assert next(login for path, login in zip(site.paths(), site.logins, strict=True) if path == "/chosen") == ""
+
+
+@pytest.mark.parametrize("status", [302, 308])
+@pytest.mark.parametrize("around", [False, True], ids=["at once", "by a detour"])
+def test_a_feed_over_tls_is_never_led_to_http_and_its_login_is_not_told_in_clear(
+    database: Database, site: Site, secure_site: Site, status: int, around: bool
+) -> None:
+    plain = site.base.replace("127.0.0.1", "feeds.example")  # the same host, another scheme and port
+    secure_site.pages["/detour"] = Reply(status=status, headers={"Location": plain + "/feed"})
+    place = secure_site.base + "/detour" if around else plain + "/feed"
+    secure_site.pages["/feed"] = Reply(status=status, headers={"Location": place})
+    site.pages["/feed"] = Reply(rss("one"))
+    add(database, with_login(secure_site.base) + "/feed")
+    for day in range(3):
+        run(database, now=MONDAY + timedelta(days=day), resolve=at_home)
+    assert feed(database).url.startswith("https://") and feed(database).headers == {"Authorization": LOGIN}
+    assert not feed(database).moved_to.startswith("http:")
+    assert titles(database) == ["one"] and set(site.logins) == {""} and set(secure_site.logins) == {LOGIN}
+
+
+def test_a_feed_that_moves_to_another_port_leaves_its_login_behind_and_says_so(database: Database, site: Site) -> None:
+    elsewhere = Site()
+    elsewhere.pages["/feed"] = Reply(rss("one"))
+    site.pages["/feed"] = Reply(status=301, headers={"Location": elsewhere.base + "/feed"})
+    add(database, with_login(site.base) + "/feed")
+    said = [run(database, now=MONDAY + timedelta(days=day)).changes for day in range(3)]
+    elsewhere.close()
+    assert feed(database).url == elsewhere.base + "/feed" and feed(database).headers == {}
+    assert "login stays behind" in said[1][0].words and set(elsewhere.logins) == {""}
+
+
+def test_the_doctor_gives_no_login_to_another_port_and_leads_no_feed_to_http(
+    database: Database, site: Site, secure_site: Site
+) -> None:
+    plain = site.base.replace("127.0.0.1", "feeds.example")
+    secure_site.pages["/"] = page(alternate(plain + "/new"))
+    site.pages["/new"] = Reply(rss("one"))
+    add(database, with_login(secure_site.base) + "/lost")
+    with database.write() as session:
+        lost = session.get(Feed, 1)
+        lost.failures, lost.failing_since, lost.error = 9, MONDAY, "answers 404"
+        lost.site_url, lost.moved_to = plain + "/site", plain + "/new"
+        session.add(lost)
+    found = asyncio.run(collect.diagnose(database, settings(), clock=lambda: MONDAY, resolve=at_home))
+    assert found == [] and set(site.logins) == {""}
 
 
 @contextmanager
@@ -1030,6 +1119,55 @@ def test_a_secret_is_read_from_stdin_and_never_shown(site: Site, digest: Any) ->
     assert '"secret_headers": ["Authorization"]' in shown
     assert "hunter2" not in shown
     assert "YWRhOmh1bnRlcjI" not in shown
+
+
+def test_a_login_is_not_given_to_another_site_that_the_page_names(site: Site, digest: Any, database: Database) -> None:
+    elsewhere = Site()
+    elsewhere.pages["/feed"] = Reply(rss("one"))
+    site.pages["/"] = page(alternate(elsewhere.base + "/feed"))
+    assert digest("feed", "add", "--login", site.base + "/", stdin="ada\nl:ace\n").exit_code == 0
+    assert digest("feed", "add", with_login(site.base) + "/").exit_code == 0
+    digest("collect")
+    elsewhere.close()
+    assert site.logins == [LOGIN, LOGIN] and set(elsewhere.logins) == {""} and feed(database).headers == {}
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize("login", [f"ada:{SECRET}", f"ada:x/{SECRET}", f"ada:x#{SECRET}", f"ada:@{SECRET}", SECRET])
+def test_a_login_in_an_address_is_never_printed(digest: Any, login: str) -> None:
+    url = f"http://{login}@127.0.0.1:1/feed"
+    said = ""
+    for command in (
+        ("feed", "add", url),
+        ("feed", "add", "--no-check", url),
+        ("feed", "check", url),
+        ("feed", "show", url),
+        ("feed", "import", url),
+        ("collect", "--json"),
+        ("feed", "list", "--json"),
+        ("feed", "list", "--health", "--json"),
+        ("feed", "export"),
+        ("feed", "remove", url),
+    ):
+        done = digest(*command)
+        assert done.exception is None or isinstance(done.exception, SystemExit), command
+        said += done.stdout + done.stderr
+    assert "127.0.0.1" in said and SECRET not in said
+
+
+def test_a_list_with_logins_is_read_and_printed_without_them(database: Database, digest: Any, tmp_path: Path) -> None:
+    (tmp_path / "list.opml").write_text(
+        '<opml version="2.0"><head/><body>'
+        f'<outline xmlUrl="https://ada:{SECRET}@good.example/feed" htmlUrl="https://ada:{SECRET}@good.example/"/>'
+        f'<outline xmlUrl="https://ada:{SECRET}/@bad.example/feed"/><outline xmlUrl="gopher://ada:{SECRET}@x.example/"/>'
+        "</body></opml>"
+    )
+    done = digest("feed", "import", str(tmp_path / "list.opml"), "--json")
+    said = done.stdout + done.stderr + digest("feed", "export").stdout + digest("feed", "show", "1", "--json").stdout
+    assert "https://good.example/feed" in said and SECRET not in said
+    assert feed(database).headers["Authorization"].startswith("Basic ")
 
 
 def test_checking_stores_nothing_and_names_the_trouble(site: Site, digest: Any) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from digest import config
 from digest.errors import ConfigError, NotFound
@@ -130,6 +131,83 @@ def test_the_newsletter_may_stay_unnamed_while_there_is_one(written):
     two = config.load(written(GOOD + GOOD.partition("\n[")[2].replace("newsletters.daily", "[newsletters.weekly")))
     with pytest.raises(ConfigError, match="several newsletters: daily, weekly"):
         two.newsletter(None)
+
+
+SECRET = "hunter2"
+# What a password may be that somebody forgot to encode. A colon is none of these: it can be read.
+ODD = [f"{before}{sign}{SECRET}" for sign in "@/#?[] \\\u2100" for before in ("", "x", "12", "a:b@c/")]
+
+
+def told(settings) -> str:
+    return f"{settings!r} {settings} {settings.database_name} {settings.smtp.servers!r}"
+
+
+@pytest.mark.parametrize("password", [*ODD, f":{SECRET}", f"%zz{SECRET}", f"a:{SECRET}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'database = "postgresql://me:PASSWORD@db.example/digest"\n' + GOOD,
+        'database = "postgresql://me:PASSWORD@/digest?host=/run"\n' + GOOD,
+        'database = "postgresql://db.example/digest?user=me&password=PASSWORD"\n' + GOOD,
+        GOOD + '[smtp]\nurl = "smtps://me:PASSWORD@mail.example"',
+        GOOD + '[[smtp.relays]]\nurl = "smtp+starttls://me:PASSWORD@mail.example:587"',
+        'base_url = "https://me:PASSWORD@news.example"\n' + GOOD,
+    ],
+    ids=["database", "socket", "query", "smtp", "relay", "base_url"],
+)
+def test_no_piece_of_a_password_is_told_however_it_is_written(written, text, password):
+    path = written(text.replace("PASSWORD", password.replace("\\", "\\\\")))
+    try:
+        said = told(config.load(path))
+    except ConfigError as error:
+        said = f"{error} {error.hint}"
+        if "@" in password and "base_url" not in text:
+            assert "percent-encoded (@ as %40" in said
+    assert SECRET not in said
+
+
+@pytest.mark.parametrize("password", [f"a@b/c#d?e:f[{SECRET}", f"100%{SECRET}", f"%2F{SECRET}", f" {SECRET}é"])
+def test_user_and_password_may_stand_beside_an_address_as_they_are(written, monkeypatch, password):
+    monkeypatch.setenv("DIGEST_DATABASE_PASSWORD", password)
+    monkeypatch.setenv("DIGEST_SMTP__PASSWORD", password)
+    text = 'database = "postgresql://db.example:5433/digest"\ndatabase_user = "m e"\n' + GOOD
+    settings = config.load(written(text + '[smtp]\nurl = "smtps://mail.example"\nuser = "m@e"'))
+    found = sa.make_url(settings.database_url)
+    assert (found.username, found.password, found.host, found.port) == ("m e", password, "db.example", 5433)
+    [relay] = settings.smtp.servers
+    assert (relay.server.user, relay.server.password, relay.server.host) == ("m@e", password, "mail.example")
+    assert SECRET not in told(settings)
+
+
+def test_each_relay_has_its_own_login(written):
+    relays = "".join(
+        f'[[smtp.relays]]\nurl = "smtps://{name}.example"\nuser = "{name}"\npassword = "{SECRET}"\n' for name in "ab"
+    )
+    settings = config.load(written(GOOD + relays))
+    assert [relay.server.user for relay in settings.smtp.servers] == ["a", "b"]
+    assert {relay.server.password for relay in settings.smtp.servers} == {SECRET} and SECRET not in told(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('database_password = "x"\n' + GOOD, "which a SQLite database has not"),
+        ('database = "postgresql://db/x"\ndatabase_password = "x"\n' + GOOD, "no database_user"),
+        ('database = "postgresql://a:b@db/x"\ndatabase_user = "x"\n' + GOOD, "twice"),
+        ('database = "postgresql+asyncpg://a:b@db/x"\n' + GOOD, "must be a path .SQLite. or postgresql://"),
+        (GOOD + '[smtp]\npassword = "x"', "password and no url"),
+        (GOOD + '[smtp]\nurl = "smtps://h"\npassword = "x"', "password and no user"),
+        (GOOD + '[smtp]\nurl = "smtps://a:b@h"\nuser = "c"', "twice"),
+        (GOOD + '[smtp]\nuser = "c"\n[[smtp.relays]]\nurl = "smtps://h"', "has user beside relays"),
+        (GOOD + '[smtp]\nurl = "smtps://h"\nuser = "c"\npassword = "x"\ntoken_command = "true"', "both a password"),
+        (GOOD + '[smtp]\nca_file = "~nobody-of-that-name/ca.pem"', "whose home"),
+        ('database = "~nobody-of-that-name/x.db"\n' + GOOD, "whose home"),
+        (GOOD + 'templates = "a\\u0000b"', "line break"),
+    ],
+)
+def test_a_login_that_is_not_clear_is_told(written, text, said):
+    with pytest.raises(ConfigError, match=said):
+        config.load(written(text))
 
 
 @pytest.mark.parametrize(

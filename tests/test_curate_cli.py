@@ -174,7 +174,7 @@ def test_what_hinders_a_test_letter_is_told(digest: Digest, inbox: Catcher) -> N
     for to, url, code, words in (
         ("gone@example.org", inbox.url, 65, "refuses it: 550 5.1.1 no such mailbox"),
         ("busy@example.org", inbox.url, 75, "could not be sent: 451 4.7.1 later"),
-        ("me@example.org", "smtp://127.0.0.1:1", 75, "no connection to 127.0.0.1:1"),
+        ("me@example.org", "smtp://127.0.0.1:1", 69, "no connection to 127.0.0.1:1"),
         ("me@nowhere", inbox.url, 65, "me@nowhere"),
     ):
         done = digest("send-test", to, DIGEST_SMTP__URL=url)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from digest import render
 from digest.errors import ConfigError
-from digest.render import Page, Section, Templates
+from digest.render import Note, Page, Section, Templates, apart
 from digest.render.speech import speech
 from digest.values import Source, Story
 
@@ -167,3 +167,58 @@ def test_ages_in_words():
     ]  # fmt: skip
     assert said(days=3) == "3 days ago" and said(days=40) == "Oct 14, 2026"
     assert said(hours=-5) == "1 min ago"  # dated in the future
+
+
+# What a template can do that takes for ever, or all memory: in loops of ours, of Jinja2's and of C.
+ENDLESS = {
+    "a loop in a loop": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "a macro": "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
+    "a number": "{{ 9 ** (9 ** 9) }}",
+    "a filter": "{% set a = (range(99999)|list) * 999 %}{{ a|map('string')|join(',')|wordcount }}",
+}
+TOO_MUCH = {
+    "a range": ("{% for a in range(10 ** 9) %}{% endfor %}", "Range too big"),
+    "a text": ("{{ ('x' * 10 ** 9)|length }}", "MB of memory"),
+    "itself": ("{% include 'edition.txt' %}", "in a circle"),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_template_that_does_not_come_to_an_end_is_ended(tmp_path, monkeypatch, what):
+    monkeypatch.setattr(apart, "SECONDS", 0.3)
+    (tmp_path / "edition.txt").write_text(ENDLESS[what])
+    with pytest.raises(ConfigError, match=r"take longer than 0\.3 seconds|MB of memory"):
+        Templates(tmp_path).render(page(story()), subject="s")
+    assert Templates().render(page(story()), subject="s").text  # ours are rendered at home
+    if what == "a number":
+        with pytest.raises(ConfigError, match="take longer"):
+            Templates(tmp_path / ".").judge("s")
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+def test_a_template_that_takes_too_much_is_told(tmp_path, what):
+    template, said = TOO_MUCH[what]
+    (tmp_path / "edition.txt").write_text(template)
+    with pytest.raises(ConfigError, match=said):
+        Templates(tmp_path).render(page(story()), subject="s")
+
+
+def test_a_subject_and_a_note_have_the_same_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(apart, "SECONDS", 0.3)
+    with pytest.raises(ConfigError, match="templates of the subject take longer"):
+        Templates().render(page(story()), subject=ENDLESS["a loop in a loop"])
+    (tmp_path / "note.txt").write_text(ENDLESS["a loop in a loop"])
+    note = Note("Daily", "en", "s", "h", "w", "a", "https://x.example/", "x")
+    with pytest.raises(ConfigError, match="take longer"):
+        Templates(tmp_path).note(note)
+    with pytest.raises(ConfigError, match="take longer"):
+        Templates(tmp_path).note(note)  # at once: nobody waits for it anew
+
+
+def test_the_same_mail_comes_out_of_the_process_beside_us(tmp_path):
+    (tmp_path / "mine.txt").write_text("unused")
+    mine, ours = (
+        Templates(folder).render(page(*(story(n) for n in range(1, 9))), subject="{{ lead.title }}")
+        for folder in (tmp_path, None)
+    )
+    assert (mine.subject, mine.html, mine.text, mine.dropped) == (ours.subject, ours.html, ours.text, ours.dropped)

@@ -6,51 +6,45 @@ what it needs inside.
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from digest.errors import Exit, UserError
+from digest.cli import terminal
+from digest.errors import Exit
 
 
 class Group(TyperGroup):
-    """The one place that turns a `UserError` into words and an exit code.
+    """The one place that turns errors into words and an exit code, and all that is printed into mere text.
 
     Typer carries its own copy of Click, so a `click.ClickException` would pass through it as a crash.
     """
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with terminal.streams():
+            return super().main(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
+        if ctx.parent is not None:
+            return super().invoke(ctx)
         try:
             return super().invoke(ctx)
-        except UserError as error:
-            if ctx.parent is not None:
-                raise
-            _say(f"digest: {error}")
-            if error.hint:
-                _say(f"  {error.hint}")
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            _say("digest: stopped; what was done is stored, the next run goes on from there")
+        except (KeyboardInterrupt, typer.Abort):  # Typer would make 1 of the latter, Ctrl-C at a question
+            print("digest: stopped; what was done is stored, the next run goes on from there", file=sys.stderr)
             raise typer.Exit(130) from None
         except BrokenPipeError:
             # Typer would make an error of it, exit 1: a reader that has seen enough (`| head`) is none.
-            if ctx.parent is not None:
-                raise
             raise typer.Exit(Exit.OK) from None
-        finally:
-            if ctx.parent is None:
-                from digest.cli.common import while_read
-
-                with while_read():
-                    sys.stdout.flush()
-
-
-def _say(words: str) -> None:
-    print(words, file=sys.stderr)
+        except terminal.OutputLost:
+            raise  # told once, where the streams end
+        except Exception as error:
+            told = terminal.in_words(error)
+            if told is None:
+                raise
+            terminal.tell(told)
+            raise typer.Exit(told.exit_code) from None
 
 
 app = typer.Typer(
@@ -65,9 +59,9 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from digest import __version__
+        from digest import DISTRIBUTION, __version__
 
-        print(f"digest {__version__}")
+        print(f"digest {__version__} ({DISTRIBUTION})")
         raise typer.Exit
 
 
@@ -88,17 +82,33 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
+    from digest import means
     from digest.cli.common import Options
 
+    means.ask()
     context.obj = Options(config=config, quiet=quiet)
 
 
 def main() -> None:
-    """Run the command line; a reader that went away (`digest feed list | head`) or never was (`>&-`) is no error."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (for the life of the process)
-    app(prog_name="digest")
+    """Run the command line; a reader that went away (`digest feed list | head`) or never was (`>&-`) is no error.
+
+    What is a mistake of ours shows its traceback, and exits 70: 1 says something else, see `digest audit`.
+    """
+    terminal.open_standard_streams()
+    try:
+        app(prog_name="digest")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        told = terminal.in_words(error)
+        if told is not None:
+            terminal.tell(told)
+            sys.exit(told.exit_code)
+        import traceback
+
+        traceback.print_exc()
+        print("digest: this is a mistake of ours, please tell us of it; what was stored is kept", file=sys.stderr)
+        sys.exit(Exit.SOFTWARE)
 
 
 from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
@@ -113,6 +123,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
 )
 from digest.cli.audit import audit  # noqa: E402
 from digest.cli.backtest import backtest  # noqa: E402
+from digest.cli.clock import clock  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
 from digest.cli.init import init  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
@@ -130,6 +141,7 @@ app.command()(preview)
 app.command("send-test")(send_test)
 app.command()(status)
 app.command()(audit)
+app.command()(clock)
 app.command()(why)
 app.command()(backtest)
 app.command()(serve)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.common import Json, Options, now, print_json
+from digest.cli import terminal
+from digest.cli.common import Json, Options, heed_clock, now, print_json
 from digest.errors import Exit
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ def collect(context: typer.Context, force: Force = False, as_json: Json = False)
     from digest import loop
 
     options: Options = context.obj
-    with options.open() as (config, database), progress_bar(options, "collect") as progress:
-        report = loop.run(lambda: room.run(database, config, clock=now, force=force, progress=progress))
+    with options.open() as (config, database):
+        healed = heed_clock(options, config, database)
+        with progress_bar(options, "collect") as progress:
+            report = loop.run(lambda: room.run(database, config, clock=now, force=force, progress=progress))
     if as_json:
         print_json(
             {
@@ -36,6 +39,7 @@ def collect(context: typer.Context, force: Force = False, as_json: Json = False)
                 **{name: getattr(report, name) for name in ("new", "edited")},
                 "failures": [vars(failure) for failure in report.failures],
                 "changes": [vars(change) for change in report.changes],
+                "healed": healed,
             }
         )
     tell(options, report)
@@ -86,12 +90,12 @@ def progress_bar(options: Options, title: str) -> Iterator[Callable[[Progress], 
     from rich.progress import Progress as Bar
 
     bar = Bar(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Console(file=terminal.raw(sys.stderr)),
         transient=True,
     )
     with bar:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from digest.cli import terminal
+
 if TYPE_CHECKING:
     from digest.config import Config
     from digest.store import Database, Later, Left
@@ -23,7 +26,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 NewsletterName = Annotated[
     str | None, typer.Option("--newsletter", "-n", metavar="NAME", help="Which newsletter, where there are several.")
 ]
+Status = Annotated[str, typer.Option("--status", metavar="CODE", help="Only what was refused with it, as in 5.1.1.")]
+Domain = Annotated[str, typer.Option("--domain", metavar="NAME", help="Only addresses of this domain.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")]
+
+CLOCK_HINT = "set it (NTP); where it is right and was wrong before, `digest clock --right` goes on by it"
 
 
 @dataclass
@@ -32,11 +39,33 @@ class Options:
 
     config: str | None = None
     quiet: bool = False
+    warned: bool = False  # of a settings file that everybody can read
 
     def load(self) -> Config:
         from digest import config
 
-        return config.load(config.find(Path(self.config) if self.config else None, os.environ))
+        path = config.find(Path(self.config) if self.config else None, os.environ)
+        settings = config.load(path)
+        if not self.warned and config.exposed(path):
+            self.warned = True
+            self.warn(f"everybody on this machine can read the secrets in {path}\n  chmod 600 {shlex.quote(str(path))}")
+        return settings
+
+    def judge(self, config: Config, *, newsletter: str = "", templates: bool = True) -> dict[str, str]:
+        """What the settings name, judged before work begins; what is wrong with single newsletters, by their name.
+
+        ConfigError for what would stop all, or `newsletter`; the rest is warned of.
+        """
+        from digest.cli import files
+
+        broken: dict[str, str] = {}
+        for finding in files.require(config, newsletter=newsletter, templates=templates):
+            words = str(finding) + (f"\n  {finding.hint}" if finding.hint else "")
+            if finding.newsletter and not finding.warning:
+                broken.setdefault(finding.newsletter, words)
+            else:
+                self.warn(words)
+        return broken
 
     @contextmanager
     def open(self) -> Iterator[tuple[Config, Database]]:
@@ -69,9 +98,11 @@ class Options:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        bar = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        words_column = TextColumn("{task.fields[words]}")
-        with Progress(*bar, words_column, console=Console(stderr=True), transient=True) as bars:
+        title = TextColumn("{task.description:<8}", markup=False)
+        bar = (title, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        words_column = TextColumn("{task.fields[words]}", markup=False)
+        console = Console(file=terminal.raw(sys.stderr))
+        with Progress(*bar, words_column, console=console, transient=True) as bars:
             task = bars.add_task(step, total=None, words="")
             yield lambda done, total, words="": bars.update(task, completed=done, total=total, words=words)
 
@@ -79,6 +110,67 @@ class Options:
 def now() -> datetime:
     """The clock, read here and nowhere below."""
     return datetime.now(UTC)
+
+
+def heed_clock(options: Options, config: Config, database: Database, *, refuse: bool = True) -> Mapping[str, int]:
+    """Before work by the clock begins: WrongClock where it cannot be right (said only, unless we `refuse`).
+
+    What a clock that was wrong once has stored is put back and told; what it came to, by kind.
+    """
+    from digest.errors import WrongClock
+    from digest.store import clock
+
+    moment = now()
+    with database.read() as session:
+        trouble = clock.verdict(session, now=moment)
+        last = clock.last_run(session, now=moment)
+    if trouble and refuse:
+        raise WrongClock(f"nothing is done: {trouble}", hint=CLOCK_HINT)
+    if trouble:
+        options.warn(f"{trouble}\n  {CLOCK_HINT}")
+        return {}
+    if last is not None and moment - last > clock.LATELY:
+        options.warn(f"digest ran last on {last:%Y-%m-%d}, by this machine's clock; is it right?")
+    healed = clock.heal(database, clock.Scene.of(config), now=moment)
+    if healed:
+        options.warn(
+            f"a clock was wrong: what lay further ahead than any rule puts it is put back ({in_words(healed)})"
+        )
+    return healed
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind}: {number:,}" for kind, number in counts.items())
+
+
+def moment(text: str, *, end: bool = False) -> datetime:
+    """A moment as it is typed, on the clock of this machine where no zone is said; of a day alone its `end`, or begin.
+
+    Raises BadInput.
+    """
+    from datetime import date, timedelta
+
+    from digest.errors import BadInput
+
+    try:
+        found = datetime.fromisoformat(text)
+        if end and len(text) <= len("2026-11-23") and date.fromisoformat(text):
+            found += timedelta(days=1)
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadInput(f"{text!r} is no moment", hint="write it as 2026-11-23 or 2026-11-23T07:00+01:00") from None
+
+
+def reply_status(text: str, *, enhanced: bool = False) -> str:
+    """What `--status` says: "", an enhanced status code (RFC 3463), or else an SMTP code. Raises UserError."""
+    import re
+
+    from digest.errors import UserError
+
+    if text and not re.fullmatch(r"[45]\.[0-9]{1,3}\.[0-9]{1,3}" + ("" if enhanced else "|[45][0-9]{2}"), text):
+        hint = "write it as in --status 5.1.1" + ("" if enhanced else ", or 550")
+        raise UserError(f"{text!r} is no status of a mail server", hint=hint)
+    return text
 
 
 @contextmanager
@@ -96,7 +188,7 @@ def while_read() -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     with while_read():
-        print(json.dumps(value, default=_plain, ensure_ascii=False))
+        print(terminal.inert_json(json.dumps(value, default=_plain, ensure_ascii=not terminal.speaks_utf8(sys.stdout))))
 
 
 @while_read()
@@ -119,7 +211,7 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(file=terminal.raw(sys.stdout))
     shown = [
         (column.replace("_", " "), [_cell(row[at], local=True) for row in rows])
         for at, column in enumerate(columns)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from digest.cli.common import (
+    Domain,
     DryRun,
     Json,
     NewsletterName,
     Options,
+    Status,
+    in_words,
     left_words,
     now,
     print_facts,
     print_json,
     print_rows,
+    reply_status,
 )
 from digest.errors import NotFound
 
@@ -141,6 +146,62 @@ def cancel(
     Example: digest edition cancel 12 --dry-run
     """
     _move(context, number, newsletter, "cancelled", reason, dry_run=dry_run)
+
+
+@app.command()
+def resend(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(help="The number in the masthead.")],
+    only: Annotated[str, typer.Option("--only", metavar="STATE", help="refused: who got it never gets it again.")],
+    newsletter: NewsletterName = None,
+    status: Status = "",
+    domain: Domain = "",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Owe again what mail servers refused of an edition. With it what was dropped since its reader was suppressed.
+
+    For after a bad day of a mail server. Nobody gets it who has it, or may have it, who left, or who is suppressed:
+    `digest subscriber unsuppress --since` comes first.
+
+    Example: digest edition resend 12 --only refused --status 5.1.1 --dry-run
+    """
+    from digest import store, subscribe
+    from digest.errors import UserError
+    from digest.models import EditionState
+
+    options: Options = context.obj
+    if only != "refused":
+        raise UserError(f"--only {only}: nothing but what was refused goes out again", hint="write --only refused")
+    status, place = reply_status(status), subscribe.domain_of(domain) if domain else ""
+    with options.open() as (config, database), database.write() as session:
+        name, _ = config.newsletter(newsletter)
+        row = store.edition_row(session, name, number)
+        if row is None or row.id is None:
+            raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
+        state = row.state
+        if state is EditionState.CANCELLED:
+            raise UserError(f"{name} No. {number} is cancelled", hint="a cancelled edition stays cancelled")
+        found = store.resend(session, row.id, status=status, domain=place, now=now())
+        if dry_run:
+            session.rollback()
+    again = [letter for letter in found if not letter.left_alone]
+    alone = Counter(letter.left_alone for letter in found if letter.left_alone)
+    columns = ("id", "email", "was", "code", "reply")
+    rows = [(letter.id, letter.email, letter.state, letter.code, letter.reply) for letter in again]
+    if as_json:
+        letters = [dict(zip(columns, row, strict=True)) for row in rows]
+        facts = {"newsletter": name, "number": number, "dry_run": dry_run, "owed_again": len(again)}
+        print_json(facts | {"left_alone": alone, "letters": letters})
+    else:
+        print_rows(columns, rows)
+    many = "1 letter" if len(again) == 1 else f"{len(again):,} letters"
+    will = "would be" if dry_run else "is" if len(again) == 1 else "are"
+    options.say(f"{many} of {name} No. {number} {will} owed again")
+    if alone:
+        options.say(f"left alone: {in_words(alone)}")
+    if again and state is not EditionState.OPEN:
+        options.say(f"it is {state}; `digest edition resume {number}` lets it go out")
 
 
 def _move(

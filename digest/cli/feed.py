@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_facts, print_json, print_rows
+from digest.origin import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ def add(
         headers = _secrets(login, header)
         title = ""
         if check:
-            url, title = _choose(url, config, headers)
+            url, title, headers = _choose(url, config, headers)
         added = collect.add_feed(database, url, newsletter=name, now=now(), title=title, topic=topic, headers=headers)
     done = "added" if added.created else "now read" if added.read else "known already"
     options.say(f"feed {added.feed_id}, {title or added.url}, is {done}")
@@ -146,7 +147,7 @@ def check(
     found = _look(url, config, {})
     if found.feed is None or found.answer is None:
         rows = [[c.url, c.title, c.type] for c in found.choices]
-        options.say(f"{url} is a page that names {len(rows)} feeds:")
+        options.say(f"{shown(url)} is a page that names {len(rows)} feeds:")
         print_rows(["url", "title", "type"], rows, as_json=as_json)
         return
     entries = [
@@ -270,24 +271,29 @@ def export(context: typer.Context, newsletter: NewsletterName = None) -> None:
     with options.open() as (config, database):
         name = config.newsletter(newsletter)[0] if newsletter else None
         title = config.newsletters[name].title if name else "digest"
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         print(collect.export_feeds(database, newsletter=name, title=title, now=now()), end="")
 
 
-def _choose(url: str, config: Config, headers: dict[str, str]) -> tuple[str, str]:
-    """Address and title of the feed at `url`, the operator's choice where a page names several."""
+def _choose(url: str, config: Config, headers: dict[str, str]) -> tuple[str, str, dict[str, str]]:
+    """Address and title of the feed at `url`, the operator's choice where a page names several, and its secrets.
+
+    What was given for one origin is not given to another that its page names.
+    """
+    from digest.collect.addresses import known_address
     from digest.errors import BadInput
+    from digest.origin import same, without_login
 
     found = _look(url, config, headers, hint="--no-check adds it anyway")
+    given, login = without_login(known_address(url))
+    headers = login | headers
     if found.feed is not None:
-        from digest.collect.addresses import known_address, without_login
-
-        # The address as it was given, where that is the feed: a login in it is kept by `add_feed`.
-        given = known_address(url)
-        return (given if without_login(given)[0] == found.url else found.url), found.feed.title
+        return found.url, found.feed.title, headers if same(found.url, given) else {}
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         lines = "\n  ".join(f"digest feed add {c.url}{f'  ({c.title})' if c.title else ''}" for c in found.choices)
-        raise BadInput(f"{url} names {len(found.choices)} feeds; add one of them", hint=lines)
-    return _choose(_ask(found.choices).url, config, headers)
+        raise BadInput(f"{given} names {len(found.choices)} feeds; add one of them", hint=lines)
+    chosen = _ask(found.choices).url
+    return _choose(chosen, config, headers if same(chosen, given) else {})
 
 
 def _ask(choices: Sequence[Candidate]) -> Candidate:
@@ -308,7 +314,7 @@ def _look(url: str, config: Config, headers: dict[str, str], *, hint: str = "") 
     except FetchError as error:
         hint = "--login asks for user and password" if error.status == 401 and hint else hint
         kind = Unavailable if isinstance(error, Unreachable) else BadInput
-        raise kind(f"{error.url} {error.reason}", hint=hint) from None
+        raise kind(f"{shown(error.url)} {error.reason}", hint=hint) from None
 
 
 def _secrets(login: bool, header: str | None) -> dict[str, str]:

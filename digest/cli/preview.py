@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest.cli import terminal
 from digest.cli.common import Json, NewsletterName, Options, now, print_json, print_rows
-from digest.errors import BadInput, Exit, NotFound, StorageError, UserError
+from digest.errors import BadInput, Exit, NotFound, StorageError
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -51,6 +52,7 @@ def preview(
         return
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
+        options.judge(config, newsletter=name)
         shown = look(database, config, name, number=edition, reader=reader, at=moment or now())
         if check:
             _check(options, shown.rendered, as_json=as_json)
@@ -60,7 +62,10 @@ def preview(
     if content is None:
         content = (shown.rendered.text if text else shown.rendered.html).encode()
     if (text or eml) and out is None:
-        typer.echo(content, nl=False)
+        if text:
+            print(content.decode(), end="")
+        else:
+            terminal.write_bytes(content)
         return
     path = out or Path(tempfile.mkdtemp(prefix="digest-preview-")) / "edition.html"
     try:
@@ -91,7 +96,7 @@ def look(
                 raise NotFound(f"{reader} does not subscribe to {name}", hint="`digest subscriber list` shows who does")
         draft = edition.preview(session, name, config, now=at, choices=choices)
         if draft is None:
-            raise UserError(
+            raise NotFound(
                 "there are not enough new stories for an edition yet",
                 hint="`digest collect` asks the feeds; --edition N shows a past one",
             )
@@ -147,6 +152,7 @@ def _serve(
 
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
+        options.judge(config, newsletter=name)
         token = secrets.token_urlsafe(16)
         page = application(
             database,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from digest.cli.collect import Force, progress_bar, tell
-from digest.cli.common import DryRun, Json, Options, left_words, now, print_json, while_read
+from digest.cli.common import DryRun, Json, Options, heed_clock, left_words, now, print_json, while_read
 from digest.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Outcome:
     compose: list[edition.Composed] = field(default_factory=list)
     unfit: list[str] = field(default_factory=list)  # newsletters whose edition could not be made
     deliver: deliver.Report | None = None
+    healed: Mapping[str, int] = field(default_factory=dict)  # moments of a clock that was wrong, by kind
 
     @property
     def exit_code(self) -> Exit:
@@ -66,14 +67,18 @@ def run(
     """
     options: Options = context.obj
     with options.open() as (config, database):
+        broken = options.judge(config)
         if dry_run:
             with database.rehearse() as rehearsal:
-                outcome = line(rehearsal, config, options, force=force, send=False)
+                healed = heed_clock(options, config, rehearsal)
+                outcome = line(rehearsal, config, options, force=force, send=False, broken=broken)
                 if not as_json:
                     with while_read():
                         _show_editions(rehearsal, outcome)
         else:
-            outcome = line(database, config, options, force=force)
+            healed = heed_clock(options, config, database)
+            outcome = line(database, config, options, force=force, broken=broken)
+    outcome.healed = healed
     if as_json:
         print_json(asdict(outcome))
     raise typer.Exit(outcome.exit_code)
@@ -86,15 +91,28 @@ def deliver_command(context: typer.Context, as_json: Json = False) -> None:
     """
     options: Options = context.obj
     with options.open() as (config, database):
+        healed = heed_clock(options, config, database)
+        options.judge(config, templates=False)
         report = deliver_step(database, config, options)
     if as_json:
-        print_json(asdict(report))
+        print_json(asdict(report) | {"healed": healed})
     raise typer.Exit(delivery_code(report))
 
 
-def line(database: Database, config: Config, options: Options, *, force: bool = False, send: bool = True) -> Outcome:
-    """The main job, on any database: `run`, its rehearsal and the demo all come through here."""
-    from digest import collect, edition, loop
+def line(
+    database: Database,
+    config: Config,
+    options: Options,
+    *,
+    force: bool = False,
+    send: bool = True,
+    broken: Mapping[str, str] | None = None,
+) -> Outcome:
+    """The main job, on any database: `run`, its rehearsal and the demo all come through here.
+
+    `broken` says what is wrong with newsletters that cannot be composed: their stories wait, the others go out.
+    """
+    from digest import collect, edition, loop, store
     from digest.subscribe import signup
 
     with progress_bar(options, "collect") as progress:
@@ -103,7 +121,9 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
     outcome = Outcome(collected)
     moment = now()
     with database.write() as session:
-        signup.tidy(session, now=moment)
+        # What nobody confirmed is gone for good, so one leap of a clock may not decide that it is old.
+        if store.clock.ran_lately(session, now=moment):
+            signup.tidy(session, now=moment)
     for name, settings in config.newsletters.items():
         with database.write() as session:
             admitted = edition.admit(session, name, settings, config.curate, now=moment)
@@ -112,6 +132,10 @@ def line(database: Database, config: Config, options: Options, *, force: bool = 
             f"curate: {name}, {count(admitted.stories, 'new story', 'new stories')}, "
             f"{admitted.joined:,} joined to others, {admitted.held:,} held back, {admitted.muted:,} muted"
         )
+        if broken and name in broken:
+            outcome.unfit.append(name)
+            options.warn(broken[name])
+            continue
         try:
             composed = edition.take_turn(database, name, config, now=moment)
         except ConfigError as error:

@@ -7,18 +7,19 @@ from typing import Annotated
 import typer
 
 from digest.cli.common import DryRun, NewsletterName, Options, now
-from digest.errors import BadInput, TryAgain, UserError
+from digest.errors import BadInput, TryAgain, Unavailable
 
 
 def send_test(
     context: typer.Context,
     email: Annotated[str, typer.Argument(help="Where to send it.")],
     newsletter: NewsletterName = None,
+    number: Annotated[int | None, typer.Option("--edition", metavar="N", help="A past edition.")] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Send what `digest preview` shows to one address, now. It touches no outbox and no subscriber.
 
-    Its personal links lead to the start page. The mail server's answer is printed.
+    Where no story waits, it is a sample. Its personal links lead to the start page, the server's answer is printed.
 
     Example: digest send-test you@example.org
     """
@@ -31,21 +32,27 @@ def send_test(
     moment = now()
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
-        with database.rehearse() as rehearsal, rehearsal.write() as session:
-            edition.admit(session, name, settings, config.curate, now=moment)
-            draft = edition.preview(session, name, config, now=moment)
-        if draft is None:
-            raise UserError(
-                "there are not enough new stories for an edition yet", hint="`digest collect` asks the feeds"
-            )
+        options.judge(config, newsletter=name)
+        if number is not None:
+            with database.read() as session:
+                rendered = edition.shown(session, name, number).rendered
+        else:
+            with database.rehearse() as rehearsal, rehearsal.write() as session:
+                edition.admit(session, name, settings, config.curate, now=moment)
+                draft = edition.preview(session, name, config, now=moment)
+            rendered = draft.rendered if draft else edition.sample(name, config, now=moment)
+            if draft is None:
+                options.say("there are not enough new stories for an edition yet: this is a sample")
         sender = Sender(settings.sender, moment, settings.reply_to or "", name)
-        letter = deliver.for_one(config, draft.rendered, sender=sender, to=to, number=int(moment.timestamp()))
-        options.say(f"“{draft.rendered.subject}” to {to}, {letter.size} bytes")
+        letter = deliver.for_one(config, rendered, sender=sender, to=to, number=int(moment.timestamp()))
+        options.say(f"“{rendered.subject}” to {to}, {letter.size} bytes")
         if dry_run:
             return
         try:
             print(deliver.send_one(config, letter))
         except Refused as error:
             raise BadInput(f"the mail server refuses it: {error}", hint="nothing was sent") from None
-        except (Deferred, RelayDown) as error:
-            raise TryAgain(f"it could not be sent: {error}", hint="see [smtp] in the settings") from None
+        except Deferred as error:
+            raise TryAgain(f"it could not be sent: {error}", hint="nothing was sent; try it again later") from None
+        except RelayDown as error:
+            raise Unavailable(f"it could not be sent: {error}", hint="see [smtp] in the settings") from None

@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Options, now
+from digest.cli.common import Options, heed_clock, now
 from digest.errors import Exit, UserError
+from digest.means import fitting
 
-_CONNECTIONS = 500  # at a time; more are told to come back
+_CONNECTIONS = 500  # at a time, where there are files for so many; more are told to come back
+_BESIDE = 64  # files: the database's connections, the loop, mail on its way
 _KEEP_ALIVE_SECONDS = 15
 _SHUTDOWN_SECONDS = 10  # for those who are being served when the signal to stop comes
 _HEADER_BYTES = 16_384
@@ -49,7 +51,12 @@ def serve(
     from digest.web.courier import Courier
 
     options: Options = context.obj
+    connections = fitting(_CONNECTIONS, each=1, beside=_BESIDE, what="serving")
     with options.open() as (config, database):
+        # Whoever wants to leave can, whatever the time is.
+        heed_clock(options, config, database, refuse=False)
+        for words in options.judge(config).values():
+            options.warn(words)
         listener = _unix(unix_socket) if unix_socket else _listener(host, port)
         # uvicorn stops gently at a signal, and then raises it anew: to be asked to stop is no failure.
         for one in (signal.SIGTERM, signal.SIGINT):
@@ -67,7 +74,7 @@ def serve(
                 access_log=False,  # its lines would hold the tokens
                 proxy_headers=False,  # web.client reads them
                 server_header=False,
-                limit_concurrency=_CONNECTIONS,
+                limit_concurrency=connections,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
                 h11_max_incomplete_event_size=_HEADER_BYTES,

@@ -8,7 +8,20 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_facts, print_json, print_rows
+from digest.cli.common import (
+    Domain,
+    DryRun,
+    Json,
+    NewsletterName,
+    Options,
+    Status,
+    moment,
+    now,
+    print_facts,
+    print_json,
+    print_rows,
+    reply_status,
+)
 
 app = typer.Typer(no_args_is_help=True, help="The people who get the newsletters.")
 
@@ -264,12 +277,12 @@ def pause(
     from digest import subscribe
 
     options: Options = context.obj
-    moment = now()
-    until = moment + timedelta(weeks=weeks) if weeks else None
+    at = now()
+    until = at + timedelta(weeks=weeks) if weeks else None
     with options.open() as (config, database):
         paper, _settings = config.newsletter(newsletter)
         with database.write() as session:
-            paused = subscribe.pause(session, email, newsletter=paper, until=until, how=HOW, now=moment)
+            paused = subscribe.pause(session, email, newsletter=paper, until=until, how=HOW, now=at)
     span = f"until {until:%Y-%m-%d}" if until else "until resumed"
     options.say(f"{email} gets no {paper} {span}" if paused else f"{email} was paused already")
 
@@ -309,14 +322,73 @@ def suppress(
 
 
 @app.command()
-def unsuppress(context: typer.Context, email: Email) -> None:
+def unsuppress(
+    context: typer.Context,
+    email: Annotated[str | None, typer.Argument(metavar="[EMAIL]", help="Their address; else --since.")] = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="WHEN", help="All that mail servers had suppressed from then on.")
+    ] = "",
+    until: Annotated[str, typer.Option("--until", metavar="WHEN", help="And before then; of a day, to its end.")] = "",
+    status: Status = "",
+    domain: Domain = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="WORDS", help="Those of this reason instead, as the list shows it.")
+    ] = "",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
     """Let an address get letters again, because they asked. An erased person can then be added again.
 
-    Example: digest subscriber unsuppress ada@example.org
+    With --since it undoes what a bad day of a mail server did to many; whom a person suppressed, or who complained,
+    stays so, unless --reason names it. `digest edition resend` then owes them what they missed.
+
+    Example: digest subscriber unsuppress --since 2026-11-23T07:00 --status 5.1.1 --dry-run
     """
-    from digest import subscribe
+    from digest import store, subscribe
+    from digest.errors import UserError
 
     options: Options = context.obj
+    bulk = until or status or domain or reason
+    if bool(email) == bool(since) or (email and (bulk or dry_run or json)):
+        raise UserError("say whom", hint="an address, or --since with what else narrows it")
+    if email:
+        _unsuppress(options, email)
+        return
+    begin, end = moment(since), moment(until, end=True) if until else None
+    status = reply_status(status, enhanced=True)
+    with options.open() as (_config, database), database.write() as session:
+        lifted = subscribe.unsuppress_all(
+            session,
+            since=begin,
+            until=end,
+            reason=reason or store.BOUNCED,
+            status=status,
+            domain=domain,
+            how=HOW,
+            now=now(),
+        )
+        missed = store.missed_editions(session, [one.key for one in lifted])
+        if dry_run:
+            session.rollback()
+    rows = [(one.key, one.reason, one.status, one.suppressed_at) for one in lifted]
+    columns = ("email", "reason", "status", "suppressed_at")
+    if json:
+        editions = [dict(zip(("newsletter", "number", "letters"), one, strict=True)) for one in missed]
+        addresses = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_json({"dry_run": dry_run, "lifted": len(lifted), "addresses": addresses, "missed": editions})
+    else:
+        print_rows(columns, rows)
+    many = "1 address" if len(lifted) == 1 else f"{len(lifted):,} addresses"
+    options.say(f"{many} {'would' if dry_run else 'may'} get letters again")
+    for paper, number, letters in missed:
+        options.say(
+            f"  {letters:,} missed {paper} No. {number}: digest edition resend {number} -n {paper} --only refused"
+        )
+
+
+def _unsuppress(options: Options, email: str) -> None:
+    from digest import subscribe
+
     with options.open() as (config, database), database.write() as session:
         secret = config.lasting_key
         done = subscribe.unsuppress(session, email, secret=secret, how=HOW, now=now())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from digest.errors import BadInput
+from digest.origin import shown
+from digest.origin import without_login as without_login
 from digest.parse.text import http_url, plain
 
 
@@ -27,19 +28,10 @@ def known_address(words: str) -> str:
     found = address(words)
     if not found:
         raise BadInput(
-            f"{plain(words, limit=100)!r} is not a web address", hint="write e.g. https://example.org/feed.xml"
+            f"{plain(shown(words), limit=100)!r} is not a web address",
+            hint="write e.g. https://example.org/feed.xml; --login asks for a user and password",
         )
     return found
-
-
-def without_login(url: str) -> tuple[str, dict[str, str]]:
-    """An address without the user and password in it, and the header that says them instead (RFC 7617)."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url, {}
-    user, _, host = parts.netloc.rpartition("@")
-    login = b64encode(unquote(user).encode()).decode()
-    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {login}"}
 
 
 def host_of(url: str) -> str:

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -19,6 +18,8 @@ from digest.collect.addresses import without_login
 from digest.collect.guard import Guard, Resolve, Transport, resolve
 from digest.config import Config
 from digest.errors import FetchError, Unreachable
+from digest.means import lacking
+from digest.origin import downgrades, same, shown
 from digest.parse.text import http_url
 
 MAX_REDIRECTS = 5
@@ -49,7 +50,8 @@ _REASONS = {
 class Answer:
     """What a server said: 200 with a body, or 304 (nothing new) without.
 
-    `url` is where the body came from in the end; `moved_to` where permanent redirects alone lead, else "".
+    `url` is where the body came from in the end; `moved_to` where permanent redirects alone lead, else "". A way that
+    leaves https is no lasting one, whatever the server calls it: who changes what goes in clear could say so.
     """
 
     url: str
@@ -99,7 +101,8 @@ class Fetcher:
     ) -> Answer:
         """Ask for `url`; `hold` keeps what a large body needs until the caller is done with it.
 
-        `headers` (secrets) go to the origin of `url` only, not where it redirects to. Raises FetchError.
+        `headers` (secrets) go to the origin of `url` (scheme, host and port) only. A redirect to another one ends
+        them for good, also where that leads back: it would choose the path. Raises FetchError.
         """
         conditions = {}
         if etag:
@@ -135,8 +138,8 @@ class Fetcher:
     ) -> Answer:
         start, moved_to, lasting = url, "", True
         for _ in range(MAX_REDIRECTS + 1):
-            mine = secrets if _origin(url) == _origin(start) else {}
-            headers = self._headers | conditions | mine
+            secrets = secrets if same(url, start) else {}
+            headers = self._headers | conditions | secrets
             request = httpx.Request("GET", url, headers=headers, extensions=self._extensions)
             response = await self._transport.handle_async_request(request)
             try:
@@ -144,7 +147,7 @@ class Fetcher:
                     target, _ = without_login(http_url(response.headers["location"], url))
                     if not target:
                         raise FetchError(start, f"redirects to what is no web address ({_short(response)})")
-                    lasting = lasting and response.status_code in (301, 308)
+                    lasting = lasting and response.status_code in (301, 308) and not downgrades(url, target)
                     moved_to = target if lasting else moved_to
                     url = target
                     continue
@@ -278,18 +281,15 @@ def _validator(value: str) -> str:
     return value if value.isascii() and value.isprintable() and len(value) <= 500 else ""
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
-
-
 def _short(response: httpx.Response) -> str:
-    target = response.headers["location"]
+    target = shown(response.headers["location"])
     return "".join(c if c.isprintable() else "?" for c in target[:80])
 
 
 def _in_words(error: Exception) -> str:
     """A transport's error as the end of a sentence that begins with the feed."""
+    if (lack := lacking(error)) is not None:
+        raise lack from error  # which is not this feed's fault
     said = str(error).strip()
     chain: BaseException | None = error
     while chain is not None:

@@ -17,6 +17,7 @@ import httpcore
 import httpx
 
 from digest.errors import FetchError, Unreachable
+from digest.means import lacking
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -59,6 +60,8 @@ class Guard:
         try:
             named = [str(literal)] if literal else await self._resolve(host, port)
         except (OSError, UnicodeError) as error:
+            if (lack := lacking(error)) is not None:
+                raise lack from error
             raise Unreachable(host, f"leads to a host that is not known, {host} ({_words(error)})") from None
         allowed = [name for name in named if self._allows(name)]
         if not allowed:

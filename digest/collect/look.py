@@ -21,6 +21,7 @@ from digest.collect.workers import Parsers
 from digest.config import Config
 from digest.errors import FetchError
 from digest.models import FeedState
+from digest.origin import downgrades, same
 from digest.parse import Candidate, ParsedFeed
 from digest.store import Database
 
@@ -57,7 +58,7 @@ class Looker:
     async def find(self, url: str, headers: Mapping[str, str] | None = None) -> Found:
         """The feed at `url`, or the one its page declares, or else one of the usual places; several come as a choice.
 
-        `headers` go to the host of `url` only. Raises FetchError where there is none.
+        `headers` go to the origin of `url` only. Raises FetchError where there is none.
         """
         answer = await self._fetch(url, headers)
         try:
@@ -71,7 +72,7 @@ class Looker:
         roots = dict.fromkeys((urljoin(answer.url, "./"), urljoin(answer.url, "/")))
         for place in [c.url for c in choices] or [root + path for root in roots for path in parse.COMMON_PATHS]:
             try:
-                found = await self._fetch(place, headers if host_of(place) == host_of(url) else None)
+                found = await self._fetch(place, headers if same(place, url) else None)
                 return Found(place, await self._parse(found), found)
             except FetchError:
                 continue
@@ -139,7 +140,8 @@ async def diagnose(
 ) -> list[Repair]:
     """A repair for each ailing feed that has one: its new address, the feed its site declares now, or retirement.
 
-    Ailing is what fails, what the server retired with 410, and what was redirected for good.
+    A feed that is read over https is not led to http. Ailing is what fails, what the server retired with 410, and what
+    was redirected for good.
     """
     patients = []
     with database.read() as session:
@@ -163,8 +165,8 @@ async def _repair(looker: Looker, feed: _Patient, known: set[str], now: datetime
     name = feed.title or feed.url
     trouble = f"moved to {feed.moved_to}" if feed.moved_to and not feed.error else feed.error
     for place in _places(feed):
-        # A secret was given to one host: other places are asked without it.
-        headers = feed.headers if host_of(place) == host_of(feed.url) else None
+        # A secret was given to one origin: other places are asked without it.
+        headers = feed.headers if same(place, feed.url) else None
         try:
             found = await looker.find(place, headers)
         except FetchError:
@@ -174,6 +176,8 @@ async def _repair(looker: Looker, feed: _Patient, known: set[str], now: datetime
             url = found.answer.moved_to
         if url == feed.url:
             return None  # it works again
+        if downgrades(feed.url, url):
+            continue  # that is for a person to decide, feed by feed
         return Repair(feed.id, name, trouble, Remedy.JOIN if url in known else Remedy.MOVE, url)
     hopeless = feed.failing_since is not None and now - feed.failing_since > HOPELESS_AFTER
     return Repair(feed.id, name, trouble, Remedy.RETIRE) if hopeless and feed.state != FeedState.RETIRED else None

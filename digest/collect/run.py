@@ -23,9 +23,11 @@ from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Hosts
 from digest.collect.rhythm import Health, Vitals
 from digest.collect.workers import Parsers
-from digest.config import Config
+from digest.config import Collect, Config
 from digest.errors import FetchError
+from digest.means import fitting
 from digest.models import FeedState
+from digest.origin import same
 from digest.parse import ParsedEntry, ParsedFeed
 from digest.store import Database, DueFeed
 
@@ -137,6 +139,13 @@ async def run(
     return await _Run(database, config, clock, force, progress, resolve, rng or Random()).run()  # noqa: S311
 
 
+def _fitting(settings: Collect) -> Collect:
+    """With no more connections than there are files for: a socket each, and a name look-up now and then."""
+    beside = 16 + 8 * settings.workers  # the database, the loop; pipes of a worker and what its start takes
+    connections = fitting(settings.connections, each=2, beside=beside, what="asking feeds")
+    return settings.model_copy(update={"connections": connections})
+
+
 class _Run:
     def __init__(
         self,
@@ -150,7 +159,7 @@ class _Run:
     ) -> None:
         self._database = database
         self._config = config
-        self._settings = config.collect
+        self._settings = _fitting(config.collect)
         self._clock = clock
         self._started = clock()
         self._force = force
@@ -388,7 +397,8 @@ class _Run:
             row["error"] = words
             return words
         store.move_feed(session, feed.id, url=target, host=host_of(target), now=at)
-        return f"moved to {target}"
+        left = "; its login stays behind, `digest feed add ADDRESS --login` gives it to the new address"
+        return f"moved to {target}{left if feed.headers and not same(target, feed.url) else ''}"
 
 
 def _change(feed: DueFeed, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:

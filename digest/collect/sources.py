@@ -15,6 +15,7 @@ from digest.collect.guard import Resolve, resolve
 from digest.config import Config, Newsletter
 from digest.errors import FetchError, NotFound
 from digest.models import Feed, FeedState
+from digest.origin import shown
 from digest.parse import Outline
 from digest.parse.text import plain
 from digest.store import Database, Reader
@@ -102,7 +103,7 @@ def import_feeds(
     for outline in outlines:
         url, login = without_login(address(outline.url))
         if not url:
-            report.bad.append(f"{outline.title or 'untitled'}: {plain(outline.url, limit=100)}")
+            report.bad.append(f"{outline.title or 'untitled'}: {plain(shown(outline.url), limit=100)}")
             continue
         topic = topic_of(outline, newsletter)
         place = {"folders": outline.folders, "topics": outline.topics, "description": outline.description}
@@ -121,7 +122,7 @@ def import_feeds(
                 "url": url,
                 "host": host_of(url),
                 "title": plain(outline.title),
-                "site_url": outline.site_url,
+                "site_url": _open_part(outline.site_url),
                 "headers": logins[url],
             }
             for url, (outline, _) in wanted.items()
@@ -171,7 +172,9 @@ def remove_feed(database: Database, feed: str, *, newsletter: str | None) -> str
         assert found.id is not None
         reader_id = store.newsletter(session, newsletter).id if newsletter else None
         if newsletter and not store.reads(session, reader_id or 0, found.id):
-            raise NotFound(f"{newsletter} does not read feed {feed}", hint="`digest feed list` shows who reads which")
+            raise NotFound(
+                f"{newsletter} does not read feed {shown(feed)}", hint="`digest feed list` shows who reads which"
+            )
         if not store.stop_reading(session, found.id, newsletter_id=reader_id):
             return f"{newsletter} no longer reads {found.title or found.url}; others do"
         if store.was_published(session, found.id):
@@ -190,7 +193,8 @@ def export_feeds(database: Database, *, newsletter: str | None, title: str, now:
             if feed.state == FeedState.RETIRED:
                 continue
             reader = next((r for r in readers if newsletter in (None, r.newsletter)), Reader(""))
-            outlines += [Outline(feed.url, feed.title, feed.site_url, *place) for place in _places(reader)]
+            url, site = _open_part(feed.url), _open_part(feed.site_url)
+            outlines += [Outline(url, feed.title, site, *place) for place in _places(reader)]
     return parse.write_opml(outlines, title=title, now=now)
 
 
@@ -210,11 +214,20 @@ def _places(reader: Reader) -> list[tuple[tuple[str, ...], tuple[str, ...], str]
 
 async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> bytes:
     """The bytes of a list on the web. Raises NotFound with the reason."""
+    url, login = without_login(known_address(url))
     async with Fetcher(config, resolve=resolve) as fetcher, AsyncExitStack() as hold:
         try:
-            return (await fetcher.fetch(url, now=clock(), hold=hold)).body
+            return (await fetcher.fetch(url, now=clock(), hold=hold, headers=login)).body
         except FetchError as error:
             raise NotFound(f"the list {url} {error.reason}", hint="save it as a file and import that") from None
+
+
+def _open_part(url: str) -> str:
+    """An address without a login in it; "" where it cannot be read."""
+    try:
+        return without_login(url)[0]
+    except ValueError:
+        return ""
 
 
 def _new(url: str, *, title: str, headers: dict[str, str], now: datetime) -> Feed:

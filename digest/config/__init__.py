@@ -11,6 +11,7 @@ Relative paths are relative to the file, so that the working directory of cron d
 """
 
 from digest.config.file import FILE as FILE
+from digest.config.file import exposed as exposed
 from digest.config.file import find as find
 from digest.config.file import from_values as from_values
 from digest.config.file import load as load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -58,6 +59,23 @@ def load(path: Path) -> Config:
     return from_values(values, path)
 
 
+def exposed(path: Path) -> bool:
+    """Can everybody on this machine read the file, and is there a secret in it? Its folders are not asked."""
+    try:
+        return bool(path.stat().st_mode & 0o004) and _secret(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return False
+
+
+def _secret(values: object, key: str = "") -> bool:
+    if isinstance(values, Mapping):
+        return any(_secret(value, str(name)) for name, value in values.items())
+    if isinstance(values, list):
+        return any(_secret(value, key) for value in values)
+    named = key in ("secret_key", "former_secret_keys", "password", "database_password")
+    return isinstance(values, str) and bool(values) and (named or bool(re.search("://[^/]*:.*@", values)))
+
+
 class _FileOnly(Config):
     @classmethod
     def settings_customise_sources(  # type: ignore[override]
@@ -82,20 +100,27 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
             f"the environment variable {_undecoded(error)} cannot be read",
             hint="lists and tables are JSON in the environment; DIGEST_SMTP__URL names one setting of a section",
         ) from None
-    base = path.parent
+
+    def placed(named: Path) -> Path:
+        try:
+            return path.parent / named.expanduser()
+        except RuntimeError:  # no such user, or no HOME and nobody of our number
+            raise ConfigError(f"{path}: nobody knows whose home the ~ of {named} is", hint=_WHOLE) from None
+
     newsletters = {
-        name: n.model_copy(update={"templates": base / n.templates}) if n.templates else n
+        name: n.model_copy(update={"templates": placed(n.templates)}) if n.templates else n
         for name, n in config.newsletters.items()
     }
     smtp = config.smtp
     if smtp.ca_file:
-        smtp = smtp.model_copy(update={"ca_file": base / smtp.ca_file.expanduser()})
-    dkim = tuple(d.model_copy(update={"key_file": base / d.key_file.expanduser()}) for d in smtp.dkim)
+        smtp = smtp.model_copy(update={"ca_file": placed(smtp.ca_file)})
+    dkim = tuple(d.model_copy(update={"key_file": placed(d.key_file)}) for d in smtp.dkim)
     smtp = smtp.model_copy(update={"dkim": dkim})
-    database = config.database if "://" in config.database else str(base / Path(config.database).expanduser())
+    database = config.database if "://" in config.database else str(placed(Path(config.database)))
     return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp})
 
 
+_WHOLE = "write the whole path, from / on"
 _HINT = "the README lists every setting; an environment variable DIGEST_… goes before the file"
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from dataclasses import dataclass, field
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -46,18 +49,78 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _path(value: Path) -> Path:
+    _one_line(str(value))
+    return value
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    if any(c in value.get_secret_value() for c in "\r\n\0"):
+        raise ValueError("has a line break in it")
+    return value
+
+
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Line = Annotated[str, AfterValidator(_one_line)]
+FilePath = Annotated[Path, AfterValidator(_path)]
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
+
+
+@dataclass(frozen=True)
+class ServerUrl:
+    """A server's address with who logs in there. `port` is None where none is named, `rest` the path and query."""
+
+    scheme: str
+    user: str
+    password: str = field(repr=False)
+    host: str
+    port: int | None
+    rest: str = field(repr=False)  # a password may stand in a query too
+
+    @property
+    def place(self) -> str:
+        """Host and port for an address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+
+_ENCODE = (
+    "has a character in its user or password that must be percent-encoded (@ as %40, : as %3A, / as %2F, # as %23, "
+    "? as %3F); or leave them out of it and give them as settings of their own, {}"
+)
+_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.,-]*)(?::([0-9]*))?")
+
+
+def server_url(text: str, *, settings: str) -> ServerUrl:
+    """Read `scheme://user:password@host:port/…`. ValueError says what is wrong, and nothing of what stands there.
+
+    Stricter than `urlsplit`, which takes a piece of a password with an unescaped sign for a host, a port or a path,
+    and so would have it printed. `settings` names those in which user and password may stand instead.
+    """
+    scheme, _, rest = text.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    login, at, place = authority.rpartition("@")
+    user, _, password = login.partition(":")
+    beyond = rest[len(authority) :]
+    if rest.count("@") > len(at) or re.search(r"[^!-~]|[\[\]]", login):
+        raise ValueError(_ENCODE.format(settings))
+    found = _PLACE.fullmatch(place)
+    if found is None or (found[2] and not 0 < int(found[2][:6]) < 65536):
+        raise ValueError("has a port that is not a number from 1 to 65535, or a host that is none")
+    port = int(found[2]) if found[2] else None
+    return ServerUrl(scheme, unquote(user), unquote(password), found[1].strip("[]").lower(), port, beyond)
+
+
+def smtp_server(url: str) -> ServerUrl:
+    """The address of a mail server; ValueError says what is wrong with it."""
+    found = server_url(url, settings="user and password")
+    if found.scheme not in ("smtp", "smtp+starttls", "smtps") or not found.host or found.rest not in ("", "/"):
+        raise ValueError("must look like smtp+starttls://user:password@mail.example.org:587 (or smtp://, smtps://)")
+    return found
 
 
 def _smtp_url(value: SecretStr) -> SecretStr:
-    url = urlsplit(value.get_secret_value())
-    if url.scheme not in ("smtp", "smtp+starttls", "smtps") or not url.hostname:
-        raise ValueError("must look like smtp+starttls://user:password@mail.example.org:587 (or smtp://, smtps://)")
-    try:
-        _ = url.port
-    except ValueError:
-        raise ValueError("has a port that is not a number from 1 to 65535") from None
+    smtp_server(value.get_secret_value())
     return value
 
 

@@ -5,16 +5,28 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import parseaddr
-from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from digest.colours import contrast
-from digest.config.kinds import OTHER, TOPICS, Line, Mailbox, Network, Share, Slug, SmtpUrl
+from digest.config.kinds import (
+    OTHER,
+    TOPICS,
+    FilePath,
+    Line,
+    Mailbox,
+    Network,
+    Secret,
+    ServerUrl,
+    Share,
+    Slug,
+    SmtpUrl,
+    smtp_server,
+)
 from digest.schedule import Schedule
 from digest.schedule import parse as parse_schedule
 
@@ -23,14 +35,29 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-def _check_token_command(command: str, url: SecretStr | None) -> None:
-    if not command:
+def _check_login(url: SecretStr | None, user: str, password: SecretStr | None, command: str) -> None:
+    """ValueError where it is not clear who logs in and how."""
+    secret = password.get_secret_value() if password else ""
+    if url is None:
+        if given := [name for name, value in (("user", user), ("password", secret)) if value]:
+            raise ValueError(f"has a {given[0]} and no url to use it for")
+        if command:
+            raise ValueError("has a token_command and nobody to log in: give it a url and a user")
         return
-    parts = urlsplit(url.get_secret_value() if url else "")
-    if not parts.username:
-        raise ValueError("has a token_command and nobody to log in: write the user into its url, as in user@host")
-    if parts.password:
-        raise ValueError("has both a password in its url and a token_command; take one away")
+    there = smtp_server(url.get_secret_value())
+    if (there.user and user) or (there.password and secret):
+        raise ValueError(f"has the {'user' if user else 'password'} twice, in its url and beside it; take one away")
+    if (secret or there.password) and not (user or there.user):
+        raise ValueError("has a password and no user")
+    if command:
+        if not (user or there.user):
+            raise ValueError("has a token_command and nobody to log in: give the user, as in user@host")
+        if secret or there.password:
+            raise ValueError("has both a password and a token_command; take one away")
+        _check_command(command)
+
+
+def _check_command(command: str) -> None:
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -43,6 +70,8 @@ class Relay(Section):
     """A mail server that takes our letters. A limit of 0 is none; those per hour and day outlive the process."""
 
     url: SmtpUrl
+    user: Line = ""  # who logs in, where `url` does not say it
+    password: Secret | None = None
     auth: Literal["", "plain", "login", "xoauth2"] = ""  # "": plain or login, whichever is offered
     token_command: Line = ""  # prints what stands for the password, an access token unless `auth` says otherwise
     order: int = 1  # a relay of a higher order is used only while all of a lower one are down
@@ -53,16 +82,23 @@ class Relay(Section):
     per_day: int = Field(0, ge=0)
 
     @model_validator(mode="after")
-    def _token(self) -> Relay:
-        _check_token_command(self.token_command, self.url)
+    def _login(self) -> Relay:
+        _check_login(self.url, self.user, self.password, self.token_command)
         return self
+
+    @property
+    def server(self) -> ServerUrl:
+        """Where it is, and who logs in there, wherever that was said."""
+        found = smtp_server(self.url.get_secret_value())
+        password = self.password.get_secret_value() if self.password else ""
+        return replace(found, user=found.user or self.user, password=found.password or password)
 
 
 class Dkim(Section):
     """Sign letters here, for relays that do not. `domain` is by default the sender's."""
 
     selector: Line
-    key_file: Path
+    key_file: FilePath
     domain: Line = ""
 
 
@@ -70,12 +106,14 @@ class Smtp(Section):
     """Where letters go. Without `url` or `relays` they are written to a Maildir beside the database."""
 
     url: SmtpUrl | None = None  # short for one relay with the settings of `Relay`
+    user: Line = ""
+    password: Secret | None = None
     relays: tuple[Relay, ...] = ()
     token_command: Line = ""
     connections: int = Field(8, ge=1, le=200)
     envelope_domain: Line = ""
     hello: Line = ""  # our name in EHLO; else the machine's, if it has a full one, or its address
-    ca_file: Path | None = None
+    ca_file: FilePath | None = None
     dkim: tuple[Dkim, ...] = ()
     # How long a server may take to answer a command, and the end of the data (RFC 5321 §4.5.3.2).
     timeout_seconds: float = Field(300, gt=0, le=600)
@@ -98,15 +136,17 @@ class Smtp(Section):
     def _one_way(self) -> Smtp:
         if self.url and self.relays:
             raise ValueError("has both url and relays; move url into a [[smtp.relays]] of its own")
-        if self.relays and self.token_command:
-            raise ValueError("has token_command beside relays; move it into the [[smtp.relays]] it is for")
-        _check_token_command(self.token_command, self.url)
+        for name in ("token_command", "user", "password") if self.relays else ():
+            if getattr(self, name):
+                raise ValueError(f"has {name} beside relays; move it into the [[smtp.relays]] it is for")
+        _check_login(self.url, self.user, self.password, self.token_command)
         return self
 
     @property
     def servers(self) -> tuple[Relay, ...]:
         if self.url:
-            return (Relay(url=self.url, connections=self.connections, token_command=self.token_command),)
+            names = ("url", "user", "password", "connections", "token_command")
+            return (Relay(**{name: getattr(self, name) for name in names}),)
         return self.relays
 
     @property
@@ -246,7 +286,7 @@ class Newsletter(Section):
     postal_address: str = ""
     about: str = ""
     signup: bool = True
-    templates: Path | None = None
+    templates: FilePath | None = None
     archive: bool = True
     topics: dict[Slug, Topic] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from digest.config.kinds import Slug
+from digest.config.kinds import Line, Secret, ServerUrl, Slug, server_url
 from digest.config.sections import Collect, Curate, Newsletter, Smtp, Web
 from digest.errors import ConfigError, NotFound
+
+_POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
+
+
+def _database_server(url: str) -> ServerUrl:
+    return server_url(url, settings="database_user and database_password")
 
 
 class Config(BaseSettings):
@@ -18,7 +24,9 @@ class Config(BaseSettings):
         frozen=True, extra="forbid", env_prefix="DIGEST_", env_nested_delimiter="__", env_ignore_empty=False
     )
 
-    database: str = "digest.db"
+    database: Line = Field("digest.db", repr=False)  # a password may stand in it
+    database_user: Line = ""
+    database_password: Secret | None = None
     base_url: str = "http://localhost:8000"
     secret_key: SecretStr
     former_secret_keys: tuple[SecretStr, ...] = ()
@@ -48,16 +56,21 @@ class Config(BaseSettings):
     @field_validator("database")
     @classmethod
     def _database(cls, value: str) -> str:
-        scheme = value.partition("://")[0].partition("+")[0]
-        if "://" in value and scheme not in ("sqlite", "postgresql", "postgres"):
+        scheme = value.partition("://")[0]
+        if value.startswith("sqlite:///") or "://" not in value:
+            return value
+        if scheme not in _POSTGRES:
             raise ValueError("must be a path (SQLite) or postgresql://user:password@host/name")
+        _database_server(value)
         return value
 
     @field_validator("base_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
-        url = urlsplit(value)
-        if url.scheme not in ("http", "https") or not url.hostname:
+        if any(sign in value for sign in "@?#"):
+            raise ValueError("must have no user, password, ? or # in it: readers see it")
+        there = server_url(value, settings="")
+        if there.scheme not in ("http", "https") or not there.host:
             raise ValueError("must be the http(s) address under which `digest serve` is reached")
         return value.rstrip("/")
 
@@ -67,6 +80,20 @@ class Config(BaseSettings):
         if not value:
             raise ValueError("is empty; a newsletter needs at least [newsletters.NAME] with title and from")
         return value
+
+    @model_validator(mode="after")
+    def _database_login(self) -> Config:
+        password = self.database_password.get_secret_value() if self.database_password else ""
+        if not (self.database_user or password):
+            return self
+        if self.database.partition("://")[0] not in _POSTGRES:
+            raise ValueError("has a database_user or database_password, which a SQLite database has not")
+        there = _database_server(self.database)
+        if (there.user and self.database_user) or (there.password and password):
+            raise ValueError("has the user or password of the database twice, in its URL too; take one away")
+        if password and not (there.user or self.database_user):
+            raise ValueError("has a database_password and no database_user")
+        return self
 
     @property
     def base_path(self) -> str:
@@ -78,17 +105,21 @@ class Config(BaseSettings):
         """The SQLAlchemy URL; a bare path is SQLite, `postgresql://` is read with psycopg."""
         if "://" not in self.database:
             return f"sqlite:///{self.database}"
-        if self.database.startswith(("postgresql://", "postgres://")):
-            return "postgresql+psycopg://" + self.database.partition("://")[2]
-        return self.database
+        if self.database.startswith("sqlite"):
+            return self.database
+        there = _database_server(self.database)
+        secret = self.database_password.get_secret_value() if self.database_password else ""
+        user, password = there.user or self.database_user, there.password or secret
+        login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+        return f"postgresql+psycopg://{login}{'@' if login else ''}{there.place}{there.rest}"
 
     @property
     def database_name(self) -> str:
-        """For people: the path, or the URL without its password."""
-        if "://" not in self.database:
+        """For people: the path, or the URL without its user, password and options."""
+        if "://" not in self.database or self.database.startswith("sqlite"):
             return self.database
-        url = urlsplit(self.database)
-        return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
+        there = _database_server(self.database)
+        return f"postgresql://{there.place}{there.rest.partition('?')[0].partition('#')[0]}"
 
     @property
     def maildir(self) -> Path:

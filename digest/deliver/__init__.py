@@ -15,7 +15,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from digest import loop, store
-from digest.config import Config
+from digest.config import Config, Relay
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
 from digest.deliver.desk import Desk
@@ -28,6 +28,7 @@ from digest.deliver.report import Progress as Progress
 from digest.deliver.report import Report as Report
 from digest.deliver.single import send_one as send_one
 from digest.errors import RelayDown
+from digest.means import fitting
 from digest.store import Database
 
 
@@ -101,10 +102,11 @@ async def _send(
     """The editions of which all that was answered was refused."""
     desk = Desk(ledger, config.smtp, report, clock=clock, rng=rng, progress=progress, stop=stop, due=due)
     careful = config.smtp.after_crash == "hold"
-    heaviest = max(relay.weight for relay in config.smtp.servers)
+    servers = _fitting(config.smtp.servers)
+    heaviest = max(relay.weight for relay in servers)
     routes = [
         Route(relay, Server.of(relay, config.smtp), desk, careful=careful, share=relay.weight / heaviest)
-        for relay in config.smtp.servers
+        for relay in servers
     ]
     await desk.run(routes)
     return desk.judge.all_refused()
@@ -119,3 +121,12 @@ def end_quarantine(session: Session, edition_id: int, *, believe: bool, now: dat
     if not letters:
         return 0, False
     return letters, store.resume_paused(session, edition_id, now=now)
+
+
+def _fitting(servers: tuple[Relay, ...]) -> tuple[Relay, ...]:
+    """With no more connections in all than there are files for, and one each at least."""
+    wanted = sum(relay.connections for relay in servers)
+    most = fitting(wanted, each=1, beside=24 + len(servers), what="sending")
+    return tuple(
+        relay.model_copy(update={"connections": max(1, relay.connections * most // wanted)}) for relay in servers
+    )

@@ -32,6 +32,7 @@ class Claims:
         self.asking = False  # a claim is under way
         self.looking = False  # for editions with letters due
         self.looked = False
+        self._again = False  # what the look under way finds may have changed meanwhile
         self._canary = canary
         self._sources: dict[int | None, _Source] = {}
         self._fruitless: set[int | None] = set()
@@ -66,11 +67,12 @@ class Claims:
     def look_again(self) -> None:
         """Letters are due that were in hand: what was found empty before may not be so any more."""
         self.looked = False
+        self._again = self.looking
         self._fruitless.clear()
 
     def found(self, editions: Iterable[int | None]) -> None:
         """Editions with letters due."""
-        self.looking, self.looked = False, True
+        self.looking, self.looked, self._again = False, not self._again, False
         for edition_id in editions:
             if edition_id in self._fruitless or edition_id in self.stopped:
                 continue

@@ -198,6 +198,8 @@ class Desk:
         self._take_claimed(done)
         if done.full and not self.stopping:
             self._report.stopped, self._report.full = "the disk with the database has no room left", True
+            self.stopping = True
+        if self.stopping:
             self._wind_up()
         if self._progress is not None and done.settled:
             tried = self._report.tried
@@ -253,8 +255,6 @@ class Desk:
         self._claims.take(done, wish)
         if done.canary is not None and done.canary.objection and wish.edition_id is not None:
             self._pause(wish.edition_id, self._book.last_words(wish.edition_id, done.canary.objection))
-        if self.stopping:
-            self._wind_up()
 
     def _failed(self, error: BaseException) -> None:
         """Nothing can be recorded any more, so nothing may be sent."""

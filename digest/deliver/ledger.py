@@ -141,14 +141,14 @@ class Ledger:
         for letter, status in batch.suppressions:
             if store.has_reader(session, letter):
                 store.suppress(session, letter.email, reason=SUPPRESSED, status=status, now=now)
-        done.pardoned = store.pardon(session, batch.owed_again)
+        done.pardoned = store.pardon(session, batch.owed_again, now=now)
         store.unmark(session, batch.unmarked, now=now)
         for variant_id, reply in batch.too_large.items():
             self._stop_variant(session, done, variant_id, reply)
         if batch.unclaimed:
-            store.unclaim(session, batch.unclaimed, due_at=now)
+            store.unclaim(session, batch.unclaimed, due_at=now, now=now)
         if batch.put_off:
-            store.unclaim(session, batch.put_off, due_at=now + PUT_OFF, why=PUT_OFF_WHY)
+            store.unclaim(session, batch.put_off, due_at=now + PUT_OFF, why=PUT_OFF_WHY, now=now)
         for found in batch.quarantines:
             held = store.quarantine(session, found.edition_id, domain=found.domain, reason=SUPPRESSED, now=now)
             done.settled[OutboxState.HELD] += held

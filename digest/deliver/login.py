@@ -10,7 +10,6 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from digest.config import Relay, Smtp
 from digest.deliver.replies import Reply
@@ -93,13 +92,13 @@ class Server:
 
     @classmethod
     def of(cls, relay: Relay, settings: Smtp) -> Server:
-        url = urlsplit(relay.url.get_secret_value())
+        url = relay.server
         return cls(
             scheme=url.scheme,
-            host=url.hostname or "",
+            host=url.host,
             port=url.port or _PORTS[url.scheme],
-            user=unquote(url.username or ""),
-            password=unquote(url.password or ""),
+            user=url.user,
+            password=url.password,
             auth=relay.auth or ("xoauth2" if relay.token_command else ""),
             hello=settings.hello,
             timeout=settings.timeout_seconds,
@@ -117,8 +116,8 @@ class Server:
 
 def name_of(relay: Relay) -> str:
     """A relay's name for people and for its counts, without connecting to it."""
-    url = urlsplit(relay.url.get_secret_value())
-    return f"{url.hostname}:{url.port or _PORTS[url.scheme]}"
+    url = relay.server
+    return f"{url.host}:{url.port or _PORTS[url.scheme]}"
 
 
 class Line(Protocol):

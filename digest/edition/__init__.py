@@ -3,6 +3,7 @@
 from digest.edition.admit import Admitted as Admitted
 from digest.edition.admit import Judge as Judge
 from digest.edition.admit import admit as admit
+from digest.edition.admit import scorer as scorer
 from digest.edition.backtest import Backtest as Backtest
 from digest.edition.backtest import Difference as Difference
 from digest.edition.backtest import backtest as backtest
@@ -19,6 +20,7 @@ from digest.edition.held import held_edition as held_edition
 from digest.edition.held import recompose as recompose
 from digest.edition.press import Composed as Composed
 from digest.edition.press import Draft as Draft
+from digest.edition.sample import sample as sample
 from digest.edition.show import Shown as Shown
 from digest.edition.show import coming as coming
 from digest.edition.show import preview as preview

@@ -178,7 +178,7 @@ class Judge:
             for row in store.labelled_entries(self._session, self._newsletter_id)
             if row.topic in headings or row.topic == config.OTHER
         ]
-        trainer = _trainer(self._curate.scorer)
+        trainer = scorer(self._curate.scorer)
         return topics.train(headings, labels, precision=self._curate.precision, trainer=trainer)
 
     def place(self, title: str, prose: str, url: str) -> topics.Placement:
@@ -190,18 +190,21 @@ class Judge:
         return rules.judge(subject(entry, feed, url), text, settings=self._settings, placer=self.placer)
 
 
-def _trainer(name: str) -> topics.Trainer:
-    """The scorer of the settings, "package.module:train", or ours."""
+def scorer(name: str) -> topics.Trainer:
+    """The scorer of the settings, "package.module:train", or ours. ConfigError where it cannot be loaded."""
     if not name:
         return topics.NaiveBayes
     module, _, function = name.partition(":")
     try:
-        return cast(topics.Trainer, getattr(importlib.import_module(module), function))
-    except (ImportError, AttributeError, ValueError) as error:
+        found = getattr(importlib.import_module(module), function)
+        if not callable(found):
+            raise TypeError(f"{function} is no function")
+    except Exception as error:  # it is the operator's code: whatever is wrong with it, they read of it here
         raise ConfigError(
             f"curate.scorer {name!r} cannot be loaded: {error}",
             hint="write 'package.module:function', of a package installed beside digest",
         ) from None
+    return cast(topics.Trainer, found)
 
 
 def subject(entry: Waiting, feed: Reading, url: str) -> rules.Subject:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from digest.errors import ConfigError
+from digest.render import apart
 from digest.render.inline import inline
 from digest.render.page import Marker, Note, Page, Rendered, Section
 from digest.render.speech import speech
@@ -21,6 +23,7 @@ HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
 _LINK = 200  # at most, what a reader's own address takes the place of a marker
 _PACKAGE = Path(__file__).parent.parent
 _VALUES = frozenset({Note, Page, Section, Story, Source})
+_SIMPLE = re.compile(r"([^{]|\{(?![{%#])|\{\{ *[\w.]+ *\}\})*")  # a subject that cannot take long
 _HINT = "nothing was sent; docs/templates.md says what a template is given"
 
 
@@ -33,8 +36,22 @@ def template_folder() -> Path:
 class Templates:
     """The mail's templates: the package's, each replaceable by a file of the same name in `folder`."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, at_home: bool = False) -> None:
+        """`at_home`: render in this process, also what is not ours, which then may take for ever."""
+        self.folder = folder
         self.folders = [folder, template_folder()] if folder else [template_folder()]
+        self._at_home = at_home
+
+    def judge(self, subject: str) -> None:
+        """ConfigError where a template in `folder`, or the subject, cannot be read as one. Nothing is rendered."""
+        if not self._at_home:
+            if self.folder or not _SIMPLE.fullmatch(subject):
+                apart.ask(self.folder, "judge", subject)  # a compiler works out constants, and 9 ** (9 ** 9) is one
+            return
+        ours = sorted(path.name for path in template_folder().iterdir())
+        for name in [name for name in ours if self.folder and (self.folder / name).is_file()]:
+            self._guarded(lambda env, name=name: str(env.get_template(name)), "en")
+        self._guarded(lambda env: str(_subject(env, subject)), "en")
 
     def render(self, page: Page, *, subject: str, best_first: Sequence[int] = ()) -> Rendered:
         """One variant, within `HTML_LIMIT`. ConfigError names template and line where an operator's template is wrong.
@@ -42,6 +59,8 @@ class Templates:
         Where it does not fit, the last of `best_first` (story ids; else the order of the page) fall to "more on
         the web" until it does. The lead never falls.
         """
+        if not self._at_home and (self.folder or not _SIMPLE.fullmatch(subject)):
+            return cast(Rendered, apart.ask(self.folder, "render", page, subject=subject, best_first=best_first))
         order = [id_ for id_ in best_first or [s.id for s in page.stories] if id_ != page.lead.id]
         html = self._html(page)
         fitting, dropped = page, 0
@@ -57,6 +76,8 @@ class Templates:
 
     def note(self, note: Note) -> Rendered:
         """A mail with one thing to do. ConfigError like `render`."""
+        if self.folder and not self._at_home:
+            return cast(Rendered, apart.ask(self.folder, "note", note))
         html = self._guarded(lambda env: env.get_template("note.html").render(note=note), note.language)
         text = self._guarded(lambda env: env.get_template("note.txt").render(note=note), note.language)
         return Rendered(subject_line(note.subject), inline(one_line(html)), tidy(text))
@@ -68,6 +89,8 @@ class Templates:
 
     def _guarded(self, do: Any, language: str) -> str:
         """Render, and turn an operator's mistake into a sentence that says where it is."""
+        if self.folder and not self.folder.is_dir():
+            raise ConfigError(f"there is no folder {self.folder} of templates", hint=_HINT)
         try:
             return str(do(_environment(tuple(self.folders), language)))
         except jinja2.TemplateNotFound as error:

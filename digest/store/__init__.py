@@ -1,16 +1,18 @@
 """Memory: every query under the name a person would say, in the order of the line.
 
 `database` opens and upgrades; the others hold the queries: `newsletters`, `feeds`, `stories`, `turns`, `editions`,
-`archive`, `people`, `signup`, `imports`, `outbox`, `sending`,
-`refusals`; `room` keeps some of the disk free. All take a session of `Database.read()` or
-`Database.write()`; the block's end commits, never a query.
+`archive`, `people`, `signup`, `imports`, `outbox`, `sending`, `refusals`; `room` keeps some of the disk free, and
+`clock` mends what a wrong one has stored. All take a session of `Database.read()` or `Database.write()`; the block's
+end commits, never a query.
 """
 
+from digest.store import clock as clock
 from digest.store.archive import *  # noqa: F403
 from digest.store.database import Database as Database
 from digest.store.database import head as head
 from digest.store.database import open_database as open_database
 from digest.store.database import revision as revision
+from digest.store.database import shared_now as shared_now
 from digest.store.editions import *  # noqa: F403
 from digest.store.feeds import *  # noqa: F403
 from digest.store.imports import *  # noqa: F403

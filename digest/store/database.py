@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session, create_engine
 
+from digest import DISTRIBUTION
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, UserError
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -43,9 +47,12 @@ class Database:
         """
         with self._session(self.engine) as session:
             yield session
+            connection = session.connection() if session.in_transaction() else None
             try:
                 session.commit()
             except sa.exc.DBAPIError as error:
+                if connection is not None:
+                    connection.invalidate()  # SQLAlchemy sends no ROLLBACK after a COMMIT that failed
                 if _undecided(error):
                     raise CommitUnknown(
                         f"{self.name} was lost during a COMMIT: {_first_line(error)}",
@@ -154,6 +161,21 @@ class Database:
         self.engine.dispose()
 
 
+def shared_now(session: Session, now: datetime) -> datetime:
+    """The moment by the clock that all who work on this database share; `now` is what this machine takes it for.
+
+    Leases go by it: of two machines half an hour apart, one would think that the other's are over. PostgreSQL's is its
+    server's; a SQLite file is one machine's, whose clock is `now`.
+    """
+    return now + server_ahead(session, now) if session.get_bind().dialect.name == "postgresql" else now
+
+
+def server_ahead(session: Session, now: datetime) -> timedelta:
+    """How far PostgreSQL's clock is ahead of `now`, also in a transaction that began long ago."""
+    says: datetime = session.connection().execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+    return says - now
+
+
 def insert_into(session: Session, table: Any) -> Any:
     """An INSERT that knows `on_conflict_…`, in the dialect of the session's database."""
     return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
@@ -187,13 +209,15 @@ def open_database(url: str, *, create: bool = False) -> Database:
     else:
         try:
             engine = create_engine(url, pool_pre_ping=True)
-        except ModuleNotFoundError:
+        except ImportError:  # psycopg itself, or the libpq that it wants
             raise ConfigError(
-                "PostgreSQL needs a package that is not installed", hint="pip install 'digest[postgres]'"
+                "PostgreSQL needs a package that is not installed beside digest",
+                hint=f"{shlex.quote(sys.executable)} -m pip install '{DISTRIBUTION}[postgres]'",
             ) from None
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
+            # What they say may hold a piece of the URL, and so of a password.
             raise ConfigError(
-                f"cannot use the database setting: {error}", hint="a path (SQLite), or postgresql://user@host/name"
+                "the database setting cannot be read", hint="a path (SQLite), or postgresql://user@host/name"
             ) from None
     database = Database(engine)
     try:
@@ -363,6 +387,8 @@ def _in_words(error: sa.exc.DBAPIError | OverflowError, url: sa.engine.URL) -> U
     if state in _POSTGRES:
         what, hint = _POSTGRES[state]
         return StorageError(f"the database {where} {what}: {said}", hint=hint)
+    if state is None and "connection option" in said:
+        return ConfigError(f"the URL of the database {where} has an option that PostgreSQL does not know", hint=said)
     if isinstance(error, sa.exc.OperationalError):
         return StorageError(f"the database {where} does not answer: {said}", hint="is the server up, is the URL right?")
     return None

@@ -11,8 +11,20 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest.errors import NotFound
-from digest.models import Admission, Decision, Entry, Feed, FeedState, Newsletter, NewsletterFeed, Story, VariantStory
-from digest.store.database import insert_into
+from digest.models import (
+    Admission,
+    Decision,
+    Entry,
+    Feed,
+    FeedState,
+    Newsletter,
+    NewsletterFeed,
+    Story,
+    UtcTime,
+    VariantStory,
+)
+from digest.origin import same, shown, without_login
+from digest.store.database import insert_into, shared_now
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
@@ -52,7 +64,7 @@ _DUE = [getattr(Feed, name) for name in DueFeed.__dataclass_fields__]
 
 def count_due_feeds(session: Session, *, now: datetime, asked_before: datetime, regardless: bool = False) -> int:
     """How many feeds `claim_feeds` would give in all."""
-    due = _due(now, timedelta(0), asked_before, regardless)
+    due = _due(now, shared_now(session, now), timedelta(0), asked_before, regardless)
     return session.exec(select(sa.func.count()).select_from(Feed).where(*due)).one()
 
 
@@ -70,11 +82,12 @@ def claim_feeds(
 
     Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says; `not_of` are
     hosts to leave out. One statement, so two runs never fetch one feed (PostgreSQL skips locked rows, SQLite
-    has one writer). A run that dies leaves its feeds due when the lease is over.
+    has one writer). A run that dies leaves its feeds due when the lease is over, by `shared_now`.
     """
+    shared = shared_now(session, now)
     due = (
         select(Feed.id)
-        .where(*_due(now, lease, asked_before, regardless), col(Feed.host).not_in(list(not_of)))
+        .where(*_due(now, shared, lease, asked_before, regardless), col(Feed.host).not_in(list(not_of)))
         .order_by(col(Feed.next_at), col(Feed.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -83,19 +96,21 @@ def claim_feeds(
     taken = session.execute(
         sa.update(Feed)
         .where(col(Feed.id).in_(sa.select(due.c.id)))
-        .values(next_at=now + lease, claimed_at=now)
+        .values(next_at=shared + lease, claimed_at=shared)
         .returning(*_DUE)
         .execution_options(synchronize_session=False)
     )
     return [DueFeed(*row) for row in taken]
 
 
-def _due(now: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
+def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
+    """Schedules go by `now`, leases by the `shared` clock."""
     active = col(Feed.state) == FeedState.ACTIVE
     unasked = sa.or_(col(Feed.checked_at).is_(None), col(Feed.checked_at) < asked_before)
     if not regardless:
-        return [active, unasked, col(Feed.next_at) <= now]
-    free = sa.or_(col(Feed.claimed_at).is_(None), col(Feed.claimed_at) < now - lease)
+        clock = sa.case((col(Feed.claimed_at).is_(None), sa.literal(now, UtcTime)), else_=sa.literal(shared, UtcTime))
+        return [active, unasked, col(Feed.next_at) <= clock]
+    free = sa.or_(col(Feed.claimed_at).is_(None), col(Feed.claimed_at) < shared - lease)
     return [active, unasked, free]
 
 
@@ -108,11 +123,11 @@ def lock_feeds(session: Session, ids: Collection[int]) -> dict[int, str]:
 def move_feed(session: Session, feed_id: int, *, url: str, host: str, now: datetime) -> None:
     """Give a feed another address, and its history the old one; at once, as the next feed may want the same.
 
-    A secret was given to one host and stays behind when the feed moves to another.
+    A secret was given to one origin (scheme, host and port) and stays behind when the feed moves to another.
     """
     feed = session.exec(select(Feed).where(Feed.id == feed_id).with_for_update()).one()
     feed.former_urls = [*feed.former_urls, {"url": feed.url, "until": now.isoformat(timespec="seconds")}][-_FORMER:]
-    if host != feed.host:
+    if not same(url, feed.url):
         feed.headers = {}
     feed.url, feed.host, feed.moved_to = url, host, ""
     session.flush()
@@ -226,6 +241,11 @@ def _entries_by(session: Session, feed_id: int, column: Any, values: Sequence[st
 
 def find_feed(session: Session, words: str) -> Feed:
     """The feed with this number or address, an address it had before included. Raises NotFound."""
+    told = shown(words)
+    try:
+        words, _ = without_login(words)  # which is kept apart from the address
+    except ValueError:
+        pass
     if words.isascii() and words.isdigit() and len(words) < 18:
         found = session.get(Feed, int(words))
     else:
@@ -233,7 +253,7 @@ def find_feed(session: Session, words: str) -> Feed:
             (feed for feed in session.exec(select(Feed)) if any(f["url"] == words for f in feed.former_urls)), None
         )
     if found is None:
-        raise NotFound(f"there is no feed {words}", hint="`digest feed list` shows number and address of each")
+        raise NotFound(f"there is no feed {told}", hint="`digest feed list` shows number and address of each")
     return found
 
 

@@ -1,4 +1,7 @@
-"""The outbox: letters owed, claimed under a lease, marked before they go out, settled by the reply."""
+"""The outbox: letters owed, claimed under a lease, marked before they go out, settled by the reply.
+
+When a letter is due, and when a lease is over, goes by `shared_now`, whoever asks.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,15 @@ from digest.models import (
     OutboxRow,
     OutboxState,
     Subscriber,
+    Subscription,
     SubscriptionState,
+    Suppression,
     UtcTime,
     Variant,
     address_key,
 )
-from digest.store.database import insert_into
+from digest.store.database import insert_into, shared_now
+from digest.store.people import not_had
 
 UNSETTLED = (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING)
 _NO_SYNC = {"synchronize_session": False}
@@ -173,7 +179,7 @@ def owe_notice(
     ).scalar()
     if made is None:
         return False
-    session.add(OutboxRow(notice_id=made, due_at=now, created_at=now))
+    session.add(OutboxRow(notice_id=made, due_at=shared_now(session, now), created_at=now))
     session.flush()
     return True
 
@@ -187,7 +193,7 @@ def notice_to_send(session: Session, notice_id: int) -> Notice:
 
 def due_editions(session: Session, *, now: datetime) -> list[int | None]:
     """Whose letters could be claimed at this moment: None for notices, then open editions, the oldest first."""
-    waiting = _waiting(now)
+    waiting = _waiting(shared_now(session, now))
     editions = (
         sa.select(col(Edition.id))
         .where(col(Edition.state) == EditionState.OPEN)
@@ -220,7 +226,7 @@ def claim(
     tried again: refused, or held where it is in doubt; a notice that old is of use to nobody and is dropped.
     `tried_only` leaves alone what was never tried.
     """
-    connection = session.connection()
+    connection, now = session.connection(), shared_now(session, now)
     whose: dict[str, Any] = {} if edition_id is None else {"edition": edition_id}
     held = 0
     if hold_doubtful:
@@ -353,13 +359,21 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
     """
     if not letters:
         return {}
+    now = shared_now(session, now)
     moment, ids = _moments(session), json.dumps([letter.id for letter in letters])
     marked: Sequence[Any] = _driver(session, _MARK, _IDS, moment(now + lease), moment(now), ids).fetchall()
     return {row[0]: row[1] for row in marked}
 
 
-def unclaim(session: Session, letters: Sequence[Claimed], *, due_at: datetime, why: str = "") -> None:
-    """Give back letters that were claimed and not marked: anyone may claim them from `due_at` on."""
+def unclaim(
+    session: Session, letters: Sequence[Claimed], *, due_at: datetime, why: str = "", now: datetime | None = None
+) -> None:
+    """Give back letters that were claimed and not marked: anyone may claim them from `due_at` on.
+
+    With `now`, `due_at` is by the same clock; without, it is by `shared_now`.
+    """
+    if now is not None:
+        due_at += shared_now(session, now) - now
     session.execute(
         sa.update(OutboxRow)
         .where(col(OutboxRow.id).in_([letter.id for letter in letters]), col(OutboxRow.state) == OutboxState.CLAIMED)
@@ -377,7 +391,7 @@ def unmark(session: Session, attempts: Iterable[tuple[int, int]], *, now: dateti
             .where(*_OURS)
             .values(
                 state=OutboxState.OWED,
-                due_at=now,
+                due_at=shared_now(session, now),
                 attempts=OutboxRow.attempts - 1,
                 tried_at=sa.case((col(OutboxRow.attempts) > 1, col(OutboxRow.tried_at)), else_=None),
             ),
@@ -391,13 +405,13 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
     A worker that slept past its lease finds another attempt number, and settles nothing.
     """
     settled: Counter[OutboxState] = Counter()
-    moment = _moments(session)
+    moment, ahead = _moments(session), shared_now(session, now) - now
     for state in {outcome.state for outcome in outcomes}:
         rows = [
             (
                 outcome.letter_id,
                 outcome.attempt,
-                None if outcome.due_at is None else moment(outcome.due_at),
+                None if outcome.due_at is None else moment(outcome.due_at + ahead),
                 outcome.code,
                 outcome.reply[:500],
                 outcome.in_doubt,
@@ -405,7 +419,7 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
             for outcome in outcomes
             if outcome.state is state
         ]
-        settled_at = None if state in UNSETTLED else moment(now)
+        settled_at = None if state in UNSETTLED else moment(now + ahead)
         new = json.dumps(rows, default=str)
         settled[state] = _driver(session, _SETTLE, _NEW, state.value, settled_at, new).rowcount
     return settled
@@ -461,7 +475,7 @@ def due_count(session: Session, *, now: datetime, notices_only: bool = False) ->
     if not notices_only:
         open_now = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.OPEN)
         which.append(col(OutboxRow.edition_id).in_(open_now))
-    return session.exec(select(sa.func.count()).where(*_waiting(now), sa.or_(*which))).one()
+    return session.exec(select(sa.func.count()).where(*_waiting(shared_now(session, now)), sa.or_(*which))).one()
 
 
 @dataclass(frozen=True)
@@ -489,6 +503,7 @@ class Left:
 
 def left(session: Session, *, edition_id: int | None = None, now: datetime) -> Left:
     """What is still owed, of one edition or in all."""
+    now = shared_now(session, now)
     waits_for = sa.case(
         (sa.and_(_BOX.c.state.in_([OutboxState.CLAIMED, OutboxState.SENDING]), _BOX.c.due_at > now), "in_hand"),
         (col(Edition.state) != EditionState.OPEN, "stopped"),
@@ -505,6 +520,60 @@ def left(session: Session, *, edition_id: int | None = None, now: datetime) -> L
     if edition_id is not None:
         query = query.where(_BOX.c.edition_id == edition_id)
     return Left(**{reason: Later(letters, until) for reason, letters, until in session.execute(query)})
+
+
+class NotHad(NamedTuple):
+    """A letter that its reader did not get, and why it is left alone ("" where it is owed again)."""
+
+    id: int
+    email: str
+    state: OutboxState
+    code: int
+    reply: str
+    left_alone: str
+
+
+def resend(session: Session, edition_id: int, *, status: str = "", domain: str = "", now: datetime) -> list[NotHad]:
+    """Owe again what was refused of an edition, and what was dropped since an earlier refusal suppressed its reader.
+
+    Only to who still reads and may be written to, and not what may be with them already. `status` is the enhanced
+    status code or the code of the refusal: one of a mailbox that is not there (5.1.x) is also why others were dropped.
+    """
+    stop = sa.select(col(Suppression.reason)).where(col(Suppression.key) == Subscriber.key).scalar_subquery()
+    query = (
+        sa.select(
+            *(_BOX.c[name] for name in ("id", "state", "code", "reply", "in_doubt")),
+            col(Subscriber.email),
+            col(Subscription.state),
+            stop,
+        )
+        .join(Subscriber, col(Subscriber.id) == _BOX.c.subscriber_id, isouter=True)
+        .join(Subscription, col(Subscription.id) == _BOX.c.subscription_id, isouter=True)
+        .where(_BOX.c.edition_id == edition_id, not_had())
+        .order_by(_BOX.c.id)
+    )
+    if status:
+        words = _BOX.c.reply + " "
+        same = _BOX.c.code == int(status) if status.isdecimal() else words.startswith(f"{status} ", autoescape=True)
+        followed = _BOX.c.state == OutboxState.DROPPED if status.startswith("5.1.") else sa.false()
+        query = query.where(same | followed)
+    if domain:
+        query = query.where(col(Subscriber.key).endswith(f"@{domain}", autoescape=True))
+    found = [
+        NotHad(id_, email or "(erased)", state, code, reply, _why_not_again(in_doubt, subscription, suppressed))
+        for id_, state, code, reply, in_doubt, email, subscription, suppressed in session.execute(query)
+    ]
+    again = [letter.id for letter in found if not letter.left_alone]
+    for start in range(0, len(again), 500):
+        states = (OutboxState.REFUSED, OutboxState.DROPPED)
+        owe_again(session, letter_ids=again[start : start + 500], states=states, now=now)
+    return found
+
+
+def _why_not_again(in_doubt: bool, subscription: SubscriptionState | None, suppressed: str | None) -> str:
+    if subscription is not SubscriptionState.ACTIVE:
+        return "left" if subscription in (None, SubscriptionState.UNSUBSCRIBED) else subscription.value
+    return "suppressed" if suppressed is not None else "in doubt" if in_doubt else ""
 
 
 @dataclass(frozen=True)
@@ -611,6 +680,7 @@ def owe_again(
     if edition_id is not None:
         statement = statement.where(col(OutboxRow.edition_id) == edition_id)
     result = session.execute(
-        statement.values(state=OutboxState.OWED, due_at=now, settled_at=None, tried_at=None), execution_options=_NO_SYNC
+        statement.values(state=OutboxState.OWED, due_at=shared_now(session, now), settled_at=None, tried_at=None),
+        execution_options=_NO_SYNC,
     )
     return int(result.rowcount)  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from digest.models import (
     Consent,
     ConsentEvent,
     Edition,
+    EditionState,
     Erasure,
     Newsletter,
     Notice,
@@ -32,6 +33,7 @@ from digest.store.editions import composed_upto
 
 # What this transaction read before it had the lock may have changed meanwhile.
 _AS_IT_IS = {"populate_existing": True}
+BOUNCED = "no such mailbox"  # the reason of a suppression that a mail server's answer to a letter made
 SUPPRESSED = "suppressed"  # the state shown for an address in `suppression`, whatever its subscription says
 
 
@@ -84,6 +86,80 @@ def unsuppress(session: Session, email: str, *, mark: str) -> bool:
     session.exec(sa.delete(Suppression).where(col(Suppression.key) == address_key(email)))
     session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
     return barred is not None
+
+
+@dataclass(frozen=True)
+class Stops:
+    """Which suppressions: made from `since` on and before `until`, for `reason`; what else is empty narrows nothing."""
+
+    since: datetime
+    until: datetime | None = None
+    reason: str = BOUNCED
+    status: str = ""  # the enhanced status code that decided it
+    domain: str = ""  # of the address, as `subscribe.address` has it
+
+
+class Lifted(NamedTuple):
+    """A suppression that was taken away. `key` is of `address_key`."""
+
+    key: str
+    reason: str
+    status: str
+    suppressed_at: datetime
+
+
+def lift_suppressions(session: Session, which: Stops, *, how: str, now: datetime) -> list[Lifted]:
+    """Let all these addresses be written to again, by address; whose they are, their history says so."""
+    stop, connection = Suppression, session.connection()
+    these = [col(stop.created_at) >= which.since, col(stop.reason) == which.reason]
+    if which.reason == BOUNCED:
+        these.append(col(stop.status) != "")  # else a person said so, in the same words
+    if which.until is not None:
+        these.append(col(stop.created_at) < which.until)
+    if which.status:
+        these.append(col(stop.status) == which.status)
+    if which.domain:
+        these.append(col(stop.key).endswith(f"@{which.domain}", autoescape=True))
+    gone = sa.delete(stop).where(*these).returning(*map(col, (stop.key, stop.reason, stop.status, stop.created_at)))
+    lifted = sorted(Lifted._make(row) for row in connection.execute(gone))
+    said = {"at": now, "event": ConsentEvent.UNSUPPRESSED, "how": how}
+    details = {one.key: f"{one.reason} {one.status}".strip() for one in lifted}
+    for some in batched(list(details)):
+        known = sa.select(col(Subscriber.id), col(Subscriber.key)).where(col(Subscriber.key).in_(some))
+        rows = [said | {"subscriber_id": id_, "detail": details[key]} for id_, key in connection.execute(known)]
+        if rows:
+            connection.execute(sa.insert(Consent), rows)
+    return lifted
+
+
+def missed_editions(session: Session, keys: Sequence[str]) -> list[tuple[str, int, int]]:
+    """(newsletter, number, letters) of what these addresses did not get, as it was refused or they were suppressed."""
+    found: dict[tuple[str, int], int] = {}
+    for some in batched(list(keys)):
+        query = (
+            sa.select(col(Newsletter.name), col(Edition.number), sa.func.count())
+            .select_from(OutboxRow)
+            .join(Edition, col(Edition.id) == OutboxRow.edition_id)
+            .join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
+            .join(Subscriber, col(Subscriber.id) == OutboxRow.subscriber_id)
+            .where(col(Subscriber.key).in_(some), col(Edition.state) != EditionState.CANCELLED, not_had())
+            .group_by(col(Newsletter.name), col(Edition.number))
+        )
+        for name, number, letters in session.execute(query):
+            found[name, number] = found.get((name, number), 0) + letters
+    return sorted((name, number, letters) for (name, number), letters in found.items())
+
+
+def not_had() -> Any:
+    """That a letter was refused, or dropped since an earlier one of its reader was: what a resend is for."""
+    dropped = (col(OutboxRow.state) == OutboxState.DROPPED) & (col(OutboxRow.reply) == f"{SUPPRESSED}: {BOUNCED}")
+    return (col(OutboxRow.state) == OutboxState.REFUSED) | dropped
+
+
+def batched(values: list[str]) -> Iterator[list[str]]:
+    """As many at a time as one IN (…) takes."""
+    for start in range(0, len(values), 500):
+        yield values[start : start + 500]
 
 
 def end_pauses(session: Session, *, now: datetime) -> int:

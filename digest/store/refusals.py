@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from digest.models import (
     Subscriber,
     Suppression,
 )
-from digest.store.database import insert_into
+from digest.store.database import insert_into, shared_now
 
 QUARANTINED = "quarantined: "  # how the reply of a letter begins whose refusal is not believed
 _NO_SYNC = {"synchronize_session": False}
@@ -145,7 +145,7 @@ def release(session: Session, edition_id: int, *, now: datetime) -> int:
     result = session.execute(
         sa.update(OutboxRow)
         .where(*_quarantined(edition_id))
-        .values(state=OutboxState.OWED, due_at=now, settled_at=None, tried_at=None),
+        .values(state=OutboxState.OWED, due_at=shared_now(session, now), settled_at=None, tried_at=None),
         execution_options=_NO_SYNC,
     )
     return int(result.rowcount)  # type: ignore[attr-defined]
@@ -183,9 +183,12 @@ def quarantined(session: Session, edition_id: int) -> int:
     return int(session.execute(query).scalar_one())
 
 
-def pardon(session: Session, refused: Iterable[tuple[int, int, datetime]]) -> int:
+def pardon(session: Session, refused: Sequence[tuple[int, int, datetime]], *, now: datetime) -> int:
     """Owe letters again that this pass refused, as (id, attempt, due): it was not their fault. How many."""
-    rows = [{"letter": letter_id, "attempt": attempt, "due": due_at} for letter_id, attempt, due_at in refused]
+    if not refused:
+        return 0
+    ahead = shared_now(session, now) - now
+    rows = [{"letter": letter_id, "attempt": attempt, "due": due_at + ahead} for letter_id, attempt, due_at in refused]
     box = OutboxRow.__table__  # type: ignore[attr-defined]
     pardoned = 0
     statement = (

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from digest.models import Edition, EditionState, Newsletter, OutboxRow, OutboxState, RelayHour, Variant
+from digest.store.database import shared_now
 
 _NO_SYNC = {"synchronize_session": False}
 
@@ -125,6 +126,7 @@ def hold_variant(session: Session, variant_id: int, *, code: int, reply: str, no
 
 def drop_cancelled(session: Session, *, now: datetime) -> int:
     """Drop what cancelled editions still owe; how many. What is being sent is left to its sender, or its lease."""
+    now = shared_now(session, now)
     cancelled = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.CANCELLED)
     result = session.execute(
         sa.update(OutboxRow)
@@ -159,7 +161,8 @@ class Tally:
 
 
 def tally(session: Session, edition_id: int, *, now: datetime) -> Tally:
-    """The count, and the word of all other senders that they wait for the end of our transaction to count."""
+    """The count; other senders wait with theirs for the end of our transaction."""
+    now = shared_now(session, now)
     edition = session.execute(sa.select(Edition).where(col(Edition.id) == edition_id).with_for_update()).scalar_one()
     in_hand = sa.and_(col(OutboxRow.state).in_([OutboxState.CLAIMED, OutboxState.SENDING]), col(OutboxRow.due_at) > now)
     tried = sa.func.coalesce(col(OutboxRow.tried_at) >= (edition.open_at or edition.composed_at), sa.false())

@@ -57,15 +57,17 @@ def forget_signup_mails(session: Session, *, address: str = "", before: datetime
     session.execute(sa.delete(SignupMail).where(which))
 
 
-def forget_unconfirmed(session: Session, *, asked_before: datetime) -> int:
+def forget_unconfirmed(session: Session, *, asked_before: datetime, now: datetime) -> int:
     """Delete pending subscriptions whose last mail asked in vain before then, and people who have no other.
 
+    A mail of days to come was dated by a clock that was wrong: since when it is pending counts then.
     Whoever was imported as pending and never asked stays. How many subscriptions there were.
     """
     asked = sa.select(sa.func.max(col(Notice.created_at))).where(col(Notice.subscription_id) == Subscription.id)
+    at = asked.correlate(Subscription).scalar_subquery()
     stale = (
         col(Subscription.state) == SubscriptionState.PENDING,
-        asked.correlate(Subscription).scalar_subquery() < asked_before,
+        sa.case((at > now + timedelta(days=1), col(Subscription.changed_at)), else_=at) < asked_before,
     )
     # On PostgreSQL whoever is busy with a person or a subscription keeps it, and we wait for nobody: they could be
     # waiting for us.

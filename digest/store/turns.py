@@ -26,7 +26,7 @@ from digest.models import (
     address_key,
 )
 from digest.schedule import Turn
-from digest.store.database import count_rows, insert_into
+from digest.store.database import count_rows, insert_into, shared_now
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,8 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
         "code": sa.literal(0),
         "reply": sa.literal(""),
         "in_doubt": sa.literal(False),
-        "due_at": _turn.c.due_at,
+        # What is due at once is so by the clock that claims go by; a reader's hour is by the clock on the wall.
+        "due_at": sa.case((_turn.c.due_at <= now, sa.literal(shared_now(session, now), UtcTime)), else_=_turn.c.due_at),
         "variant_id": _made.c.variant_id,
         "subscriber_id": col(Subscription.subscriber_id),
         "subscription_id": col(Subscription.id),
@@ -267,7 +268,7 @@ def owe_welcome(session: Session, subscription: Subscription, *, now: datetime) 
         "variant_id": variant_id,
         "subscriber_id": subscription.subscriber_id,
         "subscription_id": subscription.id,
-        "due_at": now,
+        "due_at": shared_now(session, now),
         "created_at": now,
     }
     owed = session.connection().execute(

@@ -6,6 +6,7 @@
 
 from digest.subscribe.address import address as address
 from digest.subscribe.address import display_name as display_name
+from digest.subscribe.address import domain_of as domain_of
 from digest.subscribe.address import erasure_mark as erasure_mark
 from digest.subscribe.address import key as key
 from digest.subscribe.columns import MAPPABLE as MAPPABLE
@@ -28,6 +29,7 @@ from digest.subscribe.people import resume as resume
 from digest.subscribe.people import search as search
 from digest.subscribe.people import suppress as suppress
 from digest.subscribe.people import unsuppress as unsuppress
+from digest.subscribe.people import unsuppress_all as unsuppress_all
 from digest.subscribe.people import welcome as welcome
 from digest.subscribe.transfer import Imported as Imported
 from digest.subscribe.transfer import export_csv as export_csv

@@ -52,6 +52,11 @@ def address(text: str) -> str:
     return f"{local}@{ace}"
 
 
+def domain_of(text: str) -> str:
+    """A domain, with an @ before it or not, as addresses are stored with it; BadInput for what is none."""
+    return address(f"x@{text.strip(_AROUND).removeprefix('@')}").rpartition("@")[2]
+
+
 def _local_part(local: str, text: str) -> str:
     """A local part beyond plain ASCII atoms, in NFC (RFC 6532 §3.1)."""
     from email_validator import EmailNotValidError, validate_email

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from digest import schedule, store
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import Consent, ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
-from digest.subscribe.address import address, display_name, erasure_mark, tag
+from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tag
 
 
 @dataclass(frozen=True)
@@ -318,6 +318,27 @@ def unsuppress(session: Session, email: str, *, secret: str, how: str, now: date
         return False
     _record_person(session, email, ConsentEvent.UNSUPPRESSED, how=how, now=now)
     return True
+
+
+def unsuppress_all(
+    session: Session,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    reason: str = store.BOUNCED,
+    status: str = "",
+    domain: str = "",
+    how: str,
+    now: datetime,
+) -> list[store.Lifted]:
+    """Undo suppressions in bulk: those that mail servers' answers made, or those of another `reason`.
+
+    Raises BadInput for a domain or a span of time that is none.
+    """
+    if until is not None and until <= since:
+        raise BadInput(f"{until:%Y-%m-%d %H:%M %Z} is not after {since:%Y-%m-%d %H:%M %Z}", hint="--since comes first")
+    which = store.Stops(since, until, reason, status, domain_of(domain) if domain else "")
+    return store.lift_suppressions(session, which, how=how, now=now)
 
 
 def erase(session: Session, email: str, *, secret: str, now: datetime) -> store.Erased | None:

@@ -65,6 +65,10 @@ def application(
         try:
             with database.read() as session:
                 found = store.revision(session.connection())
+                trouble = store.clock.verdict(session, now=clock())
+                scene, kinds = store.clock.Scene.of(config), ("feeds", "newsletters")
+                if not trouble and (ahead := store.clock.ahead(session, scene, now=clock(), kinds=kinds)):
+                    trouble = f"nothing is due before a clock that was wrong once ({ahead}): `digest run` mends it"
             if found != store.head():
                 trouble = f"the database is of revision {found}, and this release wants {store.head()}"
         except StorageError as error:

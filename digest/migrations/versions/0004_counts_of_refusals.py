@@ -5,7 +5,7 @@ from alembic import op
 
 from digest.models import UtcTime
 
-revision = "0008"
+revision = "0004"
 down_revision = "0003"
 
 

@@ -1,0 +1,156 @@
+"""All that the settings name outside themselves, opened and judged before it is needed: files, folders, programs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from digest.config import Config, Newsletter
+from digest.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with something that a setting names. `newsletter` is the one it stops, "" where it stops all.
+
+    A `warning` stops nothing.
+    """
+
+    setting: str
+    words: str
+    hint: str = ""
+    newsletter: str = ""
+    warning: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.words}"
+
+
+def check(config: Config, *, templates: bool = True) -> list[Finding]:
+    """Every finding, those that stop all first. Nothing is changed, sent or asked over a network.
+
+    Without `templates` only what delivery needs.
+    """
+    found = [*_sending(config)]
+    if templates:
+        found += _scorer(config.curate.scorer)
+        for name, settings in config.newsletters.items():
+            found += _templates(name, settings)
+    return sorted(found, key=lambda finding: (finding.warning, bool(finding.newsletter)))
+
+
+def require(config: Config, *, newsletter: str = "", templates: bool = True) -> list[Finding]:
+    """The findings that stop not all; ConfigError for the first that does, or that stops `newsletter`."""
+    found = check(config, templates=templates)
+    stops = [one for one in found if not one.warning and one.newsletter in ("", newsletter)]
+    if stops:
+        more = f" ({len(stops) - 1} more like it)" if len(stops) > 1 else ""
+        raise ConfigError(f"{stops[0]}{more}", hint=stops[0].hint)
+    return found
+
+
+def _sending(config: Config) -> Iterator[Finding]:
+    smtp = config.smtp
+    if smtp.ca_file and (words := _unreadable(smtp.ca_file) or _no_certificates(smtp.ca_file)):
+        yield Finding("smtp.ca_file", words, "a PEM file with the certificates to trust; without it, the system's")
+    for dkim in smtp.dkim:
+        words = _unreadable(dkim.key_file) or _no_key(dkim.key_file)
+        if words:
+            yield Finding(
+                "smtp.dkim key_file",
+                words,
+                "openssl genrsa -out FILE 2048, or openssl genpkey -algorithm ed25519 -out FILE, makes one",
+            )
+        elif dkim.key_file.stat().st_mode & 0o004:
+            hint = f"chmod 600 {shlex.quote(str(dkim.key_file))}"
+            yield Finding("smtp.dkim key_file", f"everybody here can read {dkim.key_file}", hint, warning=True)
+    for relay in smtp.servers:
+        program = shlex.split(relay.token_command)[0] if relay.token_command else ""
+        if program and shutil.which(program) is None:
+            yield Finding(
+                "smtp token_command",
+                f"there is no program {program}, or it cannot be run",
+                "write its whole path: cron knows few folders",
+            )
+    if not smtp.servers and (words := _unwritable(config.maildir)):
+        yield Finding("smtp", words, "without smtp.url letters are kept there; let the user who runs digest write it")
+
+
+def _unreadable(path: Path) -> str:
+    if not path.exists():
+        return f"there is no file {path}"
+    if not path.is_file():
+        return f"{path} is no file"
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        return f"cannot read {path}: {(error.strerror or 'the system refuses').lower()}"
+    return ""
+
+
+def _no_certificates(path: Path) -> str:
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError):  # SSLError is an OSError
+        return f"{path} holds no certificate in PEM form"
+    return ""
+
+
+def _no_key(path: Path) -> str:
+    from digest.letter import Signer
+
+    try:
+        Signer(path.read_bytes(), domain="example.org", selector="check")
+    except ValueError as error:
+        return f"{path} {error}"
+    return ""
+
+
+def _unwritable(folder: Path) -> str:
+    """Why letters cannot be kept in a folder, which may be still to be made."""
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        return f"{place} is no folder"
+    return "" if os.access(place, os.W_OK | os.X_OK) else f"the folder {place} cannot be written"
+
+
+def _scorer(name: str) -> Iterator[Finding]:
+    from digest import edition
+
+    try:
+        edition.scorer(name)
+    except ConfigError as error:
+        yield Finding("curate.scorer", str(error), error.hint)
+
+
+def _templates(name: str, settings: Newsletter) -> Iterator[Finding]:
+    from digest import render
+
+    setting, folder = f"newsletters.{name}.templates", settings.templates
+    if folder is not None:
+        try:
+            ours = {path.name for path in render.template_folder().iterdir()}
+            overriding = ours & {path.name for path in folder.iterdir()}
+        except OSError as error:
+            words = f"cannot read the folder {folder}: {(error.strerror or 'the system refuses').lower()}"
+            yield Finding(setting, words, "docs/templates.md says what may stand in it", name)
+            return
+        if not overriding:
+            words = f"nothing in {folder} takes the place of a template of ours"
+            yield Finding(setting, words, "the names are " + ", ".join(sorted(ours)), name, warning=True)
+        for file in sorted(overriding):
+            if words := _unreadable(folder / file):
+                yield Finding(setting, words, "", name)
+                return
+    try:
+        render.Templates(folder).judge(settings.subject)
+    except ConfigError as error:
+        yield Finding(f"newsletters.{name}", str(error), error.hint, name)

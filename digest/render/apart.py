@@ -1,0 +1,147 @@
+"""Templates of an operator's own are rendered in a process beside us: one that does not come to an end is ended.
+
+A loop in a template cannot be interrupted from within (a signal reaches the main thread only, and no call into C), and
+a process can, together with what it holds. It is started when it is first needed and then kept: a mail costs about a
+millisecond more than at home. Our own templates have no need of it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from digest.errors import ConfigError
+
+SECONDS = 5.0  # for one mail; ours take a hundredth of that
+MEMORY = 500_000_000  # bytes that the process may hold
+START_SECONDS = 60
+_PATIENCE = 60.0  # seconds for which templates that took too long are not tried again
+_HINT = "nothing was sent; look for a loop in a loop, or a template that includes itself"
+
+Task = tuple[Path | None, str, tuple[Any, ...], dict[str, Any]]  # a folder, and which method of its `Templates`
+
+
+def ask(folder: Path | None, method: str, *args: Any, **named: Any) -> Any:
+    """What `Templates(folder).<method>` gives, from the process beside us.
+
+    ConfigError as there, and where it takes too long or too much memory.
+    """
+    global _worker
+    task = (folder, method, args, named)
+    with _turn:
+        if time.monotonic() < _hopeless.get(folder, 0.0):
+            raise _too_long(folder)
+        worker = _worker = _worker or _Worker()
+        try:
+            kind, answer, hint = worker.ask(task, SECONDS)
+        except TimeoutError:
+            _hopeless[folder] = time.monotonic() + _PATIENCE
+            _drop(worker)
+            raise _too_long(folder) from None
+        except (EOFError, OSError):
+            _drop(worker)
+            raise ConfigError(f"{_whose(folder)} ended the process that rendered them", hint=_HINT) from None
+        except BaseException:
+            _drop(worker)  # it is still at work, and would answer the next with this
+            raise
+        if kind == "memory":
+            _drop(worker)
+            raise ConfigError(f"{_whose(folder)} take more than {MEMORY / 1e6:g} MB of memory", hint=_HINT)
+    if kind == "told":
+        raise ConfigError(answer, hint=hint)
+    if kind == "mistake":
+        raise RuntimeError(answer)
+    return answer
+
+
+def _whose(folder: Path | None) -> str:
+    return f"the templates in {folder}" if folder else "the templates of the subject"
+
+
+def _too_long(folder: Path | None) -> ConfigError:
+    return ConfigError(f"{_whose(folder)} take longer than {SECONDS:g} seconds for one mail", hint=_HINT)
+
+
+class _Worker:
+    """The process and the pipe to it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")  # not fork: this process may have threads
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._ready = False
+
+    def ask(self, task: Task, seconds: float) -> tuple[str, Any, str]:
+        """Blocks until the answer. Raises TimeoutError, and EOFError or OSError when the process is gone."""
+        if not self._ready:
+            if not self._pipe.poll(START_SECONDS):
+                raise TimeoutError
+            self._pipe.recv()
+            self._ready = True
+        self._pipe.send(task)
+        if not self._pipe.poll(seconds):
+            raise TimeoutError
+        answer: tuple[str, Any, str] = self._pipe.recv()
+        return answer
+
+    def end(self) -> None:
+        self._pipe.close()
+        self._process.kill()
+        self._process.join()
+
+
+_turn = threading.Lock()
+_worker: _Worker | None = None
+_hopeless: dict[Path | None, float] = {}  # until when, on the monotonic clock
+
+
+def _drop(worker: _Worker) -> None:
+    global _worker
+    _worker = None
+    worker.end()
+
+
+def serve(connection: Connection) -> None:
+    """In the process: answer each task until the other end hangs up. What it says first is that all is loaded.
+
+    Should the other end die while a template turns in circles, the alarm ends this process.
+    """
+    from digest.render import templates  # noqa: F401
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to hear
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    with suppress(EOFError, OSError):
+        connection.send(None)
+        while True:
+            task = connection.recv()
+            signal.alarm(int(SECONDS) + 5)
+            answer = _answer(task)
+            signal.alarm(0)
+            connection.send(answer)
+
+
+def _answer(task: Task) -> tuple[str, Any, str]:
+    from digest.render.templates import Templates
+
+    folder, method, args, named = task
+    try:
+        return "done", getattr(Templates(folder, at_home=True), method)(*args, **named), ""
+    except ConfigError as error:
+        return "told", str(error), error.hint
+    except MemoryError:
+        return "memory", "", ""
+    except Exception:
+        return "mistake", traceback.format_exc(), ""
