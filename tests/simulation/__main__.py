@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 
+from . import bugs
 from .history import Verdict, play
 from .plan import FAMILIES
 from .world import Theatre, installed
@@ -23,7 +24,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=0, help="how many histories of each family")
     parser.add_argument("--seconds", type=float, default=60.0, help="for how long, without --count")
     parser.add_argument("--show", type=int, default=5, help="how many violations to tell of each family")
+    parser.add_argument("--until-wrong", action="store_true", help="stop at the first violation")
+    parser.add_argument("--bugs", metavar="WORDS", nargs="?", const="", help="seek errors put in on purpose")
     options = parser.parse_args()
+    if options.bugs is not None:
+        return bugs.seek_all(options.seconds, options.bugs)
     families = options.family or list(FAMILIES)
     theatre = Theatre()
     with installed():
@@ -56,6 +61,8 @@ def _many(theatre: Theatre, families: list[str], options: argparse.Namespace) ->
                         seeds.append(seed)
                 if bad[family] <= options.show:
                     _tell(verdict)
+                if options.until_wrong:
+                    return 1
             if not options.count and time.perf_counter() - began > options.seconds:
                 break
         seed += 1

@@ -119,7 +119,9 @@ class Player:
         if plan.shape.line:
             self._news()
         for _ in range(MOST_RUNS):
-            if not self._owed() and not (plan.mass and self.stage.count().get("refused")):
+            counts = self.stage.count()
+            held = counts.get("held") and not plan.skip
+            if not (self._owed() or held or (plan.mass and counts.get("refused"))):
                 break
             self._await([self._start(-1, Start())])
             if not plan.skip:

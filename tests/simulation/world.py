@@ -28,7 +28,7 @@ from digest.config import Config, from_values
 from digest.deliver import desk as desk_module
 from digest.deliver import smtp as smtp_module
 from digest.deliver import writer as writer_module
-from digest.errors import Exit, StorageError, TryAgain, UserError
+from digest.errors import Exit, StorageError, TryAgain, UserError, WrongClock
 from digest.models import Edition, EditionState, Feed, NewsletterFeed, OutboxState, Subscription, Variant
 from digest.render import Marker
 from digest.schedule import Turn
@@ -385,6 +385,13 @@ class Stage:
         run.before = self.count()
         database = self.theatre.database(run.slot)
         rng = random.Random(self.rng.random())
+        with database.read() as session:
+            trouble = store.clock.verdict(session, now=self.wall(run))
+        if trouble:
+            raise WrongClock(trouble)
+        healed = store.clock.heal(database, store.clock.Scene.of(run.config), now=self.wall(run))
+        if healed:
+            self.say(f"{run.name} puts back {dict(healed)}")
         if run.line:
             moment = self.wall(run)
             for name, its in run.config.newsletters.items():
