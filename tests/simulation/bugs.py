@@ -1,0 +1,348 @@
+"""Errors put in on purpose, one at a time, to see whether the simulation finds them.
+
+Each is a piece of our text and what takes its place, in a copy of the package. Where the text is there no more, the
+bug is stale, and another has to be thought of.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Bug:
+    name: str
+    file: str  # below digest/
+    old: str
+    new: str
+    families: tuple[str, ...]  # that should find it
+
+
+BUGS = (
+    Bug(  # fault 1
+        "the contents forget templates that the claim at hand needs",
+        "deliver/content.py",
+        "        self._latest.extend(loaded.templates.values())\n",
+        "        self._latest.extend(loaded.templates.values())\n"
+        "        loaded.templates = dict(list(loaded.templates.items())[-KEPT:])\n",
+        ("variants",),
+    ),
+    Bug(
+        "a template is kept under the variant's number alone",
+        "deliver/content.py",
+        'return ("notice", claimed.notice_id)',
+        'return ("variant", claimed.notice_id)',
+        ("variants", "consent"),
+    ),
+    Bug(  # fault 3
+        "one odd reply says that the relay refuses us",
+        "deliver/judge.py",
+        "        if not streak.proof(alone=alone):\n            return Ruling(blame)\n",
+        "        if blame is not Blame.OURS:\n            return Ruling(blame)\n",
+        ("odd-replies",),
+    ),
+    Bug(
+        "a bad day of the relay is believed",
+        "deliver/judge.py",
+        "        if found is None:\n            return Ruling(Blame.GONE, suppress=True)\n        self._quarantined",
+        "        if True:\n            return Ruling(Blame.GONE, suppress=True)\n        self._quarantined",
+        ("odd-replies",),
+    ),
+    Bug(
+        "a full mailbox is one that does not exist",
+        "deliver/judge.py",
+        '_GONE = {"1.1", "1.2",',
+        '_GONE = {"2.2", "1.1", "1.2",',
+        ("odd-replies", "mixed"),
+    ),
+    Bug(
+        "who does not exist is not suppressed",
+        "deliver/booking.py",
+        "        if ruling.suppress:\n",
+        "        if ruling.suppress and ruling.held:\n",
+        ("odd-replies",),
+    ),
+    Bug(
+        "an edition that reached nobody is a success",
+        "cli/run.py",
+        "or report.paused or report.quarantined or report.unreached:",
+        "or report.quarantined:",
+        ("odd-replies",),
+    ),
+    Bug(  # fault 4
+        "nothing that lies too far ahead is put back",
+        "store/clock.py",
+        "def heal(database: Database, scene: Scene, *, now: datetime) -> Healed:\n",
+        "def heal(database: Database, scene: Scene, *, now: datetime) -> Healed:\n    return {}\n",
+        ("clocks", "line"),
+    ),
+    Bug(  # fault 5
+        "lifetime is not asked at the claim",
+        "store/outbox.py",
+        "    if letter.tried_at is not None and letter.tried_at <= before:\n",
+        "    if letter.tried_at is not None and letter.tried_at <= before and letter.attempts > 99:\n",
+        ("clocks",),
+    ),
+    Bug(
+        "the lifetime begins with each attempt anew",
+        "store/outbox.py",
+        "tried_at = coalesce(tried_at, ?)",
+        "tried_at = ?",
+        ("clocks",),
+    ),
+    Bug(  # fault 6
+        "a deadline is judged before what came is read",
+        "deliver/smtp.py",
+        "            self._read_first(READ_FIRST)\n",
+        "            self._read_first(0)\n",
+        ("freezes",),
+    ),
+    Bug(
+        "a deadlock is not tried again",
+        "deliver/writer.py",
+        "            except (TryAgain, CommitUnknown):\n",
+        "            except CommitUnknown:\n",
+        ("storage",),
+    ),
+    Bug(
+        "a commit of unknown outcome is one that failed",
+        "store/database.py",
+        "                if _undecided(error):\n",
+        "                if False and _undecided(error):\n",
+        ("storage",),
+    ),
+    Bug(
+        "the read-back of a commit always says no",
+        "deliver/ledger.py",
+        "            if not stored:\n",
+        "            if True:\n",
+        ("storage",),
+    ),
+    Bug(
+        "no room is kept for settling",
+        "deliver/writer.py",
+        "            if batch.marks and not self._ledger.room.sure():\n",
+        "            if False:\n",
+        ("storage",),
+    ),
+    Bug(
+        "who breaks off does not know what may come twice",
+        "deliver/booking.py",
+        "        self._report.twice = len(self._out)\n",
+        "",
+        ("storage",),
+    ),
+    Bug(  # fault 7
+        "the mark does not ask whether they still want it",
+        "store/outbox.py",
+        "s.id = outbox.subscription_id AND s.state = 'active'))",
+        "s.id = outbox.subscription_id))",
+        ("consent", "mixed"),
+    ),
+    Bug(
+        "the mark does not ask for suppressions",
+        "store/outbox.py",
+        "        AND NOT EXISTS (SELECT 1 FROM suppression AS x WHERE x.key = coalesce(",
+        "        AND NOT EXISTS (SELECT 1 FROM suppression AS x WHERE x.reason = '-' AND x.key = coalesce(",
+        ("consent", "mixed"),
+    ),
+    Bug(
+        "the mark does not ask whether the edition is open",
+        "store/outbox.py",
+        "WHERE edition.id = outbox.edition_id AND edition.state <> 'open')",
+        "WHERE edition.id = outbox.edition_id AND edition.state = '-')",
+        ("consent", "mixed"),
+    ),
+    Bug(
+        "SIGTERM waits for a silent server",
+        "deliver/desk.py",
+        "            route.check(hurry=self.stopping)\n",
+        "            route.check(hurry=False)\n",
+        ("hung", "relays", "mixed"),
+    ),
+    Bug(
+        "a relay that hangs is waited for",
+        "deliver/relays.py",
+        "now - self._began < SILENCE",
+        "now - self._began < 60 * SILENCE",
+        ("hung",),
+    ),
+    Bug(  # fault 8
+        "the first 421 slows everything down, and nothing speeds it up again",
+        "deliver/pace.py",
+        "            if self._busy > TOO_MANY and now",
+        "            if now",
+        ("pace",),
+    ),
+    Bug(
+        "letters are settled without looking whose attempt it is",
+        "store/outbox.py",
+        "    WHERE outbox.id = new.letter AND outbox.attempts = new.attempt AND outbox.state = 'sending'\n",
+        "    WHERE outbox.id = new.letter\n",
+        ("two-processes", "freezes", "mixed", "consent"),
+    ),
+    Bug(
+        "whoever marks a letter has it, also who has it not",
+        "store/outbox.py",
+        "    WHERE id IN {} AND state = 'claimed'\n",
+        "    WHERE id IN {} AND state <> 'sent'\n",
+        ("two-processes", "freezes", "consent", "mixed"),
+    ),
+    Bug(
+        "a letter in doubt is not flagged at its claim",
+        "store/outbox.py",
+        "in_doubt=sa.or_(_BOX.c.in_doubt, _BOX.c.state == OutboxState.SENDING),\n        )\n    )\n    return statement.returning",
+        "in_doubt=_BOX.c.in_doubt,\n        )\n    )\n    return statement.returning",
+        ("kills",),
+    ),
+    Bug(
+        "a connection that ends after the body says nothing",
+        "deliver/relays.py",
+        "        if in_doubt:\n            self._desk.doubtful(attempt, why)\n",
+        "        if False:\n            self._desk.doubtful(attempt, why)\n",
+        ("relays", "mixed"),
+    ),
+    Bug(
+        "a letter whose envelope was lost is forgotten",
+        "deliver/smtp.py",
+        "        elif envelope is not None:\n            self._handler.lost(self, envelope, in_doubt=False, why=self._why)\n",
+        "",
+        ("relays", "mixed"),
+    ),
+    Bug(
+        "letters go out before their mark is committed",
+        "deliver/desk.py",
+        "            self._writer.batch.marks.append(waiting.claimed)\n",
+        "            self._writer.batch.marks.append(waiting.claimed)\n"
+        "            from digest.deliver.attempt import Lease\n"
+        "            from datetime import timedelta\n"
+        "            self._marking.pop(waiting.claimed.id)\n"
+        "            self._writer.batch.marks.pop()\n"
+        "            lease = Lease(now, moment, timedelta(minutes=9))\n"
+        "            route.give(Attempt(waiting.claimed, waiting.filler.fill(), waiting.claimed.attempts + 1, lease))\n",
+        ("kills", "variants"),
+    ),
+    Bug(
+        "the reply to DATA is taken for the one to the body",
+        "deliver/smtp.py",
+        "        self._expected.append((Step.BODY, attempt))\n        following",
+        "        self._handler.answered(self, attempt, Verdict.OK, Reply(250, '', ''), Step.BODY)\n"
+        "        self._expected.append((Step.BODY, attempt))\n        following",
+        ("kills", "relays", "variants"),
+    ),
+    Bug(
+        "a deferred letter is due again at once",
+        "deliver/booking.py",
+        "            due_at = self._clock() + retry_delay(attempt.number, self._rng)\n            self._end(claimed, attempt.number, OutboxState.OWED, reply, due_at=due_at)\n",
+        "            self._end(claimed, attempt.number, OutboxState.OWED, reply, due_at=self._clock())\n",
+        ("odd-replies", "two-processes"),
+    ),
+    Bug(
+        "a deferred letter is refused",
+        "deliver/booking.py",
+        "            self._end(claimed, attempt.number, OutboxState.OWED, reply, due_at=due_at)\n",
+        "            self._end(claimed, attempt.number, OutboxState.REFUSED, reply, due_at=due_at)\n",
+        ("odd-replies",),
+    ),
+    Bug(
+        "the Message-ID is made of the attempt",
+        "deliver/content.py",
+        "            message_id=sign.message_id(\n                claimed.id,",
+        "            message_id=sign.message_id(\n                claimed.id + 1000 * claimed.attempts,",
+        ("kills", "relays", "odd-replies"),
+    ),
+    Bug(
+        "the wish of a batch that failed is never made again",
+        "deliver/desk.py",
+        "                self._claims.asking = False  # the wish was left out while the database could not be written\n",
+        "                pass\n",
+        ("storage",),
+    ),
+    Bug(
+        "what could not be marked for a locked database is forgotten",
+        "deliver/desk.py",
+        "            self._claims.waiting.appendleft(waiting)\n",
+        "",
+        ("storage",),
+    ),
+    Bug(
+        "letters for a relay that broke stay with it",
+        "deliver/relays.py",
+        "        self._struck.clear()\n        self.hand_back()\n",
+        "        self._struck.clear()\n",
+        ("relays", "mixed"),
+    ),
+    Bug(
+        "watermarks move before the letters are owed",
+        "store/turns.py",
+        "            read_until=edition.upto_seq,\n",
+        "            read_until=edition.upto_seq + 1,\n",
+        ("line",),
+    ),
+    Bug(
+        "a variant is for whoever comes",
+        "store/turns.py",
+        "                _made.c.topics == _topics_text(),\n",
+        "",
+        ("line",),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    bug: Bug
+    how: str  # "found", "missed", "stale"
+    seconds: float
+    words: str = ""
+
+
+def seek(bug: Bug, seconds: float) -> Found:
+    """Play histories of a copy of the package that has this bug, until one goes wrong."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="digest-bug-") as name:
+        folder = Path(name)
+        shutil.copytree(ROOT / "digest", folder / "digest", ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "tests").symlink_to(ROOT / "tests")
+        (folder / "templates").symlink_to(ROOT / "templates")
+        path = folder / "digest" / bug.file
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        if bug.old not in text:
+            return Found(bug, "stale", 0.0)
+        path.write_text(text.replace(bug.old, bug.new), encoding="utf-8")
+        words = ["--seconds", str(seconds), "--until-wrong", "--show", "1"]
+        for family in bug.families:
+            words += ["--family", family]
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.simulation", *words],
+            cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    took = time.perf_counter() - began
+    if done.returncode == 1:
+        lines = [line.strip() for line in done.stdout.splitlines()] or done.stderr.strip().splitlines()[-1:]
+        return Found(bug, "found", took, "; ".join(lines[:2])[:160])
+    return Found(bug, "missed" if done.returncode == 0 else "failed", took, done.stderr[-300:])
+
+
+def seek_all(seconds: float, only: str = "") -> int:
+    found = []
+    for bug in BUGS:
+        if only in bug.name:
+            one = seek(bug, seconds)
+            found.append(one)
+            print(f"{one.how:<7} {one.seconds:>5.0f} s  {bug.name} ({bug.file})", flush=True)
+            if one.words:
+                print(f"               {one.words}", flush=True)
+    there = [one for one in found if one.how != "stale"]
+    caught = sum(one.how == "found" for one in there)
+    print(f"{caught} found of {len(there)} made, {len(found) - len(there)} stale")
+    return 0 if caught == len(found) else 1

@@ -1,0 +1,742 @@
+"""All that the simulation knows of our own internals: the stage on which histories are played.
+
+Names of `digest` stand in this file and nowhere else in the package.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from digest import deliver, edition, loop, store, subscribe
+from digest.cli.run import delivery_code
+from digest.config import Config, from_values
+from digest.deliver import desk as desk_module
+from digest.deliver import smtp as smtp_module
+from digest.deliver import writer as writer_module
+from digest.errors import Exit, StorageError, TryAgain, UserError, WrongClock
+from digest.models import Edition, EditionState, Feed, NewsletterFeed, OutboxState, Subscription, Variant
+from digest.render import Marker
+from digest.schedule import Turn
+from digest.store import Database, Group
+from digest.store import room as room_module
+from digest.store.database import _sqlite
+
+from . import hub as hub_module
+from .hub import Hub, Killed, Process, Queues, Threads
+from .mail import Key, Network, Relay
+
+START = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+SECRET = "a key for tests, long enough"
+BUSY = 60.0  # seconds for which SQLite waits for another writer
+
+_stage: Stage | None = None  # that is being played on
+_TRIGGERS = """
+CREATE TABLE sim_wrong (what TEXT, letter INTEGER);
+CREATE TRIGGER sim_marked AFTER UPDATE OF state ON outbox
+WHEN new.state = 'sending' AND old.state <> 'sending' BEGIN
+    INSERT INTO sim_wrong SELECT 'begun though nobody wants it any more', new.id
+        WHERE (new.notice_id IS NULL AND NOT EXISTS
+            (SELECT 1 FROM subscription s WHERE s.id = new.subscription_id AND s.state = 'active'))
+        OR EXISTS (SELECT 1 FROM suppression x JOIN subscriber p ON p.key = x.key WHERE p.id = new.subscriber_id)
+        OR EXISTS (SELECT 1 FROM suppression x JOIN notice n ON n.address = x.key WHERE n.id = new.notice_id);
+    INSERT INTO sim_wrong SELECT 'begun though its edition is not open', new.id
+        FROM edition e WHERE e.id = new.edition_id AND e.state <> 'open';
+END;
+CREATE TRIGGER sim_unsent AFTER UPDATE OF state ON outbox WHEN old.state = 'sent' AND new.state <> 'sent' BEGIN
+    INSERT INTO sim_wrong VALUES ('sent, and then ' || new.state, new.id);
+END;
+CREATE TRIGGER sim_gone AFTER DELETE ON outbox WHEN old.notice_id IS NULL BEGIN
+    INSERT INTO sim_wrong VALUES ('deleted', old.id);
+END;
+"""
+
+
+# ---------------------------------------------------------------- what a history begins with
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Lists, editions and letters owed. Made once, and copied for each history that begins with it."""
+
+    readers: int = 12
+    variants: int = 1
+    newsletters: int = 1
+    editions: int = 1  # of each newsletter
+    notices: int = 0
+    foreign: int = 0  # readers whose address is not ASCII
+    line: bool = False  # nothing is composed yet: there are feeds with entries to come
+
+    @property
+    def names(self) -> list[str]:
+        return [f"paper{n}" for n in range(self.newsletters)]
+
+    @property
+    def emails(self) -> list[str]:
+        domains = ("alpha.example", "beta.example", "gamma.example", "alpha.example", "delta.example")
+        plain = [f"reader{n}@{domains[n % len(domains)]}" for n in range(self.readers - self.foreign)]
+        return plain + [f"lešer{n}@alpha.example" for n in range(self.foreign)]
+
+    @property
+    def notified(self) -> list[str]:
+        return [f"asked{n}@{('beta', 'epsilon')[n % 2]}.example" for n in range(self.notices)]
+
+
+TOPICS = ("one", "two", "three", "four", "five")
+
+
+def settings(shape: Shape, smtp: dict[str, Any], folder: Path, **paper: Any) -> Config:
+    """As a settings file would give them."""
+    papers = {
+        name: {"title": name.title(), "from": f"{name.title()} <{name}@news.example>", "archive": True} | paper
+        for name in shape.names
+    }
+    if shape.line:
+        for one in papers.values():
+            one["topics"] = {topic: {"title": topic, "keywords": [topic]} for topic in TOPICS}
+    values = {
+        "database": "digest.db",
+        "base_url": "https://digest.example",
+        "secret_key": SECRET,
+        "smtp": {"hello": "sim.example"} | smtp,
+        "curate": {"newest_of_new_feed": 20, "per_feed": 20, "per_topic": 50, "per_author": 50},
+        "newsletters": papers,
+    }
+    return from_values(values, folder / "digest.toml", environment=False)
+
+
+class Theatre:
+    """The folder, the prepared databases and the engines, which many histories use one after the other."""
+
+    def __init__(self) -> None:
+        ground = Path("/dev/shm")
+        where = ground if os.access(ground, os.W_OK) else None
+        self.folder = Path(tempfile.mkdtemp(prefix="digest-simulation-", dir=where))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        self.path = self.folder / "digest.db"
+        self._shapes: dict[Shape, Path] = {}
+        self._empty: Path | None = None
+        self._engines: dict[str, sa.Engine] = {}
+        self._reader: sqlite3.Connection | None = None
+
+    def database(self, slot: str) -> Database:
+        """The database as one process has it open: with an engine for each `slot`, whose statements stay compiled."""
+        engine = self._engines.get(slot)
+        if engine is None:
+            engine = self._engines[slot] = _sqlite(self.path, synchronous="OFF")
+            _hook(engine)
+        return Database(engine)
+
+    def reader(self) -> sqlite3.Connection:
+        if self._reader is None:
+            self._reader = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
+            self._reader.row_factory = sqlite3.Row
+        return self._reader
+
+    def set(self, shape: Shape) -> None:
+        for engine in self._engines.values():
+            engine.dispose()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        if shape not in self._shapes:
+            self._shapes[shape] = self._make(shape)
+        shutil.copyfile(self._shapes[shape], self.path)
+
+    def _make(self, shape: Shape) -> Path:
+        path = self.folder / f"shape{len(self._shapes)}.db"
+        if self._empty is None:
+            self._empty = self.folder / "empty.db"
+            store.open_database(f"sqlite:///{self._empty}", create=True).close()
+        shutil.copyfile(self._empty, path)
+        engine = _sqlite(path, synchronous="OFF")
+        database = Database(engine)
+        _fill(database, shape, settings(shape, {}, self.folder))
+        engine.dispose()
+        with sqlite3.connect(path) as connection:
+            connection.executescript(_TRIGGERS)
+            connection.commit()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        return path
+
+
+def _fill(database: Database, shape: Shape, config: Config) -> None:
+    store.keep_newsletters(database, config.newsletters, now=START)
+    for name in shape.names:
+        terms = subscribe.Terms("test", START, (), secret=SECRET, vouched_by="test")
+        rows = "\n".join(["email", *shape.emails])
+        subscribe.import_csv(database, BytesIO(rows.encode()), terms, newsletter=name)
+    with database.write() as session:
+        _choose(session, shape)
+        if shape.line:
+            for name in shape.names:
+                _feeds(session, name)
+        else:
+            for _ in range(shape.editions):
+                for name in shape.names:
+                    _owe(session, name, shape, config)
+        for n, email in enumerate(shape.notified):
+            store.owe_notice(
+                session, to=email, subject=f"Please confirm {n}", text="Here.", key=f"confirm:{email}",
+                sender="Paper <paper0@news.example>", now=START,
+            )  # fmt: skip
+
+
+def _choose(session: Any, shape: Shape) -> None:
+    """Give readers different choices, as many as there shall be variants."""
+    for subscription in session.scalars(sa.select(Subscription).order_by(Subscription.id)):
+        subscription.topics = _topics(subscription.id % shape.variants, shape)
+        session.add(subscription)
+    session.flush()
+
+
+def _topics(number: int, shape: Shape) -> list[str]:
+    if shape.variants == 1:
+        return []
+    if shape.line:
+        return sorted(topic for bit, topic in enumerate(TOPICS) if (number + 1) >> bit & 1)
+    return [f"t{number}"]
+
+
+def _owe(session: Any, name: str, shape: Shape, config: Config) -> None:
+    paper = store.lock_newsletter(session, name)
+    paper.edition_number += 1
+    made = Edition(
+        newsletter_id=paper.id,
+        number=paper.edition_number,
+        composed_at=START,
+        upto_seq=paper.seq,
+        sender=config.newsletters[name].sender,
+    )
+    session.add(made)
+    session.flush()
+    groups = {}
+    for number in range(shape.variants):
+        topics = _topics(number, shape)
+        variant = Variant(
+            edition_id=made.id,
+            key=f"v{number}",
+            since_seq=0,
+            topics=topics,
+            subject=f"News {paper.edition_number} of {name}",
+            html=f'<p>.dot {number}</p><a href="{Marker.UNSUBSCRIBE}">Unsubscribe</a>',
+            text=f".\n..\nvariant {number}\n{Marker.UNSUBSCRIBE}\n",
+            story_count=1,
+            more_count=0,
+        )
+        session.add(variant)
+        session.flush()
+        groups[Group(0, sa_text(topics), "", False)] = variant.id
+    with store.laid_out(session, {("", None, ""): [Turn(START, START)]}):
+        store.owe_letters(session, made, groups, now=START)
+        store.mark_turns(session, paper.id, edition=made, now=START)
+
+
+def sa_text(topics: Sequence[str]) -> str:
+    return "[" + ", ".join(f'"{topic}"' for topic in topics) + "]"
+
+
+def _feeds(session: Any, name: str) -> None:
+    paper = store.newsletter(session, name)
+    for number in range(2):
+        feed = Feed(url=f"https://{name}{number}.example/feed", title=f"Feed {number}", added_at=START, next_at=START)
+        session.add(feed)
+        session.flush()
+        session.add(NewsletterFeed(newsletter_id=paper.id, feed_id=feed.id, added_at=START))
+
+
+# ---------------------------------------------------------------- faults
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something done to the storage, or to a process at its storage.
+
+    `kind`: "kill before", "kill after" the commit; "locked", "full"; "eio", it failed; "eio after", it failed after it
+    had happened; "deadlock", PostgreSQL took the other one. From commit `first` on for `count` commits, or from
+    `start` to `end` in seconds.
+    """
+
+    kind: str
+    first: int = 0
+    count: int = 1
+    start: float = -1.0
+    end: float = -1.0
+
+    def hits(self, commit: int, now: float) -> bool:
+        if self.first:
+            return self.first <= commit < self.first + self.count
+        return self.start <= now < self.end
+
+    def __str__(self) -> str:
+        when = f"at commit {self.first}" if self.first else f"from {self.start:.2f} to {self.end:.2f} s"
+        if self.first and self.count > 1:
+            when += f" and the next {self.count - 1}"
+        return f"{self.kind} {when}"
+
+
+@dataclass
+class Run:
+    """One process of ours in a history, and what is done to it."""
+
+    at: float
+    config: Config
+    name: str = "run"
+    slot: str = "A"
+    line: bool = False
+    faults: tuple[Fault, ...] = ()
+    stop_at: float = float("inf")  # SIGTERM
+    offset: float = 0.0  # seconds by which its clock is ahead, beside the stage's
+    data_first: bool = True
+    commit_time: float = 0.001  # seconds
+    process: Process = None  # type: ignore[assignment]
+    report: deliver.Report = field(default_factory=deliver.Report)
+    commits: int = 0
+    number: int = -1  # among the runs of the plan
+    frozen: float = 0.0  # seconds
+    due_left: int = 0  # letters that could be claimed when it ended
+    before: dict[str, int] = field(default_factory=dict)
+    after: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """What `digest` ends with; -9 where it was killed, 1 with a traceback."""
+        error = self.process.error
+        if self.process.dead:
+            return -9
+        if isinstance(error, KeyboardInterrupt):
+            return 130
+        if isinstance(error, UserError):
+            return int(error.exit_code)
+        return 1 if error is not None else int(delivery_code(self.report))
+
+
+class Stage:
+    """What one history is played on."""
+
+    def __init__(self, theatre: Theatre, shape: Shape, relays: Sequence[Relay], hub: Hub, seed: str) -> None:
+        self.theatre, self.shape, self.hub = theatre, shape, hub
+        self.rng = random.Random(f"{seed} stage")
+        self.network = Network(hub, relays, random.Random(f"{seed} network"))
+        self.relays = list(relays)
+        self.runs: list[Run] = []
+        self.leaps: list[tuple[float, float]] = []  # from when on the clock of all is so many seconds ahead
+        self.connections = 0
+        self.log: list[tuple[float, str]] = []
+        self.full_at = 0  # pages, while the disk is full
+        self.kept_free = False  # the room beside the database
+        self._holder: Any = None  # who may write
+        self._by_process: dict[Process, Run] = {}
+        theatre.set(shape)
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        global _stage
+        before, _stage = _stage, self
+        try:
+            yield
+        finally:
+            _stage = before
+
+    def say(self, words: str) -> None:
+        self.log.append((self.hub.now, words))
+
+    # ------------------------------------------------------------ time
+
+    def wall(self, run: Run | None = None) -> datetime:
+        ahead = 0.0
+        for since, seconds in self.leaps:
+            if since <= self.hub.now:
+                ahead = seconds
+        if run is not None:
+            ahead += run.offset
+        return START + timedelta(seconds=self.hub.now + ahead)
+
+    # ------------------------------------------------------------ processes
+
+    def start(self, run: Run) -> Process:
+        """A process that does what `digest deliver` does, or the line without asking feeds."""
+        process = run.process = Process(self.hub, run.name)
+        process.data_first = run.data_first
+        self.runs.append(run)
+        self._by_process[process] = run
+        process.start(lambda: self._work(run), at=run.at)
+        return process
+
+    def _work(self, run: Run) -> Any:
+        self.say(f"{run.name} begins, by its clock {self.wall(run):%Y-%m-%d %H:%M:%S}")
+        run.before = self.count()
+        database = self.theatre.database(run.slot)
+        rng = random.Random(self.rng.random())
+        with database.read() as session:
+            trouble = store.clock.verdict(session, now=self.wall(run))
+        if trouble:
+            raise WrongClock(trouble)
+        healed = store.clock.heal(database, store.clock.Scene.of(run.config), now=self.wall(run))
+        if healed:
+            self.say(f"{run.name} puts back {dict(healed)}")
+        if run.line:
+            moment = self.wall(run)
+            for name, its in run.config.newsletters.items():
+                with database.write() as session:
+                    edition.admit(session, name, its, run.config.curate, now=moment)
+                edition.take_turn(database, name, run.config, now=moment)
+        return deliver.run(
+            database,
+            run.config,
+            clock=lambda: self.wall(run),
+            rng=rng,
+            stop=lambda: self.hub.now >= run.stop_at,
+            report=run.report,
+        )
+
+    def ended(self, run: Run) -> None:
+        """Tell what a run came to."""
+        run.after = self.count()
+        run.due_left = self.due(run)
+        self.say(f"{run.name} ends with {run.exit_code}: {self.outcome(run)}")
+
+    def outcome(self, run: Run) -> str:
+        if run.process.dead:
+            return "killed"
+        if run.process.error is not None:
+            return f"{type(run.process.error).__name__}: {run.process.error}"
+        r = run.report
+        parts = [
+            f"{n} {word}"
+            for word in ("sent", "refused", "deferred", "dropped", "held", "in_doubt", "owed")
+            if (n := getattr(r, word))
+        ]
+        return "; ".join(filter(None, [", ".join(parts), r.stopped, *(f"{p[0]} {p[1]}: {p[2]}" for p in r.paused)]))
+
+    def announced(self, run: Run) -> int:
+        """How many letters the operator is told may come twice."""
+        return run.report.in_doubt + run.report.twice
+
+    def as_operator(self, action: Callable[[Any], Any]) -> None:
+        """Do something to the database as another command would, now; waits for its turn to write."""
+        process = Process(self.hub, "operator")
+
+        def work() -> None:
+            with self.theatre.database("O").write() as session:
+                action(session)
+
+        process.start(work)
+
+    # ------------------------------------------------------------ what operators and readers do
+
+    def unsubscribe(self, email: str, paper: str) -> None:
+        self.say(f"{email} unsubscribes from {paper}")
+        self.as_operator(lambda s: subscribe.remove(s, email, newsletter=paper, how="web", now=self.wall()))
+
+    def suppress(self, email: str) -> None:
+        self.say(f"{email} is suppressed by the operator")
+        self.as_operator(lambda s: subscribe.suppress(s, email, reason="by hand", how="command line", now=self.wall()))
+
+    def erase(self, email: str) -> None:
+        self.say(f"{email} is erased")
+        self.as_operator(lambda s: subscribe.erase(s, email, secret=SECRET, now=self.wall()))
+
+    def pause(self, edition_id: int) -> None:
+        self.say(f"edition {edition_id} is paused by hand")
+        self.as_operator(lambda s: store.set_state(s, edition_id, EditionState.PAUSED, "by hand"))
+
+    def resume(self, edition_id: int) -> None:
+        self.say(f"edition {edition_id} is resumed")
+        opened = self.wall()
+        self.as_operator(lambda s: store.set_state(s, edition_id, EditionState.OPEN, "", opened_at=opened))
+
+    def cancel(self, edition_id: int) -> None:
+        self.say(f"edition {edition_id} is cancelled")
+
+        def work(session: Any) -> None:
+            store.set_state(session, edition_id, EditionState.CANCELLED, "by hand")
+            store.drop_cancelled(session, now=self.wall())
+
+        self.as_operator(work)
+
+    def cure(self, *, letters: bool) -> None:
+        """What an operator does once the trouble is over: editions go on, and what was held or quarantined is owed."""
+        self.say("the operator lets go on what was paused or held")
+
+        def work(session: Any) -> None:
+            for edition_id in list(session.scalars(sa.select(Edition.id))):
+                deliver.end_quarantine(session, edition_id, believe=False, now=self.wall())
+            found = session.scalars(
+                sa.select(Edition.id).where(Edition.state.in_([EditionState.PAUSED, EditionState.HELD]))
+            )
+            for edition_id in list(found):
+                store.set_state(session, edition_id, EditionState.OPEN, "", opened_at=self.wall())
+            if letters:
+                store.owe_again(session, states=(OutboxState.HELD,), now=self.wall())
+
+        self.as_operator(work)
+
+    def owe_again_refused(self) -> None:
+        self.say("the operator owes again what was refused")
+        self.as_operator(lambda s: store.owe_again(s, states=(OutboxState.REFUSED,), now=self.wall()))
+
+    def publish(self, paper: str, number: int) -> None:
+        """A new entry in a feed, as collecting it would store it."""
+        moment = self.wall()
+
+        def work(session: Any) -> None:
+            feed_id = session.scalar(sa.select(Feed.id).where(Feed.url == f"https://{paper}{number % 2}.example/feed"))
+            words = random.Random(f"{paper} {number}")
+            prose = " ".join("".join(words.choices("bdfgklmnprstvz", k=6)) for _ in range(20))
+            topic = TOPICS[number % len(TOPICS)]
+            row = {
+                "key": f"k{number}", "url": f"https://example.org/{paper}/{number}/{prose[:6]}",
+                "title": f"Tale {number} of {topic} {prose[:20]}", "summary": f"<p>{topic} {prose}</p>",
+                "categories": [], "enclosures": [], "published_at": moment, "content_hash": str(number),
+                "author": "", "content": "", "language": "en", "image_url": "", "original_url": "", "twin": "",
+                "updated_at": None,
+            }  # fmt: skip
+            store.save_entries(session, feed_id, [row], now=moment)
+
+        self.as_operator(work)
+
+    # ------------------------------------------------------------ what the database says
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """What stands in the database at this moment, read past all of our own code."""
+        return self.theatre.reader().execute(query, values).fetchall()
+
+    def count(self) -> dict[str, int]:
+        return {state: n for state, n in self.rows("SELECT state, count(*) FROM outbox GROUP BY state")}
+
+    def due(self, run: Run) -> int:
+        """Letters that nobody has and that are due."""
+        now = self.wall(run).replace(tzinfo=None).isoformat(sep=" ")
+        query = (
+            "SELECT count(*) FROM outbox o LEFT JOIN edition e ON e.id = o.edition_id"
+            " WHERE o.state = 'owed' AND o.due_at <= ? AND (e.id IS NULL OR e.state = 'open')"
+        )
+        return int(self.rows(query, now)[0][0])
+
+    def run_of(self, process: Process) -> Run | None:
+        return self._by_process.get(process)
+
+    def letters(self) -> dict[int, tuple[Key, sqlite3.Row]]:
+        """{id: (what a server knows it by, its row)}"""
+        found = self.rows(
+            "SELECT o.*, coalesce(n.email, p.email, '') AS email, coalesce(n.subject, '') AS subject,"
+            " coalesce(w.name, '') AS paper, coalesce(e.number, 0) AS number, coalesce(e.state, 'open') AS edition_state"
+            " FROM outbox o LEFT JOIN notice n ON n.id = o.notice_id LEFT JOIN subscriber p ON p.id = o.subscriber_id"
+            " LEFT JOIN edition e ON e.id = o.edition_id LEFT JOIN newsletter w ON w.id = e.newsletter_id"
+        )
+        return {row["id"]: ((row["paper"] or row["subject"], row["number"], row["email"]), row) for row in found}
+
+    def editions(self) -> list[int]:
+        return [row[0] for row in self.rows("SELECT id FROM edition ORDER BY id")]
+
+    def accounts(self) -> list[Any]:
+        with self.theatre.database("O").read() as session:
+            return store.accounts(session)
+
+    def suppressed(self) -> dict[str, str]:
+        return {row["key"]: row["reason"] for row in self.rows("SELECT * FROM suppression")}
+
+    def wrong(self) -> list[tuple[str, int]]:
+        return [(row[0], row[1]) for row in self.rows("SELECT what, letter FROM sim_wrong")]
+
+    # ------------------------------------------------------------ the storage
+
+    def take_lock(self, connection: Any) -> None:
+        """Wait for one's turn to write, as SQLite does."""
+        actor = self.hub.actor
+        if actor is None:
+            return
+        if actor.process.dead:
+            raise Killed
+        run = self._by_process.get(actor.process)
+        end = self.hub.now + BUSY
+        while self._holder is not None or self._locked(run):
+            if self.hub.now >= end:
+                raise sqlite3.OperationalError("database is locked")
+            actor.sleep(0.01 if self._holder is not None else 1.0)
+        self._holder = connection
+        if run is not None and any(fault.kind == "full" for fault in run.faults):
+            self._limit(run, self._holder)
+
+    def _locked(self, run: Run | None) -> bool:
+        return run is not None and any(
+            fault.kind == "locked" and fault.hits(run.commits + 1, self.hub.now) for fault in run.faults
+        )
+
+    def _limit(self, run: Run, connection: Any) -> None:
+        full = any(fault.kind == "full" and fault.hits(run.commits + 1, self.hub.now) for fault in run.faults)
+        if full and not self.full_at:
+            self.full_at = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {self.full_at if full else 1_000_000}")
+
+    def room(self, what: str) -> bool:
+        """In the place of the file that keeps room on the disk free: `sure`, `release` it, `close`."""
+        run = None if self.hub.actor is None else self._by_process.get(self.hub.actor.process)
+        full = run is not None and any(f.kind == "full" and f.hits(run.commits + 1, self.hub.now) for f in run.faults)
+        before = self.kept_free
+        if what == "sure":
+            self.kept_free = before or not full
+            return self.kept_free
+        self.kept_free = False
+        if before and full and self.full_at:
+            self.full_at += 512
+        return before
+
+    def release(self, connection: Any) -> None:
+        if self._holder is connection:
+            self._holder = None
+
+    def commit(self, connection: Any, really: Callable[[Any], None]) -> None:
+        actor = self.hub.actor
+        if actor is None:
+            really(connection)
+            return
+        if actor.process.dead:
+            raise Killed
+        run = self._by_process.get(actor.process)
+        if run is None:
+            really(connection)
+            self.release(connection)
+            return
+        run.commits += 1
+        fault = next((f for f in run.faults if f.hits(run.commits, self.hub.now)), None)
+        kind = fault.kind if fault else ""
+        took = run.commit_time * self.rng.uniform(0.2, 2)
+        actor.sleep(took)
+        if kind:
+            self.say(f"{run.name}: {kind}, commit {run.commits}")
+        if kind == "kill before":
+            actor.process.kill()
+            raise Killed
+        if kind == "eio":
+            connection.rollback()  # as SQLite does by itself
+            self.release(connection)
+            raise sqlite3.OperationalError("disk I/O error")
+        if kind == "deadlock":
+            connection.rollback()
+            self.release(connection)
+            raise TryAgain("the database stopped one of two that waited for each other, and it was us")
+        really(connection)
+        self.release(connection)
+        if kind == "kill after":
+            actor.process.kill()
+            raise Killed
+        actor.sleep(took / 2)
+        if kind == "eio after":
+            raise sqlite3.OperationalError("disk I/O error")
+
+
+def _hook(engine: sa.Engine) -> None:
+    """Let the stage have a hand in each transaction."""
+    dialect: Any = engine.dialect
+    commit, rollback, close = dialect.do_commit, dialect.do_rollback, dialect.do_close
+
+    def do_commit(connection: Any) -> None:
+        if _stage is None:
+            commit(connection)
+        else:
+            _stage.commit(_bare(connection), lambda _: commit(connection))
+
+    def do_rollback(connection: Any) -> None:
+        rollback(connection)
+        if _stage is not None:
+            _stage.release(_bare(connection))
+
+    def do_close(connection: Any) -> None:
+        close(connection)
+        if _stage is not None:
+            _stage.release(_bare(connection))
+
+    def do_execute(cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        if statement == "BEGIN IMMEDIATE" and _stage is not None:
+            _stage.take_lock(cursor.connection)
+        cursor.execute(statement, parameters)
+
+    dialect.do_commit, dialect.do_rollback, dialect.do_close = do_commit, do_rollback, do_close
+    dialect.do_terminate, dialect.do_execute = do_close, do_execute
+
+
+def _bare(connection: Any) -> Any:
+    return getattr(connection, "dbapi_connection", connection)
+
+
+# ---------------------------------------------------------------- the seams
+
+
+@contextmanager
+def installed(*, tick: float = 0.05) -> Iterator[None]:
+    """Put virtual time, threads and networks where delivery has the real ones."""
+
+    def run(make: Callable[[], Any]) -> Any:
+        if _stage is None or _stage.hub.actor is None:
+            return really_run(make)
+        return hub_module.run(_stage.hub.actor.process, _stage.network, make)
+
+    def born(self: Any, *arguments: Any, **rest: Any) -> None:
+        really_born(self, *arguments, **rest)
+        if _stage is not None:
+            _stage.connections += 1
+            self._simulated = _stage.connections
+
+    connection: Any = smtp_module.Connection
+    writer, desk, room = writer_module, desk_module, room_module.Room
+    really_run, really_born, really_hash = loop.run, connection.__init__, connection.__hash__
+    was = (writer.threading, writer.queue, desk.TICK)
+    rooms = {name: getattr(room, name) for name in ("sure", "release", "close")}
+
+    def roomy(name: str) -> Callable[[Any], bool]:
+        return lambda self: rooms[name](self) if _stage is None else _stage.room(name)
+
+    def hub() -> Hub:
+        assert _stage is not None
+        return _stage.hub
+
+    loop.run = run
+    connection.__init__ = born
+    connection.__hash__ = lambda self: getattr(self, "_simulated", id(self))  # sets in the same order each time
+    writer.threading, writer.queue = Threads(hub), Queues(hub)  # type: ignore[assignment]
+    desk.TICK = tick
+    for name in rooms:
+        setattr(room, name, roomy(name))
+    try:
+        yield
+    finally:
+        loop.run, connection.__init__, connection.__hash__ = really_run, really_born, really_hash
+        writer.threading, writer.queue, desk.TICK = was
+        for name, really in rooms.items():
+            setattr(room, name, really)
+
+
+def expected(error: BaseException | None) -> bool:
+    """An error that is told in one sentence."""
+    return error is None or isinstance(error, UserError | KeyboardInterrupt)
+
+
+def storage_failed(error: BaseException | None) -> bool:
+    return isinstance(error, StorageError | TryAgain)
+
+
+OK, UNAVAILABLE, IOERR, TEMPFAIL = (int(code) for code in (Exit.OK, Exit.UNAVAILABLE, Exit.IOERR, Exit.TEMPFAIL))
+
+if os.environ.get("PYTHONHASHSEED") is None and sys.flags.hash_randomization:
+    FIXED = False  # a set of words may have another order in another process
+else:
+    FIXED = True
