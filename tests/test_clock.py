@@ -372,7 +372,9 @@ def verdict(database: Database, now: datetime) -> str:
 def test_a_clock_is_doubted_for_more_than_one_word_against_it(database, config):
     assert verdict(database, MONDAY) == ""
     assert "digest was not made then" in verdict(database, MONDAY.replace(year=2000))
-    ran(database, MONDAY, MONDAY + LEAP)
+    ran(database, MONDAY + LEAP)
+    assert verdict(database, MONDAY) == ""  # the only run there was: one word against another
+    ran(database, MONDAY)
     assert verdict(database, MONDAY) == ""  # it leapt once, by 400 days
     assert verdict(database, MONDAY + timedelta(days=5)) == ""
     assert "all that is stored is of later days" in verdict(database, MONDAY - timedelta(days=30))

@@ -140,7 +140,7 @@ def verdict(session: Session, *, now: datetime) -> str:
     """Why `now` cannot be right, in words, or "". Where it may be, what lies ahead of it is what is wrong.
 
     One word against another decides nothing, so it takes more: the release was made later, PostgreSQL's server says
-    otherwise, digest ran on each of the next two days, or all that is stored is of days to come.
+    otherwise, digest ran on each of the next two days, or all that is stored, by several runs, is of days to come.
     """
     said = f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC"
     if now < MADE:
@@ -152,7 +152,7 @@ def verdict(session: Session, *, now: datetime) -> str:
     first, last = session.exec(select(sa.func.min(RunDay.day), sa.func.max(RunDay.day))).one()
     added = session.exec(select(sa.func.min(Feed.added_at))).one()
     oldest = min(filter(None, (first, added)), default=now)
-    if oldest >= tomorrow + _DAY:
+    if oldest >= tomorrow + _DAY and first != last:
         return f"{said}, and all that is stored is of later days, from {oldest:%Y-%m-%d} on"
     coming = select(sa.func.count()).where(col(RunDay.day).in_((tomorrow, tomorrow + _DAY)))
     if session.exec(coming).one() == 2:
