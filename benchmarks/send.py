@@ -1,7 +1,10 @@
 """How fast letters go out: digest with its outbox against Postfix's smtp-source and aiosmtplib.
 
     python benchmarks/send.py [--quick] [--json] [--letters N] [--connections N] [--rounds N]
-    python benchmarks/send.py --memory 1000000
+    python benchmarks/send.py --memory 1000000 [--variants 4000]
+    python benchmarks/send.py --against CHECKOUT [--letters N] [--rounds N]
+
+With `--against` it is this digest and another checkout's, in turns, and nothing else.
 
 All send the same 39 KB message to Postfix's smtp-sink on loopback, in turns, so that a busy machine is busy for
 all of them. digest sends personalised letters from a real outbox (SQLite, WAL, synchronous=FULL) and records
@@ -35,7 +38,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+HERE = Path(__file__).parent.parent.absolute()
+sys.path.insert(0, str(HERE))
 
 SIZE = 39_000
 KEY = "a key for the benchmark, long enough"
@@ -59,6 +63,8 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, metavar="LETTERS", help="only send so many, and tell the peak memory")
+    parser.add_argument("--variants", type=int, default=1, help="with --memory: so many different mails among them")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="compare with this other digest alone")
     parser.add_argument("--child", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -67,7 +73,8 @@ def main() -> None:
     if options.quick:
         options.letters, options.rounds = 4_000, 2
     with tempfile.TemporaryDirectory(prefix="digest-benchmark-") as folder:
-        figures = memory(Path(folder), options) if options.memory else compare(Path(folder), options)
+        what = memory if options.memory else against if options.against else compare
+        figures = what(Path(folder), options)
     if options.json:
         print(json.dumps(figures))
         return
@@ -129,9 +136,38 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, object]:
 
 def memory(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     with sink(folder) as (port, _):
-        rate, _ = own(folder, options.connections, port, options.memory, "record")
+        rate, _ = own(folder, options.connections, port, options.memory, "record", variants=options.variants)
         peak = float((folder / "peak").read_text())
-    return {"letters": options.memory, "letters_per_second": round(rate), "memory_mb": peak, "goal": GOALS["memory_mb"]}
+    return {
+        "letters": options.memory,
+        "variants": options.variants,
+        "letters_per_second": round(rate),
+        "memory_mb": peak,
+        "goal": GOALS["memory_mb"],
+    }
+
+
+def against(folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    seen: list[tuple[float, float]] = []
+    with sink(folder) as (port, _):
+        for turn in range(options.rounds):
+            checkouts = [HERE, options.against.absolute()]
+            if turn % 2:
+                checkouts.reverse()
+            rates = {
+                top: own(folder, options.connections, port, options.letters, "record", top=top)[0] for top in checkouts
+            }
+            seen.append((rates[HERE], rates[options.against.absolute()]))
+            if not options.json:
+                print("  round {}: {:8.0f} and {:8.0f} letters/s".format(turn + 1, *seen[-1]), flush=True)
+    ratio = statistics.median(ours / theirs for ours, theirs in seen)
+    return {
+        "letters": options.letters,
+        "load_average": round(os.getloadavg()[1], 1),
+        "rounds": options.rounds,
+        "times_the_other": round(ratio, 3),
+        "goal": 1.0,
+    }
 
 
 def peak_memory(folder: Path, port: int, connections: int, letters: int) -> float:
@@ -148,19 +184,25 @@ def source(folder: Path, connections: int, port: int, letters: int) -> tuple[flo
     return timed([str(word) for word in words], letters)
 
 
-def own(folder: Path, connections: int, port: int, letters: int, how: str) -> tuple[float, float]:
-    python("fill", folder, connections, port, letters)  # a process of its own: its memory is not the sender's
-    return python("digest", folder, connections, port, letters, how)
+def own(
+    folder: Path, connections: int, port: int, letters: int, how: str, *, variants: int = 1, top: Path = HERE
+) -> tuple[float, float]:
+    # A process of its own: its memory is not the sender's.
+    python("fill", folder, connections, port, letters, *([variants] if variants > 1 else []), top=top)
+    return python("digest", folder, connections, port, letters, how, top=top)
 
 
 def library(folder: Path, connections: int, port: int, letters: int) -> tuple[float, float]:
     return python("aiosmtplib", folder, connections, port, letters)
 
 
-def python(*words: object) -> tuple[float, float]:
+def python(*words: object, top: Path = HERE) -> tuple[float, float]:
     """A sender in a process of its own, which tells its rate and CPU time without its start."""
     ran = subprocess.run(
-        [sys.executable, __file__, "--child", *map(str, words)], check=True, capture_output=True, text=True
+        [sys.executable, top / "benchmarks" / "send.py", "--child", *map(str, words)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     rate, cpu = json.loads(ran.stdout.splitlines()[-1])
     return rate, cpu
@@ -178,7 +220,7 @@ def timed(words: list[str], letters: int) -> tuple[float, float]:
 def child(who: str, folder: str, connections: str, port: str, letters: str, how: str = "") -> None:
     took = cpu = 1.0
     if who == "fill":
-        fill(Path(folder), int(connections), int(port), int(letters))
+        fill(Path(folder), int(connections), int(port), int(letters), int(how or 1))
     elif who == "aiosmtplib":
         took, cpu = asyncio.run(library_child(Path(folder), int(connections), int(port), int(letters)))
     else:
@@ -226,7 +268,8 @@ def own_child(folder: Path, connections: int, port: int, letters: int, how: str)
 
 def unrecorded(letters: int) -> type:
     """A ledger that records nothing: what the outbox costs is the difference."""
-    from digest.deliver.writer import CLAIM_LEASE, Batch, Committed, Ledger
+    from digest.deliver.attempt import Lease
+    from digest.deliver.ledger import CLAIM_LEASE, Batch, Committed, Ledger
     from digest.models import OutboxState
     from digest.store import Claim, Claimed
 
@@ -238,21 +281,20 @@ def unrecorded(letters: int) -> type:
             now = self.clock()
             done.settled[OutboxState.SENT] = len(batch.outcomes)
             done.marked = {letter.id: 1 for letter in batch.marks}
-            done.marked_until = now + self.lease
+            done.marks_lease = Lease(batch.at, now, CLAIM_LEASE * 30)
             if batch.look:
                 done.editions = [1] if self.given < letters else []
-            done.tallies = {}
             if batch.wish is not None:
                 numbers = range(self.given + 1, min(letters, self.given + batch.wish.limit) + 1)
                 self.given = numbers[-1] if numbers else self.given
                 made = [
-                    Claimed(n, 1, 1, None, n, f"reader{n}@example.org", f"Reader {n}", 0, None, False) for n in numbers
+                    Claimed(n, 1, 1, None, n, f"reader{n}@example.org", f"Reader {n}", 0, None, False, now)
+                    for n in numbers
                 ]
-                done.claim, done.claimed_until = Claim(tuple(made)), now + CLAIM_LEASE
-                if made:
-                    with self.database.read() as session:
-                        self.contents.load(session, made)
-                done.fillers = {letter.id: self.contents.filler(letter) for letter in made}
+                done.claim, done.claim_lease = Claim(tuple(made)), Lease(batch.at, now, CLAIM_LEASE)
+                with self.database.read() as session:
+                    loaded = self.contents.load(session, made)
+                done.fillers = self.contents.fillers(loaded, made)
             return done
 
     return Unrecorded
@@ -271,8 +313,8 @@ def settings(folder: Path, connections: int, port: int):
     return from_values(values, folder / "digest.toml")
 
 
-def fill(folder: Path, connections: int, port: int, letters: int) -> None:
-    """An outbox with `letters` letters of one edition."""
+def fill(folder: Path, connections: int, port: int, letters: int, variants: int = 1) -> None:
+    """An outbox with `letters` letters of one edition, of so many variants in turn."""
     import sqlalchemy as sa
 
     from digest import store
@@ -334,6 +376,15 @@ def fill(folder: Path, connections: int, port: int, letters: int) -> None:
         session.flush()
         with store.laid_out(session, {("", None, ""): [Turn(now, now)]}):
             store.owe_letters(session, edition, {store.Group(0, "[]", "", False): variant.id}, now=now)
+        if variants > 1:
+            values = variant.model_dump(exclude={"id", "key", "text"})
+            others = [Variant(**values, key=f"{n}", text=f"{text}\nVariant {n}.\n") for n in range(1, variants)]
+            session.add_all(others)
+            session.flush()
+            first = variant.id
+            session.execute(
+                sa.text("UPDATE outbox SET variant_id = :first + id % :all"), {"first": first, "all": variants}
+            )
     database.close()
 
 

@@ -77,7 +77,9 @@ def _many(theatre: Theatre, families: list[str], options: argparse.Namespace) ->
         print(f"{family:<14} {len(seeds):>4}  {what}: {', '.join(map(str, seeds[:6]))}")
     for family in families:
         each = spent[family] / max(1, played[family])
-        print(f"{family:<14} {played[family]:>6} histories, {bad[family]:>5} with a violation, {1000 * each:.0f} ms of CPU each")
+        print(
+            f"{family:<14} {played[family]:>6} histories, {bad[family]:>5} with a violation, {1000 * each:.0f} ms of CPU each"
+        )
     total = played.total()
     cpu = sum(spent.values())
     print(

@@ -101,7 +101,9 @@ def _lost(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]], wr
 def _told(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
     """Every story reaches every reader who wants all of them, in one edition."""
     plan = player.plan
-    published = {deed.number: deed.paper for deed in plan.deeds if deed.what == "publish" and deed.at < player.healed_at}
+    published = {
+        deed.number: deed.paper for deed in plan.deeds if deed.what == "publish" and deed.at < player.healed_at
+    }
     published |= {900 + n: name for n, name in enumerate(plan.shape.names)}
     told: dict[str, Counter[int]] = defaultdict(Counter)
     for (_, _, email), copies in taken.items():
@@ -221,7 +223,9 @@ def _patient(player: Player, said: dict[str, list[Seen]], wrong: list[str]) -> N
                 run = player.stage.run_of(one.process)
                 calm = run is not None and not run.process.dead and not storage_failed(run.process.error)
                 if two.at - one.at < 235 and calm and not any(one.at <= at <= two.at for at in player.cured_at):
-                    wrong.append(f"P5 {email} was put off with {one.code}, and tried again {two.at - one.at:.0f} s later")
+                    wrong.append(
+                        f"P5 {email} was put off with {one.code}, and tried again {two.at - one.at:.0f} s later"
+                    )
 
 
 def _old(player: Player, rows: dict[Key, Any], wrong: list[str]) -> None:
@@ -298,11 +302,7 @@ def _run(player: Player, run: Any, wrong: list[str]) -> None:
 
 
 def _doubles_of(player: Player, run: Any) -> int:
-    return sum(
-        first.process is run.process
-        for copies in _taken(player).values()
-        for first in copies[:-1]
-    )
+    return sum(first.process is run.process for copies in _taken(player).values() for first in copies[:-1])
 
 
 def _stopped(player: Player, run: Any, wrong: list[str]) -> None:
