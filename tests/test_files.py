@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from digest.cli import files
+from digest.config import exposed
 from digest.render import apart
 
 PAPER = 'title = "Daily"\nfrom = "Daily <news@news.example>"\n'
@@ -114,12 +117,38 @@ def test_all_findings_are_given_to_who_asks(configure, tmp_path):
     assert all(one.hint for one in found) and files.check(configure()) == []
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
-def test_settings_that_everybody_can_read_are_warned_of_once(write, tmp_path, mode):
-    digest = write()
-    (tmp_path / "digest.toml").chmod(mode)
-    for words in (["status"], ["-q", "status", "--json"], ["run"]):
-        assert digest(*words).stderr.count("everybody on this machine can read") == (mode == 0o644)
+@pytest.mark.parametrize(
+    ("folder_mode", "mode", "times"), [(0o755, 0o644, 1), (0o711, 0o604, 1), (0o755, 0o640, 0), (0o700, 0o644, 0)]
+)
+def test_settings_that_everybody_can_read_are_warned_of_once(digest, folder_mode, mode, times):
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        folder.chmod(folder_mode)
+        assert digest("init", folder).stderr.count("everybody") == 0
+        (folder / "digest.toml").chmod(mode)
+        for words in (["status"], ["-q", "status", "--json"], ["run"]):
+            assert digest("-c", folder, *words).stderr.count("everybody on this machine can read") == times
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ('secret_key = "x"', True),
+        ('database = "postgresql://me:x@db/digest"', True),
+        ('[smtp]\nurl = "smtps://me:x@mail.example"', True),
+        ('[smtp]\npassword = "x"', True),
+        ('[[smtp.relays]]\npassword = "x"', True),
+        ('former_secret_keys = ["x"]', True),
+        ('secret_key = ""\nbase_url = "https://news.example"\n[smtp]\nurl = "smtps://me@mail.example"', False),
+    ],
+)
+def test_a_file_without_a_secret_may_be_read_by_everybody(text, secret):
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "digest.toml"
+        path.write_text(text)
+        path.parent.chmod(0o755)
+        path.chmod(0o644)
+        assert exposed(path) is secret
 
 
 def test_a_test_letter_goes_out_while_no_story_waits(write, inbox, tmp_path):

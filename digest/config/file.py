@@ -60,9 +60,14 @@ def load(path: Path) -> Config:
 
 
 def exposed(path: Path) -> bool:
-    """Can everybody on this machine read the file, and is there a secret in it? Its folders are not asked."""
+    """Can everybody on this machine read the file, and is there a secret in it?
+
+    In a folder that is closed to others, as a home mostly is, they cannot, whatever the mode of the file.
+    """
     try:
-        return bool(path.stat().st_mode & 0o004) and _secret(tomllib.loads(path.read_text(encoding="utf-8")))
+        path = path.resolve()
+        open_to_all = path.stat().st_mode & 0o004 and all(folder.stat().st_mode & 0o001 for folder in path.parents)
+        return bool(open_to_all) and _secret(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return False
 

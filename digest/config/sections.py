@@ -125,7 +125,7 @@ class Smtp(Section):
     canary: Share = 0.0
     max_refused: Share = 0.05
     # An edition with letters that were due longer ago and never tried waits for a person.
-    max_lateness_hours: float = Field(24, gt=0, le=87_600)
+    max_lateness_hours: float = Field(24, gt=0, le=10_000_000)
 
     @field_validator("url", mode="before")
     @classmethod
@@ -177,7 +177,7 @@ class Collect(Section):
     timeout_seconds: float = Field(30, gt=0, le=600)
     max_bytes: int = Field(10_000_000, ge=10_000)
     parse_seconds: float = Field(10, gt=0, le=120)
-    interval_minutes: float = Field(15, ge=0, le=100_000)  # a feed is not asked more often; 0 asks at each run
+    interval_minutes: float = Field(15, ge=0, le=10_000_000)  # a feed is not asked more often; 0 asks at each run
     max_interval_hours: float = Field(6, gt=0, le=168)  # and, while healthy, not less often than this
     workers: int = Field(2, ge=1, le=64)
 
@@ -195,7 +195,7 @@ class Curate(Section):
 
     # A first run gives an edition and not an archive: the rest of a new or flooding feed is marked seen.
     newest_of_new_feed: int = Field(3, ge=0)
-    new_feed_days: float = Field(14, gt=0, le=36_500)
+    new_feed_days: float = Field(14, gt=0, le=365_000)
     flood: int = Field(20, ge=1)
     newest_of_flood: int = Field(5, ge=0)
     # A loud feed does not fill the mail.
@@ -208,7 +208,7 @@ class Curate(Section):
     weight_fresh: float = Field(1.0, ge=0)
     weight_topic: float = Field(0.5, ge=0)
     weight_excerpt: float = Field(0.5, ge=0)
-    fresh_hours: float = Field(48, gt=0, le=87_600)
+    fresh_hours: float = Field(48, gt=0, le=10_000_000)
     precision: float = Field(0.9, ge=0.5, le=0.999)
     scorer: Line = ""
 
