@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import crash
+import forked
 import hypothesis
 import postgres
 import pytest
@@ -94,7 +94,7 @@ def parsers_forked() -> Iterator[None]:
     What is run as a process, the demo for one, starts them as `digest collect` does.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collect.workers, "multiprocessing", SimpleNamespace(get_context=lambda _kind: crash.forkserver()))
+        patch.setattr(collect.workers, "multiprocessing", SimpleNamespace(get_context=lambda _kind: forked.context()))
         yield
 
 
