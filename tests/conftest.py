@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import crash
+import forked
 import hypothesis
 import postgres
 import pytest
@@ -36,12 +38,16 @@ on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 # The command line is started a hundred times: where bytecode may not be kept, each would compile everything anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# A shell lets what it starts in the background ignore Ctrl-C, and so would what tests start and interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Thousands of small files are written and thrown away, each commit waiting for the disk: in memory that costs a fifth.
 MEMORY = "/dev/shm"
 if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK):
     _about = os.statvfs(MEMORY)
     if _about.f_bavail * _about.f_frsize > 2e9 and not _about.f_flag & os.ST_NOEXEC:
-        os.environ["TMPDIR"] = MEMORY
+        os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 hypothesis.settings.register_profile("digest", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -95,7 +101,7 @@ def parsers_forked() -> Iterator[None]:
     What is run as a process, the demo for one, starts them as `digest collect` does.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collect.workers, "multiprocessing", SimpleNamespace(get_context=lambda _kind: crash.forkserver()))
+        patch.setattr(collect.workers, "multiprocessing", SimpleNamespace(get_context=lambda _kind: forked.context()))
         yield
 
 

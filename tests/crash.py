@@ -1,13 +1,11 @@
 """Kill the whole line again and again, at random moments of collecting, composing and delivering; count what arrived.
 
-The child does what `digest run` does, some hours later than now. It is a process of its own, forked from one that has
-imported everything already and does nothing else: to start Python anew each time takes longer than the run.
+The child does what `digest run` does, some hours later than now.
 """
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import random
 import re
 import signal
@@ -23,13 +21,14 @@ from email import message_from_bytes, policy
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import forked  # noqa: E402
 
 KEY = "a key for tests, long enough"
 START = datetime.now(UTC)
@@ -52,6 +51,7 @@ class Outcome:
     told_twice: int = 0  # in two editions
     most_in_doubt: int = 0  # that one kill left
     most_doubled: int = 0  # letters that one kill made go out twice, at most
+    doubled: int = 0  # that all kills did; one letter may be in the hands of two
     held: int = 0
     integrity: str = ""  # "ok", or what is wrong with the database itself
     adds_up: bool = False
@@ -134,20 +134,11 @@ class Site:
             )
 
 
-def forkserver() -> ForkServerContext:
-    """Processes that are forked from one which has imported everything and does nothing else."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["digest.collect", "digest.deliver", "digest.edition", "digest.parse.sax", "psycopg"]
-    )
-    return context
-
-
 class Child:
     """One run of the line, and what it says it is about to do."""
 
     def __init__(self, *words: str, moment: datetime) -> None:
-        context = forkserver()
+        context = forked.context()
         self._says, mouth = context.Pipe(duplex=False)
         self._process = context.Process(target=_child, args=(mouth, *words), kwargs={"moment": moment})
         self._process.start()
@@ -215,6 +206,7 @@ def run(
                 accepted = {taken.recipient for taken in server.taken[before:]}
                 doubled = sum(recipient in accepted for recipient in sending.values())
                 outcome.most_doubled = max(outcome.most_doubled, doubled)
+                outcome.doubled += doubled
             else:
                 # Done before the kill came: next time it comes earlier.
                 assert done in (0, 75), f"the child ended with {done}"
@@ -310,7 +302,7 @@ def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: in
 def _child(mouth: Connection, *words: str, moment: datetime) -> None:
     from digest import collect, deliver, edition, store
 
-    collect.workers.multiprocessing = SimpleNamespace(get_context=lambda _kind: forkserver())
+    collect.workers.multiprocessing = SimpleNamespace(get_context=lambda _kind: forked.context())
 
     config = settings(*words)
     database = store.open_database(config.database_url)

@@ -14,7 +14,7 @@ def test_a_run_killed_again_and_again_loses_nobody_and_no_story(request, kind, a
     assert (found.missing, found.unexpected, found.unflagged, found.changed) == (0, 0, 0, 0)
     assert (found.untold, found.told_twice) == (0, 0)
     assert found.adds_up and found.integrity == "ok"
-    assert found.duplicates <= found.in_doubt
+    assert found.duplicates <= found.doubled
     if after_crash == "hold":
         assert found.duplicates == 0
         assert found.held == found.in_doubt

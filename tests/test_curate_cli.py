@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, message_from_string, policy
@@ -20,6 +17,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 from conftest import Done
+from forked import Command
 
 from digest import config, edition, store
 from digest.demo.catcher import Catcher
@@ -117,13 +115,11 @@ def test_the_next_edition_is_looked_at_from_all_sides(digest: Digest, tmp_path: 
 
 
 def test_the_page_of_the_next_edition_is_served_to_who_knows_its_address(digest: Digest, tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "digest", "preview", "--serve", "--no-open", "--port"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    words = ["preview", "--serve", "--no-open", "--port"]
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = digest(*words[3:], taken.getsockname()[1])
+        done = digest(*words, taken.getsockname()[1])
         assert done.returncode == 74 and "cannot listen on port" in done.stderr
-    with subprocess.Popen([*words, "0"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
+    with Command(*words, "0", cwd=tmp_path) as server:
         url = server.stdout.readline().strip()
         try:
             assert httpx.get(url).status_code == 200

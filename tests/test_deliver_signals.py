@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -16,6 +14,7 @@ from pathlib import Path
 import postgres
 import pytest
 from conftest import on_sqlite
+from forked import Command
 from mailing import owe, readers, send, sound, tallied
 from mailserver import DROP, MailServer
 from sqlmodel import select
@@ -48,7 +47,7 @@ def sender(tmp_path, server, box):
     """`digest deliver` as cron starts it, once it has sent a few letters."""
     processes = []
 
-    def start(**smtp: float) -> subprocess.Popen[str]:
+    def start(**smtp: float) -> Command:
         url = box.engine.url.render_as_string(hide_password=False)
         (tmp_path / "digest.toml").write_text(
             f'database = "{url}"\nsecret_key = "a key for tests, long enough"\nbase_url = "https://digest.example"\n'
@@ -56,8 +55,7 @@ def sender(tmp_path, server, box):
             + "".join(f"{key} = {value}\n" for key, value in smtp.items())
             + '[newsletters.daily]\ntitle = "Daily"\nfrom = "Daily <news@news.example>"\n'
         )
-        words = [sys.executable, "-m", "digest", "-c", str(tmp_path / "digest.toml"), "deliver"]
-        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+        process = Command("deliver", cwd=tmp_path)
         processes.append(process)
         while len(server.taken) < 5:
             assert process.poll() is None, process.communicate()
@@ -83,7 +81,7 @@ def test_asked_to_stop_it_finishes_what_is_in_flight_and_says_what_is_left(box, 
         assert not any(line.in_doubt for line in store.outbox_lines(session, limit=1000))
 
 
-def _finish(box, configure, server, clock, *, woken: subprocess.Popen[str] | None = None) -> None:
+def _finish(box, configure, server, clock, *, woken: Command | None = None) -> None:
     """Another one comes, when claims have run out: now everybody has a letter, and who has two is named."""
     clock.now = datetime.now(UTC) + timedelta(hours=1)
     config = configure(smtp={"url": server.url, "max_lateness_hours": 1_000_000})

@@ -22,6 +22,7 @@ import pytest
 import sqlalchemy as sa
 import uvicorn
 from conftest import MONDAY
+from forked import Command
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
@@ -231,24 +232,38 @@ def test_only_a_proxy_of_ours_is_believed_about_who_asks_and_how(box, configure,
 # ---------------------------------------------------------------- the command
 
 
+Start = Callable[..., Command | subprocess.Popen[str]]
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 
 
+@pytest.fixture
+def place(tmp_path: Path, upgraded_sqlite: Path) -> Path:
+    shutil.copy(upgraded_sqlite, tmp_path)
+    return tmp_path
+
+
+def anew(*words: object, cwd: Path) -> subprocess.Popen[str]:
+    """As an operator starts it."""
+    command = [sys.executable, "-m", "digest", *map(str, words)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True)
+
+
 @contextmanager
-def serving(folder: Path, *options: object, base: str = "https://digest.example") -> Iterator[subprocess.Popen[str]]:
-    """`digest serve` as a process, from when it says that it serves."""
+def serving(
+    folder: Path, *options: object, base: str = "https://digest.example", start: Start = Command
+) -> Iterator[Command | subprocess.Popen[str]]:
+    """`digest serve` as a process."""
     (folder / "digest.toml").write_text(SETTINGS.format(base=base))
-    if not (folder / "digest.db").exists():
-        store.open_database(f"sqlite:///{folder / 'digest.db'}", create=True).close()
-    command = [sys.executable, "-m", "digest", "-c", str(folder / "digest.toml"), "serve", *map(str, options)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    with start("serve", *options, cwd=folder) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def reached(address: str, *, uds: str | None = None) -> httpx.Response:
@@ -262,49 +277,49 @@ def reached(address: str, *, uds: str | None = None) -> httpx.Response:
     raise AssertionError("nobody answers")
 
 
-def stopped(process: subprocess.Popen[str], one: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+def stopped(process: Command | subprocess.Popen[str], one: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
     process.send_signal(one)
     _, said = process.communicate(timeout=30)
     return process.returncode, said
 
 
-@pytest.mark.parametrize("one", [signal.SIGTERM, signal.SIGINT])
-def test_serve_answers_until_it_is_asked_to_stop_and_that_is_no_failure(tmp_path, one):
+@pytest.mark.parametrize(("one", "start"), [(signal.SIGTERM, anew), (signal.SIGINT, Command)])
+def test_serve_answers_until_it_is_asked_to_stop_and_that_is_no_failure(place, one, start):
     port = free_port()
-    with serving(tmp_path, "--port", port) as process:
+    with serving(place, "--port", port, start=start) as process:
         assert reached(f"http://127.0.0.1:{port}/ready").text == "ok\n"
         code, said = stopped(process, one)
     assert code == 0 and said == f"serving https://digest.example on http://127.0.0.1:{port}\n"
 
 
-def test_an_address_that_is_taken_is_told_in_one_sentence(tmp_path):
+def test_an_address_that_is_taken_is_told_in_one_sentence(place):
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
-        serving(tmp_path, "--port", taken.getsockname()[1]) as process,
+        serving(place, "--port", taken.getsockname()[1]) as process,
     ):
         _, said = process.communicate(timeout=30)
     assert process.returncode == 69
     assert "it is taken" in said and "--port" in said and "Traceback" not in said
 
 
-def test_serve_listens_on_a_unix_socket_and_takes_the_place_of_a_dead_one(tmp_path):
-    path = tmp_path / "digest.sock"
+def test_serve_listens_on_a_unix_socket_and_takes_the_place_of_a_dead_one(place):
+    path = place / "digest.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    with serving(tmp_path, "--unix-socket", path) as process:
+    with serving(place, "--unix-socket", path) as process:
         assert reached("http://digest/health", uds=str(path)).text == "ok\n"
         assert stat.S_IMODE(path.stat().st_mode) == 0o666
-        with serving(tmp_path, "--unix-socket", path) as second:
+        with serving(place, "--unix-socket", path) as second:
             _, said = second.communicate(timeout=30)
             assert second.returncode == 69 and "it is taken" in said
         assert stopped(process)[0] == 0
     assert not path.exists()
 
 
-def test_the_access_log_tells_no_token_and_no_query(tmp_path):
+def test_the_access_log_tells_no_token_and_no_query(place):
     port = free_port()
     token = sign.token(sign.Purpose.UNSUBSCRIBE, 1, key="a key for tests, long enough")
-    with serving(tmp_path, "--port", port, "--access-log") as process:
+    with serving(place, "--port", port, "--access-log") as process:
         reached(f"http://127.0.0.1:{port}/newsletters/daily?before=7")
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"X-Forwarded-For": "198.51.100.1"}) as client:
             client.get(f"/unsubscribe/{token}")
@@ -318,9 +333,9 @@ def test_the_access_log_tells_no_token_and_no_query(tmp_path):
     assert " 198.51.100.1 GET /unsubscribe/… 404 " in lines[1]
 
 
-def test_a_visitor_who_leaves_in_the_middle_of_a_form_is_no_trouble(tmp_path):
+def test_a_visitor_who_leaves_in_the_middle_of_a_form_is_no_trouble(place):
     port = free_port()
-    with serving(tmp_path, "--port", port) as process:
+    with serving(place, "--port", port) as process:
         reached(f"http://127.0.0.1:{port}/health")
         with socket.create_connection(("127.0.0.1", port)) as visitor:
             visitor.sendall(
@@ -365,24 +380,24 @@ def examples() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("example", "base_path"), [("a host of its own", ""), ("below a path, which digest takes off", "/news")]
 )
-def test_behind_nginx_as_the_guide_has_it_every_page_is_found_and_the_visitor_is_known(tmp_path, example, base_path):
+def test_behind_nginx_as_the_guide_has_it_every_page_is_found_and_the_visitor_is_known(place, example, base_path):
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx is None:
         pytest.skip("no nginx on this machine")
     port, front = free_port(), free_port()
-    configuration = tmp_path / "nginx.conf"
+    configuration = place / "nginx.conf"
     configuration.write_text(
-        f"daemon off; pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log;\n"
+        f"daemon off; pid {place}/nginx.pid; error_log {place}/error.log;\n"
         + ("user root;\n" if os.geteuid() == 0 else "")
         + "events {}\nhttp {\naccess_log off;\n"
         + "".join(
-            f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+            f"{kind}_temp_path {place}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         + f"server {{ listen 127.0.0.1:{front};\n"
         + examples()[example].replace("127.0.0.1:8000", f"127.0.0.1:{port}")
         + "}}\n"
     )
-    with serving(tmp_path, "--port", port, "--access-log", base=f"http://127.0.0.1:{front}{base_path}") as process:
+    with serving(place, "--port", port, "--access-log", base=f"http://127.0.0.1:{front}{base_path}") as process:
         reached(f"http://127.0.0.1:{port}/health")
         server = subprocess.Popen([nginx, "-c", str(configuration)], stderr=subprocess.PIPE)
         try:

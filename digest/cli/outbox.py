@@ -152,7 +152,7 @@ def release(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Send an edition's quarantined letters again, and go on with it.
+    """Send an edition's quarantined letters again, and go on.
 
     So many readers at once were said to have no mailbox that it was not believed: their letters were held, and
     nobody was barred. Where the mail server had a bad day, this is the cure.
@@ -170,9 +170,9 @@ def believe(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Take the servers at their word: an edition's quarantined letters are refused, and nobody is written to again.
+    """Believe that quarantined readers have no mailbox, and go on.
 
-    The rest of the edition goes on. `digest subscriber unsuppress` lets an address be written to again.
+    Their letters of this edition are refused, nobody of them is written to again, and the rest of the edition goes on. `digest subscriber unsuppress` lets an address be written to again.
 
     Example: digest outbox believe 12 --dry-run
     """

@@ -1,0 +1,86 @@
+"""Processes that need not import anything: they are forked from one that has imported everything and does nothing else.
+
+Python starting anew takes longer than what most tests let a process do. Some do start `python -m digest`, in
+`test_cli.py` above all, since only that shows that it can be started.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from multiprocessing.context import ForkServerContext
+from multiprocessing.reduction import DupFd
+from pathlib import Path
+from typing import Any
+
+
+def context() -> ForkServerContext:
+    found = multiprocessing.get_context("forkserver")
+    rooms = ["collect", "deliver", "edition", "parse.sax", "subscribe", "web"]
+    found.set_forkserver_preload([*(f"digest.{room}" for room in rooms), "psycopg", "uvicorn"])
+    return found
+
+
+class Command:
+    """`digest` with these words, in a process that is looked at and waited for as a `subprocess.Popen[str]` is."""
+
+    def __init__(self, *words: object, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+        (out, to_out), (err, to_err) = os.pipe(), os.pipe()
+        what = (list(map(str, words)), str(cwd), dict(os.environ if env is None else env), DupFd(to_out), DupFd(to_err))
+        self._process = context().Process(target=_run, args=what)
+        self._process.start()
+        os.close(to_out)
+        os.close(to_err)
+        self.stdout, self.stderr = (os.fdopen(fd, encoding="utf-8") for fd in (out, err))
+        self.pid = self._process.pid
+
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
+        self.stdout.close()
+        self.stderr.close()
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired("digest", timeout or 0)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """What it has said, when it has ended: no more than a pipe has room for."""
+        self.wait(timeout)
+        said = self.stdout.read(), self.stderr.read()
+        self.__exit__()
+        return said
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _run(words: list[str], cwd: str, env: dict[str, str], out: Any, err: Any) -> None:
+    from digest.cli import main
+
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    for number, told in ((1, out), (2, err)):
+        os.dup2(told.detach(), number)
+    sys.argv = ["digest", *words]
+    main()
