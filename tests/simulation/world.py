@@ -184,6 +184,8 @@ def _fill(database: Database, shape: Shape, config: Config) -> None:
         rows = "\n".join(["email", *shape.emails])
         subscribe.import_csv(database, BytesIO(rows.encode()), terms, newsletter=name)
     with database.write() as session:
+        for days in (2, 1):  # it is no new installation
+            store.clock.note_day(session, now=START - timedelta(days=days))
         _choose(session, shape)
         if shape.line:
             for name in shape.names:
@@ -340,7 +342,7 @@ class Stage:
         self.leaps: list[tuple[float, float]] = []  # from when on the clock of all is so many seconds ahead
         self.connections = 0
         self.log: list[tuple[float, str]] = []
-        self.full_at = 0  # pages, while the disk is full
+        self.spare = 0  # commits that fit on a full disk
         self.kept_free = False  # the room beside the database
         self._holder: Any = None  # who may write
         self._by_process: dict[Process, Run] = {}
@@ -573,19 +575,11 @@ class Stage:
                 raise sqlite3.OperationalError("database is locked")
             actor.sleep(0.01 if self._holder is not None else 1.0)
         self._holder = connection
-        if run is not None and any(fault.kind == "full" for fault in run.faults):
-            self._limit(run, self._holder)
 
     def _locked(self, run: Run | None) -> bool:
         return run is not None and any(
             fault.kind == "locked" and fault.hits(run.commits + 1, self.hub.now) for fault in run.faults
         )
-
-    def _limit(self, run: Run, connection: Any) -> None:
-        full = any(fault.kind == "full" and fault.hits(run.commits + 1, self.hub.now) for fault in run.faults)
-        if full and not self.full_at:
-            self.full_at = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {self.full_at if full else 1_000_000}")
 
     def room(self, what: str) -> bool:
         """In the place of the file that keeps room on the disk free: `sure`, `release` it, `close`."""
@@ -596,8 +590,8 @@ class Stage:
             self.kept_free = before or not full
             return self.kept_free
         self.kept_free = False
-        if before and full and self.full_at:
-            self.full_at += 512
+        if before:
+            self.spare = 40
         return before
 
     def release(self, connection: Any) -> None:
@@ -621,15 +615,18 @@ class Stage:
         kind = fault.kind if fault else ""
         took = run.commit_time * self.rng.uniform(0.2, 2)
         actor.sleep(took)
+        if kind == "full" and self.spare:
+            self.spare -= 1
+            kind = ""
         if kind:
             self.say(f"{run.name}: {kind}, commit {run.commits}")
         if kind == "kill before":
             actor.process.kill()
             raise Killed
-        if kind == "eio":
+        if kind in ("eio", "full"):
             connection.rollback()  # as SQLite does by itself
             self.release(connection)
-            raise sqlite3.OperationalError("disk I/O error")
+            raise sqlite3.OperationalError("disk I/O error" if kind == "eio" else "database or disk is full")
         if kind == "deadlock":
             connection.rollback()
             self.release(connection)
