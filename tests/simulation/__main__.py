@@ -77,11 +77,11 @@ def _many(theatre: Theatre, families: list[str], options: argparse.Namespace) ->
         print(f"{family:<14} {len(seeds):>4}  {what}: {', '.join(map(str, seeds[:6]))}")
     for family in families:
         each = spent[family] / max(1, played[family])
-        print(f"{family:<14} {played[family]:>6} histories, {bad[family]:>5} with a violation, {1000 * each:.0f} ms of CPU each")
+        print(f"{family:<14} {played[family]:>6} histories, {bad[family]:>5} wrong, {1000 * each:.0f} ms of CPU each")
     total = played.total()
     cpu = sum(spent.values())
     print(
-        f"{total} histories in {took:.0f} s, {60 * total / took:.0f} a minute ({60 * total / cpu:.0f} a minute of CPU), "
+        f"{total} histories in {took:.0f} s, {60 * total / took:.0f} a minute ({60 * total / cpu:.0f} of CPU), "
         f"{bad.total()} with a violation"
     )
     return 1 if bad else 0

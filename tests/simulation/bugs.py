@@ -201,7 +201,8 @@ BUGS = (
     Bug(
         "a letter in doubt is not flagged at its claim",
         "store/outbox.py",
-        "in_doubt=sa.or_(_BOX.c.in_doubt, _BOX.c.state == OutboxState.SENDING),\n        )\n    )\n    return statement.returning",
+        "in_doubt=sa.or_(_BOX.c.in_doubt, _BOX.c.state == OutboxState.SENDING),\n        )\n    )\n"
+        "    return statement.returning",
         "in_doubt=_BOX.c.in_doubt,\n        )\n    )\n    return statement.returning",
         ("kills",),
     ),
@@ -215,7 +216,8 @@ BUGS = (
     Bug(
         "a letter whose envelope was lost is forgotten",
         "deliver/smtp.py",
-        "        elif envelope is not None:\n            self._handler.lost(self, envelope, in_doubt=False, why=self._why)\n",
+        "        elif envelope is not None:\n"
+        "            self._handler.lost(self, envelope, in_doubt=False, why=self._why)\n",
         "",
         ("relays", "mixed"),
     ),
@@ -229,7 +231,8 @@ BUGS = (
         "            self._marking.pop(waiting.claimed.id)\n"
         "            self._writer.batch.marks.pop()\n"
         "            lease = Lease(now, moment, timedelta(minutes=9))\n"
-        "            route.give(Attempt(waiting.claimed, waiting.filler.fill(), waiting.claimed.attempts + 1, lease))\n",
+        "            number = waiting.claimed.attempts + 1\n"
+        "            route.give(Attempt(waiting.claimed, waiting.filler.fill(), number, lease))\n",
         ("kills", "variants"),
     ),
     Bug(
@@ -243,7 +246,8 @@ BUGS = (
     Bug(
         "a deferred letter is due again at once",
         "deliver/booking.py",
-        "            due_at = self._clock() + retry_delay(attempt.number, self._rng)\n            self._end(claimed, attempt.number, OutboxState.OWED, reply, due_at=due_at)\n",
+        "            due_at = self._clock() + retry_delay(attempt.number, self._rng)\n"
+        "            self._end(claimed, attempt.number, OutboxState.OWED, reply, due_at=due_at)\n",
         "            self._end(claimed, attempt.number, OutboxState.OWED, reply, due_at=self._clock())\n",
         ("odd-replies", "two-processes"),
     ),
@@ -264,8 +268,8 @@ BUGS = (
     Bug(
         "the wish of a batch that failed is never made again",
         "deliver/desk.py",
-        "                self._claims.asking = False  # the wish was left out while the database could not be written\n",
-        "                pass\n",
+        "                self._claims.asking = False  # the wish was left out while the database could not be",
+        "                pass  #",
         ("storage",),
     ),
     Bug(
@@ -339,7 +343,9 @@ def seek(bug: Bug, seconds: float) -> Found:
 def _sound(family: str, seed: str) -> bool:
     """Is the same history as it should be without the bug?"""
     words = ["--family", family, "--seed", seed]
-    done = subprocess.run([sys.executable, "-m", "tests.simulation", *words], cwd=ROOT, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", *words], cwd=ROOT, capture_output=True, check=False
+    )
     return done.returncode == 0
 
 

@@ -535,5 +535,3 @@ class Session:
             self.closed = True
             self.relay.sessions.remove(self)
             self.hub.after(self.relay.latency, self.wire.hang_up)
-
-

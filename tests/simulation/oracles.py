@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .mail import Key, Seen
@@ -52,15 +53,15 @@ def settled(player: Player) -> None:
     ]
     if slow:
         player.verdict.wrong.append(
-            f"P13 all has been well for {(player.hub.now - player.healed_at) / 3600:.1f} hours, and {len(slow)} letters "
-            f"still wait, as that to {slow[0][2]}"
+            f"P13 all has been well for {(player.hub.now - player.healed_at) / 3600:.1f} hours, and "
+            f"{len(slow)} letters still wait, as that to {slow[0][2]}"
         )
 
 
 def judge(player: Player) -> None:
     wrong = player.verdict.wrong
     letters = player.stage.letters()
-    rows = {key: row for key, row in letters.values()}
+    rows = dict(letters.values())
     taken = _taken(player)
     for what, letter in player.stage.wrong():
         wrong.append(f"P4 letter {letter} to {letters[letter][0][2] or 'somebody'} was {what}")
@@ -93,15 +94,17 @@ def _lost(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]], wr
             wrong.append(f"P1 the letter to {key[2]} is {state}, and nothing says why")
         elif state in ("refused", "dropped") and key in taken and not row["in_doubt"]:
             wrong.append(f"P1 the letter to {key[2]} is {state} without doubt, and a server took it")
-    for key in taken:
-        if key not in rows and key[2] not in {deed.who for deed in player.plan.deeds}:
-            wrong.append(f"P1 a server took a letter to {key[2]} that nobody was owed")
+    erased = {deed.who for deed in player.plan.deeds}
+    strange = [key[2] for key in taken if key not in rows and key[2] not in erased]
+    wrong += [f"P1 a server took a letter to {email} that nobody was owed" for email in strange]
 
 
 def _told(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
     """Every story reaches every reader who wants all of them, in one edition."""
     plan = player.plan
-    published = {deed.number: deed.paper for deed in plan.deeds if deed.what == "publish" and deed.at < player.healed_at}
+    published = {
+        deed.number: deed.paper for deed in plan.deeds if deed.what == "publish" and deed.at < player.healed_at
+    }
     published |= {900 + n: name for n, name in enumerate(plan.shape.names)}
     told: dict[str, Counter[int]] = defaultdict(Counter)
     for (_, _, email), copies in taken.items():
@@ -121,7 +124,7 @@ def _told(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> Non
 
 def _doubled(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
     for key, copies in taken.items():
-        for first, again in zip(copies, copies[1:], strict=False):
+        for first, again in pairwise(copies):
             why = _excuse(player, first, again)
             if not why:
                 wrong.append(
@@ -180,9 +183,11 @@ def _replies(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]],
         said[seen.recipient].append(seen)
     by_hand = {deed.who for deed in plan.deeds}
     suppressed = {email for email in stage.suppressed() if email not in by_hand}
-    for email in suppressed:
-        if not any(s.step == "RCPT" and s.code >= 500 and s.reply[4:].startswith(NO_SUCH) for s in said[email]):
-            wrong.append(f"P5 {email} is suppressed, and no server said that there is no such mailbox")
+    wrong += [
+        f"P5 {email} is suppressed, and no server said that there is no such mailbox"
+        for email in sorted(suppressed)
+        if not any(s.step == "RCPT" and s.code >= 500 and s.reply[4:].startswith(NO_SUCH) for s in said[email])
+    ]
     if plan.mass and suppressed:
         wrong.append(f"P5 a relay's bad day: {len(suppressed)} readers are suppressed")
     for rule in plan.fates:
@@ -216,12 +221,14 @@ def _patient(player: Player, said: dict[str, list[Seen]], wrong: list[str]) -> N
     for email, all_seen in said.items():
         if letters[email] != 1:
             continue
-        for one, two in zip(all_seen, all_seen[1:], strict=False):
+        for one, two in pairwise(all_seen):
             if one.step == two.step == "RCPT" and one.code in (450, 451, 452) and one.heard_at is not None:
                 run = player.stage.run_of(one.process)
                 calm = run is not None and not run.process.dead and not storage_failed(run.process.error)
                 if two.at - one.at < 235 and calm and not any(one.at <= at <= two.at for at in player.cured_at):
-                    wrong.append(f"P5 {email} was put off with {one.code}, and tried again {two.at - one.at:.0f} s later")
+                    wrong.append(
+                        f"P5 {email} was put off with {one.code}, and tried again {two.at - one.at:.0f} s later"
+                    )
 
 
 def _old(player: Player, rows: dict[Key, Any], wrong: list[str]) -> None:
@@ -299,11 +306,7 @@ def _run(player: Player, run: Any, wrong: list[str]) -> None:
 
 
 def _doubles_of(player: Player, run: Any) -> int:
-    return sum(
-        first.process is run.process
-        for copies in _taken(player).values()
-        for first in copies[:-1]
-    )
+    return sum(first.process is run.process for copies in _taken(player).values() for first in copies[:-1])
 
 
 def _stopped(player: Player, run: Any, wrong: list[str]) -> None:

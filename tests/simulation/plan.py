@@ -212,7 +212,8 @@ class Plan:
             if start.kill_after < FOREVER:
                 parts.append(f"kill -9 after {start.kill_after:.3f} s")
             if start.freeze_for:
-                parts.append(f"freezes after {start.freeze_at:.3f} s and {start.freeze_within} callbacks for {start.freeze_for:g} s")
+                moment = f"{start.freeze_at:.3f} s and {start.freeze_within} callbacks"
+                parts.append(f"freezes after {moment} for {start.freeze_for:g} s")
             if start.smtp:
                 parts.append(f"with settings {start.smtp}")
             lines.append("; ".join(parts) + ("" if start.data_first else "; timers before data"))
@@ -441,7 +442,9 @@ def _storage(plan: Plan, rng: random.Random) -> None:
         kind = rng.choice(["locked", "full", "eio", "eio", "eio after", "eio after", "deadlock", "deadlock"])
         if kind in ("locked", "full"):
             begin = rng.uniform(0.0, 0.3)
-            start.faults = [Fault(kind, start=begin, end=begin + rng.choice([0.1, 5.0, 20.0, 20.0 if kind == "locked" else 200.0]))]
+            start.faults = [
+                Fault(kind, start=begin, end=begin + rng.choice([0.1, 5.0, 20.0, 20.0 if kind == "locked" else 200.0]))
+            ]
         elif kind == "eio" and rng.random() < 0.4:
             start.faults = [Fault(kind, first=rng.randint(2, 12), count=1000)]
         else:
@@ -501,7 +504,9 @@ def _relays(plan: Plan, rng: random.Random) -> None:
             server.settings["per_second"] = rng.choice([2, 10])
         if rng.random() < 0.2:
             server.offers |= {"most": rng.choice([1, 2])}
-            server.offers["most_words"] = rng.choice(["554 5.7.0 too many connections", "421 4.7.0 too many connections"])
+            server.offers["most_words"] = rng.choice(
+                ["554 5.7.0 too many connections", "421 4.7.0 too many connections"]
+            )
     troubled = rng.sample(plan.servers, rng.randint(1, len(plan.servers)))
     for server in troubled:
         for _ in range(rng.randint(1, 2)):
@@ -579,7 +584,9 @@ def _mixed(plan: Plan, rng: random.Random) -> None:
         if way == 0:
             start.faults = [Fault(rng.choice(["kill before", "kill after", "deadlock"]), first=rng.randint(1, 12))]
         elif way == 1:
-            plan.triggers.append(Trigger(n, "BODY", rng.randint(1, 8), "freeze", rng.choice([1.0, 15.0]), rng.randint(0, 3)))
+            plan.triggers.append(
+                Trigger(n, "BODY", rng.randint(1, 8), "freeze", rng.choice([1.0, 15.0]), rng.randint(0, 3))
+            )
         elif way == 2:
             plan.triggers.append(Trigger(n, rng.choice(["RCPT", "BODY", "ANSWERED"]), rng.randint(1, 8), "kill"))
     for email in _some(rng, plan.shape, 2):
