@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +11,7 @@ from tests.simulation.history import Verdict, play
 from tests.simulation.plan import FAMILIES
 from tests.simulation.world import Theatre, installed
 
-SEEDS = {"line": 1, "pace": 0, "variants": 2}  # 3 of the others
+LONG = ("line", "pace")  # what a second of CPU is too much for here
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +20,11 @@ def theatre() -> Iterator[Theatre]:
         yield Theatre()
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if SEEDS.get(name, 3)])
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in LONG])
 def test_what_was_promised_is_kept_in_histories_of(theatre: Theatre, family: str) -> None:
-    for seed in range(1, SEEDS.get(family, 3) + 1):
-        verdict = play(theatre, seed, family)
-        assert not verdict.wrong, "\n".join(verdict.words())
-        assert verdict.runs
+    verdict = play(theatre, 1, family)
+    assert not verdict.wrong, "\n".join(verdict.words())
+    assert verdict.runs and verdict.words()[-1] == "all promises were kept"
 
 
 def test_a_seed_gives_the_same_history_again(theatre: Theatre) -> None:
@@ -48,20 +43,10 @@ def test_an_error_put_in_on_purpose_is_found(theatre: Theatre, monkeypatch: pyte
     bug = next(bug for bug in BUGS if bug.name == "the mark does not ask whether they still want it")
     assert bug.old in outbox._MARK
     monkeypatch.setattr(outbox, "_MARK", outbox._MARK.replace(bug.old, bug.new))
-    wrong = [words for seed in range(1, 20) for words in play(theatre, seed, "consent").wrong]
+    wrong = play(theatre, 2, "consent").wrong
     assert any("begun though nobody wants it any more" in words for words in wrong)
 
 
 def test_no_error_put_in_on_purpose_is_stale() -> None:
     stale = [bug.name for bug in BUGS if bug.old not in (ROOT / "digest" / bug.file).read_text(encoding="utf-8")]
     assert not stale
-
-
-def test_the_command_tells_a_history_in_words() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.simulation", "--family", "consent", "--seed", "2"],
-        cwd=Path(__file__).parents[1], capture_output=True, text=True, env=os.environ | {"PYTHONHASHSEED": "0"},
-        check=False,
-    )  # fmt: skip
-    assert done.stdout.startswith("history 2 of the family consent:")
-    assert done.stdout.splitlines()[-1] == "all promises were kept"
