@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import string
 from base64 import b64encode
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-_ADDRESS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//[^\s]*@[^\s]*")
+_SCHEME = string.ascii_letters + string.digits + "+.-:"
 _PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int]
@@ -45,7 +46,15 @@ def without_login(url: str) -> tuple[str, dict[str, str]]:
 
 def shown(words: str) -> str:
     """Words of any kind for people: what may be a user and a password in an address is left out."""
-    return _ADDRESS.sub(lambda found: _shown(found[0]), words) if "@" in words and "//" in words else words
+    return re.sub(r"\S+", lambda word: _without(word[0]), words) if "@" in words and "//" in words else words
+
+
+def _without(word: str) -> str:
+    before, slashes, rest = word.partition("//")
+    if not slashes or "@" not in rest:
+        return word
+    start = len(before.rstrip(_SCHEME))  # what an address begins with may stand in brackets or quotes
+    return before[:start] + _shown(before[start:] + slashes + rest)
 
 
 def _shown(url: str) -> str:

@@ -126,7 +126,9 @@ def tainted(*, largest: bool) -> Page:
 
 def harmless(words: str) -> str:
     """Words of the same length that mean nothing; what is wrapped by its signs, or never, stays what it is."""
-    return re.sub(r"\S+", lambda word: word[0] if WIDE.search(word[0]) or "://" in word[0] else "x" * len(word[0]), words)
+    return re.sub(
+        r"\S+", lambda word: word[0] if WIDE.search(word[0]) or "://" in word[0] else "x" * len(word[0]), words
+    )
 
 
 def twin(one: Page) -> Page:

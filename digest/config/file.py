@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -78,7 +77,11 @@ def _secret(values: object, key: str = "") -> bool:
     if isinstance(values, list):
         return any(_secret(value, key) for value in values)
     named = key in ("secret_key", "former_secret_keys", "password", "database_password")
-    return isinstance(values, str) and bool(values) and (named or bool(re.search("://[^/]*:.*@", values)))
+    return (
+        isinstance(values, str)
+        and bool(values)
+        and (named or ("://" in values and ":" in values.partition("://")[2].rpartition("@")[0]))
+    )
 
 
 class _FileOnly(Config):

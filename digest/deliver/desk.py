@@ -54,6 +54,7 @@ class Desk:
         self._claims = Claims(canary=bool(settings.canary))
         self._domains = Domains(limit=settings.per_domain)
         self.judge = Judge(max_refused=settings.max_refused)
+        self._tossed: set[int] = set()  # letters that a relay handed back again and again
         self._failure: BaseException | None = None
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
@@ -319,6 +320,15 @@ class Desk:
         else:
             self._book.refused(attempt, reply, Ruling(Blame.LETTER))
         self._done(attempt, busy=False, taken=False)
+
+    def tossed(self, route: Route, attempt: Attempt) -> bool:
+        others = [other for other in self._routes if other is not route]
+        again = attempt.claimed.id in self._tossed
+        self._tossed.add(attempt.claimed.id)
+        if again or not any(other.hopeful(self._loop.time()) for other in others):
+            return False
+        self.returned([attempt])
+        return True
 
     def doubtful(self, attempt: Attempt, why: str) -> None:
         self._book.doubtful(attempt, why)

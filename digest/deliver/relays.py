@@ -39,6 +39,9 @@ class Desk(Protocol):
     def beyond(self, route: Route, attempt: Attempt, reply: Reply) -> None:
         """A letter that this relay cannot carry: too large for it, or of an address that needs SMTPUTF8."""
 
+    def tossed(self, route: Route, attempt: Attempt) -> bool:
+        """This relay handed the letter back again and again: True where another shall have it, False where it waits."""
+
     def doubtful(self, attempt: Attempt, why: str) -> None:
         """The body went out and no answer came."""
 
@@ -335,6 +338,8 @@ class Route:
         if not_yet and attempt.bounces < (MOST_AT_MAIL if step is Step.MAIL else MOST_BOUNCES):
             attempt.bounces += 1
             self._back(attempt)
+        elif not_yet and self._desk.tossed(self, attempt):
+            self._break(f"{self.name} says {reply}, again and again")
         else:
             self._desk.booked(self, attempt, verdict, reply, step)
 
@@ -361,6 +366,8 @@ class Route:
         elif attempt.bounces < MOST_BOUNCES:
             attempt.bounces += 1
             self._back(attempt)
+        elif self._desk.tossed(self, attempt):
+            self._break(f"{self.name}: {why}, again and again")
         else:
             self._desk.booked(
                 self, attempt, Verdict.DEFERRED, Reply(0, "", f"the connection was lost: {why}"), Step.MAIL

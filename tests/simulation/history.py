@@ -95,9 +95,9 @@ class Player:
             if start.at is None:
                 self._pass(start.gap if n else 0.0)
                 self._await([self._start(n, start)])
-            if self.plan.bound == n + 1 or (together and n + 1 == len(self.plan.starts) and self.plan.bound):
-                if self.plan.bound <= n + 1:
-                    oracles.served(self)
+            last = n + 1 == len(self.plan.starts)
+            if self.plan.bound == n + 1 or (together and last and 0 < self.plan.bound <= n + 1):
+                oracles.served(self)
 
     def _well_again(self) -> None:
         """Relays, clocks and disks are as they should be, and somebody looks after what waits for a person."""
@@ -179,9 +179,7 @@ class Player:
         self._smtp |= start.smtp
         name = f"run {len(self.stage.runs)}"
         smtp = dict(self._smtp)
-        relays = []
-        for server in self.plan.servers:
-            relays.append({"url": server.url} | server.settings | {k: v for k, v in start.smtp.items()})
+        relays = [{"url": server.url} | server.settings | start.smtp for server in self.plan.servers]
         smtp.pop("connections", None)
         config = settings(self.plan.shape, smtp | {"relays": relays}, self.stage.theatre.folder, **self.plan.paper)
         now = self.hub.now if start.at is None else start.at

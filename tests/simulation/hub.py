@@ -113,6 +113,7 @@ class Process:
         self.began = self.finished = hub.now
         self.tasks = 0
         self.watchers: list[Callable[[Process], None]] = []
+        self.buried: Callable[[], None] = lambda: None  # called once all of it is unwound after a kill
 
     def start(self, target: Callable[[], Any], *, at: float | None = None) -> None:
         def main() -> None:
@@ -149,6 +150,7 @@ class Process:
         for actor in self.actors:
             if actor is not self.hub.actor and not actor.done:
                 self.hub.at(self.hub.now, actor.end)
+        self.hub.at(self.hub.now, self.buried)
 
 
 class Actor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .mail import Key, Seen
@@ -52,15 +53,15 @@ def settled(player: Player) -> None:
     ]
     if slow:
         player.verdict.wrong.append(
-            f"P13 all has been well for {(player.hub.now - player.healed_at) / 3600:.1f} hours, and {len(slow)} letters "
-            f"still wait, as that to {slow[0][2]}"
+            f"P13 all has been well for {(player.hub.now - player.healed_at) / 3600:.1f} hours, and "
+            f"{len(slow)} letters still wait, as that to {slow[0][2]}"
         )
 
 
 def judge(player: Player) -> None:
     wrong = player.verdict.wrong
     letters = player.stage.letters()
-    rows = {key: row for key, row in letters.values()}
+    rows = dict(letters.values())
     taken = _taken(player)
     for what, letter in player.stage.wrong():
         wrong.append(f"P4 letter {letter} to {letters[letter][0][2] or 'somebody'} was {what}")
@@ -93,9 +94,9 @@ def _lost(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]], wr
             wrong.append(f"P1 the letter to {key[2]} is {state}, and nothing says why")
         elif state in ("refused", "dropped") and key in taken and not row["in_doubt"]:
             wrong.append(f"P1 the letter to {key[2]} is {state} without doubt, and a server took it")
-    for key in taken:
-        if key not in rows and key[2] not in {deed.who for deed in player.plan.deeds}:
-            wrong.append(f"P1 a server took a letter to {key[2]} that nobody was owed")
+    erased = {deed.who for deed in player.plan.deeds}
+    strange = [key[2] for key in taken if key not in rows and key[2] not in erased]
+    wrong += [f"P1 a server took a letter to {email} that nobody was owed" for email in strange]
 
 
 def _told(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
@@ -123,7 +124,7 @@ def _told(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> Non
 
 def _doubled(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
     for key, copies in taken.items():
-        for first, again in zip(copies, copies[1:], strict=False):
+        for first, again in pairwise(copies):
             why = _excuse(player, first, again)
             if not why:
                 wrong.append(
@@ -182,9 +183,11 @@ def _replies(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]],
         said[seen.recipient].append(seen)
     by_hand = {deed.who for deed in plan.deeds}
     suppressed = {email for email in stage.suppressed() if email not in by_hand}
-    for email in suppressed:
-        if not any(s.step == "RCPT" and s.code >= 500 and s.reply[4:].startswith(NO_SUCH) for s in said[email]):
-            wrong.append(f"P5 {email} is suppressed, and no server said that there is no such mailbox")
+    wrong += [
+        f"P5 {email} is suppressed, and no server said that there is no such mailbox"
+        for email in sorted(suppressed)
+        if not any(s.step == "RCPT" and s.code >= 500 and s.reply[4:].startswith(NO_SUCH) for s in said[email])
+    ]
     if plan.mass and suppressed:
         wrong.append(f"P5 a relay's bad day: {len(suppressed)} readers are suppressed")
     for rule in plan.fates:
@@ -218,7 +221,7 @@ def _patient(player: Player, said: dict[str, list[Seen]], wrong: list[str]) -> N
     for email, all_seen in said.items():
         if letters[email] != 1:
             continue
-        for one, two in zip(all_seen, all_seen[1:], strict=False):
+        for one, two in pairwise(all_seen):
             if one.step == two.step == "RCPT" and one.code in (450, 451, 452) and one.heard_at is not None:
                 run = player.stage.run_of(one.process)
                 calm = run is not None and not run.process.dead and not storage_failed(run.process.error)
@@ -267,7 +270,8 @@ def _run(player: Player, run: Any, wrong: list[str]) -> None:
     _stopped(player, run, wrong)
     if player.plan.family == "hung" and player.plan.bound and run is player.stage.runs[0]:
         first = min((s.at for s in _seen(player)), default=0.0) - process.began
-        if first > 2:
+        hung_first = player.plan.servers[1].settings["order"] < player.plan.servers[0].settings["order"]
+        if first > (12 if hung_first else 2):  # the one that was to be preferred is given some time
             wrong.append(f"P13 a server hangs, and the first letter through the good one goes after {first:.1f} s")
     if took > 4 * 3600:
         wrong.append(f"P9 {name} takes {took / 3600:.1f} hours")

@@ -212,9 +212,8 @@ class Plan:
             if start.kill_after < FOREVER:
                 parts.append(f"kill -9 after {start.kill_after:.3f} s")
             if start.freeze_for:
-                parts.append(
-                    f"freezes after {start.freeze_at:.3f} s and {start.freeze_within} callbacks for {start.freeze_for:g} s"
-                )
+                moment = f"{start.freeze_at:.3f} s and {start.freeze_within} callbacks"
+                parts.append(f"freezes after {moment} for {start.freeze_for:g} s")
             if start.smtp:
                 parts.append(f"with settings {start.smtp}")
             lines.append("; ".join(parts) + ("" if start.data_first else "; timers before data"))
@@ -441,9 +440,13 @@ def _storage(plan: Plan, rng: random.Random) -> None:
     plan.starts = _runs(rng, 1, 2)
     for start in plan.starts:
         kind = rng.choice(["locked", "full", "eio", "eio", "eio after", "eio after", "deadlock", "deadlock"])
-        if kind in ("locked", "full"):
+        if kind == "full" and rng.random() < 0.6:
+            start.faults = [Fault(kind, first=rng.randint(3, 10), count=rng.choice([1, 3, 1000]))]
+        elif kind in ("locked", "full"):
             begin = rng.uniform(0.0, 0.3)
-            start.faults = [Fault(kind, start=begin, end=begin + rng.choice([0.1, 5.0, 20.0]))]
+            start.faults = [
+                Fault(kind, start=begin, end=begin + rng.choice([0.1, 5.0, 20.0, 20.0 if kind == "locked" else 200.0]))
+            ]
         elif kind == "eio" and rng.random() < 0.4:
             start.faults = [Fault(kind, first=rng.randint(2, 12), count=1000)]
         else:
@@ -459,12 +462,23 @@ def _two_processes(plan: Plan, rng: random.Random) -> None:
         Start(at=0.0, slot="A", data_first=rng.random() < 0.5, commit_time=_commit_time(rng)),
         Start(at=begin, slot="B", data_first=rng.random() < 0.5, commit_time=_commit_time(rng)),
     ]
-    kind = rng.choice(["calm", "calm", "kill", "freeze", "odd", "outage"])
+    kind = rng.choice(["calm", "calm", "kill", "freeze", "odd", "outage", "sleeper", "sleeper"])
     if kind == "kill":
         plan.starts[rng.randrange(2)].kill_after = rng.uniform(0.005, 0.5)
     elif kind == "freeze":
         start = rng.choice(plan.starts)
         start.freeze_at, start.freeze_for = rng.uniform(0.005, 0.3), rng.choice([1.0, 5.0, 12.0])
+    elif kind == "sleeper":  # past its lease, and wakes while the other has its letters
+        one, other = plan.starts
+        plan.smtp["data_timeout_seconds"] = 3
+        plan.servers[0].offers["think"] = rng.choice([0.01, 0.3, 1.0])
+        one.freeze_at, one.freeze_within = rng.choice([0.0, rng.uniform(0.001, 0.2)]), rng.randint(1, 30)
+        other.at = rng.choice([15.0, 121.0])
+        one.freeze_for = other.at + rng.uniform(0.0, rng.choice([0.2, 1.5, 6.0]))
+        if rng.random() < 0.5:
+            plan.servers[0].rules = [Rule("RCPT", say("450 4.7.1 greylisted"), grey=10)]
+        for email in _some(rng, plan.shape, 4):
+            plan.fates.append(Rule("RCPT", say("450 4.7.1 greylisted"), frozenset({email}), grey=10))
     elif kind == "odd":
         for email in _some(rng, plan.shape, 3):
             plan.fates.append(Rule(*_as_move(rng.choice(PERMANENT + TEMPORARY)), frozenset({email})))
@@ -514,7 +528,8 @@ def _hung(plan: Plan, rng: random.Random) -> None:
     """A backup or a peer hangs, and SIGTERM comes while somebody is silent."""
     plan.shape = _shape(rng)
     plan.servers = [_server(rng, 0, plain=True), _server(rng, 1, plain=True)]
-    plan.servers[1].settings["order"] = rng.choice([1, 2, 2])
+    plan.servers[0].settings["order"], plan.servers[1].settings["order"] = rng.choice([(1, 1), (1, 2), (1, 2), (2, 1)])
+    plan.smtp["timeout_seconds"] = rng.choice([5, 20])
     step, move = rng.choice([o for o in OUTAGES if o[0] in ("CONNECT", "BANNER", "EHLO") and o[1].kind != "say"])
     plan.servers[1].rules = [Rule(step, move)]
     if rng.random() < 0.4:

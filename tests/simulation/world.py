@@ -10,10 +10,9 @@ import os
 import random
 import shutil
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -184,6 +183,8 @@ def _fill(database: Database, shape: Shape, config: Config) -> None:
         rows = "\n".join(["email", *shape.emails])
         subscribe.import_csv(database, BytesIO(rows.encode()), terms, newsletter=name)
     with database.write() as session:
+        for days in (2, 1):  # it is no new installation
+            store.clock.note_day(session, now=START - timedelta(days=days))
         _choose(session, shape)
         if shape.line:
             for name in shape.names:
@@ -340,9 +341,10 @@ class Stage:
         self.leaps: list[tuple[float, float]] = []  # from when on the clock of all is so many seconds ahead
         self.connections = 0
         self.log: list[tuple[float, str]] = []
-        self.full_at = 0  # pages, while the disk is full
+        self.spare = 0  # commits that fit on a full disk
         self.kept_free = False  # the room beside the database
-        self._holder: Any = None  # who may write
+        self._holder: Any = None  # the connection that may write, and whose it is
+        self._holding: Process | None = None
         self._by_process: dict[Process, Run] = {}
         theatre.set(shape)
 
@@ -375,6 +377,7 @@ class Stage:
         """A process that does what `digest deliver` does, or the line without asking feeds."""
         process = run.process = Process(self.hub, run.name)
         process.data_first = run.data_first
+        process.buried = lambda: self._bury(process)
         self.runs.append(run)
         self._by_process[process] = run
         process.start(lambda: self._work(run), at=run.at)
@@ -520,7 +523,7 @@ class Stage:
         return self.theatre.reader().execute(query, values).fetchall()
 
     def count(self) -> dict[str, int]:
-        return {state: n for state, n in self.rows("SELECT state, count(*) FROM outbox GROUP BY state")}
+        return {row[0]: row[1] for row in self.rows("SELECT state, count(*) FROM outbox GROUP BY state")}
 
     def due(self, run: Run) -> int:
         """Letters that nobody has and that are due."""
@@ -538,7 +541,8 @@ class Stage:
         """{id: (what a server knows it by, its row)}"""
         found = self.rows(
             "SELECT o.*, coalesce(n.email, p.email, '') AS email, coalesce(n.subject, '') AS subject,"
-            " coalesce(w.name, '') AS paper, coalesce(e.number, 0) AS number, coalesce(e.state, 'open') AS edition_state"
+            " coalesce(w.name, '') AS paper, coalesce(e.number, 0) AS number,"
+            " coalesce(e.state, 'open') AS edition_state"
             " FROM outbox o LEFT JOIN notice n ON n.id = o.notice_id LEFT JOIN subscriber p ON p.id = o.subscriber_id"
             " LEFT JOIN edition e ON e.id = o.edition_id LEFT JOIN newsletter w ON w.id = e.newsletter_id"
         )
@@ -572,20 +576,19 @@ class Stage:
             if self.hub.now >= end:
                 raise sqlite3.OperationalError("database is locked")
             actor.sleep(0.01 if self._holder is not None else 1.0)
-        self._holder = connection
-        if run is not None and any(fault.kind == "full" for fault in run.faults):
-            self._limit(run, self._holder)
+        self._holder, self._holding = connection, actor.process
+
+    def _bury(self, process: Process) -> None:
+        """What a killed process had begun is rolled back, as the system does when it closes its files."""
+        if self._holder is not None and self._holding is process:
+            with suppress(sqlite3.ProgrammingError):
+                self._holder.rollback()
+            self._holder = None
 
     def _locked(self, run: Run | None) -> bool:
         return run is not None and any(
             fault.kind == "locked" and fault.hits(run.commits + 1, self.hub.now) for fault in run.faults
         )
-
-    def _limit(self, run: Run, connection: Any) -> None:
-        full = any(fault.kind == "full" and fault.hits(run.commits + 1, self.hub.now) for fault in run.faults)
-        if full and not self.full_at:
-            self.full_at = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {self.full_at if full else 1_000_000}")
 
     def room(self, what: str) -> bool:
         """In the place of the file that keeps room on the disk free: `sure`, `release` it, `close`."""
@@ -596,8 +599,8 @@ class Stage:
             self.kept_free = before or not full
             return self.kept_free
         self.kept_free = False
-        if before and full and self.full_at:
-            self.full_at += 512
+        if before:
+            self.spare = 40
         return before
 
     def release(self, connection: Any) -> None:
@@ -621,15 +624,18 @@ class Stage:
         kind = fault.kind if fault else ""
         took = run.commit_time * self.rng.uniform(0.2, 2)
         actor.sleep(took)
+        if kind == "full" and self.spare:
+            self.spare -= 1
+            kind = ""
         if kind:
             self.say(f"{run.name}: {kind}, commit {run.commits}")
         if kind == "kill before":
             actor.process.kill()
             raise Killed
-        if kind == "eio":
+        if kind in ("eio", "full"):
             connection.rollback()  # as SQLite does by itself
             self.release(connection)
-            raise sqlite3.OperationalError("disk I/O error")
+            raise sqlite3.OperationalError("disk I/O error" if kind == "eio" else "database or disk is full")
         if kind == "deadlock":
             connection.rollback()
             self.release(connection)
@@ -735,8 +741,3 @@ def storage_failed(error: BaseException | None) -> bool:
 
 
 OK, UNAVAILABLE, IOERR, TEMPFAIL = (int(code) for code in (Exit.OK, Exit.UNAVAILABLE, Exit.IOERR, Exit.TEMPFAIL))
-
-if os.environ.get("PYTHONHASHSEED") is None and sys.flags.hash_randomization:
-    FIXED = False  # a set of words may have another order in another process
-else:
-    FIXED = True
