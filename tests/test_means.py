@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from digest import collect, config, means, store
+from digest import collect, config, deliver, means, store
 from digest.cli.terminal import in_words
 from digest.demo.site import FeedSite
 
@@ -67,9 +68,9 @@ def told(done: subprocess.CompletedProcess[str], *codes: int) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("limit", [6, 14, 16, 32])
-def test_too_few_open_files_are_told_at_once(run: Run, limit: int) -> None:
-    assert "ulimit -n" in told(run(f"ulimit -n {limit};", "collect --force"), 71)
+@pytest.mark.parametrize(("limit", "command"), [(6, "status"), (14, "collect"), (16, "run"), (32, "feed list")])
+def test_too_few_open_files_are_told_at_once(run: Run, limit: int, command: str) -> None:
+    assert "digest needs 40 at least" in told(run(f"ulimit -n {limit};", command), 71)
 
 
 def test_with_few_files_feeds_are_asked_with_few_connections(run: Run, base: Path) -> None:
@@ -94,6 +95,27 @@ def test_connections_are_fitted_to_the_files_there_are(monkeypatch: pytest.Monke
     assert means.fitting(20, each=2, beside=40, what="x") == 20
     with pytest.raises(means.OutOfMeans, match="x needs 101 more open files, and this process may have 100"):
         means.fitting(50, each=1, beside=100, what="x")
+
+
+def test_feeds_and_mail_servers_get_no_more_connections_than_there_are_files_for(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = config.load(base / "digest.toml")
+    relays = tuple(config.Relay(url=f"smtp://{name}.example", connections=n) for name, n in (("a", 30), ("b", 10)))
+    monkeypatch.setattr(means, "files_left", lambda _wanted=0: 46)
+    assert [relay.connections for relay in deliver._fitting(relays)] == [15, 5]
+    database = store.open_database(found.database_url)
+    seen: list[int] = []
+    semaphore = asyncio.Semaphore
+    monkeypatch.setattr(asyncio, "Semaphore", lambda n=1: seen.append(n) or semaphore(n))
+    asyncio.run(collect.run(database, found, clock=lambda: datetime.now(UTC), force=True))
+    assert max(seen) == 4 * 7  # feeds in hand for seven connections, where fifty are set
+    monkeypatch.setattr(means, "files_left", lambda _wanted=0: 20)
+    with pytest.raises(means.OutOfMeans, match="asking feeds needs"):
+        asyncio.run(collect.run(database, found, clock=lambda: datetime.now(UTC)))
+    with pytest.raises(means.OutOfMeans, match="sending needs"):
+        deliver._fitting(relays)
+    database.close()
 
 
 @pytest.mark.parametrize("megabytes", [60, 120])
