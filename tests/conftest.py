@@ -42,6 +42,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Settings hold secrets, and a command warns where everybody may read them: tests write them as they should be.
+os.umask(0o077)
+
 # Thousands of small files are written and thrown away, each commit waiting for the disk: in memory that costs a fifth.
 MEMORY = "/dev/shm"
 if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK):

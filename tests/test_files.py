@@ -118,10 +118,10 @@ def test_all_findings_are_given_to_who_asks(configure, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("folder_mode", "mode", "times"), [(0o755, 0o644, 1), (0o711, 0o604, 1), (0o755, 0o640, 0), (0o700, 0o644, 0)]
+    ("folder_mode", "mode", "times"), [(0o755, 0o644, 1), (0o711, 0o604, 1), (0o755, 0o640, 0), (0o700, 0o644, 1)]
 )
 def test_settings_that_everybody_can_read_are_warned_of_once(digest, folder_mode, mode, times):
-    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(folder_mode)
         assert digest("init", folder).stderr.count("everybody") == 0

@@ -59,13 +59,12 @@ def load(path: Path) -> Config:
 
 
 def exposed(path: Path) -> bool:
-    """Can everybody on this machine read the file, and is there a secret in it?
+    """May everybody on this machine read the file, and is there a secret in it?
 
-    In a folder that is closed to others, as a home mostly is, they cannot, whatever the mode of the file.
+    By its own mode: that a folder above it is closed today says nothing about a copy, or about tomorrow.
     """
     try:
-        path = path.resolve()
-        open_to_all = path.stat().st_mode & 0o004 and all(folder.stat().st_mode & 0o001 for folder in path.parents)
+        open_to_all = path.stat().st_mode & 0o004
         return bool(open_to_all) and _secret(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return False
