@@ -271,8 +271,8 @@ class Fault:
     """Something done to the storage, or to a process at its storage.
 
     `kind`: "kill before", "kill after" the commit; "locked", "full"; "eio", it failed; "eio after", it failed after it
-    had happened; "deadlock", PostgreSQL took the other one; "sleep after", the machine sleeps. From commit `first` on for `count` commits, or from
-    `start` to `end` in seconds.
+    had happened; "deadlock", PostgreSQL took the other one; "sleep after", the machine sleeps. From commit `first` on
+    for `count` commits, or from `start` to `end` in seconds.
     """
 
     kind: str
