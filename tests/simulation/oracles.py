@@ -224,7 +224,7 @@ def _patient(player: Player, said: dict[str, list[Seen]], wrong: list[str]) -> N
         for one, two in pairwise(all_seen):
             if one.step == two.step == "RCPT" and one.code in (450, 451, 452) and one.heard_at is not None:
                 run = player.stage.run_of(one.process)
-                calm = run is not None and not run.process.dead and not storage_failed(run.process.error)
+                calm = run is not None and not (run.process.dead or run.frozen or run.process.error)
                 if two.at - one.at < 235 and calm and not any(one.at <= at <= two.at for at in player.cured_at):
                     wrong.append(
                         f"P5 {email} was put off with {one.code}, and tried again {two.at - one.at:.0f} s later"
@@ -273,6 +273,8 @@ def _run(player: Player, run: Any, wrong: list[str]) -> None:
         hung_first = player.plan.servers[1].settings["order"] < player.plan.servers[0].settings["order"]
         if first > (12 if hung_first else 2):  # the one that was to be preferred is given some time
             wrong.append(f"P13 a server hangs, and the first letter through the good one goes after {first:.1f} s")
+    if player.plan.family == "storage" and took > 120 and not any(fault.end > 0 for fault in run.faults):
+        wrong.append(f"P9 nothing can be stored, and {name} goes on for {took:.0f} s")
     if took > 4 * 3600:
         wrong.append(f"P9 {name} takes {took / 3600:.1f} hours")
     if error is not None:
@@ -299,9 +301,9 @@ def _run(player: Player, run: Any, wrong: list[str]) -> None:
             wrong.append(f"P11 {name} refused {refused} letters, sent {sent}, and ends with 0")
         left = sum(run.after.get(state, 0) for state in ("claimed", "sending"))
         died = any(r.process.dead or r.process.error for r in player.stage.runs)
-        if run.exit_code == OK and left and not died:
+        if run.exit_code == OK and left and not died and not player.plan.leaps:
             wrong.append(f"P11 {name} ends with 0, and leaves {left} letters claimed or being sent")
-    if run.exit_code == OK and run.due_left:
+    if run.exit_code == OK and run.due_left and alone:
         wrong.append(f"P11 {name} ends with 0, and {run.due_left} letters are due")
 
 

@@ -441,14 +441,14 @@ def _storage(plan: Plan, rng: random.Random) -> None:
     for start in plan.starts:
         kind = rng.choice(["locked", "full", "eio", "eio", "eio after", "eio after", "deadlock", "deadlock"])
         if kind == "full" and rng.random() < 0.6:
-            start.faults = [Fault(kind, first=rng.randint(3, 10), count=rng.choice([1, 3, 1000]))]
+            start.faults = [Fault(kind, first=rng.randint(3, 10), count=rng.choice([1, 3, 300]))]
         elif kind in ("locked", "full"):
             begin = rng.uniform(0.0, 0.3)
             start.faults = [
                 Fault(kind, start=begin, end=begin + rng.choice([0.1, 5.0, 20.0, 20.0 if kind == "locked" else 200.0]))
             ]
         elif kind == "eio" and rng.random() < 0.4:
-            start.faults = [Fault(kind, first=rng.randint(2, 12), count=1000)]
+            start.faults = [Fault(kind, first=rng.randint(2, 12), count=300)]
         else:
             start.faults = [Fault(kind, first=rng.randint(2, 12), count=rng.choice([1, 1, 2]))]
 
@@ -472,10 +472,15 @@ def _two_processes(plan: Plan, rng: random.Random) -> None:
         one, other = plan.starts
         plan.smtp["data_timeout_seconds"] = 3
         plan.servers[0].offers["think"] = rng.choice([0.01, 0.3, 1.0])
-        one.freeze_at, one.freeze_within = rng.choice([0.0, rng.uniform(0.001, 0.2)]), rng.randint(1, 30)
-        other.at = rng.choice([15.0, 121.0])
-        one.freeze_for = other.at + rng.uniform(0.0, rng.choice([0.2, 1.5, 6.0]))
         if rng.random() < 0.5:
+            other.at = 121.0
+            seconds = other.at + rng.uniform(0.0, rng.choice([0.05, 0.5, 1.5]))
+            one.faults = [Fault("sleep after", first=rng.randint(3, 7), seconds=seconds)]
+        else:
+            other.at = 15.0
+            seconds = other.at + rng.uniform(0.0, rng.choice([0.2, 1.5, 6.0]))
+            what = rng.choice(["RCPT", "RCPT", "BODY"])
+            plan.triggers.append(Trigger(0, what, rng.randint(1, 6), "freeze", seconds, rng.randint(0, 4)))
             plan.servers[0].rules = [Rule("RCPT", say("450 4.7.1 greylisted"), grey=10)]
         for email in _some(rng, plan.shape, 4):
             plan.fates.append(Rule("RCPT", say("450 4.7.1 greylisted"), frozenset({email}), grey=10))

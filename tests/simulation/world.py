@@ -271,8 +271,8 @@ class Fault:
     """Something done to the storage, or to a process at its storage.
 
     `kind`: "kill before", "kill after" the commit; "locked", "full"; "eio", it failed; "eio after", it failed after it
-    had happened; "deadlock", PostgreSQL took the other one. From commit `first` on for `count` commits, or from
-    `start` to `end` in seconds.
+    had happened; "deadlock", PostgreSQL took the other one; "sleep after", the machine sleeps. From commit `first` on
+    for `count` commits, or from `start` to `end` in seconds.
     """
 
     kind: str
@@ -280,6 +280,7 @@ class Fault:
     count: int = 1
     start: float = -1.0
     end: float = -1.0
+    seconds: float = 0.0  # of sleep
 
     def hits(self, commit: int, now: float) -> bool:
         if self.first:
@@ -642,6 +643,9 @@ class Stage:
             raise TryAgain("the database stopped one of two that waited for each other, and it was us")
         really(connection)
         self.release(connection)
+        if fault is not None and kind == "sleep after":
+            run.frozen += fault.seconds
+            actor.process.freeze(fault.seconds)
         if kind == "kill after":
             actor.process.kill()
             raise Killed
