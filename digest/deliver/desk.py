@@ -281,7 +281,7 @@ class Desk:
         self._writer.kick()
 
     def _refused(self, route: Route, attempt: Attempt, case: Case) -> None:
-        ruling = self.judge.refused(route.name, case, alone=self._claims.nothing_more and not self._domains.parked)
+        ruling = self.judge.refused(route.name, case, alone=self._alone(case.domain))
         if ruling.relay_refuses:
             # Another relay may have them now; else they wait, and are counted: what is wrong here may be theirs.
             others = [other for other in self._routes if other is not route]
@@ -303,6 +303,14 @@ class Desk:
             self._domains.shun(case.domain)
         if case.edition_id is not None:
             self._ask_judge(case.edition_id)
+
+    def _alone(self, domain: str) -> bool:
+        """Are there no letters to other domains that could bear witness?"""
+        if not self._claims.nothing_more or self._domains.parked:
+            return False
+        marking = (waiting.domain for waiting, _ in self._marking.values())
+        out = (domain_of(attempt.claimed.email) for route in self._routes for attempt in route.at_hand())
+        return all(name == domain for name in (*marking, *out))
 
     def beyond(self, route: Route, attempt: Attempt, reply: Reply) -> None:
         now, moment = self._loop.time(), self.clock()

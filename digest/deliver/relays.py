@@ -215,6 +215,10 @@ class Route:
         """It has trouble of its own: leave it alone for a while."""
         self._break(why)
 
+    def at_hand(self) -> list[Attempt]:
+        """Letters that it was given and has not answered."""
+        return [*self.ready, *(attempt for connection in self._connections for attempt in connection.attempts)]
+
     async def close(self) -> None:
         for task in self._opening:
             task.cancel()

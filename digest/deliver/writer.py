@@ -18,6 +18,7 @@ from digest.store import Claimed
 
 GATHER = 0.008  # seconds from the beginning of one commit to the next
 PATIENCE = 30.0  # seconds of pauses between tries to write; while it is locked, each try waits for long by itself
+FIRST_PAUSE = 0.5
 TRIES = 20  # at a commit that another transaction stopped, or whose answer was lost
 
 
@@ -41,6 +42,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._closing = threading.Event()
+        self._waited, self._pause = 0.0, FIRST_PAUSE  # since something was last stored, in seconds
         self._thread = threading.Thread(target=self._work, name="digest-writer", daemon=True)
 
     def start(self) -> None:
@@ -101,7 +103,7 @@ class Writer:
 
     def _persist(self, batch: Batch) -> Committed:
         """Commit; where the database is locked or full, keep the replies for a while and try again."""
-        waited, pause, tries, full = 0.0, 0.5, 0, False
+        tries, full = 0, False
         left_out: list[Claimed] = []
         while True:
             if batch.marks and not self._ledger.room.sure():
@@ -115,13 +117,15 @@ class Writer:
                     raise
                 self._closing.wait(min(0.05 * 2**tries, 2.0))
             except StorageError:
-                if waited >= PATIENCE or self._closing.is_set():
+                if self._waited >= PATIENCE or self._closing.is_set():
                     raise
                 # New work waits for a database that takes it; what was kept free is for what is under way.
                 left_out, batch.marks, batch.wish = left_out + batch.marks, [], None
                 if not self._ledger.room.release():
-                    self._closing.wait(pause)
-                    waited, pause = waited + pause, pause * 2
+                    self._closing.wait(self._pause)
+                    self._waited, self._pause = self._waited + self._pause, self._pause * 2
             else:
+                if batch:  # of one with nothing left in it, nothing was stored
+                    self._waited, self._pause = 0.0, FIRST_PAUSE
                 done.left_out, done.full = left_out, full
                 return done

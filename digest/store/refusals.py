@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from digest.models import (
@@ -56,31 +59,32 @@ class Refusals:
 
 def count_refusals(session: Session, edition_id: int, more: Refusals) -> Refusals:
     """Add answers to an edition's count; what all senders together heard since it was opened."""
+    values = {"edition": edition_id, "sent": more.sent, "refused": more.refused, "gone": more.gone}
+    counting = _counting(session.get_bind().dialect.name)
+    sent, refused, gone, content, quarantined = (
+        session.connection().execute(counting, values | {"content": more.content}).one()
+    )
+    worst = _worst(session, edition_id) if gone >= _ENOUGH else 0.0
+    return Refusals(sent, refused, gone, content, quarantined, worst)
+
+
+@cache
+def _counting(dialect: str) -> Any:
+    counted = ("sent", "refused", "gone", "content")
     opened = sa.select(
         col(Edition.id),
         sa.func.coalesce(col(Edition.open_at), col(Edition.composed_at)),
-        *map(sa.literal, (more.sent, more.refused, more.gone, more.content)),
+        *(sa.bindparam(name, type_=sa.Integer) for name in counted),
         sa.false(),
-    ).where(col(Edition.id) == edition_id)
-    insert = insert_into(session, RefusalCount).from_select(
-        ["edition_id", "since", "sent", "refused", "gone", "content", "quarantined"], opened
-    )
-    new = insert.excluded
+    ).where(col(Edition.id) == sa.bindparam("edition"))
+    insert = (sqlite if dialect == "sqlite" else postgresql).insert(RefusalCount)
+    insert = insert.from_select(["edition_id", "since", *counted, "quarantined"], opened)
+    table = RefusalCount.__table__  # type: ignore[attr-defined]
     insert = insert.on_conflict_do_update(
         index_elements=["edition_id", "since"],
-        set_={
-            "sent": RefusalCount.sent + new.sent,
-            "refused": RefusalCount.refused + new.refused,
-            "gone": RefusalCount.gone + new.gone,
-            "content": RefusalCount.content + new.content,
-        },
-    ).returning(
-        *map(col, (RefusalCount.sent, RefusalCount.refused, RefusalCount.gone, RefusalCount.content)),
-        col(RefusalCount.quarantined),
+        set_={name: table.c[name] + insert.excluded[name] for name in counted},
     )
-    sent, refused, gone, content, quarantined = session.connection().execute(insert).one()
-    worst = _worst(session, edition_id) if gone >= _ENOUGH else 0.0
-    return Refusals(sent, refused, gone, content, quarantined, worst)
+    return insert.returning(*(table.c[name] for name in (*counted, "quarantined")))
 
 
 def _worst(session: Session, edition_id: int) -> float:
