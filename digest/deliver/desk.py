@@ -102,10 +102,13 @@ class Desk:
             route.pump()
         self._writer.kick()
 
+    def _at_hand(self) -> bool:
+        """Are there letters that are claimed and not answered?"""
+        waiting = self._claims.waiting or self._marking or self._domains.parked
+        return bool(waiting) or any(route.ready or route.in_flight for route in self._routes)
+
     def _finished(self) -> bool:
-        at_hand = self._claims.waiting or self._marking or self._domains.parked
-        on_the_way = any(route.ready or route.in_flight for route in self._routes)
-        if at_hand or on_the_way or self._claims.asking or self._claims.looking or not self._writer.idle:
+        if self._at_hand() or self._claims.asking or self._claims.looking or not self._writer.idle:
             return False
         return self.stopping or (self._claims.looked and self._claims.exhausted)
 
@@ -281,7 +284,7 @@ class Desk:
         self._writer.kick()
 
     def _refused(self, route: Route, attempt: Attempt, case: Case) -> None:
-        ruling = self.judge.refused(route.name, case, alone=self._claims.nothing_more and not self._domains.parked)
+        ruling = self.judge.refused(route.name, case, alone=self._claims.nothing_more and not self._at_hand())
         if ruling.relay_refuses:
             # Another relay may have them now; else they wait, and are counted: what is wrong here may be theirs.
             others = [other for other in self._routes if other is not route]
