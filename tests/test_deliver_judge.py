@@ -122,6 +122,17 @@ def test_an_odd_reply_to_the_first_of_a_small_list_holds_up_nobody(box, config, 
     assert (report.sent, report.refused, report.stopped) == (7, 1, "")
 
 
+@pytest.mark.parametrize("odd", ["503 5.5.1 order", "421 4.7.0 slow", DROP])
+def test_connections_that_end_over_the_first_few_hold_up_nobody(box, config, server, clock, odd):
+    people = spread(14, 20)
+    server.on_rcpt = lambda address: odd if address in people[:6] else "250 2.1.5 Ok"
+    owe(box, config, *people)
+    report = send(box, config, clock)
+    assert (report.sent, report.deferred, report.stopped) == (8, 6, "")
+    with box.read() as session:
+        assert all(line.attempts for line in store.outbox_lines(session))
+
+
 @pytest.mark.parametrize("readers", [1, 2, 3])
 def test_a_login_refused_for_the_few_there_are_leaves_them_owed(box, config, server, clock, readers):
     server.on_rcpt = lambda address: "530 5.7.0 log in"
