@@ -21,7 +21,7 @@ from digest.deliver.judge import Blame, suspect
 from digest.deliver.ledger import Ledger
 from digest.deliver.replies import ReplyReader, Step
 from digest.errors import CommitUnknown, Exit, TryAgain
-from digest.models import Edition, EditionState, Subscription, SubscriptionState, Suppression
+from digest.models import Edition, EditionState, RefusalCount, Subscription, SubscriptionState, Suppression
 from digest.store import Database
 
 
@@ -113,6 +113,34 @@ def test_an_odd_reply_to_a_few_costs_these_and_nobody_else(box, config, server, 
     assert suppressed(box) == 0 and delivery_code(report) is Exit.OK
 
 
+@pytest.mark.parametrize("odd", ["550 5.1.8 bad sender", "535 5.7.8 who"])
+def test_an_odd_reply_to_the_first_of_a_small_list_holds_up_nobody(box, config, server, clock, odd):
+    people = spread(8)
+    server.on_rcpt = lambda address: odd if address == people[0] else "250 2.1.5 Ok"
+    owe(box, config, *people)
+    report = send(box, config, clock)
+    assert (report.sent, report.refused, report.stopped) == (7, 1, "")
+
+
+@pytest.mark.parametrize("odd", ["503 5.5.1 order", "421 4.7.0 slow", DROP])
+def test_connections_that_end_over_the_first_few_hold_up_nobody(box, config, server, clock, odd):
+    people = spread(14, 20)
+    server.on_rcpt = lambda address: odd if address in people[:6] else "250 2.1.5 Ok"
+    owe(box, config, *people)
+    report = send(box, config, clock)
+    assert (report.sent, report.deferred, report.stopped) == (8, 6, "")
+    with box.read() as session:
+        assert all(line.attempts for line in store.outbox_lines(session))
+
+
+@pytest.mark.parametrize("readers", [1, 2, 3])
+def test_a_login_refused_for_the_few_there_are_leaves_them_owed(box, config, server, clock, readers):
+    server.on_rcpt = lambda address: "530 5.7.0 log in"
+    owe(box, config, *spread(readers))
+    report = send(box, config, clock)
+    assert (report.owed, report.refused) == (readers, 0) and "refuses" in report.stopped
+
+
 def test_a_letter_that_is_put_off_at_mail_again_and_again_holds_up_nobody(box, config, server, clock):
     odd: list[str] = []
 
@@ -134,6 +162,8 @@ def test_a_relay_that_takes_no_letter_is_left_alone_with_every_letter_owed(box, 
     assert report.owed == 60 and "refuses" in report.stopped and delivery_code(report) is Exit.UNAVAILABLE
     assert set(states(box).values()) == {"owed"} and len(server.log) < 40
     server.on_rcpt = lambda address: "250 2.1.5 Ok"
+    with box.read() as session:  # what was taken back counts no more
+        assert all((c.refused, c.content) == (0, 0) for c in session.exec(select(RefusalCount)))
     clock.pass_(hours=1)
     assert send(box, config, clock).sent == 60 and sound(box)
 

@@ -51,6 +51,7 @@ class Attempt:
     number: int
     lease: Lease
     bounces: int = 0  # how often a busy server handed it back
+    broke_off: bool = False  # a server ended the connection over it, after MAIL or without a word
     beyond: tuple[str, ...] = ()  # relays that cannot carry it
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from digest.config import Smtp
 from digest.deliver.attempt import Attempt
-from digest.deliver.judge import Blame, Case, Judge, Ruling
+from digest.deliver.judge import Blame, Case, Judge, Ruling, suspect
 from digest.deliver.ledger import Committed
 from digest.deliver.replies import Reply, retry_delay
 from digest.deliver.report import Report
@@ -63,9 +63,7 @@ class Book:
             self._end(claimed, attempt.number, OutboxState.HELD, reply, words=f"quarantined: {reply.words}")
             return
         self._end(claimed, attempt.number, OutboxState.REFUSED, reply)
-        gone = ruling.blame is Blame.GONE
-        content = ruling.blame in (Blame.EDITION, Blame.OURS, Blame.RELAY)
-        self._count(claimed.edition_id, Refusals(refused=1, gone=int(gone), content=int(content)))
+        self._count(claimed.edition_id, _refusal(ruling.blame))
         if ruling.suppress:
             self._writer.batch.suppressions.append((claimed, reply.status))
 
@@ -75,7 +73,7 @@ class Book:
         if not at_once:
             due_at += retry_delay(case.attempt, self._rng)
         self._writer.batch.owed_again.append((case.letter_id, case.attempt, due_at))
-        self._count(case.edition_id, Refusals(refused=-1, content=-1))
+        self._count(case.edition_id, -_refusal(suspect(case.reply, case.step)))
 
     def deferred(self, attempt: Attempt, reply: Reply) -> None:
         claimed = attempt.claimed
@@ -158,3 +156,9 @@ class Book:
 
     def _expired(self, claimed: Claimed) -> bool:
         return claimed.tried_at is not None and self._clock() - claimed.tried_at >= self._settings.lifetime
+
+
+def _refusal(blame: Blame) -> Refusals:
+    """One, as it is counted."""
+    content = blame in (Blame.EDITION, Blame.OURS, Blame.RELAY)
+    return Refusals(refused=1, gone=int(blame is Blame.GONE), content=int(content))

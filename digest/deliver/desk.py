@@ -102,10 +102,13 @@ class Desk:
             route.pump()
         self._writer.kick()
 
+    def _at_hand(self) -> bool:
+        """Are there letters that are claimed and not answered?"""
+        waiting = self._claims.waiting or self._marking or self._domains.parked
+        return bool(waiting) or any(route.ready or route.in_flight for route in self._routes)
+
     def _finished(self) -> bool:
-        at_hand = self._claims.waiting or self._marking or self._domains.parked
-        on_the_way = any(route.ready or route.in_flight for route in self._routes)
-        if at_hand or on_the_way or self._claims.asking or self._claims.looking or not self._writer.idle:
+        if self._at_hand() or self._claims.asking or self._claims.looking or not self._writer.idle:
             return False
         return self.stopping or (self._claims.looked and self._claims.exhausted)
 
@@ -281,7 +284,7 @@ class Desk:
         self._writer.kick()
 
     def _refused(self, route: Route, attempt: Attempt, case: Case) -> None:
-        ruling = self.judge.refused(route.name, case, alone=self._alone(case.domain))
+        ruling = self.judge.refused(route.name, case, alone=self._claims.nothing_more and not self._at_hand())
         if ruling.relay_refuses:
             # Another relay may have them now; else they wait, and are counted: what is wrong here may be theirs.
             others = [other for other in self._routes if other is not route]
@@ -303,14 +306,6 @@ class Desk:
             self._domains.shun(case.domain)
         if case.edition_id is not None:
             self._ask_judge(case.edition_id)
-
-    def _alone(self, domain: str) -> bool:
-        """Are there no letters to other domains that could bear witness?"""
-        if not self._claims.nothing_more or self._domains.parked:
-            return False
-        marking = (waiting.domain for waiting, _ in self._marking.values())
-        out = (domain_of(attempt.claimed.email) for route in self._routes for attempt in route.at_hand())
-        return all(name == domain for name in (*marking, *out))
 
     def beyond(self, route: Route, attempt: Attempt, reply: Reply) -> None:
         now, moment = self._loop.time(), self.clock()

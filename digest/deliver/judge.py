@@ -122,7 +122,7 @@ class _Streak:
     put_off: Counter[str] = field(default_factory=Counter)  # letters "not now" by the relay's own trouble, by domain
 
     def proof(self, *, alone: bool) -> bool:
-        """Are the suspects enough? `alone`: there are no letters to other domains that could be asked."""
+        """Are the suspects enough? `alone`: there are no other letters that could be witnesses."""
         cases = self.suspects
         at_mail = sum(case.step is Step.MAIL for case in cases)
         if not self.taken and at_mail >= SURE_OF_SENDER:
@@ -176,7 +176,7 @@ class Judge:
     def refused(self, relay: str, case: Case, *, alone: bool = False) -> Ruling:
         """A relay refused a letter for good: what follows for it, and for others.
 
-        `alone`: no letters to other domains are left that could be witnesses.
+        `alone`: no other letters are left that could be witnesses.
         """
         blame = suspect(case.reply, case.step)
         edition = self._editions.setdefault(case.edition_id, _Tried())

@@ -18,6 +18,7 @@ from digest.deliver.smtp import Connection
 
 STRIKES = 5  # failures in a row that open the circuit
 PATIENCE = 30.0  # seconds for which a relay that worked in this pass is waited for
+UNPROVEN_PATIENCE = 2.0  # and for which one is that let us in and answered no letter yet
 LONGEST_PAUSE = 30.0  # seconds between two tries to reach a relay that is down
 MOST_BOUNCES = 3  # how often a letter may be handed back by busy servers before it waits like a deferred one
 MOST_AT_MAIL = 20  # and where no reader had been named yet
@@ -198,7 +199,8 @@ class Route:
         """Not to be had at this moment, but worth waiting for."""
         if self.down is None:
             return self.opened or bool(self._opening)
-        return not self.down.final and self.proven and now - self.down.since < PATIENCE
+        patience = PATIENCE if self.proven else UNPROVEN_PATIENCE if self.opened else 0.0
+        return not self.down.final and now - self.down.since < patience
 
     def hand_back(self, edition_id: int | None = None) -> None:
         """Return what was not begun, of one edition or all of it."""
@@ -214,10 +216,6 @@ class Route:
     def rest(self, why: str) -> None:
         """It has trouble of its own: leave it alone for a while."""
         self._break(why)
-
-    def at_hand(self) -> list[Attempt]:
-        """Letters that it was given and has not answered."""
-        return [*self.ready, *(attempt for connection in self._connections for attempt in connection.attempts)]
 
     async def close(self) -> None:
         for task in self._opening:
@@ -284,13 +282,19 @@ class Route:
         self._desk.wake()
 
     def _strike(self, why: str, letter_id: int | None) -> None:
-        """Something went wrong, with a letter under way: one alone, again and again, proves nothing but itself."""
-        if letter_id is not None and self._struck == {letter_id}:
+        """Something went wrong, with a letter under way: the same again and again prove nothing but themselves."""
+        if letter_id is not None and letter_id in self._struck:
             return
         self._struck.add(letter_id)
         self._strikes += 1
-        if self._strikes >= STRIKES:
-            self._break(why)
+        if self._strikes < STRIKES:
+            return
+        # It may be these letters after all: they wait, so that the next try begins with others.
+        odd = [] if self.proven else [attempt for attempt in self.ready if attempt.broke_off]
+        self.ready = deque(attempt for attempt in self.ready if attempt not in odd)
+        self._break(why)
+        for attempt in odd:
+            self._put_off(attempt, why)
 
     # ------------------------------------------------------------ smtp.Handler
 
@@ -341,6 +345,7 @@ class Route:
         # At MAIL it is said to us, before any reader was named; and yet it may be about this one.
         if not_yet and attempt.bounces < (MOST_AT_MAIL if step is Step.MAIL else MOST_BOUNCES):
             attempt.bounces += 1
+            attempt.broke_off = step is not Step.MAIL
             self._back(attempt)
         elif not_yet and self._desk.tossed(self, attempt):
             self._break(f"{self.name} says {reply}, again and again")
@@ -369,13 +374,17 @@ class Route:
             self._desk.doubtful(attempt, why)
         elif attempt.bounces < MOST_BOUNCES:
             attempt.bounces += 1
+            attempt.broke_off = True
             self._back(attempt)
-        elif self._desk.tossed(self, attempt):
+        elif self._put_off(attempt, f"the connection was lost: {why}"):
             self._break(f"{self.name}: {why}, again and again")
-        else:
-            self._desk.booked(
-                self, attempt, Verdict.DEFERRED, Reply(0, "", f"the connection was lost: {why}"), Step.MAIL
-            )
+
+    def _put_off(self, attempt: Attempt, why: str) -> bool:
+        """A letter that leads nowhere here waits, as a deferred one; True where another relay has it now."""
+        if self._desk.tossed(self, attempt):
+            return True
+        self._desk.booked(self, attempt, Verdict.DEFERRED, Reply(0, "", why), Step.MAIL)
+        return False
 
     def closed(self, connection: Connection, why: str) -> None:
         was_idle = connection in self._idle

@@ -41,7 +41,7 @@ class Reply:
         return f"{self.status} {self.text}".strip()
 
     def __str__(self) -> str:
-        return f"{self.code} {self.words}".strip()
+        return f"{self.code or ''} {self.words}".strip()  # no code: what we say in place of a server
 
 
 class Step(StrEnum):

@@ -161,11 +161,6 @@ class Connection(asyncio.Protocol):
         return self._ending
 
     @property
-    def attempts(self) -> list[Attempt]:
-        """Letters under way."""
-        return [attempt for attempt in (self._body, self._envelope) if attempt is not None]
-
-    @property
     def busy(self) -> bool:
         return bool(self._expected) or self._ending
 
