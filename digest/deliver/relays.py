@@ -107,7 +107,7 @@ class Route:
         self._testing: set[Connection] = set()  # that heed no limit
         self._strikes = 0  # failures in a row
         self._struck: set[int | None] = set()  # letters that met them
-        self._last: dict[Connection, int] = {}  # the letter that a connection ended with
+        self._last: dict[Connection, tuple[int, bool]] = {}  # the letter that a connection ended with; at MAIL?
         self._failing_since: float | None = None  # the first break since a letter was last answered
         self._uncounted = 0  # letters taken that no commit has counted yet
         self._retry_at = 0.0
@@ -250,6 +250,9 @@ class Route:
             else:
                 self._break(str(error), final=error.final and not self.proven)
             return
+        if self.down is not None and self.down.final:
+            connection.abort("it refuses us")  # which was proved while this one was opened
+            return
         if connection.ended:
             self._break(f"{self.name} ended the connection before any letter")
             return
@@ -281,9 +284,12 @@ class Route:
         self.hand_back()
         self._desk.wake()
 
-    def _strike(self, why: str, letter_id: int | None) -> None:
-        """Something went wrong, with a letter under way: the same again and again prove nothing but themselves."""
-        if letter_id is not None and letter_id in self._struck:
+    def _strike(self, why: str, letter_id: int | None = None, *, at_mail: bool = False) -> None:
+        """Something went wrong, with a letter under way: the same again and again prove nothing but themselves.
+
+        `at_mail`, before a reader was named, two of them do.
+        """
+        if letter_id is not None and letter_id in self._struck and not (at_mail and len(self._struck) > 1):
             return
         self._struck.add(letter_id)
         self._strikes += 1
@@ -335,10 +341,10 @@ class Route:
         now = self._loop.time()
         self.pace.answered(now, busy=verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and wants_less(reply)))
         if verdict is Verdict.BUSY:
-            self._last[connection] = attempt.claimed.id
+            self._last[connection] = (attempt.claimed.id, step is Step.MAIL)
             self._learn(connection)
         elif verdict is Verdict.DEFERRED and step is Step.MAIL:
-            self._strike(f"{self.name} says {reply} to MAIL", attempt.claimed.id)
+            self._strike(f"{self.name} says {reply} to MAIL", attempt.claimed.id, at_mail=True)
         else:
             self._works(verdict)
         not_yet = verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and step is Step.MAIL)
@@ -369,7 +375,7 @@ class Route:
     def lost(self, connection: Connection, attempt: Attempt, *, in_doubt: bool, why: str) -> None:
         self.in_flight -= 1
         self.answered_lately += 1
-        self._last[connection] = attempt.claimed.id
+        self._last[connection] = (attempt.claimed.id, False)
         if in_doubt:
             self._desk.doubtful(attempt, why)
         elif attempt.bounces < MOST_BOUNCES:
@@ -392,9 +398,9 @@ class Route:
         self._testing.discard(connection)
         self._idle.discard(connection)
         self._gone.set()
-        letter_id = self._last.pop(connection, None)
+        letter_id, at_mail = self._last.pop(connection, (None, False))
         if why and not was_idle:
-            self._strike(f"{self.name}: {why}", letter_id)
+            self._strike(f"{self.name}: {why}", letter_id, at_mail=at_mail)
         self._desk.wake()
 
     def _back(self, attempt: Attempt) -> None:
