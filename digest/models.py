@@ -1,9 +1,9 @@
 """The tables: what we remember. Rows stay inside a session; steps hand each other frozen values.
 
 feed ── entry ──┐
-  └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition
+  └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
                           └ subscription ── subscriber ── outbox ── variant        suppression
-                                          └ consent     └ notice       erasure    relay_hour    signup_mail
+                                          └ consent     └ notice       erasure    relay_hour    signup_mail    run_day
 """
 
 from __future__ import annotations

@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-import ast
+import re
 import subprocess
 import sys
-from pathlib import Path
 
-import digest
+import pytest
+from house import FLOORS, MAP, PACKAGE, ROOT, imports, lengths, tables, written
+from sqlmodel import SQLModel
 
-PACKAGE = Path(digest.__file__).parent
+import digest.models  # noqa: F401  (fills the metadata)
 
-FLOORS = {
-    "colours": 0, "errors": 0, "loop": 0, "means": 0, "origin": 0, "schedule": 0, "config": 1, "models": 1, "values": 1,
-    "store": 2, "migrations": 2,
-    "parse": 3, "curate": 3, "render": 3, "sign": 3, "letter": 3,
-    "collect": 4, "edition": 4, "deliver": 4, "subscribe": 4,
-    "demo": 5, "cli": 5, "web": 5,
-}  # fmt: skip
 WORK = {name for name, floor in FLOORS.items() if floor == 4}
 
 
-def _imports() -> list[tuple[str, str, str]]:
-    """(file, room it is in, room it imports) for every import of our own."""
-    found = []
-    for path in PACKAGE.rglob("*.py"):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        room = parts[0]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = []
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names = [f"digest.{alias.name}" for alias in node.names] if node.module == "digest" else [node.module]
-            elif isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            found += [
-                (str(path), room, name.split(".")[1])
-                for name in names
-                if name.startswith("digest.") and name.split(".")[1] in FLOORS
-            ]
-    return found
-
-
 def test_imports_go_down_the_line_only():
-    for path, room, other in _imports():
+    for path, room, other in imports():
         if room in FLOORS and room != other:
             assert FLOORS[other] <= FLOORS[room], f"{path} imports digest.{other} from above"
 
 
 def test_work_rooms_reach_each_other_through_rows_only():
-    for path, room, other in _imports():
+    for path, room, other in imports():
         assert not (room in WORK and other in WORK and room != other), f"{path} imports its neighbour digest.{other}"
 
 
@@ -73,3 +47,40 @@ def test_help_imports_nothing_heavy():
         "babel",
     }
     assert heavy.isdisjoint(loaded)
+
+
+# ---------------------------------------------------------------- docs/architecture.md
+
+
+def test_the_map_shows_the_rooms_and_tables_that_there_are():
+    text = MAP.read_text(encoding="utf-8")
+    assert text == written(text), "run `python tests/house.py --write`"
+
+
+def test_every_table_is_in_the_picture():
+    for name in SQLModel.metadata.tables:
+        assert re.search(rf"(?<!\w){name}(?!\w)", tables()), name
+
+
+def _answers() -> list[tuple[str, str, list[str]]]:
+    """(question, file, names in it) of the tables of the map."""
+    rows = re.finditer(r"^\| (.+?) \| `([\w/.-]+)`(.*) \|$", MAP.read_text(encoding="utf-8"), re.MULTILINE)
+    return [(row[1], row[2], re.findall(r"`([\w-]+)`", row[3].partition(";")[0])) for row in rows]
+
+
+@pytest.mark.parametrize(("question", "file", "names"), _answers(), ids=[answer[0] for answer in _answers()])
+def test_what_the_map_says_of_a_file_is_found_in_it(question, file, names):
+    path = ROOT / file
+    assert path.exists(), f"{question}: {file} is not there"
+    for name in names:
+        assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", path.read_text(encoding="utf-8")), f"{file} has no {name}"
+
+
+def test_the_map_answers_what_a_newcomer_asks():
+    where = MAP.read_text(encoding="utf-8").partition("## Where is")[2].partition("\n## ")[0]
+    assert len(re.findall(r"^\| (?!---|I want).+ \|$", where, re.MULTILINE)) >= 30
+
+
+def test_no_function_grows_beyond_the_longest_that_there_was():
+    size, place = lengths()[-1]
+    assert size <= 200, f"{place} has {size} lines"

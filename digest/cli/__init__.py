@@ -125,6 +125,7 @@ from digest.cli.audit import audit  # noqa: E402
 from digest.cli.backtest import backtest  # noqa: E402
 from digest.cli.clock import clock  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
+from digest.cli.help import help_command  # noqa: E402
 from digest.cli.init import init  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
 from digest.cli.run import deliver_command, run  # noqa: E402
@@ -146,6 +147,7 @@ app.command()(why)
 app.command()(backtest)
 app.command()(serve)
 app.command()(demo)
+app.command("help")(help_command)
 app.add_typer(feed.app, name="feed")
 approve.register(edition.app)
 app.add_typer(edition.app, name="edition")

@@ -141,7 +141,7 @@ def _templates(name: str, settings: Newsletter) -> Iterator[Finding]:
             overriding = ours & {path.name for path in folder.iterdir()}
         except OSError as error:
             words = f"cannot read the folder {folder}: {(error.strerror or 'the system refuses').lower()}"
-            yield Finding(setting, words, "docs/templates.md says what may stand in it", name)
+            yield Finding(setting, words, "`digest help templates` says what may stand in it", name)
             return
         if not overriding:
             words = f"nothing in {folder} takes the place of a template of ours"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from digest.cli.common import Options
+from digest.cli.common import Options, while_read
 from digest.errors import StorageError, UserError
 
 
@@ -19,8 +19,14 @@ def init(
         Path | None,
         typer.Argument(metavar="DIR", help="Where to put them; made if need be. Else the folder you are in."),
     ] = None,
+    cron: Annotated[bool, typer.Option("--cron", help="Only print lines for `crontab -e`.")] = False,
+    systemd: Annotated[bool, typer.Option("--systemd", help="Only print a unit for `digest serve`.")] = False,
+    nginx: Annotated[bool, typer.Option("--nginx", help="Only print what nginx needs to stand before it.")] = False,
 ) -> None:
     """Write a commented digest.toml and make the database. Run again, it changes nothing.
+
+    With --cron, --systemd or --nginx nothing is made: what the machine must be told is printed, with the paths of this
+    installation.
 
     Example: digest init ~/newsletter
     """
@@ -29,6 +35,13 @@ def init(
     options: Options = context.obj
     if folder and options.config:
         raise UserError("both a folder and --config say where the settings go", hint="leave one of them out")
+    if cron or systemd or nginx:
+        if cron + systemd + nginx > 1:
+            raise UserError(
+                "one of --cron, --systemd and --nginx at a time", hint="what they print goes to three places"
+            )
+        _print_for_machine(options, folder, "cron" if cron else "systemd" if systemd else "nginx")
+        return
     path = Path(options.config) if options.config else (folder or Path()) / config.FILE
     if path.is_dir():
         path /= config.FILE
@@ -52,3 +65,16 @@ def init(
     options.say("next:")
     for words in ("feed add https://example.org/feed.xml", "subscriber add you@example.org", "run"):
         print(f"{command} {words}")
+
+
+def _print_for_machine(options: Options, folder: Path | None, what: Literal["cron", "systemd", "nginx"]) -> None:
+    """By the settings in `folder`, or else by those that any command would take."""
+    from digest import config
+    from digest.cli import machine
+
+    named = str(folder / config.FILE) if folder else options.config
+    path = config.find(Path(named) if named else None, os.environ)
+    place = machine.place(path, config.load(path))
+    makers = {"cron": machine.cron, "systemd": machine.systemd, "nginx": machine.nginx}
+    with while_read():
+        print(makers[what](place), end="")

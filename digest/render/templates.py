@@ -26,7 +26,7 @@ _LINK = 200  # at most, what a reader's own address takes the place of a marker
 _PACKAGE = Path(__file__).parent.parent
 _VALUES = frozenset({Note, Page, Section, Story, Source})
 _SIMPLE = re.compile(r"([^{]|\{(?![{%#])|\{\{ *[\w.]+ *\}\})*")  # a subject that cannot take long
-_HINT = "nothing was sent; docs/templates.md says what a template is given"
+_HINT = "nothing was sent; `digest help templates` says what a template is given"
 
 
 def template_folder() -> Path:

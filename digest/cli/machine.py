@@ -1,0 +1,119 @@
+"""`digest init --cron`, `--systemd`, `--nginx`: what the machine must be told, with this installation's own paths.
+
+The files in `examples/` (and `crontab.example`) are for `/srv/newsletter` and the user `news`, so that they can be read
+and quoted as they are; here those words are put in the place of which ours stand.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import digest
+from digest.cli import shipped
+from digest.errors import UserError
+
+if TYPE_CHECKING:
+    from digest.config import Config
+
+_FOLDER = "/srv/newsletter"
+_COMMAND, _SETTINGS, _LOG = f"{_FOLDER}/venv/bin/digest", f"{_FOLDER}/digest.toml", f"{_FOLDER}/digest.log"
+_HOMES = ("/home", "/root", "/run/user")  # what ProtectHome=true hides
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  (what PrivateTmp=true replaces)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where things are, all paths absolute: how digest is started, its settings, what it writes, under which path."""
+
+    command: tuple[str, ...]
+    settings: Path
+    written: tuple[Path, ...]
+    base_path: str
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.parent
+
+
+def place(settings: Path, config: Config) -> Place:
+    """Where this installation is, by the Python that runs it and the settings file. UserError for an odd path."""
+    settings = settings.absolute()
+    beside = Path(sys.executable).with_name("digest")
+    command = (str(beside),) if beside.is_file() else (sys.executable, "-m", "digest")
+    url = config.database_url
+    database = [Path(url.removeprefix("sqlite:///")).absolute().parent] if url.startswith("sqlite") else []
+    found = Place(command, settings, tuple(dict.fromkeys([settings.parent, *database])), config.base_path)
+    for path in (*command, *found.written):
+        if not str(path).isprintable():
+            raise UserError(
+                f"no file of the system can name {str(path)!r}", hint="move it to a path without such signs"
+            )
+    return found
+
+
+def cron(place: Place) -> str:
+    """Lines for `crontab -e`."""
+    log = place.folder / "digest.log"
+    ours = {_COMMAND: place.command, _SETTINGS: (str(place.settings),), _LOG: (str(log),)}
+
+    def quoted(words: tuple[str, ...]) -> str:
+        return shlex.join(words).replace("%", r"\%")  # cron makes a line end of a bare %
+
+    return _filled(shipped.example("crontab.example"), ours, quoted)
+
+
+def systemd(place: Place) -> str:
+    """A unit for `digest serve`, run by who asks for it."""
+    ours = {_COMMAND: place.command, _SETTINGS: (str(place.settings),)}
+    text = _filled(shipped.example("digest.service"), ours, lambda words: " ".join(map(_systemd_word, words)))
+    lines = {
+        "User": _user(),
+        "WorkingDirectory": str(place.folder).replace("%", "%%"),
+        "ReadWritePaths": " ".join(_systemd_word(str(path)).replace("$$", "$") for path in place.written),
+    }
+    needed = [*place.written, *map(Path, (place.command[0], sys.base_prefix, digest.__file__))]
+    if any(path.is_relative_to(home) for path in needed for home in _HOMES):
+        lines["ProtectHome"] = "read-only"  # but for ReadWritePaths
+    if any(path.is_relative_to(folder) for path in needed for folder in _TEMPORARY):
+        lines["PrivateTmp"] = "false"
+    return re.sub(rf"^({'|'.join(lines)})=.*$", lambda found: f"{found[1]}={lines[found[1]]}", text, flags=re.MULTILINE)
+
+
+def nginx(place: Place) -> str:
+    """A `location` for the host that `base_url` names: the whole of it, or below its path."""
+    if not place.base_path:
+        return shipped.example("nginx.conf")
+    path = unquote(place.base_path) + "/"
+    if not re.fullmatch(r"[\w./~-]+", path):
+        path = '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return shipped.example("nginx-below.conf").replace("/news/", path)
+
+
+def _filled(text: str, ours: Mapping[str, tuple[str, ...]], quoted: Callable[[tuple[str, ...]], str]) -> str:
+    """The text with our words in place of the example's, all at once, so that none is looked for in another."""
+    names = re.compile("|".join(map(re.escape, ours)))
+    return names.sub(lambda found: quoted(ours[found[0]]), text)
+
+
+def _systemd_word(word: str) -> str:
+    word = word.replace("%", "%%").replace("$", "$$")
+    if re.fullmatch(r"[\w@%$+=:,./-]+", word):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _user() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
