@@ -1,8 +1,8 @@
 """Memory: every query under the name a person would say, in the order of the line.
 
 `database` opens and upgrades; the others hold the queries: `newsletters`, `feeds`, `stories`, `turns`, `editions`,
-`archive`, `people`, `signup`, `imports`, `outbox`, `sending`, `refusals`; `room` keeps some of the disk free, and
-`clock` mends what a wrong one has stored. All take a session of `Database.read()` or `Database.write()`; the block's
+`archive`, `people`, `signup`, `imports`, `outbox`, `letters`, `sending`, `refusals`; `room` keeps some of the disk free,
+and `clock` mends what a wrong one has stored. All take a session of `Database.read()` or `Database.write()`; the block's
 end commits, never a query.
 """
 
@@ -16,6 +16,7 @@ from digest.store.database import shared_now as shared_now
 from digest.store.editions import *  # noqa: F403
 from digest.store.feeds import *  # noqa: F403
 from digest.store.imports import *  # noqa: F403
+from digest.store.letters import *  # noqa: F403
 from digest.store.newsletters import *  # noqa: F403
 from digest.store.outbox import *  # noqa: F403
 from digest.store.people import *  # noqa: F403

@@ -14,25 +14,19 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from digest.models import (
     Edition,
     EditionState,
-    Newsletter,
     Notice,
     OutboxRow,
     OutboxState,
-    Subscriber,
-    Subscription,
     SubscriptionState,
-    Suppression,
     UtcTime,
-    Variant,
     address_key,
 )
 from digest.store.database import insert_into, shared_now
-from digest.store.people import not_had
 
 UNSETTLED = (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING)
 _NO_SYNC = {"synchronize_session": False}
@@ -191,9 +185,14 @@ def notice_to_send(session: Session, notice_id: int) -> Notice:
 # ---------------------------------------------------------------- claim, mark, settle
 
 
+def waiting_at(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """Owed and due, or taken by somebody whose lease ran out. `settled_at` is what the index is made of."""
+    return (col(OutboxRow.settled_at).is_(None), col(OutboxRow.due_at) <= now)
+
+
 def due_editions(session: Session, *, now: datetime) -> list[int | None]:
     """Whose letters could be claimed at this moment: None for notices, then open editions, the oldest first."""
-    waiting = _waiting(shared_now(session, now))
+    waiting = waiting_at(shared_now(session, now))
     editions = (
         sa.select(col(Edition.id))
         .where(col(Edition.state) == EditionState.OPEN)
@@ -459,228 +458,3 @@ def _moments(session: Session) -> Callable[[datetime], Any]:
     as_stored = UtcTime().dialect_impl(dialect).bind_processor(dialect)
     assert as_stored is not None
     return as_stored
-
-
-def _waiting(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """Owed and due, or taken by somebody whose lease ran out. `settled_at` is what the index is made of."""
-    return (col(OutboxRow.settled_at).is_(None), col(OutboxRow.due_at) <= now)
-
-
-# ---------------------------------------------------------------- counts and lists
-
-
-def due_count(session: Session, *, now: datetime, notices_only: bool = False) -> int:
-    """How many letters could be claimed at this moment."""
-    which = [col(OutboxRow.edition_id).is_(None)]
-    if not notices_only:
-        open_now = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.OPEN)
-        which.append(col(OutboxRow.edition_id).in_(open_now))
-    return session.exec(select(sa.func.count()).where(*_waiting(shared_now(session, now)), sa.or_(*which))).one()
-
-
-@dataclass(frozen=True)
-class Later:
-    """Letters that wait for one thing: how many, and when the last of them is due."""
-
-    letters: int = 0
-    until: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Left:
-    """What is still owed, by what it waits for."""
-
-    due: Later = Later()  # nothing: the next run sends it
-    hour: Later = Later()  # its reader's hour
-    put_off: Later = Later()  # another try, since a mail server put it off
-    in_hand: Later = Later()  # a sender that has it; if that one died, others may have it then
-    stopped: Later = Later()  # an edition that is held or paused
-
-    @property
-    def letters(self) -> int:
-        return sum(later.letters for later in (self.due, self.hour, self.put_off, self.in_hand, self.stopped))
-
-
-def left(session: Session, *, edition_id: int | None = None, now: datetime) -> Left:
-    """What is still owed, of one edition or in all."""
-    now = shared_now(session, now)
-    waits_for = sa.case(
-        (sa.and_(_BOX.c.state.in_([OutboxState.CLAIMED, OutboxState.SENDING]), _BOX.c.due_at > now), "in_hand"),
-        (col(Edition.state) != EditionState.OPEN, "stopped"),
-        (_BOX.c.due_at <= now, "due"),
-        (sa.and_(_BOX.c.attempts == 0, _BOX.c.edition_id.is_not(None), _BOX.c.reply == ""), "hour"),
-        else_="put_off",
-    )
-    query = (
-        sa.select(waits_for, sa.func.count(), sa.func.max(_BOX.c.due_at))
-        .join(Edition, col(Edition.id) == _BOX.c.edition_id, isouter=True)
-        .where(_BOX.c.settled_at.is_(None))
-        .group_by(waits_for)
-    )
-    if edition_id is not None:
-        query = query.where(_BOX.c.edition_id == edition_id)
-    return Left(**{reason: Later(letters, until) for reason, letters, until in session.execute(query)})
-
-
-class NotHad(NamedTuple):
-    """A letter that its reader did not get, and why it is left alone ("" where it is owed again)."""
-
-    id: int
-    email: str
-    state: OutboxState
-    code: int
-    reply: str
-    left_alone: str
-
-
-def resend(session: Session, edition_id: int, *, status: str = "", domain: str = "", now: datetime) -> list[NotHad]:
-    """Owe again what was refused of an edition, and what was dropped since an earlier refusal suppressed its reader.
-
-    Only to who still reads and may be written to, and not what may be with them already. `status` is the enhanced
-    status code or the code of the refusal: one of a mailbox that is not there (5.1.x) is also why others were dropped.
-    """
-    stop = sa.select(col(Suppression.reason)).where(col(Suppression.key) == Subscriber.key).scalar_subquery()
-    query = (
-        sa.select(
-            *(_BOX.c[name] for name in ("id", "state", "code", "reply", "in_doubt")),
-            col(Subscriber.email),
-            col(Subscription.state),
-            stop,
-        )
-        .join(Subscriber, col(Subscriber.id) == _BOX.c.subscriber_id, isouter=True)
-        .join(Subscription, col(Subscription.id) == _BOX.c.subscription_id, isouter=True)
-        .where(_BOX.c.edition_id == edition_id, not_had())
-        .order_by(_BOX.c.id)
-    )
-    if status:
-        words = _BOX.c.reply + " "
-        same = _BOX.c.code == int(status) if status.isdecimal() else words.startswith(f"{status} ", autoescape=True)
-        followed = _BOX.c.state == OutboxState.DROPPED if status.startswith("5.1.") else sa.false()
-        query = query.where(same | followed)
-    if domain:
-        query = query.where(col(Subscriber.key).endswith(f"@{domain}", autoescape=True))
-    found = [
-        NotHad(id_, email or "(erased)", state, code, reply, _why_not_again(in_doubt, subscription, suppressed))
-        for id_, state, code, reply, in_doubt, email, subscription, suppressed in session.execute(query)
-    ]
-    again = [letter.id for letter in found if not letter.left_alone]
-    for start in range(0, len(again), 500):
-        states = (OutboxState.REFUSED, OutboxState.DROPPED)
-        owe_again(session, letter_ids=again[start : start + 500], states=states, now=now)
-    return found
-
-
-def _why_not_again(in_doubt: bool, subscription: SubscriptionState | None, suppressed: str | None) -> str:
-    if subscription is not SubscriptionState.ACTIVE:
-        return "left" if subscription in (None, SubscriptionState.UNSUBSCRIBED) else subscription.value
-    return "suppressed" if suppressed is not None else "in doubt" if in_doubt else ""
-
-
-@dataclass(frozen=True)
-class OutboxLine:
-    """A letter as `digest outbox list` shows it. A notice has no edition."""
-
-    id: int
-    newsletter: str
-    edition: int | None
-    subject: str
-    email: str
-    state: OutboxState
-    attempts: int
-    due_at: datetime
-    settled_at: datetime | None
-    code: int
-    reply: str
-    in_doubt: bool
-
-
-def outbox_lines(
-    session: Session,
-    *,
-    newsletter: str | None = None,
-    edition: int | None = None,
-    state: OutboxState | None = None,
-    in_doubt: bool | None = None,
-    letter_id: int | None = None,
-    after: int = 0,
-    limit: int = 100,
-) -> list[OutboxLine]:
-    """Letters by id, from the one after `after`."""
-    query = (
-        sa.select(
-            OutboxRow,
-            col(Newsletter.name),
-            col(Edition.number),
-            sa.func.coalesce(col(Notice.subject), col(Variant.subject)),
-            sa.func.coalesce(col(Notice.email), col(Subscriber.email), "(erased)"),
-        )
-        .join(Edition, col(Edition.id) == col(OutboxRow.edition_id), isouter=True)
-        .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id), isouter=True)
-        .join(Subscriber, col(Subscriber.id) == col(OutboxRow.subscriber_id), isouter=True)
-        .join(Variant, col(Variant.id) == col(OutboxRow.variant_id), isouter=True)
-        .join(Notice, col(Notice.id) == col(OutboxRow.notice_id), isouter=True)
-        .where(col(OutboxRow.id) > after)
-        .order_by(col(OutboxRow.id))
-        .limit(limit)
-    )
-    if newsletter is not None:
-        query = query.where(col(Newsletter.name) == newsletter)
-    if edition is not None:
-        query = query.where(col(Edition.number) == edition)
-    if state is not None:
-        query = query.where(col(OutboxRow.state) == state)
-    if in_doubt is not None:
-        query = query.where(col(OutboxRow.in_doubt).is_(in_doubt))
-    if letter_id is not None:
-        query = query.where(col(OutboxRow.id) == letter_id)
-    return [
-        OutboxLine(
-            id=row.id or 0,
-            newsletter=name or "",
-            edition=number,
-            subject=subject,
-            email=email,
-            state=row.state,
-            attempts=row.attempts,
-            due_at=row.due_at,
-            settled_at=row.settled_at,
-            code=row.code,
-            reply=row.reply,
-            in_doubt=row.in_doubt,
-        )
-        for row, name, number, subject, email in session.execute(query)
-    ]
-
-
-def letter_sender(session: Session, letter_id: int) -> tuple[str, datetime | None]:
-    """The From: of a letter, and when it was written where it is a notice."""
-    query = (
-        sa.select(sa.func.coalesce(col(Notice.sender), col(Edition.sender)), col(Notice.created_at))
-        .select_from(OutboxRow)
-        .join(Edition, col(Edition.id) == col(OutboxRow.edition_id), isouter=True)
-        .join(Notice, col(Notice.id) == col(OutboxRow.notice_id), isouter=True)
-        .where(col(OutboxRow.id) == letter_id)
-    )
-    sender, written_at = session.execute(query).one()
-    return sender, written_at
-
-
-def owe_again(
-    session: Session,
-    *,
-    letter_ids: Sequence[int] = (),
-    edition_id: int | None = None,
-    states: Sequence[OutboxState],
-    now: datetime,
-) -> int:
-    """Owe letters in `states` anew, by id or all of an edition; how many. Their lifetime starts over."""
-    statement = sa.update(OutboxRow).where(col(OutboxRow.state).in_(states))
-    if letter_ids:
-        statement = statement.where(col(OutboxRow.id).in_(letter_ids))
-    if edition_id is not None:
-        statement = statement.where(col(OutboxRow.edition_id) == edition_id)
-    result = session.execute(
-        statement.values(state=OutboxState.OWED, due_at=shared_now(session, now), settled_at=None, tried_at=None),
-        execution_options=_NO_SYNC,
-    )
-    return int(result.rowcount)  # type: ignore[attr-defined]
