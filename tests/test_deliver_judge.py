@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -16,10 +17,12 @@ from typer.testing import CliRunner
 
 from digest import store
 from digest.cli import app
-from digest.cli.run import delivery_code
+from digest.cli.common import Options
+from digest.cli.run import _tell_delivery, delivery_code
 from digest.deliver.judge import Blame, suspect
 from digest.deliver.ledger import Ledger
 from digest.deliver.replies import ReplyReader, Step
+from digest.deliver.report import Report
 from digest.errors import CommitUnknown, Exit, TryAgain
 from digest.models import Edition, EditionState, RefusalCount, Subscription, SubscriptionState, Suppression
 from digest.store import Database
@@ -192,6 +195,22 @@ def test_a_small_edition_that_nobody_took_is_no_success(box, config, server, clo
     owe(box, config, *PEOPLE)
     report = send(box, config, clock)
     assert report.unreached == [("daily", 1, 3)] and delivery_code(report) is Exit.UNAVAILABLE
+
+
+@pytest.mark.parametrize(("names", "which"), [(("daily",), "3"), (("daily", "weekly"), "3 -n daily")])
+def test_each_cure_names_its_newsletter_where_there_are_several(configure, capsys, names, which):
+    config = configure(newsletters={name: {"title": name, "from": "News <news@news.example>"} for name in names})
+    report = Report(late=[("daily", 3)], paused=[("daily", 3, "why")], unreached=[("daily", 3, 5)])
+    _tell_delivery(report, config, Options())
+    _tell_delivery(Report(quarantined=[("daily", 3, 12, "why")]), config, Options())
+    cures = re.findall(r"`digest (.*?)`", capsys.readouterr().err)
+    assert cures == [
+        f"edition resume {which}",
+        f"edition resume {which}",
+        f"edition resend {which} --only refused",
+        f"outbox release {which}",
+        f"outbox believe {which}",
+    ]
 
 
 def test_full_mailboxes_pause_nothing(box, config, server, clock):

@@ -139,6 +139,11 @@ def heed_clock(options: Options, config: Config, database: Database, *, refuse: 
     return healed
 
 
+def edition_words(config: Config, newsletter: str, number: int) -> str:
+    """An edition as commands take it: its number, and whose it is where there are several newsletters."""
+    return f"{number} -n {newsletter}" if len(config.newsletters) > 1 else str(number)
+
+
 def in_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{kind}: {number:,}" for kind, number in counts.items())
 

@@ -15,6 +15,7 @@ from digest.cli.common import (
     NewsletterName,
     Options,
     Status,
+    edition_words,
     in_words,
     left_words,
     now,
@@ -200,8 +201,10 @@ def resend(
     options.say(f"{many} of {name} No. {number} {will} owed again")
     if alone:
         options.say(f"left alone: {in_words(alone)}")
+    if alone["suppressed"]:
+        options.say("who is suppressed may be written to again after `digest subscriber unsuppress`, and then resend")
     if again and state is not EditionState.OPEN:
-        options.say(f"it is {state}; `digest edition resume {number}` lets it go out")
+        options.say(f"it is {state}; `digest edition resume {edition_words(config, name, number)}` lets it go out")
 
 
 def _move(

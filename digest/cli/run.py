@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from digest.cli.collect import Force, progress_bar, tell
-from digest.cli.common import DryRun, Json, Options, heed_clock, left_words, now, print_json, while_read
+from digest.cli.common import DryRun, Json, Options, edition_words, heed_clock, left_words, now, print_json, while_read
 from digest.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
@@ -191,26 +191,30 @@ def _tell_delivery(report: deliver.Report, config: Config, options: Options) -> 
     for refusal in report.refusals:
         options.say(f"  {refusal}")
     for newsletter, number in report.late:
+        which = edition_words(config, newsletter, number)
         options.warn(
-            f"{newsletter} No. {number} is late and was held; `digest edition resume {number}` sends it all the same"
+            f"{newsletter} No. {number} is late and was held; `digest edition resume {which}` sends it all the same"
         )
     doubted = {(newsletter, number) for newsletter, number, _, _ in report.quarantined}
     for newsletter, number, letters, why in report.quarantined:
+        which = edition_words(config, newsletter, number)
         options.warn(
             f"{newsletter} No. {number}: {why}, more than this list has seen; "
             f"{count(letters, 'letter is', 'letters are')} held, and nobody is barred. "
-            f"`digest outbox release {number} -n {newsletter}` sends them again, "
-            f"`digest outbox believe {number} -n {newsletter}` takes the servers at their word"
+            f"`digest outbox release {which}` sends them again, "
+            f"`digest outbox believe {which}` takes the servers at their word"
         )
     for newsletter, number, why in report.paused:
         if (newsletter, number) not in doubted:
+            which = edition_words(config, newsletter, number)
             options.warn(
-                f"{newsletter} No. {number} was paused: {why}; `digest edition resume {number}` goes on with it"
+                f"{newsletter} No. {number} was paused: {why}; `digest edition resume {which}` goes on with it"
             )
     for newsletter, number, letters in report.unreached:
+        which = edition_words(config, newsletter, number)
         options.warn(
             f"{newsletter} No. {number} reached nobody: {count(letters, 'letter', 'letters')} and not one was taken; "
-            f"`digest outbox retry --edition {number} --state refused` owes them again, once the cause is mended"
+            f"`digest edition resend {which} --only refused` owes them again, once the cause is mended"
         )
     if report.stopped:
         options.warn(f"delivery stopped: {report.stopped}; every letter stays owed, the next run goes on")
