@@ -107,6 +107,7 @@ class Route:
         self._testing: set[Connection] = set()  # that heed no limit
         self._strikes = 0  # failures in a row
         self._struck: set[int | None] = set()  # letters that met them
+        self._broke: set[int] = set()  # letters over which it was left alone once
         self._last: dict[Connection, int] = {}  # the letter that a connection ended with
         self._failing_since: float | None = None  # the first break since a letter was last answered
         self._uncounted = 0  # letters taken that no commit has counted yet
@@ -282,15 +283,17 @@ class Route:
         self._desk.wake()
 
     def _strike(self, why: str, letter_id: int | None) -> None:
-        """Something went wrong, with a letter under way: the same again and again prove nothing but themselves."""
-        if letter_id is not None and letter_id in self._struck:
+        """Something went wrong, with a letter under way: one alone, again and again, proves nothing but itself."""
+        if letter_id is not None and self._struck == {letter_id}:
             return
         self._struck.add(letter_id)
         self._strikes += 1
         if self._strikes < STRIKES:
             return
         # It may be these letters after all: they wait, so that the next try begins with others.
-        odd = [] if self.proven else [attempt for attempt in self.ready if attempt.broke_off]
+        broken = [attempt for attempt in self.ready if attempt.broke_off]
+        odd = [attempt for attempt in broken if not self.proven or attempt.claimed.id in self._broke]
+        self._broke.update(attempt.claimed.id for attempt in broken)
         self.ready = deque(attempt for attempt in self.ready if attempt not in odd)
         self._break(why)
         for attempt in odd:
@@ -374,7 +377,7 @@ class Route:
             self._desk.doubtful(attempt, why)
         elif attempt.bounces < MOST_BOUNCES:
             attempt.bounces += 1
-            attempt.broke_off = True
+            attempt.broke_off = connection.past_mail
             self._back(attempt)
         elif self._put_off(attempt, f"the connection was lost: {why}"):
             self._break(f"{self.name}: {why}, again and again")
