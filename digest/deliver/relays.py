@@ -346,7 +346,7 @@ class Route:
             self._works(verdict)
         not_yet = verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and step is Step.MAIL)
         # At MAIL it is said to us, before any reader was named; and yet it may be about this one.
-        if not_yet and attempt.bounces < (MOST_AT_MAIL if step is Step.MAIL else MOST_BOUNCES):
+        if not_yet and attempt.bounces < _most_bounces(named=step is not Step.MAIL):
             attempt.bounces += 1
             attempt.broke_off = step is not Step.MAIL
             self._back(attempt)
@@ -375,7 +375,7 @@ class Route:
         self._last[connection] = attempt.claimed.id
         if in_doubt:
             self._desk.doubtful(attempt, why)
-        elif attempt.bounces < MOST_BOUNCES:
+        elif attempt.bounces < _most_bounces(named=connection.past_mail):
             attempt.bounces += 1
             attempt.broke_off = connection.past_mail
             self._back(attempt)
@@ -420,3 +420,8 @@ class Route:
             self._last_ended_at = done
             if self._same >= 3:
                 self._per_connection = done
+
+
+def _most_bounces(*, named: bool) -> int:
+    """How often a letter may be handed back, once its reader was `named` to the server or before."""
+    return MOST_BOUNCES if named else MOST_AT_MAIL
