@@ -211,6 +211,8 @@ def _tell_delivery(report: deliver.Report, config: Config, options: Options) -> 
                 f"{newsletter} No. {number} was paused: {why}; `digest edition resume {which}` goes on with it"
             )
     for newsletter, number, letters in report.unreached:
+        if (newsletter, number) in doubted:
+            continue
         which = edition_words(config, newsletter, number)
         options.warn(
             f"{newsletter} No. {number} reached nobody: {count(letters, 'letter', 'letters')} and not one was taken; "

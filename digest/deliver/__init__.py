@@ -82,6 +82,9 @@ def run(
             ledger.room.close()
     with database.read() as session:
         report.left = store.left(session, now=clock())
+        report.quarantined = [
+            (name, number, store.quarantined(session, name, number), why) for name, number, _, why in report.quarantined
+        ]
         report.unreached = store.unreached(session, refused)
         report.owed = report.left.letters
         report.twice = 0

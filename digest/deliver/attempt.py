@@ -51,7 +51,7 @@ class Attempt:
     number: int
     lease: Lease
     bounces: int = 0  # how often a busy server handed it back
-    broke_off: bool = False  # a server ended the connection over it, after MAIL or without a word
+    broke_off: bool = False  # a server ended the connection over it, once its reader was named
     beyond: tuple[str, ...] = ()  # relays that cannot carry it
 
 

@@ -224,9 +224,11 @@ class Judge:
         edition_id = case.edition_id
         if {(edition_id, ""), (edition_id, case.domain)} & self._quarantined:
             return Ruling(Blame.GONE, held=True)
-        if edition_id is None:
-            return Ruling(Blame.GONE, suppress=True)
         domain, edition = self._domains[case.domain], self._editions[edition_id]
+        if edition_id is None:
+            # Of notices nothing waits for a person's word; but nobody is barred by one more of so many.
+            many = edition.gone >= ENOUGH and edition.gone > UNHEARD_OF * (edition.taken + edition.refused)
+            return Ruling(Blame.GONE, suppress=not many)
         heard = self._heard.get(edition_id, Refusals())
         gone = heard.gone + 1  # with this one
         answered = heard.sent + heard.refused + 1

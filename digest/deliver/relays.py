@@ -107,7 +107,8 @@ class Route:
         self._testing: set[Connection] = set()  # that heed no limit
         self._strikes = 0  # failures in a row
         self._struck: set[int | None] = set()  # letters that met them
-        self._last: dict[Connection, tuple[int, bool]] = {}  # the letter that a connection ended with; at MAIL?
+        self._broke: set[int] = set()  # letters over which it was left alone once
+        self._last: dict[Connection, int] = {}  # the letter that a connection ended with
         self._failing_since: float | None = None  # the first break since a letter was last answered
         self._uncounted = 0  # letters taken that no commit has counted yet
         self._retry_at = 0.0
@@ -284,19 +285,18 @@ class Route:
         self.hand_back()
         self._desk.wake()
 
-    def _strike(self, why: str, letter_id: int | None = None, *, at_mail: bool = False) -> None:
-        """Something went wrong, with a letter under way: the same again and again prove nothing but themselves.
-
-        `at_mail`, before a reader was named, two of them do.
-        """
-        if letter_id is not None and letter_id in self._struck and not (at_mail and len(self._struck) > 1):
+    def _strike(self, why: str, letter_id: int | None) -> None:
+        """Something went wrong, with a letter under way: one alone, again and again, proves nothing but itself."""
+        if letter_id is not None and self._struck == {letter_id}:
             return
         self._struck.add(letter_id)
         self._strikes += 1
         if self._strikes < STRIKES:
             return
         # It may be these letters after all: they wait, so that the next try begins with others.
-        odd = [] if self.proven else [attempt for attempt in self.ready if attempt.broke_off]
+        broken = [attempt for attempt in self.ready if attempt.broke_off]
+        odd = [attempt for attempt in broken if not self.proven or attempt.claimed.id in self._broke]
+        self._broke.update(attempt.claimed.id for attempt in broken)
         self.ready = deque(attempt for attempt in self.ready if attempt not in odd)
         self._break(why)
         for attempt in odd:
@@ -341,15 +341,15 @@ class Route:
         now = self._loop.time()
         self.pace.answered(now, busy=verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and wants_less(reply)))
         if verdict is Verdict.BUSY:
-            self._last[connection] = (attempt.claimed.id, step is Step.MAIL)
+            self._last[connection] = attempt.claimed.id
             self._learn(connection)
         elif verdict is Verdict.DEFERRED and step is Step.MAIL:
-            self._strike(f"{self.name} says {reply} to MAIL", attempt.claimed.id, at_mail=True)
+            self._strike(f"{self.name} says {reply} to MAIL", attempt.claimed.id)
         else:
             self._works(verdict)
         not_yet = verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and step is Step.MAIL)
         # At MAIL it is said to us, before any reader was named; and yet it may be about this one.
-        if not_yet and attempt.bounces < (MOST_AT_MAIL if step is Step.MAIL else MOST_BOUNCES):
+        if not_yet and attempt.bounces < _most_bounces(named=step is not Step.MAIL):
             attempt.bounces += 1
             attempt.broke_off = step is not Step.MAIL
             self._back(attempt)
@@ -375,12 +375,12 @@ class Route:
     def lost(self, connection: Connection, attempt: Attempt, *, in_doubt: bool, why: str) -> None:
         self.in_flight -= 1
         self.answered_lately += 1
-        self._last[connection] = (attempt.claimed.id, False)
+        self._last[connection] = attempt.claimed.id
         if in_doubt:
             self._desk.doubtful(attempt, why)
-        elif attempt.bounces < MOST_BOUNCES:
+        elif attempt.bounces < _most_bounces(named=connection.past_mail):
             attempt.bounces += 1
-            attempt.broke_off = True
+            attempt.broke_off = connection.past_mail
             self._back(attempt)
         elif self._put_off(attempt, f"the connection was lost: {why}"):
             self._break(f"{self.name}: {why}, again and again")
@@ -398,9 +398,9 @@ class Route:
         self._testing.discard(connection)
         self._idle.discard(connection)
         self._gone.set()
-        letter_id, at_mail = self._last.pop(connection, (None, False))
+        letter_id = self._last.pop(connection, None)
         if why and not was_idle:
-            self._strike(f"{self.name}: {why}", letter_id, at_mail=at_mail)
+            self._strike(f"{self.name}: {why}", letter_id)
         self._desk.wake()
 
     def _back(self, attempt: Attempt) -> None:
@@ -423,3 +423,8 @@ class Route:
             self._last_ended_at = done
             if self._same >= 3:
                 self._per_connection = done
+
+
+def _most_bounces(*, named: bool) -> int:
+    """How often a letter may be handed back, once its reader was `named` to the server or before."""
+    return MOST_BOUNCES if named else MOST_AT_MAIL

@@ -78,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._expected: deque[tuple[Step | _Other, Attempt | None]] = deque()
         self._envelope: Attempt | None = None  # MAIL, RCPT or DATA not answered yet
         self._refusal: tuple[Verdict, Reply, Step] | None = None  # of that envelope
+        self.past_mail = False  # its MAIL was accepted: the server has its reader before it
         self._named = False  # its RCPT was accepted
         self._body: Attempt | None = None  # on its way, not answered yet
         self._ending = False
@@ -231,7 +232,7 @@ class Connection(asyncio.Protocol):
         """Write down what is expected of this envelope; the bytes to send now."""
         letter = attempt.letter
         self.begun += 1
-        self._envelope, self._refusal, self._named = attempt, None, False
+        self._envelope, self._refusal, self.past_mail, self._named = attempt, None, False, False
         options = f" SIZE={letter.size}" if self._tells_size else ""
         if letter.smtputf8:
             options += " BODY=8BITMIME SMTPUTF8"
@@ -271,6 +272,7 @@ class Connection(asyncio.Protocol):
     def _envelope_answered(self, attempt: Attempt, reply: Reply, step: Step) -> None:
         meaning = verdict(reply, step)
         if meaning is Verdict.OK:
+            self.past_mail = True
             self._named = self._named or step is Step.RCPT
             if not self._pipelining:
                 if step is Step.MAIL:

@@ -181,9 +181,16 @@ def believe(session: Session, edition_id: int, *, reason: str, now: datetime) ->
     return int(result.rowcount)  # type: ignore[attr-defined]
 
 
-def quarantined(session: Session, edition_id: int) -> int:
+def quarantined(session: Session, newsletter: str, number: int) -> int:
     """How many letters of an edition are held since their refusals are not believed."""
-    query = sa.select(sa.func.count()).select_from(OutboxRow).where(*_quarantined(edition_id))
+    query = (
+        sa.select(sa.func.count())
+        .select_from(OutboxRow)
+        .join(Edition, col(Edition.id) == col(OutboxRow.edition_id))
+        .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
+        .where(col(Newsletter.name) == newsletter, col(Edition.number) == number)
+        .where(col(OutboxRow.state) == OutboxState.HELD, col(OutboxRow.reply).startswith(QUARANTINED))
+    )
     return int(session.execute(query).scalar_one())
 
 
