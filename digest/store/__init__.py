@@ -1,9 +1,9 @@
 """Memory: every query under the name a person would say, in the order of the line.
 
 `database` opens and upgrades; the others hold the queries: `newsletters`, `feeds`, `stories`, `turns`, `editions`,
-`archive`, `people`, `signup`, `imports`, `outbox`, `letters`, `sending`, `refusals`; `room` keeps some of the disk free,
-and `clock` mends what a wrong one has stored. All take a session of `Database.read()` or `Database.write()`; the block's
-end commits, never a query.
+`archive`, `people`, `signup`, `imports`, `outbox`, `letters`, `sending`, `refusals`; `room` keeps some of the disk
+free, and `clock` mends what a wrong one has stored. All take a session of `Database.read()` or `Database.write()`; the
+block's end commits, never a query.
 """
 
 from digest.store import clock as clock
