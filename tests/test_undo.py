@@ -157,7 +157,7 @@ def test_who_was_suppressed_by_hand_is_asked_for_by_name(bad_day, operator):
         (("subscriber", "unsuppress", "ada@example.org", "--dry-run"), 64, "say whom"),
         (("subscriber", "unsuppress", "--status", "5.1.1"), 64, "say whom"),
         (("subscriber", "unsuppress", "--since", "yesterday"), 65, "'yesterday' is no moment"),
-        (("subscriber", "unsuppress", "--since", "2026-11-23", "--until", "9999-12-31"), 65, "is no moment"),
+        (("subscriber", "unsuppress", "--since", "2026-11-23", "--until", "9999-12-31"), 65, "out of reach"),
         (("subscriber", "unsuppress", "--since", "2026-11-23", "--until", "2026-11-20"), 65, "is not after"),
         (("subscriber", "unsuppress", "--since", "2026-11-23", "--status", "550"), 64, "no status of a mail server"),
         (("subscriber", "unsuppress", "--since", "2026-11-23", "--domain", "a b"), 65, "is not an address"),

@@ -239,6 +239,11 @@ class Desk:
                 self._give_back(waiting)
                 self._claims.look_again()
                 continue
+            if claimed.edition_id in self._claims.stopped:  # meanwhile
+                route.forgo()
+                self._writer.batch.unmarked.append((claimed.id, number))
+                self._over(waiting)
+                continue
             # Written here, all those of a commit in one go, which costs less than each between two reads of a socket.
             try:
                 letter = waiting.filler.fill()
