@@ -327,6 +327,22 @@ def test_dead_mailboxes_are_counted_for_all_senders_together(box, config, server
     assert report.quarantined and state_of(box) is EditionState.PAUSED
 
 
+def test_dead_mailboxes_of_which_each_sender_hears_too_few_are_not_believed(box, config, server, clock, monkeypatch):
+    people = spread(60)
+    server.on_rcpt = lambda address: "550 5.1.1 unknown" if address in set(people[:4]) else "250 Ok"
+    owe(box, config, *people)
+    ours, counted = store.count_refusals, []
+
+    def at_once(session, edition_id, more):
+        if more.gone and not counted:  # another sender's answers come in between
+            counted.append(ours(session, edition_id, store.Refusals(sent=2, refused=8, gone=8)))
+        return ours(session, edition_id, more)
+
+    monkeypatch.setattr(store, "count_refusals", at_once)
+    report = send(box, config, clock)
+    assert report.quarantined and state_of(box) is EditionState.PAUSED and suppressed(box) == 0
+
+
 # ---------------------------------------------------------------- consent, and what is too old
 
 

@@ -85,6 +85,7 @@ def run(
         report.quarantined = [
             (name, number, store.quarantined(session, name, number), why) for name, number, _, why in report.quarantined
         ]
+        report.refused = max(0, report.refused)  # held by us, some may have been refused by another sender
         report.unreached = store.unreached(session, refused)
         report.owed = report.left.letters
         report.twice = 0

@@ -17,7 +17,7 @@ from digest.deliver.attempt import Attempt, Waiting, domain_of
 from digest.deliver.booking import Book
 from digest.deliver.claims import Claims
 from digest.deliver.domains import Domains, Turn
-from digest.deliver.judge import Blame, Case, Judge, Ruling, suspect
+from digest.deliver.judge import Blame, Case, Judge, Quarantine, Ruling, suspect
 from digest.deliver.ledger import Committed, Ledger
 from digest.deliver.pace import finish
 from digest.deliver.relays import Route
@@ -193,6 +193,8 @@ class Desk:
             if done.hours is not None:
                 route.quota.hours = done.hours.get(route.name, {})
         for edition_id in done.refusals:
+            if (doubted := self.judge.doubted(edition_id)) is not None:
+                self._quarantine(doubted)
             self._ask_judge(edition_id)
         if batch.unmarked or done.pardoned:
             claims.look_again()
@@ -236,6 +238,11 @@ class Desk:
                 route.forgo()
                 self._give_back(waiting)
                 self._claims.look_again()
+                continue
+            if claimed.edition_id in self._claims.stopped:  # meanwhile
+                route.forgo()
+                self._writer.batch.unmarked.append((claimed.id, number))
+                self._over(waiting)
                 continue
             # Written here, all those of a commit in one go, which costs less than each between two reads of a socket.
             try:
@@ -299,9 +306,7 @@ class Desk:
         else:
             self._book.refused(attempt, case.reply, ruling)
         if ruling.quarantine is not None:
-            self._writer.batch.quarantines.append(ruling.quarantine)
-            if not ruling.quarantine.domain:
-                self._stop_edition(ruling.quarantine.edition_id)
+            self._quarantine(ruling.quarantine)
         if self.judge.shuns(case.edition_id, case.domain):
             self._domains.shun(case.domain)
         if case.edition_id is not None:
@@ -375,6 +380,11 @@ class Desk:
     def _pause(self, edition_id: int, why: str) -> None:
         self._writer.batch.pauses.append((edition_id, why))
         self._stop_edition(edition_id)
+
+    def _quarantine(self, found: Quarantine) -> None:
+        self._writer.batch.quarantines.append(found)
+        if not found.domain:
+            self._stop_edition(found.edition_id)
 
     def _stop_edition(self, edition_id: int) -> None:
         parked = self._domains.take(edition_id)

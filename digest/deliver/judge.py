@@ -232,12 +232,11 @@ class Judge:
         heard = self._heard.get(edition_id, Refusals())
         gone = heard.gone + 1  # with this one
         answered = heard.sent + heard.refused + 1
-        limit = max(UNHEARD_OF, WORSE * heard.worst, self._max_refused)
         found = None
-        if limit >= 1:
+        if self._limit(heard) >= 1:
             pass  # the operator minds no refusals at all
-        elif heard.quarantined or (gone >= ENOUGH and gone > limit * answered):
-            found = Quarantine(edition_id, "", f"{gone} of {answered} readers are said to have no mailbox")
+        elif heard.quarantined or self._too_many(gone, answered, heard):
+            found = Quarantine(edition_id, "", _said_gone(gone, answered))
         elif sum(edition.recent) * 2 >= RECENT:
             found = Quarantine(
                 edition_id, "", f"{sum(edition.recent)} of the last {RECENT} readers are said to have no mailbox"
@@ -250,6 +249,23 @@ class Judge:
             return Ruling(Blame.GONE, suppress=True)
         self._quarantined.add((edition_id, found.domain))
         return Ruling(Blame.GONE, held=True, quarantine=found)
+
+    def doubted(self, edition_id: int) -> Quarantine | None:
+        """Dead mailboxes that are too many in what all senders heard, where each of them alone heard of too few."""
+        heard, own = self._heard.get(edition_id), self._editions.get(edition_id)
+        if heard is None or own is None or not own.gone or (edition_id, "") in self._quarantined:
+            return None
+        answered = heard.sent + heard.refused
+        if self._limit(heard) >= 1 or not (heard.quarantined or self._too_many(heard.gone, answered, heard)):
+            return None
+        self._quarantined.add((edition_id, ""))
+        return Quarantine(edition_id, "", _said_gone(heard.gone, answered))
+
+    def _limit(self, heard: Refusals) -> float:
+        return max(UNHEARD_OF, WORSE * heard.worst, self._max_refused)
+
+    def _too_many(self, gone: int, answered: int, heard: Refusals) -> bool:
+        return gone >= ENOUGH and gone > self._limit(heard) * answered
 
     def count(self, edition_id: int, more: Refusals) -> None:
         """Answers of our own, which no commit has counted yet."""
@@ -285,3 +301,7 @@ class Judge:
             return False
         heard = self._heard.get(edition_id)
         return not (heard and heard.sent) and not self._editions[edition_id].taken
+
+
+def _said_gone(gone: int, answered: int) -> str:
+    return f"{gone} of {answered} readers are said to have no mailbox"

@@ -18,7 +18,7 @@ from digest.deliver.smtp import Connection
 
 STRIKES = 5  # failures in a row that open the circuit
 PATIENCE = 30.0  # seconds for which a relay that worked in this pass is waited for
-UNPROVEN_PATIENCE = 2.0  # and for which one is that let us in and answered no letter yet
+UNPROVEN_PATIENCE = 2.0  # the same, where it answered no letter yet and those that it broke off over are put off
 LONGEST_PAUSE = 30.0  # seconds between two tries to reach a relay that is down
 MOST_BOUNCES = 3  # how often a letter may be handed back by busy servers before it waits like a deferred one
 MOST_AT_MAIL = 20  # and where no reader had been named yet
@@ -200,7 +200,7 @@ class Route:
         """Not to be had at this moment, but worth waiting for."""
         if self.down is None:
             return self.opened or bool(self._opening)
-        patience = PATIENCE if self.proven else UNPROVEN_PATIENCE if self.opened else 0.0
+        patience = PATIENCE if self.proven else UNPROVEN_PATIENCE if self._broke else 0.0
         return not self.down.final and now - self.down.since < patience
 
     def hand_back(self, edition_id: int | None = None) -> None:
@@ -349,7 +349,7 @@ class Route:
             self._works(verdict)
         not_yet = verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and step is Step.MAIL)
         # At MAIL it is said to us, before any reader was named; and yet it may be about this one.
-        if not_yet and attempt.bounces < _most_bounces(named=step is not Step.MAIL):
+        if not_yet and attempt.bounces < (MOST_AT_MAIL if step is Step.MAIL else MOST_BOUNCES):
             attempt.bounces += 1
             attempt.broke_off = step is not Step.MAIL
             self._back(attempt)
@@ -378,7 +378,7 @@ class Route:
         self._last[connection] = attempt.claimed.id
         if in_doubt:
             self._desk.doubtful(attempt, why)
-        elif attempt.bounces < _most_bounces(named=connection.past_mail):
+        elif attempt.bounces < MOST_BOUNCES:
             attempt.bounces += 1
             attempt.broke_off = connection.past_mail
             self._back(attempt)
@@ -423,8 +423,3 @@ class Route:
             self._last_ended_at = done
             if self._same >= 3:
                 self._per_connection = done
-
-
-def _most_bounces(*, named: bool) -> int:
-    """How often a letter may be handed back, once its reader was `named` to the server or before."""
-    return MOST_BOUNCES if named else MOST_AT_MAIL
