@@ -6,6 +6,7 @@ import io
 import re
 import sys
 import threading
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -364,6 +365,7 @@ def test_where_every_story_is_unfit_nothing_goes_out_and_the_next_ones_do(
 # ---------------------------------------------------------------- strangers' texts, as they come
 
 FRONT = "title: " + ",".join("abcdefghijklmnopqrstuvwxyz" * 2) + " and then the text of the post goes on as usual."
+DECLARED = '<?xml version="1.0"?>'
 HOSTILE = {
     "front matter": FRONT,
     "dots": "." * 5_900,
@@ -397,6 +399,26 @@ def test_a_hostile_text_is_read_and_told_like_any_other(box: Database, config: C
         rows = [vars(entry) | {"categories": list(entry.categories), "enclosures": []} for entry in found.entries]
         store.save_entries(session, feed, rows, now=MONDAY)
     assert run(box, config).letters == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "within"),
+    [
+        ("", "<description>" + "encoding=&quot; encoding=' " * 10_000 + "</description>"),
+        ("<?xml version='1.0' " + "encoding='" * 10_000 + "?>", ""),
+        ("<?xml version='1.0'?><!DOCTYPE rss [" + " \n" * 50_000 + "]>", ""),
+        ("", "<author>" + "." * 100_000 + "</author>"),
+        ("", "<dc:creator>" + "a@" * 50_000 + "</dc:creator>"),
+    ],
+    ids=["first line", "declaration", "empty lines", "author", "creator"],
+)
+def test_feedparser_gets_through_long_lines_and_long_names(before: str, within: str) -> None:
+    head = "<rss version='2.0' xmlns:dc='http://purl.org/dc/elements/1.1/'><channel><title>F</title>"
+    body = f"{before or DECLARED}{head}<item><title>T</title>{within}</item></channel></rss>"
+    begun = time.process_time()
+    found = parse.feed(body.encode(), url="https://f.example/feed", now=MONDAY)
+    assert [entry.title for entry in found.entries] == ["T"] and not found.entries[0].fault
+    assert time.process_time() - begun < 2, "it took ten and more"
 
 
 # ---------------------------------------------------------------- length before work

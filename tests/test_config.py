@@ -154,11 +154,13 @@ def told(settings) -> str:
         'database = "postgresql://me:PASSWORD@db.example/digest"\n' + GOOD,
         'database = "postgresql://me:PASSWORD@/digest?host=/run"\n' + GOOD,
         'database = "postgresql://db.example/digest?user=me&password=PASSWORD"\n' + GOOD,
+        'database = "postgresql:/me:PASSWORD@db.example/digest"\n' + GOOD,
+        'database = "me:PASSWORD@db.example/digest"\n' + GOOD,
         GOOD + '[smtp]\nurl = "smtps://me:PASSWORD@mail.example"',
         GOOD + '[[smtp.relays]]\nurl = "smtp+starttls://me:PASSWORD@mail.example:587"',
         'base_url = "https://me:PASSWORD@news.example"\n' + GOOD,
     ],
-    ids=["database", "socket", "query", "smtp", "relay", "base_url"],
+    ids=["database", "socket", "query", "one slash", "no scheme", "smtp", "relay", "base_url"],
 )
 def test_no_piece_of_a_password_is_told_however_it_is_written(written, text, password):
     path = written(text.replace("PASSWORD", password.replace("\\", "\\\\")))
@@ -166,7 +168,7 @@ def test_no_piece_of_a_password_is_told_however_it_is_written(written, text, pas
         said = told(config.load(path))
     except ConfigError as error:
         said = f"{error} {error.hint}"
-        if "@" in password and "base_url" not in text:
+        if "@" in password and "://" in text and "base_url" not in text:
             assert "percent-encoded (@ as %40" in said
     assert SECRET not in said
 

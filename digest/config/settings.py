@@ -57,9 +57,11 @@ class Config(BaseSettings):
     @classmethod
     def _database(cls, value: str) -> str:
         scheme = value.partition("://")[0]
-        if value.startswith("sqlite:///") or "://" not in value:
+        path = "://" not in value
+        if value.startswith("sqlite:///") or (path and ":" not in value.rpartition("@")[0]):
             return value
-        if scheme not in _POSTGRES:
+        # What has a user and a password before an @ is an address with a slip in it, and is not told as a path.
+        if path or scheme not in _POSTGRES:
             raise ValueError("must be a path (SQLite) or postgresql://user:password@host/name")
         _database_server(value)
         return value

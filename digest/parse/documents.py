@@ -39,6 +39,24 @@ def without_wide_characters(body: bytes) -> bytes:
     return body
 
 
+_DECLARED = re.compile(rb"\A(?:\xef\xbb\xbf)?<\?[^>]{0,1000}+>")
+_FIRST_ELEMENT = re.compile(rb"<\w")
+
+
+def with_short_lines(document: bytes) -> bytes:
+    """The same document for feedparser, whose patterns take the square (and more) of two lengths.
+
+    One is that of the line on which an XML declaration stands, the other that of empty lines before the first element.
+    """
+    element = _FIRST_ELEMENT.search(document)
+    start = element.start() if element else len(document)
+    declared = _DECLARED.match(document[:start])
+    first = declared[0] if declared else b""
+    if not first and not document.startswith((b"<?", codecs.BOM_UTF8)):
+        return document
+    return first + b"\n" + re.sub(rb"\s{2,}+", b"\n", document[len(first) : start]) + document[start:]
+
+
 def type_to_believe(body: bytes, content_type: str) -> str:
     """The media type to hand to feedparser: always XML, with a charset only where the bytes do not speak against it.
 

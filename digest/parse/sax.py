@@ -11,9 +11,11 @@ from xml.sax.xmlreader import AttributesNSImpl
 
 import feedparser.api
 import feedparser.mixin
+from feedparser.mixin import _FeedParserMixin
 from feedparser.util import FeedParserDict
 
 BUFFER = 64 * 1024
+LONGEST_AUTHOR = 1_000  # characters: we keep 200
 _NO_ATTRIBUTES = AttributesNSImpl({}, {})
 
 Name = tuple[str | None, str]
@@ -28,6 +30,7 @@ def quicken() -> None:
     for name in ("_urljoin", "make_safe_absolute_uri"):
         setattr(feedparser.mixin, name, functools.lru_cache(maxsize=256)(getattr(feedparser.mixin, name)))
     FeedParserDict.get, FeedParserDict.__deepcopy__ = _get, _deep_copy
+    _FeedParserMixin._sync_author_detail = _sync_author
 
 
 _ODD_KEYS = {*FeedParserDict.keymap, "category", "enclosures", "license", "updated", "updated_parsed"}
@@ -41,6 +44,12 @@ def _get(self: Any, key: str, default: Any = None, *, slowly: Any = FeedParserDi
 def _deep_copy(self: Any, memo: dict[int, Any]) -> Any:
     """For `copy.deepcopy`, which asks each value how it is copied; most are a string."""
     return FeedParserDict({k: v if isinstance(v, str) else copy.deepcopy(v, memo) for k, v in self.items()})
+
+
+def _sync_author(self: Any, key: str = "author", *, really: Any = _FeedParserMixin._sync_author_detail) -> None:
+    """`_sync_author_detail`, whose pattern for addresses takes the square of a name's length, for names of people."""
+    if len(self._get_context().get(key) or "") <= LONGEST_AUTHOR:
+        really(self, key)
 
 
 def create_parser() -> ExpatParser:

@@ -86,7 +86,7 @@ def _parsed(document: bytes, url: str, kind: str, *, empty: bool = False) -> Any
     # header declares would only make feedparser doubt: many hosts serve feeds as text/html.
     try:
         parsed = feedparser.api.parse(
-            io.BytesIO(document),
+            io.BytesIO(documents.with_short_lines(document)),
             response_headers={"content-location": url, "content-type": kind},
             sanitize_html=False,
             resolve_relative_uris=False,
