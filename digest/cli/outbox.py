@@ -172,7 +172,8 @@ def believe(
 ) -> None:
     """Believe that quarantined readers have no mailbox, and go on.
 
-    Their letters of this edition are refused, nobody of them is written to again, and the rest of the edition goes on. `digest subscriber unsuppress` lets an address be written to again.
+    Their letters of this edition are refused, nobody of them is written to again, and the rest of the edition goes on.
+    `digest subscriber unsuppress` lets an address be written to again.
 
     Example: digest outbox believe 12 --dry-run
     """
