@@ -22,7 +22,6 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
@@ -301,8 +300,6 @@ def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: in
 
 def _child(mouth: Connection, *words: str, moment: datetime) -> None:
     from digest import collect, deliver, edition, store
-
-    collect.workers.multiprocessing = SimpleNamespace(get_context=lambda _kind: forked.context())
 
     config = settings(*words)
     database = store.open_database(config.database_url)
