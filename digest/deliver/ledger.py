@@ -105,6 +105,7 @@ class Ledger:
         self._late_asked_at = clock()
         self.room = store.Room(database)
         self._unknown: Committed | None = None
+        self._out: set[int] = set()  # letters that we marked, and that are not settled
 
     def commit(self, batch: Batch) -> Committed:
         """All of it or nothing. Where the answer to the COMMIT was lost, the rows are asked which of the two it was.
@@ -129,6 +130,9 @@ class Ledger:
             self._unknown = None
             if not stored:
                 raise StorageError(f"{self.database.name} lost what was being written", hint="nothing is lost by it")
+        self._out.update(done.marked)
+        self._out.difference_update(outcome.letter_id for outcome in batch.outcomes)
+        self._out.difference_update(letter_id for letter_id, _ in batch.unmarked)
         if done.loaded is not None and done.claim is not None:
             done.fillers = self.contents.fillers(done.loaded, done.claim.letters)
         return done
@@ -195,6 +199,7 @@ class Ledger:
                 lifetime=self._settings.lifetime,
                 hold_doubtful=self._hold_doubtful,
                 tried_only=tried_only,
+                ours=self._out - {outcome.letter_id for outcome in done.batch.outcomes},
             )
         done.loaded = self.contents.load(session, done.claim.letters)
 

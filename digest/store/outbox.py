@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -214,6 +214,7 @@ def claim(
     lifetime: timedelta,
     hold_doubtful: bool,
     tried_only: bool = False,
+    ours: Collection[int] = (),
 ) -> Claim:
     """Take up to `limit` due letters of one edition (None: notices) until `now + lease`.
 
@@ -223,10 +224,11 @@ def claim(
     flagged `in_doubt`, and kept back if `hold_doubtful`. Message-ID and bytes stay the same, so a copy sent
     after a crash can be told for what it is (RFC 1047). What was first tried longer than `lifetime` ago is not
     tried again: refused, or held where it is in doubt; a notice that old is of use to nobody and is dropped.
-    `tried_only` leaves alone what was never tried.
+    `tried_only` leaves alone what was never tried, and what is `ours` (ids) is under way: whatever a clock that was set
+    meanwhile says of its lease, its sender lives.
     """
     connection, now = session.connection(), shared_now(session, now)
-    whose: dict[str, Any] = {} if edition_id is None else {"edition": edition_id}
+    whose: dict[str, Any] = {"ours": list(ours)} | ({} if edition_id is None else {"edition": edition_id})
     held = 0
     if hold_doubtful:
         found = connection.execute(_holding(edition_id is None, tried_only), whose | {"now": now})
@@ -304,7 +306,8 @@ def _holding(notices: bool, tried_only: bool) -> sa.Update:
 
 def _claimable(notices: bool, tried_only: bool) -> list[sa.ColumnElement[bool]]:
     """Of `:edition`, while it is open, or the notices; `:now` is when."""
-    found = [_BOX.c.settled_at.is_(None), _BOX.c.due_at <= sa.bindparam("now")]
+    ours: sa.BindParameter[Any] = sa.bindparam("ours", expanding=True)
+    found = [_BOX.c.settled_at.is_(None), _BOX.c.due_at <= sa.bindparam("now"), _BOX.c.id.not_in(ours)]
     if notices:
         found.append(_BOX.c.edition_id.is_(None))
     else:
