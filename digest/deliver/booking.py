@@ -53,7 +53,12 @@ class Book:
     def sent(self, attempt: Attempt, reply: Reply, *, relay: str) -> None:
         self._end(attempt.claimed, attempt.number, OutboxState.SENT, reply)
         self._writer.batch.used[relay] += 1
-        self._count(attempt.claimed.edition_id, Refusals(sent=1))
+        edition_id = attempt.claimed.edition_id
+        if edition_id is not None:  # in place, as it is done for every letter
+            counts = self._writer.batch.refusals
+            if edition_id not in counts:
+                counts[edition_id] = Refusals()
+            counts[edition_id].sent += 1
 
     def refused(self, attempt: Attempt, reply: Reply, ruling: Ruling) -> None:
         claimed = attempt.claimed

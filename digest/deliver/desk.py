@@ -277,17 +277,20 @@ class Desk:
 
     def booked(self, route: Route, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         claimed = attempt.claimed
-        case = Case(claimed.id, attempt.number, claimed.edition_id, domain_of(claimed.email), reply, step)
         if verdict is Verdict.OK:
-            self.judge.taken(route.name, claimed.edition_id, case.domain)
+            self.judge.taken(route.name, claimed.edition_id, claimed.email)
             self._book.sent(attempt, reply, relay=route.name)
-        elif verdict is Verdict.REFUSED:
+            self._done(attempt, busy=False, taken=True)
+            self._writer.kick()
+            return
+        case = Case(claimed.id, attempt.number, claimed.edition_id, domain_of(claimed.email), reply, step)
+        if verdict is Verdict.REFUSED:
             self._refused(route, attempt, case)
         else:
             self._book.deferred(attempt, reply)
             if self.judge.put_off(route.name, case) is Blame.RELAY:
                 route.rest(f"{route.name} has trouble of its own: {reply}")
-        self._done(attempt, busy=wants_less(reply) and not reply.status.startswith("4.3."), taken=verdict is Verdict.OK)
+        self._done(attempt, busy=wants_less(reply) and not reply.status.startswith("4.3."), taken=False)
         self._writer.kick()
 
     def _refused(self, route: Route, attempt: Attempt, case: Case) -> None:

@@ -17,6 +17,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from digest.deliver.attempt import domain_of
 from digest.deliver.replies import Reply, Step
 from digest.store import Refusals
 
@@ -156,9 +157,11 @@ class Judge:
         self._heard: dict[int, Refusals] = {}
         self._quarantined: set[tuple[int | None, str]] = set()
 
-    def taken(self, relay: str, edition_id: int | None, domain: str) -> None:
+    def taken(self, relay: str, edition_id: int | None, email: str) -> None:
         """A relay took a letter: what it refused before was about those letters."""
-        streak = self._relays.setdefault(relay, _Streak())
+        streak = self._relays.get(relay)
+        if streak is None:
+            streak = self._relays[relay] = _Streak()
         streak.taken = True
         if streak.suspects:
             streak.suspects.clear()
@@ -170,8 +173,13 @@ class Judge:
             edition = self._editions[edition_id] = _Tried()
         edition.taken += 1
         edition.recent.append(False)
-        if domain in self._domains:
-            self._domains[domain].taken += 1
+        if edition_id is not None:
+            heard = self._heard.get(edition_id)
+            if heard is None:
+                heard = self._heard[edition_id] = Refusals()
+            heard.sent += 1
+        if self._domains and (domain := self._domains.get(domain_of(email))):
+            domain.taken += 1
 
     def refused(self, relay: str, case: Case, *, alone: bool = False) -> Ruling:
         """A relay refused a letter for good: what follows for it, and for others.
@@ -269,8 +277,7 @@ class Judge:
 
     def count(self, edition_id: int, more: Refusals) -> None:
         """Answers of our own, which no commit has counted yet."""
-        known = self._heard.get(edition_id)
-        self._heard[edition_id] = more if known is None else known + more
+        self._heard[edition_id] = self._heard.get(edition_id, Refusals()) + more
 
     def heard(self, edition_id: int, counted: Refusals, uncounted: Refusals) -> None:
         """What all processes together heard of an edition, and what of ours is not in it yet."""

@@ -29,7 +29,7 @@ _NO_MAILBOX = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10")  # RFC 3463 §3.2, 
 _ENOUGH = 10  # letters of an edition, before its share of dead mailboxes says something about the list
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Refusals:
     """Answers to an edition's letters since it was opened; `gone` and `content` are among the `refused`.
 
