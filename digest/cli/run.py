@@ -49,7 +49,8 @@ def delivery_code(report: deliver.Report) -> Exit:
     broken = report.stopped and not report.interrupted
     if broken or report.held or report.late or report.paused or report.quarantined or report.unreached:
         return Exit.UNAVAILABLE
-    return Exit.TEMPFAIL if report.deferred or report.put_off or report.interrupted else Exit.OK
+    waits = report.deferred or report.put_off or report.interrupted or report.left.due.letters
+    return Exit.TEMPFAIL if waits else Exit.OK
 
 
 def run(
