@@ -21,7 +21,8 @@ from digest.models import Decision, Story
 from digest.parse import gist
 from digest.parse.gist import Gist
 from digest.store import Database
-from digest.store.stories import Reading, Told, Waiting
+from digest.store.entries import Reading, Waiting
+from digest.store.stories import Told
 
 TRIES = 3  # to decide about entries that others decide about meanwhile
 _JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so

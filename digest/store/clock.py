@@ -58,7 +58,7 @@ from digest.models import (
 )
 from digest.schedule import Schedule
 from digest.store.database import Database, insert_into, shared_now
-from digest.store.sending import add_relay_letters
+from digest.store.relays import add_relay_letters
 
 if TYPE_CHECKING:
     from digest.config import Config

@@ -7,11 +7,12 @@ import shlex
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -25,6 +26,7 @@ from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, Tr
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_MS = 60_000  # how long a writer waits for another before it gives up
 _UPGRADE_LOCK = 0x6469676573740001  # "digest", for pg_advisory_xact_lock
+_T = TypeVar("_T")
 
 
 class Database:
@@ -186,6 +188,13 @@ def server_ahead(session: Session, now: datetime) -> timedelta:
 def insert_into(session: Session, table: Any) -> Any:
     """An INSERT that knows `on_conflict_…`, in the dialect of the session's database."""
     return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def batched(values: Iterable[_T]) -> Iterator[list[_T]]:
+    """As many at a time as one IN (…) takes: SQLite allows 32,766 variables, older builds 999."""
+    rest = iter(values)
+    while some := list(islice(rest, 500)):
+        yield some
 
 
 def count_rows(session: Session, table: str) -> None:

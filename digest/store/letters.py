@@ -25,7 +25,7 @@ from digest.models import (
 )
 from digest.store.database import shared_now
 from digest.store.outbox import waiting_at
-from digest.store.people import not_had
+from digest.store.suppressions import not_had
 
 _NO_SYNC = {"synchronize_session": False}
 _BOX = OutboxRow.__table__  # type: ignore[attr-defined]

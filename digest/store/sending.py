@@ -1,16 +1,14 @@
-"""Delivery's view: editions opened, held, paused, cancelled and counted; relays' hours; the audit."""
+"""Editions on their way: opened, held, paused, cancelled, counted; and the audit that proves each letter once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
-from digest.models import Edition, EditionState, Newsletter, OutboxRow, OutboxState, RelayHour, Variant
+from digest.models import Edition, EditionState, Newsletter, OutboxRow, OutboxState, Variant
 from digest.store.database import shared_now
 
 _NO_SYNC = {"synchronize_session": False}
@@ -178,39 +176,6 @@ def tally(session: Session, edition_id: int, *, now: datetime) -> Tally:
     ]
     query = sa.select(sa.func.count(), *counts).where(col(OutboxRow.edition_id) == edition_id)
     return Tally(*session.execute(query).one())
-
-
-# ---------------------------------------------------------------- relays
-
-
-def add_relay_letters(session: Session, letters: Mapping[str, int], *, now: datetime) -> None:
-    """Count letters that relays took in this hour."""
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(RelayHour)
-    statement = insert.on_conflict_do_update(
-        index_elements=["relay", "hour"], set_={"letters": RelayHour.letters + insert.excluded.letters}
-    )
-    rows = [{"relay": relay, "hour": hour, "letters": number} for relay, number in letters.items() if number]
-    if rows:
-        session.connection().execute(statement, rows)
-
-
-def relay_hours(session: Session, *, now: datetime) -> dict[str, dict[datetime, int]]:
-    """{relay: {hour: letters}} of the last day; older ones are forgotten."""
-    found: dict[str, dict[datetime, int]] = {}
-    query = sa.select(col(RelayHour.relay), col(RelayHour.hour), col(RelayHour.letters))
-    for relay, hour, letters in session.execute(query.where(col(RelayHour.hour) > now - timedelta(hours=25))):
-        found.setdefault(relay, {})[hour] = letters
-    return found
-
-
-def forget_relay_hours(session: Session, *, now: datetime) -> None:
-    session.execute(
-        sa.delete(RelayHour).where(col(RelayHour.hour) < now - timedelta(days=2)), execution_options=_NO_SYNC
-    )
-
-
-# ---------------------------------------------------------------- audit
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,189 @@
+"""Entries that wait to be judged, and what curation learns from: their texts, gists and labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest.models import (
+    Admission,
+    Entry,
+    Feed,
+    NewsletterFeed,
+    Story,
+)
+from digest.store.database import batched
+
+
+class Waiting(NamedTuple):
+    """An entry no decision was made about, without its text: an archive of thousands has to fit in memory."""
+
+    id: int
+    feed_id: int
+    url: str
+    original_url: str
+    title: str
+    author: str
+    categories: list[str]
+    language: str
+    image_url: str
+    published_at: datetime | None
+    seen_at: datetime
+    fault: str = ""
+
+
+class Reading(NamedTuple):
+    """A feed as a newsletter reads it. `known` is false until a decision was made about one of its entries."""
+
+    feed_id: int
+    title: str
+    url: str
+    site_url: str
+    topic: str
+    folder: str
+    known: bool
+
+
+def waiting_entries(session: Session, newsletter_id: int) -> list[Waiting]:
+    """Entries of the newsletter's feeds without a decision, feed by feed in the feed's order.
+
+    By the absence of an `Admission`, never by a date or an id: entries of a feed subscribed to later, or stored
+    by a transaction that committed later, are found all the same.
+    """
+    decided = select(Admission.entry_id).where(Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id)
+    rows = session.execute(
+        sa.select(*(getattr(Entry, name) for name in Waiting._fields))
+        .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
+        .where(col(NewsletterFeed.newsletter_id) == newsletter_id, ~decided.exists())
+        .order_by(col(Entry.feed_id), col(Entry.id))
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
+    """The feeds of a newsletter by id."""
+    known = (
+        select(Admission.entry_id)
+        .join(Entry, col(Entry.id) == col(Admission.entry_id))
+        .where(Admission.newsletter_id == newsletter_id, Entry.feed_id == NewsletterFeed.feed_id)
+        .exists()
+    )
+    rows = session.execute(
+        sa.select(
+            col(Feed.id),
+            col(Feed.title),
+            col(Feed.url),
+            col(Feed.site_url),
+            col(NewsletterFeed.topic),
+            col(NewsletterFeed.folder),
+            known,
+        )
+        .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Feed.id))
+        .where(col(NewsletterFeed.newsletter_id) == newsletter_id)
+    )
+    return {row[0]: Reading(*row) for row in rows}
+
+
+class Labelled(NamedTuple):
+    """An entry whose topic somebody knows: the operator, by its feed, a rule, a category or a correction."""
+
+    entry_id: int
+    title: str
+    url: str
+    topic: str
+
+
+def gists(session: Session, ids: Iterable[int]) -> Iterator[tuple[int, bytes | None]]:
+    """What is stored of the gists of these entries, in their order."""
+    for some in batched(ids):
+        rows = session.execute(sa.select(col(Entry.id), col(Entry.gist)).where(col(Entry.id).in_(some)))
+        found = {row[0]: row[1] for row in rows}
+        yield from ((id_, found[id_]) for id_ in some if id_ in found)
+
+
+def entry_text(session: Session, entry_id: int) -> tuple[str, str]:
+    """Summary and content of an entry."""
+    found = session.execute(sa.select(col(Entry.summary), col(Entry.content)).where(col(Entry.id) == entry_id)).one()
+    return found[0], found[1]
+
+
+def keep_gists(session: Session, made: Mapping[int, bytes]) -> None:
+    """Store gists of entries that had none."""
+    if made:
+        session.connection().execute(
+            sa.update(Entry).where(col(Entry.id) == sa.bindparam("entry_id")).values(gist=sa.bindparam("made")),
+            [{"entry_id": id_, "made": gist} for id_, gist in made.items()],
+        )
+
+
+def still_waiting(session: Session, newsletter_id: int, ids: Iterable[int]) -> bool:
+    """Whether no decision was made about any of these entries, and the newsletter reads their feeds."""
+    for some in batched(ids):
+        decided = select(Admission.entry_id).where(
+            Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id
+        )
+        count = session.execute(
+            sa.select(sa.func.count())
+            .select_from(Entry)
+            .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
+            .where(col(NewsletterFeed.newsletter_id) == newsletter_id, col(Entry.id).in_(some), ~decided.exists())
+        ).scalar_one()
+        if count != len(some):
+            return False
+    return True
+
+
+def latest_entries(session: Session, feed_id: int, *, limit: int) -> list[tuple[int, str]]:
+    """The last entries of a feed, newest first: id and address of its picture."""
+    rows = session.execute(
+        sa.select(col(Entry.id), col(Entry.image_url))
+        .where(col(Entry.feed_id) == feed_id, col(Entry.fault) == "")
+        # What one answer brought is stored in the feed's order, which is newest first.
+        .order_by(col(Entry.seen_at).desc(), col(Entry.id))
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def labelled_entries(session: Session, newsletter_id: int, *, per_feed: int = 150, limit: int = 3000) -> list[Labelled]:
+    """Entries whose topic is known, the newest `limit` of them and of one feed at most `per_feed`.
+
+    An entry of a feed with one topic counts even where it was held; a correction goes before everything.
+    """
+    text = (col(Entry.id), col(Entry.title), col(Entry.url))
+    place = sa.func.row_number().over(
+        partition_by=col(Entry.feed_id), order_by=(col(Entry.seen_at).desc(), col(Entry.id))
+    )
+    by_feed = (
+        sa.select(*text, col(NewsletterFeed.topic).label("topic"), place.label("place"))
+        .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
+        .where(
+            col(NewsletterFeed.newsletter_id) == newsletter_id, col(NewsletterFeed.topic) != "", col(Entry.fault) == ""
+        )
+        .subquery()
+    )
+    by_story = (
+        sa.select(*text, col(Story.topic))
+        .join(Story, col(Story.entry_id) == col(Entry.id))
+        .where(col(Story.newsletter_id) == newsletter_id, col(Story.topic_step).in_(LABELLING))
+        .order_by(col(Story.seq).desc())
+        .limit(limit)
+    )
+    columns = list(by_feed.c)[:-1]
+    of_feeds = sa.select(*columns).where(by_feed.c.place <= per_feed).order_by(by_feed.c.id.desc()).limit(limit)
+    found = {row[0]: Labelled(*row) for row in session.execute(of_feeds)}
+    found |= {row[0]: Labelled(*row) for row in session.execute(by_story)}
+    return sorted(found.values(), key=lambda label: -label.entry_id)[:limit]
+
+
+def label_counts(session: Session, newsletter_id: int) -> dict[str, int]:
+    """How many entries are known to belong under each topic."""
+    return dict(Counter(label.topic for label in labelled_entries(session, newsletter_id)))
+
+
+LABELLING = ("moved", "rule", "category")  # the steps that know, as against those that guess

@@ -1,0 +1,127 @@
+"""Addresses that nobody writes to: barred, lifted, and what the lifted have missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from digest.models import (
+    Consent,
+    ConsentEvent,
+    Edition,
+    EditionState,
+    Erasure,
+    Newsletter,
+    OutboxRow,
+    OutboxState,
+    Subscriber,
+    Suppression,
+    address_key,
+)
+from digest.store.database import batched, insert_into
+
+BOUNCED = "no such mailbox"  # the reason of a suppression that a mail server's answer to a letter made
+
+
+SUPPRESSED = "suppressed"  # the state shown for an address in `suppression`, whatever its subscription says
+
+
+def suppression(session: Session, email: str) -> Suppression | None:
+    return session.get(Suppression, address_key(email))
+
+
+def suppress(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> None:
+    """Write to this address no more; the first reason stands."""
+    made = {"key": address_key(email), "reason": reason, "status": status, "created_at": now}
+    session.connection().execute(insert_into(session, Suppression).values(made).on_conflict_do_nothing())
+
+
+def unsuppress(session: Session, email: str, *, mark: str) -> bool:
+    """Let this address be written to and subscribed again, also after an erasure; False where nothing barred it."""
+    barred = suppression(session, email) or erased(session, mark)
+    session.exec(sa.delete(Suppression).where(col(Suppression.key) == address_key(email)))
+    session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
+    return barred is not None
+
+
+@dataclass(frozen=True)
+class Stops:
+    """Which suppressions: made from `since` on and before `until`, for `reason`; what else is empty narrows nothing."""
+
+    since: datetime
+    until: datetime | None = None
+    reason: str = BOUNCED
+    status: str = ""  # the enhanced status code that decided it
+    domain: str = ""  # of the address, as `subscribe.address` has it
+
+
+class Lifted(NamedTuple):
+    """A suppression that was taken away. `key` is of `address_key`."""
+
+    key: str
+    reason: str
+    status: str
+    suppressed_at: datetime
+
+
+def lift_suppressions(session: Session, which: Stops, *, how: str, now: datetime) -> list[Lifted]:
+    """Let all these addresses be written to again, by address; whose they are, their history says so."""
+    stop, connection = Suppression, session.connection()
+    these = [col(stop.created_at) >= which.since, col(stop.reason) == which.reason]
+    if which.reason == BOUNCED:
+        these.append(col(stop.status) != "")  # else a person said so, in the same words
+    if which.until is not None:
+        these.append(col(stop.created_at) < which.until)
+    if which.status:
+        these.append(col(stop.status) == which.status)
+    if which.domain:
+        these.append(col(stop.key).endswith(f"@{which.domain}", autoescape=True))
+    gone = sa.delete(stop).where(*these).returning(*map(col, (stop.key, stop.reason, stop.status, stop.created_at)))
+    lifted = sorted(Lifted._make(row) for row in connection.execute(gone))
+    said = {"at": now, "event": ConsentEvent.UNSUPPRESSED, "how": how}
+    details = {one.key: f"{one.reason} {one.status}".strip() for one in lifted}
+    for some in batched(list(details)):
+        known = sa.select(col(Subscriber.id), col(Subscriber.key)).where(col(Subscriber.key).in_(some))
+        rows = [said | {"subscriber_id": id_, "detail": details[key]} for id_, key in connection.execute(known)]
+        if rows:
+            connection.execute(sa.insert(Consent), rows)
+    return lifted
+
+
+def missed_editions(session: Session, keys: Sequence[str]) -> list[tuple[str, int, int]]:
+    """(newsletter, number, letters) of what these addresses did not get, as it was refused or they were suppressed."""
+    found: dict[tuple[str, int], int] = {}
+    for some in batched(list(keys)):
+        query = (
+            sa.select(col(Newsletter.name), col(Edition.number), sa.func.count())
+            .select_from(OutboxRow)
+            .join(Edition, col(Edition.id) == OutboxRow.edition_id)
+            .join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
+            .join(Subscriber, col(Subscriber.id) == OutboxRow.subscriber_id)
+            .where(col(Subscriber.key).in_(some), col(Edition.state) != EditionState.CANCELLED, not_had())
+            .group_by(col(Newsletter.name), col(Edition.number))
+        )
+        for name, number, letters in session.execute(query):
+            found[name, number] = found.get((name, number), 0) + letters
+    return sorted((name, number, letters) for (name, number), letters in found.items())
+
+
+def not_had() -> Any:
+    """That a letter was refused, or dropped since an earlier one of its reader was: what a resend is for."""
+    dropped = (col(OutboxRow.state) == OutboxState.DROPPED) & (col(OutboxRow.reply) == f"{SUPPRESSED}: {BOUNCED}")
+    return (col(OutboxRow.state) == OutboxState.REFUSED) | dropped
+
+
+def erased(session: Session, mark: str) -> Erasure | None:
+    """The note that somebody with this `subscribe.erasure_mark` was erased."""
+    return session.get(Erasure, mark)
+
+
+def lift_erasure(session: Session, mark: str) -> None:
+    """Forget that somebody with this mark was erased: they have come back themselves."""
+    session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
