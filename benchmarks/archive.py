@@ -24,10 +24,10 @@ import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from digest import curate, edition, store, subscribe
+from digest import curate, edition, subscribe
 from digest.config import Config, from_values
 from digest.models import Admission, Decision, Entry, Feed, Story, Subscription
-from digest.store import Database
+from digest.store import Database, newsletters, open_database
 from digest.web import application
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
@@ -55,7 +55,7 @@ def fill(database: Database, config: Config, stories: int) -> None:
         return " ".join(rng.choices(WORDS, k=count)).capitalize()
 
     with database.write() as session:
-        paper = store.newsletter(session, "daily")
+        paper = newsletters.find(session, "daily")
         session.execute(
             sa.insert(Feed),
             [
@@ -110,7 +110,7 @@ def fill(database: Database, config: Config, stories: int) -> None:
     for number in range(1, EDITIONS + 1):
         upto = stories - 40 * (EDITIONS - number)
         with database.write() as session:
-            paper = store.newsletter(session, "daily")
+            paper = newsletters.find(session, "daily")
             paper.seq = upto
             session.add(paper)
             session.execute(sa.update(Subscription).values(read_until=upto - 40))
@@ -123,8 +123,8 @@ def measure(url: str, stories: int, *, rounds: int, shown: bool) -> dict[str, fl
     settings = {"secret_key": "a key for benchmarks", "database": url}
     papers = {"daily": {"title": "Daily", "from": "Daily <news@news.example>"}}
     config = from_values(settings | {"newsletters": papers}, Path("digest.toml"), environment=False)
-    database = store.open_database(config.database_url, create=True)
-    store.keep_newsletters(database, config.newsletters, now=NOW - timedelta(days=400))
+    database = open_database(config.database_url, create=True)
+    newsletters.keep(database, config.newsletters, now=NOW - timedelta(days=400))
     began = time.perf_counter()
     fill(database, config, stories)
     if shown:

@@ -43,7 +43,8 @@ GOALS = {"nothing_new_ratio": 20.0, "from_empty_ratio": 8.0, "peak_mb": 150.0}
 OURS = """
 import json, os, resource, sys, time
 from datetime import UTC, datetime
-from digest import collect, loop, store
+from digest import collect, loop
+from digest.store import newsletters, open_database
 from digest.config import Config
 
 path, urls, limit = sys.argv[1], json.load(open(sys.argv[2])), int(sys.argv[3])
@@ -53,9 +54,9 @@ config = Config.model_validate({
     "newsletters": {"daily": {"title": "Daily", "from": "news@example.org"}},
 })
 new = not os.path.exists(path)
-database = store.open_database(f"sqlite:///{path}", create=True)
+database = open_database(f"sqlite:///{path}", create=True)
 if new:
-    store.keep_newsletters(database, ["daily"], now=clock())
+    newsletters.keep(database, ["daily"], now=clock())
     outlines = [collect.sources.Outline(url) for url in urls[:limit]]
     collect.import_feeds(database, outlines, name="daily", newsletter=config.newsletters["daily"], now=clock())
 began = time.perf_counter()

@@ -41,15 +41,15 @@ def fill(url: str, readers: int) -> None:
     """Readers, three days of them behind by cadence, and stories of every topic."""
     import sqlalchemy as sa
 
-    from digest import store
     from digest.config import TOPICS
     from digest.models import Admission, Entry, Feed, Story, Subscriber, Subscription
+    from digest.store import newsletters, open_database
 
     chance = random.Random(1)
-    database = store.open_database(url, create=True)
-    store.keep_newsletters(database, ["daily"], now=MONDAY - timedelta(days=1))
+    database = open_database(url, create=True)
+    newsletters.keep(database, ["daily"], now=MONDAY - timedelta(days=1))
     with database.write() as session:
-        paper = store.lock_newsletter(session, "daily")
+        paper = newsletters.lock(session, "daily")
         connection = session.connection()
         feeds = [
             {"id": n, "url": f"https://f{n}.example/", "title": f"Feed {n}", "added_at": MONDAY, "next_at": MONDAY}
@@ -118,8 +118,9 @@ def fill(url: str, readers: int) -> None:
 
 
 def compose(url: str) -> dict[str, Any]:
-    from digest import edition, store
+    from digest import edition
     from digest.config import from_values
+    from digest.store import open_database, sending
 
     news = {"title": "The Daily", "from": "The Daily <news@news.example>", "schedule": "daily 07:00"}
     config = from_values(
@@ -127,7 +128,7 @@ def compose(url: str) -> dict[str, Any]:
         Path("digest.toml"),
         environment=False,
     )
-    database = store.open_database(url)
+    database = open_database(url)
     begun, begun_cpu = time.perf_counter(), time.process_time()
     press = edition.prepare(database, "daily", config, now=MONDAY)
     prepared = time.perf_counter() - begun
@@ -135,7 +136,7 @@ def compose(url: str) -> dict[str, Any]:
         done = edition.compose(session, "daily", config, now=MONDAY, press=press)
     seconds, cpu = time.perf_counter() - begun, time.process_time() - begun_cpu
     with database.read() as session:
-        (account,) = store.accounts(session, newsletter="daily")
+        (account,) = sending.accounts(session, newsletter="daily")
     if not account.adds_up or account.owed != done.letters:
         sys.exit(f"the letters do not add up: {account}")
     database.close()

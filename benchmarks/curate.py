@@ -46,15 +46,16 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def admission(given: list[tuple[str, str]]) -> float:
     """Seconds to admit them, from 250 feeds that are known already, on SQLite."""
-    from digest import config, edition, store
+    from digest import config, edition
     from digest.models import Entry, Feed, NewsletterFeed
+    from digest.store import newsletters, open_database
 
     with tempfile.TemporaryDirectory() as folder:
-        database = store.open_database(f"sqlite:///{folder}/digest.db", create=True)
-        store.keep_newsletters(database, ["daily"], now=NOW)
+        database = open_database(f"sqlite:///{folder}/digest.db", create=True)
+        newsletters.keep(database, ["daily"], now=NOW)
         settings = config.Newsletter(**{"title": "Daily", "from": "Daily <news@example.org>"})
         with database.write() as session:
-            paper = store.newsletter(session, "daily").id or 0
+            paper = newsletters.find(session, "daily").id or 0
             for n in range(250):
                 session.add(Feed(id=n + 1, url=f"https://f{n}.example/feed", title=f"F{n}", added_at=NOW, next_at=NOW))
             session.flush()

@@ -248,10 +248,11 @@ async def library_child(folder: Path, connections: int, port: int, letters: int)
 
 
 def own_child(folder: Path, connections: int, port: int, letters: int, how: str) -> tuple[float, float]:
-    from digest import deliver, store
+    from digest import deliver
+    from digest.store import open_database
 
     config = settings(folder, connections, port)
-    database = store.open_database(config.database_url)
+    database = open_database(config.database_url)
     if how == "memory":
         deliver.Ledger = unrecorded(letters)  # type: ignore[misc]
     start, cpu = time.perf_counter(), time.process_time()
@@ -271,7 +272,7 @@ def unrecorded(letters: int) -> type:
     from digest.deliver.attempt import Lease
     from digest.deliver.ledger import CLAIM_LEASE, Batch, Committed, Ledger
     from digest.models import OutboxState
-    from digest.store import Claim, Claimed
+    from digest.store import outbox
 
     class Unrecorded(Ledger):
         given = 0
@@ -288,10 +289,10 @@ def unrecorded(letters: int) -> type:
                 numbers = range(self.given + 1, min(letters, self.given + batch.wish.limit) + 1)
                 self.given = numbers[-1] if numbers else self.given
                 made = [
-                    Claimed(n, 1, 1, None, n, f"reader{n}@example.org", f"Reader {n}", 0, None, False, now)
+                    outbox.Claimed(n, 1, 1, None, n, f"reader{n}@example.org", f"Reader {n}", 0, None, False, now)
                     for n in numbers
                 ]
-                done.claim, done.claim_lease = Claim(tuple(made)), Lease(batch.at, now, CLAIM_LEASE)
+                done.claim, done.claim_lease = outbox.Claim(tuple(made)), Lease(batch.at, now, CLAIM_LEASE)
                 with self.database.read() as session:
                     loaded = self.contents.load(session, made)
                 done.fillers = self.contents.fillers(loaded, made)
@@ -317,18 +318,18 @@ def fill(folder: Path, connections: int, port: int, letters: int, variants: int 
     """An outbox with `letters` letters of one edition, of so many variants in turn."""
     import sqlalchemy as sa
 
-    from digest import store
     from digest.models import Edition, Subscriber, Subscription, SubscriptionState, Variant
     from digest.schedule import Turn
+    from digest.store import newsletters, open_database, turns
 
     for old in folder.glob("digest.db*"):
         old.unlink()
     config = settings(folder, connections, port)
-    database = store.open_database(config.database_url, create=True)
+    database = open_database(config.database_url, create=True)
     now = datetime.now(UTC)
-    store.keep_newsletters(database, config.newsletters, now=now)
+    newsletters.keep(database, config.newsletters, now=now)
     with database.write() as session:
-        paper = store.lock_newsletter(session, "daily")
+        paper = newsletters.lock(session, "daily")
         for start in range(0, letters, 10_000):
             numbers = range(start + 1, min(letters, start + 10_000) + 1)
             session.connection().execute(
@@ -374,8 +375,8 @@ def fill(folder: Path, connections: int, port: int, letters: int, variants: int 
         )
         session.add(variant)
         session.flush()
-        with store.laid_out(session, {("", None, ""): [Turn(now, now)]}):
-            store.owe_letters(session, edition, {store.Group(0, "[]", "", False): variant.id}, now=now)
+        with turns.laid_out(session, {("", None, ""): [Turn(now, now)]}):
+            turns.owe_letters(session, edition, {turns.Group(0, "[]", "", False): variant.id}, now=now)
         if variants > 1:
             values = variant.model_dump(exclude={"id", "key", "text"})
             others = [Variant(**values, key=f"{n}", text=f"{text}\nVariant {n}.\n") for n in range(1, variants)]

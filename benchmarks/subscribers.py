@@ -57,12 +57,13 @@ def floor(source: Path, folder: Path) -> float:
 
 
 def take_in(url: str, source: Path) -> dict[str, Any]:
-    from digest import store, subscribe
+    from digest import subscribe
+    from digest.store import imports, newsletters, open_database
 
-    database = store.open_database(url, create=True)
-    store.keep_newsletters(database, ["daily"], now=NOW)
+    database = open_database(url, create=True)
+    newsletters.keep(database, ["daily"], now=NOW)
     locked = 0.0
-    settle, judge = store.settle_import, store.judge_import
+    settle, judge = imports.settle, imports.judge
 
     def timed(work: Any) -> Any:
         def run(*args: Any, **more: Any) -> Any:
@@ -75,7 +76,7 @@ def take_in(url: str, source: Path) -> dict[str, Any]:
 
         return run
 
-    store.settle_import, store.judge_import = timed(settle), timed(judge)
+    imports.settle, imports.judge = timed(settle), timed(judge)
     terms = subscribe.Terms("list.csv", NOW, {"ai"}, secret="a key for the benchmark", vouched_by="benchmark")
     begun = time.perf_counter()
     with source.open("rb") as stream:
@@ -86,9 +87,10 @@ def take_in(url: str, source: Path) -> dict[str, Any]:
 
 
 def give_out(url: str, target: Path) -> dict[str, Any]:
-    from digest import store, subscribe
+    from digest import subscribe
+    from digest.store import open_database
 
-    database = store.open_database(url)
+    database = open_database(url)
     begun = time.perf_counter()
     with target.open("w", encoding="utf-8", newline="") as out:
         rows = subscribe.export_csv(database, out, newsletter="daily")

@@ -24,11 +24,12 @@ import sqlalchemy as sa
 import typer.main
 from typer.testing import CliRunner
 
-from digest import collect, store
+from digest import collect
 from digest.cli import app
 from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
-from digest.store import Database
+from digest.store import Database, newsletters, open_database
+from digest.store import database as store_database
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 
@@ -69,7 +70,7 @@ def statements_compiled_once() -> Iterator[None]:
     The dialect of the first database of a kind that answered serves all others of that kind.
     """
     kept: dict[str, tuple[sa.Dialect, dict[Any, Any]]] = {}
-    really = store.database.create_engine
+    really = store_database.create_engine
 
     def create_engine(url: str, **options: Any) -> sa.Engine:
         engine = really(url, **options)
@@ -85,7 +86,7 @@ def statements_compiled_once() -> Iterator[None]:
         return engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store.database, "create_engine", create_engine)
+        patch.setattr(store_database, "create_engine", create_engine)
         yield
 
 
@@ -181,7 +182,7 @@ def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterat
 def upgraded_postgres(postgres_server: str) -> Iterator[str]:
     """The name of an upgraded database, to be copied: making the tables takes longer than most tests."""
     with postgres.fresh(postgres_server, "upgraded") as url:
-        store.open_database(url).close()
+        open_database(url).close()
         yield str(sa.make_url(url).database)
 
 
@@ -189,7 +190,7 @@ def upgraded_postgres(postgres_server: str) -> Iterator[str]:
 def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as a file."""
     path = tmp_path_factory.mktemp("upgraded") / "digest.db"
-    store.open_database(f"sqlite:///{path}", create=True).close()
+    open_database(f"sqlite:///{path}", create=True).close()
     return path
 
 
@@ -209,8 +210,8 @@ def database(
         else:
             url = config.database_url
             shutil.copy(request.getfixturevalue("upgraded_sqlite"), url.removeprefix("sqlite:///"))
-        opened = store.open_database(url)
-        store.keep_newsletters(opened, config.newsletters, now=clock())
+        opened = open_database(url)
+        newsletters.keep(opened, config.newsletters, now=clock())
         yield opened
         opened.close()
 
@@ -219,8 +220,8 @@ def database(
 def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Database]:
     """The same as a file only: for tests whose promise does not hang on the kind of database."""
     shutil.copy(upgraded_sqlite, config.database_url.removeprefix("sqlite:///"))
-    opened = store.open_database(config.database_url)
-    store.keep_newsletters(opened, config.newsletters, now=clock())
+    opened = open_database(config.database_url)
+    newsletters.keep(opened, config.newsletters, now=clock())
     yield opened
     opened.close()
 
@@ -228,7 +229,7 @@ def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Databas
 @pytest.fixture
 def quick_init(upgraded_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new SQLite file begins as a copy of the upgraded one: migrations have tests of their own."""
-    upgrade = store.database._upgrade
+    upgrade = store_database._upgrade
 
     def copy(database: Database) -> None:
         path = Path(database.engine.url.database or "")
@@ -236,7 +237,7 @@ def quick_init(upgraded_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             path.write_bytes(upgraded_sqlite.read_bytes())
         upgrade(database)
 
-    monkeypatch.setattr(store.database, "_upgrade", copy)
+    monkeypatch.setattr(store_database, "_upgrade", copy)
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def run(
     """
     from mailserver import MailServer
 
-    from digest import store
+    from digest.store import open_database
 
     rng = random.Random(seed)
     outcome = Outcome()
@@ -177,7 +177,7 @@ def run(
         words = (name, url or "digest.db", str(server.port), after_crash, str(connections))
         server.on_body = _slowly
         config = settings(*words)
-        database = store.open_database(config.database_url, create=True)
+        database = open_database(config.database_url, create=True)
         _prepare(database, config, site, readers)
         hours, before = 0, 0
         # Seconds in which the kill comes, after the child has said this.
@@ -251,12 +251,12 @@ def _let_go(database: Any) -> None:
 def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: int) -> None:
     from sqlmodel import col, func, select
 
-    from digest import store
     from digest.models import Edition
+    from digest.store import letters, sending
 
     with database.read() as session:
-        lines = store.outbox_lines(session, limit=1_000_000)
-        accounts = store.accounts(session)
+        lines = letters.lines(session, limit=1_000_000)
+        accounts = sending.accounts(session)
         outcome.editions = session.exec(select(func.count(col(Edition.id)))).one()
     outcome.letters = len(lines)
     outcome.accepted = len(server.taken)
@@ -299,12 +299,14 @@ def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: in
 
 
 def _child(mouth: Connection, *words: str, moment: datetime) -> None:
-    from digest import collect, deliver, edition, store
+    from digest import collect, deliver, edition
+    from digest.store import database as store_database
+    from digest.store import open_database
 
     config = settings(*words)
-    database = store.open_database(config.database_url)
+    database = open_database(config.database_url)
     # Leases go by PostgreSQL's clock, which is as late as ours.
-    store.database.server_ahead = lambda session, now: timedelta()
+    store_database.server_ahead = lambda session, now: timedelta()
     mouth.send("collecting")
     asyncio.run(collect.run(database, config, clock=lambda: moment, force=True))
     mouth.send("composing")
@@ -318,9 +320,10 @@ def _child(mouth: Connection, *words: str, moment: datetime) -> None:
 
 
 def _prepare(database: Any, config: Any, site: Site, readers: int) -> None:
-    from digest import collect, store, subscribe
+    from digest import collect, subscribe
+    from digest.store import newsletters
 
-    store.keep_newsletters(database, config.newsletters, now=START)
+    newsletters.keep(database, config.newsletters, now=START)
     for url in site.urls:
         collect.add_feed(database, url, newsletter="daily", now=START)
     with database.write() as session:
@@ -342,26 +345,26 @@ def _owed(database: Any, site: Site) -> bool:
 
 def _sending(database: Any) -> dict[int, str]:
     """Letters in doubt, and whose they are."""
-    from digest import store
     from digest.models import OutboxState
+    from digest.store import letters
 
     with database.read() as session:
-        lines = store.outbox_lines(session, state=OutboxState.SENDING, limit=100_000)
+        lines = letters.lines(session, state=OutboxState.SENDING, limit=100_000)
     return {line.id: line.email for line in lines}
 
 
 def _phase(database: Any, site: Site) -> str:
     from sqlmodel import func, select
 
-    from digest import store
     from digest.models import Entry
+    from digest.store import editions, letters, newsletters
 
     with database.read() as session:
         if session.exec(select(func.count()).select_from(Entry)).one() < site.published:
             return "collecting"
-        paper = store.newsletter(session, "daily")
+        paper = newsletters.find(session, "daily")
         if paper.seq < site.published:
             return "admitting"
-        if store.composed_upto(session, paper.id) < paper.seq:
+        if editions.composed_upto(session, paper.id) < paper.seq:
             return "composing"
-        return "delivering" if store.left(session, now=datetime.now(UTC)).letters else "the end"
+        return "delivering" if letters.left(session, now=datetime.now(UTC)).letters else "the end"

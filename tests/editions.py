@@ -9,11 +9,12 @@ from pathlib import Path
 
 from conftest import MONDAY
 
-from digest import edition, parse, store
+from digest import edition, parse
 from digest.config import from_values
 from digest.demo.site import FEEDS, sample
 from digest.models import Feed, NewsletterFeed
 from digest.render import Page
+from digest.store import feeds, newsletters, open_database
 
 Told = tuple[str, str, str, bytes]  # address, title ("" is the feed's own), topic, bytes
 
@@ -31,7 +32,7 @@ def real_feeds(corpus: Path, *, largest: int = 40_000) -> Iterable[Told]:
             yield f"https://real.example/{path.name}", "", "", path.read_bytes()
 
 
-def page_of(folder: Path, feeds: Iterable[Told], **settings: object) -> Page:
+def page_of(folder: Path, told: Iterable[Told], **settings: object) -> Page:
     """The page of the next edition, with nobody subscribed yet. `settings` are those of the newsletter."""
     news = {
         "title": "The Distributed Daily",
@@ -50,12 +51,12 @@ def page_of(folder: Path, feeds: Iterable[Told], **settings: object) -> Page:
         folder / "digest.toml",
         environment=False,
     )
-    database = store.open_database(config.database_url, create=True)
+    database = open_database(config.database_url, create=True)
     with contextlib.closing(database):
-        store.keep_newsletters(database, config.newsletters, now=MONDAY)
+        newsletters.keep(database, config.newsletters, now=MONDAY)
         with database.write() as session:
-            paper = store.newsletter(session, "daily")
-            for url, title, topic, body in feeds:
+            paper = newsletters.find(session, "daily")
+            for url, title, topic, body in told:
                 parsed = parse.feed(body, url=url, now=MONDAY)
                 feed = Feed(url=url, title=title or parsed.title or url, added_at=MONDAY, next_at=MONDAY)
                 session.add(feed)
@@ -66,7 +67,7 @@ def page_of(folder: Path, feeds: Iterable[Told], **settings: object) -> Page:
                     | {"categories": list(entry.categories), "enclosures": [asdict(e) for e in entry.enclosures]}
                     for entry in parsed.entries
                 ]
-                store.save_entries(session, feed.id, rows, now=MONDAY)
+                feeds.save_entries(session, feed.id, rows, now=MONDAY)
         with database.write() as session:
             edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=MONDAY)
         with database.read() as session:

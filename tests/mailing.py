@@ -9,12 +9,12 @@ from io import BytesIO
 from conftest import MONDAY, Clock
 from sqlmodel import col, select
 
-from digest import deliver, store, subscribe
+from digest import deliver, subscribe
 from digest.config import Config
 from digest.models import Edition, OutboxRow, Subscriber, Variant
 from digest.render import Marker, Marks
 from digest.schedule import Turn
-from digest.store import Database, Group
+from digest.store import Database, letters, newsletters, outbox, sending, turns
 
 MARKS = Marks("a nonce of the tests")
 LEAVE = MARKS.address(Marker.UNSUBSCRIBE)
@@ -31,7 +31,7 @@ def owe(database: Database, config: Config, *emails: str) -> None:
     terms = subscribe.Terms("test", MONDAY, (), secret=config.secret_key.get_secret_value(), vouched_by="test")
     subscribe.import_csv(database, BytesIO("\n".join(["email", *emails]).encode()), terms, newsletter="daily")
     with database.write() as session:
-        paper = store.lock_newsletter(session, "daily")
+        paper = newsletters.lock(session, "daily")
         paper.edition_number += 1
         edition = Edition(
             newsletter_id=paper.id,
@@ -55,9 +55,9 @@ def owe(database: Database, config: Config, *emails: str) -> None:
         )
         session.add(variant)
         session.flush()
-        with store.laid_out(session, {("", None, ""): [Turn(MONDAY, MONDAY)]}):
-            store.owe_letters(session, edition, {Group(0, "[]", "", False): variant.id}, now=MONDAY)
-            store.mark_turns(session, paper.id, edition=edition, now=MONDAY)
+        with turns.laid_out(session, {("", None, ""): [Turn(MONDAY, MONDAY)]}):
+            turns.owe_letters(session, edition, {turns.Group(0, "[]", "", False): variant.id}, now=MONDAY)
+            turns.mark_turns(session, paper.id, edition=edition, now=MONDAY)
 
 
 def enlarge_for(database: Database, *emails: str) -> None:
@@ -81,21 +81,21 @@ def send(database: Database, config: Config, clock: Clock, **options) -> deliver
 def notice(database: Database, to: str, **values) -> bool:
     with database.write() as session:
         values = {"subject": "Please confirm", "text": "Here.", "key": f"confirm:{to}", "now": MONDAY} | values
-        return store.owe_notice(session, to=to, sender="Daily <news@news.example>", **values)
+        return outbox.owe_notice(session, to=to, sender="Daily <news@news.example>", **values)
 
 
 def states(database: Database) -> dict[str, str]:
     with database.read() as session:
-        return {line.email: line.state.value for line in store.outbox_lines(session)}
+        return {line.email: line.state.value for line in letters.lines(session)}
 
 
 def tallied(database: Database) -> Counter[str]:
     """How many letters are in each state."""
     with database.read() as session:
-        return Counter(line.state.value for line in store.outbox_lines(session, limit=100_000))
+        return Counter(line.state.value for line in letters.lines(session, limit=100_000))
 
 
 def sound(database: Database) -> bool:
     """Does every account add up?"""
     with database.read() as session:
-        return all(account.adds_up for account in store.accounts(session))
+        return all(account.adds_up for account in sending.accounts(session))

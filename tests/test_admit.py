@@ -9,9 +9,10 @@ import pytest
 from sqlmodel import select
 
 from digest import config as settings_file
-from digest import curate, edition, store, subscribe
+from digest import curate, edition, subscribe
 from digest.errors import BadInput, ConfigError, NotFound
 from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, Story
+from digest.store import Database, entries, newsletters, stories, why
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SETTINGS = settings_file.Newsletter(**{"title": "Daily", "from": "Daily <news@example.org>"})
@@ -21,7 +22,7 @@ CURATE = settings_file.Curate()
 class Desk:
     """Feeds and entries for one newsletter, and its admissions."""
 
-    def __init__(self, database: store.Database) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
         self.settings = SETTINGS
         self.count = 0
@@ -33,7 +34,7 @@ class Desk:
             )
             session.add(feed)
             session.flush()
-            newsletter_id = store.newsletter(session, "daily").id
+            newsletter_id = newsletters.find(session, "daily").id
             session.add(NewsletterFeed(newsletter_id=newsletter_id, feed_id=feed.id, added_at=NOW, **reading))
             assert feed.id is not None
             return feed.id
@@ -78,7 +79,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(database: store.Database) -> Desk:
+def desk(database: Database) -> Desk:
     return Desk(database)
 
 
@@ -129,9 +130,9 @@ def test_stories_are_read_by_seq_and_name_who_else_tells_them(desk: Desk) -> Non
     desk.entry(two, "Kafka 5 is out", url="http://www.kafka.example/5/")
     assert desk.admit() == edition.Admitted(stories=1, joined=1)
     with desk.database.read() as session:
-        newsletter = store.newsletter(session, "daily")
+        newsletter = newsletters.find(session, "daily")
         assert newsletter.id is not None
-        (story,) = store.stories_since(session, newsletter.id, since=newsletter.seq - 1, upto=newsletter.seq)
+        (story,) = stories.since(session, newsletter.id, since=newsletter.seq - 1, upto=newsletter.seq)
     assert [source.title for source in story.also] == ["Bob"]
     chosen = curate.pick([story], topics=frozenset(), limit=10, curate=CURATE, now=NOW)
     assert chosen.lead == story and chosen.more == 0
@@ -174,7 +175,7 @@ def test_a_story_that_has_gone_out_stays_as_it_was_sent(desk: Desk) -> None:
     desk.entry(pointer, "Vacuum in minutes", url="https://ada.example/vacuum")
     desk.admit()
     with desk.database.write() as session:
-        paper = store.newsletter(session, "daily")
+        paper = newsletters.find(session, "daily")
         session.add(Edition(newsletter_id=paper.id or 0, number=1, composed_at=NOW, upto_seq=paper.seq, sender="x"))
     desk.entry(ada, "Vacuum in minutes!", url="https://ada.example/vacuum")
     desk.admit()
@@ -221,8 +222,8 @@ def test_moving_a_story_is_remembered_and_teaches(desk: Desk) -> None:
     with desk.database.write() as session:
         edition.move(session, "daily", story.id or 0, "web", topics=curate.headings({}))
     with desk.database.read() as session:
-        paper = store.newsletter(session, "daily")
-        (label,) = store.labelled_entries(session, paper.id or 0)
+        paper = newsletters.find(session, "daily")
+        (label,) = entries.labelled(session, paper.id or 0)
         why = edition.explain(session, edition.find(session, "daily", story.id or 0))
     assert (label.title, label.topic) == ("Postgres 19 is out", "web")
     assert why["topic_why"] == "an editor moved it there: before, it was under databases (keywords)"
@@ -238,7 +239,7 @@ def test_entries_of_a_feed_with_one_topic_are_labels_even_where_they_were_held(d
         desk.entry(feed, f"Held {n}", published_at=NOW - timedelta(days=100 + n))
     desk.admit()
     with desk.database.read() as session:
-        assert store.label_counts(session, store.newsletter(session, "daily").id or 0) == {"databases": 30}
+        assert entries.label_counts(session, newsletters.find(session, "daily").id or 0) == {"databases": 30}
     assert [story.topic_step for story in desk.stories()] == ["feed"]
 
 
@@ -292,7 +293,7 @@ def test_every_story_has_an_answer_for_every_reader(desk: Desk, configure: Any) 
     def why(title: str, email: str) -> str:
         with desk.database.read() as session:
             story = edition.find(session, "daily", by_title[title].id or 0)
-            return edition.explain_for(session, store.newsletter(session, "daily"), story, email, now=NOW)
+            return edition.explain_for(session, newsletters.find(session, "daily"), story, email, now=NOW)
 
     assert why("MySQL is out", "all@example.org") == "waits for the next edition"
     with desk.database.write() as session:
@@ -316,7 +317,7 @@ def test_a_link_tells_the_fate_of_what_is_no_story(desk: Desk) -> None:
 
     def fate(url: str) -> dict[str, Any]:
         with desk.database.read() as session:
-            (found,) = store.entries_at(session, store.newsletter(session, "daily").id or 0, url)
+            (found,) = why.entries_at(session, newsletters.find(session, "daily").id or 0, url)
             return edition.explain_entry(found)
 
     assert fate("https://a.example/4")["outcome"] == "held" and "newest 3" in fate("https://a.example/4")["why"]

@@ -22,10 +22,10 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 from test_flow import join
 
-from digest import collect, edition, parse, store
+from digest import collect, edition, parse
 from digest.config import Config
 from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Story, Variant
-from digest.store import Database
+from digest.store import Database, editions, newsletters
 from digest.web import application
 
 DAILY = {"title": "Daily", "from": "Daily <news@news.example>"}
@@ -55,7 +55,7 @@ Monorepos and the people who leave them | practices
 def filled(database: Database, config: Config, clock: Clock) -> Database:
     """Two editions that went out, to readers with various choices, and a third that waits for its editor."""
     with database.write() as session:
-        paper = store.newsletter(session, "daily")
+        paper = newsletters.find(session, "daily")
         for number, line in enumerate(TITLES):
             title, _, topic = line.partition(" | ")
             feed = Feed(
@@ -83,12 +83,12 @@ def filled(database: Database, config: Config, clock: Clock) -> Database:
         join(database, config, email, *topics)
     with database.write() as session:
         edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=clock())
-        last = store.newsletter(session, "daily").seq
+        last = newsletters.find(session, "daily").seq
     for upto, held in ((6, False), (12, False), (last, True)):
         settings = config.newsletters["daily"].model_copy(update={"approve": held, "editor": "ed@e.example"})
         changed = config.model_copy(update={"newsletters": {"daily": settings}})
         with database.write() as session:
-            paper = store.newsletter(session, "daily")
+            paper = newsletters.find(session, "daily")
             paper.seq = upto
             session.add(paper)
             session.flush()
@@ -128,8 +128,8 @@ def site(filled: Database, config: Config, clock: Clock) -> Iterator[httpx.Clien
 
 def key_of(database: Database, number: int, *, topics: list[str] | None = None) -> str:
     with database.read() as session:
-        row = store.edition_row(session, "daily", number)
-        variants = [v for v in store.edition_variants(session, row.id) if v.topics == (topics or [])]
+        row = editions.row(session, "daily", number)
+        variants = [v for v in editions.variants(session, row.id) if v.topics == (topics or [])]
         return variants[0].key
 
 
@@ -167,11 +167,11 @@ def test_the_keyed_link_of_a_mail_works_whatever_became_of_the_edition(site, fil
 def test_an_edition_is_shown_as_it_was_frozen_without_anything_personal(site, filled):
     answer = site.get("/newsletters/daily/editions/2")
     with filled.read() as session:
-        row = store.edition_row(session, "daily", 2)
-        variants = store.edition_variants(session, row.id)
+        row = editions.row(session, "daily", 2)
+        variants = editions.variants(session, row.id)
         common = next(v for v in variants if v.topics == [])
         html = common.html  # read while the session is there
-        titles = [story.title for story in store.edition_stories(session, row.id)]
+        titles = [story.title for story in editions.stories_of(session, row.id)]
     assert "digest.invalid" not in answer.text
     assert not [variant.key for variant in variants if variant.key in answer.text]
     assert common.story_count == len(titles)
@@ -186,8 +186,8 @@ def test_an_edition_is_shown_as_it_was_frozen_without_anything_personal(site, fi
 def test_where_everybody_chose_topics_an_edition_is_all_of_its_stories(site, filled):
     with filled.write() as session:
         session.execute(sa.update(Variant).where(sa.cast(col(Variant.topics), sa.Text) == "[]").values(topics=["ai"]))
-        row = store.edition_row(session, "daily", 2)
-        told = [story.url for story in store.edition_stories(session, row.id)]
+        row = editions.row(session, "daily", 2)
+        told = [story.url for story in editions.stories_of(session, row.id)]
     answer = site.get("/newsletters/daily/editions/2")
     assert answer.status_code == 200
     assert [href for href in hrefs(answer.text) if href in told] == told

@@ -20,12 +20,12 @@ from conftest import MONDAY, Clock, on_sqlite
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from digest import edition, parse, sign, store, subscribe, web
+from digest import edition, parse, sign, subscribe, web
 from digest.config import Config
 from digest.errors import BadInput
 from digest.models import Admission, Entry, Feed, NewsletterFeed, Story, Subscription
 from digest.parse import gist, text
-from digest.store import Database
+from digest.store import Database, feeds, newsletters
 from digest.subscribe import columns, sheet
 
 NEWS = {"title": "Daily", "from": "Daily <news@news.example>", "postal_address": "1 Example Street"}
@@ -34,7 +34,7 @@ NEWS = {"title": "Daily", "from": "Daily <news@news.example>", "postal_address":
 def add(database: Database, *titles: str, feed: str = "Ada", **values: Any) -> None:
     """Entries of a feed, as an older release stored them: without their gists."""
     with database.write() as session:
-        paper = store.newsletter(session, "daily")
+        paper = newsletters.find(session, "daily")
         url = f"https://{feed.lower()}.example/feed"
         row = session.exec(select(Feed).where(Feed.url == url)).first()
         if row is None:
@@ -290,7 +290,7 @@ def test_a_story_whose_text_makes_the_mail_unfit_is_left_out_and_the_others_go_o
     with database.read() as session:
         story = edition.find(session, "daily", id_of(database, title))
         answer = edition.explain(session, story)
-        paper = store.newsletter(session, "daily")
+        paper = newsletters.find(session, "daily")
         hers = edition.explain_for(session, paper, story, "ada@example.org", now=MONDAY + timedelta(days=1))
     assert "its own text makes the mail unfit" in answer["left_out"]["No. 1"]
     assert "left out of edition 1: its own text" in hers
@@ -397,7 +397,7 @@ def test_a_hostile_text_is_read_and_told_like_any_other(box: Database, config: C
     with box.write() as session:
         feed = session.exec(select(Feed.id)).one()
         rows = [vars(entry) | {"categories": list(entry.categories), "enclosures": []} for entry in found.entries]
-        store.save_entries(session, feed, rows, now=MONDAY)
+        feeds.save_entries(session, feed, rows, now=MONDAY)
     assert run(box, config).letters == 1
 
 

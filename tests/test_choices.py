@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mailing import send, sound, states
 from sqlmodel import select
 
-from digest import edition, schedule, store, subscribe
+from digest import edition, schedule, subscribe
 from digest.edition.compose import Moved
 from digest.errors import BadInput, NotFound
 from digest.models import (
@@ -37,6 +37,7 @@ from digest.models import (
     VariantStory,
 )
 from digest.schedule import Turn
+from digest.store import editions, history, letters, newsletters, open_database, people, sending, turns
 
 SECRET = "a key for tests, long enough"
 NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "schedule": "daily 07:00"}
@@ -95,7 +96,7 @@ def publish(
     return story
 
 
-newsletters = st.builds(
+some_newsletter = st.builds(
     lambda cadence, hour, minute, zone: schedule.parse(f"{cadence} {hour:02}:{minute:02} {zone}"),
     st.sampled_from([c for c in CADENCES if c]),
     st.integers(0, 23),
@@ -106,7 +107,7 @@ beginnings = st.integers(0, 365).map(lambda day: datetime(2026, 1, 1, tzinfo=UTC
 someone = st.builds(Reader, st.sampled_from(CADENCES), HOURS, st.sampled_from(ZONES))
 
 
-@given(newsletters, someone, beginnings)
+@given(some_newsletter, someone, beginnings)
 @settings(max_examples=120, deadline=None)
 def test_a_reader_gets_each_story_once_at_their_hour_whatever_the_clocks_do(newsletter, reader, begin):
     count = publish(newsletter, reader, begin, 70, late={}, change=lambda *_: None)
@@ -149,7 +150,7 @@ def _slots(newsletter: schedule.Schedule, begin: datetime, end: datetime) -> lis
     return found
 
 
-@given(newsletters, someone, beginnings, st.data())
+@given(some_newsletter, someone, beginnings, st.data())
 @settings(max_examples=120, deadline=None)
 def test_changing_choices_and_downtime_neither_repeat_nor_drop_a_story(newsletter, reader, begin, data):
     late = data.draw(
@@ -232,7 +233,7 @@ def config(configure, inbox):
 def news(database, *stories: str, at: datetime = MONDAY) -> None:
     """Admit a story for each topic given."""
     with database.write() as session:
-        paper = store.lock_newsletter(session, "daily")
+        paper = newsletters.lock(session, "daily")
         feed = session.exec(select(Feed)).first()
         if feed is None:
             feed = Feed(url="https://f.example/", title="Feed", added_at=at, next_at=at)
@@ -288,11 +289,11 @@ def compose(database, config, now: datetime) -> edition.Composed:
     return edition.take_turn(database, "daily", config, now=now)
 
 
-def letters(database) -> dict[str, list[tuple[int, datetime]]]:
+def dated_letters(database) -> dict[str, list[tuple[int, datetime]]]:
     """Who was owed what, and for when: {name: [(edition, due)]}."""
     found: dict[str, list[tuple[int, datetime]]] = {}
     with database.read() as session:
-        for line in store.outbox_lines(session, limit=10_000):
+        for line in letters.lines(session, limit=10_000):
             found.setdefault(line.email.split("@")[0], []).append((line.edition, line.due_at))
     return found
 
@@ -307,7 +308,7 @@ def test_letters_are_owed_for_each_readers_own_hour_and_days(database, config):
     news(database, "ai")
     done = compose(database, config, tuesday)
     assert (done.letters, done.variants) == (4, 1)
-    assert letters(database) == {
+    assert dated_letters(database) == {
         "all": [(1, tuesday)],
         "evening": [(1, tuesday.replace(hour=19))],
         "tokyo": [(1, tuesday.replace(hour=22))],
@@ -316,11 +317,11 @@ def test_letters_are_owed_for_each_readers_own_hour_and_days(database, config):
     news(database, "ai")
     done = compose(database, config, tuesday + timedelta(days=1))
     assert (done.letters, done.variants) == (5, 2)
-    assert letters(database)["weekly"] == [(2, tuesday + timedelta(days=1))]
+    assert dated_letters(database)["weekly"] == [(2, tuesday + timedelta(days=1))]
     for day in range(2, 5):  # Thursday to Saturday
         news(database, "ai")
         compose(database, config, tuesday + timedelta(days=day))
-    found = letters(database)
+    found = dated_letters(database)
     assert [len(found[who]) for who in ("all", "weekdays", "weekly")] == [5, 4, 1]
     assert sound(database)
 
@@ -340,7 +341,7 @@ def test_a_planned_letter_keeps_its_hour_when_its_reader_changes_it(database, co
             )
     news(database, "ai")
     compose(database, config, tuesday + timedelta(days=1))
-    assert letters(database) == {
+    assert dated_letters(database) == {
         "earlier": [(1, tuesday.replace(hour=18)), (2, tuesday + timedelta(days=1))],
         "later": [(1, tuesday.replace(hour=8)), (2, tuesday.replace(hour=20) + timedelta(days=1))],
     }
@@ -360,7 +361,7 @@ def test_a_schedule_moved_to_a_later_hour_gives_no_second_edition_that_day(datab
     done = compose(database, later, slots.next_slot(tuesday))
     assert (done.number, done.why) == (0, f"not due before {next_day:%Y-%m-%d %H:%M} UTC")
     assert compose(database, later, next_day).number == 2
-    assert letters(database) == {"ada": [(1, tuesday), (2, next_day)]}
+    assert dated_letters(database) == {"ada": [(1, tuesday), (2, next_day)]}
 
 
 def test_a_schedule_moved_to_a_later_hour_still_gives_that_days_edition(database, config, configure):
@@ -411,7 +412,7 @@ def test_random_readers_who_change_their_minds_get_each_story_once(database, con
             own = schedule.own(model.cadence, model.hour, model.zone, plan)
             turns = schedule.turns(own, slot=now, following=plan.next_slot(now), now=now)
             model.look(turns, upto=day * 3, now=now)
-    owed = letters(database)
+    owed = dated_letters(database)
     assert {name: [due for _number, due in owed.get(name, [])] for name in names} == {
         name: [due for due, *_ in model.letters] for name, model in models.items()
     }
@@ -443,7 +444,7 @@ def test_a_letter_waits_for_its_hour_and_goes_then_or_never(database, config, in
     compose(database, config, clock())
     report = send(database, config, clock)
     assert (report.sent, report.owed) == (1, 2)
-    assert report.left.hour == store.Later(2, clock().replace(hour=23))
+    assert report.left.hour == letters.Later(2, clock().replace(hour=23))
     clock.pass_(hours=5)
     assert send(database, config, clock).sent == 1 and inbox.recipients == ["now@example.org", "noon@example.org"]
     with database.write() as session:
@@ -461,7 +462,7 @@ def test_why_tells_of_the_hour_and_the_day_that_a_story_waits_for(database, conf
     now = MONDAY + timedelta(days=1)
     compose(database, config, now)
     with database.read() as session:
-        paper = store.newsletter(session, "daily")
+        paper = newsletters.find(session, "daily")
         story = session.exec(select(Story)).one()
         why = {
             who: edition.explain_for(session, paper, story, f"{who}@example.org", now=now)
@@ -522,7 +523,7 @@ def test_language_and_format_are_the_readers_own_and_one_mail_serves_all_alike(d
         found = edition.shown(session, "daily", 1, email="german@example.org")
         assert "Dienstag" in found.rendered.text
         assert edition.shown(session, "daily", 1, email="english@example.org").rendered.text != found.rendered.text
-        choices = store.choices_of(session, 1, "german@example.org")
+        choices = turns.choices_of(session, 1, "german@example.org")
         assert choices.language == "de" and not choices.plain
 
 
@@ -551,7 +552,7 @@ def test_what_is_prepared_is_used_only_while_it_is_true(database, config):
         assert edition.compose(session, "daily", config, now=now, press=press).stories == 1
     assert edition.prepare(database, "daily", config, now=now) is None  # it has been looked at
     with database.read() as session:
-        assert [s.seq for s in store.edition_stories(session, 1)] == [2]
+        assert [s.seq for s in editions.stories_of(session, 1)] == [2]
 
 
 def test_what_comes_while_mails_are_rendered_waits_for_the_next_edition(database, config):
@@ -601,7 +602,7 @@ def test_a_held_edition_is_made_anew_for_all_its_choices(database, configure):
     assert compose(database, config, MONDAY + timedelta(days=1)).variants == 3
     edition.annotate(database, "daily", config, "From the editor.", number=1)
     with database.read() as session:
-        found = store.edition_variants(session, 1)
+        found = editions.variants(session, 1)
         assert all("From the editor." in variant.text for variant in found)
         assert sorted((v.language, v.plain, v.story_count) for v in found) == [
             ("", False, 3),
@@ -632,8 +633,8 @@ def test_two_editors_change_a_held_edition_while_it_is_rendered_and_both_are_hea
     monkeypatch.setattr(module, "drafts", meanwhile)
     edition.annotate(database, "daily", config, "From the editor.", number=1)
     with database.read() as session:
-        assert sorted(story.seq for story in store.edition_stories(session, 1)) == [2, 3]
-        assert all("From the editor." in variant.text for variant in store.edition_variants(session, 1))
+        assert sorted(story.seq for story in editions.stories_of(session, 1)) == [2, 3]
+        assert all("From the editor." in variant.text for variant in editions.variants(session, 1))
     assert sound(database)
 
 
@@ -661,7 +662,7 @@ def test_who_joins_gets_the_latest_edition_made_for_choices_like_theirs(database
         assert not subscribe.welcome(session, 4711, now=clock())
     assert send(database, config, clock).sent == 6
     with database.read() as session:
-        got = {who: store.variant_of(session, 1, f"{who}@example.org").topics for who in ("eve", "bob", "cyd")}
+        got = {who: editions.variant_of(session, 1, f"{who}@example.org").topics for who in ("eve", "bob", "cyd")}
     assert got == {"eve": [], "bob": ["web"], "cyd": []}
     assert watermark(database, "eve") == 2 and sound(database)
     news(database, "ai")
@@ -679,10 +680,10 @@ def test_no_welcome_with_an_edition_that_is_old_held_or_had_before(database, con
         subscribe.remove(session, "ada@example.org", newsletter="daily", how="test", now=clock())
     join(database, "ada", again=True, welcome=True, now=clock())
     with database.write() as session:
-        store.set_state(session, 1, "paused", "test")
+        sending.set_state(session, 1, "paused", "test")
     join(database, "bob", welcome=True, now=clock())
     with database.write() as session:
-        store.set_state(session, 1, "open", "")
+        sending.set_state(session, 1, "open", "")
     join(database, "cyd", welcome=True, now=clock() + timedelta(days=8))
     assert set(states(database)) == {"ada@example.org", "first@example.org"}
 
@@ -709,14 +710,14 @@ def test_choosing_all_is_kept_told_and_done_once(database):
         assert subscribe.choose_all(session, subscription.id, **chosen, **HOW, ip="192.0.2.7")
     with database.write() as session:
         assert not subscribe.choose_all(session, subscription.id, **chosen, **HOW)
-        (standing,) = store.standings(session, person)
-        moment = store.moments(session, person)[-1]
+        (standing,) = history.standings(session, person)
+        moment = history.moments(session, person)[-1]
         assert (standing.cadence, standing.hour, standing.zone) == ("weekly mon", 7, "Asia/Tokyo")
         assert (standing.language, standing.format, standing.topics) == ("de", "text", ("ai",))
         assert (moment.event, moment.ip) == ("chose", "192.0.2.7")
         assert moment.detail == "topics ai, weekly mon, at 7:00, zone Asia/Tokyo, language de, as text"
         assert subscribe.choose_all(session, subscription.id, **ALL, **HOW)
-        (standing,) = store.standings(session, person)
+        (standing,) = history.standings(session, person)
         assert (standing.cadence, standing.hour, standing.zone, standing.format) == ("", None, "", "html")
         with pytest.raises(NotFound):
             subscribe.choose_all(session, 4711, **ALL, **HOW)
@@ -771,7 +772,7 @@ def test_without_a_schedule_the_first_run_of_their_day_that_has_something_is_the
     assert compose(database, config, midnight + timedelta(hours=8)).letters == 3
     news(database, "games")
     assert compose(database, config, midnight + timedelta(hours=9)).letters == 2
-    assert {name: [number for number, _ in theirs] for name, theirs in letters(database).items()} == {
+    assert {name: [number for number, _ in theirs] for name, theirs in dated_letters(database).items()} == {
         "all": [1, 2],
         "daily": [1],
         "weekly": [1],
@@ -791,8 +792,8 @@ def wait_until_somebody_waits(database) -> None:
 
 @pytest.mark.parametrize("word", ["leave", "choose", "erase"])
 def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(postgres_url, config, word):
-    database = store.open_database(postgres_url)
-    store.keep_newsletters(database, config.newsletters, now=MONDAY)
+    database = open_database(postgres_url)
+    newsletters.keep(database, config.newsletters, now=MONDAY)
     join(database, "ada", cadence="weekly tue")
     join(database, "bob")
     news(database, "ai", "web")
@@ -814,23 +815,23 @@ def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(postg
             if word == "erase":
                 say(session)
             else:
-                store.subscription_by_id(session, ada, lock=True)
+                people.subscription_by_id(session, ada, lock=True)
             composing = other.submit(compose, database, config, MONDAY + timedelta(days=1))
             wait_until_somebody_waits(database)
             if word != "erase":
                 say(session)
         assert composing.result().letters == (2 if word == "choose" else 1)
-    assert set(letters(database)) == ({"ada", "bob"} if word == "choose" else {"bob"})
+    assert set(dated_letters(database)) == ({"ada", "bob"} if word == "choose" else {"bob"})
     database.close()
 
 
 def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_url, config, monkeypatch):
-    database = store.open_database(postgres_url)
-    store.keep_newsletters(database, config.newsletters, now=MONDAY)
+    database = open_database(postgres_url)
+    newsletters.keep(database, config.newsletters, now=MONDAY)
     join(database, "ada", cadence="weekly tue")
     join(database, "bob")
     news(database, "ai", "web")
-    groups, clicks = store.due_groups, []
+    groups, clicks = turns.due_groups, []
 
     def change() -> None:
         with database.write() as session:
@@ -853,19 +854,19 @@ def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_
 
     now = MONDAY + timedelta(days=1)
     press = edition.prepare(database, "daily", config, now=now)
-    monkeypatch.setattr(store, "due_groups", looked)
+    monkeypatch.setattr(turns, "due_groups", looked)
     with ThreadPoolExecutor(1) as other:
         with database.write() as session:
             assert edition.compose(session, "daily", config, now=now, press=press).letters == 2
         (click,) = clicks
         click.result()
-    assert set(letters(database)) == {"ada", "bob"}
+    assert set(dated_letters(database)) == {"ada", "bob"}
     database.close()
 
 
 def test_a_pause_that_two_end_at_once_ends_once_on_postgres(postgres_url, config):
-    database = store.open_database(postgres_url)
-    store.keep_newsletters(database, config.newsletters, now=MONDAY)
+    database = open_database(postgres_url)
+    newsletters.keep(database, config.newsletters, now=MONDAY)
     join(database, "ada")
     over = MONDAY + timedelta(days=1)
     with database.write() as session:
@@ -873,15 +874,15 @@ def test_a_pause_that_two_end_at_once_ends_once_on_postgres(postgres_url, config
 
     def end() -> int:
         with database.write() as session:
-            return store.end_pauses(session, now=over)
+            return people.end_pauses(session, now=over)
 
     with ThreadPoolExecutor(1) as other:
         with database.write() as session:
-            assert store.end_pauses(session, now=over) == 1
+            assert people.end_pauses(session, now=over) == 1
             second = other.submit(end)
             wait_until_somebody_waits(database)
         assert second.result() == 0
     with database.read() as session:
-        events = [moment.event for moment in store.moments(session, store.subscriber(session, "ada@example.org"))]
+        events = [moment.event for moment in history.moments(session, people.find(session, "ada@example.org"))]
     assert events == ["subscribed", "paused", "resumed"]
     database.close()

@@ -22,12 +22,12 @@ from conftest import MONDAY, Done
 from sqlmodel import select
 from typer.main import get_command
 
-from digest import store
 from digest.cli import app, terminal
 from digest.cli.common import moment, print_rows
 from digest.demo.site import FeedSite
 from digest.errors import BadInput
 from digest.models import Feed, OutboxRow, Story, Subscriber
+from digest.store import open_database
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("DIGEST_")} | {
     "DIGEST_COLLECT__ALLOW_PRIVATE_ADDRESSES": "true",
@@ -315,7 +315,7 @@ def test_what_strangers_say_acts_on_no_terminal(ready, site, inbox, tmp_path, mo
     inbox.refuse["ada@example.org"] = f"550 5.1.1 {ACTS.encode('utf-8', 'ignore').decode('latin-1')}[red]odd[/red]"
     monkeypatch.setenv("DIGEST_SMTP__URL", inbox.url)
     said = [ready("run"), ready("send-test", "ada@example.org")]
-    database = store.open_database(f"sqlite:///{tmp_path}/digest.db")
+    database = open_database(f"sqlite:///{tmp_path}/digest.db")
     with database.write() as session:
         for kind, name in (
             (Feed, "title"),

@@ -12,7 +12,7 @@ from mailing import notice, owe, send, tallied
 from sqlmodel import Session, SQLModel, col, select
 from starlette.testclient import TestClient
 
-from digest import edition, sign, store, subscribe
+from digest import edition, sign, subscribe
 from digest.config import Config
 from digest.demo.site import FeedSite
 from digest.models import (
@@ -35,8 +35,9 @@ from digest.models import (
     UtcTime,
     Variant,
 )
-from digest.store import Database
+from digest.store import Database, clock, feeds, letters, newsletters, outbox, refusals, relays, sending
 from digest.store import clock as room
+from digest.store.database import shared_now
 from digest.subscribe import signup
 from digest.web import application
 
@@ -46,7 +47,7 @@ on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 
 
 def heal(database: Database, config: Config, now: datetime) -> dict[str, int]:
-    return dict(store.clock.heal(database, room.Scene.of(config), now=now))
+    return dict(clock.heal(database, room.Scene.of(config), now=now))
 
 
 def set_all(database: Database, column: str, value: datetime | None) -> None:
@@ -88,7 +89,7 @@ def fill(database: Database, config: Config) -> None:
     owe(database, config, "ada@example.org", "bob@example.org")
     notice(database, "cyd@example.org")
     with database.write() as session:
-        paper = store.lock_newsletter(session, "daily")
+        paper = newsletters.lock(session, "daily")
         paper.seq += 1
         feed = Feed(
             url="https://feeds.example/a",
@@ -102,7 +103,7 @@ def fill(database: Database, config: Config) -> None:
         )
         session.add(feed)
         session.flush()
-        store.read_feed(session, paper.id, feed.id, topic="", folder="", now=MONDAY)
+        feeds.read(session, paper.id, feed.id, topic="", folder="", now=MONDAY)
         entry = Entry(feed_id=feed.id, key="a", seen_at=MONDAY, published_at=MONDAY, updated_at=MONDAY)
         session.add(entry)
         session.flush()
@@ -132,7 +133,7 @@ def fill(database: Database, config: Config) -> None:
         settled, *_ = session.exec(select(OutboxRow).order_by(OutboxRow.id)).all()
         settled.state, settled.settled_at, settled.tried_at = OutboxState.SENT, MONDAY, MONDAY
         session.add(settled)
-        store.count_refusals(session, edition_.id, store.Refusals(sent=1))
+        refusals.count(session, edition_.id, refusals.Refusals(sent=1))
         room.note_day(session, now=MONDAY)
 
 
@@ -210,9 +211,9 @@ def letter(database: Database, **values: object) -> None:
         session.execute(sa.update(OutboxRow).values(**values))
 
 
-def claim(database: Database, now: datetime, *, lease: timedelta = timedelta(minutes=30)) -> list[store.Claimed]:
+def claim(database: Database, now: datetime, *, lease: timedelta = timedelta(minutes=30)) -> list[outbox.Claimed]:
     with database.write() as session:
-        taken = store.claim(
+        taken = outbox.claim(
             session,
             edition_id=session.exec(select(Edition.id)).first(),
             now=now,
@@ -224,9 +225,9 @@ def claim(database: Database, now: datetime, *, lease: timedelta = timedelta(min
         return list(taken.letters)
 
 
-def mark(database: Database, letters: list[store.Claimed], now: datetime) -> dict[int, int]:
+def mark(database: Database, letters: list[outbox.Claimed], now: datetime) -> dict[int, int]:
     with database.write() as session:
-        return store.mark(session, letters, now=now, lease=timedelta(minutes=30))
+        return outbox.mark(session, letters, now=now, lease=timedelta(minutes=30))
 
 
 def test_a_letter_owed_in_days_to_come_goes_out_now(database, config, inbox, clock):
@@ -257,7 +258,7 @@ def test_what_a_sender_may_have_in_hand_stays_with_him_for_a_lease(database, con
     assert (row.state, row.due_at, row.tried_at) == (OutboxState.SENDING, now + config.smtp.lease, now)
     assert heal(database, config, clock.pass_(minutes=10)) == {}
     with database.write() as session:
-        settled = store.settle(session, [store.Outcome(row.id, 1, OutboxState.SENT, 250)], now=now)
+        settled = outbox.settle(session, [outbox.Outcome(row.id, 1, OutboxState.SENT, 250)], now=now)
     assert settled == {OutboxState.SENT: 1}
 
 
@@ -305,8 +306,8 @@ def test_a_held_edition_waits_as_long_as_its_editor_was_given(database, config):
         session.add(held)
     heal(database, config, MONDAY)
     with database.write() as session:
-        assert store.open_held(session, now=MONDAY + timedelta(hours=4)) == []
-        assert len(store.open_held(session, now=MONDAY + timedelta(hours=5))) == 1
+        assert sending.open_held(session, now=MONDAY + timedelta(hours=4)) == []
+        assert len(sending.open_held(session, now=MONDAY + timedelta(hours=5))) == 1
 
 
 def test_a_pause_lasts_as_long_as_the_person_wanted(database, config):
@@ -328,10 +329,10 @@ def test_a_pause_lasts_as_long_as_the_person_wanted(database, config):
 def test_letters_that_a_relay_took_in_hours_to_come_count_in_this_one(database, config):
     with database.write() as session:
         for hour, letters in ((MONDAY, 5), (MONDAY + LEAP, 30), (MONDAY + LEAP + timedelta(hours=1), 7)):
-            store.add_relay_letters(session, {"mx:25": letters}, now=hour)
+            relays.add_letters(session, {"mx:25": letters}, now=hour)
     assert heal(database, config, MONDAY) == {"hours of relays": 2}
     with database.read() as session:
-        assert store.relay_hours(session, now=MONDAY) == {"mx:25": {MONDAY: 42}}
+        assert relays.hours(session, now=MONDAY) == {"mx:25": {MONDAY: 42}}
 
 
 def test_sign_ups_of_days_to_come_keep_nobody_out(database, config):
@@ -365,7 +366,7 @@ def test_sign_ups_of_days_to_come_keep_nobody_out(database, config):
 
 def verdict(database: Database, now: datetime) -> str:
     with database.read() as session:
-        return store.clock.verdict(session, now=now)
+        return clock.verdict(session, now=now)
 
 
 @on_sqlite
@@ -415,7 +416,7 @@ def test_a_clock_that_was_behind_once_sends_nothing_twice_and_loses_nothing(data
     report = send(database, config, clock)
     assert (report.sent, report.late) == (0, [("daily", 1)])
     with database.write() as session:
-        assert store.set_state(session, one(database, Edition).id, EditionState.OPEN, "", opened_at=MONDAY)
+        assert sending.set_state(session, one(database, Edition).id, EditionState.OPEN, "", opened_at=MONDAY)
     assert send(database, config, clock).sent == 1
 
 
@@ -427,16 +428,16 @@ AHEAD = timedelta(minutes=31)
 @on_postgres
 def test_a_machine_31_minutes_ahead_takes_nothing_out_of_anothers_hands(database, config, server):
     owe(database, config, "ada@example.org")
-    letters = claim(database, MONDAY)
+    claimed = claim(database, MONDAY)
     assert claim(database, MONDAY + AHEAD) == []
-    assert mark(database, letters, MONDAY)
+    assert mark(database, claimed, MONDAY)
     assert claim(database, MONDAY + AHEAD) == []
     with database.write() as session:
-        assert store.due_editions(session, now=MONDAY + AHEAD) == []
-        assert store.due_count(session, now=MONDAY + AHEAD) == 0
-        assert store.left(session, now=MONDAY + AHEAD).in_hand.letters == 1
-        store.set_state(session, one(database, Edition).id, EditionState.CANCELLED, "test")
-        assert store.drop_cancelled(session, now=MONDAY + AHEAD) == 0
+        assert outbox.due_editions(session, now=MONDAY + AHEAD) == []
+        assert letters.due_count(session, now=MONDAY + AHEAD) == 0
+        assert letters.left(session, now=MONDAY + AHEAD).in_hand.letters == 1
+        sending.set_state(session, one(database, Edition).id, EditionState.CANCELLED, "test")
+        assert sending.drop_cancelled(session, now=MONDAY + AHEAD) == 0
     # Once the lease is over by the database's clock it is for everybody, also for who is 31 minutes behind.
     set_all(database, "edition.state", EditionState.OPEN)
     server.pass_(minutes=31)
@@ -450,21 +451,21 @@ def test_what_a_machine_that_is_ahead_gives_back_is_due_for_all(database, config
     (taken,) = claim(database, there)
     numbers = mark(database, [taken], there)
     with database.write() as session:
-        store.unmark(session, list(numbers.items()), now=there)
+        outbox.unmark(session, list(numbers.items()), now=there)
     (taken,) = claim(database, MONDAY)
     with database.write() as session:
-        store.unclaim(session, [taken], due_at=there + timedelta(minutes=5), now=there)
+        outbox.unclaim(session, [taken], due_at=there + timedelta(minutes=5), now=there)
     assert one(database, OutboxRow).due_at == MONDAY + timedelta(minutes=5)
     letter(database, due_at=MONDAY)
     (taken,) = claim(database, there)
     numbers = mark(database, [taken], there)
-    put_off = store.Outcome(taken.id, numbers[taken.id], OutboxState.OWED, 451, due_at=there + timedelta(minutes=7))
+    put_off = outbox.Outcome(taken.id, numbers[taken.id], OutboxState.OWED, 451, due_at=there + timedelta(minutes=7))
     with database.write() as session:
-        store.settle(session, [put_off], now=there)
+        outbox.settle(session, [put_off], now=there)
     assert one(database, OutboxRow).due_at == MONDAY + timedelta(minutes=7)
     assert notice(database, "bob@example.org", now=there)
     with database.read() as session:
-        assert store.due_count(session, now=MONDAY, notices_only=True) == 1
+        assert letters.due_count(session, now=MONDAY, notices_only=True) == 1
 
 
 @on_postgres
@@ -475,7 +476,7 @@ def test_two_machines_31_minutes_apart_do_not_ask_a_feed_at_once(database, serve
     def ask(now: datetime, **how: bool) -> int:
         with database.write() as session:
             lease = timedelta(minutes=12)
-            return len(store.claim_feeds(session, now=now, limit=9, lease=lease, asked_before=now, **how))
+            return len(feeds.claim(session, now=now, limit=9, lease=lease, asked_before=now, **how))
 
     assert ask(MONDAY) == 1
     assert ask(MONDAY + AHEAD) == ask(MONDAY + AHEAD, regardless=True) == 0
@@ -485,7 +486,7 @@ def test_two_machines_31_minutes_apart_do_not_ask_a_feed_at_once(database, serve
 def test_the_shared_clock_is_the_servers_and_goes_on_within_a_transaction(database, monkeypatch):
     monkeypatch.undo()
     with database.write() as session:
-        one_, other = store.shared_now(session, MONDAY), store.shared_now(session, MONDAY + LEAP)
+        one_, other = shared_now(session, MONDAY), shared_now(session, MONDAY + LEAP)
     assert one_ < other < one_ + timedelta(hours=1)
 
 
@@ -609,7 +610,7 @@ def test_a_slot_that_was_had_by_a_wrong_clock_is_had_again_and_no_story_twice(da
 
     def stories(*titles: str, at: datetime) -> None:
         with database.write() as session:
-            paper = store.lock_newsletter(session, "daily")
+            paper = newsletters.lock(session, "daily")
             feed = session.exec(select(Feed)).first()
             if feed is None:
                 feed = Feed(url="https://feeds.example/a", title="A", added_at=MONDAY, next_at=MONDAY)

@@ -33,7 +33,7 @@ import trustme
 from sqlmodel import select
 from typer.testing import CliRunner, Result
 
-from digest import collect, parse, store
+from digest import collect, parse
 from digest.cli import app
 from digest.collect import addresses, fetch, rhythm, workers
 from digest.collect.hosts import Hosts
@@ -42,7 +42,7 @@ from digest.config import Config
 from digest.errors import FetchError
 from digest.models import Entry, Feed, FeedState
 from digest.parse import worker
-from digest.store import Database
+from digest.store import Database, feeds, newsletters, open_database
 
 MONDAY = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 
@@ -131,8 +131,8 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def database(tmp_path: Path, upgraded_sqlite: Path) -> Iterator[Database]:
-    database = store.open_database(f"sqlite:///{shutil.copy(upgraded_sqlite, tmp_path)}")
-    store.keep_newsletters(database, ["daily"], now=MONDAY)
+    database = open_database(f"sqlite:///{shutil.copy(upgraded_sqlite, tmp_path)}")
+    newsletters.keep(database, ["daily"], now=MONDAY)
     yield database
     database.close()
 
@@ -220,8 +220,8 @@ def test_adding_a_feed_twice_is_safe(database: Database) -> None:
     second = collect.add_feed(database, "https://example.org/feed", newsletter="daily", now=MONDAY, topic="ai")
     assert (first.created, second.created, second.read) == (True, False, False)
     with database.read() as session:
-        [(_, readers)] = store.feeds(session)
-    assert readers == (store.Reader("daily", "ai", ""),)
+        [(_, readers)] = feeds.listed(session)
+    assert readers == (feeds.Reader("daily", "ai", ""),)
 
 
 def test_a_folder_named_like_a_topic_gives_its_feeds_that_topic(database: Database) -> None:
@@ -350,7 +350,7 @@ def test_a_permanent_redirect_is_followed_for_good_after_two_runs(database: Data
     run(database, now=MONDAY + timedelta(days=2))
     assert site.paths()[-1] == "/new"
     with database.read() as session:
-        assert store.find_feed(session, site.base + "/old").id == 1
+        assert feeds.find(session, site.base + "/old").id == 1
 
 
 def test_a_temporary_redirect_is_followed_and_forgotten(database: Database, site: Site) -> None:
@@ -371,7 +371,7 @@ def test_two_feeds_that_move_to_one_address_become_one(database: Database, site:
     run(database)
     run(database, now=MONDAY + timedelta(days=1))
     with database.read() as session:
-        states = {f.url: (f.state, len(readers)) for f, readers in store.feeds(session)}
+        states = {f.url: (f.state, len(readers)) for f, readers in feeds.listed(session)}
     assert sorted(states.values()) == [("active", 1), ("retired", 0)]
     assert states[site.base + "/new"] == ("active", 1)
 
@@ -868,7 +868,7 @@ def test_a_killed_run_delays_its_feeds_by_minutes(database: Database, site: Site
     site.pages["/feed"] = Reply(rss("one"))
     add(database, site.base + "/feed")
     with database.write() as session:  # as far as a run got that was killed
-        store.claim_feeds(session, now=MONDAY, limit=10, lease=timedelta(minutes=10), asked_before=MONDAY)
+        feeds.claim(session, now=MONDAY, limit=10, lease=timedelta(minutes=10), asked_before=MONDAY)
     assert run(database).asked == 0
     assert run(database, now=MONDAY + timedelta(minutes=11)).new == 1
 
@@ -892,7 +892,7 @@ def test_a_feed_removed_while_it_is_asked_is_no_trouble(database: Database, site
 def test_what_an_operator_does_to_a_feed_while_it_is_asked_stands(database: Database, site: Site) -> None:
     def retire(handler: Any) -> None:
         with database.write() as session:
-            store.find_feed(session, "1").state = FeedState.RETIRED
+            feeds.find(session, "1").state = FeedState.RETIRED
         handler.send_response(404)
         handler.send_header("Content-Length", "0")
         handler.end_headers()
@@ -1037,7 +1037,7 @@ def test_the_doctor_finds_where_a_lost_feed_went_and_retires_the_hopeless(databa
 
 
 def test_the_doctor_joins_a_lost_feed_to_the_one_that_is_read_in_its_place(database: Database, site: Site) -> None:
-    store.keep_newsletters(database, ["weekly"], now=MONDAY)
+    newsletters.keep(database, ["weekly"], now=MONDAY)
     site.pages["/old.xml"] = Reply(status=410)
     site.pages["/"] = page(alternate("/new.xml"))
     site.pages["/new.xml"] = Reply(rss("one"))
@@ -1048,7 +1048,7 @@ def test_the_doctor_joins_a_lost_feed_to_the_one_that_is_read_in_its_place(datab
     assert (repair.feed_id, repair.remedy.value, repair.url) == (old, "join", site.base + "/new.xml")
     collect.repair(database, repair, now=MONDAY)
     with database.read() as session:
-        readers = {found.id: {(r.newsletter, r.topic) for r in readers} for found, readers in store.feeds(session)}
+        readers = {found.id: {(r.newsletter, r.topic) for r in readers} for found, readers in feeds.listed(session)}
     assert readers == {old: set(), new: {("daily", ""), ("weekly", "ai")}}
     assert feed(database, old).error == f"answers 410 (gone for good); {site.base}/new.xml is read instead"
     assert asyncio.run(collect.diagnose(database, settings(), clock=lambda: MONDAY)) == []
@@ -1229,10 +1229,10 @@ CORPUS = Path(os.environ.get("DIGEST_CORPUS", Path(__file__).parents[2] / "share
 @pytest.mark.skipif(not (CORPUS / "opml" / "index.tsv").is_file(), reason="the corpus is not here")
 def test_every_real_list_is_exported_as_it_was_imported(database: Database) -> None:
     names = [line.split("\t")[0] for line in (CORPUS / "opml" / "index.tsv").read_text().splitlines()[1:]]
-    newsletters = [f"list{n}" for n in range(len(names))]
-    store.keep_newsletters(database, newsletters, now=MONDAY)
+    papers = [f"list{n}" for n in range(len(names))]
+    newsletters.keep(database, papers, now=MONDAY)
     known: dict[str, tuple[str, str]] = {}
-    for newsletter, name in zip(newsletters, names, strict=True):
+    for newsletter, name in zip(papers, names, strict=True):
         outlines = parse.opml((CORPUS / "opml" / name).read_bytes())
         report = imported(database, outlines, newsletter)
         # What is stored once for all newsletters is as the first list had it; a list that is no list of addresses

@@ -19,9 +19,10 @@ import pytest
 from conftest import Done
 from forked import Command
 
-from digest import config, edition, store
+from digest import config, edition
 from digest.demo.catcher import Catcher
 from digest.models import Entry, Feed, NewsletterFeed
+from digest.store import newsletters, open_database
 
 NOW = datetime.now(UTC)
 Digest = Callable[..., Done]
@@ -33,13 +34,13 @@ def digest(digest: Digest, tmp_path: Path) -> Digest:
     assert digest("init").returncode == 0
     settings = config.load(tmp_path / "digest.toml")
     (name,) = settings.newsletters
-    database = store.open_database(settings.database_url)
-    store.keep_newsletters(database, settings.newsletters, now=NOW)
+    database = open_database(settings.database_url)
+    newsletters.keep(database, settings.newsletters, now=NOW)
     with database.write() as session:
         feed = Feed(url="https://ada.example/feed", title="Ada", added_at=NOW, next_at=NOW + timedelta(days=1))
         session.add(feed)
         session.flush()
-        paper = store.newsletter(session, name)
+        paper = newsletters.find(session, name)
         session.add(NewsletterFeed(newsletter_id=paper.id or 0, feed_id=feed.id or 0, added_at=NOW))
         for n, title in enumerate(("Postgres 19 is out", "Ten ways to boil an egg")):
             link = f"https://ada.example/{n}"

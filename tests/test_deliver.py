@@ -15,12 +15,12 @@ from mailing import PEOPLE, notice, owe, send, states, tallied
 from mailserver import MailServer
 from sqlmodel import Session, select
 
-from digest import deliver, store, subscribe
+from digest import deliver, subscribe
 from digest.cli.common import left_words
 from digest.config import Config
 from digest.errors import ConfigError
 from digest.models import Edition, EditionState, Notice, OutboxRow, OutboxState, Subscription, SubscriptionState
-from digest.store import Database
+from digest.store import Database, letters, outbox, people, sending, suppressions
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_refused_recipient_is_suppressed_and_the_rest_are_served(database, mai
     assert (report.sent, report.refused) == (2, 1)
     assert states(database)["bob@example.org"] == "refused"
     with database.read() as session:
-        assert store.suppression(session, "bob@example.org").status == "5.1.1"
+        assert suppressions.find(session, "bob@example.org").status == "5.1.1"
 
 
 def test_a_refusal_of_the_content_never_marks_the_person(database, mailing, inbox, clock):
@@ -75,8 +75,8 @@ def test_a_refusal_of_the_content_never_marks_the_person(database, mailing, inbo
     inbox.refuse["cyd@example.org"] = "552 5.2.2 mailbox full"
     assert send(database, config, clock).refused == 2
     with database.read() as session:
-        assert store.suppression(session, "bob@example.org") is None
-        assert store.suppression(session, "cyd@example.org") is None
+        assert suppressions.find(session, "bob@example.org") is None
+        assert suppressions.find(session, "cyd@example.org") is None
 
 
 def test_a_deferred_letter_is_tried_again_later_and_is_the_same_letter(database, mailing, inbox, clock):
@@ -118,7 +118,7 @@ def test_who_leaves_before_the_claim_gets_no_letter(database, mailing, inbox, cl
     owe(database, config, *PEOPLE)
     with database.write() as session:
         subscribe.remove(session, "ada@example.org", newsletter="daily", how="test", now=clock())
-        store.suppress(session, "BOB@example.org", reason="complained", now=clock())
+        suppressions.add(session, "BOB@example.org", reason="complained", now=clock())
     report = send(database, config, clock)
     assert (report.sent, report.dropped, report.owed) == (1, 2, 0)
     assert inbox.recipients == ["cyd@example.org"]
@@ -143,8 +143,8 @@ def test_a_notice_goes_to_a_pending_subscription_but_never_to_a_suppressed_addre
     with database.write() as session:
         for subscription in session.exec(select(Subscription)):
             subscription.state = SubscriptionState.PENDING
-        store.suppress(session, "BOB@example.org", reason="complained", now=clock())
-        ada = store.subscriber(session, "ada@example.org")
+        suppressions.add(session, "BOB@example.org", reason="complained", now=clock())
+        ada = people.find(session, "ada@example.org")
         (held,) = session.exec(select(Subscription.id).where(Subscription.subscriber_id == ada.id))
     notice(database, "ada@example.org", subscription_id=held)
     notice(database, "bob@example.org")
@@ -160,7 +160,7 @@ def test_a_notice_goes_with_the_subscription_it_is_about(database, mailing, inbo
         (held,) = session.exec(select(Subscription.id))
     notice(database, "ada@example.org", subscription_id=held)
     with database.write() as session:
-        session.delete(store.subscriber(session, "ada@example.org"))
+        session.delete(people.find(session, "ada@example.org"))
     report = send(database, config, clock)
     assert (report.sent, report.dropped) == (0, 1)
     with database.read() as session:
@@ -188,15 +188,15 @@ def test_a_held_edition_opens_when_its_moment_has_come(database, mailing, inbox,
     assert send(database, config, clock).sent == 3
 
 
-def claim(database: Database, clock: Clock, limit: int = 1) -> tuple[store.Claimed, ...]:
+def claim(database: Database, clock: Clock, limit: int = 1) -> tuple[outbox.Claimed, ...]:
     with database.write() as session:
         return claim_in(session, clock, limit)
 
 
-def claim_in(session: Session, clock: Clock, limit: int = 1) -> tuple[store.Claimed, ...]:
-    (edition,) = store.due_editions(session, now=clock()) or [None]
+def claim_in(session: Session, clock: Clock, limit: int = 1) -> tuple[outbox.Claimed, ...]:
+    (edition,) = outbox.due_editions(session, now=clock()) or [None]
     lease = timedelta(minutes=10)
-    return store.claim(
+    return outbox.claim(
         session,
         edition_id=edition,
         now=clock(),
@@ -207,9 +207,9 @@ def claim_in(session: Session, clock: Clock, limit: int = 1) -> tuple[store.Clai
     ).letters
 
 
-def mark(database: Database, clock: Clock, *letters: store.Claimed) -> dict[int, int]:
+def mark(database: Database, clock: Clock, *letters: outbox.Claimed) -> dict[int, int]:
     with database.write() as session:
-        return store.mark(session, letters, now=clock(), lease=timedelta(minutes=10))
+        return outbox.mark(session, letters, now=clock(), lease=timedelta(minutes=10))
 
 
 @pytest.mark.parametrize("at", ["rcpt", "body"])
@@ -229,8 +229,8 @@ def test_of_a_person_who_is_erased_in_flight_nothing_is_written_down_again(datab
         report = send(database, config, clock)
     assert (report.sent, report.refused, report.owed) == (2, 1, 0)
     with database.read() as session:
-        assert store.suppression(session, "ada@example.org") is None
-        (line,) = [line for line in store.outbox_lines(session) if line.email == "(erased)"]
+        assert suppressions.find(session, "ada@example.org") is None
+        (line,) = [line for line in letters.lines(session) if line.email == "(erased)"]
     assert (line.state, line.code, line.reply) == ("refused", 550, "")
 
 
@@ -251,9 +251,9 @@ def test_a_worker_that_slept_past_its_lease_settles_nothing(database, mailing, c
     assert fresh.in_doubt
     second = mark(database, clock, fresh)[fresh.id]
     with database.write() as session:
-        late = store.Outcome(slept.id, first, OutboxState.REFUSED)
-        assert not store.settle(session, [late], now=clock()).total()
-        assert store.settle(session, [store.Outcome(fresh.id, second, OutboxState.SENT)], now=clock()).total() == 1
+        late = outbox.Outcome(slept.id, first, OutboxState.REFUSED)
+        assert not outbox.settle(session, [late], now=clock()).total()
+        assert outbox.settle(session, [outbox.Outcome(fresh.id, second, OutboxState.SENT)], now=clock()).total() == 1
 
 
 def test_an_attempt_that_is_given_back_does_not_count(database, mailing, clock):
@@ -266,14 +266,14 @@ def test_an_attempt_that_is_given_back_does_not_count(database, mailing, clock):
 
     def give_back(*attempts: tuple[int, int]) -> tuple[int, datetime | None]:
         with database.write() as session:
-            store.unmark(session, attempts, now=clock())
+            outbox.unmark(session, attempts, now=clock())
             row = session.exec(select(OutboxRow)).one()
             return row.attempts, row.tried_at
 
     assert give_back(attempt()) == (0, None), "and its lifetime has not begun"
     letter_id, number = attempt()
     with database.write() as session:
-        store.settle(session, [store.Outcome(letter_id, number, OutboxState.OWED, due_at=clock())], now=clock())
+        outbox.settle(session, [outbox.Outcome(letter_id, number, OutboxState.OWED, due_at=clock())], now=clock())
     tried_at = clock()
     clock.pass_(hours=1)
     assert give_back(attempt()) == (1, tried_at)
@@ -294,7 +294,7 @@ def test_a_letter_whose_edition_is_paused_after_the_claim_does_not_go_out(databa
     owe(database, mailing(), "ada@example.org")
     (letter,) = claim(database, clock)
     with database.write() as session:
-        store.set_state(session, letter.edition_id, EditionState.PAUSED, "by hand")
+        sending.set_state(session, letter.edition_id, EditionState.PAUSED, "by hand")
     assert mark(database, clock, letter) == {}
 
 
@@ -314,7 +314,7 @@ def test_a_server_that_drops_after_the_data_leaves_the_letter_in_doubt(database,
     report = send(database, config, clock)
     assert report.sent == 2
     with database.read() as session:
-        (line,) = [line for line in store.outbox_lines(session) if line.in_doubt]
+        (line,) = [line for line in letters.lines(session) if line.in_doubt]
     assert (line.email, line.state) == ("bob@example.org", "owed" if after_crash == "resend" else "held")
 
 
@@ -333,10 +333,10 @@ def test_a_letter_that_waits_for_a_slow_domain_is_told_from_one_that_waits_for_i
     owe(database, mailing(), *PEOPLE)
     later = clock() + timedelta(minutes=5)
     with database.write() as session:
-        store.unclaim(session, claim_in(session, clock, limit=2), due_at=later)
+        outbox.unclaim(session, claim_in(session, clock, limit=2), due_at=later)
     with database.write() as session:
-        store.unclaim(session, claim_in(session, clock), due_at=later, why="its domain asked for patience")
-        waiting = store.left(session, now=clock())
+        outbox.unclaim(session, claim_in(session, clock), due_at=later, why="its domain asked for patience")
+        waiting = letters.left(session, now=clock())
     assert (waiting.hour.letters, waiting.put_off.letters) == (2, 1)
 
 
@@ -346,7 +346,7 @@ def test_no_server_stops_the_run_with_every_letter_owed(database, configure, clo
     report = send(database, config, clock)
     assert (report.sent, report.owed) == (0, 3) and "no connection to 127.0.0.1:1" in report.stopped
     with database.read() as session:
-        assert {line.attempts for line in store.outbox_lines(session)} == {0}
+        assert {line.attempts for line in letters.lines(session)} == {0}
 
 
 def test_a_refused_sender_stops_after_one_try_with_every_letter_owed(database, mailing, inbox, clock):
@@ -374,9 +374,9 @@ def test_what_a_letter_costs_does_not_grow_with_its_edition(database, mailing, c
     letters = [letter._replace(id=number) for number in range(letter.id, letter.id + 500)]
     attempts = mark(database, clock, *letters)
     with database.write() as session:
-        store.unmark(session, attempts.items(), now=clock())
-        store.unclaim(session, letters, due_at=clock())
-        store.settle(session, [store.Outcome(letter.id, 1, OutboxState.SENT) for letter in letters], now=clock())
+        outbox.unmark(session, attempts.items(), now=clock())
+        outbox.unclaim(session, letters, due_at=clock())
+        outbox.settle(session, [outbox.Outcome(letter.id, 1, OutboxState.SENT) for letter in letters], now=clock())
     assert attempts == {letter.id: 1} and len(steps) == 9
     assert {step.split(" USING ")[1] for step in steps} == {
         "INTEGER PRIMARY KEY (rowid=?)",
@@ -392,7 +392,7 @@ def test_what_is_left_is_told_by_what_it_waits_for(database, mailing, inbox, clo
     inbox.refuse["bob@example.org"] = "451 4.7.1 come back later"
     with database.write() as session:
         (first, second) = session.exec(select(Edition.id).order_by(Edition.id))
-        (taken,) = store.claim(
+        (taken,) = outbox.claim(
             session,
             edition_id=first,
             now=clock(),
@@ -401,18 +401,18 @@ def test_what_is_left_is_told_by_what_it_waits_for(database, mailing, inbox, clo
             lifetime=timedelta(days=2),
             hold_doubtful=False,
         ).letters
-        store.set_state(session, second, EditionState.PAUSED, "by hand")
+        sending.set_state(session, second, EditionState.PAUSED, "by hand")
     report = send(database, config, clock)
     with database.read() as session:
-        (put_off,) = (line for line in store.outbox_lines(session, edition=1) if line.email == "bob@example.org")
+        (put_off,) = (line for line in letters.lines(session, edition=1) if line.email == "bob@example.org")
     assert (taken.email, report.sent, report.owed) == ("ada@example.org", 2, 5)
-    assert report.left.in_hand == store.Later(1, clock() + timedelta(minutes=2))
-    assert report.left.put_off == store.Later(1, put_off.due_at) and report.left.stopped.letters == 3
+    assert report.left.in_hand == letters.Later(1, clock() + timedelta(minutes=2))
+    assert report.left.put_off == letters.Later(1, put_off.due_at) and report.left.stopped.letters == 3
     assert report.left.due.letters == report.left.hour.letters == 0
     assert left_words(report.left)[1].startswith("1 in another sender's hands, or due again, if it died, at 2026-")
     clock.pass_(minutes=2)
     with database.read() as session:
-        assert store.left(session, edition_id=first, now=clock()).due.letters == 1
+        assert letters.left(session, edition_id=first, now=clock()).due.letters == 1
 
 
 def test_a_stop_is_heeded_and_what_is_in_flight_is_settled(database, mailing, inbox, clock):
@@ -439,7 +439,7 @@ def test_without_a_server_letters_are_kept_in_a_maildir_beside_the_database(data
 def test_a_maildir_takes_what_can_be_written_until_it_is_asked_to_stop(database, config, clock):
     owe(database, config, *PEOPLE)
     with database.write() as session:
-        store.subscriber(session, "bob@example.org").email = "bob smith@example.org"
+        people.find(session, "bob@example.org").email = "bob smith@example.org"
     report = send(database, config, clock, stop=lambda: True)
     assert (report.interrupted, report.sent, tallied(database)) == (True, 0, {"owed": 3})
     report = send(database, config, clock)

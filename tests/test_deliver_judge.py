@@ -15,7 +15,6 @@ from mailserver import DROP, MailServer
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from digest import store
 from digest.cli import app
 from digest.cli.common import Options
 from digest.cli.run import _tell_delivery, delivery_code
@@ -25,7 +24,7 @@ from digest.deliver.replies import ReplyReader, Step
 from digest.deliver.report import Report
 from digest.errors import CommitUnknown, Exit, TryAgain
 from digest.models import Edition, EditionState, RefusalCount, Subscription, SubscriptionState, Suppression
-from digest.store import Database
+from digest.store import Database, letters, people, refusals, sending, suppressions
 
 
 @pytest.fixture
@@ -133,7 +132,7 @@ def test_connections_that_end_over_the_first_few_hold_up_nobody(box, config, ser
     report = send(box, config, clock)
     assert (report.sent, report.deferred, report.stopped) == (8, 6, "")
     with box.read() as session:
-        assert all(line.attempts for line in store.outbox_lines(session))
+        assert all(line.attempts for line in letters.lines(session))
 
 
 @pytest.mark.parametrize("readers", [1, 2, 3])
@@ -259,8 +258,8 @@ def test_a_bad_day_of_the_relay_bars_nobody_and_one_command_mends_it(box, config
     server.on_rcpt = lambda address: "250 2.1.5 Ok"
     with box.write() as session:
         edition_id = session.exec(select(Edition.id)).one()
-        store.release(session, edition_id, now=clock())
-        assert store.resume_paused(session, edition_id, now=clock())
+        refusals.release(session, edition_id, now=clock())
+        assert sending.resume_paused(session, edition_id, now=clock())
     assert send(box, config, clock).sent == 300 and sound(box)
 
 
@@ -322,7 +321,7 @@ def test_dead_mailboxes_are_counted_for_all_senders_together(box, config, server
     server.on_rcpt = lambda address: "550 5.1.1 unknown" if address in set(people[:6] + people[30:36]) else "250 Ok"
     owe(box, config, *people)
     with box.write() as session:  # half of it is another sender's
-        store.count_refusals(session, 1, store.Refusals(sent=0, refused=6, gone=6))
+        refusals.count(session, 1, refusals.Refusals(sent=0, refused=6, gone=6))
     report = send(box, config, clock)
     assert report.quarantined and state_of(box) is EditionState.PAUSED
 
@@ -331,14 +330,14 @@ def test_dead_mailboxes_of_which_each_sender_hears_too_few_are_not_believed(box,
     people = spread(60)
     server.on_rcpt = lambda address: "550 5.1.1 unknown" if address in set(people[:4]) else "250 Ok"
     owe(box, config, *people)
-    ours, counted = store.count_refusals, []
+    ours, counted = refusals.count, []
 
     def at_once(session, edition_id, more):
         if more.gone and not counted:  # another sender's answers come in between
-            counted.append(ours(session, edition_id, store.Refusals(sent=2, refused=8, gone=8)))
+            counted.append(ours(session, edition_id, refusals.Refusals(sent=2, refused=8, gone=8)))
         return ours(session, edition_id, more)
 
-    monkeypatch.setattr(store, "count_refusals", at_once)
+    monkeypatch.setattr(refusals, "count", at_once)
     report = send(box, config, clock)
     assert report.quarantined and state_of(box) is EditionState.PAUSED and suppressed(box) == 0
 
@@ -355,11 +354,11 @@ def test_who_leaves_between_claim_and_mark_gets_no_letter(database, config, serv
         if batch.marks and not left:
             left.append(1)
             with database.write() as session:
-                ada = store.subscriber(session, "ada@example.org")
+                ada = people.find(session, "ada@example.org")
                 theirs = select(Subscription).where(Subscription.subscriber_id == ada.id)
                 session.exec(theirs).one().state = SubscriptionState.UNSUBSCRIBED
                 for address in ("bob@example.org", "dan@example.org"):
-                    store.suppress(session, address, reason="complaint", now=clock())
+                    suppressions.add(session, address, reason="complaint", now=clock())
         return commit(ledger, batch)
 
     monkeypatch.setattr(Ledger, "commit", leaving)
@@ -380,7 +379,7 @@ def test_what_was_put_off_for_longer_than_its_lifetime_is_not_tried_again(databa
     assert states(database) == {PEOPLE[0]: "refused", PEOPLE[1]: "held", PEOPLE[2]: "sent"}
     assert delivery_code(report) is Exit.UNAVAILABLE
     with database.read() as session:
-        (given_up,) = store.outbox_lines(session, newsletter="daily", state="refused")
+        (given_up,) = letters.lines(session, newsletter="daily", state="refused")
     assert given_up.reply == "4.2.0 later (given up: its lifetime is over)"
 
 

@@ -18,7 +18,7 @@ from mailserver import DROP, MailServer
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from digest import deliver, store
+from digest import deliver
 from digest.cli import app
 from digest.deliver.ledger import PUT_OFF_WHY, Ledger
 from digest.deliver.pace import Bucket, Pace, Quota, finish
@@ -26,6 +26,7 @@ from digest.deliver.relays import Route
 from digest.errors import StorageError
 from digest.models import Edition, EditionState, OutboxRow
 from digest.store import database as store_database
+from digest.store import letters, newsletters, open_database, people, sending, suppressions
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def pause_after(letters: int, database, server) -> None:
     def answer(taken) -> str:
         if len(server.taken) == letters:
             with database.write() as session:
-                store.set_state(session, 1, EditionState.PAUSED, "by hand")
+                sending.set_state(session, 1, EditionState.PAUSED, "by hand")
         return "250 2.0.0 Ok"
 
     server.on_body = answer
@@ -104,7 +105,7 @@ def test_a_letter_in_doubt_is_not_handed_to_the_other_relay(box, configure, serv
     assert report.sent + report.owed == 20
     assert not set(server.recipients) & set(other.recipients)
     with box.read() as session:
-        doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
+        doubtful = {line.email for line in letters.lines(session) if line.in_doubt}
     assert set(server.recipients) <= doubtful
 
 
@@ -131,7 +132,7 @@ def test_what_one_relay_cannot_carry_goes_by_another(box, configure, server, oth
     assert (report.sent, report.owed, report.refused) == (len(waiting), 0, 0)
     assert sorted(other.recipients) == sorted(waiting) and not set(server.recipients) & set(waiting)
     with box.read() as session:
-        assert {line.attempts for line in store.outbox_lines(session) if line.email in waiting} == {2}
+        assert {line.attempts for line in letters.lines(session) if line.email in waiting} == {2}
 
 
 def test_a_limit_per_hour_holds_over_runs(database, configure, server, clock):
@@ -308,7 +309,7 @@ def test_what_is_too_much_for_a_slow_domain_is_put_off(box, configure, server, c
     report = send(box, config, clock)
     assert report.sent == len(server.taken) < 36 and report.owed == 40 - report.sent
     with box.read() as session:
-        never_tried = [line for line in store.outbox_lines(session) if line.state == "owed" and not line.attempts]
+        never_tried = [line for line in letters.lines(session) if line.state == "owed" and not line.attempts]
     assert {line.reply for line in never_tried} == {PUT_OFF_WHY}
     assert {line.due_at for line in never_tried} == {clock() + timedelta(minutes=5)}
     for _ in range(20):
@@ -369,7 +370,7 @@ def test_a_resumed_edition_begins_with_a_canary_anew(database, configure, server
     clock.pass_(minutes=1)
     server.on_rcpt = lambda address: "250 2.1.5 Ok"
     with database.write() as session:
-        assert store.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
+        assert sending.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
     report = send(database, config, clock)
     assert (report.sent, report.owed) == (27, 0)
 
@@ -395,7 +396,7 @@ def test_content_that_many_refuse_pauses_the_edition_and_marks_nobody(database, 
         edition(database).state is EditionState.PAUSED and "552 5.7.0 message blocked" in edition(database).state_reason
     )
     with database.read() as session:
-        assert not any(store.suppression(session, reader) for reader in readers(200))
+        assert not any(suppressions.find(session, reader) for reader in readers(200))
     assert sound(database)
 
 
@@ -410,7 +411,7 @@ def test_a_late_edition_is_held_and_goes_out_when_a_person_says_so(database, con
     assert (report.sent, report.late) == (0, [("daily", 1)])
     assert edition(database).state is EditionState.HELD and "late" in edition(database).state_reason
     with database.write() as session:
-        assert store.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
+        assert sending.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
     clock.pass_(hours=1)
     assert send(database, config, clock).sent == 3
 
@@ -498,7 +499,7 @@ def test_a_letter_is_shown_and_retried_from_the_command_line(box, config, cli, s
     server.on_body = lambda taken: "554 5.7.1 no" if taken.recipient.startswith("ada") else "250 Ok"
     cli("deliver")
     with box.read() as session:
-        (refused,) = [line for line in store.outbox_lines(session) if line.state.value == "refused"]
+        (refused,) = [line for line in letters.lines(session) if line.state.value == "refused"]
     shown = json.loads(cli("outbox", "show", str(refused.id), "--json").stdout)
     assert (shown["email"], shown["subject"], shown["code"]) == (PEOPLE[0], "News", 554)
     (listed,) = cli("outbox", "list", "--edition", "1", "--state", "refused").stdout.splitlines()[1:]
@@ -581,7 +582,7 @@ def test_a_locked_database_delays_letters_and_loses_and_doubles_none(box, config
     monkeypatch.setattr(store_database, "BUSY_MS", 100)
     config = configure(smtp={"url": server.url, "connections": 2})
     owe(box, config, *readers(60))
-    impatient = store.open_database(config.database_url)
+    impatient = open_database(config.database_url)
     moments = [0, 10, 30]  # letters taken: the first is before anything is claimed
 
     def held() -> None:
@@ -645,8 +646,8 @@ def test_a_full_disk_while_sending_stops_the_run_and_doubles_only_what_is_in_dou
 ):
     monkeypatch.setattr("digest.deliver.writer.PATIENCE", 1.0)
     config = configure(smtp={"url": server.url, "connections": 2}, database=str(small_disk / "digest.db"))
-    database = store.open_database(config.database_url, create=True)
-    store.keep_newsletters(database, config.newsletters, now=clock())
+    database = open_database(config.database_url, create=True)
+    newsletters.keep(database, config.newsletters, now=clock())
     owe(database, config, *readers(100))
     ballast = small_disk / "ballast"
     filled = threading.Event()
@@ -669,7 +670,7 @@ def test_a_full_disk_while_sending_stops_the_run_and_doubles_only_what_is_in_dou
     send(database, config, clock)
     assert tallied(database) == {"sent": 100} and sound(database)
     with database.read() as session:
-        doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
+        doubtful = {line.email for line in letters.lines(session) if line.in_doubt}
     assert {r for r, copies in Counter(server.recipients).items() if copies > 1} <= doubtful
     assert set(server.recipients) == set(readers(100))
     database.close()
@@ -677,14 +678,14 @@ def test_a_full_disk_while_sending_stops_the_run_and_doubles_only_what_is_in_dou
 
 def test_a_database_that_cannot_be_written_sends_nothing(small_disk, configure, server, clock):
     config = configure(smtp={"url": server.url}, database=str(small_disk / "digest.db"))
-    database = store.open_database(config.database_url, create=True)
-    store.keep_newsletters(database, config.newsletters, now=clock())
+    database = open_database(config.database_url, create=True)
+    newsletters.keep(database, config.newsletters, now=clock())
     owe(database, config, *PEOPLE)
     database.close()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     try:
         with pytest.raises(StorageError, match="cannot be"):
-            reading = store.open_database(config.database_url)
+            reading = open_database(config.database_url)
             send(reading, config, clock)
         assert server.taken == []
     finally:
@@ -722,7 +723,7 @@ def test_a_letter_that_cannot_be_written_is_held_and_the_others_go_out(database,
     config = configure(smtp={"url": server.url})
     owe(database, config, *PEOPLE)
     with database.write() as session:
-        store.subscriber(session, "bob@example.org").email = "bob smith@example.org"
+        people.find(session, "bob@example.org").email = "bob smith@example.org"
     report = send(database, config, clock)
     assert (report.sent, report.held) == (2, 1) and "could not be written" in report.refusals[0]
     assert sorted(states(database).values()) == ["held", "sent", "sent"]

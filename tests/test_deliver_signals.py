@@ -19,8 +19,8 @@ from mailing import owe, readers, send, sound, tallied
 from mailserver import DROP, MailServer
 from sqlmodel import select
 
-from digest import store
 from digest.models import OutboxRow
+from digest.store import letters
 
 EVERYBODY = 100
 
@@ -78,7 +78,7 @@ def test_asked_to_stop_it_finishes_what_is_in_flight_and_says_what_is_left(box, 
     assert 5 <= sent < EVERYBODY and f"{EVERYBODY - sent} still owed" in said
     assert tallied(box) == {"sent": sent, "owed": EVERYBODY - sent}
     with box.read() as session:
-        assert not any(line.in_doubt for line in store.outbox_lines(session, limit=1000))
+        assert not any(line.in_doubt for line in letters.lines(session, limit=1000))
 
 
 def _finish(box, configure, server, clock, *, woken: Command | None = None) -> None:
@@ -93,7 +93,7 @@ def _finish(box, configure, server, clock, *, woken: Command | None = None) -> N
         assert len(server.taken) == before
     assert tallied(box) == {"sent": EVERYBODY} and sound(box)
     with box.read() as session:
-        doubtful = {line.email for line in store.outbox_lines(session, limit=1000) if line.in_doubt}
+        doubtful = {line.email for line in letters.lines(session, limit=1000) if line.in_doubt}
     assert {reader for reader, copies in Counter(server.recipients).items() if copies > 1} <= doubtful
     assert set(server.recipients) == set(readers(EVERYBODY))
 

@@ -9,10 +9,10 @@ from email import message_from_bytes, policy
 import pytest
 from conftest import MONDAY, Clock
 
-from digest import collect, curate, deliver, edition, store, subscribe
+from digest import collect, curate, deliver, edition, subscribe
 from digest.config import Config
 from digest.demo.site import FeedSite
-from digest.store import Database
+from digest.store import Database, editions, newsletters
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_an_edition_goes_out_once_in_its_slot_and_downtime_gives_one_not_many(da
     assert (composed.number, report.sent) == (1, 1)
     assert run(database, config, clock)[0].number == 0
     with database.read() as session:
-        assert store.newsletter(session, "daily").slot_at == MONDAY.replace(day=26)
+        assert newsletters.find(session, "daily").slot_at == MONDAY.replace(day=26)
 
 
 def test_a_dry_run_leaves_everything_as_it_was(database, config, site, inbox, clock):
@@ -127,6 +127,6 @@ def test_a_dry_run_leaves_everything_as_it_was(database, config, site, inbox, cl
             edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=clock())
             assert edition.compose(session, "daily", config, now=clock()).letters == 1
     with database.read() as session:
-        assert store.edition_lines(session) == []
-        assert store.newsletter_status(session, "daily").stories_waiting == 0
+        assert editions.lines(session) == []
+        assert newsletters.status(session, "daily").stories_waiting == 0
     assert run(database, config, clock)[1].sent == 1

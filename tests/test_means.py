@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from digest import collect, config, deliver, means, store
+from digest import collect, config, deliver, means
 from digest.cli.terminal import in_words
 from digest.demo.site import FeedSite
+from digest.store import newsletters, open_database
 
 ROOT = Path(__file__).parent.parent
 PLAIN = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DIGEST_COLLECT__ALLOW_PRIVATE_ADDRESSES": "true"}
@@ -34,9 +35,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     settings.chmod(0o600)
     found = config.load(settings)
-    database = store.open_database(found.database_url, create=True)
+    database = open_database(found.database_url, create=True)
     now = datetime.now(UTC)
-    store.keep_newsletters(database, found.newsletters, now=now)
+    newsletters.keep(database, found.newsletters, now=now)
     collect.add_feed(database, "http://127.0.0.1:1/feed", newsletter="daily", title=TITLE, now=now)
     database.close()
     return folder
@@ -76,7 +77,7 @@ def test_too_few_open_files_are_told_at_once(run: Run, limit: int, command: str)
 def test_with_few_files_feeds_are_asked_with_few_connections(run: Run, base: Path) -> None:
     with FeedSite(datetime.now(UTC)) as site:
         found = config.load(base / "digest.toml")
-        database = store.open_database(found.database_url)
+        database = open_database(found.database_url)
         for url, title, _topic in site.urls:
             collect.add_feed(database, url, newsletter="daily", title=title, now=datetime.now(UTC))
         database.close()
@@ -104,7 +105,7 @@ def test_feeds_and_mail_servers_get_no_more_connections_than_there_are_files_for
     relays = tuple(config.Relay(url=f"smtp://{name}.example", connections=n) for name, n in (("a", 30), ("b", 10)))
     monkeypatch.setattr(means, "files_left", lambda _wanted=0: 46)
     assert [relay.connections for relay in deliver._fitting(relays)] == [15, 5]
-    database = store.open_database(found.database_url)
+    database = open_database(found.database_url)
     seen: list[int] = []
     semaphore = asyncio.Semaphore
     monkeypatch.setattr(asyncio, "Semaphore", lambda n=1: seen.append(n) or semaphore(n))

@@ -8,7 +8,8 @@ from conftest import MONDAY
 from sqlmodel import SQLModel
 from starlette.testclient import TestClient
 
-from digest import sign, store, subscribe
+from digest import sign, subscribe
+from digest.store import history, people
 from digest.web import application
 
 NEWS = {
@@ -52,9 +53,9 @@ def standing(database, email="ada@example.org", newsletter="daily"):
         return subscribe.find(session, email, newsletter)[1]
 
 
-def history(database, email="ada@example.org"):
+def events_of(database, email="ada@example.org"):
     with database.read() as session:
-        return [(m.event, m.how, m.ip, m.detail) for m in store.moments(session, store.subscriber(session, email))]
+        return [(m.event, m.how, m.ip, m.detail) for m in history.moments(session, people.find(session, email))]
 
 
 def everything(database):
@@ -71,7 +72,7 @@ def test_choices_are_saved_and_shown_again(client, database, config):
     assert (kept.topics, kept.cadence, kept.hour, kept.zone) == (["art"], "weekly thu", 18, "America/New_York")
     assert (kept.language, kept.plain) == ("de", True)
     assert "Gespeichert" in answer.text and answer.text.count(" checked") == 3 and answer.text.count(" selected") == 4
-    event, how, ip, detail = history(database)[-1]
+    event, how, ip, detail = events_of(database)[-1]
     assert (event, how, ip) == ("chose", "preference page", "198.51.100.7") and "weekly thu" in detail
     before = everything(database)
     client.post(page, data=FORM)

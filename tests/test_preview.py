@@ -18,12 +18,13 @@ from conftest import MONDAY, on_sqlite
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from digest import edition, store, subscribe, web
+from digest import edition, subscribe, web
 from digest.cli.common import moment
 from digest.cli.preview import look
 from digest.config import load as load_settings
 from digest.errors import BadInput, ConfigError
 from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Notice, OutboxRow, Story
+from digest.store import archive, editions, newsletters, open_database, sending
 from digest.web import preview as editor
 
 NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "max_stories": 4}
@@ -40,7 +41,7 @@ def config(configure):
 def filled(database, config):
     """Six entries of three feeds wait, and one subscriber."""
     with database.write() as session:
-        paper = store.newsletter(session, "daily")
+        paper = newsletters.find(session, "daily")
         for number, title in enumerate(TITLES):
             if number % 2 == 0:
                 feed = Feed(url=f"https://f{number}.example/", title=f"Feed {number}", added_at=MONDAY, next_at=MONDAY)
@@ -200,8 +201,8 @@ def test_the_links_in_the_mail_lead_to_the_frozen_page_and_what_had_no_room(fill
     composed(filled, config)
     with filled.read() as session:
         row = session.exec(select(Edition)).one()
-        variant = store.edition_variants(session, row.id)[0]
-        left = [found.title for found in store.variant_in_browser(session, "daily", 1, variant.key).rest]
+        variant = editions.variants(session, row.id)[0]
+        left = [found.title for found in archive.variant_in_browser(session, "daily", 1, variant.key).rest]
     assert f"https://digest.example/editions/daily/1/{variant.key}" in variant.html and len(left) == 2
     client = TestClient(web.application(filled, config, clock=clock))
     answer = client.get(f"/editions/daily/1/{variant.key}")
@@ -225,8 +226,8 @@ def test_an_edition_that_waited_long_for_its_editor_is_not_late(filled, configur
     with filled.write() as session:
         edition.approve(session, "daily", 1, now=now)
     with filled.write() as session:
-        assert store.hold_late(session, now=now, max_lateness=timedelta(hours=24)) == []
-        assert store.hold_late(session, now=now + timedelta(days=2), max_lateness=timedelta(hours=24))
+        assert sending.hold_late(session, now=now, max_lateness=timedelta(hours=24)) == []
+        assert sending.hold_late(session, now=now + timedelta(days=2), max_lateness=timedelta(hours=24))
 
 
 def test_an_odd_request_gets_an_answer(config, clock):
@@ -285,7 +286,7 @@ def test_the_token_stands_in_no_process_list(tmp_path):
     )
     settings.chmod(0o600)
     found = load_settings(settings)
-    store.open_database(found.database_url, create=True).close()
+    open_database(found.database_url, create=True).close()
     command = [sys.executable, "-m", "digest", "-c", str(settings), "preview", "--serve", "--port", "0"]
     environment = os.environ | {"BROWSER": str(tmp_path / "browser"), "PYTHONPATH": str(Path(__file__).parent.parent)}
     with subprocess.Popen(

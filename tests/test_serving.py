@@ -29,8 +29,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from digest import sign, store
+from digest import sign
 from digest.errors import ConfigError, StorageError
+from digest.store import newsletters, open_database
 from digest.web import application, courier
 from digest.web.bounds import HeadInTime
 from digest.web.client import client_address
@@ -157,8 +158,8 @@ def test_ready_is_who_has_a_database_of_its_own_release(app, box):
 
 
 def test_a_database_that_is_gone_is_a_matter_of_minutes_and_no_crash(config, clock, tmp_path):
-    database = store.open_database(config.database_url, create=True)
-    store.keep_newsletters(database, config.newsletters, now=MONDAY)
+    database = open_database(config.database_url, create=True)
+    newsletters.keep(database, config.newsletters, now=MONDAY)
     app = application(database, config, clock=clock)
     database.close()
     (tmp_path / "digest.db").write_bytes(b"this is no database, whatever it may have been before" * 100)

@@ -21,12 +21,13 @@ from conftest import MONDAY, Clock, on_sqlite
 from sqlmodel import Session, select
 from starlette.testclient import TestClient
 
-from digest import deliver, sign, store, subscribe
+from digest import deliver, sign, subscribe
 from digest.config import Config
 from digest.demo.catcher import Catcher
 from digest.errors import UserError
 from digest.models import Consent, Notice, OutboxRow, SignupMail, Subscriber, Subscription
-from digest.store import Database
+from digest.store import Database, history, letters, newsletters, people, suppressions
+from digest.store import signup as stored_signup
 from digest.subscribe import signup
 from digest.web import application
 
@@ -82,8 +83,8 @@ def door(database: Database, config: Config, clock: Clock, inbox: Catcher) -> It
 
 def standing(database: Database, address: str = "ada@example.org") -> str | None:
     with database.read() as session:
-        person = store.subscriber(session, address)
-        found = store.standings(session, person) if person else []
+        person = people.find(session, address)
+        found = history.standings(session, person) if person else []
     return found[0].state if found else None
 
 
@@ -105,10 +106,10 @@ def test_who_signs_up_gets_one_mail_and_is_subscribed_by_its_button(door, databa
     assert "You are subscribed" in door.client.post(door.link()).text
     assert standing(database) == "active"
     with database.read() as session:
-        person = store.subscriber(session, "ada@example.org")
-        history = [(m.event, m.how, m.ip) for m in store.moments(session, person)]
-        assert store.standings(session, person)[0].topics == ("world",) and person.name == "Ada"
-    assert history == [
+        person = people.find(session, "ada@example.org")
+        events = [(m.event, m.how, m.ip) for m in history.moments(session, person)]
+        assert history.standings(session, person)[0].topics == ("world",) and person.name == "Ada"
+    assert events == [
         ("pending", "sign-up page", "198.51.100.7"),
         ("subscribed", "sign-up page, confirmed by mail", "198.51.100.7"),
     ]
@@ -163,7 +164,7 @@ def test_who_left_or_was_erased_comes_back_by_their_own_word(door, database, con
     door.ask("ada@example.org")
     door.client.post(door.link())
     with database.read() as session:
-        assert store.erased(session, subscribe.erasure_mark("ada@example.org", config.lasting_key)) is None
+        assert suppressions.erased(session, subscribe.erasure_mark("ada@example.org", config.lasting_key)) is None
     assert standing(database) == "active"
 
 
@@ -337,10 +338,10 @@ def test_the_pages_speak_the_language_of_the_newsletter(database, configure, clo
 
 def test_pending_people_of_a_list_are_asked_once(door, database, config, clock):
     with database.write() as session:
-        paper = store.lock_newsletter(session, "daily")
+        paper = newsletters.lock(session, "daily")
         for address in ("ada@example.org", "bob@example.org"):
-            person = store.keep_subscriber(session, address, name="", tags=(), now=MONDAY)
-            store.subscribe_to(session, person, paper, consent="import list.csv", now=MONDAY).state = "pending"
+            person = people.keep(session, address, name="", tags=(), now=MONDAY)
+            people.subscribe(session, person, paper, consent="import list.csv", now=MONDAY).state = "pending"
     with database.write() as session:
         assert signup.ask_imported(session, "daily", config=config, now=clock()) == 2
         assert signup.ask_imported(session, "daily", config=config, now=clock()) == 0
@@ -374,8 +375,8 @@ def test_a_second_mail_is_another_mail_though_the_first_one_s_row_is_gone(door, 
     one, two = (email.message_from_bytes(message.content)["Message-ID"] for message in door.inbox.messages)
     assert one != two
     with database.read() as session:
-        (line,) = store.outbox_lines(session)
-        _sender, written_at = store.letter_sender(session, line.id)
+        (line,) = letters.lines(session)
+        _sender, written_at = letters.sender(session, line.id)
     assert sign.message_id(line.id, key=KEY, domain="news.example", written_at=written_at) == two
 
 
@@ -397,13 +398,13 @@ def test_a_stranger_gives_no_name_to_whom_we_know(door, database, config):
         )  # fmt: skip
     door.ask("ada@example.org", name="You have won")
     with database.read() as session:
-        assert store.subscriber(session, "ada@example.org").name == ""
+        assert people.find(session, "ada@example.org").name == ""
 
 
 def test_mails_to_an_imported_list_do_not_close_the_form(door, database, config, clock):
     with database.write() as session:
         for number in range(config.web.signups_per_hour):
-            store.note_signup_mail(session, address=f"imported {number}", network="", now=clock())
+            stored_signup.note_mail(session, address=f"imported {number}", network="", now=clock())
     door.ask("ada@example.org")
     assert door.inbox.recipients == ["ada@example.org"]
 
@@ -461,7 +462,7 @@ def meanwhile(database: Database, act: Callable[[Any], Any]) -> Iterator[Callabl
 @pytest.fixture
 def two_papers(database: Database, configure: Callable[..., Config], clock: Clock) -> Config:
     config = configure(newsletters={"daily": NEWS, "weekly": NEWS}, web={"signups_per_network": 2})
-    store.keep_newsletters(database, config.newsletters, now=clock())
+    newsletters.keep(database, config.newsletters, now=clock())
     return config
 
 
@@ -495,8 +496,8 @@ def test_who_asks_again_while_the_unconfirmed_are_forgotten_is_kept(database, tw
             session.commit()
             ended()
     with database.read() as session:
-        person = store.subscriber(session, "ada@example.org")
-        assert paper in [one.newsletter for one in store.standings(session, person)]
+        person = people.find(session, "ada@example.org")
+        assert paper in [one.newsletter for one in history.standings(session, person)]
     assert len(rows(database)["notice"]) == 2
 
 
@@ -512,8 +513,8 @@ def test_who_is_forgotten_while_they_ask_again_is_stored_anew(database, two_pape
             session.commit()
             ended()
     with database.read() as session:
-        person = store.subscriber(session, "ada@example.org")
-        assert [one.newsletter for one in store.standings(session, person)] == [paper]
+        person = people.find(session, "ada@example.org")
+        assert [one.newsletter for one in history.standings(session, person)] == [paper]
 
 
 def test_who_is_written_in_by_hand_while_the_unconfirmed_are_forgotten_is_kept(database, config, clock):
@@ -551,16 +552,16 @@ def test_who_is_in_a_list_while_the_unconfirmed_are_forgotten_comes_in(database,
             session.commit()
             ended()
     with database.read() as session:
-        person = store.subscriber(session, "ada@example.org")
-        assert [(one.newsletter, one.state) for one in store.standings(session, person)] == [(paper, "active")]
-        assert [moment.event for moment in store.moments(session, person)] == ["subscribed"]
+        person = people.find(session, "ada@example.org")
+        assert [(one.newsletter, one.state) for one in history.standings(session, person)] == [(paper, "active")]
+        assert [moment.event for moment in history.moments(session, person)] == ["subscribed"]
 
 
 def test_two_who_ask_a_list_at_once_ask_each_person_once(database, config, clock):
     with database.write() as session:
-        person = store.keep_subscriber(session, "ada@example.org", name="", tags=(), now=MONDAY)
-        paper = store.lock_newsletter(session, "daily")
-        store.subscribe_to(session, person, paper, consent="import list.csv", now=MONDAY).state = "pending"
+        person = people.keep(session, "ada@example.org", name="", tags=(), now=MONDAY)
+        paper = newsletters.lock(session, "daily")
+        people.subscribe(session, person, paper, consent="import list.csv", now=MONDAY).state = "pending"
     asked: list[int] = []
     with database.write() as session:
         assert signup.ask_imported(session, "daily", config=config, now=clock()) == 1
@@ -580,13 +581,13 @@ def test_two_who_act_at_once_act_one_after_the_other(door, database, config, clo
     token = door.link().rpartition("/")[2]
     id_ = sign.read_confirm(token, keys=config.keys).subscription_id
     with database.write() as late:
-        seen = store.subscription_by_id(late, id_)
+        seen = people.subscription_by_id(late, id_)
         with database.write() as session:
             assert signup.confirm(session, token, config=config, ip="", now=clock()).outcome == "confirmed"
         assert signup.confirm(late, token, config=config, ip="", now=clock()).outcome == "unchanged"
         assert seen[0].state == "active"
     with database.write() as late:
-        seen = store.subscription_by_id(late, id_)
+        seen = people.subscription_by_id(late, id_)
         with database.write() as session:
             subscribe.leave(session, id_, how="test", now=clock())
         with pytest.raises(UserError, match="left daily"):

@@ -27,12 +27,13 @@ from hypothesis import strategies as st
 from mailing import LEAVE, MARKS, PEOPLE, enlarge_for, notice, owe, readers, send, sound, states, tallied
 from mailserver import DROP, EVERYTHING, MailServer, scripted
 
-from digest import deliver, store
+from digest import deliver
 from digest.deliver.replies import Garbled, ReplyReader, Step, Verdict, verdict
 from digest.errors import Refused, RelayDown
 from digest.letter import Sender
 from digest.letter.template import stuffed, unstuffed
 from digest.render import Rendered
+from digest.store import letters, suppressions
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_replies_may_come_in_pieces_and_in_many_lines(box, mailing, server, cloc
     owe(box, config, *readers(10))
     assert send(box, config, clock).sent == 10
     with box.read() as session:
-        assert {line.reply for line in store.outbox_lines(session)} == {"2.0.0 Ok queued as 4711"}
+        assert {line.reply for line in letters.lines(session)} == {"2.0.0 Ok queued as 4711"}
 
 
 def test_an_address_that_needs_smtputf8_is_refused_in_words_where_it_is_not_offered(box, mailing, server, clock):
@@ -350,7 +351,7 @@ def test_all_kinds_of_replies_at_a_tenth_each_end_as_they_must(database, mailing
     assert tallied(database) == {"sent": 42, "refused": 18}
     assert sorted(server.recipients) == sorted(r for r in readers(60) if int(r[6:].split("@")[0]) % 10 not in (3, 4, 5))
     with database.read() as session:
-        suppressed = [r for r in readers(60) if store.suppression(session, r)]
+        suppressed = [r for r in readers(60) if suppressions.find(session, r)]
     assert suppressed == [r for r in readers(60) if int(r[6:].split("@")[0]) % 20 == 3]  # 550 5.1.1 at RCPT only
     assert sound(database)
 
@@ -377,7 +378,7 @@ def test_a_drop_before_or_in_the_middle_of_the_body_is_tried_again_and_one_after
     clock.pass_(hours=1)
     assert send(database, config, clock).sent == 2
     with database.read() as session:
-        doubtful = [line.email for line in store.outbox_lines(session) if line.in_doubt]
+        doubtful = [line.email for line in letters.lines(session) if line.in_doubt]
     assert doubtful == ["reader7@example.org", "reader9@example.org"]
     copies = [t for t in server.taken if t.recipient == "reader9@example.org"]
     assert len(copies) == 2 and copies[0] == copies[1]
@@ -433,7 +434,7 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for(box, mailing, server, c
     report = send(box, config, clock)
     assert gone.is_set() and report.owed == 0
     with box.read() as session:
-        doubtful = {line.email for line in store.outbox_lines(session) if line.in_doubt}
+        doubtful = {line.email for line in letters.lines(session) if line.in_doubt}
     twice = {r for r in server.recipients if server.recipients.count(r) > 1}
     assert twice <= doubtful and len(doubtful) <= 2
     assert set(server.recipients) == set(readers(40))
@@ -477,7 +478,7 @@ def test_a_busy_server_is_left_alone_and_the_readers_are_not_to_blame(box, maili
     report = send(box, config, clock)
     assert report.owed == 10 and "421" in report.stopped
     with box.read() as session:
-        assert {(line.state.value, line.attempts) for line in store.outbox_lines(session)} == {("owed", 0)}
+        assert {(line.state.value, line.attempts) for line in letters.lines(session)} == {("owed", 0)}
 
 
 @pytest.mark.parametrize("at", ["rcpt", "data", "body"])
@@ -490,7 +491,7 @@ def test_a_421_costs_a_connection_and_counts_against_no_reader(box, mailing, ser
     assert (report.sent, report.deferred, report.owed) == (12, 0, 0) and server.connections == 2
     assert sorted(server.recipients) == sorted(readers(12))
     with box.read() as session:
-        assert {line.attempts for line in store.outbox_lines(session)} == {1}
+        assert {line.attempts for line in letters.lines(session)} == {1}
 
 
 def test_a_letter_that_meets_a_busy_server_again_and_again_is_not_put_off(box, mailing, server, clock):
@@ -537,7 +538,7 @@ def test_a_refused_login_stops_after_one_try_and_tells_no_password(box, configur
     assert "refuses the login of ada: 535" in report.stopped
     assert "se@cret" not in report.stopped and base64.b64encode(b"se@cret").decode() not in report.stopped
     with box.read() as session:
-        assert {(line.state.value, line.attempts) for line in store.outbox_lines(session)} == {("owed", 0)}
+        assert {(line.state.value, line.attempts) for line in letters.lines(session)} == {("owed", 0)}
 
 
 def _token_command(tmp_path, says: str) -> str:
@@ -657,7 +658,7 @@ def test_an_encrypted_connection_that_is_cut_off_leaves_one_letter_in_doubt(
     report = send(box, config, clock)
     assert (report.sent, report.in_doubt, report.owed) == (19, 1, 1)
     with box.read() as session:
-        assert [line.email for line in store.outbox_lines(session) if line.in_doubt] == [cut]
+        assert [line.email for line in letters.lines(session) if line.in_doubt] == [cut]
 
 
 def test_what_was_offered_in_clear_is_forgotten(box, configure, server, clock, authority, tmp_path):

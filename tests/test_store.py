@@ -16,9 +16,11 @@ from alembic.migration import MigrationContext
 from conftest import MONDAY
 from sqlmodel import SQLModel, select
 
-from digest import edition, store, subscribe
+from digest import edition, subscribe
 from digest.errors import DigestError, NotFound, StorageError, TryAgain
 from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
+from digest.store import database as store_database
+from digest.store import editions, feeds, newsletters, outbox, people
 from digest.store.database import head, open_database, revision
 
 
@@ -35,7 +37,7 @@ def test_the_migrations_make_what_the_models_say(database):
 
 
 def test_every_revision_follows_the_one_before(database):
-    versions = sorted((store.database.MIGRATIONS / "versions").glob("[0-9]*.py"))
+    versions = sorted((store_database.MIGRATIONS / "versions").glob("[0-9]*.py"))
     assert [p.name[:4] for p in versions] == [f"{n:04}" for n in range(1, len(versions) + 1)]
 
 
@@ -52,7 +54,7 @@ def make_as_of(number: str, url: str, rows: str) -> None:
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         settings = Alembic()
-        settings.set_main_option("script_location", str(store.database.MIGRATIONS))
+        settings.set_main_option("script_location", str(store_database.MIGRATIONS))
         settings.attributes["connection"] = connection
         alembic.command.upgrade(settings, number)
         for statement in rows.split(";"):
@@ -114,10 +116,10 @@ def test_a_database_of_the_first_release_keeps_its_rows(url):
     numbers = set()
     for _again in range(2):
         with opened.write() as session:
-            person, paper = session.exec(select(Subscriber)).one(), store.newsletter(session, "daily")
-            session.delete(store.subscription(session, person, paper))
+            person, paper = session.exec(select(Subscriber)).one(), newsletters.find(session, "daily")
+            session.delete(people.subscription(session, person, paper))
             session.flush()
-            numbers.add(store.subscribe_to(session, person, paper, consent="test", now=MONDAY).id)
+            numbers.add(people.subscribe(session, person, paper, consent="test", now=MONDAY).id)
     assert len(numbers) == 2, "links are signed for a subscription's number"
     opened.close()
 
@@ -175,7 +177,7 @@ def test_letters_of_the_previous_release_stay_as_they_are_and_keep_their_numbers
         if opened.engine.dialect.name == "postgresql":  # which counts only those that it numbered itself
             session.connection().execute(sa.text("SELECT setval('outbox_id_seq', 40)"))
         subscribe.erase(session, "r2@e.org", secret="a key for tests, long enough", now=MONDAY)  # its notice goes
-        store.owe_notice(
+        outbox.owe_notice(
             session, to="r3@e.org", subject="s", text="t", sender="News <news@news.example>", key="l", now=MONDAY
         )
         session.flush()
@@ -229,12 +231,12 @@ def test_a_naive_time_does_not_get_in(database):
 
 def test_times_come_back_in_utc(database):
     with database.read() as session:
-        assert store.newsletter(session, "daily").slot_at == MONDAY
+        assert newsletters.find(session, "daily").slot_at == MONDAY
 
 
 def test_a_rehearsal_sees_everything_and_leaves_nothing(database):
     with database.rehearse() as rehearsal:
-        store.keep_newsletters(rehearsal, ["daily", "weekly"], now=MONDAY)
+        newsletters.keep(rehearsal, ["daily", "weekly"], now=MONDAY)
         assert names(rehearsal) == ["daily", "weekly"]
         with pytest.raises(ZeroDivisionError), rehearsal.write() as session:
             session.add(Newsletter(name="yearly", slot_at=MONDAY))
@@ -247,7 +249,7 @@ def test_a_rehearsal_sees_everything_and_leaves_nothing(database):
 def test_a_path_may_have_any_characters(tmp_path):
     path = tmp_path / "100% #1 ä" / "digest.db"
     database = open_database(f"sqlite:///{path}", create=True)
-    store.keep_newsletters(database, ["daily"], now=MONDAY)
+    newsletters.keep(database, ["daily"], now=MONDAY)
     with database.rehearse() as copy:
         assert names(copy) == ["daily"]
     database.close()
@@ -255,16 +257,16 @@ def test_a_path_may_have_any_characters(tmp_path):
 
 def test_two_that_wait_for_each_other_are_told_to_try_again(postgres_url):
     database = open_database(postgres_url, create=True)
-    store.keep_newsletters(database, ["one", "two"], now=MONDAY)
+    newsletters.keep(database, ["one", "two"], now=MONDAY)
     both_hold_theirs = threading.Barrier(2)
     told: list[Exception] = []
 
     def lock(first, second):
         try:
             with database.write() as session:
-                store.lock_newsletter(session, first)
+                newsletters.lock(session, first)
                 both_hold_theirs.wait()
-                store.lock_newsletter(session, second)
+                newsletters.lock(session, second)
         except DigestError as error:
             told.append(error)
 
@@ -284,23 +286,23 @@ def test_a_feeds_secret_stays_with_the_host_it_was_given_to(database, host, kept
         feed = Feed(url="https://one.example/a", host="one.example", headers=secret, added_at=MONDAY, next_at=MONDAY)
         session.add(feed)
         session.flush()
-        store.move_feed(session, feed.id, url=f"https://{host}/b", host=host, now=MONDAY)
+        feeds.move(session, feed.id, url=f"https://{host}/b", host=host, now=MONDAY)
     with database.read() as session:
-        moved = store.find_feed(session, "https://one.example/a")
+        moved = feeds.find(session, "https://one.example/a")
         assert (moved.url, moved.headers) == (f"https://{host}/b", kept)
 
 
 @pytest.mark.parametrize("number", [2**40, 2**70])
 def test_a_number_beyond_all_numbers_is_not_found(database, number):
     with suppress(NotFound), database.read() as session:
-        assert store.edition_row(session, "daily", number) is None
+        assert editions.row(session, "daily", number) is None
     with pytest.raises(NotFound), database.read() as session:
         edition.find(session, "daily", number)
 
 
 def test_only_the_owner_reads_the_database(tmp_path):
     opened = open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True)
-    store.keep_newsletters(opened, ["daily"], now=MONDAY)
+    newsletters.keep(opened, ["daily"], now=MONDAY)
     for path in tmp_path.glob("digest.db*"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     opened.close()
@@ -323,7 +325,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 def test_a_locked_database_is_told_in_words(tmp_path, monkeypatch):
     path = tmp_path / "digest.db"
     open_database(f"sqlite:///{path}", create=True).close()
-    monkeypatch.setattr(store.database, "BUSY_MS", 50)
+    monkeypatch.setattr(store_database, "BUSY_MS", 50)
     other = sqlite3.connect(path)
     other.execute("BEGIN EXCLUSIVE")
     opened = open_database(f"sqlite:///{path}")
@@ -341,7 +343,7 @@ def test_a_full_disk_is_told_in_words_and_loses_nothing(tmp_path):
         pytest.skip("a small disk cannot be mounted here")
     try:
         opened = open_database(f"sqlite:///{disk / 'digest.db'}", create=True)
-        store.keep_newsletters(opened, ["daily"], now=MONDAY)
+        newsletters.keep(opened, ["daily"], now=MONDAY)
         with pytest.raises(StorageError, match="disk is full"), opened.write() as session:
             for n in range(100):
                 session.add(Newsletter(name=f"{n}" * 20_000, slot_at=MONDAY))

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from sqlalchemy import func
 from sqlmodel import SQLModel, select
 
-from digest import store, subscribe
+from digest import subscribe
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import Edition, OutboxRow, Subscriber, Variant, address_key
+from digest.store import history, listing, newsletters, outbox, people
 
 
 @pytest.mark.parametrize(
@@ -107,13 +108,13 @@ def join(database, email, **more):
 
 def state(database, email):
     with database.read() as session:
-        (standing,) = store.standings(session, subscribe.known(session, email))
+        (standing,) = history.standings(session, subscribe.known(session, email))
     return standing.state
 
 
-def history(database, email):
+def events_of(database, email):
     with database.read() as session:
-        return [(m.event, m.how, m.vouched_by) for m in store.moments(session, subscribe.known(session, email))]
+        return [(m.event, m.how, m.vouched_by) for m in history.moments(session, subscribe.known(session, email))]
 
 
 def test_one_person_has_one_row_however_they_are_typed(database):
@@ -127,7 +128,7 @@ def test_one_person_has_one_row_however_they_are_typed(database):
 
 def test_who_vouched_is_kept(database):
     join(database, "ada@example.com", consent="command line", vouched_by="Charles")
-    assert history(database, "ada@example.com") == [("subscribed", "command line", "Charles")]
+    assert events_of(database, "ada@example.com") == [("subscribed", "command line", "Charles")]
 
 
 def test_an_unknown_topic_is_refused_with_those_known(database):
@@ -144,7 +145,7 @@ def test_who_left_comes_back_only_when_they_ask(database):
     with pytest.raises(UserError, match="left daily on 2026-11-23"):
         join(database, "ada@example.com")
     assert join(database, "ada@example.com", again=True).outcome == "returned"
-    assert [event for event, _how, _who in history(database, "ada@example.com")] == [
+    assert [event for event, _how, _who in events_of(database, "ada@example.com")] == [
         "subscribed",
         "unsubscribed",
         "subscribed",
@@ -156,9 +157,9 @@ def test_a_suppressed_address_is_refused_and_shown_as_such_until_it_is_lifted(da
     with database.write() as session:
         assert subscribe.suppress(session, "ADA@example.com", reason="asked us", how="telephone", now=MONDAY)
         assert not subscribe.suppress(session, "ada@example.com", reason="again", how="telephone", now=MONDAY)
-        assert store.listed(session, subscribe.search(state="active"), limit=9).rows == ()
-        (line,) = store.listed(session, subscribe.search(state="suppressed"), limit=9).rows
-        assert store.counted(session, subscribe.search()) == [("daily", "suppressed", 1)]
+        assert listing.listed(session, subscribe.search(state="active"), limit=9).rows == ()
+        (line,) = listing.listed(session, subscribe.search(state="suppressed"), limit=9).rows
+        assert listing.counted(session, subscribe.search()) == [("daily", "suppressed", 1)]
     assert (line.email, line.reason) == ("ada@example.com", "asked us")
     with pytest.raises(UserError, match="suppressed since 2026-11-23: asked us"):
         join(database, "ada@example.com")
@@ -175,16 +176,16 @@ def test_a_pause_ends_when_it_is_over_and_makes_nothing_up(database):
     with database.write() as session:
         assert subscribe.pause(session, "ada@example.com", newsletter="daily", until=until, how="web", now=MONDAY)
         assert not subscribe.pause(session, "ada@example.com", newsletter="daily", until=until, how="web", now=MONDAY)
-        paper = store.newsletter(session, "daily")
+        paper = newsletters.find(session, "daily")
         session.add(Edition(newsletter_id=paper.id, number=1, composed_at=MONDAY, upto_seq=17, sender="x@example.com"))
     assert state(database, "ada@example.com") == "paused"
     with database.write() as session:
-        assert store.end_pauses(session, now=until - timedelta(seconds=1)) == 0
-        assert store.end_pauses(session, now=until) == 1
-        paper = store.newsletter(session, "daily")
-        ada = store.subscription(session, subscribe.known(session, "ada@example.com"), paper)
+        assert people.end_pauses(session, now=until - timedelta(seconds=1)) == 0
+        assert people.end_pauses(session, now=until) == 1
+        paper = newsletters.find(session, "daily")
+        ada = people.subscription(session, subscribe.known(session, "ada@example.com"), paper)
         assert (ada.state, ada.read_until, ada.paused_until) == ("active", 17, None)
-    assert [event for event, *_ in history(database, "ada@example.com")] == ["subscribed", "paused", "resumed"]
+    assert [event for event, *_ in events_of(database, "ada@example.com")] == ["subscribed", "paused", "resumed"]
 
 
 def test_only_who_gets_letters_can_pause(database):
@@ -203,8 +204,8 @@ def test_erasing_leaves_the_letters_counted_and_nobody_named(database, config):
     join(database, "Forgotten@example.com", name="Nameless One", tags=["secret tag"])
     join(database, "stays@example.com")
     with database.write() as session:
-        paper = store.newsletter(session, "daily")
-        one = store.subscription(session, subscribe.known(session, "forgotten@example.com"), paper)
+        paper = newsletters.find(session, "daily")
+        one = people.subscription(session, subscribe.known(session, "forgotten@example.com"), paper)
         for number, outcome in enumerate(("sent", "refused", "owed", "held", "dropped"), start=1):
             edition = Edition(
                 newsletter_id=paper.id, number=number, composed_at=MONDAY, upto_seq=1, sender="x@y.example"
@@ -231,8 +232,8 @@ def test_erasing_leaves_the_letters_counted_and_nobody_named(database, config):
             )
         subscribe.suppress(session, "forgotten@example.com", reason="bounced", how="bounce", now=MONDAY)
         notice = {"to": "Forgotten@example.com", "subject": "Confirm", "text": "x", "sender": "x@y.org", "key": "k"}
-        store.owe_notice(session, **notice, now=MONDAY)
-        letters = store.posts(session, subscribe.known(session, "forgotten@example.com"))
+        outbox.owe_notice(session, **notice, now=MONDAY)
+        letters = history.posts(session, subscribe.known(session, "forgotten@example.com"))
         assert {post.edition for post in letters} == {None, 1, 2, 3, 4, 5}
     with database.write() as session:
         erased = subscribe.erase(session, "forgotten@example.com", secret=SECRET, now=MONDAY)
@@ -273,7 +274,7 @@ def test_lists_go_on_after_the_last_address_and_are_narrowed(database):
         subscribe.pause(session, "r5@example.com", newsletter="daily", until=None, how="web", now=MONDAY)
 
         def found(limit=50, after="", **search):
-            page = store.listed(session, subscribe.search(**search), after=after, limit=limit)
+            page = listing.listed(session, subscribe.search(**search), after=after, limit=limit)
             return [line.email.split("@")[0] for line in page.rows], page.more
 
         assert found(limit=3) == (["100%", "R0", "R1"], "R1@example.com")
@@ -285,6 +286,6 @@ def test_lists_go_on_after_the_last_address_and_are_narrowed(database):
         assert found(state="paused", newsletter="nowhere") == ([], "")
         assert found(topic="ai", part="r") == ([f"R{i}" for i in range(7)], "")
         assert found(topic="web", part="r") == (["R0", "R2", "R4", "R6"], "")
-        assert store.counted(session, subscribe.search()) == [("daily", "active", 7), ("daily", "paused", 1)]
+        assert listing.counted(session, subscribe.search()) == [("daily", "active", 7), ("daily", "paused", 1)]
     with pytest.raises(BadInput, match="not a state"):
         subscribe.search(state="happy")

@@ -10,8 +10,8 @@ import stat
 import pytest
 from typer.testing import CliRunner
 
-from digest import store
 from digest.cli import app
+from digest.store import open_database
 
 SETTINGS = """
 secret_key = "a key for tests, long enough"
@@ -113,7 +113,7 @@ def test_choices_come_and_go_with_a_list(digest, tmp_path):
     out = tmp_path / "out.csv"
     digest("export", "--out", out)
     (tmp_path / "digest.db").unlink()
-    store.open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True).close()
+    open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True).close()
     digest("import", out)
     assert digest("export").stdout == out.read_text()
     foreign = "email,timezone,language\nbob@example.org,Eastern Time,pt\nkim@example.org,Asia/Seoul,fr\n"
@@ -164,7 +164,7 @@ def test_an_export_is_private_and_comes_back_as_it_was(digest, tmp_path):
     digest("export", "--out", os.devnull)
     assert not os.path.isfile(os.devnull)  # noqa: PTH113
     (tmp_path / "digest.db").unlink()
-    store.open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True).close()
+    open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True).close()
     digest("import", out)
     assert digest("export").stdout == out.read_text()
 

@@ -13,9 +13,10 @@ from conftest import MONDAY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest import store, subscribe
+from digest import subscribe
 from digest.errors import BadInput, UserError
 from digest.models import Edition, Newsletter
+from digest.store import history, imports, listing, newsletters, open_database, people
 from digest.subscribe import columns, sheet
 
 DATA = Path(__file__).parent / "data" / "subscribers"
@@ -46,11 +47,11 @@ def take(database, source, *, rejects=None, mapping=None, dry_run=False, **more)
     )
 
 
-def people(database):
+def exported(database):
     """Every line of the export but its head: address → (state, name, tags, why suppressed)."""
     with database.read() as session:
         return {
-            line.email: (line.state, line.name, line.tags, line.suppressed) for line in store.roll(session, "daily")
+            line.email: (line.state, line.name, line.tags, line.suppressed) for line in listing.roll(session, "daily")
         }
 
 
@@ -81,7 +82,7 @@ SERVICES = {
 @pytest.mark.parametrize("file", SERVICES)
 def test_a_list_of_another_service_says_who_is_who(database, file):
     done = take(database, DATA / file)
-    found = {email.split("@")[0]: f"{p[0]} {p[3]}" for email, p in people(database).items()}
+    found = {email.split("@")[0]: f"{p[0]} {p[3]}" for email, p in exported(database).items()}
     found = {name: words.removesuffix(f" (import {file})").rstrip() for name, words in found.items()}
     assert found == SERVICES[file]
     assert done.refused == 0
@@ -117,7 +118,7 @@ def test_tags_and_consent_come_along(database):
     take(database, DATA / "mailchimp_subscribed.csv")
     with database.read() as session:
         mina = subscribe.known(session, "mina@example.com")
-        (moment,) = store.moments(session, mina)
+        (moment,) = history.moments(session, mina)
     assert mina.tags == ["night owl", "vip"] and mina.name == "Mina Harker"
     assert moment.at == datetime(2024, 5, 3, 10, 1, tzinfo=UTC)
     assert (moment.event, moment.how, moment.vouched_by, moment.ip) == (
@@ -136,7 +137,7 @@ def test_bad_rows_are_named_by_line_and_kept_and_the_good_ones_stored(database, 
         (5, "the state is empty, so nothing says that they want it"),
         (6, "'nobody' is not an address: there is no @ in it"),
     ]
-    assert {e: p[0] for e, p in people(database).items()} == {
+    assert {e: p[0] for e, p in exported(database).items()} == {
         "jonathan@example.com": "active",
         "mina@example.com": "unsubscribed",
     }
@@ -144,13 +145,13 @@ def test_bad_rows_are_named_by_line_and_kept_and_the_good_ones_stored(database, 
     assert rejects.stat().st_mode & 0o777 == 0o600
     mended = rejects.read_text().replace("gone fishing", "subscribed")
     assert take(database, mended).added == 1
-    assert people(database)["lucy@example.com"][:2] == ("active", "Lucy")
+    assert exported(database)["lucy@example.com"][:2] == ("active", "Lucy")
 
 
 def test_a_quote_that_is_never_closed_costs_its_own_line_only(database):
     done = take(database, DATA / "ragged.csv")
     assert [(r.line, r.reason) for r in done.refused_first] == [(6, "a quote is opened and not closed")]
-    assert set(people(database)) == {"mina@example.com", "lucy@example.com", "arthur@example.com"}
+    assert set(exported(database)) == {"mina@example.com", "lucy@example.com", "arthur@example.com"}
 
 
 def test_of_two_rows_that_say_the_same_of_a_person_the_first_counts(database):
@@ -164,7 +165,7 @@ def test_refused_rows_of_a_pasted_list_can_be_mended_too(database, tmp_path):
     rejects = tmp_path / "rejects.csv"
     assert take(database, "mina@example.com\nlucy(at)example.com\n", rejects=rejects).refused == 1
     assert take(database, rejects.read_text().replace("(at)", "@")).added == 1
-    assert set(people(database)) == {"mina@example.com", "lucy@example.com"}
+    assert set(exported(database)) == {"mina@example.com", "lucy@example.com"}
 
 
 def test_an_unclosed_quote_far_from_the_end_costs_its_own_line_only(database):
@@ -181,7 +182,7 @@ def test_a_note_of_several_lines_with_an_inch_in_it_is_one_row(database):
 def test_a_quote_too_many_never_hides_other_people_in_a_name(database):
     done = take(database, 'email,name\nmina@example.com,"Mina\nlucy@example.com,Lucy"\narthur@example.com,A\n')
     assert done.refused_first[0].reason.endswith("is a quote missing? (lines 2 to 3)")
-    assert set(people(database)) == {"arthur@example.com"}
+    assert set(exported(database)) == {"arthur@example.com"}
 
 
 def test_a_dry_run_counts_and_changes_nothing(database, tmp_path):
@@ -198,8 +199,8 @@ def test_a_failure_at_the_end_leaves_the_list_as_it_was(database, monkeypatch):
     def fail(*_args, **_more):
         raise KeyboardInterrupt
 
-    settle = store.settle_import
-    monkeypatch.setattr(store, "settle_import", lambda *a, **k: (settle(*a, **k), fail()))
+    settle = imports.settle
+    monkeypatch.setattr(imports, "settle", lambda *a, **k: (settle(*a, **k), fail()))
     with pytest.raises(KeyboardInterrupt):
         take(database, "email\nmina@example.com\n")
     monkeypatch.undo()
@@ -219,7 +220,7 @@ def test_who_left_stays_gone(database):
         "arthur@example.com,unsubscribed\njonathan@example.com,subscribed\n",
     )
     assert (done.stays_gone, done.stays_erased, done.stays_suppressed, done.ended, done.known) == (1, 1, 1, 1, 1)
-    found = {email: state for email, (state, *_rest) in people(database).items()}
+    found = {email: state for email, (state, *_rest) in exported(database).items()}
     assert found == {
         "arthur@example.com": "unsubscribed",
         "jonathan@example.com": "active",
@@ -234,27 +235,27 @@ def test_choices_made_here_outlive_an_import(database):
     assert done.known == 1
     with database.read() as session:
         mina = subscribe.known(session, "mina@example.com")
-        (standing,) = store.standings(session, mina)
+        (standing,) = history.standings(session, mina)
     assert (mina.name, mina.tags, standing.topics) == ("Mina", [], ("ai",))
 
 
 def test_the_unconfirmed_get_nothing_until_somebody_says_that_they_confirmed(database):
     assert take(database, "email,status\nmina@example.com,pending\n").pending == 1
-    assert people(database)["mina@example.com"][0] == "pending"
+    assert exported(database)["mina@example.com"][0] == "pending"
     assert take(database, "email,status\nmina@example.com,pending\n", confirmed=True).confirmed == 1
-    assert people(database)["mina@example.com"][0] == "active"
+    assert exported(database)["mina@example.com"][0] == "active"
 
 
 def test_newcomers_start_where_the_last_edition_ended(database):
     with database.write() as session:
-        paper = store.lock_newsletter(session, "daily")
+        paper = newsletters.lock(session, "daily")
         paper.seq = 50
         session.add(Edition(newsletter_id=paper.id, number=1, composed_at=MONDAY, upto_seq=41, sender="a@news.example"))
     take(database, "email\nmina@example.com\n")
     with database.read() as session:
         mina = subscribe.known(session, "mina@example.com")
-        paper: Newsletter = store.newsletter(session, "daily")
-        assert store.subscription(session, mina, paper).read_until == 41
+        paper: Newsletter = newsletters.find(session, "daily")
+        assert people.subscription(session, mina, paper).read_until == 41
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,7 @@ def test_columns_are_mapped_by_title_or_number(database):
     with pytest.raises(BadInput, match="no such column"):
         take(database, text, mapping={"email": "nowhere"})
     assert take(database, text, mapping={"email": "Who", "name": "2"}).added == 1
-    assert people(database)["mina@example.com"][1] == "Mina"
+    assert exported(database)["mina@example.com"][1] == "Mina"
 
 
 def test_unknown_topics_are_refused_with_those_known(database):
@@ -292,7 +293,7 @@ def test_unknown_topics_are_refused_with_those_known(database):
 def test_rejects_that_cannot_be_written_stop_it_all(database, tmp_path):
     with pytest.raises(UserError, match="cannot write"):
         take(database, "email\nmina@example.com\nbad\n", rejects=tmp_path / "no" / "rejects.csv")
-    assert people(database) == {}
+    assert exported(database) == {}
 
 
 def test_an_export_makes_the_same_list_again(database, tmp_path):
@@ -320,8 +321,8 @@ def test_an_export_makes_the_same_list_again(database, tmp_path):
         subscribe.remove(session, "6@example.com", newsletter="daily", how="web", now=MONDAY)
     for raw in (False, True):
         written = export(database, raw=raw)
-        copy = store.open_database(f"sqlite:///{tmp_path / f'copy-{raw}.db'}", create=True)
-        store.keep_newsletters(copy, ["daily"], now=MONDAY)
+        copy = open_database(f"sqlite:///{tmp_path / f'copy-{raw}.db'}", create=True)
+        newsletters.keep(copy, ["daily"], now=MONDAY)
         done = take(copy, written, raw=raw)
         assert done.refused == 0
         assert export(copy, raw=raw) == written
@@ -386,9 +387,9 @@ def test_every_file_of_the_corpus_is_counted_or_refused_in_words(file):
 def test_others_can_write_while_a_list_is_read(database):
     def somebody_writes(_size, rows):
         with database.write() as session:
-            store.lock_newsletter(session, "daily").seq = rows
+            newsletters.lock(session, "daily").seq = rows
 
     stream = io.BytesIO(b"email\nmina@example.com\n")
     subscribe.import_csv(database, stream, terms(), newsletter="daily", progress=somebody_writes)
     with database.read() as session:
-        assert store.newsletter(session, "daily").seq == 1
+        assert newsletters.find(session, "daily").seq == 1

@@ -37,7 +37,7 @@ from starlette.testclient import TestClient
 from taint import BY_HAND, literals, special
 from test_render import page, story
 
-from digest import deliver, edition, parse, render, sign, store, subscribe
+from digest import deliver, edition, parse, render, sign, subscribe
 from digest.cli import common, feed
 from digest.cli.preview import look
 from digest.collect.look import Found
@@ -48,7 +48,7 @@ from digest.parse import text
 from digest.parse.pages import Candidate
 from digest.render import Marker, Marks, Note, Page, Rendered, Section, Templates
 from digest.render.words import WIDE
-from digest.store import Database
+from digest.store import Database, feeds, newsletters, open_database
 from digest.values import Source
 from digest.web import application
 from digest.web import preview as editor
@@ -444,17 +444,17 @@ def sent(tmp_path_factory: pytest.TempPathFactory, upgraded_sqlite: Path) -> Ite
     }
     config = from_values(values, folder / "digest.toml", environment=False)
     shutil.copy(upgraded_sqlite, folder / "digest.db")
-    database = store.open_database(config.database_url)
+    database = open_database(config.database_url)
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("digest.render.templates.HTML_LIMIT", 10**9)
-        store.keep_newsletters(database, config.newsletters, now=MONDAY)
+        newsletters.keep(database, config.newsletters, now=MONDAY)
         entries = _collect(database)
         for email, name in NAMES.items():
             _join(database, config, email, name)
         with database.write() as session:
             admitted = edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=MONDAY)
-            store.newsletter(session, "daily").note = NEVER_SAID.sub("", "\n\n".join(BY_HAND)) + "\n\n" + ALL
+            newsletters.find(session, "daily").note = NEVER_SAID.sub("", "\n\n".join(BY_HAND)) + "\n\n" + ALL
         assert entries == admitted.stories + admitted.joined == 2 * CHUNKS + len(BY_HAND)
         with database.read() as session:
             draft = edition.preview(session, "daily", config, now=MONDAY)
@@ -490,7 +490,7 @@ def _collect(database: Database) -> int:
     }
     count = 0
     with database.write() as session:
-        paper = store.newsletter(session, "daily")
+        paper = newsletters.find(session, "daily")
         for name, body in bodies.items():
             url = f"https://feeds.example/{name}"
             parsed = parse.feed(body, url=url, now=MONDAY)
@@ -503,7 +503,7 @@ def _collect(database: Database) -> int:
                 vars(one) | {"categories": list(one.categories), "enclosures": [asdict(e) for e in one.enclosures]}
                 for one in parsed.entries
             ]
-            store.save_entries(session, told.id, rows, now=MONDAY)
+            feeds.save_entries(session, told.id, rows, now=MONDAY)
             count += len(rows)
     return count
 
@@ -562,7 +562,7 @@ def with_harmless_stories(sent: Sent, path: Path) -> Database:
     """The same database, but for what feeds say of their stories; the mails are as they were sent."""
     with closing(sqlite3.connect(sent.config.database)) as source, closing(sqlite3.connect(path)) as target:
         source.backup(target)
-    database = store.open_database(f"sqlite:///{path}")
+    database = open_database(f"sqlite:///{path}")
     with database.write() as session:
         rows = [
             *((row, ("title", "source", "author", "excerpt")) for row in session.exec(select(Story))),

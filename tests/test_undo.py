@@ -10,8 +10,9 @@ from conftest import MONDAY, on_sqlite
 from mailing import owe, send, sound, states
 from sqlmodel import col, select
 
-from digest import store, subscribe
+from digest import subscribe
 from digest.models import Consent, EditionState, OutboxRow
+from digest.store import editions, people, sending, suppressions
 
 GONE = "550 5.1.1 no such user here"
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org", "eve@other.example", "fay@example.org")
@@ -47,20 +48,20 @@ def bad_day(database, config, inbox, clock):
     """Two editions: of the first one letter is sent and four are refused; the second is dropped for three of them."""
     with database.write() as session:
         subscribe.suppress(session, "mallory@example.org", reason="by hand", how="test", now=MONDAY)
-        store.suppress(session, "carol@example.org", reason="complaint", now=MONDAY)
-        store.suppress(session, "dave@example.org", reason="no such mailbox", now=MONDAY)  # so a person said it
-        store.suppress(session, "old@example.org", reason="no such mailbox", status="5.1.1", now=MONDAY - 9 * DAY)
+        suppressions.add(session, "carol@example.org", reason="complaint", now=MONDAY)
+        suppressions.add(session, "dave@example.org", reason="no such mailbox", now=MONDAY)  # so a person said it
+        suppressions.add(session, "old@example.org", reason="no such mailbox", status="5.1.1", now=MONDAY - 9 * DAY)
     owe(database, config, *PEOPLE)
     owe(database, config, *PEOPLE)
     for who in ("bob@example.org", "cyd@example.org", "eve@other.example"):
         inbox.refuse[who] = GONE
     inbox.refuse["fay@example.org"] = "550 5.7.1 not today"
     with database.write() as session:
-        second = store.edition_row(session, "daily", 2)
-        store.set_state(session, second.id, EditionState.PAUSED, "test")
+        second = editions.row(session, "daily", 2)
+        sending.set_state(session, second.id, EditionState.PAUSED, "test")
     assert send(database, config, clock).refused == 4
     with database.write() as session:
-        store.set_state(session, second.id, EditionState.OPEN, "", opened_at=MONDAY)
+        sending.set_state(session, second.id, EditionState.OPEN, "", opened_at=MONDAY)
     report = send(database, config, clock)
     assert (report.sent, report.dropped, report.refused) == (1, 3, 1)
     inbox.refuse.clear()
@@ -88,7 +89,7 @@ def test_a_bad_day_is_undone_in_two_commands(bad_day, operator, database, config
     kept = {f"{who}@example.org" for who in ("mallory", "carol", "dave", "old")}
     assert suppressed(operator) == kept
     with database.read() as session:
-        bob = store.subscriber(session, "bob@example.org")
+        bob = people.find(session, "bob@example.org")
         (line,) = session.exec(select(Consent).where(Consent.subscriber_id == bob.id, Consent.event == "unsuppressed"))
         assert (line.how, line.detail) == ("command line", "no such mailbox 5.1.1")
 
@@ -111,7 +112,7 @@ def test_who_left_may_have_it_or_is_suppressed_is_left_alone(bad_day, operator, 
     assert "eve@other.example" in suppressed(operator)
     operator("subscriber", "remove", "bob@example.org")
     with database.write() as session:
-        cyd = store.subscriber(session, "cyd@example.org")
+        cyd = people.find(session, "cyd@example.org")
         theirs = select(OutboxRow).where(OutboxRow.subscriber_id == cyd.id, OutboxRow.edition_id == 1)
         letter = session.exec(theirs).one()
         letter.in_doubt = True
@@ -175,10 +176,10 @@ def test_a_mistake_is_one_sentence_and_a_code(operator, words, code, says):
 def test_a_cancelled_edition_stays_cancelled_and_a_paused_one_waits(bad_day, operator, database):
     operator("subscriber", "unsuppress", "--since", "2026-11-23")
     with database.write() as session:
-        store.set_state(session, 1, EditionState.PAUSED, "test")
+        sending.set_state(session, 1, EditionState.PAUSED, "test")
     assert "`digest edition resume 1` lets it go out" in operator("edition", "resend", 1, "--only", "refused").stderr
     with database.write() as session:
-        store.set_state(session, 1, EditionState.CANCELLED, "test")
+        sending.set_state(session, 1, EditionState.CANCELLED, "test")
     assert "is cancelled" in operator("edition", "resend", 1, "--only", "refused", code=64).stderr
     assert states(database)
 
@@ -189,7 +190,7 @@ def test_a_thousand_are_undone_as_one(operator, database, config):
     owe(database, config, *people)
     with database.write() as session:
         for who in people:
-            store.suppress(session, who, reason=store.BOUNCED, status="5.1.1", now=MONDAY)
+            suppressions.add(session, who, reason=suppressions.BOUNCED, status="5.1.1", now=MONDAY)
         refused = {"state": "refused", "code": 550, "reply": "5.1.1 gone", "settled_at": MONDAY}
         session.execute(OutboxRow.__table__.update().where(col(OutboxRow.edition_id) == 1).values(refused))
     told = json.loads(operator("subscriber", "unsuppress", "--since", "2026-11-23", "--json").stdout)

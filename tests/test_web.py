@@ -10,7 +10,8 @@ import uvicorn
 from conftest import MONDAY
 from starlette.testclient import TestClient
 
-from digest import sign, store, subscribe
+from digest import sign, subscribe
+from digest.store import history, people
 from digest.web import application
 from digest.web.site import preferred
 
@@ -69,8 +70,8 @@ def test_the_button_unsubscribes_and_twice_is_once(site, box, reader):
         assert answer.status_code == 200 and "You are unsubscribed" in answer.text
     assert state(box) == "unsubscribed"
     with box.read() as session:
-        person = store.subscriber(session, "ada@example.org")
-        assert [m.event for m in store.moments(session, person)].count("unsubscribed") == 1
+        person = people.find(session, "ada@example.org")
+        assert [m.event for m in history.moments(session, person)].count("unsubscribed") == 1
 
 
 @pytest.mark.parametrize(

@@ -27,15 +27,15 @@ def audit(
 
     Example: digest audit 12
     """
-    from digest import store
+    from digest.store import letters, sending
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
         name = config.newsletter(newsletter)[0] if newsletter or edition is not None else None
-        accounts = store.accounts(session, newsletter=name, number=edition)
+        accounts = sending.accounts(session, newsletter=name, number=edition)
         if edition is not None and not accounts:
             raise NotFound(f"{name} has no edition {edition}", hint="`digest edition list` shows what there is")
-        doubtful = store.outbox_lines(session, newsletter=name, edition=edition, in_doubt=True, limit=_MOST_DOUBTFUL)
+        doubtful = letters.lines(session, newsletter=name, edition=edition, in_doubt=True, limit=_MOST_DOUBTFUL)
     if as_json:
         lines = [asdict(account) | {"adds_up": account.adds_up} for account in accounts]
         print_json({"editions": lines, "in_doubt": [asdict(line) for line in doubtful]})

@@ -30,20 +30,21 @@ def clock(
 
     Example: digest clock
     """
-    from digest import store
+    from digest.store import clock
+    from digest.store.database import shared_now
 
     options: Options = context.obj
     moment = now()
     with options.open() as (config, database):
         facts: dict[str, Any] = {"put_back": _put_back(database, config, moment)} if right else {}
         with database.read() as session:
-            trouble = store.clock.verdict(session, now=moment)
-            lies_ahead = store.clock.ahead(session, store.clock.Scene.of(config), now=moment)
+            trouble = clock.verdict(session, now=moment)
+            lies_ahead = clock.ahead(session, clock.Scene.of(config), now=moment)
             facts = {
                 "clock": moment,
-                "clock_of_the_database": store.shared_now(session, moment),
+                "clock_of_the_database": shared_now(session, moment),
                 "trouble": trouble,
-                "last_run_before_today": store.clock.last_run(session, now=moment),
+                "last_run_before_today": clock.last_run(session, now=moment),
                 "ahead": lies_ahead,
             } | facts
     print_facts(facts if as_json else _for_people(facts), as_json=as_json)
@@ -54,13 +55,13 @@ def clock(
 
 
 def _put_back(database: Database, config: Config, moment: datetime) -> Mapping[str, int]:
-    from digest import store
+    from digest.store import clock
 
-    if moment < store.clock.MADE:
+    if moment < clock.MADE:
         raise WrongClock(f"a clock that says {moment:%Y-%m-%d} is not right: digest was not made then", hint=CLOCK_HINT)
     with database.write() as session:
-        store.clock.forget_days(session, now=moment)
-    return store.clock.heal(database, store.clock.Scene.of(config), now=moment)
+        clock.forget_days(session, now=moment)
+    return clock.heal(database, clock.Scene.of(config), now=moment)
 
 
 def _for_people(facts: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from digest.cli import terminal
 
 if TYPE_CHECKING:
     from digest.config import Config
-    from digest.store import Database, Later, Left
+    from digest.store import Database, letters
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 NewsletterName = Annotated[
@@ -70,12 +70,12 @@ class Options:
     @contextmanager
     def open(self) -> Iterator[tuple[Config, Database]]:
         """The settings and the open database, with a row for each newsletter of the settings."""
-        from digest import store
+        from digest.store import newsletters, open_database
 
         config = self.load()
-        database = store.open_database(config.database_url)
+        database = open_database(config.database_url)
         try:
-            store.keep_newsletters(database, config.newsletters, now=now())
+            newsletters.keep(database, config.newsletters, now=now())
             yield config, database
         finally:
             database.close()
@@ -251,10 +251,10 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     console.print(table)
 
 
-def left_words(left: Left) -> list[str]:
+def left_words(left: letters.Left) -> list[str]:
     """What is still owed, and what it waits for."""
 
-    def said(later: Later, one: str, many: str, until: str = "") -> list[str]:
+    def said(later: letters.Later, one: str, many: str, until: str = "") -> list[str]:
         if not later.letters:
             return []
         when = f", {until} {later.until:%Y-%m-%d %H:%M} UTC" if until else ""

@@ -43,16 +43,16 @@ def demo(
     """
     from email import message_from_bytes, policy
 
-    from digest import store
     from digest.demo.catcher import Catcher
     from digest.demo.site import FeedSite
+    from digest.store import open_database
 
     options: Options = context.obj
     if out is not None:
         _make(out)
     with tempfile.TemporaryDirectory(prefix="digest-demo-") as folder, FeedSite(now()) as site, Catcher() as catcher:
         config = _settings(Path(folder), catcher.url)
-        database = store.open_database(config.database_url, create=True)
+        database = open_database(config.database_url, create=True)
         with contextlib.closing(database):
             _fill(database, config, site.urls)
             options.say(
@@ -94,10 +94,11 @@ def _settings(folder: Path, smtp_url: str) -> Config:
 
 
 def _fill(database: Database, config: Config, feeds: list[tuple[str, str, str | None]]) -> None:
-    from digest import collect, curate, store, subscribe
+    from digest import collect, curate, subscribe
+    from digest.store import newsletters
 
     moment = now()
-    store.keep_newsletters(database, config.newsletters, now=moment)
+    newsletters.keep(database, config.newsletters, now=moment)
     for url, title, topic in feeds:
         collect.add_feed(database, url, newsletter="daily", title=title, topic=topic or "", now=moment)
     for email, name, topics in READERS:

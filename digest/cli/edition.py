@@ -40,12 +40,12 @@ def list_editions(
 
     Example: digest edition list --limit 5
     """
-    from digest import store
+    from digest.store import editions
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
         name = config.newsletter(newsletter)[0] if newsletter else None
-        found = store.edition_lines(session, newsletter=name, limit=limit)
+        found = editions.lines(session, newsletter=name, limit=limit)
     columns = ("newsletter", "number", "composed_at", "state", "stories", "variants", "letters", "subject")
     rows = [
         (
@@ -74,17 +74,17 @@ def show(
 
     Example: digest edition show 12
     """
-    from digest import store
+    from digest.store import editions, letters, newsletters, sending
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
         name, _ = config.newsletter(newsletter)
-        found = store.edition_line(session, store.newsletter(session, name).id or 0, number)
+        found = editions.line(session, newsletters.find(session, name).id or 0, number)
         if found is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
-        stories = store.edition_stories(session, found.id)
-        (account,) = store.accounts(session, newsletter=name, number=number)
-        left = store.left(session, edition_id=found.id, now=now())
+        stories = editions.stories_of(session, found.id)
+        (account,) = sending.accounts(session, newsletter=name, number=number)
+        left = letters.left(session, edition_id=found.id, now=now())
     facts = {
         "newsletter": found.newsletter,
         "number": found.number,
@@ -167,9 +167,10 @@ def resend(
 
     Example: digest edition resend 12 --only refused --status 5.1.1 --dry-run
     """
-    from digest import store, subscribe
+    from digest import subscribe
     from digest.errors import UserError
     from digest.models import EditionState
+    from digest.store import editions, letters
 
     options: Options = context.obj
     if only != "refused":
@@ -177,13 +178,13 @@ def resend(
     status, place = reply_status(status), subscribe.domain_of(domain) if domain else ""
     with options.open() as (config, database), database.write() as session:
         name, _ = config.newsletter(newsletter)
-        row = store.edition_row(session, name, number)
+        row = editions.row(session, name, number)
         if row is None or row.id is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
         state = row.state
         if state is EditionState.CANCELLED:
             raise UserError(f"{name} No. {number} is cancelled", hint="a cancelled edition stays cancelled")
-        found = store.resend(session, row.id, status=status, domain=place, now=now())
+        found = letters.resend(session, row.id, status=status, domain=place, now=now())
         if dry_run:
             session.rollback()
     again = [letter for letter in found if not letter.left_alone]
@@ -191,9 +192,9 @@ def resend(
     columns = ("id", "email", "was", "code", "reply")
     rows = [(letter.id, letter.email, letter.state, letter.code, letter.reply) for letter in again]
     if as_json:
-        letters = [dict(zip(columns, row, strict=True)) for row in rows]
+        told = [dict(zip(columns, row, strict=True)) for row in rows]
         facts = {"newsletter": name, "number": number, "dry_run": dry_run, "owed_again": len(again)}
-        print_json(facts | {"left_alone": alone, "letters": letters})
+        print_json(facts | {"left_alone": alone, "letters": told})
     else:
         print_rows(columns, rows)
     many = "1 letter" if len(again) == 1 else f"{len(again):,} letters"
@@ -210,16 +211,16 @@ def resend(
 def _move(
     context: typer.Context, number: int, newsletter: str | None, to: str, reason: str, *, dry_run: bool = False
 ) -> None:
-    from digest import store
     from digest.errors import UserError
     from digest.models import EditionState
+    from digest.store import editions, newsletters, sending
 
     options: Options = context.obj
     wanted = EditionState(to)
     moment = now()
     with options.open() as (config, database), database.write() as session:
         name, _ = config.newsletter(newsletter)
-        found = store.edition_line(session, store.newsletter(session, name).id or 0, number)
+        found = editions.line(session, newsletters.find(session, name).id or 0, number)
         if found is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
         state = found.state
@@ -232,14 +233,14 @@ def _move(
         opened_at = moment if wanted is EditionState.OPEN else None
         if state is wanted:
             options.say(f"{name} No. {number} is {state} already")
-        elif not store.set_state(session, found.id, wanted, reason, opened_at=opened_at):
+        elif not sending.set_state(session, found.id, wanted, reason, opened_at=opened_at):
             raise UserError(
                 f"{name} No. {number} is {state} and cannot become {wanted}",
                 hint="a cancelled edition stays cancelled; its stories are in `digest edition show`",
             )
         else:
             options.say(f"{name} No. {number} is {wanted} now; {owed} letters still owed")
-        if wanted is EditionState.CANCELLED and (dropped := store.drop_cancelled(session, now=moment)):
+        if wanted is EditionState.CANCELLED and (dropped := sending.drop_cancelled(session, now=moment)):
             options.say(f"{dropped} letters dropped")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from digest.config import Config
     from digest.models import Feed
     from digest.parse import Candidate
-    from digest.store import Reader
+    from digest.store import feeds
 
 app = typer.Typer(no_args_is_help=True, help="The feeds that newsletters read.")
 
@@ -74,21 +74,21 @@ def list_(
 
     Example: digest feed list --health
     """
-    from digest import store
+    from digest.store import feeds
 
     options: Options = context.obj
     moment = now()
     with options.open() as (config, database):
         name = config.newsletter(newsletter)[0] if newsletter else None
         with database.read() as session:
-            found = store.feeds(session, newsletter=name)
+            found = feeds.listed(session, newsletter=name)
             if health:
-                held = store.held_counts(session)
+                held = feeds.held_counts(session)
                 rows = [_health_row(feed, held.get(feed.id or 0, 0), moment) for feed, _ in found]
                 rows.sort(key=lambda row: ("failing", "retired", "new", "quiet", "ok").index(row[2]))
                 columns = ["id", "title", "health", "last_success", "failing_since", "last_error", "rhythm", "remarks"]
             else:
-                counts = store.entry_counts(session)
+                counts = feeds.entry_counts(session)
                 rows = [
                     [feed.id, feed.title, feed.url, _read_by(readers), counts.get(feed.id or 0, 0), feed.state.value]
                     for feed, readers in found
@@ -103,15 +103,15 @@ def show(context: typer.Context, feed: Which, as_json: Json = False) -> None:
 
     Example: digest feed show 12
     """
-    from digest import store
+    from digest.store import feeds
 
     options: Options = context.obj
     moment = now()
     with options.open() as (_config, database), database.read() as session:
-        found = store.find_feed(session, feed)
+        found = feeds.find(session, feed)
         number = found.id or 0
-        readers = next(r for f, r in store.feeds(session) if f.id == found.id)
-        row = _health_row(found, store.held_counts(session).get(number, 0), moment)
+        readers = next(r for f, r in feeds.listed(session) if f.id == found.id)
+        row = _health_row(found, feeds.held_counts(session).get(number, 0), moment)
         facts = {
             "id": number,
             "title": found.title,
@@ -129,9 +129,9 @@ def show(context: typer.Context, feed: Which, as_json: Json = False) -> None:
             "remarks": row[7],
             "former_addresses": [f"{f['url']} (until {f['until'][:10]})" for f in found.former_urls],
             "secret_headers": sorted(found.headers),
-            "entries": store.entry_counts(session).get(number, 0),
-            "set_aside": [f"{what or 'an entry'}: {why}" for what, why in store.set_aside(session, number, limit=10)],
-            "newest": [entry.title or entry.url for entry in store.newest_entries(session, number, limit=5)],
+            "entries": feeds.entry_counts(session).get(number, 0),
+            "set_aside": [f"{what or 'an entry'}: {why}" for what, why in feeds.set_aside(session, number, limit=10)],
+            "newest": [entry.title or entry.url for entry in feeds.newest_entries(session, number, limit=5)],
         }
     print_facts(facts, as_json=as_json)
 
@@ -403,7 +403,7 @@ def _trouble(found: Found) -> list[str]:
     return trouble
 
 
-def _read_by(readers: Sequence[Reader]) -> list[str]:
+def _read_by(readers: Sequence[feeds.Reader]) -> list[str]:
     return [f"{r.newsletter}/{r.topic}" if r.topic else r.newsletter for r in readers]
 
 

@@ -30,7 +30,8 @@ def init(
 
     Example: digest init ~/newsletter
     """
-    from digest import config, store
+    from digest import config
+    from digest.store import open_database
 
     options: Options = context.obj
     if folder and options.config:
@@ -59,7 +60,7 @@ def init(
             out.write(text.replace("@secret_key@", config.new_secret()))
         options.say(f"wrote {path}")
     settings = config.load(path)
-    store.open_database(settings.database_url, create=True).close()
+    open_database(settings.database_url, create=True).close()
     options.say(f"the database is {settings.database_name}")
     command = "digest" if path == Path(config.FILE) else f"digest -c {shlex.quote(str(path))}"
     options.say("next:")

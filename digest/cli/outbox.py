@@ -29,9 +29,9 @@ def list_letters(
 
     Example: digest outbox list --state refused
     """
-    from digest import store
     from digest.errors import UserError
     from digest.models import OutboxState
+    from digest.store import letters
 
     options: Options = context.obj
     try:
@@ -40,7 +40,7 @@ def list_letters(
         raise UserError(f"{state!r} is not a state of a letter", hint="one of: " + ", ".join(OutboxState)) from None
     with options.open() as (config, database), database.read() as session:
         name = config.newsletter(newsletter)[0] if newsletter or edition else None
-        found = store.outbox_lines(
+        found = letters.lines(
             session,
             newsletter=name,
             edition=edition,
@@ -74,16 +74,17 @@ def show(
 
     Example: digest outbox show 4711
     """
-    from digest import sign, store
+    from digest import sign
     from digest.errors import NotFound
     from digest.letter import domain
+    from digest.store import letters
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
-        found = store.outbox_lines(session, letter_id=letter, limit=1)
+        found = letters.lines(session, letter_id=letter, limit=1)
         if not found:
             raise NotFound(f"there is no letter {letter}", hint="`digest outbox list` shows their ids")
-        sender, written_at = store.letter_sender(session, letter)
+        sender, written_at = letters.sender(session, letter)
     key = config.lasting_key
     facts = asdict(found[0]) | {
         "message_id": sign.message_id(letter, key=key, domain=domain(sender), written_at=written_at),
@@ -95,7 +96,7 @@ def show(
 @app.command()
 def retry(
     context: typer.Context,
-    letters: Annotated[list[int] | None, typer.Argument(metavar="ID", help="From `digest outbox list`.")] = None,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="ID", help="From `digest outbox list`.")] = None,
     newsletter: NewsletterName = None,
     edition: Annotated[int | None, typer.Option(help="All of this edition that are in --state.")] = None,
     state: Annotated[str, typer.Option(metavar="STATE", help="held, refused or owed (now instead of later).")] = "held",
@@ -108,31 +109,29 @@ def retry(
 
     Example: digest outbox retry --edition 12 --state refused
     """
-    from digest import store
     from digest.errors import NotFound, UserError
     from digest.models import OutboxState
+    from digest.store import editions, letters, newsletters
 
     options: Options = context.obj
-    if bool(letters) == (edition is not None):
+    if bool(ids) == (edition is not None):
         raise UserError("say which letters", hint="their ids, or --edition N")
     allowed = (OutboxState.HELD, OutboxState.REFUSED, OutboxState.OWED)
     if state not in allowed:
         raise UserError(f"a letter that is {state!r} cannot be retried", hint="one of: " + ", ".join(allowed))
-    states = allowed if letters else (OutboxState(state),)
+    states = allowed if ids else (OutboxState(state),)
     with options.open() as (config, database), database.write() as session:
         edition_id = None
         if edition is not None:
             name, _ = config.newsletter(newsletter)
-            line = store.edition_line(session, store.newsletter(session, name).id or 0, edition)
+            line = editions.line(session, newsletters.find(session, name).id or 0, edition)
             if line is None:
                 raise NotFound(f"{name} has no edition {edition}", hint="`digest edition list` shows what there is")
             edition_id = line.id
-        owed = store.owe_again(
-            session, letter_ids=tuple(letters or ()), edition_id=edition_id, states=states, now=now()
-        )
+        owed = letters.owe_again(session, letter_ids=tuple(ids or ()), edition_id=edition_id, states=states, now=now())
         if dry_run:
             session.rollback()
-    if letters and not owed:
+    if ids and not owed:
         raise UserError(
             "none of these letters can be owed again: they are not there, sent, dropped or being sent",
             hint="`digest outbox list` shows what there is",
@@ -140,8 +139,8 @@ def retry(
     one = owed == 1
     words = "would be" if dry_run else "is" if one else "are"
     options.say(f"{owed} {'letter' if one else 'letters'} {words} owed again")
-    if letters and owed < len(set(letters)):
-        options.say(f"{len(set(letters)) - owed} of those not there, sent, dropped or being sent: left alone")
+    if ids and owed < len(set(ids)):
+        options.say(f"{len(set(ids)) - owed} of those not there, sent, dropped or being sent: left alone")
 
 
 @app.command()
@@ -183,12 +182,13 @@ def believe(
 def _end_quarantine(
     options: Options, number: int, newsletter: str | None, *, believe: bool, dry_run: bool, as_json: bool
 ) -> None:
-    from digest import deliver, store
+    from digest import deliver
     from digest.errors import NotFound
+    from digest.store import editions, newsletters
 
     with options.open() as (config, database), database.write() as session:
         name, _ = config.newsletter(newsletter)
-        line = store.edition_line(session, store.newsletter(session, name).id or 0, number)
+        line = editions.line(session, newsletters.find(session, name).id or 0, number)
         if line is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
         letters, resumed = deliver.end_quarantine(session, line.id, believe=believe, now=now())

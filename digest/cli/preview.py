@@ -82,7 +82,8 @@ def look(
     database: Database, config: Config, name: str, *, number: int | None, reader: str | None, at: datetime
 ) -> Shown:
     """The edition to come, or a past one, as a reader gets it; in a database that forgets it all."""
-    from digest import edition, store, subscribe
+    from digest import edition, subscribe
+    from digest.store import newsletters, turns
 
     email = subscribe.address(reader) if reader else None
     if number is not None:
@@ -93,7 +94,7 @@ def look(
         with rehearsal.read() as session:
             choices = None
             if email is not None:
-                choices = store.choices_of(session, store.newsletter(session, name).id or 0, email)
+                choices = turns.choices_of(session, newsletters.find(session, name).id or 0, email)
                 if choices is None:
                     raise NotFound(
                         f"{reader} does not subscribe to {name}", hint="`digest subscriber list` shows who does"

@@ -113,7 +113,8 @@ def line(
 
     `broken` says what is wrong with newsletters that cannot be composed: their stories wait, the others go out.
     """
-    from digest import collect, edition, loop, store
+    from digest import collect, edition, loop
+    from digest.store import clock
     from digest.subscribe import signup
 
     with progress_bar(options, "collect") as progress:
@@ -123,7 +124,7 @@ def line(
     moment = now()
     with database.write() as session:
         # What nobody confirmed is gone for good, so one leap of a clock may not decide that it is old.
-        if store.clock.ran_lately(session, now=moment):
+        if clock.ran_lately(session, now=moment):
             signup.tidy(session, now=moment)
     for name, settings in config.newsletters.items():
         admitted = edition.take_in(database, name, settings, config.curate, now=moment)
@@ -283,17 +284,17 @@ def _composed_words(composed: edition.Composed) -> str:
 
 def _show_editions(database: Database, outcome: Outcome) -> None:
     """What would be sent, story by story."""
-    from digest import store
+    from digest.store import editions, newsletters
 
     with database.read() as session:
         for composed in outcome.compose:
             if composed.why:
                 continue
-            row = store.newsletter(session, composed.newsletter)
-            found = store.edition_line(session, row.id or 0, composed.number)
+            row = newsletters.find(session, composed.newsletter)
+            found = editions.line(session, row.id or 0, composed.number)
             if found is None:
                 continue
             print(f"{composed.newsletter} No. {composed.number}: {composed.subject}")
             print(f"to {count(composed.letters, 'subscriber', 'subscribers')}; nothing was stored or sent")
-            for story in store.edition_stories(session, found.id):
+            for story in editions.stories_of(session, found.id):
                 print(f"  [{story.topic}] {story.title} ({story.source})")

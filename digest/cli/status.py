@@ -13,8 +13,7 @@ from digest.cli.common import CLOCK_HINT, Json, Options, in_words, left_words, n
 from digest.errors import Exit
 
 if TYPE_CHECKING:
-    from digest.store import Left
-    from digest.store.newsletters import NewsletterStatus
+    from digest.store import letters, newsletters
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -22,31 +21,31 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     Example: digest status --json
     """
-    from digest import store
+    from digest.store import clock, editions, feeds, letters, newsletters
 
     options: Options = context.obj
     moment = now()
     with options.open() as (config, database), database.read() as session:
-        lines = [store.newsletter_status(session, name) for name in config.newsletters]
+        lines = [newsletters.status(session, name) for name in config.newsletters]
         slots = {name: n.slots.next_slot(moment) if n.slots else None for name, n in config.newsletters.items()}
-        letters = store.letter_counts(session)
-        left = store.left(session, now=moment)
-        trouble = store.clock.verdict(session, now=moment)
-        ahead = store.clock.ahead(session, store.clock.Scene.of(config), now=moment)
-        aside = store.set_aside_counts(session, since=moment - timedelta(days=30))
+        standing = editions.letter_counts(session)
+        left = letters.left(session, now=moment)
+        trouble = clock.verdict(session, now=moment)
+        ahead = clock.ahead(session, clock.Scene.of(config), now=moment)
+        aside = feeds.set_aside_counts(session, since=moment - timedelta(days=30))
     if as_json:
         print_json(
             {
                 "database": config.database_name,
                 "newsletters": [asdict(line) | {"next_slot": slots[line.newsletter]} for line in lines],
-                "letters": letters,
+                "letters": standing,
                 "left": asdict(left),
                 "clock": {"trouble": trouble, "ahead": ahead},
                 "set_aside": {str(feed): number for feed, number in aside.items()},
             }
         )
     else:
-        _show(options, lines, slots, letters, left)
+        _show(options, lines, slots, standing, left)
         _tell_aside(options, aside)
         options.say(f"database: {config.database_name}")
     if trouble:
@@ -62,10 +61,10 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 def _show(
     options: Options,
-    lines: list[NewsletterStatus],
+    lines: list[newsletters.Status],
     slots: dict[str, datetime | None],
     letters: dict[str, int],
-    left: Left,
+    left: letters.Left,
 ) -> None:
     columns = ("newsletter", "feeds", "failing", "subscribers", "stories_waiting", "last_edition", "next_slot")
     print_rows(

@@ -29,13 +29,13 @@ def list_stories(
 
     Example: digest story list --waiting --topic databases
     """
-    from digest import store
+    from digest.store import newsletters, why
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
         name, _ = config.newsletter(newsletter)
-        paper = store.newsletter(session, name)
-        found = store.story_lines(session, paper.id or 0, topic=topic, waiting=waiting, limit=limit)
+        paper = newsletters.find(session, name)
+        found = why.lines(session, paper.id or 0, topic=topic, waiting=waiting, limit=limit)
     columns = ("id", "topic", "title", "source", "sources", "rank", "published_at", "state")
     rows = [(s.id, s.topic, s.title, s.source, s.sources, s.rank, s.published_at, s.state) for s in found]
     print_rows(columns, rows, as_json=as_json)

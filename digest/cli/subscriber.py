@@ -157,7 +157,8 @@ def list_(
 
     Example: digest subscriber list --state paused --topic ai
     """
-    from digest import store, subscribe
+    from digest import subscribe
+    from digest.store import listing
 
     options: Options = context.obj
     with options.open() as (config, database):
@@ -165,9 +166,9 @@ def list_(
         wanted = subscribe.search(part=search, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=paper)
         with database.read() as session:
             if count:
-                print_rows(("newsletter", "state", "subscribers"), store.counted(session, wanted), as_json=json)
+                print_rows(("newsletter", "state", "subscribers"), listing.counted(session, wanted), as_json=json)
                 return
-            page = store.listed(session, wanted, after=after, limit=limit)
+            page = listing.listed(session, wanted, after=after, limit=limit)
     print_rows(
         ("email", "name", "state", "topics", "cadence", "tags", "newsletter", "since", "reason"),
         [(r.email, r.name, r.state, r.topics, r.cadence, r.tags, r.newsletter, r.since, r.reason) for r in page.rows],
@@ -344,8 +345,9 @@ def unsuppress(
 
     Example: digest subscriber unsuppress --since 2026-11-23T07:00 --status 5.1.1 --dry-run
     """
-    from digest import store, subscribe
+    from digest import subscribe
     from digest.errors import UserError
+    from digest.store import suppressions
 
     options: Options = context.obj
     bulk = until or status or domain or reason
@@ -361,13 +363,13 @@ def unsuppress(
             session,
             since=begin,
             until=end,
-            reason=reason or store.BOUNCED,
+            reason=reason or suppressions.BOUNCED,
             status=status,
             domain=domain,
             how=HOW,
             now=now(),
         )
-        missed = store.missed_editions(session, [one.key for one in lifted])
+        missed = suppressions.missed_editions(session, [one.key for one in lifted])
         if dry_run:
             session.rollback()
     rows = [(one.key, one.reason, one.status, one.suppressed_at) for one in lifted]

@@ -20,15 +20,16 @@ def list_topics(context: typer.Context, newsletter: NewsletterName = None, as_js
 
     Example: digest topic list
     """
-    from digest import curate, edition, store
+    from digest import curate, edition
+    from digest.store import entries, newsletters, stories
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
         name, settings = config.newsletter(newsletter)
-        paper = store.newsletter(session, name)
+        paper = newsletters.find(session, name)
         assert paper.id is not None
-        labels = store.label_counts(session, paper.id)
-        counts = store.topic_counts(session, paper.id)
+        labels = entries.label_counts(session, paper.id)
+        counts = stories.topic_counts(session, paper.id)
         placer = edition.Judge(session, paper.id, settings, config.curate).placer
         headings = curate.headings(settings.topics)
     columns = ("topic", "title", "keywords", "labelled", "judged_by", "stories")
@@ -89,12 +90,13 @@ def test_(
 
     Example: digest topic test "Postgres 19 learns to vacuum in parallel"
     """
-    from digest import edition, store
+    from digest import edition
+    from digest.store import newsletters
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
         name, settings = config.newsletter(newsletter)
-        paper = store.newsletter(session, name)
+        paper = newsletters.find(session, name)
         found = edition.Judge(session, paper.id or 0, settings, config.curate).place(title, excerpt, url)
     words = {word: round(weight, 2) for word, weight in found.words}
     facts = {

@@ -23,18 +23,19 @@ def why(
 
     Examples: digest why 231 · digest why 231 --subscriber ada@example.org · digest why https://example.org/post
     """
-    from digest import edition, store
+    from digest import edition
+    from digest.store import newsletters, why
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
         name, _ = config.newsletter(newsletter)
-        paper = store.newsletter(session, name)
+        paper = newsletters.find(session, name)
         assert paper.id is not None
         answers: list[dict[str, Any]] = []
         if story.isdecimal():
             answers.append(edition.explain(session, edition.find(session, name, int(story))))
         else:
-            fates = store.entries_at(session, paper.id, story)
+            fates = why.entries_at(session, paper.id, story)
             if not fates:
                 raise NotFound(
                     f"no feed of {name} has an entry with the link {story}",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from digest import parse, store
+from digest import parse
 from digest.collect import rhythm
 from digest.collect.addresses import host_of, known_address, without_login
 from digest.collect.fetch import Answer, Fetcher
@@ -23,7 +23,7 @@ from digest.errors import FetchError
 from digest.models import FeedState
 from digest.origin import downgrades, same
 from digest.parse import Candidate, ParsedFeed
-from digest.store import Database
+from digest.store import Database, feeds
 
 AT_ONCE = 10  # ailing feeds that are looked at
 HOPELESS_AFTER = timedelta(days=30)  # of failures, with nothing found in its place
@@ -145,8 +145,8 @@ async def diagnose(
     """
     patients = []
     with database.read() as session:
-        known = {feed.url for feed, _ in store.feeds(session)}
-        for feed, readers in store.feeds(session):
+        known = {feed.url for feed, _ in feeds.listed(session)}
+        for feed, readers in feeds.listed(session):
             ailing = feed.failures >= rhythm.FAILING_AFTER or (feed.state == FeedState.RETIRED and bool(readers))
             if ailing or feed.moved_to:
                 patients.append(_Patient(**{n: getattr(feed, n) for n in _Patient.__dataclass_fields__}))
@@ -196,17 +196,17 @@ def _places(feed: _Patient) -> list[str]:
 def repair(database: Database, repair: Repair, *, now: datetime) -> None:
     """Do what a repair proposes: the feed is asked at its new address at the next run, or not any more."""
     with database.write() as session:
-        feed = store.find_feed(session, str(repair.feed_id))
-        other = store.feeds_by_url(session, [repair.url]).get(repair.url)
+        feed = feeds.find(session, str(repair.feed_id))
+        other = feeds.by_url(session, [repair.url]).get(repair.url)
         if other is not None:
-            store.hand_over(session, repair.feed_id, other.id or 0, now=now)
+            feeds.hand_over(session, repair.feed_id, other.id or 0, now=now)
             if other.state == FeedState.RETIRED:
                 other.state, other.next_at, other.failures, other.told = FeedState.ACTIVE, now, 0, ""
         if other is not None or repair.remedy == Remedy.RETIRE:
             feed.state, feed.told = FeedState.RETIRED, Health.RETIRED
             feed.error = f"{repair.trouble}; {repair.url} is read instead" if other is not None else repair.trouble
             return
-        store.move_feed(session, repair.feed_id, url=repair.url, host=host_of(repair.url), now=now)
+        feeds.move(session, repair.feed_id, url=repair.url, host=host_of(repair.url), now=now)
         feed.state, feed.next_at, feed.failures, feed.failing_since = FeedState.ACTIVE, now, 0, None
         feed.claimed_at = None
         feed.error = feed.etag = feed.last_modified = feed.body_hash = ""

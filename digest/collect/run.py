@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
-from digest import store
 from digest.collect import rhythm
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
@@ -29,7 +28,7 @@ from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import same
 from digest.parse import ParsedEntry, ParsedFeed
-from digest.store import Database, DueFeed
+from digest.store import Database, feeds
 
 T = TypeVar("T")
 
@@ -112,7 +111,7 @@ class CollectReport:
 class _Outcome:
     """One feed's result on its way to the database."""
 
-    feed: DueFeed
+    feed: feeds.Due
     at: datetime
     answer: Answer | None = None
     body_hash: str = ""
@@ -206,7 +205,7 @@ class _Run:
 
     def _count(self) -> int:
         with self._database.read() as session:
-            return store.count_due_feeds(session, now=self._started, asked_before=self._started, regardless=self._force)
+            return feeds.count_due(session, now=self._started, asked_before=self._started, regardless=self._force)
 
     async def _claim_all(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -215,9 +214,9 @@ class _Run:
                     await self._in_hand.acquire()
                     tasks.create_task(self._collect(feed))
 
-    def _claim(self) -> list[DueFeed]:
+    def _claim(self) -> list[feeds.Due]:
         with self._database.write() as session:
-            return store.claim_feeds(
+            return feeds.claim(
                 session,
                 now=self._clock(),
                 limit=self._settings.connections,
@@ -229,14 +228,14 @@ class _Run:
 
     # ------------------------------------------------------------ fetch and parse
 
-    async def _collect(self, feed: DueFeed) -> None:
+    async def _collect(self, feed: feeds.Due) -> None:
         try:
             async with AsyncExitStack() as hold:
                 await self._outcomes.put(await self._ask(feed, hold))
         finally:
             self._in_hand.release()
 
-    async def _ask(self, feed: DueFeed, hold: AsyncExitStack) -> _Outcome:
+    async def _ask(self, feed: feeds.Due, hold: AsyncExitStack) -> _Outcome:
         try:
             async with self._hosts.turn(feed.host), self._connections:
                 now = self._clock()
@@ -285,22 +284,22 @@ class _Run:
     def _save(self, outcomes: list[_Outcome]) -> None:
         with self._database.write() as session:
             # A feed may have been removed, retired or given another address while it was asked.
-            left = store.lock_feeds(session, [outcome.feed.id for outcome in outcomes])
+            left = feeds.lock(session, [outcome.feed.id for outcome in outcomes])
             outcomes = [outcome for outcome in outcomes if left.get(outcome.feed.id) == outcome.feed.url]
             done = [self._settle(session, outcome) for outcome in outcomes if outcome.held_until is None]
-            store.settle_feeds(session, [row for row, _, _ in done])
+            feeds.settle(session, [row for row, _, _ in done])
             for outcome in outcomes:
                 if outcome.held_until is not None:
-                    store.release_feeds(session, [outcome.feed.id], next_at=outcome.held_until)
+                    feeds.release(session, [outcome.feed.id], next_at=outcome.held_until)
                 until = self._hosts.held_until(outcome.feed.host)
                 if outcome.error is not None and until is not None:
-                    store.hold_host(session, outcome.feed.host, until=until)
+                    feeds.hold_host(session, outcome.feed.host, until=until)
         # Counted after the commit: the report says what is stored.
         self._report.held += len(outcomes) - len(done)
         for outcome, (row, saved, change) in zip((o for o in outcomes if o.held_until is None), done, strict=True):
             self._count_in(outcome, row, saved, change)
 
-    def _count_in(self, outcome: _Outcome, row: dict[str, Any], saved: store.Saved, change: Change | None) -> None:
+    def _count_in(self, outcome: _Outcome, row: dict[str, Any], saved: feeds.Saved, change: Change | None) -> None:
         report, feed = self._report, outcome.feed
         report.asked += 1
         report.new += saved.new - saved.set_aside
@@ -318,9 +317,9 @@ class _Run:
         else:
             report.updated += 1
 
-    def _settle(self, session: Session, outcome: _Outcome) -> tuple[dict[str, Any], store.Saved, Change | None]:
+    def _settle(self, session: Session, outcome: _Outcome) -> tuple[dict[str, Any], feeds.Saved, Change | None]:
         """The feed's row after this outcome, its entries stored."""
-        feed, at, saved = outcome.feed, outcome.at, store.Saved()
+        feed, at, saved = outcome.feed, outcome.at, feeds.Saved()
         row: dict[str, Any] = {name: getattr(feed, name) for name in _SETTLED}
         row |= {"state": FeedState.ACTIVE, "checked_at": at}
         notes = []
@@ -358,10 +357,10 @@ class _Run:
         return row, saved, _change(feed, row, at, [note for note in notes if note])
 
     def _save_feed(
-        self, session: Session, feed: DueFeed, parsed: ParsedFeed, row: dict[str, Any], at: datetime
-    ) -> store.Saved:
+        self, session: Session, feed: feeds.Due, parsed: ParsedFeed, row: dict[str, Any], at: datetime
+    ) -> feeds.Saved:
         # Oldest first, so that the order of ids is the order of the feed's own time.
-        saved = store.save_entries(session, feed.id, [_row(e) for e in reversed(parsed.entries)], now=at)
+        saved = feeds.save_entries(session, feed.id, [_row(e) for e in reversed(parsed.entries)], now=at)
         moments = [min(e.published_at, at) for e in parsed.entries if e.published_at]
         gap = rhythm.usual_gap(moments)
         newest = max(
@@ -381,7 +380,7 @@ class _Run:
         }
         return saved
 
-    def _move(self, session: Session, feed: DueFeed, answer: Answer, row: dict[str, Any], at: datetime) -> str:
+    def _move(self, session: Session, feed: feeds.Due, answer: Answer, row: dict[str, Any], at: datetime) -> str:
         """Follow a permanent redirect for good once two runs saw the same one (RFC 9110 §15.4.2); what to tell."""
         target = answer.moved_to
         if not target or target == feed.url:
@@ -391,19 +390,19 @@ class _Run:
             row["moved_to"] = target
             return ""
         row["moved_to"] = ""
-        other = store.feeds_by_url(session, [target]).get(target)
+        other = feeds.by_url(session, [target]).get(target)
         if other is not None:
-            store.hand_over(session, feed.id, other.id or 0, now=at)
+            feeds.hand_over(session, feed.id, other.id or 0, now=at)
             row["state"] = FeedState.RETIRED
             words = f"moved to {target}, which is feed {other.id} already"
             row["error"] = words
             return words
-        store.move_feed(session, feed.id, url=target, host=host_of(target), now=at)
+        feeds.move(session, feed.id, url=target, host=host_of(target), now=at)
         left = "; its login stays behind, `digest feed add ADDRESS --login` gives it to the new address"
         return f"moved to {target}{left if feed.headers and not same(target, feed.url) else ''}"
 
 
-def _change(feed: DueFeed, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:
+def _change(feed: feeds.Due, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:
     """What to tell the operator, and `row["told"]` set so that it is told once."""
     health = rhythm.health(
         Vitals(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from digest import parse, store
+from digest import parse
 from digest.collect.addresses import address, host_of, known_address, without_login
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
@@ -18,7 +18,7 @@ from digest.models import Feed, FeedState
 from digest.origin import shown
 from digest.parse import Outline
 from digest.parse.text import plain
-from digest.store import Database, Reader
+from digest.store import Database, feeds, newsletters
 
 __all__ = [
     "Added",
@@ -70,8 +70,8 @@ def add_feed(
     url, login = without_login(known_address(url))
     headers = login | (headers or {})
     with database.write() as session:
-        reader = store.newsletter(session, newsletter)
-        feed = store.feeds_by_url(session, [url]).get(url)
+        reader = newsletters.find(session, newsletter)
+        feed = feeds.by_url(session, [url]).get(url)
         created = feed is None
         if feed is None:
             feed = _new(url, title=title, headers=headers, now=now)
@@ -83,7 +83,7 @@ def add_feed(
             feed.headers = headers
         session.flush()
         assert feed.id is not None and reader.id is not None
-        read = store.read_feed(session, reader.id, feed.id, topic=topic, folder=folder, now=now)
+        read = feeds.read(session, reader.id, feed.id, topic=topic, folder=folder, now=now)
         return Added(feed.id, url, created, read)
 
 
@@ -112,9 +112,9 @@ def import_feeds(
             wanted[url] = outline, topic
             logins[url] = login
     with database.write() as session:
-        reader_id = store.newsletter(session, name).id
+        reader_id = newsletters.find(session, name).id
         assert reader_id is not None
-        ids = store.feed_ids(session, wanted)
+        ids = feeds.ids(session, wanted)
         blank = _new("", title="", headers={}, now=now).model_dump(exclude={"id"})
         fresh = [
             {
@@ -128,19 +128,19 @@ def import_feeds(
             for url, (outline, _) in wanted.items()
             if url not in ids
         ]
-        store.add_feeds(session, fresh)
-        ids |= store.feed_ids(session, [feed["url"] for feed in fresh])
-        read = store.feeds_read(session, reader_id)
+        feeds.add(session, fresh)
+        ids |= feeds.ids(session, [feed["url"] for feed in fresh])
+        read = feeds.ids_read(session, reader_id)
         new = []
         for url, (outline, topic) in wanted.items():
             reading: dict[str, Any] = {"topic": topic, "folder": outline.folder, "places": places[url]}
             if ids[url] in read:
-                store.read_feed(session, reader_id, ids[url], **reading, now=now)
+                feeds.read(session, reader_id, ids[url], **reading, now=now)
             else:
                 new.append({"feed_id": ids[url], **reading})
             if topic:
                 report.topics[topic] = report.topics.get(topic, 0) + 1
-        store.add_readings(session, reader_id, new, now=now)
+        feeds.add_readings(session, reader_id, new, now=now)
         report.created, report.read, report.known = len(fresh), len(new), len(wanted) - len(new)
     return report
 
@@ -168,16 +168,16 @@ def remove_feed(database: Database, feed: str, *, newsletter: str | None) -> str
     a letter was made of one of them; then it retires. Returns what was done, in words. Raises NotFound.
     """
     with database.write() as session:
-        found = store.find_feed(session, feed)
+        found = feeds.find(session, feed)
         assert found.id is not None
-        reader_id = store.newsletter(session, newsletter).id if newsletter else None
-        if newsletter and not store.reads(session, reader_id or 0, found.id):
+        reader_id = newsletters.find(session, newsletter).id if newsletter else None
+        if newsletter and not feeds.reads(session, reader_id or 0, found.id):
             raise NotFound(
                 f"{newsletter} does not read feed {shown(feed)}", hint="`digest feed list` shows who reads which"
             )
-        if not store.stop_reading(session, found.id, newsletter_id=reader_id):
+        if not feeds.stop_reading(session, found.id, newsletter_id=reader_id):
             return f"{newsletter} no longer reads {found.title or found.url}; others do"
-        if store.was_published(session, found.id):
+        if feeds.was_published(session, found.id):
             found.state = FeedState.RETIRED
             found.error = "removed; its published stories stay"
             return f"{found.title or found.url} is retired; its published stories stay"
@@ -189,16 +189,16 @@ def export_feeds(database: Database, *, newsletter: str | None, title: str, now:
     """The feeds as OPML, in all their folders; a topic without a folder becomes one. Secrets stay here."""
     outlines = []
     with database.read() as session:
-        for feed, readers in store.feeds(session, newsletter=newsletter):
+        for feed, readers in feeds.listed(session, newsletter=newsletter):
             if feed.state == FeedState.RETIRED:
                 continue
-            reader = next((r for r in readers if newsletter in (None, r.newsletter)), Reader(""))
+            reader = next((r for r in readers if newsletter in (None, r.newsletter)), feeds.Reader(""))
             url, site = _open_part(feed.url), _open_part(feed.site_url)
             outlines += [Outline(url, feed.title, site, *place) for place in _places(reader)]
     return parse.write_opml(outlines, title=title, now=now)
 
 
-def _places(reader: Reader) -> list[tuple[tuple[str, ...], tuple[str, ...], str]]:
+def _places(reader: feeds.Reader) -> list[tuple[tuple[str, ...], tuple[str, ...], str]]:
     """Folders, categories and description of a feed, for each place in which it stands in a list."""
     topics = [reader.topic] if reader.topic else []
     if not reader.places:

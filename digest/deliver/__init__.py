@@ -14,7 +14,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from digest import loop, store
+from digest import loop
 from digest.config import Config, Relay
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
@@ -29,7 +29,8 @@ from digest.deliver.report import Report as Report
 from digest.deliver.single import send_one as send_one
 from digest.errors import RelayDown
 from digest.means import fitting
-from digest.store import Database
+from digest.store import Database, letters, refusals, sending, suppressions
+from digest.store import relays as stored_relays
 
 
 def run(
@@ -57,11 +58,11 @@ def run(
     now = clock()
     with database.write() as session:
         if not notices_only:
-            store.open_held(session, now=now)
-            report.late = store.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
-            report.dropped = store.drop_cancelled(session, now=now)
-        store.forget_relay_hours(session, now=now)
-        report.owed = store.due_count(session, now=now, notices_only=notices_only)
+            sending.open_held(session, now=now)
+            report.late = sending.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
+            report.dropped = sending.drop_cancelled(session, now=now)
+        stored_relays.forget_hours(session, now=now)
+        report.owed = letters.due_count(session, now=now, notices_only=notices_only)
     refused: list[int] = []
     servers = config.smtp.servers
     report.where = ", ".join(name_of(relay) for relay in servers) or str(config.maildir)
@@ -81,12 +82,13 @@ def run(
         finally:
             ledger.room.close()
     with database.read() as session:
-        report.left = store.left(session, now=clock())
+        report.left = letters.left(session, now=clock())
         report.quarantined = [
-            (name, number, store.quarantined(session, name, number), why) for name, number, _, why in report.quarantined
+            (name, number, refusals.quarantined(session, name, number), why)
+            for name, number, _, why in report.quarantined
         ]
         report.refused = max(0, report.refused)  # held by us, some may have been refused by another sender
-        report.unreached = store.unreached(session, refused)
+        report.unreached = refusals.unreached(session, refused)
         report.owed = report.left.letters
         report.twice = 0
     return report
@@ -119,12 +121,12 @@ async def _send(
 def end_quarantine(session: Session, edition_id: int, *, believe: bool, now: datetime) -> tuple[int, bool]:
     """Owe an edition's quarantined letters again, or `believe` the refusals; how many, and whether it goes on by it."""
     if believe:
-        letters = store.believe(session, edition_id, reason=store.BOUNCED, now=now)
+        letters = refusals.believe(session, edition_id, reason=suppressions.BOUNCED, now=now)
     else:
-        letters = store.release(session, edition_id, now=now)
+        letters = refusals.release(session, edition_id, now=now)
     if not letters:
         return 0, False
-    return letters, store.resume_paused(session, edition_id, now=now)
+    return letters, sending.resume_paused(session, edition_id, now=now)
 
 
 def _fitting(servers: tuple[Relay, ...]) -> tuple[Relay, ...]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from digest.deliver.content import Filler
 from digest.letter import Letter
-from digest.store import Claimed
+from digest.store import outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Waiting:
     cleared: bool = False  # its domain's pace lets it go
 
     @property
-    def claimed(self) -> Claimed:
+    def claimed(self) -> outbox.Claimed:
         return self.filler.claimed
 
 
@@ -46,7 +46,7 @@ class Waiting:
 class Attempt:
     """A letter marked as going out, known by its attempt number."""
 
-    claimed: Claimed
+    claimed: outbox.Claimed
     letter: Letter
     number: int
     lease: Lease

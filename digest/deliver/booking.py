@@ -14,7 +14,7 @@ from digest.deliver.replies import Reply, retry_delay
 from digest.deliver.report import Report
 from digest.deliver.writer import Writer
 from digest.models import OutboxState
-from digest.store import Claimed, Outcome, Refusals
+from digest.store import outbox, refusals
 
 MOST_WORDS = 5  # refusals that the report quotes
 
@@ -48,7 +48,7 @@ class Book:
         self._out.difference_update(done.batch.unmarked)
         self._report.twice = len(self._out)
         for edition_id, counted in done.refusals.items():
-            self._judge.heard(edition_id, counted, self._writer.batch.refusals.get(edition_id, Refusals()))
+            self._judge.heard(edition_id, counted, self._writer.batch.refusals.get(edition_id, refusals.Refusals()))
 
     def sent(self, attempt: Attempt, reply: Reply, *, relay: str) -> None:
         self._end(attempt.claimed, attempt.number, OutboxState.SENT, reply)
@@ -57,7 +57,7 @@ class Book:
         if edition_id is not None:  # in place, as it is done for every letter
             counts = self._writer.batch.refusals
             if edition_id not in counts:
-                counts[edition_id] = Refusals()
+                counts[edition_id] = refusals.Refusals()
             counts[edition_id].sent += 1
 
     def refused(self, attempt: Attempt, reply: Reply, ruling: Ruling) -> None:
@@ -86,7 +86,7 @@ class Book:
         if self._expired(claimed):
             words = f"{reply.words} (given up: its lifetime is over)"
             self._end(claimed, attempt.number, OutboxState.REFUSED, reply, words=words)
-            self._count(claimed.edition_id, Refusals(refused=1))
+            self._count(claimed.edition_id, refusals.Refusals(refused=1))
         else:
             due_at = self._clock() + retry_delay(attempt.number, self._rng)
             self._end(claimed, attempt.number, OutboxState.OWED, reply, due_at=due_at)
@@ -117,7 +117,7 @@ class Book:
             self.returned(attempt)
             self._writer.batch.too_large[claimed.variant_id] = reply
 
-    def unwritable(self, claimed: Claimed, number: int, error: ValueError) -> None:
+    def unwritable(self, claimed: outbox.Claimed, number: int, error: ValueError) -> None:
         """Its subject, sender or address cannot stand in a message: for a person to look at, the others go on."""
         reply = Reply(0, "", f"the letter could not be written: {error}")
         self._say(claimed, reply)
@@ -134,7 +134,7 @@ class Book:
 
     def _end(
         self,
-        claimed: Claimed,
+        claimed: outbox.Claimed,
         number: int,
         state: OutboxState,
         reply: Reply,
@@ -143,27 +143,27 @@ class Book:
         due_at: datetime | None = None,
         in_doubt: bool = False,
     ) -> None:
-        outcome = Outcome(claimed.id, number, state, reply.code, words or reply.words, due_at, in_doubt)
+        outcome = outbox.Outcome(claimed.id, number, state, reply.code, words or reply.words, due_at, in_doubt)
         self._writer.batch.outcomes.append(outcome)
 
-    def _count(self, edition_id: int | None, more: Refusals) -> None:
+    def _count(self, edition_id: int | None, more: refusals.Refusals) -> None:
         if edition_id is not None:
             counts = self._writer.batch.refusals
             known = counts.get(edition_id)
             counts[edition_id] = more if known is None else known + more
             self._judge.count(edition_id, more)
 
-    def _say(self, claimed: Claimed, reply: Reply) -> None:
+    def _say(self, claimed: outbox.Claimed, reply: Reply) -> None:
         if len(self._report.refusals) < MOST_WORDS:
             self._report.refusals.append(
                 f"{claimed.email}: {reply}" if reply.code else f"{claimed.email}: {reply.text}"
             )
 
-    def _expired(self, claimed: Claimed) -> bool:
+    def _expired(self, claimed: outbox.Claimed) -> bool:
         return claimed.tried_at is not None and self._clock() - claimed.tried_at >= self._settings.lifetime
 
 
-def _refusal(blame: Blame) -> Refusals:
+def _refusal(blame: Blame) -> refusals.Refusals:
     """One, as it is counted."""
     content = blame in (Blame.EDITION, Blame.OURS, Blame.RELAY)
-    return Refusals(refused=1, gone=int(blame is Blame.GONE), content=int(content))
+    return refusals.Refusals(refused=1, gone=int(blame is Blame.GONE), content=int(content))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from digest.deliver.attempt import Waiting, domain_of
 from digest.deliver.ledger import Committed, Wish
-from digest.store import Claimed
+from digest.store import outbox
 
 MOST = 500  # letters at hand
 
@@ -101,7 +101,7 @@ class Claims:
             Waiting(done.fillers[letter.id], done.claim_lease, domain_of(letter.email)) for letter in claim.letters
         )
 
-    def over(self, claimed: Claimed) -> None:
+    def over(self, claimed: outbox.Claimed) -> None:
         """A claimed letter is done with, or given back."""
         source = self._sources.get(claimed.edition_id)
         if source is not None:

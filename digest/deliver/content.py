@@ -14,12 +14,12 @@ from weakref import WeakValueDictionary
 
 from sqlmodel import Session
 
-from digest import letter, render, sign, store
+from digest import letter, render, sign
 from digest.config import Config
 from digest.errors import ConfigError
 from digest.letter import Letter, Recipient, Sender, Signer, Template
 from digest.render import Marker, Rendered
-from digest.store import Claimed
+from digest.store import editions, outbox
 
 KEPT = 64  # templates beyond those that letters in hand need
 
@@ -56,7 +56,7 @@ class Contents:
         self.signers("example.org")  # a key of no use is told before the first letter
         self._links = {marker: _link(config.base_url, marker) for marker in Marker}
 
-    def load(self, session: Session, letters: Iterable[Claimed]) -> Loaded:
+    def load(self, session: Session, letters: Iterable[outbox.Claimed]) -> Loaded:
         """Read what these letters say and no template holds yet. To be made into fillers outside of the transaction."""
         loaded = Loaded({}, {})
         for claimed in letters:
@@ -67,19 +67,19 @@ class Contents:
             if template is not None:
                 loaded.templates[key] = template
             elif claimed.notice_id is not None:
-                notice = store.notice_to_send(session, claimed.notice_id)
+                notice = outbox.notice_to_send(session, claimed.notice_id)
                 sender = Sender(notice.sender, notice.created_at)
                 loaded.texts[key] = (Rendered(notice.subject, notice.html, notice.text), sender)
             else:
                 assert claimed.variant_id is not None
-                variant, edition, newsletter = store.variant_to_send(session, claimed.variant_id)
+                variant, edition, newsletter = editions.variant_to_send(session, claimed.variant_id)
                 sender = Sender(edition.sender, edition.composed_at, edition.reply_to, newsletter.name, edition.number)
                 html = "" if variant.plain else variant.html
                 rendered = Rendered(variant.subject, html, variant.text, marks=render.marks(variant.marks))
                 loaded.texts[key] = (rendered, sender)
         return loaded
 
-    def fillers(self, loaded: Loaded, letters: Iterable[Claimed]) -> dict[int, Filler]:
+    def fillers(self, loaded: Loaded, letters: Iterable[outbox.Claimed]) -> dict[int, Filler]:
         """The letters-to-be of a claim, by letter."""
         while loaded.texts:
             key, (rendered, sender) = loaded.texts.popitem()
@@ -110,7 +110,7 @@ class Contents:
         self._signers[domain] = found
         return found
 
-    def fill(self, template: Template, claimed: Claimed) -> Letter:
+    def fill(self, template: Template, claimed: outbox.Claimed) -> Letter:
         """The letter of one reader, the same at every attempt; ValueError where it cannot be written."""
         domain = template.domain
         links = {}
@@ -138,7 +138,7 @@ class Filler:
 
     contents: Contents
     template: Template | Unwritable
-    claimed: Claimed
+    claimed: outbox.Claimed
 
     def fill(self) -> Letter:
         """ValueError where this letter cannot be written."""
@@ -160,7 +160,7 @@ def for_one(config: Config, rendered: Rendered, *, sender: Sender, to: str, numb
     )
 
 
-def _key(claimed: Claimed) -> Key:
+def _key(claimed: outbox.Claimed) -> Key:
     if claimed.notice_id is not None:
         return ("notice", claimed.notice_id)
     assert claimed.variant_id is not None

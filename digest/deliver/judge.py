@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from digest.deliver.attempt import domain_of
 from digest.deliver.replies import Reply, Step
-from digest.store import Refusals
+from digest.store import refusals
 
 ENOUGH = 10  # refusals before they are more than a coincidence
 SURE = 4  # letters in a row that a relay refuses as ours, before it took any
@@ -154,7 +154,7 @@ class Judge:
         self._relays: dict[str, _Streak] = {}
         self._domains: dict[str, _Tried] = {}
         self._editions: dict[int | None, _Tried] = {}
-        self._heard: dict[int, Refusals] = {}
+        self._heard: dict[int, refusals.Refusals] = {}
         self._quarantined: set[tuple[int | None, str]] = set()
 
     def taken(self, relay: str, edition_id: int | None, email: str) -> None:
@@ -176,7 +176,7 @@ class Judge:
         if edition_id is not None:
             heard = self._heard.get(edition_id)
             if heard is None:
-                heard = self._heard[edition_id] = Refusals()
+                heard = self._heard[edition_id] = refusals.Refusals()
             heard.sent += 1
         if self._domains and (domain := self._domains.get(domain_of(email))):
             domain.taken += 1
@@ -237,7 +237,7 @@ class Judge:
             # Of notices nothing waits for a person's word; but nobody is barred by one more of so many.
             many = edition.gone >= ENOUGH and edition.gone > UNHEARD_OF * (edition.taken + edition.refused)
             return Ruling(Blame.GONE, suppress=not many)
-        heard = self._heard.get(edition_id, Refusals())
+        heard = self._heard.get(edition_id, refusals.Refusals())
         gone = heard.gone + 1  # with this one
         answered = heard.sent + heard.refused + 1
         found = None
@@ -269,17 +269,17 @@ class Judge:
         self._quarantined.add((edition_id, ""))
         return Quarantine(edition_id, "", _said_gone(heard.gone, answered))
 
-    def _limit(self, heard: Refusals) -> float:
+    def _limit(self, heard: refusals.Refusals) -> float:
         return max(UNHEARD_OF, WORSE * heard.worst, self._max_refused)
 
-    def _too_many(self, gone: int, answered: int, heard: Refusals) -> bool:
+    def _too_many(self, gone: int, answered: int, heard: refusals.Refusals) -> bool:
         return gone >= ENOUGH and gone > self._limit(heard) * answered
 
-    def count(self, edition_id: int, more: Refusals) -> None:
+    def count(self, edition_id: int, more: refusals.Refusals) -> None:
         """Answers of our own, which no commit has counted yet."""
-        self._heard[edition_id] = self._heard.get(edition_id, Refusals()) + more
+        self._heard[edition_id] = self._heard.get(edition_id, refusals.Refusals()) + more
 
-    def heard(self, edition_id: int, counted: Refusals, uncounted: Refusals) -> None:
+    def heard(self, edition_id: int, counted: refusals.Refusals, uncounted: refusals.Refusals) -> None:
         """What all processes together heard of an edition, and what of ours is not in it yet."""
         self._heard[edition_id] = counted + uncounted
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from digest import store
 from digest.config import Smtp
 from digest.deliver.attempt import Lease
 from digest.deliver.canary import Look, look
@@ -18,7 +17,8 @@ from digest.deliver.judge import Quarantine
 from digest.deliver.replies import Reply
 from digest.errors import CommitUnknown, StorageError
 from digest.models import EditionState, OutboxState
-from digest.store import Claim, Claimed, Database, Outcome, Refusals
+from digest.store import Database, outbox, refusals, relays, sending, suppressions
+from digest.store.room import Room
 
 CLAIM_LEASE = timedelta(minutes=2)  # for letters that are about to be marked
 PUT_OFF = timedelta(minutes=5)
@@ -39,18 +39,18 @@ class Wish:
 class Batch:
     """What one commit does, in this order."""
 
-    outcomes: list[Outcome] = field(default_factory=list)
-    suppressions: list[tuple[Claimed, str]] = field(default_factory=list)  # whom, by which status
-    refusals: dict[int, Refusals] = field(default_factory=dict)  # of these outcomes, by edition
+    outcomes: list[outbox.Outcome] = field(default_factory=list)
+    suppressions: list[tuple[outbox.Claimed, str]] = field(default_factory=list)  # whom, by which status
+    refusals: dict[int, refusals.Refusals] = field(default_factory=dict)  # of these outcomes, by edition
     quarantines: list[Quarantine] = field(default_factory=list)
     owed_again: list[tuple[int, int, datetime]] = field(default_factory=list)  # refused on suspicion: due when
     unmarked: list[tuple[int, int]] = field(default_factory=list)  # letter, attempt
     too_large: dict[int, Reply] = field(default_factory=dict)  # variants that no relay can carry, and why
-    unclaimed: list[Claimed] = field(default_factory=list)
-    put_off: list[Claimed] = field(default_factory=list)
+    unclaimed: list[outbox.Claimed] = field(default_factory=list)
+    put_off: list[outbox.Claimed] = field(default_factory=list)
     pauses: list[tuple[int, str]] = field(default_factory=list)  # edition, why
     used: Counter[str] = field(default_factory=Counter)  # letters taken, by relay
-    marks: list[Claimed] = field(default_factory=list)
+    marks: list[outbox.Claimed] = field(default_factory=list)
     wish: Wish | None = None
     look: bool = False  # for editions with letters due
     at: float = 0.0  # when it was handed over, in seconds of the event loop
@@ -67,20 +67,20 @@ class Committed:
     settled: Counter[OutboxState] = field(default_factory=Counter)
     marked: dict[int, int] = field(default_factory=dict)
     marks_lease: Lease | None = None
-    claim: Claim | None = None
+    claim: outbox.Claim | None = None
     claim_lease: Lease | None = None
     canary: Look | None = None
     loaded: Loaded | None = None
     fillers: dict[int, Filler] = field(default_factory=dict)  # by letter
     editions: list[int | None] | None = None
-    refusals: dict[int, Refusals] = field(default_factory=dict)  # of all senders, by edition
+    refusals: dict[int, refusals.Refusals] = field(default_factory=dict)  # of all senders, by edition
     hours: dict[str, dict[datetime, int]] | None = None
     paused: list[tuple[str, int, str]] = field(default_factory=list)  # newsletter, number, why
     quarantined: list[tuple[str, int, int, str]] = field(default_factory=list)  # newsletter, number, letters, why
     pardoned: int = 0  # refusals that were taken back
     late: list[tuple[str, int]] = field(default_factory=list)  # newsletter, number of editions held now
     full: bool = False  # nothing was marked, since the disk has no room to settle it
-    left_out: list[Claimed] = field(default_factory=list)  # not marked, since the database was in the way
+    left_out: list[outbox.Claimed] = field(default_factory=list)  # not marked, since the database was in the way
 
 
 class Ledger:
@@ -103,7 +103,7 @@ class Ledger:
         self._hold_doubtful = settings.after_crash == "hold"
         self._count_hours = any(relay.per_hour or relay.per_day for relay in settings.servers)
         self._late_asked_at = clock()
-        self.room = store.Room(database)
+        self.room = Room(database)
         self._unknown: Committed | None = None
         self._out: set[int] = set()  # letters that we marked, and that are not settled
 
@@ -124,7 +124,7 @@ class Ledger:
             done = self._unknown
             try:
                 with self.database.read() as session:
-                    stored = store.landed(session, marked=done.marked, outcomes=batch.outcomes, claim=done.claim)
+                    stored = outbox.landed(session, marked=done.marked, outcomes=batch.outcomes, claim=done.claim)
             except StorageError as error:
                 raise CommitUnknown(str(error), hint=error.hint) from error
             self._unknown = None
@@ -140,57 +140,59 @@ class Ledger:
     def _write(self, session: Session, batch: Batch, done: Committed) -> None:
         now = self.clock()
         if batch.outcomes:
-            done.settled = store.settle(session, batch.outcomes, now=now)
+            done.settled = outbox.settle(session, batch.outcomes, now=now)
         for letter, status in batch.suppressions:
-            if store.has_reader(session, letter):
-                store.suppress(session, letter.email, reason=store.BOUNCED, status=status, now=now)
-        done.pardoned = store.pardon(session, batch.owed_again, now=now)
-        store.unmark(session, batch.unmarked, now=now)
+            if outbox.has_reader(session, letter):
+                suppressions.add(session, letter.email, reason=suppressions.BOUNCED, status=status, now=now)
+        done.pardoned = refusals.pardon(session, batch.owed_again, now=now)
+        outbox.unmark(session, batch.unmarked, now=now)
         for variant_id, reply in batch.too_large.items():
             self._stop_variant(session, done, variant_id, reply)
         if batch.unclaimed:
-            store.unclaim(session, batch.unclaimed, due_at=now, now=now)
+            outbox.unclaim(session, batch.unclaimed, due_at=now, now=now)
         if batch.put_off:
-            store.unclaim(session, batch.put_off, due_at=now + PUT_OFF, why=PUT_OFF_WHY, now=now)
+            outbox.unclaim(session, batch.put_off, due_at=now + PUT_OFF, why=PUT_OFF_WHY, now=now)
         for found in batch.quarantines:
-            held = store.quarantine(session, found.edition_id, domain=found.domain, reason=store.BOUNCED, now=now)
+            held = refusals.quarantine(
+                session, found.edition_id, domain=found.domain, reason=suppressions.BOUNCED, now=now
+            )
             done.settled[OutboxState.HELD] += held
             done.settled[OutboxState.REFUSED] -= held
-            done.quarantined.append((*store.edition_named(session, found.edition_id), held, found.why))
+            done.quarantined.append((*sending.edition_named(session, found.edition_id), held, found.why))
             if not found.domain:
                 self._pause(session, done, found.edition_id, found.why)
         for edition_id, why in batch.pauses:
             self._pause(session, done, edition_id, why)
         if self._count_hours:
-            store.add_relay_letters(session, batch.used, now=now)
-            done.hours = store.relay_hours(session, now=now)
+            relays.add_letters(session, batch.used, now=now)
+            done.hours = relays.hours(session, now=now)
         at = batch.at
         if batch.marks:
             done.marks_lease = Lease(at, now, self._settings.lease)
-            done.marked = store.mark(session, batch.marks, now=now, lease=self._settings.lease)
+            done.marked = outbox.mark(session, batch.marks, now=now, lease=self._settings.lease)
         if batch.look:
-            done.editions = store.due_editions(session, now=now)
+            done.editions = outbox.due_editions(session, now=now)
             if self.notices_only:
                 done.editions = [edition for edition in done.editions if edition is None]
         if batch.wish is not None:
             if abs(now - self._late_asked_at) > LATE_AGAIN:  # a machine may have slept for days
                 self._late_asked_at = now
-                done.late = store.hold_late(session, now=now, max_lateness=self._settings.max_lateness)
+                done.late = sending.hold_late(session, now=now, max_lateness=self._settings.max_lateness)
             self._claim(session, batch.wish, done, Lease(at, now, CLAIM_LEASE))
         # Last, since on PostgreSQL other senders wait from here to the end.
         for edition_id in sorted(batch.refusals):
-            done.refusals[edition_id] = store.count_refusals(session, edition_id, batch.refusals[edition_id])
+            done.refusals[edition_id] = refusals.count(session, edition_id, batch.refusals[edition_id])
 
     def _claim(self, session: Session, wish: Wish, done: Committed, lease: Lease) -> None:
         limit, tried_only = wish.limit, False
         if wish.canary and wish.edition_id is not None:
-            tally = store.tally(session, wish.edition_id, now=lease.moment)
+            tally = sending.tally(session, wish.edition_id, now=lease.moment)
             done.canary = look(tally, share=self._settings.canary, max_refused=self._settings.max_refused)
             limit, tried_only = min(limit, done.canary.room), done.canary.tried_only
         done.claim_lease = lease
-        done.claim = Claim()
+        done.claim = outbox.Claim()
         if limit > 0:
-            done.claim = store.claim(
+            done.claim = outbox.claim(
                 session,
                 edition_id=wish.edition_id,
                 now=lease.moment,
@@ -205,14 +207,14 @@ class Ledger:
 
     def _stop_variant(self, session: Session, done: Committed, variant_id: int, reply: Reply) -> None:
         """Hold a variant's letters, or pause the edition where it has no other."""
-        edition_id = store.edition_of_only_variant(session, variant_id)
+        edition_id = sending.edition_of_only_variant(session, variant_id)
         if edition_id is not None:
             self._pause(session, done, edition_id, reply.text)
             return
-        held = store.hold_variant(session, variant_id, code=reply.code, reply=reply.words, now=self.clock())
+        held = sending.hold_variant(session, variant_id, code=reply.code, reply=reply.words, now=self.clock())
         done.settled[OutboxState.HELD] += held
 
     @staticmethod
     def _pause(session: Session, done: Committed, edition_id: int, why: str) -> None:
-        if store.set_state(session, edition_id, EditionState.PAUSED, why):
-            done.paused.append((*store.edition_named(session, edition_id), why))
+        if sending.set_state(session, edition_id, EditionState.PAUSED, why):
+            done.paused.append((*sending.edition_named(session, edition_id), why))

@@ -14,7 +14,7 @@ from digest.deliver.report import Progress, Report
 from digest.errors import RelayDown
 from digest.letter import Letter
 from digest.models import OutboxState
-from digest.store import Outcome
+from digest.store import outbox
 
 AT_ONCE = 100  # letters in one commit; written twice after a crash, they are the same files
 
@@ -79,11 +79,11 @@ class Maildir:
                     letter = claimed.fillers[letter_id].fill()
                 except ValueError as error:
                     words = f"the letter could not be written: {error}"
-                    batch.outcomes.append(Outcome(letter_id, number, OutboxState.HELD, reply=words))
+                    batch.outcomes.append(outbox.Outcome(letter_id, number, OutboxState.HELD, reply=words))
                     report.refusals.append(f"{claimed.fillers[letter_id].claimed.email}: {words}")
                 else:
                     reply = self.write(letter)
-                    batch.outcomes.append(Outcome(letter_id, number, OutboxState.SENT, reply.code, reply.words))
+                    batch.outcomes.append(outbox.Outcome(letter_id, number, OutboxState.SENT, reply.code, reply.words))
         finally:
             done = {outcome.letter_id for outcome in batch.outcomes}
             batch.unmarked = [(letter_id, number) for letter_id, number in marked.items() if letter_id not in done]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from digest.deliver.ledger import Committed
 from digest.models import OutboxState
-from digest.store import Left
+from digest.store import letters
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Report:
     held: int = 0
     put_off: int = 0  # not tried, since their domain's server asked for patience
     owed: int = 0  # what is left, due or not
-    left: Left = field(default_factory=Left)  # the same, by what it waits for
+    left: letters.Left = field(default_factory=letters.Left)  # the same, by what it waits for
     in_doubt: int = 0
     twice: int = 0  # letters that may come twice, since what became of them could not be written down
     where: str = ""

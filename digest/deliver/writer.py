@@ -14,7 +14,7 @@ from typing import Any
 
 from digest.deliver.ledger import Batch, Committed, Ledger
 from digest.errors import CommitUnknown, StorageError, TryAgain
-from digest.store import Claimed
+from digest.store import outbox
 
 GATHER = 0.008  # seconds from the beginning of one commit to the next
 PATIENCE = 30.0  # seconds of pauses between tries to write; while it is locked, each try waits for long by itself
@@ -104,7 +104,7 @@ class Writer:
     def _persist(self, batch: Batch) -> Committed:
         """Commit; where the database is locked or full, keep the replies for a while and try again."""
         tries, full = 0, False
-        left_out: list[Claimed] = []
+        left_out: list[outbox.Claimed] = []
         while True:
             if batch.marks and not self._ledger.room.sure():
                 left_out, batch.marks, full = left_out + batch.marks, [], True

@@ -14,15 +14,14 @@ from typing import Any, NamedTuple, cast
 
 from sqlmodel import Session
 
-from digest import config, store
-from digest.curate import excerpts, flood, rank, rules, stories, topics, urls
+from digest import config
+from digest.curate import excerpts, flood, rank, rules, topics, urls
+from digest.curate import stories as same_story
 from digest.errors import ConfigError
 from digest.models import Decision, Story
 from digest.parse import gist
 from digest.parse.gist import Gist
-from digest.store import Database
-from digest.store.entries import Reading, Waiting
-from digest.store.stories import Told
+from digest.store import Database, editions, entries, newsletters, stories
 
 TRIES = 3  # to decide about entries that others decide about meanwhile
 _JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so
@@ -42,8 +41,8 @@ class Admitted:
 class _Read:
     """An entry read: what it says, where it leads, and what was judged of it."""
 
-    entry: Waiting
-    feed: Reading
+    entry: entries.Waiting
+    feed: entries.Reading
     url: str
     link: str
     prose: str
@@ -123,7 +122,7 @@ def take_in(
             proposal = propose(session, name, settings, curate_settings, now=now)
         if proposal.gists:  # of entries that an older release stored: made once
             with database.write() as session:
-                store.keep_gists(session, proposal.gists)
+                entries.keep_gists(session, proposal.gists)
         try:
             with database.write() as session:
                 return admit(session, name, settings, curate_settings, now=now, proposal=proposal)
@@ -147,21 +146,21 @@ def admit(
     increasing `seq`. Whoever comes second finds nothing waiting: killed half way, nothing is decided and the next call
     does it all. Raises Moved where the proposal is true no more.
     """
-    newsletter = store.lock_newsletter(session, name)
+    newsletter = newsletters.lock(session, name)
     newsletter_id = cast(int, newsletter.id)
     if proposal is None:
         proposal = propose(session, name, settings, curate_settings, now=now)
     if not proposal.entries:
         return Admitted()
-    known = store.stories_by_id(session, {again.story for again in proposal.again})
+    known = stories.by_id(session, {again.story for again in proposal.again})
     if (
         newsletter.seq != proposal.after
         or len(known) < len({again.story for again in proposal.again})
-        or not store.still_waiting(session, newsletter_id, proposal.entries)
+        or not entries.still_waiting(session, newsletter_id, proposal.entries)
     ):
         raise Moved
     minutes = proposal.minutes.begun()
-    sent_upto = store.composed_upto(session, newsletter_id)
+    sent_upto = editions.composed_upto(session, newsletter_id)
     for again in proposal.again:
         story = known[again.story]
         _told_again(story, again, sent=story.seq <= sent_upto, settings=curate_settings)
@@ -172,13 +171,13 @@ def admit(
     for new in proposal.new:
         newsletter.seq += 1
         rows.append(new.row | {"newsletter_id": newsletter_id, "seq": newsletter.seq})
-    ids = store.add_stories(session, rows)
+    ids = stories.add(session, rows)
     for row, new in zip(rows, proposal.new, strict=True):
         minutes.decide(new.best.entry, Decision.STORY, new.best.verdict.why, new.best.link, ids[row["seq"]])
         for read, why in new.joined:
             minutes.decide(read.entry, Decision.JOINED, why, read.link, ids[row["seq"]])
     session.add(newsletter)
-    store.add_admissions(session, minutes.rows)
+    stories.add_admissions(session, minutes.rows)
     return minutes.count()
 
 
@@ -186,14 +185,14 @@ def propose(
     session: Session, name: str, settings: config.Newsletter, curate_settings: config.Curate, *, now: datetime
 ) -> Proposal:
     """Work out what is to be decided about every entry that waits; nothing is stored. Raises as `take_in`."""
-    newsletter = store.newsletter(session, name)
+    newsletter = newsletters.find(session, name)
     newsletter_id = cast(int, newsletter.id)
-    waiting = store.waiting_entries(session, newsletter_id)
+    waiting = entries.waiting(session, newsletter_id)
     minutes = _Minutes(newsletter_id, now)
     gists = Gists(session)
     if not waiting:
         return Proposal(newsletter.seq, (), minutes, (), (), {})
-    feeds = store.readings(session, newsletter_id)
+    feeds = entries.readings(session, newsletter_id)
     fresh = _muted_and_held(waiting, feeds, settings, curate_settings, minutes, now=now)
     judge = Judge(session, newsletter_id, settings, curate_settings, gists)
     reads = []
@@ -202,8 +201,8 @@ def propose(
             reads.append(read)
         else:
             minutes.decide(read.entry, Decision.HELD, "there is neither title nor text to show")
-    told = store.told_lately(
-        session, newsletter_id, since=now - 2 * stories.WINDOW, links={r.link for r in reads} - {""}
+    told = stories.told_lately(
+        session, newsletter_id, since=now - 2 * same_story.WINDOW, links={r.link for r in reads} - {""}
     )
     grouping, groups = _group(reads, told)
     why = {join.two: join.why for join in grouping.joins} | {
@@ -238,10 +237,10 @@ class Gists:
 
     def of(self, ids: Iterable[int]) -> Iterator[tuple[int, Gist]]:
         """Each entry's, some at a time."""
-        for id_, stored in store.gists(self._session, ids):
+        for id_, stored in entries.gists(self._session, ids):
             found = gist.unpack(self.made.get(id_, stored))
             if found is None:
-                found = gist.of(*store.entry_text(self._session, id_))
+                found = gist.of(*entries.text(self._session, id_))
                 self.made[id_] = gist.pack(found)
             yield id_, found
 
@@ -260,7 +259,7 @@ class _Minutes:
         return other
 
     def decide(
-        self, entry: Waiting, decision: Decision, reason: str, link: str = "", story_id: int | None = None
+        self, entry: entries.Waiting, decision: Decision, reason: str, link: str = "", story_id: int | None = None
     ) -> None:
         self.rows.append(
             self._common
@@ -299,7 +298,7 @@ class Judge:
         headings = topics.headings(self._settings.topics)
         rows = {
             row.entry_id: row
-            for row in store.labelled_entries(self._session, self._newsletter_id)
+            for row in entries.labelled(self._session, self._newsletter_id)
             if row.topic in headings or row.topic == config.OTHER
         }
         labels = [
@@ -318,7 +317,7 @@ class Judge:
         """Where the words alone would put an entry."""
         return self.placer.place(topics.Text.of(title, prose[:_JUDGED], url))
 
-    def judge(self, entry: Waiting, feed: Reading, url: str, prose: str) -> rules.Verdict:
+    def judge(self, entry: entries.Waiting, feed: entries.Reading, url: str, prose: str) -> rules.Verdict:
         text = topics.Text.of(entry.title, prose[:_JUDGED], url)
         return rules.judge(subject(entry, feed, url), text, settings=self._settings, placer=self.placer)
 
@@ -340,7 +339,7 @@ def scorer(name: str) -> topics.Trainer:
     return cast(topics.Trainer, found)
 
 
-def subject(entry: Waiting, feed: Reading, url: str) -> rules.Subject:
+def subject(entry: entries.Waiting, feed: entries.Reading, url: str) -> rules.Subject:
     """What rules look at."""
     return rules.Subject(
         feed.title, feed.url, feed.topic, url, entry.author, entry.title, tuple(map(str, entry.categories or ()))
@@ -348,16 +347,16 @@ def subject(entry: Waiting, feed: Reading, url: str) -> rules.Subject:
 
 
 def _muted_and_held(
-    waiting: Sequence[Waiting],
-    feeds: Mapping[int, Reading],
+    waiting: Sequence[entries.Waiting],
+    feeds: Mapping[int, entries.Reading],
     settings: config.Newsletter,
     curate_settings: config.Curate,
     minutes: _Minutes,
     *,
     now: datetime,
-) -> list[Waiting]:
+) -> list[entries.Waiting]:
     """What is left of the entries after the rules that mute, and after what a new or flooding feed brings at once."""
-    fresh: list[Waiting] = []
+    fresh: list[entries.Waiting] = []
     for feed_id, group in groupby(waiting, key=lambda entry: entry.feed_id):
         entries = []
         for entry in group:
@@ -385,8 +384,8 @@ def _muted_and_held(
 
 def _read(
     session: Session,
-    fresh: Sequence[Waiting],
-    feeds: Mapping[int, Reading],
+    fresh: Sequence[entries.Waiting],
+    feeds: Mapping[int, entries.Reading],
     judge: Judge,
     gists: Gists,
     settings: config.Curate,
@@ -395,14 +394,14 @@ def _read(
 ) -> Iterator[_Read]:
     """Feed by feed, so that the texts of one feed only are in memory."""
     for feed_id, group in groupby(fresh, key=lambda entry: entry.feed_id):
-        entries = {entry.id: entry for entry in group}
-        lately = store.latest_entries(session, feed_id, limit=excerpts.RESIDUE_ENTRIES)
+        arrived = {entry.id: entry for entry in group}
+        lately = entries.latest(session, feed_id, limit=excerpts.RESIDUE_ENTRIES)
         said_lately = [said for _id, said in gists.of(id_ for id_, _image in lately)]
         known = excerpts.repeated_lines(said.summary for said in said_lately)
         known |= excerpts.repeated_lines(said.content for said in said_lately)
         repeated = excerpts.repeated_images([image for _id, image in lately])
-        for id_, said in gists.of(entries):
-            entry = entries[id_]
+        for id_, said in gists.of(arrived):
+            entry = arrived[id_]
             url = urls.leads_to(entry.url, entry.original_url, said.links)
             prose = excerpts.prose_of(said, title=entry.title, known=known)
             yield _Read(
@@ -418,10 +417,10 @@ def _read(
             )
 
 
-def _group(reads: Sequence[_Read], told: Sequence[Told]) -> tuple[stories.Grouping, list[_Group]]:
+def _group(reads: Sequence[_Read], told: Sequence[stories.Told]) -> tuple[same_story.Grouping, list[_Group]]:
     """Entries by story. An entry that tells a known story joins it, whatever else it is like."""
     before = [
-        stories.Telling(
+        same_story.Telling(
             ("told", t.story_id, t.entry_id),
             t.title,
             tuple(dict.fromkeys(filter(None, (t.link, urls.normalise(t.url))))),
@@ -432,7 +431,7 @@ def _group(reads: Sequence[_Read], told: Sequence[Told]) -> tuple[stories.Groupi
     ]
     ordered = sorted(reads, key=lambda read: (read.shown_at, read.entry.id))
     now = [
-        stories.Telling(
+        same_story.Telling(
             read.entry.id,
             read.entry.title,
             tuple(dict.fromkeys(filter(None, (read.link, urls.normalise(read.entry.url))))),
@@ -441,7 +440,7 @@ def _group(reads: Sequence[_Read], told: Sequence[Told]) -> tuple[stories.Groupi
         )
         for read in ordered
     ]
-    grouping = stories.group([*before, *now], settled=len(before))
+    grouping = same_story.group([*before, *now], settled=len(before))
     by_id = {read.entry.id: read for read in reads}
     groups = []
     for ids in grouping.groups:
@@ -544,12 +543,12 @@ def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Cur
     story.reasons = reasons | {"rank": worth_now, "told_by": told_by}
 
 
-def _relate(new: Sequence[_New], grouping: stories.Grouping, told: Sequence[Told]) -> None:
+def _relate(new: Sequence[_New], grouping: same_story.Grouping, told: Sequence[stories.Told]) -> None:
     """Write into each new story which others are like it, the likest first."""
     place: dict[Any, int] = {
         read.entry.id: i for i, one in enumerate(new) for read in (one.best, *(read for read, _why in one.joined))
     }
-    before: dict[Any, Told] = {("told", t.story_id, t.entry_id): t for t in told}
+    before: dict[Any, stories.Told] = {("told", t.story_id, t.entry_id): t for t in told}
     found: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
     for join in sorted(grouping.related, key=lambda join: -join.alike):
         for mine, other in ((join.one, join.two), (join.two, join.one)):

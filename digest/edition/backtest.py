@@ -7,10 +7,11 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from digest import config, store
+from digest import config
 from digest.curate import excerpts, urls
 from digest.edition.admit import Gists, Judge
 from digest.models import Decision
+from digest.store import entries, newsletters, why
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ def backtest(
     What an editor moved stays where it was put. Which entries tell one story, and what was held of a flood,
     does not depend on rules and topics and is taken as it was.
     """
-    newsletter = store.newsletter(session, name)
+    newsletter = newsletters.find(session, name)
     assert newsletter.id is not None
-    feeds = store.readings(session, newsletter.id)
+    feeds = entries.readings(session, newsletter.id)
     gists = Gists(session)
     judge = Judge(session, newsletter.id, settings, curate_settings, gists)
-    decided = {d.entry.id: d for d in store.decided_since(session, newsletter.id, since) if d.entry.feed_id in feeds}
+    decided = {d.entry.id: d for d in why.decided_since(session, newsletter.id, since) if d.entry.feed_id in feeds}
     found = []
     for id_, said in gists.of(decided):
         before = decided[id_]

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from digest import schedule, store
+from digest import schedule
 from digest.config import Config, Newsletter
 from digest.edition.held import ask_editor
 from digest.edition.press import TRIES, Composed, Frozen, Matter, Press, matter_of, variants_of
 from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.schedule import Schedule, Turn
-from digest.store import Choices, Database, Group, Hours
+from digest.store import Database, editions, newsletters, people, turns
 
 _AT_A_TIME = 500  # variants stored
 
@@ -50,15 +50,15 @@ def prepare(
     """
     settings = config.newsletters[name]
     with database.read() as session:
-        if settings.slots and _due_slot(session, store.newsletter(session, name), settings.slots, now=now) is None:
+        if settings.slots and _due_slot(session, newsletters.find(session, name), settings.slots, now=now) is None:
             return None
     with database.write() as session:
-        store.end_pauses(session, now=now)
+        people.end_pauses(session, now=now)
     with database.read() as session:
-        row = store.newsletter(session, name)
+        row = newsletters.find(session, name)
         assert row.id is not None
-        with store.laid_out(session, _turns(session, row, settings, now=now)):
-            groups = store.due_groups(session, row.id)
+        with turns.laid_out(session, _turns(session, row, settings, now=now)):
+            groups = turns.due_groups(session, row.id)
         if not groups:
             return None
         matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
@@ -88,23 +88,23 @@ def compose(
     all was to be `prepared`: then Moved is raised, for texts are not worked on while others wait for the write lock.
     """
     settings = config.newsletters[name]
-    row = store.lock_newsletter(session, name)
+    row = newsletters.lock(session, name)
     assert row.id is not None
     slots = settings.slots
     slot = _due_slot(session, row, slots, now=now) if slots else None
     if slots and slot is None:
         return Composed(name, why=f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC")
-    store.lock_readers(session, row.id)
+    turns.lock_readers(session, row.id)
     if press is None:
-        store.end_pauses(session, now=now)
-    turns = _turns(session, row, settings, now=now)
+        people.end_pauses(session, now=now)
+    due = _turns(session, row, settings, now=now)
     row.slot_at = slot or now
     session.add(row)
     session.flush()
-    if not turns:
+    if not due:
         return Composed(name, why="no active subscribers")
-    with store.laid_out(session, turns):
-        groups = store.due_groups(session, row.id)
+    with turns.laid_out(session, due):
+        groups = turns.due_groups(session, row.id)
         if not groups:
             return Composed(name, why="no subscriber wants one now")
         matter = matter_of(session, row, groups, note=row.note, now=now, upto=press.matter.upto if press else row.seq)
@@ -120,12 +120,12 @@ def compose(
         made = press.make(wanted)
         if not made:
             if slot:
-                store.mark_turns(session, row.id, edition=None, now=now)
+                turns.mark_turns(session, row.id, edition=None, now=now)
             return Composed(name, why=_too_few(settings))
         edition = _open(session, row, settings, matter, slot=slot)
         variants = _store(session, edition, made, wanted)
-        letters = store.owe_letters(session, edition, variants, now=now)
-        store.mark_turns(session, row.id, edition=edition, now=now)
+        letters = turns.owe_letters(session, edition, variants, now=now)
+        turns.mark_turns(session, row.id, edition=edition, now=now)
     fullest = max(made, key=lambda one: len(one.stories))
     composed = Composed(
         newsletter=name,
@@ -144,13 +144,13 @@ def compose(
 
 
 def _store(
-    session: Session, edition: Edition, made: Sequence[Frozen], wanted: Mapping[Choices, Iterable[Group]]
-) -> dict[Group, int]:
+    session: Session, edition: Edition, made: Sequence[Frozen], wanted: Mapping[turns.Choices, Iterable[turns.Group]]
+) -> dict[turns.Group, int]:
     """Store the variants of an edition; which one (its id) a group gets."""
-    found: dict[Group, int] = {}
+    found: dict[turns.Group, int] = {}
     for start in range(0, len(made), _AT_A_TIME):
         some = made[start : start + _AT_A_TIME]
-        ids = store.add_variants(session, edition, [one.row for one in some], {one.key: one.stories for one in some})
+        ids = editions.add_variants(session, edition, [one.row for one in some], {one.key: one.stories for one in some})
         found |= {group: ids[one.key] for one in some for group in wanted[one.choices]}
     return found
 
@@ -162,22 +162,24 @@ def _due_slot(session: Session, row: NewsletterRow, slots: Schedule, *, now: dat
     """
     assert row.id is not None
     slot = slots.last_slot(now)
-    before = store.last_edition_slot(session, row.id)
+    before = editions.last_slot(session, row.id)
     today = before is not None and before.astimezone(slots.zone).date() == slot.astimezone(slots.zone).date()
     return None if today or slot <= row.slot_at else slot
 
 
-def _turns(session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime) -> dict[Hours, list[Turn]]:
+def _turns(
+    session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime
+) -> dict[turns.Hours, list[Turn]]:
     """Who of which schedule gets the edition that is due now, and when."""
     assert row.id is not None
     found = {}
-    for cadence, hour, zone in store.readers_hours(session, row.id):
+    for cadence, hour, zone in turns.readers_hours(session, row.id):
         own = schedule.own(cadence, hour, zone, settings.slots)
         if slots := settings.slots:
-            turns = schedule.turns(own, slot=slots.last_slot(now), following=slots.next_slot(now), now=now)
+            theirs = schedule.turns(own, slot=slots.last_slot(now), following=slots.next_slot(now), now=now)
         else:
-            turns = schedule.turns_of_run(own, hour=hour is not None, since=row.slot_at, now=now)
-        found[cadence, hour, zone] = turns
+            theirs = schedule.turns_of_run(own, hour=hour is not None, since=row.slot_at, now=now)
+        found[cadence, hour, zone] = theirs
     return found
 
 

@@ -6,17 +6,17 @@ from collections.abc import Collection
 
 from sqlmodel import Session
 
-from digest import store
 from digest.config import OTHER
 from digest.errors import BadInput, NotFound
 from digest.models import Story
+from digest.store import newsletters, why
 
 
 def find(session: Session, name: str, story_id: int) -> Story:
     """A story of newsletter `name`; NotFound says how to find others."""
-    newsletter = store.newsletter(session, name)
+    newsletter = newsletters.find(session, name)
     assert newsletter.id is not None
-    found = store.story(session, newsletter.id, story_id)
+    found = why.find(session, newsletter.id, story_id)
     if found is None:
         raise NotFound(f"{name} has no story {story_id}", hint="`digest story list` shows those there are")
     return found

@@ -8,12 +8,11 @@ from email.utils import parseaddr
 
 from sqlmodel import Session
 
-from digest import store
 from digest.config import Config
 from digest.edition.press import TRIES, Composed, Matter, Press, matter_of
 from digest.errors import BadInput, NotFound
 from digest.models import Edition, EditionState
-from digest.store import Choices, Database
+from digest.store import Database, editions, newsletters, outbox, turns
 
 
 def recompose(
@@ -25,7 +24,7 @@ def recompose(
     `change` is called more than once. Who gets the edition, and up to where they have read, stays as it was. BadInput
     where it is no longer held, or where nothing would be left of it for some readers; nothing is changed then.
     """
-    seen: dict[Choices, int] | None = None
+    seen: dict[turns.Choices, int] | None = None
     press: Press | None = None
     for _ in range(TRIES):
         with database.write() as session:
@@ -34,7 +33,7 @@ def recompose(
             if press is not None and seen == variants and press.matter.still(matter):
                 made = press.make(variants)
                 for one in made:
-                    store.change_variant(session, variants[one.choices], one.row, one.stories)
+                    editions.change_variant(session, variants[one.choices], one.row, one.stories)
                 fullest = max(made, key=lambda one: len(one.stories))
                 return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)
             session.rollback()
@@ -50,14 +49,14 @@ def recompose(
     )
 
 
-def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict[Choices, int]]:
+def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict[turns.Choices, int]]:
     """What a held edition is made of, and its variants (ids) by the choices they are made for."""
-    row = store.lock_newsletter(session, name)
+    row = newsletters.lock(session, name)
     edition = held_edition(session, name, number)
     assert edition.id is not None
     variants = {
-        Choices(v.since_seq, frozenset(v.topics), v.language, v.plain): v.id or 0
-        for v in store.edition_variants(session, edition.id)
+        turns.Choices(v.since_seq, frozenset(v.topics), v.language, v.plain): v.id or 0
+        for v in editions.variants(session, edition.id)
     }
     matter = matter_of(
         session, row, variants, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
@@ -67,7 +66,7 @@ def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict
 
 def held_edition(session: Session, name: str, number: int) -> Edition:
     """An edition that waits for its editor; NotFound or BadInput say why it is none."""
-    edition = store.edition_row(session, name, number)
+    edition = editions.row(session, name, number)
     if edition is None:
         raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
     if edition.state is not EditionState.HELD:
@@ -86,7 +85,7 @@ def annotate(database: Database, name: str, config: Config, text: str, *, number
     """Write the editor's note: for the edition to come, or into the one that is held under `number`."""
 
     def write(session: Session) -> None:
-        row = store.lock_newsletter(session, name) if number is None else held_edition(session, name, number)
+        row = newsletters.lock(session, name) if number is None else held_edition(session, name, number)
         row.note = text.strip()
         session.add(row)
         session.flush()
@@ -104,7 +103,7 @@ def ask_editor(session: Session, name: str, config: Config, composed: Composed, 
     edition = held_edition(session, name, composed.number)
     assert settings.editor is not None and edition.id is not None
     label, address = parseaddr(settings.editor)
-    first = store.fullest_variant(session, edition.id)
+    first = editions.fullest_variant(session, edition.id)
     until = (
         f"It goes out by itself on {edition.open_at:%Y-%m-%d at %H:%M} UTC."
         if edition.open_at
@@ -122,7 +121,7 @@ def ask_editor(session: Session, name: str, config: Config, composed: Composed, 
         f"Let it go:\n  digest edition approve {composed.number}{option}\n\n"
         f'Change it:\n  digest edition note {composed.number} "A word before the stories."{option}\n'
     )
-    store.owe_notice(
+    outbox.owe_notice(
         session,
         to=address,
         name=label,

@@ -8,14 +8,14 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from digest import render, store
+from digest import render
 from digest.config import Config
 from digest.edition.press import Draft, Press, matter_of, variants_of
 from digest.edition.why import explain
 from digest.errors import NotFound
 from digest.models import EditionState
 from digest.render import Rendered
-from digest.store import Choices, Group
+from digest.store import editions, newsletters, stories, turns
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,20 @@ class Shown:
 
 
 def preview(
-    session: Session, name: str, config: Config, *, now: datetime, choices: Choices | None = None
+    session: Session, name: str, config: Config, *, now: datetime, choices: turns.Choices | None = None
 ) -> Draft | None:
     """The edition that would be composed at this moment, due or not, for `choices` or for most readers.
 
     None where there are not enough stories. Where nobody subscribes yet, what the first reader would get.
     """
     settings = config.newsletters[name]
-    row = store.newsletter(session, name)
+    row = newsletters.find(session, name)
     assert row.id is not None
-    everything = Group(store.composed_upto(session, row.id), "[]", "", plain=False)
+    everything = turns.Group(editions.composed_upto(session, row.id), "[]", "", plain=False)
     if choices is not None:
-        groups = [Group(choices.since, json.dumps(sorted(choices.topics)), choices.language, choices.plain)]
+        groups = [turns.Group(choices.since, json.dumps(sorted(choices.topics)), choices.language, choices.plain)]
     else:
-        groups = store.all_groups(session, row.id) or [everything]
+        groups = turns.all_groups(session, row.id) or [everything]
     matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
     shared = variants_of(groups, matter.stories, settings)
     if not shared:
@@ -81,14 +81,16 @@ def coming(session: Session, name: str, draft: Draft, *, at: datetime) -> Shown:
 
 def shown(session: Session, name: str, number: int, *, email: str | None = None) -> Shown:
     """A composed edition, as `email` got it or in its fullest variant; NotFound where there is none."""
-    edition = store.edition_row(session, name, number)
+    edition = editions.row(session, name, number)
     if edition is None or edition.id is None:
         raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
-    variant = store.variant_of(session, edition.id, email) if email else store.fullest_variant(session, edition.id)
+    variant = (
+        editions.variant_of(session, edition.id, email) if email else editions.fullest_variant(session, edition.id)
+    )
     if variant is None:
         raise NotFound(f"{email} did not get No. {number}", hint="without --as it is the variant with most stories")
-    ids = store.variant_story_ids(session, variant.id or 0)
-    titles = store.stories_by_id(session, [int(id_) for id_, _why in variant.left_out])
+    ids = editions.story_ids(session, variant.id or 0)
+    titles = stories.by_id(session, [int(id_) for id_, _why in variant.left_out])
     return Shown(
         number,
         edition.composed_at,
@@ -101,7 +103,7 @@ def shown(session: Session, name: str, number: int, *, email: str | None = None)
 
 
 def _stories(session: Session, ids: list[int]) -> tuple[ShownStory, ...]:
-    rows = store.stories_by_id(session, ids)
+    rows = stories.by_id(session, ids)
     return tuple(
         ShownStory(id_, row.seq, row.title, row.topic, row.source, row.pinned, str(explain(session, row)["topic_why"]))
         for id_ in ids

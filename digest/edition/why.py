@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlmodel import Session
 
-from digest import store
 from digest.errors import NotFound
 from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
+from digest.store import editions, people, suppressions, why
 
 _STEPS = {
     "moved": "an editor moved it there",
@@ -26,7 +26,7 @@ def explain(session: Session, story: Story) -> dict[str, Any]:
     """All reasons kept with a story: topic, who tells it and why they count as one, rank part by part, editions."""
     assert story.id is not None
     topic = story.reasons.get("topic", {})
-    tellings = store.tellings(session, story.id)
+    tellings = why.tellings(session, story.id)
     return {
         "id": story.id,
         "title": story.title,
@@ -52,21 +52,21 @@ def explain(session: Session, story: Story) -> dict[str, Any]:
         "dropped": story.dropped,
         "published_at": story.published_at,
         "admitted_at": story.admitted_at,
-        "editions": store.editions_with(session, story.id),
+        "editions": why.editions_with(session, story.id),
         "left_out": {
-            f"No. {number}": why
-            for number, why in store.left_out_of(session, story.newsletter_id, seq=story.seq, story_id=story.id)
+            f"No. {number}": reason
+            for number, reason in why.left_out_of(session, story.newsletter_id, seq=story.seq, story_id=story.id)
         },
     }
 
 
 def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *, now: datetime) -> str:
     """What became of a story for one reader, in a sentence; NotFound where nobody has that address."""
-    person = store.subscriber(session, email)
+    person = people.find(session, email)
     if person is None or person.id is None:
         raise NotFound(f"nobody has the address {email}", hint="`digest subscriber list` shows who is here")
     assert story.id is not None and paper.id is not None
-    letters = store.letters_about(session, paper.id, person.id, story_seq=story.seq, story_id=story.id)
+    letters = why.letters_about(session, paper.id, person.id, story_seq=story.seq, story_id=story.id)
     for letter in letters:
         if letter.position is not None:
             place = "as the lead" if letter.position == 0 else f"as story {letter.position + 1}"
@@ -85,9 +85,9 @@ def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *
         if letter.left_out:
             return f"left out of edition {letter.number}: {letter.left_out}"
         return f"edition {letter.number} had it to choose from and does not carry it: the mail had no room for it"
-    if stopped := store.suppression(session, email):
+    if stopped := suppressions.find(session, email):
         return f"no letters go to this address: {stopped.reason}"
-    subscription = store.subscription(session, person, paper)
+    subscription = people.subscription(session, person, paper)
     if subscription is None:
         return f"does not get {paper.name}"
     if subscription.state != SubscriptionState.ACTIVE:
@@ -96,7 +96,7 @@ def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *
         return f"not her topic: she gets {', '.join(subscription.topics)}, and this is {story.topic}"
     if story.seq <= subscription.read_until:
         return f"it came before she subscribed, or while she did not read ({subscription.created_at:%Y-%m-%d})"
-    if story.seq <= store.composed_upto(session, paper.id):
+    if story.seq <= editions.composed_upto(session, paper.id):
         if subscription.cadence or subscription.hour is not None:
             return f"comes with her next letter: she wants {_wish(subscription)}"
         return "rolled over: there were too few stories for her in the last edition, this one comes with the next"
@@ -109,19 +109,19 @@ def _wish(subscription: Subscription) -> str:
     return cadence + hour
 
 
-def explain_entry(found: store.EntryFate) -> dict[str, Any]:
+def explain_entry(found: why.EntryFate) -> dict[str, Any]:
     """What became of an entry that is no story of its own."""
     if found.decision is None:
-        outcome, why = "waiting", "no decision yet: the next `digest run` makes it"
+        outcome, reason = "waiting", "no decision yet: the next `digest run` makes it"
     else:
-        outcome, why = found.decision.value, found.reason
+        outcome, reason = found.decision.value, found.reason
     return {
         "entry": found.entry_id,
         "title": found.title,
         "url": found.url,
         "feed": found.source,
         "outcome": outcome,
-        "why": why,
+        "why": reason,
         "story": found.story_id,
     }
 

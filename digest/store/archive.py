@@ -12,7 +12,8 @@ from sqlmodel import Session, col, select
 
 from digest import values
 from digest.models import Edition, EditionState, Entry, Newsletter, Story, Variant, VariantStory
-from digest.store.stories import as_told, stories_by_id
+from digest.store import stories
+from digest.store.stories import as_told
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class OpenEdition:
     variant_id: int | None
 
 
-def newest_open(session: Session, newsletter_id: int) -> tuple[int, datetime | None]:
+def newest(session: Session, newsletter_id: int) -> tuple[int, datetime | None]:
     """Up to which story seq open editions have gone, and when the latest was composed; (0, None) without any."""
     upto, at = session.execute(
         sa.select(sa.func.max(Edition.upto_seq), sa.func.max(Edition.composed_at)).where(*_open(newsletter_id))
@@ -39,9 +40,7 @@ def newest_open(session: Session, newsletter_id: int) -> tuple[int, datetime | N
     return upto or 0, at
 
 
-def open_editions(
-    session: Session, newsletter_id: int, *, before: int | None = None, limit: int = 20
-) -> list[OpenEdition]:
+def editions(session: Session, newsletter_id: int, *, before: int | None = None, limit: int = 20) -> list[OpenEdition]:
     """The open editions with a number below `before`, newest first."""
     query = select(Edition).where(*_open(newsletter_id))
     if before is not None:
@@ -49,7 +48,7 @@ def open_editions(
     return _as_seen(session, session.exec(query.order_by(col(Edition.number).desc()).limit(limit)).all())
 
 
-def open_edition(session: Session, newsletter_id: int, number: int) -> OpenEdition | None:
+def edition(session: Session, newsletter_id: int, number: int) -> OpenEdition | None:
     query = select(Edition).where(*_open(newsletter_id), Edition.number == number)
     return next(iter(_as_seen(session, session.exec(query).all())), None)
 
@@ -83,13 +82,13 @@ def variant_in_browser(session: Session, name: str, number: int, key: str) -> Fr
     return _frozen(session, variant) if variant else None
 
 
-def frozen_variant(session: Session, variant_id: int) -> Frozen:
+def frozen(session: Session, variant_id: int) -> Frozen:
     return _frozen(session, session.get_one(Variant, variant_id))
 
 
 def _frozen(session: Session, variant: Variant) -> Frozen:
     ids = [int(id_) for id_, _why in variant.left_out]
-    found = stories_by_id(session, ids)
+    found = stories.by_id(session, ids)
     return Frozen(variant.key, variant.html, variant.marks, tuple(found[id_] for id_ in ids if id_ in found))
 
 
@@ -180,7 +179,7 @@ def topics_told(session: Session, newsletter_id: int, topics: Sequence[str], *, 
     return [topic for topic, told in zip(topics, answers, strict=True) if told]
 
 
-def newsletter_id_of(session: Session, name: str) -> int | None:
+def newsletter_id(session: Session, name: str) -> int | None:
     return session.exec(select(Newsletter.id).where(Newsletter.name == name)).first()
 
 

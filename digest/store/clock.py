@@ -57,8 +57,8 @@ from digest.models import (
     UtcTime,
 )
 from digest.schedule import Schedule
+from digest.store import relays
 from digest.store.database import Database, insert_into, shared_now
-from digest.store.relays import add_relay_letters
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -537,5 +537,5 @@ class _RelayHours:
         for relay, taken in rows.all():
             letters[relay] += taken
             number += 1
-        add_relay_letters(session, letters, now=self.at.now)
+        relays.add_letters(session, letters, now=self.at.now)
         return number

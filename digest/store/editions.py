@@ -51,7 +51,7 @@ def keep_stories(session: Session, stories: Mapping[int, Sequence[int]]) -> None
 
 
 @dataclass(frozen=True)
-class EditionLine:
+class Line:
     """An edition and how its letters stand, as `digest edition list` shows it."""
 
     id: int
@@ -66,7 +66,7 @@ class EditionLine:
     letters: dict[str, int]
 
 
-def edition_lines(session: Session, *, newsletter: str | None = None, limit: int = 50) -> list[EditionLine]:
+def lines(session: Session, *, newsletter: str | None = None, limit: int = 50) -> list[Line]:
     """The newest editions first."""
     query = select(Edition, Newsletter.name).join(Newsletter).order_by(col(Edition.id).desc()).limit(limit)
     if newsletter is not None:
@@ -74,7 +74,7 @@ def edition_lines(session: Session, *, newsletter: str | None = None, limit: int
     return [_line(session, edition, name) for edition, name in session.exec(query)]
 
 
-def edition_line(session: Session, newsletter_id: int, number: int) -> EditionLine | None:
+def line(session: Session, newsletter_id: int, number: int) -> Line | None:
     query = (
         select(Edition, Newsletter.name)
         .join(Newsletter)
@@ -84,11 +84,11 @@ def edition_line(session: Session, newsletter_id: int, number: int) -> EditionLi
     return _line(session, *found) if found else None
 
 
-def _line(session: Session, edition: Edition, name: str) -> EditionLine:
+def _line(session: Session, edition: Edition, name: str) -> Line:
     assert edition.id is not None
     fullest = fullest_variant(session, edition.id)
     query = select(sa.func.count()).where(Variant.edition_id == edition.id)
-    return EditionLine(
+    return Line(
         id=edition.id,
         newsletter=name,
         number=edition.number,
@@ -102,7 +102,7 @@ def _line(session: Session, edition: Edition, name: str) -> EditionLine:
     )
 
 
-def edition_row(session: Session, name: str, number: int) -> Edition | None:
+def row(session: Session, name: str, number: int) -> Edition | None:
     """An edition by its newsletter's name and its number."""
     query = select(Edition).join(Newsletter).where(Newsletter.name == name, Edition.number == number)
     return session.exec(query).first()
@@ -133,7 +133,7 @@ def variant_of(session: Session, edition_id: int, email: str) -> Variant | None:
     return session.exec(query).first()
 
 
-def variant_story_ids(session: Session, variant_id: int) -> list[int]:
+def story_ids(session: Session, variant_id: int) -> list[int]:
     """Its stories in their order."""
     query = select(VariantStory.story_id).where(VariantStory.variant_id == variant_id)
     return list(session.exec(query.order_by(col(VariantStory.position))))
@@ -145,7 +145,7 @@ def fullest_variant(session: Session, edition_id: int) -> Variant | None:
     return session.exec(query.order_by(col(Variant.story_count).desc(), col(Variant.id)).limit(1)).first()
 
 
-def edition_variants(session: Session, edition_id: int) -> list[Variant]:
+def variants(session: Session, edition_id: int) -> list[Variant]:
     """The variants of an edition, the fullest first; their mails are read when they are asked for."""
     query = select(Variant).where(Variant.edition_id == edition_id)
     mails: list[Any] = [Variant.html, Variant.text, Variant.left_out]
@@ -153,7 +153,7 @@ def edition_variants(session: Session, edition_id: int) -> list[Variant]:
     return list(session.exec(query.order_by(col(Variant.story_count).desc(), col(Variant.id)).options(*lazily)))
 
 
-def edition_stories(session: Session, edition_id: int) -> list[Story]:
+def stories_of(session: Session, edition_id: int) -> list[Story]:
     """Every story that some variant of the edition carries, in the order of the fullest one."""
     query = (
         select(Story, sa.func.min(VariantStory.position))
@@ -191,6 +191,6 @@ def composed_upto(session: Session, newsletter_id: int) -> int:
     return session.exec(query).one() or 0
 
 
-def last_edition_slot(session: Session, newsletter_id: int) -> datetime | None:
+def last_slot(session: Session, newsletter_id: int) -> datetime | None:
     """The latest slot that had an edition."""
     return session.exec(select(sa.func.max(Edition.slot_at)).where(Edition.newsletter_id == newsletter_id)).one()

@@ -49,7 +49,7 @@ class Reading(NamedTuple):
     known: bool
 
 
-def waiting_entries(session: Session, newsletter_id: int) -> list[Waiting]:
+def waiting(session: Session, newsletter_id: int) -> list[Waiting]:
     """Entries of the newsletter's feeds without a decision, feed by feed in the feed's order.
 
     By the absence of an `Admission`, never by a date or an id: entries of a feed subscribed to later, or stored
@@ -106,7 +106,7 @@ def gists(session: Session, ids: Iterable[int]) -> Iterator[tuple[int, bytes | N
         yield from ((id_, found[id_]) for id_ in some if id_ in found)
 
 
-def entry_text(session: Session, entry_id: int) -> tuple[str, str]:
+def text(session: Session, entry_id: int) -> tuple[str, str]:
     """Summary and content of an entry."""
     found = session.execute(sa.select(col(Entry.summary), col(Entry.content)).where(col(Entry.id) == entry_id)).one()
     return found[0], found[1]
@@ -138,7 +138,7 @@ def still_waiting(session: Session, newsletter_id: int, ids: Iterable[int]) -> b
     return True
 
 
-def latest_entries(session: Session, feed_id: int, *, limit: int) -> list[tuple[int, str]]:
+def latest(session: Session, feed_id: int, *, limit: int) -> list[tuple[int, str]]:
     """The last entries of a feed, newest first: id and address of its picture."""
     rows = session.execute(
         sa.select(col(Entry.id), col(Entry.image_url))
@@ -150,7 +150,7 @@ def latest_entries(session: Session, feed_id: int, *, limit: int) -> list[tuple[
     return [(row[0], row[1]) for row in rows]
 
 
-def labelled_entries(session: Session, newsletter_id: int, *, per_feed: int = 150, limit: int = 3000) -> list[Labelled]:
+def labelled(session: Session, newsletter_id: int, *, per_feed: int = 150, limit: int = 3000) -> list[Labelled]:
     """Entries whose topic is known, the newest `limit` of them and of one feed at most `per_feed`.
 
     An entry of a feed with one topic counts even where it was held; a correction goes before everything.
@@ -183,7 +183,7 @@ def labelled_entries(session: Session, newsletter_id: int, *, per_feed: int = 15
 
 def label_counts(session: Session, newsletter_id: int) -> dict[str, int]:
     """How many entries are known to belong under each topic."""
-    return dict(Counter(label.topic for label in labelled_entries(session, newsletter_id)))
+    return dict(Counter(label.topic for label in labelled(session, newsletter_id)))
 
 
 LABELLING = ("moved", "rule", "category")  # the steps that know, as against those that guess

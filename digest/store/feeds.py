@@ -31,7 +31,7 @@ _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
 
 
 @dataclass(frozen=True)
-class DueFeed:
+class Due:
     """A feed that was claimed: what a fetch and the judgement of its answer need to know."""
 
     id: int
@@ -59,16 +59,16 @@ class DueFeed:
     told: str
 
 
-_DUE = [getattr(Feed, name) for name in DueFeed.__dataclass_fields__]
+_DUE = [getattr(Feed, name) for name in Due.__dataclass_fields__]
 
 
-def count_due_feeds(session: Session, *, now: datetime, asked_before: datetime, regardless: bool = False) -> int:
-    """How many feeds `claim_feeds` would give in all."""
+def count_due(session: Session, *, now: datetime, asked_before: datetime, regardless: bool = False) -> int:
+    """How many feeds `claim` would give in all."""
     due = _due(now, shared_now(session, now), timedelta(0), asked_before, regardless)
     return session.exec(select(sa.func.count()).select_from(Feed).where(*due)).one()
 
 
-def claim_feeds(
+def claim(
     session: Session,
     *,
     now: datetime,
@@ -77,7 +77,7 @@ def claim_feeds(
     asked_before: datetime,
     regardless: bool = False,
     not_of: Collection[str] = (),
-) -> list[DueFeed]:
+) -> list[Due]:
     """Take up to `limit` due feeds for ourselves until `now + lease`, those that waited longest first.
 
     Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says; `not_of` are
@@ -100,7 +100,7 @@ def claim_feeds(
         .returning(*_DUE)
         .execution_options(synchronize_session=False)
     )
-    return [DueFeed(*row) for row in taken]
+    return [Due(*row) for row in taken]
 
 
 def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
@@ -114,13 +114,13 @@ def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: dateti
     return [active, unasked, free]
 
 
-def lock_feeds(session: Session, ids: Collection[int]) -> dict[int, str]:
+def lock(session: Session, ids: Collection[int]) -> dict[int, str]:
     """The addresses of those feeds that are still active; they stay as they are until the transaction ends."""
     query = select(Feed.id, Feed.url).where(col(Feed.id).in_(list(ids)), Feed.state == FeedState.ACTIVE)
     return {number or 0: url for number, url in session.exec(query.order_by(col(Feed.id)).with_for_update())}
 
 
-def move_feed(session: Session, feed_id: int, *, url: str, host: str, now: datetime) -> None:
+def move(session: Session, feed_id: int, *, url: str, host: str, now: datetime) -> None:
     """Give a feed another address, and its history the old one; at once, as the next feed may want the same.
 
     A secret was given to one origin (scheme, host and port) and stays behind when the feed moves to another.
@@ -136,11 +136,11 @@ def move_feed(session: Session, feed_id: int, *, url: str, host: str, now: datet
 def hand_over(session: Session, feed_id: int, to_id: int, *, now: datetime) -> None:
     """Who read the one feed reads the other from now on."""
     for link in session.exec(select(NewsletterFeed).where(NewsletterFeed.feed_id == feed_id)).all():
-        read_feed(session, link.newsletter_id, to_id, topic=link.topic, folder=link.folder, places=link.places, now=now)
+        read(session, link.newsletter_id, to_id, topic=link.topic, folder=link.folder, places=link.places, now=now)
         session.delete(link)
 
 
-def settle_feeds(session: Session, settled: Sequence[Mapping[str, Any]]) -> None:
+def settle(session: Session, settled: Sequence[Mapping[str, Any]]) -> None:
     """Write what came of asking: mappings of `Feed` columns with its `id`, all with the same keys. Ends the claims."""
     if not settled:
         return
@@ -155,7 +155,7 @@ def settle_feeds(session: Session, settled: Sequence[Mapping[str, Any]]) -> None
     )
 
 
-def release_feeds(session: Session, ids: Collection[int], *, next_at: datetime) -> None:
+def release(session: Session, ids: Collection[int], *, next_at: datetime) -> None:
     """Give claimed feeds back unasked."""
     session.execute(
         sa.update(Feed)
@@ -241,7 +241,7 @@ def _entries_by(session: Session, feed_id: int, column: Any, values: Sequence[st
 # ---------------------------------------------------------------- which feeds there are
 
 
-def find_feed(session: Session, words: str) -> Feed:
+def find(session: Session, words: str) -> Feed:
     """The feed with this number or address, an address it had before included. Raises NotFound."""
     told = shown(words)
     try:
@@ -259,7 +259,7 @@ def find_feed(session: Session, words: str) -> Feed:
     return found
 
 
-def feed_ids(session: Session, urls: Iterable[str]) -> dict[str, int]:
+def ids(session: Session, urls: Iterable[str]) -> dict[str, int]:
     """The numbers of those feeds that are stored already, by their address."""
     wanted = list(dict.fromkeys(urls))
     found: dict[str, int] = {}
@@ -269,7 +269,7 @@ def feed_ids(session: Session, urls: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def feeds_by_url(session: Session, urls: Iterable[str]) -> dict[str, Feed]:
+def by_url(session: Session, urls: Iterable[str]) -> dict[str, Feed]:
     """Those feeds that are stored already, by their address."""
     wanted = list(dict.fromkeys(urls))
     found: dict[str, Feed] = {}
@@ -279,7 +279,7 @@ def feeds_by_url(session: Session, urls: Iterable[str]) -> dict[str, Feed]:
     return found
 
 
-def add_feeds(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+def add(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store many new feeds: mappings of `Feed` columns, all but `id`."""
     if rows:
         session.connection().execute(sa.insert(Feed), list(rows))
@@ -292,12 +292,12 @@ def add_readings(session: Session, newsletter_id: int, rows: Sequence[Mapping[st
         session.connection().execute(sa.insert(NewsletterFeed), [{**row, **own} for row in rows])
 
 
-def feeds_read(session: Session, newsletter_id: int) -> set[int]:
+def ids_read(session: Session, newsletter_id: int) -> set[int]:
     """The ids of the feeds that a newsletter reads."""
     return set(session.exec(select(NewsletterFeed.feed_id).where(NewsletterFeed.newsletter_id == newsletter_id)))
 
 
-def read_feed(
+def read(
     session: Session,
     newsletter_id: int,
     feed_id: int,
@@ -342,7 +342,7 @@ class Reader:
     places: tuple[Mapping[str, Any], ...] = ()
 
 
-def feeds(session: Session, *, newsletter: str | None = None) -> list[tuple[Feed, tuple[Reader, ...]]]:
+def listed(session: Session, *, newsletter: str | None = None) -> list[tuple[Feed, tuple[Reader, ...]]]:
     """All feeds in the order they were added, or those that a newsletter reads, with who reads them."""
     readers: dict[int, list[Reader]] = {}
     links = select(Newsletter.name, NewsletterFeed).join(NewsletterFeed).order_by(Newsletter.name)

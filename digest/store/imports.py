@@ -1,7 +1,7 @@
 """A list of people on its way in: rows gather in a temporary table, are judged, and become people in a few statements.
 
 The temporary table belongs to one connection (`Database.pinned`) and costs nobody a lock, so a long file is read
-without holding up a sender. Only `settle_import` needs the write lock, for its seconds.
+without holding up a sender. Only `settle` needs the write lock, for its seconds.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ _CHOICES = ("topics", "cadence", "hour", "zone", "language", "plain")
 _SUPPRESSION = ("reason", "status", "suppressed_at")
 
 
-def begin_import(session: Session) -> None:
+def begin(session: Session) -> None:
     _row.create(session.connection())
 
 
-def add_import_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+def add_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Lay rows down, one for each key: of several the one of highest `rank`, the earlier one where they are equal.
 
     A reason to suppress is kept from whichever row had one first.
@@ -84,7 +84,7 @@ def add_import_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     session.connection().execute(insert.on_conflict_do_update(index_elements=["key"], set_=values), rows)
 
 
-def judge_import(session: Session, paper: Newsletter) -> list[tuple[str, str, int, int]]:
+def judge(session: Session, paper: Newsletter) -> list[tuple[str, str, int, int]]:
     """Mark each row with what becomes of it; (outcome, state, rows, of them newly suppressed)."""
     count_rows(session, _row.name)
     now_state = (
@@ -113,8 +113,8 @@ def judge_import(session: Session, paper: Newsletter) -> list[tuple[str, str, in
     return [(o, s, int(n), int(stops)) for o, s, n, stops in session.connection().execute(counts)]
 
 
-def settle_import(session: Session, paper: Newsletter, *, how: str, vouched_by: str, now: datetime) -> None:
-    """Make people of the rows that `judge_import` marked: subscribers, subscriptions, consent, suppressions."""
+def settle(session: Session, paper: Newsletter, *, how: str, vouched_by: str, now: datetime) -> None:
+    """Make people of the rows that `judge` marked: subscribers, subscriptions, consent, suppressions."""
     assert paper.id is not None
     connection = session.connection()
     upto = composed_upto(session, paper.id)

@@ -139,7 +139,7 @@ def _why_not_again(in_doubt: bool, subscription: SubscriptionState | None, suppr
 
 
 @dataclass(frozen=True)
-class OutboxLine:
+class Line:
     """A letter as `digest outbox list` shows it. A notice has no edition."""
 
     id: int
@@ -156,7 +156,7 @@ class OutboxLine:
     in_doubt: bool
 
 
-def outbox_lines(
+def lines(
     session: Session,
     *,
     newsletter: str | None = None,
@@ -166,7 +166,7 @@ def outbox_lines(
     letter_id: int | None = None,
     after: int = 0,
     limit: int = 100,
-) -> list[OutboxLine]:
+) -> list[Line]:
     """Letters by id, from the one after `after`."""
     query = (
         sa.select(
@@ -196,7 +196,7 @@ def outbox_lines(
     if letter_id is not None:
         query = query.where(col(OutboxRow.id) == letter_id)
     return [
-        OutboxLine(
+        Line(
             id=row.id or 0,
             newsletter=name or "",
             edition=number,
@@ -214,7 +214,7 @@ def outbox_lines(
     ]
 
 
-def letter_sender(session: Session, letter_id: int) -> tuple[str, datetime | None]:
+def sender(session: Session, letter_id: int) -> tuple[str, datetime | None]:
     """The From: of a letter, and when it was written where it is a notice."""
     query = (
         sa.select(sa.func.coalesce(col(Notice.sender), col(Edition.sender)), col(Notice.created_at))

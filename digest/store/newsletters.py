@@ -15,7 +15,7 @@ from digest.store.editions import composed_upto
 from digest.store.turns import deliverable
 
 
-def keep_newsletters(database: Database, names: Iterable[str], *, now: datetime) -> None:
+def keep(database: Database, names: Iterable[str], *, now: datetime) -> None:
     """Give each newsletter of the settings its row; one that left the settings keeps its history."""
     with database.read() as session:
         known = set(session.exec(select(Newsletter.name)))
@@ -26,12 +26,12 @@ def keep_newsletters(database: Database, names: Iterable[str], *, now: datetime)
             session.add_all(Newsletter(name=name, slot_at=now) for name in sorted(missing - known))
 
 
-def newsletter(session: Session, name: str) -> Newsletter:
-    """The row of a newsletter that `keep_newsletters` has seen."""
+def find(session: Session, name: str) -> Newsletter:
+    """The row of a newsletter that `keep` has seen."""
     return session.exec(select(Newsletter).where(Newsletter.name == name)).one()
 
 
-def lock_newsletter(session: Session, name: str) -> Newsletter:
+def lock(session: Session, name: str) -> Newsletter:
     """The row, ours alone until the transaction ends: one admission and one composition at a time.
 
     On SQLite the write transaction is the lock already. Rows that only refer to it, as a line of somebody's history
@@ -40,13 +40,13 @@ def lock_newsletter(session: Session, name: str) -> Newsletter:
     return session.exec(select(Newsletter).where(col(Newsletter.name) == name).with_for_update(key_share=True)).one()
 
 
-def newsletters(session: Session) -> dict[str, Newsletter]:
+def by_name(session: Session) -> dict[str, Newsletter]:
     """All newsletters that ever were in the settings, by name."""
     return {row.name: row for row in session.exec(select(Newsletter))}
 
 
 @dataclass(frozen=True)
-class NewsletterStatus:
+class Status:
     """A newsletter's figures, as `digest status` shows them."""
 
     newsletter: str
@@ -58,8 +58,8 @@ class NewsletterStatus:
     last_edition_at: datetime | None
 
 
-def newsletter_status(session: Session, name: str) -> NewsletterStatus:
-    row = newsletter(session, name)
+def status(session: Session, name: str) -> Status:
+    row = find(session, name)
     assert row.id is not None
     feeds = select(sa.func.count()).select_from(NewsletterFeed).where(NewsletterFeed.newsletter_id == row.id)
     failing = feeds.join(Feed, col(Feed.id) == col(NewsletterFeed.feed_id)).where(Feed.failures > 0)
@@ -69,7 +69,7 @@ def newsletter_status(session: Session, name: str) -> NewsletterStatus:
         .select_from(Story)
         .where(Story.newsletter_id == row.id, Story.seq > composed_upto(session, row.id), col(Story.dropped).is_(False))
     )
-    return NewsletterStatus(
+    return Status(
         newsletter=name,
         feeds=session.exec(feeds).one(),
         failing=session.exec(failing).one(),

@@ -24,20 +24,20 @@ from digest.models import (
     SubscriptionState,
     address_key,
 )
+from digest.store import suppressions
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
-from digest.store.suppressions import suppression
 
 # What this transaction read before it had the lock may have changed meanwhile.
 _AS_IT_IS = {"populate_existing": True}
 
 
-def subscriber(session: Session, email: str) -> Subscriber | None:
+def find(session: Session, email: str) -> Subscriber | None:
     """The person with this address (in the form of `subscribe.address`), however its letters are cased."""
     return session.exec(select(Subscriber).where(col(Subscriber.key) == address_key(email))).one_or_none()
 
 
-def keep_subscriber(session: Session, email: str, *, name: str, tags: Sequence[str], now: datetime) -> Subscriber:
+def keep(session: Session, email: str, *, name: str, tags: Sequence[str], now: datetime) -> Subscriber:
     """The person's row, made where there is none; a name we have is not replaced."""
     made = {"email": email, "key": address_key(email), "name": name, "tags": list(tags), "created_at": now}
     insert = insert_into(session, Subscriber).values(made)
@@ -119,8 +119,8 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     Their letters stay, so that the sums of each edition do, but nobody's: the foreign keys become NULL. What
     the mail server said goes, for it often names the address. A letter that a worker holds is settled as any.
     """
-    person = subscriber(session, email)
-    stop = suppression(session, email)
+    person = find(session, email)
+    stop = suppressions.find(session, email)
     connection = session.connection()
     notices = connection.execute(sa.delete(Notice).where(col(Notice.address) == address_key(email))).rowcount
     if person is None and stop is None and not notices:
@@ -169,9 +169,7 @@ def subscriptions_of(session: Session, person: Subscriber, *, lock: bool = False
     return list(session.exec(query))
 
 
-def subscribe_to(
-    session: Session, person: Subscriber, paper: Newsletter, *, consent: str, now: datetime
-) -> Subscription:
+def subscribe(session: Session, person: Subscriber, paper: Newsletter, *, consent: str, now: datetime) -> Subscription:
     """A new subscription, active, whose first edition is the next one, the same as everybody's."""
     assert paper.id is not None
     made: Subscription = session.exec(

@@ -57,7 +57,7 @@ class Refusals:
         return Refusals(-self.sent, -self.refused, -self.gone, -self.content)
 
 
-def count_refusals(session: Session, edition_id: int, more: Refusals) -> Refusals:
+def count(session: Session, edition_id: int, more: Refusals) -> Refusals:
     """Add answers to an edition's count; what all senders together heard since it was opened."""
     values = {"edition": edition_id, "sent": more.sent, "refused": more.refused, "gone": more.gone}
     counting = _counting(session.get_bind().dialect.name)

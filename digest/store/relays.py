@@ -14,7 +14,7 @@ from digest.models import RelayHour
 _NO_SYNC = {"synchronize_session": False}
 
 
-def add_relay_letters(session: Session, letters: Mapping[str, int], *, now: datetime) -> None:
+def add_letters(session: Session, letters: Mapping[str, int], *, now: datetime) -> None:
     """Count letters that relays took in this hour."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(RelayHour)
@@ -26,7 +26,7 @@ def add_relay_letters(session: Session, letters: Mapping[str, int], *, now: date
         session.connection().execute(statement, rows)
 
 
-def relay_hours(session: Session, *, now: datetime) -> dict[str, dict[datetime, int]]:
+def hours(session: Session, *, now: datetime) -> dict[str, dict[datetime, int]]:
     """{relay: {hour: letters}} of the last day; older ones are forgotten."""
     found: dict[str, dict[datetime, int]] = {}
     query = sa.select(col(RelayHour.relay), col(RelayHour.hour), col(RelayHour.letters))
@@ -35,7 +35,7 @@ def relay_hours(session: Session, *, now: datetime) -> dict[str, dict[datetime, 
     return found
 
 
-def forget_relay_hours(session: Session, *, now: datetime) -> None:
+def forget_hours(session: Session, *, now: datetime) -> None:
     session.execute(
         sa.delete(RelayHour).where(col(RelayHour.hour) < now - timedelta(days=2)), execution_options=_NO_SYNC
     )

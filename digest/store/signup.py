@@ -14,7 +14,7 @@ _SIGNUP_LOCK = 0x6469676573740002  # "digest", for pg_advisory_xact_lock
 
 
 @dataclass(frozen=True)
-class SignupMails:
+class Mails:
     """How many mails sign-ups caused: for one address in all and since when, within the hour for a network and all.
 
     Those that no network caused (network "") count for their address alone.
@@ -26,8 +26,8 @@ class SignupMails:
     all: int
 
 
-def signup_mails(session: Session, *, address: str, network: str, now: datetime) -> SignupMails:
-    """What `note_signup_mail` noted of these marks."""
+def mails(session: Session, *, address: str, network: str, now: datetime) -> Mails:
+    """What `note_mail` noted of these marks."""
     lately = col(SignupMail.at) > now - timedelta(hours=1)
     theirs = select(sa.func.count(), sa.func.max(SignupMail.at)).where(col(SignupMail.address) == address)
     count, last = session.exec(theirs).one()
@@ -35,10 +35,10 @@ def signup_mails(session: Session, *, address: str, network: str, now: datetime)
         select(sa.func.count()).select_from(SignupMail).where(lately, col(SignupMail.network) == network)
     )
     everywhere = session.exec(select(sa.func.count()).select_from(SignupMail).where(lately, SignupMail.network != ""))
-    return SignupMails(count, last, here.one(), everywhere.one())
+    return Mails(count, last, here.one(), everywhere.one())
 
 
-def lock_signups(session: Session) -> None:
+def lock(session: Session) -> None:
     """One sign-up at a time until the transaction ends, of all newsletters: what one counts, no other adds to.
 
     On SQLite the write transaction is the lock already.
@@ -47,11 +47,11 @@ def lock_signups(session: Session) -> None:
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(_SIGNUP_LOCK)))
 
 
-def note_signup_mail(session: Session, *, address: str, network: str, now: datetime) -> None:
+def note_mail(session: Session, *, address: str, network: str, now: datetime) -> None:
     session.add(SignupMail(address=address, network=network, at=now))
 
 
-def forget_signup_mails(session: Session, *, address: str = "", before: datetime | None = None) -> None:
+def forget_mails(session: Session, *, address: str = "", before: datetime | None = None) -> None:
     """Of an address that was confirmed, or all that are older than `before`."""
     which = col(SignupMail.address) == address if before is None else col(SignupMail.at) < before
     session.execute(sa.delete(SignupMail).where(which))

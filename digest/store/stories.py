@@ -66,7 +66,7 @@ def topic_counts(session: Session, newsletter_id: int) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def stories_by_id(session: Session, ids: Iterable[int | None]) -> dict[int, Story]:
+def by_id(session: Session, ids: Iterable[int | None]) -> dict[int, Story]:
     """The rows of these stories."""
     found: dict[int, Story] = {}
     for some in batched(sorted(id_ for id_ in ids if id_ is not None)):
@@ -74,7 +74,7 @@ def stories_by_id(session: Session, ids: Iterable[int | None]) -> dict[int, Stor
     return found
 
 
-def add_stories(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int, int]:
+def add(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int, int]:
     """Write stories, one row of values each; the new ids by `seq`."""
     if not rows:
         return {}
@@ -95,7 +95,7 @@ def add_admissions(session: Session, rows: Sequence[dict[str, Any]]) -> None:
         session.execute(sa.insert(Admission), rows)
 
 
-def stories_since(session: Session, newsletter_id: int, *, since: int, upto: int) -> list[values.Story]:
+def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> list[values.Story]:
     """The stories with `since < seq <= upto` that no editor dropped, in that order, with who else tells them."""
     rows = session.execute(
         sa.select(Story, col(Entry.feed_id))

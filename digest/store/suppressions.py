@@ -28,22 +28,22 @@ from digest.store.database import batched, insert_into
 BOUNCED = "no such mailbox"  # the reason of a suppression that a mail server's answer to a letter made
 
 
-SUPPRESSED = "suppressed"  # the state shown for an address in `suppression`, whatever its subscription says
+SUPPRESSED = "suppressed"  # the state shown for an address in `find`, whatever its subscription says
 
 
-def suppression(session: Session, email: str) -> Suppression | None:
+def find(session: Session, email: str) -> Suppression | None:
     return session.get(Suppression, address_key(email))
 
 
-def suppress(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> None:
+def add(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> None:
     """Write to this address no more; the first reason stands."""
     made = {"key": address_key(email), "reason": reason, "status": status, "created_at": now}
     session.connection().execute(insert_into(session, Suppression).values(made).on_conflict_do_nothing())
 
 
-def unsuppress(session: Session, email: str, *, mark: str) -> bool:
+def lift(session: Session, email: str, *, mark: str) -> bool:
     """Let this address be written to and subscribed again, also after an erasure; False where nothing barred it."""
-    barred = suppression(session, email) or erased(session, mark)
+    barred = find(session, email) or erased(session, mark)
     session.exec(sa.delete(Suppression).where(col(Suppression.key) == address_key(email)))
     session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
     return barred is not None
@@ -69,7 +69,7 @@ class Lifted(NamedTuple):
     suppressed_at: datetime
 
 
-def lift_suppressions(session: Session, which: Stops, *, how: str, now: datetime) -> list[Lifted]:
+def lift_all(session: Session, which: Stops, *, how: str, now: datetime) -> list[Lifted]:
     """Let all these addresses be written to again, by address; whose they are, their history says so."""
     stop, connection = Suppression, session.connection()
     these = [col(stop.created_at) >= which.since, col(stop.reason) == which.reason]

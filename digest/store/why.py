@@ -27,7 +27,7 @@ from digest.store.entries import Waiting
 
 
 @dataclass(frozen=True)
-class StoryLine:
+class Line:
     """A story as `digest story list` shows it. `state` is pinned, dropped, in an edition, left out or waiting."""
 
     id: int
@@ -40,9 +40,7 @@ class StoryLine:
     state: str
 
 
-def story_lines(
-    session: Session, newsletter_id: int, *, topic: str = "", waiting: bool = False, limit: int
-) -> list[StoryLine]:
+def lines(session: Session, newsletter_id: int, *, topic: str = "", waiting: bool = False, limit: int) -> list[Line]:
     """The stories admitted last, newest first; with `waiting` those that no edition has had to choose from."""
     sources = (
         sa.select(sa.func.count(sa.distinct(col(Entry.feed_id))))
@@ -67,7 +65,7 @@ def story_lines(
         query = query.where(col(Story.seq) > upto.scalar_subquery(), col(Story.dropped).is_(False))
     rows = session.execute(query.order_by(col(Story.seq).desc()).limit(limit))
     return [
-        StoryLine(
+        Line(
             id=cast(int, story.id),
             topic=story.topic,
             title=story.title,
@@ -91,7 +89,7 @@ def _standing(story: Story, edition: int | None, *, judged: bool) -> str:
     return "pinned" if story.pinned else "waiting"
 
 
-def story(session: Session, newsletter_id: int, story_id: int) -> Story | None:
+def find(session: Session, newsletter_id: int, story_id: int) -> Story | None:
     """A story of this newsletter."""
     found = session.get(Story, story_id)
     return found if found is not None and found.newsletter_id == newsletter_id else None

@@ -77,7 +77,7 @@ class _Hours(TypedDict):
 
 
 class Person(NamedTuple):
-    """A row as we read it, in the columns of `store.add_import_rows`.
+    """A row as we read it, in the columns of `imports.add_rows`.
 
     `state` is "" where all it says is `reason`: why the address gets no letters.
     """

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from sqlmodel import Session
 
-from digest import schedule, store
+from digest import schedule
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import Consent, ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
+from digest.store import history, listing, newsletters, people, suppressions, turns
 from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tag
 
 
@@ -62,20 +63,20 @@ def add(
     if topics := choose(topics, known_topics):
         chosen["topics"] = topics
     labels = sorted({tag(t) for t in tags} - {""})
-    suppression = store.suppression(session, email)
+    suppression = suppressions.find(session, email)
     if suppression is not None:
         raise UserError(
             f"{email} is suppressed since {suppression.created_at:%Y-%m-%d}: {suppression.reason}",
             hint=f"if they can get mail again and want it: digest subscriber unsuppress {email}",
         )
-    if store.erased(session, erasure_mark(key, secret)):
+    if suppressions.erased(session, erasure_mark(key, secret)):
         raise UserError(
             f"{email} was erased at their own wish, and is not to be brought back",
             hint=f"if they asked to come back themselves: digest subscriber unsuppress {email}",
         )
-    paper = store.lock_newsletter(session, newsletter)
-    person = store.keep_subscriber(session, email, name=name, tags=labels, now=now)
-    before = store.subscription(session, person, paper)
+    paper = newsletters.lock(session, newsletter)
+    person = people.keep(session, email, name=name, tags=labels, now=now)
+    before = people.subscription(session, person, paper)
     if before is not None and before.state is SubscriptionState.UNSUBSCRIBED and not again:
         raise UserError(
             f"{email} left {newsletter} on {before.changed_at:%Y-%m-%d}",
@@ -84,19 +85,19 @@ def add(
     outcome: Literal["added", "confirmed", "returned", "unchanged"]
     if before is None:
         outcome = "added"
-        subscription = store.subscribe_to(session, person, paper, consent=consent, now=now)
+        subscription = people.subscribe(session, person, paper, consent=consent, now=now)
     elif before.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
         return Added(person.email, "unchanged")
     else:
         outcome = "returned" if before.state is SubscriptionState.UNSUBSCRIBED else "confirmed"
         subscription = before
         subscription.state, subscription.changed_at, subscription.consent = SubscriptionState.ACTIVE, now, consent
-        store.rejoin(session, subscription)
+        people.rejoin(session, subscription)
     for choice, value in chosen.items():
         setattr(subscription, choice, value)
     record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, ip=ip, now=now)
     if welcome:
-        store.owe_welcome(session, subscription, now=now)
+        turns.owe_welcome(session, subscription, now=now)
     return Added(person.email, outcome)
 
 
@@ -150,7 +151,7 @@ def choose_all(
     text without HTML. What changed stands in the person's history, with the `ip` it came from; the same again
     changes nothing. Raises BadInput for what cannot be chosen, NotFound where there is no such subscription.
     """
-    found = store.subscription_by_id(session, subscription_id, lock=True)
+    found = people.subscription_by_id(session, subscription_id, lock=True)
     if found is None:
         raise NotFound("there is no such subscription", hint="it may have been erased meanwhile")
     given = {"topics": topics, "cadence": cadence, "hour": hour, "zone": zone, "language": language, "plain": plain}
@@ -158,9 +159,9 @@ def choose_all(
 
 
 def welcome(session: Session, subscription_id: int, *, now: datetime) -> bool:
-    """Owe the latest edition to somebody whose subscription has just become active, see `store.owe_welcome`."""
-    found = store.subscription_by_id(session, subscription_id)
-    return found is not None and store.owe_welcome(session, found[0], now=now)
+    """Owe the latest edition to somebody whose subscription has just become active, see `turns.owe_welcome`."""
+    found = people.subscription_by_id(session, subscription_id)
+    return found is not None and turns.owe_welcome(session, found[0], now=now)
 
 
 def checked(choices: Mapping[str, Any], known_topics: Collection[str]) -> dict[str, Any]:
@@ -230,7 +231,7 @@ def leave(session: Session, subscription_id: int, *, how: str, now: datetime, ip
 
     Twice is once: who has left before gets the same answer.
     """
-    found = store.subscription_by_id(session, subscription_id, lock=True)
+    found = people.subscription_by_id(session, subscription_id, lock=True)
     if found is None:
         return None
     subscription, newsletter = found
@@ -240,7 +241,7 @@ def leave(session: Session, subscription_id: int, *, how: str, now: datetime, ip
 
 def leave_all(session: Session, person: Subscriber, *, how: str, now: datetime, ip: str = "") -> int:
     """End all subscriptions of a person; how many there were to end."""
-    ours = store.subscriptions_of(session, person, lock=True)
+    ours = people.subscriptions_of(session, person, lock=True)
     return sum(_leave(session, subscription, how=how, ip=ip, now=now) for subscription, _newsletter in ours)
 
 
@@ -258,16 +259,16 @@ def come_back(session: Session, subscription_id: int, *, how: str, now: datetime
     Choices stay as they were, and the next edition comes with all others'. False where it had not ended, or is gone.
     Raises UserError for an address that is suppressed.
     """
-    found = store.subscription_by_id(session, subscription_id, lock=True)
+    found = people.subscription_by_id(session, subscription_id, lock=True)
     if found is None or found[0].state is not SubscriptionState.UNSUBSCRIBED:
         return False
     subscription = found[0]
     person = session.get_one(Subscriber, subscription.subscriber_id)
-    if store.suppression(session, person.email) is not None:
+    if suppressions.find(session, person.email) is not None:
         raise UserError(f"{person.email} is suppressed")
     enter(subscription, SubscriptionState.ACTIVE, now=now)
     subscription.consent = how
-    store.rejoin(session, subscription)
+    people.rejoin(session, subscription)
     record(session, subscription, ConsentEvent.SUBSCRIBED, how=how, ip=ip, now=now)
     return True
 
@@ -296,7 +297,7 @@ def resume(session: Session, email: str, *, newsletter: str, how: str, now: date
     if subscription.state is SubscriptionState.ACTIVE:
         return False
     enter(subscription, SubscriptionState.ACTIVE, now=now)
-    store.rejoin(session, subscription)
+    people.rejoin(session, subscription)
     record(session, subscription, ConsentEvent.RESUMED, how=how, ip=ip, now=now)
     return True
 
@@ -304,9 +305,9 @@ def resume(session: Session, email: str, *, newsletter: str, how: str, now: date
 def suppress(session: Session, email: str, *, reason: str, how: str, now: datetime) -> bool:
     """Write to an address no more, subscriber or not, whatever its subscriptions say; False where it was so."""
     email = address(email)
-    if store.suppression(session, email) is not None:
+    if suppressions.find(session, email) is not None:
         return False
-    store.suppress(session, email, reason=display_name(reason), now=now)
+    suppressions.add(session, email, reason=display_name(reason), now=now)
     _record_person(session, email, ConsentEvent.SUPPRESSED, how=how, detail=display_name(reason), now=now)
     return True
 
@@ -314,7 +315,7 @@ def suppress(session: Session, email: str, *, reason: str, how: str, now: dateti
 def unsuppress(session: Session, email: str, *, secret: str, how: str, now: datetime) -> bool:
     """Let an address be written to, or an erased person be added, again; False where nothing barred them."""
     email = address(email)
-    if not store.unsuppress(session, email, mark=erasure_mark(address_key(email), secret)):
+    if not suppressions.lift(session, email, mark=erasure_mark(address_key(email), secret)):
         return False
     _record_person(session, email, ConsentEvent.UNSUPPRESSED, how=how, now=now)
     return True
@@ -325,31 +326,31 @@ def unsuppress_all(
     *,
     since: datetime,
     until: datetime | None = None,
-    reason: str = store.BOUNCED,
+    reason: str = suppressions.BOUNCED,
     status: str = "",
     domain: str = "",
     how: str,
     now: datetime,
-) -> list[store.Lifted]:
+) -> list[suppressions.Lifted]:
     """Undo suppressions in bulk: those that mail servers' answers made, or those of another `reason`.
 
     Raises BadInput for a domain or a span of time that is none.
     """
     if until is not None and until <= since:
         raise BadInput(f"{until:%Y-%m-%d %H:%M %Z} is not after {since:%Y-%m-%d %H:%M %Z}", hint="--since comes first")
-    which = store.Stops(since, until, reason, status, domain_of(domain) if domain else "")
-    return store.lift_suppressions(session, which, how=how, now=now)
+    which = suppressions.Stops(since, until, reason, status, domain_of(domain) if domain else "")
+    return suppressions.lift_all(session, which, how=how, now=now)
 
 
-def erase(session: Session, email: str, *, secret: str, now: datetime) -> store.Erased | None:
+def erase(session: Session, email: str, *, secret: str, now: datetime) -> people.Erased | None:
     """Forget a person; None where they were erased before. Raises NotFound where nothing is known of them.
 
     A keyed hash stays, so that neither an import nor `add` brings them back.
     """
     email = address(email)
     mark = erasure_mark(address_key(email), secret)
-    gone = store.erase(session, email, mark=mark, now=now)
-    if gone is None and store.erased(session, mark) is None:
+    gone = people.erase(session, email, mark=mark, now=now)
+    if gone is None and suppressions.erased(session, mark) is None:
         raise NotFound(f"nothing is known of {email}", hint="digest subscriber list --search PART")
     return gone
 
@@ -370,8 +371,8 @@ def _must_receive(subscription: Subscription, email: str, newsletter: str) -> No
 def find(session: Session, email: str, newsletter: str) -> tuple[Subscriber, Subscription]:
     """A person and their subscription to `newsletter`, ours alone until the transaction ends, or NotFound."""
     person = known(session, email)
-    paper = store.newsletter(session, newsletter)
-    subscription = store.subscription(session, person, paper)
+    paper = newsletters.find(session, newsletter)
+    subscription = people.subscription(session, person, paper)
     if subscription is None:
         raise NotFound(
             f"{person.email} has no subscription to {newsletter}", hint=f"digest subscriber show {person.email}"
@@ -381,7 +382,7 @@ def find(session: Session, email: str, newsletter: str) -> tuple[Subscriber, Sub
 
 def known(session: Session, email: str) -> Subscriber:
     """The person with this address, or NotFound."""
-    person = store.subscriber(session, address(email))
+    person = people.find(session, address(email))
     if person is None:
         raise NotFound(f"{address(email)} is not a subscriber", hint="digest subscriber list --search PART")
     return person
@@ -389,7 +390,7 @@ def known(session: Session, email: str) -> Subscriber:
 
 def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """All that is stored on a person: single facts, and lists of their subscriptions, history and letters."""
-    stop = store.suppression(session, person.email)
+    stop = suppressions.find(session, person.email)
     facts = {
         "email": person.email,
         "name": person.name,
@@ -398,23 +399,23 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
         "suppressed": f"{stop.reason} {stop.status}".strip() if stop else "",
     }
     lists = {
-        "subscriptions": [asdict(s) for s in store.standings(session, person)],
-        "history": [asdict(m) for m in store.moments(session, person)],
-        "letters": [asdict(p) for p in store.posts(session, person)],
+        "subscriptions": [asdict(s) for s in history.standings(session, person)],
+        "history": [asdict(m) for m in history.moments(session, person)],
+        "letters": [asdict(p) for p in history.posts(session, person)],
     }
     return facts, lists
 
 
 def search(
     *, part: str = "", state: str = "", topic: str = "", cadence: str = "", tag: str = "", newsletter: str = ""
-) -> store.Search:
+) -> listing.Search:
     """What to list; BadInput for a state or a cadence that is none. `cadence` may be "weekly" without a day."""
-    states = [*SubscriptionState, store.SUPPRESSED]
+    states = [*SubscriptionState, suppressions.SUPPRESSED]
     if state and state not in states:
         raise BadInput(f"{state!r} is not a state", hint="states are: " + ", ".join(states))
     if cadence not in ("weekly", "every edition"):
         cadence = checked({"cadence": cadence}, ())["cadence"]
-    return store.Search(part=part, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=newsletter)
+    return listing.Search(part=part, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=newsletter)
 
 
 def choose(topics: Iterable[str], known_topics: Collection[str]) -> list[str]:
@@ -463,6 +464,6 @@ def _record_person(
     session: Session, email: str, event: ConsentEvent, *, how: str, now: datetime, detail: str = ""
 ) -> None:
     """A line of history about all newsletters, for an address that is a subscriber's."""
-    person = store.subscriber(session, email)
+    person = people.find(session, email)
     if person is not None and person.id is not None:
         session.add(Consent(subscriber_id=person.id, at=now, event=event, how=how, detail=detail))

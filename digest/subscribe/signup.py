@@ -16,12 +16,13 @@ from typing import Literal
 
 from sqlmodel import Session
 
-from digest import sign, store
+from digest import sign
 from digest.colours import on_dark
 from digest.config import Config
 from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.render import Note, Templates
 from digest.render.speech import speech
+from digest.store import clock, newsletters, outbox, people, signup, suppressions
 from digest.subscribe.address import address, display_name, erasure_mark
 from digest.subscribe.people import choose, enter, record, welcome
 
@@ -52,17 +53,17 @@ def ask(
     that is none, whoever it is.
     """
     email, name, chosen = address(email), display_name(name), choose(topics, known_topics)
-    paper = store.lock_newsletter(session, newsletter)
-    if store.suppression(session, email) is not None:
+    paper = newsletters.lock(session, newsletter)
+    if suppressions.find(session, email) is not None:
         return
     if not _may_mail(session, email, config=config, network=_network(ip), now=now):
         return
-    if store.subscriber(session, email) is not None:
+    if people.find(session, email) is not None:
         name = ""  # a stranger names nobody whom we know
-    person = store.keep_subscriber(session, email, name=name, tags=(), now=now)
-    subscription = store.subscription(session, person, paper)
+    person = people.keep(session, email, name=name, tags=(), now=now)
+    subscription = people.subscription(session, person, paper)
     if subscription is None:
-        subscription = store.subscribe_to(session, person, paper, consent="sign-up page", now=now)
+        subscription = people.subscribe(session, person, paper, consent="sign-up page", now=now)
         enter(subscription, SubscriptionState.PENDING, now=now)
     if subscription.state is SubscriptionState.PENDING:
         subscription.topics = chosen
@@ -79,12 +80,12 @@ def ask_imported(session: Session, newsletter: str, *, config: Config, now: date
 
     They come from a list, so no network caused them; an address that was asked before is not asked again.
     """
-    store.lock_signups(session)  # two at once would both find that nobody asked
-    found = store.never_asked(session, newsletter, limit=limit)
+    signup.lock(session)  # two at once would both find that nobody asked
+    found = signup.never_asked(session, newsletter, limit=limit)
     for subscription_id, email in found:
         _owe(session, subscription_id, email, newsletter, config, subscribed=False, now=now)
         mark = _mark(address_key(email), config)
-        store.note_signup_mail(session, address=mark, network="", now=now)
+        signup.note_mail(session, address=mark, network="", now=now)
     return len(found)
 
 
@@ -103,14 +104,14 @@ class Answer:
 def about(session: Session, token: str, *, config: Config, now: datetime, lock: bool = False) -> Answer | None:
     """What `confirm` would do; None for a link that is not ours, or whose subscription or newsletter is gone."""
     asked = sign.read_confirm(token, keys=config.keys)
-    found = store.subscription_by_id(session, asked.subscription_id, lock=lock) if asked else None
+    found = people.subscription_by_id(session, asked.subscription_id, lock=lock) if asked else None
     if asked is None or found is None or found[1] not in config.newsletters:
         return None
     subscription, newsletter = found
     outcome: Outcome = "confirmed"
-    if now - asked.at > VALID_FOR or asked.at - now > store.clock.TOLERANCE:  # asked by a clock that was wrong
+    if now - asked.at > VALID_FOR or asked.at - now > clock.TOLERANCE:  # asked by a clock that was wrong
         outcome = "expired"  # also for who is subscribed: what follows is the way to their choices
-    elif store.suppression(session, session.get_one(Subscriber, subscription.subscriber_id).email) is not None:
+    elif suppressions.find(session, session.get_one(Subscriber, subscription.subscriber_id).email) is not None:
         outcome = "suppressed"  # since they were asked: their word cannot undo what a mail server or the operator said
     elif subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
         outcome = "unchanged"
@@ -129,11 +130,11 @@ def confirm(session: Session, token: str, *, config: Config, ip: str, now: datet
     enter(subscription, SubscriptionState.ACTIVE, now=now)
     subscription.consent = "sign-up page, confirmed by mail"
     session.add(subscription)
-    store.rejoin(session, subscription)
+    people.rejoin(session, subscription)
     record(session, subscription, ConsentEvent.SUBSCRIBED, how=subscription.consent, ip=ip, now=now)
     # Their own word undoes what kept lists from bringing them back, and ends what the limits remember.
-    store.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
-    store.forget_signup_mails(session, address=_mark(person.key, config))
+    suppressions.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
+    signup.forget_mails(session, address=_mark(person.key, config))
     if config.newsletters[answer.newsletter].welcome:
         welcome(session, answer.subscription_id, now=now)
     return answer
@@ -141,20 +142,20 @@ def confirm(session: Session, token: str, *, config: Config, ip: str, now: datet
 
 def tidy(session: Session, *, now: datetime) -> int:
     """Forget who did not confirm in time, and limits of long ago; how many subscriptions."""
-    store.forget_signup_mails(session, before=now - _REMEMBERED)
-    return store.forget_unconfirmed(session, asked_before=now - VALID_FOR, now=now)
+    signup.forget_mails(session, before=now - _REMEMBERED)
+    return signup.forget_unconfirmed(session, asked_before=now - VALID_FOR, now=now)
 
 
 def _may_mail(session: Session, email: str, *, config: Config, network: str, now: datetime) -> bool:
     """Within the limits, in which case this mail counts."""
     mark, place = _mark(address_key(email), config), _mark(network, config)
-    store.lock_signups(session)
-    had = store.signup_mails(session, address=mark, network=place, now=now)
+    signup.lock(session)
+    had = signup.mails(session, address=mark, network=place, now=now)
     if had.address_at is not None and now - had.address_at < _APART[min(had.address, len(_APART)) - 1]:
         return False
     if had.network >= config.web.signups_per_network or had.all >= config.web.signups_per_hour:
         return False
-    store.note_signup_mail(session, address=mark, network=place, now=now)
+    signup.note_mail(session, address=mark, network=place, now=now)
     return True
 
 
@@ -212,7 +213,7 @@ def _owe(
             after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
         )
     mail = Templates(settings.templates).note(note)
-    store.owe_notice(
+    outbox.owe_notice(
         session,
         to=email,
         subject=mail.subject,

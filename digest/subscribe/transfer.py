@@ -17,10 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from digest import store
 from digest.errors import BadInput, UserError
 from digest.models import SubscriptionState
-from digest.store import Database
+from digest.store import Database, imports, listing, newsletters, turns
 from digest.subscribe.columns import Columns, Terms, to_text
 from digest.subscribe.sheet import Record, Sheet, read
 
@@ -91,7 +90,7 @@ def import_csv(
     refused = _Refusals(None if dry_run else rejects, columns.header)
     with database.pinned() as private, refused:
         with private.read() as session:
-            store.begin_import(session)
+            imports.begin(session)
             session.commit()
         chunk: list[dict[str, object]] = []
         for record in sheet.records:
@@ -107,13 +106,13 @@ def import_csv(
         progress(stream.tell(), rows)
         if dry_run:
             with private.read() as session:
-                judged = store.judge_import(session, store.newsletter(session, newsletter))
+                judged = imports.judge(session, newsletters.find(session, newsletter))
         else:
             with private.write() as session:
-                paper = store.lock_newsletter(session, newsletter)
-                store.lock_readers(session, paper.id or 0)  # who is judged is to be as they were judged
-                judged = store.judge_import(session, paper)
-                store.settle_import(session, paper, how=terms.how, vouched_by=terms.vouched_by, now=terms.now)
+                paper = newsletters.lock(session, newsletter)
+                turns.lock_readers(session, paper.id or 0)  # who is judged is to be as they were judged
+                judged = imports.judge(session, paper)
+                imports.settle(session, paper, how=terms.how, vouched_by=terms.vouched_by, now=terms.now)
     return _summary(judged, rows=rows, staged=staged, refused=refused, sheet=sheet)
 
 
@@ -121,7 +120,7 @@ def _stage(database: Database, chunk: list[dict[str, object]]) -> int:
     count = len(chunk)
     if chunk:
         with database.read() as session:  # the table is temporary: nothing is written that others can see
-            store.add_import_rows(session, chunk)
+            imports.add_rows(session, chunk)
             session.commit()
         chunk.clear()
     return count
@@ -133,13 +132,13 @@ def _summary(
     counts: Counter[str] = Counter()
     for outcome, state, number, _stops in judged:
         match outcome, state:
-            case store.NEW, SubscriptionState.UNSUBSCRIBED:
+            case imports.NEW, SubscriptionState.UNSUBSCRIBED:
                 counts["left"] += number
-            case store.NEW, SubscriptionState.PENDING:
+            case imports.NEW, SubscriptionState.PENDING:
                 counts["pending"] += number
-            case store.NEW, _:
+            case imports.NEW, _:
                 counts["added"] += number
-            case store.KNOWN, "":
+            case imports.KNOWN, "":
                 counts["no_letters"] += number
             case _:
                 counts[outcome.replace(" ", "_")] += number
@@ -213,7 +212,7 @@ def export_csv(
     writer.writerow(HEADER)
     count = 0
     with database.read() as session:
-        for line in store.roll(session, newsletter):
+        for line in listing.roll(session, newsletter):
             writer.writerow([shown(_cell(value)) for value in line])
             count += 1
             if count % CHUNK == 0:

@@ -15,10 +15,11 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from digest import store
 from digest.config import Config
 from digest.errors import StorageError
 from digest.store import Database
+from digest.store import clock as stored_clock
+from digest.store.database import head, revision
 from digest.web import archive, preferences, readers, signup
 from digest.web.bounds import InTime
 from digest.web.client import Proxied
@@ -64,13 +65,13 @@ def application(
         trouble = ""
         try:
             with database.read() as session:
-                found = store.revision(session.connection())
-                trouble = store.clock.verdict(session, now=clock())
-                scene, kinds = store.clock.Scene.of(config), ("feeds", "newsletters")
-                if not trouble and (ahead := store.clock.ahead(session, scene, now=clock(), kinds=kinds)):
+                found = revision(session.connection())
+                trouble = stored_clock.verdict(session, now=clock())
+                scene, kinds = stored_clock.Scene.of(config), ("feeds", "newsletters")
+                if not trouble and (ahead := stored_clock.ahead(session, scene, now=clock(), kinds=kinds)):
                     trouble = f"nothing is due before a clock that was wrong once ({ahead}): `digest run` mends it"
-            if found != store.head():
-                trouble = f"the database is of revision {found}, and this release wants {store.head()}"
+            if found != head():
+                trouble = f"the database is of revision {found}, and this release wants {head()}"
         except StorageError as error:
             trouble = str(error)
         return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200, headers=PRIVATE)

@@ -24,12 +24,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from digest import curate, render, store
+from digest import curate, render
 from digest.colours import on_dark
 from digest.config import Newsletter
 from digest.render import Marks, direction
 from digest.render.speech import Speech, speech
-from digest.store import Frozen, OpenEdition
+from digest.store import archive
 from digest.values import Story
 from digest.web import feeds
 from digest.web.site import PRIVATE, Site
@@ -98,7 +98,7 @@ class Paper:
 class Listed:
     """An edition in a list."""
 
-    edition: OpenEdition
+    edition: archive.OpenEdition
     path: str
     day: str
     headline: str  # its subject, without the newsletter's name before it
@@ -116,13 +116,13 @@ def routes(site: Site) -> list[Route]:
 
     def paper_named(session: Session, name: str) -> Paper | None:
         settings = site.config.newsletters.get(name)
-        id_ = store.newsletter_id_of(session, name) if settings and settings.archive else None
+        id_ = archive.newsletter_id(session, name) if settings and settings.archive else None
         if settings is None or id_ is None:
             return None
-        upto, latest = store.newest_open(session, id_)
+        upto, latest = archive.newest(session, id_)
         return Paper(id_, name, settings, upto, latest)
 
-    def listed(one: Paper, edition: OpenEdition) -> Listed:
+    def listed(one: Paper, edition: archive.OpenEdition) -> Listed:
         path = f"{root}{one.path}/editions/{edition.number}"
         headline = edition.subject.removeprefix(f"{one.settings.title}: ") or one.settings.title
         return Listed(edition, path, one.said.date(one.on(edition.at)), headline)
@@ -142,7 +142,7 @@ def routes(site: Site) -> list[Route]:
     def home(request: Request) -> Response:
         with site.database.read() as session:
             papers = [p for name in site.config.newsletters if (p := paper_named(session, name)) is not None]
-            latest = {p.name: store.open_editions(session, p.id, limit=1) for p in papers}
+            latest = {p.name: archive.editions(session, p.id, limit=1) for p in papers}
         languages = {p.settings.language for p in papers}
         said = speech(languages.pop() if len(languages) == 1 else "en")
         rows = [(p, listed(p, latest[p.name][0]) if latest[p.name] else None) for p in papers]
@@ -152,9 +152,9 @@ def routes(site: Site) -> list[Route]:
         before = _number(request, "before")
         with site.database.read() as session:
             one = paper(session, request)
-            found = store.open_editions(session, one.id, before=before, limit=PAGE_OF_EDITIONS + 1)
-            told = store.headlines(session, found, first=4)
-            topics = store.topics_told(session, one.id, list(one.topics), upto=one.upto)
+            found = archive.editions(session, one.id, before=before, limit=PAGE_OF_EDITIONS + 1)
+            told = archive.headlines(session, found, first=4)
+            topics = archive.topics_told(session, one.id, list(one.topics), upto=one.upto)
         rows = [listed(one, edition) for edition in found[:PAGE_OF_EDITIONS]]
         older = rows[-1].edition.number if len(found) > PAGE_OF_EDITIONS else None
         return public(
@@ -177,12 +177,12 @@ def routes(site: Site) -> list[Route]:
         number = request.path_params["number"]
         with site.database.read() as session:
             one = paper(session, request)
-            found = store.open_edition(session, one.id, number)
+            found = archive.edition(session, one.id, number)
             if found is None:
                 raise HTTPException(404)
-            previous, following = store.neighbours(session, one.id, number)
-            frozen = store.frozen_variant(session, found.variant_id) if found.variant_id else None
-            stories = [] if frozen else store.told_in(session, found)
+            previous, following = archive.neighbours(session, one.id, number)
+            frozen = archive.frozen(session, found.variant_id) if found.variant_id else None
+            stories = [] if frozen else archive.told_in(session, found)
         path = f"{one.path}/editions/{number}"
         around = {
             "paper": one,
@@ -207,7 +207,7 @@ def routes(site: Site) -> list[Route]:
         """What a letter's own link leads to, for as long as somebody keeps the letter."""
         asked = request.path_params
         with site.database.read() as session:
-            found = store.variant_in_browser(session, asked["newsletter"], asked["number"], asked["key"])
+            found = archive.variant_in_browser(session, asked["newsletter"], asked["number"], asked["key"])
         if found is None:
             return site.unknown(request)
         headers = PRIVATE | {"Content-Security-Policy": _IMAGES, "X-Robots-Tag": "noindex"}
@@ -216,7 +216,7 @@ def routes(site: Site) -> list[Route]:
     def on_topic(session: Session, request: Request, *, limit: int) -> tuple[Paper, str, list[Story]]:
         """The newsletter, the topic's title, and its stories; 404 for a topic that it neither has nor had."""
         one, slug = paper(session, request), request.path_params["topic"]
-        stories = store.told_on(session, one.id, slug, upto=one.upto, before=_number(request, "before"), limit=limit)
+        stories = archive.told_on(session, one.id, slug, upto=one.upto, before=_number(request, "before"), limit=limit)
         if slug not in one.topics and not stories:
             raise HTTPException(404)
         return one, one.topics.get(slug, slug), stories
@@ -224,7 +224,7 @@ def routes(site: Site) -> list[Route]:
     def topic(request: Request) -> Response:
         with site.database.read() as session:
             one, title, found = on_topic(session, request, limit=PAGE_OF_STORIES + 1)
-            topics = store.topics_told(session, one.id, list(one.topics), upto=one.upto)
+            topics = archive.topics_told(session, one.id, list(one.topics), upto=one.upto)
         stories = found[:PAGE_OF_STORIES]
         before, slug = _number(request, "before"), request.path_params["topic"]
         return public(
@@ -250,8 +250,8 @@ def routes(site: Site) -> list[Route]:
         one = paper(session, request)
         home = site.config.base_url + one.path
         items = []
-        rows = store.open_editions(session, one.id, limit=PAGE_OF_EDITIONS)
-        told = store.headlines(session, rows)
+        rows = archive.editions(session, one.id, limit=PAGE_OF_EDITIONS)
+        told = archive.headlines(session, rows)
         for row in rows:
             address = f"{home}/editions/{row.number}"
             html = site.html("feed/edition.html", stories=told.get(row.id, []))
@@ -349,7 +349,7 @@ def _feed(one: Paper, title: str, page: str, request: Request, items: Sequence[f
     return feeds.Feed(title, page, address, one.settings.title, one.settings.language, tuple(items), one.latest)
 
 
-def _in_browser(site: Site, name: str, number: int, frozen: Frozen) -> str:
+def _in_browser(site: Site, name: str, number: int, frozen: archive.Frozen) -> str:
     """A frozen mail as a page of nobody: without personal links and without the way to where we are already."""
     html = _impersonal(frozen.html, render.marks(frozen.marks), site.config.base_url)
     html = re.sub(r'(?s)<span class="yours".*?</span>', "", html)

@@ -22,11 +22,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from digest import curate, schedule, sign, store, subscribe
+from digest import curate, schedule, sign, subscribe
 from digest.errors import BadInput, UserError
 from digest.models import Subscription, SubscriptionState
 from digest.render import languages
 from digest.render.speech import Speech
+from digest.store import people, suppressions
 from digest.web.readers import Reader, page, path_of, reader_of
 from digest.web.site import PRIVATE, Site, body_of, fields_of
 
@@ -77,7 +78,7 @@ def routes(site: Site) -> list[Route]:
             done=done,
             wrong=wrong,
             chosen=chosen,
-            stopped=store.suppression(session, reader.person.email) is not None,
+            stopped=suppressions.find(session, reader.person.email) is not None,
             until=said.day(until.astimezone(_zone(reader))) if until else "",
             topics=_topics(reader),
             rhythm=said.rhythm(slots, reader.title),
@@ -193,7 +194,7 @@ def routes(site: Site) -> list[Route]:
             reader = reader_at(session, request)
             if reader is None:
                 return site.unknown(request)
-            papers = [site.title(name) for _subscription, name in store.subscriptions_of(session, reader.person)]
+            papers = [site.title(name) for _subscription, name in people.subscriptions_of(session, reader.person)]
         here = path_of(site, _PREFERENCES, reader.id)
         return page(site, reader, "erase.html", 422 if unsure else 200, here=here, papers=papers, unsure=unsure)
 
@@ -297,7 +298,7 @@ def _topics(reader: Reader) -> dict[str, str]:
 
 def _others(site: Site, session: Session, reader: Reader) -> list[Other]:
     """The person's other newsletters, then those they could have."""
-    theirs = {name: subscription for subscription, name in store.subscriptions_of(session, reader.person)}
+    theirs = {name: subscription for subscription, name in people.subscriptions_of(session, reader.person)}
     found = []
     for name, settings in site.config.newsletters.items():
         held = theirs.get(name)

@@ -27,10 +27,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from digest import curate, edition, render, store
+from digest import curate, edition, render
 from digest.config import Config
 from digest.errors import UserError
-from digest.store import Database
+from digest.store import Database, editions, newsletters
 
 GUISES = ("desktop", "phone", "dark", "no-images", "no-style", "text", "source")
 _HEADERS = {
@@ -186,8 +186,8 @@ def application(
             if one.number is not None:
                 edition.held_edition(session, name, one.number)
             seq = int(form["seq"]) if form.get("seq", "").isdecimal() and len(form["seq"]) < 19 else 0
-            paper = store.newsletter(session, name)
-            story = store.story_id_at(session, paper.id or 0, seq, title=form.get("title", ""))
+            paper = newsletters.find(session, name)
+            story = editions.story_id_at(session, paper.id or 0, seq, title=form.get("title", ""))
             if story is None:
                 raise UserError("that story is no longer where it was", hint="look again, and choose it there")
             if verb in ("pin", "unpin"):

@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from digest import sign, store, subscribe
+from digest import sign, subscribe
 from digest.colours import on_dark
 from digest.config import Newsletter
 from digest.errors import UserError
 from digest.models import Subscriber, Subscription, SubscriptionState
 from digest.render.speech import Speech, speech
+from digest.store import people, suppressions
 from digest.web.site import PRIVATE, Site, body_of
 
 _HOW = "unsubscribe page"
@@ -53,7 +54,7 @@ class Reader:
 def reader_of(site: Site, session: Session, purpose: sign.Purpose, request: Request) -> Reader | None:
     """Whose link this is; None for one that is not ours, or made for another purpose, or of somebody who is gone."""
     subscription_id = sign.read_token(purpose, request.path_params["token"], keys=site.keys)
-    found = store.subscription_by_id(session, subscription_id) if subscription_id else None
+    found = people.subscription_by_id(session, subscription_id) if subscription_id else None
     if found is None:
         return None
     subscription, name = found
@@ -78,7 +79,7 @@ def routes(site: Site) -> list[Route]:
     def show(request: Request, *, done: bool = False) -> Response:
         with site.database.read() as session:
             reader = reader_of(site, session, unsubscribe, request)
-            stopped = reader is not None and store.suppression(session, reader.person.email) is not None
+            stopped = reader is not None and suppressions.find(session, reader.person.email) is not None
         if reader is None:
             return site.unknown(request)
         choices = path_of(site, sign.Purpose.PREFERENCES, reader.id)

@@ -164,7 +164,7 @@ class Player:
             " SELECT 1 FROM outbox WHERE state = 'held' LIMIT 1"
         ):
             self.cured_at.append(self.hub.now)
-            self.stage.cure(letters=letters)
+            self.stage.cure(held_letters=letters)
         if self.plan.mass and self.stage.count().get("refused"):
             self.stage.owe_again_refused()
         self._pass(1.0)

@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from digest import deliver, edition, loop, store, subscribe
+from digest import deliver, edition, loop, subscribe
 from digest.cli.run import delivery_code
 from digest.config import Config, from_values
 from digest.deliver import desk as desk_module
@@ -31,7 +31,7 @@ from digest.errors import Exit, StorageError, TryAgain, UserError, WrongClock
 from digest.models import Edition, EditionState, Feed, NewsletterFeed, OutboxState, Subscription, Variant
 from digest.render import Marker
 from digest.schedule import Turn
-from digest.store import Database, Group
+from digest.store import Database, clock, feeds, letters, newsletters, open_database, outbox, sending, turns
 from digest.store import room as room_module
 from digest.store.database import _sqlite
 
@@ -162,7 +162,7 @@ class Theatre:
         path = self.folder / f"shape{len(self._shapes)}.db"
         if self._empty is None:
             self._empty = self.folder / "empty.db"
-            store.open_database(f"sqlite:///{self._empty}", create=True).close()
+            open_database(f"sqlite:///{self._empty}", create=True).close()
         shutil.copyfile(self._empty, path)
         engine = _sqlite(path, synchronous="OFF")
         database = Database(engine)
@@ -177,14 +177,14 @@ class Theatre:
 
 
 def _fill(database: Database, shape: Shape, config: Config) -> None:
-    store.keep_newsletters(database, config.newsletters, now=START)
+    newsletters.keep(database, config.newsletters, now=START)
     for name in shape.names:
         terms = subscribe.Terms("test", START, (), secret=SECRET, vouched_by="test")
         rows = "\n".join(["email", *shape.emails])
         subscribe.import_csv(database, BytesIO(rows.encode()), terms, newsletter=name)
     with database.write() as session:
         for days in (2, 1):  # it is no new installation
-            store.clock.note_day(session, now=START - timedelta(days=days))
+            clock.note_day(session, now=START - timedelta(days=days))
         _choose(session, shape)
         if shape.line:
             for name in shape.names:
@@ -194,7 +194,7 @@ def _fill(database: Database, shape: Shape, config: Config) -> None:
                 for name in shape.names:
                     _owe(session, name, shape, config)
         for n, email in enumerate(shape.notified):
-            store.owe_notice(
+            outbox.owe_notice(
                 session, to=email, subject=f"Please confirm {n}", text="Here.", key=f"confirm:{email}",
                 sender="Paper <paper0@news.example>", now=START,
             )  # fmt: skip
@@ -217,7 +217,7 @@ def _topics(number: int, shape: Shape) -> list[str]:
 
 
 def _owe(session: Any, name: str, shape: Shape, config: Config) -> None:
-    paper = store.lock_newsletter(session, name)
+    paper = newsletters.lock(session, name)
     paper.edition_number += 1
     made = Edition(
         newsletter_id=paper.id,
@@ -244,10 +244,10 @@ def _owe(session: Any, name: str, shape: Shape, config: Config) -> None:
         )
         session.add(variant)
         session.flush()
-        groups[Group(0, sa_text(topics), "", False)] = variant.id
-    with store.laid_out(session, {("", None, ""): [Turn(START, START)]}):
-        store.owe_letters(session, made, groups, now=START)
-        store.mark_turns(session, paper.id, edition=made, now=START)
+        groups[turns.Group(0, sa_text(topics), "", False)] = variant.id
+    with turns.laid_out(session, {("", None, ""): [Turn(START, START)]}):
+        turns.owe_letters(session, made, groups, now=START)
+        turns.mark_turns(session, paper.id, edition=made, now=START)
 
 
 def sa_text(topics: Sequence[str]) -> str:
@@ -255,7 +255,7 @@ def sa_text(topics: Sequence[str]) -> str:
 
 
 def _feeds(session: Any, name: str) -> None:
-    paper = store.newsletter(session, name)
+    paper = newsletters.find(session, name)
     for number in range(2):
         feed = Feed(url=f"https://{name}{number}.example/feed", title=f"Feed {number}", added_at=START, next_at=START)
         session.add(feed)
@@ -390,10 +390,10 @@ class Stage:
         database = self.theatre.database(run.slot)
         rng = random.Random(self.rng.random())
         with database.read() as session:
-            trouble = store.clock.verdict(session, now=self.wall(run))
+            trouble = clock.verdict(session, now=self.wall(run))
         if trouble:
             raise WrongClock(trouble)
-        healed = store.clock.heal(database, store.clock.Scene.of(run.config), now=self.wall(run))
+        healed = clock.heal(database, clock.Scene.of(run.config), now=self.wall(run))
         if healed:
             self.say(f"{run.name} puts back {dict(healed)}")
         if run.line:
@@ -460,23 +460,23 @@ class Stage:
 
     def pause(self, edition_id: int) -> None:
         self.say(f"edition {edition_id} is paused by hand")
-        self.as_operator(lambda s: store.set_state(s, edition_id, EditionState.PAUSED, "by hand"))
+        self.as_operator(lambda s: sending.set_state(s, edition_id, EditionState.PAUSED, "by hand"))
 
     def resume(self, edition_id: int) -> None:
         self.say(f"edition {edition_id} is resumed")
         opened = self.wall()
-        self.as_operator(lambda s: store.set_state(s, edition_id, EditionState.OPEN, "", opened_at=opened))
+        self.as_operator(lambda s: sending.set_state(s, edition_id, EditionState.OPEN, "", opened_at=opened))
 
     def cancel(self, edition_id: int) -> None:
         self.say(f"edition {edition_id} is cancelled")
 
         def work(session: Any) -> None:
-            store.set_state(session, edition_id, EditionState.CANCELLED, "by hand")
-            store.drop_cancelled(session, now=self.wall())
+            sending.set_state(session, edition_id, EditionState.CANCELLED, "by hand")
+            sending.drop_cancelled(session, now=self.wall())
 
         self.as_operator(work)
 
-    def cure(self, *, letters: bool) -> None:
+    def cure(self, *, held_letters: bool) -> None:
         """What an operator does once the trouble is over: editions go on, and what was held or quarantined is owed."""
         self.say("the operator lets go on what was paused or held")
 
@@ -487,15 +487,15 @@ class Stage:
                 sa.select(Edition.id).where(Edition.state.in_([EditionState.PAUSED, EditionState.HELD]))
             )
             for edition_id in list(found):
-                store.set_state(session, edition_id, EditionState.OPEN, "", opened_at=self.wall())
-            if letters:
-                store.owe_again(session, states=(OutboxState.HELD,), now=self.wall())
+                sending.set_state(session, edition_id, EditionState.OPEN, "", opened_at=self.wall())
+            if held_letters:
+                letters.owe_again(session, states=(OutboxState.HELD,), now=self.wall())
 
         self.as_operator(work)
 
     def owe_again_refused(self) -> None:
         self.say("the operator owes again what was refused")
-        self.as_operator(lambda s: store.owe_again(s, states=(OutboxState.REFUSED,), now=self.wall()))
+        self.as_operator(lambda s: letters.owe_again(s, states=(OutboxState.REFUSED,), now=self.wall()))
 
     def publish(self, paper: str, number: int) -> None:
         """A new entry in a feed, as collecting it would store it."""
@@ -513,7 +513,7 @@ class Stage:
                 "author": "", "content": "", "language": "en", "image_url": "", "original_url": "", "twin": "",
                 "updated_at": None,
             }  # fmt: skip
-            store.save_entries(session, feed_id, [row], now=moment)
+            feeds.save_entries(session, feed_id, [row], now=moment)
 
         self.as_operator(work)
 
@@ -554,7 +554,7 @@ class Stage:
 
     def accounts(self) -> list[Any]:
         with self.theatre.database("O").read() as session:
-            return store.accounts(session)
+            return sending.accounts(session)
 
     def suppressed(self) -> dict[str, str]:
         return {row["key"]: row["reason"] for row in self.rows("SELECT * FROM suppression")}
