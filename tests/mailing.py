@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import datetime
 from io import BytesIO
 
 from conftest import MONDAY, Clock
@@ -78,10 +79,13 @@ def send(database: Database, config: Config, clock: Clock, **options) -> deliver
     return deliver.run(database, config, clock=clock, rng=random.Random(1), **options)
 
 
-def notice(database: Database, to: str, **values) -> bool:
+def notice(
+    database: Database, to: str, *, subscription_id: int | None = None, now: datetime = MONDAY, **values
+) -> bool:
+    said = {"sender": "Daily <news@news.example>", "subject": "Please confirm", "text": "Here."} | values
+    mail, key = outbox.NewNotice(to, **said), f"confirm:{to}"
     with database.write() as session:
-        values = {"subject": "Please confirm", "text": "Here.", "key": f"confirm:{to}", "now": MONDAY} | values
-        return outbox.owe_notice(session, to=to, sender="Daily <news@news.example>", **values)
+        return outbox.owe_notice(session, mail, key=key, subscription_id=subscription_id, now=now)
 
 
 def states(database: Database) -> dict[str, str]:

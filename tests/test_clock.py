@@ -215,9 +215,8 @@ def claim(database: Database, now: datetime, *, lease: timedelta = timedelta(min
     with database.write() as session:
         taken = outbox.claim(
             session,
-            edition_id=session.exec(select(Edition.id)).first(),
+            outbox.Wanted(session.exec(select(Edition.id)).first(), 10),
             now=now,
-            limit=10,
             lease=lease,
             hold_doubtful=False,
             lifetime=timedelta(days=2),

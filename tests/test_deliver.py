@@ -198,9 +198,8 @@ def claim_in(session: Session, clock: Clock, limit: int = 1) -> tuple[outbox.Cla
     lease = timedelta(minutes=10)
     return outbox.claim(
         session,
-        edition_id=edition,
+        outbox.Wanted(edition, limit),
         now=clock(),
-        limit=limit,
         lease=lease,
         lifetime=timedelta(days=2),
         hold_doubtful=False,
@@ -394,9 +393,8 @@ def test_what_is_left_is_told_by_what_it_waits_for(database, mailing, inbox, clo
         (first, second) = session.exec(select(Edition.id).order_by(Edition.id))
         (taken,) = outbox.claim(
             session,
-            edition_id=first,
+            outbox.Wanted(first, 1),
             now=clock(),
-            limit=1,
             lease=timedelta(minutes=2),
             lifetime=timedelta(days=2),
             hold_doubtful=False,

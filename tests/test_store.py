@@ -177,9 +177,8 @@ def test_letters_of_the_previous_release_stay_as_they_are_and_keep_their_numbers
         if opened.engine.dialect.name == "postgresql":  # which counts only those that it numbered itself
             session.connection().execute(sa.text("SELECT setval('outbox_id_seq', 40)"))
         subscribe.erase(session, "r2@e.org", secret="a key for tests, long enough", now=MONDAY)  # its notice goes
-        outbox.owe_notice(
-            session, to="r3@e.org", subject="s", text="t", sender="News <news@news.example>", key="l", now=MONDAY
-        )
+        notice = outbox.NewNotice(to="r3@e.org", sender="News <news@news.example>", subject="s", text="t")
+        outbox.owe_notice(session, notice, key="l", now=MONDAY)
         session.flush()
         assert max(session.exec(select(OutboxRow.id)).all()) > 40, "what bounces to 40 is not about this letter"
         with pytest.raises(sa.exc.IntegrityError), session.begin_nested():

@@ -231,8 +231,8 @@ def test_erasing_leaves_the_letters_counted_and_nobody_named(database, config):
                 )
             )
         subscribe.suppress(session, "forgotten@example.com", reason="bounced", how="bounce", now=MONDAY)
-        notice = {"to": "Forgotten@example.com", "subject": "Confirm", "text": "x", "sender": "x@y.org", "key": "k"}
-        outbox.owe_notice(session, **notice, now=MONDAY)
+        notice = outbox.NewNotice(to="Forgotten@example.com", sender="x@y.org", subject="Confirm", text="x")
+        outbox.owe_notice(session, notice, key="k", now=MONDAY)
         letters = history.posts(session, subscribe.known(session, "forgotten@example.com"))
         assert {post.edition for post in letters} == {None, 1, 2, 3, 4, 5}
     with database.write() as session:

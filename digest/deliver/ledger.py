@@ -192,16 +192,14 @@ class Ledger:
         done.claim_lease = lease
         done.claim = outbox.Claim()
         if limit > 0:
+            ours = self._out - {outcome.letter_id for outcome in done.batch.outcomes}
             done.claim = outbox.claim(
                 session,
-                edition_id=wish.edition_id,
+                outbox.Wanted(wish.edition_id, limit, tried_only=tried_only, ours=ours),
                 now=lease.moment,
-                limit=limit,
                 lease=CLAIM_LEASE,
                 lifetime=self._settings.lifetime,
                 hold_doubtful=self._hold_doubtful,
-                tried_only=tried_only,
-                ours=self._out - {outcome.letter_id for outcome in done.batch.outcomes},
             )
         done.loaded = self.contents.load(session, done.claim.letters)
 

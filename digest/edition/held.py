@@ -121,13 +121,6 @@ def ask_editor(session: Session, name: str, config: Config, composed: Composed, 
         f"Let it go:\n  digest edition approve {composed.number}{option}\n\n"
         f'Change it:\n  digest edition note {composed.number} "A word before the stories."{option}\n'
     )
-    outbox.owe_notice(
-        session,
-        to=address,
-        name=label,
-        subject=f"To approve: {settings.title} No. {composed.number}",
-        text=text,
-        sender=settings.sender,
-        key=f"approve:{edition.id}",
-        now=now,
-    )
+    subject = f"To approve: {settings.title} No. {composed.number}"
+    notice = outbox.NewNotice(to=address, sender=settings.sender, subject=subject, text=text, name=label)
+    outbox.owe_notice(session, notice, key=f"approve:{edition.id}", now=now)

@@ -138,18 +138,20 @@ class Outcome(NamedTuple):
     in_doubt: bool = False
 
 
+@dataclass(frozen=True)
+class NewNotice:
+    """A letter that belongs to no edition: whom it goes to, and what it says."""
+
+    to: str
+    sender: str  # a mailbox, as in the settings
+    subject: str
+    text: str
+    html: str = ""
+    name: str = ""  # of who gets it
+
+
 def owe_notice(
-    session: Session,
-    *,
-    to: str,
-    name: str = "",
-    subject: str,
-    text: str,
-    html: str = "",
-    sender: str,
-    key: str,
-    subscription_id: int | None = None,
-    now: datetime,
+    session: Session, notice: NewNotice, *, key: str, subscription_id: int | None = None, now: datetime
 ) -> bool:
     """Owe one letter that belongs to no edition; False if a notice with this `key` was owed before.
 
@@ -158,13 +160,13 @@ def owe_notice(
     """
     values = {
         "key": key,
-        "email": to,
-        "address": address_key(to),
-        "name": name,
-        "sender": sender,
-        "subject": subject,
-        "text": text,
-        "html": html,
+        "email": notice.to,
+        "address": address_key(notice.to),
+        "name": notice.name,
+        "sender": notice.sender,
+        "subject": notice.subject,
+        "text": notice.text,
+        "html": notice.html,
         "subscription_id": subscription_id,
         "created_at": now,
     }
@@ -204,19 +206,22 @@ def due_editions(session: Session, *, now: datetime) -> list[int | None]:
     return [None, *found] if session.scalar(notices) else found
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which due letters to claim: up to `limit` of one edition (None: notices)."""
+
+    edition_id: int | None
+    limit: int
+    tried_only: bool = False  # leave alone what was never tried
+    # Leave alone these letters, which are under way: whatever a clock that was set meanwhile says of their lease, their
+    # sender lives.
+    ours: Collection[int] = ()
+
+
 def claim(
-    session: Session,
-    *,
-    edition_id: int | None,
-    now: datetime,
-    limit: int,
-    lease: timedelta,
-    lifetime: timedelta,
-    hold_doubtful: bool,
-    tried_only: bool = False,
-    ours: Collection[int] = (),
+    session: Session, wanted: Wanted, *, now: datetime, lease: timedelta, lifetime: timedelta, hold_doubtful: bool
 ) -> Claim:
-    """Take up to `limit` due letters of one edition (None: notices) until `now + lease`.
+    """Take what is `wanted` of the letters that are due until `now + lease`.
 
     One statement, so two workers never hold one letter: PostgreSQL skips locked rows, SQLite has one writer
     and leaves the clause out. Whose reader has left meanwhile is dropped. A letter whose lease ran out while
@@ -224,17 +229,16 @@ def claim(
     flagged `in_doubt`, and kept back if `hold_doubtful`. Message-ID and bytes stay the same, so a copy sent
     after a crash can be told for what it is (RFC 1047). What was first tried longer than `lifetime` ago is not
     tried again: refused, or held where it is in doubt; a notice that old is of use to nobody and is dropped.
-    `tried_only` leaves alone what was never tried, and what is `ours` (ids) is under way: whatever a clock that was set
-    meanwhile says of its lease, its sender lives.
     """
     connection, now = session.connection(), shared_now(session, now)
-    whose: dict[str, Any] = {"ours": list(ours)} | ({} if edition_id is None else {"edition": edition_id})
+    edition_id, notices = wanted.edition_id, wanted.edition_id is None
+    whose: dict[str, Any] = {"ours": list(wanted.ours)} | ({} if notices else {"edition": edition_id})
     held = 0
     if hold_doubtful:
-        found = connection.execute(_holding(edition_id is None, tried_only), whose | {"now": now})
+        found = connection.execute(_holding(notices, wanted.tried_only), whose | {"now": now})
         held = found.rowcount
-    taking = _taking(edition_id is None, tried_only)
-    taken = connection.scalars(taking, whose | {"now": now, "until": now + lease, "most": limit}).all()
+    taking = _taking(notices, wanted.tried_only)
+    taken = connection.scalars(taking, whose | {"now": now, "until": now + lease, "most": wanted.limit}).all()
     if not taken:
         return Claim(held=held, doubtful=held)
     letters, ended = [], []

@@ -215,11 +215,7 @@ def _owe(
     mail = Templates(settings.templates).note(note)
     outbox.owe_notice(
         session,
-        to=email,
-        subject=mail.subject,
-        text=mail.text,
-        html=mail.html,
-        sender=settings.sender,
+        outbox.NewNotice(to=email, sender=settings.sender, subject=mail.subject, text=mail.text, html=mail.html),
         key=f"signup:{subscription_id}:{now.isoformat()}",
         subscription_id=subscription_id,
         now=now,

@@ -194,10 +194,9 @@ def _fill(database: Database, shape: Shape, config: Config) -> None:
                 for name in shape.names:
                     _owe(session, name, shape, config)
         for n, email in enumerate(shape.notified):
-            outbox.owe_notice(
-                session, to=email, subject=f"Please confirm {n}", text="Here.", key=f"confirm:{email}",
-                sender="Paper <paper0@news.example>", now=START,
-            )  # fmt: skip
+            sender = "Paper <paper0@news.example>"
+            notice = outbox.NewNotice(to=email, sender=sender, subject=f"Please confirm {n}", text="Here.")
+            outbox.owe_notice(session, notice, key=f"confirm:{email}", now=START)
 
 
 def _choose(session: Any, shape: Shape) -> None:
