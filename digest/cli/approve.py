@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import NewsletterName, Options, now
+from digest.cli.common import Options, now
+from digest.cli.options import NewsletterName
 
 
 def register(editions: typer.Typer) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Json, NewsletterName, Options, print_json, print_rows
+from digest.cli.common import Options, print_json, print_rows
+from digest.cli.options import Json, NewsletterName
 from digest.errors import NotFound
 
 _COLUMNS = ("newsletter", "edition", "owed", "sent", "refused", "dropped", "held", "still_owed", "in_doubt", "adds_up")

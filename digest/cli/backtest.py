@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Json, NewsletterName, Options, now, print_json, print_rows
+from digest.cli.common import Options, now, print_json, print_rows
+from digest.cli.options import Json, NewsletterName
 from digest.errors import UserError
 
 _MOST_DAYS = 10_000

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digest.cli.common import CLOCK_HINT, Json, Options, in_words, now, print_facts
+from digest.cli.common import CLOCK_HINT, Options, in_words, now, print_facts
+from digest.cli.options import Json
 from digest.errors import Exit, WrongClock
 
 if TYPE_CHECKING:

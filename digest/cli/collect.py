@@ -5,18 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from digest.cli import terminal
-from digest.cli.common import Json, Options, heed_clock, now, print_json
+from digest.cli.common import Options, heed_clock, now, print_json
+from digest.cli.options import Force, Json
 from digest.errors import Exit
 
 if TYPE_CHECKING:
     from digest.collect import CollectReport, Progress
-
-Force = Annotated[bool, typer.Option("--force", help="Ask every feed now, whatever its schedule says.")]
 
 
 def collect(context: typer.Context, force: Force = False, as_json: Json = False) -> None:

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from digest.cli import terminal
 
@@ -22,13 +20,6 @@ if TYPE_CHECKING:
     from digest.config import Config
     from digest.store import Database, letters
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-NewsletterName = Annotated[
-    str | None, typer.Option("--newsletter", "-n", metavar="NAME", help="Which newsletter, where there are several.")
-]
-Status = Annotated[str, typer.Option("--status", metavar="CODE", help="Only what was refused with it, as in 5.1.1.")]
-Domain = Annotated[str, typer.Option("--domain", metavar="NAME", help="Only addresses of this domain.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")]
 
 CLOCK_HINT = "set it (NTP); where it is right and was wrong before, `digest clock --right` goes on by it"
 
@@ -110,6 +101,16 @@ class Options:
 def now() -> datetime:
     """The clock, read here and nowhere below."""
     return datetime.now(UTC)
+
+
+def myself() -> str:
+    """Who is at the keyboard: they vouch for whom they add."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        return "the operator"
 
 
 def heed_clock(options: Options, config: Config, database: Database, *, refuse: bool = True) -> Mapping[str, int]:

@@ -9,12 +9,7 @@ from typing import Annotated
 import typer
 
 from digest.cli.common import (
-    Domain,
-    DryRun,
-    Json,
-    NewsletterName,
     Options,
-    Status,
     edition_words,
     in_words,
     left_words,
@@ -24,6 +19,7 @@ from digest.cli.common import (
     print_rows,
     reply_status,
 )
+from digest.cli.options import Domain, DryRun, Json, Limit, NewsletterName, Number, Status, Why
 from digest.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Editions: what was composed, and how its letters stand.")
@@ -33,7 +29,7 @@ app = typer.Typer(no_args_is_help=True, help="Editions: what was composed, and h
 def list_editions(
     context: typer.Context,
     newsletter: NewsletterName = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    limit: Limit = 20,
     as_json: Json = False,
 ) -> None:
     """List editions, the newest first.
@@ -66,7 +62,7 @@ def list_editions(
 @app.command()
 def show(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(help="The number in the masthead.")],
+    number: Number,
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
@@ -110,9 +106,9 @@ def show(
 @app.command()
 def pause(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(help="The number in the masthead.")],
+    number: Number,
     newsletter: NewsletterName = None,
-    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it later.")] = "by hand",
+    reason: Why = "by hand",
 ) -> None:
     """Stop an edition: what is on the wire is finished, the rest waits. Twice is once.
 
@@ -124,7 +120,7 @@ def pause(
 @app.command()
 def resume(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(help="The number in the masthead.")],
+    number: Number,
     newsletter: NewsletterName = None,
 ) -> None:
     """Let an edition that is held or paused go out. The next `digest deliver` sends it, however late it is.
@@ -137,9 +133,9 @@ def resume(
 @app.command()
 def cancel(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(help="The number in the masthead.")],
+    number: Number,
     newsletter: NewsletterName = None,
-    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it later.")] = "by hand",
+    reason: Why = "by hand",
     dry_run: DryRun = False,
 ) -> None:
     """Drop what an edition still owes, for good. Letters that were sent cannot be called back.
@@ -152,7 +148,7 @@ def cancel(
 @app.command()
 def resend(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(help="The number in the masthead.")],
+    number: Number,
     only: Annotated[str, typer.Option("--only", metavar="STATE", help="refused: who got it never gets it again.")],
     newsletter: NewsletterName = None,
     status: Status = "",

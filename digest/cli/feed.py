@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_facts, print_json, print_rows
+from digest.cli.common import Options, now, print_facts, print_json, print_rows
+from digest.cli.options import DryRun, Header, Json, Login, NewsletterName, WhichFeed
 from digest.origin import shown
 
 if TYPE_CHECKING:
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
     from digest.store import feeds
 
 app = typer.Typer(no_args_is_help=True, help="The feeds that newsletters read.")
-
-Which = Annotated[str, typer.Argument(metavar="FEED", help="Number or address of a feed, as `feed list` shows it.")]
-Login = Annotated[bool, typer.Option("--login", help="Ask for a user and password (HTTP Basic).")]
-Header = Annotated[
-    str | None, typer.Option("--header", metavar="NAME", help="Ask for the value of a header to send, e.g. X-Api-Key.")
-]
 
 
 @app.command()
@@ -98,7 +93,7 @@ def list_(
 
 
 @app.command()
-def show(context: typer.Context, feed: Which, as_json: Json = False) -> None:
+def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None:
     """Show one feed: how it is doing, where it was, what came last.
 
     Example: digest feed show 12
@@ -210,7 +205,7 @@ def doctor(
 
 
 @app.command()
-def remove(context: typer.Context, feed: Which, newsletter: NewsletterName = None, dry_run: DryRun = False) -> None:
+def remove(context: typer.Context, feed: WhichFeed, newsletter: NewsletterName = None, dry_run: DryRun = False) -> None:
     """Stop reading a feed: in one newsletter, or in all.
 
     Example: digest feed remove 12

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_facts, print_json, print_rows
+from digest.cli.common import Options, now, print_facts, print_json, print_rows
+from digest.cli.options import DryRun, EditionNumber, Json, NewsletterName
 
 app = typer.Typer(no_args_is_help=True, help="The outbox: who is owed a letter, who got it, and who did not.")
 
@@ -146,7 +147,7 @@ def retry(
 @app.command()
 def release(
     context: typer.Context,
-    edition: Annotated[int, typer.Argument(metavar="NUMBER", help="Of the edition.")],
+    edition: EditionNumber,
     newsletter: NewsletterName = None,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -164,7 +165,7 @@ def release(
 @app.command()
 def believe(
     context: typer.Context,
-    edition: Annotated[int, typer.Argument(metavar="NUMBER", help="Of the edition.")],
+    edition: EditionNumber,
     newsletter: NewsletterName = None,
     dry_run: DryRun = False,
     as_json: Json = False,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli import terminal
-from digest.cli.common import Json, NewsletterName, Options, moment, now, print_json, print_rows
+from digest.cli.common import Options, moment, now, print_json, print_rows
+from digest.cli.options import Json, NewsletterName
 from digest.errors import Exit, NotFound, StorageError
 
 if TYPE_CHECKING:

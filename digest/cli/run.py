@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from digest.cli.collect import Force, progress_bar, tell
-from digest.cli.common import DryRun, Json, Options, edition_words, heed_clock, left_words, now, print_json, while_read
+from digest.cli.collect import progress_bar, tell
+from digest.cli.common import Options, edition_words, heed_clock, left_words, now, print_json, while_read
+from digest.cli.options import DryRun, Force, Json
 from digest.errors import ConfigError, Exit
 
 if TYPE_CHECKING:

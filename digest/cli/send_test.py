@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import DryRun, NewsletterName, Options, now
+from digest.cli.common import Options, now
+from digest.cli.options import DryRun, NewsletterName
 from digest.errors import BadInput, TryAgain, Unavailable
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from digest.cli.common import CLOCK_HINT, Json, Options, in_words, left_words, now, print_json, print_rows
+from digest.cli.common import CLOCK_HINT, Options, in_words, left_words, now, print_json, print_rows
+from digest.cli.options import Json
 from digest.errors import Exit
 
 if TYPE_CHECKING:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.common import Json, NewsletterName, Options, print_facts, print_json, print_rows
+from digest.cli.common import Options, print_facts, print_json, print_rows
+from digest.cli.options import Json, Limit, NewsletterName, WhichStory
 
 if TYPE_CHECKING:
     from digest.models import Story
 
 app = typer.Typer(no_args_is_help=True, help="Stories: list, look at, pin, drop and move them.")
-
-Id = Annotated[int, typer.Argument(metavar="STORY", help="The number of `digest story list`.")]
 
 
 @app.command("list")
@@ -22,7 +21,7 @@ def list_stories(
     newsletter: NewsletterName = None,
     topic: Annotated[str, typer.Option("--topic", "-t", metavar="SLUG", help="Only these.")] = "",
     waiting: Annotated[bool, typer.Option("--waiting", help="Only what waits for the next edition.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+    limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
     """List stories, the newest first.
@@ -42,7 +41,7 @@ def list_stories(
 
 
 @app.command()
-def show(context: typer.Context, story: Id, newsletter: NewsletterName = None, as_json: Json = False) -> None:
+def show(context: typer.Context, story: WhichStory, newsletter: NewsletterName = None, as_json: Json = False) -> None:
     """Show one story as readers get it.
 
     Example: digest story show 231
@@ -78,7 +77,7 @@ def show(context: typer.Context, story: Id, newsletter: NewsletterName = None, a
 @app.command()
 def pin(
     context: typer.Context,
-    story: Id,
+    story: WhichStory,
     newsletter: NewsletterName = None,
     off: Annotated[bool, typer.Option("--off", help="Let it stand where its rank puts it again.")] = False,
     as_json: Json = False,
@@ -99,7 +98,7 @@ def pin(
 @app.command()
 def drop(
     context: typer.Context,
-    story: Id,
+    story: WhichStory,
     newsletter: NewsletterName = None,
     off: Annotated[bool, typer.Option("--off", help="Take it back.")] = False,
     as_json: Json = False,
@@ -120,7 +119,7 @@ def drop(
 @app.command()
 def move(
     context: typer.Context,
-    story: Id,
+    story: WhichStory,
     topic: Annotated[str, typer.Argument(metavar="TOPIC", help="A topic's slug, or other.")],
     newsletter: NewsletterName = None,
     as_json: Json = False,

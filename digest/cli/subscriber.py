@@ -8,45 +8,28 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from digest.cli.common import (
+from digest.cli.common import Options, moment, now, print_facts, print_json, print_rows, reply_status
+from digest.cli.options import (
+    Cadence,
     Domain,
     DryRun,
+    Email,
+    Format,
+    Hour,
     Json,
+    Language,
+    Name,
     NewsletterName,
-    Options,
     Status,
-    moment,
-    now,
-    print_facts,
-    print_json,
-    print_rows,
-    reply_status,
+    Tags,
+    Topics,
+    VouchedBy,
+    Zone,
 )
 
 app = typer.Typer(no_args_is_help=True, help="The people who get the newsletters.")
 
 HOW = "command line"
-
-Email = Annotated[str, typer.Argument(metavar="EMAIL", help="Their address.")]
-Topics = Annotated[
-    list[str] | None, typer.Option("--topic", "-t", metavar="SLUG", help="A topic they get; again for more. Else all.")
-]
-Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word of yours about them.")]
-Name = Annotated[str | None, typer.Option("--name", help="What they are called.")]
-Cadence = Annotated[
-    str | None,
-    typer.Option("--cadence", metavar="WHEN", help="daily, weekdays or 'weekly mon'; '' for every edition."),
-]
-Hour = Annotated[
-    str | None, typer.Option("--hour", metavar="0-23", help="On the clock of --zone; '' for when the edition comes.")
-]
-Zone = Annotated[
-    str | None, typer.Option("--zone", metavar="ZONE", help="As in Europe/Berlin; '' for the newsletter's.")
-]
-Language = Annotated[
-    str | None, typer.Option("--language", metavar="CODE", help="Of dates and fixed words; '' for the newsletter's.")
-]
-Format = Annotated[str | None, typer.Option("--format", metavar="text|html", help="Text alone, or HTML beside it.")]
 
 
 def _choices(
@@ -95,9 +78,7 @@ def add(
     format_: Format = None,
     tag: Tags = None,
     newsletter: NewsletterName = None,
-    vouched_by: Annotated[
-        str | None, typer.Option("--vouched-by", metavar="WHO", help="Who says that they want it; else your login.")
-    ] = None,
+    vouched_by: VouchedBy = None,
     again: Annotated[bool, typer.Option("--again", help="They left, and asked to come back.")] = False,
 ) -> None:
     """Subscribe somebody who asked for it. They get the latest edition as a welcome, and what comes from now on.
@@ -436,9 +417,7 @@ def import_(
     ask: Annotated[
         bool, typer.Option("--ask", help="Owe those who are unconfirmed a mail that asks them to confirm.")
     ] = False,
-    vouched_by: Annotated[
-        str | None, typer.Option("--vouched-by", metavar="WHO", help="Who says that they want it; else your login.")
-    ] = None,
+    vouched_by: VouchedBy = None,
     rejects: Annotated[
         str | None, typer.Option("--rejects", metavar="FILE", help="Where refused rows go; else FILE.rejects.csv.")
     ] = None,

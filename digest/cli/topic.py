@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Json, NewsletterName, Options, print_facts, print_rows
+from digest.cli.common import Options, print_facts, print_rows
+from digest.cli.options import Json, NewsletterName
 from digest.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Topics: the headings, and how entries get there.")

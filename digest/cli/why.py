@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from digest.cli.common import Json, NewsletterName, Options, now, print_facts, print_json
+from digest.cli.common import Options, now, print_facts, print_json
+from digest.cli.options import Json, NewsletterName
 from digest.errors import NotFound
 
 

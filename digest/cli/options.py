@@ -1,0 +1,55 @@
+"""The options that several commands have, each declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+NewsletterName = Annotated[
+    str | None, typer.Option("--newsletter", "-n", metavar="NAME", help="Which newsletter, where there are several.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")]
+Limit = Annotated[int, typer.Option(min=1, help="How many, the newest first.")]
+Force = Annotated[bool, typer.Option("--force", help="Ask every feed now, whatever its schedule says.")]
+
+# Of feeds and stories.
+WhichFeed = Annotated[str, typer.Argument(metavar="FEED", help="Number or address of a feed, as `feed list` shows it.")]
+Login = Annotated[bool, typer.Option("--login", help="Ask for a user and password (HTTP Basic).")]
+Header = Annotated[
+    str | None, typer.Option("--header", metavar="NAME", help="Ask for the value of a header to send, e.g. X-Api-Key.")
+]
+WhichStory = Annotated[int, typer.Argument(metavar="STORY", help="The number of `digest story list`.")]
+
+# Of editions, and of what mail servers said.
+Number = Annotated[int, typer.Argument(help="The number in the masthead.")]
+EditionNumber = Annotated[int, typer.Argument(metavar="NUMBER", help="Of the edition.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for whoever looks at it later.")]
+Status = Annotated[str, typer.Option("--status", metavar="CODE", help="Only what was refused with it, as in 5.1.1.")]
+Domain = Annotated[str, typer.Option("--domain", metavar="NAME", help="Only addresses of this domain.")]
+
+# Of readers.
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="Their address.")]
+Name = Annotated[str | None, typer.Option("--name", help="What they are called.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word of yours about them.")]
+VouchedBy = Annotated[
+    str | None, typer.Option("--vouched-by", metavar="WHO", help="Who says that they want it; else your login.")
+]
+Topics = Annotated[
+    list[str] | None, typer.Option("--topic", "-t", metavar="SLUG", help="A topic they get; again for more. Else all.")
+]
+Cadence = Annotated[
+    str | None,
+    typer.Option("--cadence", metavar="WHEN", help="daily, weekdays or 'weekly mon'; '' for every edition."),
+]
+Hour = Annotated[
+    str | None, typer.Option("--hour", metavar="0-23", help="On the clock of --zone; '' for when the edition comes.")
+]
+Zone = Annotated[
+    str | None, typer.Option("--zone", metavar="ZONE", help="As in Europe/Berlin; '' for the newsletter's.")
+]
+Language = Annotated[
+    str | None, typer.Option("--language", metavar="CODE", help="Of dates and fixed words; '' for the newsletter's.")
+]
+Format = Annotated[str | None, typer.Option("--format", metavar="text|html", help="Text alone, or HTML beside it.")]
