@@ -119,6 +119,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     outbox,
     story,
     subscriber,
+    subscriber_csv,
     topic,
 )
 from digest.cli.audit import audit  # noqa: E402
@@ -154,4 +155,5 @@ app.add_typer(edition.app, name="edition")
 app.add_typer(story.app, name="story")
 app.add_typer(topic.app, name="topic")
 app.add_typer(outbox.app, name="outbox")
+subscriber_csv.register(subscriber.app)
 app.add_typer(subscriber.app, name="subscriber")

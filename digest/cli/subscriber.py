@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
 
-from digest.cli.common import Options, moment, now, print_facts, print_json, print_rows, reply_status
+from digest.cli.common import Options, moment, myself, now, print_facts, print_json, print_rows, reply_status
 from digest.cli.options import (
     Cadence,
     Domain,
@@ -56,15 +54,6 @@ def _choices(
     return chosen
 
 
-def _myself() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in some containers
-        return "the operator"
-
-
 @app.command()
 def add(
     context: typer.Context,
@@ -99,7 +88,7 @@ def add(
                 name=name or "",
                 tags=tag or (),
                 consent=HOW,
-                vouched_by=vouched_by or _myself(),
+                vouched_by=vouched_by or myself(),
                 again=again,
                 welcome=settings.welcome,
                 **choices,
@@ -400,163 +389,3 @@ def erase(context: typer.Context, email: Email, dry_run: DryRun = False) -> None
             options.say(f"{email} {will} forgotten; letters without a name from now on: {gone.letters}")
         if not dry_run and not database.checkpoint():
             options.warn("somebody is reading the database: run this again later, to clear the bytes from its log too")
-
-
-@app.command("import")
-def import_(
-    context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A CSV file; - reads standard input.")],
-    newsletter: NewsletterName = None,
-    map_: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="FIELD=COLUMN", help="Where a field stands: a title or a number from 1."),
-    ] = None,
-    confirmed: Annotated[
-        bool, typer.Option("--confirmed", help="Those whom the file calls unconfirmed have confirmed elsewhere.")
-    ] = False,
-    ask: Annotated[
-        bool, typer.Option("--ask", help="Owe those who are unconfirmed a mail that asks them to confirm.")
-    ] = False,
-    vouched_by: VouchedBy = None,
-    rejects: Annotated[
-        str | None, typer.Option("--rejects", metavar="FILE", help="Where refused rows go; else FILE.rejects.csv.")
-    ] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="The file was exported with --raw.")] = False,
-    dry_run: DryRun = False,
-    json: Json = False,
-) -> None:
-    """Take in a list from another service, or any CSV.
-
-    Known are listmonk, Mailchimp, Substack, Buttondown, Ghost and Kit.
-    Separator, encoding and columns are found out. All of it is stored or nothing; who left stays gone;
-    rows that are no subscriber are named and kept in a file, and the exit code is then 65. Who did not confirm
-    elsewhere gets nothing until they do: --ask sends them a mail with a button, --confirmed says that they did.
-    Example: digest subscriber import mailchimp.csv --dry-run
-    """
-    from dataclasses import asdict
-    from pathlib import Path
-
-    from digest import curate, subscribe
-    from digest.errors import Exit, UserError
-    from digest.subscribe import signup
-
-    options: Options = context.obj
-    mapping = _mapping(map_ or [], subscribe.MAPPABLE)
-    name = "standard input" if file == "-" else Path(file).name
-    kept = Path(rejects) if rejects else Path("subscribers.rejects.csv" if file == "-" else f"{file}.rejects.csv")
-    if kept.exists() and Path(file).exists() and kept.samefile(file):
-        raise UserError(f"{kept} is the list itself", hint="name another file with --rejects")
-    with options.open() as (config, database), _seekable(file) as stream:
-        paper, settings = config.newsletter(newsletter)
-        total = stream.seek(0, 2)
-        stream.seek(0)
-        try:
-            with options.progress("import") as bar:
-                done = subscribe.import_csv(
-                    database,
-                    stream,
-                    subscribe.Terms(
-                        name=name,
-                        now=now(),
-                        known_topics=curate.headings(settings.topics),
-                        secret=config.lasting_key,
-                        vouched_by=vouched_by or _myself(),
-                        confirmed=confirmed,
-                        raw=raw,
-                    ),
-                    newsletter=paper,
-                    mapping=mapping,
-                    dry_run=dry_run,
-                    rejects=kept,
-                    # Nobody has counted the rows: the bytes tell how many there will be.
-                    progress=lambda size, rows: bar(rows, rows * total // max(size, 1)),
-                )
-        except KeyboardInterrupt:
-            options.warn(f"stopped; an import is all or nothing, and nothing of {name} was stored")
-            raise typer.Exit(130) from None
-        asked = 0
-        while ask and not dry_run:
-            with database.write() as session:
-                some = signup.ask_imported(session, paper, config=config, now=now())
-            if not some:
-                break
-            asked += some
-    facts = asdict(done) | ({"asked": asked} if ask else {})
-    facts.pop("refused_first")
-    if json:
-        facts["refused_rows"] = [asdict(r) for r in done.refused_first]
-    print_facts(facts if json else {k: v for k, v in facts.items() if v}, as_json=json)
-    for refusal in done.refused_first:
-        options.say(f"{name}, line {refusal.line}: {refusal.reason}")
-    if done.refused > len(done.refused_first):
-        options.say(f"… and {done.refused - len(done.refused_first)} more")
-    if done.refused:
-        if not dry_run:
-            options.say(f"refused rows are in {kept}: mend and import them")
-        raise typer.Exit(Exit.DATAERR)
-
-
-def _mapping(pairs: list[str], fields: tuple[str, ...]) -> dict[str, str]:
-    from digest.errors import UserError
-
-    mapping = {}
-    for pair in pairs:
-        field, equals, column = pair.partition("=")
-        if not equals or field not in fields:
-            raise UserError(f"--map {pair}: write FIELD=COLUMN", hint="fields are: " + ", ".join(fields))
-        mapping[field] = column
-    return mapping
-
-
-@contextmanager
-def _seekable(file: str) -> Iterator[BinaryIO]:
-    """The file, or a private copy of what comes down a pipe."""
-    import shutil
-    import sys
-    import tempfile
-    from pathlib import Path
-
-    from digest.errors import BadInput, NotFound
-
-    with ExitStack() as stack:
-        try:
-            stream: BinaryIO = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
-        except FileNotFoundError:
-            raise NotFound(f"there is no file {file}") from None
-        except OSError as error:
-            raise BadInput(f"cannot read {file}: {error.strerror}") from None
-        if file == "-" or not stream.seekable():
-            copy = stack.enter_context(tempfile.TemporaryFile())
-            shutil.copyfileobj(stream, copy)
-            copy.seek(0)
-            stream = copy
-        yield stream
-
-
-@app.command()
-def export(
-    context: typer.Context,
-    newsletter: NewsletterName = None,
-    out: Annotated[str | None, typer.Option("--out", "-o", metavar="FILE", help="Else standard output.")] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Leave cells that a spreadsheet would run as they are.")] = False,
-) -> None:
-    """Write the list as CSV. `import` makes the same list of it again.
-
-    Cells that begin like a formula get a quote before them, so that a spreadsheet shows them as text.
-    Example: digest subscriber export --out subscribers.csv
-    """
-    import sys
-    from pathlib import Path
-
-    from digest import subscribe
-
-    options: Options = context.obj
-    with options.open() as (config, database):
-        paper, _settings = config.newsletter(newsletter)
-        if out is None:
-            sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
-            count = subscribe.export_csv(database, sys.stdout, newsletter=paper, raw=raw)
-        else:
-            with subscribe.private_file(Path(out)) as file:
-                count = subscribe.export_csv(database, file, newsletter=paper, raw=raw)
-    options.say(f"{count:,} {'row' if count == 1 else 'rows'} of {paper}")
