@@ -100,12 +100,9 @@ def fill(database: Database, config: Config, stories: int) -> None:
             subscribe.add(
                 session,
                 f"reader{n}@example.org",
-                newsletter="daily",
-                topics=topics[n : n + 2] if n else (),
-                known_topics=topics,
-                consent="benchmark",
-                secret=config.secret_key.get_secret_value(),
-                now=begin,
+                subscribe.Joining("daily", topics, config.secret_key.get_secret_value()),
+                evidence=subscribe.Evidence("benchmark", begin),
+                preferences=subscribe.Preferences(topics=tuple(topics[n : n + 2] if n else ())),
             )
     for number in range(1, EDITIONS + 1):
         upto = stories - 40 * (EDITIONS - number)

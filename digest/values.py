@@ -36,3 +36,13 @@ class Story:
     also: tuple[Source, ...] = ()  # who else tells it
     related: tuple[Source, ...] = ()  # other stories that are alike, not the same
     dated: bool = True  # else `published_at` is when we saw it, which says nothing about its age
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How we know what a person said, or somebody in their place: kept in their history with what they said."""
+
+    how: str  # "command line", "import FILE", "preference page", …
+    at: datetime  # when they said it
+    vouched_by: str = ""  # who says that the person wants it, where they did not say so themselves
+    ip: str = ""  # the network address it came from

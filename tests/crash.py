@@ -328,15 +328,8 @@ def _prepare(database: Any, config: Any, site: Site, readers: int) -> None:
         collect.add_feed(database, url, newsletter="daily", now=START)
     with database.write() as session:
         for number in range(readers):
-            subscribe.add(
-                session,
-                f"reader{number}@example.org",
-                newsletter="daily",
-                consent="test",
-                now=START,
-                secret=KEY,
-                known_topics=(),
-            )
+            said = subscribe.Evidence("test", START)
+            subscribe.add(session, f"reader{number}@example.org", subscribe.Joining("daily", (), KEY), evidence=said)
 
 
 def _owed(database: Any, site: Site) -> bool:

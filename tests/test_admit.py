@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from people import enrol
 from sqlmodel import select
 
 from digest import config as settings_file
-from digest import curate, edition, subscribe
+from digest import curate, edition
 from digest.errors import BadInput, ConfigError, NotFound
 from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, Story
 from digest.store import Database, entries, newsletters, stories, why
@@ -265,14 +266,14 @@ def test_every_story_has_an_answer_for_every_reader(desk: Desk, configure: Any) 
 
     def subscribe_to(email: str, *topics: str) -> None:
         with desk.database.write() as session:
-            subscribe.add(
+            enrol(
                 session,
                 email,
                 newsletter="daily",
                 name="",
                 topics=topics,
                 tags=(),
-                consent="test",
+                how="test",
                 vouched_by="test",
                 again=False,
                 known_topics=curate.headings({}),

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from conftest import MONDAY, Clock, on_sqlite
+from people import enrol
 from sqlmodel import select
 from starlette.testclient import TestClient
 
@@ -51,12 +52,12 @@ def add(database: Database, *titles: str, feed: str = "Ada", **values: Any) -> N
 def join(database: Database, *names: str) -> None:
     with database.write() as session:
         for name in names:
-            subscribe.add(
+            enrol(
                 session,
                 f"{name}@example.org",
                 newsletter="daily",
                 known_topics=(),
-                consent="test",
+                how="test",
                 now=MONDAY,
                 secret="s",
             )
@@ -161,9 +162,7 @@ def test_a_mail_that_turns_out_to_be_missing_is_rendered_before_the_lock_too(
 
 def add_reader(database: Database) -> None:
     with database.write() as session:
-        subscribe.add(
-            session, "eve@example.org", newsletter="daily", known_topics=(), consent="test", now=MONDAY, secret="s"
-        )
+        enrol(session, "eve@example.org", newsletter="daily", known_topics=(), how="test", now=MONDAY, secret="s")
         session.exec(select(Subscription).order_by(Subscription.id.desc())).first().plain = True
 
 

@@ -18,6 +18,7 @@ from conftest import MONDAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailing import send, sound, states
+from people import enrol, preferences
 from sqlmodel import select
 
 from digest import edition, schedule, subscribe
@@ -38,6 +39,7 @@ from digest.models import (
 )
 from digest.schedule import Turn
 from digest.store import editions, history, letters, newsletters, open_database, people, sending, turns
+from digest.subscribe import Evidence, Preferences
 
 SECRET = "a key for tests, long enough"
 NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "schedule": "daily 07:00"}
@@ -273,11 +275,11 @@ def news(database, *stories: str, at: datetime = MONDAY) -> None:
 
 def join(database, name: str, *, now: datetime = MONDAY, **choices) -> None:
     with database.write() as session:
-        subscribe.add(
+        enrol(
             session,
             f"{name}@example.org",
             newsletter="daily",
-            consent="test",
+            how="test",
             known_topics={"ai", "web", "games"},
             secret=SECRET,
             now=now,
@@ -336,9 +338,8 @@ def test_a_planned_letter_keeps_its_hour_when_its_reader_changes_it(database, co
         for name, hour in (("earlier", 7), ("later", 20)):
             choices = {"hour": hour}
             address = f"{name}@example.org"
-            subscribe.change(
-                session, address, newsletter="daily", how="page", now=tuesday, known_topics=(), choices=choices
-            )
+            said = Evidence("page", tuesday)
+            subscribe.change(session, address, newsletter="daily", evidence=said, known_topics=(), choices=choices)
     news(database, "ai")
     compose(database, config, tuesday + timedelta(days=1))
     assert dated_letters(database) == {
@@ -401,9 +402,8 @@ def test_random_readers_who_change_their_minds_get_each_story_once(database, con
                 with database.write() as session:
                     _person, subscription = subscribe.find(session, f"{name}@example.org", "daily")
                     chosen["topics"] = subscription.topics
-                    subscribe.choose_all(
-                        session, subscription.id, known_topics={"ai", "web"}, how="test", now=now, **chosen
-                    )
+                    wish, said = preferences(**chosen), Evidence("test", now)
+                    subscribe.choose_all(session, subscription.id, wish, known_topics={"ai", "web"}, evidence=said)
                 model = models[name]
                 model.cadence, model.hour, model.zone = chosen["cadence"], chosen["hour"], chosen["zone"]
         news(database, "ai", "web", "games")
@@ -448,7 +448,7 @@ def test_a_letter_waits_for_its_hour_and_goes_then_or_never(database, config, in
     clock.pass_(hours=5)
     assert send(database, config, clock).sent == 1 and inbox.recipients == ["now@example.org", "noon@example.org"]
     with database.write() as session:
-        subscribe.remove(session, "late@example.org", newsletter="daily", how="test", now=clock())
+        subscribe.remove(session, "late@example.org", newsletter="daily", evidence=Evidence("test", clock()))
     clock.pass_(hours=11)
     report = send(database, config, clock)
     assert (report.sent, report.dropped, report.owed) == (0, 1, 0)
@@ -477,9 +477,9 @@ def test_whoever_comes_back_waits_for_their_own_day(database, config):
     news(database, "ai")
     compose(database, config, MONDAY + timedelta(days=7))
     with database.write() as session:
-        at = {"newsletter": "daily", "how": "test"}
-        subscribe.pause(session, "weekly@example.org", until=None, now=MONDAY + timedelta(days=8), **at)
-        subscribe.resume(session, "weekly@example.org", now=MONDAY + timedelta(days=24), **at)
+        said, later = (Evidence("test", MONDAY + timedelta(days=days)) for days in (8, 24))
+        subscribe.pause(session, "weekly@example.org", newsletter="daily", until=None, evidence=said)
+        subscribe.resume(session, "weekly@example.org", newsletter="daily", evidence=later)
     news(database, "ai")
     assert compose(database, config, MONDAY + timedelta(days=25)).letters == 0  # a Friday
     assert compose(database, config, MONDAY + timedelta(days=28)).letters == 1
@@ -573,7 +573,7 @@ def test_mails_of_those_whose_pause_ends_are_rendered_before_the_lock_too(databa
     join(database, "ada")
     join(database, "bob", topics=["games"])
     with database.write() as session:
-        subscribe.pause(session, "bob@example.org", newsletter="daily", until=now, how="test", now=MONDAY)
+        subscribe.pause(session, "bob@example.org", newsletter="daily", until=now, evidence=Evidence("test", MONDAY))
     news(database, "ai", "games")
     press = edition.prepare(database, "daily", config, now=now)
     rendered = set(press.made)
@@ -677,7 +677,7 @@ def test_no_welcome_with_an_edition_that_is_old_held_or_had_before(database, con
     join(database, "first", welcome=True, now=clock())  # there is none yet
     compose(database, config, clock())
     with database.write() as session:
-        subscribe.remove(session, "ada@example.org", newsletter="daily", how="test", now=clock())
+        subscribe.remove(session, "ada@example.org", newsletter="daily", evidence=Evidence("test", clock()))
     join(database, "ada", again=True, welcome=True, now=clock())
     with database.write() as session:
         sending.set_state(session, 1, "paused", "test")
@@ -691,36 +691,33 @@ def test_no_welcome_with_an_edition_that_is_old_held_or_had_before(database, con
 # ---------------------------------------------------------------- choosing
 
 
-ALL = {"topics": [], "cadence": "", "hour": None, "zone": "", "language": "", "plain": False}
-HOW = {"known_topics": {"ai"}, "how": "web", "now": MONDAY}
+HOW = {"known_topics": {"ai"}, "evidence": Evidence("web", MONDAY, ip="192.0.2.7")}
 
 
 def test_choosing_all_is_kept_told_and_done_once(database):
     join(database, "ada")
-    chosen = {
-        "topics": ["ai"],
-        "cadence": "weekly Monday",
-        "hour": 7,
-        "zone": "Asia/Tokyo",
-        "language": "DE",
-        "plain": True,
-    }
+    chosen = Preferences(("ai",), "weekly Monday", 7, "Asia/Tokyo", "DE", plain=True)
     with database.write() as session:
         person, subscription = subscribe.find(session, "ada@example.org", "daily")
-        assert subscribe.choose_all(session, subscription.id, **chosen, **HOW, ip="192.0.2.7")
+        assert subscribe.choose_all(session, subscription.id, chosen, **HOW)
     with database.write() as session:
-        assert not subscribe.choose_all(session, subscription.id, **chosen, **HOW)
+        assert not subscribe.choose_all(session, subscription.id, chosen, **HOW)
         (standing,) = history.standings(session, person)
         moment = history.moments(session, person)[-1]
         assert (standing.cadence, standing.hour, standing.zone) == ("weekly mon", 7, "Asia/Tokyo")
         assert (standing.language, standing.format, standing.topics) == ("de", "text", ("ai",))
         assert (moment.event, moment.ip) == ("chose", "192.0.2.7")
         assert moment.detail == "topics ai, weekly mon, at 7:00, zone Asia/Tokyo, language de, as text"
-        assert subscribe.choose_all(session, subscription.id, **ALL, **HOW)
+        assert subscribe.choose_all(session, subscription.id, Preferences(), **HOW)
         (standing,) = history.standings(session, person)
         assert (standing.cadence, standing.hour, standing.zone, standing.format) == ("", None, "", "html")
         with pytest.raises(NotFound):
-            subscribe.choose_all(session, 4711, **ALL, **HOW)
+            subscribe.choose_all(session, 4711, Preferences(), **HOW)
+
+
+def test_whatever_can_be_chosen_can_be_changed():
+    assert subscribe.Changes.__annotations__.keys() == Preferences.__annotations__.keys()
+    assert all(hasattr(Subscription, choice) for choice in Preferences.__annotations__)
 
 
 @pytest.mark.parametrize(
@@ -736,11 +733,30 @@ def test_choosing_all_is_kept_told_and_done_once(database):
         ({"language": "en\r\nBcc: x"}, "not a language"),
     ],
 )
-def test_what_cannot_be_chosen_is_refused_in_words(database, choice, words):
+def test_what_cannot_be_chosen_is_refused_in_the_same_words_by_every_way_in(database, choice, words):
     join(database, "ada")
-    with database.write() as session, pytest.raises(BadInput, match=words):
+    said = set()
+    with database.write() as session:
         _person, subscription = subscribe.find(session, "ada@example.org", "daily")
-        subscribe.choose_all(session, subscription.id, **(ALL | choice), **HOW)
+        for choose in (
+            lambda: subscribe.choose_all(session, subscription.id, preferences(**choice), **HOW),
+            lambda: subscribe.change(session, "ada@example.org", newsletter="daily", choices=choice, **HOW),
+            lambda: enrol(session, "eve@example.org", known_topics={"ai"}, **choice),
+        ):
+            with pytest.raises(BadInput, match=words) as refused:
+                choose()
+            said.add((str(refused.value), refused.value.hint))
+    assert len(said) == 1
+
+
+def test_who_returns_keeps_what_they_do_not_choose_anew(database):
+    join(database, "ada", topics=["ai"], hour=7, zone="Asia/Tokyo", plain=True)
+    with database.write() as session:
+        subscribe.remove(session, "ada@example.org", newsletter="daily", evidence=Evidence("test", MONDAY))
+    join(database, "ada", again=True, topics=["web"], hour=0)
+    with database.read() as session:
+        (now,) = history.standings(session, subscribe.known(session, "ada@example.org"))
+    assert (now.topics, now.hour, now.zone, now.format) == (("web",), 0, "Asia/Tokyo", "text")
 
 
 def test_a_newsletter_without_a_schedule_sends_at_the_run_that_comes_upon_the_hour(database, configure):
@@ -802,13 +818,13 @@ def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(postg
 
     def say(session) -> None:
         if word == "leave":
-            subscribe.leave(session, ada, how="link", now=MONDAY)
+            subscribe.leave(session, ada, evidence=Evidence("link", MONDAY))
         elif word == "erase":
             subscribe.erase(session, "ada@example.org", secret=SECRET, now=MONDAY)
         else:
-            choices = {"topics": ["ai"], "cadence": "weekly tue", "hour": None, "zone": "", "language": "fr"}
-            known = {"ai", "web"}
-            subscribe.choose_all(session, ada, **choices, plain=True, known_topics=known, how="page", now=MONDAY)
+            chosen = preferences(topics=["ai"], cadence="weekly tue", language="fr", plain=True)
+            said = Evidence("page", MONDAY)
+            subscribe.choose_all(session, ada, chosen, known_topics={"ai", "web"}, evidence=said)
 
     with ThreadPoolExecutor(1) as other:
         with database.write() as session:
@@ -840,8 +856,7 @@ def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_
                 session,
                 "ada@example.org",
                 newsletter="daily",
-                how="page",
-                now=MONDAY,
+                evidence=Evidence("page", MONDAY),
                 known_topics=(),
                 choices=choices,
             )
@@ -870,7 +885,7 @@ def test_a_pause_that_two_end_at_once_ends_once_on_postgres(postgres_url, config
     join(database, "ada")
     over = MONDAY + timedelta(days=1)
     with database.write() as session:
-        subscribe.pause(session, "ada@example.org", newsletter="daily", until=over, how="page", now=MONDAY)
+        subscribe.pause(session, "ada@example.org", newsletter="daily", until=over, evidence=Evidence("page", MONDAY))
 
     def end() -> int:
         with database.write() as session:

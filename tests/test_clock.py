@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, Clock, on_sqlite
 from mailing import notice, owe, send, tallied
+from people import enrol
 from sqlmodel import Session, SQLModel, col, select
 from starlette.testclient import TestClient
 
@@ -38,7 +39,7 @@ from digest.models import (
 from digest.store import Database, clock, feeds, letters, newsletters, outbox, refusals, relays, sending
 from digest.store import clock as room
 from digest.store.database import shared_now
-from digest.subscribe import signup
+from digest.subscribe import Evidence, signup
 from digest.web import application
 
 LEAP = timedelta(days=400)
@@ -113,12 +114,12 @@ def fill(database: Database, config: Config) -> None:
         session.add(Admission(newsletter_id=paper.id, entry_id=entry.id, decision=Decision.STORY, decided_at=MONDAY))
         session.add(SignupMail(address="a", network="n", at=MONDAY))
         session.add(RelayHour(relay="mx:25", hour=MONDAY, letters=7))
-        subscribe.suppress(session, "eve@example.org", reason="by hand", how="test", now=MONDAY)
-        subscribe.add(
+        subscribe.suppress(session, "eve@example.org", reason="by hand", evidence=Evidence("test", MONDAY))
+        enrol(
             session,
             "fay@example.org",
             newsletter="daily",
-            consent="test",
+            how="test",
             secret="key of the test",
             known_topics=(),
             now=MONDAY,
@@ -338,7 +339,12 @@ def test_sign_ups_of_days_to_come_keep_nobody_out(database, config):
     late = MONDAY + LEAP
     with database.write() as session:
         signup.ask(
-            session, "ada@example.org", newsletter="daily", config=config, ip="192.0.2.1", now=late, known_topics=()
+            session,
+            "ada@example.org",
+            newsletter="daily",
+            config=config,
+            evidence=Evidence("sign-up page", late, ip="192.0.2.1"),
+            known_topics=(),
         )
         subscription = session.exec(select(Subscription)).one()
         link = sign.confirm_token(subscription.id, at=late, key=config.keys[0])
@@ -350,7 +356,12 @@ def test_sign_ups_of_days_to_come_keep_nobody_out(database, config):
         assert signup.about(session, link, config=config, now=MONDAY).outcome == "expired"
     with database.write() as session:
         signup.ask(
-            session, "ada@example.org", newsletter="daily", config=config, ip="192.0.2.1", now=MONDAY, known_topics=()
+            session,
+            "ada@example.org",
+            newsletter="daily",
+            config=config,
+            evidence=Evidence("sign-up page", MONDAY, ip="192.0.2.1"),
+            known_topics=(),
         )
     assert tallied(database) == {"sent": 1, "owed": 1}
     with database.read() as session:
@@ -639,11 +650,11 @@ def test_a_slot_that_was_had_by_a_wrong_clock_is_had_again_and_no_story_twice(da
 
     with database.write() as session:
         for email, hour in (("ada@example.org", None), ("bob@example.org", 18)):
-            subscribe.add(
+            enrol(
                 session,
                 email,
                 newsletter="daily",
-                consent="test",
+                how="test",
                 secret="key of the test",
                 known_topics=(),
                 hour=hour,

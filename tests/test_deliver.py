@@ -21,6 +21,7 @@ from digest.config import Config
 from digest.errors import ConfigError
 from digest.models import Edition, EditionState, Notice, OutboxRow, OutboxState, Subscription, SubscriptionState
 from digest.store import Database, letters, outbox, people, sending, suppressions
+from digest.subscribe import Evidence
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_who_leaves_before_the_claim_gets_no_letter(database, mailing, inbox, cl
     config = mailing()
     owe(database, config, *PEOPLE)
     with database.write() as session:
-        subscribe.remove(session, "ada@example.org", newsletter="daily", how="test", now=clock())
+        subscribe.remove(session, "ada@example.org", newsletter="daily", evidence=Evidence("test", clock()))
         suppressions.add(session, "BOB@example.org", reason="complained", now=clock())
     report = send(database, config, clock)
     assert (report.sent, report.dropped, report.owed) == (1, 2, 0)

@@ -8,8 +8,9 @@ from email import message_from_bytes, policy
 
 import pytest
 from conftest import MONDAY, Clock
+from people import enrol
 
-from digest import collect, curate, deliver, edition, subscribe
+from digest import collect, curate, deliver, edition
 from digest.config import Config
 from digest.demo.site import FeedSite
 from digest.store import Database, editions, newsletters
@@ -33,13 +34,13 @@ def add_feeds(database: Database, site: FeedSite) -> None:
 
 def join(database: Database, config: Config, email: str, *topics: str) -> None:
     with database.write() as session:
-        subscribe.add(
+        enrol(
             session,
             email,
             newsletter="daily",
             topics=topics,
             known_topics=curate.headings({}),
-            consent="test",
+            how="test",
             secret=config.secret_key.get_secret_value(),
             now=MONDAY,
         )

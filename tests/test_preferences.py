@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY
+from people import enrol
 from sqlmodel import SQLModel
 from starlette.testclient import TestClient
 
 from digest import sign, subscribe
 from digest.store import history, people
+from digest.subscribe import Evidence
 from digest.web import application
 
 NEWS = {
@@ -35,8 +37,8 @@ def config(configure):
 def client(database, config, clock):
     with database.write() as session:
         for email in ("ada@example.org", "bob@example.org"):
-            subscribe.add(
-                session, email, newsletter="daily", name="Ada", consent="test", now=MONDAY,
+            enrol(
+                session, email, newsletter="daily", name="Ada", how="test", now=MONDAY,
                 secret=config.lasting_key, known_topics=NEWS["daily"]["topics"],
             )  # fmt: skip
     return TestClient(application(database, config, clock=clock), client=("198.51.100.7", 4711))
@@ -139,8 +141,8 @@ def test_who_left_by_mistake_comes_back_by_a_button(client, database, config):
 
 def test_nobody_comes_back_to_a_suppressed_address(client, database, config):
     with database.write() as session:
-        subscribe.suppress(session, "ada@example.org", reason="no such mailbox", how="test", now=MONDAY)
-        subscribe.remove(session, "ada@example.org", newsletter="daily", how="test", now=MONDAY)
+        subscribe.suppress(session, "ada@example.org", reason="no such mailbox", evidence=Evidence("test", MONDAY))
+        subscribe.remove(session, "ada@example.org", newsletter="daily", evidence=Evidence("test", MONDAY))
     client.post(f"{link(database, config)}/return")
     assert standing(database).state == "unsubscribed"
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 from conftest import MONDAY, on_sqlite
+from people import enrol
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from digest import edition, subscribe, web
+from digest import edition, web
 from digest.cli.common import moment
 from digest.cli.preview import look
 from digest.config import load as load_settings
@@ -59,11 +60,11 @@ def filled(database, config):
                     seen_at=MONDAY,
                 )
             )
-        subscribe.add(
+        enrol(
             session,
             "ada@example.org",
             newsletter="daily",
-            consent="test",
+            how="test",
             secret=config.secret_key.get_secret_value(),
             known_topics=(),
             now=MONDAY - timedelta(days=1),

@@ -18,6 +18,7 @@ import postgres
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, Clock, on_sqlite
+from people import enrol
 from sqlmodel import Session, select
 from starlette.testclient import TestClient
 
@@ -28,7 +29,7 @@ from digest.errors import UserError
 from digest.models import Consent, Notice, OutboxRow, SignupMail, Subscriber, Subscription
 from digest.store import Database, history, letters, newsletters, people, suppressions
 from digest.store import signup as stored_signup
-from digest.subscribe import signup
+from digest.subscribe import Evidence, signup
 from digest.web import application
 
 NEWS = {
@@ -131,12 +132,12 @@ def test_looking_changes_nothing_and_confirming_twice_is_once(door, database):
 def test_known_and_unknown_addresses_are_answered_alike(door, database, config):
     with database.write() as session:
         for address in ("here@example.org", "left@example.org", "barred@example.org", "gone@example.org"):
-            subscribe.add(
-                session, address, newsletter="daily", consent="test", now=MONDAY, secret=config.lasting_key,
+            enrol(
+                session, address, newsletter="daily", how="test", now=MONDAY, secret=config.lasting_key,
                 known_topics=(),
             )  # fmt: skip
-        subscribe.remove(session, "left@example.org", newsletter="daily", how="test", now=MONDAY)
-        subscribe.suppress(session, "barred@example.org", reason="test", how="test", now=MONDAY)
+        subscribe.remove(session, "left@example.org", newsletter="daily", evidence=Evidence("test", MONDAY))
+        subscribe.suppress(session, "barred@example.org", reason="test", evidence=Evidence("test", MONDAY))
         subscribe.erase(session, "gone@example.org", secret=config.lasting_key, now=MONDAY)
     people = ["here@example.org", "left@example.org", "barred@example.org", "gone@example.org", "new@example.org"]
     assert len({door.ask(address) for address in [*people, "here@example.org"]}) == 1
@@ -151,7 +152,9 @@ def test_who_left_or_was_erased_comes_back_by_their_own_word(door, database, con
     first = door.link()
     door.client.post(first)
     with database.write() as session:
-        subscribe.remove(session, "ada@example.org", newsletter="daily", how="test", now=clock.pass_(hours=1))
+        subscribe.remove(
+            session, "ada@example.org", newsletter="daily", evidence=Evidence("test", clock.pass_(hours=1))
+        )
     assert door.client.post(first).status_code == 410 and standing(database) == "unsubscribed"
     clock.pass_(days=1)
     door.ask("ada@example.org")
@@ -171,13 +174,15 @@ def test_who_left_or_was_erased_comes_back_by_their_own_word(door, database, con
 def test_who_is_suppressed_between_asking_and_confirming_is_told_the_truth(door, database, config, clock):
     door.ask("ada@example.org")
     with database.write() as session:
-        subscribe.suppress(session, "ada@example.org", reason="complaint", how="test", now=clock.pass_(hours=1))
+        subscribe.suppress(
+            session, "ada@example.org", reason="complaint", evidence=Evidence("test", clock.pass_(hours=1))
+        )
     for answer in (door.client.get(door.link()), door.client.post(door.link())):
         assert answer.status_code == 409 and "We cannot write to your address" in answer.text
         assert 'href="mailto:news@news.example"' in answer.text
     assert standing(database) == "pending"
     with database.write() as session:
-        subscribe.unsuppress(session, "ada@example.org", secret=config.lasting_key, how="test", now=clock())
+        subscribe.unsuppress(session, "ada@example.org", secret=config.lasting_key, evidence=Evidence("test", clock()))
     assert "You are subscribed" in door.client.post(door.link()).text and standing(database) == "active"
 
 
@@ -392,8 +397,8 @@ def test_no_link_of_who_was_erased_is_ever_a_link_of_somebody_else(door, databas
 
 def test_a_stranger_gives_no_name_to_whom_we_know(door, database, config):
     with database.write() as session:
-        subscribe.add(
-            session, "ada@example.org", newsletter="daily", consent="test", now=MONDAY, secret=config.lasting_key,
+        enrol(
+            session, "ada@example.org", newsletter="daily", how="test", now=MONDAY, secret=config.lasting_key,
             known_topics=(),
         )  # fmt: skip
     door.ask("ada@example.org", name="You have won")
@@ -467,7 +472,8 @@ def two_papers(database: Database, configure: Callable[..., Config], clock: Cloc
 
 
 def ask_in(session: Session, config: Config, clock: Clock, address: str, paper: str) -> None:
-    signup.ask(session, address, newsletter=paper, config=config, ip="192.0.2.1", now=clock(), known_topics=())
+    said = Evidence("sign-up page", clock(), ip="192.0.2.1")
+    signup.ask(session, address, newsletter=paper, config=config, evidence=said, known_topics=())
 
 
 @pytest.mark.parametrize("second", ["ada@example.org", "bob@example.org"])
@@ -523,8 +529,8 @@ def test_who_is_written_in_by_hand_while_the_unconfirmed_are_forgotten_is_kept(d
     clock.pass_(days=8)
     forgotten: list[int] = []
     with database.write() as session:
-        subscribe.add(
-            session, "ada@example.org", newsletter="daily", consent="by hand", now=clock(), secret=config.lasting_key,
+        enrol(
+            session, "ada@example.org", newsletter="daily", how="by hand", now=clock(), secret=config.lasting_key,
             known_topics=(),
         )  # fmt: skip
         with meanwhile(database, lambda other: forgotten.append(signup.tidy(other, now=clock()))) as ended:
@@ -580,16 +586,17 @@ def test_two_who_act_at_once_act_one_after_the_other(door, database, config, clo
     door.ask("ada@example.org")
     token = door.link().rpartition("/")[2]
     id_ = sign.read_confirm(token, keys=config.keys).subscription_id
+    said = Evidence("sign-up page, confirmed by mail", clock())
     with database.write() as late:
         seen = people.subscription_by_id(late, id_)
         with database.write() as session:
-            assert signup.confirm(session, token, config=config, ip="", now=clock()).outcome == "confirmed"
-        assert signup.confirm(late, token, config=config, ip="", now=clock()).outcome == "unchanged"
+            assert signup.confirm(session, token, config=config, evidence=said).outcome == "confirmed"
+        assert signup.confirm(late, token, config=config, evidence=said).outcome == "unchanged"
         assert seen[0].state == "active"
     with database.write() as late:
         seen = people.subscription_by_id(late, id_)
         with database.write() as session:
-            subscribe.leave(session, id_, how="test", now=clock())
+            subscribe.leave(session, id_, evidence=Evidence("test", clock()))
         with pytest.raises(UserError, match="left daily"):
-            subscribe.pause(late, "ada@example.org", newsletter="daily", until=None, how="test", now=clock())
+            subscribe.pause(late, "ada@example.org", newsletter="daily", until=None, evidence=Evidence("test", clock()))
         assert seen[0].state == "unsubscribed"

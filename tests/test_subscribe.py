@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from people import enrol
 from sqlalchemy import func
 from sqlmodel import SQLModel, select
 
@@ -15,6 +16,7 @@ from digest import subscribe
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import Edition, OutboxRow, Subscriber, Variant, address_key
 from digest.store import history, listing, newsletters, outbox, people
+from digest.subscribe import Evidence
 
 
 @pytest.mark.parametrize(
@@ -102,8 +104,8 @@ SECRET = "a key for tests, long enough"
 
 def join(database, email, **more):
     with database.write() as session:
-        options = {"newsletter": "daily", "consent": "web", "now": MONDAY, "secret": SECRET, "known_topics": {"ai"}}
-        return subscribe.add(session, email, **(options | more))
+        options = {"newsletter": "daily", "how": "web", "now": MONDAY, "secret": SECRET, "known_topics": {"ai"}}
+        return enrol(session, email, **(options | more))
 
 
 def state(database, email):
@@ -127,7 +129,7 @@ def test_one_person_has_one_row_however_they_are_typed(database):
 
 
 def test_who_vouched_is_kept(database):
-    join(database, "ada@example.com", consent="command line", vouched_by="Charles")
+    join(database, "ada@example.com", how="command line", vouched_by="Charles")
     assert events_of(database, "ada@example.com") == [("subscribed", "command line", "Charles")]
 
 
@@ -140,8 +142,8 @@ def test_an_unknown_topic_is_refused_with_those_known(database):
 def test_who_left_comes_back_only_when_they_ask(database):
     join(database, "ada@example.com")
     with database.write() as session:
-        assert subscribe.remove(session, "ada@example.com", newsletter="daily", how="web", now=MONDAY)
-        assert not subscribe.remove(session, "ada@example.com", newsletter="daily", how="web", now=MONDAY)
+        assert subscribe.remove(session, "ada@example.com", newsletter="daily", evidence=Evidence("web", MONDAY))
+        assert not subscribe.remove(session, "ada@example.com", newsletter="daily", evidence=Evidence("web", MONDAY))
     with pytest.raises(UserError, match="left daily on 2026-11-23"):
         join(database, "ada@example.com")
     assert join(database, "ada@example.com", again=True).outcome == "returned"
@@ -155,8 +157,10 @@ def test_who_left_comes_back_only_when_they_ask(database):
 def test_a_suppressed_address_is_refused_and_shown_as_such_until_it_is_lifted(database):
     join(database, "ada@example.com")
     with database.write() as session:
-        assert subscribe.suppress(session, "ADA@example.com", reason="asked us", how="telephone", now=MONDAY)
-        assert not subscribe.suppress(session, "ada@example.com", reason="again", how="telephone", now=MONDAY)
+        assert subscribe.suppress(session, "ADA@example.com", reason="asked us", evidence=Evidence("telephone", MONDAY))
+        assert not subscribe.suppress(
+            session, "ada@example.com", reason="again", evidence=Evidence("telephone", MONDAY)
+        )
         assert listing.listed(session, subscribe.search(state="active"), limit=9).rows == ()
         (line,) = listing.listed(session, subscribe.search(state="suppressed"), limit=9).rows
         assert listing.counted(session, subscribe.search()) == [("daily", "suppressed", 1)]
@@ -164,7 +168,7 @@ def test_a_suppressed_address_is_refused_and_shown_as_such_until_it_is_lifted(da
     with pytest.raises(UserError, match="suppressed since 2026-11-23: asked us"):
         join(database, "ada@example.com")
     with database.write() as session:
-        assert subscribe.unsuppress(session, "ada@example.com", secret=SECRET, how="telephone", now=MONDAY)
+        assert subscribe.unsuppress(session, "ada@example.com", secret=SECRET, evidence=Evidence("telephone", MONDAY))
     assert join(database, "ada@example.com").outcome == "unchanged"
     assert state(database, "ada@example.com") == "active"
 
@@ -174,8 +178,12 @@ def test_a_pause_ends_when_it_is_over_and_makes_nothing_up(database):
     join(database, "eve@example.com")
     until = MONDAY + timedelta(weeks=2)
     with database.write() as session:
-        assert subscribe.pause(session, "ada@example.com", newsletter="daily", until=until, how="web", now=MONDAY)
-        assert not subscribe.pause(session, "ada@example.com", newsletter="daily", until=until, how="web", now=MONDAY)
+        assert subscribe.pause(
+            session, "ada@example.com", newsletter="daily", until=until, evidence=Evidence("web", MONDAY)
+        )
+        assert not subscribe.pause(
+            session, "ada@example.com", newsletter="daily", until=until, evidence=Evidence("web", MONDAY)
+        )
         paper = newsletters.find(session, "daily")
         session.add(Edition(newsletter_id=paper.id, number=1, composed_at=MONDAY, upto_seq=17, sender="x@example.com"))
     assert state(database, "ada@example.com") == "paused"
@@ -191,13 +199,15 @@ def test_a_pause_ends_when_it_is_over_and_makes_nothing_up(database):
 def test_only_who_gets_letters_can_pause(database):
     join(database, "ada@example.com")
     with database.write() as session:
-        subscribe.remove(session, "ada@example.com", newsletter="daily", how="web", now=MONDAY)
+        subscribe.remove(session, "ada@example.com", newsletter="daily", evidence=Evidence("web", MONDAY))
         with pytest.raises(UserError, match="left daily"):
-            subscribe.pause(session, "ada@example.com", newsletter="daily", until=None, how="web", now=MONDAY)
+            subscribe.pause(
+                session, "ada@example.com", newsletter="daily", until=None, evidence=Evidence("web", MONDAY)
+            )
         with pytest.raises(UserError, match="left daily"):
-            subscribe.resume(session, "ada@example.com", newsletter="daily", how="web", now=MONDAY)
+            subscribe.resume(session, "ada@example.com", newsletter="daily", evidence=Evidence("web", MONDAY))
         with pytest.raises(NotFound, match="not a subscriber"):
-            subscribe.resume(session, "eve@example.com", newsletter="daily", how="web", now=MONDAY)
+            subscribe.resume(session, "eve@example.com", newsletter="daily", evidence=Evidence("web", MONDAY))
 
 
 def test_erasing_leaves_the_letters_counted_and_nobody_named(database, config):
@@ -230,7 +240,7 @@ def test_erasing_leaves_the_letters_counted_and_nobody_named(database, config):
                     reply="550 5.1.1 <Forgotten@example.com> who?" if outcome == "refused" else "",
                 )
             )
-        subscribe.suppress(session, "forgotten@example.com", reason="bounced", how="bounce", now=MONDAY)
+        subscribe.suppress(session, "forgotten@example.com", reason="bounced", evidence=Evidence("bounce", MONDAY))
         notice = outbox.NewNotice(to="Forgotten@example.com", sender="x@y.org", subject="Confirm", text="x")
         outbox.owe_notice(session, notice, key="k", now=MONDAY)
         letters = history.posts(session, subscribe.known(session, "forgotten@example.com"))
@@ -271,7 +281,7 @@ def test_lists_go_on_after_the_last_address_and_are_narrowed(database):
         join(database, f"R{i}@example.com", topics=["ai"] if i % 2 else [], tags=["é", "vip"] if i == 3 else [])
     join(database, "100%@example.com")
     with database.write() as session:
-        subscribe.pause(session, "r5@example.com", newsletter="daily", until=None, how="web", now=MONDAY)
+        subscribe.pause(session, "r5@example.com", newsletter="daily", until=None, evidence=Evidence("web", MONDAY))
 
         def found(limit=50, after="", **search):
             page = listing.listed(session, subscribe.search(**search), after=after, limit=limit)

@@ -12,12 +12,13 @@ import pytest
 from conftest import MONDAY
 from hypothesis import given
 from hypothesis import strategies as st
+from people import enrol
 
 from digest import subscribe
 from digest.errors import BadInput, UserError
 from digest.models import Edition, Newsletter
 from digest.store import history, imports, listing, newsletters, open_database, people
-from digest.subscribe import columns, sheet
+from digest.subscribe import Evidence, columns, sheet
 
 DATA = Path(__file__).parent / "data" / "subscribers"
 CORPUS = Path(os.environ.get("DIGEST_CORPUS", Path(__file__).parents[2] / "shared" / "corpus")) / "subscribers"
@@ -211,8 +212,8 @@ def test_a_failure_at_the_end_leaves_the_list_as_it_was(database, monkeypatch):
 def test_who_left_stays_gone(database):
     take(database, "email\nmina@example.com\nlucy@example.com\narthur@example.com\njonathan@example.com\n")
     with database.write() as session:
-        subscribe.remove(session, "mina@example.com", newsletter="daily", how="web", now=MONDAY)
-        subscribe.suppress(session, "vlad@example.com", reason="bounced", how="bounce", now=MONDAY)
+        subscribe.remove(session, "mina@example.com", newsletter="daily", evidence=Evidence("web", MONDAY))
+        subscribe.suppress(session, "vlad@example.com", reason="bounced", evidence=Evidence("bounce", MONDAY))
         subscribe.erase(session, "lucy@example.com", secret=SECRET, now=MONDAY)
     done = take(
         database,
@@ -302,23 +303,23 @@ def test_an_export_makes_the_same_list_again(database, tmp_path):
     names = ["=1+1", "'=1+1", "+2", "-2", "@x", "'plain", 'a "b", c', "'", "＝x", "Ж"]
     with database.write() as session:
         for i, name in enumerate(names):
-            subscribe.add(
+            enrol(
                 session,
                 f"{'=' if i % 2 else ''}{i}@example.com",
                 name=name,
                 topics=["web", "ai"] if i % 3 else [],
                 tags=["=tag", f"tag {i}"],
                 newsletter="daily",
-                consent="=cmd()",
+                how="=cmd()",
                 known_topics={"ai", "web"},
                 secret=SECRET,
                 now=MONDAY,
             )
-        subscribe.pause(session, "0@example.com", newsletter="daily", until=None, how="web", now=MONDAY)
+        subscribe.pause(session, "0@example.com", newsletter="daily", until=None, evidence=Evidence("web", MONDAY))
         until = datetime(2027, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
-        subscribe.pause(session, "2@example.com", newsletter="daily", until=until, how="web", now=MONDAY)
-        subscribe.suppress(session, "4@example.com", reason="=bounced", how="bounce", now=MONDAY)
-        subscribe.remove(session, "6@example.com", newsletter="daily", how="web", now=MONDAY)
+        subscribe.pause(session, "2@example.com", newsletter="daily", until=until, evidence=Evidence("web", MONDAY))
+        subscribe.suppress(session, "4@example.com", reason="=bounced", evidence=Evidence("bounce", MONDAY))
+        subscribe.remove(session, "6@example.com", newsletter="daily", evidence=Evidence("web", MONDAY))
     for raw in (False, True):
         written = export(database, raw=raw)
         copy = open_database(f"sqlite:///{tmp_path / f'copy-{raw}.db'}", create=True)

@@ -32,12 +32,13 @@ import sqlalchemy as sa
 from conftest import MONDAY, Clock
 from lxml import html as parser
 from mailing import owe
+from people import enrol
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 from taint import BY_HAND, literals, special
 from test_render import page, story
 
-from digest import deliver, edition, parse, render, sign, subscribe
+from digest import deliver, edition, parse, render, sign
 from digest.cli import common, feed
 from digest.cli.preview import look
 from digest.collect.look import Found
@@ -510,7 +511,7 @@ def _collect(database: Database) -> int:
 
 def _join(database: Database, config: Config, email: str, name: str) -> None:
     with database.write() as session:
-        subscribe.add(
+        enrol(
             session,
             email,
             newsletter="daily",
@@ -519,7 +520,7 @@ def _join(database: Database, config: Config, email: str, name: str) -> None:
             topics=("systems",) if email.startswith("cyd") else (),
             language="de" if email.startswith("cyd") else "",
             plain=email.startswith("bob"),
-            consent="test",
+            how="test",
             secret=config.lasting_key,
             now=MONDAY,
         )

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from digest import subscribe
 from digest.models import Consent, EditionState, OutboxRow
 from digest.store import editions, people, sending, suppressions
+from digest.subscribe import Evidence
 
 GONE = "550 5.1.1 no such user here"
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org", "eve@other.example", "fay@example.org")
@@ -47,7 +48,7 @@ def operator(digest, database, tmp_path, at):
 def bad_day(database, config, inbox, clock):
     """Two editions: of the first one letter is sent and four are refused; the second is dropped for three of them."""
     with database.write() as session:
-        subscribe.suppress(session, "mallory@example.org", reason="by hand", how="test", now=MONDAY)
+        subscribe.suppress(session, "mallory@example.org", reason="by hand", evidence=Evidence("test", MONDAY))
         suppressions.add(session, "carol@example.org", reason="complaint", now=MONDAY)
         suppressions.add(session, "dave@example.org", reason="no such mailbox", now=MONDAY)  # so a person said it
         suppressions.add(session, "old@example.org", reason="no such mailbox", status="5.1.1", now=MONDAY - 9 * DAY)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 import uvicorn
 from conftest import MONDAY
+from people import enrol
 from starlette.testclient import TestClient
 
 from digest import sign, subscribe
@@ -21,11 +22,11 @@ def reader(box, config) -> str:
     """A subscriber's unsubscribe token."""
     key = config.secret_key.get_secret_value()
     with box.write() as session:
-        subscribe.add(
+        enrol(
             session,
             "ada@example.org",
             newsletter="daily",
-            consent="test",
+            how="test",
             now=MONDAY,
             secret=key,
             known_topics=(),

@@ -101,19 +101,12 @@ def _fill(database: Database, config: Config, feeds: list[tuple[str, str, str | 
     newsletters.keep(database, config.newsletters, now=moment)
     for url, title, topic in feeds:
         collect.add_feed(database, url, newsletter="daily", title=title, topic=topic or "", now=moment)
+    joining = subscribe.Joining("daily", curate.headings({}), config.lasting_key)
     for email, name, topics in READERS:
+        chosen = subscribe.Preferences(topics=tuple(topics))
         with database.write() as session:
-            subscribe.add(
-                session,
-                email,
-                newsletter="daily",
-                name=name,
-                topics=topics,
-                known_topics=curate.headings({}),
-                consent="demo",
-                secret=config.lasting_key,
-                now=moment,
-            )
+            said = subscribe.Evidence("demo", moment)
+            subscribe.add(session, email, joining, evidence=said, preferences=chosen, name=name)
 
 
 def _open_mail(mail: Message, folder: Path, options: Options, *, show: bool) -> None:

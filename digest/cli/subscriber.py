@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,9 @@ from digest.cli.options import (
     Zone,
 )
 
+if TYPE_CHECKING:
+    from digest.subscribe import Changes, Evidence
+
 app = typer.Typer(no_args_is_help=True, help="The people who get the newsletters.")
 
 HOW = "command line"
@@ -37,12 +40,19 @@ def _choices(
     zone: str | None,
     language: str | None,
     format_: str | None,
-) -> dict[str, Any]:
-    """What was said of the choices, as `subscribe` takes it."""
+) -> Changes:
+    """The choices that were said, and none of those that were not."""
     from digest.errors import BadInput
 
-    said: dict[str, Any] = {"topics": topics, "cadence": cadence, "zone": zone, "language": language}
-    chosen = {choice: value for choice, value in said.items() if value is not None}
+    chosen: Changes = {}
+    if topics is not None:
+        chosen["topics"] = tuple(topics)
+    if cadence is not None:
+        chosen["cadence"] = cadence
+    if zone is not None:
+        chosen["zone"] = zone
+    if language is not None:
+        chosen["language"] = language
     if hour is not None:
         if hour and not hour.removesuffix(":00").isdecimal():
             raise BadInput(f"{hour!r} is not an hour", hint="hours are 0 to 23")
@@ -52,6 +62,13 @@ def _choices(
             raise BadInput(f"{format_!r} is not a format", hint="text or html")
         chosen["plain"] = format_ == "text"
     return chosen
+
+
+def _evidence() -> Evidence:
+    """That the operator says so, now."""
+    from digest import subscribe
+
+    return subscribe.Evidence(HOW, now())
 
 
 @app.command()
@@ -77,24 +94,20 @@ def add(
     from digest import curate, subscribe
 
     options: Options = context.obj
-    choices = _choices(topic, cadence, hour, zone, language, format_)
+    preferences = subscribe.Preferences(**_choices(topic, cadence, hour, zone, language, format_))
     with options.open() as (config, database):
         paper, settings = config.newsletter(newsletter)
+        known_topics = curate.headings(settings.topics)
         with database.write() as session:
             added = subscribe.add(
                 session,
                 email,
-                newsletter=paper,
+                subscribe.Joining(paper, known_topics, config.lasting_key, welcome=settings.welcome),
+                evidence=subscribe.Evidence(HOW, now(), vouched_by=vouched_by or myself()),
+                preferences=preferences,
                 name=name or "",
                 tags=tag or (),
-                consent=HOW,
-                vouched_by=vouched_by or myself(),
                 again=again,
-                welcome=settings.welcome,
-                **choices,
-                known_topics=curate.headings(settings.topics),
-                secret=config.lasting_key,
-                now=now(),
             )
     match added.outcome:
         case "added":
@@ -204,9 +217,8 @@ def set_(
                 name=name,
                 choices=choices,
                 tags=[] if no_tags else tag,
-                how=HOW,
+                evidence=_evidence(),
                 known_topics=curate.headings(settings.topics),
-                now=now(),
             )
     options.say(f"{email}: changed" if changed else f"{email}: nothing to change")
 
@@ -223,7 +235,7 @@ def remove(context: typer.Context, email: Email, newsletter: NewsletterName = No
     with options.open() as (config, database):
         paper, _settings = config.newsletter(newsletter)
         with database.write() as session:
-            ended = subscribe.remove(session, email, newsletter=paper, how=HOW, now=now())
+            ended = subscribe.remove(session, email, newsletter=paper, evidence=_evidence())
             if dry_run:
                 session.rollback()
     will = "would get" if dry_run else "gets"
@@ -248,12 +260,12 @@ def pause(
     from digest import subscribe
 
     options: Options = context.obj
-    at = now()
-    until = at + timedelta(weeks=weeks) if weeks else None
+    said = _evidence()
+    until = said.at + timedelta(weeks=weeks) if weeks else None
     with options.open() as (config, database):
         paper, _settings = config.newsletter(newsletter)
         with database.write() as session:
-            paused = subscribe.pause(session, email, newsletter=paper, until=until, how=HOW, now=at)
+            paused = subscribe.pause(session, email, newsletter=paper, until=until, evidence=said)
     span = f"until {until:%Y-%m-%d}" if until else "until resumed"
     options.say(f"{email} gets no {paper} {span}" if paused else f"{email} was paused already")
 
@@ -270,7 +282,7 @@ def resume(context: typer.Context, email: Email, newsletter: NewsletterName = No
     with options.open() as (config, database):
         paper, _settings = config.newsletter(newsletter)
         with database.write() as session:
-            resumed = subscribe.resume(session, email, newsletter=paper, how=HOW, now=now())
+            resumed = subscribe.resume(session, email, newsletter=paper, evidence=_evidence())
     options.say(f"{email} gets the next {paper} again" if resumed else f"{email} was not paused")
 
 
@@ -288,7 +300,7 @@ def suppress(
 
     options: Options = context.obj
     with options.open() as (_config, database), database.write() as session:
-        done = subscribe.suppress(session, email, reason=reason, how=HOW, now=now())
+        done = subscribe.suppress(session, email, reason=reason, evidence=_evidence())
     options.say(f"{email} gets no letters any more" if done else f"{email} was suppressed already")
 
 
@@ -336,8 +348,7 @@ def unsuppress(
             reason=reason or suppressions.BOUNCED,
             status=status,
             domain=domain,
-            how=HOW,
-            now=now(),
+            evidence=_evidence(),
         )
         missed = suppressions.missed_editions(session, [one.key for one in lifted])
         if dry_run:
@@ -363,7 +374,7 @@ def _unsuppress(options: Options, email: str) -> None:
 
     with options.open() as (config, database), database.write() as session:
         secret = config.lasting_key
-        done = subscribe.unsuppress(session, email, secret=secret, how=HOW, now=now())
+        done = subscribe.unsuppress(session, email, secret=secret, evidence=_evidence())
     options.say(f"{email} may get letters again" if done else f"nothing barred {email}")
 
 

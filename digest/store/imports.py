@@ -7,7 +7,6 @@ without holding up a sender. Only `settle` needs the write lock, for its seconds
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +25,7 @@ from digest.models import (
 )
 from digest.store.database import count_rows, insert_into
 from digest.store.editions import composed_upto
+from digest.values import Evidence
 
 # What becomes of a row. The first three change a subscription; a row without a state has none.
 NEW, ENDED, CONFIRMED = "new", "ended", "confirmed"
@@ -113,12 +113,12 @@ def judge(session: Session, paper: Newsletter) -> list[tuple[str, str, int, int]
     return [(o, s, int(n), int(stops)) for o, s, n, stops in session.connection().execute(counts)]
 
 
-def settle(session: Session, paper: Newsletter, *, how: str, vouched_by: str, now: datetime) -> None:
+def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
     """Make people of the rows that `judge` marked: subscribers, subscriptions, consent, suppressions."""
     assert paper.id is not None
     connection = session.connection()
     upto = composed_upto(session, paper.id)
-    at = sa.literal(now, UtcTime)
+    at = sa.literal(evidence.at, UtcTime)
     stops = sa.select(
         _row.c.key, _row.c.reason, _row.c.status, sa.func.coalesce(_row.c.suppressed_at, _row.c.changed_at, at)
     ).where(_row.c.reason != "", _row.c.outcome != STAYS_ERASED)
@@ -154,7 +154,7 @@ def settle(session: Session, paper: Newsletter, *, how: str, vouched_by: str, no
         if connection.execute(sa.select(_row.c.key).where(_row.c.outcome == outcome).limit(1)).first() is None:
             continue  # the statement below walks through everybody
         whose = sa.select(col(Subscriber.id)).select_from(joined).where(_row.c.outcome == outcome)
-        changed: dict[str, Any] = {"state": state, "changed_at": now, "paused_until": None}
+        changed: dict[str, Any] = {"state": state, "changed_at": evidence.at, "paused_until": None}
         if outcome == CONFIRMED:
             changed["read_until"] = upto
         connection.execute(
@@ -176,10 +176,10 @@ def settle(session: Session, paper: Newsletter, *, how: str, vouched_by: str, no
             sa.literal(paper.id),
             sa.type_coerce(said_at, UtcTime),
             event,
-            sa.literal(how),
-            sa.case((left, ""), else_=vouched_by),
+            sa.literal(evidence.how),
+            sa.case((left, ""), else_=evidence.vouched_by),
             _row.c.ip,
-            sa.case((_row.c.consent == how, ""), else_=_row.c.consent),
+            sa.case((_row.c.consent == evidence.how, ""), else_=_row.c.consent),
         )
         .select_from(joined)
         .where(_row.c.outcome.in_((NEW, ENDED, CONFIRMED)))

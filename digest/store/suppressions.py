@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from digest.models import (
     address_key,
 )
 from digest.store.database import batched, insert_into
+from digest.values import Evidence
 
 BOUNCED = "no such mailbox"  # the reason of a suppression that a mail server's answer to a letter made
 
@@ -69,7 +70,7 @@ class Lifted(NamedTuple):
     suppressed_at: datetime
 
 
-def lift_all(session: Session, which: Stops, *, how: str, now: datetime) -> list[Lifted]:
+def lift_all(session: Session, which: Stops, evidence: Evidence) -> list[Lifted]:
     """Let all these addresses be written to again, by address; whose they are, their history says so."""
     stop, connection = Suppression, session.connection()
     these = [col(stop.created_at) >= which.since, col(stop.reason) == which.reason]
@@ -83,7 +84,7 @@ def lift_all(session: Session, which: Stops, *, how: str, now: datetime) -> list
         these.append(col(stop.key).endswith(f"@{which.domain}", autoescape=True))
     gone = sa.delete(stop).where(*these).returning(*map(col, (stop.key, stop.reason, stop.status, stop.created_at)))
     lifted = sorted(Lifted._make(row) for row in connection.execute(gone))
-    said = {"at": now, "event": ConsentEvent.UNSUPPRESSED, "how": how}
+    said = asdict(evidence) | {"event": ConsentEvent.UNSUPPRESSED}
     details = {one.key: f"{one.reason} {one.status}".strip() for one in lifted}
     for some in batched(list(details)):
         known = sa.select(col(Subscriber.id), col(Subscriber.key)).where(col(Subscriber.key).in_(some))

@@ -1,7 +1,7 @@
 """Who gets what: joining, choosing, pausing, leaving, being forgotten, and lists from and for other services.
 
-`address` gives each person one form, `people` changes one person, `sheet` reads other services' CSV,
-`transfer` imports and exports a million of them.
+`address` gives each person one form, `preferences` is what they choose, `people` changes one person, `sheet` reads
+other services' CSV, `transfer` imports and exports a million of them.
 """
 
 from digest.subscribe.address import address as address
@@ -12,9 +12,9 @@ from digest.subscribe.address import key as key
 from digest.subscribe.columns import MAPPABLE as MAPPABLE
 from digest.subscribe.columns import Terms as Terms
 from digest.subscribe.people import Added as Added
+from digest.subscribe.people import Joining as Joining
 from digest.subscribe.people import add as add
 from digest.subscribe.people import change as change
-from digest.subscribe.people import checked as checked
 from digest.subscribe.people import choose_all as choose_all
 from digest.subscribe.people import come_back as come_back
 from digest.subscribe.people import erase as erase
@@ -31,7 +31,11 @@ from digest.subscribe.people import suppress as suppress
 from digest.subscribe.people import unsuppress as unsuppress
 from digest.subscribe.people import unsuppress_all as unsuppress_all
 from digest.subscribe.people import welcome as welcome
+from digest.subscribe.preferences import Changes as Changes
+from digest.subscribe.preferences import Preferences as Preferences
+from digest.subscribe.preferences import checked as checked
 from digest.subscribe.transfer import Imported as Imported
 from digest.subscribe.transfer import export_csv as export_csv
 from digest.subscribe.transfer import import_csv as import_csv
 from digest.subscribe.transfer import private_file as private_file
+from digest.values import Evidence as Evidence

@@ -10,16 +10,18 @@ import csv
 import ipaddress
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
-from digest import schedule
 from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
 from digest.subscribe.address import MAX_NAME, address, display_name, erasure_mark, tag
+from digest.subscribe.preferences import Preferences, checked
 from digest.subscribe.sheet import EMAIL_TITLES, Record, bare
+from digest.values import Evidence
 
 ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
 PAUSED, LEFT = SubscriptionState.PAUSED, SubscriptionState.UNSUBSCRIBED
@@ -70,14 +72,8 @@ WORDS: dict[str, SubscriptionState | str] = {
 _RANK = {NOTHING: -1, ACTIVE: 0, PAUSED: 0, PENDING: 1, LEFT: 2}
 
 
-class _Hours(TypedDict):
-    cadence: str
-    hour: int | None
-    zone: str
-
-
 class Person(NamedTuple):
-    """A row as we read it, in the columns of `imports.add_rows`.
+    """A row as we read it.
 
     `state` is "" where all it says is `reason`: why the address gets no letters.
     """
@@ -88,12 +84,7 @@ class Person(NamedTuple):
     name: str
     state: str
     rank: int  # how much the state holds back: among rows for one person the highest counts
-    topics: list[str]
-    cadence: str
-    hour: int | None
-    zone: str
-    language: str
-    plain: bool
+    preferences: Preferences
     tags: list[str]
     since: datetime | None
     changed_at: datetime | None
@@ -103,6 +94,11 @@ class Person(NamedTuple):
     reason: str
     status: str
     suppressed_at: datetime | None
+
+    def row(self) -> dict[str, object]:
+        """The same in the columns of `imports.add_rows`."""
+        columns = self._asdict()
+        return columns | vars(columns.pop("preferences"))
 
 
 @dataclass(frozen=True)
@@ -121,6 +117,10 @@ class Terms:
     def how(self) -> str:
         return display_name(f"import {self.name[: MAX_NAME // 2]}")
 
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(self.how, self.now, vouched_by=self.vouched_by)
+
 
 class Columns:
     """Where in a row each field stands. `find` reads the titles, `person` reads a row.
@@ -131,6 +131,7 @@ class Columns:
     def __init__(self, header: list[str], at: dict[str, list[int]], terms: Terms) -> None:
         self._at = at
         self._terms = terms
+        self._known_topics = frozenset(terms.known_topics)
         self.header = header
         self._everyone: SubscriptionState | str | None = None  # what the titles alone say
         self._words = WORDS
@@ -196,11 +197,6 @@ class Columns:
         name = self._cell(cells, "name") or called
         if not name and (self._at["first_name"] or self._at["last_name"]):
             name = f"{self._cell(cells, 'first_name')} {self._cell(cells, 'last_name')}"
-        topics = sorted(_listing(self._cell(cells, "topics")))
-        for topic in topics:
-            if topic not in self._terms.known_topics:
-                known = ", ".join(sorted(self._terms.known_topics)) or "none"
-                raise BadInput(f"there is no topic {topic!r}; the settings know: {known}")
         key = address_key(email)
         left_at = self._time(cells, "left_at", now)
         return Person(
@@ -210,10 +206,9 @@ class Columns:
             name=display_name(name),
             state=state,
             rank=_RANK[state],
-            topics=topics,
-            **_schedule(self._cell(cells, "cadence"), self._cell(cells, "hour"), self._cell(cells, "zone")),
-            language=_spoken(self._cell(cells, "language")),
-            plain=_FORMATS.get(self._cell(cells, "format").strip().lower(), False),
+            preferences=_preferences(
+                *(self._cell(cells, field) for field in _CHOICES), known_topics=self._known_topics
+            ),
             tags=sorted({tag(t) for t in _listing(self._cell(cells, "tags"))} - {""}),
             since=self._time(cells, "since", now),
             changed_at=self._time(cells, "changed_at", now) or left_at,
@@ -300,37 +295,37 @@ def _listing(cell: str) -> frozenset[str]:
     return frozenset(word.strip() for word in next(csv.reader([text], skipinitialspace=True), ())) - {""}
 
 
+_CHOICES = ("topics", "cadence", "hour", "zone", "language", "format")
 # A mail's format; other services' words for anything else are none of ours.
 _FORMATS = {"text": True, "plain": True, "plaintext": True}
 
 
 @lru_cache(maxsize=10_000)
-def _schedule(cadence: str, hour: str, zone: str) -> _Hours:
-    """When somebody wants it; BadInput where a row says what we cannot keep. Another service's zone may be unknown."""
+def _preferences(
+    topics: str, cadence: str, hour: str, zone: str, language: str, format_: str, *, known_topics: frozenset[str]
+) -> Preferences:
+    """What the cells of a row choose; BadInput where we cannot keep it.
+
+    A zone without an hour, a language or a format that we do not know is another service's, and left out.
+    """
     try:
-        found = schedule.cadence(cadence)
+        found = checked(Preferences(topics=tuple(_listing(topics))), known_topics)
+    except BadInput as error:
+        raise BadInput(f"{error}; {error.hint}") from None
+    try:
         number = int(hour) if hour.strip() else None
-        if number is not None and number not in range(24):
-            raise ValueError
-    except ValueError:
+        found = replace(found, cadence=checked(Preferences(cadence=cadence, hour=number), ()).cadence, hour=number)
+    except (BadInput, ValueError):
         wrong = f"{cadence!r} is not a cadence" if not hour.strip() else f"{cadence!r} {hour!r} is no cadence and hour"
         raise BadInput(f"{wrong}; write 'daily', 'weekdays' or 'weekly mon', and 0 to 23") from None
     try:
-        return {"cadence": found, "hour": number, "zone": schedule.zone(zone.strip())}
-    except ValueError:
+        found = replace(found, zone=checked(Preferences(zone=zone.strip()), ()).zone)
+    except BadInput:
         if number is not None:
-            raise BadInput(f"{zone!r} is not a time zone; write e.g. Europe/Berlin") from None
-        return {"cadence": found, "hour": number, "zone": ""}
-
-
-@lru_cache(maxsize=1_000)
-def _spoken(cell: str) -> str:
-    """A language we have words in, or "" for the newsletter's: other services tell of any browser's."""
-    if not cell:
-        return ""
-    from digest import render
-
-    return render.spoken(cell)
+            raise
+    with suppress(BadInput):
+        found = replace(found, language=checked(Preferences(language=language), ()).language)
+    return replace(found, plain=_FORMATS.get(format_.strip().lower(), False))
 
 
 def moment(cell: str, *, now: datetime | None) -> datetime | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlmodel import Session
 
-from digest import schedule
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import Consent, ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.store import history, listing, newsletters, people, suppressions, turns
 from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tag
+from digest.subscribe.preferences import Changes, Preferences, checked, keep
+from digest.values import Evidence
+
+UNSAID = Preferences()
 
 
 @dataclass(frozen=True)
@@ -24,44 +27,37 @@ class Added:
     outcome: Literal["added", "confirmed", "returned", "unchanged"]
 
 
+@dataclass(frozen=True)
+class Joining:
+    """What the settings say to whoever joins a newsletter."""
+
+    newsletter: str
+    known_topics: Collection[str]  # slugs
+    secret: str  # the settings' key, see `erasure_mark`
+    welcome: bool = False  # the latest edition is owed to them too
+
+
 def add(
     session: Session,
     email: str,
+    joining: Joining,
     *,
-    newsletter: str,
-    consent: str,
-    now: datetime,
-    secret: str,
-    known_topics: Collection[str],
+    evidence: Evidence,
+    preferences: Preferences = UNSAID,
     name: str = "",
-    topics: Iterable[str] = (),
     tags: Iterable[str] = (),
-    cadence: str = "",
-    hour: int | None = None,
-    zone: str = "",
-    language: str = "",
-    plain: bool = False,
-    vouched_by: str = "",
-    ip: str = "",
     again: bool = False,
-    welcome: bool = False,
 ) -> Added:
-    """Subscribe a person from the next edition of `newsletter` on; who is subscribed stays as they are.
+    """Subscribe a person from the next edition of a newsletter on; who is subscribed stays as they are.
 
-    `consent` says how we know that they want it, `vouched_by` who says so in their place, `ip` from where. `topics` are
-    slugs out of `known_topics`, none means all; the other choices are those of `choose_all`. With `welcome` the latest
-    edition is owed to them too. Raises BadInput for an address or a choice that is none, UserError for who may not
-    be added: suppressed, erased (`secret` is the settings' key, see `erasure_mark`), or gone, unless `again` says
-    that they asked to come back.
+    What `preferences` leave unsaid is as the newsletter has it or, for who returns, as they had it. Raises BadInput for
+    an address or a choice that is none, UserError for who may not be added: suppressed, erased, or gone, unless
+    `again` says that they asked to come back.
     """
     email = address(email)
     key = address_key(email)
     name = display_name(name)
-    given = {"cadence": cadence, "hour": hour, "zone": zone, "language": language, "plain": plain}
-    said = {choice: value for choice, value in given.items() if value or (choice == "hour" and value is not None)}
-    chosen = checked(said, known_topics)
-    if topics := choose(topics, known_topics):
-        chosen["topics"] = topics
+    chosen = checked(preferences, joining.known_topics)
     labels = sorted({tag(t) for t in tags} - {""})
     suppression = suppressions.find(session, email)
     if suppression is not None:
@@ -69,35 +65,35 @@ def add(
             f"{email} is suppressed since {suppression.created_at:%Y-%m-%d}: {suppression.reason}",
             hint=f"if they can get mail again and want it: digest subscriber unsuppress {email}",
         )
-    if suppressions.erased(session, erasure_mark(key, secret)):
+    if suppressions.erased(session, erasure_mark(key, joining.secret)):
         raise UserError(
             f"{email} was erased at their own wish, and is not to be brought back",
             hint=f"if they asked to come back themselves: digest subscriber unsuppress {email}",
         )
-    paper = newsletters.lock(session, newsletter)
-    person = people.keep(session, email, name=name, tags=labels, now=now)
+    paper = newsletters.lock(session, joining.newsletter)
+    person = people.keep(session, email, name=name, tags=labels, now=evidence.at)
     before = people.subscription(session, person, paper)
     if before is not None and before.state is SubscriptionState.UNSUBSCRIBED and not again:
         raise UserError(
-            f"{email} left {newsletter} on {before.changed_at:%Y-%m-%d}",
+            f"{email} left {joining.newsletter} on {before.changed_at:%Y-%m-%d}",
             hint="if they asked to come back, say so with --again",
         )
     outcome: Literal["added", "confirmed", "returned", "unchanged"]
     if before is None:
         outcome = "added"
-        subscription = people.subscribe(session, person, paper, consent=consent, now=now)
+        subscription = people.subscribe(session, person, paper, consent=evidence.how, now=evidence.at)
     elif before.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):
         return Added(person.email, "unchanged")
     else:
         outcome = "returned" if before.state is SubscriptionState.UNSUBSCRIBED else "confirmed"
         subscription = before
-        subscription.state, subscription.changed_at, subscription.consent = SubscriptionState.ACTIVE, now, consent
+        subscription.state, subscription.changed_at = SubscriptionState.ACTIVE, evidence.at
+        subscription.consent = evidence.how
         people.rejoin(session, subscription)
-    for choice, value in chosen.items():
-        setattr(subscription, choice, value)
-    record(session, subscription, ConsentEvent.SUBSCRIBED, how=consent, vouched_by=vouched_by, ip=ip, now=now)
-    if welcome:
-        turns.owe_welcome(session, subscription, now=now)
+    keep(subscription, chosen, only=chosen.said)
+    record(session, subscription, ConsentEvent.SUBSCRIBED, evidence)
+    if joining.welcome:
+        turns.owe_welcome(session, subscription, now=evidence.at)
     return Added(person.email, outcome)
 
 
@@ -106,17 +102,15 @@ def change(
     email: str,
     *,
     newsletter: str,
-    how: str,
-    now: datetime,
+    evidence: Evidence,
     known_topics: Collection[str],
     name: str | None = None,
     tags: Iterable[str] | None = None,
-    choices: Mapping[str, Any] | None = None,
+    choices: Changes | None = None,
 ) -> bool:
     """Set a person's name and tags where they are not None, and what stands in `choices` for `newsletter`.
 
-    `choices` has some of the keywords of `choose_all`. True where something changed. Raises NotFound for who has
-    no subscription to it, BadInput like `add`.
+    True where something changed. Raises NotFound for who has no subscription to it, BadInput like `add`.
     """
     person, subscription = find(session, email, newsletter)
     before = person.name, person.tags
@@ -124,38 +118,43 @@ def change(
         person.name = display_name(name)
     if tags is not None:
         person.tags = sorted({tag(t) for t in tags} - {""})
-    chose = _choose(session, subscription, checked(choices or {}, known_topics), how=how, ip="", now=now)
+    choices = choices or {}
+    chosen = checked(Preferences(**choices), known_topics)
+    chose = _choose(session, subscription, chosen, evidence, only=choices)
     return chose or (person.name, person.tags) != before
 
 
 def choose_all(
     session: Session,
     subscription_id: int,
+    preferences: Preferences,
     *,
-    topics: Iterable[str],
-    cadence: str,
-    hour: int | None,
-    zone: str,
-    language: str,
-    plain: bool,
     known_topics: Collection[str],
-    how: str,
-    now: datetime,
-    ip: str = "",
+    evidence: Evidence,
 ) -> bool:
     """Put all choices of a subscription to what is given, as a form does; True where something changed.
 
-    `topics` are slugs out of `known_topics`, none is all. `cadence` is "daily", "weekdays", "weekly mon" or "" for
-    every edition; `hour` is 0 to 23 on the clock of `zone`, None when the edition comes; `language` is one of
-    `render.languages()`, perhaps with a country; `zone` and `language` may be "", the newsletter's own. `plain` is
-    text without HTML. What changed stands in the person's history, with the `ip` it came from; the same again
-    changes nothing. Raises BadInput for what cannot be chosen, NotFound where there is no such subscription.
+    What changed stands in the person's history; the same again changes nothing. Raises BadInput for what cannot be
+    chosen, NotFound where there is no such subscription.
     """
     found = people.subscription_by_id(session, subscription_id, lock=True)
     if found is None:
         raise NotFound("there is no such subscription", hint="it may have been erased meanwhile")
-    given = {"topics": topics, "cadence": cadence, "hour": hour, "zone": zone, "language": language, "plain": plain}
-    return _choose(session, found[0], checked(given, known_topics), how=how, ip=ip, now=now)
+    return _choose(session, found[0], checked(preferences, known_topics), evidence)
+
+
+def _choose(
+    session: Session,
+    subscription: Subscription,
+    chosen: Preferences,
+    evidence: Evidence,
+    *,
+    only: Iterable[str] | None = None,
+) -> bool:
+    changed = keep(subscription, chosen, only=only)
+    if changed:
+        record(session, subscription, ConsentEvent.CHOSE, evidence, detail=changed)
+    return bool(changed)
 
 
 def welcome(session: Session, subscription_id: int, *, now: datetime) -> bool:
@@ -164,69 +163,17 @@ def welcome(session: Session, subscription_id: int, *, now: datetime) -> bool:
     return found is not None and turns.owe_welcome(session, found[0], now=now)
 
 
-def checked(choices: Mapping[str, Any], known_topics: Collection[str]) -> dict[str, Any]:
-    """Choices (keywords of `choose_all`) in their one form; BadInput says which one is none, and what would be one."""
-    found = dict(choices)
-    if "topics" in found:
-        found["topics"] = choose(found["topics"], known_topics)
-    if (hour := found.get("hour")) is not None and hour not in range(24):
-        raise BadInput(f"{hour} is not an hour", hint="hours are 0 to 23")
-    try:
-        if "cadence" in found:
-            found["cadence"] = schedule.cadence(found["cadence"])
-        if "zone" in found:
-            found["zone"] = schedule.zone(found["zone"])
-    except ValueError as error:
-        raise BadInput(str(error)) from None
-    if said := found.get("language"):
-        from digest import render  # which is heavy, and seldom asked
-
-        found["language"] = render.spoken(said)
-        if not found["language"]:
-            raise BadInput(
-                f"{said!r} is not a language we have words in", hint="one of " + ", ".join(render.languages())
-            )
-    return found
-
-
-def _choose(
-    session: Session, subscription: Subscription, choices: Mapping[str, Any], *, how: str, ip: str, now: datetime
-) -> bool:
-    changed = {choice: value for choice, value in choices.items() if getattr(subscription, choice) != value}
-    for choice, value in changed.items():
-        setattr(subscription, choice, value)
-    if changed:
-        detail = ", ".join(in_words(choice, value) for choice, value in changed.items())
-        record(session, subscription, ConsentEvent.CHOSE, how=how, ip=ip, detail=detail, now=now)
-    return bool(changed)
-
-
-def in_words(choice: str, value: Any) -> str:
-    """A choice as a person's history tells it."""
-    match choice:
-        case "topics":
-            return f"topics {' '.join(value)}" if value else "all topics"
-        case "cadence":
-            return value or "every edition"
-        case "hour":
-            return "whenever it comes" if value is None else f"at {value}:00"
-        case "plain":
-            return "as text" if value else "as HTML"
-        case _:
-            return f"{choice} {value or 'of the newsletter'}"
-
-
-def remove(session: Session, email: str, *, newsletter: str, how: str, now: datetime) -> bool:
+def remove(session: Session, email: str, *, newsletter: str, evidence: Evidence) -> bool:
     """End a subscription: no letter from now on, history kept. False where it had ended before.
 
     Letters that are owed and not claimed yet are dropped at the claim, which reads the state.
     Raises NotFound for who has no subscription to `newsletter`.
     """
     _person, subscription = find(session, email, newsletter)
-    return _leave(session, subscription, how=how, now=now)
+    return _leave(session, subscription, evidence)
 
 
-def leave(session: Session, subscription_id: int, *, how: str, now: datetime, ip: str = "") -> str | None:
+def leave(session: Session, subscription_id: int, *, evidence: Evidence) -> str | None:
     """End the subscription that a signed link names; the newsletter's name, or None where there is none (any more).
 
     Twice is once: who has left before gets the same answer.
@@ -235,25 +182,25 @@ def leave(session: Session, subscription_id: int, *, how: str, now: datetime, ip
     if found is None:
         return None
     subscription, newsletter = found
-    _leave(session, subscription, how=how, ip=ip, now=now)
+    _leave(session, subscription, evidence)
     return newsletter
 
 
-def leave_all(session: Session, person: Subscriber, *, how: str, now: datetime, ip: str = "") -> int:
+def leave_all(session: Session, person: Subscriber, *, evidence: Evidence) -> int:
     """End all subscriptions of a person; how many there were to end."""
     ours = people.subscriptions_of(session, person, lock=True)
-    return sum(_leave(session, subscription, how=how, ip=ip, now=now) for subscription, _newsletter in ours)
+    return sum(_leave(session, subscription, evidence) for subscription, _newsletter in ours)
 
 
-def _leave(session: Session, subscription: Subscription, *, how: str, now: datetime, ip: str = "") -> bool:
+def _leave(session: Session, subscription: Subscription, evidence: Evidence) -> bool:
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
         return False
-    enter(subscription, SubscriptionState.UNSUBSCRIBED, now=now)
-    record(session, subscription, ConsentEvent.UNSUBSCRIBED, how=how, ip=ip, now=now)
+    enter(subscription, SubscriptionState.UNSUBSCRIBED, now=evidence.at)
+    record(session, subscription, ConsentEvent.UNSUBSCRIBED, evidence)
     return True
 
 
-def come_back(session: Session, subscription_id: int, *, how: str, now: datetime, ip: str = "") -> bool:
+def come_back(session: Session, subscription_id: int, *, evidence: Evidence) -> bool:
     """Make active again the subscription that a signed link names, at the wish of whoever left it.
 
     Choices stay as they were, and the next edition comes with all others'. False where it had not ended, or is gone.
@@ -266,58 +213,56 @@ def come_back(session: Session, subscription_id: int, *, how: str, now: datetime
     person = session.get_one(Subscriber, subscription.subscriber_id)
     if suppressions.find(session, person.email) is not None:
         raise UserError(f"{person.email} is suppressed")
-    enter(subscription, SubscriptionState.ACTIVE, now=now)
-    subscription.consent = how
+    enter(subscription, SubscriptionState.ACTIVE, now=evidence.at)
+    subscription.consent = evidence.how
     people.rejoin(session, subscription)
-    record(session, subscription, ConsentEvent.SUBSCRIBED, how=how, ip=ip, now=now)
+    record(session, subscription, ConsentEvent.SUBSCRIBED, evidence)
     return True
 
 
-def pause(
-    session: Session, email: str, *, newsletter: str, until: datetime | None, how: str, now: datetime, ip: str = ""
-) -> bool:
+def pause(session: Session, email: str, *, newsletter: str, until: datetime | None, evidence: Evidence) -> bool:
     """Send nothing until `until`, or until `resume`; False where it was so. UserError for who does not get it."""
     _person, subscription = find(session, email, newsletter)
     if subscription.state is SubscriptionState.PAUSED and subscription.paused_until == until:
         return False
     _must_receive(subscription, email, newsletter)
-    if until is not None and until <= now:
+    if until is not None and until <= evidence.at:
         raise UserError(f"{until:%Y-%m-%d %H:%M %Z} is over already", hint="a pause ends in the future")
-    enter(subscription, SubscriptionState.PAUSED, now=now)
+    enter(subscription, SubscriptionState.PAUSED, now=evidence.at)
     subscription.paused_until = until
     detail = f"until {until:%Y-%m-%d %H:%M %Z}" if until else "until they say so"
-    record(session, subscription, ConsentEvent.PAUSED, how=how, ip=ip, detail=detail, now=now)
+    record(session, subscription, ConsentEvent.PAUSED, evidence, detail=detail)
     return True
 
 
-def resume(session: Session, email: str, *, newsletter: str, how: str, now: datetime, ip: str = "") -> bool:
+def resume(session: Session, email: str, *, newsletter: str, evidence: Evidence) -> bool:
     """End a pause: they get the next edition with all others. False where there was none. UserError like `pause`."""
     _person, subscription = find(session, email, newsletter)
     _must_receive(subscription, email, newsletter)
     if subscription.state is SubscriptionState.ACTIVE:
         return False
-    enter(subscription, SubscriptionState.ACTIVE, now=now)
+    enter(subscription, SubscriptionState.ACTIVE, now=evidence.at)
     people.rejoin(session, subscription)
-    record(session, subscription, ConsentEvent.RESUMED, how=how, ip=ip, now=now)
+    record(session, subscription, ConsentEvent.RESUMED, evidence)
     return True
 
 
-def suppress(session: Session, email: str, *, reason: str, how: str, now: datetime) -> bool:
+def suppress(session: Session, email: str, *, reason: str, evidence: Evidence) -> bool:
     """Write to an address no more, subscriber or not, whatever its subscriptions say; False where it was so."""
     email = address(email)
     if suppressions.find(session, email) is not None:
         return False
-    suppressions.add(session, email, reason=display_name(reason), now=now)
-    _record_person(session, email, ConsentEvent.SUPPRESSED, how=how, detail=display_name(reason), now=now)
+    suppressions.add(session, email, reason=display_name(reason), now=evidence.at)
+    _record_person(session, email, ConsentEvent.SUPPRESSED, evidence, detail=display_name(reason))
     return True
 
 
-def unsuppress(session: Session, email: str, *, secret: str, how: str, now: datetime) -> bool:
+def unsuppress(session: Session, email: str, *, secret: str, evidence: Evidence) -> bool:
     """Let an address be written to, or an erased person be added, again; False where nothing barred them."""
     email = address(email)
     if not suppressions.lift(session, email, mark=erasure_mark(address_key(email), secret)):
         return False
-    _record_person(session, email, ConsentEvent.UNSUPPRESSED, how=how, now=now)
+    _record_person(session, email, ConsentEvent.UNSUPPRESSED, evidence)
     return True
 
 
@@ -329,8 +274,7 @@ def unsuppress_all(
     reason: str = suppressions.BOUNCED,
     status: str = "",
     domain: str = "",
-    how: str,
-    now: datetime,
+    evidence: Evidence,
 ) -> list[suppressions.Lifted]:
     """Undo suppressions in bulk: those that mail servers' answers made, or those of another `reason`.
 
@@ -339,7 +283,7 @@ def unsuppress_all(
     if until is not None and until <= since:
         raise BadInput(f"{until:%Y-%m-%d %H:%M %Z} is not after {since:%Y-%m-%d %H:%M %Z}", hint="--since comes first")
     which = suppressions.Stops(since, until, reason, status, domain_of(domain) if domain else "")
-    return suppressions.lift_all(session, which, how=how, now=now)
+    return suppressions.lift_all(session, which, evidence)
 
 
 def erase(session: Session, email: str, *, secret: str, now: datetime) -> people.Erased | None:
@@ -414,19 +358,8 @@ def search(
     if state and state not in states:
         raise BadInput(f"{state!r} is not a state", hint="states are: " + ", ".join(states))
     if cadence not in ("weekly", "every edition"):
-        cadence = checked({"cadence": cadence}, ())["cadence"]
+        cadence = checked(Preferences(cadence=cadence), ()).cadence
     return listing.Search(part=part, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=newsletter)
-
-
-def choose(topics: Iterable[str], known_topics: Collection[str]) -> list[str]:
-    """Topic slugs, sorted and without doubles; BadInput names the first that is not known, and all that are."""
-    chosen = sorted(set(topics))
-    for topic in chosen:
-        if topic not in known_topics:
-            raise BadInput(
-                f"there is no topic {topic!r}", hint="the settings know: " + (", ".join(sorted(known_topics)) or "none")
-            )
-    return chosen
 
 
 def enter(subscription: Subscription, state: SubscriptionState, *, now: datetime) -> None:
@@ -435,35 +368,22 @@ def enter(subscription: Subscription, state: SubscriptionState, *, now: datetime
 
 
 def record(
-    session: Session,
-    subscription: Subscription,
-    event: ConsentEvent,
-    *,
-    how: str,
-    now: datetime,
-    vouched_by: str = "",
-    ip: str = "",
-    detail: str = "",
+    session: Session, subscription: Subscription, event: ConsentEvent, evidence: Evidence, *, detail: str = ""
 ) -> None:
     """A line of history about one subscription."""
     session.add(
         Consent(
             subscriber_id=subscription.subscriber_id,
             newsletter_id=subscription.newsletter_id,
-            at=now,
             event=event,
-            how=how,
-            vouched_by=vouched_by,
-            ip=ip,
             detail=detail,
+            **asdict(evidence),
         )
     )
 
 
-def _record_person(
-    session: Session, email: str, event: ConsentEvent, *, how: str, now: datetime, detail: str = ""
-) -> None:
+def _record_person(session: Session, email: str, event: ConsentEvent, evidence: Evidence, *, detail: str = "") -> None:
     """A line of history about all newsletters, for an address that is a subscriber's."""
     person = people.find(session, email)
     if person is not None and person.id is not None:
-        session.add(Consent(subscriber_id=person.id, at=now, event=event, how=how, detail=detail))
+        session.add(Consent(subscriber_id=person.id, event=event, detail=detail, **asdict(evidence)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,7 +24,9 @@ from digest.render import Note, Templates
 from digest.render.speech import speech
 from digest.store import clock, newsletters, outbox, people, signup, suppressions
 from digest.subscribe.address import address, display_name, erasure_mark
-from digest.subscribe.people import choose, enter, record, welcome
+from digest.subscribe.people import enter, record, welcome
+from digest.subscribe.preferences import Changes, Preferences, checked, keep
+from digest.values import Evidence
 
 VALID_FOR = timedelta(days=7)  # a link to confirm, and what nobody confirms
 # How long after the first, the second and each further mail that sign-ups caused an address gets no other: strangers
@@ -39,40 +41,40 @@ def ask(
     *,
     newsletter: str,
     config: Config,
-    ip: str,
-    now: datetime,
+    evidence: Evidence,
     known_topics: Collection[str],
     name: str = "",
-    topics: Iterable[str] = (),
+    choices: Changes | None = None,
 ) -> None:
     """Somebody wants `newsletter` at this address: owe it a mail, if it may have one.
 
     A new address is stored as pending, and asked to confirm; one that left is asked too, and stays away until it
     confirms; one that is subscribed is told so. None of it where it is suppressed, had such a mail a short while
-    ago, or where too many were caused by this network or by all. Raises BadInput for an address, a name or a topic
+    ago, or where too many were caused by this network or by all. Raises BadInput for an address, a name or a choice
     that is none, whoever it is.
     """
-    email, name, chosen = address(email), display_name(name), choose(topics, known_topics)
+    email, name, choices = address(email), display_name(name), choices or {}
+    chosen = checked(Preferences(**choices), known_topics)
     paper = newsletters.lock(session, newsletter)
     if suppressions.find(session, email) is not None:
         return
-    if not _may_mail(session, email, config=config, network=_network(ip), now=now):
+    if not _may_mail(session, email, config=config, network=_network(evidence.ip), now=evidence.at):
         return
     if people.find(session, email) is not None:
         name = ""  # a stranger names nobody whom we know
-    person = people.keep(session, email, name=name, tags=(), now=now)
+    person = people.keep(session, email, name=name, tags=(), now=evidence.at)
     subscription = people.subscription(session, person, paper)
     if subscription is None:
-        subscription = people.subscribe(session, person, paper, consent="sign-up page", now=now)
-        enter(subscription, SubscriptionState.PENDING, now=now)
+        subscription = people.subscribe(session, person, paper, consent=evidence.how, now=evidence.at)
+        enter(subscription, SubscriptionState.PENDING, now=evidence.at)
     if subscription.state is SubscriptionState.PENDING:
-        subscription.topics = chosen
+        keep(subscription, chosen, only=choices)
         session.add(subscription)
-        record(session, subscription, ConsentEvent.PENDING, how="sign-up page", ip=ip, now=now)
+        record(session, subscription, ConsentEvent.PENDING, evidence)
     session.flush()
     assert subscription.id is not None
     here = subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
-    _owe(session, subscription.id, person.email, newsletter, config, subscribed=here, now=now)
+    _owe(session, subscription.id, person.email, newsletter, config, subscribed=here, now=evidence.at)
 
 
 def ask_imported(session: Session, newsletter: str, *, config: Config, now: datetime, limit: int = 500) -> int:
@@ -120,23 +122,23 @@ def about(session: Session, token: str, *, config: Config, now: datetime, lock: 
     return Answer(outcome, newsletter, asked.subscription_id)
 
 
-def confirm(session: Session, token: str, *, config: Config, ip: str, now: datetime) -> Answer | None:
+def confirm(session: Session, token: str, *, config: Config, evidence: Evidence) -> Answer | None:
     """Make active what a link to confirm names, from the latest edition on; twice is once. None as in `about`."""
-    answer = about(session, token, config=config, now=now, lock=True)
+    answer = about(session, token, config=config, now=evidence.at, lock=True)
     if answer is None or answer.outcome != "confirmed":
         return answer
     subscription = session.get_one(Subscription, answer.subscription_id)
     person = session.get_one(Subscriber, subscription.subscriber_id)
-    enter(subscription, SubscriptionState.ACTIVE, now=now)
-    subscription.consent = "sign-up page, confirmed by mail"
+    enter(subscription, SubscriptionState.ACTIVE, now=evidence.at)
+    subscription.consent = evidence.how
     session.add(subscription)
     people.rejoin(session, subscription)
-    record(session, subscription, ConsentEvent.SUBSCRIBED, how=subscription.consent, ip=ip, now=now)
+    record(session, subscription, ConsentEvent.SUBSCRIBED, evidence)
     # Their own word undoes what kept lists from bringing them back, and ends what the limits remember.
     suppressions.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
     signup.forget_mails(session, address=_mark(person.key, config))
     if config.newsletters[answer.newsletter].welcome:
-        welcome(session, answer.subscription_id, now=now)
+        welcome(session, answer.subscription_id, now=evidence.at)
     return answer
 
 

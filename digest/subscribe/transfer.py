@@ -96,7 +96,7 @@ def import_csv(
         for record in sheet.records:
             rows += 1
             try:
-                chunk.append(columns.person(record)._asdict())
+                chunk.append(columns.person(record).row())
             except BadInput as error:
                 refused.add(record, str(error))
             if len(chunk) == CHUNK:
@@ -112,7 +112,7 @@ def import_csv(
                 paper = newsletters.lock(session, newsletter)
                 turns.lock_readers(session, paper.id or 0)  # who is judged is to be as they were judged
                 judged = imports.judge(session, paper)
-                imports.settle(session, paper, how=terms.how, vouched_by=terms.vouched_by, now=terms.now)
+                imports.settle(session, paper, terms.evidence)
     return _summary(judged, rows=rows, staged=staged, refused=refused, sheet=sheet)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -114,21 +114,21 @@ def routes(site: Site) -> list[Route]:
             subscribe.choose_all(
                 session,
                 reader.id,
-                topics=chosen["topics"],
-                cadence=chosen["cadence"],
-                hour=int(chosen["hour"]) if chosen["hour"] else None,
-                zone=chosen["zone"],
-                language=chosen["language"],
-                plain=chosen["format"] == "text",
+                subscribe.Preferences(
+                    topics=tuple(chosen["topics"]),
+                    cadence=chosen["cadence"],
+                    hour=int(chosen["hour"]) if chosen["hour"] else None,
+                    zone=chosen["zone"],
+                    language=chosen["language"],
+                    plain=chosen["format"] == "text",
+                ),
                 known_topics=known,
-                how=_HOW,
-                ip=site.client(request),
-                now=site.clock(),
+                evidence=subscribe.Evidence(_HOW, site.clock(), ip=site.client(request)),
             )
         return back(reader, "saved")
 
     def do(verb: str, request: Request, form: Form) -> Response:
-        ip, now = site.client(request), site.clock()
+        said = subscribe.Evidence(_HOW, site.clock(), ip=site.client(request))
         with site.database.write() as session:
             reader = reader_at(session, request)
             if reader is None:
@@ -139,45 +139,36 @@ def routes(site: Site) -> list[Route]:
                     weeks = form.get("weeks", [""])[0]
                     if weeks not in ("", *map(str, _WEEKS)):
                         raise HTTPException(400)
-                    until = _after(now, int(weeks), _zone(reader)) if weeks else None
-                    subscribe.pause(session, email, newsletter=paper, until=until, how=_HOW, ip=ip, now=now)
+                    until = _after(said.at, int(weeks), _zone(reader)) if weeks else None
+                    subscribe.pause(session, email, newsletter=paper, until=until, evidence=said)
                     return back(reader, "paused")
                 if verb == "resume" and reader.receives:
-                    subscribe.resume(session, email, newsletter=paper, how=_HOW, ip=ip, now=now)
+                    subscribe.resume(session, email, newsletter=paper, evidence=said)
                     return back(reader, "resumed")
             except UserError:  # they left at this moment
                 return back(reader, "")
             if verb == "leave-all":
-                subscribe.leave_all(session, reader.person, how=f"{_HOW}, all newsletters", ip=ip, now=now)
+                subscribe.leave_all(session, reader.person, evidence=replace(said, how=f"{_HOW}, all newsletters"))
                 return back(reader, "left")
             try:
                 if verb == "return":
-                    subscribe.come_back(session, reader.id, how=_HOW, ip=ip, now=now)
+                    subscribe.come_back(session, reader.id, evidence=said)
                     return back(reader, "joined")
                 if verb == "join":
-                    join(session, reader, form.get("newsletter", [""])[0], ip=ip, now=now)
+                    join(session, reader, form.get("newsletter", [""])[0], said)
                     return back(reader, "joined")
             except UserError:  # suppressed
                 return back(reader, "refused")
         return back(reader, "")  # what cannot be done as things stand: the page says how they do
 
-    def join(session: Session, reader: Reader, name: str, *, ip: str, now: datetime) -> None:
+    def join(session: Session, reader: Reader, name: str, said: subscribe.Evidence) -> None:
         """Subscribe the person to another newsletter. Their link, which came by mail, has proven the address."""
         settings = site.config.newsletters.get(name)
         if settings is None or not settings.signup or reader.subscription.state is SubscriptionState.PENDING:
             raise HTTPException(404)
-        subscribe.add(
-            session,
-            reader.person.email,
-            newsletter=name,
-            consent=_HOW,
-            now=now,
-            secret=site.config.lasting_key,
-            known_topics=curate.headings(settings.topics),
-            ip=ip,
-            again=True,
-            welcome=settings.welcome,
-        )
+        known = curate.headings(settings.topics)
+        joining = subscribe.Joining(name, known, site.config.lasting_key, welcome=settings.welcome)
+        subscribe.add(session, reader.person.email, joining, evidence=said, again=True)
 
     def data(request: Request) -> Response:
         with site.database.read() as session:
@@ -277,7 +268,7 @@ def _wrong(chosen: Mapping[str, Any], known_topics: Mapping[str, str], said: Spe
     wrong = {}
     for field in ("topics", "cadence", "zone", "language"):
         try:
-            subscribe.checked({field: chosen[field]}, known_topics)
+            subscribe.checked(subscribe.Preferences(**{field: chosen[field]}), known_topics)
         except BadInput:
             wrong[field] = said.gettext("This cannot be chosen. Please choose again.")
     if chosen["cadence"] == "weekly":

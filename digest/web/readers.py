@@ -94,7 +94,8 @@ def routes(site: Site) -> list[Route]:
         with site.database.write() as session:
             reader = reader_of(site, session, unsubscribe, request)
             if reader is not None:
-                subscribe.leave(session, reader.id, how=how, ip=site.client(request), now=site.clock())
+                said = subscribe.Evidence(how, site.clock(), ip=site.client(request))
+                subscribe.leave(session, reader.id, evidence=said)
         return show(request)
 
     def undo(request: Request) -> Response:
@@ -103,8 +104,8 @@ def routes(site: Site) -> list[Route]:
             if reader is None:
                 return site.unknown(request)
             try:
-                how, ip = f"{_HOW}, undone", site.client(request)
-                subscribe.come_back(session, reader.id, how=how, ip=ip, now=site.clock())
+                said = subscribe.Evidence(f"{_HOW}, undone", site.clock(), ip=site.client(request))
+                subscribe.come_back(session, reader.id, evidence=said)
             except UserError:
                 pass  # suppressed, which the page says
         return RedirectResponse(f"{path_of(site, unsubscribe, reader.id)}/undo", 303, headers=PRIVATE)

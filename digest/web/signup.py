@@ -19,6 +19,7 @@ from digest.subscribe import signup
 from digest.web.site import PRIVATE, Site, body_of, fields_of
 
 _SHOWN = 400  # characters of a field that is shown again, since something was wrong with it
+_HOW = "sign-up page"
 TRAP = "website"  # a field that people do not see, and programs fill in
 
 Form = Mapping[str, list[str]]
@@ -70,11 +71,10 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
                     given.get("email", [""])[0],
                     newsletter=name,
                     config=site.config,
-                    ip=site.client(request),
-                    now=site.clock(),
+                    evidence=subscribe.Evidence(_HOW, site.clock(), ip=site.client(request)),
                     known_topics=known,
                     name=given.get("name", [""])[0],
-                    topics=given.get("topic", []),
+                    choices={"topics": tuple(given.get("topic", []))},
                 )
             mail_now()
         # 303, so that going back and forth posts nothing again.
@@ -93,7 +93,8 @@ def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
         token = request.path_params["token"]
         if do:
             with site.database.write() as session:
-                found = signup.confirm(session, token, config=site.config, ip=site.client(request), now=site.clock())
+                said = subscribe.Evidence(f"{_HOW}, confirmed by mail", site.clock(), ip=site.client(request))
+                found = signup.confirm(session, token, config=site.config, evidence=said)
         else:
             with site.database.read() as session:
                 found = signup.about(session, token, config=site.config, now=site.clock())

@@ -34,6 +34,7 @@ from digest.schedule import Turn
 from digest.store import Database, clock, feeds, letters, newsletters, open_database, outbox, sending, turns
 from digest.store import room as room_module
 from digest.store.database import _sqlite
+from digest.subscribe import Evidence
 
 from . import hub as hub_module
 from .hub import Hub, Killed, Process, Queues, Threads
@@ -447,11 +448,13 @@ class Stage:
 
     def unsubscribe(self, email: str, paper: str) -> None:
         self.say(f"{email} unsubscribes from {paper}")
-        self.as_operator(lambda s: subscribe.remove(s, email, newsletter=paper, how="web", now=self.wall()))
+        self.as_operator(lambda s: subscribe.remove(s, email, newsletter=paper, evidence=Evidence("web", self.wall())))
 
     def suppress(self, email: str) -> None:
         self.say(f"{email} is suppressed by the operator")
-        self.as_operator(lambda s: subscribe.suppress(s, email, reason="by hand", how="command line", now=self.wall()))
+        self.as_operator(
+            lambda s: subscribe.suppress(s, email, reason="by hand", evidence=Evidence("command line", self.wall()))
+        )
 
     def erase(self, email: str) -> None:
         self.say(f"{email} is erased")
