@@ -121,6 +121,32 @@ def lengths() -> list[tuple[int, str]]:
     return sorted(found)
 
 
+def parameters() -> list[tuple[int, str]]:
+    """(parameters, place) of every public function but Typer's commands, whose options the operator types by name."""
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            private = node.name.startswith("_") and not node.name.endswith("__")
+            command = any(ast.unparse(one.annotation) == "typer.Context" for one in named if one.annotation)
+            if not private and not command:
+                count = len(named) - (bool(named) and named[0].arg in ("self", "cls"))
+                found.append((count, f"{path.relative_to(ROOT)} {node.name}"))
+    return sorted(found)
+
+
+def declared_options() -> list[tuple[str, str]]:
+    """(declaration, file) of every option and argument of the commands."""
+    return [
+        (ast.unparse(node), path.name)
+        for path in sorted((PACKAGE / "cli").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Annotated"
+    ]
+
+
 def main() -> None:
     if "--write" in sys.argv[1:]:
         MAP.write_text(written(MAP.read_text(encoding="utf-8")), encoding="utf-8")
