@@ -98,7 +98,8 @@ class Person(NamedTuple):
     def row(self) -> dict[str, object]:
         """The same in the columns of `imports.add_rows`."""
         columns = self._asdict()
-        return columns | vars(columns.pop("preferences"))
+        chosen = columns.pop("preferences")
+        return columns | vars(chosen)
 
 
 @dataclass(frozen=True)
@@ -300,7 +301,7 @@ _CHOICES = ("topics", "cadence", "hour", "zone", "language", "format")
 _FORMATS = {"text": True, "plain": True, "plaintext": True}
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1_000)
 def _preferences(
     topics: str, cadence: str, hour: str, zone: str, language: str, format_: str, *, known_topics: frozenset[str]
 ) -> Preferences:

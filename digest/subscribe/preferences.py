@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, TypedDict
 
 from digest import schedule
@@ -60,6 +61,7 @@ def checked(preferences: Preferences, known_topics: Collection[str]) -> Preferen
     return Preferences(topics, cadence, hour, zone, _language(preferences.language), preferences.plain)
 
 
+@lru_cache(maxsize=1_000)
 def _language(said: str) -> str:
     if not said:
         return ""
