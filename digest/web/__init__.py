@@ -20,7 +20,7 @@ from digest.errors import StorageError
 from digest.store import Database
 from digest.store import clock as stored_clock
 from digest.store.database import head, revision
-from digest.web import archive, preferences, readers, signup
+from digest.web import archive, buttons, own_data, preferences, readers, signup
 from digest.web.bounds import InTime
 from digest.web.client import Proxied
 from digest.web.site import PRIVATE, Site, TooLarge
@@ -99,7 +99,9 @@ def application(
         routes=[
             *signup.routes(site, mail_now=mail_now),
             *readers.routes(site),
-            *preferences.routes(site),
+            *preferences.ROUTES,
+            *buttons.ROUTES,
+            *own_data.ROUTES,
             *archive.routes(site),
             Route("/health", health),
             Route("/ready", ready),
@@ -117,6 +119,7 @@ def application(
             Exception: lambda request, error: sorry(request, 500),
         },
     )
+    app.state.site = site
     app.router.redirect_slashes = False  # it knows nothing of a path that a proxy took off
     return app
 

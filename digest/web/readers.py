@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
@@ -10,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from digest import sign, subscribe
+from digest import schedule, sign, subscribe
 from digest.colours import on_dark
 from digest.config import Newsletter
 from digest.errors import UserError
 from digest.models import Subscriber, Subscription, SubscriptionState
 from digest.render.speech import Speech, speech
 from digest.store import people, suppressions
-from digest.web.site import PRIVATE, Site, body_of
+from digest.web.site import PRIVATE, Form, Site, body_of, fields_of, site_of
 
 _HOW = "unsubscribe page"
 _ACCENT = "#a03a12"  # of a newsletter that has left the settings, as in base.html
@@ -47,6 +48,14 @@ class Reader:
         return speech(self.subscription.language or (self.settings.language if self.settings else "en"))
 
     @property
+    def zone(self) -> ZoneInfo:
+        """The clock by which days are told to them."""
+        slots = self.settings.slots if self.settings else None
+        own = schedule.own("daily", 0, self.subscription.zone, slots)
+        assert own is not None
+        return own.zone
+
+    @property
     def receives(self) -> bool:
         return self.subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
 
@@ -60,6 +69,13 @@ def reader_of(site: Site, session: Session, purpose: sign.Purpose, request: Requ
     subscription, name = found
     person = session.get_one(Subscriber, subscription.subscriber_id)
     return Reader(person, subscription, name, site.config.newsletters.get(name))
+
+
+async def form_of(request: Request) -> Form:
+    """What one of these pages posted; 403 for what another site did."""
+    body = await body_of(request)
+    site_of(request).refuse_strangers(request)
+    return fields_of(body)
 
 
 def page(site: Site, reader: Reader, template: str, status: int = 200, **values: object) -> Response:

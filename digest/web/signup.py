@@ -16,12 +16,10 @@ from digest.config import Newsletter
 from digest.errors import BadInput
 from digest.render.speech import Speech, speech
 from digest.subscribe import signup
-from digest.web.site import PRIVATE, Site, body_of, fields_of
+from digest.web.site import PRIVATE, Form, Site, body_of, fields_of
 
 _SHOWN = 400  # characters of a field that is shown again, since something was wrong with it
 TRAP = "website"  # a field that people do not see, and programs fill in
-
-Form = Mapping[str, list[str]]
 
 
 def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:

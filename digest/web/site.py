@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -40,6 +40,9 @@ _PAGES = jinja2.Environment(
     autoescape=True,
     undefined=jinja2.StrictUndefined,
 )
+
+
+Form = Mapping[str, list[str]]  # what was posted, by field
 
 
 class TooLarge(Exception):
@@ -115,6 +118,13 @@ class Site:
         """Of a newsletter, also of one that has left the settings."""
         settings = self.config.newsletters.get(newsletter)
         return settings.title if settings else newsletter
+
+
+def site_of(request: Request) -> Site:
+    """Of the application that a request came to."""
+    site = request.app.state.site
+    assert isinstance(site, Site)
+    return site
 
 
 def preferred(accept: str) -> str:
