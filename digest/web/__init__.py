@@ -20,7 +20,7 @@ from digest.errors import StorageError
 from digest.store import Database
 from digest.store import clock as stored_clock
 from digest.store.database import head, revision
-from digest.web import archive, buttons, own_data, preferences, readers, signup
+from digest.web import archive, buttons, own_data, preferences, signup, unsubscribe
 from digest.web.bounds import InTime
 from digest.web.client import Proxied
 from digest.web.site import PRIVATE, Site, TooLarge
@@ -56,7 +56,7 @@ def application(
     `mail_now` is called when somebody waits for a mail that is now owed; `log` is told each request, without what
     must stay secret.
     """
-    site = Site(database, config, clock)
+    site = Site(database, config, clock, mail_now)
 
     def health(request: Request) -> Response:
         return PlainTextResponse("ok\n", headers=PRIVATE)
@@ -97,8 +97,8 @@ def application(
 
     app = Starlette(
         routes=[
-            *signup.routes(site, mail_now=mail_now),
-            *readers.routes(site),
+            *signup.ROUTES,
+            *unsubscribe.ROUTES,
             *preferences.ROUTES,
             *buttons.ROUTES,
             *own_data.ROUTES,

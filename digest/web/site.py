@@ -54,6 +54,7 @@ class Site:
     database: Database
     config: Config
     clock: Callable[[], datetime]
+    mail_now: Callable[[], None]  # to be called when a mail is owed that somebody waits for
     _writers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITERS))
 
     async def change(self, do: Callable[..., Response], /, *given: object, **named: object) -> Response:
