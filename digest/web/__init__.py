@@ -20,7 +20,7 @@ from digest.errors import StorageError
 from digest.store import Database
 from digest.store import clock as stored_clock
 from digest.store.database import head, revision
-from digest.web import archive, buttons, own_data, preferences, signup, unsubscribe
+from digest.web import archive, archive_feeds, buttons, frozen, own_data, preferences, signup, unsubscribe
 from digest.web.bounds import InTime
 from digest.web.client import Proxied
 from digest.web.site import PRIVATE, Site, TooLarge
@@ -102,7 +102,9 @@ def application(
             *preferences.ROUTES,
             *buttons.ROUTES,
             *own_data.ROUTES,
-            *archive.routes(site),
+            *archive.ROUTES,
+            *archive_feeds.ROUTES,
+            *frozen.ROUTES,
             Route("/health", health),
             Route("/ready", ready),
         ],

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import jinja2
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -31,6 +32,7 @@ PRIVATE = {
 }
 
 MAX_BODY = 64_000
+NUMBER = "[0-9]{1,9}"
 _WRITERS = 8  # at a time, of the 15 connections and 40 threads that all share
 _MOST_FIELDS = 400
 _MAX_ACCEPT = 500
@@ -43,6 +45,22 @@ _PAGES = jinja2.Environment(
 
 
 Form = Mapping[str, list[str]]  # what was posted, by field
+
+
+class _Number(IntegerConvertor):
+    """What both databases take for a number; any other is of no edition."""
+
+    regex = NUMBER
+
+
+class _Word(StringConvertor):
+    """Without NUL, which PostgreSQL has no text with."""
+
+    regex = "[^/\0]+"
+
+
+register_url_convertor("number", _Number())
+register_url_convertor("word", _Word())
 
 
 class TooLarge(Exception):
