@@ -17,8 +17,8 @@ from digest.store import Database, editions, newsletters
 
 
 @dataclass(frozen=True)
-class Press:
-    """A button pressed: for which newsletter and edition (None: the one to come), and what stood beside it."""
+class Edit:
+    """What an editor wants changed, in which edition (None: the one to come), and what stood beside the button."""
 
     database: Database
     config: Config
@@ -28,43 +28,43 @@ class Press:
     now: datetime
 
 
-def act(verb: str, press: Press) -> None:
+def act(verb: str, edit: Edit) -> None:
     """UserError where it cannot be done as things stand, 404 for a button that there is not."""
     if verb not in BUTTONS:
         raise HTTPException(404)
-    BUTTONS[verb](press)
+    BUTTONS[verb](edit)
 
 
-def note(press: Press) -> None:
-    edition.annotate(press.database, press.newsletter, press.config, press.form.get("note", ""), number=press.number)
+def note(edit: Edit) -> None:
+    edition.annotate(edit.database, edit.newsletter, edit.config, edit.form.get("note", ""), number=edit.number)
 
 
-def approve(press: Press) -> None:
-    with press.database.write() as session:
-        edition.approve(session, press.newsletter, press.number or 0, now=press.now)
+def approve(edit: Edit) -> None:
+    with edit.database.write() as session:
+        edition.approve(session, edit.newsletter, edit.number or 0, now=edit.now)
 
 
-def on_story(do: Callable[[Session, Press, int], None], press: Press) -> None:
+def on_story(do: Callable[[Session, Edit, int], None], edit: Edit) -> None:
     """Let `do` change the story that the button stood beside, and the edition follow."""
 
     def change(session: Session) -> None:
-        do(session, press, _story(session, press))
+        do(session, edit, _story(session, edit))
 
-    name, config = press.newsletter, press.config
-    if press.number is not None:
-        edition.recompose(press.database, name, config, press.number, change)
+    name, config = edit.newsletter, edit.config
+    if edit.number is not None:
+        edition.recompose(edit.database, name, config, edit.number, change)
         return
     # What is seen may not be admitted yet: a story has its number only then.
-    edition.take_in(press.database, name, config.newsletters[name], config.curate, now=press.now)
-    with press.database.write() as session:
+    edition.take_in(edit.database, name, config.newsletters[name], config.curate, now=edit.now)
+    with edit.database.write() as session:
         change(session)
 
 
-def _story(session: Session, press: Press) -> int:
+def _story(session: Session, edit: Edit) -> int:
     """Its id; UserError where another stands in its place by now."""
-    form, name = press.form, press.newsletter
-    if press.number is not None:
-        edition.held_edition(session, name, press.number)
+    form, name = edit.form, edit.newsletter
+    if edit.number is not None:
+        edition.held_edition(session, name, edit.number)
     seq = int(form["seq"]) if form.get("seq", "").isdecimal() and len(form["seq"]) < 19 else 0
     paper = newsletters.find(session, name)
     story = editions.story_id_at(session, paper.id or 0, seq, title=form.get("title", ""))
@@ -73,20 +73,20 @@ def _story(session: Session, press: Press) -> int:
     return story
 
 
-def _pin(session: Session, press: Press, story: int, *, pinned: bool) -> None:
-    edition.pin(session, press.newsletter, story, pinned=pinned)
+def _pin(session: Session, edit: Edit, story: int, *, pinned: bool) -> None:
+    edition.pin(session, edit.newsletter, story, pinned=pinned)
 
 
-def _drop(session: Session, press: Press, story: int, *, dropped: bool) -> None:
-    edition.drop(session, press.newsletter, story, dropped=dropped)
+def _drop(session: Session, edit: Edit, story: int, *, dropped: bool) -> None:
+    edition.drop(session, edit.newsletter, story, dropped=dropped)
 
 
-def _move(session: Session, press: Press, story: int) -> None:
-    topics = curate.headings(press.config.newsletters[press.newsletter].topics)
-    edition.move(session, press.newsletter, story, press.form.get("topic", ""), topics=topics)
+def _move(session: Session, edit: Edit, story: int) -> None:
+    topics = curate.headings(edit.config.newsletters[edit.newsletter].topics)
+    edition.move(session, edit.newsletter, story, edit.form.get("topic", ""), topics=topics)
 
 
-BUTTONS: dict[str, Callable[[Press], None]] = {
+BUTTONS: dict[str, Callable[[Edit], None]] = {
     "note": note,
     "approve": approve,
     "pin": partial(on_story, partial(_pin, pinned=True)),

@@ -184,7 +184,7 @@ async def press(request: Request) -> Response:
 
 def _pressed(preview: Preview, one: Wish, verb: str, form: dict[str, str]) -> None:
     config = preview.load()
-    editing.act(verb, editing.Press(preview.database, config, one.newsletter, one.number, form, preview.clock()))
+    editing.act(verb, editing.Edit(preview.database, config, one.newsletter, one.number, form, preview.clock()))
 
 
 async def _not_here(request: Request, *_: object) -> Response:
