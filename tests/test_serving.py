@@ -33,8 +33,8 @@ from digest import sign
 from digest.errors import ConfigError, StorageError
 from digest.store import newsletters, open_database
 from digest.web import application, courier
-from digest.web.bounds import HeadInTime
 from digest.web.client import client_address
+from digest.web.heads import HeadInTime
 from digest.web.site import body_of
 
 ROOT = Path(__file__).parent.parent

@@ -47,7 +47,7 @@ def serve(
 
     from digest import deliver
     from digest.web import application
-    from digest.web.bounds import HeadInTime
+    from digest.web.bounds import http_protocol
     from digest.web.courier import Courier
 
     options: Options = context.obj
@@ -67,7 +67,7 @@ def serve(
         server = uvicorn.Server(
             uvicorn.Config(
                 application(database, config, clock=now, mail_now=courier.wake, log=log),
-                http=HeadInTime,
+                http=http_protocol(),
                 ws="none",
                 lifespan="off",
                 log_level="error",

@@ -37,8 +37,9 @@ def serve(connection: Connection, memory_bytes: int) -> None:
 
     `None` comes first, when all is loaded. Ctrl-C is for the parent to hear; memory has an end.
     """
-    from digest.parse import sax  # noqa: F401
+    from digest.parse import sax
 
+    sax.quicken()  # it may have something to say while stderr is there
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a library says when it gives up tells an operator nothing; the parent says which feed it was.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

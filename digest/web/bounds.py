@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from digest import versions
 
 HEAD_SECONDS = 15.0
 REQUEST_SECONDS = 60.0
 
+_log = logging.getLogger("digest.web")
 
-class HeadInTime(H11Protocol):
-    """Hangs up on who connects and does not say what they want: they hold a place that others wait for."""
 
-    _late: asyncio.TimerHandle | None = None
+# What `heads` needs to know of uvicorn's insides.
+INSIDES = {
+    "uvicorn.protocols.http.h11_impl:H11Protocol": ("loop", "transport", "cycle"),
+    "uvicorn.protocols.http.h11_impl:RequestResponseCycle": ("response_complete",),
+}
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._late = self.loop.call_later(HEAD_SECONDS, transport.close)
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._stop_waiting()
-        elif self._late is None:
-            self._late = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+def http_protocol() -> type[asyncio.Protocol] | Literal["h11"]:
+    """What uvicorn is to speak HTTP with: with a bound on heads, or without where it is not as we know it."""
+    if why := versions.misfit("uvicorn", "h11", insides=INSIDES):
+        words = (
+            "%s: who connects and does not say what they want in %.0f seconds is not hung up on; let the proxy do it"
+        )
+        _log.warning(words, why, HEAD_SECONDS)
+        return "h11"
+    from digest.web.heads import HeadInTime
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _stop_waiting(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    return HeadInTime
 
 
 class InTime:

@@ -1,46 +1,39 @@
-"""What readers choose for themselves: topics, days and hour, a pause, other newsletters, their data, being forgotten.
+"""What readers choose for themselves: topics, days and hour, time zone, language, format.
 
-Each page hangs on the signed link in the mail; nobody logs in. GET changes nothing, and a form that was posted leads
-back to the page (303), so that going back and forth posts nothing again.
+This page and those that it leads to hang on the signed link in the mail; nobody logs in. GET changes nothing, and a
+form that was posted leads back to the page (303), so that going back and forth posts nothing again.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from digest import curate, schedule, sign, subscribe
-from digest.errors import BadInput, UserError
-from digest.models import Subscription, SubscriptionState
+from digest.errors import BadInput
+from digest.models import Subscription
 from digest.render import languages
 from digest.render.speech import Speech
 from digest.store import people, suppressions
-from digest.web.readers import Reader, page, path_of, reader_of
-from digest.web.site import PRIVATE, Site, body_of, fields_of
+from digest.web.readers import Reader, form_of, page, path_of, reader_of
+from digest.web.site import PRIVATE, Form, Site, site_of
 
-_log = logging.getLogger("digest.web")
-_HOW = "preference page"
-_PREFERENCES = sign.Purpose.PREFERENCES
-_VERBS = ("pause", "resume", "leave-all", "return", "join")
-_WEEKS = (1, 2, 4, 8)
+HOW = "preference page"
+PREFERENCES = sign.Purpose.PREFERENCES
+WEEKS = (1, 2, 4, 8)  # that a pause can be chosen to take
 _LONGEST = 200  # characters of a field
 _DONE = ("saved", "paused", "resumed", "left", "joined", "refused")
 _REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
-
-Form = Mapping[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -54,183 +47,91 @@ class Other:
     path: str  # of its preference page, "" where there is nothing to choose
 
 
-def routes(site: Site) -> list[Route]:
-    def reader_at(session: Session, request: Request) -> Reader | None:
-        return reader_of(site, session, _PREFERENCES, request)
+def show(request: Request) -> Response:
+    site, done = site_of(request), request.query_params.get("done", "")
+    with site.database.read() as session:
+        reader = reader_of(site, session, PREFERENCES, request)
+        if reader is None:
+            return site.unknown(request)
+        chosen = _stored(reader.subscription)
+        return _shown(site, session, reader, chosen, wrong={}, done=done if done in _DONE else "")
 
-    def back(reader: Reader, done: str) -> Response:
-        there = f"{path_of(site, _PREFERENCES, reader.id)}?done={done}"
-        return RedirectResponse(there, 303, headers=PRIVATE)
 
-    def shown(
-        session: Session, reader: Reader, chosen: Mapping[str, Any], *, wrong: Mapping[str, str], done: str = ""
-    ) -> Response:
-        said, settings = reader.said, reader.settings
-        slots = settings.slots if settings else None
-        until = reader.subscription.paused_until
-        return page(
-            site,
-            reader,
-            "preferences.html",
-            422 if wrong else 200,
-            here=path_of(site, _PREFERENCES, reader.id),
-            leave=path_of(site, sign.Purpose.UNSUBSCRIBE, reader.id),
-            done=done,
-            wrong=wrong,
-            chosen=chosen,
-            stopped=suppressions.find(session, reader.person.email) is not None,
-            until=said.day(until.astimezone(_zone(reader))) if until else "",
-            topics=_topics(reader),
-            rhythm=said.rhythm(slots, reader.title),
-            days=_days(said),
-            hours=_hours(said),
-            own_zone=str(slots.zone) if slots else "UTC",
-            zones=_zones(chosen["zone"]),
-            languages=_languages(chosen["language"]),
-            own_language=_name_of(settings.language if settings else "en"),
-            weeks=_spans(said),
-            others=_others(site, session, reader),
+def save(request: Request, form: Form) -> Response:
+    site, chosen = site_of(request), _entered(form)
+    with site.database.write() as session:
+        reader = reader_of(site, session, PREFERENCES, request)
+        if reader is None:
+            return site.unknown(request)
+        if not reader.receives:
+            return back(site, reader, "")
+        known = _topics(reader)
+        if wrong := _wrong(chosen, known, reader.said):
+            return _shown(site, session, reader, chosen, wrong=wrong)
+        subscribe.choose_all(
+            session,
+            reader.id,
+            subscribe.Preferences(
+                topics=tuple(chosen["topics"]),
+                cadence=chosen["cadence"],
+                hour=int(chosen["hour"]) if chosen["hour"] else None,
+                zone=chosen["zone"],
+                language=chosen["language"],
+                plain=chosen["format"] == "text",
+            ),
+            known_topics=known,
+            evidence=subscribe.Evidence(HOW, site.clock(), ip=site.client(request)),
         )
-
-    def show(request: Request) -> Response:
-        done = request.query_params.get("done", "")
-        with site.database.read() as session:
-            reader = reader_at(session, request)
-            if reader is None:
-                return site.unknown(request)
-            return shown(session, reader, _stored(reader.subscription), wrong={}, done=done if done in _DONE else "")
-
-    def save(request: Request, form: Form) -> Response:
-        chosen = _entered(form)
-        with site.database.write() as session:
-            reader = reader_at(session, request)
-            if reader is None:
-                return site.unknown(request)
-            if not reader.receives:
-                return back(reader, "")
-            known = _topics(reader)
-            if wrong := _wrong(chosen, known, reader.said):
-                return shown(session, reader, chosen, wrong=wrong)
-            subscribe.choose_all(
-                session,
-                reader.id,
-                subscribe.Preferences(
-                    topics=tuple(chosen["topics"]),
-                    cadence=chosen["cadence"],
-                    hour=int(chosen["hour"]) if chosen["hour"] else None,
-                    zone=chosen["zone"],
-                    language=chosen["language"],
-                    plain=chosen["format"] == "text",
-                ),
-                known_topics=known,
-                evidence=subscribe.Evidence(_HOW, site.clock(), ip=site.client(request)),
-            )
-        return back(reader, "saved")
-
-    def do(verb: str, request: Request, form: Form) -> Response:
-        said = subscribe.Evidence(_HOW, site.clock(), ip=site.client(request))
-        with site.database.write() as session:
-            reader = reader_at(session, request)
-            if reader is None:
-                return site.unknown(request)
-            email, paper = reader.person.email, reader.newsletter
-            try:
-                if verb == "pause" and reader.receives:
-                    weeks = form.get("weeks", [""])[0]
-                    if weeks not in ("", *map(str, _WEEKS)):
-                        raise HTTPException(400)
-                    until = _after(said.at, int(weeks), _zone(reader)) if weeks else None
-                    subscribe.pause(session, email, newsletter=paper, until=until, evidence=said)
-                    return back(reader, "paused")
-                if verb == "resume" and reader.receives:
-                    subscribe.resume(session, email, newsletter=paper, evidence=said)
-                    return back(reader, "resumed")
-            except UserError:  # they left at this moment
-                return back(reader, "")
-            if verb == "leave-all":
-                subscribe.leave_all(session, reader.person, evidence=replace(said, how=f"{_HOW}, all newsletters"))
-                return back(reader, "left")
-            try:
-                if verb == "return":
-                    subscribe.come_back(session, reader.id, evidence=said)
-                    return back(reader, "joined")
-                if verb == "join":
-                    join(session, reader, form.get("newsletter", [""])[0], said)
-                    return back(reader, "joined")
-            except UserError:  # suppressed
-                return back(reader, "refused")
-        return back(reader, "")  # what cannot be done as things stand: the page says how they do
-
-    def join(session: Session, reader: Reader, name: str, said: subscribe.Evidence) -> None:
-        """Subscribe the person to another newsletter. Their link, which came by mail, has proven the address."""
-        settings = site.config.newsletters.get(name)
-        if settings is None or not settings.signup or reader.subscription.state is SubscriptionState.PENDING:
-            raise HTTPException(404)
-        known = curate.headings(settings.topics)
-        joining = subscribe.Joining(name, known, site.config.lasting_key, welcome=settings.welcome)
-        subscribe.add(session, reader.person.email, joining, evidence=said, again=True)
-
-    def data(request: Request) -> Response:
-        with site.database.read() as session:
-            reader = reader_at(session, request)
-            if reader is None:
-                return site.unknown(request)
-            facts, lists = subscribe.everything(session, reader.person)
-        text = json.dumps(facts | lists, default=_plain, ensure_ascii=False, indent=2) + "\n"
-        headers = PRIVATE | {"Content-Disposition": 'attachment; filename="my-data.json"'}
-        return Response(text, media_type="application/json", headers=headers)
-
-    def show_erase(request: Request, *, unsure: bool = False) -> Response:
-        with site.database.read() as session:
-            reader = reader_at(session, request)
-            if reader is None:
-                return site.unknown(request)
-            papers = [site.title(name) for _subscription, name in people.subscriptions_of(session, reader.person)]
-        here = path_of(site, _PREFERENCES, reader.id)
-        return page(site, reader, "erase.html", 422 if unsure else 200, here=here, papers=papers, unsure=unsure)
-
-    def erase(request: Request, form: Form) -> Response:
-        if form.get("sure", [""])[0] != "yes":
-            return show_erase(request, unsure=True)
-        with site.database.write() as session:
-            reader = reader_at(session, request)
-            if reader is None:
-                return site.unknown(request)
-            subscribe.erase(session, reader.person.email, secret=site.config.lasting_key, now=site.clock())
-        if not site.database.checkpoint():
-            _log.warning("somebody was erased while the database was read: its log keeps the bytes until it is emptied")
-        return page(site, reader, "erased.html")
-
-    async def choices(request: Request) -> Response:
-        if request.method != "POST":
-            return await run_in_threadpool(show, request)
-        return await site.change(save, request, await _form_of(site, request))
-
-    def acting(verb: str) -> Callable[[Request], Awaitable[Response]]:
-        async def act(request: Request) -> Response:
-            return await site.change(do, verb, request, await _form_of(site, request))
-
-        return act
-
-    async def forget(request: Request) -> Response:
-        if request.method != "POST":
-            return await run_in_threadpool(show_erase, request)
-        return await site.change(erase, request, await _form_of(site, request))
-
-    one = "/preferences/{token}"
-    return [
-        Route(one, choices, methods=["GET", "POST"]),
-        Route(f"{one}/data", data),
-        Route(f"{one}/erase", forget, methods=["GET", "POST"]),
-        *(Route(f"{one}/{verb}", acting(verb), methods=["POST"]) for verb in _VERBS),
-    ]
+    return back(site, reader, "saved")
 
 
-async def _form_of(site: Site, request: Request) -> Form:
-    """What one of our own pages posted."""
-    body = await body_of(request)
-    site.refuse_strangers(request)
-    return fields_of(body)
+async def choices(request: Request) -> Response:
+    if request.method != "POST":
+        return await run_in_threadpool(show, request)
+    return await site_of(request).change(save, request, await form_of(request))
+
+
+def back(site: Site, reader: Reader, done: str) -> Response:
+    """To the page again, which says what was done: one of `_DONE`, or nothing."""
+    there = f"{path_of(site, PREFERENCES, reader.id)}?done={done}"
+    return RedirectResponse(there, 303, headers=PRIVATE)
+
+
+def _shown(
+    site: Site,
+    session: Session,
+    reader: Reader,
+    chosen: Mapping[str, Any],
+    *,
+    wrong: Mapping[str, str],
+    done: str = "",
+) -> Response:
+    said, settings = reader.said, reader.settings
+    slots = settings.slots if settings else None
+    until = reader.subscription.paused_until
+    return page(
+        site,
+        reader,
+        "preferences.html",
+        422 if wrong else 200,
+        here=path_of(site, PREFERENCES, reader.id),
+        leave=path_of(site, sign.Purpose.UNSUBSCRIBE, reader.id),
+        done=done,
+        wrong=wrong,
+        chosen=chosen,
+        stopped=suppressions.find(session, reader.person.email) is not None,
+        until=said.day(until.astimezone(reader.zone)) if until else "",
+        topics=_topics(reader),
+        rhythm=said.rhythm(slots, reader.title),
+        days=_days(said),
+        hours=_hours(said),
+        own_zone=str(slots.zone) if slots else "UTC",
+        zones=_zones(chosen["zone"]),
+        languages=_languages(chosen["language"]),
+        own_language=_name_of(settings.language if settings else "en"),
+        weeks=_spans(said),
+        others=_others(site, session, reader),
+    )
 
 
 def _stored(subscription: Subscription) -> dict[str, Any]:
@@ -296,23 +197,9 @@ def _others(site: Site, session: Session, reader: Reader) -> list[Other]:
         if name == reader.newsletter or (held is None and not settings.signup):
             continue
         state = held.state.value if held else ""
-        path = path_of(site, _PREFERENCES, held.id) if held and held.id else ""
+        path = path_of(site, PREFERENCES, held.id) if held and held.id else ""
         found.append(Other(name, settings.title, settings.about, state, path))
     return sorted(found, key=lambda other: other.state not in ("active", "paused"))
-
-
-def _zone(reader: Reader) -> ZoneInfo:
-    """The clock by which days are told to the reader."""
-    slots = reader.settings.slots if reader.settings else None
-    own = schedule.own("daily", 0, reader.subscription.zone, slots)
-    assert own is not None
-    return own.zone
-
-
-def _after(now: datetime, weeks: int, zone: ZoneInfo) -> datetime:
-    """When the day begins on which letters come again: on the weekday of today."""
-    day = now.astimezone(zone).date() + timedelta(weeks=weeks)
-    return datetime.combine(day, time(), zone)
 
 
 def _days(said: Speech) -> list[tuple[str, str]]:
@@ -331,7 +218,7 @@ def _hours(said: Speech) -> list[tuple[str, str]]:
 def _spans(said: Speech) -> list[tuple[int, str]]:
     from babel.units import format_unit
 
-    return [(weeks, format_unit(weeks, "duration-week", locale=said.locale)) for weeks in _WEEKS]
+    return [(weeks, format_unit(weeks, "duration-week", locale=said.locale)) for weeks in WEEKS]
 
 
 def _zones(chosen: str) -> dict[str, list[tuple[str, str]]]:
@@ -368,6 +255,6 @@ def _name_of(tag: str) -> str:
     return name[:1].upper() + name[1:]
 
 
-def _plain(value: object) -> str:
-    assert isinstance(value, datetime)
-    return value.isoformat()
+ROUTES = [
+    Route("/preferences/{token}", choices, methods=["GET", "POST"]),
+]

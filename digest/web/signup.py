@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -16,112 +16,114 @@ from digest.config import Newsletter
 from digest.errors import BadInput
 from digest.render.speech import Speech, speech
 from digest.subscribe import signup
-from digest.web.site import PRIVATE, Site, body_of, fields_of
+from digest.web.site import PRIVATE, Form, Site, body_of, fields_of, site_of
 
 _SHOWN = 400  # characters of a field that is shown again, since something was wrong with it
 _HOW = "sign-up page"
 TRAP = "website"  # a field that people do not see, and programs fill in
 
-Form = Mapping[str, list[str]]
+
+def show(request: Request) -> Response:
+    return _form(request, {})
 
 
-def routes(site: Site, *, mail_now: Callable[[], None]) -> list[Route]:
-    """`mail_now` is called when a mail is owed that somebody waits for."""
+def take(request: Request, body: bytes) -> Response:
+    site = site_of(request)
+    name, settings = _asked(request)
+    given = fields_of(body)
+    known = curate.headings(settings.topics)
+    if TRAP not in given:
+        if wrong := _wrong(given, known, speech(settings.language)):
+            return _form(request, given, wrong=wrong)
+        with site.database.write() as session:
+            signup.ask(
+                session,
+                given.get("email", [""])[0],
+                newsletter=name,
+                config=site.config,
+                evidence=subscribe.Evidence(_HOW, site.clock(), ip=site.client(request)),
+                known_topics=known,
+                name=given.get("name", [""])[0],
+                choices={"topics": tuple(given.get("topic", []))},
+            )
+        site.mail_now()
+    # 303, so that going back and forth posts nothing again.
+    there = f"{site.config.base_path}/subscribe/{name}/sent"
+    return RedirectResponse(there, 303, headers=PRIVATE)
 
-    def asked(request: Request) -> tuple[str, Newsletter]:
-        name = request.path_params["newsletter"]
-        settings = site.config.newsletters.get(name)
-        if settings is None or not settings.signup:
-            raise HTTPException(404)
-        return name, settings
 
-    def page(template: str, name: str, settings: Newsletter, status: int = 200, **values: object) -> Response:
-        around = {"settings": settings, "title": settings.title, "accents": (settings.accent, on_dark(settings.accent))}
-        here = {"newsletter": name, "root": site.config.base_path}
-        return site.spoken(speech(settings.language), template, status, **around, **here, **values)
+async def join(request: Request) -> Response:
+    if request.method != "POST":
+        return await run_in_threadpool(show, request)
+    return await site_of(request).change(take, request, await body_of(request))
 
-    def form(name: str, settings: Newsletter, given: Form, *, wrong: Mapping[str, str] | None = None) -> Response:
-        headings = curate.headings(settings.topics)
-        return page(
-            "subscribe.html",
-            name,
-            settings,
-            422 if wrong else 200,
-            topics=[(slug, heading.title) for slug, heading in headings.items() if slug != curate.OTHER],
-            chosen=given.get("topic", []),
-            email=given.get("email", [""])[0][:_SHOWN],
-            person=given.get("name", [""])[0][:_SHOWN],
-            wrong=wrong or {},
-            trap=TRAP,
-        )
 
-    def show(request: Request) -> Response:
-        return form(*asked(request), {})
+def sent(request: Request) -> Response:
+    return _page(site_of(request), "subscribe_sent.html", *_asked(request))
 
-    def take(request: Request, body: bytes) -> Response:
-        name, settings = asked(request)
-        given = fields_of(body)
-        known = curate.headings(settings.topics)
-        if TRAP not in given:
-            if wrong := _wrong(given, known, speech(settings.language)):
-                return form(name, settings, given, wrong=wrong)
-            with site.database.write() as session:
-                signup.ask(
-                    session,
-                    given.get("email", [""])[0],
-                    newsletter=name,
-                    config=site.config,
-                    evidence=subscribe.Evidence(_HOW, site.clock(), ip=site.client(request)),
-                    known_topics=known,
-                    name=given.get("name", [""])[0],
-                    choices={"topics": tuple(given.get("topic", []))},
-                )
-            mail_now()
-        # 303, so that going back and forth posts nothing again.
-        there = f"{site.config.base_path}/subscribe/{name}/sent"
-        return RedirectResponse(there, 303, headers=PRIVATE)
 
-    async def join(request: Request) -> Response:
-        if request.method != "POST":
-            return await run_in_threadpool(show, request)
-        return await site.change(take, request, await body_of(request))
+def answer(request: Request, *, do: bool) -> Response:
+    """What the link of a mail says about itself, or (`do`) what came of confirming it."""
+    site, token = site_of(request), request.path_params["token"]
+    if do:
+        with site.database.write() as session:
+            said = subscribe.Evidence(f"{_HOW}, confirmed by mail", site.clock(), ip=site.client(request))
+            found = signup.confirm(session, token, config=site.config, evidence=said)
+    else:
+        with site.database.read() as session:
+            found = signup.about(session, token, config=site.config, now=site.clock())
+    if found is None:
+        return site.unknown(request)
+    name, settings = found.newsletter, site.config.newsletters[found.newsletter]
+    if found.outcome in ("expired", "left"):
+        return _page(site, "confirm_late.html", name, settings, 410, left=found.outcome == "left")
+    if found.outcome == "suppressed":
+        tell = settings.reply_to or settings.sender
+        return _page(site, "confirm_suppressed.html", name, settings, 409, tell=letter.address(tell))
+    if not do and found.outcome == "confirmed":
+        return _page(site, "confirm.html", name, settings)
+    choices = sign.token(sign.Purpose.PREFERENCES, found.subscription_id, key=site.key)
+    return _page(site, "confirmed.html", name, settings, choices=choices)
 
-    def sent(request: Request) -> Response:
-        return page("subscribe_sent.html", *asked(request))
 
-    def answer(request: Request, *, do: bool) -> Response:
-        token = request.path_params["token"]
-        if do:
-            with site.database.write() as session:
-                said = subscribe.Evidence(f"{_HOW}, confirmed by mail", site.clock(), ip=site.client(request))
-                found = signup.confirm(session, token, config=site.config, evidence=said)
-        else:
-            with site.database.read() as session:
-                found = signup.about(session, token, config=site.config, now=site.clock())
-        if found is None:
-            return site.unknown(request)
-        settings = site.config.newsletters[found.newsletter]
-        if found.outcome in ("expired", "left"):
-            return page("confirm_late.html", found.newsletter, settings, 410, left=found.outcome == "left")
-        if found.outcome == "suppressed":
-            tell = settings.reply_to or settings.sender
-            return page("confirm_suppressed.html", found.newsletter, settings, 409, tell=letter.address(tell))
-        if not do and found.outcome == "confirmed":
-            return page("confirm.html", found.newsletter, settings)
-        choices = sign.token(sign.Purpose.PREFERENCES, found.subscription_id, key=site.key)
-        return page("confirmed.html", found.newsletter, settings, choices=choices)
+async def confirm(request: Request) -> Response:
+    if request.method != "POST":
+        return await run_in_threadpool(answer, request, do=False)
+    await body_of(request)
+    return await site_of(request).change(answer, request, do=True)
 
-    async def confirm(request: Request) -> Response:
-        if request.method != "POST":
-            return await run_in_threadpool(answer, request, do=False)
-        await body_of(request)
-        return await site.change(answer, request, do=True)
 
-    return [
-        Route("/subscribe/{newsletter}", join, methods=["GET", "POST"]),
-        Route("/subscribe/{newsletter}/sent", sent),
-        Route("/confirm/{token}", confirm, methods=["GET", "POST"]),
-    ]
+def _asked(request: Request) -> tuple[str, Newsletter]:
+    """The newsletter of the address; 404 for one that cannot be joined here."""
+    name = request.path_params["newsletter"]
+    settings = site_of(request).config.newsletters.get(name)
+    if settings is None or not settings.signup:
+        raise HTTPException(404)
+    return name, settings
+
+
+def _page(site: Site, template: str, name: str, settings: Newsletter, status: int = 200, **values: object) -> Response:
+    around = {"settings": settings, "title": settings.title, "accents": (settings.accent, on_dark(settings.accent))}
+    here = {"newsletter": name, "root": site.config.base_path}
+    return site.spoken(speech(settings.language), template, status, **around, **here, **values)
+
+
+def _form(request: Request, given: Form, *, wrong: Mapping[str, str] | None = None) -> Response:
+    name, settings = _asked(request)
+    headings = curate.headings(settings.topics)
+    return _page(
+        site_of(request),
+        "subscribe.html",
+        name,
+        settings,
+        422 if wrong else 200,
+        topics=[(slug, heading.title) for slug, heading in headings.items() if slug != curate.OTHER],
+        chosen=given.get("topic", []),
+        email=given.get("email", [""])[0][:_SHOWN],
+        person=given.get("name", [""])[0][:_SHOWN],
+        wrong=wrong or {},
+        trap=TRAP,
+    )
 
 
 def _wrong(given: Form, known_topics: Mapping[str, object], said: Speech) -> dict[str, str]:
@@ -139,3 +141,10 @@ def _wrong(given: Form, known_topics: Mapping[str, object], said: Speech) -> dic
     if not known_topics.keys() >= set(given.get("topic", [])):
         wrong["topic"] = t("This cannot be chosen. Please choose again.")
     return wrong
+
+
+ROUTES = [
+    Route("/subscribe/{newsletter}", join, methods=["GET", "POST"]),
+    Route("/subscribe/{newsletter}/sent", sent),
+    Route("/confirm/{token}", confirm, methods=["GET", "POST"]),
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import jinja2
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -31,6 +32,7 @@ PRIVATE = {
 }
 
 MAX_BODY = 64_000
+NUMBER = "[0-9]{1,9}"
 _WRITERS = 8  # at a time, of the 15 connections and 40 threads that all share
 _MOST_FIELDS = 400
 _MAX_ACCEPT = 500
@@ -42,6 +44,25 @@ _PAGES = jinja2.Environment(
 )
 
 
+Form = Mapping[str, list[str]]  # what was posted, by field
+
+
+class _Number(IntegerConvertor):
+    """What both databases take for a number; any other is of no edition."""
+
+    regex = NUMBER
+
+
+class _Word(StringConvertor):
+    """Without NUL, which PostgreSQL has no text with."""
+
+    regex = "[^/\0]+"
+
+
+register_url_convertor("number", _Number())
+register_url_convertor("word", _Word())
+
+
 class TooLarge(Exception):
     """A request's body is beyond MAX_BODY."""
 
@@ -51,6 +72,7 @@ class Site:
     database: Database
     config: Config
     clock: Callable[[], datetime]
+    mail_now: Callable[[], None]  # to be called when a mail is owed that somebody waits for
     _writers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITERS))
 
     async def change(self, do: Callable[..., Response], /, *given: object, **named: object) -> Response:
@@ -115,6 +137,13 @@ class Site:
         """Of a newsletter, also of one that has left the settings."""
         settings = self.config.newsletters.get(newsletter)
         return settings.title if settings else newsletter
+
+
+def site_of(request: Request) -> Site:
+    """Of the application that a request came to."""
+    site = request.app.state.site
+    assert isinstance(site, Site)
+    return site
 
 
 def preferred(accept: str) -> str:

@@ -1,0 +1,77 @@
+"""What was sent, for feed readers: the editions of a newsletter, and the stories of a topic, as Atom and JSON Feed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from sqlmodel import Session
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from digest.store import archive
+from digest.web import feeds
+from digest.web.archive import NEWSLETTER, PAGE_OF_EDITIONS, TOPIC, Paper, on_topic, paper_of
+from digest.web.public import public
+from digest.web.site import Site, site_of
+
+FEED_OF_STORIES = 50
+
+Make = Callable[[Site, Session, Request], feeds.Feed]
+
+
+def of_editions(site: Site, session: Session, request: Request) -> feeds.Feed:
+    one = paper_of(site, session, request)
+    home = site.config.base_url + one.path
+    items = []
+    rows = archive.editions(session, one.id, limit=PAGE_OF_EDITIONS)
+    told = archive.headlines(session, rows)
+    for row in rows:
+        address = f"{home}/editions/{row.number}"
+        html = site.html("feed/edition.html", stories=told.get(row.id, []))
+        title = row.subject or one.settings.title
+        items.append(feeds.Item(address, address, title, html, row.at, one.settings.title, one.settings.language))
+    return _feed(one, one.settings.title, home, request, items)
+
+
+def of_topic(site: Site, session: Session, request: Request) -> feeds.Feed:
+    one, title, stories = on_topic(site, session, request, limit=FEED_OF_STORIES)
+    items = [
+        feeds.Item(
+            id=uuid.uuid5(uuid.NAMESPACE_URL, f"{site.config.base_url}{one.path}/stories/{story.seq}").urn,
+            url=story.url,
+            title=story.title,
+            html=site.html("feed/story.html", story=story, t=one.said.gettext, nt=one.said.ngettext),
+            published=story.published_at,
+            author=story.author or story.source,
+            language=story.language or one.settings.language,
+            tags=(title,),
+        )
+        for story in stories
+    ]
+    home = f"{site.config.base_url}{one.path}/topics/{request.path_params['topic']}"
+    return _feed(one, f"{one.settings.title}: {title}", home, request, items)
+
+
+def feed(make: Make, request: Request) -> Response:
+    site = site_of(request)
+    with site.database.read() as session:
+        made = make(site, session, request)
+    if request.url.path.endswith(".json"):
+        return public(request, feeds.json_feed(made), media_type=feeds.JSON, modified=made.updated)
+    return public(request, feeds.atom(made), media_type=feeds.ATOM, modified=made.updated)
+
+
+def _feed(one: Paper, title: str, page: str, request: Request, items: Sequence[feeds.Item]) -> feeds.Feed:
+    address = f"{page}/feed.{request.url.path.rpartition('.')[2]}"
+    return feeds.Feed(title, page, address, one.settings.title, one.settings.language, tuple(items), one.latest)
+
+
+ROUTES = [
+    Route(f"{NEWSLETTER}/feed.atom", partial(feed, of_editions)),
+    Route(f"{NEWSLETTER}/feed.json", partial(feed, of_editions)),
+    Route(f"{TOPIC}/feed.atom", partial(feed, of_topic)),
+    Route(f"{TOPIC}/feed.json", partial(feed, of_topic)),
+]

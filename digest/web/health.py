@@ -1,0 +1,44 @@
+"""What whoever watches over the service asks: is it there, and can it work?"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from digest.errors import StorageError
+from digest.store import clock
+from digest.store.database import head, revision
+from digest.web.site import PRIVATE, Site, site_of
+
+
+def health(request: Request) -> Response:
+    return PlainTextResponse("ok\n", headers=PRIVATE)
+
+
+def ready(request: Request) -> Response:
+    try:
+        trouble = _trouble(site_of(request))
+    except StorageError as error:
+        trouble = str(error)
+    return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200, headers=PRIVATE)
+
+
+def _trouble(site: Site) -> str:
+    """Why the pages cannot be served as they should be, "" where they can."""
+    now = site.clock()
+    with site.database.read() as session:
+        found = revision(session.connection())
+        trouble = clock.verdict(session, now=now)
+        scene, kinds = clock.Scene.of(site.config), ("feeds", "newsletters")
+        if not trouble and (ahead := clock.ahead(session, scene, now=now, kinds=kinds)):
+            trouble = f"nothing is due before a clock that was wrong once ({ahead}): `digest run` mends it"
+    if found != head():
+        trouble = f"the database is of revision {found}, and this release wants {head()}"
+    return trouble
+
+
+ROUTES = [
+    Route("/health", health),
+    Route("/ready", ready),
+]
