@@ -42,6 +42,7 @@ def run(
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     notices_only: bool = False,
+    most: int | None = None,
     report: Report | None = None,
 ) -> Report:
     """Send every letter that is due, and record each reply.
@@ -50,8 +51,9 @@ def run(
     then marked as being sent in a commit of its own batch, and only then goes out: a process killed at any
     point leaves in doubt what it had marked and nothing else. `stop` is asked often; once it says so, what is
     in flight is finished and settled, and the rest stays owed. `notices_only` leaves editions to
-    others, and what becomes of late ones to who tells the operator. `report` is filled in as it goes, so that who
-    gave it can tell the truth also of a run that breaks off.
+    others, and what becomes of late ones to who tells the operator. `most` is how many letters are taken in hand, a
+    share; the rest is anybody's. `report` is filled in as it goes, so that who gave it can tell the truth also of a run
+    that breaks off.
     Raises StorageError where the database cannot be written.
     """
     report = Report() if report is None else report
@@ -67,16 +69,18 @@ def run(
     servers = config.smtp.servers
     report.where = ", ".join(name_of(relay) for relay in servers) or str(config.maildir)
     if report.owed:
-        ledger = Ledger(database, Contents(config), clock=clock, settings=config.smtp, notices_only=notices_only)
+        ledger = Ledger(
+            database, Contents(config), clock=clock, settings=config.smtp, notices_only=notices_only, most=most
+        )
+        due = ledger.left(report.owed)
         try:
             if servers:
-                due = report.owed
                 refused = loop.run(
                     lambda: _send(ledger, config, report, due, clock=clock, rng=rng, progress=progress, stop=stop)
                 )
             else:
                 try:
-                    Maildir(config.maildir).keep(ledger, report, progress=progress, stop=stop, due=report.owed)
+                    Maildir(config.maildir).keep(ledger, report, progress=progress, stop=stop, due=due)
                 except RelayDown as error:
                     report.stopped = str(error)
         finally:
