@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from house import FLOORS, MAP, PACKAGE, ROOT, imports, lengths, tables, written
+from house import FLOORS, MAP, PACKAGE, ROOT, file_lengths, imports, lengths, show_lengths, tables, written
 from sqlmodel import SQLModel
 
 import digest.models  # noqa: F401  (fills the metadata)
@@ -81,6 +81,39 @@ def test_the_map_answers_what_a_newcomer_asks():
     assert len(re.findall(r"^\| (?!---|I want).+ \|$", where, re.MULTILINE)) >= 30
 
 
-def test_no_function_grows_beyond_the_longest_that_there_was():
-    size, place = lengths()[-1]
-    assert size <= 200, f"{place} has {size} lines"
+# ---------------------------------------------------------------- lengths: these numbers only fall
+
+LONGEST_FUNCTION = 89
+LONGEST_FILE = 637
+# Longer all the same, each with how long it may be: pages that are still closures in one function. None is to be added.
+LONG = {
+    "digest/web/archive.py routes": 200,
+    "digest/web/preferences.py routes": 179,
+    "digest/web/preview.py application": 167,
+    "digest/web/signup.py routes": 97,
+}
+
+
+def test_no_function_is_long_but_for_those_that_were_and_they_only_shrink():
+    long = {place: size for size, place in lengths() if size > LONGEST_FUNCTION}
+    assert long.keys() <= LONG.keys(), "part them"
+    assert long.keys() == LONG.keys(), "no longer long: take them from the list"
+    for place, size in long.items():
+        assert size <= LONG[place], f"{place} has {size} lines"
+
+
+def test_no_file_grows_beyond_the_longest_that_there_was():
+    size, place = file_lengths()[-1]
+    assert size <= LONGEST_FILE, f"{place} has {size} lines"
+
+
+def test_lengths_are_counted_of_any_package(tmp_path, capsys):
+    package = tmp_path / "other"
+    (package / "migrations").mkdir(parents=True)
+    (package / "migrations" / "first.py").write_text("def long():\n" + "    1\n" * 300)
+    (package / "one.py").write_text("def short():\n    def inner():\n        1\n\n    return inner\n")
+    show_lengths(package)
+    assert capsys.readouterr().out == (
+        "other: 2 functions without migrations, lines: p50 5, p90 5, max 5; longest file 5 (other/one.py)\n"
+        "    5  other/one.py short\n    2  other/one.py inner\n"
+    )

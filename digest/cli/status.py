@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from digest.cli.common import CLOCK_HINT, Json, Options, in_words, left_words, now, print_json, print_rows
-from digest.errors import Exit
+from digest.cli.common import Json, Options, in_words, left_words, now, print_json, print_rows
+from digest.errors import Exit, WrongClock
 
 if TYPE_CHECKING:
     from digest.store import letters, newsletters
@@ -49,7 +49,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         _tell_aside(options, aside)
         options.say(f"database: {config.database_name}")
     if trouble:
-        options.warn(f"nothing will be done: {trouble}\n  {CLOCK_HINT}")
+        options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
     elif ahead:
         options.warn(
             f"a clock was wrong: what it stored lies further ahead than any rule puts it ({in_words(ahead)})\n"
