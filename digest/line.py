@@ -16,7 +16,7 @@ from digest import deliver as mail
 from digest import edition, loop
 from digest.collect import CollectReport
 from digest.config import Config
-from digest.deliver import Report
+from digest.deliver import ALL, Report, Share
 from digest.edition import Admitted, Composed
 from digest.errors import ConfigError, Exit, WrongClock
 from digest.store import Database, clock
@@ -121,16 +121,33 @@ def run(
     clock: Callable[[], datetime],
     rng: random.Random,
     force: bool = False,
-    send: bool = True,
     broken: Mapping[str, str] | None = None,
     stopping: Callable[[], AbstractContextManager[Callable[[], bool]]] = lambda: nullcontext(lambda: False),
     tell: Tell = nobody,
 ) -> Outcome:
-    """The main job, on any database: `digest run`, its rehearsal (which does not `send`) and the demo.
+    """The main job, on any database: `digest run` and the demo. The clock is to be asked first: see `heal`.
+
+    `broken` is as in `all_but_sending`. `stopping` is entered while letters go out, and gives what is asked whether
+    they are to stop.
+    """
+    outcome = all_but_sending(database, config, clock=clock, force=force, broken=broken, tell=tell)
+    with stopping() as stop:
+        outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
+    return outcome
+
+
+def all_but_sending(
+    database: Database,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    force: bool = False,
+    broken: Mapping[str, str] | None = None,
+    tell: Tell = nobody,
+) -> Outcome:
+    """From feeds to letters that are owed: what a rehearsal does.
 
     `broken` says what is wrong with newsletters that cannot be composed: their stories wait, the others go out.
-    `stopping` is entered while letters go out, and gives what is asked whether they are to stop. The clock is to be
-    asked first: see `heal`.
     """
     outcome = Outcome(collect(database, config, clock=clock, force=force, tell=tell))
     now = clock()
@@ -142,9 +159,6 @@ def run(
             outcome.unfit.append(name)
         else:
             outcome.compose.append(made)
-    if send:
-        with stopping() as stop:
-            outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
     return outcome
 
 
@@ -233,12 +247,11 @@ def deliver(
     clock: Callable[[], datetime],
     rng: random.Random,
     stop: Callable[[], bool] = lambda: False,
-    notices_only: bool = False,
-    most: int | None = None,
+    share: Share = ALL,
     report: Report | None = None,
     tell: Tell = nobody,
 ) -> Report:
-    """Send the letters that are due, or a share of `most` of them; `deliver.run` says the rest.
+    """Send the letters that are due, or a share of them; `deliver.run` says the rest.
 
     However it ends, what was done is told, and what may follow from it.
     """
@@ -252,8 +265,7 @@ def deliver(
             rng=rng,
             progress=tell,
             stop=stop,
-            notices_only=notices_only,
-            most=most,
+            share=share,
             report=report,
         )
     except BaseException:

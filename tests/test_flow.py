@@ -118,7 +118,7 @@ def test_a_dry_run_leaves_everything_as_it_was(database, config, site, inbox, cl
     add_feeds(database, site)
     join(database, config, "ada@example.org")
     with database.rehearse() as rehearsal:
-        rehearsed = line.run(rehearsal, config, clock=clock, rng=random.Random(1), send=False)
+        rehearsed = line.all_but_sending(rehearsal, config, clock=clock)
         assert (rehearsed.compose[0].letters, rehearsed.deliver) == (1, None)
     with database.read() as session:
         assert editions.lines(session) == []

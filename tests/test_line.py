@@ -13,6 +13,7 @@ from mailserver import MailServer
 from sqlmodel import func, select
 
 from digest import collect, curate, line, subscribe
+from digest.deliver import Share
 from digest.demo.site import FeedSite
 from digest.edition import Composed
 from digest.errors import Exit, WrongClock
@@ -130,13 +131,13 @@ def test_a_share_of_the_letters_leaves_the_others_to_the_next(database, configur
     config = configure(smtp={"url": server.url, "connections": connections, "canary": canary})
     owe(database, config, *readers(10))
     told = []
-    share = deliver(database, config, clock, most=4, tell=told.append)
+    share = deliver(database, config, clock, share=Share(4), tell=told.append)
     assert (share.sent, share.left.due.letters, len(server.taken)) == (4, 6, 4)
     assert line.delivery_code(share) is Exit.TEMPFAIL
     assert told[0] == line.Begins("deliver") and told[-1] is share
     assert {progress.due for progress in told[1:-1]} == {4}
-    assert deliver(database, config, clock, most=0).sent == 0
-    rest = deliver(database, config, clock, most=100)
+    assert deliver(database, config, clock, share=Share(0)).sent == 0
+    rest = deliver(database, config, clock, share=Share(100))
     assert (rest.sent, line.delivery_code(rest)) == (6, Exit.OK)
     assert sorted(server.recipients) == sorted(readers(10)) and sound(database)
 
@@ -145,16 +146,16 @@ def test_two_shares_at_once_send_no_letter_twice(database, configure, server, cl
     config = configure(smtp={"url": server.url, "connections": 2})
     owe(database, config, *readers(10))
     with ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(lambda _: deliver(database, config, clock, most=5).sent, range(2)))
+        both = list(pool.map(lambda _: deliver(database, config, clock, share=Share(5)).sent, range(2)))
     assert both == [5, 5] and sorted(server.recipients) == sorted(readers(10))
     assert tallied(database) == {"sent": 10}
 
 
 def test_a_share_is_one_also_where_letters_are_kept_as_files(box, config, clock):
     owe(box, config, *readers(5))
-    assert deliver(box, config, clock, most=2).sent == 2
-    assert deliver(box, config, clock, most=2).sent == 2
-    assert deliver(box, config, clock, most=2).sent == 1
+    assert deliver(box, config, clock, share=Share(2)).sent == 2
+    assert deliver(box, config, clock, share=Share(2)).sent == 2
+    assert deliver(box, config, clock, share=Share(2)).sent == 1
     assert len(list((config.maildir / "new").iterdir())) == 5
 
 

@@ -32,13 +32,16 @@ def run(
 
     Example: digest run --dry-run
     """
+    from digest import line
+
     options: Options = context.obj
     with options.open() as (config, database):
         broken = options.judge(config)
         if dry_run:
             with database.rehearse() as rehearsal:
                 healed = heed_clock(options, config, rehearsal)
-                outcome = whole_line(options, config, rehearsal, force=force, send=False, broken=broken)
+                with telling(options, config) as tell:
+                    outcome = line.all_but_sending(rehearsal, config, clock=now, force=force, broken=broken, tell=tell)
                 if not as_json:
                     with while_read():
                         _show_editions(rehearsal, outcome)
@@ -76,7 +79,6 @@ def whole_line(
     database: Database,
     *,
     force: bool = False,
-    send: bool = True,
     broken: Mapping[str, str] | None = None,
 ) -> Outcome:
     """`line.run` by this machine's clock, told on this terminal; Ctrl-C ends it between two letters."""
@@ -89,7 +91,6 @@ def whole_line(
             clock=now,
             rng=random.Random(),  # noqa: S311  (jitter, not a secret)
             force=force,
-            send=send,
             broken=broken,
             stopping=lambda: stop_between_letters(options),
             tell=tell,

@@ -47,6 +47,7 @@ def serve(
     import uvicorn
 
     from digest import line
+    from digest.deliver import NOTICES
     from digest.web import application
     from digest.web.bounds import HeadInTime
     from digest.web.courier import Courier
@@ -64,7 +65,7 @@ def serve(
             signal.signal(one, _stop)
         log = (lambda words: print(words, file=sys.stderr, flush=True)) if access_log else None
         rng = random.Random()  # noqa: S311  (jitter, not a secret)
-        courier = Courier(lambda stop: line.deliver(database, config, clock=now, rng=rng, stop=stop, notices_only=True))
+        courier = Courier(lambda stop: line.deliver(database, config, clock=now, rng=rng, stop=stop, share=NOTICES))
         server = uvicorn.Server(
             uvicorn.Config(
                 application(database, config, clock=now, mail_now=courier.wake, log=log),

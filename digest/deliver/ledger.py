@@ -27,6 +27,18 @@ PUT_OFF_WHY = "not tried yet: the mail server of its domain asked for patience"
 
 
 @dataclass(frozen=True)
+class Share:
+    """Which of the letters that are due one pass takes in hand; the rest is anybody's."""
+
+    most: int | None = None  # letters claimed; None: as many as there are
+    notices_only: bool = False  # editions are left to others, and what becomes of late ones to who tells the operator
+
+
+ALL = Share()
+NOTICES = Share(notices_only=True)
+
+
+@dataclass(frozen=True)
 class Wish:
     """Letters to claim of one edition (None: notices)."""
 
@@ -93,13 +105,12 @@ class Ledger:
         *,
         clock: Callable[[], datetime],
         settings: Smtp,
-        notices_only: bool = False,
-        most: int | None = None,
+        share: Share = ALL,
     ) -> None:
         self.database = database
         self.contents = contents
         self.clock = clock
-        self.notices_only = notices_only
+        self.notices_only = share.notices_only
         self._settings = settings
         self._hold_doubtful = settings.after_crash == "hold"
         self._count_hours = any(relay.per_hour or relay.per_day for relay in settings.servers)
@@ -107,7 +118,7 @@ class Ledger:
         self.room = Room(database)
         self._unknown: Committed | None = None
         self._out: set[int] = set()  # letters that we marked, and that are not settled
-        self._most = most  # letters that may still be claimed; None: all
+        self._most = share.most  # letters that may still be claimed; None: all
 
     def left(self, wanted: int) -> int:
         """How many of so many letters may still be claimed."""
