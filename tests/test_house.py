@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from house import FLOORS, MAP, PACKAGE, ROOT, file_lengths, imports, lengths, show_lengths, tables, written
+from house import FLOORS, MAP, PACKAGE, ROOT, file_lengths, imports, lengths, show_lengths, sources, tables, written
 from sqlmodel import SQLModel
 
 import digest.models  # noqa: F401  (fills the metadata)
@@ -47,6 +47,16 @@ def test_help_imports_nothing_heavy():
         "babel",
     }
     assert heavy.isdisjoint(loaded)
+
+
+def test_nothing_below_the_doors_prints_or_knows_a_terminal():
+    for path in sources(PACKAGE):
+        if FLOORS.get(path.relative_to(PACKAGE).with_suffix("").parts[0], FLOORS["cli"]) < FLOORS["cli"]:
+            text = path.read_text(encoding="utf-8")
+            found = re.search(
+                r"(?<![\w.])print\(|^ *(import|from) (typer|rich)\b|sys\.std(in|out|err)", text, re.MULTILINE
+            )
+            assert not found, f"{path}: {found}"
 
 
 # ---------------------------------------------------------------- docs/architecture.md
