@@ -71,6 +71,7 @@ class Unavailable(UserError):
 
 class WrongClock(UserError):
     exit_code = Exit.UNAVAILABLE
+    cure = "set it (NTP); where it is right and was wrong before, `digest clock --right` goes on by it"
 
 
 class StorageError(UserError):

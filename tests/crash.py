@@ -5,7 +5,6 @@ The child does what `digest run` does, some hours later than now.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 import signal
@@ -299,7 +298,7 @@ def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: in
 
 
 def _child(mouth: Connection, *words: str, moment: datetime) -> None:
-    from digest import collect, deliver, edition
+    from digest import line
     from digest.store import database as store_database
     from digest.store import open_database
 
@@ -307,16 +306,19 @@ def _child(mouth: Connection, *words: str, moment: datetime) -> None:
     database = open_database(config.database_url)
     # Leases go by PostgreSQL's clock, which is as late as ours.
     store_database.server_ahead = lambda session, now: timedelta()
-    mouth.send("collecting")
-    asyncio.run(collect.run(database, config, clock=lambda: moment, force=True))
-    mouth.send("composing")
-    with database.write() as session:
-        edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=moment)
-    with database.write() as session:
-        edition.compose(session, "daily", config, now=moment)
-    mouth.send("delivering")
-    report = deliver.run(database, config, clock=lambda: moment, rng=random.Random(1))
-    sys.exit(75 if report.owed or report.stopped else 0)
+
+    def tell(told: line.Told) -> None:
+        if told == line.Begins("collect"):
+            mouth.send("collecting")
+        elif isinstance(told, line.CollectReport):
+            mouth.send("composing")
+        elif told == line.Begins("deliver"):
+            mouth.send("delivering")
+
+    line.heal(database, config, now=moment)
+    done = line.run(database, config, clock=lambda: moment, rng=random.Random(1), force=True, tell=tell)
+    assert done.deliver is not None
+    sys.exit(75 if done.deliver.owed or done.deliver.stopped else 0)
 
 
 def _prepare(database: Any, config: Any, site: Site, readers: int) -> None:

@@ -1,7 +1,8 @@
 """The house from its own sources: rooms by floor, the picture of the tables, how long functions are.
 
-python tests/house.py            prints all three
-python tests/house.py --write    puts the first two into docs/architecture.md, which a test holds to them
+python tests/house.py                        prints all three
+python tests/house.py --lengths [FOLDER …]   how long functions are, alone; of other packages, where folders follow
+python tests/house.py --write                puts the first two into docs/architecture.md, which a test holds to them
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ FLOORS = {
     "store": 2, "migrations": 2,
     "parse": 3, "curate": 3, "render": 3, "sign": 3, "letter": 3,
     "collect": 4, "edition": 4, "deliver": 4, "subscribe": 4,
-    "demo": 5, "cli": 5, "web": 5,
+    "line": 5,
+    "demo": 6, "cli": 6, "web": 6,
 }  # fmt: skip
 NAMES = {
-    5: "doors: options, HTTP; the clock is read here",
+    6: "doors: options, HTTP; the clock is read here",
+    5: "the main job as steps, for every door",
     4: "work: network and transactions",
     3: "decisions: values in, values out; no clock, network or database",
     2: "memory: every query, by name",
@@ -109,17 +112,42 @@ def written(text: str) -> str:
     return text
 
 
-def lengths() -> list[tuple[int, str]]:
-    """(lines, place) of every function, the shortest first: from its `def` to its last line, docstring included."""
-    found = []
-    for path in PACKAGE.rglob("*.py"):
-        if "migrations" in path.parts:
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                size = (node.end_lineno or node.lineno) - node.lineno + 1
-                found.append((size, f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"))
-    return sorted(found)
+def lengths(package: Path = PACKAGE) -> list[tuple[int, str]]:
+    """(lines, `file name`) of every function, the shortest first: from `def` to its last line, docstring included."""
+    return sorted(
+        ((node.end_lineno or node.lineno) - node.lineno + 1, f"{path.relative_to(package.parent)} {node.name}")
+        for path in sources(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+def file_lengths(package: Path = PACKAGE) -> list[tuple[int, str]]:
+    """(lines, file), the shortest first."""
+    return sorted(
+        (len(path.read_text(encoding="utf-8").splitlines()), str(path.relative_to(package.parent)))
+        for path in sources(package)
+    )
+
+
+def sources(package: Path) -> Iterator[Path]:
+    """Its files, without migrations: those are as long as what they migrate, and are never changed."""
+    for path in package.rglob("*.py"):
+        if "migrations" not in path.parts:
+            yield path
+
+
+def show_lengths(*packages: Path) -> None:
+    """A line for each package, and its ten longest functions."""
+    for package in packages or (PACKAGE,):
+        found, files = lengths(package), file_lengths(package)
+        p50, p90 = (found[len(found) * part // 100][0] for part in (50, 90))
+        print(
+            f"{package.name}: {len(found):,} functions without migrations, lines: "
+            f"p50 {p50}, p90 {p90}, max {found[-1][0]}; longest file {files[-1][0]} ({files[-1][1]})"
+        )
+        for size, place in reversed(found[-10:]):
+            print(f"{size:5}  {place}")
 
 
 def parameters() -> list[tuple[int, str]]:
@@ -149,15 +177,14 @@ def declared_options() -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    if "--write" in sys.argv[1:]:
+    words = sys.argv[1:]
+    if "--write" in words:
         MAP.write_text(written(MAP.read_text(encoding="utf-8")), encoding="utf-8")
-        return
-    print(rooms(), tables(), sep="\n")
-    found = lengths()
-    p50, p90 = (found[len(found) * part // 100][0] for part in (50, 90))
-    print(f"{len(found):,} functions without migrations, lines: p50 {p50}, p90 {p90}, max {found[-1][0]}; the longest:")
-    for size, place in reversed(found[-10:]):
-        print(f"{size:5}  {place}")
+    elif "--lengths" in words:
+        show_lengths(*(Path(word).resolve() for word in words if word != "--lengths"))
+    else:
+        print(rooms(), tables(), sep="\n")
+        show_lengths()
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def pages(database: Database, config: Config, clock: Clock, listener: socket.soc
     """The address of the pages, served as `digest serve` does."""
 
     def mail_now() -> None:
-        deliver.run(database, config, clock=clock, rng=random.Random(1), notices_only=True)
+        deliver.run(database, config, clock=clock, rng=random.Random(1), share=deliver.NOTICES)
 
     app = application(database, config, clock=clock, mail_now=mail_now)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))

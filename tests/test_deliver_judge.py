@@ -17,12 +17,13 @@ from typer.testing import CliRunner
 
 from digest.cli import app
 from digest.cli.common import Options
-from digest.cli.run import _tell_delivery, delivery_code
+from digest.cli.tell import tell_delivery
 from digest.deliver.judge import Blame, suspect
 from digest.deliver.ledger import Ledger
 from digest.deliver.replies import ReplyReader, Step
 from digest.deliver.report import Report
 from digest.errors import CommitUnknown, Exit, TryAgain
+from digest.line import delivery_code
 from digest.models import Edition, EditionState, RefusalCount, Subscription, SubscriptionState, Suppression
 from digest.store import Database, letters, people, refusals, sending, suppressions
 
@@ -200,8 +201,8 @@ def test_a_small_edition_that_nobody_took_is_no_success(box, config, server, clo
 def test_each_cure_names_its_newsletter_where_there_are_several(configure, capsys, names, which):
     config = configure(newsletters={name: {"title": name, "from": "News <news@news.example>"} for name in names})
     report = Report(late=[("daily", 3)], paused=[("daily", 3, "why")], unreached=[("daily", 3, 5)])
-    _tell_delivery(report, config, Options())
-    _tell_delivery(Report(quarantined=[("daily", 3, 12, "why")]), config, Options())
+    tell_delivery(Options(), config, report)
+    tell_delivery(Options(), config, Report(quarantined=[("daily", 3, 12, "why")]))
     cures = re.findall(r"`digest (.*?)`", capsys.readouterr().err)
     assert cures == [
         f"edition resume {which}",

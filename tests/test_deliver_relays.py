@@ -404,7 +404,7 @@ def test_a_late_edition_is_held_and_goes_out_when_a_person_says_so(database, con
     config = configure(smtp={"url": server.url, "max_lateness_hours": 12})
     owe(database, config, *PEOPLE)
     clock.pass_(hours=13)
-    notices = deliver.run(database, config, clock=clock, rng=random.Random(1), notices_only=True)
+    notices = deliver.run(database, config, clock=clock, rng=random.Random(1), share=deliver.NOTICES)
     assert server.connections == 0, "there is no notice to open a relay for"
     assert (notices.late, edition(database).state) == ([], EditionState.OPEN), "left to who tells the operator"
     report = send(database, config, clock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from email import message_from_bytes, policy
 
@@ -10,7 +9,7 @@ import pytest
 from conftest import MONDAY, Clock
 from people import enrol
 
-from digest import collect, curate, deliver, edition
+from digest import collect, curate, deliver, edition, line
 from digest.config import Config
 from digest.demo.site import FeedSite
 from digest.store import Database, editions, newsletters
@@ -48,12 +47,9 @@ def join(database: Database, config: Config, email: str, *topics: str) -> None:
 
 def run(database: Database, config: Config, clock: Clock) -> tuple[edition.Composed, deliver.Report]:
     """What `digest run` does, without its words."""
-    asyncio.run(collect.run(database, config, clock=clock))
-    with database.write() as session:
-        edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=clock())
-    with database.write() as session:
-        composed = edition.compose(session, "daily", config, now=clock())
-    return composed, deliver.run(database, config, clock=clock, rng=random.Random(1))
+    outcome = line.run(database, config, clock=clock, rng=random.Random(1))
+    assert outcome.deliver is not None
+    return outcome.compose[0], outcome.deliver
 
 
 def test_from_a_feed_to_each_inbox_once(database, config, site, inbox, clock):
@@ -123,10 +119,8 @@ def test_a_dry_run_leaves_everything_as_it_was(database, config, site, inbox, cl
     add_feeds(database, site)
     join(database, config, "ada@example.org")
     with database.rehearse() as rehearsal:
-        asyncio.run(collect.run(rehearsal, config, clock=clock))
-        with rehearsal.write() as session:
-            edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=clock())
-            assert edition.compose(session, "daily", config, now=clock()).letters == 1
+        rehearsed = line.all_but_sending(rehearsal, config, clock=clock)
+        assert (rehearsed.compose[0].letters, rehearsed.deliver) == (1, None)
     with database.read() as session:
         assert editions.lines(session) == []
         assert newsletters.status(session, "daily").stories_waiting == 0

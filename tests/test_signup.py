@@ -49,7 +49,7 @@ class Door:
         self.inbox = inbox
 
         def mail_now() -> None:
-            deliver.run(database, config, clock=clock, rng=random.Random(1), notices_only=True)
+            deliver.run(database, config, clock=clock, rng=random.Random(1), share=deliver.NOTICES)
 
         self._app = application(database, config, clock=clock, mail_now=mail_now)
         self.client = self.at("198.51.100.7")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digest.cli.common import CLOCK_HINT, Options, in_words, now, print_facts
+from digest.cli.common import Options, in_words, now, print_facts
 from digest.cli.options import Json
 from digest.errors import Exit, WrongClock
 
@@ -50,7 +50,7 @@ def clock(
             } | facts
     print_facts(facts if as_json else _for_people(facts), as_json=as_json)
     if trouble:
-        options.say(CLOCK_HINT)
+        options.say(WrongClock.cure)
     if trouble or lies_ahead:
         raise typer.Exit(Exit.UNAVAILABLE)
 
@@ -59,7 +59,9 @@ def _put_back(database: Database, config: Config, moment: datetime) -> Mapping[s
     from digest.store import clock
 
     if moment < clock.MADE:
-        raise WrongClock(f"a clock that says {moment:%Y-%m-%d} is not right: digest was not made then", hint=CLOCK_HINT)
+        raise WrongClock(
+            f"a clock that says {moment:%Y-%m-%d} is not right: digest was not made then", hint=WrongClock.cure
+        )
     with database.write() as session:
         clock.forget_days(session, now=moment)
     return clock.heal(database, clock.Scene.of(config), now=moment)

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from digest.store import Database, letters
 
 
-CLOCK_HINT = "set it (NTP); where it is right and was wrong before, `digest clock --right` goes on by it"
-
-
 @dataclass
 class Options:
     """The options before the noun: `digest --config FILE -q …`."""
@@ -81,16 +78,27 @@ class Options:
         print(f"digest: {words}", file=sys.stderr)
 
     @contextmanager
-    def progress(self, step: str) -> Iterator[Callable[..., None]]:
-        """A bar on a terminal, told `(done, total)` and `words`, if any; silence elsewhere and with --quiet."""
+    def progress(self, step: str, *, elapsed: bool = False) -> Iterator[Callable[..., None]]:
+        """A bar on a terminal, told `(done, total)` and `words`, if any; silence elsewhere and with --quiet.
+
+        Its time is what is left by a forecast, or what has `elapsed`.
+        """
         if self.quiet or not sys.stderr.isatty():
             yield lambda done, total, words="": None
             return
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         title = TextColumn("{task.description:<8}", markup=False)
-        bar = (title, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        time = TimeElapsedColumn() if elapsed else TimeRemainingColumn()
+        bar = (title, BarColumn(), MofNCompleteColumn(), time)
         words_column = TextColumn("{task.fields[words]}", markup=False)
         console = Console(file=terminal.raw(sys.stderr))
         with Progress(*bar, words_column, console=console, transient=True) as bars:
@@ -111,33 +119,6 @@ def myself() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in some containers
         return "the operator"
-
-
-def heed_clock(options: Options, config: Config, database: Database, *, refuse: bool = True) -> Mapping[str, int]:
-    """Before work by the clock begins: WrongClock where it cannot be right (said only, unless we `refuse`).
-
-    What a clock that was wrong once has stored is put back and told; what it came to, by kind.
-    """
-    from digest.errors import WrongClock
-    from digest.store import clock
-
-    moment = now()
-    with database.read() as session:
-        trouble = clock.verdict(session, now=moment)
-        last = clock.last_run(session, now=moment)
-    if trouble and refuse:
-        raise WrongClock(f"nothing is done: {trouble}", hint=CLOCK_HINT)
-    if trouble:
-        options.warn(f"{trouble}\n  {CLOCK_HINT}")
-        return {}
-    if last is not None and moment - last > clock.LATELY:
-        options.warn(f"digest ran last on {last:%Y-%m-%d}, by this machine's clock; is it right?")
-    healed = clock.heal(database, clock.Scene.of(config), now=moment)
-    if healed:
-        options.warn(
-            f"a clock was wrong: what lay further ahead than any rule puts it is put back ({in_words(healed)})"
-        )
-    return healed
 
 
 def edition_words(config: Config, newsletter: str, number: int) -> str:

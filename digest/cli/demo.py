@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli.common import Options, now
-from digest.cli.run import line
+from digest.cli.run import whole_line
 from digest.errors import StorageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def demo(
             options.say(
                 f"demo: {len(site.urls)} feeds on loopback, {len(READERS)} subscribers, a mail server at {catcher.url}"
             )
-            outcome = line(database, config, options)
+            outcome = whole_line(options, config, database)
         mails = sorted(catcher.messages, key=lambda mail: [email for email, *_ in READERS].index(mail.recipient))
         if out is not None:
             catcher.write(out)

@@ -83,7 +83,7 @@ def look(
     database: Database, config: Config, name: str, *, number: int | None, reader: str | None, at: datetime
 ) -> Shown:
     """The edition to come, or a past one, as a reader gets it; in a database that forgets it all."""
-    from digest import edition, subscribe
+    from digest import edition, line, subscribe
     from digest.store import newsletters, turns
 
     email = subscribe.address(reader) if reader else None
@@ -91,7 +91,7 @@ def look(
         with database.read() as session:
             return edition.shown(session, name, number, email=email)
     with database.rehearse() as rehearsal:
-        edition.take_in(rehearsal, name, config.newsletters[name], config.curate, now=at)
+        line.admit(rehearsal, config, name, now=at)
         with rehearsal.read() as session:
             choices = None
             if email is not None:

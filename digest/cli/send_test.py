@@ -24,7 +24,7 @@ def send_test(
 
     Example: digest send-test you@example.org
     """
-    from digest import deliver, edition, subscribe
+    from digest import deliver, edition, line, subscribe
     from digest.errors import Deferred, Refused, RelayDown
     from digest.letter import Sender
 
@@ -39,7 +39,7 @@ def send_test(
                 rendered = edition.shown(session, name, number).rendered
         else:
             with database.rehearse() as rehearsal:
-                edition.take_in(rehearsal, name, settings, config.curate, now=moment)
+                line.admit(rehearsal, config, name, now=moment)
                 with rehearsal.read() as session:
                     draft = edition.preview(session, name, config, now=moment)
             rendered = draft.rendered if draft else edition.sample(name, config, now=moment)

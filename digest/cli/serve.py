@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Options, heed_clock, now
+from digest.cli.common import Options, now
+from digest.cli.tell import heed_clock
 from digest.errors import Exit, UserError
 from digest.means import fitting
 
@@ -45,7 +46,8 @@ def serve(
 
     import uvicorn
 
-    from digest import deliver
+    from digest import line
+    from digest.deliver import NOTICES
     from digest.web import application
     from digest.web.bounds import http_protocol
     from digest.web.courier import Courier
@@ -61,9 +63,9 @@ def serve(
         # uvicorn stops gently at a signal, and then raises it anew: to be asked to stop is no failure.
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, _stop)
-        log = (lambda line: print(line, file=sys.stderr, flush=True)) if access_log else None
+        log = (lambda words: print(words, file=sys.stderr, flush=True)) if access_log else None
         rng = random.Random()  # noqa: S311  (jitter, not a secret)
-        courier = Courier(lambda stop: deliver.run(database, config, clock=now, rng=rng, stop=stop, notices_only=True))
+        courier = Courier(lambda stop: line.deliver(database, config, clock=now, rng=rng, stop=stop, share=NOTICES))
         server = uvicorn.Server(
             uvicorn.Config(
                 application(database, config, clock=now, mail_now=courier.wake, log=log),

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from digest.cli.common import CLOCK_HINT, Options, in_words, left_words, now, print_json, print_rows
+from digest.cli.common import Options, in_words, left_words, now, print_json, print_rows
 from digest.cli.options import Json
-from digest.errors import Exit
+from digest.errors import Exit, WrongClock
 
 if TYPE_CHECKING:
     from digest.store import letters, newsletters
@@ -50,7 +50,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         _tell_aside(options, aside)
         options.say(f"database: {config.database_name}")
     if trouble:
-        options.warn(f"nothing will be done: {trouble}\n  {CLOCK_HINT}")
+        options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
     elif ahead:
         options.warn(
             f"a clock was wrong: what it stored lies further ahead than any rule puts it ({in_words(ahead)})\n"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from digest.cli.common import Options, myself, now, print_facts
 from digest.cli.options import DryRun, Json, NewsletterName, VouchedBy
+
+if TYPE_CHECKING:
+    from digest.config import Config
+    from digest.store import Database
+    from digest.subscribe import Imported
 
 
 def register(subscribers: typer.Typer) -> None:
@@ -53,7 +58,6 @@ def import_(
 
     from digest import curate, subscribe
     from digest.errors import Exit, UserError
-    from digest.subscribe import signup
 
     options: Options = context.obj
     mapping = _mapping(map_ or [], subscribe.MAPPABLE)
@@ -89,26 +93,37 @@ def import_(
         except KeyboardInterrupt:
             options.warn(f"stopped; an import is all or nothing, and nothing of {name} was stored")
             raise typer.Exit(130) from None
-        asked = 0
-        while ask and not dry_run:
-            with database.write() as session:
-                some = signup.ask_imported(session, paper, config=config, now=now())
-            if not some:
-                break
-            asked += some
+        asked = _ask_all(database, config, paper) if ask and not dry_run else 0
     facts = asdict(done) | ({"asked": asked} if ask else {})
     facts.pop("refused_first")
     if json:
         facts["refused_rows"] = [asdict(r) for r in done.refused_first]
     print_facts(facts if json else {k: v for k, v in facts.items() if v}, as_json=json)
-    for refusal in done.refused_first:
-        options.say(f"{name}, line {refusal.line}: {refusal.reason}")
-    if done.refused > len(done.refused_first):
-        options.say(f"… and {done.refused - len(done.refused_first)} more")
+    _tell_refused(options, done, name)
     if done.refused:
         if not dry_run:
             options.say(f"refused rows are in {kept}: mend and import them")
         raise typer.Exit(Exit.DATAERR)
+
+
+def _ask_all(database: Database, config: Config, newsletter: str) -> int:
+    """Owe everybody who was imported unconfirmed a mail that asks them; how many. Some in each transaction."""
+    from digest.subscribe import signup
+
+    asked = 0
+    while True:
+        with database.write() as session:
+            some = signup.ask_imported(session, newsletter, config=config, now=now())
+        if not some:
+            return asked
+        asked += some
+
+
+def _tell_refused(options: Options, done: Imported, name: str) -> None:
+    for refusal in done.refused_first:
+        options.say(f"{name}, line {refusal.line}: {refusal.reason}")
+    if done.refused > len(done.refused_first):
+        options.say(f"… and {done.refused - len(done.refused_first)} more")
 
 
 def _mapping(pairs: list[str], fields: tuple[str, ...]) -> dict[str, str]:

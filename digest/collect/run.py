@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -129,14 +130,15 @@ async def run(
     progress: Callable[[Progress], None] | None = None,
     resolve: Resolve = resolve,
     rng: Random | None = None,
+    most: int | None = None,
 ) -> CollectReport:
-    """Ask every due feed and store what is new; with `force`, every feed that is not retired.
+    """Ask every due feed and store what is new; with `force`, every feed that is not retired; or `most` of them.
 
     Feeds are claimed a few at a time by a lease, so that two runs share the work and a killed one delays its feeds
     by minutes. Entries and validators of a feed are stored in one transaction. Feeds fail one by one, into the
     report; what this raises concerns all of them (StorageError).
     """
-    return await _Run(database, config, clock, force, progress, resolve, rng or Random()).run()  # noqa: S311
+    return await _Run(database, config, clock, force, progress, resolve, rng or Random(), most).run()  # noqa: S311
 
 
 def _fitting(settings: Collect) -> Collect:
@@ -156,6 +158,7 @@ class _Run:
         progress: Callable[[Progress], None] | None,
         resolve: Resolve,
         rng: Random,
+        most: int | None,
     ) -> None:
         self._database = database
         self._config = config
@@ -167,6 +170,7 @@ class _Run:
         self._resolve = resolve
         self._rng = rng
         self._due = 0
+        self._left = sys.maxsize if most is None else most  # feeds that may still be claimed
         self._report = CollectReport()
         self._hosts = Hosts(connections=self._settings.host_connections, gap_seconds=self._settings.host_gap_seconds)
         self._connections = asyncio.Semaphore(self._settings.connections)
@@ -205,7 +209,8 @@ class _Run:
 
     def _count(self) -> int:
         with self._database.read() as session:
-            return feeds.count_due(session, now=self._started, asked_before=self._started, regardless=self._force)
+            due = feeds.count_due(session, now=self._started, asked_before=self._started, regardless=self._force)
+        return min(due, self._left)
 
     async def _claim_all(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -216,15 +221,17 @@ class _Run:
 
     def _claim(self) -> list[feeds.Due]:
         with self._database.write() as session:
-            return feeds.claim(
+            claimed = feeds.claim(
                 session,
                 now=self._clock(),
-                limit=self._settings.connections,
+                limit=min(self._settings.connections, self._left),
                 lease=self._lease,
                 asked_before=self._started,
                 regardless=self._force,
                 not_of=self._hosts.held(),
             )
+        self._left -= len(claimed)
+        return claimed
 
     # ------------------------------------------------------------ fetch and parse
 

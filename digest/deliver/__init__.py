@@ -19,7 +19,10 @@ from digest.config import Config, Relay
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
 from digest.deliver.desk import Desk
+from digest.deliver.ledger import ALL as ALL
+from digest.deliver.ledger import NOTICES as NOTICES
 from digest.deliver.ledger import Ledger
+from digest.deliver.ledger import Share as Share
 from digest.deliver.login import Server, name_of
 from digest.deliver.maildir import Maildir
 from digest.deliver.relays import Route
@@ -41,7 +44,7 @@ def run(
     rng: random.Random,
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
-    notices_only: bool = False,
+    share: Share = ALL,
     report: Report | None = None,
 ) -> Report:
     """Send every letter that is due, and record each reply.
@@ -49,34 +52,33 @@ def run(
     A relay is opened first, so that a wrong password stops the run with no letter touched. A letter is claimed,
     then marked as being sent in a commit of its own batch, and only then goes out: a process killed at any
     point leaves in doubt what it had marked and nothing else. `stop` is asked often; once it says so, what is
-    in flight is finished and settled, and the rest stays owed. `notices_only` leaves editions to
-    others, and what becomes of late ones to who tells the operator. `report` is filled in as it goes, so that who
-    gave it can tell the truth also of a run that breaks off.
+    in flight is finished and settled, and the rest stays owed. `report` is filled in as it goes, so
+    that who gave it can tell the truth also of a run that breaks off.
     Raises StorageError where the database cannot be written.
     """
     report = Report() if report is None else report
     now = clock()
     with database.write() as session:
-        if not notices_only:
+        if not share.notices_only:
             sending.open_held(session, now=now)
             report.late = sending.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
             report.dropped = sending.drop_cancelled(session, now=now)
         stored_relays.forget_hours(session, now=now)
-        report.owed = letters.due_count(session, now=now, notices_only=notices_only)
+        report.owed = letters.due_count(session, now=now, notices_only=share.notices_only)
     refused: list[int] = []
     servers = config.smtp.servers
     report.where = ", ".join(name_of(relay) for relay in servers) or str(config.maildir)
     if report.owed:
-        ledger = Ledger(database, Contents(config), clock=clock, settings=config.smtp, notices_only=notices_only)
+        ledger = Ledger(database, Contents(config), clock=clock, settings=config.smtp, share=share)
+        due = ledger.left(report.owed)
         try:
             if servers:
-                due = report.owed
                 refused = loop.run(
                     lambda: _send(ledger, config, report, due, clock=clock, rng=rng, progress=progress, stop=stop)
                 )
             else:
                 try:
-                    Maildir(config.maildir).keep(ledger, report, progress=progress, stop=stop, due=report.owed)
+                    Maildir(config.maildir).keep(ledger, report, progress=progress, stop=stop, due=due)
                 except RelayDown as error:
                     report.stopped = str(error)
         finally:

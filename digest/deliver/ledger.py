@@ -27,6 +27,18 @@ PUT_OFF_WHY = "not tried yet: the mail server of its domain asked for patience"
 
 
 @dataclass(frozen=True)
+class Share:
+    """Which of the letters that are due one pass takes in hand; the rest is anybody's."""
+
+    most: int | None = None  # letters claimed; None: as many as there are
+    notices_only: bool = False  # editions are left to others, and what becomes of late ones to who tells the operator
+
+
+ALL = Share()
+NOTICES = Share(notices_only=True)
+
+
+@dataclass(frozen=True)
 class Wish:
     """Letters to claim of one edition (None: notices)."""
 
@@ -93,12 +105,12 @@ class Ledger:
         *,
         clock: Callable[[], datetime],
         settings: Smtp,
-        notices_only: bool = False,
+        share: Share = ALL,
     ) -> None:
         self.database = database
         self.contents = contents
         self.clock = clock
-        self.notices_only = notices_only
+        self.notices_only = share.notices_only
         self._settings = settings
         self._hold_doubtful = settings.after_crash == "hold"
         self._count_hours = any(relay.per_hour or relay.per_day for relay in settings.servers)
@@ -106,6 +118,11 @@ class Ledger:
         self.room = Room(database)
         self._unknown: Committed | None = None
         self._out: set[int] = set()  # letters that we marked, and that are not settled
+        self._most = share.most  # letters that may still be claimed; None: all
+
+    def left(self, wanted: int) -> int:
+        """How many of so many letters may still be claimed."""
+        return wanted if self._most is None else min(wanted, self._most)
 
     def commit(self, batch: Batch) -> Committed:
         """All of it or nothing. Where the answer to the COMMIT was lost, the rows are asked which of the two it was.
@@ -130,6 +147,8 @@ class Ledger:
             self._unknown = None
             if not stored:
                 raise StorageError(f"{self.database.name} lost what was being written", hint="nothing is lost by it")
+        if self._most is not None and done.claim is not None:
+            self._most -= len(done.claim.letters) + done.claim.settled
         self._out.update(done.marked)
         self._out.difference_update(outcome.letter_id for outcome in batch.outcomes)
         self._out.difference_update(letter_id for letter_id, _ in batch.unmarked)
@@ -184,7 +203,7 @@ class Ledger:
             done.refusals[edition_id] = refusals.count(session, edition_id, batch.refusals[edition_id])
 
     def _claim(self, session: Session, wish: Wish, done: Committed, lease: Lease) -> None:
-        limit, tried_only = wish.limit, False
+        limit, tried_only = self.left(wish.limit), False
         if wish.canary and wish.edition_id is not None:
             tally = sending.tally(session, wish.edition_id, now=lease.moment)
             done.canary = look(tally, share=self._settings.canary, max_refused=self._settings.max_refused)

@@ -74,7 +74,7 @@ BUGS = (
     ),
     Bug(
         "an edition that reached nobody is a success",
-        "cli/run.py",
+        "line.py",
         "or report.paused or report.quarantined or report.unreached:",
         "or report.quarantined:",
         ("odd-replies",),

@@ -21,13 +21,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from digest import deliver, edition, loop, subscribe
-from digest.cli.run import delivery_code
+from digest import deliver, line, loop, subscribe
 from digest.config import Config, from_values
 from digest.deliver import desk as desk_module
 from digest.deliver import smtp as smtp_module
 from digest.deliver import writer as writer_module
-from digest.errors import Exit, StorageError, TryAgain, UserError, WrongClock
+from digest.errors import Exit, StorageError, TryAgain, UserError
+from digest.line import delivery_code
 from digest.models import Edition, EditionState, Feed, NewsletterFeed, OutboxState, Subscription, Variant
 from digest.render import Marker
 from digest.schedule import Turn
@@ -389,20 +389,15 @@ class Stage:
         run.before = self.count()
         database = self.theatre.database(run.slot)
         rng = random.Random(self.rng.random())
-        with database.read() as session:
-            trouble = clock.verdict(session, now=self.wall(run))
-        if trouble:
-            raise WrongClock(trouble)
-        healed = clock.heal(database, clock.Scene.of(run.config), now=self.wall(run))
+        healed = line.heal(database, run.config, now=self.wall(run))
         if healed:
             self.say(f"{run.name} puts back {dict(healed)}")
         if run.line:
             moment = self.wall(run)
-            for name, its in run.config.newsletters.items():
-                with database.write() as session:
-                    edition.admit(session, name, its, run.config.curate, now=moment)
-                edition.take_turn(database, name, run.config, now=moment)
-        return deliver.run(
+            for name in run.config.newsletters:
+                line.admit(database, run.config, name, now=moment)
+                line.compose(database, run.config, name, now=moment)
+        return line.deliver(
             database,
             run.config,
             clock=lambda: self.wall(run),

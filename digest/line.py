@@ -1,0 +1,275 @@
+"""The line: what `digest run` does, as steps that every door calls; for all, or for one newsletter, batch or share.
+
+Steps give back values and tell them as they come. Words, terminals, signals and the clock are the door's.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from digest import collect as feeds
+from digest import deliver as mail
+from digest import edition, loop
+from digest.collect import CollectReport
+from digest.config import Config
+from digest.deliver import ALL, Report, Share
+from digest.edition import Admitted, Composed
+from digest.errors import ConfigError, Exit, WrongClock
+from digest.store import Database, clock
+from digest.subscribe import signup
+
+# ---------------------------------------------------------------- what is told
+
+
+@dataclass(frozen=True)
+class Begins:
+    """A step begins that may take long: what it tells until it ends is its progress."""
+
+    step: str
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What the clock gives to say before work begins by it: one of these."""
+
+    trouble: str = ""  # it cannot be right, and work goes on all the same
+    idle_since: datetime | None = None  # the last day of work, longer ago than is usual
+    healed: Mapping[str, int] = field(default_factory=dict)  # moments put back, by kind
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of the entries that waited for a newsletter."""
+
+    newsletter: str
+    admitted: Admitted
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """A newsletter whose edition cannot be made, and why; its stories wait."""
+
+    newsletter: str
+    words: str
+
+
+@dataclass(frozen=True)
+class BrokeOff:
+    """Delivery ends by an error or a second Ctrl-C: what was done by then."""
+
+    report: Report
+
+
+Told = Begins | Clock | feeds.Progress | CollectReport | Taken | Unfit | Composed | mail.Progress | Report | BrokeOff
+Tell = Callable[[Told], None]
+
+
+def nobody(_told: Told) -> None:
+    """For steps that nobody listens to."""
+
+
+# ---------------------------------------------------------------- what it comes to
+
+
+@dataclass
+class Outcome:
+    """What each step did."""
+
+    collect: CollectReport
+    curate: dict[str, Admitted] = field(default_factory=dict)
+    compose: list[Composed] = field(default_factory=list)
+    unfit: list[str] = field(default_factory=list)  # newsletters whose edition could not be made
+    deliver: Report | None = None
+    healed: Mapping[str, int] = field(default_factory=dict)  # moments of a clock that was wrong, by kind
+
+    @property
+    def exit_code(self) -> Exit:
+        """78 where an edition could not be made, 69 where no feed or no relay can be had, 75 while letters wait."""
+        if self.unfit:
+            return Exit.CONFIG
+        delivered = Exit.OK if self.deliver is None else delivery_code(self.deliver)
+        return collection_code(self.collect) or delivered
+
+
+def collection_code(report: CollectReport) -> Exit:
+    """69 where feeds were asked and not one can be had."""
+    return Exit.UNAVAILABLE if report.failed and report.failed == report.asked else Exit.OK
+
+
+def delivery_code(report: Report) -> Exit:
+    """74 where the disk is full, 69 where somebody has to look, 75 where the next run goes on by itself."""
+    if report.full:
+        return Exit.IOERR
+    broken = report.stopped and not report.interrupted
+    if broken or report.held or report.late or report.paused or report.quarantined or report.unreached:
+        return Exit.UNAVAILABLE
+    waits = report.deferred or report.put_off or report.interrupted or report.left.due.letters
+    return Exit.TEMPFAIL if waits else Exit.OK
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def run(
+    database: Database,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    rng: random.Random,
+    force: bool = False,
+    broken: Mapping[str, str] | None = None,
+    stopping: Callable[[], AbstractContextManager[Callable[[], bool]]] = lambda: nullcontext(lambda: False),
+    tell: Tell = nobody,
+) -> Outcome:
+    """The main job, on any database: `digest run` and the demo. The clock is to be asked first: see `heal`.
+
+    `broken` is as in `all_but_sending`. `stopping` is entered while letters go out, and gives what is asked whether
+    they are to stop.
+    """
+    outcome = all_but_sending(database, config, clock=clock, force=force, broken=broken, tell=tell)
+    with stopping() as stop:
+        outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
+    return outcome
+
+
+def all_but_sending(
+    database: Database,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    force: bool = False,
+    broken: Mapping[str, str] | None = None,
+    tell: Tell = nobody,
+) -> Outcome:
+    """From feeds to letters that are owed: what a rehearsal does.
+
+    `broken` says what is wrong with newsletters that cannot be composed: their stories wait, the others go out.
+    """
+    outcome = Outcome(collect(database, config, clock=clock, force=force, tell=tell))
+    now = clock()
+    tidy(database, now=now)
+    for name in config.newsletters:
+        outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
+        made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
+        if isinstance(made, Unfit):
+            outcome.unfit.append(name)
+        else:
+            outcome.compose.append(made)
+    return outcome
+
+
+# ---------------------------------------------------------------- its steps
+
+
+def heal(
+    database: Database, config: Config, *, now: datetime, refuse: bool = True, tell: Tell = nobody
+) -> Mapping[str, int]:
+    """Before work by the clock begins: WrongClock where it cannot be right (told only, unless we `refuse`).
+
+    What a clock that was wrong once has stored is put back; what it came to, by kind.
+    """
+    with database.read() as session:
+        trouble = clock.verdict(session, now=now)
+        last = clock.last_run(session, now=now)
+    if trouble and refuse:
+        raise WrongClock(f"nothing is done: {trouble}", hint=WrongClock.cure)
+    if trouble:
+        tell(Clock(trouble=trouble))
+        return {}
+    if last is not None and now - last > clock.LATELY:
+        tell(Clock(idle_since=last))
+    healed = clock.heal(database, clock.Scene.of(config), now=now)
+    if healed:
+        tell(Clock(healed=healed))
+    return healed
+
+
+def collect(
+    database: Database,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    force: bool = False,
+    most: int | None = None,
+    tell: Tell = nobody,
+) -> CollectReport:
+    """Ask the feeds that are due (with `force` all), or a batch of `most` of them; who else asks gets others."""
+    tell(Begins("collect"))
+    report = loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
+    tell(report)
+    return report
+
+
+def tidy(database: Database, *, now: datetime) -> int:
+    """Forget who asked to be subscribed and did not confirm in time; how many.
+
+    They are gone for good, so one leap of a clock may not decide that they asked long ago.
+    """
+    with database.write() as session:
+        return signup.tidy(session, now=now) if clock.ran_lately(session, now=now) else 0
+
+
+def admit(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> Admitted:
+    """Decide about the entries that wait for a newsletter. ConfigError where `curate.scorer` cannot be loaded."""
+    admitted = edition.take_in(database, newsletter, config.newsletters[newsletter], config.curate, now=now)
+    tell(Taken(newsletter, admitted))
+    return admitted
+
+
+def compose(
+    database: Database, config: Config, newsletter: str, *, now: datetime, broken: str = "", tell: Tell = nobody
+) -> Composed | Unfit:
+    """Compose the edition of a newsletter that is due, if one is, and owe its letters.
+
+    Where something is `broken` already, or a template or setting of the newsletter turns out to be wrong, its stories
+    wait, and the others go out.
+    """
+    made: Composed | Unfit
+    if broken:
+        made = Unfit(newsletter, broken)
+    else:
+        try:
+            made = edition.take_turn(database, newsletter, config, now=now)
+        except ConfigError as error:
+            made = Unfit(newsletter, f"{newsletter}: {error}" + (f"\n  {error.hint}" if error.hint else ""))
+    tell(made)
+    return made
+
+
+def deliver(
+    database: Database,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    rng: random.Random,
+    stop: Callable[[], bool] = lambda: False,
+    share: Share = ALL,
+    report: Report | None = None,
+    tell: Tell = nobody,
+) -> Report:
+    """Send the letters that are due, or a share of them; `deliver.run` says the rest.
+
+    However it ends, what was done is told, and what may follow from it.
+    """
+    report = Report() if report is None else report
+    tell(Begins("deliver"))
+    try:
+        mail.run(
+            database,
+            config,
+            clock=clock,
+            rng=rng,
+            progress=tell,
+            stop=stop,
+            share=share,
+            report=report,
+        )
+    except BaseException:
+        tell(BrokeOff(report))
+        raise
+    tell(report)
+    return report
