@@ -320,7 +320,7 @@ def fill(folder: Path, connections: int, port: int, letters: int, variants: int 
 
     from digest.models import Edition, Subscriber, Subscription, SubscriptionState, Variant
     from digest.schedule import Turn
-    from digest.store import newsletters, open_database, turns
+    from digest.store import newsletters, open_database, recipients
 
     for old in folder.glob("digest.db*"):
         old.unlink()
@@ -375,8 +375,8 @@ def fill(folder: Path, connections: int, port: int, letters: int, variants: int 
         )
         session.add(variant)
         session.flush()
-        with turns.laid_out(session, {("", None, ""): [Turn(now, now)]}):
-            turns.owe_letters(session, edition, {turns.Group(0, "[]", "", False): variant.id}, now=now)
+        with recipients.laid_out(session, {("", None, ""): [Turn(now, now)]}):
+            recipients.owe_letters(session, edition, {recipients.Group(0, "[]", "", False): variant.id}, now=now)
         if variants > 1:
             values = variant.model_dump(exclude={"id", "key", "text"})
             others = [Variant(**values, key=f"{n}", text=f"{text}\nVariant {n}.\n") for n in range(1, variants)]

@@ -15,7 +15,7 @@ from digest.config import Config
 from digest.models import Edition, OutboxRow, Subscriber, Variant
 from digest.render import Marker, Marks
 from digest.schedule import Turn
-from digest.store import Database, letters, newsletters, outbox, sending, turns
+from digest.store import Database, letters, newsletters, outbox, recipients, sending
 
 MARKS = Marks("a nonce of the tests")
 LEAVE = MARKS.address(Marker.UNSUBSCRIBE)
@@ -56,9 +56,9 @@ def owe(database: Database, config: Config, *emails: str) -> None:
         )
         session.add(variant)
         session.flush()
-        with turns.laid_out(session, {("", None, ""): [Turn(MONDAY, MONDAY)]}):
-            turns.owe_letters(session, edition, {turns.Group(0, "[]", "", False): variant.id}, now=MONDAY)
-            turns.mark_turns(session, paper.id, edition=edition, now=MONDAY)
+        with recipients.laid_out(session, {("", None, ""): [Turn(MONDAY, MONDAY)]}):
+            recipients.owe_letters(session, edition, {recipients.Group(0, "[]", "", False): variant.id}, now=MONDAY)
+            recipients.mark_turns(session, paper.id, edition=edition, now=MONDAY)
 
 
 def enlarge_for(database: Database, *emails: str) -> None:

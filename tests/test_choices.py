@@ -38,7 +38,7 @@ from digest.models import (
     VariantStory,
 )
 from digest.schedule import Turn
-from digest.store import editions, history, letters, newsletters, open_database, people, sending, turns
+from digest.store import editions, history, letters, newsletters, open_database, people, recipients, sending
 from digest.subscribe import Evidence, Preferences
 
 SECRET = "a key for tests, long enough"
@@ -523,7 +523,7 @@ def test_language_and_format_are_the_readers_own_and_one_mail_serves_all_alike(d
         found = edition.shown(session, "daily", 1, email="german@example.org")
         assert "Dienstag" in found.rendered.text
         assert edition.shown(session, "daily", 1, email="english@example.org").rendered.text != found.rendered.text
-        choices = turns.choices_of(session, 1, "german@example.org")
+        choices = recipients.choices_of(session, 1, "german@example.org")
         assert choices.language == "de" and not choices.plain
 
 
@@ -620,7 +620,7 @@ def test_two_editors_change_a_held_edition_while_it_is_rendered_and_both_are_hea
     compose(database, config, MONDAY + timedelta(days=1))
     with database.read() as session:
         first = session.exec(select(Story.id).order_by(Story.seq)).first()
-    module = sys.modules["digest.edition.press"]
+    module = sys.modules["digest.edition.variants"]
     render, rendered = module.drafts, []
 
     def meanwhile(*args):
@@ -847,7 +847,7 @@ def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_
     join(database, "ada", cadence="weekly tue")
     join(database, "bob")
     news(database, "ai", "web")
-    groups, clicks = turns.due_groups, []
+    groups, clicks = recipients.due_groups, []
 
     def change() -> None:
         with database.write() as session:
@@ -869,7 +869,7 @@ def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_
 
     now = MONDAY + timedelta(days=1)
     press = edition.prepare(database, "daily", config, now=now)
-    monkeypatch.setattr(turns, "due_groups", looked)
+    monkeypatch.setattr(recipients, "due_groups", looked)
     with ThreadPoolExecutor(1) as other:
         with database.write() as session:
             assert edition.compose(session, "daily", config, now=now, press=press).letters == 2

@@ -84,7 +84,7 @@ def look(
 ) -> Shown:
     """The edition to come, or a past one, as a reader gets it; in a database that forgets it all."""
     from digest import edition, line, subscribe
-    from digest.store import newsletters, turns
+    from digest.store import newsletters, recipients
 
     email = subscribe.address(reader) if reader else None
     if number is not None:
@@ -95,7 +95,7 @@ def look(
         with rehearsal.read() as session:
             choices = None
             if email is not None:
-                choices = turns.choices_of(session, newsletters.find(session, name).id or 0, email)
+                choices = recipients.choices_of(session, newsletters.find(session, name).id or 0, email)
                 if choices is None:
                     raise NotFound(
                         f"{reader} does not subscribe to {name}", hint="`digest subscriber list` shows who does"

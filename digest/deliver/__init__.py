@@ -1,6 +1,6 @@
 """Deliver: claim letters, hand them to the mail servers, settle the replies. Nobody twice, nobody lost.
 
-`run` is one pass. `desk` lets the others talk: `claims` (what is at hand; `canary`: what goes first), `domains` and
+`run` is one pass. `delivery` lets the others talk: `claims` (what is at hand; `canary`: what goes first), `domains` and
 `pace` (how fast), `relays`, `smtp` and `login` (the servers), `replies` (what one reply means), `judge` (whose trouble
 many are), `booking`, `ledger` and `writer` (what is written down), `content` (the letters). `maildir` keeps letters
 while no server is set.
@@ -18,7 +18,7 @@ from digest import loop
 from digest.config import Config, Relay
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
-from digest.deliver.desk import Desk
+from digest.deliver.delivery import Delivery
 from digest.deliver.ledger import ALL as ALL
 from digest.deliver.ledger import NOTICES as NOTICES
 from digest.deliver.ledger import Ledger
@@ -108,16 +108,16 @@ async def _send(
     stop: Callable[[], bool],
 ) -> list[int]:
     """The editions of which all that was answered was refused."""
-    desk = Desk(ledger, config.smtp, report, clock=clock, rng=rng, progress=progress, stop=stop, due=due)
+    delivery = Delivery(ledger, config.smtp, report, clock=clock, rng=rng, progress=progress, stop=stop, due=due)
     careful = config.smtp.after_crash == "hold"
     servers = _fitting(config.smtp.servers)
     heaviest = max(relay.weight for relay in servers)
     routes = [
-        Route(relay, Server.of(relay, config.smtp), desk, careful=careful, share=relay.weight / heaviest)
+        Route(relay, Server.of(relay, config.smtp), delivery, careful=careful, share=relay.weight / heaviest)
         for relay in servers
     ]
-    await desk.run(routes)
-    return desk.judge.all_refused()
+    await delivery.run(routes)
+    return delivery.judge.all_refused()
 
 
 def end_quarantine(session: Session, edition_id: int, *, believe: bool, now: datetime) -> tuple[int, bool]:

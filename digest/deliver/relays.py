@@ -28,7 +28,7 @@ FEWER = 50  # letters after which a relay that let us have no more connections i
 SUSPECTED = 16  # connections after which a limit that was learnt is put to the test again
 
 
-class Desk(Protocol):
+class Dispatcher(Protocol):
     """Who hands out the letters and books what became of them."""
 
     clock: Callable[[], datetime]
@@ -65,7 +65,7 @@ class Route:
     """One relay in one pass. It is a `smtp.Handler`: connections take letters from `ready`."""
 
     def __init__(
-        self, settings: config.Relay, server: Server, desk: Desk, *, careful: bool, share: float = 1.0
+        self, settings: config.Relay, server: Server, delivery: Dispatcher, *, careful: bool, share: float = 1.0
     ) -> None:
         """`careful`: mark no more than is on the wire, since after a crash a person looks at each marked letter.
 
@@ -87,7 +87,7 @@ class Route:
         self.quota = Quota(settings.per_hour, settings.per_day)
         self.pace = Pace()
         self._time_to_answer = 1.5 * server.data_timeout
-        self._desk = desk
+        self._delivery = delivery
         self._careful = careful
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
@@ -177,7 +177,7 @@ class Route:
 
     def pump(self) -> None:
         """Put idle connections to work, and open more where there is work for them."""
-        if self._desk.stopping:
+        if self._delivery.stopping:
             return
         while self.ready and self._idle:
             self._idle.pop().start()
@@ -208,7 +208,7 @@ class Route:
         attempts = [a for a in self.ready if edition_id is None or a.claimed.edition_id == edition_id]
         if attempts:
             self.ready = deque(attempt for attempt in self.ready if attempt not in attempts)
-            self._desk.returned(attempts)
+            self._delivery.returned(attempts)
 
     def refuse(self, why: str) -> None:
         """It takes no letters of ours, whoever they are for: leave it alone in this pass."""
@@ -240,7 +240,7 @@ class Route:
         task = self._loop.create_task(self._open())
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
-        task.add_done_callback(lambda _: self._desk.wake())
+        task.add_done_callback(lambda _: self._delivery.wake())
 
     async def _open(self) -> None:
         try:
@@ -283,7 +283,7 @@ class Route:
         self._strikes = 0
         self._struck.clear()
         self.hand_back()
-        self._desk.wake()
+        self._delivery.wake()
 
     def _strike(self, why: str, letter_id: int | None) -> None:
         """Something went wrong, with a letter under way: one alone, again and again, proves nothing but itself."""
@@ -305,14 +305,14 @@ class Route:
     # ------------------------------------------------------------ smtp.Handler
 
     def take(self, connection: Connection) -> Attempt | None:
-        if self._desk.stopping or self._spent(connection):
+        if self._delivery.stopping or self._spent(connection):
             return None
         while self.ready:
             attempt = self.ready.popleft()
             if self.may_begin(attempt) and self._loop.time() - attempt.lease.at < STALE:
                 self.in_flight += 1
                 return attempt
-            self._desk.returned([attempt])
+            self._delivery.returned([attempt])
         return None
 
     def _spent(self, connection: Connection) -> bool:
@@ -328,12 +328,12 @@ class Route:
 
     def may_begin(self, attempt: Attempt) -> bool:
         """Will the answer come, and be recorded, before the lease runs out and the letter is in other hands?"""
-        return attempt.lease.left(self._loop.time(), self._desk.clock()) > self._time_to_answer
+        return attempt.lease.left(self._loop.time(), self._delivery.clock()) > self._time_to_answer
 
     def beyond(self, connection: Connection, attempt: Attempt, reply: Reply) -> None:
         self.in_flight -= 1
         attempt.beyond += (self.name,)
-        self._desk.beyond(self, attempt, reply)
+        self._delivery.beyond(self, attempt, reply)
 
     def answered(self, connection: Connection, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         self.in_flight -= 1
@@ -353,10 +353,10 @@ class Route:
             attempt.bounces += 1
             attempt.broke_off = step is not Step.MAIL
             self._back(attempt)
-        elif not_yet and self._desk.tossed(self, attempt):
+        elif not_yet and self._delivery.tossed(self, attempt):
             self._break(f"{self.name} says {reply}, again and again")
         else:
-            self._desk.booked(self, attempt, verdict, reply, step)
+            self._delivery.booked(self, attempt, verdict, reply, step)
 
     def _works(self, verdict: Verdict) -> None:
         self._strikes = 0
@@ -377,7 +377,7 @@ class Route:
         self.answered_lately += 1
         self._last[connection] = attempt.claimed.id
         if in_doubt:
-            self._desk.doubtful(attempt, why)
+            self._delivery.doubtful(attempt, why)
         elif attempt.bounces < MOST_BOUNCES:
             attempt.bounces += 1
             attempt.broke_off = connection.past_mail
@@ -387,9 +387,9 @@ class Route:
 
     def _put_off(self, attempt: Attempt, why: str) -> bool:
         """A letter that leads nowhere here waits, as a deferred one; True where another relay has it now."""
-        if self._desk.tossed(self, attempt):
+        if self._delivery.tossed(self, attempt):
             return True
-        self._desk.booked(self, attempt, Verdict.DEFERRED, Reply(0, "", why), Step.MAIL)
+        self._delivery.booked(self, attempt, Verdict.DEFERRED, Reply(0, "", why), Step.MAIL)
         return False
 
     def closed(self, connection: Connection, why: str) -> None:
@@ -401,14 +401,14 @@ class Route:
         letter_id = self._last.pop(connection, None)
         if why and not was_idle:
             self._strike(f"{self.name}: {why}", letter_id)
-        self._desk.wake()
+        self._delivery.wake()
 
     def _back(self, attempt: Attempt) -> None:
         """Not this letter's fault, and nothing of it was sent: it goes on another connection."""
-        if self.down is None and not self._desk.stopping and self.may_begin(attempt):
+        if self.down is None and not self._delivery.stopping and self.may_begin(attempt):
             self.ready.append(attempt)
         else:
-            self._desk.returned([attempt])
+            self._delivery.returned([attempt])
 
     def _learn(self, connection: Connection) -> None:
         """Again and again the same number of letters before it would not go on: that is how many it takes.

@@ -14,11 +14,11 @@ from sqlmodel import Session
 from digest import schedule
 from digest.config import Config, Newsletter
 from digest.edition.held import ask_editor
-from digest.edition.press import TRIES, Composed, Frozen, Matter, Press, matter_of, variants_of
+from digest.edition.variants import TRIES, Composed, Frozen, Matter, Press, matter_of, variants_of
 from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.schedule import Schedule, Turn
-from digest.store import Database, editions, newsletters, people, turns
+from digest.store import Database, editions, newsletters, people, recipients
 
 _AT_A_TIME = 500  # variants stored
 
@@ -57,8 +57,8 @@ def prepare(
     with database.read() as session:
         row = newsletters.find(session, name)
         assert row.id is not None
-        with turns.laid_out(session, _turns(session, row, settings, now=now)):
-            groups = turns.due_groups(session, row.id)
+        with recipients.laid_out(session, _turns(session, row, settings, now=now)):
+            groups = recipients.due_groups(session, row.id)
         if not groups:
             return None
         matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
@@ -94,7 +94,7 @@ def compose(
     slot = _due_slot(session, row, slots, now=now) if slots else None
     if slots and slot is None:
         return Composed(name, why=f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC")
-    turns.lock_readers(session, row.id)
+    recipients.lock_readers(session, row.id)
     if press is None:
         people.end_pauses(session, now=now)
     due = _turns(session, row, settings, now=now)
@@ -103,8 +103,8 @@ def compose(
     session.flush()
     if not due:
         return Composed(name, why="no active subscribers")
-    with turns.laid_out(session, due):
-        groups = turns.due_groups(session, row.id)
+    with recipients.laid_out(session, due):
+        groups = recipients.due_groups(session, row.id)
         if not groups:
             return Composed(name, why="no subscriber wants one now")
         matter = matter_of(session, row, groups, note=row.note, now=now, upto=press.matter.upto if press else row.seq)
@@ -120,12 +120,12 @@ def compose(
         made = press.make(wanted)
         if not made:
             if slot:
-                turns.mark_turns(session, row.id, edition=None, now=now)
+                recipients.mark_turns(session, row.id, edition=None, now=now)
             return Composed(name, why=_too_few(settings))
         edition = _open(session, row, settings, matter, slot=slot)
         variants = _store(session, edition, made, wanted)
-        letters = turns.owe_letters(session, edition, variants, now=now)
-        turns.mark_turns(session, row.id, edition=edition, now=now)
+        letters = recipients.owe_letters(session, edition, variants, now=now)
+        recipients.mark_turns(session, row.id, edition=edition, now=now)
     fullest = max(made, key=lambda one: len(one.stories))
     composed = Composed(
         newsletter=name,
@@ -144,10 +144,13 @@ def compose(
 
 
 def _store(
-    session: Session, edition: Edition, made: Sequence[Frozen], wanted: Mapping[turns.Choices, Iterable[turns.Group]]
-) -> dict[turns.Group, int]:
+    session: Session,
+    edition: Edition,
+    made: Sequence[Frozen],
+    wanted: Mapping[recipients.VariantKey, Iterable[recipients.Group]],
+) -> dict[recipients.Group, int]:
     """Store the variants of an edition; which one (its id) a group gets."""
-    found: dict[turns.Group, int] = {}
+    found: dict[recipients.Group, int] = {}
     for start in range(0, len(made), _AT_A_TIME):
         some = made[start : start + _AT_A_TIME]
         ids = editions.add_variants(session, edition, [one.row for one in some], {one.key: one.stories for one in some})
@@ -169,11 +172,11 @@ def _due_slot(session: Session, row: NewsletterRow, slots: Schedule, *, now: dat
 
 def _turns(
     session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime
-) -> dict[turns.Hours, list[Turn]]:
+) -> dict[recipients.Hours, list[Turn]]:
     """Who of which schedule gets the edition that is due now, and when."""
     assert row.id is not None
     found = {}
-    for cadence, hour, zone in turns.readers_hours(session, row.id):
+    for cadence, hour, zone in recipients.readers_hours(session, row.id):
         own = schedule.own(cadence, hour, zone, settings.slots)
         if slots := settings.slots:
             theirs = schedule.turns(own, slot=slots.last_slot(now), following=slots.next_slot(now), now=now)

@@ -9,10 +9,10 @@ from email.utils import parseaddr
 from sqlmodel import Session
 
 from digest.config import Config
-from digest.edition.press import TRIES, Composed, Matter, Press, matter_of
+from digest.edition.variants import TRIES, Composed, Matter, Press, matter_of
 from digest.errors import BadInput, NotFound
 from digest.models import Edition, EditionState
-from digest.store import Database, editions, newsletters, outbox, turns
+from digest.store import Database, editions, newsletters, outbox, recipients
 
 
 def recompose(
@@ -24,7 +24,7 @@ def recompose(
     `change` is called more than once. Who gets the edition, and up to where they have read, stays as it was. BadInput
     where it is no longer held, or where nothing would be left of it for some readers; nothing is changed then.
     """
-    seen: dict[turns.Choices, int] | None = None
+    seen: dict[recipients.VariantKey, int] | None = None
     press: Press | None = None
     for _ in range(TRIES):
         with database.write() as session:
@@ -49,13 +49,13 @@ def recompose(
     )
 
 
-def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict[turns.Choices, int]]:
+def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict[recipients.VariantKey, int]]:
     """What a held edition is made of, and its variants (ids) by the choices they are made for."""
     row = newsletters.lock(session, name)
     edition = held_edition(session, name, number)
     assert edition.id is not None
     variants = {
-        turns.Choices(v.since_seq, frozenset(v.topics), v.language, v.plain): v.id or 0
+        recipients.VariantKey(v.since_seq, frozenset(v.topics), v.language, v.plain): v.id or 0
         for v in editions.variants(session, edition.id)
     }
     matter = matter_of(

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from digest import curate
 from digest.config import Config
-from digest.edition.press import Matter, drafts
+from digest.edition.variants import Matter, drafts
 from digest.render import Rendered
-from digest.store import turns
+from digest.store import recipients
 from digest.values import Source, Story
 
 _STORIES = (
@@ -46,7 +46,7 @@ def sample(name: str, config: Config, *, now: datetime) -> Rendered:
     )
     note = "This is a sample: no story waits for this newsletter yet."
     [(_choices, draft)] = drafts(
-        name, settings, config, Matter(0, 0, stories, note, now), [turns.Choices(0, frozenset())], {}
+        name, settings, config, Matter(0, 0, stories, note, now), [recipients.VariantKey(0, frozenset())], {}
     )
     assert draft is not None
     return draft.rendered

@@ -10,12 +10,12 @@ from sqlmodel import Session
 
 from digest import render
 from digest.config import Config
-from digest.edition.press import Draft, Press, matter_of, variants_of
+from digest.edition.variants import Draft, Press, matter_of, variants_of
 from digest.edition.why import explain
 from digest.errors import NotFound
 from digest.models import EditionState
 from digest.render import Rendered
-from digest.store import editions, newsletters, stories, turns
+from digest.store import editions, newsletters, recipients, stories
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Shown:
 
 
 def preview(
-    session: Session, name: str, config: Config, *, now: datetime, choices: turns.Choices | None = None
+    session: Session, name: str, config: Config, *, now: datetime, choices: recipients.VariantKey | None = None
 ) -> Draft | None:
     """The edition that would be composed at this moment, due or not, for `choices` or for most readers.
 
@@ -54,11 +54,11 @@ def preview(
     settings = config.newsletters[name]
     row = newsletters.find(session, name)
     assert row.id is not None
-    everything = turns.Group(editions.composed_upto(session, row.id), "[]", "", plain=False)
+    everything = recipients.Group(editions.composed_upto(session, row.id), "[]", "", plain=False)
     if choices is not None:
-        groups = [turns.Group(choices.since, json.dumps(sorted(choices.topics)), choices.language, choices.plain)]
+        groups = [recipients.Group(choices.since, json.dumps(sorted(choices.topics)), choices.language, choices.plain)]
     else:
-        groups = turns.all_groups(session, row.id) or [everything]
+        groups = recipients.all_groups(session, row.id) or [everything]
     matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
     shared = variants_of(groups, matter.stories, settings)
     if not shared:

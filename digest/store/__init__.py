@@ -1,10 +1,10 @@
 """Memory: every query in the room of its noun, and addressed by it: `from digest.store import outbox`.
 
 `database` opens and upgrades; the others hold the queries, here in the order of the line: `newsletters`, `feeds`,
-`entries`, `stories`, `why`; `turns`, `editions`, `archive`; `people`, `history`, `listing`, `suppressions`, `signup`,
-`imports`; `outbox`, `letters`, `sending`, `refusals`, `relays`. `room` keeps some of the disk free, and `clock` mends
-what a wrong one has stored. All take a session of `Database.read()` or `Database.write()`; the block's end commits,
-never a query.
+`entries`, `stories`, `why`; `recipients`, `editions`, `archive`; `people`, `history`, `listing`, `suppressions`,
+`signup`, `imports`; `outbox`, `letters`, `sending`, `refusals`, `relays`. `room` keeps some of the disk free, and
+`clock` mends what a wrong one has stored. All take a session of `Database.read()` or `Database.write()`; the block's
+end commits, never a query.
 """
 
 from digest.store.database import Database as Database

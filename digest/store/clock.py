@@ -69,7 +69,7 @@ LATELY = timedelta(days=40)  # since the last run, for it to bear witness to the
 _DAY = timedelta(days=1)
 _FEED = timedelta(days=14)  # the longest interval is 7 days, and so is the longest backoff; 7 days may be skipped
 _READERS_HOUR = timedelta(days=8)  # readers' hours lie before the newsletter's next slot: a week, and an hour of summer
-_RETRY = timedelta(hours=3)  # a letter that was put off; the desk waits for an hour and a bit at most
+_RETRY = timedelta(hours=3)  # a letter that was put off; delivery waits for an hour and a bit at most
 _APPROVAL = timedelta(hours=240)  # as `approve_hours` has it
 _KEPT = timedelta(days=800)  # days of runs
 _CLOCK_LOCK = 0x6469676573740003  # "digest", for pg_advisory_xact_lock

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from digest.models import Edition, Feed, Newsletter, NewsletterFeed, Story, Subscription
 from digest.store.database import Database
 from digest.store.editions import composed_upto
-from digest.store.turns import deliverable
+from digest.store.recipients import deliverable
 
 
 def keep(database: Database, names: Iterable[str], *, now: datetime) -> None:

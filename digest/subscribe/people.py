@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import Consent, ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
-from digest.store import history, listing, newsletters, people, suppressions, turns
+from digest.store import history, listing, newsletters, people, recipients, suppressions
 from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tag
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
@@ -93,7 +93,7 @@ def add(
     keep(subscription, chosen, only=chosen.said)
     record(session, subscription, ConsentEvent.SUBSCRIBED, evidence)
     if joining.welcome:
-        turns.owe_welcome(session, subscription, now=evidence.at)
+        recipients.owe_welcome(session, subscription, now=evidence.at)
     return Added(person.email, outcome)
 
 
@@ -158,9 +158,9 @@ def _choose(
 
 
 def welcome(session: Session, subscription_id: int, *, now: datetime) -> bool:
-    """Owe the latest edition to somebody whose subscription has just become active, see `turns.owe_welcome`."""
+    """Owe the latest edition to somebody whose subscription has just become active, see `recipients.owe_welcome`."""
     found = people.subscription_by_id(session, subscription_id)
-    return found is not None and turns.owe_welcome(session, found[0], now=now)
+    return found is not None and recipients.owe_welcome(session, found[0], now=now)
 
 
 def remove(session: Session, email: str, *, newsletter: str, evidence: Evidence) -> bool:

@@ -19,7 +19,7 @@ from typing import BinaryIO, TextIO
 
 from digest.errors import BadInput, UserError
 from digest.models import SubscriptionState
-from digest.store import Database, imports, listing, newsletters, turns
+from digest.store import Database, imports, listing, newsletters, recipients
 from digest.subscribe.columns import Columns, Terms, to_text
 from digest.subscribe.sheet import Record, Sheet, read
 
@@ -110,7 +110,7 @@ def import_csv(
         else:
             with private.write() as session:
                 paper = newsletters.lock(session, newsletter)
-                turns.lock_readers(session, paper.id or 0)  # who is judged is to be as they were judged
+                recipients.lock_readers(session, paper.id or 0)  # who is judged is to be as they were judged
                 judged = imports.judge(session, paper)
                 imports.settle(session, paper, terms.evidence)
     return _summary(judged, rows=rows, staged=staged, refused=refused, sheet=sheet)

@@ -165,7 +165,7 @@ BUGS = (
     ),
     Bug(
         "SIGTERM waits for a silent server",
-        "deliver/desk.py",
+        "deliver/delivery.py",
         "            route.check(hurry=self.stopping)\n",
         "            route.check(hurry=False)\n",
         ("hung", "relays", "mixed"),
@@ -223,7 +223,7 @@ BUGS = (
     ),
     Bug(
         "letters go out before their mark is committed",
-        "deliver/desk.py",
+        "deliver/delivery.py",
         "            self._writer.batch.marks.append(waiting.claimed)\n",
         "            self._writer.batch.marks.append(waiting.claimed)\n"
         "            from digest.deliver.attempt import Lease\n"
@@ -267,14 +267,14 @@ BUGS = (
     ),
     Bug(
         "the wish of a batch that failed is never made again",
-        "deliver/desk.py",
+        "deliver/delivery.py",
         "                self._claims.asking = False  # the wish was left out while the database could not be",
         "                pass  #",
         ("storage",),
     ),
     Bug(
         "what could not be marked for a locked database is forgotten",
-        "deliver/desk.py",
+        "deliver/delivery.py",
         "            self._claims.waiting.appendleft(waiting)\n",
         "",
         ("storage",),
@@ -288,14 +288,14 @@ BUGS = (
     ),
     Bug(
         "watermarks move before the letters are owed",
-        "store/turns.py",
+        "store/recipients.py",
         "            read_until=edition.upto_seq,\n",
         "            read_until=edition.upto_seq + 1,\n",
         ("line",),
     ),
     Bug(
         "a variant is for whoever comes",
-        "store/turns.py",
+        "store/recipients.py",
         "                _made.c.topics == _topics_text(),\n",
         "",
         ("line",),

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 
 from digest import deliver, line, loop, subscribe
 from digest.config import Config, from_values
-from digest.deliver import desk as desk_module
+from digest.deliver import delivery as delivery_module
 from digest.deliver import smtp as smtp_module
 from digest.deliver import writer as writer_module
 from digest.errors import Exit, StorageError, TryAgain, UserError
@@ -31,7 +31,7 @@ from digest.line import delivery_code
 from digest.models import Edition, EditionState, Feed, NewsletterFeed, OutboxState, Subscription, Variant
 from digest.render import Marker
 from digest.schedule import Turn
-from digest.store import Database, clock, feeds, letters, newsletters, open_database, outbox, sending, turns
+from digest.store import Database, clock, feeds, letters, newsletters, open_database, outbox, recipients, sending
 from digest.store import room as room_module
 from digest.store.database import _sqlite
 from digest.subscribe import Evidence
@@ -244,10 +244,10 @@ def _owe(session: Any, name: str, shape: Shape, config: Config) -> None:
         )
         session.add(variant)
         session.flush()
-        groups[turns.Group(0, sa_text(topics), "", False)] = variant.id
-    with turns.laid_out(session, {("", None, ""): [Turn(START, START)]}):
-        turns.owe_letters(session, made, groups, now=START)
-        turns.mark_turns(session, paper.id, edition=made, now=START)
+        groups[recipients.Group(0, sa_text(topics), "", False)] = variant.id
+    with recipients.laid_out(session, {("", None, ""): [Turn(START, START)]}):
+        recipients.owe_letters(session, made, groups, now=START)
+        recipients.mark_turns(session, paper.id, edition=made, now=START)
 
 
 def sa_text(topics: Sequence[str]) -> str:
@@ -704,9 +704,9 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
             self._simulated = _stage.connections
 
     connection: Any = smtp_module.Connection
-    writer, desk, room = writer_module, desk_module, room_module.Room
+    writer, passing, room = writer_module, delivery_module, room_module.Room
     really_run, really_born, really_hash = loop.run, connection.__init__, connection.__hash__
-    was = (writer.threading, writer.queue, desk.TICK)
+    was = (writer.threading, writer.queue, passing.TICK)
     rooms = {name: getattr(room, name) for name in ("sure", "release", "close")}
 
     def roomy(name: str) -> Callable[[Any], bool]:
@@ -720,14 +720,14 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
     connection.__init__ = born
     connection.__hash__ = lambda self: getattr(self, "_simulated", id(self))  # sets in the same order each time
     writer.threading, writer.queue = Threads(hub), Queues(hub)  # type: ignore[assignment]
-    desk.TICK = tick
+    passing.TICK = tick
     for name in rooms:
         setattr(room, name, roomy(name))
     try:
         yield
     finally:
         loop.run, connection.__init__, connection.__hash__ = really_run, really_born, really_hash
-        writer.threading, writer.queue, desk.TICK = was
+        writer.threading, writer.queue, passing.TICK = was
         for name, really in rooms.items():
             setattr(room, name, really)
 

@@ -30,7 +30,7 @@ from digest.store.database import count_rows, insert_into, shared_now
 
 
 @dataclass(frozen=True)
-class Choices:
+class VariantKey:
     """What a variant is made for: stories after `since` under these topics (none: all), in a language and a format.
 
     When readers want it is no part of it: it decides whether they are due, and the mail is the same.
@@ -285,7 +285,7 @@ def owe_welcome(session: Session, subscription: Subscription, *, now: datetime) 
     return True
 
 
-def choices_of(session: Session, newsletter_id: int, email: str) -> Choices | None:
+def choices_of(session: Session, newsletter_id: int, email: str) -> VariantKey | None:
     """What one subscriber's next edition is made from; None where they do not subscribe."""
     query = (
         select(Subscription)
@@ -295,7 +295,7 @@ def choices_of(session: Session, newsletter_id: int, email: str) -> Choices | No
     found = session.exec(query).first()
     if found is None:
         return None
-    return Choices(found.read_until, frozenset(found.topics), found.language, found.plain)
+    return VariantKey(found.read_until, frozenset(found.topics), found.language, found.plain)
 
 
 def deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:

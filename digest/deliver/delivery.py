@@ -28,7 +28,7 @@ from digest.deliver.writer import Writer
 TICK = 0.05  # seconds between two looks at clocks and signals
 
 
-class Desk:
+class Delivery:
     """`await run()` sends what is due and returns when nothing is left to do, or nothing can be done."""
 
     def __init__(
@@ -273,7 +273,7 @@ class Desk:
         self.stopping = True
         self._woken.set()
 
-    # ------------------------------------------------------------ relays.Desk
+    # ------------------------------------------------------------ relays.Delivery
 
     def booked(self, route: Route, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         claimed = attempt.claimed

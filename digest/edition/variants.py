@@ -20,7 +20,7 @@ from digest.models import Edition, packed
 from digest.models import Newsletter as NewsletterRow
 from digest.render import HTML_LIMIT, Finding, Page, Rendered, Section, Templates, check, findings_in_words
 from digest.render.speech import speech
-from digest.store import stories, turns
+from digest.store import recipients, stories
 from digest.values import Source, Story
 
 TRIES = 3  # to render an edition that others change meanwhile
@@ -31,7 +31,7 @@ _TOO_BIG = f"the mail would be larger than {HTML_LIMIT:,} bytes, and these were 
 class Draft:
     """One variant, chosen and rendered, not yet saved."""
 
-    choices: turns.Choices
+    choices: recipients.VariantKey
     stories: tuple[Story, ...]
     more: int
     rendered: Rendered
@@ -64,7 +64,7 @@ class Frozen:
     """A draft as it is stored. Thousands are kept at a time, so the mail is compressed already."""
 
     key: str
-    choices: turns.Choices
+    choices: recipients.VariantKey
     subject: str
     html: bytes
     text: bytes
@@ -99,12 +99,12 @@ class Press:
     settings: Newsletter
     config: Config
     matter: Matter
-    made: dict[turns.Choices, Frozen | None] = field(default_factory=dict)
+    made: dict[recipients.VariantKey, Frozen | None] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
     unfit: dict[int, str] = field(default_factory=dict)  # stories left out: what their own text does to a mail
     _checked: set[tuple[str, bool, int]] = field(default_factory=set)
 
-    def make(self, wanted: Iterable[turns.Choices]) -> list[Frozen]:
+    def make(self, wanted: Iterable[recipients.VariantKey]) -> list[Frozen]:
         """Those of these choices that have something to read, made now or before.
 
         With `preflight = "stop"` a story whose own text makes the mail unfit is left out of it; ConfigError where
@@ -116,7 +116,7 @@ class Press:
             self.made[choices] = None if fit is None else self._freeze(fit)
         return [one for choices in wanted if (one := self.made[choices]) is not None]
 
-    def draft(self, choices: turns.Choices) -> Draft | None:
+    def draft(self, choices: recipients.VariantKey) -> Draft | None:
         """The mail for these choices as `make` would have it, also where that would stop the edition."""
         ((_choices, draft),) = self._drafts([choices])
         try:
@@ -124,10 +124,10 @@ class Press:
         except ConfigError:
             return draft
 
-    def _drafts(self, wanted: Iterable[turns.Choices]) -> Iterator[tuple[turns.Choices, Draft | None]]:
+    def _drafts(self, wanted: Iterable[recipients.VariantKey]) -> Iterator[tuple[recipients.VariantKey, Draft | None]]:
         return drafts(self.name, self.settings, self.config, self.matter, wanted, self.unfit)
 
-    def _fit(self, choices: turns.Choices, draft: Draft | None) -> Draft | None:
+    def _fit(self, choices: recipients.VariantKey, draft: Draft | None) -> Draft | None:
         while draft is not None and (wrong := self._wrong(draft)):
             if self.settings.preflight != "stop":
                 break
@@ -194,7 +194,7 @@ class Composed:
 def matter_of(
     session: Session,
     row: NewsletterRow,
-    groups: Collection[turns.Group] | Collection[turns.Choices],
+    groups: Collection[recipients.Group] | Collection[recipients.VariantKey],
     *,
     note: str,
     now: datetime,
@@ -209,8 +209,8 @@ def matter_of(
 
 
 def variants_of(
-    groups: Iterable[turns.Group], stories: Sequence[Story], settings: Newsletter
-) -> dict[turns.Choices, list[turns.Group]]:
+    groups: Iterable[recipients.Group], stories: Sequence[Story], settings: Newsletter
+) -> dict[recipients.VariantKey, list[recipients.Group]]:
     """Which groups share a variant, the fullest first; those with nothing to read are in none.
 
     Whoever has the same stories unread shares one, also where one of them read up to an earlier story of other topics.
@@ -218,7 +218,7 @@ def variants_of(
     """
     offered: dict[str, list[int]] = {}
     languages: dict[str, str] = {}
-    found: defaultdict[turns.Choices, list[turns.Group]] = defaultdict(list)
+    found: defaultdict[recipients.VariantKey, list[recipients.Group]] = defaultdict(list)
     for group in groups:
         topics = frozenset(json.loads(group.topics))
         if group.topics not in offered:
@@ -230,7 +230,7 @@ def variants_of(
         first = bisect_right(theirs, group.since)
         if first < len(theirs):
             since = theirs[first] - 1
-            found[turns.Choices(since, topics, languages[group.language], group.plain)].append(group)
+            found[recipients.VariantKey(since, topics, languages[group.language], group.plain)].append(group)
     return dict(sorted(found.items(), key=lambda item: (-len(offered[item[1][0].topics]), item[0].since)))
 
 
@@ -239,9 +239,9 @@ def drafts(
     settings: Newsletter,
     config: Config,
     matter: Matter,
-    wanted: Iterable[turns.Choices],
+    wanted: Iterable[recipients.VariantKey],
     unfit: Mapping[int, str],
-) -> Iterator[tuple[turns.Choices, Draft | None]]:
+) -> Iterator[tuple[recipients.VariantKey, Draft | None]]:
     """Choose and render for each of these choices; None for those that have fewer than `min_stories` to read.
 
     Stories that are `unfit` (ids, each with the reason) are left out.
@@ -348,7 +348,7 @@ def _sections(selection: curate.Selection, titles: Mapping[str, str], language: 
     return tuple(Section(slug, titles.get(slug, unnamed), stories) for slug, stories in found)
 
 
-def _key(newsletter: str, number: int, choices: turns.Choices, config: Config) -> str:
+def _key(newsletter: str, number: int, choices: recipients.VariantKey, config: Config) -> str:
     """Where a variant is in a browser: not to be guessed, for an edition may be held."""
     parts = [newsletter, number, choices.since, sorted(choices.topics), choices.language, choices.plain]
     mac = hmac.digest(config.lasting_key.encode(), b"variant\0" + json.dumps(parts).encode(), "sha256")
