@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -353,6 +354,7 @@ import feedparser
 from digest.parse import sax
 
 documents = [path.read_bytes() for path in sorted(Path(sys.argv[1]).glob("*.xml"))]
+feedparser.datetimes._date_handlers.clear()  # dates are no business of its
 before = [repr(feedparser.parse(document)) for document in documents]
 sax.quicken()
 print(len(documents), "same" if [repr(feedparser.parse(document)) for document in documents] == before else "changed")
@@ -370,7 +372,10 @@ def bounded(feed: ParsedFeed) -> None:
         for link in (entry.url, entry.original_url, entry.image_url, *(e.url for e in entry.enclosures)):
             assert link == "" or link.startswith(("http://", "https://"))
         for words in (entry.title, entry.author, *entry.categories):
-            assert words == "".join(c for c in words if c.isprintable() or c in " \u200c\u200d"), repr(words)
+            assert not [c for c in words if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")], repr(words)
+            assert not set(words) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\ufeff"), repr(
+                words
+            )
         repr(entry).encode()
         assert "\0" not in entry.content + entry.summary
     assert len({entry.key for entry in feed.entries}) == len(feed.entries)

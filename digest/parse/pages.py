@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from digest.parse import characters
 from digest.parse.text import http_url, plain
 
 TYPES = frozenset(
@@ -43,11 +44,11 @@ class Candidate:
     type: str = ""
 
 
-def feed_links(page: bytes, *, url: str) -> list[Candidate]:
+def feed_links(page: bytes, *, url: str, content_type: str = "") -> list[Candidate]:
     """The feeds that a web page declares, else those it links to; feeds of comments come last."""
     from lxml import etree
 
-    text = _decoded(page[:MAX_PAGE])
+    text = _decoded(page[:MAX_PAGE], content_type)
     if not text.strip():
         return []
     root = etree.fromstring(text.encode(), etree.HTMLParser(encoding="utf-8", no_network=True, recover=True))
@@ -86,13 +87,7 @@ def _linked(href: str, link: Any, base: str) -> Candidate | None:
     return Candidate(url, plain(words, limit=200))
 
 
-def _decoded(page: bytes) -> str:
-    """As UTF-8, else as the page says (a `<meta charset>`), else as windows-1252 (WHATWG's fallback)."""
-    said = re.search(rb"charset\s*=\s*[\"']?([A-Za-z0-9._-]{2,40})", page[:4096], re.I)
-    for name in ("utf-8-sig", said[1].decode() if said else "windows-1252"):
-        try:
-            text = page.decode(name)
-            break
-        except (UnicodeError, LookupError):
-            text = page.decode("windows-1252", "replace")
-    return re.sub(r"^\s*<\?xml[^>]*\?>|[\x00\ud800-\udfff]", "", text)
+def _decoded(page: bytes, content_type: str) -> str:
+    """As its header says, or as the page itself does (a `<meta charset>`), where that can be true."""
+    said = (characters.header_label(content_type), characters.page_label(page))
+    return re.sub(r"^\s*<\?xml[^>]*\?>|[\x00\ud800-\udfff]", "", characters.decode(page, said).text)

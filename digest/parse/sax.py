@@ -10,6 +10,7 @@ from xml.sax.expatreader import ExpatParser
 from xml.sax.xmlreader import AttributesNSImpl
 
 import feedparser.api
+import feedparser.datetimes
 import feedparser.mixin
 from feedparser.mixin import _FeedParserMixin
 from feedparser.util import FeedParserDict
@@ -29,6 +30,7 @@ def quicken() -> None:
     # It joins the base with itself at each tag. Both are functions of their arguments alone.
     for name in ("_urljoin", "make_safe_absolute_uri"):
         setattr(feedparser.mixin, name, functools.lru_cache(maxsize=256)(getattr(feedparser.mixin, name)))
+    feedparser.datetimes._date_handlers.clear()  # `parse.dates` reads dates: here they would be read for nothing
     FeedParserDict.get, FeedParserDict.__deepcopy__ = _get, _deep_copy
     _FeedParserMixin._sync_author_detail = _sync_author
 
