@@ -85,9 +85,10 @@ def _parsed(document: bytes, url: str, *, empty: bool = False) -> Any:
     """What feedparser makes of a document; NotAFeed where it is none, unless it may be `empty`."""
     import feedparser.api  # heavy, and the process that fetches never parses
 
-    from digest.parse import sax
+    from digest.parse import media, sax
 
     sax.quicken()
+    media.keep_apart()
     # `sanitize_html` misses a good deal and costs as much as all the rest; `text` cleans below. The type that the
     # header declares would only make feedparser doubt: many hosts serve feeds as text/html.
     try:
@@ -144,7 +145,9 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, notes: Notes) -> Pa
     content_detail = contents[0] if contents else {}
     content = _html(content_detail, base_of_texts)
     summary = _html(summary_detail, base_of_texts)
-    title = _plain(title_detail, entry.get("title"))
+    if not (summary or content):  # then what is said of its picture or film is all that it says
+        summary = text.escape(text.plain(string(entry.get("media_description")), limit=10_000))
+    title = _plain(title_detail, entry.get("title")) or _title_of_medium(entry, summary or content)
     enclosures = _enclosures(entry, base)
     if not link:
         link = text.http_url(guid) or next((e.url for e in enclosures), "")
@@ -190,6 +193,13 @@ def _html(detail: Mapping[str, Any], base: str, value: str | None = None) -> str
 
 def _plain(detail: Mapping[str, Any] | None, value: Any, *, limit: int = 1_000) -> str:
     return text.plain(string(value), markup="html" in string((detail or {}).get("type")), limit=limit)
+
+
+def _title_of_medium(entry: Mapping[str, Any], said: str) -> str:
+    """What a film is called, where the entry has no title; a picture's title is none where there is a text."""
+    media = entry.get("media_content") or ()
+    pictures = all("image" in (string(m.get("medium")) or string(m.get("type"))) for m in media)
+    return "" if said and pictures else text.plain(string(entry.get("media_title")))
 
 
 def _source_link(entry: Mapping[str, Any]) -> str:
