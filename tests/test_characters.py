@@ -77,6 +77,12 @@ def test_a_broken_byte_in_a_declared_encoding_costs_one_letter_too(name: str, wo
     assert title(body) == words * 3
 
 
+def test_an_emoji_in_two_halves_is_one_and_costs_nothing() -> None:
+    body = feed("@ Zürich @").encode().replace(b"@", "\ud83d\ude00".encode("utf-8", "surrogatepass"))
+    assert (title(body), read(body).trouble) == ("😀 Zürich 😀", ())
+    assert title(body.replace("ü".encode(), b"u")) == "😀 Zurich 😀"
+
+
 def test_one_bad_byte_does_not_lose_a_json_feed_or_a_list_or_a_page() -> None:
     document = {
         "version": "https://jsonfeed.org/version/1.1",

@@ -52,6 +52,7 @@ def decode(body: bytes, labels: Iterable[str] = (), *, language: str = "") -> De
     for mark, name in MARKS:
         if body.startswith(mark):
             return _decoded(body, name)
+    body = with_whole_characters(body)
     labels = list(dict.fromkeys(label for label in labels if label))
     refused = tuple(f'says it is in "{label[:40]}", which is not read' for label in labels if codec(label) is None)
     said = [name for name in map(codec, labels) if name]
@@ -217,6 +218,20 @@ def codec(label: str) -> str | None:
 
 
 # ---------------------------------------------------------------- decoding
+
+# What Java and old databases call UTF-8: an emoji in two halves, each as a character (CESU-8).
+_SURROGATES = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
+
+
+def with_whole_characters(body: bytes) -> bytes:
+    """UTF-8 as it should be: no character in two halves."""
+    return _SURROGATES.sub(_one_character, body) if b"\xed" in body else body
+
+
+def _one_character(match: re.Match[bytes]) -> bytes:
+    halves = match[0].decode("utf-8", "surrogatepass")
+    return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le").encode()
+
 
 _CUT = re.compile(
     rb"[\xe0-\xef][\x80-\xbf](?![\x80-\xbf])|[\xf0-\xf4][\x80-\xbf]{1,2}(?![\x80-\xbf])|[\xc2\xc3\xe2](?=\s*+(?:<|\.\.|\]\]|\Z))"

@@ -26,6 +26,7 @@ EARLIEST = 1900
 MOST = 500  # dates of a document that are asked for its habits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BUDDHIST = 543  # years between the Thai calendar's count and ours
+_MINGUO = 1911  # 民國115年 is 2026
 _REIWA = 2018  # 令和1年 is 2019
 
 Order = str  # "dmy", "mdy", "ymd", or "" where the form leaves no doubt
@@ -132,14 +133,17 @@ def _probable(found: list[Reading], now: datetime) -> list[Reading]:
     return past or found
 
 
-# Where the month stands first in numbers: the United States and a few more. Bare "en" may be either.
+# Where the month stands first in numbers: the United States and a few more. Of others nobody can say.
 _MONTH_FIRST = frozenset({"en-us", "en-ph", "en-pr", "fil", "en-bz", "en-gu"})
+_EITHER = frozenset({"en", "en-ca", "zh", "ja", "ko", "hu", "af", "sw"})
 
 
 def _in_order(found: list[Reading], day_first: bool | None, language: str) -> list[Reading]:
     """The one reading in the order that the feed or its language writes, else as many as there were."""
-    if day_first is None and language and language.lower() != "en":
-        day_first = language.lower() not in _MONTH_FIRST
+    said = language.lower()
+    # Of two-digit years the language says nothing: 10-11-12.
+    if day_first is None and said and not {said, said.partition("-")[0] if said[:2] != "en" else said} & _EITHER:
+        day_first = None if any(r.order == "ymd" for r in found) else said not in _MONTH_FIRST
     if day_first is None:
         return found
     return [r for r in found if r.order == ("dmy" if day_first else "mdy")] or found
@@ -324,6 +328,7 @@ _TIME = re.compile(
 )
 _DOTTED = re.compile(r"\b(?:kl|klo|um|ore|ora|godz|ob|u|v|в|à|a las) ?\.? ?(\d{1,2})\.(\d{2})(?:\.(\d{2}))?(?![.\d])")
 _LAST_DOTTED = re.compile(r"(?<=\d{4})[ ,]+(\d{1,2})\.(\d{2})(?:\.(\d{2}))?(?=\Z| )")
+_UHR = re.compile(r"(?<![\d:./-])(\d{1,2})(?:\.(\d\d))?() ?(?:uhr|h)\b")
 _HOUR = re.compile(r"(?<![\d:./-])(\d{1,2}) ?()()(?=[ap]\.? ?m\b)")
 _OFFSET = re.compile(
     r":?(?P<s>[+-])[+-]?(?P<h>\d\d?)(?::?(?P<m>\d\d))?(?::?\d\d)?(?![\d:])|(?<=[a-z ])(?P<n>\d\d)(?=\Z)|[+-](?=\D)"
@@ -342,7 +347,8 @@ def _clock(text: str) -> tuple[timedelta | None, tzinfo | None, str, str]:
         return _clock(text)
     if len(times) > 1:
         raise ValueError("has two times")
-    match = times[0] if times else _DOTTED.search(text) or _LAST_DOTTED.search(text) or _HOUR.search(text)
+    forms = (_UHR, _DOTTED, _LAST_DOTTED, _HOUR)
+    match = times[0] if times else next(filter(None, (form.search(text) for form in forms)), None)
     noon = _NOON.search(text)
     if match is None:
         offset, before = _offset(text, _BEFORE_TAIL, tail=True)
@@ -450,7 +456,8 @@ def _days(meant: Names, numbers: list[tuple[str, str]], marks: Mapping[str, str]
             pass
 
     if {"y", "m", "d"} <= marks.keys():
-        add(marks["y"], marks["m"], marks["d"])
+        year = marks["y"]
+        add(str(int(year) + _MINGUO) if len(year) == 3 else year, marks["m"], marks["d"])
         return found
     months = [int(marks["m"])] if "m" in marks else list(meant.months)
     if marks.get("m") in digits and len(digits) == 3:
@@ -471,7 +478,7 @@ def _days(meant: Names, numbers: list[tuple[str, str]], marks: Mapping[str, str]
                 add(a, b, c)
         case [a, b, c] if len(c) > 2 or int(c) > 31:
             add(c, b, a, "dmy")
-            if numbers[0][1] != ".":
+            if numbers[0][1] != "." or int(b) > 12:
                 add(c, a, b, "mdy")
         case [a, b, c]:
             add(c, b, a, "dmy")

@@ -21,6 +21,7 @@ _DECLARATION = re.compile(r"\A\s*+<\?xml[^>]*+>")
 
 def as_utf8(body: bytes, content_type: str) -> tuple[bytes, tuple[str, ...]]:
     """A feed's document in UTF-8, and in words what was wrong with its characters."""
+    body = characters.with_whole_characters(body)
     decoded = characters.feed_text(body, content_type)
     label = characters.xml_label(body)
     said = characters.codec(label) if label else "utf-8"
