@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Read the dates of docs/dates.md, and many more made from CLDR, and count how many are read as they are meant.
+"""Read the dates of docs/reading.md, and many more made from CLDR, and count how many are read as they are meant.
 
     dates.py [--quick] [--json]
 
@@ -21,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-TABLE = Path(__file__).parents[1] / "docs" / "dates.md"
+TABLE = Path(__file__).parents[1] / "docs" / "reading.md"
 NOW = datetime(2026, 11, 28, 7, 0, tzinfo=UTC)  # when the table stands
 GOALS = {"table_right": 0.95, "table_wrong": 0, "made_right": 0.95, "made_wrong": 0}
 FORMS = ("d MMMM y HH:mm", "EEE, d MMM y HH:mm", "EEEE, d. MMMM y, HH:mm", "d MMM y HH:mm")
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 
 def table() -> list[Row]:
-    """The rows of docs/dates.md."""
+    """The rows of docs/reading.md."""
     found, section = [], ""
     for line in TABLE.read_text(encoding="utf-8").splitlines():
         if line.startswith("### "):

@@ -1,4 +1,4 @@
-"""Dates as feeds write them: every row of docs/dates.md, and what decides where a date alone does not."""
+"""Dates as feeds write them: every row of docs/reading.md, and what decides where a date alone does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dates as feeds write them, in any of the forms that the guide's page on dates lists. The clock comes in.
+"""Dates as feeds write them, in any of the forms that the guide lists. The clock comes in.
 
 A date is taken apart into its time, its zone, its words and its numbers. Where that leaves several days (03/04/2026),
 the weekday, the clock, what the feed does elsewhere and its language decide, in this order; else it is no date: a wrong

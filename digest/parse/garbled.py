@@ -31,7 +31,9 @@ class Repairs:
         """
         if text.isascii():
             return text
-        head = _SPACES.sub("\\1\xa0", text[:LONGEST])
+        head = text[:LONGEST]
+        if "&nbsp;" in head:
+            head = _SPACES.sub("\\1\xa0", head)
         garbled = _SUSPECT.search(head)
         if garbled is None:
             return text

@@ -56,11 +56,13 @@ def names(words: Iterable[str], language: str) -> Names:
     months: list[tuple[str, tuple[int, ...]]] = []
     weekdays: set[int] = set()
     for word in words:
-        if found := _month(word, language):
+        if word not in _english(_ENGLISH_DAYS) and (found := _month(word, language)):
             months.append((word, found))
         else:
             weekdays |= _weekday(word)
-    doubtful = [word for word, _ in months if _weekday(word)]
+    # The other languages are asked only where a word is not plainly English: they take a while.
+    plainly = len(months) == 1 and months[0][0] in _english(_ENGLISH) and months[0][0] != "mar"
+    doubtful = [] if plainly else [word for word, _ in months if _weekday(word)]
     if doubtful and (len(months) > 1 or weekdays == set()):
         # "mar., 01 déc. 2020": the other one is the month.
         weekdays |= _weekday(doubtful[0])
@@ -87,6 +89,8 @@ def _month(word: str, language: str) -> tuple[int, ...]:
 def _weekday(word: str) -> frozenset[int]:
     if (known := _english(_ENGLISH_DAYS).get(word)) is not None:
         return frozenset({known})
+    if word == "mar":  # mardi, martes, martedì, marți
+        return frozenset({1})
     if word.isascii() and len(word) < 2:
         return frozenset()
     days = set(_foreign()[1].get(word, {}).values())
