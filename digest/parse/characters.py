@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_SAMPLE = 50_000  # bytes by which an encoding is guessed
+MANY = 10_000  # broken bytes among which it is not asked whether they are letters that were cut
 _FEW = 0.1  # of what is not ASCII, what may be broken in a text that is still in the encoding it declares
 
 MARKS = (
@@ -60,7 +61,7 @@ def decode(body: bytes, labels: Iterable[str] = (), *, language: str = "") -> De
         return _decoded(body, "iso2022_jp", refused)
     if body.isascii() or _is_utf8(body, spoken_for="utf-8" in said or not said):
         return _decoded(body, "utf-8", refused)
-    broken: list[Decoded] = []
+    broken: dict[str, int] = {}  # by encoding; a text is not kept, it may be large
     for name in said:
         if name in ("utf-8", "iso2022_jp"):
             continue
@@ -69,11 +70,13 @@ def decode(body: bytes, labels: Iterable[str] = (), *, language: str = "") -> De
             continue  # a web server's default, and nobody's word for this document
         if found.broken <= _FEW * _beyond_ascii(found.text):
             return found
-        broken.append(found)
+        broken[name] = found.broken
+        del found
     name = _guessed(body, language)
     told = (*refused, f"is not in the encoding that it says; read as {name}" if said else f"is read as {name}, a guess")
     found = _decoded(body, name, told)
-    return min([found, *broken], key=lambda one: one.broken)
+    least = min(broken, key=lambda name: broken[name], default=name)
+    return _decoded(body, least, refused) if broken.get(least, found.broken) < found.broken else found
 
 
 def feed_text(body: bytes, content_type: str) -> Decoded:
@@ -236,7 +239,6 @@ def _one_character(match: re.Match[bytes]) -> bytes:
 _CUT = re.compile(
     rb"[\xe0-\xef][\x80-\xbf](?![\x80-\xbf])|[\xf0-\xf4][\x80-\xbf]{1,2}(?![\x80-\xbf])|[\xc2\xc3\xe2](?=\s*+(?:<|\.\.|\]\]|\Z))"
 )
-_BEYOND = re.compile("[^\x00-\x7f\ufffd]")
 
 
 def _decoded(body: bytes, name: str, trouble: tuple[str, ...] = ()) -> Decoded:
@@ -256,15 +258,15 @@ def _is_utf8(body: bytes, *, spoken_for: bool) -> bool:
     except UnicodeDecodeError:
         text = body.decode("utf-8", "replace")
         broken = text.count("\ufffd") - body.count(b"\xef\xbf\xbd")
-        cut = sum(1 for _ in _CUT.finditer(body))
         whole = _beyond_ascii(text) + body.count(b"\xef\xbf\xbd")
+        cut = len(_CUT.findall(body)) if broken < MANY else 0
         # Words of a person who writes in another encoding are nearly all broken, and whole by chance only.
         return whole + cut >= (1 if spoken_for else 3) * max(1, broken - cut)
     return True
 
 
 def _beyond_ascii(text: str) -> int:
-    return sum(1 for _ in _BEYOND.finditer(text))
+    return len(text) - len(text.encode("ascii", "ignore")) - text.count("\ufffd")
 
 
 _ALPHABETS = [
