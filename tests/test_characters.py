@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from digest import parse
-from digest.parse import characters
+from digest.parse import characters, documents
 from digest.parse.garbled import Repairs
 
 NOW = datetime(2026, 11, 28, 7, 0, tzinfo=UTC)
@@ -155,6 +155,7 @@ def test_what_hides_text_or_is_no_encoding_of_text_is_never_decoded_by(label: st
     assert found.entries[0].title == "~{:Ky2;~} +ADw-script+AD4- \\x41"
     assert any(label in said and "not read" in said for said in found.trouble)
     assert title(feed(GERMAN, declared=label).encode("cp1252")) == GERMAN
+    assert label.encode() not in documents.as_utf8(feed("a", declared=label).encode(), "")[0]  # a parser would try it
 
 
 # ---------------------------------------------------------------- where nothing true is said

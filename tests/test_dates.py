@@ -61,6 +61,10 @@ def test_a_feed_whose_dates_go_both_ways_is_not_believed_either_way() -> None:
     assert Dates(NOW, "", lambda: ["27/03/2026", "03/27/2026"]).read("03/04/2026") is None
 
 
+def test_the_fourth_of_april_says_nothing_of_the_order() -> None:
+    assert Dates(NOW, "", lambda: ["04/04/2026", "04/04/2026"]).read("03/04/2026") is None
+
+
 def test_habits_are_asked_once_and_only_where_a_date_leaves_a_doubt() -> None:
     asked = []
 

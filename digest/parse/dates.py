@@ -477,11 +477,11 @@ def _days(meant: Names, numbers: list[tuple[str, str]], marks: Mapping[str, str]
             if len(c) < 3:
                 add(a, b, c)
         case [a, b, c] if len(c) > 2 or int(c) > 31:
-            add(c, b, a, "dmy")
+            add(c, b, a, "dmy" if int(a) != int(b) else "")
             if numbers[0][1] != "." or int(b) > 12:
                 add(c, a, b, "mdy")
         case [a, b, c]:
-            add(c, b, a, "dmy")
+            add(c, b, a, "dmy" if int(a) != int(b) else "")
             if numbers[0][1] != ".":
                 add(c, a, b, "mdy")
                 add(a, b, c, "ymd")
