@@ -1000,6 +1000,46 @@ def test_a_page_with_several_feeds_gives_the_choice(site: Site) -> None:
     assert [c.url for c in look(site, "/").choices] == [site.base + "/a.xml", site.base + "/b.xml"]
 
 
+def test_rss_and_atom_of_one_site_are_no_question_and_one_that_is_gone_leaves_the_other(site: Site) -> None:
+    site.pages["/"] = page(alternate("/comments/feed/"), alternate("/feed/"), alternate("/feed/atom/"))
+    site.pages["/feed/atom/"] = Reply(rss("one"))
+    assert look(site, "/").url == site.base + "/feed/atom/"
+
+
+def test_a_header_names_the_feed_of_a_page(site: Site) -> None:
+    site.pages["/"] = Reply(page().body, headers={"Link": '<blog.xml>; rel="alternate"; type="application/rss+xml"'})
+    site.pages["/blog.xml"] = Reply(rss("one"))
+    assert look(site, "/").url == site.base + "/blog.xml"
+
+
+def test_a_page_that_sends_its_visitors_on_is_followed_a_few_times_and_not_in_circles(site: Site) -> None:
+    def onwards(to: str) -> Reply:
+        return page(f'<meta http-equiv="refresh" content="0; url={to}">')
+
+    site.pages |= {"/": onwards("/en/"), "/en/": page(alternate("/blog.xml")), "/blog.xml": Reply(rss("one"))}
+    assert look(site, "/").url == site.base + "/blog.xml"
+    site.pages |= {
+        "/a": onwards("/b"),
+        "/b": onwards("/a"),
+        "/own": onwards("/feed.atom"),
+        "/feed.atom": Reply(rss("x")),
+    }
+    assert look(site, "/own").url == site.base + "/feed.atom"
+    with pytest.raises(FetchError, match="no feed was found there"):
+        look(site, "/a")
+    assert sum(path in ("/a", "/b") for path, _ in site.asked) <= 3
+
+
+def test_who_sends_visitors_away_gets_no_secret_and_chooses_no_path_for_one(site: Site) -> None:
+    other = Site()
+    site.pages["/"] = page(f'<meta http-equiv="refresh" content="0; url={other.base}/">')
+    other.pages["/"] = page(alternate(site.base + "/blog.xml"))
+    site.pages["/blog.xml"] = Reply(rss("one"))
+    asyncio.run(collect.look(site.base + "/", settings(), clock=lambda: MONDAY, headers={"X-Key": "s3cret"}))
+    assert [("x-key" in headers) for _, headers in [*site.asked, *other.asked]] == [True, False, False]
+    other.close()
+
+
 def test_a_page_that_names_no_feed_is_tried_at_the_usual_places(site: Site) -> None:
     site.pages["/blog/"] = page()
     site.pages["/atom.xml"] = Reply(rss("one"))
@@ -1211,10 +1251,11 @@ def test_a_list_with_logins_is_read_and_printed_without_them(database: Database,
 
 
 def test_checking_stores_nothing_and_names_the_trouble(site: Site, digest: Any) -> None:
-    site.pages["/feed"] = Reply(rss("one", guids=False).replace(b"<pubDate>", b"<pubDate>once "))
+    site.pages["/feed"] = Reply(rss("one", guids=False).replace(b" 2026 ", b" this year "))
     facts = json.loads(digest("feed", "check", site.base + "/feed", "--json").stdout)
     assert (facts["format"], facts["entries"], facts["items"][0]["title"]) == ("rss20", 1, "one")
     assert facts["trouble"] == [
+        'has dates that cannot be read: 1 ("Mon, 02 Mar this year 07:00:00 +0000")',
         "1 of 1 entries without a possible date",
         "sends no validators: it is fetched whole each time",
     ]

@@ -10,9 +10,10 @@ import pytest
 from conftest import MONDAY
 from mailing import owe, readers, sound, tallied
 from mailserver import MailServer
+from people import enrol
 from sqlmodel import func, select
 
-from digest import collect, curate, line, subscribe
+from digest import collect, line
 from digest.deliver import Share
 from digest.demo.site import FeedSite
 from digest.edition import Composed
@@ -49,15 +50,7 @@ def read(database, site, *newsletters, number=9):
 def join(database, config, newsletter, *emails):
     with database.write() as session:
         for email in emails:
-            subscribe.add(
-                session,
-                email,
-                newsletter=newsletter,
-                known_topics=curate.headings({}),
-                consent="test",
-                secret=config.lasting_key,
-                now=MONDAY,
-            )
+            enrol(session, email, newsletter=newsletter, secret=config.lasting_key)
 
 
 def deliver(database, config, clock, **options):

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -233,6 +234,34 @@ def test_a_title_escaped_once_too_often_is_read_as_meant() -> None:
     assert one("<title>AT&amp;amp;T &amp;#8217;s</title>").title == "AT&T ’s"
 
 
+MEDIA = 'xmlns:m="http://search.yahoo.com/mrss/"'
+PICTURE = f"""<m:content {MEDIA} url="https://e.example/1.png" medium="image"><m:title>IMG_1.png</m:title>
+<m:description type="plain">a cat</m:description></m:content>"""
+
+
+@pytest.mark.parametrize("order", ["{text}{picture}", "{picture}{text}", "{picture}{text}{picture}"])
+@pytest.mark.parametrize("text", ["<description>&lt;p&gt;The post&lt;/p&gt;</description>"])
+def test_what_is_said_of_a_picture_is_not_what_the_entry_says(order: str, text: str) -> None:
+    entry = one(order.format(text=text, picture=PICTURE) + "<link>https://e.example/1</link>")
+    assert (entry.title, entry.summary, entry.content) == ("", "<p>The post</p>", "")
+    assert entry.image_url == "https://e.example/1.png"
+
+
+def test_a_picture_or_film_without_a_text_beside_it_speaks_for_its_entry() -> None:
+    assert (one(PICTURE).title, one(PICTURE).summary) == ("", "a cat")
+    assert one(PICTURE.replace("description", "rating")).title == "IMG_1.png"
+    film = one(PICTURE.replace('"image"', '"video"') + "<description>Said beside it</description>")
+    assert (film.title, film.summary) == ("IMG_1.png", "Said beside it")
+    group = f"<m:group {MEDIA}><m:content url='https://e.example/v.mp4'/><m:description>Long</m:description></m:group>"
+    assert one("<title>a</title>" + group).summary == "Long"
+
+
+def test_a_medium_that_is_never_closed_ends_with_its_entry() -> None:
+    open_ended = PICTURE.replace("</m:content>", "")
+    feed = read(items(open_ended, f"<title>b</title><m:description {MEDIA}>of b</m:description>"))
+    assert feed.entries[-1].summary == "of b"
+
+
 def test_an_aggregator_link_keeps_where_it_leads() -> None:
     feed = read(
         items(
@@ -353,6 +382,7 @@ import feedparser
 from digest.parse import sax
 
 documents = [path.read_bytes() for path in sorted(Path(sys.argv[1]).glob("*.xml"))]
+feedparser.datetimes._date_handlers.clear()  # dates are no business of its
 before = [repr(feedparser.parse(document)) for document in documents]
 sax.quicken()
 print(len(documents), "same" if [repr(feedparser.parse(document)) for document in documents] == before else "changed")
@@ -370,7 +400,10 @@ def bounded(feed: ParsedFeed) -> None:
         for link in (entry.url, entry.original_url, entry.image_url, *(e.url for e in entry.enclosures)):
             assert link == "" or link.startswith(("http://", "https://"))
         for words in (entry.title, entry.author, *entry.categories):
-            assert words == "".join(c for c in words if c.isprintable() or c in " \u200c\u200d"), repr(words)
+            assert not [c for c in words if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")], repr(words)
+            assert not set(words) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\ufeff"), repr(
+                words
+            )
         repr(entry).encode()
         assert "\0" not in entry.content + entry.summary
     assert len({entry.key for entry in feed.entries}) == len(feed.entries)
@@ -470,6 +503,73 @@ def test_a_page_that_declares_none_may_link_to_one() -> None:
 def test_a_base_that_is_no_address_is_passed_over() -> None:
     page = b'<base href="http://[x"><link rel="alternate" type="application/rss+xml" href="rss.xml">'
     assert [c.url for c in parse.feed_links(page, url="https://site.example/")] == ["https://site.example/rss.xml"]
+
+
+def named(*links: tuple[str, str, str]) -> list[list[str]]:
+    """The choices among feeds that a page declares: the addresses of each, from (form, address, title)."""
+    page = "".join(f'<link rel="alternate" type="application/{f}+xml" href="{u}" title="{t}">' for f, u, t in links)
+    return [
+        [c.url for c in forms] for forms in parse.choices(parse.feed_links(page.encode(), url="https://s.example/"))
+    ]
+
+
+def test_one_feed_in_several_forms_is_one_choice_and_comments_are_none_beside_it() -> None:
+    for one, other in (
+        ("/feed/", "/feed/atom/"),
+        ("/rss.xml", "/atom.xml"),
+        ("/feeds/posts/default", "/feeds/posts/default?alt=rss"),
+        ("/index.php?format=feed&amp;type=rss", "/index.php?format=feed&amp;type=atom"),
+        ("/blog/rss2.xml", "http://s.example/blog/atom10.xml"),
+        ("/rss/2.0", "/rss/0.92"),
+    ):
+        assert len(named(("rss", one, "S"), ("atom", other, "S Atom"), ("rss", "/comments/feed/", "Comments"))) == 1, (
+            one
+        )
+    assert len(named(("rss", "https://burner.example/s", "S – RSS 2.0"), ("atom", "/atom.xml", "S – Atom 1.0"))) == 1
+
+
+def test_feeds_of_different_things_stay_a_choice() -> None:
+    for one, other in (("/blog/rss.xml", "/news/rss.xml"), ("/en/feed", "/de/feed/atom"), ("/rss/1.xml", "/rss/2.xml")):
+        assert len(named(("rss", one, ""), ("atom", other, ""), ("rss", "/comments.xml", "Comments"))) == 3, one
+    assert len(named(("rss", "/a.xml", "RSS"), ("atom", "/b.xml", "Atom"))) == 2
+    assert named(("rss", "/comments/feed/", "Comments")) == [["https://s.example/comments/feed/"]]
+
+
+def test_a_header_declares_feeds_as_a_page_does() -> None:
+    link = (
+        '</style.css>; rel=preload, <https://api.s.example/>; rel="https://api.w.org/", '
+        '</a,b;c.xml>; rel="me alternate"; type="application/rss+xml"; title="a \\"b\\", c", '
+        "<atom>; title*=UTF-8'de'Z%C3%BCrich; type=application/atom+xml; rel=ALTERNATE, "
+        '<javascript:x>; rel=alternate; type="application/rss+xml", <https://o.example/f>; rel=feed; anchor="#x"'
+    )
+    assert parse.feed_links(b"", url="https://s.example/x/", link=link) == [
+        parse.Candidate("https://s.example/a,b;c.xml", 'a "b", c', "application/rss+xml"),
+        parse.Candidate("https://s.example/x/atom", "Zürich", "application/atom+xml"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "leads"),
+    [
+        ("0; url=/blog/", "https://s.example/blog/"),
+        ("0;URL='blog'", "https://s.example/x/blog"),
+        ("5 , url = https://o.example/", "https://o.example/"),
+        ("300; url=/later", ""),
+        ("0", ""),
+        ("0; url=javascript:alert(1)", ""),
+        ("0; url=file:///etc/passwd", ""),
+    ],
+)
+def test_a_page_that_sends_its_visitors_on_says_where(content: str, leads: str) -> None:
+    page = f'<html><head><META HTTP-EQUIV="Refresh" CONTENT="{content}"></head></html>'.encode()
+    assert parse.refreshed(page, url="https://s.example/x/") == leads
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300), st.text(max_size=200))
+def test_any_header_is_read_without_a_crash(page: bytes, link: str) -> None:
+    parse.choices(parse.feed_links(page, url=URL, link=link))
+    parse.refreshed(page, url=URL)
 
 
 @settings(max_examples=100, deadline=None)

@@ -51,7 +51,8 @@ class Answer:
     """What a server said: 200 with a body, or 304 (nothing new) without.
 
     `url` is where the body came from in the end; `moved_to` where permanent redirects alone lead, else "". A way that
-    leaves https is no lasting one, whatever the server calls it: who changes what goes in clear could say so.
+    leaves https is no lasting one, whatever the server calls it: who changes what goes in clear could say so. `link` is
+    the field of that name (RFC 8288), as it came.
     """
 
     url: str
@@ -62,6 +63,7 @@ class Answer:
     last_modified: str = ""
     max_age: timedelta | None = None
     moved_to: str = ""
+    link: str = ""
 
 
 class Fetcher:
@@ -186,6 +188,7 @@ class Fetcher:
             last_modified=_validator(says.get("last-modified", "")),
             max_age=max_age(says.get("cache-control", "")),
             moved_to=moved_to,
+            link=says.get("link", ""),
         )
 
     async def _body(self, response: httpx.Response, hold: AsyncExitStack, limit: asyncio.Timeout) -> bytes:

@@ -26,6 +26,7 @@ from digest.parse import Candidate, ParsedFeed
 from digest.store import Database, feeds
 
 AT_ONCE = 10  # ailing feeds that are looked at
+MAX_REFRESHES = 2  # pages that send their visitors on, one after another
 HOPELESS_AFTER = timedelta(days=30)  # of failures, with nothing found in its place
 
 
@@ -60,17 +61,27 @@ class Looker:
 
         `headers` go to the origin of `url` only. Raises FetchError where there is none.
         """
-        answer = await self._fetch(url, headers)
-        try:
-            return Found(url, await self._parse(answer), answer)
-        except FetchError as error:
-            if error.reason != parse.WEB_PAGE:
-                raise
-        choices = parse.feed_links(answer.body, url=answer.url)
+        place, answer = url, await self._fetch(url, headers)
+        for hop in range(MAX_REFRESHES + 1):
+            try:
+                return Found(place, await self._parse(answer), answer)
+            except FetchError as error:
+                if error.reason != parse.WEB_PAGE:
+                    raise
+            named = parse.feed_links(answer.body, url=answer.url, content_type=answer.content_type, link=answer.link)
+            onwards = "" if named else parse.refreshed(answer.body, url=answer.url, content_type=answer.content_type)
+            if hop == MAX_REFRESHES or onwards in ("", place, answer.url) or downgrades(answer.url, onwards):
+                break
+            # As with redirects: who led us away does not choose a path for secrets, not even back.
+            headers = headers if same(onwards, url) else None
+            place, answer = onwards, await self._fetch(onwards, headers)
+        choices = parse.choices(named)
         if len(choices) > 1:
-            return Found(answer.url, choices=tuple(choices))
+            return Found(answer.url, choices=tuple(forms[0] for forms in choices))
         roots = dict.fromkeys((urljoin(answer.url, "./"), urljoin(answer.url, "/")))
-        for place in [c.url for c in choices] or [root + path for root in roots for path in parse.COMMON_PATHS]:
+        for place in [c.url for forms in choices for c in forms] or [
+            root + path for root in roots for path in parse.COMMON_PATHS
+        ]:
             try:
                 found = await self._fetch(place, headers if same(place, url) else None)
                 return Found(place, await self._parse(found), found)

@@ -1,8 +1,9 @@
 """Decisions about what strangers send: bytes in, clean values out; no clock, network or database.
 
-`feeds` reads RSS, RDF, Atom and JSON Feed (`documents` looks at the bytes first, `xmlfeed` and `jsonfeed` read them,
-`entries` is what comes out), `outlines` OPML, `pages` finds feeds in web pages, `text` cleans, `gist`
-makes what curation needs of a text, and `language` tells or guesses in which language a text is.
+`feeds` reads RSS, RDF, Atom and JSON Feed: `characters` and `documents` look at the bytes first, `xmlfeed` and
+`jsonfeed` read them, `dates` reads their dates (with `months` and `zones`), `garbled` mends texts, `entries` is what
+comes out. `outlines` reads OPML, `pages` finds feeds in web pages, `text` cleans, `gist` makes what curation needs of a
+text, and `language` tells or guesses in which language a text is.
 """
 
 from digest.parse.documents import WEB_PAGE as WEB_PAGE
@@ -18,4 +19,6 @@ from digest.parse.outlines import opml as opml
 from digest.parse.outlines import write_opml as write_opml
 from digest.parse.pages import COMMON_PATHS as COMMON_PATHS
 from digest.parse.pages import Candidate as Candidate
+from digest.parse.pages import choices as choices
 from digest.parse.pages import feed_links as feed_links
+from digest.parse.pages import refreshed as refreshed

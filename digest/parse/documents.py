@@ -9,34 +9,26 @@ from collections.abc import Mapping
 from itertools import pairwise
 from xml.parsers import expat
 
-from digest.parse import text
+from digest.parse import characters, text
 from digest.parse.entries import MAX_ENTRIES, NotAFeed
 
 MAX_DEPTH = 10_000  # nested tags of the document
 MAX_ENTITY_CHARACTERS = 1_000_000  # what a document's own entities may unfold to
+XML = "application/xml; charset=utf-8"  # the type to hand to feedparser
 WEB_PAGE = "is a web page, not a feed"
 _DECLARATION = re.compile(r"\A\s*+<\?xml[^>]*+>")
 
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-    (b"<\0\0\0", "utf-32-le"),
-    (b"\0\0\0<", "utf-32-be"),
-    (b"<\0", "utf-16-le"),
-    (b"\0<", "utf-16-be"),
-)
 
-
-def without_wide_characters(body: bytes) -> bytes:
-    """UTF-16 and UTF-32, with a byte order mark or told by their first "<" (XML 1.0 appendix F), as UTF-8."""
-    for mark, name in _MARKS:
-        if body.startswith(mark):
-            text = body.decode(name, "replace").lstrip("\ufeff")
-            # What the XML declaration says of the encoding is no longer true.
-            return _DECLARATION.sub("", text).encode("utf-8", "replace")
-    return body
+def as_utf8(body: bytes, content_type: str) -> tuple[bytes, tuple[str, ...]]:
+    """A feed's document in UTF-8, and in words what was wrong with its characters."""
+    body = characters.with_whole_characters(body)
+    decoded = characters.feed_text(body, content_type)
+    label = characters.xml_label(body)
+    said = characters.codec(label) if label else "utf-8"
+    if (decoded.encoding, decoded.broken, said) == ("utf-8", 0, "utf-8"):
+        return body, decoded.trouble
+    # What the XML declaration says of the encoding is not true, or not any more; parsers would believe it.
+    return _DECLARATION.sub("", decoded.text).encode("utf-8", "replace"), decoded.trouble
 
 
 _DECLARED = re.compile(rb"\A(?:\xef\xbb\xbf)?<\?[^>]{0,1000}+>")
@@ -55,23 +47,6 @@ def with_short_lines(document: bytes) -> bytes:
     if not first and not document.startswith((b"<?", codecs.BOM_UTF8)):
         return document
     return first + b"\n" + re.sub(rb"\s{2,}+", b"\n", document[len(first) : start]) + document[start:]
-
-
-def type_to_believe(body: bytes, content_type: str) -> str:
-    """The media type to hand to feedparser: always XML, with a charset only where the bytes do not speak against it.
-
-    Bytes beyond ASCII that decode as UTF-8 are UTF-8, whatever header or XML declaration say (RFC 3629 §3: the
-    chance that other text does is tiny); feedparser would follow the header and spoil every letter.
-    """
-    if not body.isascii():
-        try:
-            body.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-        else:
-            return "application/xml; charset=utf-8"
-    charset = re.search(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", content_type, re.I)
-    return f"application/xml; charset={charset[1]}" if charset else "application/xml"
 
 
 _SLIPS = re.compile(

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from digest.errors import DigestError
 from digest.parse import gist, language, text
+from digest.parse.dates import Dates
+from digest.parse.garbled import Repairs
 
 T = TypeVar("T")
 
@@ -46,6 +48,25 @@ class Enclosure:
     url: str
     type: str = ""
     size_bytes: int = 0
+
+
+class Shown(NamedTuple):
+    """The texts of an entry that readers see, clean."""
+
+    title: str
+    summary: str
+    content: str
+
+
+@dataclass
+class Notes:
+    """What holds for all entries of one document: how its dates are read, and what had to be mended."""
+
+    dates: Dates
+    repairs: Repairs = field(default_factory=Repairs)
+
+    def trouble(self) -> tuple[str, ...]:
+        return (*self.dates.trouble(), *self.repairs.trouble())
 
 
 @dataclass(frozen=True)
@@ -170,9 +191,14 @@ def parsed_entry(
     enclosures: tuple[Enclosure, ...],
     published: datetime | None,
     updated: datetime | None,
-    now: datetime,
+    notes: Notes,
+    shown: Shown | None = None,
 ) -> ParsedEntry:
-    """An entry from what its format gave, cleaned already: who it is, in which language, with possible dates."""
+    """An entry from what its format gave, cleaned already: who it is, in which language, with possible dates.
+
+    It is known by its texts as they came, garbled or not; `shown` are those that readers see.
+    """
+    now = notes.dates.now
     names: dict[str, str] = {}
     for category in categories:
         if len(names) >= MAX_CATEGORIES:
@@ -182,13 +208,12 @@ def parsed_entry(
     page = without_tracking(url)
     published = _possible(published, now)
     told = title or text.words(content or summary, limit=200)
+    content_hash = _hash("content", title, page, summary, content)
+    twin, told_key = _hash("twin", page, told), _hash("entry", told, published.isoformat() if published else "")
+    title, summary, content = shown or (title, summary, content)
     return ParsedEntry(
-        key=_key(guid)
-        if guid
-        else _key(page)
-        if page
-        else _hash("entry", told, published.isoformat() if published else ""),
-        twin=_hash("twin", page, told),
+        key=_key(guid) if guid else _key(page) if page else told_key,
+        twin=twin,
         url=url,
         original_url=original_url if original_url != url else "",
         title=title,
@@ -201,7 +226,7 @@ def parsed_entry(
         enclosures=enclosures,
         published_at=published,
         updated_at=_possible(updated, now),
-        content_hash=_hash("content", title, page, summary, content),
+        content_hash=content_hash,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from digest.parse import documents, jsonfeed, xmlfeed
@@ -16,10 +17,10 @@ def feed(body: bytes, *, url: str, content_type: str = "", now: datetime, watch:
     `url` is the base of relative links, `content_type` the header as it came; dates that `now` shows to be
     impossible are left out. `watch` keeps its entries apart.
     """
-    body = documents.without_wide_characters(body)
+    body, trouble = documents.as_utf8(body, content_type)
     head = body[:2000].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not head:
         raise NotAFeed("is empty")
-    if head[:1] in (b"{", b"["):
-        return known_again(jsonfeed.read(body, url=url, now=now, watch=watch))
-    return known_again(xmlfeed.read(body, url=url, content_type=content_type, now=now, watch=watch))
+    read = jsonfeed.read if head[:1] in (b"{", b"[") else xmlfeed.read
+    found = known_again(read(body, url=url, now=now, watch=watch))
+    return replace(found, trouble=(*found.trouble, *trouble)) if trouble else found

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from digest.parse import language, text
+from digest.parse.dates import Dates
 from digest.parse.entries import (
     MAX_ENCLOSURES,
     MAX_ENTRIES,
     Enclosure,
     NotAFeed,
+    Notes,
     ParsedEntry,
     ParsedFeed,
+    Shown,
     Watch,
     both_ends,
     first_image,
@@ -26,7 +29,7 @@ from digest.parse.entries import (
 
 
 def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
-    """What `parse.feed` does for JSON."""
+    """What `parse.feed` does for JSON, in UTF-8."""
     try:
         document = json.loads(body.decode("utf-8-sig"), strict=False)  # a raw line break in a text is common
     except (ValueError, RecursionError) as error:
@@ -40,30 +43,36 @@ def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
     writer = _author(document)
     items_read = [item for item in both_ends(items) if isinstance(item, dict)]
 
+    notes = Notes(Dates(now, spoken, lambda: (string(item.get("date_published")) for item in items_read)))
+
     def one(item: Mapping[str, Any]) -> list[ParsedEntry]:
-        entry = _entry(item, base=url, spoken=spoken, writer=writer, now=now)
+        entry = _entry(item, base=url, spoken=spoken, writer=writer, notes=notes)
         return [entry] if entry else []
 
+    entries = watch.each(items_read, one, _rough)
     return ParsedFeed(
         format="jsonfeed" + text.plain(string(document["version"]).rpartition("/")[2], limit=10),
-        title=text.plain(string(document.get("title"))),
+        title=text.plain(notes.repairs.of(string(document.get("title")))),
         site_url=text.http_url(string(document.get("home_page_url")), url),
         language=spoken,
-        entries=watch.each(items_read, one, _rough),
-        trouble=(too_many(len(items)),) if len(items) > MAX_ENTRIES else (),
+        entries=entries,
+        trouble=((too_many(len(items)),) if len(items) > MAX_ENTRIES else ()) + notes.trouble(),
     )
 
 
-def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, now: datetime) -> ParsedEntry | None:
+def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, notes: Notes) -> ParsedEntry | None:
     identity = item.get("id")
     # The specification asks for a string and for numbers to be read as one.
     guid = str(identity) if isinstance(identity, str | int | float) else ""
     link = text.http_url(string(item.get("url")), base)
     external = text.http_url(string(item.get("external_url")), base)
-    content = text.clean_html(string(item.get("content_html")), base=link or base)
-    content = content or text.escape(string(item.get("content_text")))
-    summary = text.escape(string(item.get("summary")))
-    title = text.plain(string(item.get("title")))
+    texts = Shown(*(string(item.get(name)) for name in ("title", "summary", "content_html")))
+    prose = "" if text.clean_html(texts.content, base=link or base) else string(item.get("content_text"))
+
+    def clean_content(came: str) -> str:
+        return text.escape(came) if prose else text.clean_html(came, base=link or base)
+
+    title, summary, content = text.plain(texts.title), text.escape(texts.summary), clean_content(prose or texts.content)
     attachments = item.get("attachments")
     enclosures = tuple(
         Enclosure(found, text.plain(string(a.get("mime_type")), limit=100), _size(a.get("size_in_bytes")))
@@ -72,7 +81,7 @@ def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, now:
     )
     if not (title or summary or content or link or external):
         return None
-    tags = item.get("tags")
+    tags, mend = item.get("tags"), notes.repairs.shown
     return parsed_entry(
         guid=text.plain(guid, limit=10_000),
         url=link or external or text.http_url(guid),
@@ -86,9 +95,14 @@ def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, now:
         image_url=text.http_url(string(item.get("image")) or string(item.get("banner_image")), base)
         or first_image(content),
         enclosures=enclosures,
-        published=_iso(item.get("date_published")),
-        updated=_iso(item.get("date_modified")),
-        now=now,
+        published=notes.dates.read(item.get("date_published")),
+        updated=notes.dates.read(item.get("date_modified")),
+        notes=notes,
+        shown=Shown(
+            mend(texts.title, title, text.plain),
+            mend(texts.summary, summary, text.escape),
+            mend(prose or texts.content, content, clean_content),
+        ),
     )
 
 
@@ -106,12 +120,3 @@ def _author(thing: Mapping[str, Any]) -> str:
 
 def _size(value: Any) -> int:
     return int(value) if isinstance(value, int | float) and 0 <= value < 10**15 else 0
-
-
-def _iso(value: Any) -> datetime | None:
-    """RFC 3339; without a zone it counts as UTC."""
-    try:
-        found = datetime.fromisoformat(string(value).strip())
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from xml.sax.saxutils import escape, quoteattr
 
 from digest.errors import BadInput
+from digest.parse import characters
 from digest.parse.text import http_url, plain, unescape
 
 MAX_DEPTH = 50
@@ -129,21 +130,9 @@ def _name(element: object) -> str:
 
 
 def _utf8(data: bytes) -> bytes:
-    """The list as UTF-8 without its XML declaration, decoded as it says, as UTF-8, or as windows-1252."""
-    declaration = re.match(rb"\s*<\?xml([^>]*)>", data[:400])
-    declared = declaration and re.search(rb"encoding\s*+=\s*+['\"]([A-Za-z0-9._-]+)['\"]", declaration[1])
-    names = ["utf-8-sig"]
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        names.insert(0, "utf-16")
-    elif declared:
-        names.insert(0, declared[1].decode("ascii"))
-    for name in [*names, "windows-1252", "latin-1"]:
-        try:
-            text = data.decode(name)
-            break
-        except (UnicodeError, LookupError):
-            continue
-    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff"))
+    """The list as UTF-8 without its XML declaration, decoded as it says, or as it can be."""
+    text = characters.decode(data, (characters.xml_label(data),)).text
+    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text)
     text = re.sub(r"&(?!(?:[a-zA-Z][a-zA-Z0-9]{1,31}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});)", "&amp;", text)
     text = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#[xX][0-9a-fA-F]+);)([a-zA-Z0-9]+);", _entity, text)
     return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", " ", text).encode()

@@ -26,6 +26,7 @@ _log = logging.getLogger("digest.parse")
 # What the overriding below needs to know of feedparser, and of the parser that Python gives it.
 INSIDES = {
     "feedparser.api": ("PREFERRED_XML_PARSERS",),
+    "feedparser.datetimes": ("_date_handlers",),
     "feedparser.mixin": _JOINS,
     "feedparser.mixin:_FeedParserMixin": ("_sync_author_detail", "_get_context"),
     "feedparser.util:FeedParserDict": ("keymap", "get"),
@@ -42,13 +43,14 @@ def quicken() -> None:
     if why := versions.misfit("feedparser", insides=INSIDES):
         _log.warning("%s: feeds are read by its own parser, more slowly, and long names of authors for very long", why)
         return
-    from feedparser import api, mixin
+    from feedparser import api, datetimes, mixin
     from feedparser.util import FeedParserDict
 
     api.PREFERRED_XML_PARSERS.insert(0, __name__)
     # It joins the base with itself at each tag. Both are functions of their arguments alone.
     for name in _JOINS:
         setattr(mixin, name, functools.lru_cache(maxsize=256)(getattr(mixin, name)))
+    datetimes._date_handlers.clear()  # `parse.dates` reads dates: here they would be read for nothing
     FeedParserDict.get, FeedParserDict.__deepcopy__ = _straight(FeedParserDict), _deep_copy
     author = mixin._FeedParserMixin
     author._sync_author_detail = _for_people(author._sync_author_detail)

@@ -55,9 +55,13 @@ def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     if markup and "<" in text:
         text = nh3.clean(text, tags=set(), link_rel=None)
         text = unescape(text)  # nh3 answers in HTML
-    text = unescape(text)
-    text = _SPACE.sub(" ", _UNSEEN.sub("", _CONTROL.sub(" ", text))).strip()
+    text = tidy(unescape(text))
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def tidy(text: str) -> str:
+    """Text on one line, without control, bidi or invisible characters."""
+    return _SPACE.sub(" ", _UNSEEN.sub("", _CONTROL.sub(" ", text))).strip()
 
 
 def clean_html(markup: str, *, base: str) -> str:

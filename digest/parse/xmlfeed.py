@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from digest.parse import documents, language, text
+from digest.parse.dates import Dates
 from digest.parse.entries import (
     MAX_ENCLOSURES,
     MAX_ENTRIES,
     Enclosure,
     NotAFeed,
+    Notes,
     ParsedEntry,
     ParsedFeed,
+    Shown,
     Unread,
     Watch,
     both_ends,
@@ -27,34 +30,37 @@ from digest.parse.entries import (
 )
 
 
-def read(body: bytes, *, url: str, content_type: str, now: datetime, watch: Watch) -> ParsedFeed:
-    """What `parse.feed` does for XML."""
+def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
+    """What `parse.feed` does for XML, in UTF-8."""
     documents.refuse_bombs(body)
     slip = documents.slip(body)
     mended = documents.mended(body) if slip else body
     document, count = documents.shortened(mended)
-    kind = documents.type_to_believe(body, content_type)
     trouble = [too_many(count)] if count > MAX_ENTRIES else []
 
+    notes = Notes(Dates(now, elsewhere=lambda: _all_dates(document)))
+
     def entry_of(spoken: str) -> Callable[[dict[str, Any]], list[ParsedEntry]]:
+        notes.dates.language = spoken
+
         def one(item: dict[str, Any]) -> list[ParsedEntry]:
-            entry = _entry(item, base=url, spoken=spoken, now=now)
+            entry = _entry(item, base=url, spoken=spoken, notes=notes)
             return [entry] if entry else []
 
         return one
 
     if watch.apart:
         head, pieces, tail = documents.parted(document)
-        parsed = _parsed(head + tail, url, kind, empty=True)
+        parsed = _parsed(head + tail, url, empty=True)
         read_one = entry_of(language.tag(str(parsed.feed.get("language") or "")))
 
         def piece(part: bytes) -> list[ParsedEntry]:
-            found = _parsed(head + part + tail, url, kind, empty=True).entries
+            found = _parsed(head + part + tail, url, empty=True).entries
             return [entry for item in found for entry in read_one(item)]
 
         entries = watch.each(pieces, piece, _rough_piece)
     else:
-        parsed = _parsed(document, url, kind)
+        parsed = _parsed(document, url)
         entries = watch.each(
             both_ends(parsed.entries), entry_of(language.tag(str(parsed.feed.get("language") or ""))), _rough
         )
@@ -64,30 +70,31 @@ def read(body: bytes, *, url: str, content_type: str, now: datetime, watch: Watc
         trouble.insert(0, f"is not well-formed: {told}")
     return ParsedFeed(
         format=str(parsed.get("version") or "unknown"),
-        title=_plain(about.get("title_detail"), about.get("title")),
+        title=_plain(about.get("title_detail"), notes.repairs.of(string(about.get("title")))),
         site_url=text.http_url(string(about.get("link")), url),
         language=language.tag(str(about.get("language") or "")),
         entries=entries,
         ttl=_ttl(about),
         skip_hours=_skip_hours(body),
         skip_days=_skip_days(body),
-        trouble=tuple(trouble),
+        trouble=(*trouble, *notes.trouble()),
     )
 
 
-def _parsed(document: bytes, url: str, kind: str, *, empty: bool = False) -> Any:
+def _parsed(document: bytes, url: str, *, empty: bool = False) -> Any:
     """What feedparser makes of a document; NotAFeed where it is none, unless it may be `empty`."""
     import feedparser.api  # heavy, and the process that fetches never parses
 
-    from digest.parse import sax
+    from digest.parse import media, sax
 
     sax.quicken()
+    media.keep_apart()
     # `sanitize_html` misses a good deal and costs as much as all the rest; `text` cleans below. The type that the
     # header declares would only make feedparser doubt: many hosts serve feeds as text/html.
     try:
         parsed = feedparser.api.parse(
             io.BytesIO(documents.with_short_lines(document)),
-            response_headers={"content-location": url, "content-type": kind},
+            response_headers={"content-location": url, "content-type": documents.XML},
             sanitize_html=False,
             resolve_relative_uris=False,
         )
@@ -124,7 +131,7 @@ def _rough_piece(piece: bytes, reason: str) -> ParsedEntry:
     )
 
 
-def _entry(entry: dict[str, Any], *, base: str, spoken: str, now: datetime) -> ParsedEntry | None:
+def _entry(entry: dict[str, Any], *, base: str, spoken: str, notes: Notes) -> ParsedEntry | None:
     # As a plain mapping: feedparser's own looks for seven names of each thing, and answers `updated` with `published`
     # where there is none. What is only `updated` (RDF's dc:date, much Atom) is the date that there is.
     entry = dict(entry)
@@ -133,9 +140,14 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, now: datetime) -> P
     contents = [c for c in entry.get("content") or () if string(c.get("value"))]
     # Of several forms of the content the richest one that is a text (RFC 4287 §4.1.3).
     contents.sort(key=lambda c: ("html" in string(c.get("type")), len(string(c.get("value")))), reverse=True)
-    content = _html(contents[0], link or base) if contents else ""
-    summary = _html(entry.get("summary_detail"), link or base)
-    title = _plain(entry.get("title_detail"), entry.get("title"))
+    base_of_texts = link or base
+    title_detail, summary_detail = entry.get("title_detail") or {}, entry.get("summary_detail") or {}
+    content_detail = contents[0] if contents else {}
+    content = _html(content_detail, base_of_texts)
+    summary = _html(summary_detail, base_of_texts)
+    if not (summary or content):  # then what is said of its picture or film is all that it says
+        summary = text.escape(text.plain(string(entry.get("media_description")), limit=10_000))
+    title = _plain(title_detail, entry.get("title")) or _title_of_medium(entry, summary or content)
     enclosures = _enclosures(entry, base)
     if not link:
         link = text.http_url(guid) or next((e.url for e in enclosures), "")
@@ -143,29 +155,35 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, now: datetime) -> P
         return None
     declared = string((entry.get("title_detail") or {}).get("language")) or string(entry.get("language"))
     author = string((entry.get("author_detail") or {}).get("name")) or string(entry.get("author"))
+    updated, mend = notes.dates.read(entry.get("updated")), notes.repairs.shown
     return parsed_entry(
         guid=guid,
         url=link,
         original_url=text.http_url(string(entry.get("feedburner_origlink")) or _source_link(entry), base),
         title=title,
-        author=text.plain(author, markup=True, limit=200),
+        author=text.plain(notes.repairs.of(author), markup=True, limit=200),
         summary=summary,
         content=content,
-        categories=(string(tag.get("label") or tag.get("term")) for tag in entry.get("tags") or ()),
+        categories=(notes.repairs.of(string(tag.get("label") or tag.get("term"))) for tag in entry.get("tags") or ()),
         declared=declared or spoken,
         image_url=_image(entry, enclosures, content or summary, base),
         enclosures=enclosures,
-        published=_when(entry.get("published_parsed")) or _when(entry.get("updated_parsed")),
-        updated=_when(entry.get("updated_parsed")),
-        now=now,
+        published=notes.dates.read(entry.get("published")) or updated or notes.dates.read(entry.get("created")),
+        updated=updated,
+        notes=notes,
+        shown=Shown(
+            mend(string(entry.get("title")), title, lambda value: _plain(title_detail, value)),
+            mend(string(summary_detail.get("value")), summary, lambda v: _html(summary_detail, base_of_texts, v)),
+            mend(string(content_detail.get("value")), content, lambda v: _html(content_detail, base_of_texts, v)),
+        ),
     )
 
 
-def _html(detail: Mapping[str, Any] | None, base: str) -> str:
-    """A text construct as clean HTML; relative links are of its own xml:base where it has one."""
+def _html(detail: Mapping[str, Any], base: str, value: str | None = None) -> str:
+    """A text construct (with another `value`) as clean HTML; relative links are of its own xml:base if it has one."""
     if not detail:
         return ""
-    value = string(detail.get("value"))
+    value = string(detail.get("value")) if value is None else value
     if detail.get("type") == "text/plain":
         return text.escape(value)
     if "html" not in string(detail.get("type")) and "xml" not in string(detail.get("type")):
@@ -175,6 +193,13 @@ def _html(detail: Mapping[str, Any] | None, base: str) -> str:
 
 def _plain(detail: Mapping[str, Any] | None, value: Any, *, limit: int = 1_000) -> str:
     return text.plain(string(value), markup="html" in string((detail or {}).get("type")), limit=limit)
+
+
+def _title_of_medium(entry: Mapping[str, Any], said: str) -> str:
+    """What a film is called, where the entry has no title; a picture's title is none where there is a text."""
+    media = entry.get("media_content") or ()
+    pictures = all("image" in (string(m.get("medium")) or string(m.get("type"))) for m in media)
+    return "" if said and pictures else text.plain(string(entry.get("media_title")))
 
 
 def _source_link(entry: Mapping[str, Any]) -> str:
@@ -216,15 +241,16 @@ def _image(entry: Mapping[str, Any], enclosures: Iterable[Enclosure], markup: st
     return first_image(markup)
 
 
-def _when(parsed: Any) -> datetime | None:
-    """feedparser's time tuple (UTC) as a moment; None where it cannot be one."""
-    if parsed is None:
-        return None
-    try:
-        year, month, day, hour, minute, second = (int(n) for n in parsed[:6])
-        return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
-    except (ValueError, OverflowError, TypeError):
-        return None
+_DATE = re.compile(
+    rb"<(?:[\w.-]{1,40}:)?(?:pubDate|date|published|updated|issued|modified|created)(?:\s[^<>]{0,200}+)?>\s*+"
+    rb"(?:<!\[CDATA\[\s*+)?([^<\]]{4,150}+)",
+    re.I,
+)
+
+
+def _all_dates(document: bytes) -> Iterator[str]:
+    """Every date of a document, as it stands there."""
+    return (text.unescape(match[1].decode("utf-8", "replace")).strip() for match in _DATE.finditer(document))
 
 
 _PERIODS = {"hourly": 1, "daily": 24, "weekly": 168, "monthly": 720, "yearly": 8760}
