@@ -20,7 +20,8 @@ from typing import Any
 
 from digest.errors import ConfigError
 
-SECONDS = 5.0  # for one mail; ours take a hundredth of that
+SECONDS = 5.0  # of the processor for one mail, so that a busy machine condemns nobody; ours take a hundredth of that
+LONGEST = 60.0  # seconds by the clock, for what waits instead of working
 MEMORY = 500_000_000  # bytes that the process may hold
 START_SECONDS = 60
 _PATIENCE = 60.0  # seconds for which templates that took too long are not tried again
@@ -82,16 +83,25 @@ class _Worker:
         self._ready = False
 
     def ask(self, task: Task, seconds: float) -> tuple[str, Any, str]:
-        """Blocks until the answer. Raises TimeoutError, and EOFError or OSError when the process is gone."""
+        """Blocks until the answer.
+
+        Raises TimeoutError after `seconds` of the processor; EOFError or OSError when the process is gone.
+        """
         if not self._ready:
             if not self._pipe.poll(START_SECONDS):
                 raise TimeoutError
             self._pipe.recv()
             self._ready = True
-        self._pipe.send(task)
-        if not self._pipe.poll(seconds):
+        self._pipe.send((seconds, task))
+        if not self._pipe.poll(LONGEST):
             raise TimeoutError
-        answer: tuple[str, Any, str] = self._pipe.recv()
+        try:
+            answer: tuple[str, Any, str] = self._pipe.recv()
+        except EOFError:
+            self._process.join(1)
+            if self._process.exitcode == -signal.SIGPROF:
+                raise TimeoutError from None
+            raise
         return answer
 
     def end(self) -> None:
@@ -114,7 +124,7 @@ def _drop(worker: _Worker) -> None:
 def serve(connection: Connection) -> None:
     """In the process: answer each task until the other end hangs up. What it says first is that all is loaded.
 
-    Should the other end die while a template turns in circles, the alarm ends this process.
+    A template that turns in circles meets its end by SIGPROF, which no code of ours has to be awake for.
     """
     from digest.render import templates  # noqa: F401
 
@@ -126,10 +136,10 @@ def serve(connection: Connection) -> None:
     with suppress(EOFError, OSError):
         connection.send(None)
         while True:
-            task = connection.recv()
-            signal.alarm(int(SECONDS) + 5)
+            seconds, task = connection.recv()
+            signal.setitimer(signal.ITIMER_PROF, seconds)
             answer = _answer(task)
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             connection.send(answer)
 
 
