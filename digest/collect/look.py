@@ -12,14 +12,14 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from digest import parse
 from digest.collect import rhythm
-from digest.collect.addresses import host_of, known_address, without_login
+from digest.collect.addresses import has_scheme, host_of, known_address, without_login
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Hosts
 from digest.collect.rhythm import Health
 from digest.collect.workers import Parsers
 from digest.config import Config
-from digest.errors import FetchError
+from digest.errors import FetchError, Unreachable
 from digest.models import FeedState
 from digest.origin import downgrades, same
 from digest.parse import Candidate, ParsedFeed
@@ -44,9 +44,8 @@ class Looker:
 
     def __init__(self, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> None:
         self._clock = clock
-        self._fetcher = Fetcher(config, resolve=resolve)
+        self._fetcher = Fetcher(config, Hosts(config.collect, clock=clock), resolve=resolve)
         self._parsers = Parsers(workers=1, seconds=config.collect.parse_seconds)
-        self._hosts = Hosts(connections=config.collect.host_connections, gap_seconds=config.collect.host_gap_seconds)
 
     async def __aenter__(self) -> Looker:
         return self
@@ -74,12 +73,14 @@ class Looker:
             try:
                 found = await self._fetch(place, headers if same(place, url) else None)
                 return Found(place, await self._parse(found), found)
-            except FetchError:
+            except FetchError as error:
+                if error.challenge:
+                    raise  # who stands there looks at each request, and guesses do not make us more welcome
                 continue
         raise FetchError(url, "is a web page, and no feed was found there", status=answer.status)
 
     async def _fetch(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
-        async with self._hosts.turn(host_of(url)), AsyncExitStack() as hold:
+        async with AsyncExitStack() as hold:
             return await self._fetcher.fetch(url, now=self._clock(), hold=hold, headers=headers)
 
     async def _parse(self, answer: Answer) -> ParsedFeed:
@@ -98,8 +99,15 @@ async def look(
 ) -> Found:
     """What is at an address as a person writes it. Raises FetchError, BadInput."""
     url, login = without_login(known_address(words))
+    secrets = login | dict(headers or {})
     async with Looker(config, clock=clock, resolve=resolve) as looker:
-        return await looker.find(url, login | dict(headers or {}))
+        try:
+            return await looker.find(url, secrets)
+        except Unreachable as error:
+            # A secret is not told in clear because of a missing scheme; nor is trouble with TLS a reason to do without.
+            if not error.refused or has_scheme(words) or secrets:
+                raise
+            return await looker.find(f"http{url.removeprefix('https')}")
 
 
 # ---------------------------------------------------------------- repairs
@@ -169,7 +177,9 @@ async def _repair(looker: Looker, feed: _Patient, known: set[str], now: datetime
         headers = feed.headers if same(place, feed.url) else None
         try:
             found = await looker.find(place, headers)
-        except FetchError:
+        except FetchError as error:
+            if error.challenge:
+                return None
             continue
         url = found.url if found.feed else found.choices[0].url
         if found.answer is not None and found.answer.moved_to:

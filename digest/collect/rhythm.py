@@ -11,6 +11,7 @@ from random import Random
 from statistics import median
 
 from digest.config import Collect
+from digest.errors import FetchError
 from digest.models import FeedState
 
 FIRST_BACKOFF = timedelta(minutes=30)
@@ -65,6 +66,16 @@ def backoff(now: datetime, failures: int, *, rng: Random, retry_after: timedelta
     doubled: int = 2 ** min(failures - 1, 20)
     wait = min(FIRST_BACKOFF * doubled * rng.uniform(0.8, 1.2), MAX_BACKOFF)
     return now + max(wait, retry_after or timedelta(0))
+
+
+def after_failure(now: datetime, failures: int, error: FetchError, *, rng: Random) -> datetime:
+    """When to ask a feed again that failed. 429 is a word about how fast a host is asked, which its ledger heeds.
+
+    A feed that gets it again and again all the same backs off as from any other trouble.
+    """
+    if error.status == 429 and error.retry_after and failures < FAILING_AFTER:
+        return now + error.retry_after
+    return backoff(now, failures, rng=rng, retry_after=error.retry_after)
 
 
 def usual_gap(moments: Iterable[datetime]) -> timedelta | None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from digest.collect import rhythm
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
-from digest.collect.hosts import Hosts
+from digest.collect.hosts import Held, Hosts
 from digest.collect.rhythm import Health, Vitals
 from digest.collect.workers import Parsers
 from digest.config import Collect, Config
@@ -28,7 +28,7 @@ from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import same
 from digest.parse import ParsedEntry, ParsedFeed
-from digest.store import Database, feeds
+from digest.store import Database, feeds, hosts
 
 T = TypeVar("T")
 
@@ -168,8 +168,7 @@ class _Run:
         self._rng = rng
         self._due = 0
         self._report = CollectReport()
-        self._hosts = Hosts(connections=self._settings.host_connections, gap_seconds=self._settings.host_gap_seconds)
-        self._connections = asyncio.Semaphore(self._settings.connections)
+        self._released: set[int] = set()  # not asked for their host's sake, and not claimed by us again
         # Feeds that wait for a turn at one busy host must not keep the others from starting.
         self._in_hand = asyncio.Semaphore(self._settings.connections * 4)
         self._outcomes: asyncio.Queue[_Outcome | None] = asyncio.Queue(maxsize=self._settings.connections)
@@ -184,10 +183,14 @@ class _Run:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(max_workers=self._settings.connections))
         with self._storing:
-            self._due = await self._store(self._count)
+            self._due, known = await self._store(self._count)
             if not self._due:
                 return self._report
-            async with Fetcher(self._config, resolve=self._resolve) as self._fetcher:
+            self._hosts = Hosts(self._settings, clock=self._clock, known=known)
+            connections = self._settings.connections
+            async with Fetcher(
+                self._config, self._hosts, resolve=self._resolve, connections=connections
+            ) as self._fetcher:
                 with Parsers(workers=self._settings.workers, seconds=self._settings.parse_seconds) as self._parsers:
                     try:
                         async with asyncio.TaskGroup() as tasks:
@@ -203,9 +206,13 @@ class _Run:
 
     # ------------------------------------------------------------ claim
 
-    def _count(self) -> int:
+    def _count(self) -> tuple[int, list[hosts.Record]]:
+        """How many feeds are due, and what is known of servers; holds of before do not bind who asks by force."""
+        now = self._started
         with self._database.read() as session:
-            return feeds.count_due(session, now=self._started, asked_before=self._started, regardless=self._force)
+            due = feeds.count_due(session, now=now, asked_before=now, regardless=self._force)
+            known = hosts.records(session, now=now)
+        return due, [replace(record, held_until=None) for record in known] if self._force else known
 
     async def _claim_all(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -224,6 +231,7 @@ class _Run:
                 asked_before=self._started,
                 regardless=self._force,
                 not_of=self._hosts.held(),
+                not_those=self._released,
             )
 
     # ------------------------------------------------------------ fetch and parse
@@ -236,20 +244,16 @@ class _Run:
             self._in_hand.release()
 
     async def _ask(self, feed: feeds.Due, hold: AsyncExitStack) -> _Outcome:
+        now = self._clock()
         try:
-            async with self._hosts.turn(feed.host), self._connections:
-                now = self._clock()
-                held = self._hosts.held_until(feed.host)
-                if held is not None and held > now:
-                    return _Outcome(feed, now, held_until=held)
-                answer = await self._fetcher.fetch(
-                    feed.url,
-                    now=now,
-                    hold=hold,
-                    etag=feed.etag,
-                    last_modified=feed.last_modified,
-                    headers=feed.headers,
-                )
+            answer = await self._fetcher.fetch(
+                feed.url,
+                now=now,
+                hold=hold,
+                etag=feed.etag,
+                last_modified=feed.last_modified,
+                headers=feed.headers,
+            )
             if answer.status == 304:
                 return _Outcome(feed, now, answer, feed.body_hash)
             body_hash = hashlib.sha256(answer.body).hexdigest()
@@ -257,10 +261,10 @@ class _Run:
                 return _Outcome(feed, now, answer, body_hash)
             parsed = await self._parsers.parse(answer.body, url=answer.url, content_type=answer.content_type, now=now)
             return _Outcome(feed, now, answer, body_hash, parsed)
+        except Held as held:
+            self._released.add(feed.id)
+            return _Outcome(feed, now, held_until=held.until)
         except FetchError as error:
-            if error.status in (429, 503):
-                until = rhythm.backoff(now, feed.failures + 1, rng=self._rng, retry_after=error.retry_after)
-                self._hosts.hold(feed.host, until)
             return _Outcome(feed, now, error=error)
 
     # ------------------------------------------------------------ store
@@ -291,9 +295,11 @@ class _Run:
             for outcome in outcomes:
                 if outcome.held_until is not None:
                     feeds.release(session, [outcome.feed.id], next_at=outcome.held_until)
-                until = self._hosts.held_until(outcome.feed.host)
-                if outcome.error is not None and until is not None:
-                    feeds.hold_host(session, outcome.feed.host, until=until)
+            servers = self._hosts.changed()
+            hosts.keep(session, servers)
+            for server in servers:
+                if server.held_until is not None:
+                    feeds.hold_host(session, server.name, until=server.held_until)
         # Counted after the commit: the report says what is stored.
         self._report.held += len(outcomes) - len(done)
         for outcome, (row, saved, change) in zip((o for o in outcomes if o.held_until is None), done, strict=True):
@@ -329,7 +335,7 @@ class _Run:
                 "failures": feed.failures + 1,
                 "failing_since": feed.failing_since or at,
                 "error": error.reason,
-                "next_at": rhythm.backoff(at, feed.failures + 1, rng=self._rng, retry_after=error.retry_after),
+                "next_at": rhythm.after_failure(at, feed.failures + 1, error, rng=self._rng),
             }
             if error.status == 410:
                 row["state"] = FeedState.RETIRED

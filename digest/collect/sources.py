@@ -12,6 +12,7 @@ from digest import parse
 from digest.collect.addresses import address, host_of, known_address, without_login
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
+from digest.collect.hosts import Hosts
 from digest.config import Config, Newsletter
 from digest.errors import FetchError, NotFound
 from digest.models import Feed, FeedState
@@ -215,7 +216,8 @@ def _places(reader: feeds.Reader) -> list[tuple[tuple[str, ...], tuple[str, ...]
 async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> bytes:
     """The bytes of a list on the web. Raises NotFound with the reason."""
     url, login = without_login(known_address(url))
-    async with Fetcher(config, resolve=resolve) as fetcher, AsyncExitStack() as hold:
+    hosts = Hosts(config.collect, clock=clock)
+    async with Fetcher(config, hosts, resolve=resolve) as fetcher, AsyncExitStack() as hold:
         try:
             return (await fetcher.fetch(url, now=clock(), hold=hold, headers=login)).body
         except FetchError as error:

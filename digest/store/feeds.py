@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,6 +42,7 @@ class Due:
     site_url: str
     language: str
     added_at: datetime
+    checked_at: datetime | None
     headers: dict[str, str]
     former_urls: list[dict[str, str]]
     moved_to: str
@@ -77,18 +78,22 @@ def claim(
     asked_before: datetime,
     regardless: bool = False,
     not_of: Collection[str] = (),
+    not_those: Collection[int] = (),
 ) -> list[Due]:
-    """Take up to `limit` due feeds for ourselves until `now + lease`, those that waited longest first.
+    """Take up to `limit` due feeds for ourselves until `now + lease`, those that were asked longest ago.
 
     Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says; `not_of` are
-    hosts to leave out. One statement, so two runs never fetch one feed (PostgreSQL skips locked rows, SQLite
+    hosts to leave out, `not_those` feeds. What fails stands last: it costs the others no turn at its host.
+
+    One statement, so two runs never fetch one feed (PostgreSQL skips locked rows, SQLite
     has one writer). A run that dies leaves its feeds due when the lease is over, by `shared_now`.
     """
     shared = shared_now(session, now)
     due = (
         select(Feed.id)
         .where(*_due(now, shared, lease, asked_before, regardless), col(Feed.host).not_in(list(not_of)))
-        .order_by(col(Feed.next_at), col(Feed.id))
+        .where(col(Feed.id).not_in(sa.bindparam("those", list(not_those), expanding=True, literal_execute=True)))
+        .order_by(col(Feed.checked_at).nulls_first(), col(Feed.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("due")
@@ -100,7 +105,9 @@ def claim(
         .returning(*_DUE)
         .execution_options(synchronize_session=False)
     )
-    return [Due(*row) for row in taken]
+    long_ago = datetime.min.replace(tzinfo=UTC)
+    found = [Due(*row) for row in taken]
+    return sorted(found, key=lambda feed: (feed.failures > 0, feed.checked_at or long_ago, feed.id))
 
 
 def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:

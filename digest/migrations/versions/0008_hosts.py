@@ -1,0 +1,28 @@
+"""Remember what servers said of their limits, by host and by address; ask the feed first that was asked longest ago."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "host",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("held_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pace_seconds", sa.Float(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("said", sa.String(), nullable=False),
+        sa.Column("said_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_host")),
+    )
+    op.create_index(op.f("ix_feed_checked_at"), "feed", ["checked_at"])
+
+
+def downgrade() -> None:
+    op.drop_index(op.f("ix_feed_checked_at"), table_name="feed")
+    op.drop_table("host")
