@@ -83,10 +83,8 @@ def claim(
     """Take up to `limit` due feeds for ourselves until `now + lease`, those that were asked longest ago.
 
     Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says; `not_of` are
-    hosts to leave out, `not_those` feeds. What fails stands last: it costs the others no turn at its host.
-
-    One statement, so two runs never fetch one feed (PostgreSQL skips locked rows, SQLite
-    has one writer). A run that dies leaves its feeds due when the lease is over, by `shared_now`.
+    hosts to leave out, `not_those` feeds. One statement, so two runs never fetch one feed (PostgreSQL skips locked
+    rows, SQLite has one writer). A run that dies leaves its feeds due when the lease is over, by `shared_now`.
     """
     shared = shared_now(session, now)
     due = (
@@ -107,7 +105,7 @@ def claim(
     )
     long_ago = datetime.min.replace(tzinfo=UTC)
     found = [Due(*row) for row in taken]
-    return sorted(found, key=lambda feed: (feed.failures > 0, feed.checked_at or long_ago, feed.id))
+    return sorted(found, key=lambda feed: (feed.checked_at or long_ago, feed.id))
 
 
 def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
