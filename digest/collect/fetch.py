@@ -221,7 +221,12 @@ class Fetcher:
             await permits.enter_async_context(self._connections)
             self._hosts.check(host, address)
             asking.time.go()
-            response = await self._transport.send(request, addresses=addresses, proxy=proxy)
+            try:
+                response = await self._transport.send(request, addresses=addresses, proxy=proxy)
+            except httpx.ConnectError as error:
+                if proxy and refused(error):
+                    raise FetchError(asking.url, "cannot be reached through the proxy (connection refused)") from error
+                raise
             permits.push_async_callback(response.aclose)
             rest = self._hosts.heard(host, address, response.status_code, response.headers)
             response.extensions["rest"] = rest

@@ -70,6 +70,10 @@ class Guard:
         """Raise FetchError where a host is itself an address that may not be asked, or this machine by name."""
         literal = _address(host)
         named = str(literal) if literal else "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else ""
+        try:
+            named = named or socket.inet_ntoa(socket.inet_aton(host))  # 0x0a000001, 167772161, 10.1
+        except (OSError, UnicodeError):
+            pass
         if named and not self._allows(named):
             raise FetchError(host, f"leads to a private address ({named}), which is not asked")
 

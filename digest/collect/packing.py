@@ -34,7 +34,13 @@ _SLICE = 256  # of Zstandard, of which four bytes may be 128 kB
 _ZSTD_WINDOW = 8 * 1024 * 1024  # RFC 9659
 _LAYERS = 3
 
-ACCEPTED = ", ".join(["gzip", "deflate", *(["br"] if brotli else []), *(["zstd"] if zstandard else [])])
+
+def accepted(brotli: Any, zstandard: Any) -> str:
+    """What we say that we can unpack (RFC 9110 §12.5.3): what is installed."""
+    return ", ".join(["gzip", "deflate", *(["br"] if brotli else []), *(["zstd"] if zstandard else [])])
+
+
+ACCEPTED = accepted(brotli, zstandard)
 
 
 class _Damaged(Exception):
