@@ -103,6 +103,7 @@ class FetchError(DigestError):
     ) -> None:
         super().__init__(reason)
         self.challenge = challenge
+        self.answered_by = ""  # the host after redirects
         self.url = url
         self.reason = reason
         self.status = status

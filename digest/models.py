@@ -131,7 +131,8 @@ class Feed(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     url: str = Field(unique=True)
-    host: str = Field(default="", index=True)  # of `url`: what a 429 holds back
+    host: str = Field(default="", index=True)  # of `url`
+    answered_by: str = Field(default="", sa_column_kwargs={"server_default": ""})  # the host after redirects
     title: str = ""  # as it is shown: the operator's, where their list had another than the publisher's
     published_title: str = Field(default="", sa_column_kwargs={"server_default": ""})  # as the feed itself says
     site_url: str = ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -387,6 +388,29 @@ def test_a_pace_is_learnt_from_refusals(
     pace: timedelta | None, told: Said, served: int, expected: timedelta | None
 ) -> None:
     assert limits.slower(pace, told, served=served) == expected
+
+
+def test_the_health_of_feeds_tells_what_their_hosts_said(database: Database, site: Site, digest: Any) -> None:
+    site.pages["/moved"] = Reply(status=302, headers={"Location": f"http://target.example:{site.port}/"})
+    site.pages["/"] = Reply(status=429, headers={"Retry-After": "86400"})
+    site.pages["/well"] = Reply(rss("one"), headers={"RateLimit-Policy": '"m";q=2;w=60'})
+    now = datetime.now(UTC)
+    add(database, f"http://start.example:{site.port}/moved", f"http://well.example:{site.port}/well")
+    run(database, now=now, resolve=at_home)
+    rows = json.loads(digest("feed", "list", "--health", "--json").stdout)
+    told = [
+        (row["host"], row["host_held_until"] is not None, row["host_pace_seconds"], row["host_said"]) for row in rows
+    ]
+    assert sorted(told) == [
+        ("target.example", True, None, "answered 429"),
+        ("well.example", False, 30.0, "told its limits"),
+    ]
+    assert json.loads(digest("feed", "show", "1", "--json").stdout)["answered_by"] == "target.example"
+    # The next run does not even ask for the way there.
+    add(database, f"http://other.example:{site.port}/well")
+    site.asked.clear()
+    run(database, now=now + HOUR, resolve=at_home)
+    assert "/moved" not in site.paths()
 
 
 # ---------------------------------------------------------------- settings of one host

@@ -14,14 +14,14 @@ from digest.cli.common import DryRun, Json, NewsletterName, Options, now, print_
 from digest.origin import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from digest.collect import Found
     from digest.config import Config
     from digest.models import Feed
     from digest.parse import Candidate
-    from digest.store import feeds
+    from digest.store import feeds, hosts
 
 app = typer.Typer(no_args_is_help=True, help="The feeds that newsletters read.")
 
@@ -67,14 +67,16 @@ def add(
 def list_(
     context: typer.Context,
     newsletter: NewsletterName = None,
-    health: Annotated[bool, typer.Option("--health", help="Show how each is doing, the worst first.")] = False,
+    health: Annotated[
+        bool, typer.Option("--health", help="Show how each and its host is doing, the worst first.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the feeds.
 
     Example: digest feed list --health
     """
-    from digest.store import feeds
+    from digest.store import feeds, hosts
 
     options: Options = context.obj
     moment = now()
@@ -84,9 +86,14 @@ def list_(
             found = feeds.listed(session, newsletter=name)
             if health:
                 held = feeds.held_counts(session)
-                rows = [_health_row(feed, held.get(feed.id or 0, 0), moment) for feed, _ in found]
+                servers = {record.name: record for record in hosts.records(session, now=moment)}
+                rows = [
+                    [*_health_row(feed, held.get(feed.id or 0, 0), moment), *_host_cells(feed, servers, moment)]
+                    for feed, _ in found
+                ]
                 rows.sort(key=lambda row: ("failing", "retired", "new", "quiet", "ok").index(row[2]))
                 columns = ["id", "title", "health", "last_success", "failing_since", "last_error", "rhythm", "remarks"]
+                columns += ["host", "host_held_until", "host_pace_seconds", "host_said"]
             else:
                 counts = feeds.entry_counts(session)
                 rows = [
@@ -127,6 +134,7 @@ def show(context: typer.Context, feed: Which, as_json: Json = False) -> None:
             "last_error": found.error,
             "rhythm": row[6],
             "remarks": row[7],
+            "answered_by": found.answered_by or found.host,
             "former_addresses": [f"{f['url']} (until {f['until'][:10]})" for f in found.former_urls],
             "secret_headers": sorted(found.headers),
             "entries": feeds.entry_counts(session).get(number, 0),
@@ -374,6 +382,16 @@ def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
         _every(gap) if gap else "",
         "; ".join(remarks),
     ]
+
+
+def _host_cells(feed: Feed, servers: Mapping[str, hosts.Record], moment: datetime) -> list[Any]:
+    """Who answers for a feed, until when it is left alone, the seconds it wants between two requests, and why."""
+    host = feed.answered_by or feed.host
+    said = servers.get(host) or servers.get(feed.host)
+    if said is None:
+        return [host, None, None, ""]
+    held = said.held_until if said.held_until and said.held_until > moment else None
+    return [host, held, said.pace_seconds or None, said.said]
 
 
 def _every(gap: timedelta) -> str:

@@ -65,11 +65,13 @@ def is_page(body: bytes) -> bool:
 
 def maker(status: int, headers: Mapping[str, str], body: bytes, *, url: str) -> str:
     """Whose challenge page an answer is, or "" where it is none; `url` is where it came from in the end."""
-    named = _HEADERS + (_OF_ERRORS if status >= 400 else ())
-    for who, header, value in named:
-        if header in headers and value in headers[header].lower():
+    page = is_page(body)
+    if not page and status < 400:
+        return ""
+    for who, header, value in _HEADERS + (_OF_ERRORS if status >= 400 else ()):
+        if value in headers.get(header, "-").lower() and header in headers:
             return who
-    if not is_page(body):
+    if not page:
         return ""
     start = body[:READ]
     for who, sign in _SIGNS:

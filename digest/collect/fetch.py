@@ -173,14 +173,16 @@ class Fetcher:
         if last_modified:
             conditions["If-Modified-Since"] = last_modified
         secrets = self._hosts.headers(host_of(url)) | dict(headers or {})
+        asking: _Asking | None = None
         try:
             async with asyncio.timeout(None) as limit:
-                time = _Time(limit, self._seconds)
-                return await self._follow(_Asking(url, url, now, hold, time, conditions, secrets, {}))
+                asking = _Asking(url, url, now, hold, _Time(limit, self._seconds), conditions, secrets, {})
+                return await self._follow(asking)
         except TimeoutError:
             raise Unreachable(url, f"took longer than {self._seconds:g} seconds") from None
         except FetchError as error:
             error.url = url
+            error.answered_by = host_of(asking.url) if asking else ""
             raise
         except httpx.TimeoutException:
             raise Unreachable(url, "does not answer") from None

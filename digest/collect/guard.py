@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 
 from digest.errors import FetchError, Unreachable
 from digest.means import lacking
@@ -87,6 +88,7 @@ class Guard:
         return self.allow_private or is_public(address)
 
 
+@lru_cache(maxsize=1024)
 def _address(name: str) -> Address | None:
     try:
         return ipaddress.ip_address(name.strip("[]").partition("%")[0])

@@ -87,7 +87,7 @@ class Hosts:
 
     def headers(self, host: str) -> dict[str, str]:
         """What the settings want sent to this host, and to no other; values may be secret."""
-        said = self._settings.of_host(host).headers
+        said = self._settings.of_host(host).headers if self._settings.hosts else {}
         return {name: value.get_secret_value() for name, value in said.items()}
 
     def pace(self, host: str) -> timedelta:

@@ -40,6 +40,7 @@ _SETTLED = (
     "published_title",
     "site_url",
     "language",
+    "answered_by",
     "moved_to",
     "etag",
     "last_modified",
@@ -300,6 +301,8 @@ class _Run:
             for server in servers:
                 if server.held_until is not None:
                     feeds.hold_host(session, server.name, until=server.held_until)
+            if servers:
+                hosts.forget(session, now=self._started)
         # Counted after the commit: the report says what is stored.
         self._report.held += len(outcomes) - len(done)
         for outcome, (row, saved, change) in zip((o for o in outcomes if o.held_until is None), done, strict=True):
@@ -332,6 +335,7 @@ class _Run:
         if outcome.error is not None:
             error = outcome.error
             row |= {
+                "answered_by": error.answered_by or feed.answered_by,
                 "failures": feed.failures + 1,
                 "failing_since": feed.failing_since or at,
                 "error": error.reason,
@@ -341,6 +345,7 @@ class _Run:
                 row["state"] = FeedState.RETIRED
         else:
             assert outcome.answer is not None
+            row |= {"answered_by": host_of(outcome.answer.url)}
             row |= {"ok_at": at, "failures": 0, "failing_since": None, "error": ""}
             row |= {
                 "etag": outcome.answer.etag or (feed.etag if outcome.answer.status == 304 else ""),

@@ -183,10 +183,9 @@ class _Tolerant(httpcore.AsyncNetworkStream):
     h11 refuses the whole answer for it. HTTP/2 passes as it is, and so does what is no head of an answer.
     """
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, *, in_head: bool = True) -> None:
         self._stream = stream
-        ssl_object = stream.get_extra_info("ssl_object")
-        self._in_head = ssl_object is None or ssl_object.selected_alpn_protocol() != "h2"
+        self._in_head = in_head
         self._got = b""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
@@ -223,7 +222,9 @@ class _Tolerant(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        return _Tolerant(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        spoken = stream.get_extra_info("ssl_object")
+        return _Tolerant(stream, in_head=spoken is None or spoken.selected_alpn_protocol() != "h2")
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

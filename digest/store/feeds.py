@@ -37,6 +37,7 @@ class Due:
     id: int
     url: str
     host: str
+    answered_by: str
     title: str
     published_title: str
     site_url: str
@@ -89,7 +90,8 @@ def claim(
     shared = shared_now(session, now)
     due = (
         select(Feed.id)
-        .where(*_due(now, shared, lease, asked_before, regardless), col(Feed.host).not_in(list(not_of)))
+        .where(*_due(now, shared, lease, asked_before, regardless))
+        .where(col(Feed.host).not_in(list(not_of)), col(Feed.answered_by).not_in(list(not_of)))
         .where(col(Feed.id).not_in(sa.bindparam("those", list(not_those), expanding=True, literal_execute=True)))
         .order_by(col(Feed.checked_at).nulls_first(), col(Feed.id))
         .limit(limit)
@@ -134,7 +136,7 @@ def move(session: Session, feed_id: int, *, url: str, host: str, now: datetime) 
     feed.former_urls = [*feed.former_urls, {"url": feed.url, "until": now.isoformat(timespec="seconds")}][-_FORMER:]
     if not same(url, feed.url):
         feed.headers = {}
-    feed.url, feed.host, feed.moved_to = url, host, ""
+    feed.url, feed.host, feed.answered_by, feed.moved_to = url, host, "", ""
     session.flush()
 
 
@@ -170,13 +172,13 @@ def release(session: Session, ids: Collection[int], *, next_at: datetime) -> Non
 
 
 def hold_host(session: Session, host: str, *, until: datetime) -> None:
-    """Nothing of this host is asked before `until` (RFC 9110 §10.2.3): the server spoke of itself, not of one feed.
+    """Nothing that this host answers for is asked before `until` (RFC 9110 §10.2.3): it spoke of itself, not of one feed.
 
     Feeds that another run is storing just now are left to it: two that wait for each other would stop both.
     """
     early = (
         select(Feed.id)
-        .where(Feed.host == host, col(Feed.next_at) < until)
+        .where(sa.or_(col(Feed.host) == host, col(Feed.answered_by) == host), col(Feed.next_at) < until)
         .with_for_update(skip_locked=True)
         .cte("early")
     )

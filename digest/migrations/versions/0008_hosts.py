@@ -20,9 +20,11 @@ def upgrade() -> None:
         sa.Column("said_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_host")),
     )
+    op.add_column("feed", sa.Column("answered_by", sa.String(), nullable=False, server_default=""))
     op.create_index(op.f("ix_feed_checked_at"), "feed", ["checked_at"])
 
 
 def downgrade() -> None:
     op.drop_index(op.f("ix_feed_checked_at"), table_name="feed")
+    op.drop_column("feed", "answered_by")
     op.drop_table("host")
