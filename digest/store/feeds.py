@@ -172,7 +172,7 @@ def release(session: Session, ids: Collection[int], *, next_at: datetime) -> Non
 
 
 def hold_host(session: Session, host: str, *, until: datetime) -> None:
-    """Nothing that this host answers for is asked before `until` (RFC 9110 §10.2.3): it spoke of itself, not of one feed.
+    """Nothing that this host answers for is asked before `until`: it spoke of itself, not of one feed (RFC 9110).
 
     Feeds that another run is storing just now are left to it: two that wait for each other would stop both.
     """
