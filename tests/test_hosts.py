@@ -15,6 +15,7 @@ import pytest
 import test_collect
 from test_collect import MONDAY, Reply, Site, add, at_home, feed, rss, run, settings, titles
 
+from digest import collect
 from digest.collect import limits
 from digest.collect.hosts import Held, Hosts
 from digest.collect.limits import Said
@@ -301,6 +302,25 @@ def test_a_turn_that_is_near_is_waited_for_and_a_further_one_left_to_a_later_run
     turns = [moment - MONDAY for moment in asyncio.run(scenario())]
     assert turns == [MINUTE * min(n, 2) for n in range(5)]
     assert now == MONDAY + MINUTE
+
+
+def test_a_way_within_one_host_is_one_turn_however_slow_the_host(database: Database, site: Site) -> None:
+    site.pages["/feed"] = Reply(status=302, headers={"Location": "/feed/"})
+    site.pages["/feed/"] = Reply(rss("one"))
+    add(database, f"http://slow.example:{site.port}/feed")
+    config = settings(hosts={"slow.example": {"gap_seconds": 3600, "connections": 1}})
+    assert run(database, config, resolve=at_home).new == 1
+    site.asked.clear()
+    assert run(database, config, now=MONDAY + MINUTE * 59, force=True, resolve=at_home).held == 1
+    assert site.asked == []
+
+
+def test_who_looks_by_hand_is_not_kept_waiting_for_a_pace(site: Site) -> None:
+    site.pages["/"] = Reply(b'<!doctype html><link rel="alternate" type="application/rss+xml" href="/feed">')
+    site.pages["/feed"] = Reply(rss("one"))
+    config = settings(hosts={"slow.example": {"gap_seconds": 3600}}, host_gap_seconds=0)
+    looking = collect.look(f"http://slow.example:{site.port}/", config, clock=lambda: MONDAY, resolve=at_home)
+    assert asyncio.run(looking).url == f"http://slow.example:{site.port}/feed"
 
 
 def test_a_clock_that_stands_still_is_not_waited_for() -> None:

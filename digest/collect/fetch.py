@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -100,6 +100,7 @@ class _Asking:
     conditions: dict[str, str]
     secrets: dict[str, str]
     jars: dict[str, httpx.Cookies]  # by host
+    turns: set[str] = field(default_factory=set)  # hosts at which this fetch had its turn
     moved_to: str = ""
     lasting: bool = True
 
@@ -211,7 +212,8 @@ class Fetcher:
         scheme, port = request.url.scheme, request.url.port or {"http": 80, "https": 443}[request.url.scheme]
         proxy = self._proxies.of(scheme, host, port)
         async with AsyncExitStack() as permits:
-            await permits.enter_async_context(self._hosts.turn(host))
+            await permits.enter_async_context(self._hosts.turn(host, again=host in asking.turns))
+            asking.turns.add(host)
             asking.time.go()
             addresses = [] if proxy else await self._guard.addresses(host, port)
             if proxy:

@@ -48,6 +48,7 @@ class Hosts:
     """Turns at hosts and addresses, for the length of a run. This machine itself is asked without ceremony.
 
     Long waits go by `clock`, and one that stands still is not waited for. `known` is what servers said before.
+    `by_hand`: somebody waits for a page or two, which needs no pace; short gaps and what servers say then hold.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class Hosts:
         clock: Callable[[], datetime],
         known: Iterable[hosts.Record] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        by_hand: bool = False,
     ) -> None:
         self._settings = settings
+        self._by_hand = by_hand
         self._clock = clock
         self._sleep = sleep
         self._servers: dict[str, _Server] = {}
@@ -93,7 +96,8 @@ class Hosts:
     def pace(self, host: str) -> timedelta:
         """The time between two requests to a host: the longer of what is set and what was learnt."""
         record = self._records.get(host)
-        return max(self._gap(host), timedelta(seconds=record.pace_seconds) if record is not None else _NOTHING)
+        pace = max(self._gap(host), timedelta(seconds=record.pace_seconds) if record is not None else _NOTHING)
+        return min(pace, SHORT) if self._by_hand else pace
 
     def rest(self, host: str) -> timedelta:
         """How long until a host may be asked, by what it said and by its pace where that is a slow one."""
@@ -111,8 +115,11 @@ class Hosts:
     # ------------------------------------------------------------ turns
 
     @asynccontextmanager
-    async def turn(self, host: str) -> AsyncIterator[None]:
-        """Wait for a turn at a host, and have it for the length of the block. Raises Held."""
+    async def turn(self, host: str, *, again: bool = False) -> AsyncIterator[None]:
+        """Wait for a turn at a host, and have it for the length of the block. Raises Held.
+
+        `again`: the host itself sent us on within one fetch, which is one turn, however many steps it has.
+        """
         if is_this_machine(host):
             yield
             return
@@ -120,15 +127,18 @@ class Hosts:
         async with self._at(host, connections) as server:
             arrived, pace = self._clock(), self.pace(host)
             turn = self.rest(host) + server.waiting * pace
-            if pace > SHORT and turn > PATIENCE:
+            if again:
+                self.check(host)
+            elif pace > SHORT and turn > PATIENCE:
                 raise Held(host, arrived + turn)
             server.waiting += 1
             try:
                 await server.seats.acquire()
                 try:
-                    async with server.turn:
-                        await self._wait(host, arrived)
-                        await self._keep_gap(host, server)
+                    if not again:
+                        async with server.turn:
+                            await self._wait(host, arrived)
+                            await self._keep_gap(host, server)
                 except BaseException:
                     server.seats.release()
                     raise

@@ -44,7 +44,7 @@ class Looker:
 
     def __init__(self, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> None:
         self._clock = clock
-        self._fetcher = Fetcher(config, Hosts(config.collect, clock=clock), resolve=resolve)
+        self._fetcher = Fetcher(config, Hosts(config.collect, clock=clock, by_hand=True), resolve=resolve)
         self._parsers = Parsers(workers=1, seconds=config.collect.parse_seconds)
 
     async def __aenter__(self) -> Looker:

@@ -216,7 +216,7 @@ def _places(reader: feeds.Reader) -> list[tuple[tuple[str, ...], tuple[str, ...]
 async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> bytes:
     """The bytes of a list on the web. Raises NotFound with the reason."""
     url, login = without_login(known_address(url))
-    hosts = Hosts(config.collect, clock=clock)
+    hosts = Hosts(config.collect, clock=clock, by_hand=True)
     async with Fetcher(config, hosts, resolve=resolve) as fetcher, AsyncExitStack() as hold:
         try:
             return (await fetcher.fetch(url, now=clock(), hold=hold, headers=login)).body
