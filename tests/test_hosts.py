@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ import test_collect
 from test_collect import MONDAY, Reply, Site, add, at_home, feed, rss, run, settings, titles
 
 from digest import collect
-from digest.collect import limits
+from digest.collect import limits, rhythm
 from digest.collect.hosts import Held, Hosts
 from digest.collect.limits import Said
 from digest.config import Collect
+from digest.errors import FetchError
 from digest.models import Host
 from digest.store import Database, hosts
 
@@ -87,6 +89,25 @@ def test_a_feed_that_fails_for_weeks_costs_the_others_of_its_host_nothing(databa
         assert (report.asked, report.failed, report.held) == (5, 4, 0)
     assert min(feed(database, number).next_at for number in dead) > now + timedelta(days=5)
     assert feed(database, well).next_at < now + timedelta(hours=7)
+
+
+@pytest.mark.parametrize(("status", "held"), [(404, 0), (410, 0), (403, 0), (500, 0), (503, 1), (429, 1)])
+def test_only_what_a_server_says_of_itself_holds_its_host(
+    database: Database, site: Site, status: int, held: int
+) -> None:
+    site.pages["/odd"] = Reply(status=status, headers={"Retry-After": "3600"})
+    site.pages["/well"] = Reply(rss("one"))
+    add(database, *(f"http://paper.example:{site.port}{path}" for path in ("/odd", "/well")))
+    report = run(database, settings(connections=1, host_connections=1), resolve=at_home)
+    assert (report.new, len(hosts_of(database))) == (1 - held, held)
+
+
+def test_a_feed_that_was_asked_too_soon_has_its_turn_when_its_host_says_so() -> None:
+    too_many, down = (FetchError("", "", status=status, retry_after=MINUTE) for status in (429, 503))
+    rng = Random(1)
+    assert [rhythm.after_failure(MONDAY, n, too_many, rng=rng) - MONDAY for n in (1, 2)] == [MINUTE] * 2
+    assert rhythm.after_failure(MONDAY, 9, too_many, rng=rng) > MONDAY + timedelta(days=3)
+    assert rhythm.after_failure(MONDAY, 1, down, rng=rng) > MONDAY + MINUTE * 20
 
 
 def test_a_host_is_held_as_long_as_it_said_whatever_its_feed_backs_off(database: Database, site: Site) -> None:
