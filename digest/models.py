@@ -139,7 +139,11 @@ class Feed(SQLModel, table=True):
     language: str = ""
     state: FeedState = _state(FeedState, default=FeedState.ACTIVE)
     added_at: datetime = _time()
+    # How it is asked, where otherwise than the settings say.
     headers: dict[str, str] = _json(default_factory=dict)  # secret: sent with each request, never shown
+    proxy: str = Field(default="", sa_column_kwargs={"server_default": ""})  # secret, "none": without one
+    ca_file: str = Field(default="", sa_column_kwargs={"server_default": ""})  # trusted for its own origin only
+    interval_minutes: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # 0: as its rhythm is
     # Where it has been: [{"url", "until"}]; and where a permanent redirect led once, until a second run agrees.
     former_urls: list[dict[str, str]] = _json(default_factory=list)
     moved_to: str = ""

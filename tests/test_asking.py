@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import json
 import socket
 import ssl
 import threading
@@ -629,3 +630,90 @@ def tunnel(port: int) -> Iterator[tuple[int, list[bytes]]]:
     threading.Thread(target=serve, daemon=True).start()
     yield listener.getsockname()[1], connects
     listener.close()
+
+
+# ---------------------------------------------------------------- one feed
+
+
+def test_one_feed_is_asked_as_it_was_set_and_no_secret_is_shown(database: Database, site: Site, digest: Any) -> None:
+    site.pages["/feed"] = Reply(BODY)
+    add(database, f"http://paper.example:{site.port}/feed")
+    done = digest(
+        "feed", "set", "1", "--header", "X-Key", "--header", "X-Two", "--cookie", "--auth", "--user-agent", "Mine/1",
+        "--interval", "60", stdin="k3y\ntw0\nid=c00kie\nada\np4ss\n",
+    )  # fmt: skip
+    assert done.exit_code == 0
+    run(database, resolve=at_home)
+    _, sent = site.asked[0]
+    login = base64.b64encode(b"ada:p4ss").decode()
+    assert [sent[name] for name in ("x-key", "x-two", "cookie", "authorization", "user-agent")] == [
+        "k3y", "tw0", "id=c00kie", f"Basic {login}", "Mine/1",
+    ]  # fmt: skip
+    assert timedelta(minutes=56) < test_collect.feed(database).next_at - MONDAY <= timedelta(hours=1)
+    shown = digest("feed", "show", "1", "--json").stdout
+    facts = json.loads(shown)
+    assert facts["secret_headers"] == ["Authorization", "Cookie", "User-Agent", "X-Key", "X-Two"]
+    assert (facts["user_agent"], facts["interval_minutes"]) == ("Mine/1", 60)
+    assert not any(secret in shown + done.output for secret in ("k3y", "tw0", "c00kie", "p4ss", login))
+    # One at a time, and back to the settings.
+    assert digest("feed", "set", "1", "--without", "cookie", "--user-agent", "", "--interval", "0").exit_code == 0
+    assert digest("feed", "set", "1", "--header", "x-key", stdin="new\n").exit_code == 0
+    run(database, now=MONDAY + timedelta(days=1), resolve=at_home)
+    _, sent = site.asked[1]
+    assert (sent["x-key"], sent["x-two"], sent.get("cookie"), sent["user-agent"][:7]) == ("new", "tw0", None, "digest/")
+
+
+def test_one_feed_has_a_proxy_of_its_own_and_another_has_none(database: Database, site: Site, digest: Any) -> None:
+    site.pages["http://paper.example/feed"] = site.pages["/feed"] = Reply(BODY)
+    add(database, "http://paper.example/feed", f"http://near.example:{site.port}/feed")
+    proxy = f"http://ada:p4ss@127.0.0.1:{site.port}"
+    assert digest("feed", "set", "1", "--proxy", "login", stdin=proxy + "\n").exit_code == 0
+    assert digest("feed", "set", "2", "--proxy", "none").exit_code == 0
+    report = run(database, settings(proxy="http://127.0.0.1:9"), resolve=at_home)
+    assert (report.failures, report.new, len(site.asked)) == ([], 4, 2)
+    shown = digest("feed", "show", "1", "--json").stdout
+    assert "p4ss" not in shown and f"127.0.0.1:{site.port}" in json.loads(shown)["proxy"]
+
+
+def test_certificates_of_one_feed_are_trusted_for_its_own_origin_only(
+    database: Database, digest: Any, tmp_path: Any
+) -> None:
+    authority = trustme.CA()
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+    with raw(answer, secure=certificate(authority)) as (port, _):
+        away = b"HTTP/1.1 302 Found\r\nLocation: https://feeds.example:%d/\r\nContent-Length: 0\r\n\r\n" % port
+        with raw(away, secure=certificate(authority)) as (start, _):
+            add(database, f"https://feeds.example:{port}/", f"https://feeds.example:{start}/")
+            for number in "12":
+                assert digest("feed", "set", number, "--ca-file", path).exit_code == 0
+            report = run(database, resolve=at_home)
+    assert report.new == 2
+    [failure] = report.failures
+    assert (failure.feed_id, failure.reason[:17]) == (2, "has a certificate")
+    assert json.loads(digest("feed", "show", "1", "--json").stdout)["ca_file"] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "say what to change"),
+        (("--ca-file", "/nowhere.pem"), "cannot use /nowhere.pem: no such file or directory"),
+        (("--ca-file", __file__), "no certificate in pem is in it"),
+        (("--proxy", "socks5://x:1"), "the proxy must look like http://"),
+        (("--proxy", "http://ada:p4ss@x:1"), "--proxy login asks for the address"),
+        (("--user-agent", "a\nb"), "is no line of plain ASCII"),
+        (("--header", "Bad Name"), "is not the name of a header"),
+        (("--cookie",), "no value of Cookie was given"),
+        (("--interval", "-1"), "--interval"),
+    ],
+)
+def test_a_slip_in_how_a_feed_is_to_be_asked_is_named(
+    database: Database, digest: Any, words: tuple[str, ...], told: str
+) -> None:
+    add(database, "http://paper.example/feed")
+    done = digest("feed", "set", "1", *words)
+    assert done.exit_code != 0
+    assert told in done.output
+    assert "p4ss" not in done.output and "Traceback" not in done.output

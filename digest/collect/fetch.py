@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from digest.collect.guard import Guard, Resolve, is_this_machine, resolve
 from digest.collect.hosts import Hosts
 from digest.collect.limits import retry_after
 from digest.collect.packing import ACCEPTED, decompress
-from digest.collect.wire import Proxies, Transport, refused
+from digest.collect.wire import Proxies, Transport, Way, refused
 from digest.config import Config
 from digest.errors import FetchError, Unreachable
 from digest.origin import downgrades, same, shown
@@ -40,6 +40,7 @@ _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.5"
 )
+_AS_SET = Way()
 _REASONS = {
     400: "bad request",
     401: "login required",
@@ -99,6 +100,7 @@ class _Asking:
     time: _Time
     conditions: dict[str, str]
     secrets: dict[str, str]
+    way: Way
     jars: dict[str, httpx.Cookies]  # by host
     turns: set[str] = field(default_factory=set)  # hosts at which this fetch had its turn
     moved_to: str = ""
@@ -115,7 +117,7 @@ class _Asking:
         self.moved_to = target if self.lasting else self.moved_to
         self.url = target
         if not same(target, self.start):
-            self.secrets = {}
+            self.secrets, self.way = {}, replace(self.way, ca_file="")
 
 
 class Fetcher:
@@ -160,13 +162,14 @@ class Fetcher:
         etag: str = "",
         last_modified: str = "",
         headers: Mapping[str, str] | None = None,
+        way: Way = _AS_SET,
     ) -> Answer:
         """Ask for `url`; `hold` keeps what a large body needs until the caller is done with it.
 
         `headers` (secrets) go to the origin of `url` (scheme, host and port) only, and so do those that the settings
         have for its host. A redirect to another one ends them for good, also where that leads back: it would choose
-        the path. Cookies last as long as this call, each for the host that set it. Raises FetchError, of which Held
-        is that a host is not asked now.
+        the path; the certificates of `way` are trusted for as long. Cookies last as long as this call, each for the
+        host that set it. Raises FetchError, of which Held is that a host is not asked now.
         """
         conditions = {}
         if etag:
@@ -177,7 +180,7 @@ class Fetcher:
         asking: _Asking | None = None
         try:
             async with asyncio.timeout(None) as limit:
-                asking = _Asking(url, url, now, hold, _Time(limit, self._seconds), conditions, secrets, {})
+                asking = _Asking(url, url, now, hold, _Time(limit, self._seconds), conditions, secrets, way, {})
                 return await self._follow(asking)
         except TimeoutError:
             raise Unreachable(url, f"took longer than {self._seconds:g} seconds") from None
@@ -210,7 +213,7 @@ class Fetcher:
         request = self._request(asking)
         host = request.url.host
         scheme, port = request.url.scheme, request.url.port or {"http": 80, "https": 443}[request.url.scheme]
-        proxy = self._proxies.of(scheme, host, port)
+        proxy = self._proxies.of(scheme, host, port, own=asking.way.proxy)
         async with AsyncExitStack() as permits:
             await permits.enter_async_context(self._hosts.turn(host, again=host in asking.turns))
             asking.turns.add(host)
@@ -226,7 +229,9 @@ class Fetcher:
             self._hosts.check(host, address)
             asking.time.go()
             try:
-                response = await self._transport.send(request, addresses=addresses, proxy=proxy)
+                response = await self._transport.send(
+                    request, addresses=addresses, proxy=proxy, ca_file=asking.way.ca_file
+                )
             except httpx.ConnectError as error:
                 if proxy and refused(error):
                     raise FetchError(asking.url, "cannot be reached through the proxy (connection refused)") from error

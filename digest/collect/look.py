@@ -17,6 +17,7 @@ from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Hosts
 from digest.collect.rhythm import Health
+from digest.collect.wire import Way
 from digest.collect.workers import Parsers
 from digest.config import Config
 from digest.errors import FetchError, Unreachable
@@ -25,6 +26,7 @@ from digest.origin import downgrades, same
 from digest.parse import Candidate, ParsedFeed
 from digest.store import Database, feeds
 
+_AS_SET = Way()
 AT_ONCE = 10  # ailing feeds that are looked at
 HOPELESS_AFTER = timedelta(days=30)  # of failures, with nothing found in its place
 
@@ -54,12 +56,12 @@ class Looker:
         self._parsers.__exit__(*error)
         await self._fetcher.__aexit__(*error)
 
-    async def find(self, url: str, headers: Mapping[str, str] | None = None) -> Found:
+    async def find(self, url: str, headers: Mapping[str, str] | None = None, way: Way = _AS_SET) -> Found:
         """The feed at `url`, or the one its page declares, or else one of the usual places; several come as a choice.
 
         `headers` go to the origin of `url` only. Raises FetchError where there is none.
         """
-        answer = await self._fetch(url, headers)
+        answer = await self._fetch(url, headers, way)
         try:
             return Found(url, await self._parse(answer), answer)
         except FetchError as error:
@@ -71,7 +73,8 @@ class Looker:
         roots = dict.fromkeys((urljoin(answer.url, "./"), urljoin(answer.url, "/")))
         for place in [c.url for c in choices] or [root + path for root in roots for path in parse.COMMON_PATHS]:
             try:
-                found = await self._fetch(place, headers if same(place, url) else None)
+                there = same(place, url)
+                found = await self._fetch(place, headers if there else None, way if there else Way(way.proxy))
                 return Found(place, await self._parse(found), found)
             except FetchError as error:
                 if error.challenge:
@@ -79,9 +82,9 @@ class Looker:
                 continue
         raise FetchError(url, "is a web page, and no feed was found there", status=answer.status)
 
-    async def _fetch(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
+    async def _fetch(self, url: str, headers: Mapping[str, str] | None, way: Way) -> Answer:
         async with AsyncExitStack() as hold:
-            return await self._fetcher.fetch(url, now=self._clock(), hold=hold, headers=headers)
+            return await self._fetcher.fetch(url, now=self._clock(), hold=hold, headers=headers, way=way)
 
     async def _parse(self, answer: Answer) -> ParsedFeed:
         return await self._parsers.parse(
@@ -141,6 +144,8 @@ class _Patient:
     error: str
     failing_since: datetime | None
     headers: dict[str, str]
+    proxy: str
+    ca_file: str
 
 
 async def diagnose(
@@ -174,9 +179,11 @@ async def _repair(looker: Looker, feed: _Patient, known: set[str], now: datetime
     trouble = f"moved to {feed.moved_to}" if feed.moved_to and not feed.error else feed.error
     for place in _places(feed):
         # A secret was given to one origin: other places are asked without it.
-        headers = feed.headers if same(place, feed.url) else None
+        there = same(place, feed.url)
         try:
-            found = await looker.find(place, headers)
+            found = await looker.find(
+                place, feed.headers if there else None, Way(feed.proxy, feed.ca_file if there else "")
+            )
         except FetchError as error:
             if error.challenge:
                 return None

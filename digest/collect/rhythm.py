@@ -61,6 +61,14 @@ def next_at(
     return moment
 
 
+def of_feed(settings: Collect, interval_minutes: int) -> Collect:
+    """The settings for a feed with an interval of its own: it is asked that often, whatever its rhythm."""
+    if not interval_minutes:
+        return settings
+    own = {"interval_minutes": interval_minutes, "max_interval_hours": interval_minutes / 60}
+    return settings.model_copy(update=own)
+
+
 def backoff(now: datetime, failures: int, *, rng: Random, retry_after: timedelta | None = None) -> datetime:
     """When to ask again after the `failures`-th failure in a row: twice as long each time, at most a week."""
     doubled: int = 2 ** min(failures - 1, 20)

@@ -21,6 +21,7 @@ from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
 from digest.collect.rhythm import Health, Vitals
+from digest.collect.wire import Way
 from digest.collect.workers import Parsers
 from digest.config import Collect, Config
 from digest.errors import FetchError
@@ -254,6 +255,7 @@ class _Run:
                 etag=feed.etag,
                 last_modified=feed.last_modified,
                 headers=feed.headers,
+                way=Way(feed.proxy, feed.ca_file),
             )
             if answer.status == 304:
                 return _Outcome(feed, now, answer, feed.body_hash)
@@ -358,7 +360,7 @@ class _Run:
             notes.append(self._move(session, feed, outcome.answer, row, at))
             row["next_at"] = rhythm.next_at(
                 at,
-                self._settings,
+                rhythm.of_feed(self._settings, feed.interval_minutes),
                 rng=self._rng,
                 max_age=outcome.answer.max_age,
                 ttl=timedelta(seconds=row["ttl_seconds"]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -37,13 +38,23 @@ class Proxies:
         self._environment = getproxies_environment() if not setting else {}
         self.any = bool(self._setting or self._environment)
 
-    def of(self, scheme: str, host: str, port: int) -> str:
-        """The address of the proxy for a request, or ""."""
+    def of(self, scheme: str, host: str, port: int, *, own: str = "") -> str:
+        """The address of the proxy for a request, or ""; `own` is what one feed has of its own."""
+        if own:
+            return "" if own == "none" else own
         if not self.any or is_this_machine(host) or proxy_bypass_environment(f"{host}:{port}"):
             return ""
         found = self._environment
         proxy = self._setting or found.get(scheme, "") or found.get("all", "")
         return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one feed is asked where otherwise than the settings say: a proxy ("none": without), certificates to trust."""
+
+    proxy: str = ""
+    ca_file: str = ""
 
 
 class Transport:
@@ -54,21 +65,25 @@ class Transport:
     """
 
     def __init__(self) -> None:
-        self._ssl: ssl.SSLContext | None = None
+        self._ssl: dict[str, ssl.SSLContext] = {}
 
-    async def send(self, request: httpx.Request, *, addresses: Sequence[str] = (), proxy: str = "") -> httpx.Response:
-        """Ask one of `addresses`, or a proxy. Raises httpx's errors."""
+    async def send(
+        self, request: httpx.Request, *, addresses: Sequence[str] = (), proxy: str = "", ca_file: str = ""
+    ) -> httpx.Response:
+        """Ask one of `addresses`, or a proxy. `ca_file` takes the place of the system's certificates.
+
+        Raises httpx's errors, and OSError where `ca_file` cannot be read.
+        """
         url = request.url
         port = url.port or {"http": 80, "https": 443}[url.scheme]
-        if url.scheme == "https" and self._ssl is None:
-            self._ssl = httpx.create_ssl_context(trust_env=True)
+        context = self._context(ca_file) if url.scheme == "https" else None
         origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
         connection: httpcore.AsyncConnectionInterface
         if proxy:
-            connection = _by_proxy(proxy, origin, self._ssl)
+            connection = _by_proxy(proxy, origin, context)
         else:
             connection = httpcore.AsyncHTTPConnection(
-                origin, ssl_context=self._ssl, http2=url.scheme == "https", network_backend=_Pinned(addresses)
+                origin, ssl_context=context, http2=url.scheme == "https", network_backend=_Pinned(addresses)
             )
         assert isinstance(request.stream, httpx.AsyncByteStream)
         try:
@@ -91,6 +106,12 @@ class Transport:
             stream=_Body(response.aiter_stream(), connection, request),
             extensions=response.extensions,
         )
+
+    def _context(self, ca_file: str) -> ssl.SSLContext:
+        if ca_file not in self._ssl:
+            made = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context(trust_env=True)
+            self._ssl[ca_file] = made
+        return self._ssl[ca_file]
 
 
 def _by_proxy(proxy: str, origin: httpcore.Origin, context: ssl.SSLContext | None) -> httpcore.AsyncConnectionInterface:

@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from digest.errors import BadInput
+
 # The topics of the package (`curate/topics.toml`), and the name of what has none.
 TOPICS = (
     "ai",
@@ -168,6 +170,14 @@ def _proxy_url(value: SecretStr) -> SecretStr:
     if found.scheme not in ("http", "https") or not found.host or found.rest not in ("", "/"):
         raise ValueError('must look like http://user:password@proxy.example.org:3128, or be "none"')
     return value
+
+
+def asked_through(proxy: str) -> str:
+    """A proxy as a person gives it for one feed. Raises BadInput, which says nothing of its password."""
+    try:
+        return _proxy_url(SecretStr(proxy)).get_secret_value()
+    except ValueError as error:
+        raise BadInput(f"the proxy {error}") from None
 
 
 _OURS = ("host", "content-length", "transfer-encoding", "connection", "accept-encoding", "te", "upgrade")

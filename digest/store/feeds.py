@@ -45,6 +45,9 @@ class Due:
     added_at: datetime
     checked_at: datetime | None
     headers: dict[str, str]
+    proxy: str
+    ca_file: str
+    interval_minutes: int
     former_urls: list[dict[str, str]]
     moved_to: str
     etag: str
@@ -135,7 +138,7 @@ def move(session: Session, feed_id: int, *, url: str, host: str, now: datetime) 
     feed = session.exec(select(Feed).where(Feed.id == feed_id).with_for_update()).one()
     feed.former_urls = [*feed.former_urls, {"url": feed.url, "until": now.isoformat(timespec="seconds")}][-_FORMER:]
     if not same(url, feed.url):
-        feed.headers = {}
+        feed.headers, feed.ca_file = {}, ""
     feed.url, feed.host, feed.answered_by, feed.moved_to = url, host, "", ""
     session.flush()
 
