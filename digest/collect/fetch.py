@@ -82,11 +82,14 @@ class _Time:
         self._left = seconds
 
     def go(self) -> None:
-        self._limit.reschedule(asyncio.get_running_loop().time() + self._left)
+        if self._limit.when() is None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._left)
 
     def stop(self) -> None:
-        self._left = (self._limit.when() or 0.0) - asyncio.get_running_loop().time()
-        self._limit.reschedule(None)
+        until = self._limit.when()
+        if until is not None:
+            self._left = until - asyncio.get_running_loop().time()
+            self._limit.reschedule(None)
 
 
 @dataclass
@@ -176,7 +179,7 @@ class Fetcher:
             conditions["If-None-Match"] = etag
         if last_modified:
             conditions["If-Modified-Since"] = last_modified
-        secrets = self._hosts.headers(host_of(url)) | dict(headers or {})
+        secrets = self._hosts.headers(url) | dict(headers or {})
         asking: _Asking | None = None
         try:
             async with asyncio.timeout(None) as limit:
@@ -215,15 +218,18 @@ class Fetcher:
         scheme, port = request.url.scheme, request.url.port or {"http": 80, "https": 443}[request.url.scheme]
         proxy = self._proxies.of(scheme, host, port, own=asking.way.proxy)
         async with AsyncExitStack() as permits:
-            await permits.enter_async_context(self._hosts.turn(host, again=host in asking.turns))
-            asking.turns.add(host)
+            ours = is_this_machine(host)  # which is asked without ceremony
+            if not ours:
+                await permits.enter_async_context(self._hosts.turn(host, again=host in asking.turns))
+                asking.turns.add(host)
             asking.time.go()
             addresses = [] if proxy else await self._guard.addresses(host, port)
             if proxy:
                 self._guard.check_literal(host)
-            asking.time.stop()
             address = addresses[0] if addresses else ""
-            if address:
+            if not ours or self._connections.locked():
+                asking.time.stop()
+            if address and not ours:
                 await permits.enter_async_context(self._hosts.seat(host, address))
             await permits.enter_async_context(self._connections)
             self._hosts.check(host, address)
@@ -248,7 +254,7 @@ class Fetcher:
             headers = httpx.Headers(headers)
             headers.update(asking.secrets)
         request = httpx.Request("GET", asking.url, headers=headers, extensions=self._extensions)
-        if jar := asking.jars.get(host_of(asking.url)):
+        if asking.jars and (jar := asking.jars.get(host_of(asking.url))):
             own = request.headers.pop("Cookie", "")
             jar.set_cookie_header(request)
             cookies = "; ".join(one for one in (own, request.headers.get("Cookie", "")) if one)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from digest.collect import limits
+from digest.collect.addresses import host_of
 from digest.collect.guard import is_this_machine
 from digest.config import Collect
 from digest.errors import FetchError
@@ -88,9 +89,9 @@ class Hosts:
         self._changed.clear()
         return found
 
-    def headers(self, host: str) -> dict[str, str]:
-        """What the settings want sent to this host, and to no other; values may be secret."""
-        said = self._settings.of_host(host).headers if self._settings.hosts else {}
+    def headers(self, url: str) -> dict[str, str]:
+        """What the settings want sent to the host of this address, and to no other; values may be secret."""
+        said = self._settings.of_host(host_of(url)).headers if self._settings.hosts else {}
         return {name: value.get_secret_value() for name, value in said.items()}
 
     def pace(self, host: str) -> timedelta:

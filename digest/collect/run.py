@@ -347,7 +347,8 @@ class _Run:
                 row["state"] = FeedState.RETIRED
         else:
             assert outcome.answer is not None
-            row |= {"answered_by": host_of(outcome.answer.url)}
+            there = outcome.answer.url
+            row |= {"answered_by": feed.host if there == feed.url else host_of(there)}
             row |= {"ok_at": at, "failures": 0, "failing_since": None, "error": ""}
             row |= {
                 "etag": outcome.answer.etag or (feed.etag if outcome.answer.status == 304 else ""),
