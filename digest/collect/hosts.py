@@ -49,7 +49,7 @@ class Hosts:
     """Turns at hosts and addresses, for the length of a run. This machine itself is asked without ceremony.
 
     Long waits go by `clock`, and one that stands still is not waited for. `known` is what servers said before.
-    `by_hand`: somebody waits for a page or two, which needs no pace; short gaps and what servers say then hold.
+    `by_hand`: somebody waits for a page or two, which needs no pace; the usual gap and what servers say then hold.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Hosts:
         """The time between two requests to a host: the longer of what is set and what was learnt."""
         record = self._records.get(host)
         pace = max(self._gap(host), timedelta(seconds=record.pace_seconds) if record is not None else _NOTHING)
-        return min(pace, SHORT) if self._by_hand else pace
+        return min(pace, timedelta(seconds=self._settings.host_gap_seconds)) if self._by_hand else pace
 
     def rest(self, host: str) -> timedelta:
         """How long until a host may be asked, by what it said and by its pace where that is a slow one."""
