@@ -22,7 +22,7 @@ from digest.store import hosts
 
 SHORT = timedelta(seconds=3)  # a gap up to this is waited for, however many wait
 PATIENCE = timedelta(seconds=75)  # how long a feed waits for a turn that is further off; a later run has the next one
-_LOOK = 0.25  # seconds between two looks at the clock while waiting
+_LOOK = 0.1  # seconds between two looks at the clock while waiting
 _NOTHING = timedelta(0)
 
 
