@@ -90,13 +90,21 @@ class FetchError(DigestError):
     """One feed could not be fetched or read.
 
     `status` is the HTTP status where there was an answer; `retry_after` is how long the server asked us to
-    stay away.
+    stay away. A `challenge` names who made the page that stands before it, and is no reason to look elsewhere.
     """
 
     def __init__(
-        self, url: str, reason: str, *, status: int | None = None, retry_after: timedelta | None = None
+        self,
+        url: str,
+        reason: str,
+        *,
+        status: int | None = None,
+        retry_after: timedelta | None = None,
+        challenge: str = "",
     ) -> None:
         super().__init__(reason)
+        self.challenge = challenge
+        self.answered_by = ""  # the host after redirects
         self.url = url
         self.reason = reason
         self.status = status
@@ -104,7 +112,11 @@ class FetchError(DigestError):
 
 
 class Unreachable(FetchError):
-    """No answer came: the host is not known, refuses the connection, or is silent."""
+    """No answer came: the host is not known, refuses the connection (`refused`: nothing listens), or is silent."""
+
+    def __init__(self, url: str, reason: str, *, refused: bool = False) -> None:
+        super().__init__(url, reason)
+        self.refused = refused
 
 
 class Refused(DigestError):

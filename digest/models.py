@@ -2,7 +2,7 @@
 
 feed ── entry ──┐
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
-                          └ subscription ── subscriber ── outbox ── variant        suppression
+                          └ subscription ── subscriber ── outbox ── variant        suppression    host
                                           └ consent     └ notice       erasure    relay_hour    signup_mail    run_day
 """
 
@@ -131,14 +131,19 @@ class Feed(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     url: str = Field(unique=True)
-    host: str = Field(default="", index=True)  # of `url`: what a 429 holds back
+    host: str = Field(default="", index=True)  # of `url`
+    answered_by: str = Field(default="", sa_column_kwargs={"server_default": ""})  # the host after redirects
     title: str = ""  # as it is shown: the operator's, where their list had another than the publisher's
     published_title: str = Field(default="", sa_column_kwargs={"server_default": ""})  # as the feed itself says
     site_url: str = ""
     language: str = ""
     state: FeedState = _state(FeedState, default=FeedState.ACTIVE)
     added_at: datetime = _time()
+    # How it is asked, where otherwise than the settings say.
     headers: dict[str, str] = _json(default_factory=dict)  # secret: sent with each request, never shown
+    proxy: str = Field(default="", sa_column_kwargs={"server_default": ""})  # secret, "none": without one
+    ca_file: str = Field(default="", sa_column_kwargs={"server_default": ""})  # trusted for its own origin only
+    interval_minutes: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # 0: as its rhythm is
     # Where it has been: [{"url", "until"}]; and where a permanent redirect led once, until a second run agrees.
     former_urls: list[dict[str, str]] = _json(default_factory=list)
     moved_to: str = ""
@@ -154,12 +159,25 @@ class Feed(SQLModel, table=True):
     gap_seconds: int = 0  # usual time between two entries, 0 unknown
     entry_at: datetime | None = _time(default=None, nullable=True)  # of the newest entry
     # Health.
-    checked_at: datetime | None = _time(default=None, nullable=True)
+    checked_at: datetime | None = _time(default=None, nullable=True, index=True)  # who was asked longest ago is first
     ok_at: datetime | None = _time(default=None, nullable=True)
     failing_since: datetime | None = _time(default=None, nullable=True)
     failures: int = 0  # in a row
     error: str = ""  # the last one, in words
     told: str = ""  # the health that the operator was told of last
+
+
+class Host(SQLModel, table=True):
+    """A server that asked us for something, by its host (that answered, after redirects) or by its address."""
+
+    __tablename__ = "host"
+
+    name: str = Field(primary_key=True)
+    held_until: datetime | None = _time(default=None, nullable=True)  # as it said, no longer
+    pace_seconds: float = 0  # between two requests, as it said or as was learnt; 0 not known
+    asked_at: datetime | None = _time(default=None, nullable=True)  # last, where it has a pace
+    said: str = ""  # in words, what this was learnt from
+    said_at: datetime | None = _time(default=None, nullable=True)
 
 
 class Entry(SQLModel, table=True):

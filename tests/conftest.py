@@ -43,6 +43,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A proxy of the machine's is none of the tests'.
+for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    os.environ.pop(_name)
+
 # Settings hold secrets, and a command warns where everybody may read them: tests write them as they should be.
 os.umask(0o077)
 

@@ -24,6 +24,7 @@ from digest.models import (
     EditionState,
     Entry,
     Feed,
+    Host,
     Newsletter,
     OutboxRow,
     OutboxState,
@@ -114,6 +115,7 @@ def fill(database: Database, config: Config) -> None:
         session.add(Admission(newsletter_id=paper.id, entry_id=entry.id, decision=Decision.STORY, decided_at=MONDAY))
         session.add(SignupMail(address="a", network="n", at=MONDAY))
         session.add(RelayHour(relay="mx:25", hour=MONDAY, letters=7))
+        session.add(Host(name="feeds.example", held_until=MONDAY, asked_at=MONDAY, said_at=MONDAY))
         subscribe.suppress(session, "eve@example.org", reason="by hand", evidence=Evidence("test", MONDAY))
         enrol(
             session,

@@ -38,7 +38,7 @@ from digest.cli import app
 from digest.collect import addresses, fetch, rhythm, workers
 from digest.collect.hosts import Hosts
 from digest.collect.workers import Parsers
-from digest.config import Config
+from digest.config import Collect, Config
 from digest.errors import FetchError
 from digest.models import Entry, Feed, FeedState
 from digest.parse import worker
@@ -461,7 +461,7 @@ def test_requests_to_one_host_are_spaced_and_other_hosts_do_not_wait() -> None:
     starts: list[tuple[str, float]] = []
 
     async def scenario() -> None:
-        hosts = Hosts(connections=2, gap_seconds=gap)
+        hosts = Hosts(Collect(host_connections=2, host_gap_seconds=gap), clock=lambda: MONDAY)
 
         async def ask(host: str) -> None:
             async with hosts.turn(host):
@@ -618,7 +618,7 @@ def test_http2_is_spoken_where_it_is_offered_to_the_pinned_address(database: Dat
 def test_a_certificate_for_another_host_is_refused_in_words(database: Database) -> None:
     with http2_server(rss("one"), []) as port:
         reason = fails(database, f"https://other.example:{port}/feed", resolve=at_home)
-    assert reason.startswith("has a certificate that does not verify: Hostname mismatch")
+    assert reason.startswith("has a certificate for another name: ")
 
 
 # ---------------------------------------------------------------- bounds
@@ -713,7 +713,10 @@ GZIP = {"Content-Encoding": "gzip"}
             "ends in the middle of its gzip data",
         ),
         (Reply(b"\x1f\x8b\x08" + b"nonsense" * 9, headers={"Content-Encoding": "gzip"}), "sends damaged gzip data"),
-        (Reply(b"?", headers={"Content-Encoding": "br"}), "answers in an encoding that was not asked for (br)"),
+        (
+            Reply(b"?", headers={"Content-Encoding": "compress"}),
+            "answers in an encoding that was not asked for (compress)",
+        ),
         (Reply(b""), "is empty"),
         (Reply(status=304), "answers 304 (not modified) although we have nothing of it yet"),
         (Reply(status=500), "answers 500 (server error)"),

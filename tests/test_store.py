@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import threading
 from contextlib import suppress
+from datetime import timedelta
 
 import alembic.command
 import pytest
@@ -20,7 +21,7 @@ from digest import edition, subscribe
 from digest.errors import DigestError, NotFound, StorageError, TryAgain
 from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
 from digest.store import database as store_database
-from digest.store import editions, feeds, newsletters, outbox, people
+from digest.store import editions, feeds, hosts, newsletters, outbox, people
 from digest.store.database import head, open_database, revision
 
 
@@ -60,6 +61,30 @@ def make_as_of(number: str, url: str, rows: str) -> None:
         for statement in rows.split(";"):
             connection.execute(sa.text(statement), {"at": "2026-11-22 06:00:00+00:00"})
     engine.dispose()
+
+
+def test_feeds_are_claimed_by_turns_and_what_hosts_said_is_kept(url):
+    opened = open_database(url, create=True)
+    with opened.write() as session:
+        for name, asked in (("a", 2), ("b", None), ("c", 3), ("d", 1)):
+            checked = MONDAY - timedelta(hours=9) + timedelta(hours=asked) if asked else None
+            about = {"added_at": MONDAY, "next_at": MONDAY - timedelta(hours=1), "checked_at": checked}
+            session.add(Feed(url=f"https://{name}.example/", host=f"{name}.example", answered_by="x.example", **about))
+        for seconds in (30.0, 60.0):
+            hosts.keep(session, [hosts.Record(name, MONDAY, seconds, said_at=MONDAY) for name in "ba"])
+    due = {"now": MONDAY, "limit": 2, "lease": timedelta(minutes=9), "asked_before": MONDAY}
+    with opened.write() as session:
+        assert [(record.name, record.pace_seconds) for record in hosts.records(session, now=MONDAY)] == [
+            ("a", 60.0),
+            ("b", 60.0),
+        ]
+        hosts.forget(session, now=MONDAY + timedelta(days=2))
+        assert hosts.records(session, now=MONDAY) == []
+        assert feeds.claim(session, **due, not_of=["x.example"]) == []
+        feeds.hold_host(session, "x.example", until=MONDAY - timedelta(minutes=1))
+        assert [feed.host[0] for feed in feeds.claim(session, **due, not_those=[1])] == ["b", "d"]
+        assert [feed.host[0] for feed in feeds.claim(session, **due, not_of=["a.example"])] == ["c"]
+    opened.close()
 
 
 INDEXES = {

@@ -15,14 +15,14 @@ from digest.cli.options import DryRun, Header, Json, Login, NewsletterName, Whic
 from digest.origin import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from digest.collect import Found
     from digest.config import Config
     from digest.models import Feed
     from digest.parse import Candidate
-    from digest.store import feeds
+    from digest.store import feeds, hosts
 
 app = typer.Typer(no_args_is_help=True, help="The feeds that newsletters read.")
 
@@ -62,14 +62,16 @@ def add(
 def list_(
     context: typer.Context,
     newsletter: NewsletterName = None,
-    health: Annotated[bool, typer.Option("--health", help="Show how each is doing, the worst first.")] = False,
+    health: Annotated[
+        bool, typer.Option("--health", help="Show how each and its host is doing, the worst first.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the feeds.
 
     Example: digest feed list --health
     """
-    from digest.store import feeds
+    from digest.store import feeds, hosts
 
     options: Options = context.obj
     moment = now()
@@ -79,9 +81,14 @@ def list_(
             found = feeds.listed(session, newsletter=name)
             if health:
                 held = feeds.held_counts(session)
-                rows = [_health_row(feed, held.get(feed.id or 0, 0), moment) for feed, _ in found]
+                servers = {record.name: record for record in hosts.records(session, now=moment)}
+                rows = [
+                    [*_health_row(feed, held.get(feed.id or 0, 0), moment), *_host_cells(feed, servers, moment)]
+                    for feed, _ in found
+                ]
                 rows.sort(key=lambda row: ("failing", "retired", "new", "quiet", "ok").index(row[2]))
                 columns = ["id", "title", "health", "last_success", "failing_since", "last_error", "rhythm", "remarks"]
+                columns += ["host", "host_held_until", "host_pace_seconds", "host_said"]
             else:
                 counts = feeds.entry_counts(session)
                 rows = [
@@ -122,13 +129,106 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "last_error": found.error,
             "rhythm": row[6],
             "remarks": row[7],
+            "answered_by": found.answered_by or found.host,
             "former_addresses": [f"{f['url']} (until {f['until'][:10]})" for f in found.former_urls],
             "secret_headers": sorted(found.headers),
+            "user_agent": next((v for name, v in found.headers.items() if name.lower() == "user-agent"), ""),
+            "proxy": shown(found.proxy),
+            "ca_file": found.ca_file,
+            "interval_minutes": found.interval_minutes or None,
             "entries": feeds.entry_counts(session).get(number, 0),
             "set_aside": [f"{what or 'an entry'}: {why}" for what, why in feeds.set_aside(session, number, limit=10)],
             "newest": [entry.title or entry.url for entry in feeds.newest_entries(session, number, limit=5)],
         }
     print_facts(facts, as_json=as_json)
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    feed: WhichFeed,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", metavar="NAME", help="Ask for the value of a header to send.")
+    ] = None,
+    cookie: Annotated[bool, typer.Option("--cookie", help="Ask for the value of a cookie, name=value.")] = False,
+    auth: Annotated[bool, typer.Option("--auth", help="Ask for a user and password (HTTP Basic).")] = False,
+    user_agent: Annotated[str | None, typer.Option("--user-agent", help="Call ourselves so.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="NAME", help="Send this header no more, e.g. Cookie.")
+    ] = None,
+    proxy: Annotated[
+        str | None, typer.Option("--proxy", help='Ask through it; "login" asks for an address, "none": without.')
+    ] = None,
+    ca_file: Annotated[str | None, typer.Option("--ca-file", help="Trust these certificates (PEM) for it.")] = None,
+    interval: Annotated[
+        int | None, typer.Option("--interval", min=0, max=10_080, help="Minutes between two requests; 0: as usual.")
+    ] = None,
+) -> None:
+    """Change how a feed is asked; "" or 0 goes back to the settings.
+
+    Secrets are asked for, or read from stdin a line each in the order of the options here.
+
+    Example: digest feed set 12 --cookie --interval 60
+    """
+    from digest import collect
+    from digest.config.kinds import asked_through
+    from digest.errors import BadInput
+
+    options: Options = context.obj
+    given = (header, cookie, auth, user_agent, without, proxy, ca_file, interval)
+    if all(value in (None, False, []) for value in given):
+        raise typer.BadParameter("say what to change, e.g. --interval 60")
+    with options.open() as (_config, database):
+        headers: dict[str, str] = {}
+        for name in header or ():
+            headers |= _secrets(False, name)
+        if cookie:
+            headers |= _secrets(False, "Cookie")
+        headers |= _secrets(auth, None)
+        without = list(without or ())
+        if user_agent is not None:
+            headers |= {"User-Agent": _line(user_agent)} if user_agent else {}
+            without += [] if user_agent else ["User-Agent"]
+        if proxy == "login":
+            proxy = _secret("address of the proxy")
+        elif "@" in (proxy or ""):
+            raise BadInput("a password does not belong on the command line", hint="--proxy login asks for the address")
+        found = collect.set_feed(
+            database,
+            feed,
+            now=now(),
+            headers=headers,
+            without=without,
+            proxy=None if proxy is None else asked_through(proxy),
+            ca_file=None if ca_file is None else _certificates(ca_file),
+            interval_minutes=interval,
+        )
+    options.say(f"feed {found.id}, {found.title or found.url}, is asked so at the next run")
+
+
+def _line(value: str) -> str:
+    from digest.errors import BadInput
+
+    if not (value.isascii() and value.isprintable()) or value != value.strip():
+        raise BadInput("that User-Agent is no line of plain ASCII", hint='e.g. "MyReader/1.0 (news@example.org)"')
+    return value
+
+
+def _certificates(path: str) -> str:
+    """The full path of a file of certificates, which can be read; "" for none."""
+    import ssl
+
+    from digest.errors import BadInput
+
+    if not path:
+        return ""
+    full = Path(path).expanduser().resolve()
+    try:
+        ssl.create_default_context(cafile=str(full))
+    except (OSError, ValueError) as error:
+        said = "no certificate in PEM is in it" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", "")
+        raise BadInput(f"cannot use {full}: {str(said or error).lower()}") from None
+    return str(full)
 
 
 @app.command()
@@ -318,29 +418,34 @@ def _look(url: str, config: Config, headers: dict[str, str], *, hint: str = "") 
 
 def _secrets(login: bool, header: str | None) -> dict[str, str]:
     """The headers that a login and a named header make; their values are typed, or come on stdin a line each."""
-    import getpass
     from base64 import b64encode
 
     from digest.errors import BadInput
 
-    def secret(what: str, *, hidden: bool = True) -> str:
-        if sys.stdin.isatty():
-            value = getpass.getpass(f"{what}: ") if hidden else typer.prompt(what, err=True)
-        else:
-            value = sys.stdin.readline().rstrip("\r\n")
-        if not value or not value.isprintable():
-            raise BadInput(f"no {what} was given", hint="type it, or give it on stdin, one line each")
-        return str(value)
-
     headers = {}
     if login:
-        user, password = secret("user", hidden=False), secret("password")
+        user, password = _secret("user", hidden=False), _secret("password")
         headers["Authorization"] = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
     if header is not None:
         if not header.replace("-", "").isalnum() or not header.isascii():
             raise BadInput(f"{header!r} is not the name of a header", hint="e.g. X-Api-Key; its value is asked for")
-        headers[header] = secret(f"value of {header}")
+        headers[header] = _secret(f"value of {header}")
     return headers
+
+
+def _secret(what: str, *, hidden: bool = True) -> str:
+    """Something that no process list shows: typed, or the next line on stdin."""
+    import getpass
+
+    from digest.errors import BadInput
+
+    if sys.stdin.isatty():
+        value = getpass.getpass(f"{what}: ") if hidden else typer.prompt(what, err=True)
+    else:
+        value = sys.stdin.readline().rstrip("\r\n")
+    if not value or not value.isprintable():
+        raise BadInput(f"no {what} was given", hint="type it, or give it on stdin, one line each")
+    return str(value)
 
 
 def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
@@ -369,6 +474,16 @@ def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
         _every(gap) if gap else "",
         "; ".join(remarks),
     ]
+
+
+def _host_cells(feed: Feed, servers: Mapping[str, hosts.Record], moment: datetime) -> list[Any]:
+    """Who answers for a feed, until when it is left alone, the seconds it wants between two requests, and why."""
+    host = feed.answered_by or feed.host
+    said = servers.get(host) or servers.get(feed.host)
+    if said is None:
+        return [host, None, None, ""]
+    held = said.held_until if said.held_until and said.held_until > moment else None
+    return [host, held, said.pace_seconds or None, said.said]
 
 
 def _every(gap: timedelta) -> str:

@@ -23,6 +23,11 @@ def address(words: str) -> str:
     return http_url(words)
 
 
+def has_scheme(words: str) -> bool:
+    """Whether a person said how to ask, `http:` or `https:`, and not only whom."""
+    return re.search(r"https?://", words[:20], re.I) is not None
+
+
 def known_address(words: str) -> str:
     """The same, or BadInput where there is none."""
     found = address(words)

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
-import zlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 
 from digest import __version__
-from digest.collect.addresses import without_login
-from digest.collect.guard import Guard, Resolve, Transport, resolve
+from digest.collect import challenge, trouble
+from digest.collect.addresses import host_of, without_login
+from digest.collect.guard import Guard, Resolve, is_this_machine, resolve
+from digest.collect.hosts import Hosts
+from digest.collect.limits import retry_after
+from digest.collect.packing import ACCEPTED, decompress
+from digest.collect.wire import Proxies, Transport, Way, refused
 from digest.config import Config
 from digest.errors import FetchError, Unreachable
-from digest.means import lacking
 from digest.origin import downgrades, same, shown
 from digest.parse.text import http_url
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 MAX_REDIRECTS = 5
-MAX_RETRY_AFTER = timedelta(days=1)
 SMALL = 256 * 1024  # bytes; a body beyond this waits for one of a few seats, so that memory stays bounded
 SEATS = 3
 CONNECT_SECONDS = 10
+PAGE_SECONDS = 5  # for the page of an error, which tells who made it
+MAX_COOKIES = 8192  # bytes that go with one request
 _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.5"
 )
+_AS_SET = Way()
 _REASONS = {
     400: "bad request",
     401: "login required",
@@ -66,21 +76,78 @@ class Answer:
     link: str = ""
 
 
-class Fetcher:
-    """What asks, for the length of a run. An async context manager."""
+class _Time:
+    """What a server has of time in all. It stands still while we wait for what is ours: a turn, or room."""
 
-    def __init__(self, config: Config, *, resolve: Resolve = resolve) -> None:
+    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
+        self._limit = limit
+        self._left = seconds
+
+    def go(self) -> None:
+        if self._limit.when() is None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._left)
+
+    def stop(self) -> None:
+        until = self._limit.when()
+        if until is not None:
+            self._left = until - asyncio.get_running_loop().time()
+            self._limit.reschedule(None)
+
+
+@dataclass
+class _Asking:
+    """One fetch on its way along redirects."""
+
+    start: str
+    url: str
+    now: datetime
+    hold: AsyncExitStack
+    time: _Time
+    conditions: dict[str, str]
+    secrets: dict[str, str]
+    way: Way
+    jars: dict[str, httpx.Cookies]  # by host
+    turns: set[str] = field(default_factory=set)  # hosts at which this fetch had its turn
+    moved_to: str = ""
+    lasting: bool = True
+
+    def follow(self, response: httpx.Response) -> None:
+        """Go on where a redirect leads. Raises FetchError."""
+        self.jars.setdefault(host_of(self.url), httpx.Cookies()).extract_cookies(response)
+        target, _ = without_login(http_url(response.headers["location"], self.url))
+        if not target:
+            raise FetchError(self.start, f"redirects to what is no web address ({_short(response)})")
+        permanent = response.status_code in (301, 308)
+        self.lasting = self.lasting and permanent and not downgrades(self.url, target)
+        self.moved_to = target if self.lasting else self.moved_to
+        self.url = target
+        if not same(target, self.start):
+            self.secrets, self.way = {}, replace(self.way, ca_file="")
+
+
+class Fetcher:
+    """What asks, for the length of a run. An async context manager.
+
+    A turn at the host that is asked, and a connection to its address, are taken for each step of a way along
+    redirects, and given back before the next one.
+    """
+
+    def __init__(
+        self, config: Config, hosts: Hosts, *, resolve: Resolve = resolve, connections: int | None = None
+    ) -> None:
         settings = config.collect
         self._seconds = settings.timeout_seconds
         self._max_bytes = settings.max_bytes
+        self._hosts = hosts
+        self._connections = asyncio.Semaphore(connections or settings.connections)
         self._seats = asyncio.Semaphore(SEATS)
-        # httpx's transport without its client: cookies, logins and proxies of the environment have no place here,
-        # redirects are followed below with our own checks, and a third of the time per request is saved.
-        self._transport = Transport(Guard(allow_private=settings.allow_private_addresses, resolve=resolve))
+        self._guard = Guard(allow_private=settings.allow_private_addresses, resolve=resolve)
+        self._proxies = Proxies(settings.proxy.get_secret_value())
+        self._transport = Transport()
         self._headers = {
-            "User-Agent": f"digest/{__version__} (+{settings.contact or config.base_url})",
+            "User-Agent": user_agent(settings.contact, config.base_url),
             "Accept": _ACCEPT,
-            "Accept-Encoding": "gzip, deflate",
+            "Accept-Encoding": ACCEPTED,
         }
         timeout = httpx.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds))
         self._extensions = {"timeout": timeout.as_dict()}
@@ -89,7 +156,7 @@ class Fetcher:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        await self._transport.aclose()
+        pass
 
     async def fetch(
         self,
@@ -100,85 +167,111 @@ class Fetcher:
         etag: str = "",
         last_modified: str = "",
         headers: Mapping[str, str] | None = None,
+        way: Way = _AS_SET,
     ) -> Answer:
         """Ask for `url`; `hold` keeps what a large body needs until the caller is done with it.
 
-        `headers` (secrets) go to the origin of `url` (scheme, host and port) only. A redirect to another one ends
-        them for good, also where that leads back: it would choose the path. Raises FetchError.
+        `headers` (secrets) go to the origin of `url` (scheme, host and port) only, and so do those that the settings
+        have for its host. A redirect to another one ends them for good, also where that leads back: it would choose
+        the path; the certificates of `way` are trusted for as long. Cookies last as long as this call, each for the
+        host that set it. Raises FetchError, of which Held is that a host is not asked now.
         """
         conditions = {}
         if etag:
             conditions["If-None-Match"] = etag
         if last_modified:
             conditions["If-Modified-Since"] = last_modified
+        secrets = self._hosts.headers(url) | dict(headers or {})
+        asking: _Asking | None = None
         try:
-            async with asyncio.timeout(self._seconds) as limit:
-                return await self._follow(url, conditions, dict(headers or {}), now, hold, limit)
+            async with asyncio.timeout(None) as limit:
+                asking = _Asking(url, url, now, hold, _Time(limit, self._seconds), conditions, secrets, way, {})
+                return await self._follow(asking)
         except TimeoutError:
             raise Unreachable(url, f"took longer than {self._seconds:g} seconds") from None
         except FetchError as error:
             error.url = url
+            error.answered_by = host_of(asking.url) if asking else ""
             raise
         except httpx.TimeoutException:
             raise Unreachable(url, "does not answer") from None
         except httpx.ConnectError as error:
-            raise Unreachable(url, _in_words(error)) from error
+            raise Unreachable(url, trouble.in_words(error), refused=refused(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise FetchError(url, _in_words(error)) from error
+            raise FetchError(url, trouble.in_words(error)) from error
         except (OSError, UnicodeError, ValueError) as error:
             # What sockets, IDNA and TLS raise past the client's own errors.
-            raise FetchError(url, _in_words(error)) from error
+            raise FetchError(url, trouble.in_words(error)) from error
 
-    async def _follow(
-        self,
-        url: str,
-        conditions: dict[str, str],
-        secrets: dict[str, str],
-        now: datetime,
-        hold: AsyncExitStack,
-        limit: asyncio.Timeout,
-    ) -> Answer:
-        start, moved_to, lasting = url, "", True
+    async def _follow(self, asking: _Asking) -> Answer:
         for _ in range(MAX_REDIRECTS + 1):
-            secrets = secrets if same(url, start) else {}
-            headers = self._headers | conditions | secrets
-            request = httpx.Request("GET", url, headers=headers, extensions=self._extensions)
-            response = await self._transport.handle_async_request(request)
-            try:
+            async with self._asked(asking) as response:
                 if response.status_code in (301, 302, 303, 307, 308) and "location" in response.headers:
-                    target, _ = without_login(http_url(response.headers["location"], url))
-                    if not target:
-                        raise FetchError(start, f"redirects to what is no web address ({_short(response)})")
-                    lasting = lasting and response.status_code in (301, 308) and not downgrades(url, target)
-                    moved_to = target if lasting else moved_to
-                    url = target
+                    asking.follow(response)
                     continue
-                return await self._answer(response, url, moved_to, now, hold, limit)
-            finally:
-                await response.aclose()
-        raise FetchError(start, f"redirects more than {MAX_REDIRECTS} times")
+                return await self._answer(response, asking)
+        raise FetchError(asking.start, f"redirects more than {MAX_REDIRECTS} times")
 
-    async def _answer(
-        self,
-        response: httpx.Response,
-        url: str,
-        moved_to: str,
-        now: datetime,
-        hold: AsyncExitStack,
-        limit: asyncio.Timeout,
-    ) -> Answer:
-        status, says = response.status_code, response.headers
+    @asynccontextmanager
+    async def _asked(self, asking: _Asking) -> AsyncIterator[httpx.Response]:
+        """The answer to one request, its body still to come; turn and connection last as long as the block."""
+        request = self._request(asking)
+        host = request.url.host
+        scheme, port = request.url.scheme, request.url.port or {"http": 80, "https": 443}[request.url.scheme]
+        proxy = self._proxies.of(scheme, host, port, own=asking.way.proxy)
+        async with AsyncExitStack() as permits:
+            ours = is_this_machine(host)  # which is asked without ceremony
+            if not ours:
+                await permits.enter_async_context(self._hosts.turn(host, again=host in asking.turns))
+                asking.turns.add(host)
+            asking.time.go()
+            addresses = [] if proxy else await self._guard.addresses(host, port)
+            if proxy:
+                self._guard.check_literal(host)
+            address = addresses[0] if addresses else ""
+            if not ours or self._connections.locked():
+                asking.time.stop()
+            if address and not ours:
+                await permits.enter_async_context(self._hosts.seat(host, address))
+            await permits.enter_async_context(self._connections)
+            self._hosts.check(host, address)
+            asking.time.go()
+            try:
+                response = await self._transport.send(
+                    request, addresses=addresses, proxy=proxy, ca_file=asking.way.ca_file
+                )
+            except httpx.ConnectError as error:
+                if proxy and refused(error):
+                    raise FetchError(asking.url, "cannot be reached through the proxy (connection refused)") from error
+                raise
+            permits.push_async_callback(response.aclose)
+            rest = self._hosts.heard(host, address, response.status_code, response.headers)
+            response.extensions["rest"] = rest
+            yield response
+            asking.time.stop()
+
+    def _request(self, asking: _Asking) -> httpx.Request:
+        headers: dict[str, str] | httpx.Headers = self._headers | asking.conditions
+        if asking.secrets:
+            headers = httpx.Headers(headers)
+            headers.update(asking.secrets)
+        request = httpx.Request("GET", asking.url, headers=headers, extensions=self._extensions)
+        if asking.jars and (jar := asking.jars.get(host_of(asking.url))):
+            own = request.headers.pop("Cookie", "")
+            jar.set_cookie_header(request)
+            cookies = "; ".join(one for one in (own, request.headers.get("Cookie", "")) if one)
+            request.headers["Cookie"] = cookies if len(cookies) <= MAX_COOKIES else own
+        return request
+
+    async def _answer(self, response: httpx.Response, asking: _Asking) -> Answer:
+        status, says, url = response.status_code, response.headers, asking.url
         if status not in (200, 203, 226, 304):
-            words = _REASONS.get(status, "")
-            raise FetchError(
-                url,
-                f"answers {status}{f' ({words})' if words else ''}",
-                status=status,
-                retry_after=retry_after(says.get("retry-after", ""), now=now),
-            )
+            raise await self._error(response, asking)
         if status == 304 and not response.request.headers.keys() & {"if-none-match", "if-modified-since"}:
             raise FetchError(url, "answers 304 (not modified) although we have nothing of it yet", status=304)
-        body = b"" if status == 304 else await self._body(response, hold, limit)
+        body = b"" if status == 304 else await self._body(response, asking)
+        if body and (who := challenge.maker(status, says, body, url=url)):
+            raise FetchError(url, challenge.in_words(who), status=status, challenge=who)
         return Answer(
             url=url,
             status=304 if status == 304 else 200,
@@ -187,88 +280,71 @@ class Fetcher:
             etag=_validator(says.get("etag", "")),
             last_modified=_validator(says.get("last-modified", "")),
             max_age=max_age(says.get("cache-control", "")),
-            moved_to=moved_to,
+            moved_to=asking.moved_to,
             link=says.get("link", ""),
         )
 
-    async def _body(self, response: httpx.Response, hold: AsyncExitStack, limit: asyncio.Timeout) -> bytes:
+    async def _error(self, response: httpx.Response, asking: _Asking) -> FetchError:
+        """What an answer that is an error comes to, whose page is looked at for who made it."""
+        status, says = response.status_code, response.headers
+        page = b"" if status in (404, 410) else await self._page(response)
+        who = challenge.maker(status, says, page, url=asking.url)
+        words = _REASONS.get(status, "")
+        reason = challenge.in_words(who) if who else f"answers {status}{f' ({words})' if words else ''}"
+        wait = retry_after(says.get("retry-after", ""), now=asking.now)
+        if status == 429:
+            wait = response.extensions["rest"] or wait
+        return FetchError(asking.url, reason, status=status, retry_after=wait, challenge=who)
+
+    async def _page(self, response: httpx.Response) -> bytes:
+        """The beginning of an error's page, as far as it comes soon and can be read."""
+        page = bytearray()
+        try:
+            async with asyncio.timeout(min(PAGE_SECONDS, self._seconds / 2)):
+                async for piece in decompress(
+                    response.aiter_raw(), response.headers.get("content-encoding", ""), url=str(response.url)
+                ):
+                    page += piece
+                    if len(page) >= challenge.READ:
+                        break
+        except (FetchError, httpx.HTTPError, TimeoutError):
+            pass
+        return bytes(page)
+
+    async def _body(self, response: httpx.Response, asking: _Asking) -> bytes:
         body = bytearray()
         seated = False
-        async for piece in decompress(response, self._max_bytes):
+        encoding = response.headers.get("content-encoding", "")
+        async for piece in decompress(response.aiter_raw(), encoding, url=str(response.url)):
             body += piece
             if len(body) > self._max_bytes:
                 raise FetchError(str(response.url), f"is larger than {self._max_bytes / 1e6:g} MB")
             if len(body) > SMALL and not seated:
                 # The server is not to blame while we wait for room.
-                loop = asyncio.get_running_loop()
-                began, deadline = loop.time(), limit.when()
-                limit.reschedule(None)
-                await hold.enter_async_context(self._seats)
-                limit.reschedule(deadline and deadline + loop.time() - began)
+                asking.time.stop()
+                await asking.hold.enter_async_context(self._seats)
+                asking.time.go()
                 seated = True
         return bytes(body)
 
 
-async def decompress(response: httpx.Response, max_bytes: int) -> AsyncIterator[bytes]:
-    """The body unpacked piece by piece, no piece larger than `max_bytes` + 1: 64 kB of gzip may hold 64 MB.
-
-    A body that says gzip and is not comes as it is (some hosts do that). Raises FetchError.
-    """
-    url = str(response.url)
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    if encoding in ("", "identity"):
-        async for chunk in response.aiter_raw():
-            yield chunk
-        return
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise FetchError(url, f"answers in an encoding that was not asked for ({encoding[:20]})")
-    unpack: zlib._Decompress | None = None
-    plain = False
-    total = 0
-    async for chunk in response.aiter_raw():
-        if unpack is None and not plain:
-            if encoding == "deflate":
-                # RFC 9110 §8.4.1.2 means zlib's format, some servers send the bare one.
-                unpack = zlib.decompressobj(15 if chunk[:1] == b"\x78" else -15)
-            elif chunk[:2] == b"\x1f\x8b":
-                unpack = zlib.decompressobj(31)
-            else:
-                plain = True
-        if unpack is None:
-            yield chunk
-            continue
-        data = chunk
-        while data:
-            try:
-                piece = unpack.decompress(data, max(1, max_bytes + 1 - total))
-            except zlib.error:
-                raise FetchError(url, f"sends damaged {encoding} data") from None
-            total += len(piece)
-            yield piece
-            data = unpack.unconsumed_tail
-            if unpack.eof:
-                data = unpack.unused_data
-                if data[:2] != b"\x1f\x8b":
-                    break  # padding after the end
-                unpack = zlib.decompressobj(31)
-    if unpack is not None and not unpack.eof:
-        raise FetchError(url, f"ends in the middle of its {encoding} data")
+def user_agent(contact: str, base_url: str) -> str:
+    """Who asks, and where that one can be reached; an address that only we can reach is none."""
+    for place in (contact, base_url):
+        if place and _reachable(place):
+            return f"digest/{__version__} (+{place})"
+    return f"digest/{__version__} (no contact given)"
 
 
-def retry_after(value: str, *, now: datetime) -> timedelta | None:
-    """How long the server asks us to stay away, at most `MAX_RETRY_AFTER`, or None where it does not say.
-
-    Seconds or an HTTP-date (RFC 9110 §10.2.3); a date in the past counts as zero.
-    """
-    value = value.strip()
-    if re.fullmatch(r"\d{1,9}", value):
-        return min(timedelta(seconds=int(value)), MAX_RETRY_AFTER)
+def _reachable(place: str) -> bool:
+    """Whether a contact may mean something to a stranger: an address of mail or the web beyond this machine."""
+    host = (urlsplit(place).hostname or "") if "://" in place else place.rpartition("@")[2].strip("<> ").lower()
+    if is_this_machine(host) or host.endswith((".localhost", ".local", ".internal", ".invalid")):
+        return False
     try:
-        until = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
-    return min(max(until - now, timedelta(0)), MAX_RETRY_AFTER)
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host or " " in place
 
 
 def max_age(cache_control: str) -> timedelta | None:
@@ -287,26 +363,3 @@ def _validator(value: str) -> str:
 def _short(response: httpx.Response) -> str:
     target = shown(response.headers["location"])
     return "".join(c if c.isprintable() else "?" for c in target[:80])
-
-
-def _in_words(error: Exception) -> str:
-    """A transport's error as the end of a sentence that begins with the feed."""
-    if (lack := lacking(error)) is not None:
-        raise lack from error  # which is not this feed's fault
-    said = str(error).strip()
-    chain: BaseException | None = error
-    while chain is not None:
-        if "CERTIFICATE_VERIFY_FAILED" in str(chain):
-            return "has a certificate that does not verify: " + str(chain).rpartition(": ")[2].partition(" (_ssl")[0]
-        chain = chain.__cause__ or chain.__context__
-    match error:
-        case httpx.ConnectError():
-            return "cannot be reached" + (f" ({said})" if said and "All connection attempts" not in said else "")
-        case httpx.RemoteProtocolError():
-            return "ends before its announced end" if "complete" in said else f"does not speak HTTP properly ({said})"
-        case httpx.ReadError() | httpx.WriteError():
-            return "broke the connection"
-        case httpx.InvalidURL():
-            return f"is no web address ({said})"
-        case _:
-            return f"cannot be fetched ({said or type(error).__name__})"

@@ -9,12 +9,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any
-
-import httpcore
-import httpx
+from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 
 from digest.errors import FetchError, Unreachable
 from digest.means import lacking
@@ -47,6 +43,8 @@ def is_public(address: Address) -> bool:
 class Guard:
     """Names to addresses that may be asked. `allow_private` lets through loopback and private networks.
 
+    What goes through a proxy is resolved there, and judged here only as far as it is written as an address.
+
     Link-local addresses are never asked: no feed lives there, but cloud machines hand out their secrets there.
     """
 
@@ -69,6 +67,17 @@ class Guard:
             raise FetchError(host, f"leads to a private address ({where}), which is not asked")
         return allowed
 
+    def check_literal(self, host: str) -> None:
+        """Raise FetchError where a host is itself an address that may not be asked, or this machine by name."""
+        literal = _address(host)
+        named = str(literal) if literal else "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else ""
+        try:
+            named = named or socket.inet_ntoa(socket.inet_aton(host))  # 0x0a000001, 167772161, 10.1
+        except (OSError, UnicodeError):
+            pass
+        if named and not self._allows(named):
+            raise FetchError(host, f"leads to a private address ({named}), which is not asked")
+
     def _allows(self, name: str) -> bool:
         address = _address(name)
         if address is None or address.is_multicast:
@@ -79,6 +88,7 @@ class Guard:
         return self.allow_private or is_public(address)
 
 
+@lru_cache(maxsize=1024)
 def _address(name: str) -> Address | None:
     try:
         return ipaddress.ip_address(name.strip("[]").partition("%")[0])
@@ -90,105 +100,6 @@ def is_this_machine(host: str) -> bool:
     """Whether a host as written in an address is this machine."""
     address = _address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
-
-
-class Transport(httpx.AsyncBaseTransport):
-    """One connection per request, to an address the guard let through, HTTP/2 where the server offers it.
-
-    A digest visits mostly distinct hosts once each: a pool gives little and httpx's own is quadratic in the
-    connections it keeps.
-    """
-
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._ssl: ssl.SSLContext | None = None
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        port = url.port or {"http": 80, "https": 443}[url.scheme]
-        addresses = await self._guard.addresses(url.host, port)
-        if url.scheme == "https" and self._ssl is None:
-            self._ssl = httpx.create_ssl_context()
-        connection = httpcore.AsyncHTTPConnection(
-            httpcore.Origin(url.raw_scheme, url.raw_host, port),
-            ssl_context=self._ssl,
-            http2=url.scheme == "https",
-            network_backend=_Pinned(addresses),
-        )
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        try:
-            response = await connection.handle_async_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
-        except BaseException as error:
-            await connection.aclose()
-            raise _as_httpx(error, request) from error
-        return httpx.Response(
-            response.status,
-            request=request,
-            headers=response.headers,
-            stream=_Body(response.aiter_stream(), connection, request),
-            extensions=response.extensions,
-        )
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(
-        self, chunks: AsyncIterator[bytes], connection: httpcore.AsyncHTTPConnection, request: httpx.Request
-    ) -> None:
-        self._chunks = chunks
-        self._connection = connection
-        self._request = request
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._chunks:
-                yield chunk
-        except Exception as error:
-            raise _as_httpx(error, self._request) from error
-
-    async def aclose(self) -> None:
-        await self._connection.aclose()
-
-
-def _as_httpx(error: BaseException, request: httpx.Request) -> BaseException:
-    """httpcore's error as httpx's of the same name, so that nobody above has to know both."""
-    if isinstance(error, httpcore.TimeoutException | httpcore.NetworkError | httpcore.ProtocolError):
-        kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__, httpx.TransportError)
-        return kind(str(error), request=request)
-    return error
-
-
-class _Pinned(httpcore.AsyncNetworkBackend):
-    """Connects to the given addresses, one after the other, whatever host is asked for."""
-
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = addresses
-        self._backend = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 (the backend protocol names it so)
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        failed: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
-        for address in self._addresses[:4]:
-            try:
-                return await self._backend.connect_tcp(
-                    address, port, timeout=timeout, local_address=local_address, socket_options=socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failed = error
-        raise failed or httpcore.ConnectError("no address")
 
 
 def _words(error: Exception) -> str:

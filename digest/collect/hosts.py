@@ -1,64 +1,256 @@
-"""Politeness per host: few connections at once, a pause between two requests, and away when told to stay away."""
+"""Politeness per answering server, by host and by address: few connections at once, a pace, and away when told to.
+
+What a server said stands in the database between runs (`hosts.Record`). The host that answered is the one that is
+held, after redirects too; an address is held when two of its hosts ask for rest and none is served meanwhile: one may
+be the machine of thousands of strangers.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
+from digest.collect import limits
+from digest.collect.addresses import host_of
 from digest.collect.guard import is_this_machine
+from digest.config import Collect
+from digest.errors import FetchError
+from digest.store import hosts
+
+SHORT = timedelta(seconds=3)  # a gap up to this is waited for, however many wait
+PATIENCE = timedelta(seconds=75)  # how long a feed waits for a turn that is further off; a later run has the next one
+_LOOK = 0.1  # seconds between two looks at the clock while waiting
+_NOTHING = timedelta(0)
+
+
+class Held(FetchError):
+    """A host is not asked before `until`: it said so, or has had its requests for now."""
+
+    def __init__(self, host: str, until: datetime) -> None:
+        super().__init__("", f"is at {host}, which asked for rest until {until:%Y-%m-%d %H:%M:%S} UTC")
+        self.until = until
 
 
 @dataclass
-class _Host:
+class _Server:
+    """A host or an address while somebody is there: who may ask, and when the next one may."""
+
     seats: asyncio.Semaphore
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    next_start: float = 0.0
+    next_start: float = 0.0  # by the loop
     users: int = 0
+    waiting: int = 0  # of these, who has no turn yet
 
 
 class Hosts:
-    """Turns at hosts, for the length of a run. This machine itself is asked without ceremony."""
+    """Turns at hosts and addresses, for the length of a run. This machine itself is asked without ceremony.
 
-    def __init__(self, *, connections: int, gap_seconds: float) -> None:
-        self._connections = connections
-        self._gap = gap_seconds
-        self._hosts: dict[str, _Host] = {}
-        self._held: dict[str, datetime] = {}
+    Long waits go by `clock`, and one that stands still is not waited for. `known` is what servers said before.
+    `by_hand`: somebody waits for a page or two, which needs no pace; the usual gap and what servers say then hold.
+    """
 
-    def hold(self, host: str, until: datetime) -> None:
-        """Ask nothing of this host before `until`.
+    def __init__(
+        self,
+        settings: Collect,
+        *,
+        clock: Callable[[], datetime],
+        known: Iterable[hosts.Record] = (),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        by_hand: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._by_hand = by_hand
+        self._clock = clock
+        self._sleep = sleep
+        self._servers: dict[str, _Server] = {}
+        self._records = {record.name: record for record in known}
+        self._changed: set[str] = set()
+        self._served: dict[str, int] = {}  # answers since a host last asked us to wait
+        self._refusals: dict[str, dict[str, datetime]] = {}  # by address: its hosts that asked for rest, and until when
 
-        Not so this machine: what answers here (RSS-Bridge, RSSHub) passes on what other hosts say of one feed.
-        """
-        if is_this_machine(host):
-            return
-        self._held[host] = max(until, self._held.get(host, until))
+    # ------------------------------------------------------------ what is known
 
-    def held_until(self, host: str) -> datetime | None:
-        return self._held.get(host)
+    def held_until(self, name: str) -> datetime | None:
+        """Until when a host or an address is not asked, as far as it said."""
+        record = self._records.get(name)
+        return record.held_until if record is not None else None
 
     def held(self) -> list[str]:
-        return list(self._held)
+        """Hosts that are not asked now, nor soon enough to be waited for."""
+        soon = self._clock() + PATIENCE
+        return [name for name, record in self._records.items() if record.held_until and record.held_until > soon]
+
+    def changed(self) -> list[hosts.Record]:
+        """What is to be remembered since this was asked last."""
+        found = [self._records[name] for name in sorted(self._changed)]
+        self._changed.clear()
+        return found
+
+    def headers(self, url: str) -> dict[str, str]:
+        """What the settings want sent to the host of this address, and to no other; values may be secret."""
+        said = self._settings.of_host(host_of(url)).headers if self._settings.hosts else {}
+        return {name: value.get_secret_value() for name, value in said.items()}
+
+    def pace(self, host: str) -> timedelta:
+        """The time between two requests to a host: the longer of what is set and what was learnt."""
+        record = self._records.get(host)
+        pace = max(self._gap(host), timedelta(seconds=record.pace_seconds) if record is not None else _NOTHING)
+        return min(pace, timedelta(seconds=self._settings.host_gap_seconds)) if self._by_hand else pace
+
+    def rest(self, host: str) -> timedelta:
+        """How long until a host may be asked, by what it said and by its pace where that is a slow one."""
+        record, pace = self._records.get(host), self.pace(host)
+        if record is None:
+            return _NOTHING
+        now, moments = self._clock(), [record.held_until]
+        if record.asked_at is not None and pace > SHORT:
+            moments.append(min(record.asked_at, now) + pace)
+        return max([moment - now for moment in moments if moment is not None] + [_NOTHING])
+
+    def _gap(self, host: str) -> timedelta:
+        return timedelta(seconds=self._settings.of_host(host).gap_seconds or 0)
+
+    # ------------------------------------------------------------ turns
 
     @asynccontextmanager
-    async def turn(self, host: str) -> AsyncIterator[None]:
-        """Wait for a turn, and have it for the length of the block."""
+    async def turn(self, host: str, *, again: bool = False) -> AsyncIterator[None]:
+        """Wait for a turn at a host, and have it for the length of the block. Raises Held.
+
+        `again`: the host itself sent us on within one fetch, which is one turn, however many steps it has.
+        """
         if is_this_machine(host):
             yield
             return
-        loop = asyncio.get_running_loop()
-        state = self._hosts.setdefault(host, _Host(asyncio.Semaphore(self._connections)))
-        state.users += 1
-        try:
-            async with state.seats:
-                async with state.turn:
-                    await asyncio.sleep(max(0.0, state.next_start - loop.time()))
-                    state.next_start = loop.time() + self._gap
+        connections = self._settings.of_host(host).connections or 1
+        async with self._at(host, connections) as server:
+            arrived, pace = self._clock(), self.pace(host)
+            turn = self.rest(host) + server.waiting * pace
+            if again:
+                self.check(host)
+            elif pace > SHORT and turn > PATIENCE:
+                raise Held(host, arrived + turn)
+            server.waiting += 1
+            try:
+                await server.seats.acquire()
+                try:
+                    if not again:
+                        async with server.turn:
+                            await self._wait(host, arrived)
+                            await self._keep_gap(host, server)
+                except BaseException:
+                    server.seats.release()
+                    raise
+            finally:
+                server.waiting -= 1
+            try:
                 yield
+            finally:
+                server.seats.release()
+
+    @asynccontextmanager
+    async def seat(self, host: str, address: str) -> AsyncIterator[None]:
+        """One of the connections to the address of a host, for the length of the block. Raises Held.
+
+        Who has it waits for no other host's turn, so that nobody waits in a circle.
+        """
+        if is_this_machine(host) or host == address:
+            yield
+            return
+        async with self._at(address, self._settings.address_connections or self._settings.host_connections) as server:
+            arrived = self._clock()
+            async with server.seats:
+                await self._wait(address, arrived)
+                yield
+
+    @asynccontextmanager
+    async def _at(self, name: str, connections: int) -> AsyncIterator[_Server]:
+        server = self._servers.setdefault(name, _Server(asyncio.Semaphore(connections)))
+        server.users += 1
+        try:
+            yield server
         finally:
-            state.users -= 1
-            if not state.users and state.next_start <= loop.time():
-                self._hosts.pop(host, None)
+            server.users -= 1
+            if not server.users and server.next_start <= asyncio.get_running_loop().time():
+                self._servers.pop(name, None)
+
+    async def _wait(self, name: str, arrived: datetime) -> None:
+        """Until a host or address may be asked, if that is soon enough for who `arrived` then. Raises Held."""
+        while rest := self.rest(name):
+            now = self._clock()
+            if now + rest > arrived + PATIENCE:
+                raise Held(name, now + rest)
+            await self._sleep(min(rest.total_seconds(), _LOOK))
+            if self._clock() <= now:
+                raise Held(name, now + rest)
+
+    async def _keep_gap(self, host: str, server: _Server) -> None:
+        loop, pace = asyncio.get_running_loop(), self.pace(host)
+        if pace > SHORT:
+            self._record(host, asked_at=self._clock())
+            return
+        await self._sleep(max(0.0, server.next_start - loop.time()))
+        server.next_start = loop.time() + pace.total_seconds()
+
+    def check(self, *names: str) -> None:
+        """Raise Held where a host or address asked for rest while we waited for a connection."""
+        now = self._clock()
+        for name in names:
+            until = self.held_until(name)
+            if until is not None and until > now:
+                raise Held(name, until)
+
+    # ------------------------------------------------------------ what servers say
+
+    def heard(self, host: str, address: str, status: int, headers: Mapping[str, str]) -> timedelta:
+        """Learn from an answer; how long this host is to be left alone now.
+
+        Not so of this machine: what answers here (RSS-Bridge, RSSHub) passes on what other hosts say of one feed.
+        """
+        if is_this_machine(host):
+            return _NOTHING
+        if status < 400:
+            self._served[host] = self._served.get(host, 0) + 1
+            self._refusals.pop(address, None)
+            if self.held_until(address) is not None and address != host:
+                self._record(address, held_until=None)
+            if not any("rate" in name for name in headers):
+                return _NOTHING
+        now = self._clock()
+        told = limits.said(status, headers, now=now)
+        pace = told.pace
+        if status == 429:
+            known = timedelta(seconds=self._records[host].pace_seconds) if host in self._records else _NOTHING
+            pace = limits.slower(known or None, told, served=self._served.pop(host, 0))
+        hold = told.hold if status < 400 or status in (429, 503) else None
+        if hold is not None or pace is not None:
+            self._learn(host, status, hold, pace, now)
+        if hold and status >= 400:
+            self._bear_witness(host, address, status, now + hold)
+        return self.rest(host)
+
+    def _learn(self, host: str, status: int, hold: timedelta | None, pace: timedelta | None, now: datetime) -> None:
+        words = f"answered {status}" if status >= 400 else "told its limits"
+        change: dict[str, object] = {"said": words, "said_at": now}
+        if hold is not None:
+            change["held_until"] = now + hold
+        if pace is not None:
+            change |= {"pace_seconds": pace.total_seconds(), "asked_at": now}
+        self._record(host, **change)
+
+    def _bear_witness(self, host: str, address: str, status: int, until: datetime) -> None:
+        """Two hosts of one address that ask for rest, and none that is served between: their machine does."""
+        if host == address or not address:
+            return
+        witnesses = self._refusals.setdefault(address, {})
+        witnesses[host] = until
+        if len(witnesses) > 1:
+            said = f"answered {status} for {len(witnesses)} hosts"
+            self._record(address, held_until=min(witnesses.values()), said=said, said_at=self._clock())
+
+    def _record(self, name: str, **change: object) -> None:
+        record = self._records.get(name) or hosts.Record(name)
+        self._records[name] = replace(record, **change)  # type: ignore[arg-type]
+        self._changed.add(name)

@@ -12,19 +12,21 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from digest import parse
 from digest.collect import rhythm
-from digest.collect.addresses import host_of, known_address, without_login
+from digest.collect.addresses import has_scheme, host_of, known_address, without_login
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Hosts
 from digest.collect.rhythm import Health
+from digest.collect.wire import Way
 from digest.collect.workers import Parsers
 from digest.config import Config
-from digest.errors import FetchError
+from digest.errors import FetchError, Unreachable
 from digest.models import FeedState
 from digest.origin import downgrades, same
 from digest.parse import Candidate, ParsedFeed
 from digest.store import Database, feeds
 
+_AS_SET = Way()
 AT_ONCE = 10  # ailing feeds that are looked at
 MAX_REFRESHES = 2  # pages that send their visitors on, one after another
 HOPELESS_AFTER = timedelta(days=30)  # of failures, with nothing found in its place
@@ -45,9 +47,8 @@ class Looker:
 
     def __init__(self, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> None:
         self._clock = clock
-        self._fetcher = Fetcher(config, resolve=resolve)
+        self._fetcher = Fetcher(config, Hosts(config.collect, clock=clock, by_hand=True), resolve=resolve)
         self._parsers = Parsers(workers=1, seconds=config.collect.parse_seconds)
-        self._hosts = Hosts(connections=config.collect.host_connections, gap_seconds=config.collect.host_gap_seconds)
 
     async def __aenter__(self) -> Looker:
         return self
@@ -56,12 +57,12 @@ class Looker:
         self._parsers.__exit__(*error)
         await self._fetcher.__aexit__(*error)
 
-    async def find(self, url: str, headers: Mapping[str, str] | None = None) -> Found:
+    async def find(self, url: str, headers: Mapping[str, str] | None = None, way: Way = _AS_SET) -> Found:
         """The feed at `url`, or the one its page declares, or else one of the usual places; several come as a choice.
 
         `headers` go to the origin of `url` only. Raises FetchError where there is none.
         """
-        place, answer = url, await self._fetch(url, headers)
+        place, answer = url, await self._fetch(url, headers, way)
         for hop in range(MAX_REFRESHES + 1):
             try:
                 return Found(place, await self._parse(answer), answer)
@@ -72,9 +73,10 @@ class Looker:
             onwards = "" if named else parse.refreshed(answer.body, url=answer.url, content_type=answer.content_type)
             if hop == MAX_REFRESHES or onwards in ("", place, answer.url) or downgrades(answer.url, onwards):
                 break
-            # As with redirects: who led us away does not choose a path for secrets, not even back.
-            headers = headers if same(onwards, url) else None
-            place, answer = onwards, await self._fetch(onwards, headers)
+            if not same(onwards, url):
+                # As with redirects: who led us away does not choose a path for secrets, not even back.
+                headers, way = None, Way(way.proxy)
+            place, answer = onwards, await self._fetch(onwards, headers, way)
         choices = parse.choices(named)
         if len(choices) > 1:
             return Found(answer.url, choices=tuple(forms[0] for forms in choices))
@@ -83,15 +85,18 @@ class Looker:
             root + path for root in roots for path in parse.COMMON_PATHS
         ]:
             try:
-                found = await self._fetch(place, headers if same(place, url) else None)
+                there = same(place, url)
+                found = await self._fetch(place, headers if there else None, way if there else Way(way.proxy))
                 return Found(place, await self._parse(found), found)
-            except FetchError:
+            except FetchError as error:
+                if error.challenge:
+                    raise  # who stands there looks at each request, and guesses do not make us more welcome
                 continue
         raise FetchError(url, "is a web page, and no feed was found there", status=answer.status)
 
-    async def _fetch(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
-        async with self._hosts.turn(host_of(url)), AsyncExitStack() as hold:
-            return await self._fetcher.fetch(url, now=self._clock(), hold=hold, headers=headers)
+    async def _fetch(self, url: str, headers: Mapping[str, str] | None, way: Way) -> Answer:
+        async with AsyncExitStack() as hold:
+            return await self._fetcher.fetch(url, now=self._clock(), hold=hold, headers=headers, way=way)
 
     async def _parse(self, answer: Answer) -> ParsedFeed:
         return await self._parsers.parse(
@@ -109,8 +114,15 @@ async def look(
 ) -> Found:
     """What is at an address as a person writes it. Raises FetchError, BadInput."""
     url, login = without_login(known_address(words))
+    secrets = login | dict(headers or {})
     async with Looker(config, clock=clock, resolve=resolve) as looker:
-        return await looker.find(url, login | dict(headers or {}))
+        try:
+            return await looker.find(url, secrets)
+        except Unreachable as error:
+            # A secret is not told in clear because of a missing scheme; nor is trouble with TLS a reason to do without.
+            if not error.refused or has_scheme(words) or secrets:
+                raise
+            return await looker.find(f"http{url.removeprefix('https')}")
 
 
 # ---------------------------------------------------------------- repairs
@@ -144,6 +156,8 @@ class _Patient:
     error: str
     failing_since: datetime | None
     headers: dict[str, str]
+    proxy: str
+    ca_file: str
 
 
 async def diagnose(
@@ -177,10 +191,14 @@ async def _repair(looker: Looker, feed: _Patient, known: set[str], now: datetime
     trouble = f"moved to {feed.moved_to}" if feed.moved_to and not feed.error else feed.error
     for place in _places(feed):
         # A secret was given to one origin: other places are asked without it.
-        headers = feed.headers if same(place, feed.url) else None
+        there = same(place, feed.url)
         try:
-            found = await looker.find(place, headers)
-        except FetchError:
+            found = await looker.find(
+                place, feed.headers if there else None, Way(feed.proxy, feed.ca_file if there else "")
+            )
+        except FetchError as error:
+            if error.challenge:
+                return None
             continue
         url = found.url if found.feed else found.choices[0].url
         if found.answer is not None and found.answer.moved_to:

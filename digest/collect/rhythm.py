@@ -11,6 +11,7 @@ from random import Random
 from statistics import median
 
 from digest.config import Collect
+from digest.errors import FetchError
 from digest.models import FeedState
 
 FIRST_BACKOFF = timedelta(minutes=30)
@@ -60,11 +61,29 @@ def next_at(
     return moment
 
 
+def of_feed(settings: Collect, interval_minutes: int) -> Collect:
+    """The settings for a feed with an interval of its own: it is asked that often, whatever its rhythm."""
+    if not interval_minutes:
+        return settings
+    own = {"interval_minutes": interval_minutes, "max_interval_hours": interval_minutes / 60}
+    return settings.model_copy(update=own)
+
+
 def backoff(now: datetime, failures: int, *, rng: Random, retry_after: timedelta | None = None) -> datetime:
     """When to ask again after the `failures`-th failure in a row: twice as long each time, at most a week."""
     doubled: int = 2 ** min(failures - 1, 20)
     wait = min(FIRST_BACKOFF * doubled * rng.uniform(0.8, 1.2), MAX_BACKOFF)
     return now + max(wait, retry_after or timedelta(0))
+
+
+def after_failure(now: datetime, failures: int, error: FetchError, *, rng: Random) -> datetime:
+    """When to ask a feed again that failed. 429 is a word about how fast a host is asked, which its ledger heeds.
+
+    A feed that gets it again and again all the same backs off as from any other trouble.
+    """
+    if error.status == 429 and error.retry_after and failures < FAILING_AFTER:
+        return now + error.retry_after
+    return backoff(now, failures, rng=rng, retry_after=error.retry_after)
 
 
 def usual_gap(moments: Iterable[datetime]) -> timedelta | None:

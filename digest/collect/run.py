@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
@@ -20,8 +20,9 @@ from digest.collect import rhythm
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
-from digest.collect.hosts import Hosts
+from digest.collect.hosts import Held, Hosts
 from digest.collect.rhythm import Health, Vitals
+from digest.collect.wire import Way
 from digest.collect.workers import Parsers
 from digest.config import Collect, Config
 from digest.errors import FetchError
@@ -29,7 +30,7 @@ from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import same
 from digest.parse import ParsedEntry, ParsedFeed
-from digest.store import Database, feeds
+from digest.store import Database, feeds, hosts
 
 T = TypeVar("T")
 
@@ -41,6 +42,7 @@ _SETTLED = (
     "published_title",
     "site_url",
     "language",
+    "answered_by",
     "moved_to",
     "etag",
     "last_modified",
@@ -172,8 +174,7 @@ class _Run:
         self._due = 0
         self._left = sys.maxsize if most is None else most  # feeds that may still be claimed
         self._report = CollectReport()
-        self._hosts = Hosts(connections=self._settings.host_connections, gap_seconds=self._settings.host_gap_seconds)
-        self._connections = asyncio.Semaphore(self._settings.connections)
+        self._released: set[int] = set()  # not asked for their host's sake, and not claimed by us again
         # Feeds that wait for a turn at one busy host must not keep the others from starting.
         self._in_hand = asyncio.Semaphore(self._settings.connections * 4)
         self._outcomes: asyncio.Queue[_Outcome | None] = asyncio.Queue(maxsize=self._settings.connections)
@@ -188,10 +189,14 @@ class _Run:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(max_workers=self._settings.connections))
         with self._storing:
-            self._due = await self._store(self._count)
+            self._due, known = await self._store(self._count)
             if not self._due:
                 return self._report
-            async with Fetcher(self._config, resolve=self._resolve) as self._fetcher:
+            self._hosts = Hosts(self._settings, clock=self._clock, known=known)
+            connections = self._settings.connections
+            async with Fetcher(
+                self._config, self._hosts, resolve=self._resolve, connections=connections
+            ) as self._fetcher:
                 with Parsers(workers=self._settings.workers, seconds=self._settings.parse_seconds) as self._parsers:
                     try:
                         async with asyncio.TaskGroup() as tasks:
@@ -207,10 +212,13 @@ class _Run:
 
     # ------------------------------------------------------------ claim
 
-    def _count(self) -> int:
+    def _count(self) -> tuple[int, list[hosts.Record]]:
+        """How many feeds are due, and what is known of servers; holds of before do not bind who asks by force."""
+        now = self._started
         with self._database.read() as session:
-            due = feeds.count_due(session, now=self._started, asked_before=self._started, regardless=self._force)
-        return min(due, self._left)
+            due = feeds.count_due(session, now=now, asked_before=now, regardless=self._force)
+            known = hosts.records(session, now=now)
+        return min(due, self._left), [replace(record, held_until=None) for record in known] if self._force else known
 
     async def _claim_all(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -229,6 +237,7 @@ class _Run:
                 asked_before=self._started,
                 regardless=self._force,
                 not_of=self._hosts.held(),
+                not_those=self._released,
             )
         self._left -= len(claimed)
         return claimed
@@ -243,20 +252,17 @@ class _Run:
             self._in_hand.release()
 
     async def _ask(self, feed: feeds.Due, hold: AsyncExitStack) -> _Outcome:
+        now = self._clock()
         try:
-            async with self._hosts.turn(feed.host), self._connections:
-                now = self._clock()
-                held = self._hosts.held_until(feed.host)
-                if held is not None and held > now:
-                    return _Outcome(feed, now, held_until=held)
-                answer = await self._fetcher.fetch(
-                    feed.url,
-                    now=now,
-                    hold=hold,
-                    etag=feed.etag,
-                    last_modified=feed.last_modified,
-                    headers=feed.headers,
-                )
+            answer = await self._fetcher.fetch(
+                feed.url,
+                now=now,
+                hold=hold,
+                etag=feed.etag,
+                last_modified=feed.last_modified,
+                headers=feed.headers,
+                way=Way(feed.proxy, feed.ca_file),
+            )
             if answer.status == 304:
                 return _Outcome(feed, now, answer, feed.body_hash)
             body_hash = hashlib.sha256(answer.body).hexdigest()
@@ -264,10 +270,10 @@ class _Run:
                 return _Outcome(feed, now, answer, body_hash)
             parsed = await self._parsers.parse(answer.body, url=answer.url, content_type=answer.content_type, now=now)
             return _Outcome(feed, now, answer, body_hash, parsed)
+        except Held as held:
+            self._released.add(feed.id)
+            return _Outcome(feed, now, held_until=held.until)
         except FetchError as error:
-            if error.status in (429, 503):
-                until = rhythm.backoff(now, feed.failures + 1, rng=self._rng, retry_after=error.retry_after)
-                self._hosts.hold(feed.host, until)
             return _Outcome(feed, now, error=error)
 
     # ------------------------------------------------------------ store
@@ -298,9 +304,13 @@ class _Run:
             for outcome in outcomes:
                 if outcome.held_until is not None:
                     feeds.release(session, [outcome.feed.id], next_at=outcome.held_until)
-                until = self._hosts.held_until(outcome.feed.host)
-                if outcome.error is not None and until is not None:
-                    feeds.hold_host(session, outcome.feed.host, until=until)
+            servers = self._hosts.changed()
+            hosts.keep(session, servers)
+            for server in servers:
+                if server.held_until is not None:
+                    feeds.hold_host(session, server.name, until=server.held_until)
+            if servers:
+                hosts.forget(session, now=self._started)
         # Counted after the commit: the report says what is stored.
         self._report.held += len(outcomes) - len(done)
         for outcome, (row, saved, change) in zip((o for o in outcomes if o.held_until is None), done, strict=True):
@@ -333,15 +343,18 @@ class _Run:
         if outcome.error is not None:
             error = outcome.error
             row |= {
+                "answered_by": error.answered_by or feed.answered_by,
                 "failures": feed.failures + 1,
                 "failing_since": feed.failing_since or at,
                 "error": error.reason,
-                "next_at": rhythm.backoff(at, feed.failures + 1, rng=self._rng, retry_after=error.retry_after),
+                "next_at": rhythm.after_failure(at, feed.failures + 1, error, rng=self._rng),
             }
             if error.status == 410:
                 row["state"] = FeedState.RETIRED
         else:
             assert outcome.answer is not None
+            there = outcome.answer.url
+            row |= {"answered_by": feed.host if there == feed.url else host_of(there)}
             row |= {"ok_at": at, "failures": 0, "failing_since": None, "error": ""}
             row |= {
                 "etag": outcome.answer.etag or (feed.etag if outcome.answer.status == 304 else ""),
@@ -354,7 +367,7 @@ class _Run:
             notes.append(self._move(session, feed, outcome.answer, row, at))
             row["next_at"] = rhythm.next_at(
                 at,
-                self._settings,
+                rhythm.of_feed(self._settings, feed.interval_minutes),
                 rng=self._rng,
                 max_age=outcome.answer.max_age,
                 ttl=timedelta(seconds=row["ttl_seconds"]),

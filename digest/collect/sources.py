@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,7 @@ from digest import parse
 from digest.collect.addresses import address, host_of, known_address, without_login
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
+from digest.collect.hosts import Hosts
 from digest.config import Config, Newsletter
 from digest.errors import FetchError, NotFound
 from digest.models import Feed, FeedState
@@ -28,6 +29,7 @@ __all__ = [
     "fetch_list",
     "import_feeds",
     "remove_feed",
+    "set_feed",
 ]
 
 
@@ -85,6 +87,35 @@ def add_feed(
         assert feed.id is not None and reader.id is not None
         read = feeds.read(session, reader.id, feed.id, topic=topic, folder=folder, now=now)
         return Added(feed.id, url, created, read)
+
+
+def set_feed(
+    database: Database,
+    feed: str,
+    *,
+    now: datetime,
+    headers: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
+    proxy: str | None = None,
+    ca_file: str | None = None,
+    interval_minutes: int | None = None,
+) -> Feed:
+    """Change how a feed, given by number or address, is asked; None leaves as it is, "" or 0 goes back to the settings.
+
+    `headers` replace those of the same name, `without` names those to drop. It is asked at the next run. Raises
+    NotFound.
+    """
+    dropped = {name.lower() for name in (*without, *(headers or {}))}
+    with database.write() as session:
+        found = feeds.find(session, feed)
+        found.headers = {n: v for n, v in found.headers.items() if n.lower() not in dropped} | dict(headers or {})
+        found.proxy = found.proxy if proxy is None else proxy
+        found.ca_file = found.ca_file if ca_file is None else ca_file
+        found.interval_minutes = found.interval_minutes if interval_minutes is None else interval_minutes
+        found.next_at = min(found.next_at, now)
+        session.flush()
+        session.expunge(found)
+        return found
 
 
 def import_feeds(
@@ -215,7 +246,8 @@ def _places(reader: feeds.Reader) -> list[tuple[tuple[str, ...], tuple[str, ...]
 async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> bytes:
     """The bytes of a list on the web. Raises NotFound with the reason."""
     url, login = without_login(known_address(url))
-    async with Fetcher(config, resolve=resolve) as fetcher, AsyncExitStack() as hold:
+    hosts = Hosts(config.collect, clock=clock, by_hand=True)
+    async with Fetcher(config, hosts, resolve=resolve) as fetcher, AsyncExitStack() as hold:
         try:
             return (await fetcher.fetch(url, now=clock(), hold=hold, headers=login)).body
         except FetchError as error:

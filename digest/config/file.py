@@ -191,6 +191,7 @@ _PLACES: dict[type[BaseModel], str] = {
     sections.Relay: "in [[smtp.relays]]",
     sections.Dkim: "in [[smtp.dkim]]",
     sections.Collect: "in [collect]",
+    sections.FeedHost: 'in [collect.hosts."HOST"]',
     sections.Curate: "in [curate]",
     sections.Web: "in [web]",
     sections.Newsletter: "in [newsletters.NAME]",

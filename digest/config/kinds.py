@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from digest.errors import BadInput
+
 # The topics of the package (`curate/topics.toml`), and the name of what has none.
 TOPICS = (
     "ai",
@@ -139,3 +141,46 @@ Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _host_name(value: str) -> str:
+    """A host in small letters, without scheme, port and path."""
+    host = value.strip().lower().rstrip(".")
+    if not re.fullmatch(r"[\w-]+(?:\.[\w-]+)*|[0-9a-f:.]+", host):
+        raise ValueError('must be a host like "example.org", without https:// and path')
+    return host
+
+
+def _http_headers(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name, secret in value.items():
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+            raise ValueError(f"has a header {name!r}, which cannot be the name of one")
+        if name.lower() in _OURS:
+            raise ValueError(f"has the header {name}, which follows from the request")
+        text = secret.get_secret_value()
+        if not (text.isascii() and text.isprintable()) or text != text.strip():
+            raise ValueError(f"has a value of {name} that is no line of plain ASCII")
+    return value
+
+
+def _proxy_url(value: SecretStr) -> SecretStr:
+    if value.get_secret_value() in ("", "none"):
+        return value
+    found = server_url(value.get_secret_value(), settings="the environment, as https_proxy")
+    if found.scheme not in ("http", "https") or not found.host or found.rest not in ("", "/"):
+        raise ValueError('must look like http://user:password@proxy.example.org:3128, or be "none"')
+    return value
+
+
+def asked_through(proxy: str) -> str:
+    """A proxy as a person gives it for one feed. Raises BadInput, which says nothing of its password."""
+    try:
+        return _proxy_url(SecretStr(proxy)).get_secret_value()
+    except ValueError as error:
+        raise BadInput(f"the proxy {error}") from None
+
+
+_OURS = ("host", "content-length", "transfer-encoding", "connection", "accept-encoding", "te", "upgrade")
+HostName = Annotated[str, AfterValidator(_host_name)]
+HttpHeaders = Annotated[dict[str, SecretStr], AfterValidator(_http_headers)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy_url)]

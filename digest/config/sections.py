@@ -17,9 +17,12 @@ from digest.config.kinds import (
     OTHER,
     TOPICS,
     FilePath,
+    HostName,
+    HttpHeaders,
     Line,
     Mailbox,
     Network,
+    ProxyUrl,
     Secret,
     ServerUrl,
     Share,
@@ -166,6 +169,14 @@ class Smtp(Section):
         return timedelta(seconds=3 * self.data_timeout_seconds)
 
 
+class FeedHost(Section):
+    """What is otherwise at one host and its subdomains. None: as everywhere."""
+
+    gap_seconds: float | None = Field(None, ge=0, le=3600)
+    connections: int | None = Field(None, ge=1, le=50)
+    headers: HttpHeaders = {}  # secret; sent to this host only, and not after a redirect
+
+
 class Collect(Section):
     """How feeds are fetched, and the bounds nothing gets past."""
 
@@ -174,6 +185,9 @@ class Collect(Section):
     connections: int = Field(50, ge=1, le=500)
     host_connections: int = Field(2, ge=1, le=50)  # to one host at once; this machine itself has no such limit
     host_gap_seconds: float = Field(0.5, ge=0, le=60)  # between two requests to one host
+    address_connections: int = Field(0, ge=0, le=50)  # to one address at once, whatever its hosts; 0: as to one host
+    hosts: dict[HostName, FeedHost] = {}
+    proxy: ProxyUrl = SecretStr("")  # "": as http_proxy and https_proxy say; "none": never
     timeout_seconds: float = Field(30, gt=0, le=600)
     max_bytes: int = Field(10_000_000, ge=10_000)
     parse_seconds: float = Field(10, gt=0, le=120)
@@ -184,6 +198,15 @@ class Collect(Section):
     @property
     def interval(self) -> timedelta:
         return timedelta(minutes=self.interval_minutes)
+
+    def of_host(self, host: str) -> FeedHost:
+        """How a host is asked: by the settings of the longest name that it is or ends in, else the general ones."""
+        names = [name for name in self.hosts if host == name or host.endswith(f".{name}")] if self.hosts else []
+        own = self.hosts[max(names, key=len)] if names else FeedHost()
+        gap = self.host_gap_seconds if own.gap_seconds is None else own.gap_seconds
+        return FeedHost.model_construct(
+            gap_seconds=gap, connections=own.connections or self.host_connections, headers=own.headers
+        )
 
     @property
     def max_interval(self) -> timedelta:

@@ -8,6 +8,8 @@ the place of a later one. Days on which digest ran (`RunDay`) tell the rest: whe
     column                        the latest a rule puts there    who believes it
     feed.next_at                  14 days: an interval, skipped   which feeds are due
     feed.checked_at, claimed_at   now                             the same, also with --force
+    host.held_until               a day                           which hosts are left alone
+    host.asked_at, said_at        now                             a host's next turn
     newsletter.slot_at            the coming slot                 whether an edition is due
     edition.slot_at               the coming slot                 one edition a day; unique, once its time comes
     edition.composed_at           now                             lateness, welcome, archive, the Date: of its mails
@@ -41,6 +43,7 @@ from digest.models import (
     EditionState,
     Entry,
     Feed,
+    Host,
     Newsletter,
     NewsletterFeed,
     Notice,
@@ -293,6 +296,14 @@ def _urgent(at: _Bearings) -> Iterator[Part]:
             Bound(col(Feed.entry_at), late, now),
             Bound(col(Feed.failing_since), late, now),
             Bound(col(Feed.added_at), late, now),
+        ),
+    )
+    yield Rule(
+        "hosts",
+        (
+            Bound(col(Host.held_until), _at(at.late + _DAY), None),
+            Bound(col(Host.asked_at), late, now),
+            Bound(col(Host.said_at), late, now),
         ),
     )
     composed = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,12 +37,17 @@ class Due:
     id: int
     url: str
     host: str
+    answered_by: str
     title: str
     published_title: str
     site_url: str
     language: str
     added_at: datetime
+    checked_at: datetime | None
     headers: dict[str, str]
+    proxy: str
+    ca_file: str
+    interval_minutes: int
     former_urls: list[dict[str, str]]
     moved_to: str
     etag: str
@@ -77,18 +82,21 @@ def claim(
     asked_before: datetime,
     regardless: bool = False,
     not_of: Collection[str] = (),
+    not_those: Collection[int] = (),
 ) -> list[Due]:
-    """Take up to `limit` due feeds for ourselves until `now + lease`, those that waited longest first.
+    """Take up to `limit` due feeds for ourselves until `now + lease`, those that were asked longest ago.
 
     Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says; `not_of` are
-    hosts to leave out. One statement, so two runs never fetch one feed (PostgreSQL skips locked rows, SQLite
-    has one writer). A run that dies leaves its feeds due when the lease is over, by `shared_now`.
+    hosts to leave out, `not_those` feeds. One statement, so two runs never fetch one feed (PostgreSQL skips locked
+    rows, SQLite has one writer). A run that dies leaves its feeds due when the lease is over, by `shared_now`.
     """
     shared = shared_now(session, now)
     due = (
         select(Feed.id)
-        .where(*_due(now, shared, lease, asked_before, regardless), col(Feed.host).not_in(list(not_of)))
-        .order_by(col(Feed.next_at), col(Feed.id))
+        .where(*_due(now, shared, lease, asked_before, regardless))
+        .where(col(Feed.host).not_in(list(not_of)), col(Feed.answered_by).not_in(list(not_of)))
+        .where(col(Feed.id).not_in(sa.bindparam("those", list(not_those), expanding=True, literal_execute=True)))
+        .order_by(col(Feed.checked_at).nulls_first(), col(Feed.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("due")
@@ -100,7 +108,9 @@ def claim(
         .returning(*_DUE)
         .execution_options(synchronize_session=False)
     )
-    return [Due(*row) for row in taken]
+    long_ago = datetime.min.replace(tzinfo=UTC)
+    found = [Due(*row) for row in taken]
+    return sorted(found, key=lambda feed: (feed.checked_at or long_ago, feed.id))
 
 
 def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
@@ -128,8 +138,8 @@ def move(session: Session, feed_id: int, *, url: str, host: str, now: datetime) 
     feed = session.exec(select(Feed).where(Feed.id == feed_id).with_for_update()).one()
     feed.former_urls = [*feed.former_urls, {"url": feed.url, "until": now.isoformat(timespec="seconds")}][-_FORMER:]
     if not same(url, feed.url):
-        feed.headers = {}
-    feed.url, feed.host, feed.moved_to = url, host, ""
+        feed.headers, feed.ca_file = {}, ""
+    feed.url, feed.host, feed.answered_by, feed.moved_to = url, host, "", ""
     session.flush()
 
 
@@ -165,13 +175,13 @@ def release(session: Session, ids: Collection[int], *, next_at: datetime) -> Non
 
 
 def hold_host(session: Session, host: str, *, until: datetime) -> None:
-    """Nothing of this host is asked before `until` (RFC 9110 §10.2.3): the server spoke of itself, not of one feed.
+    """Nothing that this host answers for is asked before `until`: it spoke of itself, not of one feed (RFC 9110).
 
     Feeds that another run is storing just now are left to it: two that wait for each other would stop both.
     """
     early = (
         select(Feed.id)
-        .where(Feed.host == host, col(Feed.next_at) < until)
+        .where(sa.or_(col(Feed.host) == host, col(Feed.answered_by) == host), col(Feed.next_at) < until)
         .with_for_update(skip_locked=True)
         .cte("early")
     )

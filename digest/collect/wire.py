@@ -1,0 +1,265 @@
+"""The connection below a request: to an address that was checked, or through a proxy, and tolerant of odd headers.
+
+httpx's transport without its client: redirects, cookies and logins are decided on in `fetch`, with our own checks, and
+a third of the time per request is saved.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+import httpcore
+import httpx
+
+from digest.collect.guard import is_this_machine
+from digest.config.kinds import server_url
+
+_MAX_HEAD = 100 * 1024  # bytes of a head, as h11 bounds it
+_HEAD_END = re.compile(rb"\n\r?\n")
+_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d\b")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_LENGTH = re.compile(rb"\d{1,20}(?:[ \t]*,[ \t]*\d{1,20})*")
+
+
+class Proxies:
+    """Which requests go through a proxy: as the settings say, else `http_proxy`, `https_proxy` and `no_proxy`.
+
+    This machine itself is asked directly: for a proxy elsewhere it would be another one.
+    """
+
+    def __init__(self, setting: str) -> None:
+        self._setting = "" if setting == "none" else setting
+        self._environment = getproxies_environment() if not setting else {}
+        self.any = bool(self._setting or self._environment)
+
+    def of(self, scheme: str, host: str, port: int, *, own: str = "") -> str:
+        """The address of the proxy for a request, or ""; `own` is what one feed has of its own."""
+        if own:
+            return "" if own == "none" else own
+        if not self.any or is_this_machine(host) or proxy_bypass_environment(f"{host}:{port}"):
+            return ""
+        found = self._environment
+        proxy = self._setting or found.get(scheme, "") or found.get("all", "")
+        return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one feed is asked where otherwise than the settings say: a proxy ("none": without), certificates to trust."""
+
+    proxy: str = ""
+    ca_file: str = ""
+
+
+class Transport:
+    """One connection per request, HTTP/2 where the server offers it.
+
+    A digest visits mostly distinct hosts once each: a pool gives little and httpx's own is quadratic in the
+    connections it keeps.
+    """
+
+    def __init__(self) -> None:
+        self._ssl: dict[str, ssl.SSLContext] = {}
+
+    async def send(
+        self, request: httpx.Request, *, addresses: Sequence[str] = (), proxy: str = "", ca_file: str = ""
+    ) -> httpx.Response:
+        """Ask one of `addresses`, or a proxy. `ca_file` takes the place of the system's certificates.
+
+        Raises httpx's errors, and OSError where `ca_file` cannot be read.
+        """
+        url = request.url
+        port = url.port or {"http": 80, "https": 443}[url.scheme]
+        context = self._context(ca_file) if url.scheme == "https" else None
+        origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
+        connection: httpcore.AsyncConnectionInterface
+        if proxy:
+            connection = _by_proxy(proxy, origin, context)
+        else:
+            connection = httpcore.AsyncHTTPConnection(
+                origin, ssl_context=context, http2=url.scheme == "https", network_backend=_Pinned(addresses)
+            )
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        try:
+            response = await connection.handle_async_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+        except BaseException as error:
+            await connection.aclose()
+            raise _as_httpx(error, request) from error
+        return httpx.Response(
+            response.status,
+            request=request,
+            headers=response.headers,
+            stream=_Body(response.aiter_stream(), connection, request),
+            extensions=response.extensions,
+        )
+
+    def _context(self, ca_file: str) -> ssl.SSLContext:
+        if ca_file not in self._ssl:
+            made = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context(trust_env=True)
+            self._ssl[ca_file] = made
+        return self._ssl[ca_file]
+
+
+def _by_proxy(proxy: str, origin: httpcore.Origin, context: ssl.SSLContext | None) -> httpcore.AsyncConnectionInterface:
+    """One connection through a proxy. Raises httpx.ProxyError where it is none that we can use."""
+    try:
+        there = server_url(proxy, settings="[collect] proxy")
+    except ValueError as error:
+        raise httpx.ProxyError(f"the address of the proxy {error}") from None
+    if there.scheme not in ("http", "https") or not there.host:
+        raise httpx.ProxyError(f"its kind, {there.scheme[:10]}, is not spoken here: give an http:// one")
+    pool = httpcore.AsyncHTTPProxy(
+        f"{there.scheme}://{there.place}",
+        proxy_auth=(there.user.encode(), there.password.encode()) if there.user else None,
+        ssl_context=context,
+        http2=origin.scheme == b"https",
+        network_backend=_Pinned(),
+    )
+    return pool.create_connection(origin)
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(
+        self, chunks: AsyncIterator[bytes], connection: httpcore.AsyncConnectionInterface, request: httpx.Request
+    ) -> None:
+        self._chunks = chunks
+        self._connection = connection
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._chunks:
+                yield chunk
+        except Exception as error:
+            raise _as_httpx(error, self._request) from error
+
+    async def aclose(self) -> None:
+        await self._connection.aclose()
+
+
+def _as_httpx(error: BaseException, request: httpx.Request) -> BaseException:
+    """httpcore's error as httpx's of the same name, so that nobody above has to know both."""
+    if isinstance(error, httpcore.TimeoutException | httpcore.NetworkError | httpcore.ProtocolError):
+        kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__, httpx.TransportError)
+        return kind(str(error), request=request)
+    if isinstance(error, httpcore.ProxyError):
+        return httpx.ProxyError(str(error), request=request)
+    return error
+
+
+def refused(error: BaseException | None) -> bool:
+    """Whether an error means that nothing listens there."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class _Pinned(httpcore.AsyncNetworkBackend):
+    """Connects to the given addresses, one after the other, whatever host is asked for; without any, to the host."""
+
+    def __init__(self, addresses: Sequence[str] = ()) -> None:
+        self._addresses = addresses
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 (the backend protocol names it so)
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        failed: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
+        for address in self._addresses[:4] or [host]:
+            try:
+                stream = await self._backend.connect_tcp(
+                    address, port, timeout=timeout, local_address=local_address, socket_options=socket_options
+                )
+                return _Tolerant(stream)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                # Nothing listens there only where nothing listens at any of them.
+                failed = error if failed is None or refused(failed) else failed
+        raise failed or httpcore.ConnectError("no address")
+
+
+class _Tolerant(httpcore.AsyncNetworkStream):
+    """A connection on which a line of the head that is no header field is left out, as browsers do.
+
+    h11 refuses the whole answer for it. HTTP/2 passes as it is, and so does what is no head of an answer.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream, *, in_head: bool = True) -> None:
+        self._stream = stream
+        self._in_head = in_head
+        self._got = b""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if not self._in_head:
+            return await self._stream.read(max_bytes, timeout)
+        end = _HEAD_END.search(self._got)
+        while end is None and len(self._got) < _MAX_HEAD and b"HTTP/".startswith(self._got[:5]):
+            data = await self._stream.read(max_bytes, timeout)
+            if not data:
+                break
+            seen = max(0, len(self._got) - 2)
+            self._got += data
+            end = _HEAD_END.search(self._got, seen)
+        if end is None or not self._got.startswith(b"HTTP/"):
+            end_of_head, head = 0, b""
+        else:
+            end_of_head = end.end()
+            head = mended(self._got[:end_of_head])
+        if _INTERIM.match(head):
+            self._got = self._got[end_of_head:]  # the answer itself is still to come
+            return head
+        rest, self._got, self._in_head = self._got[end_of_head:], b"", False
+        return head + rest
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        spoken = stream.get_extra_info("ssl_object")
+        return _Tolerant(stream, in_head=spoken is None or spoken.selected_alpn_protocol() != "h2")
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def mended(head: bytes) -> bytes:
+    """The head of an answer with those lines that are header fields (RFC 9112 §5), folded ones made one."""
+    status, *lines = re.sub(rb"\r?\n[ \t]+", b" ", head).split(b"\n")
+    kept = [status.rstrip()]
+    for line in lines:
+        name, colon, value = line.rstrip(b"\r").partition(b":")
+        name, value = name.rstrip(b" \t"), value.strip(b" \t")
+        if not (colon and _NAME.fullmatch(name)) or _CONTROL.search(value):
+            continue
+        if name.lower() != b"content-length" or _LENGTH.fullmatch(value):
+            kept.append(name + b": " + value)
+    return b"\r\n".join(kept) + b"\r\n\r\n"

@@ -1,0 +1,58 @@
+"""What servers said of themselves, by host and by address: until when they are left alone, and how fast they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest.models import Host
+from digest.store.database import insert_into
+
+REMEMBERED = timedelta(days=1)  # since a server said it last
+
+
+@dataclass(frozen=True)
+class Record:
+    """A server that asked for something: `name` is a host in small letters, or an address."""
+
+    name: str
+    held_until: datetime | None = None
+    pace_seconds: float = 0  # between two requests, 0 not known
+    asked_at: datetime | None = None  # last, where it has a pace
+    said: str = ""  # in words, what this was learnt from
+    said_at: datetime | None = None
+
+
+_COLUMNS = [getattr(Host, name) for name in Record.__dataclass_fields__]
+
+
+def records(session: Session, *, now: datetime) -> list[Record]:
+    """What is known of servers that still holds, by name."""
+    query = sa.select(*_COLUMNS).where(sa.not_(_over(now))).order_by(col(Host.name))
+    return [Record(*row) for row in session.execute(query)]
+
+
+def keep(session: Session, records: Sequence[Record]) -> None:
+    """Write what servers said last. In the order of names, so that two runs do not wait for each other."""
+    for record in sorted(records, key=lambda record: record.name):
+        statement = insert_into(session, Host).values(asdict(record))
+        values = {name: statement.excluded[name] for name in asdict(record) if name != "name"}
+        session.connection().execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def forget(session: Session, *, now: datetime) -> None:
+    """Forget what no longer holds, and what another run does not write just now."""
+    names = select(Host.name).where(_over(now)).with_for_update(skip_locked=True)
+    session.execute(sa.delete(Host).where(col(Host.name).in_(names)), execution_options={"synchronize_session": False})
+
+
+def _over(now: datetime) -> sa.ColumnElement[bool]:
+    """A hold that is over, and a pace that nobody spoke of for a day."""
+    free = sa.or_(col(Host.held_until).is_(None), col(Host.held_until) <= now)
+    forgotten = now - REMEMBERED
+    unsaid = sa.or_(col(Host.said_at).is_(None), col(Host.said_at) < forgotten)
+    return free & unsaid & sa.or_(col(Host.asked_at).is_(None), col(Host.asked_at) < forgotten)
