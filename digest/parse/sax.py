@@ -1,4 +1,4 @@
-"""feedparser, made quicker without changing what it says: a third of its time went into doing the same thing again."""
+"""feedparser, made quicker without changing what it says, but for ids: a third of its time was work done twice."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def quicken() -> None:
     # It joins the base with itself at each tag. Both are functions of their arguments alone.
     for name in ("_urljoin", "make_safe_absolute_uri"):
         setattr(feedparser.mixin, name, functools.lru_cache(maxsize=256)(getattr(feedparser.mixin, name)))
+    # An id is a name (RFC 4287 §4.2.6) and is joined with no address: it would be another where the feed moves.
+    _FeedParserMixin.can_be_relative_uri = _FeedParserMixin.can_be_relative_uri - {"id"}
     FeedParserDict.get, FeedParserDict.__deepcopy__ = _get, _deep_copy
     _FeedParserMixin._sync_author_detail = _sync_author
 

@@ -358,7 +358,13 @@ def _in_browser(site: Site, name: str, number: int, frozen: archive.Frozen) -> s
     html = re.sub(rf'href="{here}#more"', 'href="#more"', html)
     linked = [story for story in frozen.rest if story.url.startswith(("https://", "http://"))]
     rest = site.html("more.html", stories=linked, look=partial(_look, html))
-    return html.replace("</body>", rest + "</body>", 1)
+    html = html.replace("</body>", rest + "</body>", 1)
+    if not frozen.withdrawn:
+        return html
+    paper = site.config.newsletters.get(name)
+    said = speech(paper.language if paper else "en")
+    note = site.html("withdrawn.html", stories=frozen.withdrawn, said=said, dir=direction(said.language))
+    return re.sub(r"<body\b[^>]*>", lambda tag: tag[0] + note, html, count=1)
 
 
 def _impersonal(html: str, marks: Marks, home: str) -> str:
