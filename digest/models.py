@@ -165,6 +165,12 @@ class Feed(SQLModel, table=True):
     failures: int = 0  # in a row
     error: str = ""  # the last one, in words
     told: str = ""  # the health that the operator was told of last
+    # Who its entries are (see `digest.identity`): the operator's choice, "" for AUTO; what it was seen to do; and the
+    # ids of the entries that were in it last.
+    identity: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    evidence: dict[str, Any] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
+    window: list[int] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})
+    settle_minutes: float | None = Field(default=None, nullable=True)  # in place of that of the settings
 
 
 class Host(SQLModel, table=True):
@@ -191,8 +197,8 @@ class Entry(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     feed_id: int = Field(foreign_key="feed.id", index=True, ondelete="CASCADE")
-    key: str  # its identity within the feed: guid, else link, else a hash
-    twin: str = ""  # a second identity, of link and title, for guids that change at each fetch
+    key: str  # its name within the feed: guid, else link, else a hash; which one it is, `digest.identity` decides
+    twin: str = ""  # of link and title: by it an entry is looked up under another key
     url: str = ""
     original_url: str = ""  # where an aggregator's or proxy's link really leads (feedburner:origLink, canonical)
     title: str = ""  # plain text
@@ -210,6 +216,10 @@ class Entry(SQLModel, table=True):
     gist: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)  # see parse.gist; None: not made yet
     # Why it was set aside, its text unread: it would have taken too long, say.
     fault: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    guid: str | None = Field(default=None, nullable=True)  # as it was given; None: a former release kept it as `key`
+    text_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})  # of its words, "" unknown or few
+    changed_at: datetime | None = _time(default=None, nullable=True)  # since when it is as it is; None: long since
+    withdrawn_at: datetime | None = _time(default=None, nullable=True)  # when we saw that its publisher took it back
 
 
 # ---------------------------------------------------------------- newsletters

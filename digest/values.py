@@ -36,6 +36,7 @@ class Story:
     also: tuple[Source, ...] = ()  # who else tells it
     related: tuple[Source, ...] = ()  # other stories that are alike, not the same
     dated: bool = True  # else `published_at` is when we saw it, which says nothing about its age
+    withdrawn: bool = False  # everyone who told it took it back
 
 
 @dataclass(frozen=True)

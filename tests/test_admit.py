@@ -319,7 +319,7 @@ def test_a_link_tells_the_fate_of_what_is_no_story(desk: Desk) -> None:
     def fate(url: str) -> dict[str, Any]:
         with desk.database.read() as session:
             (found,) = why.entries_at(session, newsletters.find(session, "daily").id or 0, url)
-            return edition.explain_entry(found)
+            return edition.explain_entry(found, settle=timedelta(minutes=5), now=NOW)
 
     assert fate("https://a.example/4")["outcome"] == "held" and "newest 3" in fate("https://a.example/4")["why"]
     assert fate("https://a.example/today")["outcome"] == "waiting"

@@ -183,6 +183,18 @@ def test_an_edition_is_shown_as_it_was_frozen_without_anything_personal(site, fi
     assert answer.headers["content-security-policy"].endswith("img-src https:")
 
 
+def test_what_its_publisher_took_back_since_is_marked(site, filled):
+    assert "Withdrawn since" not in site.get("/newsletters/daily/editions/1").text
+    with filled.write() as session:
+        gone = session.exec(select(Story).order_by(col(Story.seq))).first()
+        title, topic, entry_id = gone.title, gone.topic, gone.entry_id
+        session.execute(sa.update(Entry).where(col(Entry.id) == entry_id).values(withdrawn_at=MONDAY))
+    page = site.get("/newsletters/daily/editions/1").text
+    assert f'Withdrawn since by its publisher: <cite dir="auto">{title}</cite>' in page
+    row = site.get(f"/newsletters/daily/topics/{topic}").text.partition(title)[2].partition("</li>")[0]
+    assert "withdrawn by its publisher" in row
+
+
 def test_where_everybody_chose_topics_an_edition_is_all_of_its_stories(site, filled):
     with filled.write() as session:
         session.execute(sa.update(Variant).where(sa.cast(col(Variant.topics), sa.Text) == "[]").values(topics=["ai"]))

@@ -107,6 +107,7 @@ def fill(database: Database, config: Config) -> None:
         session.flush()
         feeds.read(session, paper.id, feed.id, topic="", folder="", now=MONDAY)
         entry = Entry(feed_id=feed.id, key="a", seen_at=MONDAY, published_at=MONDAY, updated_at=MONDAY)
+        entry.changed_at = entry.withdrawn_at = MONDAY
         session.add(entry)
         session.flush()
         story = {"url": "https://feeds.example/1", "title": "One", "source": "A", "topic": "other"}

@@ -1159,6 +1159,73 @@ def test_the_doctor_proposes_and_then_does_it(site: Site, digest: Any) -> None:
     assert digest("collect", "--force").stderr.startswith("collect: 1 feed asked, 1 new entry\n")
 
 
+def test_the_doctor_takes_no_front_page_for_a_persons_feed(site: Site, digest: Any) -> None:
+    site.pages["/~alice/feed.xml"] = Reply(rss("one", "two", title="Alice on engines"))
+    site.pages["/"] = page(alternate("/news.xml"))
+    site.pages["/news.xml"] = Reply(rss("results of the quarter", "a new office", title="Company"))
+    digest("feed", "add", site.base + "/~alice/feed.xml")
+    digest("collect")
+    site.pages["/~alice/feed.xml"] = Reply(status=410)
+    digest("collect", "--force")
+    said = digest("feed", "doctor", "--apply")
+    assert "0 repaired" in said.stderr and "a person decides: digest feed doctor --accept 1" in said.stderr
+    assert json.loads(digest("feed", "show", "1", "--json").stdout)["url"] == site.base + "/~alice/feed.xml"
+    site.pages["/news.xml"] = Reply(rss("one", "two", title="Alice on engines"))
+    assert digest("feed", "doctor", "--apply").stderr.startswith("1 repaired")
+
+
+def test_a_redirect_for_good_to_another_feed_is_a_question_and_brings_nothing_in(site: Site, digest: Any) -> None:
+    """A domain was sold: whoever has it now says "for good", and has a feed."""
+    site.pages["/~alice/feed.xml"] = Reply(rss("one", "two", title="Alice"))
+    site.pages["/parked"] = Reply(
+        rss("pills", "more pills", "cheap", title="Domains").replace(b"example.org", b"p.example")
+    )
+    digest("feed", "add", site.base + "/~alice/feed.xml")
+    digest("collect")
+    site.pages["/~alice/feed.xml"] = Reply(status=301, headers={"Location": "/parked"})
+    for _ in range(3):
+        assert "seems another feed" in digest("collect", "--force").stderr
+    facts = json.loads(digest("feed", "show", "1", "--json").stdout)
+    assert (facts["url"], facts["entries"]) == (site.base + "/~alice/feed.xml", 2)
+    proposed = digest("feed", "doctor", "--apply", "--json")
+    [row] = json.loads(proposed.stdout)
+    assert row["score"] < 0.5 and "a person decides: digest feed doctor --accept 1" in proposed.stderr
+    assert json.loads(digest("feed", "show", "1", "--json").stdout)["url"] == site.base + "/~alice/feed.xml"
+    assert digest("feed", "doctor", "--accept", "1").stderr.startswith("1 repaired")
+    assert json.loads(digest("feed", "show", "1", "--json").stdout)["url"] == site.base + "/parked"
+    assert digest("feed", "doctor", "--accept", "1").exit_code == 66
+
+
+def test_a_feed_that_says_it_moved_is_looked_for_there_and_judged(site: Site, digest: Any) -> None:
+    said = f'<itunes:new-feed-url xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd">{site.base}/new</itunes:new-feed-url>'
+    site.pages["/feed"] = Reply(rss("one", "two", head=said))
+    site.pages["/new"] = Reply(rss("three", "one", "two"))
+    digest("feed", "add", site.base + "/feed")
+    digest("collect")
+    assert json.loads(digest("feed", "show", "1", "--json").stdout)["url"] == site.base + "/feed"
+    [row] = json.loads(digest("feed", "doctor", "--apply", "--json").stdout)
+    assert (row["remedy"], row["url"], row["score"] >= 0.5) == ("move", site.base + "/new", True)
+    assert json.loads(digest("feed", "show", "1", "--json").stdout)["url"] == site.base + "/new"
+
+
+def test_what_tells_a_feeds_entries_apart_is_shown_and_can_be_chosen(site: Site, digest: Any) -> None:
+    site.pages["/feed"] = Reply(rss("one", "two"))
+    digest("feed", "add", site.base + "/feed")
+    digest("collect")
+    facts = json.loads(digest("feed", "show", "1", "--json").stdout)
+    assert facts["identity"] == "AUTO (guid)" and facts["identity_seen"][0].startswith("guid: in 2 of 2 entries")
+    assert digest("feed", "set", "1", "--identity", "title+link", "--settle", "30").stderr == (
+        "feed 1: identity link+title; entries settle 30 minutes\n"
+    )
+    facts = json.loads(digest("feed", "show", "1", "--json").stdout)
+    assert (facts["identity"], facts["settle_minutes"]) == ("link+title", 30)
+    assert digest("feed", "set", "1", "--identity", "AUTO", "--settle", "auto").stderr.startswith(
+        "feed 1: identity AUTO"
+    )
+    for wrong in (["--identity", "name"], ["--settle", "soon"], ["--settle", "-1"], []):
+        assert digest("feed", "set", "1", *wrong).exit_code == 65
+
+
 def test_a_mistake_gets_one_sentence_and_a_code(site: Site, digest: Any, tmp_path: Path) -> None:
     site.pages["/page"] = page()
     site.pages["/two"] = page(alternate("/a"), alternate("/b"))

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from digest.collect import Found
+    from digest.collect import Found, Repair
     from digest.config import Config
     from digest.models import Feed
     from digest.parse import Candidate
-    from digest.store import feeds, hosts
+    from digest.store import Database, feeds, hosts
 
 app = typer.Typer(no_args_is_help=True, help="The feeds that newsletters read.")
 
@@ -105,6 +105,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
 
     Example: digest feed show 12
     """
+    from digest import identity
     from digest.store import feeds
 
     options: Options = context.obj
@@ -130,6 +131,9 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "rhythm": row[6],
             "remarks": row[7],
             "answered_by": found.answered_by or found.host,
+            "identity": _identity(found),
+            "identity_seen": identity.in_words(identity.Evidence.of(found.evidence)),
+            "settle_minutes": found.settle_minutes,
             "former_addresses": [f"{f['url']} (until {f['until'][:10]})" for f in found.former_urls],
             "secret_headers": sorted(found.headers),
             "user_agent": next((v for name, v in found.headers.items() if name.lower() == "user-agent"), ""),
@@ -163,47 +167,101 @@ def set_(
     interval: Annotated[
         int | None, typer.Option("--interval", min=0, max=10_080, help="Minutes between two requests; 0: as usual.")
     ] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            "--identity", metavar="MARKS", help="What tells its entries apart: AUTO, guid, link, link+title …"
+        ),
+    ] = None,
+    settle: Annotated[
+        str | None,
+        typer.Option(
+            "--settle", metavar="MINUTES", help="How long an entry must be left alone; AUTO as in the settings."
+        ),
+    ] = None,
 ) -> None:
-    """Change how a feed is asked; "" or 0 goes back to the settings.
+    """Change how a feed is asked and read; "", 0 or AUTO goes back to the settings. What is not named stays as it is.
 
     Secrets are asked for, or read from stdin a line each in the order of the options here.
 
     Example: digest feed set 12 --cookie --interval 60
+    Example: digest feed set 12 --identity link+title
     """
+    options: Options = context.obj
+    asking = (header, cookie, auth, user_agent, without, proxy, ca_file, interval)
+    asked = any(value not in (None, False, []) for value in asking)
+    if not asked and identity is None and settle is None:
+        raise typer.BadParameter("say what to change, e.g. --interval 60")
+    with options.open() as (_config, database):
+        if identity is not None or settle is not None:
+            options.say(_set_reading(database, feed, identity, settle))
+        if asked:
+            headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
+            options.say(_set_asking(database, feed, headers, without, proxy, ca_file, interval))
+
+
+def _headers(
+    named: list[str], cookie: bool, auth: bool, user_agent: str | None, without: list[str]
+) -> tuple[dict[str, str], list[str]]:
+    """The headers to send from now on, those that are secret asked for; and the names of those sent no more."""
+    headers: dict[str, str] = {}
+    for name in named:
+        headers |= _secrets(False, name)
+    if cookie:
+        headers |= _secrets(False, "Cookie")
+    headers |= _secrets(auth, None)
+    if user_agent:
+        headers["User-Agent"] = _line(user_agent)
+    return headers, [*without, "User-Agent"] if user_agent == "" else without
+
+
+def _set_asking(
+    database: Database,
+    feed: str,
+    headers: dict[str, str],
+    without: list[str],
+    proxy: str | None,
+    ca_file: str | None,
+    interval: int | None,
+) -> str:
     from digest import collect
     from digest.config.kinds import asked_through
     from digest.errors import BadInput
 
-    options: Options = context.obj
-    given = (header, cookie, auth, user_agent, without, proxy, ca_file, interval)
-    if all(value in (None, False, []) for value in given):
-        raise typer.BadParameter("say what to change, e.g. --interval 60")
-    with options.open() as (_config, database):
-        headers: dict[str, str] = {}
-        for name in header or ():
-            headers |= _secrets(False, name)
-        if cookie:
-            headers |= _secrets(False, "Cookie")
-        headers |= _secrets(auth, None)
-        without = list(without or ())
-        if user_agent is not None:
-            headers |= {"User-Agent": _line(user_agent)} if user_agent else {}
-            without += [] if user_agent else ["User-Agent"]
-        if proxy == "login":
-            proxy = _secret("address of the proxy")
-        elif "@" in (proxy or ""):
-            raise BadInput("a password does not belong on the command line", hint="--proxy login asks for the address")
-        found = collect.set_feed(
-            database,
-            feed,
-            now=now(),
-            headers=headers,
-            without=without,
-            proxy=None if proxy is None else asked_through(proxy),
-            ca_file=None if ca_file is None else _certificates(ca_file),
-            interval_minutes=interval,
-        )
-    options.say(f"feed {found.id}, {found.title or found.url}, is asked so at the next run")
+    if proxy == "login":
+        proxy = _secret("address of the proxy")
+    elif "@" in (proxy or ""):
+        raise BadInput("a password does not belong on the command line", hint="--proxy login asks for the address")
+    found = collect.set_feed(
+        database,
+        feed,
+        now=now(),
+        headers=headers,
+        without=without,
+        proxy=None if proxy is None else asked_through(proxy),
+        ca_file=None if ca_file is None else _certificates(ca_file),
+        interval_minutes=interval,
+    )
+    return f"feed {found.id}, {found.title or found.url}, is asked so at the next run"
+
+
+def _set_reading(database: Database, feed: str, identity: str | None, settle: str | None) -> str:
+    from digest import identity as identities
+    from digest.errors import BadInput
+    from digest.store import feeds
+
+    with database.write() as session:
+        found = feeds.find(session, feed)
+        if identity is not None:
+            try:
+                found.identity = identities.choice(identity)
+            except ValueError as error:
+                raise BadInput(f"{identity!r} {error}") from None
+        if settle is not None:
+            found.settle_minutes = _minutes(settle)
+        session.add(found)
+        waits = "as in the settings" if found.settle_minutes is None else f"{found.settle_minutes:g} minutes"
+        return f"feed {found.id}: identity {_identity(found)}; entries settle {waits}"
 
 
 def _line(value: str) -> str:
@@ -229,6 +287,28 @@ def _certificates(path: str) -> str:
         said = "no certificate in PEM is in it" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", "")
         raise BadInput(f"cannot use {full}: {str(said or error).lower()}") from None
     return str(full)
+
+
+def _minutes(words: str) -> float | None:
+    from digest.errors import BadInput
+
+    if words.casefold() == "auto":
+        return None
+    try:
+        minutes = float(words)
+    except ValueError:
+        minutes = -1.0
+    if not 0 <= minutes <= 10_080:
+        raise BadInput(f"{words!r} is no number of minutes", hint="0 to 10080, which is a week, or AUTO")
+    return minutes
+
+
+def _identity(feed: Feed) -> str:
+    """Who a feed's entries are told by, as the operator chose or as it was learnt."""
+    from digest.identity import Evidence, carried_by
+
+    learnt = carried_by(Evidence.of(feed.evidence))
+    return feed.identity or f"AUTO ({learnt})".replace(" ()", "")
 
 
 @app.command()
@@ -274,34 +354,55 @@ def check(
 @app.command()
 def doctor(
     context: typer.Context,
-    apply: Annotated[bool, typer.Option("--apply", help="Do what is proposed.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Do what is sure, and ask for the rest.")] = False,
+    accept: Annotated[
+        list[int] | None, typer.Option("--accept", metavar="ID", help="Do what is proposed for this feed, sure or not.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Look for repairs of ailing feeds. A new address, the feed that the site declares or that is read, retirement.
+
+    Each has a score: how much it shares with what was collected. Below 0.5 it is a question for a person.
 
     Example: digest feed doctor --apply
     """
     import asyncio
 
     from digest import collect
+    from digest.errors import NotFound
 
     options: Options = context.obj
     with options.open() as (config, database):
         repairs = asyncio.run(collect.diagnose(database, config, clock=now))
-        if apply:
-            for repair in repairs:
-                collect.repair(database, repair, now=now())
+        accepted = set(accept or ())
+        if unknown := sorted(accepted - {repair.feed_id for repair in repairs}):
+            raise NotFound(f"nothing is proposed for feed {unknown[0]}", hint="`digest feed doctor` shows what is")
+        done = [r for r in repairs if r.feed_id in accepted or (apply and (r.sure or _wanted(r)))]
+        for repair in done:
+            collect.repair(database, repair, now=now())
     print_rows(
-        ["id", "feed", "trouble", "remedy", "url"],
-        [[r.feed_id, r.feed, r.trouble, r.remedy.value, r.url] for r in repairs],
+        ["id", "feed", "trouble", "remedy", "url", "score", "why"],
+        [[r.feed_id, r.feed, r.trouble, r.remedy.value, r.url, r.score, r.why] for r in repairs],
         as_json=as_json,
     )
+    unsure = [r for r in repairs if not r.sure and r not in done]
     if not repairs:
         options.say("no feed needs a repair that could be found")
-    elif apply:
-        options.say(f"{len(repairs)} repaired; `digest collect` asks them at their new addresses")
+    elif apply or accepted:
+        options.say(f"{len(done)} repaired" + ("; `digest collect` asks them at their new addresses" if done else ""))
     else:
         options.say("nothing is changed yet; --apply does it")
+    if unsure:
+        numbers = " ".join(f"--accept {r.feed_id}" for r in unsure)
+        options.say(f"{len(unsure)} may be another feed, so a person decides: digest feed doctor {numbers}")
+
+
+def _wanted(repair: Repair) -> bool:
+    """A person's answer, where one is there."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    typer.echo(f"{repair.feed}: {repair.remedy.value} to {repair.url}? {repair.why}; score {repair.score:g}", err=True)
+    return typer.confirm("Do it", default=False, err=True)
 
 
 @app.command()
@@ -459,7 +560,9 @@ def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
     if health == collect.Health.QUIET and feed.entry_at:
         remarks.append(f"quiet since {feed.entry_at:%Y-%m-%d}, over 3 × its usual gap")
     if feed.moved_to:
-        remarks.append(f"redirected to {feed.moved_to}, followed for good when a second run sees it")
+        remarks.append(
+            f"moved to {feed.moved_to}: followed when it redirects twice, else `digest feed doctor` looks there"
+        )
     if feed.former_urls:
         remarks.append(f"moved {len(feed.former_urls)} ×, last from {feed.former_urls[-1]['url']}")
     if held:

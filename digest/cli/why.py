@@ -44,7 +44,11 @@ def why(
                 )
             told = dict.fromkeys(fate.story_id for fate in fates if fate.story_id is not None)
             answers += [edition.explain(session, edition.find(session, name, id_)) for id_ in told]
-            answers += [edition.explain_entry(fate) for fate in fates if fate.story_id is None]
+            answers += [
+                edition.explain_entry(fate, settle=config.curate.settle, now=now())
+                for fate in fates
+                if fate.story_id is None
+            ]
         if subscriber is not None:
             for answer in answers:
                 if "outcome" in answer:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from digest import parse
-from digest.collect import rhythm
+from digest.collect import kinship, rhythm
 from digest.collect.addresses import has_scheme, host_of, known_address, without_login
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
@@ -29,6 +29,7 @@ from digest.store import Database, feeds
 _AS_SET = Way()
 AT_ONCE = 10  # ailing feeds that are looked at
 MAX_REFRESHES = 2  # pages that send their visitors on, one after another
+CHOICES = 4  # of the feeds that a page names, those looked at
 HOPELESS_AFTER = timedelta(days=30)  # of failures, with nothing found in its place
 
 
@@ -143,6 +144,13 @@ class Repair:
     trouble: str
     remedy: Remedy
     url: str = ""
+    score: float = 1.0  # how surely it is the same feed (see `collect.kinship`), and by what
+    why: str = ""
+
+    @property
+    def sure(self) -> bool:
+        """Else it is a question that only a person answers."""
+        return self.score >= kinship.SURE
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,7 @@ class _Patient:
     headers: dict[str, str]
     proxy: str
     ca_file: str
+    remembered: feeds.Remembered
 
 
 async def diagnose(
@@ -174,7 +183,8 @@ async def diagnose(
         for feed, readers in feeds.listed(session):
             ailing = feed.failures >= rhythm.FAILING_AFTER or (feed.state == FeedState.RETIRED and bool(readers))
             if ailing or feed.moved_to:
-                patients.append(_Patient(**{n: getattr(feed, n) for n in _Patient.__dataclass_fields__}))
+                known_of_it = {n: getattr(feed, n) for n in _Patient.__dataclass_fields__ if n != "remembered"}
+                patients.append(_Patient(**known_of_it, remembered=feeds.remembered(session, feed.id or 0)))
     seats = asyncio.Semaphore(AT_ONCE)
 
     async def visit(patient: _Patient) -> Repair | None:
@@ -187,29 +197,51 @@ async def diagnose(
 
 
 async def _repair(looker: Looker, feed: _Patient, known: set[str], now: datetime) -> Repair | None:
+    """The likeliest of the places where it may be, with how likely it is."""
     name = feed.title or feed.url
     trouble = f"moved to {feed.moved_to}" if feed.moved_to and not feed.error else feed.error
+    best: Repair | None = None
     for place in _places(feed):
-        # A secret was given to one origin: other places are asked without it.
-        there = same(place, feed.url)
         try:
-            found = await looker.find(
-                place, feed.headers if there else None, Way(feed.proxy, feed.ca_file if there else "")
-            )
+            likely = await _feeds_at(looker, place, feed)
+        except FetchError:  # a challenge: who stands there looks at each request
+            return None
+        for url, parsed in likely:
+            if url == feed.url:
+                return None  # it works again
+            if downgrades(feed.url, url):
+                continue  # that is for a person to decide, feed by feed
+            kin = kinship.judge(feed.remembered, url, parsed)
+            remedy = Remedy.JOIN if url in known else Remedy.MOVE
+            if best is None or kin.score > best.score:
+                best = Repair(feed.id, name, trouble, remedy, url, kin.score, f"shares {kin.why}")
+        if best is not None and best.sure:
+            return best
+    hopeless = feed.failing_since is not None and now - feed.failing_since > HOPELESS_AFTER
+    if best is None and hopeless and feed.state != FeedState.RETIRED:
+        return Repair(feed.id, name, trouble, Remedy.RETIRE, why="nothing was found in its place")
+    return best
+
+
+async def _feeds_at(looker: Looker, place: str, feed: _Patient) -> list[tuple[str, ParsedFeed]]:
+    """The feeds that a place has or names, each with the address it would be asked at. FetchError at a challenge."""
+    seen: list[Found] = []
+    places = [place]
+    while places:
+        there = places.pop(0)
+        # A secret was given to one origin: other places are asked without it.
+        own = same(there, feed.url)
+        way = Way(feed.proxy, feed.ca_file if own else "")
+        try:
+            found = await looker.find(there, feed.headers if own else None, way)
         except FetchError as error:
             if error.challenge:
-                return None
+                raise
             continue
-        url = found.url if found.feed else found.choices[0].url
-        if found.answer is not None and found.answer.moved_to:
-            url = found.answer.moved_to
-        if url == feed.url:
-            return None  # it works again
-        if downgrades(feed.url, url):
-            continue  # that is for a person to decide, feed by feed
-        return Repair(feed.id, name, trouble, Remedy.JOIN if url in known else Remedy.MOVE, url)
-    hopeless = feed.failing_since is not None and now - feed.failing_since > HOPELESS_AFTER
-    return Repair(feed.id, name, trouble, Remedy.RETIRE) if hopeless and feed.state != FeedState.RETIRED else None
+        if not seen:
+            places = [choice.url for choice in found.choices[:CHOICES]]
+        seen.append(found)
+    return [((one.answer.moved_to if one.answer else "") or one.url, one.feed) for one in seen if one.feed is not None]
 
 
 def _places(feed: _Patient) -> list[str]:

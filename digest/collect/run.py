@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
-from digest.collect import rhythm
+from digest.collect import kinship, rhythm
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
@@ -299,6 +299,7 @@ class _Run:
             # A feed may have been removed, retired or given another address while it was asked.
             left = feeds.lock(session, [outcome.feed.id for outcome in outcomes])
             outcomes = [outcome for outcome in outcomes if left.get(outcome.feed.id) == outcome.feed.url]
+            outcomes = [self._doubted(session, outcome) for outcome in outcomes]
             done = [self._settle(session, outcome) for outcome in outcomes if outcome.held_until is None]
             feeds.settle(session, [row for row, _, _ in done])
             for outcome in outcomes:
@@ -364,7 +365,8 @@ class _Run:
             }
             if outcome.parsed is not None:
                 saved = self._save_feed(session, feed, outcome.parsed, row, at)
-            notes.append(self._move(session, feed, outcome.answer, row, at))
+            said = outcome.parsed.new_url if outcome.parsed is not None else feed.moved_to
+            notes.append(self._move(session, feed, outcome.answer, row, at, said))
             row["next_at"] = rhythm.next_at(
                 at,
                 rhythm.of_feed(self._settings, feed.interval_minutes),
@@ -376,11 +378,32 @@ class _Run:
             )
         return row, saved, _change(feed, row, at, [note for note in notes if note])
 
+    def _doubted(self, session: Session, outcome: _Outcome) -> _Outcome:
+        """A permanent redirect to a feed that is not the one collected so far is a failure: a person follows it.
+
+        Domains are parked and sold, and sites redirect what they no longer have to their front page's feed.
+        """
+        feed, answer = outcome.feed, outcome.answer
+        target = answer.moved_to if answer is not None else ""
+        if outcome.parsed is None or target in ("", feed.url):
+            return outcome
+        lost = feeds.remembered(session, feed.id)
+        if not lost.marks:
+            return outcome  # nothing was collected that could be mixed up
+        kin = kinship.judge(lost, target, outcome.parsed)
+        if kin.sure:
+            return outcome
+        words = f"leads for good to {target}, which seems another feed (score {kin.score:g}: it shares {kin.why})"
+        error = FetchError(feed.url, f"{words}; `digest feed doctor --accept {feed.id}` follows it", status=301)
+        return _Outcome(feed, outcome.at, error=error)
+
     def _save_feed(
         self, session: Session, feed: feeds.Due, parsed: ParsedFeed, row: dict[str, Any], at: datetime
     ) -> feeds.Saved:
         # Oldest first, so that the order of ids is the order of the feed's own time.
-        saved = feeds.save_entries(session, feed.id, [_row(e) for e in reversed(parsed.entries)], now=at)
+        saved = feeds.save_entries(
+            session, feed.id, [_row(e) for e in reversed(parsed.entries)], now=at, tombstones=parsed.withdrawn
+        )
         moments = [min(e.published_at, at) for e in parsed.entries if e.published_at]
         gap = rhythm.usual_gap(moments)
         newest = max(
@@ -400,9 +423,14 @@ class _Run:
         }
         return saved
 
-    def _move(self, session: Session, feed: feeds.Due, answer: Answer, row: dict[str, Any], at: datetime) -> str:
+    def _move(
+        self, session: Session, feed: feeds.Due, answer: Answer, row: dict[str, Any], at: datetime, said: str = ""
+    ) -> str:
         """Follow a permanent redirect for good once two runs saw the same one (RFC 9110 §15.4.2); what to tell."""
         target = answer.moved_to
+        if not target and said and said != feed.url:
+            row["moved_to"] = said  # its own word alone is not followed: `digest feed doctor` looks there, and judges
+            return ""
         if not target or target == feed.url:
             row["moved_to"] = ""
             return ""

@@ -221,6 +221,8 @@ class Curate(Section):
     new_feed_days: float = Field(14, gt=0, le=365_000)
     flood: int = Field(20, ge=1)
     newest_of_flood: int = Field(5, ge=0)
+    # Publishers post, mend and withdraw within minutes: an entry is taken once it was left alone for so long.
+    settle_minutes: float = Field(5, ge=0, le=10_080)
     # A loud feed does not fill the mail.
     per_feed: int = Field(3, ge=1)
     per_author: int = Field(2, ge=1)
@@ -234,6 +236,10 @@ class Curate(Section):
     fresh_hours: float = Field(48, gt=0, le=10_000_000)
     precision: float = Field(0.9, ge=0.5, le=0.999)
     scorer: Line = ""
+
+    @property
+    def settle(self) -> timedelta:
+        return timedelta(minutes=self.settle_minutes)
 
 
 class Web(Section):

@@ -18,6 +18,7 @@ WINDOW = timedelta(days=7)  # between two tellings that only their titles join
 # Titles tell the same from this cosine on; or where so much of the shorter is in the longer, with three words
 # shared that are telling. The more is told in a week, the likelier are two titles alike by chance ("Getting
 # started with …"), so each bound lies between that of a quiet week and that of a busy one.
+REPOSTED = timedelta(hours=1)  # within which a feed posts the same anew; later it is the next of a series
 QUIET, BUSY = 40, 1000  # tellings within the window
 ALIKE = (0.38, 0.50)
 CONTAINED = (0.50, 0.85)
@@ -93,6 +94,7 @@ class Telling:
     """One entry as far as it tells whether it is the same news as another.
 
     `links` are normalised; `place` is the site that wrote it, "" where only an aggregator's page is known.
+    `links_tell` is false where the entries of its feed have one link and are different all the same: a status page.
     """
 
     id: Hashable
@@ -100,6 +102,7 @@ class Telling:
     links: tuple[str, ...]
     feed: Hashable
     when: datetime
+    links_tell: bool = True
 
     @property
     def place(self) -> str:
@@ -202,7 +205,8 @@ def _by_link(
             if i < settled:
                 continue
             # A front page, or one page that a feed links from several entries, is nobody's identity.
-            if tellings[i].feed == tellings[first].feed and titles[i].words != titles[first].words:
+            same_feed = tellings[i].feed == tellings[first].feed
+            if same_feed and (titles[i].words != titles[first].words or bare(link) or not tellings[i].links_tell):
                 continue
             if bare(link) and not titles[i].informative & titles[first].informative:
                 continue
@@ -291,6 +295,8 @@ def _conflict(one: Telling, title: _Title, two: Telling, other: _Title) -> bool:
         return True
     equal = title.words == other.words
     here, there = one.place, two.place
+    if one.feed == two.feed and equal and (not one.links_tell or abs(one.when - two.when) >= REPOSTED):
+        return True  # one feed has two entries of one title: a series, or a mended one posted anew
     if here and here == there:
         # One site does not tell its own news twice: alike titles are a series.
         return not equal

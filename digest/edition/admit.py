@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 from sqlmodel import Session
 
-from digest import config
+from digest import config, identity
 from digest.curate import excerpts, flood, rank, rules, topics, urls
 from digest.curate import stories as same_story
 from digest.errors import ConfigError
@@ -117,6 +117,7 @@ def take_in(
 
     Raises ConfigError where `curate.scorer` cannot be loaded.
     """
+    _take_back(database, name)
     for _ in range(TRIES):
         with database.read() as session:
             proposal = propose(session, name, settings, curate_settings, now=now)
@@ -129,6 +130,17 @@ def take_in(
         except Moved:
             continue
     return Admitted()  # somebody else decides about them, again and again
+
+
+def _take_back(database: Database, name: str) -> None:
+    """Undo what was decided about entries that were withdrawn before any edition had them to choose from."""
+    with database.read() as session:
+        newsletter_id = cast(int, newsletters.find(session, name).id)
+        if not stories.to_take_back(session, newsletter_id, upto=editions.composed_upto(session, newsletter_id)):
+            return
+    with database.write() as session:
+        newsletters.lock(session, name)
+        stories.take_back(session, newsletter_id, upto=editions.composed_upto(session, newsletter_id))
 
 
 def admit(
@@ -149,6 +161,7 @@ def admit(
     newsletter = newsletters.lock(session, name)
     newsletter_id = cast(int, newsletter.id)
     if proposal is None:
+        stories.take_back(session, newsletter_id, upto=editions.composed_upto(session, newsletter_id))
         proposal = propose(session, name, settings, curate_settings, now=now)
     if not proposal.entries:
         return Admitted()
@@ -187,7 +200,7 @@ def propose(
     """Work out what is to be decided about every entry that waits; nothing is stored. Raises as `take_in`."""
     newsletter = newsletters.find(session, name)
     newsletter_id = cast(int, newsletter.id)
-    waiting = entries.waiting(session, newsletter_id)
+    waiting = entries.waiting(session, newsletter_id, settle=curate_settings.settle, now=now)
     minutes = _Minutes(newsletter_id, now)
     gists = Gists(session)
     if not waiting:
@@ -204,7 +217,7 @@ def propose(
     told = stories.told_lately(
         session, newsletter_id, since=now - 2 * same_story.WINDOW, links={r.link for r in reads} - {""}
     )
-    grouping, groups = _group(reads, told)
+    grouping, groups = _group(reads, told, feeds)
     why = {join.two: join.why for join in grouping.joins} | {
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
@@ -417,8 +430,13 @@ def _read(
             )
 
 
-def _group(reads: Sequence[_Read], told: Sequence[stories.Told]) -> tuple[same_story.Grouping, list[_Group]]:
+def _group(
+    reads: Sequence[_Read], told: Sequence[stories.Told], feeds: Mapping[int, entries.Reading]
+) -> tuple[same_story.Grouping, list[_Group]]:
     """Entries by story. An entry that tells a known story joins it, whatever else it is like."""
+    links_tell = {
+        id_: identity.links_tell(identity.Evidence.of(feed.evidence), feed.identity) for id_, feed in feeds.items()
+    }
     before = [
         same_story.Telling(
             ("told", t.story_id, t.entry_id),
@@ -426,6 +444,7 @@ def _group(reads: Sequence[_Read], told: Sequence[stories.Told]) -> tuple[same_s
             tuple(dict.fromkeys(filter(None, (t.link, urls.normalise(t.url))))),
             t.feed_id,
             flood.shown_date(t.published_at, seen_at=t.seen_at),
+            links_tell.get(t.feed_id, True),
         )
         for t in told
     ]
@@ -437,6 +456,7 @@ def _group(reads: Sequence[_Read], told: Sequence[stories.Told]) -> tuple[same_s
             tuple(dict.fromkeys(filter(None, (read.link, urls.normalise(read.entry.url))))),
             read.entry.feed_id,
             read.shown_at,
+            links_tell.get(read.entry.feed_id, True),
         )
         for read in ordered
     ]

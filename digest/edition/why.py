@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session
 
 from digest.errors import NotFound
 from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
-from digest.store import editions, people, suppressions, why
+from digest.store import editions, entries, people, suppressions, why
 
 _STEPS = {
     "moved": "an editor moved it there",
@@ -41,7 +41,7 @@ def explain(session: Session, story: Story) -> dict[str, Any]:
                 "feed": t.source,
                 "title": t.title,
                 "url": t.url,
-                "why": "represents it" if t.entry_id == story.entry_id else t.reason,
+                "why": ("represents it" if t.entry_id == story.entry_id else t.reason) + _taken_back(t.withdrawn_at),
             }
             for t in tellings
         ],
@@ -76,6 +76,9 @@ def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *
             return f"in edition {letter.number}, {place}; that letter is {state}"
     if story.dropped:
         return "an editor dropped it"
+    tellings = why.tellings(session, story.id)
+    if tellings and all(telling.withdrawn_at for telling in tellings):
+        return f"not sent{_taken_back(max(t.withdrawn_at for t in tellings if t.withdrawn_at))}"
     for letter in letters:
         if letter.topics and story.topic not in letter.topics:
             return (
@@ -109,9 +112,22 @@ def _wish(subscription: Subscription) -> str:
     return cadence + hour
 
 
-def explain_entry(found: why.EntryFate) -> dict[str, Any]:
-    """What became of an entry that is no story of its own."""
-    if found.decision is None:
+def _taken_back(at: datetime | None) -> str:
+    return f"; its publisher took it back, seen {at:%Y-%m-%d %H:%M} UTC" if at else ""
+
+
+def explain_entry(found: why.EntryFate, *, settle: timedelta, now: datetime) -> dict[str, Any]:
+    """What became of an entry that is no story of its own. `settle` is how long entries wait by the settings."""
+    settles = entries.settles_at(found.changed_at, found.seen_at, found.own_minutes, settle)
+    if found.decision is None and found.withdrawn_at is not None:
+        outcome = "withdrawn"
+        reason = f"its publisher took it back before it was sent, seen {found.withdrawn_at:%Y-%m-%d %H:%M} UTC"
+    elif found.decision is None and settles is not None and settles > now:
+        outcome = "settling"
+        reason = (
+            f"changed at {found.changed_at:%Y-%m-%d %H:%M} UTC; left alone, it is taken from {settles:%H:%M} UTC on"
+        )
+    elif found.decision is None:
         outcome, reason = "waiting", "no decision yet: the next `digest run` makes it"
     else:
         outcome, reason = found.decision.value, found.reason

@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from digest.errors import DigestError
+from digest.identity import without_tracking
 from digest.parse import gist, language, text
 from digest.parse.dates import Dates
 from digest.parse.garbled import Repairs
@@ -20,6 +20,8 @@ from digest.parse.garbled import Repairs
 T = TypeVar("T")
 
 MAX_ENTRIES = 10_000  # what is read of one document: feedparser makes some thousands a second
+LEAST_TEXT = 24  # characters of an entry's text that may tell it from others
+LEAST_PROOF = 3  # different guids, or pages, by which a document shows that it means them
 MAX_KEY = 500  # characters; a longer identity is kept as its hash
 MAX_ENCLOSURES = 20
 MAX_CATEGORIES = 50
@@ -73,8 +75,9 @@ class Notes:
 class ParsedEntry:
     """One thing in a feed, clean: texts are plain, `summary` and `content` safe HTML, links absolute http(s) or "".
 
-    `key` is its identity within the feed; `twin` (of its link and title) helps to know an entry again when its
-    publisher changes the guid at every fetch. `content_hash` changes when a reader would see it.
+    `key` is its name within the document; `digest.identity` decides which stored entry it is, by all its marks: `guid`
+    (as it was given, never joined with an address), link, title, date and `text_hash` (of its words, "" for few).
+    `twin` is of its link and title. `content_hash` changes when a reader would see it.
     """
 
     key: str
@@ -94,6 +97,8 @@ class ParsedEntry:
     content_hash: str = ""
     gist: bytes | None = None  # packed; see `parse.gist`
     fault: str = ""  # why it was set aside, unread
+    guid: str = ""
+    text_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ class ParsedFeed:
     skip_hours: frozenset[int] = frozenset()
     skip_days: frozenset[int] = frozenset()
     trouble: tuple[str, ...] = ()
+    withdrawn: frozenset[str] = frozenset()  # guids of entries that the publisher took back (RFC 6721)
+    new_url: str = ""  # where it says that it has moved (`itunes:new-feed-url`)
 
 
 class TooDear(BaseException):
@@ -208,11 +215,11 @@ def parsed_entry(
     page = without_tracking(url)
     published = _possible(published, now)
     told = title or text.words(content or summary, limit=200)
-    content_hash = _hash("content", title, page, summary, content)
+    content_hash, text_hash = _hash("content", title, page, summary, content), _text_hash(summary, content)
     twin, told_key = _hash("twin", page, told), _hash("entry", told, published.isoformat() if published else "")
     title, summary, content = shown or (title, summary, content)
     return ParsedEntry(
-        key=_key(guid) if guid else _key(page) if page else told_key,
+        key=guid_key(guid) if guid else guid_key(page) if page else told_key,
         twin=twin,
         url=url,
         original_url=original_url if original_url != url else "",
@@ -227,40 +234,79 @@ def parsed_entry(
         published_at=published,
         updated_at=_possible(updated, now),
         content_hash=content_hash,
+        guid=guid_key(guid),
+        text_hash=text_hash,
     )
 
 
+_TAGS = re.compile(r"<[^<>]*+>")
+
+
+def _text_hash(summary: str, content: str) -> str:
+    """Of the words alone: addresses of pictures carry tokens. A few words ("Listen now") are nobody's own."""
+    words = " ".join(_TAGS.sub(" ", f"{summary} {content}").split())
+    return _hash("text", words) if len(words) >= LEAST_TEXT else ""
+
+
 def known_again(parsed: ParsedFeed) -> ParsedFeed:
-    """Entries under keys that are theirs alone.
+    """Entries under keys that are theirs alone, each once.
 
-    Some generators give every entry the same guid: where a guid stands for several pages it identifies none, and
-    the link does. Where two entries still have one key they are the same, and the first stays.
+    Some generators give every entry the same guid, and a status page has one link and one title for all: where a key
+    stands for several entries it names none, and the link does, or what else tells them apart. What stands in the
+    document twice is one entry, and the first stays.
     """
-    pages: dict[str, set[str]] = {}
+    guids = {entry.guid for entry in parsed.entries if entry.guid}
+    links = Counter(without_tracking(entry.url) for entry in parsed.entries)
+    proven = len(guids) >= LEAST_PROOF  # a feed that has guids, and means them
+    seen: set[tuple[Any, ...]] = set()
+    entries = []
     for entry in parsed.entries:
-        pages.setdefault(entry.key, set()).add(entry.twin)
-    shared = {key for key, twins in pages.items() if len(twins) > 1}
-    how_often = Counter(without_tracking(e.url) for e in parsed.entries if e.key in shared)
-    entries: dict[str, ParsedEntry] = {}
-    for entry in parsed.entries:
-        if entry.key in shared:
+        own_page = len(links) >= LEAST_PROOF and links[without_tracking(entry.url)] == 2
+        names = _double(entry, proven=proven, own_page=own_page)
+        if not seen.intersection(names):
+            entries.append(entry)
+        seen.update(names)
+    sharing = Counter(entry.key for entry in entries)
+    pages = Counter(without_tracking(e.url) for e in entries if sharing[e.key] > 1)
+    twins = Counter(e.twin for e in entries if sharing[e.key] > 1)
+    named: dict[str, ParsedEntry] = {}
+    for entry in entries:
+        if sharing[entry.key] > 1:
             page = without_tracking(entry.url)
-            # One link for all is the site's front page: then the title must do.
-            entry = replace(entry, key=_key(page) if page and how_often[page] == 1 else entry.twin)
-        entries.setdefault(entry.key, entry)
-    return replace(parsed, entries=tuple(entries.values()))
+            # One link for all is the site's front page: then the title must do, and else the date and the text.
+            moment = _iso(entry.published_at)
+            own = _hash("entry", entry.twin, moment, entry.text_hash if _vague(entry.published_at) else "")
+            key = guid_key(page) if page and pages[page] == 1 else entry.twin if twins[entry.twin] == 1 else own
+            entry = replace(entry, key=key)
+        named.setdefault(entry.key, entry)
+    return replace(parsed, entries=tuple(named.values()))
 
 
-_TRACKING: Callable[[str], Any] = re.compile(r"utm_\w+|fbclid|gclid|mc_[ce]id|at_\w+|ref_?src|_hs\w+", re.I).fullmatch
+def _double(entry: ParsedEntry, *, proven: bool, own_page: bool) -> list[tuple[Any, ...]]:
+    """Names that another entry of the same document has only where it is the same one.
+
+    `proven`: the feed's guids are different ones; `own_page`: two entries have this page, and others have others.
+    """
+    if entry.fault:
+        return [(entry.key,)]
+    when = _iso(entry.published_at)
+    names: list[tuple[Any, ...]] = [(entry.guid, entry.twin, when, entry.text_hash)]
+    if entry.guid and proven:
+        names.append((entry.guid, entry.twin))
+    elif not entry.text_hash or not _vague(entry.published_at):
+        names.append((entry.guid, entry.twin, when))
+    if own_page and entry.url and entry.title and not entry.guid:
+        names.append((without_tracking(entry.url), entry.title, entry.content_hash))
+    return names
 
 
-def without_tracking(url: str) -> str:
-    """The address of a page without what only counts its visitors; two links to one page become equal."""
-    if "?" not in url:
-        return url.partition("#")[0] if "#" in url and not url.partition("#")[2].startswith(("!", "/")) else url
-    parts = urlsplit(url)
-    kept = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING(k)]
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), parts.fragment))
+def _vague(moment: datetime | None) -> bool:
+    """Whether a date tells no two entries of one day apart."""
+    return moment is None or (moment.hour, moment.minute, moment.second) == (0, 0, 0)
+
+
+def _iso(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""
 
 
 def _possible(moment: datetime | None, now: datetime) -> datetime | None:
@@ -268,7 +314,8 @@ def _possible(moment: datetime | None, now: datetime) -> datetime | None:
     return moment if moment is not None and OLDEST <= moment <= now + timedelta(days=1) else None
 
 
-def _key(identity: str) -> str:
+def guid_key(identity: str) -> str:
+    """An identity as it is kept: a long one as its hash."""
     return identity if len(identity) <= MAX_KEY else _hash("key", identity)
 
 

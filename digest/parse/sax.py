@@ -1,4 +1,4 @@
-"""feedparser, made quicker without changing what it says: a third of its time went into doing the same thing again.
+"""feedparser, made quicker without changing what it says, but for ids: a third of its time was work done twice.
 
 It knows feedparser's insides; nothing else does. Where they are not as we know them, feedparser is left as it is.
 """
@@ -28,7 +28,7 @@ INSIDES = {
     "feedparser.api": ("PREFERRED_XML_PARSERS",),
     "feedparser.datetimes": ("_date_handlers",),
     "feedparser.mixin": _JOINS,
-    "feedparser.mixin:_FeedParserMixin": ("_sync_author_detail", "_get_context"),
+    "feedparser.mixin:_FeedParserMixin": ("_sync_author_detail", "_get_context", "can_be_relative_uri"),
     "feedparser.util:FeedParserDict": ("keymap", "get"),
     "xml.sax.expatreader:ExpatParser": ("_parser", "start_element_ns", "end_element_ns"),
     "xml.sax.xmlreader:XMLReader": ("_cont_handler",),
@@ -54,6 +54,8 @@ def quicken() -> None:
     FeedParserDict.get, FeedParserDict.__deepcopy__ = _straight(FeedParserDict), _deep_copy
     author = mixin._FeedParserMixin
     author._sync_author_detail = _for_people(author._sync_author_detail)
+    # An id is a name (RFC 4287 §4.2.6) and is joined with no address: it would be another where the feed moves.
+    author.can_be_relative_uri = author.can_be_relative_uri - {"id"}
 
 
 def _straight(kind: Any) -> Callable[..., Any]:

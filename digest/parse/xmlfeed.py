@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from digest.parse import documents, language, text
@@ -23,6 +24,7 @@ from digest.parse.entries import (
     Watch,
     both_ends,
     first_image,
+    guid_key,
     parsed_entry,
     set_aside,
     string,
@@ -78,6 +80,22 @@ def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
         skip_hours=_skip_hours(body),
         skip_days=_skip_days(body),
         trouble=(*trouble, *notes.trouble()),
+        withdrawn=_tombstones(body),
+        new_url=text.http_url(string(about.get("itunes_new-feed-url")).strip()),
+    )
+
+
+_DELETED = re.compile(rb"<(?:[\w.-]{1,40}:)?deleted-entry\b([^<>]{1,4000}+)>")
+_REF = re.compile(rb"\sref\s{0,20}=\s{0,20}(?:\"([^\"]{1,2000}+)\"|'([^']{1,2000}+)')")
+
+
+def _tombstones(body: bytes) -> frozenset[str]:
+    """The ids of entries that were taken back: Atom's `at:deleted-entry ref` (RFC 6721 §3)."""
+    if b"purl.org/atompub/tombstones/1.0" not in body:
+        return frozenset()
+    refs = (_REF.search(match[1]) for match in islice(_DELETED.finditer(body), MAX_ENTRIES))
+    return frozenset(
+        guid_key(text.plain(text.unescape((ref[1] or ref[2]).decode("utf-8", "replace")))) for ref in refs if ref
     )
 
 
@@ -135,7 +153,7 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, notes: Notes) -> Pa
     # As a plain mapping: feedparser's own looks for seven names of each thing, and answers `updated` with `published`
     # where there is none. What is only `updated` (RDF's dc:date, much Atom) is the date that there is.
     entry = dict(entry)
-    link = text.http_url(string(entry.get("link")), base)
+    link = text.http_url(string(entry.get("link")), "" if _guid_for_link(entry) else base)
     guid = text.plain(string(entry.get("id")), limit=10_000)
     contents = [c for c in entry.get("content") or () if string(c.get("value"))]
     # Of several forms of the content the richest one that is a text (RFC 4287 §4.1.3).
@@ -176,6 +194,16 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, notes: Notes) -> Pa
             mend(string(summary_detail.get("value")), summary, lambda v: _html(summary_detail, base_of_texts, v)),
             mend(string(content_detail.get("value")), content, lambda v: _html(content_detail, base_of_texts, v)),
         ),
+    )
+
+
+def _guid_for_link(entry: Mapping[str, Any]) -> bool:
+    """Whether feedparser gave the guid for a link: it is one where it is a whole address, else it leads nowhere."""
+    link = string(entry.get("link"))
+    return (
+        bool(entry.get("guidislink"))
+        and link == entry.get("id")
+        and all(link != string(other.get("href")) for other in entry.get("links") or ())
     )
 
 

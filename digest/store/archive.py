@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from digest import values
 from digest.models import Edition, EditionState, Entry, Newsletter, Story, Variant, VariantStory
 from digest.store import stories
-from digest.store.stories import as_told
+from digest.store.stories import as_told, withdrawn_of
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,16 @@ def neighbours(session: Session, newsletter_id: int, number: int) -> tuple[int |
 
 @dataclass(frozen=True)
 class Frozen:
-    """A variant as it was mailed, and the stories there was no room for, best first."""
+    """A variant as it was mailed, and the stories there was no room for, best first.
+
+    `withdrawn` are title and source of what its publisher took back since.
+    """
 
     key: str
     html: str
     marks: str
     rest: tuple[Story, ...]
+    withdrawn: tuple[tuple[str, str], ...] = ()
 
 
 def variant_in_browser(session: Session, name: str, number: int, key: str) -> Frozen | None:
@@ -89,7 +93,13 @@ def frozen(session: Session, variant_id: int) -> Frozen:
 def _frozen(session: Session, variant: Variant) -> Frozen:
     ids = [int(id_) for id_, _why in variant.left_out]
     found = stories.by_id(session, ids)
-    return Frozen(variant.key, variant.html, variant.marks, tuple(found[id_] for id_ in ids if id_ in found))
+    return Frozen(
+        variant.key,
+        variant.html,
+        variant.marks,
+        tuple(found[id_] for id_ in ids if id_ in found),
+        tuple(withdrawn_of(session, variant)),
+    )
 
 
 def told_in(session: Session, edition: OpenEdition) -> list[values.Story]:

@@ -82,6 +82,7 @@ _NO_SYNC = {"synchronize_session": False}
 SHOWN = {
     "entry.published_at",
     "entry.updated_at",
+    "entry.withdrawn_at",
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",
     "refusal_count.since",  # names the opening of an edition that it counts for
@@ -332,7 +333,7 @@ def _thorough(at: _Bearings) -> Iterator[Part]:
     untried = sa.exists().where(
         col(OutboxRow.notice_id) == Notice.id, col(OutboxRow.settled_at).is_(None), col(OutboxRow.attempts) == 0
     )
-    yield Rule("entries", (Bound(col(Entry.seen_at), late, now),))
+    yield Rule("entries", (Bound(col(Entry.seen_at), late, now), Bound(col(Entry.changed_at), late, now)))
     yield Rule("decisions", (Bound(col(Admission.decided_at), late, now),))
     yield Rule(
         "stories", tuple(Bound(column, late, now) for column in (col(Story.published_at), col(Story.admitted_at)))

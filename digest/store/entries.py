@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -47,22 +48,46 @@ class Reading(NamedTuple):
     topic: str
     folder: str
     known: bool
+    identity: str = ""
+    evidence: Mapping[str, Any] = MappingProxyType({})  # see `digest.identity`
 
 
-def waiting(session: Session, newsletter_id: int) -> list[Waiting]:
+PATIENCE = 6  # times the settling time, after which an entry is taken although it is changed again and again
+
+
+def settles_at(
+    changed_at: datetime | None, seen_at: datetime, own_minutes: float | None, settle: timedelta
+) -> datetime | None:
+    """From when on an entry is settled; None for one that always was. A feed's own minutes go before `settle`."""
+    if changed_at is None:
+        return None
+    settle = settle if own_minutes is None else timedelta(minutes=own_minutes)
+    return min(changed_at + settle, seen_at + PATIENCE * settle)
+
+
+def waiting(session: Session, newsletter_id: int, *, settle: timedelta, now: datetime) -> list[Waiting]:
     """Entries of the newsletter's feeds without a decision, feed by feed in the feed's order.
+
+    Not those that their publisher took back, nor those that have not settled yet: the next time has them.
 
     By the absence of an `Admission`, never by a date or an id: entries of a feed subscribed to later, or stored
     by a transaction that committed later, are found all the same.
     """
     decided = select(Admission.entry_id).where(Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id)
     rows = session.execute(
-        sa.select(*(getattr(Entry, name) for name in Waiting._fields))
+        sa.select(*(getattr(Entry, name) for name in Waiting._fields), col(Entry.changed_at), col(Feed.settle_minutes))
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
-        .where(col(NewsletterFeed.newsletter_id) == newsletter_id, ~decided.exists())
+        .join(Feed, col(Feed.id) == col(Entry.feed_id))
+        .where(col(NewsletterFeed.newsletter_id) == newsletter_id, ~decided.exists(), col(Entry.withdrawn_at).is_(None))
         .order_by(col(Entry.feed_id), col(Entry.id))
     )
-    return [Waiting(*row) for row in rows]
+    found = []
+    for *values_, changed_at, own_minutes in rows:
+        entry = Waiting(*values_)
+        at = settles_at(changed_at, entry.seen_at, own_minutes, settle)
+        if at is None or at <= now:
+            found.append(entry)
+    return found
 
 
 def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
@@ -82,6 +107,8 @@ def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
             col(NewsletterFeed.topic),
             col(NewsletterFeed.folder),
             known,
+            col(Feed.identity),
+            col(Feed.evidence),
         )
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Feed.id))
         .where(col(NewsletterFeed.newsletter_id) == newsletter_id)

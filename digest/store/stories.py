@@ -17,8 +17,61 @@ from digest.models import (
     Entry,
     Feed,
     Story,
+    Variant,
+    VariantStory,
 )
 from digest.store.database import batched
+
+
+def to_take_back(session: Session, newsletter_id: int, *, upto: int) -> list[tuple[int, int, bool]]:
+    """Decisions about entries that were withdrawn since, of whose stories no edition had the choice.
+
+    Entry, story, and whether the entry stands for it; `upto` is the last story seq that an edition had.
+    """
+    rows = session.execute(
+        sa.select(col(Admission.entry_id), col(Admission.story_id), col(Story.entry_id) == col(Admission.entry_id))
+        .join(Entry, col(Entry.id) == col(Admission.entry_id))
+        .join(Story, col(Story.id) == col(Admission.story_id))
+        .where(
+            col(Story.newsletter_id) == newsletter_id,
+            col(Story.seq) > upto,
+            col(Story.dropped).is_(False),
+            col(Entry.withdrawn_at).is_not(None),
+        )
+    )
+    return [(row[0], row[1], bool(row[2])) for row in rows]
+
+
+def take_back(session: Session, newsletter_id: int, *, upto: int) -> None:
+    """Undo the decisions `to_take_back`.
+
+    An entry that comes back is decided about anew, and so are the others that told a story for which it stood.
+    """
+    rows = to_take_back(session, newsletter_id, upto=upto)
+    stories = {story_id for _entry, story_id, stands in rows if stands}
+    for some in batched(sorted(stories)):
+        session.execute(sa.delete(Admission).where(col(Admission.story_id).in_(some)))
+        session.execute(sa.delete(Story).where(col(Story.id).in_(some)))
+    for some in batched(sorted(entry_id for entry_id, story_id, _stands in rows if story_id not in stories)):
+        ours = (col(Admission.newsletter_id) == newsletter_id, col(Admission.entry_id).in_(some))
+        session.execute(sa.delete(Admission).where(*ours))
+
+
+def withdrawn_of(session: Session, variant: Variant) -> list[tuple[str, str]]:
+    """Title and source of the stories in a variant that everyone who told them took back since."""
+    told = sa.select(col(Admission.entry_id)).join(Entry, col(Entry.id) == col(Admission.entry_id))
+    told = told.where(col(Admission.story_id) == col(Story.id))
+    rows = session.execute(
+        sa.select(col(Story.title), col(Story.source))
+        .join(VariantStory, col(VariantStory.story_id) == col(Story.id))
+        .where(
+            col(VariantStory.variant_id) == variant.id,
+            told.where(col(Entry.withdrawn_at).is_not(None)).exists(),
+            ~told.where(col(Entry.withdrawn_at).is_(None)).exists(),
+        )
+        .order_by(col(VariantStory.position))
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 class Told(NamedTuple):
@@ -96,7 +149,10 @@ def add_admissions(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> list[values.Story]:
-    """The stories with `since < seq <= upto` that no editor dropped, in that order, with who else tells them."""
+    """The stories with `since < seq <= upto` that no editor dropped and nobody took back, in that order.
+
+    With who else tells them.
+    """
     rows = session.execute(
         sa.select(Story, col(Entry.feed_id))
         .join(Entry, col(Entry.id) == col(Story.entry_id))
@@ -108,7 +164,7 @@ def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> lis
         )
         .order_by(col(Story.seq))
     ).all()
-    return as_told(session, [(row[0], row[1]) for row in rows])
+    return [story for story in as_told(session, [(row[0], row[1]) for row in rows]) if not story.withdrawn]
 
 
 def as_told(session: Session, rows: Sequence[tuple[Story, int]]) -> list[values.Story]:
@@ -123,6 +179,7 @@ class _ToldBy(NamedTuple):
     feed_url: str
     site_url: str
     url: str
+    withdrawn: bool
 
     @property
     def host(self) -> str:
@@ -157,6 +214,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         also=tuple(also),
         related=tuple(values.Source(r["title"], r["url"]) for r in story.reasons.get("related", ())),
         dated=not story.reasons.get("rank", {}).get("undated"),
+        withdrawn=bool(tellers) and all(teller.withdrawn for teller in tellers),
     )
 
 
@@ -171,6 +229,7 @@ def _tellers(session: Session, story_ids: Iterable[int]) -> defaultdict[int, lis
                 col(Feed.url),
                 col(Feed.site_url),
                 col(Entry.url),
+                col(Entry.withdrawn_at).is_not(None),
             )
             .join(Entry, col(Entry.id) == col(Admission.entry_id))
             .join(Feed, col(Feed.id) == col(Entry.feed_id))

@@ -104,6 +104,7 @@ class Teller(NamedTuple):
     url: str
     decision: Decision
     reason: str
+    withdrawn_at: datetime | None
 
 
 def tellings(session: Session, story_id: int) -> list[Teller]:
@@ -116,6 +117,7 @@ def tellings(session: Session, story_id: int) -> list[Teller]:
             col(Entry.url),
             col(Admission.decision),
             col(Admission.reason),
+            col(Entry.withdrawn_at),
         )
         .join(Admission, col(Admission.entry_id) == col(Entry.id))
         .join(Feed, col(Feed.id) == col(Entry.feed_id))
@@ -204,7 +206,7 @@ def letters_about(
 
 
 class EntryFate(NamedTuple):
-    """An entry and what a newsletter decided about it; no decision yet is None."""
+    """An entry and what a newsletter decided about it; no decision yet is None. The rest says how it settles."""
 
     entry_id: int
     title: str
@@ -213,6 +215,10 @@ class EntryFate(NamedTuple):
     decision: Decision | None
     reason: str
     story_id: int | None
+    seen_at: datetime
+    changed_at: datetime | None
+    withdrawn_at: datetime | None
+    own_minutes: float | None
 
 
 def entries_at(session: Session, newsletter_id: int, url: str) -> list[EntryFate]:
@@ -226,6 +232,10 @@ def entries_at(session: Session, newsletter_id: int, url: str) -> list[EntryFate
             col(Admission.decision),
             sa.func.coalesce(col(Admission.reason), ""),
             col(Admission.story_id),
+            col(Entry.seen_at),
+            col(Entry.changed_at),
+            col(Entry.withdrawn_at),
+            col(Feed.settle_minutes),
         )
         .join(Feed, col(Feed.id) == col(Entry.feed_id))
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Feed.id))

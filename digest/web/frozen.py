@@ -11,7 +11,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from digest import render
-from digest.render import Marks
+from digest.render import Marks, direction
+from digest.render.speech import speech
 from digest.store import archive
 from digest.web.site import PRIVATE, Site, site_of
 
@@ -39,7 +40,13 @@ def in_browser(site: Site, name: str, number: int, frozen: archive.Frozen) -> st
     html = re.sub(rf'href="{here}#more"', 'href="#more"', html)
     linked = [story for story in frozen.rest if story.url.startswith(("https://", "http://"))]
     rest = site.html("more.html", stories=linked, look=partial(_look, html))
-    return html.replace("</body>", rest + "</body>", 1)
+    html = html.replace("</body>", rest + "</body>", 1)
+    if not frozen.withdrawn:
+        return html
+    paper = site.config.newsletters.get(name)
+    said = speech(paper.language if paper else "en")
+    note = site.html("withdrawn.html", stories=frozen.withdrawn, said=said, dir=direction(said.language))
+    return re.sub(r"<body\b[^>]*>", lambda tag: tag[0] + note, html, count=1)
 
 
 def _impersonal(html: str, marks: Marks, home: str) -> str:
