@@ -67,6 +67,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 * (os.cpu_count() or 1)
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes do not name a test: packed ones hold the time, and each process would have a name of its own for it."""
+    return "bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def statements_compiled_once() -> Iterator[None]:
     """Each test opens a database of its own, and SQLAlchemy keeps what it makes of a statement by its dialect object.

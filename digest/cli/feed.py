@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digest.cli.common import Options, now, print_facts, print_json, print_rows
+from digest.cli.feed_set import identity_in_words, secrets
 from digest.cli.options import DryRun, Header, Json, Login, NewsletterName, WhichFeed
 from digest.origin import shown
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from digest.config import Config
     from digest.models import Feed
     from digest.parse import Candidate
-    from digest.store import Database, feeds, hosts
+    from digest.store import feeds, hosts
 
 app = typer.Typer(no_args_is_help=True, help="The feeds that newsletters read.")
 
@@ -49,7 +50,7 @@ def add(
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
         _known_topic(topic, settings.topics)
-        headers = _secrets(login, header)
+        headers = secrets(login, header)
         title = ""
         if check:
             url, title, headers = _choose(url, config, headers)
@@ -131,7 +132,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "rhythm": row[6],
             "remarks": row[7],
             "answered_by": found.answered_by or found.host,
-            "identity": _identity(found),
+            "identity": identity_in_words(found),
             "identity_seen": identity.in_words(identity.Evidence.of(found.evidence)),
             "settle_minutes": found.settle_minutes,
             "former_addresses": [f"{f['url']} (until {f['until'][:10]})" for f in found.former_urls],
@@ -145,170 +146,6 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "newest": [entry.title or entry.url for entry in feeds.newest_entries(session, number, limit=5)],
         }
     print_facts(facts, as_json=as_json)
-
-
-@app.command("set")
-def set_(
-    context: typer.Context,
-    feed: WhichFeed,
-    header: Annotated[
-        list[str] | None, typer.Option("--header", metavar="NAME", help="Ask for the value of a header to send.")
-    ] = None,
-    cookie: Annotated[bool, typer.Option("--cookie", help="Ask for the value of a cookie, name=value.")] = False,
-    auth: Annotated[bool, typer.Option("--auth", help="Ask for a user and password (HTTP Basic).")] = False,
-    user_agent: Annotated[str | None, typer.Option("--user-agent", help="Call ourselves so.")] = None,
-    without: Annotated[
-        list[str] | None, typer.Option("--without", metavar="NAME", help="Send this header no more, e.g. Cookie.")
-    ] = None,
-    proxy: Annotated[
-        str | None, typer.Option("--proxy", help='Ask through it; "login" asks for an address, "none": without.')
-    ] = None,
-    ca_file: Annotated[str | None, typer.Option("--ca-file", help="Trust these certificates (PEM) for it.")] = None,
-    interval: Annotated[
-        int | None, typer.Option("--interval", min=0, max=10_080, help="Minutes between two requests; 0: as usual.")
-    ] = None,
-    identity: Annotated[
-        str | None,
-        typer.Option(
-            "--identity", metavar="MARKS", help="What tells its entries apart: AUTO, guid, link, link+title …"
-        ),
-    ] = None,
-    settle: Annotated[
-        str | None,
-        typer.Option(
-            "--settle", metavar="MINUTES", help="How long an entry must be left alone; AUTO as in the settings."
-        ),
-    ] = None,
-) -> None:
-    """Change how a feed is asked and read; "", 0 or AUTO goes back to the settings. What is not named stays as it is.
-
-    Secrets are asked for, or read from stdin a line each in the order of the options here.
-
-    Example: digest feed set 12 --cookie --interval 60
-    Example: digest feed set 12 --identity link+title
-    """
-    options: Options = context.obj
-    asking = (header, cookie, auth, user_agent, without, proxy, ca_file, interval)
-    asked = any(value not in (None, False, []) for value in asking)
-    if not asked and identity is None and settle is None:
-        raise typer.BadParameter("say what to change, e.g. --interval 60")
-    with options.open() as (_config, database):
-        if identity is not None or settle is not None:
-            options.say(_set_reading(database, feed, identity, settle))
-        if asked:
-            headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
-            options.say(_set_asking(database, feed, headers, without, proxy, ca_file, interval))
-
-
-def _headers(
-    named: list[str], cookie: bool, auth: bool, user_agent: str | None, without: list[str]
-) -> tuple[dict[str, str], list[str]]:
-    """The headers to send from now on, those that are secret asked for; and the names of those sent no more."""
-    headers: dict[str, str] = {}
-    for name in named:
-        headers |= _secrets(False, name)
-    if cookie:
-        headers |= _secrets(False, "Cookie")
-    headers |= _secrets(auth, None)
-    if user_agent:
-        headers["User-Agent"] = _line(user_agent)
-    return headers, [*without, "User-Agent"] if user_agent == "" else without
-
-
-def _set_asking(
-    database: Database,
-    feed: str,
-    headers: dict[str, str],
-    without: list[str],
-    proxy: str | None,
-    ca_file: str | None,
-    interval: int | None,
-) -> str:
-    from digest import collect
-    from digest.config.kinds import asked_through
-    from digest.errors import BadInput
-
-    if proxy == "login":
-        proxy = _secret("address of the proxy")
-    elif "@" in (proxy or ""):
-        raise BadInput("a password does not belong on the command line", hint="--proxy login asks for the address")
-    found = collect.set_feed(
-        database,
-        feed,
-        now=now(),
-        headers=headers,
-        without=without,
-        proxy=None if proxy is None else asked_through(proxy),
-        ca_file=None if ca_file is None else _certificates(ca_file),
-        interval_minutes=interval,
-    )
-    return f"feed {found.id}, {found.title or found.url}, is asked so at the next run"
-
-
-def _set_reading(database: Database, feed: str, identity: str | None, settle: str | None) -> str:
-    from digest import identity as identities
-    from digest.errors import BadInput
-    from digest.store import feeds
-
-    with database.write() as session:
-        found = feeds.find(session, feed)
-        if identity is not None:
-            try:
-                found.identity = identities.choice(identity)
-            except ValueError as error:
-                raise BadInput(f"{identity!r} {error}") from None
-        if settle is not None:
-            found.settle_minutes = _minutes(settle)
-        session.add(found)
-        waits = "as in the settings" if found.settle_minutes is None else f"{found.settle_minutes:g} minutes"
-        return f"feed {found.id}: identity {_identity(found)}; entries settle {waits}"
-
-
-def _line(value: str) -> str:
-    from digest.errors import BadInput
-
-    if not (value.isascii() and value.isprintable()) or value != value.strip():
-        raise BadInput("that User-Agent is no line of plain ASCII", hint='e.g. "MyReader/1.0 (news@example.org)"')
-    return value
-
-
-def _certificates(path: str) -> str:
-    """The full path of a file of certificates, which can be read; "" for none."""
-    import ssl
-
-    from digest.errors import BadInput
-
-    if not path:
-        return ""
-    full = Path(path).expanduser().resolve()
-    try:
-        ssl.create_default_context(cafile=str(full))
-    except (OSError, ValueError) as error:
-        said = "no certificate in PEM is in it" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", "")
-        raise BadInput(f"cannot use {full}: {str(said or error).lower()}") from None
-    return str(full)
-
-
-def _minutes(words: str) -> float | None:
-    from digest.errors import BadInput
-
-    if words.casefold() == "auto":
-        return None
-    try:
-        minutes = float(words)
-    except ValueError:
-        minutes = -1.0
-    if not 0 <= minutes <= 10_080:
-        raise BadInput(f"{words!r} is no number of minutes", hint="0 to 10080, which is a week, or AUTO")
-    return minutes
-
-
-def _identity(feed: Feed) -> str:
-    """Who a feed's entries are told by, as the operator chose or as it was learnt."""
-    from digest.identity import Evidence, carried_by
-
-    learnt = carried_by(Evidence.of(feed.evidence))
-    return feed.identity or f"AUTO ({learnt})".replace(" ()", "")
 
 
 @app.command()
@@ -515,38 +352,6 @@ def _look(url: str, config: Config, headers: dict[str, str], *, hint: str = "") 
         hint = "--login asks for user and password" if error.status == 401 and hint else hint
         kind = Unavailable if isinstance(error, Unreachable) else BadInput
         raise kind(f"{shown(error.url)} {error.reason}", hint=hint) from None
-
-
-def _secrets(login: bool, header: str | None) -> dict[str, str]:
-    """The headers that a login and a named header make; their values are typed, or come on stdin a line each."""
-    from base64 import b64encode
-
-    from digest.errors import BadInput
-
-    headers = {}
-    if login:
-        user, password = _secret("user", hidden=False), _secret("password")
-        headers["Authorization"] = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
-    if header is not None:
-        if not header.replace("-", "").isalnum() or not header.isascii():
-            raise BadInput(f"{header!r} is not the name of a header", hint="e.g. X-Api-Key; its value is asked for")
-        headers[header] = _secret(f"value of {header}")
-    return headers
-
-
-def _secret(what: str, *, hidden: bool = True) -> str:
-    """Something that no process list shows: typed, or the next line on stdin."""
-    import getpass
-
-    from digest.errors import BadInput
-
-    if sys.stdin.isatty():
-        value = getpass.getpass(f"{what}: ") if hidden else typer.prompt(what, err=True)
-    else:
-        value = sys.stdin.readline().rstrip("\r\n")
-    if not value or not value.isprintable():
-        raise BadInput(f"no {what} was given", hint="type it, or give it on stdin, one line each")
-    return str(value)
 
 
 def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:

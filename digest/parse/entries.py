@@ -183,58 +183,61 @@ def too_many(count: int) -> str:
     return f"has {count:,} entries, of which the first and last {MAX_ENTRIES // 2:,} are read"
 
 
-def parsed_entry(
-    *,
-    guid: str,
-    url: str,
-    original_url: str,
-    title: str,
-    author: str,
-    summary: str,
-    content: str,
-    categories: Iterable[str],
-    declared: str,
-    image_url: str,
-    enclosures: tuple[Enclosure, ...],
-    published: datetime | None,
-    updated: datetime | None,
-    notes: Notes,
-    shown: Shown | None = None,
-) -> ParsedEntry:
-    """An entry from what its format gave, cleaned already: who it is, in which language, with possible dates.
+@dataclass(frozen=True)
+class Described:
+    """An entry as its format gave it, cleaned: plain titles and names, clean HTML, http addresses, "" for none."""
+
+    guid: str
+    url: str
+    original_url: str
+    title: str
+    author: str
+    summary: str
+    content: str
+    categories: Iterable[str]
+    declared: str  # its language
+    image_url: str
+    enclosures: tuple[Enclosure, ...]
+    published: datetime | None
+    updated: datetime | None
+
+
+def parsed_entry(given: Described, notes: Notes, shown: Shown | None = None) -> ParsedEntry:
+    """Who an entry is, in which language, with possible dates.
 
     It is known by its texts as they came, garbled or not; `shown` are those that readers see.
     """
+    title, summary, content = given.title, given.summary, given.content
     now = notes.dates.now
     names: dict[str, str] = {}
-    for category in categories:
+    for category in given.categories:
         if len(names) >= MAX_CATEGORIES:
             break
         if name := text.plain(category, limit=100):
             names.setdefault(name.casefold(), name)
-    page = without_tracking(url)
-    published = _possible(published, now)
+    page = without_tracking(given.url)
+    published = _possible(given.published, now)
     told = title or text.words(content or summary, limit=200)
     content_hash, text_hash = _hash("content", title, page, summary, content), _text_hash(summary, content)
     twin, told_key = _hash("twin", page, told), _hash("entry", told, published.isoformat() if published else "")
     title, summary, content = shown or (title, summary, content)
     return ParsedEntry(
-        key=guid_key(guid) if guid else guid_key(page) if page else told_key,
+        key=guid_key(given.guid) if given.guid else guid_key(page) if page else told_key,
         twin=twin,
-        url=url,
-        original_url=original_url if original_url != url else "",
+        url=given.url,
+        original_url=given.original_url if given.original_url != given.url else "",
         title=title,
-        author=author,
+        author=given.author,
         summary=summary,
         content=content,
         categories=tuple(names.values()),
-        language=language.of(f"{title} {text.words(summary or content, limit=600)}", declared),
-        image_url=image_url,
-        enclosures=enclosures,
+        language=language.of(f"{title} {text.words(summary or content, limit=600)}", given.declared),
+        image_url=given.image_url,
+        enclosures=given.enclosures,
         published_at=published,
-        updated_at=_possible(updated, now),
+        updated_at=_possible(given.updated, now),
         content_hash=content_hash,
-        guid=guid_key(guid),
+        guid=guid_key(given.guid),
         text_hash=text_hash,
     )
 

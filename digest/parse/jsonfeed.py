@@ -12,6 +12,7 @@ from digest.parse.dates import Dates
 from digest.parse.entries import (
     MAX_ENCLOSURES,
     MAX_ENTRIES,
+    Described,
     Enclosure,
     NotAFeed,
     Notes,
@@ -83,22 +84,24 @@ def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, note
         return None
     tags, mend = item.get("tags"), notes.repairs.shown
     return parsed_entry(
-        guid=text.plain(guid, limit=10_000),
-        url=link or external or text.http_url(guid),
-        original_url=external,
-        title=title,
-        author=_author(item) or writer,
-        summary=summary,
-        content=content,
-        categories=(string(tag) for tag in (tags if isinstance(tags, list) else ())),
-        declared=string(item.get("language")) or spoken,
-        image_url=text.http_url(string(item.get("image")) or string(item.get("banner_image")), base)
-        or first_image(content),
-        enclosures=enclosures,
-        published=notes.dates.read(item.get("date_published")),
-        updated=notes.dates.read(item.get("date_modified")),
-        notes=notes,
-        shown=Shown(
+        Described(
+            guid=text.plain(guid, limit=10_000),
+            url=link or external or text.http_url(guid),
+            original_url=external,
+            title=title,
+            author=_author(item) or writer,
+            summary=summary,
+            content=content,
+            categories=(string(tag) for tag in (tags if isinstance(tags, list) else ())),
+            declared=string(item.get("language")) or spoken,
+            image_url=text.http_url(string(item.get("image")) or string(item.get("banner_image")), base)
+            or first_image(content),
+            enclosures=enclosures,
+            published=notes.dates.read(item.get("date_published")),
+            updated=notes.dates.read(item.get("date_modified")),
+        ),
+        notes,
+        Shown(
             mend(texts.title, title, text.plain),
             mend(texts.summary, summary, text.escape),
             mend(prose or texts.content, content, clean_content),

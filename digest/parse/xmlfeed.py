@@ -14,6 +14,7 @@ from digest.parse.dates import Dates
 from digest.parse.entries import (
     MAX_ENCLOSURES,
     MAX_ENTRIES,
+    Described,
     Enclosure,
     NotAFeed,
     Notes,
@@ -175,21 +176,25 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, notes: Notes) -> Pa
     author = string((entry.get("author_detail") or {}).get("name")) or string(entry.get("author"))
     updated, mend = notes.dates.read(entry.get("updated")), notes.repairs.shown
     return parsed_entry(
-        guid=guid,
-        url=link,
-        original_url=text.http_url(string(entry.get("feedburner_origlink")) or _source_link(entry), base),
-        title=title,
-        author=text.plain(notes.repairs.of(author), markup=True, limit=200),
-        summary=summary,
-        content=content,
-        categories=(notes.repairs.of(string(tag.get("label") or tag.get("term"))) for tag in entry.get("tags") or ()),
-        declared=declared or spoken,
-        image_url=_image(entry, enclosures, content or summary, base),
-        enclosures=enclosures,
-        published=notes.dates.read(entry.get("published")) or updated or notes.dates.read(entry.get("created")),
-        updated=updated,
-        notes=notes,
-        shown=Shown(
+        Described(
+            guid=guid,
+            url=link,
+            original_url=text.http_url(string(entry.get("feedburner_origlink")) or _source_link(entry), base),
+            title=title,
+            author=text.plain(notes.repairs.of(author), markup=True, limit=200),
+            summary=summary,
+            content=content,
+            categories=(
+                notes.repairs.of(string(tag.get("label") or tag.get("term"))) for tag in entry.get("tags") or ()
+            ),
+            declared=declared or spoken,
+            image_url=_image(entry, enclosures, content or summary, base),
+            enclosures=enclosures,
+            published=notes.dates.read(entry.get("published")) or updated or notes.dates.read(entry.get("created")),
+            updated=updated,
+        ),
+        notes,
+        Shown(
             mend(string(entry.get("title")), title, lambda value: _plain(title_detail, value)),
             mend(string(summary_detail.get("value")), summary, lambda v: _html(summary_detail, base_of_texts, v)),
             mend(string(content_detail.get("value")), content, lambda v: _html(content_detail, base_of_texts, v)),
