@@ -7,9 +7,10 @@
 
 Relative paths are relative to the file, so that the working directory of cron does not matter.
 
-`kinds` of values make up `sections`, sections the `settings`, and `file` reads them.
+`kinds` of values make up the sections in `settings`, these the `config`, and `file` reads it.
 """
 
+from digest.config.config import Config as Config
 from digest.config.file import FILE as FILE
 from digest.config.file import exposed as exposed
 from digest.config.file import find as find
@@ -19,12 +20,11 @@ from digest.config.file import new_secret as new_secret
 from digest.config.kinds import OTHER as OTHER
 from digest.config.kinds import TOPICS as TOPICS
 from digest.config.kinds import Network as Network
-from digest.config.sections import Collect as Collect
-from digest.config.sections import Curate as Curate
-from digest.config.sections import Newsletter as Newsletter
-from digest.config.sections import Relay as Relay
-from digest.config.sections import Rule as Rule
-from digest.config.sections import Section as Section
-from digest.config.sections import Smtp as Smtp
-from digest.config.sections import Topic as Topic
-from digest.config.settings import Config as Config
+from digest.config.settings import Collect as Collect
+from digest.config.settings import Curate as Curate
+from digest.config.settings import Newsletter as Newsletter
+from digest.config.settings import Relay as Relay
+from digest.config.settings import Rule as Rule
+from digest.config.settings import Section as Section
+from digest.config.settings import Smtp as Smtp
+from digest.config.settings import Topic as Topic

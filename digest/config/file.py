@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError
 
-from digest.config import sections
-from digest.config.sections import Section
-from digest.config.settings import Config
+from digest.config import settings
+from digest.config.config import Config
+from digest.config.settings import Section
 from digest.errors import ConfigError, NotFound
 
 FILE = "digest.toml"
@@ -187,16 +187,16 @@ def _undecoded(error: SettingsError) -> str:
 
 _PLACES: dict[type[BaseModel], str] = {
     Config: "at the top of the file, before the first [section]",
-    sections.Smtp: "in [smtp]",
-    sections.Relay: "in [[smtp.relays]]",
-    sections.Dkim: "in [[smtp.dkim]]",
-    sections.Collect: "in [collect]",
-    sections.FeedHost: 'in [collect.hosts."HOST"]',
-    sections.Curate: "in [curate]",
-    sections.Web: "in [web]",
-    sections.Newsletter: "in [newsletters.NAME]",
-    sections.Topic: "in [newsletters.NAME.topics.SLUG]",
-    sections.Rule: "in [[newsletters.NAME.rules]]",
+    settings.Smtp: "in [smtp]",
+    settings.Relay: "in [[smtp.relays]]",
+    settings.Dkim: "in [[smtp.dkim]]",
+    settings.Collect: "in [collect]",
+    settings.FeedHost: 'in [collect.hosts."HOST"]',
+    settings.Curate: "in [curate]",
+    settings.Web: "in [web]",
+    settings.Newsletter: "in [newsletters.NAME]",
+    settings.Topic: "in [newsletters.NAME.topics.SLUG]",
+    settings.Rule: "in [[newsletters.NAME.rules]]",
 }
 
 

@@ -1,156 +1,371 @@
-"""All settings together, and what follows from several of them."""
+"""The sections of the settings, each with its defaults and what it refuses."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from urllib.parse import quote, urlsplit
+import ipaddress
+import re
+import shlex
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import parseaddr
+from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from digest.config.kinds import Line, Secret, ServerUrl, Slug, server_url
-from digest.config.sections import Collect, Curate, Newsletter, Smtp, Web
-from digest.errors import ConfigError, NotFound
+from digest.colours import contrast
+from digest.config.kinds import (
+    OTHER,
+    TOPICS,
+    FilePath,
+    HostName,
+    HttpHeaders,
+    Line,
+    Mailbox,
+    Network,
+    ProxyUrl,
+    Secret,
+    ServerUrl,
+    Share,
+    Slug,
+    SmtpUrl,
+    smtp_server,
+)
+from digest.schedule import Schedule
+from digest.schedule import parse as parse_schedule
 
-_POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
 
-def _database_server(url: str) -> ServerUrl:
-    return server_url(url, settings="database_user and database_password")
+def _check_login(url: SecretStr | None, user: str, password: SecretStr | None, command: str) -> None:
+    """ValueError where it is not clear who logs in and how."""
+    secret = password.get_secret_value() if password else ""
+    if url is None:
+        if given := [name for name, value in (("user", user), ("password", secret)) if value]:
+            raise ValueError(f"has a {given[0]} and no url to use it for")
+        if command:
+            raise ValueError("has a token_command and nobody to log in: give it a url and a user")
+        return
+    there = smtp_server(url.get_secret_value())
+    if (there.user and user) or (there.password and secret):
+        raise ValueError(f"has the {'user' if user else 'password'} twice, in its url and beside it; take one away")
+    if (secret or there.password) and not (user or there.user):
+        raise ValueError("has a password and no user")
+    if command:
+        if not (user or there.user):
+            raise ValueError("has a token_command and nobody to log in: give the user, as in user@host")
+        if secret or there.password:
+            raise ValueError("has both a password and a token_command; take one away")
+        _check_command(command)
 
 
-class Config(BaseSettings):
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="DIGEST_", env_nested_delimiter="__", env_ignore_empty=False
-    )
+def _check_command(command: str) -> None:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"has a token_command that cannot be read: {error}") from None
+    if not words:
+        raise ValueError("has an empty token_command")
 
-    database: Line = Field("digest.db", repr=False)  # a password may stand in it
-    database_user: Line = ""
-    database_password: Secret | None = None
-    base_url: str = "http://localhost:8000"
-    secret_key: SecretStr
-    former_secret_keys: tuple[SecretStr, ...] = ()
-    smtp: Smtp = Smtp()
-    collect: Collect = Collect()
-    curate: Curate = Curate()
-    web: Web = Web()
-    newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """What links are read with; the first is what they are signed with."""
-        return tuple(key.get_secret_value() for key in (self.secret_key, *self.former_secret_keys))
+class Relay(Section):
+    """A mail server that takes our letters. A limit of 0 is none; those per hour and day outlive the process."""
 
-    @property
-    def lasting_key(self) -> str:
-        """The oldest key: of what must stay the same when the key is changed, Message-IDs and marks of the erased."""
-        return self.keys[-1]
-
-    @field_validator("secret_key")
-    @classmethod
-    def _secret_key(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value()) < 16:
-            raise ValueError("must have at least 16 characters; `digest init` makes a good one")
-        return value
-
-    @field_validator("database")
-    @classmethod
-    def _database(cls, value: str) -> str:
-        scheme = value.partition("://")[0]
-        path = "://" not in value
-        if value.startswith("sqlite:///") or (path and ":" not in value.rpartition("@")[0]):
-            return value
-        # What has a user and a password before an @ is an address with a slip in it, and is not told as a path.
-        if path or scheme not in _POSTGRES:
-            raise ValueError("must be a path (SQLite) or postgresql://user:password@host/name")
-        _database_server(value)
-        return value
-
-    @field_validator("base_url")
-    @classmethod
-    def _base_url(cls, value: str) -> str:
-        if any(sign in value for sign in "@?#"):
-            raise ValueError("must have no user, password, ? or # in it: readers see it")
-        there = server_url(value, settings="")
-        if there.scheme not in ("http", "https") or not there.host:
-            raise ValueError("must be the http(s) address under which `digest serve` is reached")
-        return value.rstrip("/")
-
-    @field_validator("newsletters")
-    @classmethod
-    def _newsletters(cls, value: dict[str, Newsletter]) -> dict[str, Newsletter]:
-        if not value:
-            raise ValueError("is empty; a newsletter needs at least [newsletters.NAME] with title and from")
-        return value
+    url: SmtpUrl
+    user: Line = ""  # who logs in, where `url` does not say it
+    password: Secret | None = None
+    auth: Literal["", "plain", "login", "xoauth2"] = ""  # "": plain or login, whichever is offered
+    token_command: Line = ""  # prints what stands for the password, an access token unless `auth` says otherwise
+    order: int = 1  # a relay of a higher order is used only while all of a lower one are down
+    weight: float = Field(1, gt=0)  # its share among relays of the same order
+    connections: int = Field(8, ge=1, le=200)
+    per_second: float = Field(0, ge=0)
+    per_hour: int = Field(0, ge=0)
+    per_day: int = Field(0, ge=0)
 
     @model_validator(mode="after")
-    def _database_login(self) -> Config:
-        password = self.database_password.get_secret_value() if self.database_password else ""
-        if not (self.database_user or password):
-            return self
-        if self.database.partition("://")[0] not in _POSTGRES:
-            raise ValueError("has a database_user or database_password, which a SQLite database has not")
-        there = _database_server(self.database)
-        if (there.user and self.database_user) or (there.password and password):
-            raise ValueError("has the user or password of the database twice, in its URL too; take one away")
-        if password and not (there.user or self.database_user):
-            raise ValueError("has a database_password and no database_user")
+    def _login(self) -> Relay:
+        _check_login(self.url, self.user, self.password, self.token_command)
         return self
 
     @property
-    def base_path(self) -> str:
-        """The path of `base_url`: "" or, below a path of a host, as in "/news"."""
-        return urlsplit(self.base_url).path
+    def server(self) -> ServerUrl:
+        """Where it is, and who logs in there, wherever that was said."""
+        found = smtp_server(self.url.get_secret_value())
+        password = self.password.get_secret_value() if self.password else ""
+        return replace(found, user=found.user or self.user, password=found.password or password)
 
-    @property
-    def database_url(self) -> str:
-        """The SQLAlchemy URL; a bare path is SQLite, `postgresql://` is read with psycopg."""
-        if "://" not in self.database:
-            return f"sqlite:///{self.database}"
-        if self.database.startswith("sqlite"):
-            return self.database
-        there = _database_server(self.database)
-        secret = self.database_password.get_secret_value() if self.database_password else ""
-        user, password = there.user or self.database_user, there.password or secret
-        login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
-        return f"postgresql+psycopg://{login}{'@' if login else ''}{there.place}{there.rest}"
 
-    @property
-    def database_name(self) -> str:
-        """For people: the path, or the URL without its user, password and options."""
-        if "://" not in self.database or self.database.startswith("sqlite"):
-            return self.database
-        there = _database_server(self.database)
-        return f"postgresql://{there.place}{there.rest.partition('?')[0].partition('#')[0]}"
+class Dkim(Section):
+    """Sign letters here, for relays that do not. `domain` is by default the sender's."""
 
-    @property
-    def maildir(self) -> Path:
-        """Where letters go while no SMTP server is set: beside the database."""
-        base = Path(self.database) if "://" not in self.database else Path.cwd() / "digest.db"
-        return base.parent / "maildir"
+    selector: Line
+    key_file: FilePath
+    domain: Line = ""
 
-    def newsletter(self, name: str | None) -> tuple[str, Newsletter]:
-        """The newsletter `name`, or the only one there is."""
-        if name is None:
-            if len(self.newsletters) > 1:
-                raise ConfigError(
-                    "there are several newsletters: " + ", ".join(self.newsletters), hint="say which with --newsletter"
-                )
-            name = next(iter(self.newsletters))
-        if name not in self.newsletters:
-            raise NotFound(
-                f"there is no newsletter {name!r}", hint="the settings know: " + ", ".join(sorted(self.newsletters))
-            )
-        return name, self.newsletters[name]
 
-    # The TOML file is what is handed to the constructor, and the environment goes before it.
+class Smtp(Section):
+    """Where letters go. Without `url` or `relays` they are written to a Maildir beside the database."""
+
+    url: SmtpUrl | None = None  # short for one relay with the settings of `Relay`
+    user: Line = ""
+    password: Secret | None = None
+    relays: tuple[Relay, ...] = ()
+    token_command: Line = ""
+    connections: int = Field(8, ge=1, le=200)
+    envelope_domain: Line = ""
+    hello: Line = ""  # our name in EHLO; else the machine's, if it has a full one, or its address
+    ca_file: FilePath | None = None
+    dkim: tuple[Dkim, ...] = ()
+    # How long a server may take to answer a command, and the end of the data (RFC 5321 §4.5.3.2).
+    timeout_seconds: float = Field(300, gt=0, le=600)
+    data_timeout_seconds: float = Field(600, gt=0, le=1200)
+    lifetime_hours: float = Field(48, gt=0, le=240)
+    after_crash: Literal["resend", "hold"] = "resend"
+    per_domain: int = Field(0, ge=0)  # letters at a time to one domain of recipients; 0: no limit
+    # The share of an edition that goes out first, and what share of refusals lets the rest follow.
+    canary: Share = 0.0
+    max_refused: Share = 0.05
+    # An edition with letters that were due longer ago and never tried waits for a person.
+    max_lateness_hours: float = Field(24, gt=0, le=10_000_000)
+
+    @field_validator("url", mode="before")
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
+    def _no_url(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Smtp:
+        if self.url and self.relays:
+            raise ValueError("has both url and relays; move url into a [[smtp.relays]] of its own")
+        for name in ("token_command", "user", "password") if self.relays else ():
+            if getattr(self, name):
+                raise ValueError(f"has {name} beside relays; move it into the [[smtp.relays]] it is for")
+        _check_login(self.url, self.user, self.password, self.token_command)
+        return self
+
+    @property
+    def servers(self) -> tuple[Relay, ...]:
+        if self.url:
+            names = ("url", "user", "password", "connections", "token_command")
+            return (Relay(**{name: getattr(self, name) for name in names}),)
+        return self.relays
+
+    @property
+    def lifetime(self) -> timedelta:
+        return timedelta(hours=self.lifetime_hours)
+
+    @property
+    def max_lateness(self) -> timedelta:
+        return timedelta(hours=self.max_lateness_hours)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long an attempt may take, before another sender may think that this one died.
+
+        A letter's envelope may wait for the reply to the body before it, then it waits for its own.
+        """
+        return timedelta(seconds=3 * self.data_timeout_seconds)
+
+
+class FeedHost(Section):
+    """What is otherwise at one host and its subdomains. None: as everywhere."""
+
+    gap_seconds: float | None = Field(None, ge=0, le=3600)
+    connections: int | None = Field(None, ge=1, le=50)
+    headers: HttpHeaders = {}  # secret; sent to this host only, and not after a redirect
+
+
+class Collect(Section):
+    """How feeds are fetched, and the bounds nothing gets past."""
+
+    contact: Line = ""  # an address or page for the User-Agent; without it, `base_url`
+    allow_private_addresses: bool = False
+    connections: int = Field(50, ge=1, le=500)
+    host_connections: int = Field(2, ge=1, le=50)  # to one host at once; this machine itself has no such limit
+    host_gap_seconds: float = Field(0.5, ge=0, le=60)  # between two requests to one host
+    address_connections: int = Field(0, ge=0, le=50)  # to one address at once, whatever its hosts; 0: as to one host
+    hosts: dict[HostName, FeedHost] = {}
+    proxy: ProxyUrl = SecretStr("")  # "": as http_proxy and https_proxy say; "none": never
+    timeout_seconds: float = Field(30, gt=0, le=600)
+    max_bytes: int = Field(10_000_000, ge=10_000)
+    parse_seconds: float = Field(10, gt=0, le=120)
+    interval_minutes: float = Field(15, ge=0, le=10_000_000)  # a feed is not asked more often; 0 asks at each run
+    max_interval_hours: float = Field(6, gt=0, le=168)  # and, while healthy, not less often than this
+    workers: int = Field(2, ge=1, le=64)
+
+    @property
+    def interval(self) -> timedelta:
+        return timedelta(minutes=self.interval_minutes)
+
+    def of_host(self, host: str) -> FeedHost:
+        """How a host is asked: by the settings of the longest name that it is or ends in, else the general ones."""
+        names = [name for name in self.hosts if host == name or host.endswith(f".{name}")] if self.hosts else []
+        own = self.hosts[max(names, key=len)] if names else FeedHost()
+        gap = self.host_gap_seconds if own.gap_seconds is None else own.gap_seconds
+        return FeedHost.model_construct(
+            gap_seconds=gap, connections=own.connections or self.host_connections, headers=own.headers
+        )
+
+    @property
+    def max_interval(self) -> timedelta:
+        return max(self.interval, timedelta(hours=self.max_interval_hours))
+
+
+class Curate(Section):
+    """What a feed may contribute, and what makes a story come first."""
+
+    # A first run gives an edition and not an archive: the rest of a new or flooding feed is marked seen.
+    newest_of_new_feed: int = Field(3, ge=0)
+    new_feed_days: float = Field(14, gt=0, le=365_000)
+    flood: int = Field(20, ge=1)
+    newest_of_flood: int = Field(5, ge=0)
+    # Publishers post, mend and withdraw within minutes: an entry is taken once it was left alone for so long.
+    settle_minutes: float = Field(5, ge=0, le=10_080)
+    # A loud feed does not fill the mail.
+    per_feed: int = Field(3, ge=1)
+    per_author: int = Field(2, ge=1)
+    per_topic: int = Field(8, ge=1)
+    excerpt_length: int = Field(150, ge=60, le=1000)
+    # What each part of a rank is worth at most (see `curate.rank`).
+    weight_sources: float = Field(2.0, ge=0)
+    weight_fresh: float = Field(1.0, ge=0)
+    weight_topic: float = Field(0.5, ge=0)
+    weight_excerpt: float = Field(0.5, ge=0)
+    fresh_hours: float = Field(48, gt=0, le=10_000_000)
+    precision: float = Field(0.9, ge=0.5, le=0.999)
+    scorer: Line = ""
+
+    @property
+    def settle(self) -> timedelta:
+        return timedelta(minutes=self.settle_minutes)
+
+
+class Web(Section):
+    """The pages of `digest serve`."""
+
+    signups_per_network: int = Field(10, ge=1)  # mails an hour that one network may cause
+    signups_per_hour: int = Field(500, ge=1)  # and all of them together
+    proxies: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
+
+    @field_validator("proxies", mode="before")
+    @classmethod
+    def _proxies(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise ValueError('must be a list of addresses and networks, as in ["127.0.0.1", "10.0.0.0/8"]')
+        try:
+            return tuple(ipaddress.ip_network(one if isinstance(one, Network) else str(one)) for one in value)
+        except ValueError as error:
+            raise ValueError(f"has something that is no address or network: {error}") from None
+
+
+class Topic(Section):
+    """A heading. Without `keywords` one of the packaged topics keeps its own; `more_keywords` adds to them."""
+
+    title: Line = ""
+    keywords: tuple[Line, ...] | None = None
+    more_keywords: tuple[Line, ...] = ()
+    categories: tuple[Line, ...] = ()
+
+
+class Rule(Section):
+    """The operator's word on entries that fit all of its patterns.
+
+    A pattern is found anywhere at the bounds of words, in capitals or not; `*` stands for anything.
+    """
+
+    feed: Line = ""
+    url: Line = ""
+    author: Line = ""
+    title: Line = ""
+    category: Line = ""
+    topic: Slug | None = None
+    mute: bool = False
+    pin: bool = False
+    boost: float = Field(0, ge=-10, le=10)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Rule:
+        if not (self.feed or self.url or self.author or self.title or self.category):
+            raise ValueError("has no pattern; give it a feed, url, author, title or category")
+        if not (self.topic or self.mute or self.pin or self.boost):
+            raise ValueError("does nothing; give it a topic, mute = true, pin = true or a boost")
+        return self
+
+
+class Newsletter(Section):
+    """One newsletter: who sends it, when, how much, and under which headings."""
+
+    title: Line
+    sender: Mailbox = Field(alias="from")
+    reply_to: Mailbox | None = None
+    subject: Line = "{{ newsletter.title }}: {{ lead.title }}"
+    schedule: str | None = None
+    language: Line = "en"
+    theme: Literal["paper", "plain", "compact"] = "paper"
+    accent: Line = "#a03a12"
+    preflight: Literal["warn", "stop"] = "warn"
+    approve: bool = False
+    editor: Mailbox | None = None
+    approve_hours: float = Field(0, ge=0, le=240)
+    max_stories: int = Field(30, ge=1, le=500)
+    min_stories: int = Field(1, ge=1)
+    welcome: bool = True  # who confirms gets the latest edition at once
+    postal_address: str = ""
+    about: str = ""
+    signup: bool = True
+    templates: FilePath | None = None
+    archive: bool = True
+    topics: dict[Slug, Topic] = Field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
+    feed_weights: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("topics")
+    @classmethod
+    def _topics(cls, value: dict[str, Topic]) -> dict[str, Topic]:
+        if OTHER in value:
+            raise ValueError("has a topic 'other'; that name is kept for stories without a heading")
+        return value
+
+    @field_validator("accent")
+    @classmethod
+    def _accent(cls, value: str) -> str:
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+            raise ValueError("is not a colour; write six hex digits, as in '#a03a12'")
+        # Against the darkest light ground of the packaged themes (WCAG 2.2, 1.4.3).
+        if (ratio := contrast(value, "#fffdf8")) < 4.5:
+            raise ValueError(f"is too pale to be read on paper: contrast {ratio:.1f}, and 4.5 is needed")
+        return value.lower()
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule(cls, value: str | None) -> str | None:
+        if value:
+            parse_schedule(value)
+        return value or None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Newsletter:
+        if self.min_stories > self.max_stories:
+            raise ValueError("min_stories is larger than max_stories")
+        if self.approve and not self.editor:
+            raise ValueError("has approve = true and no editor to ask; add editor = 'name@example.org'")
+        known = {*(self.topics or TOPICS), OTHER}
+        for number, rule in enumerate(self.rules, 1):
+            if rule.topic and rule.topic not in known:
+                raise ValueError(f"rule {number} names the topic {rule.topic!r}, which it does not have")
+        for feed, names in self.feed_categories.items():
+            if strange := [slug for slug in names.values() if slug not in known]:
+                raise ValueError(f"feed_categories of {feed!r} name the topic {strange[0]!r}, which it does not have")
+        return self
+
+    @property
+    def slots(self) -> Schedule | None:
+        return parse_schedule(self.schedule) if self.schedule else None
+
+    @property
+    def domain(self) -> str:
+        """The domain of the sender, on which Message-ID, List-Id and VERP addresses stand."""
+        return parseaddr(self.sender)[1].rpartition("@")[2].lower()
