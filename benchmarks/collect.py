@@ -43,7 +43,7 @@ GOALS = {"nothing_new_ratio": 20.0, "from_empty_ratio": 8.0, "peak_mb": 150.0}
 OURS = """
 import json, os, resource, sys, time
 from datetime import UTC, datetime
-from digest import collect, loop
+from digest import collect, event_loop
 from digest.store import newsletters, open_database
 from digest.config import Config
 
@@ -60,7 +60,7 @@ if new:
     outlines = [collect.sources.Outline(url) for url in urls[:limit]]
     collect.import_feeds(database, outlines, name="daily", newsletter=config.newsletters["daily"], now=clock())
 began = time.perf_counter()
-report = loop.run(lambda: collect.run(database, config, clock=clock, force=True))
+report = event_loop.run(lambda: collect.run(database, config, clock=clock, force=True))
 took = time.perf_counter() - began
 assert not report.failed, report.failures[:3]
 print(json.dumps({

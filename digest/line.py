@@ -13,7 +13,7 @@ from datetime import datetime
 
 from digest import collect as feeds
 from digest import deliver as mail
-from digest import edition, loop
+from digest import edition, event_loop
 from digest.collect import CollectReport
 from digest.config import Config
 from digest.deliver import ALL, Report, Share
@@ -199,7 +199,7 @@ def collect(
 ) -> CollectReport:
     """Ask the feeds that are due (with `force` all), or a batch of `most` of them; who else asks gets others."""
     tell(Begins("collect"))
-    report = loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
+    report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
     tell(report)
     return report
 

@@ -1,4 +1,4 @@
-"""What the README says is there, is; and what is there, the README says."""
+"""What the README and the pages of commands and settings say is there, is; and what is there, they say."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from digest.cli import app
 from digest.config import Config, Section
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, COMMANDS, SETTINGS = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/commands.md", "docs/settings.md")
+)
 
 
 def commands(command: Any, *words: str) -> Iterator[str]:
@@ -38,13 +40,13 @@ def settings() -> Iterator[str]:
 
 @pytest.mark.parametrize("command", sorted(commands(typer.main.get_command(app), "digest")))
 def test_every_command_is_shown_by_example(command):
-    assert re.search(rf"{command}\b", README), f"the README does not show `{command}`"
+    assert re.search(rf"{command}\b", COMMANDS), f"docs/commands.md does not show `{command}`"
 
 
 def test_every_command_that_is_shown_exists():
     known = set(commands(typer.main.get_command(app), "digest"))
     groups = {" ".join(c.split()[:2]) for c in known}
-    for block in re.findall(r"^ *```sh\n(.*?)^ *```", README, re.M | re.S):
+    for block in re.findall(r"^ *```sh\n(.*?)^ *```", README + COMMANDS, re.M | re.S):
         for line in block.splitlines():
             shown = re.match(r" *digest(?: -\S+)* ([a-z-]+)(?: ([a-z-]+))?", line)
             if shown:
@@ -55,7 +57,7 @@ def test_every_command_that_is_shown_exists():
 
 @pytest.mark.parametrize("key", sorted(set(settings())))
 def test_every_setting_is_told(key):
-    assert f"`{key}`" in README or f"`[{key}" in README, f"the README does not tell the setting `{key}`"
+    assert f"`{key}`" in SETTINGS or f"`[{key}" in SETTINGS, f"docs/settings.md does not tell the setting `{key}`"
 
 
 def test_links_lead_to_files():

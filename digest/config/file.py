@@ -128,7 +128,7 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
 
 
 _WHOLE = "write the whole path, from / on"
-_HINT = "the README lists every setting; an environment variable DIGEST_… goes before the file"
+_HINT = "`digest help settings` lists every setting; an environment variable DIGEST_… goes before the file"
 
 
 def _sentence(error: ValidationError, path: Path) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from digest import loop
+from digest import event_loop
 from digest.config import Config, Relay
 from digest.deliver.content import Contents
 from digest.deliver.content import for_one as for_one
@@ -73,7 +73,7 @@ def run(
         due = ledger.left(report.owed)
         try:
             if servers:
-                refused = loop.run(
+                refused = event_loop.run(
                     lambda: _send(ledger, config, report, due, clock=clock, rng=rng, progress=progress, stop=stop)
                 )
             else:

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from digest import loop
+from digest import event_loop
 from digest.config import Config
 from digest.deliver.judge import Blame, suspect
 from digest.deliver.login import Server, Unusable
@@ -27,7 +27,7 @@ def send_one(config: Config, letter: Letter) -> str:
     for relay in sorted(config.smtp.servers, key=lambda relay: relay.order):
         server = Server.of(relay, config.smtp)
         try:
-            reply = loop.run(partial(_send, server, letter))
+            reply = event_loop.run(partial(_send, server, letter))
         except Unusable as error:
             why.append(str(error))
         except _Beyond as error:

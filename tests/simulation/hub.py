@@ -421,7 +421,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 def run(process: Process, network: Any, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """In the place of `digest.loop.run`."""
+    """In the place of `digest.event_loop.run`."""
     loop = process.loop = VirtualLoop(process, network)
     hooks = sys.get_asyncgen_hooks()
     try:

@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from digest import deliver, line, loop, subscribe
+from digest import deliver, event_loop, line, subscribe
 from digest.config import Config, from_values
 from digest.deliver import delivery as delivery_module
 from digest.deliver import smtp as smtp_module
@@ -705,7 +705,7 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
 
     connection: Any = smtp_module.Connection
     writer, passing, room = writer_module, delivery_module, room_module.Room
-    really_run, really_born, really_hash = loop.run, connection.__init__, connection.__hash__
+    really_run, really_born, really_hash = event_loop.run, connection.__init__, connection.__hash__
     was = (writer.threading, writer.queue, passing.TICK)
     rooms = {name: getattr(room, name) for name in ("sure", "release", "close")}
 
@@ -716,7 +716,7 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
         assert _stage is not None
         return _stage.hub
 
-    loop.run = run
+    event_loop.run = run
     connection.__init__ = born
     connection.__hash__ = lambda self: getattr(self, "_simulated", id(self))  # sets in the same order each time
     writer.threading, writer.queue = Threads(hub), Queues(hub)  # type: ignore[assignment]
@@ -726,7 +726,7 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
     try:
         yield
     finally:
-        loop.run, connection.__init__, connection.__hash__ = really_run, really_born, really_hash
+        event_loop.run, connection.__init__, connection.__hash__ = really_run, really_born, really_hash
         writer.threading, writer.queue, passing.TICK = was
         for name, really in rooms.items():
             setattr(room, name, really)
