@@ -209,8 +209,8 @@ BUGS = (
     Bug(
         "a connection that ends after the body says nothing",
         "deliver/relays.py",
-        "        if in_doubt:\n            self._desk.doubtful(attempt, why)\n",
-        "        if False:\n            self._desk.doubtful(attempt, why)\n",
+        "        if in_doubt:\n            self._delivery.doubtful(attempt, why)\n",
+        "        if False:\n            self._delivery.doubtful(attempt, why)\n",
         ("relays", "mixed"),
     ),
     Bug(
