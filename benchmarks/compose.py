@@ -120,7 +120,7 @@ def fill(url: str, readers: int) -> None:
 def compose(url: str) -> dict[str, Any]:
     from digest import edition
     from digest.config import from_values
-    from digest.store import open_database, sending
+    from digest.store import edition_states, open_database
 
     news = {"title": "The Daily", "from": "The Daily <news@news.example>", "schedule": "daily 07:00"}
     config = from_values(
@@ -136,7 +136,7 @@ def compose(url: str) -> dict[str, Any]:
         done = edition.compose(session, "daily", config, now=MONDAY, press=press)
     seconds, cpu = time.perf_counter() - begun, time.process_time() - begun_cpu
     with database.read() as session:
-        (account,) = sending.accounts(session, newsletter="daily")
+        (account,) = edition_states.accounts(session, newsletter="daily")
     if not account.adds_up or account.owed != done.letters:
         sys.exit(f"the letters do not add up: {account}")
     database.close()

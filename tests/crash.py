@@ -251,11 +251,11 @@ def _count(outcome: Outcome, database: Any, server: Any, site: Site, readers: in
     from sqlmodel import col, func, select
 
     from digest.models import Edition
-    from digest.store import letters, sending
+    from digest.store import edition_states, letters
 
     with database.read() as session:
         lines = letters.lines(session, limit=1_000_000)
-        accounts = sending.accounts(session)
+        accounts = edition_states.accounts(session)
         outcome.editions = session.exec(select(func.count(col(Edition.id)))).one()
     outcome.letters = len(lines)
     outcome.accepted = len(server.taken)

@@ -15,7 +15,7 @@ from digest.config import Config
 from digest.models import Edition, OutboxRow, Subscriber, Variant
 from digest.render import Marker, Marks
 from digest.schedule import Turn
-from digest.store import Database, letters, newsletters, outbox, recipients, sending
+from digest.store import Database, edition_states, letters, newsletters, outbox, recipients
 
 MARKS = Marks("a nonce of the tests")
 LEAVE = MARKS.address(Marker.UNSUBSCRIBE)
@@ -102,4 +102,4 @@ def tallied(database: Database) -> Counter[str]:
 def sound(database: Database) -> bool:
     """Does every account add up?"""
     with database.read() as session:
-        return all(account.adds_up for account in sending.accounts(session))
+        return all(account.adds_up for account in edition_states.accounts(session))

@@ -38,7 +38,7 @@ from digest.models import (
     VariantStory,
 )
 from digest.schedule import Turn
-from digest.store import editions, history, letters, newsletters, open_database, people, recipients, sending
+from digest.store import edition_states, editions, history, letters, newsletters, open_database, people, recipients
 from digest.subscribe import Evidence, Preferences
 
 SECRET = "a key for tests, long enough"
@@ -680,10 +680,10 @@ def test_no_welcome_with_an_edition_that_is_old_held_or_had_before(database, con
         subscribe.remove(session, "ada@example.org", newsletter="daily", evidence=Evidence("test", clock()))
     join(database, "ada", again=True, welcome=True, now=clock())
     with database.write() as session:
-        sending.set_state(session, 1, "paused", "test")
+        edition_states.set_state(session, 1, "paused", "test")
     join(database, "bob", welcome=True, now=clock())
     with database.write() as session:
-        sending.set_state(session, 1, "open", "")
+        edition_states.set_state(session, 1, "open", "")
     join(database, "cyd", welcome=True, now=clock() + timedelta(days=8))
     assert set(states(database)) == {"ada@example.org", "first@example.org"}
 

@@ -37,7 +37,7 @@ from digest.models import (
     UtcTime,
     Variant,
 )
-from digest.store import Database, clock, feeds, letters, newsletters, outbox, refusals, relays, sending
+from digest.store import Database, clock, edition_states, feeds, letters, newsletters, outbox, refusals, relays
 from digest.store import clock as room
 from digest.store.database import shared_now
 from digest.subscribe import Evidence, signup
@@ -309,8 +309,8 @@ def test_a_held_edition_waits_as_long_as_its_editor_was_given(database, config):
         session.add(held)
     heal(database, config, MONDAY)
     with database.write() as session:
-        assert sending.open_held(session, now=MONDAY + timedelta(hours=4)) == []
-        assert len(sending.open_held(session, now=MONDAY + timedelta(hours=5))) == 1
+        assert edition_states.open_held(session, now=MONDAY + timedelta(hours=4)) == []
+        assert len(edition_states.open_held(session, now=MONDAY + timedelta(hours=5))) == 1
 
 
 def test_a_pause_lasts_as_long_as_the_person_wanted(database, config):
@@ -429,7 +429,7 @@ def test_a_clock_that_was_behind_once_sends_nothing_twice_and_loses_nothing(data
     report = send(database, config, clock)
     assert (report.sent, report.late) == (0, [("daily", 1)])
     with database.write() as session:
-        assert sending.set_state(session, one(database, Edition).id, EditionState.OPEN, "", opened_at=MONDAY)
+        assert edition_states.set_state(session, one(database, Edition).id, EditionState.OPEN, "", opened_at=MONDAY)
     assert send(database, config, clock).sent == 1
 
 
@@ -449,8 +449,8 @@ def test_a_machine_31_minutes_ahead_takes_nothing_out_of_anothers_hands(database
         assert outbox.due_editions(session, now=MONDAY + AHEAD) == []
         assert letters.due_count(session, now=MONDAY + AHEAD) == 0
         assert letters.left(session, now=MONDAY + AHEAD).in_hand.letters == 1
-        sending.set_state(session, one(database, Edition).id, EditionState.CANCELLED, "test")
-        assert sending.drop_cancelled(session, now=MONDAY + AHEAD) == 0
+        edition_states.set_state(session, one(database, Edition).id, EditionState.CANCELLED, "test")
+        assert edition_states.drop_cancelled(session, now=MONDAY + AHEAD) == 0
     # Once the lease is over by the database's clock it is for everybody, also for who is 31 minutes behind.
     set_all(database, "edition.state", EditionState.OPEN)
     server.pass_(minutes=31)

@@ -20,7 +20,7 @@ from digest.cli.common import left_words
 from digest.config import Config
 from digest.errors import ConfigError
 from digest.models import Edition, EditionState, Notice, OutboxRow, OutboxState, Subscription, SubscriptionState
-from digest.store import Database, letters, outbox, people, sending, suppressions
+from digest.store import Database, edition_states, letters, outbox, people, suppressions
 from digest.subscribe import Evidence
 
 
@@ -294,7 +294,7 @@ def test_a_letter_whose_edition_is_paused_after_the_claim_does_not_go_out(databa
     owe(database, mailing(), "ada@example.org")
     (letter,) = claim(database, clock)
     with database.write() as session:
-        sending.set_state(session, letter.edition_id, EditionState.PAUSED, "by hand")
+        edition_states.set_state(session, letter.edition_id, EditionState.PAUSED, "by hand")
     assert mark(database, clock, letter) == {}
 
 
@@ -400,7 +400,7 @@ def test_what_is_left_is_told_by_what_it_waits_for(database, mailing, inbox, clo
             lifetime=timedelta(days=2),
             hold_doubtful=False,
         ).letters
-        sending.set_state(session, second, EditionState.PAUSED, "by hand")
+        edition_states.set_state(session, second, EditionState.PAUSED, "by hand")
     report = send(database, config, clock)
     with database.read() as session:
         (put_off,) = (line for line in letters.lines(session, edition=1) if line.email == "bob@example.org")

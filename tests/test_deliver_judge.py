@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from digest.cli import app
 from digest.cli.common import Options
-from digest.cli.tell import tell_delivery
+from digest.cli.progress import tell_delivery
 from digest.deliver.judge import Blame, suspect
 from digest.deliver.ledger import Ledger
 from digest.deliver.replies import ReplyReader, Step
@@ -25,7 +25,7 @@ from digest.deliver.report import Report
 from digest.errors import CommitUnknown, Exit, TryAgain
 from digest.line import delivery_code
 from digest.models import Edition, EditionState, RefusalCount, Subscription, SubscriptionState, Suppression
-from digest.store import Database, letters, people, refusals, sending, suppressions
+from digest.store import Database, edition_states, letters, people, refusals, suppressions
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ def test_a_bad_day_of_the_relay_bars_nobody_and_one_command_mends_it(box, config
     with box.write() as session:
         edition_id = session.exec(select(Edition.id)).one()
         refusals.release(session, edition_id, now=clock())
-        assert sending.resume_paused(session, edition_id, now=clock())
+        assert edition_states.resume_paused(session, edition_id, now=clock())
     assert send(box, config, clock).sent == 300 and sound(box)
 
 

@@ -26,7 +26,7 @@ from digest.deliver.relays import Route
 from digest.errors import StorageError
 from digest.models import Edition, EditionState, OutboxRow
 from digest.store import database as store_database
-from digest.store import letters, newsletters, open_database, people, sending, suppressions
+from digest.store import edition_states, letters, newsletters, open_database, people, suppressions
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def pause_after(letters: int, database, server) -> None:
     def answer(taken) -> str:
         if len(server.taken) == letters:
             with database.write() as session:
-                sending.set_state(session, 1, EditionState.PAUSED, "by hand")
+                edition_states.set_state(session, 1, EditionState.PAUSED, "by hand")
         return "250 2.0.0 Ok"
 
     server.on_body = answer
@@ -370,7 +370,7 @@ def test_a_resumed_edition_begins_with_a_canary_anew(database, configure, server
     clock.pass_(minutes=1)
     server.on_rcpt = lambda address: "250 2.1.5 Ok"
     with database.write() as session:
-        assert sending.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
+        assert edition_states.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
     report = send(database, config, clock)
     assert (report.sent, report.owed) == (27, 0)
 
@@ -411,7 +411,7 @@ def test_a_late_edition_is_held_and_goes_out_when_a_person_says_so(database, con
     assert (report.sent, report.late) == (0, [("daily", 1)])
     assert edition(database).state is EditionState.HELD and "late" in edition(database).state_reason
     with database.write() as session:
-        assert sending.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
+        assert edition_states.set_state(session, edition(database).id, EditionState.OPEN, "", opened_at=clock())
     clock.pass_(hours=1)
     assert send(database, config, clock).sent == 3
 

@@ -106,6 +106,14 @@ def test_the_map_answers_what_a_newcomer_asks():
     assert len(re.findall(r"^\| (?!---|I want).+ \|$", where, re.MULTILINE)) >= 30
 
 
+def test_what_a_room_gives_is_named():
+    """`import *` would hide where a name lives."""
+    starred = [
+        place.name for place in PACKAGE.rglob("*.py") if re.search(r"(?m)^ *from .* import \*", place.read_text())
+    ]
+    assert not starred
+
+
 MANY = 8
 
 

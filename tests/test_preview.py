@@ -25,7 +25,7 @@ from digest.cli.preview import look
 from digest.config import load as load_settings
 from digest.errors import BadInput, ConfigError
 from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Notice, OutboxRow, Story
-from digest.store import archive, editions, newsletters, open_database, sending
+from digest.store import archive, edition_states, editions, newsletters, open_database
 from digest.web import preview as editor
 
 NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "max_stories": 4}
@@ -227,8 +227,8 @@ def test_an_edition_that_waited_long_for_its_editor_is_not_late(filled, configur
     with filled.write() as session:
         edition.approve(session, "daily", 1, now=now)
     with filled.write() as session:
-        assert sending.hold_late(session, now=now, max_lateness=timedelta(hours=24)) == []
-        assert sending.hold_late(session, now=now + timedelta(days=2), max_lateness=timedelta(hours=24))
+        assert edition_states.hold_late(session, now=now, max_lateness=timedelta(hours=24)) == []
+        assert edition_states.hold_late(session, now=now + timedelta(days=2), max_lateness=timedelta(hours=24))
 
 
 def test_an_odd_request_gets_an_answer(config, clock):

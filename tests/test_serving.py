@@ -173,7 +173,7 @@ def test_a_database_that_is_gone_is_a_matter_of_minutes_and_no_crash(config, clo
 
 
 def test_a_request_that_never_ends_is_ended(config, clock, box, monkeypatch):
-    monkeypatch.setattr("digest.web.bounds.REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr("digest.web.timeouts.REQUEST_SECONDS", 0.05)
     app = application(box, config, clock=clock)
 
     async def read(request: Request) -> Response:
@@ -208,7 +208,7 @@ def test_who_reads_is_answered_while_many_wait_to_write(config, clock, box):
 
 
 def test_who_waits_too_long_for_the_database_is_not_told_that_they_were_slow(config, clock, box, monkeypatch):
-    monkeypatch.setattr("digest.web.bounds.REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr("digest.web.timeouts.REQUEST_SECONDS", 0.05)
     app = application(box, config, clock=clock)
 
     async def slow(request: Request) -> Response:
@@ -348,7 +348,7 @@ def test_a_visitor_who_leaves_in_the_middle_of_a_form_is_no_trouble(place):
 
 
 def test_who_connects_and_asks_for_nothing_is_hung_up_on(box, config, clock, monkeypatch):
-    monkeypatch.setattr("digest.web.bounds.HEAD_SECONDS", 0.2)
+    monkeypatch.setattr("digest.web.timeouts.HEAD_SECONDS", 0.2)
     settings = uvicorn.Config(application(box, config, clock=clock), http=HeadInTime, lifespan="off", log_level="error")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(settings)

@@ -31,7 +31,7 @@ from digest import deliver
 from digest.deliver.replies import Garbled, ReplyReader, Step, Verdict, verdict
 from digest.errors import Refused, RelayDown
 from digest.letter import Sender
-from digest.letter.template import stuffed, unstuffed
+from digest.letter.message import stuffed, unstuffed
 from digest.render import Rendered
 from digest.store import letters, suppressions
 

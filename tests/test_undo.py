@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from digest import subscribe
 from digest.models import Consent, EditionState, OutboxRow
-from digest.store import editions, people, sending, suppressions
+from digest.store import edition_states, editions, people, suppressions
 from digest.subscribe import Evidence
 
 GONE = "550 5.1.1 no such user here"
@@ -59,10 +59,10 @@ def bad_day(database, config, inbox, clock):
     inbox.refuse["fay@example.org"] = "550 5.7.1 not today"
     with database.write() as session:
         second = editions.row(session, "daily", 2)
-        sending.set_state(session, second.id, EditionState.PAUSED, "test")
+        edition_states.set_state(session, second.id, EditionState.PAUSED, "test")
     assert send(database, config, clock).refused == 4
     with database.write() as session:
-        sending.set_state(session, second.id, EditionState.OPEN, "", opened_at=MONDAY)
+        edition_states.set_state(session, second.id, EditionState.OPEN, "", opened_at=MONDAY)
     report = send(database, config, clock)
     assert (report.sent, report.dropped, report.refused) == (1, 3, 1)
     inbox.refuse.clear()
@@ -177,10 +177,10 @@ def test_a_mistake_is_one_sentence_and_a_code(operator, words, code, says):
 def test_a_cancelled_edition_stays_cancelled_and_a_paused_one_waits(bad_day, operator, database):
     operator("subscriber", "unsuppress", "--since", "2026-11-23")
     with database.write() as session:
-        sending.set_state(session, 1, EditionState.PAUSED, "test")
+        edition_states.set_state(session, 1, EditionState.PAUSED, "test")
     assert "`digest edition resume 1` lets it go out" in operator("edition", "resend", 1, "--only", "refused").stderr
     with database.write() as session:
-        sending.set_state(session, 1, EditionState.CANCELLED, "test")
+        edition_states.set_state(session, 1, EditionState.CANCELLED, "test")
     assert "is cancelled" in operator("edition", "resend", 1, "--only", "refused", code=64).stderr
     assert states(database)
 

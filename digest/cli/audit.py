@@ -28,12 +28,12 @@ def audit(
 
     Example: digest audit 12
     """
-    from digest.store import letters, sending
+    from digest.store import edition_states, letters
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
         name = config.newsletter(newsletter)[0] if newsletter or edition is not None else None
-        accounts = sending.accounts(session, newsletter=name, number=edition)
+        accounts = edition_states.accounts(session, newsletter=name, number=edition)
         if edition is not None and not accounts:
             raise NotFound(f"{name} has no edition {edition}", hint="`digest edition list` shows what there is")
         doubtful = letters.lines(session, newsletter=name, edition=edition, in_doubt=True, limit=_MOST_DOUBTFUL)

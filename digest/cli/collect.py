@@ -6,7 +6,7 @@ import typer
 
 from digest.cli.common import Options, now, print_json
 from digest.cli.options import Force, Json
-from digest.cli.tell import heed_clock, telling
+from digest.cli.progress import heed_clock, telling
 
 
 def collect(context: typer.Context, force: Force = False, as_json: Json = False) -> None:

@@ -70,7 +70,7 @@ def show(
 
     Example: digest edition show 12
     """
-    from digest.store import editions, letters, newsletters, sending
+    from digest.store import edition_states, editions, letters, newsletters
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
@@ -79,7 +79,7 @@ def show(
         if found is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
         stories = editions.stories_of(session, found.id)
-        (account,) = sending.accounts(session, newsletter=name, number=number)
+        (account,) = edition_states.accounts(session, newsletter=name, number=number)
         left = letters.left(session, edition_id=found.id, now=now())
     facts = {
         "newsletter": found.newsletter,
@@ -209,7 +209,7 @@ def _move(
 ) -> None:
     from digest.errors import UserError
     from digest.models import EditionState
-    from digest.store import editions, newsletters, sending
+    from digest.store import edition_states, editions, newsletters
 
     options: Options = context.obj
     wanted = EditionState(to)
@@ -229,14 +229,14 @@ def _move(
         opened_at = moment if wanted is EditionState.OPEN else None
         if state is wanted:
             options.say(f"{name} No. {number} is {state} already")
-        elif not sending.set_state(session, found.id, wanted, reason, opened_at=opened_at):
+        elif not edition_states.set_state(session, found.id, wanted, reason, opened_at=opened_at):
             raise UserError(
                 f"{name} No. {number} is {state} and cannot become {wanted}",
                 hint="a cancelled edition stays cancelled; its stories are in `digest edition show`",
             )
         else:
             options.say(f"{name} No. {number} is {wanted} now; {owed} letters still owed")
-        if wanted is EditionState.CANCELLED and (dropped := sending.drop_cancelled(session, now=moment)):
+        if wanted is EditionState.CANCELLED and (dropped := edition_states.drop_cancelled(session, now=moment)):
             options.say(f"{dropped} letters dropped")
 
 

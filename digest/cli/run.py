@@ -11,7 +11,7 @@ import typer
 
 from digest.cli.common import Options, now, print_json, while_read
 from digest.cli.options import DryRun, Force, Json
-from digest.cli.tell import count, heed_clock, stop_between_letters, telling
+from digest.cli.progress import count, heed_clock, stop_between_letters, telling
 
 if TYPE_CHECKING:
     from digest.config import Config

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from digest.cli.common import Options, now
-from digest.cli.tell import heed_clock
+from digest.cli.progress import heed_clock
 from digest.errors import Exit, UserError
 from digest.means import fitting
 
@@ -49,8 +49,8 @@ def serve(
     from digest import line
     from digest.deliver import NOTICES
     from digest.web import application
-    from digest.web.bounds import http_protocol
     from digest.web.courier import Courier
+    from digest.web.timeouts import http_protocol
 
     options: Options = context.obj
     connections = fitting(_CONNECTIONS, each=1, beside=_BESIDE, what="serving", least=16)

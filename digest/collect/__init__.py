@@ -18,4 +18,12 @@ from digest.collect.run import CollectReport as CollectReport
 from digest.collect.run import Failure as Failure
 from digest.collect.run import Progress as Progress
 from digest.collect.run import run as run
-from digest.collect.sources import *  # noqa: F403
+from digest.collect.sources import Added as Added
+from digest.collect.sources import ImportReport as ImportReport
+from digest.collect.sources import add_feed as add_feed
+from digest.collect.sources import export_feeds as export_feeds
+from digest.collect.sources import fetch_list as fetch_list
+from digest.collect.sources import import_feeds as import_feeds
+from digest.collect.sources import remove_feed as remove_feed
+from digest.collect.sources import set_feed as set_feed
+from digest.collect.sources import topic_of as topic_of

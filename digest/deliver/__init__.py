@@ -32,7 +32,7 @@ from digest.deliver.report import Report as Report
 from digest.deliver.single import send_one as send_one
 from digest.errors import RelayDown
 from digest.means import fitting
-from digest.store import Database, letters, refusals, sending, suppressions
+from digest.store import Database, edition_states, letters, refusals, suppressions
 from digest.store import relays as stored_relays
 
 
@@ -60,9 +60,9 @@ def run(
     now = clock()
     with database.write() as session:
         if not share.notices_only:
-            sending.open_held(session, now=now)
-            report.late = sending.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
-            report.dropped = sending.drop_cancelled(session, now=now)
+            edition_states.open_held(session, now=now)
+            report.late = edition_states.hold_late(session, now=now, max_lateness=config.smtp.max_lateness)
+            report.dropped = edition_states.drop_cancelled(session, now=now)
         stored_relays.forget_hours(session, now=now)
         report.owed = letters.due_count(session, now=now, notices_only=share.notices_only)
     refused: list[int] = []
@@ -128,7 +128,7 @@ def end_quarantine(session: Session, edition_id: int, *, believe: bool, now: dat
         letters = refusals.release(session, edition_id, now=now)
     if not letters:
         return 0, False
-    return letters, sending.resume_paused(session, edition_id, now=now)
+    return letters, edition_states.resume_paused(session, edition_id, now=now)
 
 
 def _fitting(servers: tuple[Relay, ...]) -> tuple[Relay, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from digest.store import sending
+from digest.store import edition_states
 
 UNLIMITED = 1_000_000_000
 
@@ -20,7 +20,7 @@ class Look:
     objection: str = ""
 
 
-def look(tally: sending.Tally, *, share: float, max_refused: float) -> Look:
+def look(tally: edition_states.Tally, *, share: float, max_refused: float) -> Look:
     """Where the canary of an edition stands, by what all senders on the database did since it was opened."""
     # So many at least that one dead mailbox among them says nothing about the edition.
     size = max(math.ceil(tally.letters * share), math.ceil(1 / max_refused) if max_refused else 1)

@@ -17,8 +17,8 @@ from digest.deliver.judge import Quarantine
 from digest.deliver.replies import Reply
 from digest.errors import CommitUnknown, StorageError
 from digest.models import EditionState, OutboxState
-from digest.store import Database, outbox, refusals, relays, sending, suppressions
-from digest.store.room import Room
+from digest.store import Database, edition_states, outbox, refusals, relays, suppressions
+from digest.store.disk_space import Room
 
 CLAIM_LEASE = timedelta(minutes=2)  # for letters that are about to be marked
 PUT_OFF = timedelta(minutes=5)
@@ -177,7 +177,7 @@ class Ledger:
             )
             done.settled[OutboxState.HELD] += held
             done.settled[OutboxState.REFUSED] -= held
-            done.quarantined.append((*sending.edition_named(session, found.edition_id), held, found.why))
+            done.quarantined.append((*edition_states.edition_named(session, found.edition_id), held, found.why))
             if not found.domain:
                 self._pause(session, done, found.edition_id, found.why)
         for edition_id, why in batch.pauses:
@@ -196,7 +196,7 @@ class Ledger:
         if batch.wish is not None:
             if abs(now - self._late_asked_at) > LATE_AGAIN:  # a machine may have slept for days
                 self._late_asked_at = now
-                done.late = sending.hold_late(session, now=now, max_lateness=self._settings.max_lateness)
+                done.late = edition_states.hold_late(session, now=now, max_lateness=self._settings.max_lateness)
             self._claim(session, batch.wish, done, Lease(at, now, CLAIM_LEASE))
         # Last, since on PostgreSQL other senders wait from here to the end.
         for edition_id in sorted(batch.refusals):
@@ -205,7 +205,7 @@ class Ledger:
     def _claim(self, session: Session, wish: Wish, done: Committed, lease: Lease) -> None:
         limit, tried_only = self.left(wish.limit), False
         if wish.canary and wish.edition_id is not None:
-            tally = sending.tally(session, wish.edition_id, now=lease.moment)
+            tally = edition_states.tally(session, wish.edition_id, now=lease.moment)
             done.canary = look(tally, share=self._settings.canary, max_refused=self._settings.max_refused)
             limit, tried_only = min(limit, done.canary.room), done.canary.tried_only
         done.claim_lease = lease
@@ -224,14 +224,14 @@ class Ledger:
 
     def _stop_variant(self, session: Session, done: Committed, variant_id: int, reply: Reply) -> None:
         """Hold a variant's letters, or pause the edition where it has no other."""
-        edition_id = sending.edition_of_only_variant(session, variant_id)
+        edition_id = edition_states.edition_of_only_variant(session, variant_id)
         if edition_id is not None:
             self._pause(session, done, edition_id, reply.text)
             return
-        held = sending.hold_variant(session, variant_id, code=reply.code, reply=reply.words, now=self.clock())
+        held = edition_states.hold_variant(session, variant_id, code=reply.code, reply=reply.words, now=self.clock())
         done.settled[OutboxState.HELD] += held
 
     @staticmethod
     def _pause(session: Session, done: Committed, edition_id: int, why: str) -> None:
-        if sending.set_state(session, edition_id, EditionState.PAUSED, why):
-            done.paused.append((*sending.edition_named(session, edition_id), why))
+        if edition_states.set_state(session, edition_id, EditionState.PAUSED, why):
+            done.paused.append((*edition_states.edition_named(session, edition_id), why))

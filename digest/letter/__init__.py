@@ -5,9 +5,9 @@ drawn at random.
 """
 
 from digest.letter.dkim import Signer as Signer
-from digest.letter.template import Letter as Letter
-from digest.letter.template import Recipient as Recipient
-from digest.letter.template import Sender as Sender
-from digest.letter.template import Template as Template
-from digest.letter.template import address as address
-from digest.letter.template import domain as domain
+from digest.letter.message import Letter as Letter
+from digest.letter.message import Recipient as Recipient
+from digest.letter.message import Sender as Sender
+from digest.letter.message import Template as Template
+from digest.letter.message import address as address
+from digest.letter.message import domain as domain

@@ -22,10 +22,10 @@ from digest.web import (
     sorry,
     unsubscribe,
 )
-from digest.web.bounds import InTime
 from digest.web.client import Proxied
 from digest.web.logged import Logged
 from digest.web.site import Site
+from digest.web.timeouts import InTime
 
 
 def application(

@@ -1,6 +1,6 @@
 """uvicorn's protocol, which hangs up on who does not say what they want. It knows uvicorn's insides; nothing else does.
 
-`bounds.http_protocol` imports this where they are as we know them.
+`timeouts.http_protocol` imports this where they are as we know them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from digest.web import bounds
+from digest.web import timeouts
 
 
 class HeadInTime(H11Protocol):
@@ -19,14 +19,14 @@ class HeadInTime(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._late = self.loop.call_later(bounds.HEAD_SECONDS, transport.close)
+        self._late = self.loop.call_later(timeouts.HEAD_SECONDS, transport.close)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
         elif self._late is None:
-            self._late = self.loop.call_later(bounds.HEAD_SECONDS, self.transport.close)
+            self._late = self.loop.call_later(timeouts.HEAD_SECONDS, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

@@ -31,8 +31,8 @@ from digest.line import delivery_code
 from digest.models import Edition, EditionState, Feed, NewsletterFeed, OutboxState, Subscription, Variant
 from digest.render import Marker
 from digest.schedule import Turn
-from digest.store import Database, clock, feeds, letters, newsletters, open_database, outbox, recipients, sending
-from digest.store import room as room_module
+from digest.store import Database, clock, edition_states, feeds, letters, newsletters, open_database, outbox, recipients
+from digest.store import disk_space as room_module
 from digest.store.database import _sqlite
 from digest.subscribe import Evidence
 
@@ -457,19 +457,19 @@ class Stage:
 
     def pause(self, edition_id: int) -> None:
         self.say(f"edition {edition_id} is paused by hand")
-        self.as_operator(lambda s: sending.set_state(s, edition_id, EditionState.PAUSED, "by hand"))
+        self.as_operator(lambda s: edition_states.set_state(s, edition_id, EditionState.PAUSED, "by hand"))
 
     def resume(self, edition_id: int) -> None:
         self.say(f"edition {edition_id} is resumed")
         opened = self.wall()
-        self.as_operator(lambda s: sending.set_state(s, edition_id, EditionState.OPEN, "", opened_at=opened))
+        self.as_operator(lambda s: edition_states.set_state(s, edition_id, EditionState.OPEN, "", opened_at=opened))
 
     def cancel(self, edition_id: int) -> None:
         self.say(f"edition {edition_id} is cancelled")
 
         def work(session: Any) -> None:
-            sending.set_state(session, edition_id, EditionState.CANCELLED, "by hand")
-            sending.drop_cancelled(session, now=self.wall())
+            edition_states.set_state(session, edition_id, EditionState.CANCELLED, "by hand")
+            edition_states.drop_cancelled(session, now=self.wall())
 
         self.as_operator(work)
 
@@ -484,7 +484,7 @@ class Stage:
                 sa.select(Edition.id).where(Edition.state.in_([EditionState.PAUSED, EditionState.HELD]))
             )
             for edition_id in list(found):
-                sending.set_state(session, edition_id, EditionState.OPEN, "", opened_at=self.wall())
+                edition_states.set_state(session, edition_id, EditionState.OPEN, "", opened_at=self.wall())
             if held_letters:
                 letters.owe_again(session, states=(OutboxState.HELD,), now=self.wall())
 
@@ -551,7 +551,7 @@ class Stage:
 
     def accounts(self) -> list[Any]:
         with self.theatre.database("O").read() as session:
-            return sending.accounts(session)
+            return edition_states.accounts(session)
 
     def suppressed(self) -> dict[str, str]:
         return {row["key"]: row["reason"] for row in self.rows("SELECT * FROM suppression")}
