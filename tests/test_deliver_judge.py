@@ -18,9 +18,8 @@ from typer.testing import CliRunner
 from digest.cli import app
 from digest.cli.common import Options
 from digest.cli.progress import tell_delivery
-from digest.deliver.judge import Blame, suspect
 from digest.deliver.ledger import Ledger
-from digest.deliver.replies import ReplyReader, Step
+from digest.deliver.replies import Blame, ReplyReader, Step, suspect
 from digest.deliver.report import Report
 from digest.errors import CommitUnknown, Exit, TryAgain
 from digest.line import delivery_code

@@ -1,9 +1,9 @@
 """Deliver: claim letters, hand them to the mail servers, settle the replies. Nobody twice, nobody lost.
 
-`run` is one pass. `delivery` lets the others talk: `claims` (what is at hand; `canary`: what goes first), `domains` and
-`pace` (how fast), `relays`, `smtp` and `login` (the servers), `replies` (what one reply means), `judge` (whose trouble
-many are), `booking`, `ledger` and `writer` (what is written down), `content` (the letters). `maildir` keeps letters
-while no server is set.
+`run` is one pass. `delivery` lets the others talk: `in_hand` (what is claimed; `canary`: what goes first), `domains`
+and `pace` (how fast), `relays`, `smtp` and `login` (the servers), `replies` (what one reply means), `judge` (whose
+trouble many are), `booking`, `ledger` and `writer` (what is written down), `content` (the letters). `maildir` keeps
+letters while no server is set.
 """
 
 from __future__ import annotations

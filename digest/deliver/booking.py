@@ -8,9 +8,9 @@ from datetime import datetime
 
 from digest.config import Smtp
 from digest.deliver.attempt import Attempt
-from digest.deliver.judge import Blame, Case, Judge, Ruling, suspect
+from digest.deliver.judge import Case, Judge, Ruling
 from digest.deliver.ledger import Committed
-from digest.deliver.replies import Reply, retry_delay
+from digest.deliver.replies import Blame, Reply, retry_delay, suspect
 from digest.deliver.report import Report
 from digest.deliver.writer import Writer
 from digest.models import OutboxState

@@ -15,13 +15,13 @@ from datetime import datetime
 from digest.config import Smtp
 from digest.deliver.attempt import Attempt, Waiting, domain_of
 from digest.deliver.booking import Book
-from digest.deliver.claims import Claims
 from digest.deliver.domains import Domains, Turn
-from digest.deliver.judge import Blame, Case, Judge, Quarantine, Ruling, suspect
+from digest.deliver.in_hand import Claims
+from digest.deliver.judge import Case, Judge, Quarantine, Ruling
 from digest.deliver.ledger import Committed, Ledger
 from digest.deliver.pace import finish
 from digest.deliver.relays import Route
-from digest.deliver.replies import Reply, Step, Verdict, wants_less
+from digest.deliver.replies import Blame, Reply, Step, Verdict, suspect, wants_less
 from digest.deliver.report import Progress, Report
 from digest.deliver.writer import Writer
 

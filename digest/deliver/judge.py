@@ -1,7 +1,8 @@
 """Whose trouble is it? The one place that decides, from replies across readers, domains, relays and time. Pure.
 
-One reply is a suspicion (`suspect`): servers say the oddest things about a single recipient. What would stop a relay,
-pause an edition or bar readers in numbers wants a second witness, and what is told of one letter costs that letter:
+One reply makes a suspicion (`replies.suspect`): servers say the oddest things about one recipient. What would stop a
+relay, pause an edition or bar readers in numbers wants a second witness, and what is told of one letter costs that
+letter:
 
 - **ours, or the relay's** (login, sender, relaying): a few letters in a row, to readers of more than one domain, with
   no letter taken in between. Then the relay is left alone, and the letters that were its witnesses are owed again.
@@ -15,10 +16,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from digest.deliver.attempt import domain_of
-from digest.deliver.replies import Reply, Step
+from digest.deliver.replies import Blame, Reply, Step, suspect
 from digest.store import refusals
 
 ENOUGH = 10  # refusals before they are more than a coincidence
@@ -28,55 +28,6 @@ SHUNNED = 5  # refusals of one domain, and not one letter taken, before the othe
 UNHEARD_OF = 0.10  # the share of dead mailboxes that no list should have
 WORSE = 3  # times the worst that this list has seen
 RECENT = 50  # answers, of which half are dead mailboxes where a server goes wrong in the middle
-
-# The mailbox or its domain does not exist (RFC 3463 §3.2, RFC 7505): nothing will arrive there, ever.
-_GONE = {"1.1", "1.2", "1.3", "1.6", "1.10"}
-_BAD_SENDER = {"1.7", "1.8"}
-_LOGIN = {530, 534, 535, 538}
-
-
-class Blame(StrEnum):
-    """Whose trouble one reply speaks of."""
-
-    LETTER = "letter"  # it says nothing about others
-    GONE = "gone"  # there is no such mailbox
-    MAILBOX = "mailbox"  # full, disabled, or wants no mail
-    DOMAIN = "domain"  # the recipients' server
-    RELAY = "relay"
-    EDITION = "edition"  # what the letter says
-    OURS = "ours"  # login or sender
-
-
-def suspect(reply: Reply, step: Step) -> Blame:
-    """Whose trouble a 4yz or 5yz reply speaks of: by its enhanced status (RFC 3463 §3), else by its code and step."""
-    permanent = reply.code >= 500
-    if reply.status:
-        kind = reply.status.partition(".")[2]
-        subject = kind.partition(".")[0]
-        if kind in _BAD_SENDER or kind in ("7.8", "7.9", "7.11"):  # RFC 4954 §6
-            return Blame.OURS
-        if subject == "1":
-            return Blame.GONE if permanent and step is Step.RCPT and kind in _GONE else Blame.MAILBOX
-        if subject == "7" and permanent:
-            if reply.code in _LOGIN or step is Step.MAIL:
-                return Blame.OURS
-            return Blame.RELAY if step is Step.RCPT else Blame.EDITION
-        if kind in ("3.4", "6.7"):
-            return Blame.EDITION if kind == "3.4" else Blame.LETTER
-        by_subject = {"2": Blame.MAILBOX, "3": Blame.RELAY, "4": Blame.DOMAIN, "6": Blame.EDITION, "7": Blame.DOMAIN}
-        if subject in by_subject:
-            return by_subject[subject]
-    if reply.code in _LOGIN:
-        return Blame.OURS
-    if not permanent:
-        return Blame.RELAY if step is Step.MAIL or reply.code == 421 else Blame.DOMAIN
-    if reply.code == 552:
-        return Blame.MAILBOX if step is Step.RCPT else Blame.EDITION
-    if step is Step.MAIL:
-        return Blame.OURS
-    if step is Step.RCPT:
-        return Blame.RELAY if reply.code == 554 else Blame.LETTER
-    return Blame.EDITION if reply.code in (550, 554) else Blame.LETTER
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import Any
 
 from digest import event_loop
 from digest.config import Config
-from digest.deliver.judge import Blame, suspect
 from digest.deliver.login import Server, Unusable
 from digest.deliver.maildir import Maildir
-from digest.deliver.replies import Reply, Step, Verdict
+from digest.deliver.replies import Blame, Reply, Step, Verdict, suspect
 from digest.deliver.smtp import Connection
 from digest.errors import Deferred, Refused, RelayDown
 from digest.letter import Letter

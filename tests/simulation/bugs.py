@@ -60,7 +60,7 @@ BUGS = (
     ),
     Bug(
         "a full mailbox is one that does not exist",
-        "deliver/judge.py",
+        "deliver/replies.py",
         '_GONE = {"1.1", "1.2",',
         '_GONE = {"2.2", "1.1", "1.2",',
         ("odd-replies", "mixed"),
