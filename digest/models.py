@@ -403,7 +403,7 @@ class Subscription(SQLModel, table=True):
     paused_until: datetime | None = _time(default=None, nullable=True)
     topics: list[str] = _json(default_factory=list)  # sorted slugs; [] is all
     # When they want it, as `schedule` says it; what is unsaid is as the newsletter has it.
-    cadence: str = Field(default="", sa_column_kwargs={"server_default": ""})  # "daily", "weekdays", "weekly mon"
+    cadence: str = Field(default="", sa_column_kwargs={"server_default": ""})
     hour: int | None = None  # local time, 0 to 23
     zone: str = Field(default="", sa_column_kwargs={"server_default": ""})  # IANA name, as in Europe/Berlin
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # BCP 47, of the fixed words

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -44,7 +45,10 @@ from digest.subscribe import Evidence, Preferences
 SECRET = "a key for tests, long enough"
 NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "schedule": "daily 07:00"}
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Auckland", "America/Havana")
-CADENCES = ("", "daily", "weekdays", "weekly mon", "weekly sun", "weekly thu")
+CADENCES = (
+    *("", "daily", "weekdays", "weekly mon", "weekly sun", "weekly thu", "fortnightly sun"),
+    *("fortnightly thu from 2026-01-15", "monthly 1", "monthly 31", "monthly last sun", "monthly second thu"),
+)
 HOURS = st.none() | st.integers(0, 23)
 
 
@@ -91,7 +95,7 @@ def publish(
             change(reader, now)
             story += 1
             own = schedule.own(reader.cadence, reader.hour, reader.zone, newsletter)
-            turns = schedule.turns(own, slot=slot, following=newsletter.next_slot(now), now=now)
+            turns = schedule.turns(own, newsletter, now=now)
             reader.look(turns, upto=story, now=now)
             looked = slot
         slot = newsletter.next_slot(max(slot, now))
@@ -99,11 +103,11 @@ def publish(
 
 
 some_newsletter = st.builds(
-    lambda cadence, hour, minute, zone: schedule.parse(f"{cadence} {hour:02}:{minute:02} {zone}"),
+    lambda cadence, times, zone, holidays: schedule.parse(f"{cadence} {','.join(times)} {zone}", holidays),
     st.sampled_from([c for c in CADENCES if c]),
-    st.integers(0, 23),
-    st.sampled_from([0, 0, 30]),
+    st.lists(st.builds("{:02}:{:02}".format, st.integers(0, 23), st.sampled_from([0, 0, 30])), min_size=1, max_size=2),
     st.sampled_from(ZONES),
+    st.sampled_from([(), (), ("03-29", "07-02", "10-25", "11-01", "2026-05-31")]),
 )
 beginnings = st.integers(0, 365).map(lambda day: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day, hours=1))
 someone = st.builds(Reader, st.sampled_from(CADENCES), HOURS, st.sampled_from(ZONES))
@@ -117,31 +121,38 @@ def test_a_reader_gets_each_story_once_at_their_hour_whatever_the_clocks_do(news
     assert told == list(range(reader.read)) and reader.read <= count
     zone = ZoneInfo(reader.zone) if reader.hour is not None else newsletter.zone
     days = [due.astimezone(zone).date() for due, *_ in reader.letters]
-    assert len(set(days)) == len(days) and days == sorted(days)
     own = schedule.own(reader.cadence, reader.hour, reader.zone, newsletter)
+    assert days == sorted(days) and (own is None or len(set(days)) == len(days))
     for due, turn, _stories, now in reader.letters:
         local = due.astimezone(zone)
         assert now <= due
         if own is None:
             assert due == now
-        elif len(own.days) == 1 and due == now:  # the newsletter came later on their day than their hour
-            assert local.weekday() in own.days
+        elif own.days.rare and due == now:  # the newsletter came later on their day than their hour
+            assert local.date() in own.days
         else:
-            expected = datetime.combine(local.date(), own.at, zone).astimezone(UTC).astimezone(zone)
-            assert local == expected and turn.slot == due and local.weekday() in own.days
+            expected = datetime.combine(local.date(), own.times[0], zone).astimezone(UTC).astimezone(zone)
+            assert local == expected and turn.slot == due and own.on(local.date())
     # No day of theirs passes without a letter, but where no edition came since the last one.
     slots = [due for due, *_ in reader.letters]
     editions = [now for *_, now in reader.letters]
     for before, after, composed in zip(slots, slots[1:], editions[1:], strict=False):
-        if own is not None and len(own.days) > 1 and len(newsletter.days) == 7:
+        if own is not None and not own.days.rare and newsletter.days == schedule.Days():
             missed = own.next_slot(before)
             assert (
                 missed >= after
                 or not any(before < at <= missed for at in _slots(newsletter, before, missed))
                 or (composed <= before)
             )
-        if own is not None and len(own.days) == 1:
-            assert after - before < timedelta(days=8 if len(newsletter.days) > 1 else 15)
+        if own is not None and own.days.rare:
+            came = _slots(newsletter, newsletter.last_slot(before) - timedelta(seconds=1), after)
+            pause = max(b - a for a, b in pairwise(came))
+            assert after - before < longest(own.days) + max(pause, timedelta(days=1)) + timedelta(days=1)
+
+
+def longest(days: schedule.Days) -> timedelta:
+    """Between two of them."""
+    return timedelta(days=35 if days.nth or days.number else 14 if days.fortnight else 7)
 
 
 def _slots(newsletter: schedule.Schedule, begin: datetime, end: datetime) -> list[datetime]:
@@ -174,9 +185,11 @@ def test_changing_choices_and_downtime_neither_repeat_nor_drop_a_story(newslette
     slots = [turn.slot for _due, turn, *_ in reader.letters]
     assert len(set(slots)) == len(slots)
     for due, _turn, _stories, now in reader.letters:
-        assert now <= due < now + timedelta(days=8)
+        assert now <= due < now + schedule.LONGEST
     # Whoever goes on reading has read all but what came since their last slot.
-    assert count - reader.read <= 8
+    own = schedule.own(reader.cadence, reader.hour, reader.zone, newsletter)
+    wait = timedelta(days=7) if own is None else longest(own.days)
+    assert count - reader.read <= len(newsletter.times) * (wait.days + 1)
 
 
 @given(someone, beginnings, st.lists(st.integers(1, 400), min_size=20, max_size=200))
@@ -199,7 +212,7 @@ def test_with_a_newsletter_that_sends_at_each_run_too(reader, begin, gaps):
             assert turn.slot <= due
             if reader.hour is not None:  # in the first run that came upon their hour
                 assert due - turn.slot < timedelta(minutes=400)
-                assert turn.slot.astimezone(zone).weekday() in own.days
+                assert turn.slot.astimezone(zone).date() in own.days
     else:
         assert reader.read == story
 
@@ -212,13 +225,21 @@ def test_with_a_newsletter_that_sends_at_each_run_too(reader, begin, gaps):
         ("weekdays", "weekdays"),
         ("weekly  Monday", "weekly mon"),
         ("weekly thurs", "weekly thu"),
+        ("Fortnightly Friday", "fortnightly fri"),
+        ("fortnightly fri from 2026-12-04", "fortnightly fri from 2026-01-16"),
+        ("fortnightly fri from 2026-11-27", "fortnightly fri"),
+        ("monthly 07", "monthly 7"),
+        ("monthly last", "monthly 31"),
+        ("Monthly 1st Monday", "monthly first mon"),
     ],
 )
 def test_a_cadence_has_one_form(words, one_form):
     assert schedule.cadence(words) == one_form
 
 
-@pytest.mark.parametrize("words", ["monthly", "weekly", "weekly someday", "weekly mondey", "daily 07:00"])
+@pytest.mark.parametrize(
+    "words", ["monthly", "monthly 32", "fortnightly", "weekly", "weekly someday", "weekly mondey", "daily 07:00"]
+)
 def test_what_is_no_cadence_is_refused(words):
     with pytest.raises(ValueError, match="is not a"):
         schedule.cadence(words)
@@ -348,6 +369,41 @@ def test_a_planned_letter_keeps_its_hour_when_its_reader_changes_it(database, co
     }
 
 
+def test_a_newsletter_of_several_times_has_an_edition_for_each(database, configure):
+    config = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00,18:00", "holidays": ["11-25"]}})
+    tuesday = MONDAY + timedelta(days=1)
+    join(database, "all")
+    join(database, "daily", cadence="daily")
+    join(database, "noon", hour=12)
+    join(database, "night", hour=23)
+    for hour in (7, 18, 31, 42, 55):  # Wednesday is a holiday
+        news(database, "ai")
+        done = compose(database, config, tuesday.replace(hour=0) + timedelta(hours=hour))
+        assert bool(done.number) == (hour not in (31, 42))
+    thursday = tuesday + timedelta(days=2)
+    assert dated_letters(database) == {
+        "all": [(1, tuesday), (2, tuesday.replace(hour=18)), (3, thursday)],
+        "daily": [(1, tuesday), (3, thursday)],
+        "noon": [(1, tuesday.replace(hour=12)), (3, thursday.replace(hour=12))],
+        "night": [(2, tuesday.replace(hour=23))],
+    }
+    # Two of a day are had: an hour that is named instead of one of them has no third.
+    earlier = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00,08:00"}})
+    news(database, "ai")
+    assert compose(database, earlier, thursday.replace(hour=8)).number == 4
+    later = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00,18:00"}})
+    assert compose(database, later, thursday.replace(hour=18)).number == 0
+
+
+def test_a_holiday_in_between_is_no_missed_day():
+    paper = schedule.parse("weekdays 07:00", [f"12-{day}" for day in range(21, 32)])
+    friday = schedule.own("weekly fri", 9, "", paper)
+    monday, last_letter = datetime(2027, 1, 4, 7, tzinfo=UTC), datetime(2026, 12, 18, 9, tzinfo=UTC)
+    holidays = schedule.parse("weekdays 07:00", [*(f"12-{day}" for day in range(21, 32)), "01-01"])
+    assert mine(schedule.turns(friday, holidays, now=monday), last_letter) is None
+    assert mine(schedule.turns(friday, paper, now=monday), last_letter).due_at == monday.replace(hour=9), "one came"
+
+
 @pytest.mark.parametrize("moved", ["daily 09:00", "daily 10:00 Europe/Berlin", "daily 04:00 America/New_York"])
 def test_a_schedule_moved_to_a_later_hour_gives_no_second_edition_that_day(database, config, configure, moved):
     tuesday = MONDAY + timedelta(days=1)
@@ -410,7 +466,7 @@ def test_random_readers_who_change_their_minds_get_each_story_once(database, con
         compose(database, config, now)
         for model in models.values():
             own = schedule.own(model.cadence, model.hour, model.zone, plan)
-            turns = schedule.turns(own, slot=now, following=plan.next_slot(now), now=now)
+            turns = schedule.turns(own, plan, now=now)
             model.look(turns, upto=day * 3, now=now)
     owed = dated_letters(database)
     assert {name: [due for _number, due in owed.get(name, [])] for name in names} == {
@@ -724,7 +780,7 @@ def test_whatever_can_be_chosen_can_be_changed():
     ("choice", "words"),
     [
         ({"topics": ["cats"]}, "no topic 'cats'"),
-        ({"cadence": "monthly"}, "not a cadence"),
+        ({"cadence": "hourly"}, "not a cadence"),
         ({"hour": 24}, "not an hour"),
         ({"hour": -1}, "not an hour"),
         ({"zone": "Mars/Olympus"}, "not a time zone"),

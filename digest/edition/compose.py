@@ -159,15 +159,16 @@ def _store(
 
 
 def _due_slot(session: Session, row: NewsletterRow, slots: Schedule, *, now: datetime) -> datetime | None:
-    """The slot whose edition is to be composed now, if any: on the newsletter's clock, one a day.
+    """The slot whose edition is to be composed now, if any: on the newsletter's clock, as many a day as it has times.
 
     A schedule that was moved to a later hour has another slot on the day whose edition is with its readers already.
     """
     assert row.id is not None
     slot = slots.last_slot(now)
-    before = editions.last_slot(session, row.id)
-    today = before is not None and before.astimezone(slots.zone).date() == slot.astimezone(slots.zone).date()
-    return None if today or slot <= row.slot_at else slot
+    if slot <= row.slot_at:
+        return None
+    place, begin, end = slots.day_of(slot)
+    return None if editions.slots_had(session, row.id, begin, end) >= place else slot
 
 
 def _turns(
@@ -179,7 +180,7 @@ def _turns(
     for cadence, hour, zone in recipients.readers_hours(session, row.id):
         own = schedule.own(cadence, hour, zone, settings.slots)
         if slots := settings.slots:
-            theirs = schedule.turns(own, slot=slots.last_slot(now), following=slots.next_slot(now), now=now)
+            theirs = schedule.turns(own, slots, now=now)
         else:
             theirs = schedule.turns_of_run(own, hour=hour is not None, since=row.slot_at, now=now)
         found[cadence, hour, zone] = theirs

@@ -191,6 +191,9 @@ def composed_upto(session: Session, newsletter_id: int) -> int:
     return session.exec(query).one() or 0
 
 
-def last_slot(session: Session, newsletter_id: int) -> datetime | None:
-    """The latest slot that had an edition."""
-    return session.exec(select(sa.func.max(Edition.slot_at)).where(Edition.newsletter_id == newsletter_id)).one()
+def slots_had(session: Session, newsletter_id: int, begin: datetime, end: datetime) -> int:
+    """How many editions there are for slots from `begin` on and before `end`."""
+    query = select(sa.func.count()).where(
+        Edition.newsletter_id == newsletter_id, col(Edition.slot_at) >= begin, col(Edition.slot_at) < end
+    )
+    return session.exec(query).one()

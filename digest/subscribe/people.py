@@ -353,11 +353,11 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
 def search(
     *, part: str = "", state: str = "", topic: str = "", cadence: str = "", tag: str = "", newsletter: str = ""
 ) -> listing.Search:
-    """What to list; BadInput for a state or a cadence that is none. `cadence` may be "weekly" without a day."""
+    """What to list; BadInput for a state or a cadence that is none. `cadence` may be one word."""
     states = [*SubscriptionState, suppressions.SUPPRESSED]
     if state and state not in states:
         raise BadInput(f"{state!r} is not a state", hint="states are: " + ", ".join(states))
-    if cadence not in ("weekly", "every edition"):
+    if cadence not in ("weekly", "fortnightly", "monthly", "every edition"):
         cadence = checked(Preferences(cadence=cadence), ()).cadence
     return listing.Search(part=part, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=newsletter)
 
