@@ -152,6 +152,7 @@ def all_but_sending(
     outcome = Outcome(collect(database, config, clock=clock, force=force, tell=tell))
     now = clock()
     tidy(database, now=now)
+    answer_signups(database, config, now=now)
     for name in config.newsletters:
         outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
         made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
@@ -211,6 +212,11 @@ def tidy(database: Database, *, now: datetime) -> int:
     """
     with database.write() as session:
         return signup.tidy(session, now=now) if clock.ran_lately(session, now=now) else 0
+
+
+def answer_signups(database: Database, config: Config, *, now: datetime) -> int:
+    """Owe the mails that answer sign-ups, as far as the limits allow; how many have to wait on."""
+    return signup.answer_all(database, config, now=now)
 
 
 def admit(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> Admitted:

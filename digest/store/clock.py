@@ -49,6 +49,7 @@ from digest.models import (
     RelayHour,
     RunDay,
     SignupMail,
+    SignupWait,
     Story,
     Subscriber,
     Subscription,
@@ -82,6 +83,7 @@ SHOWN = {
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",
     "refusal_count.since",  # names the opening of an edition that it counts for
+    "signup_refusal.day",  # told for a day, then forgotten
     "run_day.day",  # see `verdict`
 }
 
@@ -311,6 +313,7 @@ def _urgent(at: _Bearings) -> Iterator[Part]:
     yield _Tries(at)
     yield _RelayHours(at)
     # As if it were a day ago: neither does it keep anybody out, nor is it forgotten.
+    yield Rule("sign-ups that wait", (Bound(col(SignupWait.at), late, now),))
     yield Rule("sign-up mails", (Bound(col(SignupMail.at), late, _at(at.now - _DAY)),))
 
 
