@@ -155,6 +155,7 @@ def all_but_sending(
     answer_signups(database, config, now=now)
     for name in config.newsletters:
         outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
+        welcome(database, config, name, now=now, tell=tell)
         made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
         if isinstance(made, Unfit):
             outcome.unfit.append(name)
@@ -224,6 +225,22 @@ def admit(database: Database, config: Config, newsletter: str, *, now: datetime,
     admitted = edition.take_in(database, newsletter, config.newsletters[newsletter], config.curate, now=now)
     tell(Taken(newsletter, admitted))
     return admitted
+
+
+def welcome(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> int:
+    """Owe the latest edition of a newsletter to those who have just come; how many letters.
+
+    Where template or settings are wrong they wait until they are not, and it is told.
+    """
+    try:
+        return edition.welcome(database, newsletter, config, now=now)
+    except ConfigError as error:
+        tell(
+            Unfit(
+                newsletter, f"{newsletter}: nobody is welcomed: {error}" + (f"\n  {error.hint}" if error.hint else "")
+            )
+        )
+        return 0
 
 
 def compose(

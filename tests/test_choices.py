@@ -39,7 +39,7 @@ from digest.models import (
     VariantStory,
 )
 from digest.schedule import Turn
-from digest.store import editions, history, letters, newsletters, open_database, people, recipients, sending
+from digest.store import archive, editions, history, letters, newsletters, open_database, people, recipients, sending
 from digest.subscribe import Evidence, Preferences
 
 SECRET = "a key for tests, long enough"
@@ -712,18 +712,127 @@ def test_who_joins_gets_the_latest_edition_made_for_choices_like_theirs(database
     join(database, "eve", welcome=True, now=clock())
     join(database, "bob", topics=["web"], welcome=True, now=clock())
     join(database, "cyd", topics=["games"], language="de", welcome=True, now=clock())
-    with database.write() as session:
-        _person, subscription = subscribe.find(session, "eve@example.org", "daily")
-        assert not subscribe.welcome(session, subscription.id, now=clock())  # once
-        assert not subscribe.welcome(session, 4711, now=clock())
-    assert send(database, config, clock).sent == 6
-    with database.read() as session:
-        got = {who: editions.variant_of(session, 1, f"{who}@example.org").topics for who in ("eve", "bob", "cyd")}
-    assert got == {"eve": [], "bob": ["web"], "cyd": []}
+    assert edition.welcome(database, "daily", config, now=clock()) == 2
+    assert edition.welcome(database, "daily", config, now=clock()) == 0
+    assert send(database, config, clock).sent == 5
+    assert [carried(database, who)[:3] for who in ("eve", "bob")] == [([], "", False), (["web"], "", False)]
     assert watermark(database, "eve") == 2 and sound(database)
+    with database.read() as session:
+        assert len(editions.variants(session, 1)) == 2, "those there were"
     news(database, "ai")
     clock.pass_(days=1)
     assert compose(database, config, clock()).variants == 1
+
+
+def carried(database, who: str, number: int = 1) -> tuple:
+    """What the letter of an edition was made for, and the seqs of its stories."""
+    with database.read() as session:
+        variant = editions.variant_of(session, number, f"{who}@example.org")
+        seqs = session.exec(
+            select(Story.seq).join(VariantStory).where(VariantStory.variant_id == variant.id).order_by(Story.seq)
+        ).all()
+        return variant.topics, variant.language, variant.plain, list(seqs)
+
+
+def test_a_welcome_is_what_they_chose_and_nothing_else_counts_as_read(database, configure, clock):
+    config = configure(newsletters={"daily": NEWS | {"min_stories": 2}})
+    join(database, "web", topics=["web"])
+    news(database, "web", "web")
+    clock.pass_(days=1)
+    assert compose(database, config, clock()).number == 1
+    news(database, "web", "ai", "web", "games", "ai")
+    clock.pass_(days=1)
+    assert compose(database, config, clock()).number == 2
+    join(database, "all", welcome=True, now=clock())
+    join(database, "text", topics=["ai"], language="fr", plain=True, welcome=True, now=clock())
+    join(database, "few", topics=["games"], welcome=True, now=clock())
+    assert edition.welcome(database, "daily", config, now=clock()) == 2
+    assert carried(database, "all", 2) == ([], "", False, [3, 4, 5, 6, 7])
+    assert carried(database, "text", 2) == (["ai"], "fr", True, [4, 7])
+    news(database, "games")
+    clock.pass_(days=1)
+    compose(database, config, clock())
+    assert carried(database, "few", 3)[3] == [6, 8], "one story is no welcome, and is not lost"
+    assert set(dated_letters(database)) == {"web", "all", "text", "few"} and sound(database)
+
+
+def test_a_welcome_waits_for_nobody_who_left_or_chose_anew(database, config, clock, monkeypatch):
+    join(database, "ada")
+    news(database, "ai", "web")
+    clock.pass_(days=1)
+    compose(database, config, clock())
+    for name in ("bob", "cyd", "eve"):
+        join(database, name, welcome=True, now=clock())
+    press = sys.modules["digest.edition.welcome"].Press
+    render, rendered = press.make, []
+
+    def make(self, wanted):
+        if not rendered:
+            with database.write() as session:
+                subscribe.remove(session, "bob@example.org", newsletter="daily", evidence=Evidence("test", clock()))
+                subscribe.change(
+                    session,
+                    "cyd@example.org",
+                    newsletter="daily",
+                    evidence=Evidence("page", clock()),
+                    known_topics={"web"},
+                    choices={"topics": ("web",), "plain": True},
+                )
+        rendered.append(wanted)
+        return render(self, wanted)
+
+    monkeypatch.setattr(press, "make", make)
+    assert edition.welcome(database, "daily", config, now=clock()) == 2
+    assert carried(database, "cyd") == (["web"], "", True, [2]) and carried(database, "eve")[3] == [1, 2]
+    assert set(dated_letters(database)) == {"ada", "cyd", "eve"}
+
+
+@pytest.mark.parametrize(
+    ("hour", "first"), [(5, MONDAY + timedelta(days=14, hours=-2)), (8, MONDAY + timedelta(days=7, hours=1))]
+)
+def test_who_joins_after_their_hour_of_the_week_and_was_welcomed_waits_for_the_next(database, config, hour, first):
+    sunday = MONDAY + timedelta(days=6)
+    join(database, "ada", now=sunday)
+    news(database, "ai", at=sunday)
+    compose(database, config, sunday)
+    early = sunday + timedelta(hours=23)
+    join(database, "eve", cadence="weekly mon", hour=hour, welcome=True, now=early)
+    assert edition.welcome(database, "daily", config, now=early) == 1
+    for day in range(8):
+        news(database, "ai", at=early)
+        compose(database, config, sunday + timedelta(days=1 + day))
+    assert [due for _number, due in dated_letters(database)["eve"]][:2] == [early, first]
+
+
+def test_who_widens_their_topics_gets_the_last_edition_s_and_no_years(database, config):
+    for who, topics in (("quiet", ["games"]), ("narrow", ["ai"]), ("all", []), ("weekly", ["games"])):
+        join(database, who, topics=topics, cadence="weekly mon" if who == "weekly" else "")
+    for day in range(1, 5):
+        news(database, "ai", "web", *(["games"] if day == 1 else []))
+        compose(database, config, MONDAY + timedelta(days=day))
+    now = MONDAY + timedelta(days=4, hours=1)
+
+    def choose(who: str, *topics: str) -> None:
+        with database.write() as session:
+            subscribe.change(
+                session,
+                f"{who}@example.org",
+                newsletter="daily",
+                evidence=Evidence("page", now),
+                known_topics={"ai", "web", "games"},
+                choices={"topics": topics},
+            )
+
+    choose("quiet")
+    choose("narrow", "ai", "web")
+    choose("all", "web")
+    choose("weekly", "games", "web")
+    news(database, "ai", "web")
+    compose(database, config, MONDAY + timedelta(days=5))
+    assert carried(database, "quiet", 5)[3] == [8, 9, 10, 11], "those of the last edition, and the new ones"
+    assert carried(database, "narrow", 5)[3] == [10, 11] and carried(database, "all", 5)[3] == [11]
+    compose(database, config, MONDAY + timedelta(days=7))
+    assert 3 in carried(database, "weekly", 6)[3], "what they had chosen before is not lost"
 
 
 def test_no_welcome_with_an_edition_that_is_old_held_or_had_before(database, config, clock):
@@ -731,16 +840,20 @@ def test_no_welcome_with_an_edition_that_is_old_held_or_had_before(database, con
     news(database, "ai")
     clock.pass_(days=1)
     join(database, "first", welcome=True, now=clock())  # there is none yet
+    edition.welcome(database, "daily", config, now=clock())
     compose(database, config, clock())
     with database.write() as session:
         subscribe.remove(session, "ada@example.org", newsletter="daily", evidence=Evidence("test", clock()))
     join(database, "ada", again=True, welcome=True, now=clock())
+    edition.welcome(database, "daily", config, now=clock())
     with database.write() as session:
         sending.set_state(session, 1, "paused", "test")
     join(database, "bob", welcome=True, now=clock())
+    edition.welcome(database, "daily", config, now=clock())
     with database.write() as session:
         sending.set_state(session, 1, "open", "")
     join(database, "cyd", welcome=True, now=clock() + timedelta(days=8))
+    edition.welcome(database, "daily", config, now=clock() + timedelta(days=8))
     assert set(states(database)) == {"ada@example.org", "first@example.org"}
 
 
@@ -822,14 +935,18 @@ def test_a_newsletter_without_a_schedule_sends_at_the_run_that_comes_upon_the_ho
     news(database, "ai")
     assert compose(database, config, MONDAY.replace(hour=11)).letters == 1
     news(database, "ai")
+    for minute in (5, 59):  # cron comes more often than they can choose
+        done = compose(database, config, MONDAY.replace(hour=11, minute=minute))
+        assert (done.number, "not before 12:00 UTC" in done.why) == (0, True)
     assert compose(database, config, MONDAY.replace(hour=12, minute=10)).letters == 2
     news(database, "ai")
     assert compose(database, config, MONDAY.replace(hour=13)).letters == 1
     with database.read() as session:
-        carried = {
+        counts = {
             v.since_seq: v.story_count for v in session.exec(select(Variant).join(Edition).where(Edition.number == 2))
         }
-    assert carried == {0: 2, 1: 1}
+        assert counts == {0: 2, 1: 1}
+        assert [e.stories for e in archive.editions(session, 1)] == [1, 2, 1], "whole, not the piece of a run"
 
 
 def test_without_a_schedule_the_first_run_of_their_day_that_has_something_is_theirs(database, configure):

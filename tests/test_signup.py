@@ -388,23 +388,14 @@ def test_a_mail_that_cannot_go_out_now_stays_owed(door, database, inbox, config,
     assert inbox.recipients == ["ada@example.org"]
 
 
-def test_who_confirms_gets_the_latest_edition_if_the_settings_say_so(database, configure, clock, inbox):
-    from mailing import owe
-
-    for welcome in (True, False):
-        config = configure(newsletters={"daily": NEWS | {"welcome": welcome}}, smtp={"url": inbox.url})
-        if welcome:
-            owe(database, config, "reader@example.org")
-        door = Door(database, config, clock, inbox)
-        door.ask(f"new-{welcome}@example.org")
-        door.client.post(door.link())
+@pytest.mark.parametrize("welcome", [True, False])
+def test_who_confirms_awaits_the_latest_edition_if_the_settings_say_so(database, configure, clock, inbox, welcome):
+    config = configure(newsletters={"daily": NEWS | {"welcome": welcome}}, smtp={"url": inbox.url})
+    door = Door(database, config, clock, inbox)
+    door.ask("ada@example.org")
+    door.client.post(door.link())
     with database.read() as session:
-        letters = session.exec(
-            select(Subscriber.email)
-            .join(OutboxRow, OutboxRow.subscriber_id == Subscriber.id)
-            .where(OutboxRow.edition_id.is_not(None))
-        ).all()
-    assert sorted(letters) == ["new-True@example.org", "reader@example.org"]
+        assert session.exec(select(Subscription)).one().awaits_welcome == welcome
 
 
 def test_the_pages_speak_the_language_of_the_newsletter(database, configure, clock, inbox):

@@ -83,7 +83,7 @@ def test_a_person_comes_chooses_pauses_and_leaves(digest):
         (("add", "ada@example.org", "--zone", "Berlin"), 65, "'Berlin' is not a time zone"),
         (("add", "ada@example.org", "--language", "tlh"), 65, "'tlh' is not a language we have words in"),
         (("add", "ada@example.org", "--format", "pdf"), 65, "'pdf' is not a format"),
-        (("list", "--cadence", "monthly"), 65, "'monthly' is not a cadence"),
+        (("list", "--cadence", "yearly"), 65, "'yearly' is not a cadence"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_a_code(digest, words, code, says):

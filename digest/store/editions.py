@@ -133,6 +133,11 @@ def variant_of(session: Session, edition_id: int, email: str) -> Variant | None:
     return session.exec(query).first()
 
 
+def variant_id(session: Session, edition_id: int, key: str) -> int | None:
+    """The variant of an edition with this key, if it has one."""
+    return session.exec(select(Variant.id).where(Variant.edition_id == edition_id, Variant.key == key)).first()
+
+
 def story_ids(session: Session, variant_id: int) -> list[int]:
     """Its stories in their order."""
     query = select(VariantStory.story_id).where(VariantStory.variant_id == variant_id)

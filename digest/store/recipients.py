@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from digest.models import (
     EditionState,
     OutboxRow,
     OutboxState,
+    Story,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -237,36 +237,47 @@ def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None,
 WELCOME_FOR = timedelta(days=7)  # an older edition is no welcome
 
 
-def owe_welcome(session: Session, subscription: Subscription, *, now: datetime) -> bool:
-    """Owe the latest edition to who has just come, so that they need not wait for the next; False where there is none.
+@dataclass(frozen=True)
+class Welcoming:
+    """The edition that welcomes who comes now, and the seq of the last story that those before it had to offer."""
 
-    It is the variant made for choices like theirs, or else the one that most readers got: nothing is rendered. Not
-    an edition that is held, paused, cancelled or older than `WELCOME_FOR`, and none that they were owed before.
-    """
+    edition: Edition
+    start: int
+
+
+def welcoming(session: Session, newsletter_id: int, *, now: datetime) -> Welcoming | None:
+    """The latest edition; None where it is held, paused, cancelled or older than `WELCOME_FOR`."""
     latest = session.exec(
-        select(Edition)
-        .where(Edition.newsletter_id == subscription.newsletter_id)
-        .order_by(col(Edition.number).desc())
-        .limit(1)
+        select(Edition).where(Edition.newsletter_id == newsletter_id).order_by(col(Edition.number).desc()).limit(1)
     ).first()
     if latest is None or latest.state is not EditionState.OPEN or latest.composed_at < now - WELCOME_FOR:
-        return False
-    alike = (
-        sa.cast(col(Variant.topics), sa.Text) == json.dumps(subscription.topics),
-        col(Variant.plain).is_(subscription.plain),
-        col(Variant.language) == subscription.language,
+        return None
+    return Welcoming(latest, edition_before(session, newsletter_id, latest.number))
+
+
+def edition_before(session: Session, newsletter_id: int, number: int) -> int:
+    """The seq up to which editions with a lower number had stories to offer."""
+    query = select(sa.func.max(Edition.upto_seq)).where(Edition.newsletter_id == newsletter_id, Edition.number < number)
+    return session.exec(query).one() or 0
+
+
+def to_welcome(session: Session, newsletter_id: int, *, limit: int, lock: bool = False) -> list[Subscription]:
+    """Who has come and waits for the latest edition, the first first; with `lock` ours alone."""
+    query = (
+        select(Subscription)
+        .where(col(Subscription.awaits_welcome), *deliverable(newsletter_id))
+        .order_by(col(Subscription.id))
+        .limit(limit)
     )
-    variant_id = session.exec(
-        select(Variant.id)
-        .where(Variant.edition_id == latest.id)
-        .order_by(sa.and_(*alike).desc(), *(same.desc() for same in alike[1:]))
-        .order_by(col(Variant.letters).desc(), col(Variant.id))
-        .limit(1)
-    ).first()
-    if variant_id is None:
-        return False
+    if lock:
+        return list(session.exec(query.with_for_update(), execution_options={"populate_existing": True}))
+    return list(session.exec(query))
+
+
+def owe_welcome(session: Session, subscription: Subscription, edition: Edition, variant_id: int, now: datetime) -> bool:
+    """Owe an edition to who has just come, and count it as read; False where they were owed it before."""
     letter = {
-        "edition_id": latest.id,
+        "edition_id": edition.id,
         "variant_id": variant_id,
         "subscriber_id": subscription.subscriber_id,
         "subscription_id": subscription.id,
@@ -280,9 +291,42 @@ def owe_welcome(session: Session, subscription: Subscription, *, now: datetime) 
         return False
     more = sa.update(Variant).where(col(Variant.id) == variant_id).values(letters=Variant.letters + 1)
     session.execute(more, execution_options=_NO_SYNC)
-    subscription.read_until = latest.upto_seq
-    session.add(subscription)
+    subscription.read_until = edition.upto_seq
     return True
+
+
+def had(session: Session, subscription: Subscription, edition: Edition) -> bool:
+    """Was this edition owed to them?"""
+    theirs = select(OutboxRow.id).where(
+        OutboxRow.edition_id == edition.id, OutboxRow.subscriber_id == subscription.subscriber_id
+    )
+    return session.exec(theirs).first() is not None
+
+
+def widen(session: Session, subscription: Subscription, former: Collection[str]) -> None:
+    """They chose topics beyond the `former` ones: let them have what the last edition had of these, and what comes.
+
+    Readers of a quiet topic have read up to where it last told something, which may be years ago. Who has stories of
+    the former topics before them gets these, and all that came since their last letter with them.
+    """
+    paper = subscription.newsletter_id
+    last = session.exec(select(sa.func.max(Edition.number)).where(Edition.newsletter_id == paper)).one()
+    start = edition_before(session, paper, last or 0)
+    before_them = select(Story.id).where(
+        Story.newsletter_id == paper,
+        col(Story.topic).in_(former),
+        col(Story.seq) > subscription.read_until,
+        col(Story.seq) <= start,
+        col(Story.dropped).is_(False),
+    )
+    if start > subscription.read_until and session.exec(before_them.limit(1)).first() is None:
+        subscription.read_until = start
+        session.add(subscription)
+
+
+def last_composed(session: Session, newsletter_id: int) -> datetime | None:
+    """When the last edition was composed."""
+    return session.exec(select(sa.func.max(Edition.composed_at)).where(Edition.newsletter_id == newsletter_id)).one()
 
 
 def choices_of(session: Session, newsletter_id: int, email: str) -> VariantKey | None:

@@ -24,7 +24,7 @@ from digest.render import Note, Templates
 from digest.render.speech import speech
 from digest.store import Database, clock, newsletters, outbox, people, signup, suppressions
 from digest.subscribe.address import address, display_name, erasure_mark
-from digest.subscribe.people import enter, record, welcome
+from digest.subscribe.people import enter, record
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
 
@@ -197,8 +197,7 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
     # Their own word undoes what kept lists from bringing them back, and ends what the limits remember.
     suppressions.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
     signup.forget_mails(session, address=_mark(person.key, config))
-    if config.newsletters[answer.newsletter].welcome:
-        welcome(session, answer.subscription_id, now=evidence.at)
+    subscription.awaits_welcome = config.newsletters[answer.newsletter].welcome
     return answer
 
 
