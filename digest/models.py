@@ -266,6 +266,7 @@ class Variant(SQLModel, table=True):
     edition_id: int = Field(foreign_key="edition.id", ondelete="CASCADE")
     key: str  # a hash of the choices
     since_seq: int
+    chosen_from: dict[str, int] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
     topics: list[str] = _json(default_factory=list)  # [] is all
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # "" is the newsletter's
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # sent as text alone
@@ -353,6 +354,8 @@ class Subscription(SQLModel, table=True):
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # BCP 47, of the fixed words
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # text without HTML
     read_until: int = 0  # the seq up to which stories were offered
+    # Up to which seq a topic that they chose later told nothing to them; "*" is each that is not named.
+    chosen_from: dict[str, int] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
     # They have come, and the latest edition is to be rendered for their choices: see `edition.welcome`.
     awaits_welcome: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
     offered_at: datetime | None = _time(default=None, nullable=True)  # their own slot that the last letter was for

@@ -832,7 +832,53 @@ def test_who_widens_their_topics_gets_the_last_edition_s_and_no_years(database, 
     assert carried(database, "quiet", 5)[3] == [8, 9, 10, 11], "those of the last edition, and the new ones"
     assert carried(database, "narrow", 5)[3] == [10, 11] and carried(database, "all", 5)[3] == [11]
     compose(database, config, MONDAY + timedelta(days=7))
-    assert 3 in carried(database, "weekly", 6)[3], "what they had chosen before is not lost"
+    assert carried(database, "weekly", 6)[3] == [3, 9, 11], "and what they had chosen before is not lost"
+
+
+def test_widening_again_and_again_counts_each_topic_from_its_own_day_on(database, configure, clock):
+    config = configure(newsletters={"daily": NEWS | {"approve": True, "editor": "ed@news.example"}})
+    join(database, "ada", topics=["games"], cadence="monthly 1")
+    join(database, "all")
+    choices = {2: ("games", "web"), 4: (), 5: ("games", "ai"), 6: ()}
+    for day in range(1, 9):  # each day a story of games (1, 4, …), ai (2, 5, …) and web (3, 6, …)
+        news(database, "games", "ai", "web")
+        compose(database, config, MONDAY + timedelta(days=day))
+        if day in choices:
+            with database.write() as session:
+                subscribe.change(
+                    session,
+                    "ada@example.org",
+                    newsletter="daily",
+                    evidence=Evidence("page", clock()),
+                    known_topics={"ai", "web", "games"},
+                    choices={"topics": choices[day]},
+                )
+    # The first of December is day 8: games from the beginning, web from the 2nd day, all from the 4th, web anew from
+    # the 6th, since they had taken it back.
+    games, ai, web = range(1, 25, 3), range(11, 25, 3), range(18, 25, 3)
+    expected = sorted([*games, *ai, *web])
+    assert carried(database, "ada", 8)[3] == expected
+    edition.annotate(database, "daily", config, "A word.", number=8)
+    assert carried(database, "ada", 8)[3] == expected, "held, and made anew"
+    with database.read() as session:
+        paper = newsletters.find(session, "daily")
+        told = {
+            seq: edition.explain_for(
+                session,
+                paper,
+                session.exec(select(Story).where(Story.seq == seq)).one(),
+                "ada@example.org",
+                now=clock(),
+            )
+            for seq in (5, 11)
+        }
+    assert "before she chose its topic" in told[5] and "in edition 8" in told[11]
+    assert subscribe_row(database, "ada").chosen_from == {} and sound(database)
+
+
+def subscribe_row(database, name: str) -> Subscription:
+    with database.read() as session:
+        return subscribe.find(session, f"{name}@example.org", "daily")[1]
 
 
 def test_no_welcome_with_an_edition_that_is_old_held_or_had_before(database, config, clock):

@@ -40,6 +40,19 @@ class VariantKey:
     topics: frozenset[str]
     language: str = ""  # "" is the newsletter's
     plain: bool = False
+    chosen_from: tuple[tuple[str, int], ...] = ()  # topics that count from a later story on, see `widen`
+
+    def counts(self, seq: int, topic: str) -> bool:
+        """Has a story of this topic not been offered yet to whom this is made for?"""
+        return seq > max(self.since, counts_from(dict(self.chosen_from), topic))
+
+
+EVERY = "*"  # in `chosen_from`: each topic that is not named
+
+
+def counts_from(chosen_from: Mapping[str, int], topic: str) -> int:
+    """The seq up to which a topic told nothing to who chose it later."""
+    return chosen_from.get(topic, chosen_from.get(EVERY, 0))
 
 
 class Group(NamedTuple):
@@ -49,6 +62,7 @@ class Group(NamedTuple):
     topics: str
     language: str
     plain: bool
+    chosen_from: str = "{}"
     readers: int = 0
 
 
@@ -77,6 +91,7 @@ _made = sa.Table(
     sa.Column("topics", sa.Text, primary_key=True),
     sa.Column("language", sa.String, primary_key=True),
     sa.Column("plain", sa.Boolean, primary_key=True),
+    sa.Column("chosen_from", sa.Text, primary_key=True),
     sa.Column("variant_id", sa.Integer, nullable=False),
     prefixes=["TEMPORARY"],
 )
@@ -130,6 +145,7 @@ def due_groups(session: Session, newsletter_id: int) -> list[Group]:
 
 def _grouped(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Group]:
     same = [col(Subscription.read_until), _topics_text(), col(Subscription.language), col(Subscription.plain)]
+    same.append(_chosen_from_text())
     query: Any = sa.select(*same, sa.func.count()).where(*conditions).group_by(*same).order_by(*same)
     return [Group._make(row) for row in session.connection().execute(query)]
 
@@ -154,8 +170,8 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
     """
     connection = session.connection()
     _made.create(connection)
-    columns = ("since", "topics", "language", "plain", "variant_id")
-    rows = [dict(zip(columns, (*group[:4], id_), strict=True)) for group, id_ in variants.items()]
+    columns = ("since", "topics", "language", "plain", "chosen_from", "variant_id")
+    rows = [dict(zip(columns, (*group[:5], id_), strict=True)) for group, id_ in variants.items()]
     if rows:
         connection.execute(sa.insert(_made), rows)
     count_rows(session, _made.name)
@@ -184,6 +200,7 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
                 _made.c.topics == _topics_text(),
                 _made.c.language == Subscription.language,
                 _made.c.plain == Subscription.plain,
+                _made.c.chosen_from == _chosen_from_text(),
             ),
         )
         .where(*deliverable(edition.newsletter_id))
@@ -228,6 +245,7 @@ def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None,
         .where(owed)
         .values(
             read_until=edition.upto_seq,
+            chosen_from={},
             offered_at=sa.case((chosen, col(Subscription.offered_at)), else_=sa.literal(now, UtcTime)),
         ),
         execution_options=_NO_SYNC,
@@ -306,8 +324,9 @@ def had(session: Session, subscription: Subscription, edition: Edition) -> bool:
 def widen(session: Session, subscription: Subscription, former: Collection[str]) -> None:
     """They chose topics beyond the `former` ones: let them have what the last edition had of these, and what comes.
 
-    Readers of a quiet topic have read up to where it last told something, which may be years ago. Who has stories of
-    the former topics before them gets these, and all that came since their last letter with them.
+    Readers of a quiet topic have read up to where it last told something, which may be years ago: they begin at the
+    last edition. Who has stories of the former topics before them gets these too, and of each topic it is remembered
+    from where on it counts, until their next letter.
     """
     paper = subscription.newsletter_id
     last = session.exec(select(sa.func.max(Edition.number)).where(Edition.newsletter_id == paper)).one()
@@ -319,9 +338,18 @@ def widen(session: Session, subscription: Subscription, former: Collection[str])
         col(Story.seq) <= start,
         col(Story.dropped).is_(False),
     )
-    if start > subscription.read_until and session.exec(before_them.limit(1)).first() is None:
-        subscription.read_until = start
-        session.add(subscription)
+    if start <= subscription.read_until:
+        return
+    session.add(subscription)
+    if session.exec(before_them.limit(1)).first() is None:
+        subscription.read_until, subscription.chosen_from = start, {}
+        return
+    counts = dict(subscription.chosen_from)
+    if subscription.topics:
+        counts |= dict.fromkeys(set(subscription.topics) - set(former), start)
+    else:
+        counts = {topic: counts_from(counts, topic) for topic in former} | {EVERY: start}
+    subscription.chosen_from = dict(sorted(counts.items()))
 
 
 def last_composed(session: Session, newsletter_id: int) -> datetime | None:
@@ -339,7 +367,8 @@ def choices_of(session: Session, newsletter_id: int, email: str) -> VariantKey |
     found = session.exec(query).first()
     if found is None:
         return None
-    return VariantKey(found.read_until, frozenset(found.topics), found.language, found.plain)
+    later = tuple(sorted(found.chosen_from.items()))
+    return VariantKey(found.read_until, frozenset(found.topics), found.language, found.plain, later)
 
 
 def deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
@@ -353,6 +382,10 @@ def deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
         col(Subscription.state) == SubscriptionState.ACTIVE,
         ~suppressed.exists(),
     )
+
+
+def _chosen_from_text() -> sa.ColumnElement[str]:
+    return sa.cast(col(Subscription.chosen_from), sa.Text)
 
 
 def _topics_text() -> sa.ColumnElement[str]:

@@ -39,10 +39,14 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("day", name=op.f("pk_signup_refusal")),
     )
+    for table in ("subscription", "variant"):
+        op.add_column(table, sa.Column("chosen_from", sa.JSON(), nullable=False, server_default="{}"))
     op.add_column("subscription", sa.Column("awaits_welcome", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
     op.drop_column("subscription", "awaits_welcome")
+    for table in ("subscription", "variant"):
+        op.drop_column(table, "chosen_from")
     op.drop_table("signup_refusal")
     op.drop_table("signup_wait")
