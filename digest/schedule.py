@@ -218,6 +218,8 @@ def cadence(words: str) -> str:
     "monthly 1", "monthly last fri", or "" (every edition).
     """
     said = words.lower().split()
+    if said[:1] == ["biweekly"] or said[:3] in (["every", "second", "week"], ["every", "2", "weeks"]):
+        said[: 1 if said[0] == "biweekly" else 3] = ["fortnightly"]
     if said in ([], ["daily"], ["weekdays"]):
         return " ".join(said)
     name, *rest = said
@@ -253,10 +255,10 @@ def _fortnight(weekday: str, since: str) -> str:
 def _month_day(said: list[str]) -> str:
     """ "1" to "31", or "first mon" to "last sun"; "last" alone is the last day."""
     word = _NTH_WORDS.get(said[0], said[0]) if said else ""
-    if len(said) == 1 and word == "last":
+    if said in (["last"], ["last", "day"]):
         return "31"
-    if len(said) == 1 and re.fullmatch(r"0?[1-9]|[12][0-9]|3[01]", word):
-        return str(int(word))
+    if len(said) == 1 and (number := re.fullmatch(r"(0?[1-9]|[12][0-9]|3[01])(st|nd|rd|th)?", said[0])):
+        return str(int(number[1]))
     if len(said) == 2 and word in NTH:
         return f"{word} {_weekday(said[1])}"
     shown = " ".join(said)

@@ -230,6 +230,10 @@ def test_with_a_newsletter_that_sends_at_each_run_too(reader, begin, gaps):
         ("fortnightly fri from 2026-11-27", "fortnightly fri"),
         ("monthly 07", "monthly 7"),
         ("monthly last", "monthly 31"),
+        ("monthly last day", "monthly 31"),
+        ("monthly 3rd", "monthly 3"),
+        ("biweekly fri", "fortnightly fri"),
+        ("every second week fri", "fortnightly fri"),
         ("Monthly 1st Monday", "monthly first mon"),
     ],
 )
