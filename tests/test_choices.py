@@ -791,6 +791,17 @@ def test_a_welcome_waits_for_nobody_who_left_or_chose_anew(database, config, clo
     assert set(dated_letters(database)) == {"ada", "cyd", "eve"}
 
 
+def test_what_comes_once_a_month_welcomes_for_a_month(database, configure):
+    config = configure(newsletters={"daily": NEWS | {"schedule": "monthly 1 07:00"}})
+    first = datetime(2026, 12, 1, 7, tzinfo=UTC)
+    join(database, "ada")
+    news(database, "ai")
+    compose(database, config, first)
+    for days, came in ((29, 1), (31, 0)):
+        join(database, f"after{days}", welcome=True, now=first + timedelta(days=days))
+        assert edition.welcome(database, "daily", config, now=first + timedelta(days=days)) == came
+
+
 @pytest.mark.parametrize(
     ("hour", "first"), [(5, MONDAY + timedelta(days=14, hours=-2)), (8, MONDAY + timedelta(days=7, hours=1))]
 )

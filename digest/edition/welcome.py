@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from digest import schedule
-from digest.config import Config
+from digest.config import Config, Newsletter
 from digest.edition.variants import Matter, Press, matter_of, variants_of
 from digest.models import Subscription
 from digest.store import Database, editions, newsletters, recipients
 
+WELCOME_FOR = timedelta(days=7)
 _AT_A_TIME = 200  # people, whose mails are rendered between two transactions
 
 
@@ -57,7 +58,7 @@ def _look(session: Session, name: str, config: Config, *, now: datetime) -> _See
     waiting = recipients.to_welcome(session, row.id, limit=_AT_A_TIME)
     if not waiting:
         return None
-    found = recipients.welcoming(session, row.id, now=now)
+    found = recipients.welcoming(session, row.id, since=_since(config.newsletters[name], now))
     if found is None:
         return _Seen(0, 0, Matter(0, 0, (), "", now), {})
     edition = found.edition
@@ -74,7 +75,7 @@ def _owe(session: Session, press: Press, seen: _Seen, *, now: datetime) -> tuple
     """How many people were dealt with, and how many of them get a letter."""
     row = newsletters.lock(session, press.name)
     assert row.id is not None
-    found = recipients.welcoming(session, row.id, now=now)
+    found = recipients.welcoming(session, row.id, since=_since(press.settings, now))
     people = recipients.to_welcome(session, row.id, limit=_AT_A_TIME, lock=True)
     if (found.edition.id if found else 0) != seen.edition_id:
         return 0, 0  # another edition came meanwhile
@@ -102,6 +103,11 @@ def _owe(session: Session, press: Press, seen: _Seen, *, now: datetime) -> tuple
         subscription.offered_at = own.last_slot(now) if own else None
     session.flush()
     return dealt, letters
+
+
+def _since(settings: Newsletter, now: datetime) -> datetime:
+    """What is older is no welcome, unless it is what comes but once a month, and no slot has passed since."""
+    return min(now - WELCOME_FOR, settings.slots.last_slot(now)) if settings.slots else now - WELCOME_FOR
 
 
 def _group(subscription: Subscription, start: int) -> recipients.Group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -252,9 +252,6 @@ def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None,
     )
 
 
-WELCOME_FOR = timedelta(days=7)  # an older edition is no welcome
-
-
 @dataclass(frozen=True)
 class Welcoming:
     """The edition that welcomes who comes now, and the seq of the last story that those before it had to offer."""
@@ -263,12 +260,12 @@ class Welcoming:
     start: int
 
 
-def welcoming(session: Session, newsletter_id: int, *, now: datetime) -> Welcoming | None:
-    """The latest edition; None where it is held, paused, cancelled or older than `WELCOME_FOR`."""
+def welcoming(session: Session, newsletter_id: int, *, since: datetime) -> Welcoming | None:
+    """The latest edition; None where it is held, paused, cancelled, or was composed before `since`."""
     latest = session.exec(
         select(Edition).where(Edition.newsletter_id == newsletter_id).order_by(col(Edition.number).desc()).limit(1)
     ).first()
-    if latest is None or latest.state is not EditionState.OPEN or latest.composed_at < now - WELCOME_FOR:
+    if latest is None or latest.state is not EditionState.OPEN or latest.composed_at < since:
         return None
     return Welcoming(latest, edition_before(session, newsletter_id, latest.number))
 
