@@ -152,8 +152,10 @@ def all_but_sending(
     outcome = Outcome(collect(database, config, clock=clock, force=force, tell=tell))
     now = clock()
     tidy(database, now=now)
+    answer_signups(database, config, now=now)
     for name in config.newsletters:
         outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
+        welcome(database, config, name, now=now, tell=tell)
         made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
         if isinstance(made, Unfit):
             outcome.unfit.append(name)
@@ -213,11 +215,32 @@ def tidy(database: Database, *, now: datetime) -> int:
         return signup.tidy(session, now=now) if clock.ran_lately(session, now=now) else 0
 
 
+def answer_signups(database: Database, config: Config, *, now: datetime) -> int:
+    """Owe the mails that answer sign-ups, as far as the limits allow; how many have to wait on."""
+    return signup.answer_all(database, config, now=now)
+
+
 def admit(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> Admitted:
     """Decide about the entries that wait for a newsletter. ConfigError where `curate.scorer` cannot be loaded."""
     admitted = edition.take_in(database, newsletter, config.newsletters[newsletter], config.curate, now=now)
     tell(Taken(newsletter, admitted))
     return admitted
+
+
+def welcome(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> int:
+    """Owe the latest edition of a newsletter to those who have just come; how many letters.
+
+    Where template or settings are wrong they wait until they are not, and it is told.
+    """
+    try:
+        return edition.welcome(database, newsletter, config, now=now)
+    except ConfigError as error:
+        tell(
+            Unfit(
+                newsletter, f"{newsletter}: nobody is welcomed: {error}" + (f"\n  {error.hint}" if error.hint else "")
+            )
+        )
+        return 0
 
 
 def compose(

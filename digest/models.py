@@ -3,22 +3,19 @@
 feed ── entry ──┐
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
                           └ subscription ── subscriber ── outbox ── variant        suppression    host
-                                          └ consent     └ notice       erasure    relay_hour    signup_mail    run_day
+                                          ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
+          └ signup_wait                                         signup_refusal
 """
 
 from __future__ import annotations
 
-import json
-import zlib
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     CheckConstraint,
-    DateTime,
-    Dialect,
     Enum,
     Index,
     LargeBinary,
@@ -27,8 +24,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import false as sa_false
-from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
+
+from digest.column_types import Packed, PackedJson
+from digest.column_types import UtcTime as UtcTime
+from digest.column_types import packed as packed
 
 # Named constraints, so that a migration can alter them on both databases.
 SQLModel.metadata = MetaData(
@@ -40,62 +40,6 @@ SQLModel.metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite forgets zones, so one is demanded on the way in and given back on the way out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"naive datetime {value!r}; every time is stored with its zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-_ZLIB = b"x\x9c"  # how zlib begins at its usual level, and no text in UTF-8 does
-
-
-def packed(text: str) -> bytes:
-    """Text as a `Packed` column keeps it: mails of many variants are much alike and large, a seventh of it then."""
-    return zlib.compress(text.encode(), 6)
-
-
-class Packed(TypeDecorator[str]):
-    """Compressed text. What an older release stored as it was is read as it is; `packed` text may be given."""
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def process_bind_param(self, value: str | bytes | None, dialect: Dialect) -> bytes | None:
-        return packed(value) if isinstance(value, str) else value
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        content = bytes(value)
-        return (zlib.decompress(content) if content.startswith(_ZLIB) else content).decode()
-
-
-class PackedJson(TypeDecorator[Any]):
-    """The same for lists and numbers."""
-
-    impl = Packed
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return value if isinstance(value, bytes) else packed(json.dumps(value))
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return json.loads(value)
 
 
 def _time(**options: Any) -> Any:
@@ -350,6 +294,7 @@ class Variant(SQLModel, table=True):
     edition_id: int = Field(foreign_key="edition.id", ondelete="CASCADE")
     key: str  # a hash of the choices
     since_seq: int
+    chosen_from: dict[str, int] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
     topics: list[str] = _json(default_factory=list)  # [] is all
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # "" is the newsletter's
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # sent as text alone
@@ -431,12 +376,16 @@ class Subscription(SQLModel, table=True):
     paused_until: datetime | None = _time(default=None, nullable=True)
     topics: list[str] = _json(default_factory=list)  # sorted slugs; [] is all
     # When they want it, as `schedule` says it; what is unsaid is as the newsletter has it.
-    cadence: str = Field(default="", sa_column_kwargs={"server_default": ""})  # "daily", "weekdays", "weekly mon"
+    cadence: str = Field(default="", sa_column_kwargs={"server_default": ""})
     hour: int | None = None  # local time, 0 to 23
     zone: str = Field(default="", sa_column_kwargs={"server_default": ""})  # IANA name, as in Europe/Berlin
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # BCP 47, of the fixed words
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # text without HTML
     read_until: int = 0  # the seq up to which stories were offered
+    # Up to which seq a topic that they chose later told nothing to them; "*" is each that is not named.
+    chosen_from: dict[str, int] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
+    # They have come, and the latest edition is to be rendered for their choices: see `edition.welcome`.
+    awaits_welcome: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
     offered_at: datetime | None = _time(default=None, nullable=True)  # their own slot that the last letter was for
     consent: str = ""  # how they came to be here: "command line", "import FILE", …
     created_at: datetime = _time()
@@ -491,7 +440,10 @@ class Erasure(SQLModel, table=True):
 
 
 class SignupMail(SQLModel, table=True):
-    """A mail that a sign-up page caused: what its limits count. Address and network are kept as keyed hashes only."""
+    """A sign-up that was answered: what its limits count. Address and network are kept as keyed hashes only.
+
+    Where the answer was no mail, the address is "": it counts for its network all the same.
+    """
 
     __tablename__ = "signup_mail"
 
@@ -499,6 +451,32 @@ class SignupMail(SQLModel, table=True):
     address: str = Field(index=True)
     network: str
     at: datetime = _time(index=True)
+
+
+class SignupWait(SQLModel, table=True):
+    """A sign-up that has not been looked at yet: what was asked, until the mail that answers it may be written."""
+
+    __tablename__ = "signup_wait"
+
+    id: int | None = Field(default=None, primary_key=True)
+    newsletter_id: int = Field(foreign_key="newsletter.id", index=True, ondelete="CASCADE")
+    email: str
+    key: str = Field(index=True)  # `address_key(email)`
+    name: str = ""
+    choices: dict[str, Any] = _json(default_factory=dict)  # some of `subscribe.Preferences`
+    how: str
+    ip: str
+    network: str = Field(index=True)  # as SignupMail has it
+    at: datetime = _time()
+
+
+class SignupRefusal(SQLModel, table=True):
+    """How many sign-ups were turned away on a day (UTC), since too many waited already."""
+
+    __tablename__ = "signup_refusal"
+
+    day: datetime = Field(sa_type=UtcTime, primary_key=True)
+    number: int = 0
 
 
 # ---------------------------------------------------------------- outbox

@@ -28,6 +28,7 @@ from digest.demo.catcher import Catcher, Message
 from digest.demo.site import FeedSite
 from digest.models import Subscription
 from digest.store import Database
+from digest.subscribe import signup
 from digest.web import application
 
 BROWSE = """
@@ -84,6 +85,7 @@ def pages(database: Database, config: Config, clock: Clock, listener: socket.soc
     """The address of the pages, served as `digest serve` does."""
 
     def mail_now() -> None:
+        signup.answer_all(database, config, now=clock())
         deliver.run(database, config, clock=clock, rng=random.Random(1), share=deliver.NOTICES)
 
     app = application(database, config, clock=clock, mail_now=mail_now)

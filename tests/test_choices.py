@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -38,13 +39,26 @@ from digest.models import (
     VariantStory,
 )
 from digest.schedule import Turn
-from digest.store import edition_states, editions, history, letters, newsletters, open_database, people, recipients
+from digest.store import (
+    archive,
+    edition_states,
+    editions,
+    history,
+    letters,
+    newsletters,
+    open_database,
+    people,
+    recipients,
+)
 from digest.subscribe import Evidence, Preferences
 
 SECRET = "a key for tests, long enough"
 NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "schedule": "daily 07:00"}
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Auckland", "America/Havana")
-CADENCES = ("", "daily", "weekdays", "weekly mon", "weekly sun", "weekly thu")
+CADENCES = (
+    *("", "daily", "weekdays", "weekly mon", "weekly sun", "weekly thu", "fortnightly sun"),
+    *("fortnightly thu from 2026-01-15", "monthly 1", "monthly 31", "monthly last sun", "monthly second thu"),
+)
 HOURS = st.none() | st.integers(0, 23)
 
 
@@ -91,7 +105,7 @@ def publish(
             change(reader, now)
             story += 1
             own = schedule.own(reader.cadence, reader.hour, reader.zone, newsletter)
-            turns = schedule.turns(own, slot=slot, following=newsletter.next_slot(now), now=now)
+            turns = schedule.turns(own, newsletter, now=now)
             reader.look(turns, upto=story, now=now)
             looked = slot
         slot = newsletter.next_slot(max(slot, now))
@@ -99,11 +113,11 @@ def publish(
 
 
 some_newsletter = st.builds(
-    lambda cadence, hour, minute, zone: schedule.parse(f"{cadence} {hour:02}:{minute:02} {zone}"),
+    lambda cadence, times, zone, holidays: schedule.parse(f"{cadence} {','.join(times)} {zone}", holidays),
     st.sampled_from([c for c in CADENCES if c]),
-    st.integers(0, 23),
-    st.sampled_from([0, 0, 30]),
+    st.lists(st.builds("{:02}:{:02}".format, st.integers(0, 23), st.sampled_from([0, 0, 30])), min_size=1, max_size=2),
     st.sampled_from(ZONES),
+    st.sampled_from([(), (), ("03-29", "07-02", "10-25", "11-01", "2026-05-31")]),
 )
 beginnings = st.integers(0, 365).map(lambda day: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day, hours=1))
 someone = st.builds(Reader, st.sampled_from(CADENCES), HOURS, st.sampled_from(ZONES))
@@ -117,31 +131,38 @@ def test_a_reader_gets_each_story_once_at_their_hour_whatever_the_clocks_do(news
     assert told == list(range(reader.read)) and reader.read <= count
     zone = ZoneInfo(reader.zone) if reader.hour is not None else newsletter.zone
     days = [due.astimezone(zone).date() for due, *_ in reader.letters]
-    assert len(set(days)) == len(days) and days == sorted(days)
     own = schedule.own(reader.cadence, reader.hour, reader.zone, newsletter)
+    assert days == sorted(days) and (own is None or len(set(days)) == len(days))
     for due, turn, _stories, now in reader.letters:
         local = due.astimezone(zone)
         assert now <= due
         if own is None:
             assert due == now
-        elif len(own.days) == 1 and due == now:  # the newsletter came later on their day than their hour
-            assert local.weekday() in own.days
+        elif own.days.rare and due == now:  # the newsletter came later on their day than their hour
+            assert local.date() in own.days
         else:
-            expected = datetime.combine(local.date(), own.at, zone).astimezone(UTC).astimezone(zone)
-            assert local == expected and turn.slot == due and local.weekday() in own.days
+            expected = datetime.combine(local.date(), own.times[0], zone).astimezone(UTC).astimezone(zone)
+            assert local == expected and turn.slot == due and own.on(local.date())
     # No day of theirs passes without a letter, but where no edition came since the last one.
     slots = [due for due, *_ in reader.letters]
     editions = [now for *_, now in reader.letters]
     for before, after, composed in zip(slots, slots[1:], editions[1:], strict=False):
-        if own is not None and len(own.days) > 1 and len(newsletter.days) == 7:
+        if own is not None and not own.days.rare and newsletter.days == schedule.Days():
             missed = own.next_slot(before)
             assert (
                 missed >= after
                 or not any(before < at <= missed for at in _slots(newsletter, before, missed))
                 or (composed <= before)
             )
-        if own is not None and len(own.days) == 1:
-            assert after - before < timedelta(days=8 if len(newsletter.days) > 1 else 15)
+        if own is not None and own.days.rare:
+            came = _slots(newsletter, newsletter.last_slot(before) - timedelta(seconds=1), after)
+            pause = max(b - a for a, b in pairwise(came))
+            assert after - before < longest(own.days) + max(pause, timedelta(days=1)) + timedelta(days=1)
+
+
+def longest(days: schedule.Days) -> timedelta:
+    """Between two of them."""
+    return timedelta(days=35 if days.nth or days.number else 14 if days.fortnight else 7)
 
 
 def _slots(newsletter: schedule.Schedule, begin: datetime, end: datetime) -> list[datetime]:
@@ -174,9 +195,11 @@ def test_changing_choices_and_downtime_neither_repeat_nor_drop_a_story(newslette
     slots = [turn.slot for _due, turn, *_ in reader.letters]
     assert len(set(slots)) == len(slots)
     for due, _turn, _stories, now in reader.letters:
-        assert now <= due < now + timedelta(days=8)
+        assert now <= due < now + schedule.LONGEST
     # Whoever goes on reading has read all but what came since their last slot.
-    assert count - reader.read <= 8
+    own = schedule.own(reader.cadence, reader.hour, reader.zone, newsletter)
+    wait = timedelta(days=7) if own is None else longest(own.days)
+    assert count - reader.read <= len(newsletter.times) * (wait.days + 1)
 
 
 @given(someone, beginnings, st.lists(st.integers(1, 400), min_size=20, max_size=200))
@@ -199,7 +222,7 @@ def test_with_a_newsletter_that_sends_at_each_run_too(reader, begin, gaps):
             assert turn.slot <= due
             if reader.hour is not None:  # in the first run that came upon their hour
                 assert due - turn.slot < timedelta(minutes=400)
-                assert turn.slot.astimezone(zone).weekday() in own.days
+                assert turn.slot.astimezone(zone).date() in own.days
     else:
         assert reader.read == story
 
@@ -212,13 +235,25 @@ def test_with_a_newsletter_that_sends_at_each_run_too(reader, begin, gaps):
         ("weekdays", "weekdays"),
         ("weekly  Monday", "weekly mon"),
         ("weekly thurs", "weekly thu"),
+        ("Fortnightly Friday", "fortnightly fri"),
+        ("fortnightly fri from 2026-12-04", "fortnightly fri from 2026-01-16"),
+        ("fortnightly fri from 2026-11-27", "fortnightly fri"),
+        ("monthly 07", "monthly 7"),
+        ("monthly last", "monthly 31"),
+        ("monthly last day", "monthly 31"),
+        ("monthly 3rd", "monthly 3"),
+        ("biweekly fri", "fortnightly fri"),
+        ("every second week fri", "fortnightly fri"),
+        ("Monthly 1st Monday", "monthly first mon"),
     ],
 )
 def test_a_cadence_has_one_form(words, one_form):
     assert schedule.cadence(words) == one_form
 
 
-@pytest.mark.parametrize("words", ["monthly", "weekly", "weekly someday", "weekly mondey", "daily 07:00"])
+@pytest.mark.parametrize(
+    "words", ["monthly", "monthly 32", "fortnightly", "weekly", "weekly someday", "weekly mondey", "daily 07:00"]
+)
 def test_what_is_no_cadence_is_refused(words):
     with pytest.raises(ValueError, match="is not a"):
         schedule.cadence(words)
@@ -348,6 +383,41 @@ def test_a_planned_letter_keeps_its_hour_when_its_reader_changes_it(database, co
     }
 
 
+def test_a_newsletter_of_several_times_has_an_edition_for_each(database, configure):
+    config = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00,18:00", "holidays": ["11-25"]}})
+    tuesday = MONDAY + timedelta(days=1)
+    join(database, "all")
+    join(database, "daily", cadence="daily")
+    join(database, "noon", hour=12)
+    join(database, "night", hour=23)
+    for hour in (7, 18, 31, 42, 55):  # Wednesday is a holiday
+        news(database, "ai")
+        done = compose(database, config, tuesday.replace(hour=0) + timedelta(hours=hour))
+        assert bool(done.number) == (hour not in (31, 42))
+    thursday = tuesday + timedelta(days=2)
+    assert dated_letters(database) == {
+        "all": [(1, tuesday), (2, tuesday.replace(hour=18)), (3, thursday)],
+        "daily": [(1, tuesday), (3, thursday)],
+        "noon": [(1, tuesday.replace(hour=12)), (3, thursday.replace(hour=12))],
+        "night": [(2, tuesday.replace(hour=23))],
+    }
+    # Two of a day are had: an hour that is named instead of one of them has no third.
+    earlier = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00,08:00"}})
+    news(database, "ai")
+    assert compose(database, earlier, thursday.replace(hour=8)).number == 4
+    later = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00,18:00"}})
+    assert compose(database, later, thursday.replace(hour=18)).number == 0
+
+
+def test_a_holiday_in_between_is_no_missed_day():
+    paper = schedule.parse("weekdays 07:00", [f"12-{day}" for day in range(21, 32)])
+    friday = schedule.own("weekly fri", 9, "", paper)
+    monday, last_letter = datetime(2027, 1, 4, 7, tzinfo=UTC), datetime(2026, 12, 18, 9, tzinfo=UTC)
+    holidays = schedule.parse("weekdays 07:00", [*(f"12-{day}" for day in range(21, 32)), "01-01"])
+    assert mine(schedule.turns(friday, holidays, now=monday), last_letter) is None
+    assert mine(schedule.turns(friday, paper, now=monday), last_letter).due_at == monday.replace(hour=9), "one came"
+
+
 @pytest.mark.parametrize("moved", ["daily 09:00", "daily 10:00 Europe/Berlin", "daily 04:00 America/New_York"])
 def test_a_schedule_moved_to_a_later_hour_gives_no_second_edition_that_day(database, config, configure, moved):
     tuesday = MONDAY + timedelta(days=1)
@@ -410,7 +480,7 @@ def test_random_readers_who_change_their_minds_get_each_story_once(database, con
         compose(database, config, now)
         for model in models.values():
             own = schedule.own(model.cadence, model.hour, model.zone, plan)
-            turns = schedule.turns(own, slot=now, following=plan.next_slot(now), now=now)
+            turns = schedule.turns(own, plan, now=now)
             model.look(turns, upto=day * 3, now=now)
     owed = dated_letters(database)
     assert {name: [due for _number, due in owed.get(name, [])] for name in names} == {
@@ -656,18 +726,184 @@ def test_who_joins_gets_the_latest_edition_made_for_choices_like_theirs(database
     join(database, "eve", welcome=True, now=clock())
     join(database, "bob", topics=["web"], welcome=True, now=clock())
     join(database, "cyd", topics=["games"], language="de", welcome=True, now=clock())
-    with database.write() as session:
-        _person, subscription = subscribe.find(session, "eve@example.org", "daily")
-        assert not subscribe.welcome(session, subscription.id, now=clock())  # once
-        assert not subscribe.welcome(session, 4711, now=clock())
-    assert send(database, config, clock).sent == 6
-    with database.read() as session:
-        got = {who: editions.variant_of(session, 1, f"{who}@example.org").topics for who in ("eve", "bob", "cyd")}
-    assert got == {"eve": [], "bob": ["web"], "cyd": []}
+    assert edition.welcome(database, "daily", config, now=clock()) == 2
+    assert edition.welcome(database, "daily", config, now=clock()) == 0
+    assert send(database, config, clock).sent == 5
+    assert [carried(database, who)[:3] for who in ("eve", "bob")] == [([], "", False), (["web"], "", False)]
     assert watermark(database, "eve") == 2 and sound(database)
+    with database.read() as session:
+        assert len(editions.variants(session, 1)) == 2, "those there were"
     news(database, "ai")
     clock.pass_(days=1)
     assert compose(database, config, clock()).variants == 1
+
+
+def carried(database, who: str, number: int = 1) -> tuple:
+    """What the letter of an edition was made for, and the seqs of its stories."""
+    with database.read() as session:
+        variant = editions.variant_of(session, number, f"{who}@example.org")
+        seqs = session.exec(
+            select(Story.seq).join(VariantStory).where(VariantStory.variant_id == variant.id).order_by(Story.seq)
+        ).all()
+        return variant.topics, variant.language, variant.plain, list(seqs)
+
+
+def test_a_welcome_is_what_they_chose_and_nothing_else_counts_as_read(database, configure, clock):
+    config = configure(newsletters={"daily": NEWS | {"min_stories": 2}})
+    join(database, "web", topics=["web"])
+    news(database, "web", "web")
+    clock.pass_(days=1)
+    assert compose(database, config, clock()).number == 1
+    news(database, "web", "ai", "web", "games", "ai")
+    clock.pass_(days=1)
+    assert compose(database, config, clock()).number == 2
+    join(database, "all", welcome=True, now=clock())
+    join(database, "text", topics=["ai"], language="fr", plain=True, welcome=True, now=clock())
+    join(database, "few", topics=["games"], welcome=True, now=clock())
+    assert edition.welcome(database, "daily", config, now=clock()) == 2
+    assert carried(database, "all", 2) == ([], "", False, [3, 4, 5, 6, 7])
+    assert carried(database, "text", 2) == (["ai"], "fr", True, [4, 7])
+    news(database, "games")
+    clock.pass_(days=1)
+    compose(database, config, clock())
+    assert carried(database, "few", 3)[3] == [6, 8], "one story is no welcome, and is not lost"
+    assert set(dated_letters(database)) == {"web", "all", "text", "few"} and sound(database)
+
+
+def test_a_welcome_waits_for_nobody_who_left_or_chose_anew(database, config, clock, monkeypatch):
+    join(database, "ada")
+    news(database, "ai", "web")
+    clock.pass_(days=1)
+    compose(database, config, clock())
+    for name in ("bob", "cyd", "eve"):
+        join(database, name, welcome=True, now=clock())
+    press = sys.modules["digest.edition.welcome"].Press
+    render, rendered = press.make, []
+
+    def make(self, wanted):
+        if not rendered:
+            with database.write() as session:
+                subscribe.remove(session, "bob@example.org", newsletter="daily", evidence=Evidence("test", clock()))
+                subscribe.change(
+                    session,
+                    "cyd@example.org",
+                    newsletter="daily",
+                    evidence=Evidence("page", clock()),
+                    known_topics={"web"},
+                    choices={"topics": ("web",), "plain": True},
+                )
+        rendered.append(wanted)
+        return render(self, wanted)
+
+    monkeypatch.setattr(press, "make", make)
+    assert edition.welcome(database, "daily", config, now=clock()) == 2
+    assert carried(database, "cyd") == (["web"], "", True, [2]) and carried(database, "eve")[3] == [1, 2]
+    assert set(dated_letters(database)) == {"ada", "cyd", "eve"}
+
+
+def test_what_comes_once_a_month_welcomes_for_a_month(database, configure):
+    config = configure(newsletters={"daily": NEWS | {"schedule": "monthly 1 07:00"}})
+    first = datetime(2026, 12, 1, 7, tzinfo=UTC)
+    join(database, "ada")
+    news(database, "ai")
+    compose(database, config, first)
+    for days, came in ((29, 1), (31, 0)):
+        join(database, f"after{days}", welcome=True, now=first + timedelta(days=days))
+        assert edition.welcome(database, "daily", config, now=first + timedelta(days=days)) == came
+
+
+@pytest.mark.parametrize(
+    ("hour", "first"), [(5, MONDAY + timedelta(days=14, hours=-2)), (8, MONDAY + timedelta(days=7, hours=1))]
+)
+def test_who_joins_after_their_hour_of_the_week_and_was_welcomed_waits_for_the_next(database, config, hour, first):
+    sunday = MONDAY + timedelta(days=6)
+    join(database, "ada", now=sunday)
+    news(database, "ai", at=sunday)
+    compose(database, config, sunday)
+    early = sunday + timedelta(hours=23)
+    join(database, "eve", cadence="weekly mon", hour=hour, welcome=True, now=early)
+    assert edition.welcome(database, "daily", config, now=early) == 1
+    for day in range(8):
+        news(database, "ai", at=early)
+        compose(database, config, sunday + timedelta(days=1 + day))
+    assert [due for _number, due in dated_letters(database)["eve"]][:2] == [early, first]
+
+
+def test_who_widens_their_topics_gets_the_last_edition_s_and_no_years(database, config):
+    for who, topics in (("quiet", ["games"]), ("narrow", ["ai"]), ("all", []), ("weekly", ["games"])):
+        join(database, who, topics=topics, cadence="weekly mon" if who == "weekly" else "")
+    for day in range(1, 5):
+        news(database, "ai", "web", *(["games"] if day == 1 else []))
+        compose(database, config, MONDAY + timedelta(days=day))
+    now = MONDAY + timedelta(days=4, hours=1)
+
+    def choose(who: str, *topics: str) -> None:
+        with database.write() as session:
+            subscribe.change(
+                session,
+                f"{who}@example.org",
+                newsletter="daily",
+                evidence=Evidence("page", now),
+                known_topics={"ai", "web", "games"},
+                choices={"topics": topics},
+            )
+
+    choose("quiet")
+    choose("narrow", "ai", "web")
+    choose("all", "web")
+    choose("weekly", "games", "web")
+    news(database, "ai", "web")
+    compose(database, config, MONDAY + timedelta(days=5))
+    assert carried(database, "quiet", 5)[3] == [8, 9, 10, 11], "those of the last edition, and the new ones"
+    assert carried(database, "narrow", 5)[3] == [10, 11] and carried(database, "all", 5)[3] == [11]
+    compose(database, config, MONDAY + timedelta(days=7))
+    assert carried(database, "weekly", 6)[3] == [3, 9, 11], "and what they had chosen before is not lost"
+
+
+def test_widening_again_and_again_counts_each_topic_from_its_own_day_on(database, configure, clock):
+    config = configure(newsletters={"daily": NEWS | {"approve": True, "editor": "ed@news.example"}})
+    join(database, "ada", topics=["games"], cadence="monthly 1")
+    join(database, "all")
+    choices = {2: ("games", "web"), 4: (), 5: ("games", "ai"), 6: ()}
+    for day in range(1, 9):  # each day a story of games (1, 4, …), ai (2, 5, …) and web (3, 6, …)
+        news(database, "games", "ai", "web")
+        compose(database, config, MONDAY + timedelta(days=day))
+        if day in choices:
+            with database.write() as session:
+                subscribe.change(
+                    session,
+                    "ada@example.org",
+                    newsletter="daily",
+                    evidence=Evidence("page", clock()),
+                    known_topics={"ai", "web", "games"},
+                    choices={"topics": choices[day]},
+                )
+    # The first of December is day 8: games from the beginning, web from the 2nd day, all from the 4th, web anew from
+    # the 6th, since they had taken it back.
+    games, ai, web = range(1, 25, 3), range(11, 25, 3), range(18, 25, 3)
+    expected = sorted([*games, *ai, *web])
+    assert carried(database, "ada", 8)[3] == expected
+    edition.annotate(database, "daily", config, "A word.", number=8)
+    assert carried(database, "ada", 8)[3] == expected, "held, and made anew"
+    with database.read() as session:
+        paper = newsletters.find(session, "daily")
+        told = {
+            seq: edition.explain_for(
+                session,
+                paper,
+                session.exec(select(Story).where(Story.seq == seq)).one(),
+                "ada@example.org",
+                now=clock(),
+            )
+            for seq in (5, 11)
+        }
+    assert "before she chose its topic" in told[5] and "in edition 8" in told[11]
+    assert subscribe_row(database, "ada").chosen_from == {} and sound(database)
+
+
+def subscribe_row(database, name: str) -> Subscription:
+    with database.read() as session:
+        return subscribe.find(session, f"{name}@example.org", "daily")[1]
 
 
 def test_no_welcome_with_an_edition_that_is_old_held_or_had_before(database, config, clock):
@@ -675,16 +911,20 @@ def test_no_welcome_with_an_edition_that_is_old_held_or_had_before(database, con
     news(database, "ai")
     clock.pass_(days=1)
     join(database, "first", welcome=True, now=clock())  # there is none yet
+    edition.welcome(database, "daily", config, now=clock())
     compose(database, config, clock())
     with database.write() as session:
         subscribe.remove(session, "ada@example.org", newsletter="daily", evidence=Evidence("test", clock()))
     join(database, "ada", again=True, welcome=True, now=clock())
+    edition.welcome(database, "daily", config, now=clock())
     with database.write() as session:
         edition_states.set_state(session, 1, "paused", "test")
     join(database, "bob", welcome=True, now=clock())
+    edition.welcome(database, "daily", config, now=clock())
     with database.write() as session:
         edition_states.set_state(session, 1, "open", "")
     join(database, "cyd", welcome=True, now=clock() + timedelta(days=8))
+    edition.welcome(database, "daily", config, now=clock() + timedelta(days=8))
     assert set(states(database)) == {"ada@example.org", "first@example.org"}
 
 
@@ -724,7 +964,7 @@ def test_whatever_can_be_chosen_can_be_changed():
     ("choice", "words"),
     [
         ({"topics": ["cats"]}, "no topic 'cats'"),
-        ({"cadence": "monthly"}, "not a cadence"),
+        ({"cadence": "hourly"}, "not a cadence"),
         ({"hour": 24}, "not an hour"),
         ({"hour": -1}, "not an hour"),
         ({"zone": "Mars/Olympus"}, "not a time zone"),
@@ -766,14 +1006,18 @@ def test_a_newsletter_without_a_schedule_sends_at_the_run_that_comes_upon_the_ho
     news(database, "ai")
     assert compose(database, config, MONDAY.replace(hour=11)).letters == 1
     news(database, "ai")
+    for minute in (5, 59):  # cron comes more often than they can choose
+        done = compose(database, config, MONDAY.replace(hour=11, minute=minute))
+        assert (done.number, "not before 12:00 UTC" in done.why) == (0, True)
     assert compose(database, config, MONDAY.replace(hour=12, minute=10)).letters == 2
     news(database, "ai")
     assert compose(database, config, MONDAY.replace(hour=13)).letters == 1
     with database.read() as session:
-        carried = {
+        counts = {
             v.since_seq: v.story_count for v in session.exec(select(Variant).join(Edition).where(Edition.number == 2))
         }
-    assert carried == {0: 2, 1: 1}
+        assert counts == {0: 2, 1: 1}
+        assert [e.stories for e in archive.editions(session, 1)] == [1, 2, 1], "whole, not the piece of a run"
 
 
 def test_without_a_schedule_the_first_run_of_their_day_that_has_something_is_theirs(database, configure):

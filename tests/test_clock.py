@@ -31,6 +31,8 @@ from digest.models import (
     RelayHour,
     RunDay,
     SignupMail,
+    SignupRefusal,
+    SignupWait,
     Story,
     Subscription,
     SubscriptionState,
@@ -115,6 +117,8 @@ def fill(database: Database, config: Config) -> None:
         session.add(Story(**row, published_at=MONDAY, admitted_at=MONDAY))
         session.add(Admission(newsletter_id=paper.id, entry_id=entry.id, decision=Decision.STORY, decided_at=MONDAY))
         session.add(SignupMail(address="a", network="n", at=MONDAY))
+        session.add(SignupRefusal(day=MONDAY, number=1))
+        session.add(SignupWait(newsletter_id=paper.id, email="a", key="a", how="", ip="", network="n", at=MONDAY))
         session.add(RelayHour(relay="mx:25", hour=MONDAY, letters=7))
         session.add(Host(name="feeds.example", held_until=MONDAY, asked_at=MONDAY, said_at=MONDAY))
         subscribe.suppress(session, "eve@example.org", reason="by hand", evidence=Evidence("test", MONDAY))
@@ -349,6 +353,7 @@ def test_sign_ups_of_days_to_come_keep_nobody_out(database, config):
             evidence=Evidence("sign-up page", late, ip="192.0.2.1"),
             known_topics=(),
         )
+        signup.answer_waiting(session, config=config, now=late)
         subscription = session.exec(select(Subscription)).one()
         link = sign.confirm_token(subscription.id, at=late, key=config.keys[0])
         asked = session.exec(select(OutboxRow)).one()
@@ -366,6 +371,7 @@ def test_sign_ups_of_days_to_come_keep_nobody_out(database, config):
             evidence=Evidence("sign-up page", MONDAY, ip="192.0.2.1"),
             known_topics=(),
         )
+        signup.answer_waiting(session, config=config, now=MONDAY)
     assert tallied(database) == {"sent": 1, "owed": 1}
     with database.read() as session:
         assert session.exec(select(sa.func.count()).select_from(SignupMail)).one() == 2  # both count

@@ -156,6 +156,21 @@ def test_a_mail_speaks_the_language_it_is_asked_to():
     assert speech("de").ngettext("%(num)s story", "%(num)s stories", 1) == "%(num)s Beitrag"
 
 
+@pytest.mark.parametrize(
+    ("words", "language", "said"),
+    [
+        ("daily 07:00,18:00 UTC", "en", "D comes every day at 7:00 AM and 6:00 PM (UTC)."),
+        ("fortnightly mon 08:00", "de", "D kommt jede zweite Woche am Montag um 08:00 Uhr (UTC)."),
+        ("monthly 1 08:00", "fr", "D paraît chaque mois le 1 à 08:00 (UTC)."),
+        ("monthly last 08:00", "es", "D llega cada mes el último día a las 8:00 (UTC)."),
+        ("monthly last fri 08:00", "ar", "تصدر D كل شهر يوم الجمعة الأخير في الساعة 8:00 ص (UTC)."),
+        ("monthly second tue 08:00", "zh", "D 每月第二个星期二 08:00（UTC）送达。"),
+    ],
+)
+def test_a_rhythm_is_a_sentence_in_every_language(words, language, said):
+    assert " ".join(speech(language).rhythm(schedule.parse(words), "D").split()) == said
+
+
 def test_ten_lines_change_colours_and_masthead(tmp_path):
     (tmp_path / "edition.html").write_text(
         '{% extends "plain.html" %}\n{% set ground = "#eef2f5" %}\n'

@@ -81,6 +81,24 @@ def test_choices_are_saved_and_shown_again(client, database, config):
     assert everything(database) == before, "the same again changes nothing"
 
 
+@pytest.mark.parametrize(
+    ("fields", "stored"),
+    [
+        ({"cadence": "fortnightly", "fortnight": "tue"}, "fortnightly tue"),
+        ({"cadence": "fortnightly", "fortnight": "tue from 2026-12-01"}, "fortnightly tue from 2026-01-13"),
+        ({"cadence": "monthly", "month": "31"}, "monthly 31"),
+        ({"cadence": "monthly", "month": "last fri"}, "monthly last fri"),
+    ],
+)
+def test_a_rare_day_is_saved_and_shown_again(client, database, config, fields, stored):
+    page = client.post(link(database, config), data=FORM | fields).text
+    assert standing(database).cadence == stored
+    day = stored.partition(" ")[2]
+    assert f'value="{fields["cadence"]}" checked' in page and page.count(f'value="{day}" selected') == 1
+    client.post(link(database, config), data=FORM | {"cadence": fields["cadence"], "month": day, "fortnight": day})
+    assert standing(database).cadence == stored
+
+
 def test_looking_changes_nothing(client, database, config):
     before = everything(database)
     for path in ("", "/data", "/erase", "?done=saved", "?done=<script>"):
@@ -93,7 +111,8 @@ def test_looking_changes_nothing(client, database, config):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("topic", "no-such"), ("cadence", "hourly"), ("day", "xyz"), ("hour", "24"), ("hour", "x"), ("zone", "Mars/Base"),
+    [("topic", "no-such"), ("cadence", "hourly"), ("day", "xyz"), ("cadence", "monthly"),
+     ("cadence", "fortnightly"), ("hour", "24"), ("hour", "x"), ("zone", "Mars/Base"),
      ("language", "tlh"), ("format", "pdf"), ("zone", "{{7*7}}"), ("language", "<b>")],
 )  # fmt: skip
 def test_what_cannot_be_chosen_is_said_beside_its_field_and_nothing_is_saved(client, database, config, field, value):

@@ -436,6 +436,21 @@ def test_the_courier_asks_its_letters_to_end_and_waits_for_no_silent_mail_server
     assert ended.wait(30)
 
 
+def test_the_courier_comes_again_while_somebody_has_to_wait():
+    calls, done = [], threading.Event()
+
+    def send(stop: Callable[[], bool]) -> bool:
+        calls.append(stop())
+        if len(calls) == 3:
+            done.set()
+        return len(calls) < 3
+
+    with courier.Courier(send, again=0) as one:
+        one.wake()
+        assert done.wait(30)
+    assert len(calls) == 3
+
+
 def test_the_courier_goes_on_after_trouble_and_tells_of_it(caplog):
     calls, done = [], threading.Event()
 

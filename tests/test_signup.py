@@ -26,7 +26,7 @@ from digest import deliver, sign, subscribe
 from digest.config import Config
 from digest.demo.catcher import Catcher
 from digest.errors import UserError
-from digest.models import Consent, Notice, OutboxRow, SignupMail, Subscriber, Subscription
+from digest.models import Consent, Notice, OutboxRow, SignupMail, SignupWait, Subscriber, Subscription
 from digest.store import Database, history, letters, newsletters, people, suppressions
 from digest.store import signup as stored_signup
 from digest.subscribe import Evidence, signup
@@ -46,9 +46,10 @@ class Door:
     """The pages as a visitor meets them; mails that are owed go out at once."""
 
     def __init__(self, database: Database, config: Config, clock: Clock, inbox: Catcher) -> None:
-        self.inbox = inbox
+        self.inbox, self.config = inbox, config
 
         def mail_now() -> None:
+            signup.answer_all(database, config, now=clock())
             deliver.run(database, config, clock=clock, rng=random.Random(1), share=deliver.NOTICES)
 
         self._app = application(database, config, clock=clock, mail_now=mail_now)
@@ -91,7 +92,7 @@ def standing(database: Database, address: str = "ada@example.org") -> str | None
 
 def rows(database: Database) -> dict[str, list[Any]]:
     with database.read() as session:
-        tables = (Subscriber, Subscription, Consent, Notice, OutboxRow, SignupMail)
+        tables = (Subscriber, Subscription, Consent, Notice, OutboxRow, SignupMail, SignupWait)
         return {t.__tablename__: sorted(map(repr, session.execute(sa.select(t.__table__)))) for t in tables}
 
 
@@ -213,19 +214,88 @@ def test_an_address_gets_such_mails_at_growing_distances(door, database, clock):
     assert came == [0, 1, 8, 38, 68, 98], "also when its row is long gone"
 
 
-def test_one_network_and_all_together_have_their_share(door, database, configure, clock, inbox):
+def small(database, configure, clock, inbox) -> Door:
     few = {"signups_per_network": 3, "signups_per_hour": 5}
-    config = configure(newsletters={"daily": NEWS}, smtp={"url": inbox.url}, web=few)
-    small = Door(database, config, clock, inbox)
-    for number in range(5):
-        small.at(f"198.51.100.{number}").post("/subscribe/daily", data={"email": f"a{number}@example.org"})
-    assert len(inbox.messages) == 3
-    for number in range(5):
-        small.at(f"2001:db8:{number}::1").post("/subscribe/daily", data={"email": f"b{number}@example.org"})
-    assert len(inbox.messages) == 5 and len(rows(database)["subscriber"]) == 5, "and no row is stored in vain"
-    clock.pass_(hours=1, minutes=1)
-    small.at("198.51.100.9").post("/subscribe/daily", data={"email": "c@example.org"})
-    assert len(inbox.messages) == 6
+    return Door(database, configure(newsletters={"daily": NEWS}, smtp={"url": inbox.url}, web=few), clock, inbox)
+
+
+def test_who_asks_beyond_the_limits_waits_and_nobody_is_lost(database, configure, clock, inbox):
+    door = small(database, configure, clock, inbox)
+    pages = [door.ask(f"a{number}@example.org") for number in range(7)]
+    assert len(inbox.messages) == 3 and len(rows(database)["signup_wait"]) == 4
+    assert len(set(pages[:3])) == len(set(pages[3:])) == 1 and "within a day" in pages[3] != pages[0]
+    elsewhere = [door.at(f"2001:db8:{number}::1") for number in range(3)]
+    for number, client in enumerate(elsewhere):
+        client.post("/subscribe/daily", data={"email": f"b{number}@example.org"})
+    assert len(inbox.messages) == 5, "all together have a share, too"
+    for hours, came in ((1, 9), (2, 10)):
+        clock.now = MONDAY + timedelta(hours=hours, minutes=hours)
+        signup.answer_all(database, door.config, now=clock())
+        deliver.run(database, door.config, clock=clock, rng=random.Random(1))
+        assert len(inbox.messages) == came
+    assert sorted(inbox.recipients) == [
+        *(f"a{n}@example.org" for n in range(7)),
+        *(f"b{n}@example.org" for n in range(3)),
+    ]
+    assert not rows(database)["signup_wait"] and "You are subscribed" in door.client.post(door.link()).text
+
+
+def test_whoever_could_not_be_written_to_within_a_day_is_turned_away_by_network(database, configure, clock, inbox):
+    door = small(database, configure, clock, inbox)
+    answers = [door.client.post("/subscribe/daily", data={"email": f"a{n}@example.org"}) for n in range(3 + 23 * 3)]
+    assert {answer.status_code for answer in answers} == {200}
+    before = rows(database)
+    for address in ("a0@example.org", "new@example.org"):
+        refused = door.client.post("/subscribe/daily", data={"email": address})
+        assert refused.status_code == 429 and refused.headers["retry-after"] and "from your network" in refused.text
+    assert rows(database) == before
+    assert door.at("2001:db8::1").post("/subscribe/daily", data={"email": "b@example.org"}).status_code == 200
+    with database.read() as session:
+        assert stored_signup.refused(session, since=clock() - timedelta(days=1)) == 2
+        assert stored_signup.waiting(session).all == 23 * 3
+    for _ in range(23):
+        signup.answer_all(database, door.config, now=clock.pass_(hours=1, seconds=1))
+    assert not rows(database)["signup_wait"] and len(rows(database)["subscriber"]) == 23 * 3 + 3 + 1
+
+
+def test_an_address_is_asked_about_without_a_look_at_whose_it_is(database, configure, clock, inbox, monkeypatch):
+    """Neither what is stored while somebody waits for the page nor what comes to others tells who is known."""
+    door = small(database, configure, clock, inbox)
+    kinds = ("here", "left", "barred", "new")
+    with database.write() as session:
+        for kind in kinds[:3]:
+            enrol(session, f"{kind}@example.org", secret=door.config.lasting_key)
+        subscribe.remove(session, "left@example.org", newsletter="daily", evidence=Evidence("test", MONDAY))
+        subscribe.suppress(session, "barred@example.org", reason="test", evidence=Evidence("test", MONDAY))
+    said, statements = [], []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    monkeypatch.setattr(signup, "answer_all", lambda *_, **__: 0)  # the courier's, while nobody waits
+    for kind in kinds:
+        statements.clear()
+        door.ask(f"{kind}@example.org")
+        said.append([words for words in statements if "signup_mail" not in words or "SELECT" in words])
+    assert all(words == said[0] for words in said) and len(said[0]) < 20
+    monkeypatch.undo()
+    # Each has its place in the line, whatever it is answered with: so the fourth of three waits.
+    signup.answer_all(database, door.config, now=clock())
+    assert [row.split(",")[2] for row in rows(database)["signup_wait"]] == [" 'new@example.org'"]
+
+
+def test_who_is_erased_waits_no_more(database, configure, clock, inbox):
+    door = small(database, configure, clock, inbox)
+    for number in range(4):
+        door.ask(f"a{number}@example.org")
+    with database.write() as session:
+        subscribe.erase(session, "a3@example.org", secret=door.config.lasting_key, now=clock())
+    assert not rows(database)["signup_wait"]
+
+
+def test_a_cadence_may_be_asked_for_at_once(door, database):
+    door.ask("ada@example.org", cadence="Monthly last Friday")
+    with database.read() as session:
+        assert subscribe.find(session, "ada@example.org", "daily")[1].cadence == "monthly last fri"
+    answer = door.client.post("/subscribe/daily", data={"email": "bob@example.org", "cadence": "hourly"})
+    assert answer.status_code == 422 and 'id="wrong-cadence"' in answer.text
 
 
 @pytest.mark.parametrize(
@@ -268,9 +338,14 @@ def test_a_name_is_never_more_than_a_name(door, name):
     assert "<script>" not in page.text and "49" not in page.text
 
 
-def test_programs_that_fill_in_everything_get_nothing(door, database):
-    door.ask("ada@example.org", website="https://spam.example")
-    assert not rows(database)["subscriber"] and not door.inbox.messages
+def test_programs_that_fill_in_everything_get_nothing_and_people_are_told_why(door, database):
+    before = rows(database)
+    fields = {"email": "ada@example.org", "website": "https://spam.example"}
+    answer = door.client.post("/subscribe/daily", data=fields)
+    assert answer.status_code == 422 and rows(database) == before and not door.inbox.messages
+    assert 'class="trap"' not in answer.text and 'id="wrong-website"' in answer.text
+    assert 'value="https://spam.example" aria-invalid="true"' in answer.text, "it is shown to be cleared"
+    assert 'class="trap"' in door.client.get("/subscribe/daily").text
 
 
 def test_a_form_on_another_site_leads_here(door):
@@ -313,23 +388,14 @@ def test_a_mail_that_cannot_go_out_now_stays_owed(door, database, inbox, config,
     assert inbox.recipients == ["ada@example.org"]
 
 
-def test_who_confirms_gets_the_latest_edition_if_the_settings_say_so(database, configure, clock, inbox):
-    from mailing import owe
-
-    for welcome in (True, False):
-        config = configure(newsletters={"daily": NEWS | {"welcome": welcome}}, smtp={"url": inbox.url})
-        if welcome:
-            owe(database, config, "reader@example.org")
-        door = Door(database, config, clock, inbox)
-        door.ask(f"new-{welcome}@example.org")
-        door.client.post(door.link())
+@pytest.mark.parametrize("welcome", [True, False])
+def test_who_confirms_awaits_the_latest_edition_if_the_settings_say_so(database, configure, clock, inbox, welcome):
+    config = configure(newsletters={"daily": NEWS | {"welcome": welcome}}, smtp={"url": inbox.url})
+    door = Door(database, config, clock, inbox)
+    door.ask("ada@example.org")
+    door.client.post(door.link())
     with database.read() as session:
-        letters = session.exec(
-            select(Subscriber.email)
-            .join(OutboxRow, OutboxRow.subscriber_id == Subscriber.id)
-            .where(OutboxRow.edition_id.is_not(None))
-        ).all()
-    assert sorted(letters) == ["new-True@example.org", "reader@example.org"]
+        assert session.exec(select(Subscription)).one().awaits_welcome == welcome
 
 
 def test_the_pages_speak_the_language_of_the_newsletter(database, configure, clock, inbox):
@@ -409,7 +475,7 @@ def test_a_stranger_gives_no_name_to_whom_we_know(door, database, config):
 def test_mails_to_an_imported_list_do_not_close_the_form(door, database, config, clock):
     with database.write() as session:
         for number in range(config.web.signups_per_hour):
-            stored_signup.note_mail(session, address=f"imported {number}", network="", now=clock())
+            stored_signup.note_answer(session, address=f"imported {number}", network="", now=clock())
     door.ask("ada@example.org")
     assert door.inbox.recipients == ["ada@example.org"]
 
@@ -474,6 +540,7 @@ def two_papers(database: Database, configure: Callable[..., Config], clock: Cloc
 def ask_in(session: Session, config: Config, clock: Clock, address: str, paper: str) -> None:
     said = Evidence("sign-up page", clock(), ip="192.0.2.1")
     signup.ask(session, address, newsletter=paper, config=config, evidence=said, known_topics=())
+    signup.answer_waiting(session, config=config, now=clock())
 
 
 @pytest.mark.parametrize("second", ["ada@example.org", "bob@example.org"])

@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import stat
+from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
 
 from digest.cli import app
-from digest.store import open_database
+from digest.store import newsletters, open_database, signup
+from digest.values import Evidence
 
 SETTINGS = """
 secret_key = "a key for tests, long enough"
@@ -83,7 +85,7 @@ def test_a_person_comes_chooses_pauses_and_leaves(digest):
         (("add", "ada@example.org", "--zone", "Berlin"), 65, "'Berlin' is not a time zone"),
         (("add", "ada@example.org", "--language", "tlh"), 65, "'tlh' is not a language we have words in"),
         (("add", "ada@example.org", "--format", "pdf"), 65, "'pdf' is not a format"),
-        (("list", "--cadence", "monthly"), 65, "'monthly' is not a cadence"),
+        (("list", "--cadence", "yearly"), 65, "'yearly' is not a cadence"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_a_code(digest, words, code, says):
@@ -97,6 +99,8 @@ def test_when_and_how_somebody_wants_it_is_theirs_to_choose_and_to_undo(digest):
     assert [r["email"] for r in rows(digest("list", "--cadence", "weekly", "--json"))] == ["ada@example.org"]
     assert [r["email"] for r in rows(digest("list", "--cadence", "every edition", "--json"))] == ["bob@example.org"]
     assert rows(digest("list", "--cadence", "weekdays", "--count", "--json"))[0]["subscribers"] == 1
+    digest("set", "bob@example.org", "--cadence", "Monthly last Friday")
+    assert rows(digest("list", "--cadence", "monthly", "--json"))[0]["cadence"] == "monthly last fri"
     ada, eve = (rows(digest("show", f"{who}@example.org", "--json"))["subscriptions"][0] for who in ("ada", "eve"))
     assert (ada["cadence"], ada["hour"], ada["zone"], ada["format"]) == ("weekly mon", 0, "Asia/Tokyo", "html")
     assert (eve["cadence"], eve["language"], eve["format"]) == ("weekdays", "de-AT", "text")
@@ -107,9 +111,25 @@ def test_when_and_how_somebody_wants_it_is_theirs_to_choose_and_to_undo(digest):
     assert shown["history"][-1]["detail"] == "every edition, zone of the newsletter, whenever it comes"
 
 
+def test_status_counts_sign_ups_that_wait_and_those_turned_away(digest, tmp_path):
+    now, database = datetime.now(UTC), open_database(f"sqlite:///{tmp_path / 'digest.db'}")
+    digest("add", "ada@example.org")  # which makes the newsletter's row
+    with database.write() as session:
+        asked = signup.Asked("daily", "eve@example.org", "", {}, Evidence("sign-up page", now), "a network")
+        signup.wait(session, newsletters.find(session, "daily").id, asked)
+        for _ in range(2):
+            signup.note_refusal(session, now=now)
+    database.close()
+    runner = CliRunner()
+    assert "sign-ups: 1 wait for their mail" in runner.invoke(app, ["-c", str(tmp_path), "status"]).output
+    told = runner.invoke(app, ["-c", str(tmp_path), "status", "--json"])
+    assert rows(told)["signups"] == {"waiting": 1, "turned_away": 2}
+
+
 def test_choices_come_and_go_with_a_list(digest, tmp_path):
     digest("add", "ada@example.org", "--cadence", "weekly mon", "--hour", "0", "--zone", "Asia/Tokyo", "--topic", "ai")
-    digest("add", "eve@example.org", "--language", "de", "--format", "text")
+    digest("add", "eve@example.org", "--language", "de", "--format", "text", "--cadence", "fortnightly tue")
+    digest("add", "bea@example.org", "--cadence", "monthly 1")
     out = tmp_path / "out.csv"
     digest("export", "--out", out)
     (tmp_path / "digest.db").unlink()

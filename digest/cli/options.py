@@ -41,7 +41,11 @@ Topics = Annotated[
 ]
 Cadence = Annotated[
     str | None,
-    typer.Option("--cadence", metavar="WHEN", help="daily, weekdays or 'weekly mon'; '' for every edition."),
+    typer.Option(
+        "--cadence",
+        metavar="WHEN",
+        help="daily, weekdays, 'weekly mon', 'fortnightly mon', 'monthly 1', 'monthly last fri'; '' for all.",
+    ),
 ]
 Hour = Annotated[
     str | None, typer.Option("--hour", metavar="0-23", help="On the clock of --zone; '' for when the edition comes.")

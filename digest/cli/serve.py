@@ -6,6 +6,7 @@ import errno
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -65,7 +66,14 @@ def serve(
             signal.signal(one, _stop)
         log = (lambda words: print(words, file=sys.stderr, flush=True)) if access_log else None
         rng = random.Random()  # noqa: S311  (jitter, not a secret)
-        courier = Courier(lambda stop: line.deliver(database, config, clock=now, rng=rng, stop=stop, share=NOTICES))
+
+        def send(stop: Callable[[], bool]) -> bool:
+            """Answer who asked, as the limits allow; do some have to wait?"""
+            wait = line.answer_signups(database, config, now=now())
+            line.deliver(database, config, clock=now, rng=rng, stop=stop, share=NOTICES)
+            return bool(wait)
+
+        courier = Courier(send)
         server = uvicorn.Server(
             uvicorn.Config(
                 application(database, config, clock=now, mail_now=courier.wake, log=log),
@@ -86,6 +94,7 @@ def serve(
         options.say(f"serving {config.base_url} on {shown}")
         try:
             with courier:
+                courier.wake()  # for who asked before we were ended
                 server.run(sockets=[listener])
         finally:
             listener.close()

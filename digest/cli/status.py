@@ -22,7 +22,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     Example: digest status --json
     """
-    from digest.store import clock, editions, feeds, letters, newsletters
+    from digest.store import clock, editions, feeds, letters, newsletters, signup
 
     options: Options = context.obj
     moment = now()
@@ -33,6 +33,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         left = letters.left(session, now=moment)
         trouble = clock.verdict(session, now=moment)
         ahead = clock.ahead(session, clock.Scene.of(config), now=moment)
+        waiting = signup.waiting(session).all
+        turned_away = signup.refused(session, since=moment - timedelta(days=2))
         aside = feeds.set_aside_counts(session, since=moment - timedelta(days=30))
     if as_json:
         print_json(
@@ -41,12 +43,18 @@ def status(context: typer.Context, as_json: Json = False) -> None:
                 "newsletters": [asdict(line) | {"next_slot": slots[line.newsletter]} for line in lines],
                 "letters": standing,
                 "left": asdict(left),
+                "signups": {"waiting": waiting, "turned_away": turned_away},
                 "clock": {"trouble": trouble, "ahead": ahead},
                 "set_aside": {str(feed): number for feed, number in aside.items()},
             }
         )
     else:
         _show(options, lines, slots, standing, left)
+        if waiting or turned_away:
+            options.say(
+                f"sign-ups: {waiting} wait for their mail, which goes within a day; {turned_away} turned away since "
+                "yesterday ([web] signups_per_network, signups_per_hour)"
+            )
         _tell_aside(options, aside)
         options.say(f"database: {config.database_name}")
     if trouble:

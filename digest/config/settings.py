@@ -302,6 +302,7 @@ class Newsletter(Section):
     reply_to: Mailbox | None = None
     subject: Line = "{{ newsletter.title }}: {{ lead.title }}"
     schedule: str | None = None
+    holidays: tuple[Line, ...] = ()  # dates and places that have no edition
     language: Line = "en"
     theme: Literal["paper", "plain", "compact"] = "paper"
     accent: Line = "#a03a12"
@@ -348,6 +349,9 @@ class Newsletter(Section):
 
     @model_validator(mode="after")
     def _bounds(self) -> Newsletter:
+        if self.holidays and not self.schedule:
+            raise ValueError("has holidays and no schedule that would skip them; add one, or take them away")
+        _ = self.slots  # which also says what is wrong with holidays
         if self.min_stories > self.max_stories:
             raise ValueError("min_stories is larger than max_stories")
         if self.approve and not self.editor:
@@ -363,7 +367,7 @@ class Newsletter(Section):
 
     @property
     def slots(self) -> Schedule | None:
-        return parse_schedule(self.schedule) if self.schedule else None
+        return parse_schedule(self.schedule, self.holidays) if self.schedule else None
 
     @property
     def domain(self) -> str:

@@ -27,6 +27,7 @@ from digest.edition.show import preview as preview
 from digest.edition.show import shown as shown
 from digest.edition.variants import Composed as Composed
 from digest.edition.variants import Draft as Draft
+from digest.edition.welcome import welcome as welcome
 from digest.edition.why import explain as explain
 from digest.edition.why import explain_entry as explain_entry
 from digest.edition.why import explain_for as explain_for

@@ -50,7 +50,8 @@ def prepare(
     """
     settings = config.newsletters[name]
     with database.read() as session:
-        if settings.slots and _due_slot(session, newsletters.find(session, name), settings.slots, now=now) is None:
+        row = newsletters.find(session, name)
+        if _not_now(session, row, settings, now=now):
             return None
     with database.write() as session:
         people.end_pauses(session, now=now)
@@ -90,10 +91,9 @@ def compose(
     settings = config.newsletters[name]
     row = newsletters.lock(session, name)
     assert row.id is not None
-    slots = settings.slots
-    slot = _due_slot(session, row, slots, now=now) if slots else None
-    if slots and slot is None:
-        return Composed(name, why=f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC")
+    if why := _not_now(session, row, settings, now=now):
+        return Composed(name, why=why)
+    slot = settings.slots.last_slot(now) if settings.slots else None
     recipients.lock_readers(session, row.id)
     if press is None:
         people.end_pauses(session, now=now)
@@ -158,16 +158,31 @@ def _store(
     return found
 
 
+def _not_now(session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime) -> str:
+    """Why no edition is composed at this moment, in words; "" where one may be."""
+    assert row.id is not None
+    if slots := settings.slots:
+        due = _due_slot(session, row, slots, now=now)
+        return "" if due else f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC"
+    # Where readers chose hours, each of these would come to few, and what others get would be in pieces.
+    last = recipients.last_composed(session, row.id)
+    begun = now.replace(minute=0, second=0, microsecond=0)
+    if last is None or last < begun or all(hour is None for _, hour, _ in recipients.readers_hours(session, row.id)):
+        return ""
+    return f"one edition an hour, since readers chose hours: not before {begun + timedelta(hours=1):%H:%M} UTC"
+
+
 def _due_slot(session: Session, row: NewsletterRow, slots: Schedule, *, now: datetime) -> datetime | None:
-    """The slot whose edition is to be composed now, if any: on the newsletter's clock, one a day.
+    """The slot whose edition is to be composed now, if any: on the newsletter's clock, as many a day as it has times.
 
     A schedule that was moved to a later hour has another slot on the day whose edition is with its readers already.
     """
     assert row.id is not None
     slot = slots.last_slot(now)
-    before = editions.last_slot(session, row.id)
-    today = before is not None and before.astimezone(slots.zone).date() == slot.astimezone(slots.zone).date()
-    return None if today or slot <= row.slot_at else slot
+    if slot <= row.slot_at:
+        return None
+    place, begin, end = slots.day_of(slot)
+    return None if editions.slots_had(session, row.id, begin, end) >= place else slot
 
 
 def _turns(
@@ -179,7 +194,7 @@ def _turns(
     for cadence, hour, zone in recipients.readers_hours(session, row.id):
         own = schedule.own(cadence, hour, zone, settings.slots)
         if slots := settings.slots:
-            theirs = schedule.turns(own, slot=slots.last_slot(now), following=slots.next_slot(now), now=now)
+            theirs = schedule.turns(own, slots, now=now)
         else:
             theirs = schedule.turns_of_run(own, hour=hour is not None, since=row.slot_at, now=now)
         found[cadence, hour, zone] = theirs

@@ -55,7 +55,9 @@ def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict
     edition = held_edition(session, name, number)
     assert edition.id is not None
     variants = {
-        recipients.VariantKey(v.since_seq, frozenset(v.topics), v.language, v.plain): v.id or 0
+        recipients.VariantKey(
+            v.since_seq, frozenset(v.topics), v.language, v.plain, tuple(sorted(v.chosen_from.items()))
+        ): v.id or 0
         for v in editions.variants(session, edition.id)
     }
     matter = matter_of(

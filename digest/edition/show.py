@@ -56,7 +56,8 @@ def preview(
     assert row.id is not None
     everything = recipients.Group(editions.composed_upto(session, row.id), "[]", "", plain=False)
     if choices is not None:
-        groups = [recipients.Group(choices.since, json.dumps(sorted(choices.topics)), choices.language, choices.plain)]
+        topics, later = json.dumps(sorted(choices.topics)), json.dumps(dict(choices.chosen_from))
+        groups = [recipients.Group(choices.since, topics, choices.language, choices.plain, later)]
     else:
         groups = recipients.all_groups(session, row.id) or [everything]
     matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)

@@ -78,6 +78,7 @@ class Frozen:
         return {
             "key": self.key,
             "since_seq": self.choices.since,
+            "chosen_from": dict(self.choices.chosen_from),
             "topics": sorted(self.choices.topics),
             "language": self.choices.language,
             "plain": self.choices.plain,
@@ -227,10 +228,17 @@ def variants_of(
             spoken = render.spoken(group.language)
             languages[group.language] = "" if spoken == settings.language else spoken
         theirs = offered[group.topics]
-        first = bisect_right(theirs, group.since)
-        if first < len(theirs):
-            since = theirs[first] - 1
-            found[recipients.VariantKey(since, topics, languages[group.language], group.plain)].append(group)
+        theirs = theirs[bisect_right(theirs, group.since) :]
+        later = tuple(sorted(json.loads(group.chosen_from).items()))
+        if later:
+            count = {s.seq for s in stories if s.seq > recipients.counts_from(dict(later), s.topic)}
+            counted = [seq for seq in theirs if seq in count]
+            # Where the rest is what came since a certain story, they share the mail of who read up to there.
+            later = later if counted and counted != [seq for seq in theirs if seq >= counted[0]] else ()
+            theirs = counted
+        if theirs:
+            language = languages[group.language]
+            found[recipients.VariantKey(theirs[0] - 1, topics, language, group.plain, later)].append(group)
     return dict(sorted(found.items(), key=lambda item: (-len(offered[item[1][0].topics]), item[0].since)))
 
 
@@ -250,7 +258,7 @@ def drafts(
     titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
     accent_dark = on_dark(settings.accent)
     for choices in wanted:
-        unread = [story for story in matter.stories if story.seq > choices.since]
+        unread = [story for story in matter.stories if choices.counts(story.seq, story.topic)]
         selection = curate.pick(
             [story for story in unread if story.id not in unfit],
             topics=choices.topics,
@@ -351,5 +359,7 @@ def _sections(selection: curate.Selection, titles: Mapping[str, str], language: 
 def _key(newsletter: str, number: int, choices: recipients.VariantKey, config: Config) -> str:
     """Where a variant is in a browser: not to be guessed, for an edition may be held."""
     parts = [newsletter, number, choices.since, sorted(choices.topics), choices.language, choices.plain]
+    if choices.chosen_from:
+        parts.append(choices.chosen_from)
     mac = hmac.digest(config.lasting_key.encode(), b"variant\0" + json.dumps(parts).encode(), "sha256")
     return mac.hex()[:16]

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from digest.errors import NotFound
 from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
-from digest.store import editions, entries, people, suppressions, why
+from digest.store import editions, entries, people, recipients, suppressions, why
 
 _STEPS = {
     "moved": "an editor moved it there",
@@ -20,6 +20,9 @@ _STEPS = {
     "keywords": "its keywords",
     "none": "no topic was clear enough",
 }
+
+
+_BEFORE_HER_CHOICE = "it came before she chose its topic, in an edition before the last one then"
 
 
 def explain(session: Session, story: Story) -> dict[str, Any]:
@@ -85,6 +88,8 @@ def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *
                 f"not her topic: edition {letter.number} was made for {', '.join(letter.topics)}, "
                 f"and this is {story.topic}"
             )
+        if story.seq <= recipients.counts_from(letter.chosen_from, story.topic):
+            return _BEFORE_HER_CHOICE
         if letter.left_out:
             return f"left out of edition {letter.number}: {letter.left_out}"
         return f"edition {letter.number} had it to choose from and does not carry it: the mail had no room for it"
@@ -99,6 +104,8 @@ def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *
         return f"not her topic: she gets {', '.join(subscription.topics)}, and this is {story.topic}"
     if story.seq <= subscription.read_until:
         return f"it came before she subscribed, or while she did not read ({subscription.created_at:%Y-%m-%d})"
+    if story.seq <= recipients.counts_from(subscription.chosen_from, story.topic):
+        return _BEFORE_HER_CHOICE
     if story.seq <= editions.composed_upto(session, paper.id):
         if subscription.cadence or subscription.hour is not None:
             return f"comes with her next letter: she wants {_wish(subscription)}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from digest.schedule import Schedule
+from digest.schedule import Days, Schedule
 
 FOLDER = Path(__file__).parent / "languages"
 
@@ -83,15 +83,38 @@ class Speech:
             return ""
         from babel.dates import format_time, get_day_names
 
-        hour = format_time(schedule.at, "short", locale=self.locale)
-        facts: dict[str, Any] = {"title": title, "time": hour, "zone": self.zone(schedule.zone)}
-        if len(schedule.days) == 7:
+        days = schedule.days
+        hours = self.listed([format_time(at, "short", locale=self.locale) for at in schedule.times])
+        facts: dict[str, Any] = {"title": title, "time": hours, "zone": self.zone(schedule.zone)}
+        if days.number or days.nth:
+            facts["day"] = self.day_of_month(days)
+            return self.gettext("%(title)s comes every month %(day)s at %(time)s (%(zone)s).") % facts
+        if len(days.weekdays) == 7:
             return self.gettext("%(title)s comes every day at %(time)s (%(zone)s).") % facts
-        if schedule.days == frozenset(range(5)):
+        if days.weekdays == frozenset(range(5)):
             return self.gettext("%(title)s comes on weekdays at %(time)s (%(zone)s).") % facts
         names = get_day_names("wide", locale=self.locale)
-        facts["day"] = self.listed([str(names[day]) for day in sorted(schedule.days)])
+        facts["day"] = self.listed([str(names[day]) for day in sorted(days.weekdays)])
+        if days.fortnight:
+            return self.gettext("%(title)s comes every second week on %(day)s at %(time)s (%(zone)s).") % facts
         return self.gettext("%(title)s comes every %(day)s at %(time)s (%(zone)s).") % facts
+
+    def day_of_month(self, days: Days) -> str:
+        """Which day of a month, as it stands in a sentence: "on the last Friday"."""
+        from babel.dates import get_day_names
+
+        t = self.gettext
+        if days.number:
+            return t("on its last day") if days.number == 31 else t("on day %(number)s") % {"number": days.number}
+        words = {
+            1: t("on the first %(day)s"),
+            2: t("on the second %(day)s"),
+            3: t("on the third %(day)s"),
+            4: t("on the fourth %(day)s"),
+            -1: t("on the last %(day)s"),
+        }
+        (weekday,) = days.weekdays
+        return words[days.nth] % {"day": get_day_names("wide", locale=self.locale)[weekday]}
 
 
 @lru_cache(maxsize=64)

@@ -201,7 +201,7 @@ def _as_seen(session: Session, editions: Iterable[Edition]) -> list[OpenEdition]
     seen = []
     for row in editions:
         assert row.id is not None
-        if common := _common_variant(session, row.id):
+        if common := _common_variant(session, row.id, whole=row.slot_at is None):
             variant_id, subject, stories = common
             seen.append(OpenEdition(row.id, row.number, row.composed_at, subject, stories, variant_id))
         else:
@@ -209,16 +209,19 @@ def _as_seen(session: Session, editions: Iterable[Edition]) -> list[OpenEdition]
     return seen
 
 
-def _common_variant(session: Session, edition_id: int) -> tuple[int, str, int] | None:
+def _common_variant(session: Session, edition_id: int, *, whole: bool) -> tuple[int, str, int] | None:
     """(id, subject, stories) of the variant in the newsletter's language that most readers of all topics got.
 
     An edition may have thousands of variants; the index has those with many letters first, and this is among them.
+    Of a newsletter without a schedule most readers may have got the piece that came since the last run: there it is
+    the `whole` one, with most stories.
     """
+    fullest = [col(Variant.story_count).desc()] if whole else []
     query = (
         sa.select(col(Variant.id), col(Variant.subject), col(Variant.story_count))
         .where(col(Variant.edition_id) == edition_id, sa.cast(col(Variant.topics), sa.Text) == "[]")
         .where(col(Variant.plain).is_(False), col(Variant.language) == "")
-        .order_by(col(Variant.letters).desc(), col(Variant.id).desc())
+        .order_by(*fullest, col(Variant.letters).desc(), col(Variant.id).desc())
         .limit(1)
     )
     found = session.execute(query).first()

@@ -52,6 +52,7 @@ from digest.models import (
     RelayHour,
     RunDay,
     SignupMail,
+    SignupWait,
     Story,
     Subscriber,
     Subscription,
@@ -59,7 +60,7 @@ from digest.models import (
     Suppression,
     UtcTime,
 )
-from digest.schedule import Schedule
+from digest.schedule import LONGEST, Schedule
 from digest.store import relays
 from digest.store.database import Database, insert_into, shared_now
 
@@ -71,7 +72,7 @@ MADE = datetime(2025, 11, 23, tzinfo=UTC)  # a year before this release: no righ
 LATELY = timedelta(days=40)  # since the last run, for it to bear witness to the clock
 _DAY = timedelta(days=1)
 _FEED = timedelta(days=14)  # the longest interval is 7 days, and so is the longest backoff; 7 days may be skipped
-_READERS_HOUR = timedelta(days=8)  # readers' hours lie before the newsletter's next slot: a week, and an hour of summer
+_READERS_HOUR = LONGEST  # readers' hours lie before the newsletter's next slot, and before their own next day
 _RETRY = timedelta(hours=3)  # a letter that was put off; delivery waits for an hour and a bit at most
 _APPROVAL = timedelta(hours=240)  # as `approve_hours` has it
 _KEPT = timedelta(days=800)  # days of runs
@@ -86,6 +87,7 @@ SHOWN = {
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",
     "refusal_count.since",  # names the opening of an edition that it counts for
+    "signup_refusal.day",  # told for a day, then forgotten
     "run_day.day",  # see `verdict`
 }
 
@@ -323,6 +325,7 @@ def _urgent(at: _Bearings) -> Iterator[Part]:
     yield _Tries(at)
     yield _RelayHours(at)
     # As if it were a day ago: neither does it keep anybody out, nor is it forgotten.
+    yield Rule("sign-ups that wait", (Bound(col(SignupWait.at), late, now),))
     yield Rule("sign-up mails", (Bound(col(SignupMail.at), late, _at(at.now - _DAY)),))
 
 

@@ -133,6 +133,11 @@ def variant_of(session: Session, edition_id: int, email: str) -> Variant | None:
     return session.exec(query).first()
 
 
+def variant_id(session: Session, edition_id: int, key: str) -> int | None:
+    """The variant of an edition with this key, if it has one."""
+    return session.exec(select(Variant.id).where(Variant.edition_id == edition_id, Variant.key == key)).first()
+
+
 def story_ids(session: Session, variant_id: int) -> list[int]:
     """Its stories in their order."""
     query = select(VariantStory.story_id).where(VariantStory.variant_id == variant_id)
@@ -191,6 +196,9 @@ def composed_upto(session: Session, newsletter_id: int) -> int:
     return session.exec(query).one() or 0
 
 
-def last_slot(session: Session, newsletter_id: int) -> datetime | None:
-    """The latest slot that had an edition."""
-    return session.exec(select(sa.func.max(Edition.slot_at)).where(Edition.newsletter_id == newsletter_id)).one()
+def slots_had(session: Session, newsletter_id: int, begin: datetime, end: datetime) -> int:
+    """How many editions there are for slots from `begin` on and before `end`."""
+    query = select(sa.func.count()).where(
+        Edition.newsletter_id == newsletter_id, col(Edition.slot_at) >= begin, col(Edition.slot_at) < end
+    )
+    return session.exec(query).one()

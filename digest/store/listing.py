@@ -169,8 +169,9 @@ def _about_subscription(search: Search) -> list[Any]:
         )
     if search.cadence:
         wanted = "" if search.cadence == "every edition" else search.cadence
-        weekly = wanted == "weekly"
-        conditions.append(col(Subscription.cadence).startswith("weekly ") if weekly else Subscription.cadence == wanted)
+        any_day = wanted in ("weekly", "fortnightly", "monthly")
+        stored = col(Subscription.cadence)
+        conditions.append(stored.startswith(f"{wanted} ") if any_day else stored == wanted)
     return conditions
 
 

@@ -19,6 +19,7 @@ from digest.models import (
     Notice,
     OutboxRow,
     OutboxState,
+    SignupWait,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -123,7 +124,8 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     stop = suppressions.find(session, email)
     connection = session.connection()
     notices = connection.execute(sa.delete(Notice).where(col(Notice.address) == address_key(email))).rowcount
-    if person is None and stop is None and not notices:
+    waits = connection.execute(sa.delete(SignupWait).where(col(SignupWait.key) == address_key(email))).rowcount
+    if person is None and stop is None and not notices and not waits:
         return None
     subscriptions = letters = dropped = 0
     if person is not None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -17,6 +16,7 @@ from digest.models import (
     EditionState,
     OutboxRow,
     OutboxState,
+    Story,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -40,6 +40,19 @@ class VariantKey:
     topics: frozenset[str]
     language: str = ""  # "" is the newsletter's
     plain: bool = False
+    chosen_from: tuple[tuple[str, int], ...] = ()  # topics that count from a later story on, see `widen`
+
+    def counts(self, seq: int, topic: str) -> bool:
+        """Has a story of this topic not been offered yet to whom this is made for?"""
+        return seq > max(self.since, counts_from(dict(self.chosen_from), topic))
+
+
+EVERY = "*"  # in `chosen_from`: each topic that is not named
+
+
+def counts_from(chosen_from: Mapping[str, int], topic: str) -> int:
+    """The seq up to which a topic told nothing to who chose it later."""
+    return chosen_from.get(topic, chosen_from.get(EVERY, 0))
 
 
 class Group(NamedTuple):
@@ -49,6 +62,7 @@ class Group(NamedTuple):
     topics: str
     language: str
     plain: bool
+    chosen_from: str = "{}"
     readers: int = 0
 
 
@@ -77,6 +91,7 @@ _made = sa.Table(
     sa.Column("topics", sa.Text, primary_key=True),
     sa.Column("language", sa.String, primary_key=True),
     sa.Column("plain", sa.Boolean, primary_key=True),
+    sa.Column("chosen_from", sa.Text, primary_key=True),
     sa.Column("variant_id", sa.Integer, nullable=False),
     prefixes=["TEMPORARY"],
 )
@@ -130,6 +145,7 @@ def due_groups(session: Session, newsletter_id: int) -> list[Group]:
 
 def _grouped(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Group]:
     same = [col(Subscription.read_until), _topics_text(), col(Subscription.language), col(Subscription.plain)]
+    same.append(_chosen_from_text())
     query: Any = sa.select(*same, sa.func.count()).where(*conditions).group_by(*same).order_by(*same)
     return [Group._make(row) for row in session.connection().execute(query)]
 
@@ -154,8 +170,8 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
     """
     connection = session.connection()
     _made.create(connection)
-    columns = ("since", "topics", "language", "plain", "variant_id")
-    rows = [dict(zip(columns, (*group[:4], id_), strict=True)) for group, id_ in variants.items()]
+    columns = ("since", "topics", "language", "plain", "chosen_from", "variant_id")
+    rows = [dict(zip(columns, (*group[:5], id_), strict=True)) for group, id_ in variants.items()]
     if rows:
         connection.execute(sa.insert(_made), rows)
     count_rows(session, _made.name)
@@ -184,6 +200,7 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
                 _made.c.topics == _topics_text(),
                 _made.c.language == Subscription.language,
                 _made.c.plain == Subscription.plain,
+                _made.c.chosen_from == _chosen_from_text(),
             ),
         )
         .where(*deliverable(edition.newsletter_id))
@@ -228,45 +245,54 @@ def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None,
         .where(owed)
         .values(
             read_until=edition.upto_seq,
+            chosen_from={},
             offered_at=sa.case((chosen, col(Subscription.offered_at)), else_=sa.literal(now, UtcTime)),
         ),
         execution_options=_NO_SYNC,
     )
 
 
-WELCOME_FOR = timedelta(days=7)  # an older edition is no welcome
+@dataclass(frozen=True)
+class Welcoming:
+    """The edition that welcomes who comes now, and the seq of the last story that those before it had to offer."""
+
+    edition: Edition
+    start: int
 
 
-def owe_welcome(session: Session, subscription: Subscription, *, now: datetime) -> bool:
-    """Owe the latest edition to who has just come, so that they need not wait for the next; False where there is none.
-
-    It is the variant made for choices like theirs, or else the one that most readers got: nothing is rendered. Not
-    an edition that is held, paused, cancelled or older than `WELCOME_FOR`, and none that they were owed before.
-    """
+def welcoming(session: Session, newsletter_id: int, *, since: datetime) -> Welcoming | None:
+    """The latest edition; None where it is held, paused, cancelled, or was composed before `since`."""
     latest = session.exec(
-        select(Edition)
-        .where(Edition.newsletter_id == subscription.newsletter_id)
-        .order_by(col(Edition.number).desc())
-        .limit(1)
+        select(Edition).where(Edition.newsletter_id == newsletter_id).order_by(col(Edition.number).desc()).limit(1)
     ).first()
-    if latest is None or latest.state is not EditionState.OPEN or latest.composed_at < now - WELCOME_FOR:
-        return False
-    alike = (
-        sa.cast(col(Variant.topics), sa.Text) == json.dumps(subscription.topics),
-        col(Variant.plain).is_(subscription.plain),
-        col(Variant.language) == subscription.language,
+    if latest is None or latest.state is not EditionState.OPEN or latest.composed_at < since:
+        return None
+    return Welcoming(latest, edition_before(session, newsletter_id, latest.number))
+
+
+def edition_before(session: Session, newsletter_id: int, number: int) -> int:
+    """The seq up to which editions with a lower number had stories to offer."""
+    query = select(sa.func.max(Edition.upto_seq)).where(Edition.newsletter_id == newsletter_id, Edition.number < number)
+    return session.exec(query).one() or 0
+
+
+def to_welcome(session: Session, newsletter_id: int, *, limit: int, lock: bool = False) -> list[Subscription]:
+    """Who has come and waits for the latest edition, the first first; with `lock` ours alone."""
+    query = (
+        select(Subscription)
+        .where(col(Subscription.awaits_welcome), *deliverable(newsletter_id))
+        .order_by(col(Subscription.id))
+        .limit(limit)
     )
-    variant_id = session.exec(
-        select(Variant.id)
-        .where(Variant.edition_id == latest.id)
-        .order_by(sa.and_(*alike).desc(), *(same.desc() for same in alike[1:]))
-        .order_by(col(Variant.letters).desc(), col(Variant.id))
-        .limit(1)
-    ).first()
-    if variant_id is None:
-        return False
+    if lock:
+        return list(session.exec(query.with_for_update(), execution_options={"populate_existing": True}))
+    return list(session.exec(query))
+
+
+def owe_welcome(session: Session, subscription: Subscription, edition: Edition, variant_id: int, now: datetime) -> bool:
+    """Owe an edition to who has just come, and count it as read; False where they were owed it before."""
     letter = {
-        "edition_id": latest.id,
+        "edition_id": edition.id,
         "variant_id": variant_id,
         "subscriber_id": subscription.subscriber_id,
         "subscription_id": subscription.id,
@@ -280,9 +306,52 @@ def owe_welcome(session: Session, subscription: Subscription, *, now: datetime) 
         return False
     more = sa.update(Variant).where(col(Variant.id) == variant_id).values(letters=Variant.letters + 1)
     session.execute(more, execution_options=_NO_SYNC)
-    subscription.read_until = latest.upto_seq
-    session.add(subscription)
+    subscription.read_until = edition.upto_seq
     return True
+
+
+def had(session: Session, subscription: Subscription, edition: Edition) -> bool:
+    """Was this edition owed to them?"""
+    theirs = select(OutboxRow.id).where(
+        OutboxRow.edition_id == edition.id, OutboxRow.subscriber_id == subscription.subscriber_id
+    )
+    return session.exec(theirs).first() is not None
+
+
+def widen(session: Session, subscription: Subscription, former: Collection[str]) -> None:
+    """They chose topics beyond the `former` ones: let them have what the last edition had of these, and what comes.
+
+    Readers of a quiet topic have read up to where it last told something, which may be years ago: they begin at the
+    last edition. Who has stories of the former topics before them gets these too, and of each topic it is remembered
+    from where on it counts, until their next letter.
+    """
+    paper = subscription.newsletter_id
+    last = session.exec(select(sa.func.max(Edition.number)).where(Edition.newsletter_id == paper)).one()
+    start = edition_before(session, paper, last or 0)
+    before_them = select(Story.id).where(
+        Story.newsletter_id == paper,
+        col(Story.topic).in_(former),
+        col(Story.seq) > subscription.read_until,
+        col(Story.seq) <= start,
+        col(Story.dropped).is_(False),
+    )
+    if start <= subscription.read_until:
+        return
+    session.add(subscription)
+    if session.exec(before_them.limit(1)).first() is None:
+        subscription.read_until, subscription.chosen_from = start, {}
+        return
+    counts = dict(subscription.chosen_from)
+    if subscription.topics:
+        counts |= dict.fromkeys(set(subscription.topics) - set(former), start)
+    else:
+        counts = {topic: counts_from(counts, topic) for topic in former} | {EVERY: start}
+    subscription.chosen_from = dict(sorted(counts.items()))
+
+
+def last_composed(session: Session, newsletter_id: int) -> datetime | None:
+    """When the last edition was composed."""
+    return session.exec(select(sa.func.max(Edition.composed_at)).where(Edition.newsletter_id == newsletter_id)).one()
 
 
 def choices_of(session: Session, newsletter_id: int, email: str) -> VariantKey | None:
@@ -295,7 +364,8 @@ def choices_of(session: Session, newsletter_id: int, email: str) -> VariantKey |
     found = session.exec(query).first()
     if found is None:
         return None
-    return VariantKey(found.read_until, frozenset(found.topics), found.language, found.plain)
+    later = tuple(sorted(found.chosen_from.items()))
+    return VariantKey(found.read_until, frozenset(found.topics), found.language, found.plain, later)
 
 
 def deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
@@ -309,6 +379,10 @@ def deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
         col(Subscription.state) == SubscriptionState.ACTIVE,
         ~suppressed.exists(),
     )
+
+
+def _chosen_from_text() -> sa.ColumnElement[str]:
+    return sa.cast(col(Subscription.chosen_from), sa.Text)
 
 
 def _topics_text() -> sa.ColumnElement[str]:

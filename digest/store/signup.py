@@ -1,41 +1,134 @@
-"""Sign-ups: how many mails they caused, and those that nobody confirmed."""
+"""Sign-ups: those that wait for their answer, how many mails they caused, and those that nobody confirmed."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import Newsletter, Notice, SignupMail, Subscriber, Subscription, SubscriptionState
+from digest.models import (
+    Newsletter,
+    Notice,
+    SignupMail,
+    SignupRefusal,
+    SignupWait,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    address_key,
+)
+from digest.store.database import insert_into
+from digest.values import Evidence
 
 _SIGNUP_LOCK = 0x6469676573740002  # "digest", for pg_advisory_xact_lock
 
 
 @dataclass(frozen=True)
-class Mails:
-    """How many mails sign-ups caused: for one address in all and since when, within the hour for a network and all.
+class Load:
+    """How many sign-ups were answered within the hour, or how many wait to be: of one network, and of all."""
 
-    Those that no network caused (network "") count for their address alone.
-    """
-
-    address: int
-    address_at: datetime | None
     network: int
     all: int
 
 
-def mails(session: Session, *, address: str, network: str, now: datetime) -> Mails:
-    """What `note_mail` noted of these marks."""
-    lately = col(SignupMail.at) > now - timedelta(hours=1)
-    theirs = select(sa.func.count(), sa.func.max(SignupMail.at)).where(col(SignupMail.address) == address)
-    count, last = session.exec(theirs).one()
-    here = session.exec(
-        select(sa.func.count()).select_from(SignupMail).where(lately, col(SignupMail.network) == network)
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants, as it was asked; `network` is a mark, see `SignupMail`."""
+
+    newsletter: str
+    email: str
+    name: str
+    choices: dict[str, Any]
+    evidence: Evidence
+    network: str
+
+
+def answered(session: Session, *, network: str, now: datetime) -> Load:
+    """Within the hour. Those that no network caused (network "") count for nobody."""
+    counts = answered_by_network(session, now=now)
+    return Load(counts.get(network, 0), sum(counts.values()))
+
+
+def answered_by_network(session: Session, *, now: datetime) -> dict[str, int]:
+    """Within the hour, by the mark of the network."""
+    query = (
+        select(SignupMail.network, sa.func.count())
+        .where(col(SignupMail.at) > now - timedelta(hours=1), SignupMail.network != "")
+        .group_by(col(SignupMail.network))
     )
-    everywhere = session.exec(select(sa.func.count()).select_from(SignupMail).where(lately, SignupMail.network != ""))
-    return Mails(count, last, here.one(), everywhere.one())
+    return dict(session.exec(query).all())
+
+
+def waiting(session: Session, *, network: str = "") -> Load:
+    """How many sign-ups wait."""
+    here = sa.func.count(sa.case((col(SignupWait.network) == network, 1)))
+    one, everybody = session.execute(sa.select(here, sa.func.count()).select_from(SignupWait)).one()
+    return Load(one, everybody)
+
+
+def mails(session: Session, address: str) -> tuple[int, datetime | None]:
+    """How many mails sign-ups caused for one address (a mark), and when the last one."""
+    theirs = select(sa.func.count(), sa.func.max(SignupMail.at)).where(col(SignupMail.address) == address)
+    return session.exec(theirs).one()
+
+
+def wait(session: Session, newsletter_id: int, asked: Asked) -> None:
+    """Keep a sign-up until it may be answered."""
+    session.add(
+        SignupWait(
+            newsletter_id=newsletter_id,
+            email=asked.email,
+            key=address_key(asked.email),
+            name=asked.name,
+            choices=asked.choices,
+            how=asked.evidence.how,
+            ip=asked.evidence.ip,
+            network=asked.network,
+            at=asked.evidence.at,
+        )
+    )
+
+
+def take_waiting(session: Session, *, full: Collection[str], limit: int) -> list[Asked]:
+    """Those that have waited longest, of networks that are not `full`: they wait no more. The sign-up lock is ours."""
+    query = (
+        select(SignupWait, Newsletter.name)
+        .join(Newsletter, col(Newsletter.id) == SignupWait.newsletter_id)
+        .where(col(SignupWait.network).not_in(full))
+        .order_by(col(SignupWait.id))
+        .limit(limit)
+    )
+    found = []
+    for row, newsletter in session.exec(query):
+        evidence = Evidence(row.how, row.at, ip=row.ip)
+        found.append(Asked(newsletter, row.email, row.name, row.choices, evidence, row.network))
+        session.delete(row)
+    session.flush()
+    return found
+
+
+def note_refusal(session: Session, *, now: datetime) -> None:
+    """One more was turned away today."""
+    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    insert = insert_into(session, SignupRefusal).values(day=day, number=1)
+    more = {"number": SignupRefusal.number + 1}
+    session.connection().execute(insert.on_conflict_do_update(index_elements=["day"], set_=more))
+
+
+def refused(session: Session, *, since: datetime) -> int:
+    """How many were turned away on the days after `since`."""
+    query = select(sa.func.coalesce(sa.func.sum(SignupRefusal.number), 0)).where(col(SignupRefusal.day) > since)
+    return int(session.exec(query).one())
+
+
+def forget_waiting(session: Session, *, before: datetime) -> int:
+    """Of sign-ups that nobody answered, and of those turned away; how many waited."""
+    session.execute(sa.delete(SignupRefusal).where(col(SignupRefusal.day) < before))
+    return session.connection().execute(sa.delete(SignupWait).where(col(SignupWait.at) < before)).rowcount
 
 
 def lock(session: Session) -> None:
@@ -47,7 +140,8 @@ def lock(session: Session) -> None:
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(_SIGNUP_LOCK)))
 
 
-def note_mail(session: Session, *, address: str, network: str, now: datetime) -> None:
+def note_answer(session: Session, *, address: str, network: str, now: datetime) -> None:
+    """A mail went to an address; or none, and the address is "": it counts for its network."""
     session.add(SignupMail(address=address, network=network, at=now))
 
 

@@ -171,6 +171,7 @@ class About(NamedTuple):
     due_at: datetime
     settled_at: datetime | None
     position: int | None
+    chosen_from: dict[str, int]
     left_out: str
 
 
@@ -186,6 +187,7 @@ def letters_about(
             col(OutboxRow.due_at),
             col(OutboxRow.settled_at),
             col(VariantStory.position),
+            col(Variant.chosen_from),
             col(Variant.left_out),
         )
         .join(Variant, col(Variant.id) == col(OutboxRow.variant_id))

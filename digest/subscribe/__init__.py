@@ -30,7 +30,6 @@ from digest.subscribe.people import search as search
 from digest.subscribe.people import suppress as suppress
 from digest.subscribe.people import unsuppress as unsuppress
 from digest.subscribe.people import unsuppress_all as unsuppress_all
-from digest.subscribe.people import welcome as welcome
 from digest.subscribe.preferences import Changes as Changes
 from digest.subscribe.preferences import Preferences as Preferences
 from digest.subscribe.preferences import checked as checked

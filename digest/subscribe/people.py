@@ -34,7 +34,7 @@ class Joining:
     newsletter: str
     known_topics: Collection[str]  # slugs
     secret: str  # the settings' key, see `erasure_mark`
-    welcome: bool = False  # the latest edition is owed to them too
+    welcome: bool = False  # the latest edition comes to them too
 
 
 def add(
@@ -93,7 +93,7 @@ def add(
     keep(subscription, chosen, only=chosen.said)
     record(session, subscription, ConsentEvent.SUBSCRIBED, evidence)
     if joining.welcome:
-        recipients.owe_welcome(session, subscription, now=evidence.at)
+        subscription.awaits_welcome = True  # see `edition.welcome`, which renders it
     return Added(person.email, outcome)
 
 
@@ -151,16 +151,13 @@ def _choose(
     *,
     only: Iterable[str] | None = None,
 ) -> bool:
+    former = subscription.topics
     changed = keep(subscription, chosen, only=only)
     if changed:
+        if former and not (subscription.topics and set(subscription.topics) <= set(former)):
+            recipients.widen(session, subscription, former)
         record(session, subscription, ConsentEvent.CHOSE, evidence, detail=changed)
     return bool(changed)
-
-
-def welcome(session: Session, subscription_id: int, *, now: datetime) -> bool:
-    """Owe the latest edition to somebody whose subscription has just become active, see `recipients.owe_welcome`."""
-    found = people.subscription_by_id(session, subscription_id)
-    return found is not None and recipients.owe_welcome(session, found[0], now=now)
 
 
 def remove(session: Session, email: str, *, newsletter: str, evidence: Evidence) -> bool:
@@ -353,11 +350,11 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
 def search(
     *, part: str = "", state: str = "", topic: str = "", cadence: str = "", tag: str = "", newsletter: str = ""
 ) -> listing.Search:
-    """What to list; BadInput for a state or a cadence that is none. `cadence` may be "weekly" without a day."""
+    """What to list; BadInput for a state or a cadence that is none. `cadence` may be one word."""
     states = [*SubscriptionState, suppressions.SUPPRESSED]
     if state and state not in states:
         raise BadInput(f"{state!r} is not a state", hint="states are: " + ", ".join(states))
-    if cadence not in ("weekly", "every edition"):
+    if cadence not in ("weekly", "fortnightly", "monthly", "every edition"):
         cadence = checked(Preferences(cadence=cadence), ()).cadence
     return listing.Search(part=part, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=newsletter)
 

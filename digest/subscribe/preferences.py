@@ -20,7 +20,7 @@ class Preferences:
     """
 
     topics: tuple[str, ...] = ()  # slugs of the settings' topics; none is all
-    cadence: str = ""  # "daily", "weekdays", "weekly mon"; "" is every edition
+    cadence: str = ""  # as `schedule.cadence` says it: "daily", "weekly mon", "monthly 1"; "" is every edition
     hour: int | None = None  # 0 to 23 on the clock of `zone`; None is when the edition comes
     zone: str = ""  # IANA name, as in Europe/Berlin
     language: str = ""  # one of `render.languages()`, perhaps with a country

@@ -22,9 +22,9 @@ from digest.config import Config
 from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.render import Note, Templates
 from digest.render.speech import speech
-from digest.store import clock, newsletters, outbox, people, signup, suppressions
+from digest.store import Database, clock, newsletters, outbox, people, signup, suppressions
 from digest.subscribe.address import address, display_name, erasure_mark
-from digest.subscribe.people import enter, record, welcome
+from digest.subscribe.people import enter, record
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
 
@@ -33,6 +33,10 @@ VALID_FOR = timedelta(days=7)  # a link to confirm, and what nobody confirms
 # can neither fill a mailbox, nor keep its owner out for long.
 _APART = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 _REMEMBERED = timedelta(days=365)
+_HOURS = 23  # as many sign-ups wait as these can answer: none for longer than a day
+
+
+Taken = Literal["now", "later", "full"]
 
 
 def ask(
@@ -45,36 +49,92 @@ def ask(
     known_topics: Collection[str],
     name: str = "",
     choices: Changes | None = None,
-) -> None:
-    """Somebody wants `newsletter` at this address: owe it a mail, if it may have one.
+) -> Taken:
+    """Somebody wants `newsletter` at this address: keep it until it is answered, see `answer_waiting`.
 
-    A new address is stored as pending, and asked to confirm; one that left is asked too, and stays away until it
-    confirms; one that is subscribed is told so. None of it where it is suppressed, had such a mail a short while
-    ago, or where too many were caused by this network or by all. Raises BadInput for an address, a name or a choice
-    that is none, whoever it is.
+    "now" is as soon as somebody answers, "later" within a day, since this network or all together asked for as much
+    as the settings allow within an hour; "full" where not even that can be promised, and nothing is kept. Whose
+    address it is makes no difference here: neither in words nor in what is stored, nor in the time it takes. Raises
+    BadInput for an address, a name or a choice that is none.
     """
     email, name, choices = address(email), display_name(name), choices or {}
     chosen = checked(Preferences(**choices), known_topics)
-    paper = newsletters.lock(session, newsletter)
-    if suppressions.find(session, email) is not None:
-        return
-    if not _may_mail(session, email, config=config, network=_network(evidence.ip), now=evidence.at):
-        return
+    place, web = _mark(_network(evidence.ip), config), config.web
+    signup.lock(session)
+    waiting = signup.waiting(session, network=place)
+    if waiting.network >= _HOURS * web.signups_per_network or waiting.all >= _HOURS * web.signups_per_hour:
+        signup.note_refusal(session, now=evidence.at)
+        return "full"
+    paper = newsletters.find(session, newsletter)
+    assert paper.id is not None
+    kept = {choice: getattr(chosen, choice) for choice in choices}
+    signup.wait(session, paper.id, signup.Asked(newsletter, email, name, kept, evidence, place))
+    had = signup.answered(session, network=place, now=evidence.at)
+    here, everywhere = had.network + waiting.network, had.all + waiting.all
+    return "now" if here < web.signups_per_network and everywhere < web.signups_per_hour else "later"
+
+
+def answer_waiting(session: Session, *, config: Config, now: datetime, limit: int = 20) -> int:
+    """Answer up to `limit` of those who asked, as the limits allow, who waited longest first; how many they were.
+
+    Each counts for its network, whatever the answer was: else a stranger could learn from their own mail, which
+    comes or waits, what became of somebody else's.
+    """
+    signup.lock(session)
+    web, counts = config.web, signup.answered_by_network(session, now=now)
+    room = min(limit, web.signups_per_hour - sum(counts.values()))
+    done = 0
+    while done < room:
+        full = [network for network, number in counts.items() if number >= web.signups_per_network]
+        found = signup.take_waiting(session, full=full, limit=1)
+        if not found:
+            break
+        (asked,) = found
+        counts[asked.network] = counts.get(asked.network, 0) + 1
+        mailed = asked.newsletter in config.newsletters and _answer(session, asked, config, now=now)
+        mark = _mark(address_key(asked.email), config) if mailed else ""
+        signup.note_answer(session, address=mark, network=asked.network, now=now)
+        session.flush()
+        done += 1
+    return done
+
+
+def answer_all(database: Database, config: Config, *, now: datetime) -> int:
+    """`answer_waiting` until nobody is left to whom the limits allow a mail; how many wait on."""
+    while True:
+        with database.write() as session:
+            if not answer_waiting(session, config=config, now=now):
+                return signup.waiting(session).all
+
+
+def _answer(session: Session, asked: signup.Asked, config: Config, *, now: datetime) -> bool:
+    """Owe an address the mail it is to have; False where it may have none.
+
+    A new address is stored as pending, and asked to confirm; one that left is asked too, and stays away until it
+    confirms; one that is subscribed is told so. None of it where it is suppressed, or had such a mail a short while
+    ago.
+    """
+    paper = newsletters.lock(session, asked.newsletter)
+    email, name = asked.email, asked.name
+    if suppressions.find(session, email) is not None or not _may_mail(session, email, config, now=now):
+        return False
     if people.find(session, email) is not None:
         name = ""  # a stranger names nobody whom we know
-    person = people.keep(session, email, name=name, tags=(), now=evidence.at)
+    person = people.keep(session, email, name=name, tags=(), now=now)
     subscription = people.subscription(session, person, paper)
     if subscription is None:
-        subscription = people.subscribe(session, person, paper, consent=evidence.how, now=evidence.at)
-        enter(subscription, SubscriptionState.PENDING, now=evidence.at)
+        subscription = people.subscribe(session, person, paper, consent=asked.evidence.how, now=now)
+        enter(subscription, SubscriptionState.PENDING, now=now)
     if subscription.state is SubscriptionState.PENDING:
-        keep(subscription, chosen, only=choices)
+        wish = Preferences(**asked.choices | {"topics": tuple(asked.choices.get("topics", ()))})
+        keep(subscription, wish, only=asked.choices)
         session.add(subscription)
-        record(session, subscription, ConsentEvent.PENDING, evidence)
+        record(session, subscription, ConsentEvent.PENDING, asked.evidence)
     session.flush()
     assert subscription.id is not None
     here = subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
-    _owe(session, subscription.id, person.email, newsletter, config, subscribed=here, now=evidence.at)
+    _owe(session, subscription.id, person.email, asked.newsletter, config, subscribed=here, now=now)
+    return True
 
 
 def ask_imported(session: Session, newsletter: str, *, config: Config, now: datetime, limit: int = 500) -> int:
@@ -87,7 +147,7 @@ def ask_imported(session: Session, newsletter: str, *, config: Config, now: date
     for subscription_id, email in found:
         _owe(session, subscription_id, email, newsletter, config, subscribed=False, now=now)
         mark = _mark(address_key(email), config)
-        signup.note_mail(session, address=mark, network="", now=now)
+        signup.note_answer(session, address=mark, network="", now=now)
     return len(found)
 
 
@@ -137,28 +197,21 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
     # Their own word undoes what kept lists from bringing them back, and ends what the limits remember.
     suppressions.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
     signup.forget_mails(session, address=_mark(person.key, config))
-    if config.newsletters[answer.newsletter].welcome:
-        welcome(session, answer.subscription_id, now=evidence.at)
+    subscription.awaits_welcome = config.newsletters[answer.newsletter].welcome
     return answer
 
 
 def tidy(session: Session, *, now: datetime) -> int:
     """Forget who did not confirm in time, and limits of long ago; how many subscriptions."""
     signup.forget_mails(session, before=now - _REMEMBERED)
+    signup.forget_waiting(session, before=now - VALID_FOR)
     return signup.forget_unconfirmed(session, asked_before=now - VALID_FOR, now=now)
 
 
-def _may_mail(session: Session, email: str, *, config: Config, network: str, now: datetime) -> bool:
-    """Within the limits, in which case this mail counts."""
-    mark, place = _mark(address_key(email), config), _mark(network, config)
-    signup.lock(session)
-    had = signup.mails(session, address=mark, network=place, now=now)
-    if had.address_at is not None and now - had.address_at < _APART[min(had.address, len(_APART)) - 1]:
-        return False
-    if had.network >= config.web.signups_per_network or had.all >= config.web.signups_per_hour:
-        return False
-    signup.note_mail(session, address=mark, network=place, now=now)
-    return True
+def _may_mail(session: Session, email: str, config: Config, *, now: datetime) -> bool:
+    """Was the last mail that sign-ups caused for this address long enough ago?"""
+    number, last = signup.mails(session, _mark(address_key(email), config))
+    return last is None or now - last >= _APART[min(number, len(_APART)) - 1]
 
 
 def _mark(text: str, config: Config) -> str:

@@ -31,6 +31,7 @@ from digest.web.site import PRIVATE, Form, Site, site_of
 HOW = "preference page"
 PREFERENCES = sign.Purpose.PREFERENCES
 WEEKS = (1, 2, 4, 8)  # that a pause can be chosen to take
+_DAY_OF = {"weekly": "day", "fortnightly": "fortnight", "monthly": "month"}  # the field that says which day
 _LONGEST = 200  # characters of a field
 _DONE = ("saved", "paused", "resumed", "left", "joined", "refused")
 _REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
@@ -124,6 +125,7 @@ def _shown(
         topics=_topics(reader),
         rhythm=said.rhythm(slots, reader.title),
         days=_days(said),
+        months=_months(said),
         hours=_hours(said),
         own_zone=str(slots.zone) if slots else "UTC",
         zones=_zones(chosen["zone"]),
@@ -154,9 +156,11 @@ def _entered(form: Form) -> dict[str, Any]:
         return form.get(field, [unsaid])[0][:_LONGEST]
 
     cadence = one("cadence")
+    if field := _DAY_OF.get(cadence):
+        cadence = f"{cadence} {one(field)}".strip()
     return {
         "topics": [topic[:_LONGEST] for topic in form.get("topic", [])],
-        "cadence": f"weekly {one('day')}".strip() if cadence == "weekly" else cadence,
+        "cadence": cadence,
         "hour": one("hour"),
         "zone": one("zone"),
         "language": one("language"),
@@ -172,7 +176,7 @@ def _wrong(chosen: Mapping[str, Any], known_topics: Mapping[str, str], said: Spe
             subscribe.checked(subscribe.Preferences(**{field: chosen[field]}), known_topics)
         except BadInput:
             wrong[field] = said.gettext("This cannot be chosen. Please choose again.")
-    if chosen["cadence"] == "weekly":
+    if chosen["cadence"] in ("weekly", "fortnightly"):
         wrong["cadence"] = said.gettext("Please choose a day of the week.")
     if chosen["hour"] not in ("", *map(str, range(24))):
         wrong["hour"] = said.gettext("This cannot be chosen. Please choose again.")
@@ -207,6 +211,13 @@ def _days(said: Speech) -> list[tuple[str, str]]:
 
     names = get_day_names("wide", "stand-alone", locale=said.locale)
     return [(day, str(names[number])) for number, day in enumerate(schedule.DAYS)]
+
+
+def _months(said: Speech) -> list[tuple[str, str]]:
+    """The days of a month that can be chosen: by number, and by weekday."""
+    numbers = [str(number) for number in range(1, 32)]
+    by_day = [f"{nth} {day}" for nth in schedule.NTH for day in schedule.DAYS]
+    return [(value, said.day_of_month(schedule.days(f"monthly {value}"))) for value in numbers + by_day]
 
 
 def _hours(said: Speech) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from digest.web.site import PRIVATE, Form, Site, body_of, fields_of, site_of
 
 _SHOWN = 400  # characters of a field that is shown again, since something was wrong with it
 _HOW = "sign-up page"
-TRAP = "website"  # a field that people do not see, and programs fill in
+TRAP = "website"  # a field that people do not see, and programs fill in; it is shown where it was filled in
 
 
 def show(request: Request) -> Response:
@@ -32,23 +32,26 @@ def take(request: Request, body: bytes) -> Response:
     name, settings = _asked(request)
     given = fields_of(body)
     known = curate.headings(settings.topics)
-    if TRAP not in given:
-        if wrong := _wrong(given, known, speech(settings.language)):
-            return _form(request, given, wrong=wrong)
-        with site.database.write() as session:
-            signup.ask(
-                session,
-                given.get("email", [""])[0],
-                newsletter=name,
-                config=site.config,
-                evidence=subscribe.Evidence(_HOW, site.clock(), ip=site.client(request)),
-                known_topics=known,
-                name=given.get("name", [""])[0],
-                choices={"topics": tuple(given.get("topic", []))},
-            )
-        site.mail_now()
+    if wrong := _wrong(given, known, speech(settings.language)):
+        return _form(request, given, wrong=wrong)
+    with site.database.write() as session:
+        taken = signup.ask(
+            session,
+            given.get("email", [""])[0],
+            newsletter=name,
+            config=site.config,
+            evidence=subscribe.Evidence(_HOW, site.clock(), ip=site.client(request)),
+            known_topics=known,
+            name=given.get("name", [""])[0],
+            choices={"topics": tuple(given.get("topic", [])), "cadence": given.get("cadence", [""])[0]},
+        )
+    if taken == "full":
+        answer = _page(site, "subscribe_full.html", name, settings, 429)
+        answer.headers["Retry-After"] = "3600"
+        return answer
+    site.mail_now()
     # 303, so that going back and forth posts nothing again.
-    there = f"{site.config.base_path}/subscribe/{name}/sent"
+    there = f"{site.config.base_path}/subscribe/{name}/sent" + ("?later=1" if taken == "later" else "")
     return RedirectResponse(there, 303, headers=PRIVATE)
 
 
@@ -59,7 +62,8 @@ async def join(request: Request) -> Response:
 
 
 def sent(request: Request) -> Response:
-    return _page(site_of(request), "subscribe_sent.html", *_asked(request))
+    later = request.query_params.get("later") == "1"
+    return _page(site_of(request), "subscribe_sent.html", *_asked(request), later=later)
 
 
 def answer(request: Request, *, do: bool) -> Response:
@@ -122,7 +126,9 @@ def _form(request: Request, given: Form, *, wrong: Mapping[str, str] | None = No
         email=given.get("email", [""])[0][:_SHOWN],
         person=given.get("name", [""])[0][:_SHOWN],
         wrong=wrong or {},
+        cadence=given.get("cadence", [""])[0][:_SHOWN],
         trap=TRAP,
+        caught=given.get(TRAP, [""])[0][:_SHOWN],
     )
 
 
@@ -138,6 +144,12 @@ def _wrong(given: Form, known_topics: Mapping[str, object], said: Speech) -> dic
         subscribe.display_name(given.get("name", [""])[0])
     except BadInput:
         wrong["name"] = t("This name is too long.")
+    try:
+        subscribe.checked(subscribe.Preferences(cadence=given.get("cadence", [""])[0]), ())
+    except BadInput:
+        wrong["cadence"] = t("This cannot be chosen. Please choose again.")
+    if TRAP in given:  # a program; or somebody whose browser filled it in, who must not go away in good faith
+        wrong[TRAP] = t("This field is for programs, and must be empty. Please clear it and send the form again.")
     if not known_topics.keys() >= set(given.get("topic", [])):
         wrong["topic"] = t("This cannot be chosen. Please choose again.")
     return wrong
