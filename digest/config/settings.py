@@ -148,8 +148,8 @@ class Smtp(Section):
     @property
     def servers(self) -> tuple[Relay, ...]:
         if self.url:
-            names = ("url", "user", "password", "connections", "token_command")
-            return (Relay(**{name: getattr(self, name) for name in names}),)
+            both = Relay.model_fields.keys() & Smtp.model_fields.keys()
+            return (Relay(**{name: getattr(self, name) for name in both}),)
         return self.relays
 
     @property
