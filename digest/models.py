@@ -8,17 +8,13 @@ feed ── entry ──┐
 
 from __future__ import annotations
 
-import json
-import zlib
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     CheckConstraint,
-    DateTime,
-    Dialect,
     Enum,
     Index,
     LargeBinary,
@@ -27,8 +23,12 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import false as sa_false
-from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
+
+from digest.columns import Packed as Packed
+from digest.columns import PackedJson as PackedJson
+from digest.columns import UtcTime as UtcTime
+from digest.columns import packed as packed
 
 # Named constraints, so that a migration can alter them on both databases.
 SQLModel.metadata = MetaData(
@@ -40,62 +40,6 @@ SQLModel.metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite forgets zones, so one is demanded on the way in and given back on the way out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"naive datetime {value!r}; every time is stored with its zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-_ZLIB = b"x\x9c"  # how zlib begins at its usual level, and no text in UTF-8 does
-
-
-def packed(text: str) -> bytes:
-    """Text as a `Packed` column keeps it: mails of many variants are much alike and large, a seventh of it then."""
-    return zlib.compress(text.encode(), 6)
-
-
-class Packed(TypeDecorator[str]):
-    """Compressed text. What an older release stored as it was is read as it is; `packed` text may be given."""
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def process_bind_param(self, value: str | bytes | None, dialect: Dialect) -> bytes | None:
-        return packed(value) if isinstance(value, str) else value
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        content = bytes(value)
-        return (zlib.decompress(content) if content.startswith(_ZLIB) else content).decode()
-
-
-class PackedJson(TypeDecorator[Any]):
-    """The same for lists and numbers."""
-
-    impl = Packed
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return value if isinstance(value, bytes) else packed(json.dumps(value))
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return json.loads(value)
 
 
 def _time(**options: Any) -> Any:
@@ -424,6 +368,8 @@ class ConsentEvent(StrEnum):
     CHOSE = "chose"
     SUPPRESSED = "suppressed"
     UNSUPPRESSED = "unsuppressed"
+    TAGGED = "tagged"
+    MOVED = "moved"  # to another address
 
 
 class Consent(SQLModel, table=True):
@@ -443,11 +389,11 @@ class Consent(SQLModel, table=True):
 
 
 class Suppression(SQLModel, table=True):
-    """An address we will not write to, and why."""
+    """An address we will not write to, or a whole domain (its key is `@example.org`), and why."""
 
     __tablename__ = "suppression"
 
-    key: str = Field(primary_key=True)  # of `address_key`: join it with Subscriber.key
+    key: str = Field(primary_key=True)  # of `address_key`: join it with Subscriber.key, see `suppressions.bars`
     reason: str
     status: str = ""  # the enhanced status code (RFC 3463) that decided it
     created_at: datetime = _time()

@@ -119,6 +119,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     outbox,
     story,
     subscriber,
+    subscriber_bars,
     subscriber_csv,
     topic,
 )
@@ -155,5 +156,6 @@ app.add_typer(edition.app, name="edition")
 app.add_typer(story.app, name="story")
 app.add_typer(topic.app, name="topic")
 app.add_typer(outbox.app, name="outbox")
+subscriber_bars.register(subscriber.app)
 subscriber_csv.register(subscriber.app)
 app.add_typer(subscriber.app, name="subscriber")
