@@ -116,6 +116,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     collect,
     edition,
     feed,
+    newsletter,
     outbox,
     story,
     subscriber,
@@ -151,6 +152,7 @@ app.command()(serve)
 app.command()(demo)
 app.command("help")(help_command)
 app.add_typer(feed.app, name="feed")
+app.add_typer(newsletter.app, name="newsletter")
 approve.register(edition.app)
 app.add_typer(edition.app, name="edition")
 app.add_typer(story.app, name="story")

@@ -29,6 +29,8 @@ Why = Annotated[str, typer.Option("--reason", help="Why, for whoever looks at it
 Status = Annotated[str, typer.Option("--status", metavar="CODE", help="Only what was refused with it, as in 5.1.1.")]
 Domain = Annotated[str, typer.Option("--domain", metavar="NAME", help="Only addresses of this domain.")]
 
+OldName = Annotated[str, typer.Argument(metavar="OLD", help="What it was called before.")]
+
 # Of readers.
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="Their address.")]
 MaybeEmail = Annotated[

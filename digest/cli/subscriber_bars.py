@@ -38,7 +38,7 @@ def suppress(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Never write to an address again, or to a whole domain, subscriber or not. `unsuppress` ends it.
+    """Never write to an address again, or to a domain. `unsuppress` ends it.
 
     A domain with its @ bars all who have an address there, now and later: no import, sign-up or `add` takes them in,
     and letters that they are owed are dropped. Domains below it are not meant.
@@ -86,7 +86,7 @@ def unsuppress(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Let an address, or a domain with its @, get letters again. An erased person can then be added.
+    """Let an address, or a domain, get letters again. An erased person can then be added.
 
     With --since it undoes what a bad day of a mail server did to many; whom a person suppressed, or who complained,
     stays so, unless --reason names it. `digest edition resend` then owes them what they missed.

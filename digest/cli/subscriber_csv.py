@@ -10,6 +10,7 @@ import typer
 
 from digest.cli.common import Options, myself, now, print_facts
 from digest.cli.many import Whom, found
+from digest.cli.names import lost, tell_lost
 from digest.cli.options import DryRun, FromFile, Json, NewsletterName, VouchedBy, Where
 
 if TYPE_CHECKING:
@@ -180,16 +181,17 @@ def export(
     import sys
     from pathlib import Path
 
-    from digest import subscribe
+    from digest import curate, subscribe
 
     options: Options = context.obj
     with options.open() as (config, opened), found(options, opened, Whom(where, file)) as (database, search):
-        paper, _settings = config.newsletter(newsletter)
-        whom = search if where or file else None
+        paper, settings = config.newsletter(newsletter)
+        whom, known = search if where or file else None, curate.headings(settings.topics)
+        tell_lost(options, config, [one for one in lost(config, database) if one.newsletter == paper])
         if out is None:
             sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
-            count = subscribe.export_csv(database, sys.stdout, newsletter=paper, raw=raw, whom=whom)
+            count = subscribe.export_csv(database, sys.stdout, newsletter=paper, raw=raw, whom=whom, known_topics=known)
         else:
             with subscribe.private_file(Path(out)) as stream:
-                count = subscribe.export_csv(database, stream, newsletter=paper, raw=raw, whom=whom)
+                count = subscribe.export_csv(database, stream, newsletter=paper, raw=raw, whom=whom, known_topics=known)
     options.say(f"{count:,} {'row' if count == 1 else 'rows'} of {paper}")

@@ -289,6 +289,7 @@ class Newsletter(Section):
     templates: FilePath | None = None
     archive: bool = True
     topics: dict[Slug, Topic] = Field(default_factory=dict)
+    gone_topics: Literal["all", "none"] = "all"  # what they get who chose only topics that are no more
     rules: tuple[Rule, ...] = ()
     feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
     feed_weights: dict[str, float] = Field(default_factory=dict)

@@ -122,6 +122,7 @@ def _shown(
         stopped=suppressions.find(session, reader.person.email) is not None,
         until=said.day(until.astimezone(reader.zone)) if until else "",
         topics=_topics(reader),
+        gone=_gone(reader),
         rhythm=said.rhythm(slots, reader.title),
         days=_days(said),
         hours=_hours(said),
@@ -186,6 +187,16 @@ def _topics(reader: Reader) -> dict[str, str]:
     if reader.settings is None:
         return {}
     return {slug: heading.title for slug, heading in curate.headings(reader.settings.topics).items()}
+
+
+def _gone(reader: Reader) -> str:
+    """What is to be said of topics that they chose and that are no more; "" where there are none, or some are left."""
+    chosen, known, t = reader.subscription.topics, _topics(reader), reader.said.gettext
+    if reader.settings is None or not chosen or not set(chosen).isdisjoint(known):
+        return ""
+    if curate.wanted(chosen, known, gone=reader.settings.gone_topics):
+        return t("The topics that you chose are no more, and you get nothing. Please choose others.")
+    return t("The topics that you chose are no more. Until you choose others you get all of them.")
 
 
 def _others(site: Site, session: Session, reader: Reader) -> list[Other]:
