@@ -53,7 +53,11 @@ WHEN new.state = 'sending' AND old.state <> 'sending' BEGIN
         WHERE (new.notice_id IS NULL AND NOT EXISTS
             (SELECT 1 FROM subscription s WHERE s.id = new.subscription_id AND s.state = 'active'))
         OR EXISTS (SELECT 1 FROM suppression x JOIN subscriber p ON p.key = x.key WHERE p.id = new.subscriber_id)
-        OR EXISTS (SELECT 1 FROM suppression x JOIN notice n ON n.address = x.key WHERE n.id = new.notice_id);
+        OR EXISTS (SELECT 1 FROM suppression x JOIN notice n ON n.address = x.key WHERE n.id = new.notice_id)
+        OR EXISTS (SELECT 1 FROM suppression x JOIN subscriber p ON p.key LIKE '%' || x.key
+            WHERE x.key LIKE '@%' AND p.id = new.subscriber_id)
+        OR EXISTS (SELECT 1 FROM suppression x JOIN notice n ON n.address LIKE '%' || x.key
+            WHERE x.key LIKE '@%' AND n.id = new.notice_id);
     INSERT INTO sim_wrong SELECT 'begun though its edition is not open', new.id
         FROM edition e WHERE e.id = new.edition_id AND e.state <> 'open';
 END;
@@ -451,6 +455,11 @@ class Stage:
             lambda s: subscribe.suppress(s, email, reason="by hand", evidence=Evidence("command line", self.wall()))
         )
 
+    def block(self, domain: str) -> None:
+        self.say(f"all of {domain} is suppressed by the operator")
+        said = Evidence("command line", self.wall())
+        self.as_operator(lambda s: subscribe.suppress(s, f"@{domain}", reason="by hand", evidence=said))
+
     def erase(self, email: str) -> None:
         self.say(f"{email} is erased")
         self.as_operator(lambda s: subscribe.erase(s, email, secret=SECRET, now=self.wall()))
@@ -554,7 +563,7 @@ class Stage:
             return sending.accounts(session)
 
     def suppressed(self) -> dict[str, str]:
-        return {row["key"]: row["reason"] for row in self.rows("SELECT * FROM suppression")}
+        return {row["key"]: row["reason"] for row in self.rows("SELECT * FROM suppression WHERE key NOT LIKE '@%'")}
 
     def wrong(self) -> list[tuple[str, int]]:
         return [(row[0], row[1]) for row in self.rows("SELECT what, letter FROM sim_wrong")]
