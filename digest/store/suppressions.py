@@ -181,6 +181,12 @@ def erased(session: Session, mark: str) -> Erasure | None:
     return session.get(Erasure, mark)
 
 
+def note_erasure(session: Session, mark: str, *, now: datetime) -> None:
+    """Remember that no list is to bring back an address with this mark."""
+    note = insert_into(session, Erasure).values({"mark": mark, "created_at": now})
+    session.connection().execute(note.on_conflict_do_nothing())
+
+
 def lift_erasure(session: Session, mark: str) -> None:
     """Forget that somebody with this mark was erased: they have come back themselves."""
     session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))

@@ -76,7 +76,7 @@ def add(
         )
     if suppressions.erased(session, erasure_mark(key, joining.secret)):
         raise UserError(
-            f"{email} was erased at their own wish, and is not to be brought back",
+            f"{email} was erased at their own wish or moved, and is not to be brought back",
             hint=f"if they asked to come back themselves: digest subscriber unsuppress {email}",
         )
     paper = newsletters.lock(session, joining.newsletter)

@@ -58,7 +58,7 @@ def ask(
     paper = newsletters.lock(session, newsletter)
     if suppressions.find(session, email) is not None:
         return
-    if not _may_mail(session, email, config=config, network=_network(evidence.ip), now=evidence.at):
+    if not may_mail(session, email, config=config, network=network_of(evidence.ip), now=evidence.at):
         return
     if people.find(session, email) is not None:
         name = ""  # a stranger names nobody whom we know
@@ -148,7 +148,7 @@ def tidy(session: Session, *, now: datetime) -> int:
     return signup.forget_unconfirmed(session, asked_before=now - VALID_FOR, now=now)
 
 
-def _may_mail(session: Session, email: str, *, config: Config, network: str, now: datetime) -> bool:
+def may_mail(session: Session, email: str, *, config: Config, network: str, now: datetime) -> bool:
     """Within the limits, in which case this mail counts."""
     mark, place = _mark(address_key(email), config), _mark(network, config)
     signup.lock(session)
@@ -165,7 +165,7 @@ def _mark(text: str, config: Config) -> str:
     return hmac.digest(config.lasting_key.encode(), b"signup\0" + text.encode(), hashlib.sha256).hex()
 
 
-def _network(ip: str) -> str:
+def network_of(ip: str) -> str:
     """What one person can be presumed to have: 256 addresses of IPv4, a /64 of IPv6."""
     if not ip:
         return ""

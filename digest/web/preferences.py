@@ -32,7 +32,7 @@ HOW = "preference page"
 PREFERENCES = sign.Purpose.PREFERENCES
 WEEKS = (1, 2, 4, 8)  # that a pause can be chosen to take
 _LONGEST = 200  # characters of a field
-_DONE = ("saved", "paused", "resumed", "left", "joined", "refused")
+_DONE = ("saved", "paused", "resumed", "left", "joined", "refused", "asked", "no-address")
 _REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
