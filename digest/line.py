@@ -20,7 +20,7 @@ from digest.deliver import ALL, Report, Share
 from digest.edition import Admitted, Composed
 from digest.errors import ConfigError, Exit, WrongClock
 from digest.store import Database, clock
-from digest.subscribe import signup
+from digest.subscribe import asks, signup
 
 # ---------------------------------------------------------------- what is told
 
@@ -153,6 +153,7 @@ def all_but_sending(
     now = clock()
     tidy(database, now=now)
     for name in config.newsletters:
+        remind(database, config, name, now=now)
         outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
         made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
         if isinstance(made, Unfit):
@@ -211,6 +212,14 @@ def tidy(database: Database, *, now: datetime) -> int:
     """
     with database.write() as session:
         return signup.tidy(session, now=now) if clock.ran_lately(session, now=now) else 0
+
+
+def remind(database: Database, config: Config, newsletter: str, *, now: datetime) -> int:
+    """Owe who was asked to confirm some days ago one more mail; how many. Not by a clock that may have leapt."""
+    with database.read() as session:
+        if not clock.ran_lately(session, now=now):
+            return 0
+    return asks.remind(database, newsletter, config=config, now=now)
 
 
 def admit(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> Admitted:

@@ -120,9 +120,9 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     outbox,
     story,
     subscriber,
+    subscriber_address,
     subscriber_bars,
     subscriber_csv,
-    subscriber_move,
     topic,
 )
 from digest.cli.audit import audit  # noqa: E402
@@ -161,5 +161,5 @@ app.add_typer(topic.app, name="topic")
 app.add_typer(outbox.app, name="outbox")
 subscriber_bars.register(subscriber.app)
 subscriber_csv.register(subscriber.app)
-subscriber_move.register(subscriber.app)
+subscriber_address.register(subscriber.app)
 app.add_typer(subscriber.app, name="subscriber")

@@ -286,6 +286,7 @@ class Newsletter(Section):
     postal_address: str = ""
     about: str = ""
     signup: bool = True
+    remind_days: int = Field(3, ge=0, le=6)  # after which who has not confirmed is reminded, once; 0: never
     templates: FilePath | None = None
     archive: bool = True
     topics: dict[Slug, Topic] = Field(default_factory=dict)

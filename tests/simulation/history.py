@@ -239,6 +239,7 @@ class Player:
             "unsubscribe": lambda: stage.unsubscribe(deed.who, deed.paper),
             "suppress": lambda: stage.suppress(deed.who),
             "block": lambda: stage.block(deed.who),
+            "move": lambda: stage.move(deed.who),
             "erase": lambda: stage.erase(deed.who),
             "pause": lambda: stage.pause(deed.number),
             "resume": lambda: stage.resume(deed.number),

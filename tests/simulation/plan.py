@@ -135,7 +135,7 @@ class Trigger:
 class Deed:
     """Something an operator or a reader does, at a moment, or when a server sees the n-th RCPT."""
 
-    what: str  # unsubscribe, suppress, block (a domain), erase, pause, resume, cancel, publish
+    what: str  # unsubscribe, suppress, block (a domain), move, erase, pause, resume, cancel, publish
     who: str = ""
     paper: str = ""
     number: int = 0

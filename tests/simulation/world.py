@@ -34,11 +34,11 @@ from digest.schedule import Turn
 from digest.store import Database, clock, feeds, letters, newsletters, open_database, outbox, recipients, sending
 from digest.store import room as room_module
 from digest.store.database import _sqlite
-from digest.subscribe import Evidence
+from digest.subscribe import Evidence, moves
 
 from . import hub as hub_module
 from .hub import Hub, Killed, Process, Queues, Threads
-from .mail import Key, Network, Relay
+from .mail import MOVED, Key, Network, Relay
 
 START = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 SECRET = "a key for tests, long enough"
@@ -460,6 +460,11 @@ class Stage:
         said = Evidence("command line", self.wall())
         self.as_operator(lambda s: subscribe.suppress(s, f"@{domain}", reason="by hand", evidence=said))
 
+    def move(self, email: str) -> None:
+        self.say(f"{email} moves to another address")
+        said = Evidence("command line", self.wall())
+        self.as_operator(lambda s: moves.move(s, email, MOVED + email, secret=SECRET, evidence=said))
+
     def erase(self, email: str) -> None:
         self.say(f"{email} is erased")
         self.as_operator(lambda s: subscribe.erase(s, email, secret=SECRET, now=self.wall()))
@@ -553,7 +558,10 @@ class Stage:
             " FROM outbox o LEFT JOIN notice n ON n.id = o.notice_id LEFT JOIN subscriber p ON p.id = o.subscriber_id"
             " LEFT JOIN edition e ON e.id = o.edition_id LEFT JOIN newsletter w ON w.id = e.newsletter_id"
         )
-        return {row["id"]: ((row["paper"] or row["subject"], row["number"], row["email"]), row) for row in found}
+        return {
+            row["id"]: ((row["paper"] or row["subject"], row["number"], row["email"].removeprefix(MOVED)), row)
+            for row in found
+        }
 
     def editions(self) -> list[int]:
         return [row[0] for row in self.rows("SELECT id FROM edition ORDER BY id")]
