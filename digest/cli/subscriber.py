@@ -208,7 +208,7 @@ def set_(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Change a person's name, tags or choices, or the choices of many. What is not given stays.
+    """Change a person's name, tags or choices. What is not given stays; --where and --file change choices of many.
 
     No story comes twice or never by it: the next letter has all since the last one.
     Example: digest subscriber set ada@example.org --cadence "weekly mon" --hour 18 --zone America/New_York

@@ -173,7 +173,7 @@ def export(
     where: Where = None,
     file: FromFile = None,
 ) -> None:
-    """Write the list as CSV, or only who is meant by --where or --file. `import` makes the same list of it again.
+    """Write the list as CSV, or a part of it. `import` makes the same list of it again.
 
     Cells that begin like a formula get a quote before them, so that a spreadsheet shows them as text.
     Example: digest subscriber export --out subscribers.csv
