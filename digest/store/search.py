@@ -159,7 +159,8 @@ def of_subscription(search: Search) -> list[Any]:
     conditions: list[Any] = []
     if search.newsletter:
         paper = select(Newsletter.id).where(Newsletter.name == search.newsletter).scalar_subquery()
-        conditions.append(col(Subscription.newsletter_id) == paper)
+        # Not by its index: SQLite would go through all who are in some state, where a few of them are looked at by key.
+        conditions.append(col(Subscription.newsletter_id) + 0 == paper)
     for one in search.wanted:
         match one.field:
             case "state":
