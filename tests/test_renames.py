@@ -127,6 +127,19 @@ def test_a_newsletter_that_is_renamed_keeps_all_and_takes_in_who_joined_its_new_
     assert "still have" in run(folder, "newsletter", "rename", "morning", "weekly", code=64).stderr
 
 
+def test_what_is_gone_for_good_is_taken_from_those_who_wait_for_it(folder):
+    settings(folder, daily=["web"])
+    run(folder, "topic", "drop", "ai")
+    run(folder, "topic", "drop", "search")
+    assert chosen(folder) == [[], ["web"], [], []]
+    assert "1 person to be removed" in run(folder, "newsletter", "end", "weekly", "--dry-run").stderr
+    assert "1 person: removed" in run(folder, "newsletter", "end", "weekly", "--yes").stderr
+    said = run(folder, "status").stderr
+    assert "no longer" not in said and "no such newsletter" not in said
+    assert "still have" in run(folder, "newsletter", "end", "daily", code=64).stderr
+    assert "never was" in run(folder, "newsletter", "end", "evening", code=66).stderr
+
+
 def test_two_newsletters_with_editions_do_not_become_one(folder):
     settings(folder, daily=OLD["daily"])
     database = open_database(f"sqlite:///{folder / 'digest.db'}")
@@ -241,9 +254,15 @@ def test_names_are_followed_from_one_to_the_next_and_back(told):
     assert topics() == (["web", "web"], [["web"], ["web"], ["web"]], ["web"])
     with told.read() as session:
         assert [renames.topic_called(session, "daily", old) for old in ("ai", "ml", "web")] == ["web", "web", None]
+    rename("web", "")
+    assert topics() == (["other", "other"], [[], [], []], [""])
+    with told.write() as session:
+        paper = newsletters.find(session, "daily")
+        for row in session.exec(select(Subscription).where(Subscription.newsletter_id == paper.id)):
+            row.topics = ["web"]
     rename("web", "ai")
     with told.read() as session:
-        assert [renames.topic_called(session, "daily", old) for old in ("ai", "ml", "web")] == [None, "ai", "ai"]
+        assert [renames.topic_called(session, "daily", old) for old in ("ai", "ml", "web")] == [None, "other", "ai"]
         assert renames.lost(session, {"daily": ["ml"], "fresh": []}) == [renames.Lost("daily", "ai", 3, 3)]
 
 

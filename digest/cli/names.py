@@ -28,7 +28,8 @@ def tell_lost(options: Options, config: Config, found: list[Lost]) -> None:
         if not one.topic:
             options.warn(
                 f"{readers} of {one.newsletter} get nothing: the settings have no such newsletter\n"
-                f"  if it has another name now: digest newsletter rename {one.newsletter} NEW"
+                f"  if it has another name now: digest newsletter rename {one.newsletter} NEW\n"
+                f"  if there is no more of it: digest newsletter end {one.newsletter}"
             )
             continue
         settings = config.newsletters[one.newsletter]
@@ -37,5 +38,6 @@ def tell_lost(options: Options, config: Config, found: list[Lost]) -> None:
         options.warn(
             f"{readers} of {one.newsletter} chose the topic {one.topic}, which the settings no longer have{only}\n"
             f"  if it has another name now: digest topic rename {one.topic} NEW -n {one.newsletter}\n"
-            f"  if another topic has it now: digest topic merge {one.topic} INTO -n {one.newsletter}"
+            f"  if another topic has it now: digest topic merge {one.topic} INTO -n {one.newsletter}\n"
+            f"  if there is no more of it: digest topic drop {one.topic} -n {one.newsletter}"
         )

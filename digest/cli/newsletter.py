@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from digest.cli.common import Options, print_rows
-from digest.cli.options import DryRun, Json, OldName
+from digest.cli.many import Whom, do
+from digest.cli.options import DryRun, Json, OldName, Yes
+from digest.cli.subscriber import evidence
 
 app = typer.Typer(no_args_is_help=True, help="Newsletters: what there is of them, and what they are called.")
 
@@ -69,3 +72,24 @@ def rename(
     will = "would be" if dry_run else "is"
     told = f"{done.readers:,} readers, {done.stories:,} stories, {done.feeds:,} feeds"
     options.say(f"{old} {will} {new}: {told}")
+
+
+@app.command()
+def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun = False) -> None:
+    """End all subscriptions of a newsletter that has left the settings. Their history stays, and so do its editions.
+
+    Example: digest newsletter end daily --dry-run
+    """
+    from digest.errors import NotFound, UserError
+    from digest.store import newsletters
+    from digest.subscribe import many
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        if old in config.newsletters:
+            raise UserError(f"the settings still have the newsletter {old}", hint="change them first")
+        with database.read() as session:
+            if old not in newsletters.by_name(session):
+                raise NotFound(f"there never was a newsletter {old!r}", hint="digest newsletter list")
+        whom = Whom(None, None, old, yes, dry_run)
+        do(options, database, whom, partial(many.remove, evidence=evidence()), "removed")

@@ -141,6 +141,15 @@ def merge(
     _follow(context.obj, old, into, newsletter, merge=True, dry_run=dry_run)
 
 
+@app.command()
+def drop(context: typer.Context, old: OldName, newsletter: NewsletterName = None, dry_run: DryRun = False) -> None:
+    """Take a topic that has left the settings from all who chose it. Who chose nothing else gets all.
+
+    Example: digest topic drop databases
+    """
+    _follow(context.obj, old, "", newsletter, merge=True, dry_run=dry_run)
+
+
 def _follow(options: Options, old: str, new: str, newsletter: str | None, *, merge: bool, dry_run: bool) -> None:
     from digest import curate, subscribe
     from digest.store import newsletters, renames
@@ -148,7 +157,7 @@ def _follow(options: Options, old: str, new: str, newsletter: str | None, *, mer
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
         known = curate.headings(settings.topics)
-        if new not in known:
+        if new and new not in known:
             raise NotFound(f"{new!r} is no topic of {name}", hint="one of " + ", ".join(known))
         if old in known:
             raise UserError(
@@ -169,4 +178,4 @@ def _follow(options: Options, old: str, new: str, newsletter: str | None, *, mer
                 session.rollback()
     will = "would be" if dry_run else "is"
     told = f"{done.readers:,} readers, {done.stories:,} stories, {done.feeds:,} feeds"
-    options.say(f"{old} {will} {new} in {name}: {told}")
+    options.say(f"{old} {will} {new or 'no more'} in {name}: {told}")

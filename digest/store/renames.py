@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from digest.config import OTHER
 from digest.models import (
     Consent,
     ConsentEvent,
@@ -86,7 +87,9 @@ def uses(session: Session, paper: Newsletter, topic: str) -> Renamed:
 
 
 def rename_topic(session: Session, paper: Newsletter, old: str, new: str, evidence: Evidence) -> Renamed:
-    """Put `new` for `old` in what readers chose, stories, feeds and editions; the newsletter is locked.
+    """Put `new` for `old` in what readers chose, stories, feeds and editions; with "" there is no such topic any more.
+
+    The newsletter is locked.
 
     One transaction: an edition composed between would find stories under one name and readers under the other. It is
     a few statements over whole sets, however many readers there are.
@@ -95,7 +98,8 @@ def rename_topic(session: Session, paper: Newsletter, old: str, new: str, eviden
     connection = session.connection()
     theirs = col(Subscription.topics)
     for text in _chosen(session, theirs, _readers(paper), old):
-        said = asdict(evidence) | {"event": ConsentEvent.CHOSE.value, "detail": f"the topic {old} is called {new} now"}
+        detail = f"the topic {old} is called {new} now" if new else f"the topic {old} is no more"
+        said = asdict(evidence) | {"event": ConsentEvent.CHOSE.value, "detail": detail}
         columns = ["subscriber_id", "newsletter_id", *said]
         values = [sa.literal(value, Consent.__table__.c[name].type) for name, value in said.items()]  # type: ignore[attr-defined]
         whose = sa.select(col(Subscription.subscriber_id), col(Subscription.newsletter_id), *values)
@@ -104,17 +108,17 @@ def rename_topic(session: Session, paper: Newsletter, old: str, new: str, eviden
     _swap(session, Subscription, _readers(paper), old, new)
     editions = sa.select(col(Edition.id)).where(col(Edition.newsletter_id) == paper.id)
     _swap(session, Variant, [col(Variant.edition_id).in_(editions)], old, new)
-    for table in (Story, NewsletterFeed):
+    for table, topic in ((Story, new or OTHER), (NewsletterFeed, new)):
         where = (col(table.newsletter_id) == paper.id, col(table.topic) == old)
-        session.execute(sa.update(table).where(*where).values(topic=new), execution_options=_NO_SYNC)
-    _remember(session, paper, TOPIC, old, new)
+        session.execute(sa.update(table).where(*where).values(topic=topic), execution_options=_NO_SYNC)
+    _remember(session, paper, TOPIC, old, new or OTHER)
     return before
 
 
 def _swap(session: Session, table: Any, where: Collection[Any], old: str, new: str) -> None:
     """The same for lists of topics: each different one is rewritten once, in its one form."""
     for text, topics in _chosen(session, col(table.topics), where, old).items():
-        renamed = sorted({new if topic == old else topic for topic in topics})
+        renamed = sorted({new if topic == old else topic for topic in topics} - {""})
         statement = sa.update(table).where(*where, _text(table.topics) == text).values(topics=renamed)
         session.execute(statement, execution_options=_NO_SYNC)
 

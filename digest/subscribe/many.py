@@ -32,6 +32,7 @@ class Verb:
 
     whom: Search
     step: Step
+    most: int = STEP  # people in a step
 
 
 def count(database: Database, whom: Search) -> int:
@@ -51,7 +52,7 @@ def each(database: Database, verb: Verb, *, progress: Callable[[int], None] = la
     after, seen, changed = "", 0, 0
     while True:
         with database.read() as session:  # a walk through many who are not meant, without the lock
-            some = search.page(session, verb.whom, after=after, limit=STEP)
+            some = search.page(session, verb.whom, after=after, limit=min(STEP, verb.most))
         if not some:
             return changed
         with database.write() as session:
@@ -181,7 +182,7 @@ def erase(whom: Search, *, secret: str, now: datetime) -> Verb:
             gone += people.erase(session, person.email, mark=mark, now=now) is not None
         return gone
 
-    return Verb(whom, step)
+    return Verb(whom, step, most=40)  # each costs a dozen statements
 
 
 def _line(person: Subscriber, event: ConsentEvent, evidence: Evidence, *, detail: str) -> Consent:
