@@ -35,6 +35,16 @@ def names(database, wanted):
 
 @pytest.fixture
 def readers(database):
+    """On both kinds of database: for what is asked in SQL."""
+    return filled(database)
+
+
+@pytest.fixture
+def local(box):
+    return filled(box)
+
+
+def filled(database):
     newsletters.keep(database, ["daily", "weekly"], now=MONDAY)
     with database.write() as session:
         enrol(session, "Ada@example.org", known_topics=TOPICS, topics=["ai"], tags=["VIP"])
@@ -147,16 +157,16 @@ VERBS = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_each_verb_is_done_once_to_each_in_steps_with_one_line_of_history(readers, monkeypatch, verb):
+def test_each_verb_is_done_once_to_each_in_steps_with_one_line_of_history(local, monkeypatch, verb):
     monkeypatch.setattr(many, "STEP", 2)
     wanted = whom("domain=example.org,sub.example.org")
-    before = {key: len(lines(readers, key)) for key in ("ada@example.org", "bob@example.org", "kim@example.com")}
+    before = {key: len(lines(local, key)) for key in ("ada@example.org", "bob@example.org", "kim@example.com")}
     told = []
-    assert many.each(readers, VERBS[verb](wanted), progress=told.append) == 3
+    assert many.each(local, VERBS[verb](wanted), progress=told.append) == 3
     assert told == [2, 3]
-    assert many.each(readers, VERBS[verb](wanted)) == 0  # the same again finds nobody, or changes nothing
-    assert [len(lines(readers, key)) - n for key, n in before.items()] == [1, 1, 0]
-    event, _paper, detail = lines(readers, "ada@example.org")[-1]
+    assert many.each(local, VERBS[verb](wanted)) == 0  # the same again finds nobody, or changes nothing
+    assert [len(lines(local, key)) - n for key, n in before.items()] == [1, 1, 0]
+    event, _paper, detail = lines(local, "ada@example.org")[-1]
     assert (event, detail) == {
         "removed": ("unsubscribed", ""),
         "paused": ("paused", "until they say so"),
@@ -166,17 +176,17 @@ def test_each_verb_is_done_once_to_each_in_steps_with_one_line_of_history(reader
     }[verb]
 
 
-def test_who_is_stopped_half_way_goes_on_where_it_ended(readers, monkeypatch):
+def test_who_is_stopped_half_way_goes_on_where_it_ended(local, monkeypatch):
     monkeypatch.setattr(many, "STEP", 1)
 
     def stop(_done):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        many.each(readers, many.remove(whom("state=active"), evidence=SAID), progress=stop)
-    assert names(readers, whom("state=unsubscribed")) == ["ada"]
-    assert many.each(readers, many.remove(whom(), evidence=SAID)) == 3
-    assert names(readers, whom("state=unsubscribed")) == ["ada", "bob", "eve"]
+        many.each(local, many.remove(whom("state=active"), evidence=SAID), progress=stop)
+    assert names(local, whom("state=unsubscribed")) == ["ada"]
+    assert many.each(local, many.remove(whom(), evidence=SAID)) == 3
+    assert names(local, whom("state=unsubscribed")) == ["ada", "bob", "eve"]
 
 
 def test_who_pauses_resumes_and_is_lifted_are_those_whom_it_changes_something_for(readers):

@@ -89,20 +89,20 @@ def test_an_address_that_is_not_free_is_not_moved_to(database):
 
 
 @pytest.fixture
-def page(database, config, clock):
+def page(box, config, clock):
     """The pages, with ada's own; and the mails that are owed, as (address, link)."""
-    with database.write() as session:
+    with box.write() as session:
         enrol(session, "ada@example.org", secret=config.lasting_key)
         enrol(session, "bob@example.org", secret=config.lasting_key)
         _person, ours = subscribe.find(session, "ada@example.org", "daily")
         token = sign.token(sign.Purpose.PREFERENCES, ours.id, key=config.keys[0])
-    client = TestClient(application(database, config, clock=clock), client=("198.51.100.7", 4711))
+    client = TestClient(application(box, config, clock=clock), client=("198.51.100.7", 4711))
     client.here = f"/preferences/{token}"
     return client
 
 
-def mails(database):
-    with database.read() as session:
+def mails(box):
+    with box.read() as session:
         rows = session.exec(select(Notice).order_by(Notice.id)).all()
         links = [re.search(r"/move/\S+", row.text) for row in rows]
         return [(row.email, link[0] if link else "") for row, link in zip(rows, links, strict=True)]
@@ -112,59 +112,59 @@ def ask(page, email):
     return page.post(f"{page.here}/move", data={"email": email})
 
 
-def address_of(database):
-    with database.read() as session:
+def address_of(box):
+    with box.read() as session:
         return [email for email in ("ada@example.org", "Ada@new.example") if people.find(session, email)]
 
 
-def test_a_reader_moves_by_a_mail_to_the_new_address_and_a_button_and_looking_changes_nothing(page, database, clock):
+def test_a_reader_moves_by_a_mail_to_the_new_address_and_a_button_and_looking_changes_nothing(page, box, clock):
     assert "on its way to the new address" in ask(page, "Ada@New.example").text
-    ((to, link),) = mails(database)
-    assert to == "Ada@new.example" and address_of(database) == ["ada@example.org"]
+    ((to, link),) = mails(box)
+    assert to == "Ada@new.example" and address_of(box) == ["ada@example.org"]
     for _ in range(2):
         shown = page.get(link)
         assert shown.status_code == 200 and "All your letters come to Ada@new.example then." in shown.text
-    assert address_of(database) == ["ada@example.org"]
+    assert address_of(box) == ["ada@example.org"]
     assert "Your letters come to Ada@new.example from now on." in page.post(link).text
-    assert address_of(database) == ["Ada@new.example"]
+    assert address_of(box) == ["Ada@new.example"]
     assert page.post(link).status_code == 200  # twice is once
-    with database.read() as session:
+    with box.read() as session:
         moved = history.moments(session, people.find(session, "ada@new.example"))[-1]
         assert (moved.event, moved.how, moved.ip) == ("moved", "preference page, confirmed by mail", "198.51.100.7")
-    assert [to for to, _ in mails(database)] == ["Ada@new.example", "ada@example.org"]  # the old one is told
+    assert [to for to, _ in mails(box)] == ["Ada@new.example", "ada@example.org"]  # the old one is told
     assert "Ada@new.example" in page.get(page.here).text  # the links in old mail stay good
 
 
-def test_a_link_is_for_one_address_one_purpose_and_seven_days(page, database, clock, config):
+def test_a_link_is_for_one_address_one_purpose_and_seven_days(page, box, clock, config):
     ask(page, "ada@new.example")
-    ((_to, link),) = mails(database)
+    ((_to, link),) = mails(box)
     token = link.removeprefix("/move/")
     assert sign.read_confirm(token, keys=config.keys) is None and page.get(f"/confirm/{token}").status_code == 404
     assert page.get(f"/move/{page.here.removeprefix('/preferences/')}").status_code == 404
     clock.pass_(days=8)
     assert page.post(link).status_code == 410
-    assert address_of(database) == ["ada@example.org"]
+    assert address_of(box) == ["ada@example.org"]
 
 
-def test_an_older_link_is_void_once_they_have_moved_elsewhere(page, database, config):
+def test_an_older_link_is_void_once_they_have_moved_elsewhere(page, box, config):
     ask(page, "ada@new.example")
-    ((_to, link),) = mails(database)
-    with database.write() as session:
+    ((_to, link),) = mails(box)
+    with box.write() as session:
         moves.move(session, "ada@example.org", "ada@work.example", secret=config.lasting_key, evidence=SAID)
     assert page.post(link).status_code == 410
 
 
-def test_the_page_says_the_same_of_every_address_and_an_address_that_is_taken_is_not_given(page, database):
-    with database.write() as session:
+def test_the_page_says_the_same_of_every_address_and_an_address_that_is_taken_is_not_given(page, box):
+    with box.write() as session:
         subscribe.suppress(session, "stop@example.net", reason="asked", evidence=SAID)
     told = {ask(page, email).text for email in ("stop@example.net", "bob@example.org", "ada@new.example")}
     assert len(told) == 1
     assert "no address that we can write to" in ask(page, "nobody").text
-    assert [to for to, _ in mails(database)] == ["bob@example.org", "ada@new.example"]
-    assert page.post(mails(database)[0][1]).status_code == 409
-    with database.write() as session:
+    assert [to for to, _ in mails(box)] == ["bob@example.org", "ada@new.example"]
+    assert page.post(mails(box)[0][1]).status_code == 409
+    with box.write() as session:
         subscribe.suppress(session, "@new.example", reason="asked", evidence=SAID)
-    assert page.post(mails(database)[1][1]).status_code == 409
+    assert page.post(mails(box)[1][1]).status_code == 409
     assert "on its way" in ask(page, "bob@example.org").text
-    assert len(mails(database)) == 2  # one mail a day to one address
-    assert address_of(database) == ["ada@example.org"]
+    assert len(mails(box)) == 2  # one mail a day to one address
+    assert address_of(box) == ["ada@example.org"]
