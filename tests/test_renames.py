@@ -14,9 +14,9 @@ from sqlmodel import select
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from digest import curate, sign, subscribe
+from digest import sign, subscribe
 from digest.cli import app
-from digest.config import from_values
+from digest.config import Newsletter, from_values
 from digest.edition.variants import variants_of
 from digest.models import Edition, Entry, Feed, NewsletterFeed, Story, Subscriber, Subscription
 from digest.store import history, newsletters, open_database, people, recipients, renames
@@ -194,9 +194,13 @@ def test_old_addresses_lead_on_and_the_page_tells_what_is_no_more(folder):
 
 
 def test_who_chose_only_what_is_gone_gets_all_or_nothing_as_the_settings_say():
-    assert curate.wanted(["gone"], ["ai"]) == frozenset() == curate.wanted([], ["ai"], gone="none")
-    assert curate.wanted(["gone"], ["ai"], gone="none") == {"gone"}
-    assert curate.wanted(["gone", "ai"], ["ai"]) == {"gone", "ai"}
+    all_, none = (
+        Newsletter.model_validate({"title": "T", "from": "n@news.example", "topics": {"ai": {}}, "gone_topics": gone})
+        for gone in ("all", "none")
+    )
+    assert all_.wanted(["gone"]) == frozenset() == none.wanted([])
+    assert none.wanted(["gone"]) == {"gone"}
+    assert all_.wanted(["gone", "ai"]) == {"gone", "ai"}
 
 
 def test_an_export_can_be_imported_also_when_a_topic_is_gone(folder, tmp_path):

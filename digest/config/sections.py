@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import parseaddr
@@ -337,6 +338,11 @@ class Newsletter(Section):
     @property
     def slots(self) -> Schedule | None:
         return parse_schedule(self.schedule) if self.schedule else None
+
+    def wanted(self, chosen: Iterable[str]) -> frozenset[str]:
+        """What a choice of topics comes to: none is all, and so is one of which nothing is left (`gone_topics`)."""
+        topics = frozenset(chosen)
+        return frozenset() if self.gone_topics == "all" and topics.isdisjoint(self.topics or TOPICS) else topics
 
     @property
     def domain(self) -> str:

@@ -8,5 +8,4 @@ from digest.curate.rank import pick as pick
 from digest.curate.topics import Heading as Heading
 from digest.curate.topics import Keywords as Keywords
 from digest.curate.topics import headings as headings
-from digest.curate.topics import wanted as wanted
 from digest.curate.urls import normalise as normalise

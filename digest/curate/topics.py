@@ -8,7 +8,7 @@ import re
 import tomllib
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -50,15 +50,6 @@ def headings(chosen: Mapping[str, Topic]) -> dict[str, Heading]:
         keywords = topic.keywords if topic.keywords is not None else default.keywords
         found[slug] = Heading(topic.title or default.title, (*keywords, *topic.more_keywords))
     return found
-
-
-def wanted(chosen: Iterable[str], known: Collection[str], *, gone: str = "all") -> frozenset[str]:
-    """The topics that a choice of topics comes to: none is all, and so is a choice of none that is `known` still.
-
-    With `gone` other than "all" who chose only topics that are no more gets none of those that there are.
-    """
-    topics = frozenset(chosen)
-    return frozenset() if gone == "all" and topics.isdisjoint(known) else topics
 
 
 class Keywords:

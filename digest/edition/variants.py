@@ -219,9 +219,8 @@ def variants_of(
     offered: dict[str, list[int]] = {}
     languages: dict[str, str] = {}
     found: defaultdict[recipients.VariantKey, list[recipients.Group]] = defaultdict(list)
-    known = curate.headings(settings.topics)
     for group in groups:
-        topics = curate.wanted(json.loads(group.topics), known, gone=settings.gone_topics)
+        topics = settings.wanted(json.loads(group.topics))
         if group.topics not in offered:
             offered[group.topics] = [s.seq for s in stories if not topics or s.topic in topics]
         if group.language not in languages:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from digest import config, curate
+from digest import config
 from digest.errors import NotFound
 from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
 from digest.store import editions, people, suppressions, why
@@ -106,7 +106,7 @@ def explain_for(
         return f"the subscription is {subscription.state.value}"
     topics = frozenset(subscription.topics)
     if settings is not None:
-        topics = curate.wanted(topics, curate.headings(settings.topics), gone=settings.gone_topics)
+        topics = settings.wanted(topics)
     if topics and story.topic not in topics:
         return f"not her topic: she gets {', '.join(subscription.topics)}, and this is {story.topic}"
     if story.seq <= subscription.read_until:

@@ -194,7 +194,7 @@ def _gone(reader: Reader) -> str:
     chosen, known, t = reader.subscription.topics, _topics(reader), reader.said.gettext
     if reader.settings is None or not chosen or not set(chosen).isdisjoint(known):
         return ""
-    if curate.wanted(chosen, known, gone=reader.settings.gone_topics):
+    if reader.settings.wanted(chosen):
         return t("The topics that you chose are no more, and you get nothing. Please choose others.")
     return t("The topics that you chose are no more. Until you choose others you get all of them.")
 
