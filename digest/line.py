@@ -20,7 +20,7 @@ from digest.deliver import ALL, Report, Share
 from digest.edition import Admitted, Composed
 from digest.errors import ConfigError, Exit, WrongClock
 from digest.store import Database, clock
-from digest.subscribe import signup
+from digest.subscribe import asks, signup
 
 # ---------------------------------------------------------------- what is told
 
@@ -154,6 +154,7 @@ def all_but_sending(
     tidy(database, now=now)
     answer_signups(database, config, now=now)
     for name in config.newsletters:
+        remind(database, config, name, now=now)
         outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
         welcome(database, config, name, now=now, tell=tell)
         made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
@@ -218,6 +219,14 @@ def tidy(database: Database, *, now: datetime) -> int:
 def answer_signups(database: Database, config: Config, *, now: datetime) -> int:
     """Owe the mails that answer sign-ups, as far as the limits allow; how many have to wait on."""
     return signup.answer_all(database, config, now=now)
+
+
+def remind(database: Database, config: Config, newsletter: str, *, now: datetime) -> int:
+    """Owe who was asked to confirm some days ago one more mail; how many. Not by a clock that may have leapt."""
+    with database.read() as session:
+        if not clock.ran_lately(session, now=now):
+            return 0
+    return asks.remind(database, newsletter, config=config, now=now)
 
 
 def admit(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> Admitted:

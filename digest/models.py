@@ -2,6 +2,7 @@
 
 feed ── entry ──┐
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
+                          ├ former_name
                           └ subscription ── subscriber ── outbox ── variant        suppression    host
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
           └ signup_wait                                         signup_refusal
@@ -180,6 +181,17 @@ class Newsletter(SQLModel, table=True):
     edition_number: int = 0  # of the edition composed last
     slot_at: datetime = _time()  # the slot that was looked at last, or when the newsletter began
     note: str = ""  # the editor's, for the edition to come
+
+
+class FormerName(SQLModel, table=True):
+    """What a newsletter, or one of its topics, was called before: links to it lead on."""
+
+    __tablename__ = "former_name"
+
+    newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
+    kind: str = Field(primary_key=True)  # "newsletter" or "topic"
+    old: str = Field(primary_key=True)
+    new: str = ""  # of a topic; a newsletter's is in its row
 
 
 class NewsletterFeed(SQLModel, table=True):
@@ -401,6 +413,8 @@ class ConsentEvent(StrEnum):
     CHOSE = "chose"
     SUPPRESSED = "suppressed"
     UNSUPPRESSED = "unsuppressed"
+    TAGGED = "tagged"
+    MOVED = "moved"  # to another address
 
 
 class Consent(SQLModel, table=True):
@@ -420,11 +434,11 @@ class Consent(SQLModel, table=True):
 
 
 class Suppression(SQLModel, table=True):
-    """An address we will not write to, and why."""
+    """An address we will not write to, or a whole domain (its key is `@example.org`), and why."""
 
     __tablename__ = "suppression"
 
-    key: str = Field(primary_key=True)  # of `address_key`: join it with Subscriber.key
+    key: str = Field(primary_key=True)  # of `address_key`: join it with Subscriber.key, see `suppressions.bars`
     reason: str
     status: str = ""  # the enhanced status code (RFC 3463) that decided it
     created_at: datetime = _time()

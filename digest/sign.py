@@ -30,6 +30,7 @@ class Purpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
     CONFIRM = "confirm"
+    MOVE = "move"
 
 
 def token(purpose: Purpose, subscription_id: int, *, key: str) -> str:
@@ -81,6 +82,31 @@ def read_confirm(text: str, *, keys: Sequence[str]) -> Asked | None:
         case [str(number), int(seconds)]:
             subscription_id = read_token(Purpose.CONFIRM, number, keys=keys)
             return Asked(subscription_id, datetime.fromtimestamp(seconds, UTC)) if subscription_id else None
+    return None
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a link to a new address proves: for which subscription it was asked, by the holder of which, and when."""
+
+    subscription_id: int
+    email: str  # the new address, which got the link
+    holder: str  # a mark of the old one
+    at: datetime
+
+
+def move_token(asked: Move, *, key: str) -> str:
+    number = token(Purpose.MOVE, asked.subscription_id, key=key)
+    return _serializer(Purpose.MOVE, [key]).dumps([number, asked.email, asked.holder, int(asked.at.timestamp())])
+
+
+def read_move(text: str, *, keys: Sequence[str]) -> Move | None:
+    """What `move_token` made with one of `keys`, however old, or None for anything else."""
+    match _loaded(Purpose.MOVE, text, keys):
+        case [str(number), str(email), str(holder), int(seconds)]:
+            subscription_id = read_token(Purpose.MOVE, number, keys=keys)
+            at = datetime.fromtimestamp(seconds, UTC)
+            return Move(subscription_id, email, holder, at) if subscription_id else None
     return None
 
 

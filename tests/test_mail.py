@@ -134,8 +134,8 @@ def test_every_word_of_mail_and_pages_is_in_every_catalogue(language):
             for _line, _function, message, _comments in babel_extract(file, ("_", "ngettext"), (), {}):
                 used.add(message if isinstance(message, str) else message[0])
     web = Path(digest.__file__).parent / "web"
-    for path in [*(web / "templates").glob("*.html"), *web.glob("*.py"), web.parent / "subscribe" / "signup.py"]:
-        used |= set(re.findall(r'\b(?:t|gettext)\("([^"\n]+)"\)', path.read_text(encoding="utf-8")))
+    for path in [*(web / "templates").glob("*.html"), *web.glob("*.py"), *(web.parent / "subscribe").glob("*.py")]:
+        used |= set(re.findall(r'\b(?:t|gettext)\(\s*"([^"\n]+)"\s*\)', path.read_text(encoding="utf-8")))
     assert used <= known.keys()
     for message in known.values():
         said = message.string if isinstance(message.string, tuple) else (message.string,)

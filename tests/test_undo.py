@@ -156,7 +156,7 @@ def test_who_was_suppressed_by_hand_is_asked_for_by_name(bad_day, operator):
     [
         (("subscriber", "unsuppress"), 64, "say whom"),
         (("subscriber", "unsuppress", "ada@example.org", "--since", "2026-11-23"), 64, "say whom"),
-        (("subscriber", "unsuppress", "ada@example.org", "--dry-run"), 64, "say whom"),
+        (("subscriber", "unsuppress", "ada@example.org", "--json"), 64, "say whom"),
         (("subscriber", "unsuppress", "--status", "5.1.1"), 64, "say whom"),
         (("subscriber", "unsuppress", "--since", "yesterday"), 65, "'yesterday' is no moment"),
         (("subscriber", "unsuppress", "--since", "2026-11-23", "--until", "9999-12-31"), 65, "is out of reach"),

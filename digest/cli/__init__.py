@@ -117,9 +117,12 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     edition,
     feed,
     feed_set,
+    newsletter,
     outbox,
     story,
     subscriber,
+    subscriber_address,
+    subscriber_bars,
     subscriber_csv,
     topic,
 )
@@ -151,11 +154,14 @@ app.command()(serve)
 app.command()(demo)
 app.command("help")(help_command)
 app.add_typer(feed.app, name="feed")
+app.add_typer(newsletter.app, name="newsletter")
 approve.register(edition.app)
 app.add_typer(edition.app, name="edition")
 app.add_typer(story.app, name="story")
 app.add_typer(topic.app, name="topic")
 app.add_typer(outbox.app, name="outbox")
+subscriber_bars.register(subscriber.app)
 subscriber_csv.register(subscriber.app)
 feed_set.register(feed.app)
+subscriber_address.register(subscriber.app)
 app.add_typer(subscriber.app, name="subscriber")

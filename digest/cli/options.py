@@ -29,8 +29,29 @@ Why = Annotated[str, typer.Option("--reason", help="Why, for whoever looks at it
 Status = Annotated[str, typer.Option("--status", metavar="CODE", help="Only what was refused with it, as in 5.1.1.")]
 Domain = Annotated[str, typer.Option("--domain", metavar="NAME", help="Only addresses of this domain.")]
 
+OldName = Annotated[str, typer.Argument(metavar="OLD", help="What it was called before.")]
+
 # Of readers.
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="Their address.")]
+MaybeEmail = Annotated[
+    str | None,
+    typer.Argument(metavar="[EMAIL]", help="Their address; else --where or --file."),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        "-w",
+        metavar="FIELD=VALUE",
+        help="Who is meant: state=active, topic=ai, cadence=weekly, tag=vip, domain=example.org, address~part, "
+        "'joined<2025-01-01', delivered=never; != is not; again: all of them must be so.",
+    ),
+]
+FromFile = Annotated[
+    str | None,
+    typer.Option("--file", "-f", metavar="FILE|-", help="Who is meant: a file, an address a line."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Name = Annotated[str | None, typer.Option("--name", help="What they are called.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word of yours about them.")]
 VouchedBy = Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from digest.cli.common import Options, now, print_json, while_read
+from digest.cli.names import lost, tell_lost
 from digest.cli.options import DryRun, Force, Json
 from digest.cli.progress import count, heed_clock, stop_between_letters, telling
 
@@ -37,6 +38,7 @@ def run(
     options: Options = context.obj
     with options.open() as (config, database):
         broken = options.judge(config)
+        tell_lost(options, config, lost(config, database))
         if dry_run:
             with database.rehearse() as rehearsal:
                 healed = heed_clock(options, config, rehearsal)

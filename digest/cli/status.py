@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from digest.cli.common import Options, in_words, left_words, now, print_json, print_rows
+from digest.cli.names import lost, tell_lost
 from digest.cli.options import Json
 from digest.errors import Exit, WrongClock
 
@@ -36,6 +37,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         waiting = signup.waiting(session).all
         turned_away = signup.refused(session, since=moment - timedelta(days=2))
         aside = feeds.set_aside_counts(session, since=moment - timedelta(days=30))
+        starving = lost(config, database)
     if as_json:
         print_json(
             {
@@ -45,6 +47,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
                 "left": asdict(left),
                 "signups": {"waiting": waiting, "turned_away": turned_away},
                 "clock": {"trouble": trouble, "ahead": ahead},
+                "gone": [asdict(one) for one in starving],
                 "set_aside": {str(feed): number for feed, number in aside.items()},
             }
         )
@@ -57,6 +60,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             )
         _tell_aside(options, aside)
         options.say(f"database: {config.database_name}")
+    tell_lost(options, config, starving)
     if trouble:
         options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
     elif ahead:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.common import Options, moment, myself, now, print_facts, print_json, print_rows, reply_status
+from digest.cli.common import Options, myself, now, print_facts, print_json, print_rows
+from digest.cli.many import Whom, days, do, one
 from digest.cli.options import (
     Cadence,
-    Domain,
     DryRun,
     Email,
     Format,
+    FromFile,
     Hour,
     Json,
     Language,
+    MaybeEmail,
     Name,
     NewsletterName,
-    Status,
     Tags,
     Topics,
     VouchedBy,
+    Where,
+    Yes,
     Zone,
 )
 
@@ -64,7 +68,7 @@ def _choices(
     return chosen
 
 
-def _evidence() -> Evidence:
+def evidence() -> Evidence:
     """That the operator says so, now."""
     from digest import subscribe
 
@@ -130,6 +134,7 @@ def list_(
         str, typer.Option("--cadence", metavar="WHEN", help="daily, weekdays, weekly, 'weekly mon' or 'every edition'.")
     ] = "",
     tag: Annotated[str, typer.Option("--tag", metavar="TAG", help="Who has this tag.")] = "",
+    where: Where = None,
     newsletter: NewsletterName = None,
     after: Annotated[str, typer.Option("--after", metavar="EMAIL", help="Begin behind this address.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many people at most.")] = 50,
@@ -138,7 +143,7 @@ def list_(
 ) -> None:
     """List subscribers by address, a page at a time.
 
-    Example: digest subscriber list --state paused --topic ai
+    Example: digest subscriber list --where state=paused --where domain=example.org
     """
     from digest import subscribe
     from digest.store import listing
@@ -146,7 +151,8 @@ def list_(
     options: Options = context.obj
     with options.open() as (config, database):
         paper = config.newsletter(newsletter)[0] if newsletter else ""
-        wanted = subscribe.search(part=search, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=paper)
+        said = {"part": search, "state": state, "topic": topic, "cadence": cadence, "tag": tag}
+        wanted = subscribe.search(**said, where=where or (), newsletter=paper, moments=days)
         with database.read() as session:
             if count:
                 print_rows(("newsletter", "state", "subscribers"), listing.counted(session, wanted), as_json=json)
@@ -185,7 +191,7 @@ def show(context: typer.Context, email: Email, json: Json = False) -> None:
 @app.command("set")
 def set_(
     context: typer.Context,
-    email: Email,
+    email: MaybeEmail = None,
     name: Name = None,
     topic: Topics = None,
     all_topics: Annotated[bool, typer.Option("--all-topics", help="All topics, also those to come.")] = False,
@@ -197,45 +203,109 @@ def set_(
     tag: Tags = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Take their tags away.")] = False,
     newsletter: NewsletterName = None,
+    where: Where = None,
+    file: FromFile = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Change a person's name, tags or choices. What is not given stays.
+    """Change a person's name, tags or choices. What is not given stays; --where and --file change choices of many.
 
     No story comes twice or never by it: the next letter has all since the last one.
     Example: digest subscriber set ada@example.org --cadence "weekly mon" --hour 18 --zone America/New_York
     """
     from digest import curate, subscribe
+    from digest.errors import UserError
+    from digest.subscribe import many
 
     options: Options = context.obj
     choices = _choices([] if all_topics else topic, cadence, hour, zone, language, format_)
     with options.open() as (config, database):
         paper, settings = config.newsletter(newsletter)
+        known = curate.headings(settings.topics)
+        whom = Whom(where, file, paper, yes, dry_run)
+        if one(email, whom) is None:
+            if name is not None or tag is not None or no_tags or not choices:
+                raise UserError("say what to choose for them", hint="a choice; for tags: digest subscriber tag")
+            verb = partial(many.choose, choices=choices, known_topics=known, evidence=evidence())
+            do(options, database, whom, verb, "changed")
+            return
         with database.write() as session:
             changed = subscribe.change(
                 session,
-                email,
+                email or "",
                 newsletter=paper,
                 name=name,
                 choices=choices,
                 tags=[] if no_tags else tag,
-                evidence=_evidence(),
-                known_topics=curate.headings(settings.topics),
+                evidence=evidence(),
+                known_topics=known,
             )
-    options.say(f"{email}: changed" if changed else f"{email}: nothing to change")
+            if dry_run:
+                session.rollback()
+    options.say(f"{email}: {'would be ' * dry_run}changed" if changed else f"{email}: nothing to change")
 
 
 @app.command()
-def remove(context: typer.Context, email: Email, newsletter: NewsletterName = None, dry_run: DryRun = False) -> None:
-    """End a subscription. Its history stays, so that no import brings them back; `erase` forgets a person.
+def tag(
+    context: typer.Context,
+    email: MaybeEmail = None,
+    add_: Annotated[list[str] | None, typer.Option("--add", metavar="TAG", help="Give them this tag.")] = None,
+    remove_: Annotated[list[str] | None, typer.Option("--remove", metavar="TAG", help="Take it from them.")] = None,
+    newsletter: NewsletterName = None,
+    where: Where = None,
+    file: FromFile = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Give tags to people, or take them away. Capitals and small letters are one tag.
 
-    Example: digest subscriber remove ada@example.org
+    Example: digest subscriber tag --where domain=example.org --add customer
+    """
+    from dataclasses import replace
+
+    from digest import subscribe
+    from digest.errors import UserError
+    from digest.subscribe import many
+
+    if not (add_ or remove_):
+        raise UserError("say which tag", hint="--add TAG, or --remove TAG")
+    options: Options = context.obj
+    with options.open() as (config, database):
+        whom = Whom(where, file, config.newsletter(newsletter)[0] if newsletter else "", yes, dry_run)
+        if (address := one(email, whom)) is not None:
+            with database.read() as session:
+                known = subscribe.known(session, address)
+            whom = replace(whom, where=[f"address={known.email}"], yes=True)
+        verb = partial(many.label, add=add_ or (), remove=remove_ or (), evidence=evidence())
+        do(options, database, whom, verb, "tagged")
+
+
+@app.command()
+def remove(
+    context: typer.Context,
+    email: MaybeEmail = None,
+    newsletter: NewsletterName = None,
+    where: Where = None,
+    file: FromFile = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """End subscriptions. Their history stays, so that no import brings them back; `erase` forgets a person.
+
+    Example: digest subscriber remove --where "delivered<2024-01-01" --dry-run
     """
     from digest import subscribe
+    from digest.subscribe import many
 
     options: Options = context.obj
     with options.open() as (config, database):
         paper, _settings = config.newsletter(newsletter)
+        whom = Whom(where, file, paper, yes, dry_run)
+        if (address := one(email, whom)) is None:
+            do(options, database, whom, partial(many.remove, evidence=evidence()), "removed")
+            return
         with database.write() as session:
-            ended = subscribe.remove(session, email, newsletter=paper, evidence=_evidence())
+            ended = subscribe.remove(session, address, newsletter=paper, evidence=evidence())
             if dry_run:
                 session.rollback()
     will = "would get" if dry_run else "gets"
@@ -245,11 +315,15 @@ def remove(context: typer.Context, email: Email, newsletter: NewsletterName = No
 @app.command()
 def pause(
     context: typer.Context,
-    email: Email,
+    email: MaybeEmail = None,
     weeks: Annotated[
         int | None, typer.Option("--weeks", min=1, max=520, help="For so long; else until resumed.")
     ] = None,
     newsletter: NewsletterName = None,
+    where: Where = None,
+    file: FromFile = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Send somebody nothing for a while. What comes meanwhile is not made up for.
 
@@ -258,145 +332,92 @@ def pause(
     from datetime import timedelta
 
     from digest import subscribe
+    from digest.subscribe import many
 
     options: Options = context.obj
-    said = _evidence()
+    said = evidence()
     until = said.at + timedelta(weeks=weeks) if weeks else None
     with options.open() as (config, database):
         paper, _settings = config.newsletter(newsletter)
+        whom = Whom(where, file, paper, yes, dry_run)
+        if (address := one(email, whom)) is None:
+            do(options, database, whom, partial(many.pause, until=until, evidence=said), "paused")
+            return
         with database.write() as session:
-            paused = subscribe.pause(session, email, newsletter=paper, until=until, evidence=said)
+            paused = subscribe.pause(session, address, newsletter=paper, until=until, evidence=said)
+            if dry_run:
+                session.rollback()
     span = f"until {until:%Y-%m-%d}" if until else "until resumed"
-    options.say(f"{email} gets no {paper} {span}" if paused else f"{email} was paused already")
+    will = "would get" if dry_run else "gets"
+    options.say(f"{email} {will} no {paper} {span}" if paused else f"{email} was paused already")
 
 
 @app.command()
-def resume(context: typer.Context, email: Email, newsletter: NewsletterName = None) -> None:
+def resume(
+    context: typer.Context,
+    email: MaybeEmail = None,
+    newsletter: NewsletterName = None,
+    where: Where = None,
+    file: FromFile = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
     """End a pause: they get the next edition with all others.
 
     Example: digest subscriber resume ada@example.org
     """
     from digest import subscribe
+    from digest.subscribe import many
 
     options: Options = context.obj
     with options.open() as (config, database):
         paper, _settings = config.newsletter(newsletter)
+        whom = Whom(where, file, paper, yes, dry_run)
+        if (address := one(email, whom)) is None:
+            do(options, database, whom, partial(many.resume, evidence=evidence()), "resumed")
+            return
         with database.write() as session:
-            resumed = subscribe.resume(session, email, newsletter=paper, evidence=_evidence())
-    options.say(f"{email} gets the next {paper} again" if resumed else f"{email} was not paused")
+            resumed = subscribe.resume(session, address, newsletter=paper, evidence=evidence())
+            if dry_run:
+                session.rollback()
+    will = "would get" if dry_run else "gets"
+    options.say(f"{email} {will} the next {paper} again" if resumed else f"{email} was not paused")
 
 
 @app.command()
-def suppress(
+def erase(
     context: typer.Context,
-    email: Email,
-    reason: Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why, for the list.")] = "by hand",
-) -> None:
-    """Never write to an address again, subscriber or not. `unsuppress` ends it.
-
-    Example: digest subscriber suppress ada@example.org --reason "asked by telephone"
-    """
-    from digest import subscribe
-
-    options: Options = context.obj
-    with options.open() as (_config, database), database.write() as session:
-        done = subscribe.suppress(session, email, reason=reason, evidence=_evidence())
-    options.say(f"{email} gets no letters any more" if done else f"{email} was suppressed already")
-
-
-@app.command()
-def unsuppress(
-    context: typer.Context,
-    email: Annotated[str | None, typer.Argument(metavar="[EMAIL]", help="Their address; else --since.")] = None,
-    since: Annotated[
-        str, typer.Option("--since", metavar="WHEN", help="All that mail servers had suppressed from then on.")
-    ] = "",
-    until: Annotated[str, typer.Option("--until", metavar="WHEN", help="And before then; of a day, to its end.")] = "",
-    status: Status = "",
-    domain: Domain = "",
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="WORDS", help="Those of this reason instead, as the list shows it.")
-    ] = "",
+    email: MaybeEmail = None,
+    newsletter: NewsletterName = None,
+    where: Where = None,
+    file: FromFile = None,
+    yes: Yes = False,
     dry_run: DryRun = False,
-    json: Json = False,
 ) -> None:
-    """Let an address get letters again, because they asked. An erased person can then be added again.
-
-    With --since it undoes what a bad day of a mail server did to many; whom a person suppressed, or who complained,
-    stays so, unless --reason names it. `digest edition resend` then owes them what they missed.
-
-    Example: digest subscriber unsuppress --since 2026-11-23T07:00 --status 5.1.1 --dry-run
-    """
-    from digest import subscribe
-    from digest.errors import UserError
-    from digest.store import suppressions
-
-    options: Options = context.obj
-    bulk = until or status or domain or reason
-    if bool(email) == bool(since) or (email and (bulk or dry_run or json)):
-        raise UserError("say whom", hint="an address, or --since with what else narrows it")
-    if email:
-        _unsuppress(options, email)
-        return
-    begin, end = moment(since), moment(until, end=True) if until else None
-    status = reply_status(status, enhanced=True)
-    with options.open() as (_config, database), database.write() as session:
-        lifted = subscribe.unsuppress_all(
-            session,
-            since=begin,
-            until=end,
-            reason=reason or suppressions.BOUNCED,
-            status=status,
-            domain=domain,
-            evidence=_evidence(),
-        )
-        missed = suppressions.missed_editions(session, [one.key for one in lifted])
-        if dry_run:
-            session.rollback()
-    rows = [(one.key, one.reason, one.status, one.suppressed_at) for one in lifted]
-    columns = ("email", "reason", "status", "suppressed_at")
-    if json:
-        editions = [dict(zip(("newsletter", "number", "letters"), one, strict=True)) for one in missed]
-        addresses = [dict(zip(columns, row, strict=True)) for row in rows]
-        print_json({"dry_run": dry_run, "lifted": len(lifted), "addresses": addresses, "missed": editions})
-    else:
-        print_rows(columns, rows)
-    many = "1 address" if len(lifted) == 1 else f"{len(lifted):,} addresses"
-    options.say(f"{many} {'would' if dry_run else 'may'} get letters again")
-    for paper, number, letters in missed:
-        options.say(
-            f"  {letters:,} missed {paper} No. {number}: digest edition resend {number} -n {paper} --only refused"
-        )
-
-
-def _unsuppress(options: Options, email: str) -> None:
-    from digest import subscribe
-
-    with options.open() as (config, database), database.write() as session:
-        secret = config.lasting_key
-        done = subscribe.unsuppress(session, email, secret=secret, evidence=_evidence())
-    options.say(f"{email} may get letters again" if done else f"nothing barred {email}")
-
-
-@app.command()
-def erase(context: typer.Context, email: Email, dry_run: DryRun = False) -> None:
     """Forget a person. Every row of theirs goes, and a keyed hash stays, so that no import brings them back.
 
     The counts of editions stay as they are. Backups, exports and files of refused rows are yours to clear.
     Example: digest subscriber erase ada@example.org
     """
     from digest import subscribe
+    from digest.subscribe import many
 
     options: Options = context.obj
     with options.open() as (config, database):
-        with database.write() as session:
-            gone = subscribe.erase(session, email, secret=config.lasting_key, now=now())
-            if dry_run:
-                session.rollback()
-        if gone is None:
-            options.say("they were erased before")
+        whom = Whom(where, file, config.newsletter(newsletter)[0] if newsletter else "", yes, dry_run)
+        if (address := one(email, whom)) is None:
+            do(options, database, whom, partial(many.erase, secret=config.lasting_key, now=now()), "forgotten")
         else:
+            with database.write() as session:
+                gone = subscribe.erase(session, address, secret=config.lasting_key, now=now())
+                if dry_run:
+                    session.rollback()
             will = "would be" if dry_run else "is"
-            options.say(f"{email} {will} forgotten; letters without a name from now on: {gone.letters}")
+            letters = gone.letters if gone else 0
+            options.say(
+                f"{email} {will} forgotten; letters without a name from now on: {letters}"
+                if gone
+                else "they were erased before"
+            )
         if not dry_run and not database.checkpoint():
             options.warn("somebody is reading the database: run this again later, to clear the bytes from its log too")

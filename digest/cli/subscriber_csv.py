@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from digest.cli.common import Options, myself, now, print_facts
-from digest.cli.options import DryRun, Json, NewsletterName, VouchedBy
+from digest.cli.many import Whom, found
+from digest.cli.names import lost, tell_lost
+from digest.cli.options import DryRun, FromFile, Json, NewsletterName, VouchedBy, Where
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -168,8 +170,10 @@ def export(
     newsletter: NewsletterName = None,
     out: Annotated[str | None, typer.Option("--out", "-o", metavar="FILE", help="Else standard output.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Leave cells that a spreadsheet would run as they are.")] = False,
+    where: Where = None,
+    file: FromFile = None,
 ) -> None:
-    """Write the list as CSV. `import` makes the same list of it again.
+    """Write the list as CSV, or a part of it. `import` makes the same list of it again.
 
     Cells that begin like a formula get a quote before them, so that a spreadsheet shows them as text.
     Example: digest subscriber export --out subscribers.csv
@@ -177,15 +181,17 @@ def export(
     import sys
     from pathlib import Path
 
-    from digest import subscribe
+    from digest import curate, subscribe
 
     options: Options = context.obj
-    with options.open() as (config, database):
-        paper, _settings = config.newsletter(newsletter)
+    with options.open() as (config, opened), found(options, opened, Whom(where, file)) as (database, search):
+        paper, settings = config.newsletter(newsletter)
+        whom, known = search if where or file else None, curate.headings(settings.topics)
+        tell_lost(options, config, [one for one in lost(config, database) if one.newsletter == paper])
         if out is None:
             sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
-            count = subscribe.export_csv(database, sys.stdout, newsletter=paper, raw=raw)
+            count = subscribe.export_csv(database, sys.stdout, newsletter=paper, raw=raw, whom=whom, known_topics=known)
         else:
-            with subscribe.private_file(Path(out)) as file:
-                count = subscribe.export_csv(database, file, newsletter=paper, raw=raw)
+            with subscribe.private_file(Path(out)) as stream:
+                count = subscribe.export_csv(database, stream, newsletter=paper, raw=raw, whom=whom, known_topics=known)
     options.say(f"{count:,} {'row' if count == 1 else 'rows'} of {paper}")

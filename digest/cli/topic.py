@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Options, print_facts, print_rows
-from digest.cli.options import Json, NewsletterName
-from digest.errors import NotFound
+from digest.cli.common import Options, now, print_facts, print_rows
+from digest.cli.options import DryRun, Json, NewsletterName, OldName
+from digest.errors import NotFound, UserError
 
 app = typer.Typer(no_args_is_help=True, help="Topics: the headings, and how entries get there.")
 
@@ -109,3 +109,73 @@ def test_(
         "words": words if as_json else ", ".join(f"{word} {weight:+.2f}" for word, weight in words.items()),
     }
     print_facts(facts, as_json=as_json)
+
+
+@app.command()
+def rename(
+    context: typer.Context,
+    old: OldName,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its slug now, as the settings have it.")],
+    newsletter: NewsletterName = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Let all that was under a topic follow its new name in the settings. Readers, stories, feeds, links.
+
+    Example: digest topic rename databases storage
+    """
+    _follow(context.obj, old, new, newsletter, merge=False, dry_run=dry_run)
+
+
+@app.command()
+def merge(
+    context: typer.Context,
+    old: OldName,
+    into: Annotated[str, typer.Argument(metavar="INTO", help="The slug of the topic that takes it in.")],
+    newsletter: NewsletterName = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Let all that was under a topic go to another that is there already. What was under both cannot be told apart.
+
+    Example: digest topic merge search web
+    """
+    _follow(context.obj, old, into, newsletter, merge=True, dry_run=dry_run)
+
+
+@app.command()
+def drop(context: typer.Context, old: OldName, newsletter: NewsletterName = None, dry_run: DryRun = False) -> None:
+    """Take a topic that has left the settings from all who chose it. Who chose nothing else gets all.
+
+    Example: digest topic drop databases
+    """
+    _follow(context.obj, old, "", newsletter, merge=True, dry_run=dry_run)
+
+
+def _follow(options: Options, old: str, new: str, newsletter: str | None, *, merge: bool, dry_run: bool) -> None:
+    from digest import curate, subscribe
+    from digest.store import newsletters, renames
+
+    with options.open() as (config, database):
+        name, settings = config.newsletter(newsletter)
+        known = curate.headings(settings.topics)
+        if new and new not in known:
+            raise NotFound(f"{new!r} is no topic of {name}", hint="one of " + ", ".join(known))
+        if old in known:
+            raise UserError(
+                f"the settings of {name} still have the topic {old}", hint="change them first, this follows them"
+            )
+        with database.write() as session:
+            paper = newsletters.lock(session, name)
+            if not renames.uses(session, paper, old).anything:
+                raise NotFound(f"nothing of {name} is under {old!r}, and nobody chose it")
+            there = renames.uses(session, paper, new)
+            if not merge and (there.readers or there.stories):
+                raise UserError(
+                    f"{new} is in use already: {there.readers:,} readers, {there.stories:,} stories",
+                    hint=f"digest topic merge {old} {new} -n {name}",
+                )
+            done = renames.rename_topic(session, paper, old, new, subscribe.Evidence("command line", now()))
+            if dry_run:
+                session.rollback()
+    will = "would be" if dry_run else "is"
+    told = f"{done.readers:,} readers, {done.stories:,} stories, {done.feeds:,} feeds"
+    options.say(f"{old} {will} {new or 'no more'} in {name}: {told}")

@@ -29,7 +29,7 @@ def why(
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
-        name, _ = config.newsletter(newsletter)
+        name, settings = config.newsletter(newsletter)
         paper = newsletters.find(session, name)
         assert paper.id is not None
         answers: list[dict[str, Any]] = []
@@ -55,7 +55,9 @@ def why(
                     answer["reader"] = answer["why"]
                 else:
                     found = edition.find(session, name, answer["id"])
-                    answer["reader"] = edition.explain_for(session, paper, found, subscriber, now=now())
+                    answer["reader"] = edition.explain_for(
+                        session, paper, found, subscriber, now=now(), settings=settings
+                    )
     if as_json:
         print_json(answers[0] if story.isdecimal() else answers)
         return

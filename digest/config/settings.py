@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import parseaddr
@@ -316,9 +317,11 @@ class Newsletter(Section):
     postal_address: str = ""
     about: str = ""
     signup: bool = True
+    remind_days: int = Field(3, ge=0, le=6)  # after which who has not confirmed is reminded, once; 0: never
     templates: FilePath | None = None
     archive: bool = True
     topics: dict[Slug, Topic] = Field(default_factory=dict)
+    gone_topics: Literal["all", "none"] = "all"  # what they get who chose only topics that are no more
     rules: tuple[Rule, ...] = ()
     feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
     feed_weights: dict[str, float] = Field(default_factory=dict)
@@ -364,6 +367,11 @@ class Newsletter(Section):
             if strange := [slug for slug in names.values() if slug not in known]:
                 raise ValueError(f"feed_categories of {feed!r} name the topic {strange[0]!r}, which it does not have")
         return self
+
+    def wanted(self, chosen: Iterable[str]) -> frozenset[str]:
+        """What a choice of topics comes to: none is all, and so is one of which nothing is left (`gone_topics`)."""
+        topics = frozenset(chosen)
+        return frozenset() if self.gone_topics == "all" and topics.isdisjoint(self.topics or TOPICS) else topics
 
     @property
     def slots(self) -> Schedule | None:

@@ -221,7 +221,7 @@ def variants_of(
     languages: dict[str, str] = {}
     found: defaultdict[recipients.VariantKey, list[recipients.Group]] = defaultdict(list)
     for group in groups:
-        topics = frozenset(json.loads(group.topics))
+        topics = settings.wanted(json.loads(group.topics))
         if group.topics not in offered:
             offered[group.topics] = [s.seq for s in stories if not topics or s.topic in topics]
         if group.language not in languages:

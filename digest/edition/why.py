@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from digest import config
 from digest.errors import NotFound
 from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
 from digest.store import editions, entries, people, recipients, suppressions, why
@@ -63,8 +64,19 @@ def explain(session: Session, story: Story) -> dict[str, Any]:
     }
 
 
-def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *, now: datetime) -> str:
-    """What became of a story for one reader, in a sentence; NotFound where nobody has that address."""
+def explain_for(
+    session: Session,
+    paper: Newsletter,
+    story: Story,
+    email: str,
+    *,
+    now: datetime,
+    settings: config.Newsletter | None = None,
+) -> str:
+    """What became of a story for one reader, in a sentence; NotFound where nobody has that address.
+
+    The `settings` of the newsletter say which topics there are still.
+    """
     person = people.find(session, email)
     if person is None or person.id is None:
         raise NotFound(f"nobody has the address {email}", hint="`digest subscriber list` shows who is here")
@@ -100,7 +112,10 @@ def explain_for(session: Session, paper: Newsletter, story: Story, email: str, *
         return f"does not get {paper.name}"
     if subscription.state != SubscriptionState.ACTIVE:
         return f"the subscription is {subscription.state.value}"
-    if subscription.topics and story.topic not in subscription.topics:
+    topics = frozenset(subscription.topics)
+    if settings is not None:
+        topics = settings.wanted(topics)
+    if topics and story.topic not in topics:
         return f"not her topic: she gets {', '.join(subscription.topics)}, and this is {story.topic}"
     if story.seq <= subscription.read_until:
         return f"it came before she subscribed, or while she did not read ({subscription.created_at:%Y-%m-%d})"

@@ -15,6 +15,7 @@ from digest.models import (
     Notice,
     OutboxRow,
     Subscriber,
+    Subscription,
     Variant,
 )
 from digest.store.people import subscriptions_of
@@ -110,11 +111,12 @@ def posts(session: Session, person: Subscriber) -> list[Post]:
         .join(Variant, col(Variant.id) == OutboxRow.variant_id)
         .where(col(OutboxRow.subscriber_id) == person.id)
     )
+    theirs = sa.select(col(Subscription.id)).where(col(Subscription.subscriber_id) == person.id)
     notices = (
         sa.select(sa.literal(""), sa.null(), col(Notice.subject), col(Notice.created_at), *fate)
         .select_from(OutboxRow)
         .join(Notice, col(Notice.id) == OutboxRow.notice_id)
-        .where(col(Notice.address) == person.key)
+        .where(sa.or_(col(Notice.address) == person.key, col(Notice.subscription_id).in_(theirs)))
     )
     connection = session.connection()
     letters = [Post(*row) for query in (editions, notices) for row in connection.execute(query)]

@@ -23,6 +23,7 @@ from digest.models import (
     Suppression,
     UtcTime,
 )
+from digest.store import suppressions
 from digest.store.database import count_rows, insert_into
 from digest.store.editions import composed_upto
 from digest.values import Evidence
@@ -94,7 +95,7 @@ def judge(session: Session, paper: Newsletter) -> list[tuple[str, str, int, int]
         .correlate(_row)
         .scalar_subquery()
     )
-    suppressed = _row.c.key.in_(sa.select(col(Suppression.key)))
+    suppressed = suppressions.barred(_row.c.key).correlate(_row)
     left, active, pending = SubscriptionState.UNSUBSCRIBED, SubscriptionState.ACTIVE, SubscriptionState.PENDING
     outcome = sa.case(
         (_row.c.mark.in_(sa.select(col(Erasure.mark))), STAYS_ERASED),

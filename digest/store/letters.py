@@ -25,7 +25,7 @@ from digest.models import (
 )
 from digest.store.database import shared_now
 from digest.store.outbox import waiting_at
-from digest.store.suppressions import not_had
+from digest.store.suppressions import bars, not_had
 
 _NO_SYNC = {"synchronize_session": False}
 _BOX = OutboxRow.__table__  # type: ignore[attr-defined]
@@ -101,7 +101,7 @@ def resend(session: Session, edition_id: int, *, status: str = "", domain: str =
     Only to who still reads and may be written to, and not what may be with them already. `status` is the enhanced
     status code or the code of the refusal: one of a mailbox that is not there (5.1.x) is also why others were dropped.
     """
-    stop = sa.select(col(Suppression.reason)).where(col(Suppression.key) == Subscriber.key).scalar_subquery()
+    stop = sa.select(sa.func.min(Suppression.reason)).where(bars(col(Subscriber.key))).scalar_subquery()
     query = (
         sa.select(
             *(_BOX.c[name] for name in ("id", "state", "code", "reply", "in_doubt")),

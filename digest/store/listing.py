@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,19 +17,9 @@ from digest.models import (
     Suppression,
     address_key,
 )
-from digest.store.suppressions import SUPPRESSED
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a list of subscribers is narrowed to; what is empty narrows nothing."""
-
-    part: str = ""  # of the address
-    state: str = ""  # of SubscriptionState, or SUPPRESSED
-    topic: str = ""  # who gets it: chose it, or all
-    cadence: str = ""  # in its one form, "weekly" for any day of the week, or "every edition"
-    tag: str = ""
-    newsletter: str = ""
+from digest.store import search as whom
+from digest.store.search import Search
+from digest.store.suppressions import SUPPRESSED, at_domain, barred
 
 
 @dataclass(frozen=True)
@@ -62,135 +51,102 @@ def listed(session: Session, search: Search, *, after: str = "", limit: int) -> 
     Suppressed addresses that never were subscribers are listed under the state SUPPRESSED only.
     """
     start = address_key(after)
-    if search.state == SUPPRESSED:
+    if search.of_states() == (SUPPRESSED,):
         return _listed_suppressed(session, search, after=start, limit=limit)
-    keys = session.exec(
-        select(Subscriber.key)
-        .where(col(Subscriber.key) > start, *_about_person(search), _subscribed(search))
-        .order_by(col(Subscriber.key))
-        .limit(limit + 1)
-    ).all()
+    keys = whom.page(session, search, after=start, limit=limit + 1)
     page = keys[:limit]
     if not page:
         return Page((), "")
-    rows = session.exec(
-        select(Subscriber, Subscription, Newsletter.name, Suppression)
+    rows = session.execute(
+        sa.select(Subscriber, Subscription, col(Newsletter.name), _own, _of_domain)
         .join(Subscription, col(Subscription.subscriber_id) == Subscriber.id)
         .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
-        .outerjoin(Suppression, col(Suppression.key) == Subscriber.key)
+        .outerjoin(_own, col(_own.key) == Subscriber.key)
+        .outerjoin(_of_domain, col(_of_domain.key) == at_domain(col(Subscriber.key)))
         .where(col(Subscriber.key) > start, col(Subscriber.key) <= page[-1])
-        .where(*_about_person(search), *_about_subscription(search))
+        .where(*whom.of_person(search), *whom.of_subscription(search))
         .order_by(col(Subscriber.key), Newsletter.name)
     ).all()
     lines = tuple(
         Listed(
             p.email,
             p.name,
-            SUPPRESSED if stop else s.state,
+            SUPPRESSED if own or block else s.state,
             tuple(s.topics),
             s.cadence,
             tuple(p.tags),
             name,
             s.created_at,
-            _why(stop),
+            _why(own or block),
         )
-        for p, s, name, stop in rows
+        for p, s, name, own, block in rows
     )
     return Page(lines, lines[-1].email if len(keys) > limit else "")
 
 
 def _listed_suppressed(session: Session, search: Search, *, after: str, limit: int) -> Page:
-    narrowed = search.topic or search.cadence or search.newsletter
-    rows = session.exec(
-        select(Suppression, Subscriber)
-        .outerjoin(Subscriber, col(Subscriber.key) == Suppression.key)
-        .where(
-            col(Suppression.key) > after,
-            col(Suppression.key).contains(address_key(search.part), autoescape=True),
-            *([_has(Subscriber.tags, search.tag)] if search.tag else []),
-            *([_subscribed(replace(search, state=""))] if narrowed else []),
-        )
-        .order_by(col(Suppression.key))
+    """Addresses and domains that are barred, and whom a domain's block bars."""
+    rest = search.without("state")
+    about = whom.of_address(rest, col(Suppression.key))
+    if rest.newsletter or any(c.field not in ("address", "domain") for c in rest.wanted):
+        theirs = sa.exists().where(col(Subscriber.key) == Suppression.key, *whom.of_person(rest))
+        about.append(theirs.where(whom.subscribed(rest)).correlate(Suppression))
+    themselves: Any = sa.select(col(Suppression.key).label("key")).where(*about)
+    by_domain: Any = sa.select(col(Subscriber.key)).where(
+        sa.exists().where(col(Suppression.key) == at_domain(col(Subscriber.key))),
+        *whom.of_person(rest),
+        whom.subscribed(rest),
+    )
+    found = sa.union(themselves, by_domain).subquery()
+    rows = session.execute(
+        sa.select(found.c.key, Subscriber, _own, _of_domain)
+        .select_from(found)
+        .outerjoin(Subscriber, col(Subscriber.key) == found.c.key)
+        .outerjoin(_own, col(_own.key) == found.c.key)
+        .outerjoin(_of_domain, col(_of_domain.key) == at_domain(found.c.key))
+        .where(found.c.key > after)
+        .order_by(found.c.key)
         .limit(limit + 1)
     ).all()
     lines = tuple(
         Listed(
-            p.email if p else stop.key,
+            p.email if p else key,
             p.name if p else "",
             SUPPRESSED,
             (),
             "",
             tuple(p.tags) if p else (),
             "",
-            stop.created_at,
-            _why(stop),
+            (own or block).created_at,
+            _why(own or block),
         )
-        for stop, p in rows[:limit]
+        for key, p, own, block in rows[:limit]
     )
     return Page(lines, lines[-1].email if len(rows) > limit else "")
 
 
 def counted(session: Session, search: Search) -> list[tuple[str, str, int]]:
     """How many the search finds: (newsletter, state, subscriptions). Suppressed addresses count as such."""
-    state = sa.case((col(Suppression.key).is_not(None), SUPPRESSED), else_=col(Subscription.state))
+    state = sa.case((barred(col(Subscriber.key)).correlate(Subscriber), SUPPRESSED), else_=col(Subscription.state))
     found = (
         select(col(Newsletter.name), sa.type_coerce(state, sa.String).label("standing"), sa.func.count())
         .select_from(Subscription)
         .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
-        .outerjoin(Suppression, col(Suppression.key) == Subscriber.key)
-        .where(*_about_person(search), *_about_subscription(replace(search, state="")))
+        .where(*whom.of_person(search), *whom.of_subscription(search))
         .group_by(col(Newsletter.name), "standing")
         .order_by(col(Newsletter.name), "standing")
     )
-    return [(n, s, c) for n, s, c in session.exec(found) if search.state in ("", s)]
-
-
-def _about_person(search: Search) -> list[Any]:
-    conditions: list[Any] = []
-    if search.part:
-        conditions.append(col(Subscriber.key).contains(address_key(search.part), autoescape=True))
-    if search.tag:
-        conditions.append(_has(Subscriber.tags, search.tag))
-    return conditions
-
-
-def _about_subscription(search: Search) -> list[Any]:
-    conditions: list[Any] = []
-    if search.newsletter:
-        paper = select(Newsletter.id).where(Newsletter.name == search.newsletter).scalar_subquery()
-        conditions.append(col(Subscription.newsletter_id) == paper)
-    if search.state:
-        conditions.append(col(Subscription.state) == search.state)
-        conditions.append(~sa.exists().where(col(Suppression.key) == Subscriber.key).correlate(Subscriber))
-    if search.topic:
-        conditions.append(
-            sa.or_(_has(Subscription.topics, search.topic), sa.cast(Subscription.topics, sa.String) == "[]")
-        )
-    if search.cadence:
-        wanted = "" if search.cadence == "every edition" else search.cadence
-        any_day = wanted in ("weekly", "fortnightly", "monthly")
-        stored = col(Subscription.cadence)
-        conditions.append(stored.startswith(f"{wanted} ") if any_day else stored == wanted)
-    return conditions
-
-
-def _subscribed(search: Search) -> Any:
-    """That a person has a subscription such as the search wants."""
-    return (
-        sa.exists()
-        .where(col(Subscription.subscriber_id) == Subscriber.id, *_about_subscription(search))
-        .correlate(Subscriber)
-    )
-
-
-def _has(column: Any, word: str) -> Any:
-    """That a JSON list holds `word`, in whatever case, told from its text, which is the same on both databases."""
-    return sa.cast(column, sa.String).icontains(json.dumps(word), autoescape=True)
+    return [(n, s, c) for n, s, c in session.exec(found)]
 
 
 def _why(stop: Suppression | None) -> str:
     return f"{stop.reason} {stop.status}".strip() if stop else ""
+
+
+# The suppression of an address itself, and the one of its domain.
+_own: Any = sa.orm.aliased(Suppression)
+_of_domain: Any = sa.orm.aliased(Suppression)
 
 
 class Line(NamedTuple):
@@ -215,8 +171,12 @@ class Line(NamedTuple):
     suppressed_at: datetime | None
 
 
-def roll(session: Session, newsletter: str) -> Iterator[Line]:
-    """Everybody who has a subscription to `newsletter`, then the other suppressed addresses, by address."""
+def roll(session: Session, newsletter: str, search: Search | None = None) -> Iterator[Line]:
+    """Everybody who has a subscription to `newsletter`, then the other suppressed addresses, by address.
+
+    With a `search`, only who is found by it, and no other addresses. Domains that are barred are no rows of a list.
+    """
+    narrowed = [] if search is None else [*whom.of_person(search), *whom.of_subscription(search)]
     paper = select(Newsletter.id).where(Newsletter.name == newsletter).scalar_subquery()
     subscribed: Any = (
         sa.select(
@@ -232,19 +192,22 @@ def roll(session: Session, newsletter: str) -> Iterator[Line]:
         .select_from(Subscriber)
         .join(Subscription, col(Subscription.subscriber_id) == Subscriber.id)
         .outerjoin(Suppression, col(Suppression.key) == Subscriber.key)
-        .where(col(Subscription.newsletter_id) == paper)
+        .where(col(Subscription.newsletter_id) == paper, *narrowed)
         .order_by(col(Subscriber.key))
     )
     stream = session.connection().execution_options(yield_per=1_000)
     for row in stream.execute(subscribed):
         yield Line(*row)
+    if search is not None:
+        return
     others = (
         sa.select(col(Suppression.key), col(Suppression.reason), col(Suppression.status), col(Suppression.created_at))
         .where(
+            ~col(Suppression.key).startswith("@"),
             ~sa.exists()
             .where(col(Subscriber.key) == Suppression.key)
             .where(col(Subscription.subscriber_id) == Subscriber.id, col(Subscription.newsletter_id) == paper)
-            .correlate(Suppression)
+            .correlate(Suppression),
         )
         .order_by(col(Suppression.key))
     )

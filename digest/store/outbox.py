@@ -26,6 +26,7 @@ from digest.models import (
     UtcTime,
     address_key,
 )
+from digest.store import suppressions
 from digest.store.database import insert_into, shared_now
 
 UNSETTLED = (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING)
@@ -37,12 +38,14 @@ _NO_SYNC = {"synchronize_session": False}
 _READ = """
     SELECT o.id, o.edition_id, o.variant_id, o.notice_id, o.subscription_id,
         coalesce(n.email, p.email), coalesce(n.name, p.name), o.attempts, o.tried_at, o.in_doubt, o.created_at,
-        s.state, x.reason
+        s.state, coalesce(x.reason, d.reason)
     FROM outbox AS o
         LEFT JOIN notice AS n ON n.id = o.notice_id
         LEFT JOIN subscriber AS p ON p.id = o.subscriber_id
         LEFT JOIN subscription AS s ON s.id = o.subscription_id
         LEFT JOIN suppression AS x ON x.key = coalesce(n.address, p.key)
+        LEFT JOIN suppression AS d
+            ON d.key = substr(coalesce(n.address, p.key), {find}(coalesce(n.address, p.key), '@'))
     WHERE o.id IN {}
     ORDER BY o.id
 """
@@ -55,6 +58,9 @@ _MARK = """
         AND NOT EXISTS (SELECT 1 FROM suppression AS x WHERE x.key = coalesce(
             (SELECT p.key FROM subscriber AS p WHERE p.id = outbox.subscriber_id),
             (SELECT n.address FROM notice AS n WHERE n.id = outbox.notice_id)))
+        AND NOT EXISTS (SELECT 1 FROM suppression AS d WHERE d.key = coalesce(
+            (SELECT substr(p.key, {find}(p.key, '@')) FROM subscriber AS p WHERE p.id = outbox.subscriber_id),
+            (SELECT substr(n.address, {find}(n.address, '@')) FROM notice AS n WHERE n.id = outbox.notice_id)))
     RETURNING id, attempts
 """
 # One statement for a whole batch: with one for each row, the writer's thread and the loop would take turns at
@@ -453,7 +459,7 @@ def landed(session: Session, *, marked: Mapping[int, int], outcomes: Sequence[Ou
 def _driver(session: Session, statement: str, listed: dict[str, str], *values: object) -> sa.CursorResult[Any]:
     """Run a statement as the driver takes it; `listed` is how it takes the list of it."""
     dialect = session.get_bind().dialect
-    statement = statement.format(listed[dialect.name])
+    statement = statement.format(listed[dialect.name], find=suppressions.FIND[dialect.name])
     if dialect.paramstyle != "qmark":
         statement = statement.replace("?", "%s")
     return session.connection().exec_driver_sql(statement, values)

@@ -14,7 +14,6 @@ from digest.models import (
     Consent,
     ConsentEvent,
     Edition,
-    Erasure,
     Newsletter,
     Notice,
     OutboxRow,
@@ -142,9 +141,29 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
         session.flush()
     if stop is not None:
         session.delete(stop)
-    note = {"mark": mark, "created_at": now}
-    connection.execute(insert_into(session, Erasure).values(note).on_conflict_do_nothing())
+    suppressions.note_erasure(session, mark, now=now)
     return Erased(subscriptions, letters, dropped)
+
+
+def readdress(session: Session, person: Subscriber, email: str) -> None:
+    """Give a person another address, which is nobody's; notices that they are owed go there too."""
+    theirs = sa.select(col(Subscription.id)).where(col(Subscription.subscriber_id) == person.id)
+    waiting = sa.select(col(OutboxRow.notice_id)).where(col(OutboxRow.state) == OutboxState.OWED)
+    mine = (
+        col(Notice.address) == person.key,
+        col(Notice.subscription_id).in_(theirs),
+        col(Notice.id).in_(waiting.where(col(OutboxRow.notice_id).is_not(None))),
+    )
+    session.execute(sa.update(Notice).where(*mine).values(email=email, address=address_key(email)))
+    person.email, person.key = email, address_key(email)
+    session.add(person)
+    session.flush()
+
+
+def moved_from(session: Session, person: Subscriber, email: str) -> bool:
+    """Did a person have this address before?"""
+    said = select(Consent.detail).where(Consent.subscriber_id == person.id, Consent.event == ConsentEvent.MOVED)
+    return any(address_key(detail).startswith(f"{address_key(email)} ") for detail in session.exec(said))
 
 
 def subscription_by_id(

@@ -27,6 +27,7 @@ from digest.models import (
 )
 from digest.schedule import Turn
 from digest.store.database import count_rows, insert_into, shared_now
+from digest.store.suppressions import bars
 
 
 @dataclass(frozen=True)
@@ -371,7 +372,7 @@ def choices_of(session: Session, newsletter_id: int, email: str) -> VariantKey |
 def deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     suppressed = (
         select(Suppression.key)
-        .join(Subscriber, col(Subscriber.key) == col(Suppression.key))
+        .join(Subscriber, bars(col(Subscriber.key)))
         .where(Subscriber.id == Subscription.subscriber_id)
     )
     return (

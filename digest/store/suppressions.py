@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlalchemy.ext.compiler import compiles
+from sqlmodel import Session, col, select
 
 from digest.models import (
     Consent,
@@ -32,8 +33,58 @@ BOUNCED = "no such mailbox"  # the reason of a suppression that a mail server's 
 SUPPRESSED = "suppressed"  # the state shown for an address in `find`, whatever its subscription says
 
 
+class at_domain(sa.sql.expression.ColumnElement[str]):
+    """Of a column with keys of addresses: the domain and the @ before it, `@example.org`, as a domain is barred."""
+
+    inherit_cache = True
+    type = sa.String()
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+
+    _traverse_internals = [("key", sa.sql.visitors.InternalTraversal.dp_clauseelement)]  # noqa: RUF012
+
+
+# What finds a sign in a text goes by two names. Written out where SQL is, see `outbox`.
+FIND = {"sqlite": "instr", "postgresql": "strpos"}
+
+
+@compiles(at_domain)
+def _at_domain(element: at_domain, compiler: Any, **options: Any) -> str:
+    key = compiler.process(element.key, **options)
+    return f"substr({key}, {FIND[compiler.dialect.name]}({key}, '@'))"
+
+
+def bars(key: Any) -> Any:
+    """That the suppression at hand bars the address whose key is in this column, by itself or by its domain."""
+    return col(Suppression.key).in_((key, at_domain(key)))
+
+
+def barred(key: Any) -> Any:
+    """That an address is suppressed, or its domain; `key` is a column of another table."""
+    return sa.exists().where(bars(key))
+
+
 def find(session: Session, email: str) -> Suppression | None:
+    """Why nothing goes to an address, or to a domain with its @: its own suppression, else its domain's."""
+    key = address_key(email)
+    return session.get(Suppression, key) or session.get(Suppression, key[key.rfind("@") :])
+
+
+def own(session: Session, email: str) -> Suppression | None:
+    """The suppression of an address itself, or of a domain with its @."""
     return session.get(Suppression, address_key(email))
+
+
+def of_domain(key: str) -> bool:
+    """Is it a domain that this key bars, `@example.org`?"""
+    return key.startswith("@")
+
+
+def at(session: Session, domain: str) -> int:
+    """How many people have an address of a domain (with its @)."""
+    theirs = select(sa.func.count()).select_from(Subscriber)
+    return session.exec(theirs.where(col(Subscriber.key).endswith(domain, autoescape=True))).one()
 
 
 def add(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> None:
@@ -44,10 +95,17 @@ def add(session: Session, email: str, *, reason: str, now: datetime, status: str
 
 def lift(session: Session, email: str, *, mark: str) -> bool:
     """Let this address be written to and subscribed again, also after an erasure; False where nothing barred it."""
-    barred = find(session, email) or erased(session, mark)
+    barred = own(session, email) or erased(session, mark)
     session.exec(sa.delete(Suppression).where(col(Suppression.key) == address_key(email)))
     session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
     return barred is not None
+
+
+def lift_some(session: Session, keys: Sequence[str]) -> dict[str, str]:
+    """Let these addresses be written to again: why they were not, by key, of those that were suppressed themselves."""
+    gone = sa.delete(Suppression).where(col(Suppression.key).in_(keys))
+    rows = session.connection().execute(gone.returning(*map(col, (Suppression.key, Suppression.reason))))
+    return {str(row[0]): str(row[1]) for row in rows}
 
 
 @dataclass(frozen=True)
@@ -73,7 +131,7 @@ class Lifted(NamedTuple):
 def lift_all(session: Session, which: Stops, evidence: Evidence) -> list[Lifted]:
     """Let all these addresses be written to again, by address; whose they are, their history says so."""
     stop, connection = Suppression, session.connection()
-    these = [col(stop.created_at) >= which.since, col(stop.reason) == which.reason]
+    these = [col(stop.created_at) >= which.since, col(stop.reason) == which.reason, ~col(stop.key).startswith("@")]
     if which.reason == BOUNCED:
         these.append(col(stop.status) != "")  # else a person said so, in the same words
     if which.until is not None:
@@ -121,6 +179,12 @@ def not_had() -> Any:
 def erased(session: Session, mark: str) -> Erasure | None:
     """The note that somebody with this `subscribe.erasure_mark` was erased."""
     return session.get(Erasure, mark)
+
+
+def note_erasure(session: Session, mark: str, *, now: datetime) -> None:
+    """Remember that no list is to bring back an address with this mark."""
+    note = insert_into(session, Erasure).values({"mark": mark, "created_at": now})
+    session.connection().execute(note.on_conflict_do_nothing())
 
 
 def lift_erasure(session: Session, mark: str) -> None:

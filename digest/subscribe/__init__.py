@@ -1,7 +1,8 @@
 """Who gets what: joining, choosing, pausing, leaving, being forgotten, and lists from and for other services.
 
-`address` gives each person one form, `preferences` is what they choose, `people` changes one person, `sheet` reads
-other services' CSV, `transfer` imports and exports a million of them.
+`address` gives each person one form, `preferences` is what they choose, `people` changes one person, `where` says whom
+to find and `many` does the same to all of them, `sheet` reads other services' CSV, `transfer` imports and exports a
+million of them.
 """
 
 from digest.subscribe.address import address as address
@@ -14,6 +15,7 @@ from digest.subscribe.columns import Terms as Terms
 from digest.subscribe.people import Added as Added
 from digest.subscribe.people import Joining as Joining
 from digest.subscribe.people import add as add
+from digest.subscribe.people import address_or_domain as address_or_domain
 from digest.subscribe.people import change as change
 from digest.subscribe.people import choose_all as choose_all
 from digest.subscribe.people import come_back as come_back
@@ -26,7 +28,6 @@ from digest.subscribe.people import leave_all as leave_all
 from digest.subscribe.people import pause as pause
 from digest.subscribe.people import remove as remove
 from digest.subscribe.people import resume as resume
-from digest.subscribe.people import search as search
 from digest.subscribe.people import suppress as suppress
 from digest.subscribe.people import unsuppress as unsuppress
 from digest.subscribe.people import unsuppress_all as unsuppress_all
@@ -37,4 +38,5 @@ from digest.subscribe.transfer import Imported as Imported
 from digest.subscribe.transfer import export_csv as export_csv
 from digest.subscribe.transfer import import_csv as import_csv
 from digest.subscribe.transfer import private_file as private_file
+from digest.subscribe.where import search as search
 from digest.values import Evidence as Evidence

@@ -10,8 +10,16 @@ from typing import Any, Literal
 from sqlmodel import Session
 
 from digest.errors import BadInput, NotFound, UserError
-from digest.models import Consent, ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
-from digest.store import history, listing, newsletters, people, recipients, suppressions
+from digest.models import (
+    Consent,
+    ConsentEvent,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    Suppression,
+    address_key,
+)
+from digest.store import history, newsletters, people, recipients, suppressions
 from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tag
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
@@ -61,13 +69,14 @@ def add(
     labels = sorted({tag(t) for t in tags} - {""})
     suppression = suppressions.find(session, email)
     if suppression is not None:
+        lifted = suppression.key if suppressions.of_domain(suppression.key) else email
         raise UserError(
-            f"{email} is suppressed since {suppression.created_at:%Y-%m-%d}: {suppression.reason}",
-            hint=f"if they can get mail again and want it: digest subscriber unsuppress {email}",
+            f"{email} is suppressed since {suppression.created_at:%Y-%m-%d}: {_why(suppression)}",
+            hint=f"if they can get mail again and want it: digest subscriber unsuppress {lifted}",
         )
     if suppressions.erased(session, erasure_mark(key, joining.secret)):
         raise UserError(
-            f"{email} was erased at their own wish, and is not to be brought back",
+            f"{email} was erased at their own wish or moved, and is not to be brought back",
             hint=f"if they asked to come back themselves: digest subscriber unsuppress {email}",
         )
     paper = newsletters.lock(session, joining.newsletter)
@@ -167,7 +176,7 @@ def remove(session: Session, email: str, *, newsletter: str, evidence: Evidence)
     Raises NotFound for who has no subscription to `newsletter`.
     """
     _person, subscription = find(session, email, newsletter)
-    return _leave(session, subscription, evidence)
+    return leave_one(session, subscription, evidence)
 
 
 def leave(session: Session, subscription_id: int, *, evidence: Evidence) -> str | None:
@@ -179,17 +188,18 @@ def leave(session: Session, subscription_id: int, *, evidence: Evidence) -> str 
     if found is None:
         return None
     subscription, newsletter = found
-    _leave(session, subscription, evidence)
+    leave_one(session, subscription, evidence)
     return newsletter
 
 
 def leave_all(session: Session, person: Subscriber, *, evidence: Evidence) -> int:
     """End all subscriptions of a person; how many there were to end."""
     ours = people.subscriptions_of(session, person, lock=True)
-    return sum(_leave(session, subscription, evidence) for subscription, _newsletter in ours)
+    return sum(leave_one(session, subscription, evidence) for subscription, _newsletter in ours)
 
 
-def _leave(session: Session, subscription: Subscription, evidence: Evidence) -> bool:
+def leave_one(session: Session, subscription: Subscription, evidence: Evidence) -> bool:
+    """End a subscription that is ours alone; False where it had ended."""
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
         return False
     enter(subscription, SubscriptionState.UNSUBSCRIBED, now=evidence.at)
@@ -220,9 +230,14 @@ def come_back(session: Session, subscription_id: int, *, evidence: Evidence) -> 
 def pause(session: Session, email: str, *, newsletter: str, until: datetime | None, evidence: Evidence) -> bool:
     """Send nothing until `until`, or until `resume`; False where it was so. UserError for who does not get it."""
     _person, subscription = find(session, email, newsletter)
+    _must_receive(subscription, email, newsletter)
+    return pause_one(session, subscription, until, evidence)
+
+
+def pause_one(session: Session, subscription: Subscription, until: datetime | None, evidence: Evidence) -> bool:
+    """Pause a subscription that is ours alone, and active or paused. UserError for a pause that is over."""
     if subscription.state is SubscriptionState.PAUSED and subscription.paused_until == until:
         return False
-    _must_receive(subscription, email, newsletter)
     if until is not None and until <= evidence.at:
         raise UserError(f"{until:%Y-%m-%d %H:%M %Z} is over already", hint="a pause ends in the future")
     enter(subscription, SubscriptionState.PAUSED, now=evidence.at)
@@ -236,6 +251,11 @@ def resume(session: Session, email: str, *, newsletter: str, evidence: Evidence)
     """End a pause: they get the next edition with all others. False where there was none. UserError like `pause`."""
     _person, subscription = find(session, email, newsletter)
     _must_receive(subscription, email, newsletter)
+    return resume_one(session, subscription, evidence)
+
+
+def resume_one(session: Session, subscription: Subscription, evidence: Evidence) -> bool:
+    """End the pause of a subscription that is ours alone, and active or paused."""
     if subscription.state is SubscriptionState.ACTIVE:
         return False
     enter(subscription, SubscriptionState.ACTIVE, now=evidence.at)
@@ -245,9 +265,12 @@ def resume(session: Session, email: str, *, newsletter: str, evidence: Evidence)
 
 
 def suppress(session: Session, email: str, *, reason: str, evidence: Evidence) -> bool:
-    """Write to an address no more, subscriber or not, whatever its subscriptions say; False where it was so."""
-    email = address(email)
-    if suppressions.find(session, email) is not None:
+    """Write to an address no more, subscriber or not, whatever its subscriptions say; False where it was so.
+
+    `@example.org` is the whole domain: nobody there is added, asked or written to.
+    """
+    email = address_or_domain(email)
+    if suppressions.own(session, email) is not None:
         return False
     suppressions.add(session, email, reason=display_name(reason), now=evidence.at)
     _record_person(session, email, ConsentEvent.SUPPRESSED, evidence, detail=display_name(reason))
@@ -255,12 +278,24 @@ def suppress(session: Session, email: str, *, reason: str, evidence: Evidence) -
 
 
 def unsuppress(session: Session, email: str, *, secret: str, evidence: Evidence) -> bool:
-    """Let an address be written to, or an erased person be added, again; False where nothing barred them."""
-    email = address(email)
+    """Let an address be written to, or an erased person be added, again; False where nothing barred them.
+
+    `@example.org` lifts the block of a domain. UserError for an address that only such a block bars.
+    """
+    email = address_or_domain(email)
     if not suppressions.lift(session, email, mark=erasure_mark(address_key(email), secret)):
+        stop = suppressions.find(session, email)
+        if stop is not None:
+            raise UserError(f"all of {stop.key[1:]} is suppressed", hint=f"digest subscriber unsuppress {stop.key}")
         return False
     _record_person(session, email, ConsentEvent.UNSUPPRESSED, evidence)
     return True
+
+
+def address_or_domain(text: str) -> str:
+    """An address in its one form, or a domain with the @ before it; BadInput for what is neither."""
+    text = text.strip()
+    return f"@{domain_of(text)}" if text.startswith("@") else address(text)
 
 
 def unsuppress_all(
@@ -337,7 +372,7 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
         "name": person.name,
         "tags": person.tags,
         "since": person.created_at,
-        "suppressed": f"{stop.reason} {stop.status}".strip() if stop else "",
+        "suppressed": _why(stop) if stop else "",
     }
     lists = {
         "subscriptions": [asdict(s) for s in history.standings(session, person)],
@@ -347,16 +382,9 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
     return facts, lists
 
 
-def search(
-    *, part: str = "", state: str = "", topic: str = "", cadence: str = "", tag: str = "", newsletter: str = ""
-) -> listing.Search:
-    """What to list; BadInput for a state or a cadence that is none. `cadence` may be one word."""
-    states = [*SubscriptionState, suppressions.SUPPRESSED]
-    if state and state not in states:
-        raise BadInput(f"{state!r} is not a state", hint="states are: " + ", ".join(states))
-    if cadence not in ("weekly", "fortnightly", "monthly", "every edition"):
-        cadence = checked(Preferences(cadence=cadence), ()).cadence
-    return listing.Search(part=part, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=newsletter)
+def _why(stop: Suppression) -> str:
+    """Why nothing goes to an address; a domain that is barred is named."""
+    return f"{stop.key}: {stop.reason}" if suppressions.of_domain(stop.key) else f"{stop.reason} {stop.status}".strip()
 
 
 def enter(subscription: Subscription, state: SubscriptionState, *, now: datetime) -> None:

@@ -59,7 +59,7 @@ def ask(
     """
     email, name, choices = address(email), display_name(name), choices or {}
     chosen = checked(Preferences(**choices), known_topics)
-    place, web = _mark(_network(evidence.ip), config), config.web
+    place, web = _mark(network_of(evidence.ip), config), config.web
     signup.lock(session)
     waiting = signup.waiting(session, network=place)
     if waiting.network >= _HOURS * web.signups_per_network or waiting.all >= _HOURS * web.signups_per_hour:
@@ -208,6 +208,19 @@ def tidy(session: Session, *, now: datetime) -> int:
     return signup.forget_unconfirmed(session, asked_before=now - VALID_FOR, now=now)
 
 
+def may_mail(session: Session, email: str, *, config: Config, network: str, now: datetime) -> bool:
+    """Within the limits, in which case this mail counts: for what a reader asks for, who waits at the page."""
+    signup.lock(session)
+    place, web = _mark(network, config), config.web
+    had = signup.answered(session, network=place, now=now)
+    if had.network >= web.signups_per_network or had.all >= web.signups_per_hour:
+        return False
+    if not _may_mail(session, email, config, now=now):
+        return False
+    signup.note_answer(session, address=_mark(address_key(email), config), network=place, now=now)
+    return True
+
+
 def _may_mail(session: Session, email: str, config: Config, *, now: datetime) -> bool:
     """Was the last mail that sign-ups caused for this address long enough ago?"""
     number, last = signup.mails(session, _mark(address_key(email), config))
@@ -218,7 +231,7 @@ def _mark(text: str, config: Config) -> str:
     return hmac.digest(config.lasting_key.encode(), b"signup\0" + text.encode(), hashlib.sha256).hex()
 
 
-def _network(ip: str) -> str:
+def network_of(ip: str) -> str:
     """What one person can be presumed to have: 256 addresses of IPv4, a /64 of IPv6."""
     if not ip:
         return ""

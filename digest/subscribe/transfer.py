@@ -10,7 +10,7 @@ import csv
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +20,7 @@ from typing import BinaryIO, TextIO
 from digest.errors import BadInput, UserError
 from digest.models import SubscriptionState
 from digest.store import Database, imports, listing, newsletters, recipients
+from digest.store.search import Search
 from digest.subscribe.columns import Columns, Terms, to_text
 from digest.subscribe.sheet import Record, Sheet, read
 
@@ -200,9 +201,18 @@ def _private_file(path: Path) -> TextIO:
 
 
 def export_csv(
-    database: Database, out: TextIO, *, newsletter: str, raw: bool = False, progress: Progress = lambda size, rows: None
+    database: Database,
+    out: TextIO,
+    *,
+    newsletter: str,
+    raw: bool = False,
+    whom: Search | None = None,
+    known_topics: Collection[str] | None = None,
+    progress: Progress = lambda size, rows: None,
 ) -> int:
-    """Write all that `import_csv` needs to make the same list again; the number of rows.
+    """Write all that `import_csv` needs to make the same list again; the number of rows. `whom` narrows it.
+
+    Of topics that somebody chose those are written that are among `known_topics`: an import knows no others.
 
     Cells that a spreadsheet would run as formulas are shown as text by a quote before them, which the import
     takes away; `raw` leaves them as they are.
@@ -212,7 +222,9 @@ def export_csv(
     writer.writerow(HEADER)
     count = 0
     with database.read() as session:
-        for line in listing.roll(session, newsletter):
+        for line in listing.roll(session, newsletter, whom):
+            if known_topics is not None and line.topics:
+                line = line._replace(topics=[topic for topic in line.topics if topic in known_topics])
             writer.writerow([shown(_cell(value)) for value in line])
             count += 1
             if count % CHUNK == 0:

@@ -14,6 +14,7 @@ from digest import render
 from digest.render import Marks, direction
 from digest.render.speech import speech
 from digest.store import archive
+from digest.web.moved import led_on
 from digest.web.site import PRIVATE, Site, site_of
 
 # A frozen mail may show pictures.
@@ -26,7 +27,7 @@ def keyed(request: Request) -> Response:
     with site.database.read() as session:
         found = archive.variant_in_browser(session, asked["newsletter"], asked["number"], asked["key"])
     if found is None:
-        return site.unknown(request)
+        return led_on(request) or site.unknown(request)
     headers = PRIVATE | {"Content-Security-Policy": IMAGES, "X-Robots-Tag": "noindex"}
     return HTMLResponse(in_browser(site, asked["newsletter"], asked["number"], found), headers=headers)
 

@@ -33,7 +33,7 @@ PREFERENCES = sign.Purpose.PREFERENCES
 WEEKS = (1, 2, 4, 8)  # that a pause can be chosen to take
 _DAY_OF = {"weekly": "day", "fortnightly": "fortnight", "monthly": "month"}  # the field that says which day
 _LONGEST = 200  # characters of a field
-_DONE = ("saved", "paused", "resumed", "left", "joined", "refused")
+_DONE = ("saved", "paused", "resumed", "left", "joined", "refused", "asked", "no-address")
 _REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
@@ -123,6 +123,7 @@ def _shown(
         stopped=suppressions.find(session, reader.person.email) is not None,
         until=said.day(until.astimezone(reader.zone)) if until else "",
         topics=_topics(reader),
+        gone=_gone(reader),
         rhythm=said.rhythm(slots, reader.title),
         days=_days(said),
         months=_months(said),
@@ -190,6 +191,16 @@ def _topics(reader: Reader) -> dict[str, str]:
     if reader.settings is None:
         return {}
     return {slug: heading.title for slug, heading in curate.headings(reader.settings.topics).items()}
+
+
+def _gone(reader: Reader) -> str:
+    """What is to be said of topics that they chose and that are no more; "" where there are none, or some are left."""
+    chosen, known, t = reader.subscription.topics, _topics(reader), reader.said.gettext
+    if reader.settings is None or not chosen or not set(chosen).isdisjoint(known):
+        return ""
+    if reader.settings.wanted(chosen):
+        return t("The topics that you chose are no more, and you get nothing. Please choose others.")
+    return t("The topics that you chose are no more. Until you choose others you get all of them.")
 
 
 def _others(site: Site, session: Session, reader: Reader) -> list[Other]:

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from digest.errors import StorageError
+from digest.web.moved import led_on
 from digest.web.site import PRIVATE, TooLarge, site_of
 
 _log = logging.getLogger("digest.web")
@@ -32,6 +33,8 @@ def _refused(request: Request, error: HTTPException) -> Response:
         # Ours end in none. Never a whole address: whoever asked could choose its host.
         there = f"{site_of(request).config.base_path}/{quote(path.strip('/'))}"
         return RedirectResponse(there, 308, headers=PRIVATE)
+    if error.status_code == 404 and (present := led_on(request)) is not None:
+        return present
     return sorry(request, error.status_code, error.headers)
 
 

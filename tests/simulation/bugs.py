@@ -157,6 +157,13 @@ BUGS = (
         ("consent", "mixed"),
     ),
     Bug(
+        "the mark does not ask for domains",
+        "store/outbox.py",
+        "        AND NOT EXISTS (SELECT 1 FROM suppression AS d WHERE d.key = coalesce(",
+        "        AND NOT EXISTS (SELECT 1 FROM suppression AS d WHERE d.reason = '-' AND d.key = coalesce(",
+        ("consent",),
+    ),
+    Bug(
         "the mark does not ask whether the edition is open",
         "store/outbox.py",
         "WHERE edition.id = outbox.edition_id AND edition.state <> 'open')",

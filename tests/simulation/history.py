@@ -238,6 +238,8 @@ class Player:
         todo: dict[str, Callable[[], None]] = {
             "unsubscribe": lambda: stage.unsubscribe(deed.who, deed.paper),
             "suppress": lambda: stage.suppress(deed.who),
+            "block": lambda: stage.block(deed.who),
+            "move": lambda: stage.move(deed.who),
             "erase": lambda: stage.erase(deed.who),
             "pause": lambda: stage.pause(deed.number),
             "resume": lambda: stage.resume(deed.number),

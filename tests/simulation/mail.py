@@ -21,7 +21,8 @@ _MESSAGE_ID = re.compile(rb"^Message-ID: (.*?)\r\n", re.MULTILINE)
 _TALE = re.compile(rb"Tale (\d+) of")
 _SUBJECT = re.compile(rb"^Subject: (.*?)\r\n", re.MULTILINE)
 
-Key = tuple[str, int, str]  # newsletter ("" for a notice), number, recipient
+Key = tuple[str, int, str]  # newsletter ("" for a notice), number, recipient: who moved is the same person still
+MOVED = "moved."  # before the address of who has another one now
 
 
 # ---------------------------------------------------------------- what a server may do
@@ -463,9 +464,9 @@ class Session:
         seen.message_id = message_id[1] if message_id else b""
         seen.content = hashlib.blake2b(body, digest_size=12).digest()
         if number:
-            seen.key = (number[2].decode(), int(number[1]), self._recipient)
+            seen.key = (number[2].decode(), int(number[1]), self._recipient.removeprefix(MOVED))
         else:
-            seen.key = (subject[1].decode("latin-1") if subject else "", 0, self._recipient)
+            seen.key = (subject[1].decode("latin-1") if subject else "", 0, self._recipient.removeprefix(MOVED))
         relay.counts["bodies"] += 1
         relay.watch("BODY", self)
         if self.closed:

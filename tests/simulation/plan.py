@@ -135,7 +135,7 @@ class Trigger:
 class Deed:
     """Something an operator or a reader does, at a moment, or when a server sees the n-th RCPT."""
 
-    what: str  # unsubscribe, suppress, erase, pause, resume, cancel, publish
+    what: str  # unsubscribe, suppress, block (a domain), move, erase, pause, resume, cancel, publish
     who: str = ""
     paper: str = ""
     number: int = 0
@@ -433,6 +433,10 @@ def _consent(plan: Plan, rng: random.Random) -> None:
         plan.deeds.append(deed)
     if rng.random() < 0.3:
         plan.starts[0].stop_after = rng.uniform(0.05, 4)
+    if rng.random() < 0.4:
+        plan.deeds.append(
+            Deed("block", who=rng.choice(("alpha.example", "beta.example")), after_rcpt=rng.randint(1, 6))
+        )
 
 
 def _storage(plan: Plan, rng: random.Random) -> None:

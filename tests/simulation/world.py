@@ -34,11 +34,11 @@ from digest.schedule import Turn
 from digest.store import Database, clock, edition_states, feeds, letters, newsletters, open_database, outbox, recipients
 from digest.store import disk_space as room_module
 from digest.store.database import _sqlite
-from digest.subscribe import Evidence
+from digest.subscribe import Evidence, moves
 
 from . import hub as hub_module
 from .hub import Hub, Killed, Process, Queues, Threads
-from .mail import Key, Network, Relay
+from .mail import MOVED, Key, Network, Relay
 
 START = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 SECRET = "a key for tests, long enough"
@@ -53,7 +53,11 @@ WHEN new.state = 'sending' AND old.state <> 'sending' BEGIN
         WHERE (new.notice_id IS NULL AND NOT EXISTS
             (SELECT 1 FROM subscription s WHERE s.id = new.subscription_id AND s.state = 'active'))
         OR EXISTS (SELECT 1 FROM suppression x JOIN subscriber p ON p.key = x.key WHERE p.id = new.subscriber_id)
-        OR EXISTS (SELECT 1 FROM suppression x JOIN notice n ON n.address = x.key WHERE n.id = new.notice_id);
+        OR EXISTS (SELECT 1 FROM suppression x JOIN notice n ON n.address = x.key WHERE n.id = new.notice_id)
+        OR EXISTS (SELECT 1 FROM suppression x JOIN subscriber p ON p.key LIKE '%' || x.key
+            WHERE x.key LIKE '@%' AND p.id = new.subscriber_id)
+        OR EXISTS (SELECT 1 FROM suppression x JOIN notice n ON n.address LIKE '%' || x.key
+            WHERE x.key LIKE '@%' AND n.id = new.notice_id);
     INSERT INTO sim_wrong SELECT 'begun though its edition is not open', new.id
         FROM edition e WHERE e.id = new.edition_id AND e.state <> 'open';
 END;
@@ -451,6 +455,16 @@ class Stage:
             lambda s: subscribe.suppress(s, email, reason="by hand", evidence=Evidence("command line", self.wall()))
         )
 
+    def block(self, domain: str) -> None:
+        self.say(f"all of {domain} is suppressed by the operator")
+        said = Evidence("command line", self.wall())
+        self.as_operator(lambda s: subscribe.suppress(s, f"@{domain}", reason="by hand", evidence=said))
+
+    def move(self, email: str) -> None:
+        self.say(f"{email} moves to another address")
+        said = Evidence("command line", self.wall())
+        self.as_operator(lambda s: moves.move(s, email, MOVED + email, secret=SECRET, evidence=said))
+
     def erase(self, email: str) -> None:
         self.say(f"{email} is erased")
         self.as_operator(lambda s: subscribe.erase(s, email, secret=SECRET, now=self.wall()))
@@ -544,7 +558,10 @@ class Stage:
             " FROM outbox o LEFT JOIN notice n ON n.id = o.notice_id LEFT JOIN subscriber p ON p.id = o.subscriber_id"
             " LEFT JOIN edition e ON e.id = o.edition_id LEFT JOIN newsletter w ON w.id = e.newsletter_id"
         )
-        return {row["id"]: ((row["paper"] or row["subject"], row["number"], row["email"]), row) for row in found}
+        return {
+            row["id"]: ((row["paper"] or row["subject"], row["number"], row["email"].removeprefix(MOVED)), row)
+            for row in found
+        }
 
     def editions(self) -> list[int]:
         return [row[0] for row in self.rows("SELECT id FROM edition ORDER BY id")]
@@ -554,7 +571,7 @@ class Stage:
             return edition_states.accounts(session)
 
     def suppressed(self) -> dict[str, str]:
-        return {row["key"]: row["reason"] for row in self.rows("SELECT * FROM suppression")}
+        return {row["key"]: row["reason"] for row in self.rows("SELECT * FROM suppression WHERE key NOT LIKE '@%'")}
 
     def wrong(self) -> list[tuple[str, int]]:
         return [(row[0], row[1]) for row in self.rows("SELECT what, letter FROM sim_wrong")]

@@ -1,0 +1,95 @@
+"""`digest newsletter …`: whole newsletters, whose settings are in digest.toml."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from digest.cli.common import Options, print_rows
+from digest.cli.many import Whom, do
+from digest.cli.options import DryRun, Json, OldName, Yes
+from digest.cli.subscriber import evidence
+
+app = typer.Typer(no_args_is_help=True, help="Newsletters: what there is of them, and what they are called.")
+
+
+@app.command("list")
+def list_(context: typer.Context, json: Json = False) -> None:
+    """List newsletters, also those that have left the settings.
+
+    Example: digest newsletter list
+    """
+    from digest.store import newsletters
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.read() as session:
+        rows = []
+        for name in sorted(newsletters.by_name(session)):
+            line, settings = newsletters.status(session, name), config.newsletters.get(name)
+            rows.append((name, settings.title if settings else "", line.subscribers, line.last_edition, bool(settings)))
+    print_rows(("newsletter", "title", "subscribers", "last_edition", "in_settings"), rows, as_json=json)
+
+
+@app.command()
+def rename(
+    context: typer.Context,
+    old: OldName,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its name now, as the settings have it.")],
+    dry_run: DryRun = False,
+) -> None:
+    """Let a newsletter follow its new name in the settings. Readers, stories, editions and links of the archive.
+
+    Start `digest serve` again afterwards: it reads the settings when it starts.
+    Example: digest newsletter rename daily morning
+    """
+    from digest.errors import NotFound, UserError
+    from digest.store import newsletters, renames
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        if new not in config.newsletters:
+            raise NotFound(f"the settings have no newsletter {new!r}", hint="change them first")
+        if old in config.newsletters:
+            raise UserError(
+                f"the settings still have the newsletter {old}", hint="change them first, this follows them"
+            )
+        with database.write() as session:
+            if old not in newsletters.by_name(session):
+                raise NotFound(f"there never was a newsletter {old!r}", hint="digest newsletter list")
+            before, after = (newsletters.lock(session, name) for name in sorted((old, new)))
+            if before.name != old:
+                before, after = after, before
+            if renames.begun(session, after):
+                raise UserError(
+                    f"{new} has stories or editions of its own, and two newsletters do not become one",
+                    hint="give the settings another name for one of them",
+                )
+            done = renames.rename_newsletter(session, before, after)
+            if dry_run:
+                session.rollback()
+    will = "would be" if dry_run else "is"
+    told = f"{done.readers:,} readers, {done.stories:,} stories, {done.feeds:,} feeds"
+    options.say(f"{old} {will} {new}: {told}")
+
+
+@app.command()
+def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun = False) -> None:
+    """End all subscriptions of a newsletter that has left the settings. Their history stays, and so do its editions.
+
+    Example: digest newsletter end daily --dry-run
+    """
+    from digest.errors import NotFound, UserError
+    from digest.store import newsletters
+    from digest.subscribe import many
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        if old in config.newsletters:
+            raise UserError(f"the settings still have the newsletter {old}", hint="change them first")
+        with database.read() as session:
+            if old not in newsletters.by_name(session):
+                raise NotFound(f"there never was a newsletter {old!r}", hint="digest newsletter list")
+        whom = Whom(None, None, old, yes, dry_run)
+        do(options, database, whom, partial(many.remove, evidence=evidence()), "removed")

@@ -1,0 +1,234 @@
+"""Names that changed in the settings: whom that would starve, and everything that follows a new name."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest.config import OTHER
+from digest.models import (
+    Consent,
+    ConsentEvent,
+    Edition,
+    FormerName,
+    Newsletter,
+    NewsletterFeed,
+    Story,
+    Subscription,
+    SubscriptionState,
+    Variant,
+)
+from digest.store.database import insert_into
+from digest.store.editions import composed_upto
+from digest.values import Evidence
+
+NEWSLETTER, TOPIC = "newsletter", "topic"  # kinds of `FormerName`
+_HERE = (SubscriptionState.ACTIVE, SubscriptionState.PAUSED, SubscriptionState.PENDING)
+_NO_SYNC = {"synchronize_session": False}
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A topic that readers chose, or with topic "" a newsletter that they have, which the settings no longer know."""
+
+    newsletter: str
+    topic: str
+    readers: int
+    only: int  # of them: who chose nothing else that is there still
+
+
+def lost(session: Session, settings: Mapping[str, Collection[str]]) -> list[Lost]:
+    """What readers wait for in vain; `settings` are the topics of each newsletter that there is."""
+    chosen = sa.cast(col(Subscription.topics), sa.Text)
+    rows = session.execute(
+        sa.select(col(Newsletter.name), chosen, sa.func.count())
+        .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
+        .where(col(Subscription.state).in_(_HERE))
+        .where(sa.or_(chosen != "[]", col(Newsletter.name).not_in(list(settings))))
+        .group_by(col(Newsletter.name), chosen)
+    ).all()
+    readers: Counter[tuple[str, str]] = Counter()
+    only: Counter[tuple[str, str]] = Counter()
+    for name, text, number in rows:
+        topics = set(json.loads(text)) if name in settings else {""}
+        gone = topics - set(settings.get(name, ()))
+        for topic in gone:
+            readers[name, topic] += number
+            only[name, topic] += number if gone == topics else 0
+    return [Lost(*key, readers[key], only[key]) for key in sorted(readers)]
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """What followed a new name."""
+
+    readers: int
+    stories: int
+    feeds: int
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.readers or self.stories or self.feeds)
+
+
+def uses(session: Session, paper: Newsletter, topic: str) -> Renamed:
+    """How many readers chose a topic, and how many stories and feeds are under it."""
+    chose = _chosen(session, col(Subscription.topics), _readers(paper), topic)
+    readers = sum(_count(session, Subscription, *_readers(paper), _text(Subscription.topics) == text) for text in chose)
+    stories = _count(session, Story, Story.newsletter_id == paper.id, Story.topic == topic)
+    feeds = _count(session, NewsletterFeed, NewsletterFeed.newsletter_id == paper.id, NewsletterFeed.topic == topic)
+    return Renamed(readers, stories, feeds)
+
+
+def rename_topic(session: Session, paper: Newsletter, old: str, new: str, evidence: Evidence) -> Renamed:
+    """Put `new` for `old` in what readers chose, stories, feeds and editions; with "" there is no such topic any more.
+
+    The newsletter is locked.
+
+    One transaction: an edition composed between would find stories under one name and readers under the other. It is
+    a few statements over whole sets, however many readers there are.
+    """
+    before = uses(session, paper, old)
+    connection = session.connection()
+    theirs = col(Subscription.topics)
+    for text in _chosen(session, theirs, _readers(paper), old):
+        detail = f"the topic {old} is called {new} now" if new else f"the topic {old} is no more"
+        said = asdict(evidence) | {"event": ConsentEvent.CHOSE.value, "detail": detail}
+        columns = ["subscriber_id", "newsletter_id", *said]
+        values = [sa.literal(value, Consent.__table__.c[name].type) for name, value in said.items()]  # type: ignore[attr-defined]
+        whose = sa.select(col(Subscription.subscriber_id), col(Subscription.newsletter_id), *values)
+        whose = whose.where(*_readers(paper), _text(Subscription.topics) == text)
+        connection.execute(sa.insert(Consent).from_select(columns, whose, include_defaults=False))
+    _swap(session, Subscription, _readers(paper), old, new)
+    editions = sa.select(col(Edition.id)).where(col(Edition.newsletter_id) == paper.id)
+    _swap(session, Variant, [col(Variant.edition_id).in_(editions)], old, new)
+    for table, topic in ((Story, new or OTHER), (NewsletterFeed, new)):
+        where = (col(table.newsletter_id) == paper.id, col(table.topic) == old)
+        session.execute(sa.update(table).where(*where).values(topic=topic), execution_options=_NO_SYNC)
+    _remember(session, paper, TOPIC, old, new or OTHER)
+    return before
+
+
+def _swap(session: Session, table: Any, where: Collection[Any], old: str, new: str) -> None:
+    """The same for lists of topics: each different one is rewritten once, in its one form."""
+    for text, topics in _chosen(session, col(table.topics), where, old).items():
+        renamed = sorted({new if topic == old else topic for topic in topics} - {""})
+        statement = sa.update(table).where(*where, _text(table.topics) == text).values(topics=renamed)
+        session.execute(statement, execution_options=_NO_SYNC)
+
+
+def _chosen(session: Session, column: Any, where: Collection[Any], topic: str) -> dict[str, list[str]]:
+    """The different lists of topics that have this one, by the text they are stored as."""
+    text = sa.cast(column, sa.Text)
+    query = sa.select(text).where(*where, text.contains(json.dumps(topic), autoescape=True)).distinct()
+    return {found: json.loads(found) for found in session.scalars(query)}
+
+
+def _text(column: Any) -> Any:
+    return sa.cast(column, sa.Text)
+
+
+def _readers(paper: Newsletter) -> list[Any]:
+    return [col(Subscription.newsletter_id) == paper.id]
+
+
+def _count(session: Session, table: Any, *where: Any) -> int:
+    return session.exec(select(sa.func.count()).select_from(table).where(*where)).one()
+
+
+def rename_newsletter(session: Session, old: Newsletter, new: Newsletter) -> Renamed:
+    """Give `old` the name of `new`, which came with the settings and has no edition and no story of its own.
+
+    Who joined `new` meanwhile is a reader of the whole from now on, and so are its feeds. Both are locked.
+    """
+    assert old.id is not None and new.id is not None
+    name, former = new.name, old.name
+    _join_readers(session, old, new)
+    feeds = sa.select(col(NewsletterFeed.feed_id)).where(col(NewsletterFeed.newsletter_id) == old.id)
+    mine = (col(NewsletterFeed.newsletter_id) == new.id, col(NewsletterFeed.feed_id).not_in(feeds))
+    session.execute(sa.update(NewsletterFeed).where(*mine).values(newsletter_id=old.id), execution_options=_NO_SYNC)
+    said = sa.update(Consent).where(col(Consent.newsletter_id) == new.id).values(newsletter_id=old.id)
+    session.execute(said, execution_options=_NO_SYNC)
+    was = sa.update(FormerName).where(col(FormerName.newsletter_id) == new.id).values(newsletter_id=old.id)
+    session.execute(was, execution_options=_NO_SYNC)
+    session.delete(new)
+    session.flush()
+    old.name = name
+    session.flush()
+    _remember(session, old, NEWSLETTER, former, "")
+    session.execute(sa.delete(FormerName).where(col(FormerName.kind) == NEWSLETTER, col(FormerName.old) == name))
+    stories = _count(session, Story, Story.newsletter_id == old.id)
+    return Renamed(
+        _count(session, Subscription, *_readers(old)),
+        stories,
+        _count(session, NewsletterFeed, NewsletterFeed.newsletter_id == old.id),
+    )
+
+
+def _join_readers(session: Session, old: Newsletter, new: Newsletter) -> None:
+    """Who has one of both keeps it; of who has both, what they said of the new one counts, and the links of the old."""
+    assert old.id is not None
+    theirs = {
+        row.subscriber_id: row
+        for row in session.exec(
+            select(Subscription).where(
+                col(Subscription.newsletter_id) == old.id,
+                col(Subscription.subscriber_id).in_(
+                    sa.select(col(Subscription.subscriber_id)).where(col(Subscription.newsletter_id) == new.id)
+                ),
+            )
+        )
+    }
+    upto = composed_upto(session, old.id)
+    for joined in session.exec(select(Subscription).where(col(Subscription.newsletter_id) == new.id)):
+        had = theirs.get(joined.subscriber_id)
+        if had is None:
+            joined.newsletter_id, joined.read_until, joined.offered_at = old.id, upto, None
+            continue
+        if joined.state not in (SubscriptionState.PENDING, had.state):
+            had.state, had.changed_at, had.consent = joined.state, joined.changed_at, joined.consent
+            had.paused_until, had.read_until, had.offered_at = joined.paused_until, upto, None
+        session.delete(joined)
+    session.flush()
+
+
+def begun(session: Session, paper: Newsletter) -> bool:
+    """Has a newsletter stories or editions of its own?"""
+    return bool(paper.seq or paper.edition_number)
+
+
+def _remember(session: Session, paper: Newsletter, kind: str, old: str, new: str) -> None:
+    assert paper.id is not None
+    mine = (col(FormerName.newsletter_id) == paper.id, col(FormerName.kind) == kind)
+    session.execute(sa.update(FormerName).where(*mine, col(FormerName.new) == old).values(new=new))
+    session.execute(sa.delete(FormerName).where(*mine, col(FormerName.old) == new))
+    made = {"newsletter_id": paper.id, "kind": kind, "old": old, "new": new}
+    insert = insert_into(session, FormerName).values(made)
+    again = insert.on_conflict_do_update(index_elements=["newsletter_id", "kind", "old"], set_={"new": new})
+    session.connection().execute(again)
+
+
+def newsletter_called(session: Session, old: str) -> str | None:
+    """How a newsletter is called now, by a name that it had."""
+    query = (
+        select(Newsletter.name)
+        .join(FormerName, col(FormerName.newsletter_id) == Newsletter.id)
+        .where(FormerName.kind == NEWSLETTER, FormerName.old == old)
+    )
+    return session.exec(query).first()
+
+
+def topic_called(session: Session, newsletter: str, old: str) -> str | None:
+    """How a topic of a newsletter is called now, by a name that it had."""
+    query = (
+        select(FormerName.new)
+        .join(Newsletter, col(FormerName.newsletter_id) == Newsletter.id)
+        .where(Newsletter.name == newsletter, FormerName.kind == TOPIC, FormerName.old == old)
+    )
+    return session.exec(query).first()
