@@ -39,6 +39,7 @@ from digest.models import (
 from digest.store import Database, clock, feeds, letters, newsletters, outbox, refusals, relays, sending
 from digest.store import clock as room
 from digest.store.database import shared_now
+from digest.store.import_tables import ImportChange, ListImport
 from digest.subscribe import Evidence, signup
 from digest.web import application
 
@@ -113,6 +114,10 @@ def fill(database: Database, config: Config) -> None:
         session.add(Story(**row, published_at=MONDAY, admitted_at=MONDAY))
         session.add(Admission(newsletter_id=paper.id, entry_id=entry.id, decision=Decision.STORY, decided_at=MONDAY))
         session.add(SignupMail(address="a", network="n", at=MONDAY))
+        run = ListImport(newsletter_id=paper.id, name="a.csv", at=MONDAY, undone_at=MONDAY)
+        session.add(run)
+        session.flush()
+        session.add(ImportChange(key="a@example.org", import_id=run.id, what="e", paused_until=MONDAY))
         session.add(RelayHour(relay="mx:25", hour=MONDAY, letters=7))
         subscribe.suppress(session, "eve@example.org", reason="by hand", evidence=Evidence("test", MONDAY))
         enrol(

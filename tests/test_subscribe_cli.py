@@ -140,7 +140,7 @@ def test_an_import_counts_names_bad_rows_and_may_be_repeated(digest, tmp_path):
     rehearsed = digest("import", file, "--dry-run", "--json", code=65)
     assert rows(digest("list", "--json")) == []
     done = digest("import", file, "--json", code=65)
-    assert rows(rehearsed) == rows(done)
+    assert rows(rehearsed) | {"import": 1} == rows(done)
     counts = rows(done)
     assert (counts["rows"], counts["added"], counts["refused"], counts["separator"]) == (3, 1, 2, ";")
     assert "list.csv, line 3: 'nobody' is not an address" in done.stderr

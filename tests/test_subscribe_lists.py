@@ -40,10 +40,9 @@ def take(database, source, *, rejects=None, mapping=None, dry_run=False, **more)
     return subscribe.import_csv(
         database,
         stream,
-        terms(name, **more),
+        terms(name, mapping=mapping or {}, **more),
         newsletter="daily",
         rejects=rejects,
-        mapping=mapping,
         dry_run=dry_run,
     )
 

@@ -116,6 +116,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     collect,
     edition,
     feed,
+    imports,
     outbox,
     story,
     subscriber,
@@ -156,4 +157,5 @@ app.add_typer(story.app, name="story")
 app.add_typer(topic.app, name="topic")
 app.add_typer(outbox.app, name="outbox")
 subscriber_csv.register(subscriber.app)
+app.add_typer(imports.app, name="import")
 app.add_typer(subscriber.app, name="subscriber")

@@ -81,6 +81,9 @@ SHOWN = {
     "entry.updated_at",
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",
+    "list_import.at",
+    "list_import.undone_at",
+    "import_change.paused_until",  # goes back to where it stood
     "refusal_count.since",  # names the opening of an edition that it counts for
     "run_day.day",  # see `verdict`
 }

@@ -27,6 +27,7 @@ from digest.models import (
 from digest.store import suppressions
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
+from digest.store.import_tables import ImportChange
 
 # What this transaction read before it had the lock may have changed meanwhile.
 _AS_IT_IS = {"populate_existing": True}
@@ -123,6 +124,7 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     stop = suppressions.find(session, email)
     connection = session.connection()
     notices = connection.execute(sa.delete(Notice).where(col(Notice.address) == address_key(email))).rowcount
+    connection.execute(sa.delete(ImportChange).where(col(ImportChange.key) == address_key(email)))
     if person is None and stop is None and not notices:
         return None
     subscriptions = letters = dropped = 0
