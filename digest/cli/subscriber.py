@@ -130,6 +130,7 @@ def list_(
         str, typer.Option("--cadence", metavar="WHEN", help="daily, weekdays, weekly, 'weekly mon' or 'every edition'.")
     ] = "",
     tag: Annotated[str, typer.Option("--tag", metavar="TAG", help="Who has this tag.")] = "",
+    field: Annotated[str, typer.Option("--field", metavar="NAME=VALUE", help="Who has this in a field of yours.")] = "",
     newsletter: NewsletterName = None,
     after: Annotated[str, typer.Option("--after", metavar="EMAIL", help="Begin behind this address.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many people at most.")] = 50,
@@ -146,7 +147,9 @@ def list_(
     options: Options = context.obj
     with options.open() as (config, database):
         paper = config.newsletter(newsletter)[0] if newsletter else ""
-        wanted = subscribe.search(part=search, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=paper)
+        wanted = subscribe.search(
+            part=search, state=state, topic=topic, cadence=cadence, tag=tag, field=field, newsletter=paper
+        )
         with database.read() as session:
             if count:
                 print_rows(("newsletter", "state", "subscribers"), listing.counted(session, wanted), as_json=json)

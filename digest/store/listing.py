@@ -30,6 +30,7 @@ class Search:
     topic: str = ""  # who gets it: chose it, or all
     cadence: str = ""  # in its one form, "weekly" for any day of the week, or "every edition"
     tag: str = ""
+    field: str = ""  # NAME=VALUE, or NAME
     newsletter: str = ""
 
 
@@ -108,6 +109,7 @@ def _listed_suppressed(session: Session, search: Search, *, after: str, limit: i
             col(Suppression.key) > after,
             col(Suppression.key).contains(address_key(search.part), autoescape=True),
             *([_has(Subscriber.tags, search.tag)] if search.tag else []),
+            *([_has_field(search.field)] if search.field else []),
             *([_subscribed(replace(search, state=""))] if narrowed else []),
         )
         .order_by(col(Suppression.key))
@@ -152,6 +154,8 @@ def _about_person(search: Search) -> list[Any]:
         conditions.append(col(Subscriber.key).contains(address_key(search.part), autoescape=True))
     if search.tag:
         conditions.append(_has(Subscriber.tags, search.tag))
+    if search.field:
+        conditions.append(_has_field(search.field))
     return conditions
 
 
@@ -185,7 +189,16 @@ def _subscribed(search: Search) -> Any:
 
 def _has(column: Any, word: str) -> Any:
     """That a JSON list holds `word`, in whatever case, told from its text, which is the same on both databases."""
-    return sa.cast(column, sa.String).icontains(json.dumps(word), autoescape=True)
+    # SQLite knows capitals of ASCII only, and JSON writes others as numbers.
+    spelt = {json.dumps(one).lower() for one in (word, word.lower(), word.upper(), word.title())}
+    return sa.or_(*(sa.cast(column, sa.String).icontains(one, autoescape=True) for one in sorted(spelt)))
+
+
+def _has_field(words: str) -> Any:
+    """That a person has a field, told from the text of its JSON, as `_has` does."""
+    name, equals, value = words.partition("=")
+    wanted = json.dumps({name.strip(): value.strip()})[1:-1] if equals else f"{json.dumps(name.strip())}: "
+    return sa.cast(col(Subscriber.fields), sa.String).icontains(wanted, autoescape=True)
 
 
 def _why(stop: Suppression | None) -> str:

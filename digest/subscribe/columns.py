@@ -20,7 +20,7 @@ from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
 from digest.store.imports import stamp_of
 from digest.subscribe import dates
-from digest.subscribe.address import address, display_name, erasure_mark, tags_of
+from digest.subscribe.address import MAX_NAME, address, display_name, erasure_mark, tags_of
 from digest.subscribe.preferences import Preferences, checked
 from digest.subscribe.reading import KEPT, Reading, Use, decide
 from digest.subscribe.sheet import Record
@@ -35,8 +35,8 @@ from digest.subscribe.titles import (
     PAUSED,
     PENDING,
     STATES,
+    TICKS,
     TITLES,
-    YES,
     listed,
     reason,
     word,
@@ -48,7 +48,10 @@ MAX_FIELD = 500  # characters of one of them, and 60 of its name
 AHEAD = timedelta(days=1)  # clocks and zones of other services
 SHOWN = 20  # cells named that say nothing
 _RANK = {NOTHING: -1, ACTIVE: 0, PAUSED: 0, PENDING: 1, LEFT: 2}
+REMEMBERED = 5_000  # ways to say a state, of one list
 _Said = SubscriptionState | str | None
+_Standing = tuple[str, str, datetime | None, datetime | None]
+_UNSAID = Preferences()
 
 
 class Person(NamedTuple):
@@ -98,7 +101,11 @@ class Columns:
         self._known_topics = frozenset(terms.known_topics)
         names = (*TITLES, "unsub_reason", "consent", "suppressed", "suppressed_at")
         self._at: dict[str, list[Use]] = {name: reading.at(name) for name in names}
-        self._kept = [(use, display_name(use.title)[:60]) for use in self._at[KEPT]][:MAX_FIELDS]
+        kept = sorted(self._at[KEPT], key=lambda use: use.index)[:MAX_FIELDS]
+        self._kept = [(use, display_name(use.title[:MAX_NAME])[:60]) for use in kept]
+        self._choosing = any(self._at[field] for field in _CHOICES)
+        self._saying = [use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]]
+        self._stood: dict[tuple[str, ...], _Standing] = {}
         self._line = 0
         self._survey: Survey | None = None
 
@@ -149,12 +156,13 @@ class Columns:
             raise BadInput(record.problem)
         cells, self._line = record.cells, record.line
         email, called = self._mailbox(self._cell(cells, "email"))
-        state, why, left_at, stopped_at = self._standing(cells)
+        state, why, left_at, stopped_at = self._standing_of(cells)
         name = self._cell(cells, "name") or called
         if not name and (self._at["first_name"] or self._at["last_name"]):
             name = f"{self._cell(cells, 'first_name')} {self._cell(cells, 'last_name')}"
         key = address_key(email)
-        shown, tags, kept = display_name(name), tags_of(_listing(self._cell(cells, "tags"))), self._fields(cells)
+        labels = self._cell(cells, "tags")
+        shown, tags, kept = display_name(name), tags_of(_listing(labels)) if labels else [], self._fields(cells)
         return Person(
             email=email,
             key=key,
@@ -162,21 +170,35 @@ class Columns:
             name=shown,
             state=state,
             rank=_RANK[state],
-            preferences=_preferences(
-                *(self._cell(cells, field) for field in _CHOICES), known_topics=self._known_topics
-            ),
+            preferences=self._chosen(cells),
             tags=tags,
             since=self._time(cells, "since"),
             changed_at=self._time(cells, "changed_at") or left_at,
             paused_until=self._time(cells, "paused_until", future=True) if state == PAUSED else None,
-            ip=_ip(self._cell(cells, "ip")),
-            consent=display_name(self._cell(cells, "consent")) or self._terms.how,
+            ip=_ip(self._cell(cells, "ip")) if self._at["ip"] else "",
+            consent=(display_name(self._cell(cells, "consent")) if self._at["consent"] else "") or self._terms.how,
             reason=why,
-            status=display_name(self._cell(cells, "suppressed_status")),
+            status=display_name(self._cell(cells, "suppressed_status")) if self._at["suppressed_status"] else "",
             suppressed_at=self._time(cells, "suppressed_at") or stopped_at,
             fields=kept,
             stamp=stamp_of(shown, tags, kept),
         )
+
+    def _chosen(self, cells: list[str]) -> Preferences:
+        if not self._choosing:
+            return _UNSAID
+        return _preferences(*(self._cell(cells, field) for field in _CHOICES), known_topics=self._known_topics)
+
+    def _standing_of(self, cells: list[str]) -> _Standing:
+        """The same as `_standing`, which few cells decide about, in few ways."""
+        telling = tuple([cells[index] if index < len(cells) else "" for index in self._saying])
+        found = self._stood.get(telling)
+        if found is None:
+            unread = self.unread
+            found = self._standing(cells)
+            if unread == self.unread and len(self._stood) < REMEMBERED:  # a row that is to be named is read each time
+                self._stood[telling] = found
+        return found
 
     def _raw(self, cells: list[str], use: Use) -> str:
         return cells[use.index][:MAX_CELL].strip() if use.index < len(cells) else ""
@@ -215,7 +237,7 @@ class Columns:
             return address(cell), ""
         return address(inside), name.strip().strip('"')
 
-    def _standing(self, cells: list[str]) -> tuple[str, str, datetime | None, datetime | None]:
+    def _standing(self, cells: list[str]) -> _Standing:
         """The state, why the address gets no letters or "", and since when it is so and gets none.
 
         Of all that is said, what holds back the most.
@@ -265,7 +287,7 @@ class Columns:
         """What a date of leaving says, or a flag; what is neither says nothing, and is named."""
         if not cell or word(cell) in NO or dates.no_date(cell):
             return None, None
-        if word(cell) in YES:
+        if word(cell) in TICKS:
             return LEFT, None
         meaning = self.reading.words.get(word(cell))
         if meaning is not None:
@@ -277,7 +299,7 @@ class Columns:
         """Whether an address gets no letters, by a flag, a date or a word; BadInput for what is none of them."""
         if not cell or word(cell) in NO or dates.no_date(cell):
             return None, None
-        if word(cell) in YES:
+        if word(cell) in TICKS:
             return reason(use.title), None
         said = [self.reading.words.get(one) for one in listed(cell)]
         if said and None not in said:
@@ -292,6 +314,8 @@ class Columns:
         """Whether they have confirmed, by a flag, a date or a word; empty is no."""
         if not cell or dates.nothing(cell):
             return PENDING
+        if word(cell) in TICKS:
+            return self.reading.words.get(word(cell), ACTIVE)
         meaning = self.reading.words.get(word(cell))
         if meaning is not None:
             return PENDING if meaning == LEFT and word(cell) in NO else meaning

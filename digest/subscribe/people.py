@@ -12,7 +12,7 @@ from sqlmodel import Session
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import Consent, ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.store import history, listing, newsletters, people, recipients, suppressions
-from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tag
+from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tags_of
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
 
@@ -58,7 +58,7 @@ def add(
     key = address_key(email)
     name = display_name(name)
     chosen = checked(preferences, joining.known_topics)
-    labels = sorted({tag(t) for t in tags} - {""})
+    labels = tags_of(tags)
     suppression = suppressions.find(session, email)
     if suppression is not None:
         raise UserError(
@@ -117,7 +117,7 @@ def change(
     if name is not None:
         person.name = display_name(name)
     if tags is not None:
-        person.tags = sorted({tag(t) for t in tags} - {""})
+        person.tags = tags_of(tags)
     choices = choices or {}
     chosen = checked(Preferences(**choices), known_topics)
     chose = _choose(session, subscription, chosen, evidence, only=choices)
@@ -339,6 +339,7 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
         "email": person.email,
         "name": person.name,
         "tags": person.tags,
+        "fields": [f"{name}: {value}" for name, value in sorted(person.fields.items())],
         "since": person.created_at,
         "suppressed": f"{stop.reason} {stop.status}".strip() if stop else "",
     }
@@ -351,15 +352,27 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
 
 
 def search(
-    *, part: str = "", state: str = "", topic: str = "", cadence: str = "", tag: str = "", newsletter: str = ""
+    *,
+    part: str = "",
+    state: str = "",
+    topic: str = "",
+    cadence: str = "",
+    tag: str = "",
+    field: str = "",
+    newsletter: str = "",
 ) -> listing.Search:
-    """What to list; BadInput for a state or a cadence that is none. `cadence` may be "weekly" without a day."""
+    """What to list; BadInput for a state or a cadence that is none. `cadence` may be "weekly" without a day.
+
+    `field` is NAME=VALUE, or a name for all who have it.
+    """
     states = [*SubscriptionState, suppressions.SUPPRESSED]
     if state and state not in states:
         raise BadInput(f"{state!r} is not a state", hint="states are: " + ", ".join(states))
     if cadence not in ("weekly", "every edition"):
         cadence = checked(Preferences(cadence=cadence), ()).cadence
-    return listing.Search(part=part, state=state, topic=topic, cadence=cadence, tag=tag, newsletter=newsletter)
+    return listing.Search(
+        part=part, state=state, topic=topic, cadence=cadence, tag=tag, field=field, newsletter=newsletter
+    )
 
 
 def enter(subscription: Subscription, state: SubscriptionState, *, now: datetime) -> None:

@@ -23,6 +23,7 @@ FEW = 30  # values: in a column of more, words are prose
 _ADDRESS = re.compile(
     r"city|town|zip|postal|postcode|country|street|address1|province|ort$|plz|ville|ciudad|citta|miasto"
 )
+_MAIL = re.compile(r"mail|メール|邮|郵|почт|пошт|posta|correo|courriel|이메일|address|adress")
 _DATES = ("since", "left_at", "changed_at", "blocked", "confirmed", "suppressed_at", "paused_until")
 
 
@@ -79,6 +80,8 @@ class _Decision:
         self._by_title()
         if not self.header:
             self._by_position()
+        if not any(use.field == "email" for use in self.uses.values()):
+            self._by_addresses()
         if not any(use.field == "email" for use in self.uses.values()):
             shown = ", ".join(repr(h) for h in self.header[:8] if h.isprintable()) or "none that can be read"
             raise BadInput(
@@ -157,6 +160,16 @@ class _Decision:
             if at and self.width == 2 and "name" not in self.terms.mapping:
                 self._use(1 - at[0], "name", "it stands beside the address")
 
+    def _by_addresses(self) -> None:
+        """A column whose title has "mail" in it, in some language, and whose cells are addresses."""
+        for index in range(self.width if "email" not in self.terms.mapping else 0):
+            seen = self._seen(index)
+            if index in self.uses or seen is None or not _MAIL.search(titles.folded(self._title(index))):
+                continue
+            if 2 * sum("@" in value for value in seen.said) > len(seen.said):
+                self._use(index, "email", "addresses stand in it")
+                return
+
     def _rest(self, index: int) -> None:
         """A column that nobody knows by its title: another word for something, the operator's own, or a stop."""
         if index in self.uses:
@@ -203,7 +216,7 @@ class _Decision:
         return bool(words) and all(word in self.words for word in words)
 
     def _flag(self, value: str) -> bool:
-        return titles.word(value) in titles.YES or titles.word(value) in titles.NO or dates.no_date(value)
+        return titles.word(value) in titles.TICKS or titles.word(value) in titles.NO or dates.no_date(value)
 
     def _checked(self, use: Use) -> Use:
         """A column that is known by its title, once more by what stands in it."""
@@ -244,8 +257,9 @@ class _Decision:
         title = self._title(index)
         return BadInput(
             f"the column {title!r} of {self.terms.name} is not understood: {why}{shown}",
-            hint=f"say what it is, as in --map state={title!r}, left_at=, blocked= or confirmed=; "
-            f"or leave it out on purpose: --ignore-column {title!r}",
+            hint="say whose export it is with --from SERVICE, or what the column is, as in "
+            f"--map state={title!r} (or left_at, blocked, confirmed), or leave it out on purpose: "
+            f"--ignore-column {title!r}",
         )
 
     def _everyone(self) -> SubscriptionState | str | None:

@@ -55,83 +55,15 @@ STATES = ("state", "left_at", "blocked", "confirmed")  # the fields that speak o
 
 BOUNCED, COMPLAINED, BLOCKED = "bounced", "complained", "blocklisted"
 YES = frozenset(
-    [
-        "true",
-        "yes",
-        "1",
-        "y",
-        "on",
-        "x",
-        "t",
-        "✓",
-        "✔",
-        "checked",
-        "ja",
-        "j",
-        "wahr",
-        "oui",
-        "o",
-        "vrai",
-        "si",
-        "sí",
-        "sì",
-        "s",
-        "sim",
-        "verdadero",
-        "vero",
-        "verdadeiro",
-        "waar",
-        "tak",
-        "да",
-        "д",
-        "ano",
-        "evet",
-        "はい",
-        "是",
-        "예",
-        "有",
-        "kyllä",
-        "tác",
-        "1.0",
-    ]
-)
+    ("true", "yes", "1", "y", "on", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "sim", "verdadero", "vero", "waar",
+     "verdadeiro", "tak", "да", "так", "ano", "evet", "はい", "是", "예", "有", "kyllä", "1.0")
+)  # fmt: skip
+TICKS = YES | {"x", "✓", "✔", "checked", "t"}  # in a column for one thing
 NO = frozenset(
-    [
-        "false",
-        "no",
-        "0",
-        "n",
-        "off",
-        "f",
-        "✗",
-        "✘",
-        "unchecked",
-        "nein",
-        "falsch",
-        "non",
-        "faux",
-        "não",
-        "nao",
-        "falso",
-        "nee",
-        "onwaar",
-        "nie",
-        "нет",
-        "нi",
-        "ні",
-        "ne",
-        "nej",
-        "hayır",
-        "hayir",
-        "いいえ",
-        "否",
-        "不",
-        "아니요",
-        "無",
-        "ei",
-        "0.0",
-    ]
-)
+    ("false", "no", "0", "n", "off", "✗", "✘", "unchecked", "nein", "falsch", "non", "faux", "não", "nao", "falso",
+     "nee", "onwaar", "nie", "нет", "ні", "ne", "nej", "hayır", "hayir", "いいえ", "否", "不", "아니요", "無", "ei",
+     "0.0")
+)  # fmt: skip
 # What a word says: a state, or why the address gets no letters at all.
 WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("active", "subscribed", "enabled", "confirmed"), ACTIVE),
@@ -239,6 +171,7 @@ def counts(title: str) -> bool:
     return bool(_COUNTS.search(folded(title[:100])))
 
 
+@lru_cache(maxsize=2_000)
 def word(cell: str) -> str:
     """A cell as `WORDS` has it."""
     return re.sub(r"[\s_-]+", "-", cell[:60].strip().lower())
@@ -253,7 +186,7 @@ def smells(value: str) -> bool:
     plain = folded(value)
     if known in (LEFT, PENDING, BOUNCED, COMPLAINED, BLOCKED) and plain not in _PLAIN and word(value) not in NO:
         return True
-    return kind(value) in ("left_at", "blocked")
+    return any(roots.search(plain) for kind, roots in _KINDS if kind in ("left_at", "blocked"))
 
 
 _PLAIN = frozenset(
