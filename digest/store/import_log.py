@@ -37,6 +37,7 @@ from digest.values import Evidence
 STEP = 500  # people in one transaction
 _CHOICES = {"topics", "cadence", "hour", "zone", "language", "format"}
 _COLUMNS = {"format": "plain"}
+People = dict[str, tuple[Subscriber, Subscription | None]]  # by key
 WORDS = {
     "p": "people made",
     "s": "subscriptions made",
@@ -125,9 +126,7 @@ def update(session: Session, paper: Newsletter, run: ListImport, names: Collecti
     return changed
 
 
-def _people(
-    session: Session, newsletter_id: int, keys: Collection[str]
-) -> dict[str, tuple[Subscriber, Subscription | None]]:
+def _people(session: Session, newsletter_id: int, keys: Collection[str]) -> People:
     on = sa.and_(col(Subscription.subscriber_id) == Subscriber.id, col(Subscription.newsletter_id) == newsletter_id)
     query = select(Subscriber, Subscription).outerjoin(Subscription, on).where(col(Subscriber.key).in_(keys))
     return {person.key: (person, subscription) for person, subscription in session.exec(query)}
@@ -206,22 +205,34 @@ def undo(database: Database, number: int, *, evidence: Evidence, dry_run: bool =
             if not some:
                 break
             last = some[-1].key
-            ours, theirs = _untouched(session, run, some)
+            keys = [change.key for change in some]
+            if not dry_run:
+                _lock(session, run.newsletter_id, keys)  # who is judged is to be as they were judged
+            people = _people(session, run.newsletter_id, keys)
+            ours, theirs = _untouched(session, run, some, people)
             for change in ours:
                 counts.update(WORDS[letter] for letter in change.what)
             kept += len(theirs)
             first += theirs[: 20 - len(first)]
             if not dry_run:
-                _take_back(session, run, ours, evidence)
+                _take_back(session, run, ours, people, evidence)
     if not dry_run:
         with database.write() as session:
             session.get_one(ListImport, number).undone_at = evidence.at
     return Undone(dict(counts), kept, tuple(first))
 
 
-def _untouched(session: Session, run: ListImport, changes: list[ImportChange]) -> tuple[list[ImportChange], list[str]]:
+def _lock(session: Session, newsletter_id: int, keys: Collection[str]) -> None:
+    """Let nobody change these people's subscriptions meanwhile; in the order in which all take them."""
+    query = select(Subscription.id).join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
+    query = query.where(Subscription.newsletter_id == newsletter_id, col(Subscriber.key).in_(keys))
+    session.exec(query.order_by(col(Subscription.id)).with_for_update(of=Subscription)).all()
+
+
+def _untouched(
+    session: Session, run: ListImport, changes: list[ImportChange], people: People
+) -> tuple[list[ImportChange], list[str]]:
     """Those whom nobody changed since, and the keys of the others."""
-    people = _people(session, run.newsletter_id, [change.key for change in changes])
     later = set(
         session.exec(
             select(Consent.subscriber_id).where(
@@ -262,8 +273,9 @@ def _stamp(person: Subscriber) -> int:
     return imports.stamp_of(person.name, person.tags, person.fields)
 
 
-def _take_back(session: Session, run: ListImport, changes: list[ImportChange], evidence: Evidence) -> None:
-    people = _people(session, run.newsletter_id, [change.key for change in changes])
+def _take_back(
+    session: Session, run: ListImport, changes: list[ImportChange], people: People, evidence: Evidence
+) -> None:
     gone: list[int] = []  # subscriptions
     for change in changes:
         person, subscription = people.get(change.key, (None, None))
