@@ -124,6 +124,10 @@ def test_values_that_smell_stop_it_under_any_title(value):
         ("Marketing status:SUBSCRIBED,NEVER_SUBSCRIBED", ["active", "pending"]),
         ("SMS consent:no,no", ["active", "active"]),
         ("Statut:abonné,désabonné", ["active", "unsubscribed"]),
+        ("DSGVO-Einwilligung am:2021-02-03,", ["active", "pending"]),
+        ("subscribed:2021-02-03,2021-02-04", ["active", "active"]),
+        ("Contactable:yes,no", ["active", "unsubscribed"]),
+        ("Locked:0,1", ["active", "blocklisted"]),
     ],
 )
 def test_what_smells_and_is_understood_in_every_row_counts(column, expected):

@@ -172,7 +172,7 @@ class Columns:
             rank=_RANK[state],
             preferences=self._chosen(cells),
             tags=tags,
-            since=self._time(cells, "since"),
+            since=self._time(cells, "since") or self._confirmed_at(cells),
             changed_at=self._time(cells, "changed_at") or left_at,
             paused_until=self._time(cells, "paused_until", future=True) if state == PAUSED else None,
             ip=_ip(self._cell(cells, "ip")) if self._at["ip"] else "",
@@ -324,6 +324,13 @@ class Columns:
         if dates.read(cell, day_first=use.day_first) is None:
             raise BadInput(f"the column {use.title!r} says {cell[:40]!r}, which we do not understand")
         return ACTIVE
+
+    def _confirmed_at(self, cells: list[str]) -> datetime | None:
+        for use in self._at["confirmed"]:
+            cell = self._raw(cells, use)
+            if cell and not dates.no_date(cell) and dates.read(cell, day_first=use.day_first) is not None:
+                return self._date(cell, use)
+        return None
 
     def _time(self, cells: list[str], field: str, *, future: bool = False) -> datetime | None:
         """The first of a field's columns that holds a date; BadInput for one that is still to come."""

@@ -208,8 +208,13 @@ class _Decision:
                 return smell
         dated = seen.dated
         if dated is not None and dated.dates and not dated.others:
-            return "since" if smell == "state" else smell
+            return self._dated(seen) if smell == "state" else smell
         return ""
+
+    def _dated(self, seen: Seen) -> str:
+        """What dates of consent are: since when, or who has given it at all, where some have none."""
+        empty = not seen.many and sum(seen.said.values()) < (self.survey.rows if self.survey else 0)
+        return "confirmed" if empty or (seen.many and self.survey and seen.filled < self.survey.rows) else "since"
 
     def _word(self, value: str) -> bool:
         words = titles.listed(value)
@@ -227,7 +232,7 @@ class _Decision:
             if any(self._word(value) for value in seen.said):
                 return use
             if seen.dated is not None and seen.dated.dates and not seen.dated.others:
-                return Use(use.index, use.title, "since", "dates stand in it")
+                return Use(use.index, use.title, self._dated(seen), "dates stand in it")
             address = sum(bool(_ADDRESS.search(title)) for title in self.titles)
             if bare(use.title) in ("state", "estado", "stato") and address and not use.why:
                 return Use(use.index, use.title, KEPT, "a part of a postal address, kept with each person")

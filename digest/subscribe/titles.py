@@ -107,7 +107,8 @@ WORDS: dict[str, SubscriptionState | str] = {
 # Roots of titles by what they speak of, without accents. The first kind that matches counts.
 _ROOTS = {
     "other": r"sms|whatsapp|telefon|phone|mobile|push|viber|telegram|postal|directmail",
-    "left_at": r"unsub|optout|optedout|optoff|abgemeldet|abmeld|kundig|austrag|desabon|desinscri|desuscri|debaja"
+    "left_at": r"ablehn|widersp|declin|refus|objected|opposi"
+    r"|unsub|optout|optedout|optoff|abgemeldet|abmeld|kundig|austrag|desabon|desinscri|desuscri|debaja"
     r"|fechabaja"
     r"|^baja|disiscri|descadastr|desinscr|uitgeschreven|uitschrij|afgemeld|afmeld|wypis|rezygn|отпис|avregistr"
     r"|avanmal"
@@ -116,7 +117,8 @@ _ROOTS = {
     r"|donotemail|donotcontact|nomail|dnc$|^dnc|keinemail|leftat|leftlist|dateleft|removedat|^removed|deletedat"
     r"|^deleted"
     r"|cancelledat|canceledat|^cancel+ed|gelosch|supprime|eliminad|verwijderd|usunie|удален",
-    "blocked": r"bounc|black_?list|blocklist|blocked|isblock|suppress|complain|spam|abuse|banned|undeliver"
+    "blocked": r"locked|rejected"
+    r"|bounc|black_?list|blocklist|blocked|isblock|suppress|complain|spam|abuse|banned|undeliver"
     r"|invalid|gesperrt"
     r"|sperr|unzustell|ungultig|rebond|rebot|rimbalz|devolvid|geblok|zablok|blokk|blokir|bloqu|bloccat|rejet"
     r"|rechaz|заблок|черныйспис|недостав"
@@ -125,7 +127,9 @@ _ROOTS = {
     "confirmed": r"confirm|verif|validat|bestatig|conferm|bevestig|potwierdz|подтвер|підтвер|bekraft|onayl"
     r"|dogrulan|確認|确认|確定"
     r"|验证|認証|doubleopt|doi$|potvrz|activated|aktivier",
-    "state": r"consent|optin|optedin|subscribe(?!r)|subscription|permission|marketing|gdpr|dsgvo|rgpd|einwillig"
+    "state": r"contactable|mailable|sendmail|reachable|erreichbar|privacy|datenschutz|rodo|kvkk|lgpd"
+    r"|accepts|accepted|agree"
+    r"|akzept|consent|optin|optedin|subscribe(?!r)|subscription|permission|marketing|gdpr|dsgvo|rgpd|einwillig"
     r"|zustimm|einverst"
     r"|erlaubnis|consenso|consentim|autoriz|toestemm|zgod|соглас|згод|samtyck|godkan|^izin|^riza|onay|同意|許諾"
     r"|许可|許可"
