@@ -269,3 +269,19 @@ def test_an_import_has_a_number_and_is_taken_back_by_it(digest, tmp_path):
     assert [r["email"] for r in rows(digest("list", "--json"))] == ["ada@example.org"]
     assert "was taken back on" in imports("undo", "2", code=64).stderr
     assert "there is no import 9" in imports("show", "9", code=66).stderr
+
+
+def test_on_a_terminal_what_is_open_is_asked(digest, tmp_path, monkeypatch):
+    monkeypatch.setattr("digest.cli.import_plan.attended", lambda: True)
+    dated = tmp_path / "list.csv"
+    dated.write_text("email,joined\n" + "".join(f"r{i}@example.org,03/04/2021\n" for i in range(12)))
+    assert "month/day" in digest("import", dated, stdin="month\n").stderr
+    assert rows(digest("list", "--json"))[0]["since"].startswith("2021-03-04")
+    bare = tmp_path / "unsubscribed.txt"
+    bare.write_text("".join(f"r{i}@example.org\n" for i in range(12)))
+    said = digest("import", bare, stdin="unsubscribed\nn\n", code=64).stderr
+    assert "would end 12, where the list has 12. Go on?" in said and "nothing of unsubscribed.txt was stored" in said
+    assert rows(digest("list", "--count", "--json"))[0]["state"] == "active"
+    digest("import", bare, stdin="unsubscribed\ny\n")
+    assert rows(digest("list", "--count", "--json"))[0]["state"] == "unsubscribed"
+    assert "sounds as if nobody did" in digest("import", bare, stdin="stop\n", code=65).stderr
