@@ -1,4 +1,4 @@
-"""Whole lists, in and out: a million rows in one pass and a little memory.
+"""Whole lists, in and out: a million rows in two passes and a little memory.
 
 An import is all or nothing. Rows gather in a temporary table; only when the file was read to its end does one
 transaction make people of them, so a full disk, a kill or Ctrl-C leaves the list as it was.
