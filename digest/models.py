@@ -3,9 +3,9 @@
 feed ── entry ──┐
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
                           ├ former_name
-                          └ subscription ── subscriber ── outbox ── variant        suppression    host
+                          └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
-          └ signup_wait                                         signup_refusal
+          └ signup_wait                                         signup_refusal    host
 """
 
 from __future__ import annotations
@@ -337,9 +337,8 @@ class VariantStory(SQLModel, table=True):
 def address_key(email: str) -> str:
     """What makes two addresses one person: the address in small letters.
 
-    RFC 5321 §2.4 lets a mailbox tell `Ada` from `ada`; none in use does, and people type both. Letters go to
-    the address as it was given; who somebody is, whether they left and whether we may write is asked by key.
-    Not `casefold`, which would make ß and ss one mailbox.
+    RFC 5321 §2.4 lets a mailbox tell `Ada` from `ada`; none in use does, and people type both. Letters go to the
+    address as it was given; who somebody is, and whether we may write, is asked by key. Not `casefold`: ß is not ss.
     """
     return email.lower()
 
@@ -358,6 +357,7 @@ class Subscriber(SQLModel, table=True):
     key: str = Field(default=None, unique=True, nullable=False, sa_column_kwargs={"default": _own_key})
     name: str = ""
     tags: list[str] = _json(default_factory=list, nullable=False)  # the operator's words about them, sorted
+    fields: dict[str, str] = _json(default_factory=dict, nullable=False, sa_column_kwargs={"server_default": "{}"})
     created_at: datetime = _time()
 
 

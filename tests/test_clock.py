@@ -42,6 +42,7 @@ from digest.models import (
 from digest.store import Database, clock, edition_states, feeds, letters, newsletters, outbox, refusals, relays
 from digest.store import clock as room
 from digest.store.database import shared_now
+from digest.store.import_tables import ImportChange, ListImport
 from digest.subscribe import Evidence, signup
 from digest.web import application
 
@@ -119,6 +120,10 @@ def fill(database: Database, config: Config) -> None:
         session.add(SignupMail(address="a", network="n", at=MONDAY))
         session.add(SignupRefusal(day=MONDAY, number=1))
         session.add(SignupWait(newsletter_id=paper.id, email="a", key="a", how="", ip="", network="n", at=MONDAY))
+        run = ListImport(newsletter_id=paper.id, name="a.csv", at=MONDAY, undone_at=MONDAY)
+        session.add(run)
+        session.flush()
+        session.add(ImportChange(key="a@example.org", import_id=run.id, what="e", paused_until=MONDAY))
         session.add(RelayHour(relay="mx:25", hour=MONDAY, letters=7))
         session.add(Host(name="feeds.example", held_until=MONDAY, asked_at=MONDAY, said_at=MONDAY))
         subscribe.suppress(session, "eve@example.org", reason="by hand", evidence=Evidence("test", MONDAY))

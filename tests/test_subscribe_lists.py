@@ -31,7 +31,7 @@ def terms(name="list.csv", **more):
     )
 
 
-def take(database, source, *, rejects=None, mapping=None, dry_run=False, **more):
+def take(database, source, *, rejects=None, mapping=None, dry_run=False, agree=lambda plan: None, **more):
     """Import a file of `DATA`, or text, into `daily`."""
     if isinstance(source, Path):
         name, stream = source.name, io.BytesIO(source.read_bytes())
@@ -40,11 +40,11 @@ def take(database, source, *, rejects=None, mapping=None, dry_run=False, **more)
     return subscribe.import_csv(
         database,
         stream,
-        terms(name, **more),
+        terms(name, mapping=mapping or {}, **more),
         newsletter="daily",
         rejects=rejects,
-        mapping=mapping,
         dry_run=dry_run,
+        agree=agree,
     )
 
 
@@ -76,6 +76,32 @@ SERVICES = {
         "renfield": " complained",
     },
     "ghost.csv": {"mina": "active", "jonathan": "unsubscribed"},
+    "phplist.tsv": {"mina": "active", "arthur": "pending", "lucy": " blocklisted"},
+    "klaviyo.csv": {"mina": "active", "jonathan": "unsubscribed", "arthur": "pending", "lucy": " bounced"},
+    "shopify.csv": {"mina": "active", "jonathan": "unsubscribed"},
+    "brevo.csv": {"mina": "active", "lucy": " blocklisted", "arthur": "pending"},
+    "mailerlite.csv": {"mina": "active", "jonathan": "unsubscribed", "renfield": " complained"},
+    "sendgrid.csv": {"lucy": " bounced"},
+    "constantcontact.csv": {"mina": "active", "jonathan": "unsubscribed", "arthur": "pending"},
+    "wordpress.csv": {
+        "mina": "active",
+        "arthur": "pending",
+        "jonathan": "unsubscribed",
+        "lucy": " bounced",
+        "renfield": " complained",
+    },
+    "mailman.csv": {"mina": "active", "lucy": " bounced", "arthur": "paused"},
+    "sendy.csv": {
+        "mina": "active",
+        "arthur": "pending",
+        "lucy": " bounced",
+        "renfield": " complained",
+        "jonathan": "unsubscribed",
+    },
+    "hubspot.csv": {"mina": "active", "jonathan": "unsubscribed"},
+    "activecampaign.csv": {"mina": "active", "arthur": "pending", "jonathan": "unsubscribed", "lucy": " bounced"},
+    "beehiiv.csv": {"mina": "active", "arthur": "pending", "jonathan": "unsubscribed"},
+    "substack_new.csv": {"mina": "active"},
     "kit.csv": {"mina": "active", "arthur": "pending", "jonathan": "unsubscribed", "lucy": " bounced"},
 }
 
@@ -87,8 +113,10 @@ def test_a_list_of_another_service_says_who_is_who(database, file):
     found = {name: words.removesuffix(f" (import {file})").rstrip() for name, words in found.items()}
     assert found == SERVICES[file]
     assert done.refused == 0
+    seen = []
     before = export(database)
-    again = take(database, DATA / file)
+    again = take(database, DATA / file, agree=seen.append)
+    assert seen[0].service.lower().replace(" ", "").startswith(file.partition(".")[0].partition("_")[0])
     assert again.known + again.no_letters == again.rows and again.suppressed == 0
     assert export(database) == before
 

@@ -117,6 +117,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     edition,
     feed,
     feed_set,
+    imports,
     newsletter,
     outbox,
     story,
@@ -164,4 +165,5 @@ subscriber_bars.register(subscriber.app)
 subscriber_csv.register(subscriber.app)
 feed_set.register(feed.app)
 subscriber_address.register(subscriber.app)
+app.add_typer(imports.app, name="import")
 app.add_typer(subscriber.app, name="subscriber")

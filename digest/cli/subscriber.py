@@ -134,6 +134,7 @@ def list_(
         str, typer.Option("--cadence", metavar="WHEN", help="daily, weekdays, weekly, 'weekly mon' or 'every edition'.")
     ] = "",
     tag: Annotated[str, typer.Option("--tag", metavar="TAG", help="Who has this tag.")] = "",
+    field: Annotated[str, typer.Option("--field", metavar="NAME=VALUE", help="Who has this in a field of yours.")] = "",
     where: Where = None,
     newsletter: NewsletterName = None,
     after: Annotated[str, typer.Option("--after", metavar="EMAIL", help="Begin behind this address.")] = "",
@@ -151,7 +152,7 @@ def list_(
     options: Options = context.obj
     with options.open() as (config, database):
         paper = config.newsletter(newsletter)[0] if newsletter else ""
-        said = {"part": search, "state": state, "topic": topic, "cadence": cadence, "tag": tag}
+        said = {"part": search, "state": state, "topic": topic, "cadence": cadence, "tag": tag, "field": field}
         wanted = subscribe.search(**said, where=where or (), newsletter=paper, moments=days)
         with database.read() as session:
             if count:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
@@ -16,7 +18,7 @@ from digest.cli.options import DryRun, FromFile, Json, NewsletterName, VouchedBy
 if TYPE_CHECKING:
     from digest.config import Config
     from digest.store import Database
-    from digest.subscribe import Imported
+    from digest.subscribe import Imported, Plan, Terms
 
 
 def register(subscribers: typer.Typer) -> None:
@@ -29,10 +31,29 @@ def import_(
     context: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="A CSV file; - reads standard input.")],
     newsletter: NewsletterName = None,
+    from_: Annotated[
+        str, typer.Option("--from", metavar="SERVICE", help="Whose export it is, where its titles do not say so.")
+    ] = "",
     map_: Annotated[
         list[str] | None,
         typer.Option("--map", metavar="FIELD=COLUMN", help="Where a field stands: a title or a number from 1."),
     ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore-column", metavar="COLUMN", help="It says nothing, on purpose.")
+    ] = None,
+    as_: Annotated[
+        str,
+        typer.Option("--as", metavar="STATE", help="What its people are: active, pending, unsubscribed or suppressed."),
+    ] = "",
+    dates: Annotated[
+        str, typer.Option("--dates", metavar="ORDER", help="day-first or month-first, where it can be both.")
+    ] = "",
+    encoding: Annotated[
+        str, typer.Option("--encoding", metavar="NAME", help="As in cp1251; else it is found out.")
+    ] = "",
+    update: Annotated[
+        str, typer.Option("--update", metavar="FIELDS", help="What of people who are here is changed: name,tags,…")
+    ] = "",
     confirmed: Annotated[
         bool, typer.Option("--confirmed", help="Those whom the file calls unconfirmed have confirmed elsewhere.")
     ] = False,
@@ -44,66 +65,114 @@ def import_(
         str | None, typer.Option("--rejects", metavar="FILE", help="Where refused rows go; else FILE.rejects.csv.")
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="The file was exported with --raw.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Also where it changes much of the list.")] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Take in a list from another service, or any CSV.
 
-    Known are listmonk, Mailchimp, Substack, Buttondown, Ghost and Kit.
-    Separator, encoding and columns are found out. All of it is stored or nothing; who left stays gone;
-    rows that are no subscriber are named and kept in a file, and the exit code is then 65. Who did not confirm
+    First the plan: what each column is taken for, and what comes of the rows. A column that speaks of consent and is
+    not understood stops it. All of it is stored or nothing, and `digest import undo` takes it back; who left stays
+    gone; rows that are no subscriber are kept in a file, and the exit code is then 65. Who did not confirm
     elsewhere gets nothing until they do: --ask sends them a mail with a button, --confirmed says that they did.
     Example: digest subscriber import mailchimp.csv --dry-run
     """
-    from dataclasses import asdict
-    from pathlib import Path
-
-    from digest import curate, subscribe
-    from digest.errors import Exit, UserError
+    from digest import subscribe
 
     options: Options = context.obj
-    mapping = _mapping(map_ or [], subscribe.MAPPABLE)
-    name = "standard input" if file == "-" else Path(file).name
-    kept = Path(rejects) if rejects else Path("subscribers.rejects.csv" if file == "-" else f"{file}.rejects.csv")
+    said = subscribe.Terms(
+        name="standard input" if file == "-" else Path(file).name,
+        now=now(),
+        known_topics=(),
+        secret="",
+        vouched_by=vouched_by or myself(),
+        confirmed=confirmed,
+        raw=raw,
+        mapping=_mapping(map_ or [], subscribe.MAPPABLE),
+        ignore=tuple(ignore or ()),
+        dates=_one_of("--dates", dates, ("day-first", "month-first")),
+        encoding=encoding,
+        service=from_.lower(),
+        meaning=_one_of("--as", as_, tuple(subscribe.MEANINGS)),
+        update=tuple(_one_of("--update", f.strip(), subscribe.UPDATABLE) for f in update.split(",") if f.strip()),
+    )
+    how = _How(Path(rejects) if rejects else _beside(file), ask=ask, yes=yes, dry_run=dry_run, json=json)
+    _take_in(options, file, newsletter, said, how)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How an import is run, and told."""
+
+    rejects: Path
+    ask: bool
+    yes: bool
+    dry_run: bool
+    json: bool
+
+
+def _beside(file: str) -> Path:
+    return Path("subscribers.rejects.csv" if file == "-" else f"{file}.rejects.csv")
+
+
+def _one_of(option: str, word: str, words: tuple[str, ...]) -> str:
+    from digest.errors import UserError
+
+    if word and word not in words:
+        raise UserError(f"{option} {word}: there is no such word", hint="one of " + ", ".join(words))
+    return word
+
+
+def _take_in(options: Options, file: str, newsletter: str | None, said: Terms, how: _How) -> None:
+    from digest import curate, subscribe
+    from digest.cli import import_plan
+    from digest.errors import Exit, UserError
+
+    kept = how.rejects
     if kept.exists() and Path(file).exists() and kept.samefile(file):
         raise UserError(f"{kept} is the list itself", hint="name another file with --rejects")
+    plans: list[Plan] = []
+
     with options.open() as (config, database), _seekable(file) as stream:
         paper, settings = config.newsletter(newsletter)
+        terms = replace(said, known_topics=curate.headings(settings.topics), secret=config.lasting_key)
         total = stream.seek(0, 2)
-        stream.seek(0)
-        try:
-            with options.progress("import") as bar:
-                done = subscribe.import_csv(
+
+        def work(terms: Terms) -> Imported:
+            stream.seek(0)
+            with ExitStack() as bars:
+                bar = bars.enter_context(options.progress("import"))
+
+                def agree(plan: Plan) -> None:
+                    bars.close()  # nobody is asked under a bar
+                    plans.append(plan)
+                    import_plan.agree(options, plan, yes=how.yes, dry_run=how.dry_run)
+
+                return subscribe.import_csv(
                     database,
                     stream,
-                    subscribe.Terms(
-                        name=name,
-                        now=now(),
-                        known_topics=curate.headings(settings.topics),
-                        secret=config.lasting_key,
-                        vouched_by=vouched_by or myself(),
-                        confirmed=confirmed,
-                        raw=raw,
-                    ),
+                    terms,
                     newsletter=paper,
-                    mapping=mapping,
-                    dry_run=dry_run,
+                    agree=agree,
+                    dry_run=how.dry_run,
                     rejects=kept,
                     # Nobody has counted the rows: the bytes tell how many there will be.
                     progress=lambda size, rows: bar(rows, rows * total // max(size, 1)),
                 )
+
+        try:
+            done = import_plan.asking(terms, work)
         except KeyboardInterrupt:
-            options.warn(f"stopped; an import is all or nothing, and nothing of {name} was stored")
+            options.warn(f"stopped; an import is all or nothing, and nothing of {said.name} was stored")
             raise typer.Exit(130) from None
-        asked = _ask_all(database, config, paper) if ask and not dry_run else 0
-    facts = asdict(done) | ({"asked": asked} if ask else {})
-    facts.pop("refused_first")
-    if json:
-        facts["refused_rows"] = [asdict(r) for r in done.refused_first]
-    print_facts(facts if json else {k: v for k, v in facts.items() if v}, as_json=json)
-    _tell_refused(options, done, name)
+        asked = _ask_all(database, config, paper) if how.ask and not how.dry_run else 0
+    facts = import_plan.facts(done, plans[-1] if plans else None, as_json=how.json)
+    print_facts(facts | ({"asked": asked} if how.ask else {}), as_json=how.json)
+    _tell_refused(options, done, said.name)
+    if done.number and not how.json:
+        options.say(f"digest import undo {done.number} takes it back")
     if done.refused:
-        if not dry_run:
+        if not how.dry_run:
             options.say(f"refused rows are in {kept}: mend and import them")
         raise typer.Exit(Exit.DATAERR)
 
@@ -146,7 +215,6 @@ def _seekable(file: str) -> Iterator[BinaryIO]:
     import shutil
     import sys
     import tempfile
-    from pathlib import Path
 
     from digest.errors import BadInput, NotFound
 
@@ -179,7 +247,6 @@ def export(
     Example: digest subscriber export --out subscribers.csv
     """
     import sys
-    from pathlib import Path
 
     from digest import curate, subscribe
 

@@ -86,6 +86,9 @@ SHOWN = {
     "entry.withdrawn_at",
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",
+    "list_import.at",
+    "list_import.undone_at",
+    "import_change.paused_until",  # goes back to where it stood
     "refusal_count.since",  # names the opening of an edition that it counts for
     "signup_refusal.day",  # told for a day, then forgotten
     "run_day.day",  # see `verdict`

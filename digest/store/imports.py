@@ -6,7 +6,8 @@ without holding up a sender. Only `settle` needs the write lock, for its seconds
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from digest.models import (
 from digest.store import suppressions
 from digest.store.database import count_rows, insert_into
 from digest.store.editions import composed_upto
+from digest.store.import_tables import ImportChange, ListImport
 from digest.values import Evidence
 
 # What becomes of a row. The first three change a subscription; a row without a state has none.
@@ -56,12 +58,21 @@ _row = sa.Table(
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("status", sa.String, nullable=False),
     sa.Column("suppressed_at", UtcTime),
+    sa.Column("fields", sa.JSON, nullable=False),
+    sa.Column("stamp", sa.Integer, nullable=False),
     sa.Column("outcome", sa.String, nullable=False, server_default=""),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )
+rows = _row  # laid down, judged: for `import_log.update`
 _CHOICES = ("topics", "cadence", "hour", "zone", "language", "plain")
 _SUPPRESSION = ("reason", "status", "suppressed_at")
+
+
+def stamp_of(name: str, tags: Sequence[str], fields: Mapping[str, str]) -> int:
+    """A number that changes with a person's name, tags and fields: whoever has another one was changed since."""
+    parts = [name, *tags, *(f"{at}={fields[at]}" for at in sorted(fields))] if fields else [name, *tags]
+    return zlib.crc32("\0".join(parts).encode("utf-8", "surrogatepass")) & 0x7FFFFFFF
 
 
 def begin(session: Session) -> None:
@@ -114,6 +125,68 @@ def judge(session: Session, paper: Newsletter) -> list[tuple[str, str, int, int]
     return [(o, s, int(n), int(stops)) for o, s, n, stops in session.connection().execute(counts)]
 
 
+def outcomes(session: Session, keys: Sequence[str]) -> dict[str, str]:
+    """What `judge` has marked these keys with."""
+    query = sa.select(_row.c.key, _row.c.outcome).where(_row.c.key.in_(keys))
+    return {row.key: row.outcome for row in session.connection().execute(query)}
+
+
+def listed(session: Session, paper: Newsletter) -> int:
+    """How many are on the list now: all but who left."""
+    gone = SubscriptionState.UNSUBSCRIBED
+    there = sa.select(sa.func.count()).select_from(Subscription)
+    there = there.where(col(Subscription.newsletter_id) == paper.id, col(Subscription.state) != gone)
+    return int(session.connection().execute(there).scalar_one())
+
+
+def begin_log(session: Session, paper: Newsletter, name: str, evidence: Evidence) -> ListImport:
+    """A number for an import, and for each person whom it will change what that is, and how it was before."""
+    assert paper.id is not None
+    run = ListImport(newsletter_id=paper.id, name=name, at=evidence.at, vouched_by=evidence.vouched_by)
+    run.consent_from = session.connection().execute(sa.select(sa.func.max(col(Consent.id)))).scalar() or 0
+    session.add(run)
+    session.flush()
+    new = _row.c.outcome == NEW
+    stops = sa.and_(_row.c.reason != "", _row.c.outcome != STAYS_ERASED, col(Suppression.key).is_(None))
+    what = (
+        sa.case((sa.and_(new, col(Subscriber.id).is_(None)), "p"), else_="")
+        + sa.case((new, "s"), (_row.c.outcome == ENDED, "e"), (_row.c.outcome == CONFIRMED, "c"), else_="")
+        + sa.case((stops, "x"), else_="")
+    )
+    changes = (
+        sa.select(
+            _row.c.key,
+            sa.literal(run.id),
+            what,
+            _row.c.stamp,
+            sa.func.coalesce(sa.type_coerce(col(Subscription.state), sa.String), ""),
+            col(Subscription.paused_until),
+            col(Subscription.read_until),
+            sa.case((stops, _row.c.reason), else_=""),
+        )
+        .select_from(_row)
+        .outerjoin(Subscriber, col(Subscriber.key) == _row.c.key)
+        .outerjoin(
+            Subscription,
+            sa.and_(col(Subscription.subscriber_id) == Subscriber.id, col(Subscription.newsletter_id) == paper.id),
+        )
+        .outerjoin(Suppression, col(Suppression.key) == _row.c.key)
+        .where(sa.or_(_row.c.outcome.in_((NEW, ENDED, CONFIRMED)), stops))
+        .order_by(_row.c.key)
+    )
+    names = ("key", "import_id", "what", "stamp", "state", "paused_until", "read_until", "reason")
+    insert = sa.insert(ImportChange).from_select(list(names), changes, include_defaults=False)
+    session.connection().execute(insert)
+    return run
+
+
+def end_log(session: Session, run: ListImport, counts: Mapping[str, int]) -> None:
+    """Which lines of people's histories are this import's, and what it counted."""
+    run.consent_to = session.connection().execute(sa.select(sa.func.max(col(Consent.id)))).scalar() or 0
+    run.counts = dict(counts)
+    session.add(run)
+
+
 def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
     """Make people of the rows that `judge` marked: subscribers, subscriptions, consent, suppressions."""
     assert paper.id is not None
@@ -127,9 +200,14 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
 
     since = sa.func.coalesce(_row.c.since, at)
     fresh = _row.c.outcome == NEW
-    people = sa.select(_row.c.email, _row.c.key, _row.c.name, _row.c.tags, since).where(fresh).order_by(_row.c.key)
+    people = (
+        sa.select(_row.c.email, _row.c.key, _row.c.name, _row.c.tags, _row.c.fields, since)
+        .where(fresh)
+        .order_by(_row.c.key)
+    )
     # Who is here for another newsletter stays as they are, but is written: see `keep_subscriber`.
-    _fill(session, Subscriber, ("email", "key", "name", "tags", "created_at"), people, ours=col(Subscriber.name))
+    columns_of_people = ("email", "key", "name", "tags", "fields", "created_at")
+    _fill(session, Subscriber, columns_of_people, people, ours=col(Subscriber.name))
     count_rows(session, str(Subscriber.__tablename__))
 
     joined = sa.join(_row, Subscriber, col(Subscriber.key) == _row.c.key)

@@ -162,6 +162,7 @@ class Line(NamedTuple):
     language: str
     format: str  # "text" or "html"
     tags: list[str]
+    fields: dict[str, str]
     subscribed_at: datetime | None
     changed_at: datetime | None
     paused_until: datetime | None
@@ -183,7 +184,7 @@ def roll(session: Session, newsletter: str, search: Search | None = None) -> Ite
             *(col(c) for c in (Subscriber.email, Subscriber.name, Subscription.state, Subscription.topics)),
             *(col(c) for c in (Subscription.cadence, Subscription.hour, Subscription.zone, Subscription.language)),
             sa.case((col(Subscription.plain), "text"), else_="html"),
-            *(col(c) for c in (Subscriber.tags, Subscription.created_at, Subscription.changed_at)),
+            *(col(c) for c in (Subscriber.tags, Subscriber.fields, Subscription.created_at, Subscription.changed_at)),
             *(col(c) for c in (Subscription.paused_until, Subscription.consent)),
             sa.func.coalesce(col(Suppression.reason), ""),
             sa.func.coalesce(col(Suppression.status), ""),
@@ -212,4 +213,4 @@ def roll(session: Session, newsletter: str, search: Search | None = None) -> Ite
         .order_by(col(Suppression.key))
     )
     for key, reason, status, at in stream.execute(others):
-        yield Line(key, "", "", [], "", None, "", "", "", [], None, None, None, "", reason, status, at)
+        yield Line(key, "", "", [], "", None, "", "", "", [], {}, None, None, None, "", reason, status, at)

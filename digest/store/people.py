@@ -27,6 +27,7 @@ from digest.models import (
 from digest.store import suppressions
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
+from digest.store.import_tables import ImportChange
 
 # What this transaction read before it had the lock may have changed meanwhile.
 _AS_IT_IS = {"populate_existing": True}
@@ -124,6 +125,7 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     connection = session.connection()
     notices = connection.execute(sa.delete(Notice).where(col(Notice.address) == address_key(email))).rowcount
     waits = connection.execute(sa.delete(SignupWait).where(col(SignupWait.key) == address_key(email))).rowcount
+    connection.execute(sa.delete(ImportChange).where(col(ImportChange.key) == address_key(email)))
     if person is None and stop is None and not notices and not waits:
         return None
     subscriptions = letters = dropped = 0

@@ -152,6 +152,8 @@ def of_address(search: Search, key: Any) -> list[Any]:
 def of_person(search: Search) -> list[Any]:
     tags = [c for c in search.wanted if c.field == "tag"]
     having = [_any(one, sa.or_(*(has(Subscriber.tags, str(v)) for v in one.values))) for one in tags]
+    fields = [c for c in search.wanted if c.field == "field"]
+    having += [_any(one, sa.or_(*(_has_field(str(v)) for v in one.values))) for one in fields]
     return [*of_address(search, col(Subscriber.key)), *having]
 
 
@@ -190,7 +192,16 @@ def subscribed(search: Search) -> Any:
 
 def has(column: Any, word: str) -> Any:
     """That a JSON list holds `word`, in whatever case, told from its text, which is the same on both databases."""
-    return sa.cast(column, sa.String).icontains(json.dumps(word), autoescape=True)
+    # SQLite knows capitals of ASCII only, and JSON writes others as numbers.
+    spelt = {json.dumps(one).lower() for one in (word, word.lower(), word.upper(), word.title())}
+    return sa.or_(*(sa.cast(column, sa.String).icontains(one, autoescape=True) for one in sorted(spelt)))
+
+
+def _has_field(words: str) -> Any:
+    """That a person has a field, told from the text of its JSON, as `has` does."""
+    name, equals, value = words.partition("=")
+    wanted = json.dumps({name.strip(): value.strip()})[1:-1] if equals else f"{json.dumps(name.strip())}: "
+    return sa.cast(col(Subscriber.fields), sa.String).icontains(wanted, autoescape=True)
 
 
 def _about_people(search: Search) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from digest.errors import BadInput
@@ -136,6 +137,15 @@ def tag(text: str) -> str:
     if len(kept) > MAX_TAG:
         raise BadInput(f"the tag {_shown(kept)} is longer than {MAX_TAG} characters")
     return kept
+
+
+def tags_of(words: Iterable[str]) -> list[str]:
+    """Tags as they are kept with a person, sorted; VIP and vip are one, as it was written first."""
+    found: dict[str, str] = {}
+    for one in map(tag, words):
+        found.setdefault(one.casefold(), one)
+    found.pop("", None)
+    return sorted(found.values())
 
 
 def erasure_mark(key: str, secret: str) -> str:

@@ -1,4 +1,4 @@
-"""What the columns of other services' lists mean, and a row of cells as a person.
+"""A row of cells as a person, by the reading of a list's columns (`reading.decide`).
 
 Where several columns speak of the state (a status, a date of leaving, a flag) the most restrictive wins, and a word
 nobody knows makes nobody a subscriber.
@@ -9,67 +9,49 @@ from __future__ import annotations
 import csv
 import ipaddress
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
-from digest.subscribe.address import MAX_NAME, address, display_name, erasure_mark, tag
+from digest.store.imports import stamp_of
+from digest.subscribe import dates
+from digest.subscribe.address import MAX_NAME, address, display_name, erasure_mark, tags_of
 from digest.subscribe.preferences import Preferences, checked
-from digest.subscribe.sheet import EMAIL_TITLES, Record, bare
-from digest.values import Evidence
+from digest.subscribe.reading import KEPT, Reading, Use, decide
+from digest.subscribe.sheet import Record
+from digest.subscribe.survey import Survey
+from digest.subscribe.terms import Terms
+from digest.subscribe.titles import (
+    ACTIVE,
+    COMPLAINED,
+    LEFT,
+    NO,
+    NOTHING,
+    PAUSED,
+    PENDING,
+    STATES,
+    TICKS,
+    TITLES,
+    listed,
+    reason,
+    word,
+)
 
-ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
-PAUSED, LEFT = SubscriptionState.PAUSED, SubscriptionState.UNSUBSCRIBED
 MAX_CELL = 10_000  # characters of a cell that says something of a person
-NOTHING = ""  # a row that only says that an address gets no letters
-
-# Titles, in small letters and without anything but letters and digits.
-TITLES: dict[str, tuple[str, ...]] = {
-    "email": EMAIL_TITLES,
-    "name": ("name", "fullname", "displayname", "subscribername"),
-    "first_name": ("firstname", "fname", "givenname", "vorname", "prenom", "nombre"),
-    "last_name": ("lastname", "lname", "surname", "familyname", "nachname", "apellido", "apellidos"),
-    "state": ("state", "status", "subscriptionstatus", "subscriberstatus", "emailstatus", "subscribed",
-              "subscribedtoemails", "optin"),
-    "topics": ("topics",),
-    "cadence": ("cadence",),
-    "hour": ("hour",),
-    "zone": ("zone", "timezone"),
-    "language": ("language", "locale"),
-    "format": ("format",),
-    "tags": ("tags", "labels"),
-    "since": ("subscribedat", "confirmtime", "optintime", "createdat", "creationdate", "startdate", "subscribedate"),
-    "left_at": ("unsubscribedat", "unsubtime", "unsubscribedate", "optouttime", "deletedat"),
-    "ip": ("confirmip", "optinip", "ipaddress", "ip"),
-    "paused_until": ("pauseduntil",),
-    "changed_at": ("changedat", "cleantime"),
-    "consent": ("consent",),
-    "suppressed": ("suppressed",),
-    "suppressed_status": ("suppressedstatus",),
-    "suppressed_at": ("suppressedat",),
-}  # fmt: skip
-MAPPABLE = tuple(TITLES)[: list(TITLES).index("ip") + 1]
-
-_BOUNCED, _COMPLAINED, _BLOCKED = "bounced", "complained", "blocklisted"
-# What a word says: a state, or why the address gets no letters at all.
-WORDS: dict[str, SubscriptionState | str] = {
-    **dict.fromkeys(("active", "subscribed", "enabled", "confirmed", "true", "yes", "1", "y", "on"), ACTIVE),
-    **dict.fromkeys(("regular", "premium", "gifted", "trialed"), ACTIVE),
-    **dict.fromkeys(("pending", "unconfirmed", "unactivated", "non-subscribed", "nonsubscribed"), PENDING),
-    "paused": PAUSED,
-    **dict.fromkeys(("unsubscribed", "unsubscribe", "unsub", "unsubbed", "left", "optout", "opted-out"), LEFT),
-    **dict.fromkeys(("cancelled", "canceled", "disabled", "removed", "deleted", "archived", "inactive"), LEFT),
-    **dict.fromkeys(("false", "no", "0", "n", "off"), LEFT),
-    **dict.fromkeys(("bounced", "cleaned", "undeliverable", "unreachable", "hard-bounced", "invalid"), _BOUNCED),
-    **dict.fromkeys(("complained", "complaint", "spam", "abuse", "junk"), _COMPLAINED),
-    **dict.fromkeys(("blocklisted", "blacklisted", "blocked", "banned"), _BLOCKED),
-}  # fmt: skip
+MAX_FIELDS = 50  # columns of the operator's own, kept with a person
+MAX_FIELD = 500  # characters of one of them, and 60 of its name
+AHEAD = timedelta(days=1)  # clocks and zones of other services
+SHOWN = 20  # cells named that say nothing
 _RANK = {NOTHING: -1, ACTIVE: 0, PAUSED: 0, PENDING: 1, LEFT: 2}
+REMEMBERED = 5_000  # ways to say a state, of one list
+_Said = SubscriptionState | str | None
+_Standing = tuple[str, str, datetime | None, datetime | None]
+_UNSAID = Preferences()
 
 
 class Person(NamedTuple):
@@ -94,6 +76,8 @@ class Person(NamedTuple):
     reason: str
     status: str
     suppressed_at: datetime | None
+    fields: dict[str, str]  # the operator's own, by title
+    stamp: int  # of what a later change would change, see `stamp_of`
 
     def row(self) -> dict[str, object]:
         """The same in the columns of `imports.add_rows`."""
@@ -102,133 +86,148 @@ class Person(NamedTuple):
         return columns | vars(chosen)
 
 
-@dataclass(frozen=True)
-class Terms:
-    """On which terms a list is taken in."""
-
-    name: str  # of the file
-    now: datetime
-    known_topics: Collection[str]
-    secret: str  # the settings' key, see `erasure_mark`
-    vouched_by: str  # who says that these people want it
-    confirmed: bool = False  # whom the file calls unconfirmed has confirmed
-    raw: bool = False  # no cell was quoted against spreadsheets
-
-    @cached_property
-    def how(self) -> str:
-        return display_name(f"import {self.name[: MAX_NAME // 2]}")
-
-    @property
-    def evidence(self) -> Evidence:
-        return Evidence(self.how, self.now, vouched_by=self.vouched_by)
-
-
 class Columns:
     """Where in a row each field stands. `find` reads the titles, `person` reads a row.
 
     `header` is the file's own or, where it has none, one that `find` would understand.
     """
 
-    def __init__(self, header: list[str], at: dict[str, list[int]], terms: Terms) -> None:
-        self._at = at
+    def __init__(self, header: list[str], reading: Reading, terms: Terms) -> None:
+        self.header = header
+        self.reading = reading
+        self.unread = 0  # cells that ought to be dates and are none
+        self.unread_first: list[str] = []
         self._terms = terms
         self._known_topics = frozenset(terms.known_topics)
-        self.header = header
-        self._everyone: SubscriptionState | str | None = None  # what the titles alone say
-        self._words = WORDS
-        self._flags: list[tuple[int, Callable[[str], SubscriptionState | str | None]]] = []
+        names = (*TITLES, "unsub_reason", "consent", "suppressed", "suppressed_at")
+        self._at: dict[str, list[Use]] = {name: reading.at(name) for name in names}
+        kept = sorted(self._at[KEPT], key=lambda use: use.index)[:MAX_FIELDS]
+        self._kept = [(use, display_name(use.title[:MAX_NAME])[:60]) for use in kept]
+        self._choosing = any(self._at[field] for field in _CHOICES)
+        self._saying = [use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]]
+        self._stood: dict[tuple[str, ...], _Standing] = {}
+        self._line = 0
+        self._survey: Survey | None = None
 
     @classmethod
     def find(
-        cls,
-        header: list[str],
-        first: list[str],
-        mapping: Mapping[str, str],
-        terms: Terms,
+        cls, header: list[str], first: list[str], mapping: Mapping[str, str], terms: Terms, survey: Survey | None = None
     ) -> Columns:
-        """Match titles with fields, `mapping` first (field → title or number from 1; "" leaves a field out).
+        """Match titles with fields, `mapping` first, see `reading.decide`, whose BadInput it raises."""
+        if mapping:
+            terms = replace(terms, mapping=mapping)
+        reading = decide(header, first, terms, survey)
+        by_index = {use.index: use.field for use in reading.uses if use.field not in ("", KEPT)}
+        found = cls(header or [by_index.get(i, f"column {i + 1}") for i in range(len(first))], reading, terms)
+        found._survey = survey
+        return found
 
-        Without a header (`header` empty) `first`, a row, shows where the address stands.
-        BadInput where no column holds addresses, or the mapping names what is not there.
-        """
-        titles = [bare(cell) for cell in header]
-        at: dict[str, list[int]] = {}
-        for field, names in TITLES.items():
-            at[field] = [titles.index(n) for n in names if n in titles]
-        if not header:
-            at["email"] = [i for i, cell in enumerate(first) if "@" in cell][:1]
-            at["name"] = [1 - i for i in at["email"] if len(first) == 2]
-        for field, column in mapping.items():
-            at[field] = [_column(field, column, header, titles, width=len(header or first))] if column else []
-        if not at["email"]:
-            shown = ", ".join(repr(h) for h in header[:8] if h.isprintable()) or "none that can be read"
-            raise BadInput(
-                f"{terms.name} has no column of e-mail addresses; its columns are: {shown}",
-                hint="say which it is with --map email=COLUMN (a title, or a number from 1)",
-            )
-        field_at = {index: field for field, indexes in at.items() for index in indexes}
-        self = cls(header or [field_at.get(i, f"column {i + 1}") for i in range(len(first))], at, terms)
-        self._read_services(titles, at, mapping)
-        return self
+    def effects(self, use: Use) -> tuple[tuple[str, int, str], ...]:
+        """What the values of a column that speaks of the state do, each with how often it stands there."""
+        if self._survey is None or use.field not in STATES or use.index >= len(self._survey.columns):
+            return ()
+        seen, found = self._survey.columns[use.index], []
+        for value, count in () if seen.many else seen.values.most_common():
+            try:
+                match use.field:
+                    case "state":
+                        meaning = self._state(value)
+                    case "left_at":
+                        meaning = LEFT if self._left_quietly(value, use) else None
+                    case "blocked":
+                        meaning = self._blocked(value, use)[0]
+                    case _:
+                        meaning = self._confirmed(value, use)
+                found.append((value, count, str(meaning) if meaning else "says nothing"))
+            except BadInput:
+                found.append((value, count, "refused"))
+        return tuple(found)
 
-    def _read_services(self, titles: list[str], at: dict[str, list[int]], mapping: Mapping[str, str]) -> None:
-        if "state" in mapping:
-            return
-        if {"type", "creationdate"} <= set(titles):  # Buttondown; elsewhere a type is a plan
-            at["state"].append(titles.index("type"))
-        if {"emailaddress", "state"} <= set(titles):  # Kit calls the unconfirmed inactive
-            self._words = WORDS | {"inactive": PENDING}
-        # Mailchimp's segments: no cell of theirs says so, only the titles do.
-        if "cleantime" in titles:
-            self._everyone = _BOUNCED
-        elif "unsubtime" in titles:
-            self._everyone = LEFT
-        if "unsubreason" in titles:
-            self._flags.append((titles.index("unsubreason"), lambda v: _COMPLAINED if v.lower() == "abuse" else None))
-        if "emaildisabled" in titles:  # Substack
-            self._flags.append((titles.index("emaildisabled"), lambda v: LEFT if v.lower() == "true" else ACTIVE))
+    def _left_quietly(self, value: str, use: Use) -> bool:
+        unread, first = self.unread, list(self.unread_first)
+        try:
+            return self._left(value, use)[0] is not None
+        finally:
+            self.unread, self.unread_first = unread, first
 
     def person(self, record: Record) -> Person:
         """The person of a row; BadInput says what is wrong with it."""
         if record.problem:
             raise BadInput(record.problem)
-        cells, now = record.cells, self._terms.now
+        cells, self._line = record.cells, record.line
         email, called = self._mailbox(self._cell(cells, "email"))
-        state, reason = self._standing(cells)
+        state, why, left_at, stopped_at = self._standing_of(cells)
         name = self._cell(cells, "name") or called
         if not name and (self._at["first_name"] or self._at["last_name"]):
             name = f"{self._cell(cells, 'first_name')} {self._cell(cells, 'last_name')}"
         key = address_key(email)
-        left_at = self._time(cells, "left_at", now)
+        labels = self._cell(cells, "tags")
+        shown, tags, kept = display_name(name), tags_of(_listing(labels)) if labels else [], self._fields(cells)
         return Person(
             email=email,
             key=key,
             mark=erasure_mark(key, self._terms.secret),
-            name=display_name(name),
+            name=shown,
             state=state,
             rank=_RANK[state],
-            preferences=_preferences(
-                *(self._cell(cells, field) for field in _CHOICES), known_topics=self._known_topics
-            ),
-            tags=sorted({tag(t) for t in _listing(self._cell(cells, "tags"))} - {""}),
-            since=self._time(cells, "since", now),
-            changed_at=self._time(cells, "changed_at", now) or left_at,
-            paused_until=self._time(cells, "paused_until", None) if state == PAUSED else None,
-            ip=_ip(self._cell(cells, "ip")),
-            consent=display_name(self._cell(cells, "consent")) or self._terms.how,
-            reason=reason,
-            status=display_name(self._cell(cells, "suppressed_status")),
-            suppressed_at=self._time(cells, "suppressed_at", now),
+            preferences=self._chosen(cells),
+            tags=tags,
+            since=self._time(cells, "since") or self._confirmed_at(cells),
+            changed_at=self._time(cells, "changed_at") or left_at,
+            paused_until=self._time(cells, "paused_until", future=True) if state == PAUSED else None,
+            ip=_ip(self._cell(cells, "ip")) if self._at["ip"] else "",
+            consent=(display_name(self._cell(cells, "consent")) if self._at["consent"] else "") or self._terms.how,
+            reason=why,
+            status=display_name(self._cell(cells, "suppressed_status")) if self._at["suppressed_status"] else "",
+            suppressed_at=self._time(cells, "suppressed_at") or stopped_at,
+            fields=kept,
+            stamp=stamp_of(shown, tags, kept),
         )
 
+    def _chosen(self, cells: list[str]) -> Preferences:
+        if not self._choosing:
+            return _UNSAID
+        return _preferences(*(self._cell(cells, field) for field in _CHOICES), known_topics=self._known_topics)
+
+    def _standing_of(self, cells: list[str]) -> _Standing:
+        """The same as `_standing`, which few cells decide about, in few ways."""
+        telling = tuple([cells[index] if index < len(cells) else "" for index in self._saying])
+        found = self._stood.get(telling)
+        if found is None:
+            unread = self.unread
+            found = self._standing(cells)
+            if unread == self.unread and len(self._stood) < REMEMBERED:  # a row that is to be named is read each time
+                self._stood[telling] = found
+        return found
+
+    def _raw(self, cells: list[str], use: Use) -> str:
+        return cells[use.index][:MAX_CELL].strip() if use.index < len(cells) else ""
+
     def _cell(self, cells: list[str], field: str) -> str:
-        """The first of a field's columns that has something in it."""
-        for index in self._at[field]:
-            if index < len(cells) and cells[index]:
-                if len(cells[index]) > MAX_CELL:
+        """The first of a field's columns that says something."""
+        for use in self._at[field]:
+            if use.index < len(cells) and (cell := cells[use.index]):
+                if len(cell) > MAX_CELL:
                     raise BadInput(f"the {field.replace('_', ' ')} is longer than {MAX_CELL:,} characters")
-                return cells[index] if self._terms.raw else from_text(cells[index])
+                if cell in _NULLS:
+                    continue
+                return cell if self._terms.raw else from_text(cell)
         return ""
+
+    def _fields(self, cells: list[str]) -> dict[str, str]:
+        """What the operator's own columns say; a column of JSON says several things."""
+        kept: dict[str, str] = {}
+        for use, title in self._kept:
+            cell = self._raw(cells, use)
+            if not cell or cell in _NULLS:
+                continue
+            cell = cell if self._terms.raw else from_text(cell)
+            some = _object(cell)
+            if some is None:
+                kept[title] = cell[:MAX_FIELD]
+            else:
+                kept |= some
+        return dict(list(kept.items())[:MAX_FIELDS]) if len(kept) > MAX_FIELDS else kept
 
     def _mailbox(self, cell: str) -> tuple[str, str]:
         """The address, and the name of `Name <address>`."""
@@ -238,27 +237,30 @@ class Columns:
             return address(cell), ""
         return address(inside), name.strip().strip('"')
 
-    def _standing(self, cells: list[str]) -> tuple[str, str]:
-        """The state, and why the address gets no letters or "": of all that is said, what holds back the most."""
-        said: list[SubscriptionState | str] = [] if self._everyone is None else [self._everyone]
-        for index in self._at["state"]:
-            word = cells[index][:MAX_CELL].strip() if index < len(cells) else ""
-            if word:
-                meaning = self._words.get(word.lower().replace(" ", "-"))
-                if meaning is None:
-                    raise BadInput(f"the state {word[:40]!r} is not one we know")
-                said.append(meaning)
-        for index, meaning_of in self._flags:
-            if index < len(cells) and cells[index].strip():
-                meaning = meaning_of(cells[index].strip())
-                said += [meaning] if meaning is not None else []
-        if any(index < len(cells) and cells[index].strip() for index in self._at["left_at"]):
-            said.append(LEFT)
+    def _standing(self, cells: list[str]) -> _Standing:
+        """The state, why the address gets no letters or "", and since when it is so and gets none.
+
+        Of all that is said, what holds back the most.
+        """
+        everyone = self.reading.everyone
+        said: list[_Said] = [] if everyone is None else [everyone]
+        left_at = stopped_at = None
+        said += [self._state(self._raw(cells, use)) for use in self._at["state"]]
+        for use in self._at["left_at"]:
+            meaning, at = self._left(self._raw(cells, use), use)
+            said.append(meaning)
+            left_at = left_at or at
+        for use in self._at["blocked"]:
+            meaning, at = self._blocked(self._raw(cells, use), use)
+            said.append(meaning)
+            stopped_at = stopped_at or at
+        said += [self._confirmed(self._raw(cells, use), use) for use in self._at["confirmed"]]
+        said += [COMPLAINED for use in self._at["unsub_reason"] if self._raw(cells, use).lower() == "abuse"]
         own_reason = display_name(self._cell(cells, "suppressed"))
         states = [s for s in said if isinstance(s, SubscriptionState)]
-        theirs = [f"{s} ({self._terms.how})" for s in said if not isinstance(s, SubscriptionState)]
+        theirs = [f"{s} ({self._terms.how})" for s in said if s is not None and not isinstance(s, SubscriptionState)]
         reasons = [own_reason, *theirs] if own_reason else theirs
-        if not said and not reasons:
+        if not states and not reasons:
             if self._at["state"]:
                 raise BadInput("the state is empty, so nothing says that they want it")
             states = [ACTIVE]
@@ -267,23 +269,115 @@ class Columns:
             state = NOTHING
         if state == PENDING and self._terms.confirmed:
             state = ACTIVE
-        return str(state), reasons[0] if reasons else ""
+        return str(state), reasons[0] if reasons else "", left_at, stopped_at
 
-    def _time(self, cells: list[str], field: str, now: datetime | None) -> datetime | None:
-        return moment(self._cell(cells, field), now=now)
+    def _state(self, cell: str) -> _Said:
+        words = self.reading.words
+        if word(cell) in words:
+            return words[word(cell)]
+        if not cell or dates.nothing(cell):
+            return words.get("")
+        said = [words.get(one) for one in listed(cell)]
+        if not said or None in said:
+            raise BadInput(f"the state {cell[:40]!r} is not one we know")
+        # A list of channels, or of consents: mail among them is enough.
+        return ACTIVE if ACTIVE in said else said[0]
+
+    def _left(self, cell: str, use: Use) -> tuple[_Said, datetime | None]:
+        """What a date of leaving says, or a flag; what is neither says nothing, and is named."""
+        if not cell or word(cell) in NO or dates.no_date(cell):
+            return None, None
+        if word(cell) in TICKS:
+            return LEFT, None
+        meaning = self.reading.words.get(word(cell))
+        if meaning is not None:
+            return (None, None) if meaning == ACTIVE else (meaning, None)
+        at = self._date(cell, use)
+        return (LEFT, at) if at is not None else (None, None)
+
+    def _blocked(self, cell: str, use: Use) -> tuple[_Said, datetime | None]:
+        """Whether an address gets no letters, by a flag, a date or a word; BadInput for what is none of them."""
+        if not cell or word(cell) in NO or dates.no_date(cell):
+            return None, None
+        if word(cell) in TICKS:
+            return reason(use.title), None
+        said = [self.reading.words.get(one) for one in listed(cell)]
+        if said and None not in said:
+            harsh = [s for s in said if s not in (ACTIVE, PENDING, PAUSED)]
+            return (max(harsh, key=lambda s: s != LEFT), None) if harsh else (None, None)
+        at = dates.read(cell, day_first=use.day_first)
+        if at is None:
+            raise BadInput(f"the column {use.title!r} says {cell[:40]!r}, which we do not understand")
+        return reason(use.title), self._date(cell, use)
+
+    def _confirmed(self, cell: str, use: Use) -> _Said:
+        """Whether they have confirmed, by a flag, a date or a word; empty is no."""
+        if not cell or dates.nothing(cell):
+            return PENDING
+        if word(cell) in TICKS:
+            return self.reading.words.get(word(cell), ACTIVE)
+        meaning = self.reading.words.get(word(cell))
+        if meaning is not None:
+            return PENDING if meaning == LEFT and word(cell) in NO else meaning
+        if dates.no_date(cell):
+            return PENDING
+        if dates.read(cell, day_first=use.day_first) is None:
+            raise BadInput(f"the column {use.title!r} says {cell[:40]!r}, which we do not understand")
+        return ACTIVE
+
+    def _confirmed_at(self, cells: list[str]) -> datetime | None:
+        for use in self._at["confirmed"]:
+            cell = self._raw(cells, use)
+            if cell and not dates.no_date(cell) and dates.read(cell, day_first=use.day_first) is not None:
+                return self._date(cell, use)
+        return None
+
+    def _time(self, cells: list[str], field: str, *, future: bool = False) -> datetime | None:
+        """The first of a field's columns that holds a date; BadInput for one that is still to come."""
+        for use in self._at[field]:
+            cell = self._raw(cells, use)
+            if cell and not dates.no_date(cell) and (at := self._date(cell, use, future=future)) is not None:
+                return at
+        return None
+
+    def _date(self, cell: str, use: Use, *, future: bool = False) -> datetime | None:
+        at = dates.read(cell, day_first=use.day_first)
+        if at is None:
+            self.unread += 1
+            if len(self.unread_first) < SHOWN:
+                self.unread_first.append(
+                    f"line {self._line}: {cell[:40]!r} in {use.title!r} is no date, and says nothing"
+                )
+            return None
+        if not future and at > self._terms.now:
+            if at > self._terms.now + AHEAD:
+                raise BadInput(f"the date {cell[:40]!r} in {use.title!r} is still to come")
+            return self._terms.now
+        return at
 
 
-def _column(field: str, column: str, header: list[str], titles: list[str], *, width: int) -> int:
-    if bare(column) in titles:
-        return titles.index(bare(column))
-    if column.isdecimal() and 1 <= int(column) <= width:
-        return int(column) - 1
-    shown = ", ".join(repr(h) for h in header if h.isprintable()) or f"1 to {width}"
-    raise BadInput(f"--map {field}={column}: there is no such column", hint=f"the columns are: {shown}")
+_NULLS = frozenset(("NULL", "null", "\\N", "(null)", "<null>", "None", "N/A", "n/a", "#N/A"))
 
 
-@lru_cache(maxsize=1_000)  # a million people have a few hundred choices
-def _listing(cell: str) -> frozenset[str]:
+def _object(cell: str) -> dict[str, str] | None:
+    """The names and values of a cell of JSON, all of them text, or None where it is none."""
+    if cell[:1] != "{" or cell[-1:] != "}":
+        return None
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    kept = {}
+    for name, value in found.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if value is not None and text.strip():
+            kept[display_name(name[:60])] = text[:MAX_FIELD]
+    return kept
+
+
+def _listing(cell: str) -> list[str]:
     """Several words in one cell: JSON, or CSV within the CSV."""
     text = " ".join(cell.split())
     if text.startswith("["):
@@ -292,8 +386,12 @@ def _listing(cell: str) -> frozenset[str]:
         except (ValueError, RecursionError):
             words = None
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
-            return frozenset(word.strip() for word in words) - {""}
-    return frozenset(word.strip() for word in next(csv.reader([text], skipinitialspace=True), ())) - {""}
+            return _once(words)
+    return _once(next(csv.reader([text], skipinitialspace=True), ()))
+
+
+def _once(words: Iterable[str]) -> list[str]:
+    return [word for word in dict.fromkeys(word.strip() for word in words) if word]
 
 
 _CHOICES = ("topics", "cadence", "hour", "zone", "language", "format")
@@ -327,21 +425,6 @@ def _preferences(
     with suppress(BadInput):
         found = replace(found, language=checked(Preferences(language=language), ()).language)
     return replace(found, plain=_FORMATS.get(format_.strip().lower(), False))
-
-
-def moment(cell: str, *, now: datetime | None) -> datetime | None:
-    """A time as services write it, in UTC where no zone is given; None where it is none, or later than `now`."""
-    if not cell:
-        return None
-    try:
-        at = datetime.fromisoformat(cell.strip().removesuffix(" UTC").replace(" +", "+"))
-    except ValueError:
-        return None
-    try:
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except OverflowError:
-        return None
-    return None if now is not None and at > now else at
 
 
 def _ip(cell: str) -> str:

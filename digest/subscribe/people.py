@@ -20,7 +20,7 @@ from digest.models import (
     address_key,
 )
 from digest.store import history, newsletters, people, recipients, suppressions
-from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tag
+from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tags_of
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
 
@@ -66,7 +66,7 @@ def add(
     key = address_key(email)
     name = display_name(name)
     chosen = checked(preferences, joining.known_topics)
-    labels = sorted({tag(t) for t in tags} - {""})
+    labels = tags_of(tags)
     suppression = suppressions.find(session, email)
     if suppression is not None:
         lifted = suppression.key if suppressions.of_domain(suppression.key) else email
@@ -126,7 +126,7 @@ def change(
     if name is not None:
         person.name = display_name(name)
     if tags is not None:
-        person.tags = sorted({tag(t) for t in tags} - {""})
+        person.tags = tags_of(tags)
     choices = choices or {}
     chosen = checked(Preferences(**choices), known_topics)
     chose = _choose(session, subscription, chosen, evidence, only=choices)
@@ -371,6 +371,7 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
         "email": person.email,
         "name": person.name,
         "tags": person.tags,
+        "fields": [f"{name}: {value}" for name, value in sorted(person.fields.items())],
         "since": person.created_at,
         "suppressed": _why(stop) if stop else "",
     }

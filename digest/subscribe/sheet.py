@@ -13,12 +13,27 @@ from itertools import pairwise
 from typing import BinaryIO
 
 from digest.errors import BadInput
+from digest.subscribe import charset
+from digest.subscribe.charset import Charset
 
 SEPARATORS = ",;\t|"
 HEAD_BYTES = 65_536
 EMAIL_TITLES = (
     *("email", "emailaddress", "mail", "mailaddress", "subscriberemail"),
-    *("emailadresse", "adresseemail", "courriel", "correo", "correoelectronico"),
+    *("emailadresse", "mailadresse", "adresseemail", "adressemail", "courriel", "correo", "correoelectronico"),
+    *("indirizzoemail", "enderecodeemail", "endereçodeemail", "adresemail", "epost", "epostadress"),
+    *(
+        "eposta",
+        "epostaadresi",
+        "почта",
+        "электроннаяпочта",
+        "邮箱",
+        "电子邮件",
+        "電子郵件",
+        "メール",
+        "メールアドレス",
+    ),
+    *("eメール", "이메일", "useremail", "primaryemail", "contactemail"),
 )
 MAX_LINE = 100_000  # characters, of a line and of a record
 MAX_LINES = 200  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
@@ -40,7 +55,7 @@ class Record:
 class Sheet:
     """A file as it was found. `header` is empty where the first row is a subscriber already."""
 
-    encoding: str
+    charset: Charset
     separator: str  # "" for a plain list of addresses
     header: list[str]
     first: list[str]  # the cells of the first row, header or not
@@ -54,44 +69,44 @@ def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
     return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
 
 
-codecs.register_error("digest-windows-1252", _as_windows_1252)
+codecs.register_error(charset.MIXED, _as_windows_1252)
 
 
-def read(stream: BinaryIO, *, name: str) -> Sheet:
+def read(stream: BinaryIO, *, name: str, found: Charset | None = None) -> Sheet:
     """Open a seekable CSV file; BadInput where it is none: empty, a spreadsheet, something else.
 
-    UTF-8 and UTF-16 are told by BOM or by their bytes; bytes that are not UTF-8 are read as windows-1252, one
-    by one, for files that were pasted together hold both.
+    The encoding is `found` (as it was said, or read before), or else found out: UTF-8 and UTF-16 by BOM or by their
+    bytes, others by the words that come of it (`charset.guess`).
     """
     head = stream.read(HEAD_BYTES)
     if not head.strip():
         raise BadInput(f"{name} is empty", hint="a list has a heading line and a row for each subscriber")
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise BadInput(f"{name} is a spreadsheet, not CSV", hint="open it and save it as CSV (UTF-8)")
-    encoding, codec = _encoding(head, stream)
+    found = found or _charset(head, stream)
     stream.seek(0)
     text = io.TextIOWrapper(
-        stream, codec, errors="digest-windows-1252" if codec == "utf-8-sig" else "replace", newline=""
+        stream, found.codec, errors=charset.MIXED if found.codec == "utf-8-sig" else "replace", newline=""
     )
     lines = _Lines(text)
     separator, first = _separator(lines)
     if all(_speaks_of_address(cell) for cell in first if cell.strip()):
-        return Sheet(encoding, "", [], first[:1], _plain_list(lines), text)
+        return Sheet(found, "", [], first[:1], _plain_list(lines), text)
     records = _records(lines, separator)
     if any(_like_address(cell.strip().strip("<>")) for cell in first):
-        return Sheet(encoding, separator, [], first, records, text)
+        return Sheet(found, separator, [], first, records, text)
     header = next(records, Record(1, 1, first)).cells
-    return Sheet(encoding, separator, [cell.strip() for cell in header], first, records, text)
+    return Sheet(found, separator, [cell.strip() for cell in header], first, records, text)
 
 
-def _encoding(head: bytes, stream: BinaryIO) -> tuple[str, str]:
-    """The encoding in words and Python's codec for it. Reads the whole stream where it must be sure of UTF-8."""
+def _charset(head: bytes, stream: BinaryIO) -> Charset:
+    """The encoding. Reads the whole stream where it must be sure of UTF-8."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "UTF-16", "utf-16"
+        return Charset("UTF-16", "utf-16")
     if head.count(0, 1) and head[1::2].count(0) > len(head) // 4:
-        return "UTF-16", "utf-16-le"
+        return Charset("UTF-16", "utf-16-le")
     if head[0::2].count(0) > len(head) // 4:
-        return "UTF-16", "utf-16-be"
+        return Charset("UTF-16", "utf-16-be")
     decoder = codecs.getincrementaldecoder("utf-8")()
     stream.seek(0)
     try:
@@ -99,8 +114,9 @@ def _encoding(head: bytes, stream: BinaryIO) -> tuple[str, str]:
             decoder.decode(chunk)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return "windows-1252", "utf-8-sig"
-    return "UTF-8", "utf-8-sig"
+        stream.seek(0)
+        return charset.guess(iter(lambda: stream.readline(MAX_LINE), b""))
+    return Charset("UTF-8", "utf-8-sig")
 
 
 class _TooLong(Exception):

@@ -1,4 +1,4 @@
-"""Whole lists, in and out: a million rows in one pass and a little memory.
+"""Whole lists, in and out: a million rows in two passes and a little memory.
 
 An import is all or nothing. Rows gather in a temporary table; only when the file was read to its end does one
 transaction make people of them, so a full disk, a kill or Ctrl-C leaves the list as it was.
@@ -7,63 +7,42 @@ transaction make people of them, so a full disk, a kill or Ctrl-C leaves the lis
 from __future__ import annotations
 
 import csv
+import json
 import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from digest.errors import BadInput, UserError
 from digest.models import SubscriptionState
-from digest.store import Database, imports, listing, newsletters, recipients
+from digest.store import Database, import_log, imports, listing, newsletters, recipients
 from digest.store.search import Search
-from digest.subscribe.columns import Columns, Terms, to_text
+from digest.subscribe import charset
+from digest.subscribe.address import MAX_NAME, display_name
+from digest.subscribe.columns import Columns, Person, to_text
+from digest.subscribe.plan import SAMPLES, Imported, Plan, Refused, SampleRow
 from digest.subscribe.sheet import Record, Sheet, read
+from digest.subscribe.survey import look
+from digest.subscribe.terms import Terms
 
 CHUNK = 5_000
 SHOWN = 20  # refused rows kept for the summary; the file has all of them
 HEADER = (
     *("email", "name", "state", "topics", "cadence", "hour", "zone", "language", "format"),
-    *("tags", "subscribed_at", "changed_at", "paused_until", "consent"),
+    *("tags", "fields", "subscribed_at", "changed_at", "paused_until", "consent"),
     *("suppressed", "suppressed_status", "suppressed_at"),
 )
 
 Progress = Callable[[int, int], None]  # bytes read, rows read
 
 
-@dataclass(frozen=True)
-class Refused:
-    """A row that is no subscriber, and why."""
-
-    line: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What became of a file's rows. `rows` is the sum of all that follows but `suppressed` and `refused_first`."""
-
-    rows: int
-    added: int = 0  # subscribed now
-    pending: int = 0  # stored, but get no letter until they confirm
-    left: int = 0  # stored as unsubscribed, as the file has them
-    ended: int = 0  # were subscribed here, and the file says that they left
-    confirmed: int = 0  # were pending here, and the file says that they confirmed
-    known: int = 0  # nothing to change
-    stays_gone: int = 0  # left here before: the file does not bring them back
-    stays_suppressed: int = 0
-    stays_erased: int = 0
-    no_letters: int = 0  # rows that only say why an address gets none
-    duplicates: int = 0  # further rows for the same person
-    refused: int = 0
-    suppressed: int = 0  # addresses that get no letters from now on
-    encoding: str = ""
-    separator: str = ""
-    refused_first: tuple[Refused, ...] = field(default=())
+Agree = Callable[[Plan], None]
 
 
 def import_csv(
@@ -72,23 +51,25 @@ def import_csv(
     terms: Terms,
     *,
     newsletter: str,
-    mapping: Mapping[str, str] | None = None,
+    agree: Agree = lambda plan: None,
     dry_run: bool = False,
     rejects: Path | None = None,
     progress: Progress = lambda size, rows: None,
 ) -> Imported:
-    """Take in a list as listmonk, Mailchimp, Substack, Buttondown, Ghost, Kit or we write it, from a seekable stream.
+    """Take in a list as other services or we write it, from a seekable stream.
 
     Who left stays gone: an unsubscribe in the file ends a subscription here, and one here is not undone by
-    the file. Bounced and complained addresses are suppressed. Choices of those who are here already stay.
-    Rows that are no subscriber are written to `rejects`, with line and reason, in a form that can be mended
-    and imported. `mapping` is the one of `Columns.find`. Importing the same file again changes nothing.
-    Raises BadInput where it is no list at all.
+    the file. Bounced and complained addresses are suppressed. Choices of those who are here already stay, unless
+    `terms.update` names them. Rows that are no subscriber are written to `rejects`, with line and reason, in a form
+    that can be mended and imported. Importing the same file again changes nothing.
+
+    The file is read twice: to see what its columns are, and to take its rows. Before anything is stored `agree` is
+    given the plan, and stops the import by raising. Raises BadInput where it is no list, or a column that speaks of
+    consent is not understood.
     """
-    sheet = read(stream, name=terms.name)
-    columns = Columns.find(sheet.header, sheet.first, mapping or {}, terms)
+    sheet, columns = _understood(stream, terms)
     rows = staged = 0
-    refused = _Refusals(None if dry_run else rejects, columns.header)
+    refused, sample = _Refusals(None if dry_run else rejects, columns.header), _Sample()
     with database.pinned() as private, refused:
         with private.read() as session:
             imports.begin(session)
@@ -97,24 +78,88 @@ def import_csv(
         for record in sheet.records:
             rows += 1
             try:
-                chunk.append(columns.person(record).row())
+                person = columns.person(record)
+                chunk.append(person.row())
+                sample.add(record, person)
             except BadInput as error:
                 refused.add(record, str(error))
+                sample.refuse(record, str(error))
             if len(chunk) == CHUNK:
                 staged += _stage(private, chunk)
                 progress(stream.tell(), rows)
         staged += _stage(private, chunk)
         progress(stream.tell(), rows)
+        counted = replace(_summary(rows=rows, refused=refused, sheet=sheet), unread=columns.unread)
+        with private.read() as session:
+            paper = newsletters.find(session, newsletter)
+            judged = imports.judge(session, paper)
+            done = _with_outcomes(counted, judged, staged)
+            listed = imports.listed(session, paper)
+            plan = Plan.of(terms, columns, sheet, done, listed, sample.rows(imports.outcomes(session, sample.keys)))
+        agree(plan)
         if dry_run:
-            with private.read() as session:
-                judged = imports.judge(session, newsletters.find(session, newsletter))
-        else:
-            with private.write() as session:
-                paper = newsletters.lock(session, newsletter)
-                recipients.lock_readers(session, paper.id or 0)  # who is judged is to be as they were judged
-                judged = imports.judge(session, paper)
-                imports.settle(session, paper, terms.evidence)
-    return _summary(judged, rows=rows, staged=staged, refused=refused, sheet=sheet)
+            return done
+        with private.write() as session:
+            paper = newsletters.lock(session, newsletter)
+            recipients.lock_readers(session, paper.id or 0)  # who is judged is to be as they were judged
+            done = _with_outcomes(counted, imports.judge(session, paper), staged)
+            run = imports.begin_log(session, paper, display_name(terms.name[:MAX_NAME]), terms.evidence)
+            imports.settle(session, paper, terms.evidence)
+            updated = import_log.update(session, paper, run, terms.update, terms.evidence) if terms.update else 0
+            done = replace(done, updated=updated, number=run.id or 0)
+            imports.end_log(session, run, {k: v for k, v in vars(done).items() if isinstance(v, int) and v})
+    return done
+
+
+def _understood(stream: BinaryIO, terms: Terms) -> tuple[Sheet, Columns]:
+    """The file, read once to see what its columns are, and at its beginning again."""
+    known = charset.named(terms.encoding) if terms.encoding else None
+    first = read(stream, name=terms.name, found=known)
+    width = max(len(first.header), len(first.first), 1)
+    mapped = frozenset(int(column) - 1 for column in terms.mapping.values() if column.isdecimal())
+    dated = mapped | {i for i, title in enumerate(first.header) if title in terms.mapping.values()}
+    survey = look(first.header, width, first.records, dated=dated)
+    first.text.detach()  # it would close the file
+    columns = Columns.find(first.header, first.first, {}, terms, survey)
+    stream.seek(0)
+    return read(stream, name=terms.name, found=first.charset), columns
+
+
+class _Sample:
+    """Ten rows to look at: the first few of each state, and some that are refused."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, SampleRow]] = []
+        self._kinds: Counter[str] = Counter()
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for key, _ in self._found if key]
+
+    def add(self, record: Record, person: Person) -> None:
+        kind = person.state or "suppressed"
+        if self._kinds[kind] >= SAMPLES:
+            return
+        self._kinds[kind] += 1
+        state = " ".join(filter(None, (person.state, person.reason)))
+        row = SampleRow(record.line, person.email, state, person.name, tuple(person.tags), person.since)
+        self._found.append((person.key, row))
+
+    def refuse(self, record: Record, why: str) -> None:
+        if self._kinds["refused"] < SAMPLES:
+            self._kinds["refused"] += 1
+            self._found.append(
+                ("", SampleRow(record.line, (record.cells or [""])[0][:80], "", "", (), None, f"refused: {why}"))
+            )
+
+    def rows(self, outcomes: Mapping[str, str]) -> tuple[SampleRow, ...]:
+        by_kind: dict[str, list[SampleRow]] = {}
+        for key, row in self._found:
+            by_kind.setdefault(row.state.partition(" ")[0], []).append(
+                replace(row, outcome=row.outcome or outcomes.get(key, ""))
+            )
+        turns = [row for turn in zip_longest(*by_kind.values()) for row in turn if row is not None]
+        return tuple(sorted(turns[:SAMPLES], key=lambda row: row.line))
 
 
 def _stage(database: Database, chunk: list[dict[str, object]]) -> int:
@@ -127,9 +172,17 @@ def _stage(database: Database, chunk: list[dict[str, object]]) -> int:
     return count
 
 
-def _summary(
-    judged: list[tuple[str, str, int, int]], *, rows: int, staged: int, refused: _Refusals, sheet: Sheet
-) -> Imported:
+def _summary(*, rows: int, refused: _Refusals, sheet: Sheet) -> Imported:
+    return Imported(
+        rows=rows,
+        refused=refused.count,
+        encoding=sheet.charset.name,
+        separator={"\t": "tab", "": "none"}.get(sheet.separator, sheet.separator),
+        refused_first=tuple(refused.first),
+    )
+
+
+def _with_outcomes(counted: Imported, judged: list[tuple[str, str, int, int]], staged: int) -> Imported:
     counts: Counter[str] = Counter()
     for outcome, state, number, _stops in judged:
         match outcome, state:
@@ -143,16 +196,10 @@ def _summary(
                 counts["no_letters"] += number
             case _:
                 counts[outcome.replace(" ", "_")] += number
-    return Imported(
-        rows=rows,
-        duplicates=staged - sum(number for _, _, number, _ in judged),
-        refused=refused.count,
-        suppressed=sum(stops for _, _, _, stops in judged),
-        encoding=sheet.encoding,
-        separator={"\t": "tab", "": "none"}.get(sheet.separator, sheet.separator),
-        refused_first=tuple(refused.first),
-        **counts,
-    )
+    counts["duplicates"] = staged - sum(number for _, _, number, _ in judged)
+    counts["suppressed"] = sum(stops for _, _, _, stops in judged)
+    found: dict[str, Any] = dict(counts)
+    return replace(counted, **found)
 
 
 class _Refusals:
@@ -242,6 +289,8 @@ def _cell(value: object) -> str:
         return value.isoformat()
     if isinstance(value, list):
         return ",".join(value)
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False) if value else ""
     return str(value)
 
 

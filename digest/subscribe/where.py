@@ -20,6 +20,7 @@ FIELDS = {
     "topic": _EQUAL,
     "cadence": _EQUAL,
     "tag": _EQUAL,
+    "field": _EQUAL,  # NAME=VALUE, or a name for all who have it
     "joined": _ORDER,
     "delivered": _ORDER,
     "domain": _EQUAL,
@@ -31,24 +32,24 @@ NEVER = "never"
 Moments = Callable[[str], tuple[datetime, datetime]]  # the two ends of a day, or of a moment, as it is typed
 
 
-def search(
-    *,
-    where: Iterable[str] = (),
-    part: str = "",
-    state: str = "",
-    topic: str = "",
-    cadence: str = "",
-    tag: str = "",
-    newsletter: str = "",
-    moments: Moments | None = None,
-) -> Search:
+_SHORT = {
+    "part": "address~",
+    "state": "state=",
+    "topic": "topic=",
+    "cadence": "cadence=",
+    "tag": "tag=",
+    "field": "field=",
+}
+
+
+def search(*, where: Iterable[str] = (), newsletter: str = "", moments: Moments | None = None, **said: str) -> Search:
     """Whom to find: all that is said must be so. BadInput for what is no condition, with what would be one.
 
-    `part` is of the address; `cadence` may be "weekly" without a day, or "every edition". Days of `where` are read by
-    `moments`.
+    Short for a condition each: `part` of the address, `state`, `topic`, `cadence` ("weekly" without a day, "every
+    edition"), `tag`, and `field` (NAME=VALUE, or a name). Days of `where` are read by `moments`.
     """
-    said = {"address~": part, "state=": state, "topic=": topic, "cadence=": cadence, "tag=": tag}
-    wanted = [_condition(text.rstrip("~="), text[-1], [value]) for text, value in said.items() if value]
+    shorts = {_SHORT[name]: value for name, value in said.items()}
+    wanted = [_condition(text.rstrip("~="), text[-1], [value]) for text, value in shorts.items() if value]
     wanted += [_read(text, moments) for text in where]
     return Search(tuple(wanted), newsletter)
 
@@ -65,7 +66,9 @@ def _read(text: str, moments: Moments | None) -> Condition:
         raise BadInput(f"{text[:80]!r}: {field} takes {' '.join(FIELDS[field])}", hint=_HOW)
     if not value:
         raise BadInput(f"{text[:80]!r} says nothing after the {sign}", hint=_HOW)
-    values = [value] if field in ("cadence", "tag") else [one.strip() for one in value.split(",") if one.strip()]
+    values = (
+        [value] if field in ("cadence", "tag", "field") else [one.strip() for one in value.split(",") if one.strip()]
+    )
     return _condition(field, sign, values, moments)
 
 

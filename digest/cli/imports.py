@@ -1,0 +1,85 @@
+"""`digest import …`: the lists that were taken in, and taking one back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from digest.cli.common import Options, in_words, now, print_facts, print_json, print_rows
+from digest.cli.options import DryRun, Json, Limit, NewsletterName
+
+app = typer.Typer(no_args_is_help=True, help="Lists that were taken in, by their numbers.")
+
+Which = Annotated[int, typer.Argument(metavar="NUMBER", help="Of the import, as `digest import list` shows it.")]
+_COLUMNS = ("number", "at", "newsletter", "name", "rows", "added", "ended", "suppressed", "by", "undone")
+
+
+@app.command("list")
+def list_(context: typer.Context, newsletter: NewsletterName = None, limit: Limit = 20, json: Json = False) -> None:
+    """List imports, the newest first.
+
+    Example: digest import list
+    """
+    from digest.store import import_log
+
+    options: Options = context.obj
+    with options.open() as (config, database):
+        paper = config.newsletter(newsletter)[0] if newsletter else ""
+        with database.read() as session:
+            runs = import_log.listed(session, newsletter=paper, limit=limit)
+    counted = ("rows", "added", "ended", "suppressed")
+    rows = [
+        (r.number, r.at, r.newsletter, r.name, *(r.counts.get(c, 0) for c in counted), r.vouched_by, r.undone_at)
+        for r in runs
+    ]
+    print_rows(_COLUMNS, rows, as_json=json)
+
+
+@app.command()
+def show(context: typer.Context, number: Which, json: Json = False) -> None:
+    """Show one import: what it counted, and what of it can still be taken back.
+
+    Example: digest import show 3
+    """
+    from dataclasses import asdict
+
+    from digest.store import import_log
+
+    options: Options = context.obj
+    with options.open() as (_config, database), database.read() as session:
+        run = import_log.find(session, number)
+    if json:
+        print_json(asdict(run))
+        return
+    facts = asdict(run)
+    counts, changes = facts.pop("counts"), facts.pop("changes")
+    print_facts(facts | {name: count for name, count in counts.items() if name != "number"})
+    options.say(f"can be taken back: {in_words(changes)}" if changes else "nothing of it can be taken back")
+
+
+@app.command()
+def undo(context: typer.Context, number: Which, dry_run: DryRun = False, json: Json = False) -> None:
+    """Take back what an import changed, and nobody changed since.
+
+    People it made are forgotten, and letters owed to them dropped; who it ended gets letters again; whom it
+    suppressed is let go. Who changed anything since, or was changed, stays as they are, and is counted.
+    Example: digest import undo 3 --dry-run
+    """
+    from digest.store import import_log
+    from digest.subscribe import Evidence
+
+    options: Options = context.obj
+    with options.open() as (_config, database):
+        try:
+            done = import_log.undo(
+                database, number, evidence=Evidence(f"undo of import {number}", now()), dry_run=dry_run
+            )
+        except KeyboardInterrupt:
+            options.warn("stopped; the same command takes back the rest")
+            raise typer.Exit(130) from None
+    print_facts({**done.counts, "kept": done.kept}, as_json=json)
+    for key in done.kept_first:
+        options.say(f"{key}: changed since, and stays")
+    if done.kept > len(done.kept_first):
+        options.say(f"… and {done.kept - len(done.kept_first)} more")

@@ -1,0 +1,342 @@
+"""Imports by their numbers: what each changed, and how that is taken back; and what an import changes of known people.
+
+An undo touches what nobody else has touched since: a person whose history has a newer line, or whose name, tags or
+fields are not as the import left them (`imports.stamp_of`), stays as they are. It goes on in steps of some hundred
+people, each with its own transaction, so that a sender waits for a moment only; what was taken back is no longer noted,
+and an undo that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest.errors import NotFound, UserError
+from digest.models import (
+    Consent,
+    ConsentEvent,
+    Newsletter,
+    OutboxRow,
+    OutboxState,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    Suppression,
+)
+from digest.store import imports
+from digest.store.database import Database
+from digest.store.import_tables import ImportChange, ListImport
+from digest.values import Evidence
+
+STEP = 500  # people in one transaction
+_CHOICES = {"topics", "cadence", "hour", "zone", "language", "format"}
+_COLUMNS = {"format": "plain"}
+People = dict[str, tuple[Subscriber, Subscription | None]]  # by key
+WORDS = {
+    "p": "people made",
+    "s": "subscriptions made",
+    "e": "ended",
+    "c": "confirmed",
+    "x": "suppressed",
+    "u": "updated",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """An import: its number, what it counted, and how many of its changes can still be taken back."""
+
+    number: int
+    newsletter: str
+    name: str
+    at: datetime
+    vouched_by: str
+    counts: Mapping[str, int]
+    undone_at: datetime | None
+    changes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo took back, by kind; and the people who stay, since somebody changed them meanwhile."""
+
+    counts: Mapping[str, int]
+    kept: int
+    kept_first: tuple[str, ...]  # keys of addresses
+
+
+def listed(session: Session, *, newsletter: str = "", limit: int) -> list[Run]:
+    """Imports, the newest first."""
+    query = select(ListImport, Newsletter.name).join(Newsletter, col(Newsletter.id) == ListImport.newsletter_id)
+    if newsletter:
+        query = query.where(Newsletter.name == newsletter)
+    found = session.exec(query.order_by(col(ListImport.id).desc()).limit(limit)).all()
+    return [_run(run, name) for run, name in found]
+
+
+def _run(run: ListImport, newsletter: str, changes: Mapping[str, int] | None = None) -> Run:
+    return Run(run.id or 0, newsletter, run.name, run.at, run.vouched_by, run.counts, run.undone_at, changes or {})
+
+
+def find(session: Session, number: int) -> Run:
+    """One import, with its changes by kind; NotFound where there is none of this number."""
+    run, newsletter = _found(session, number)
+    query = sa.select(col(ImportChange.what), sa.func.count()).where(col(ImportChange.import_id) == number)
+    changes: Counter[str] = Counter()
+    for what, count in session.connection().execute(query.group_by(col(ImportChange.what))):
+        for letter in what:
+            changes[WORDS[letter]] += count
+    return _run(run, newsletter, dict(changes))
+
+
+def _found(session: Session, number: int) -> tuple[ListImport, str]:
+    run = session.get(ListImport, number)
+    if run is None:
+        raise NotFound(f"there is no import {number}", hint="digest import list")
+    paper = session.get_one(Newsletter, run.newsletter_id)
+    return run, paper.name
+
+
+# ---------------------------------------------------------------- known people, updated
+
+
+def update(session: Session, paper: Newsletter, run: ListImport, names: Collection[str], evidence: Evidence) -> int:
+    """Change what `names` names of people who were here before, to what the rows say; how many it changed.
+
+    What a row leaves empty stays; tags and fields are added. Never whether they get letters.
+    """
+    rows, changed, last = imports.rows, 0, ""
+    known = rows.c.outcome.not_in((imports.NEW, imports.STAYS_ERASED))
+    while some := session.connection().execute(
+        sa.select(rows).where(known, rows.c.state != "", rows.c.key > last).order_by(rows.c.key).limit(STEP)
+    ).all():  # fmt: skip
+        last = some[-1].key
+        people = _people(session, paper.id or 0, [row.key for row in some])
+        for row in some:
+            person, subscription = people.get(row.key, (None, None))
+            if person is not None:
+                changed += _update(session, row, person, subscription, run, names, evidence)
+        session.flush()
+    return changed
+
+
+def _people(session: Session, newsletter_id: int, keys: Collection[str]) -> People:
+    on = sa.and_(col(Subscription.subscriber_id) == Subscriber.id, col(Subscription.newsletter_id) == newsletter_id)
+    query = select(Subscriber, Subscription).outerjoin(Subscription, on).where(col(Subscriber.key).in_(keys))
+    return {person.key: (person, subscription) for person, subscription in session.exec(query)}
+
+
+def _update(
+    session: Session,
+    row: Any,
+    person: Subscriber,
+    subscription: Subscription | None,
+    run: ListImport,
+    names: Collection[str],
+    evidence: Evidence,
+) -> bool:
+    before: dict[str, Any] = {}
+    wanted: dict[str, Any] = {}
+    if "name" in names and row.name:
+        wanted["name"] = row.name
+    if "tags" in names and row.tags:
+        here = {tag.casefold() for tag in person.tags}
+        wanted["tags"] = sorted([*person.tags, *(tag for tag in row.tags if tag.casefold() not in here)])
+    if "fields" in names and row.fields:
+        wanted["fields"] = {**person.fields, **row.fields}
+    for name, value in wanted.items():
+        if getattr(person, name) != value:
+            before[name] = getattr(person, name)
+            setattr(person, name, value)
+    chose: list[str] = []
+    for name in sorted(_CHOICES & set(names)) if subscription is not None else ():
+        column = _COLUMNS.get(name, name)
+        value = getattr(row, column)
+        if value not in (None, "", [], False) and getattr(subscription, column) != value:
+            before[column] = getattr(subscription, column)
+            setattr(subscription, column, value)
+            chose.append(name)
+    if not before:
+        return False
+    if chose and subscription is not None:
+        session.add(
+            Consent(
+                subscriber_id=subscription.subscriber_id,
+                newsletter_id=subscription.newsletter_id,
+                at=evidence.at,
+                event=ConsentEvent.CHOSE,
+                how=evidence.how,
+                vouched_by=evidence.vouched_by,
+                detail=", ".join(chose),
+            )
+        )
+    change = session.get(ImportChange, (person.key, run.id))
+    if change is None:
+        change = ImportChange(key=person.key, import_id=run.id or 0, what="")
+        session.add(change)
+    change.what += "u"
+    change.before = before
+    change.stamp = imports.stamp_of(person.name, person.tags, person.fields)
+    return True
+
+
+# ---------------------------------------------------------------- undo
+
+
+def undo(database: Database, number: int, *, evidence: Evidence, dry_run: bool = False) -> Undone:
+    """Take back what an import changed and nobody changed since. NotFound for a number that is none."""
+    with database.read() as session:
+        run, _name = _found(session, number)
+        if run.undone_at is not None:
+            raise UserError(f"import {number} was taken back on {run.undone_at:%Y-%m-%d %H:%M} UTC")
+    counts: Counter[str] = Counter()
+    first: list[str] = []
+    kept, last = 0, ""
+    while True:
+        with database.read() if dry_run else database.write() as session:
+            query = select(ImportChange).where(ImportChange.import_id == number, ImportChange.key > last)
+            some = list(session.exec(query.order_by(col(ImportChange.key)).limit(STEP)))
+            if not some:
+                break
+            last = some[-1].key
+            keys = [change.key for change in some]
+            if not dry_run:
+                _lock(session, run.newsletter_id, keys)  # who is judged is to be as they were judged
+            people = _people(session, run.newsletter_id, keys)
+            ours, theirs = _untouched(session, run, some, people)
+            for change in ours:
+                counts.update(WORDS[letter] for letter in change.what)
+            kept += len(theirs)
+            first += theirs[: 20 - len(first)]
+            if not dry_run:
+                _take_back(session, run, ours, people, evidence)
+    if not dry_run:
+        with database.write() as session:
+            session.get_one(ListImport, number).undone_at = evidence.at
+    return Undone(dict(counts), kept, tuple(first))
+
+
+def _lock(session: Session, newsletter_id: int, keys: Collection[str]) -> None:
+    """Let nobody change these people's subscriptions meanwhile; in the order in which all take them."""
+    query = select(Subscription.id).join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
+    query = query.where(Subscription.newsletter_id == newsletter_id, col(Subscriber.key).in_(keys))
+    session.exec(query.order_by(col(Subscription.id)).with_for_update(of=Subscription)).all()
+
+
+def _untouched(
+    session: Session, run: ListImport, changes: list[ImportChange], people: People
+) -> tuple[list[ImportChange], list[str]]:
+    """Those whom nobody changed since, and the keys of the others."""
+    later = set(
+        session.exec(
+            select(Consent.subscriber_id).where(
+                col(Consent.subscriber_id).in_([person.id for person, _ in people.values()]),
+                col(Consent.id) > run.consent_to,
+                sa.or_(col(Consent.newsletter_id).is_(None), col(Consent.newsletter_id) == run.newsletter_id),
+            )
+        )
+    )
+    stops = {
+        stop.key: stop.reason
+        for stop in session.exec(
+            select(Suppression).where(col(Suppression.key).in_([c.key for c in changes if "x" in c.what]))
+        )
+    }
+    after = {"e": SubscriptionState.UNSUBSCRIBED, "c": SubscriptionState.ACTIVE}
+    ours, theirs = [], []
+    for change in changes:
+        person, subscription = people.get(change.key, (None, None))
+        same = person is None or person.id not in later
+        if "s" in change.what or "e" in change.what or "c" in change.what:
+            same = same and subscription is not None
+        if "p" in change.what or "u" in change.what:
+            same = same and person is not None and _stamp(person) == change.stamp
+        for letter, state in after.items():
+            if letter in change.what and subscription is not None:
+                same = same and subscription.state is state
+        if "x" in change.what:
+            same = same and stops.get(change.key) == change.reason
+        if same:
+            ours.append(change)
+        else:
+            theirs.append(change.key)
+    return ours, theirs
+
+
+def _stamp(person: Subscriber) -> int:
+    return imports.stamp_of(person.name, person.tags, person.fields)
+
+
+def _take_back(
+    session: Session, run: ListImport, changes: list[ImportChange], people: People, evidence: Evidence
+) -> None:
+    gone: list[int] = []  # subscriptions
+    for change in changes:
+        person, subscription = people.get(change.key, (None, None))
+        if "s" in change.what and subscription is not None:
+            gone.append(subscription.id or 0)
+        elif subscription is not None and ("e" in change.what or "c" in change.what):
+            _restore(session, change, subscription, evidence)
+        if change.before and person is not None:
+            for name, value in change.before.items():
+                setattr(person if name in ("name", "tags", "fields") else subscription, name, value)
+    connection = session.connection()
+    session.flush()
+    if gone:
+        _forget(session, run, gone, [c.key for c in changes if "p" in c.what], evidence.at)
+    stopped = [change.key for change in changes if "x" in change.what]
+    if stopped:
+        connection.execute(sa.delete(Suppression).where(col(Suppression.key).in_(stopped)))
+    keys = [change.key for change in changes]
+    noted = sa.delete(ImportChange).where(col(ImportChange.import_id) == run.id, col(ImportChange.key).in_(keys))
+    connection.execute(noted.execution_options(synchronize_session=False))
+
+
+def _restore(session: Session, change: ImportChange, subscription: Subscription, evidence: Evidence) -> None:
+    """Put a subscription back to the state that it had, and say so in their history."""
+    subscription.state = SubscriptionState(change.state)
+    subscription.paused_until = change.paused_until
+    subscription.changed_at = evidence.at
+    if "c" in change.what and change.read_until is not None:
+        subscription.read_until = change.read_until
+    events = {
+        SubscriptionState.PENDING: ConsentEvent.PENDING,
+        SubscriptionState.PAUSED: ConsentEvent.PAUSED,
+        SubscriptionState.ACTIVE: ConsentEvent.SUBSCRIBED,
+    }
+    session.add(
+        Consent(
+            subscriber_id=subscription.subscriber_id,
+            newsletter_id=subscription.newsletter_id,
+            at=evidence.at,
+            event=events.get(subscription.state, ConsentEvent.UNSUBSCRIBED),
+            how=evidence.how,
+            vouched_by=evidence.vouched_by,
+        )
+    )
+
+
+def _forget(session: Session, run: ListImport, subscriptions: list[int], made: list[str], now: datetime) -> None:
+    """Remove subscriptions that an import made, and the people it made who have no other; letters stay, as nobody's."""
+    connection = session.connection()
+    waiting = col(OutboxRow.state).in_((OutboxState.OWED, OutboxState.CLAIMED, OutboxState.HELD))
+    drop = {"state": OutboxState.DROPPED, "reply": "import undone", "settled_at": now}
+    theirs = col(OutboxRow.subscription_id).in_(subscriptions)
+    connection.execute(sa.update(OutboxRow).where(theirs, waiting).values(drop))
+    readers = sa.select(col(Subscription.subscriber_id)).where(col(Subscription.id).in_(subscriptions))
+    own = (col(Consent.newsletter_id) == run.newsletter_id, col(Consent.id) > run.consent_from)
+    connection.execute(sa.delete(Consent).where(col(Consent.subscriber_id).in_(readers), *own))
+    connection.execute(sa.delete(Subscription).where(col(Subscription.id).in_(subscriptions)))
+    if made:
+        others = sa.select(col(Subscription.subscriber_id))
+        alone = (
+            col(Subscriber.key).in_(made),
+            ~sa.exists(others.where(col(Subscription.subscriber_id) == Subscriber.id)),
+        )
+        connection.execute(sa.delete(Subscriber).where(*alone))

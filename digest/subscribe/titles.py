@@ -1,0 +1,233 @@
+"""What the titles and the words of other services' lists mean, and which of them smell of consent.
+
+A title that we know has a field. One that we do not know smells where a root of it, in the languages of our readers,
+speaks of consent, of confirming, of leaving or of an address that gets no mail.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from digest.models import SubscriptionState
+from digest.subscribe.sheet import EMAIL_TITLES
+
+ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
+PAUSED, LEFT = SubscriptionState.PAUSED, SubscriptionState.UNSUBSCRIBED
+NOTHING = ""  # a row that only says that an address gets no letters
+
+# Titles, in small letters and without anything but letters and digits.
+TITLES: dict[str, tuple[str, ...]] = {
+    "email": EMAIL_TITLES,
+    "name": ("name", "fullname", "displayname", "subscribername", "имя", "nom", "nome", "naam", "nazwa", "姓名", "名前",
+             "氏名"),
+    "first_name": ("firstname", "fname", "givenname", "vorname", "prenom", "prénom", "nombre", "voornaam", "imię",
+                   "imie", "förnamn", "jméno", "名", "ad"),
+    "last_name": ("lastname", "lname", "surname", "familyname", "nachname", "apellido", "apellidos", "cognome",
+                  "achternaam", "nazwisko", "фамилия", "efternamn", "příjmení", "姓", "soyad"),
+    "state": ("state", "status", "subscriptionstatus", "subscriberstatus", "emailstatus", "subscribed",
+              "subscribedtoemails", "optin", "emailmarketingconsent", "acceptsemailmarketing", "acceptsmarketing",
+              "marketingconsent", "emailconsent", "consent", "deliverystatus", "emailmarketingstatus",
+              "emailmarketing"),
+    "topics": ("topics",),
+    "cadence": ("cadence",),
+    "hour": ("hour",),
+    "zone": ("zone", "timezone"),
+    "language": ("language", "locale", "sprache", "langue", "idioma", "lingua"),
+    "format": ("format",),
+    "tags": ("tags", "labels", "tag"),
+    "since": ("subscribedat", "confirmtime", "optintime", "createdat", "creationdate", "startdate", "subscribedate",
+              "subscriptiondate", "dateadded", "dateadd", "addedtime", "datejoined", "joined", "entered", "created"),
+    "left_at": ("unsubscribedat", "unsubtime", "unsubscribedate", "optouttime", "deletedat", "unsubscribed", "optedout",
+                "optout"),
+    "blocked": ("suppressed", "suppressedat", "blacklisted", "blocklisted", "bounced", "complained", "bouncedat",
+                "emailblacklisted", "blacklist", "blocklist"),
+    "confirmed": ("confirmed", "isconfirmed", "confirmedat", "verified", "emailverified"),
+    "ip": ("confirmip", "optinip", "ipaddress", "ip"),
+    "fields": ("fields", "attributes", "data", "metadata"),
+    "paused_until": ("pauseduntil",),
+    "changed_at": ("changedat", "cleantime"),
+    "suppressed_status": ("suppressedstatus",),
+}  # fmt: skip
+MAPPABLE = tuple(TITLES)[: list(TITLES).index("fields") + 1]
+STATES = ("state", "left_at", "blocked", "confirmed")  # the fields that speak of the state
+
+BOUNCED, COMPLAINED, BLOCKED = "bounced", "complained", "blocklisted"
+YES = frozenset(
+    ("true", "yes", "1", "y", "on", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "sim", "verdadero", "vero", "waar",
+     "verdadeiro", "tak", "да", "так", "ano", "evet", "はい", "是", "예", "有", "kyllä", "1.0")
+)  # fmt: skip
+TICKS = YES | {"x", "✓", "✔", "checked", "t"}  # in a column for one thing
+NO = frozenset(
+    ("false", "no", "0", "n", "off", "✗", "✘", "unchecked", "nein", "falsch", "non", "faux", "não", "nao", "falso",
+     "nee", "onwaar", "nie", "нет", "ні", "ne", "nej", "hayır", "hayir", "いいえ", "否", "不", "아니요", "無", "ei",
+     "0.0")
+)  # fmt: skip
+# What a word says: a state, or why the address gets no letters at all.
+WORDS: dict[str, SubscriptionState | str] = {
+    **dict.fromkeys(("active", "subscribed", "enabled", "confirmed"), ACTIVE),
+    **dict.fromkeys(("regular", "premium", "gifted", "trialed"), ACTIVE),
+    **dict.fromkeys(("opted-in", "optin", "opt-in"), ACTIVE),
+    **dict.fromkeys(("single-opt-in", "confirmed-opt-in", "subscribe", "approved"), ACTIVE),
+    **dict.fromkeys(("aktiv", "angemeldet", "abonniert", "actif"), ACTIVE),
+    **dict.fromkeys(("inscrit", "abonné", "activo", "suscrito", "attivo"), ACTIVE),
+    **dict.fromkeys(("iscritto", "ativo", "inscrito", "actief", "aangemeld", "aktywny", "subskrybowany"), ACTIVE),
+    **dict.fromkeys(("активен", "активный", "подписан", "prenumererar"), ACTIVE),
+    **dict.fromkeys(("aktif", "abone", "有効", "購読中", "已订阅"), ACTIVE),
+    **dict.fromkeys(("pending", "unconfirmed", "unactivated"), PENDING),
+    **dict.fromkeys(("non-subscribed", "nonsubscribed", "not-confirmed"), PENDING),
+    **dict.fromkeys(("never-subscribed", "not-subscribed", "unverified"), PENDING),
+    **dict.fromkeys(("awaiting-confirmation", "waiting", "new"), PENDING),
+    **dict.fromkeys(("unbestätigt", "ausstehend", "en-attente"), PENDING),
+    **dict.fromkeys(("non-confirmé", "pendiente", "in-attesa", "pendente"), PENDING),
+    **dict.fromkeys(("niepotwierdzony", "ожидает", "не-подтвержден", "未確認", "未确认", "validating"), PENDING),
+    **dict.fromkeys(("paused", "by-user", "by-moderator", "temporary-hold", "temp-hold"), PAUSED),
+    **dict.fromkeys(("unsubscribed", "unsubscribe", "unsub", "unsubbed"), LEFT),
+    **dict.fromkeys(("left", "optout", "opted-out", "opt-out"), LEFT),
+    **dict.fromkeys(("cancelled", "canceled", "disabled", "removed"), LEFT),
+    **dict.fromkeys(("deleted", "archived", "inactive", "redacted"), LEFT),
+    **dict.fromkeys(("abgemeldet", "gekündigt", "ausgetragen", "inaktiv", "désabonné", "désinscrit", "inactif"), LEFT),
+    **dict.fromkeys(("baja", "cancelado", "inactivo", "dado-de-baja", "disiscritto", "cancellato", "inattivo"), LEFT),
+    **dict.fromkeys(("descadastrado", "inativo", "afgemeld"), LEFT),
+    **dict.fromkeys(("uitgeschreven", "inactief", "wypisany", "nieaktywny"), LEFT),
+    **dict.fromkeys(("отписан", "отписался", "неактивен", "avregistrerad", "avslutad", "pasif", "ayrıldı"), LEFT),
+    **dict.fromkeys(("無効", "解除", "退会", "退订"), LEFT),
+    **dict.fromkeys(("已退订", "odhlášen", "not-opted-in", "revoked", "withdrawn"), LEFT),
+    **dict.fromkeys(("bounced", "cleaned", "undeliverable"), BOUNCED),
+    **dict.fromkeys(("unreachable", "hard-bounced", "invalid", "bounce"), BOUNCED),
+    **dict.fromkeys(("hard-bounce", "hardbounce", "by-bounces", "zurückgewiesen", "rebotado", "rejeté"), BOUNCED),
+    **dict.fromkeys(("complained", "complaint", "spam", "abuse", "junk", "spam-report", "marked-as-spam"), COMPLAINED),
+    **dict.fromkeys(("blocklisted", "blacklisted", "blocked", "banned", "suppressed", "gesperrt", "bloqué"), BLOCKED),
+    **dict.fromkeys(("bloqueado", "bloccato", "geblokkeerd", "zablokowany", "заблокирован", "blockerad"), BLOCKED),
+    **dict.fromkeys(YES, ACTIVE),
+    **dict.fromkeys(NO, LEFT),
+}  # fmt: skip
+
+# Roots of titles by what they speak of, without accents. The first kind that matches counts.
+_ROOTS = {
+    "other": r"sms|whatsapp|telefon|phone|mobile|push|viber|telegram|postal|directmail",
+    "left_at": r"ablehn|widersp|declin|refus|objected|opposi"
+    r"|unsub|optout|optedout|optoff|abgemeldet|abmeld|kundig|austrag|desabon|desinscri|desuscri|debaja"
+    r"|fechabaja"
+    r"|^baja|disiscri|descadastr|desinscr|uitgeschreven|uitschrij|afgemeld|afmeld|wypis|rezygn|отпис|avregistr"
+    r"|avanmal"
+    r"|avprenum|ayril|odhlas|відпис|退订|退訂|取消订|解除|退会|配信停止|optedoff|revok|withdrawn|widerruf|resilie"
+    r"|donotmail"
+    r"|donotemail|donotcontact|nomail|dnc$|^dnc|keinemail|leftat|leftlist|dateleft|removedat|^removed|deletedat"
+    r"|^deleted"
+    r"|cancelledat|canceledat|^cancel+ed|gelosch|supprime|eliminad|verwijderd|usunie|удален",
+    "blocked": r"locked|rejected"
+    r"|bounc|black_?list|blocklist|blocked|isblock|suppress|complain|spam|abuse|banned|undeliver"
+    r"|invalid|gesperrt"
+    r"|sperr|unzustell|ungultig|rebond|rebot|rimbalz|devolvid|geblok|zablok|blokk|blokir|bloqu|bloccat|rejet"
+    r"|rechaz|заблок|черныйспис|недостав"
+    r"|sparrad|studs|engelli|karaliste|黑名单|黑名單|屏蔽|拒收|退信|ブロック|バウンス|エラー|不達|deliverab"
+    r"|zustellbar|quarant",
+    "confirmed": r"confirm|verif|validat|bestatig|conferm|bevestig|potwierdz|подтвер|підтвер|bekraft|onayl"
+    r"|dogrulan|確認|确认|確定"
+    r"|验证|認証|doubleopt|doi$|potvrz|activated|aktivier",
+    "state": r"contactable|mailable|sendmail|reachable|erreichbar|privacy|datenschutz|rodo|kvkk|lgpd"
+    r"|accepts|accepted|agree"
+    r"|akzept|consent|optin|optedin|subscribe(?!r)|subscription|permission|marketing|gdpr|dsgvo|rgpd|einwillig"
+    r"|zustimm|einverst"
+    r"|erlaubnis|consenso|consentim|autoriz|toestemm|zgod|соглас|згод|samtyck|godkan|^izin|^riza|onay|同意|許諾"
+    r"|许可|許可"
+    r"|statu[st]|^estado|situac|^stato|^stan$|статус|состояни|^durum|tillstand|状态|狀態|状態|ステータス|^stav$"
+    r"|newsletter|abonn|abonad|abone|inscrit|inscripc|inscric|suscri|subscrit|iscri|inschrij|ingeschreven"
+    r"|aangemeld|anmeld|angemeldet"
+    r"|подпис|підпис|prenum|订阅|訂閱|購読|配信|isactive|^active$|^aktiv|^actif|^activo|^attivo|^ativo|^actief"
+    r"|aktywn|активн|^aktif"
+    r"|有効|启用|^enabled|isenabled|^disabled|isdisabled|accountdisabled|mailing|mayemail|canemail|receiveemail"
+    r"|wantsemail"
+    r"|deliverystat|emailstat|legalbasis|rechtsgrund|subbed",
+}  # fmt: skip
+_KINDS = [(kind, re.compile(roots)) for kind, roots in _ROOTS.items()]
+# What has such a root in it and says nothing of the sort.
+_HARMLESS = re.compile(r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing")
+_COUNTS = re.compile(r"number|count|anzahl|nombre|numero|liczba|колич|antal|sayisi|total|rate|数|%|#")
+
+
+@lru_cache(maxsize=2_000)
+def folded(text: str) -> str:
+    """In small letters, without accents, and without anything but letters and digits."""
+    plain = unicodedata.normalize("NFKD", text.lower().replace("ı", "i").replace("й", "и"))
+    plain = "".join(c for c in plain if not unicodedata.combining(c) or "\u3099" <= c <= "\u309a")
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFC", plain))
+
+
+def kind(title: str) -> str:
+    """What a title smells of: one of `STATES`, "other" for another channel than mail, or ""."""
+    plain = folded(title[:100])
+    if _HARMLESS.search(plain):
+        return ""
+    found = next((kind for kind, roots in _KINDS if roots.search(plain)), "")
+    if found == "other":
+        under = next((kind for kind, roots in _KINDS[1:] if roots.search(plain)), "")
+        return under if not under or "email" in plain else "other"
+    if found == "state" and re.search("disabled", plain):
+        return "left_at"
+    return found
+
+
+def counts(title: str) -> bool:
+    """Whether a title announces a number of things."""
+    return bool(_COUNTS.search(folded(title[:100])))
+
+
+@lru_cache(maxsize=2_000)
+def word(cell: str) -> str:
+    """A cell as `WORDS` has it."""
+    return re.sub(r"[\s_-]+", "-", cell[:60].strip().lower())
+
+
+@lru_cache(maxsize=2_000)
+def smells(value: str) -> bool:
+    """Whether a value, of few words, speaks of leaving or of an address that gets no mail."""
+    if len(value) > 40 or len(value.split()) > 3 or not any(c.isalpha() for c in value):
+        return False
+    known = WORDS.get(word(value))
+    plain = folded(value)
+    if known in (LEFT, PENDING, BOUNCED, COMPLAINED, BLOCKED) and plain not in _PLAIN and word(value) not in NO:
+        return True
+    return any(roots.search(plain) for kind, roots in _KINDS if kind in ("left_at", "blocked"))
+
+
+_PLAIN = frozenset(
+    ("removed", "deleted", "archived", "disabled", "inactive", "new", "waiting", "left", "invalid", "junk")
+)
+
+
+def reason(title: str, default: str = BLOCKED) -> str:
+    """Why an address gets no letters, by the title of the column that says so."""
+    plain = folded(title)
+    if re.search(r"bounc|rebond|rebot|rimbalz|devolvid|studs|退信|バウンス|undeliver|unzustell", plain):
+        return BOUNCED
+    if re.search(r"complain|spam|abuse", plain):
+        return COMPLAINED
+    return default
+
+
+# Names of files whose people are no readers.
+_NAMES = re.compile(
+    r"unconfirm|notconfirm|pending|unbestatig|inactiv|inaktiv|former|lapsed|ehemalig|removed|geloscht|deleted"
+    r"|cleaned|leavers"
+    r"|blacklist|blocklist|blocked|suppress|bounc|spam|complain|abuse|undeliver|invalid(e?mail|address)|rejected"
+    r"|optedout"
+)
+
+
+def tells_otherwise(name: str) -> bool:
+    """Whether the name of a file says that the people in it are no readers."""
+    plain = folded(name.rpartition(".")[0] or name)
+    return bool(_NAMES.search(plain)) or bool(_KINDS[1][1].search(plain)) or "dnc" in plain
+
+
+def listed(cell: str) -> list[str]:
+    """The words of a cell that may hold a list of them, as in ['email', 'sms']."""
+    text = cell.strip()
+    if text[:1] == "[" and text[-1:] == "]" and len(text) > 3:
+        inner = [part.strip().strip("'\"") for part in text[1:-1].split(",")]
+        if all(part and " " not in part for part in inner) and any(c in text for c in "'\""):
+            return [word(part) for part in inner]
+    return [word(cell)]

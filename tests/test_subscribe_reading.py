@@ -1,0 +1,395 @@
+"""subscribe: how a list is read before any of it is taken: columns, dates, encodings, the plan; and taking it back."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+
+import pytest
+from conftest import MONDAY
+from people import enrol
+from test_subscribe_lists import export, exported, take, terms
+
+from digest import subscribe
+from digest.errors import BadInput
+from digest.store import history, import_log, imports, listing
+from digest.subscribe import Evidence, charset, columns, dates, sheet, survey, titles
+
+LATER = Evidence("undo", MONDAY)
+
+
+def read(text: str, **more):
+    """The columns of a list, decided over all of it, and its rows."""
+    content = text if isinstance(text, bytes) else text.encode()
+    first = sheet.read(io.BytesIO(content), name="list.csv")
+    seen = survey.look(first.header, max(len(first.header), len(first.first)), first.records)
+    found = columns.Columns.find(first.header, first.first, {}, terms(**more), seen)
+    return found, list(sheet.read(io.BytesIO(content), name="list.csv").records)
+
+
+def states(text: str, **more) -> list[str]:
+    where, rows = read(text, **more)
+    people = [where.person(row) for row in rows]
+    return [person.state or person.reason.partition(" ")[0] for person in people]
+
+
+# ---------------------------------------------------------------- what smells
+
+SMELLS = [
+    "Email Consent",
+    "GDPR permission",
+    "Einwilligung",
+    "Abgemeldet am",
+    "Consentement",
+    "Désabonné",
+    "Consentimiento",
+    "Fecha de baja",
+    "Consenso privacy",
+    "Disiscritto",
+    "Descadastrado",
+    "Autorização",
+    "Toestemming",
+    "Uitgeschreven",
+    "Zgoda",
+    "Wypisany",
+    "Согласие",
+    "Дата отписки",
+    "Samtycke",
+    "Avregistrerad",
+    "İzin",
+    "Ayrıldı mı",
+    "同意",
+    "購読状態",
+    "订阅状态",
+    "退订",
+    "Hard bounces",
+    "Is blacklisted?",
+    "Spam complaints",
+    "Do not mail",
+    "Gesperrt",
+    "Bestätigt",
+    "Unsubscribed",
+    "Status",
+    "Suppressed",
+    "Confirmed",
+    "Opt-Out",
+    "OptedIn",
+    "Statut",
+    "Durum",
+    "Newsletter",
+]
+
+
+@pytest.mark.parametrize("title", SMELLS)
+def test_a_column_that_smells_of_consent_and_is_not_understood_stops_the_import(title):
+    text = f"email,{title}\na@example.com,purple\nb@example.com,green\n"
+    with pytest.raises(BadInput, match="is not understood") as told:
+        read(text)
+    assert title in str(told.value) and "purple" in str(told.value) and f"--ignore-column {title!r}" in told.value.hint
+    assert states(text, ignore=[title]) == ["active", "active"]
+
+
+@pytest.mark.parametrize(
+    "title", ["City", "Company", "Birthday", "Notes", "Plan", "Subscriber ID", "Kundennummer", "都市"]
+)
+def test_a_column_of_the_operators_own_is_kept(title):
+    where, rows = read(f"email,{title}\na@example.com,purple\n")
+    assert where.person(rows[0]).fields == {title: "purple"}
+
+
+@pytest.mark.parametrize("value", ["Unsubscribed by user", "HARD_BOUNCED today", "abgemeldet am Telefon"])
+def test_values_that_smell_stop_it_under_any_title(value):
+    with pytest.raises(BadInput, match="stands in it"):
+        read(f"email,remark\na@example.com,fine\nb@example.com,{value}\n")
+    assert states("email,remark\na@example.com,subscribed\nb@example.com,UNSUBSCRIBED\n") == ["active", "unsubscribed"]
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("consent:Yes,No", ["active", "unsubscribed"]),
+        ("Einwilligung:ja,nein", ["active", "unsubscribed"]),
+        ("Zgoda:tak,nie", ["active", "unsubscribed"]),
+        ("Согласие:да,нет", ["active", "unsubscribed"]),
+        ("同意:はい,いいえ", ["active", "unsubscribed"]),
+        ("Accepts Email Marketing:yes,no", ["active", "unsubscribed"]),
+        ("Abgemeldet:x,", ["unsubscribed", "active"]),
+        ("unsubscribed:false,true", ["active", "unsubscribed"]),
+        ("Bounced:0,1", ["active", "bounced"]),
+        ("suppressed:no,yes", ["active", "blocklisted"]),
+        ("Is blacklisted?:no,yes", ["active", "blocklisted"]),
+        ("Désabonné le:,2021-02-03", ["active", "unsubscribed"]),
+        ("email verified:true,", ["active", "pending"]),
+        ("Marketing status:SUBSCRIBED,NEVER_SUBSCRIBED", ["active", "pending"]),
+        ("SMS consent:no,no", ["active", "active"]),
+        ("Statut:abonné,désabonné", ["active", "unsubscribed"]),
+        ("DSGVO-Einwilligung am:2021-02-03,", ["active", "pending"]),
+        ("subscribed:2021-02-03,2021-02-04", ["active", "active"]),
+        ("Contactable:yes,no", ["active", "unsubscribed"]),
+        ("Locked:0,1", ["active", "blocklisted"]),
+    ],
+)
+def test_what_smells_and_is_understood_in_every_row_counts(column, expected):
+    title, _, values = column.partition(":")
+    one, other = values.split(",")
+    assert states(f"email,{title}\na@example.com,{one}\nb@example.com,{other}\n") == expected
+
+
+def test_a_state_of_a_postal_address_is_none_of_consent():
+    where, rows = read("email,State,City\na@example.com,CA,Fresno\n")
+    assert where.person(rows[0]).state == "active" and where.person(rows[0]).fields["State"] == "CA"
+
+
+# ---------------------------------------------------------------- dates
+
+
+NOTHING = ["", "NULL", "null", "-", "--", "never", "n/a", "N/A", "none", "0", "0000-00-00", "nunca", "00/00/0000"]
+NOTHING += ["0000-00-00 00:00:00", "1970-01-01", "0001-01-01T00:00:00Z", r"\N"]
+
+
+@pytest.mark.parametrize("cell", NOTHING)
+def test_what_says_nothing_as_a_date_of_leaving_ends_nobody(cell):
+    assert states(f"email,unsubscribed_at\na@example.com,{cell}\nb@example.com,2021-01-02\n") == [
+        "active",
+        "unsubscribed",
+    ]
+
+
+def test_a_cell_that_is_no_date_says_nothing_and_its_row_is_named(database):
+    plans = []
+    done = take(database, "email,unsubscribed_at\na@example.com,soon\nb@example.com,2021-01-02\n", agree=plans.append)
+    assert (done.added, done.left, done.unread) == (1, 1, 1)
+    assert plans[0].unread == ("line 2: 'soon' in 'unsubscribed_at' is no date, and says nothing",)
+
+
+@pytest.mark.parametrize(
+    ("cell", "moment"),
+    [
+        ("31/12/2021 14:05", datetime(2021, 12, 31, 14, 5, tzinfo=UTC)),
+        ("12/31/2021 2:05 PM", datetime(2021, 12, 31, 14, 5, tzinfo=UTC)),
+        ("Jan 5, 2024", datetime(2024, 1, 5, tzinfo=UTC)),
+        ("5. Januar 2024", datetime(2024, 1, 5, tzinfo=UTC)),
+        ("5 января 2024", datetime(2024, 1, 5, tzinfo=UTC)),
+        ("2024年1月5日", datetime(2024, 1, 5, tzinfo=UTC)),
+        ("Fri, 05 Jan 2024 10:00:00 +0100", datetime(2024, 1, 5, 9, tzinfo=UTC)),
+        ("2024/1/5", datetime(2024, 1, 5, tzinfo=UTC)),
+        ("1609459200", datetime(2021, 1, 1, tzinfo=UTC)),
+        ("1609459200000", datetime(2021, 1, 1, tzinfo=UTC)),
+        ("44197", datetime(2021, 1, 1, tzinfo=UTC)),
+        ("31.12.21", datetime(2021, 12, 31, tzinfo=UTC)),
+        ("31/02/2021", None),
+        ("yesterday", None),
+    ],
+)
+def test_dates_are_read_as_people_and_services_write_them(cell, moment):
+    assert dates.read(cell) == moment
+
+
+def test_the_order_of_day_and_month_is_decided_over_the_column_and_told():
+    where, rows = read("email,created_at\na@example.com,03/04/2021\nb@example.com,31/12/2021\n")
+    assert where.reading.uses[1].why == "read as day/month: 31/12/2021 in row 3"
+    assert where.person(rows[0]).since == datetime(2021, 4, 3, tzinfo=UTC)
+    where, rows = read("email,created_at\na@example.com,03.04.2021\n")
+    assert where.person(rows[0]).since == datetime(2021, 4, 3, tzinfo=UTC)
+
+
+def test_an_order_that_nobody_can_know_is_asked_for():
+    text = "email,created_at\na@example.com,03/04/2021\n"
+    with pytest.raises(subscribe.Ambiguous, match="in two ways: 03/04/2021 in row 2"):
+        read(text)
+    for order, month in (("day-first", 4), ("month-first", 3)):
+        where, rows = read(text, dates=order)
+        assert where.person(rows[0]).since.month == month
+    with pytest.raises(BadInput, match="13/04/2021 in row 2 is day/month, 05/16/2021 in row 3 month/day"):
+        read("email,created_at\na@example.com,13/04/2021\nb@example.com,05/16/2021\n")
+
+
+def test_a_date_to_come_refuses_its_row(database):
+    done = take(database, "email,created_at\na@example.com,2099-01-01\nb@example.com,2021-01-01\n")
+    assert (done.added, done.refused_first[0].reason) == (1, "the date '2099-01-01' in 'created_at' is still to come")
+
+
+# ---------------------------------------------------------------- what a name says, and encodings
+
+
+BARE = ["unsubscribed.txt", "bounces.csv", "désabonnés.csv", "Abgemeldete 2024.txt", "blocklist.csv", "optouts.csv"]
+BARE += ["spam-reports.csv", "отписавшиеся.csv", "unconfirmed.csv", "suppression_bounces.csv", "cleaned members.csv"]
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_a_bare_list_whose_name_says_otherwise_is_asked_for_its_meaning(name):
+    with pytest.raises(subscribe.MeaningWanted, match="its name sounds as if nobody did"):
+        read("a@example.com\n", name=name)
+    assert states("email,status\na@example.com,subscribed\n", name=name) == ["active"]
+    for meaning, state in (("active", "active"), ("pending", "pending"), ("unsubscribed", "unsubscribed")):
+        assert states("a@example.com\n", name=name, meaning=meaning) == [state]
+    assert states("a@example.com\n", name=name, meaning="suppressed") == ["suppressed"]
+
+
+NAMES = {
+    "cp1250": ["Jiří Dvořák", "Łukasz Wąs", "Szűcs Gábor", "Žaneta Nováková"],
+    "cp1251": ["Иван Петров", "Ольга", "Олександр Їжак"],
+    "shift_jis": ["山田太郎", "さとう はなこ", "鈴木", "タナカ"],
+    "gb18030": ["张伟", "王芳", "李娜", "北京"],
+    "mac_roman": ["Jürgen Müßig", "Élodie Lefèvre", "François", "Muñoz"],
+    "cp1252": ["Jürgen Müßig", "Élodie Lefèvre", "François", "Muñoz", "Søren"],
+    "koi8_r": ["Иван Петров"],
+    "utf-8": ["Jiří", "Иван", "山田"],
+}
+
+
+@pytest.mark.parametrize("encoding", NAMES)
+def test_names_are_read_in_the_encoding_they_were_written_in(encoding):
+    lists = [[name] for name in NAMES[encoding]] + [NAMES[encoding]]
+    for names in lists:
+        text = "email;name\n" + "".join(f"r{i}@example.com;{name}\n" for i, name in enumerate(names))
+        found = sheet.read(io.BytesIO(text.encode(encoding)), name="list.csv")
+        assert [row.cells[1] for row in found.records] == names, found.charset
+
+
+def test_an_encoding_can_be_said_and_must_be_one(database):
+    take_in = "email;name\nr@example.com;Äпп\n".encode()
+    stream = io.BytesIO(take_in)
+    subscribe.import_csv(database, stream, terms(encoding="latin-1"), newsletter="daily")
+    assert exported(database)["r@example.com"][1] == "Ã\x84Ð¿Ð¿".replace("\x84", "")
+    with pytest.raises(BadInput, match="no encoding that we know"):
+        charset.named("klingon")
+
+
+# ---------------------------------------------------------------- known people, fields, tags
+
+
+def test_known_people_are_updated_where_it_is_asked_for_and_never_in_their_consent(database):
+    take(database, "email,name,tags,city,topics\nmina@example.com,Mina,VIP,Whitby,ai\njon@example.com,Jon,,,\n")
+    with database.write() as session:
+        subscribe.remove(session, "jon@example.com", newsletter="daily", evidence=Evidence("web", MONDAY))
+    text = (
+        'email,status,name,tags,city,topics\nmina@example.com,subscribed,Mina Harker,"vip,new",London,web\n'
+        "jon@example.com,subscribed,Jonathan,,,\n"
+    )
+    assert take(database, text).updated == 0
+    assert take(database, text, update=("name", "tags", "fields", "topics")).updated == 2
+    with database.read() as session:
+        mina, jon = (subscribe.known(session, f"{who}@example.com") for who in ("mina", "jon"))
+        assert (mina.name, mina.tags, mina.fields) == ("Mina Harker", ["VIP", "new"], {"city": "London"})
+        assert history.standings(session, mina)[0].topics == ("web",)
+        assert (jon.name, history.standings(session, jon)[0].state) == ("Jonathan", "unsubscribed")
+
+
+def test_fields_come_with_a_list_are_found_and_go_with_an_export(database):
+    take(
+        database, 'email,city,data\nmina@example.com,Zürich,"{""age"": 42, ""pet"": ""cat""}"\nlucy@example.com,Rome,\n'
+    )
+    with database.read() as session:
+        assert subscribe.known(session, "mina@example.com").fields == {"city": "Zürich", "age": "42", "pet": "cat"}
+        for words, found in (
+            ("city=zürich", ["mina"]),
+            ("city", ["lucy", "mina"]),
+            ("age=42", ["mina"]),
+            ("city=42", []),
+        ):
+            page = listing.listed(session, subscribe.search(field=words), limit=9)
+            assert [row.email.partition("@")[0] for row in page.rows] == found, words
+    line = next(line for line in export(database).splitlines() if line.startswith("mina"))
+    assert json.dumps({"city": "Zürich", "age": "42", "pet": "cat"}, ensure_ascii=False).replace('"', '""') in line
+
+
+def test_tags_compare_without_case(database):
+    take(database, 'email,tags\nmina@example.com,"VIP, vip,Été"\n')
+    with database.write() as session:
+        assert subscribe.known(session, "mina@example.com").tags == ["VIP", "Été"]
+        enrol(session, "lucy@example.com", tags=["Press", "PRESS"])
+        assert subscribe.known(session, "lucy@example.com").tags == ["Press"]
+        for tag in ("vip", "été", "ÉTÉ"):
+            assert len(listing.listed(session, subscribe.search(tag=tag), limit=9).rows) == 1, tag
+
+
+# ---------------------------------------------------------------- taking it back
+
+BEFORE = "email,name\nmina@example.com,Mina\njon@example.com,Jon\nlucy@example.com,Lucy\n"
+WRONG = (
+    "email,name,status,tags\nmina@example.com,M,unsubscribed,\njon@example.com,J,bounced,\nlucy@example.com,L,subscribed,x\n"
+    "new@example.com,New,subscribed,\ngone@example.com,Gone,unsubscribed,\nbad@example.com,,bounced,\n"
+)
+
+
+def unstamped(database) -> list[str]:
+    """The export without when a state was reached, which an undo is part of."""
+    return [",".join(line.split(",")[:11]) for line in export(database).splitlines()]
+
+
+def test_an_import_is_taken_back_to_the_list_that_there_was(database):
+    take(database, BEFORE)
+    before = unstamped(database)
+    done = take(database, WRONG, update=("name", "tags"))
+    assert (done.added, done.left, done.ended, done.suppressed, done.updated) == (1, 1, 1, 2, 2)
+    assert unstamped(database) != before
+    rehearsed = import_log.undo(database, done.number, evidence=LATER, dry_run=True)
+    assert unstamped(database) != before
+    undone = import_log.undo(database, done.number, evidence=LATER)
+    assert undone == rehearsed and undone.kept == 0
+    assert unstamped(database) == before
+    assert take(database, WRONG, update=("name", "tags")).added == 1  # and none of it stands in the way
+
+
+def test_who_was_changed_since_stays_as_they_are(database):
+    take(database, BEFORE)
+    done = take(database, WRONG)
+    with database.write() as session:
+        subscribe.change(session, "new@example.com", newsletter="daily", name="Newman", evidence=LATER, known_topics=())
+        subscribe.add(session, "mina@example.com", subscribe.Joining("daily", (), "s" * 30), evidence=LATER, again=True)
+    undone = import_log.undo(database, done.number, evidence=LATER)
+    assert undone.kept_first == ("mina@example.com", "new@example.com")
+    assert (
+        exported(database)["new@example.com"][1] == "Newman" and exported(database)["mina@example.com"][0] == "active"
+    )
+    assert "gone@example.com" not in exported(database)
+    with database.read() as session:
+        run = import_log.find(session, done.number)
+    assert run.undone_at == MONDAY and run.changes == {"ended": 1, "people made": 1, "subscriptions made": 1}
+
+
+def test_an_undo_that_was_stopped_goes_on_where_it_was(database, monkeypatch):
+    done = take(database, "email\n" + "".join(f"r{i}@example.com\n" for i in range(5)))
+    monkeypatch.setattr(import_log, "STEP", 2)
+    take_back, times = import_log._take_back, []
+
+    def stop(*args):
+        if times:
+            raise KeyboardInterrupt
+        times.append(1)
+        take_back(*args)
+
+    monkeypatch.setattr(import_log, "_take_back", stop)
+    with pytest.raises(KeyboardInterrupt):
+        import_log.undo(database, done.number, evidence=LATER)
+    assert len(exported(database)) == 3
+    monkeypatch.setattr(import_log, "_take_back", take_back)
+    import_log.undo(database, done.number, evidence=LATER)
+    assert exported(database) == {}
+
+
+def test_whoever_is_erased_is_gone_from_the_notes_of_imports_too(database):
+    done = take(database, "email\nmina@example.com\n")
+    with database.write() as session:
+        subscribe.erase(session, "mina@example.com", secret="s" * 30, now=MONDAY)
+        assert import_log.find(session, done.number).changes == {}
+
+
+def test_a_plan_counts_what_a_large_file_would_do(database):
+    take(database, "email\n" + "".join(f"r{i}@example.com\n" for i in range(40)))
+    plans = []
+    gone = "".join(f"r{i}@example.com,unsubscribed\n" for i in range(12))
+    take(database, f"email,status\n{gone}", dry_run=True, agree=plans.append)
+    assert plans[0].large == ("end 12",) and plans[0].listed == 40
+    assert [(c.title, c.field) for c in plans[0].columns] == [("email", "email"), ("status", "state")]
+    assert plans[0].columns[1].values == (("unsubscribed", 12, "unsubscribed"),)
+    assert len(plans[0].sample) == 10 and plans[0].sample[0].outcome == imports.ENDED
+    take(database, f"email,status\n{gone[:60]}", dry_run=True, agree=plans.append)
+    assert plans[1].large == ()
+
+
+def test_titles_and_words_agree_on_their_kinds():
+    for title in (*titles.TITLES["left_at"], *titles.TITLES["blocked"]):
+        assert titles.kind(title) in ("left_at", "blocked"), title
