@@ -181,7 +181,7 @@ def test_a_robot_that_follows_every_link_of_every_mail_and_page_changes_nothing(
             assert answer.status_code == 200, url
             if answer.headers["content-type"].startswith("text/html"):
                 waiting += [str(url.join(href)) for href in re.findall(r'(?:href|action)="([^"]*)"', answer.text)
-                            if not re.search(r"/(pause|resume|leave-all|return|join)$", href)]  # fmt: skip
+                            if not re.search(r"/(pause|resume|leave-all|return|join|move)$", href)]  # fmt: skip
         kinds = {re.sub(rf"^{pages}/?([a-z]*).*", r"\1", url) for url in seen}
         assert {"", "newsletters", "subscribe", "confirm", "preferences", "unsubscribe", "editions"} <= kinds
         assert everything(database) == before
