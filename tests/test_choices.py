@@ -124,7 +124,7 @@ someone = st.builds(Reader, st.sampled_from(CADENCES), HOURS, st.sampled_from(ZO
 
 
 @given(some_newsletter, someone, beginnings)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_reader_gets_each_story_once_at_their_hour_whatever_the_clocks_do(newsletter, reader, begin):
     count = publish(newsletter, reader, begin, 70, late={}, change=lambda *_: None)
     told = [story for _due, _turn, stories, _at in reader.letters for story in stories]
@@ -174,7 +174,7 @@ def _slots(newsletter: schedule.Schedule, begin: datetime, end: datetime) -> lis
 
 
 @given(some_newsletter, someone, beginnings, st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_changing_choices_and_downtime_neither_repeat_nor_drop_a_story(newsletter, reader, begin, data):
     late = data.draw(
         st.dictionaries(st.integers(0, 40), st.integers(0, 24 * 9).map(lambda h: timedelta(hours=h)), max_size=3)

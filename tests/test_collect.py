@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import multiprocessing
-import os
 import shutil
 import socket
 import ssl
@@ -30,6 +29,7 @@ import h2.connection
 import h2.events
 import pytest
 import trustme
+from corpus import CORPUS
 from sqlmodel import select
 from typer.testing import CliRunner, Result
 
@@ -1333,8 +1333,6 @@ def test_checking_stores_nothing_and_names_the_trouble(site: Site, digest: Any) 
 
 
 # ---------------------------------------------------------------- the corpus, where it is at hand
-
-CORPUS = Path(os.environ.get("DIGEST_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
 
 
 @pytest.mark.skipif(not (CORPUS / "opml" / "index.tsv").is_file(), reason="the corpus is not here")

@@ -12,6 +12,7 @@ from pathlib import Path
 import browser
 import editions
 import pytest
+from corpus import CORPUS
 from lxml import html as parser
 from test_render import page, rendered, story
 
@@ -24,7 +25,6 @@ from digest.render.speech import FOLDER, speech
 from digest.values import Source
 
 GOLDEN = Path(__file__).parent / "golden"
-CORPUS = Path(os.environ.get("DIGEST_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
 FINE = render.Finding("css", "ok", "only what mail clients know")
 SUBJECT = "{{ newsletter.title }}: {{ lead.title }}"
 WORDS = "Reads that never touch the leader, measured over six weeks in three regions: what lease reads buy…"

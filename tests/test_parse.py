@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
+from corpus import CORPUS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -632,8 +632,6 @@ def test_any_list_is_read_or_refused_and_never_a_crash(body: bytes) -> None:
 
 
 # ---------------------------------------------------------------- the corpus, where it is at hand
-
-CORPUS = Path(os.environ.get("DIGEST_CORPUS", ROOT.parent / "shared" / "corpus"))
 
 
 @pytest.mark.skipif(not (CORPUS / "feeds" / "index.tsv").is_file(), reason="the corpus is not here")
