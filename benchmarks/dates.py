@@ -121,7 +121,7 @@ def main() -> int:
     reached = {f"{name}_{what}": results[name]["ours"][what] for name in sets for what in ("right", "wrong")}
     ok = all(reached[k] >= v if k.endswith("right") else reached[k] <= v for k, v in GOALS.items())
     if asked.json:
-        print(json.dumps({"results": results, "goals": GOALS, "ok": ok}, indent=2))
+        print(json.dumps({"results": results, "goals": GOALS, "ok": ok}))
         return 0 if ok else 1
     for name, found in results.items():
         print(f"{name}: {found['rows']} dates")
