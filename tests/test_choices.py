@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import sys
 import time
@@ -44,13 +45,14 @@ from digest.store import (
     edition_states,
     editions,
     history,
+    import_log,
     letters,
     newsletters,
     open_database,
     people,
     recipients,
 )
-from digest.subscribe import Evidence, Preferences
+from digest.subscribe import Evidence, Preferences, Terms, many
 
 SECRET = "a key for tests, long enough"
 NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "schedule": "daily 07:00"}
@@ -858,6 +860,40 @@ def test_who_widens_their_topics_gets_the_last_edition_s_and_no_years(database, 
     assert carried(database, "narrow", 5)[3] == [10, 11] and carried(database, "all", 5)[3] == [11]
     compose(database, config, MONDAY + timedelta(days=7))
     assert carried(database, "weekly", 6)[3] == [3, 9, 11], "and what they had chosen before is not lost"
+
+
+def test_whoever_widens_topics_for_many_or_by_a_list_opens_no_years_either(database, config):
+    for who in ("one", "two", "three", "four"):
+        join(database, who, topics=["ai"] if who == "four" else ["games"])
+    for day in range(1, 5):
+        news(database, "ai", "web", *(["games"] if day == 1 else []))
+        compose(database, config, MONDAY + timedelta(days=day))
+    said, known = Evidence("command line", MONDAY + timedelta(days=4)), frozenset({"ai", "web", "games"})
+    many.each(
+        database,
+        many.choose(
+            subscribe.search(where=["address~one"], newsletter="daily"),
+            {"topics": ("games", "web")},
+            known_topics=known,
+            evidence=said,
+        ),
+    )
+
+    def take(line: str) -> int:
+        terms = Terms(
+            name="list.csv", now=said.at, known_topics=known, secret="k" * 30, vouched_by="Abe", update={"topics"}
+        )
+        content = f"email,topics\n{line}\n".encode()
+        return subscribe.import_csv(database, io.BytesIO(content), terms, newsletter="daily").number
+
+    take('two@example.org,"games,web"')
+    number = take('three@example.org,"web"')
+    import_log.undo(database, number, evidence=said)
+    assert subscribe_row(database, "three").topics == ["games"]
+    news(database, "games", "web")
+    compose(database, config, MONDAY + timedelta(days=5))
+    for who in ("one", "two"):
+        assert len(carried(database, who, 5)[3]) == 3, "that of the last edition, and the new ones"
 
 
 def test_widening_again_and_again_counts_each_topic_from_its_own_day_on(database, configure, clock):

@@ -129,7 +129,7 @@ def change(
         person.tags = tags_of(tags)
     choices = choices or {}
     chosen = checked(Preferences(**choices), known_topics)
-    chose = _choose(session, subscription, chosen, evidence, only=choices)
+    chose = choose_one(session, subscription, chosen, evidence, only=choices)
     return chose or (person.name, person.tags) != before
 
 
@@ -149,10 +149,10 @@ def choose_all(
     found = people.subscription_by_id(session, subscription_id, lock=True)
     if found is None:
         raise NotFound("there is no such subscription", hint="it may have been erased meanwhile")
-    return _choose(session, found[0], checked(preferences, known_topics), evidence)
+    return choose_one(session, found[0], checked(preferences, known_topics), evidence)
 
 
-def _choose(
+def choose_one(
     session: Session,
     subscription: Subscription,
     chosen: Preferences,
@@ -160,11 +160,11 @@ def _choose(
     *,
     only: Iterable[str] | None = None,
 ) -> bool:
+    """Store choices that were `checked` of a subscription that is ours alone; False where they were so."""
     former = subscription.topics
     changed = keep(subscription, chosen, only=only)
     if changed:
-        if former and not (subscription.topics and set(subscription.topics) <= set(former)):
-            recipients.widen(session, subscription, former)
+        recipients.widen(session, subscription, former)
         record(session, subscription, ConsentEvent.CHOSE, evidence, detail=changed)
     return bool(changed)
 
