@@ -101,6 +101,8 @@ def take_waiting(session: Session, *, full: Collection[str], limit: int) -> list
         .where(col(SignupWait.network).not_in(full))
         .order_by(col(SignupWait.id))
         .limit(limit)
+        # On PostgreSQL whoever is erased at this moment is left to that.
+        .with_for_update(of=SignupWait, skip_locked=True)
     )
     found = []
     for row, newsletter in session.exec(query):
