@@ -777,8 +777,8 @@ def test_a_welcome_waits_for_nobody_who_left_or_chose_anew(database, config, clo
     news(database, "ai", "web")
     clock.pass_(days=1)
     compose(database, config, clock())
-    for name in ("bob", "cyd", "eve"):
-        join(database, name, welcome=True, now=clock())
+    for name in ("bob", "cyd", "dan", "eve"):
+        join(database, name, topics=["ai"] if name == "dan" else [], welcome=True, now=clock())
     press = sys.modules["digest.edition.welcome"].Press
     render, rendered = press.make, []
 
@@ -794,13 +794,15 @@ def test_a_welcome_waits_for_nobody_who_left_or_chose_anew(database, config, clo
                     known_topics={"web"},
                     choices={"topics": ("web",), "plain": True},
                 )
+                subscribe.find(session, "dan@example.org", "daily")[1].topics = ["no more"]  # which is all, by default
         rendered.append(wanted)
         return render(self, wanted)
 
     monkeypatch.setattr(press, "make", make)
-    assert edition.welcome(database, "daily", config, now=clock()) == 2
-    assert carried(database, "cyd") == (["web"], "", True, [2]) and carried(database, "eve")[3] == [1, 2]
-    assert set(dated_letters(database)) == {"ada", "cyd", "eve"}
+    assert edition.welcome(database, "daily", config, now=clock()) == 3
+    assert carried(database, "cyd") == (["web"], "", True, [2])
+    assert carried(database, "dan")[3] == carried(database, "eve")[3] == [1, 2]
+    assert set(dated_letters(database)) == {"ada", "cyd", "dan", "eve"}
 
 
 def test_what_comes_once_a_month_welcomes_for_a_month(database, configure):
