@@ -19,7 +19,7 @@ from digest.models import (
     Suppression,
     address_key,
 )
-from digest.store import history, newsletters, people, recipients, suppressions
+from digest.store import history, newsletters, people, recipients, signup, suppressions
 from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tags_of
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
@@ -365,7 +365,7 @@ def known(session: Session, email: str) -> Subscriber:
 
 
 def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
-    """All that is stored on a person: single facts, and lists of their subscriptions, history and letters."""
+    """All that is stored on a person: single facts, and lists: subscriptions, history, letters, what waits."""
     stop = suppressions.find(session, person.email)
     facts = {
         "email": person.email,
@@ -379,6 +379,10 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
         "subscriptions": [asdict(s) for s in history.standings(session, person)],
         "history": [asdict(m) for m in history.moments(session, person)],
         "letters": [asdict(p) for p in history.posts(session, person)],
+        "waiting": [
+            {"newsletter": one.newsletter, "name": one.name, "choices": one.choices, **asdict(one.evidence)}
+            for one in signup.waiting_of(session, person.email)
+        ],
     }
     return facts, lists
 
