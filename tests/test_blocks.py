@@ -12,9 +12,9 @@ from sqlmodel import select
 from test_many import days
 
 from digest import subscribe
-from digest.errors import BadInput, UserError
+from digest.errors import BadInput, NotFound, UserError
 from digest.models import Edition, Notice, OutboxRow, Subscriber, Variant
-from digest.store import listing, newsletters, outbox, people, recipients
+from digest.store import listing, newsletters, outbox, people, recipients, suppressions
 from digest.subscribe import Evidence, Terms, signup
 
 SAID = Evidence("command line", MONDAY)
@@ -71,6 +71,14 @@ def test_a_block_is_listed_shown_and_lifted_by_its_own_name(blocked):
         assert subscribe.unsuppress(session, "@example.org", secret=SECRET, evidence=SAID)
     assert listed("state=suppressed") == []
     assert [line[1] for line in listed()] == ["active"] * 3
+
+
+def test_the_block_of_a_domain_outlives_who_is_erased_there(blocked):
+    with blocked.write() as session:
+        assert subscribe.erase(session, "ada@example.org", secret=SECRET, now=MONDAY)
+        with pytest.raises(NotFound):
+            subscribe.erase(session, "nobody@example.org", secret=SECRET, now=MONDAY)
+        assert suppressions.own(session, "@example.org") is not None
 
 
 def test_letters_are_neither_composed_for_a_blocked_domain_nor_sent_when_they_are_owed(blocked):

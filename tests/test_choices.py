@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import sys
 import time
@@ -44,13 +45,14 @@ from digest.store import (
     edition_states,
     editions,
     history,
+    import_log,
     letters,
     newsletters,
     open_database,
     people,
     recipients,
 )
-from digest.subscribe import Evidence, Preferences
+from digest.subscribe import Evidence, Preferences, Terms, many
 
 SECRET = "a key for tests, long enough"
 NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "schedule": "daily 07:00"}
@@ -775,8 +777,8 @@ def test_a_welcome_waits_for_nobody_who_left_or_chose_anew(database, config, clo
     news(database, "ai", "web")
     clock.pass_(days=1)
     compose(database, config, clock())
-    for name in ("bob", "cyd", "eve"):
-        join(database, name, welcome=True, now=clock())
+    for name in ("bob", "cyd", "dan", "eve"):
+        join(database, name, topics=["ai"] if name == "dan" else [], welcome=True, now=clock())
     press = sys.modules["digest.edition.welcome"].Press
     render, rendered = press.make, []
 
@@ -792,13 +794,15 @@ def test_a_welcome_waits_for_nobody_who_left_or_chose_anew(database, config, clo
                     known_topics={"web"},
                     choices={"topics": ("web",), "plain": True},
                 )
+                subscribe.find(session, "dan@example.org", "daily")[1].topics = ["no more"]  # which is all, by default
         rendered.append(wanted)
         return render(self, wanted)
 
     monkeypatch.setattr(press, "make", make)
-    assert edition.welcome(database, "daily", config, now=clock()) == 2
-    assert carried(database, "cyd") == (["web"], "", True, [2]) and carried(database, "eve")[3] == [1, 2]
-    assert set(dated_letters(database)) == {"ada", "cyd", "eve"}
+    assert edition.welcome(database, "daily", config, now=clock()) == 3
+    assert carried(database, "cyd") == (["web"], "", True, [2])
+    assert carried(database, "dan")[3] == carried(database, "eve")[3] == [1, 2]
+    assert set(dated_letters(database)) == {"ada", "cyd", "dan", "eve"}
 
 
 def test_what_comes_once_a_month_welcomes_for_a_month(database, configure):
@@ -858,6 +862,40 @@ def test_who_widens_their_topics_gets_the_last_edition_s_and_no_years(database, 
     assert carried(database, "narrow", 5)[3] == [10, 11] and carried(database, "all", 5)[3] == [11]
     compose(database, config, MONDAY + timedelta(days=7))
     assert carried(database, "weekly", 6)[3] == [3, 9, 11], "and what they had chosen before is not lost"
+
+
+def test_whoever_widens_topics_for_many_or_by_a_list_opens_no_years_either(database, config):
+    for who in ("one", "two", "three", "four"):
+        join(database, who, topics=["ai"] if who == "four" else ["games"])
+    for day in range(1, 5):
+        news(database, "ai", "web", *(["games"] if day == 1 else []))
+        compose(database, config, MONDAY + timedelta(days=day))
+    said, known = Evidence("command line", MONDAY + timedelta(days=4)), frozenset({"ai", "web", "games"})
+    many.each(
+        database,
+        many.choose(
+            subscribe.search(where=["address~one"], newsletter="daily"),
+            {"topics": ("games", "web")},
+            known_topics=known,
+            evidence=said,
+        ),
+    )
+
+    def take(line: str) -> int:
+        terms = Terms(
+            name="list.csv", now=said.at, known_topics=known, secret="k" * 30, vouched_by="Abe", update={"topics"}
+        )
+        content = f"email,topics\n{line}\n".encode()
+        return subscribe.import_csv(database, io.BytesIO(content), terms, newsletter="daily").number
+
+    take('two@example.org,"games,web"')
+    number = take('three@example.org,"web"')
+    import_log.undo(database, number, evidence=said)
+    assert subscribe_row(database, "three").topics == ["games"]
+    news(database, "games", "web")
+    compose(database, config, MONDAY + timedelta(days=5))
+    for who in ("one", "two"):
+        assert len(carried(database, who, 5)[3]) == 3, "that of the last edition, and the new ones"
 
 
 def test_widening_again_and_again_counts_each_topic_from_its_own_day_on(database, configure, clock):

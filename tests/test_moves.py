@@ -168,3 +168,11 @@ def test_the_page_says_the_same_of_every_address_and_an_address_that_is_taken_is
     assert "on its way" in ask(page, "bob@example.org").text
     assert len(mails(box)) == 2  # one mail a day to one address
     assert address_of(box) == ["ada@example.org"]
+
+
+def test_who_reads_in_another_language_is_asked_in_mail_that_says_so(page, box):
+    with box.write() as session:
+        subscribe.find(session, "ada@example.org", "daily")[1].language = "de"
+    ask(page, "ada@new.example")
+    with box.read() as session:
+        assert 'lang="de"' in session.exec(select(Notice.html)).one()

@@ -19,7 +19,8 @@ from digest.cli import app
 from digest.config import Newsletter, from_values
 from digest.edition.variants import variants_of
 from digest.models import Edition, Entry, Feed, NewsletterFeed, Story, Subscriber, Subscription
-from digest.store import history, newsletters, open_database, people, recipients, renames
+from digest.store import history, import_log, newsletters, open_database, people, recipients, renames, signup
+from digest.store.import_tables import ListImport
 from digest.subscribe import Evidence
 from digest.web import application
 
@@ -302,3 +303,26 @@ def test_readers_of_topics_that_are_gone_share_the_variant_of_all():
 
     assert shared("all") == [([], 2), (["ai", "web"], 1)]
     assert shared("none") == [([], 1), (["ai", "web"], 1)]
+
+
+def test_a_new_name_reaches_sign_ups_that_wait_and_from_where_on_a_topic_counts(told):
+    with told.write() as session:
+        papers = {name: newsletters.lock(session, name) for name in ("daily", "fresh")}
+        for who, paper in (("lea", "daily"), ("max", "fresh")):
+            asked = signup.Asked(
+                paper, f"{who}@example.org", "", {"topics": ["ai", "web"]}, Evidence("web", MONDAY), ""
+            )
+            signup.wait(session, papers[paper].id, asked)
+        session.add(ListImport(newsletter_id=papers["fresh"].id, name="list.csv", at=MONDAY))
+        _person, ada = subscribe.find(session, "ada@example.org", "daily")
+        ada.chosen_from = {"*": 7, "ai": 2}
+        session.flush()
+        renames.rename_topic(session, papers["daily"], "ai", "ml", Evidence("command line", MONDAY))
+        renames.rename_newsletter(session, papers["daily"], papers["fresh"])
+    with told.write() as session:
+        waiting = signup.take_waiting(session, full=(), limit=9)
+        assert [(one.newsletter, one.email, one.choices["topics"]) for one in waiting] == [
+            ("fresh", "lea@example.org", ["ml", "web"]), ("fresh", "max@example.org", ["ai", "web"]),
+        ]  # fmt: skip
+        assert [run.newsletter for run in import_log.listed(session, limit=9)] == ["fresh"]
+        assert subscribe.find(session, "ada@example.org", "fresh")[1].chosen_from == {"*": 7, "ml": 2}

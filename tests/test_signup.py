@@ -286,6 +286,9 @@ def test_who_is_erased_waits_no_more(database, configure, clock, inbox):
     for number in range(4):
         door.ask(f"a{number}@example.org")
     with database.write() as session:
+        enrol(session, "a3@example.org", secret=door.config.lasting_key)
+        waiting = subscribe.everything(session, subscribe.known(session, "a3@example.org"))[1]["waiting"]
+        assert [(one["newsletter"], one["at"]) for one in waiting] == [("daily", clock())], "and is told what does"
         subscribe.erase(session, "a3@example.org", secret=door.config.lasting_key, now=clock())
     assert not rows(database)["signup_wait"]
 

@@ -14,7 +14,7 @@ from test_subscribe_lists import export, exported, take, terms
 from digest import subscribe
 from digest.errors import BadInput
 from digest.store import history, import_log, imports, listing
-from digest.subscribe import Evidence, charset, columns, dates, sheet, survey, titles
+from digest.subscribe import Evidence, charset, columns, dates, moves, sheet, survey, titles
 
 LATER = Evidence("undo", MONDAY)
 
@@ -374,6 +374,17 @@ def test_whoever_is_erased_is_gone_from_the_notes_of_imports_too(database):
     done = take(database, "email\nmina@example.com\n")
     with database.write() as session:
         subscribe.erase(session, "mina@example.com", secret="s" * 30, now=MONDAY)
+        assert import_log.find(session, done.number).changes == {}
+
+
+def test_whoever_moved_is_erased_from_the_notes_of_imports_as_well(database):
+    done = take(database, "email\nmina@example.com\n")
+    with database.write() as session:
+        moves.move(session, "mina@example.com", "mina@example.net", secret="s" * 30, evidence=LATER)
+        assert import_log.find(session, done.number).changes
+    assert import_log.undo(database, done.number, evidence=LATER, dry_run=True).kept == 1
+    with database.write() as session:
+        subscribe.erase(session, "mina@example.net", secret="s" * 30, now=MONDAY)
         assert import_log.find(session, done.number).changes == {}
 
 

@@ -83,7 +83,7 @@ def _owe(session: Session, press: Press, seen: _Seen, *, now: datetime) -> tuple
     for subscription in people:
         group = _group(subscription, seen.start)
         choices = seen.choices.get(group)
-        if found is not None and choices is None and not _nothing(group, seen):
+        if found is not None and choices is None and not _nothing(group, seen, press.settings):
             continue  # they chose something else meanwhile
         dealt += 1
         subscription.awaits_welcome = False
@@ -114,7 +114,7 @@ def _group(subscription: Subscription, start: int) -> recipients.Group:
     return recipients.Group(start, json.dumps(subscription.topics), subscription.language, subscription.plain)
 
 
-def _nothing(group: recipients.Group, seen: _Seen) -> bool:
+def _nothing(group: recipients.Group, seen: _Seen, settings: Newsletter) -> bool:
     """Has the edition no story for them?"""
-    topics = json.loads(group.topics)
+    topics = settings.wanted(json.loads(group.topics))
     return not any(not topics or story.topic in topics for story in seen.matter.stories)

@@ -29,7 +29,7 @@ from digest.models import (
     SubscriptionState,
     Suppression,
 )
-from digest.store import imports
+from digest.store import imports, recipients
 from digest.store.database import Database
 from digest.store.import_tables import ImportChange, ListImport
 from digest.values import Evidence
@@ -165,6 +165,8 @@ def _update(
     if not before:
         return False
     if chose and subscription is not None:
+        if "topics" in before:
+            recipients.widen(session, subscription, before["topics"])
         session.add(
             Consent(
                 subscriber_id=subscription.subscriber_id,
@@ -284,8 +286,11 @@ def _take_back(
         elif subscription is not None and ("e" in change.what or "c" in change.what):
             _restore(session, change, subscription, evidence)
         if change.before and person is not None:
+            former = subscription.topics if subscription else []
             for name, value in change.before.items():
                 setattr(person if name in ("name", "tags", "fields") else subscription, name, value)
+            if subscription is not None:
+                recipients.widen(session, subscription, former)
     connection = session.connection()
     session.flush()
     if gone:

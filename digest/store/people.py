@@ -121,7 +121,7 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     the mail server said goes, for it often names the address. A letter that a worker holds is settled as any.
     """
     person = find(session, email)
-    stop = suppressions.find(session, email)
+    stop = suppressions.own(session, email)  # the block of a domain is about nobody
     connection = session.connection()
     notices = connection.execute(sa.delete(Notice).where(col(Notice.address) == address_key(email))).rowcount
     waits = connection.execute(sa.delete(SignupWait).where(col(SignupWait.key) == address_key(email))).rowcount
@@ -157,6 +157,13 @@ def readdress(session: Session, person: Subscriber, email: str) -> None:
         col(Notice.id).in_(waiting.where(col(OutboxRow.notice_id).is_not(None))),
     )
     session.execute(sa.update(Notice).where(*mine).values(email=email, address=address_key(email)))
+    if person.key != address_key(email):
+        # What imports changed of them goes along, else nobody would find it to erase it.
+        session.execute(sa.delete(ImportChange).where(col(ImportChange.key) == address_key(email)))
+        session.execute(
+            sa.update(ImportChange).where(col(ImportChange.key) == person.key).values(key=address_key(email)),
+            execution_options={"synchronize_session": False},
+        )
     person.email, person.key = email, address_key(email)
     session.add(person)
     session.flush()

@@ -320,12 +320,14 @@ def had(session: Session, subscription: Subscription, edition: Edition) -> bool:
 
 
 def widen(session: Session, subscription: Subscription, former: Collection[str]) -> None:
-    """They chose topics beyond the `former` ones: let them have what the last edition had of these, and what comes.
+    """Who chose topics beyond the `former` ones gets what the last edition had of these, and what comes.
 
     Readers of a quiet topic have read up to where it last told something, which may be years ago: they begin at the
     last edition. Who has stories of the former topics before them gets these too, and of each topic it is remembered
     from where on it counts, until their next letter.
     """
+    if not former or (subscription.topics and set(subscription.topics) <= set(former)):
+        return
     paper = subscription.newsletter_id
     last = session.exec(select(sa.func.max(Edition.number)).where(Edition.newsletter_id == paper)).one()
     start = edition_before(session, paper, last or 0)

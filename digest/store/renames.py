@@ -19,6 +19,7 @@ from digest.models import (
     FormerName,
     Newsletter,
     NewsletterFeed,
+    SignupWait,
     Story,
     Subscription,
     SubscriptionState,
@@ -26,6 +27,7 @@ from digest.models import (
 )
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
+from digest.store.import_tables import ListImport
 from digest.values import Evidence
 
 NEWSLETTER, TOPIC = "newsletter", "topic"  # kinds of `FormerName`
@@ -106,6 +108,8 @@ def rename_topic(session: Session, paper: Newsletter, old: str, new: str, eviden
         whose = whose.where(*_readers(paper), _text(Subscription.topics) == text)
         connection.execute(sa.insert(Consent).from_select(columns, whose, include_defaults=False))
     _swap(session, Subscription, _readers(paper), old, new)
+    _swap_counts(session, paper, old, new)
+    _swap_waiting(session, paper, old, new)
     editions = sa.select(col(Edition.id)).where(col(Edition.newsletter_id) == paper.id)
     _swap(session, Variant, [col(Variant.edition_id).in_(editions)], old, new)
     for table, topic in ((Story, new or OTHER), (NewsletterFeed, new)):
@@ -121,6 +125,33 @@ def _swap(session: Session, table: Any, where: Collection[Any], old: str, new: s
         renamed = sorted({new if topic == old else topic for topic in topics} - {""})
         statement = sa.update(table).where(*where, _text(table.topics) == text).values(topics=renamed)
         session.execute(statement, execution_options=_NO_SYNC)
+
+
+def _swap_counts(session: Session, paper: Newsletter, old: str, new: str) -> None:
+    """The same for the stories from which on topics count; of two that become one the earlier counts."""
+    since = col(Subscription.chosen_from)
+    where = _readers(paper)
+    query = sa.select(_text(since)).where(*where, _text(since).contains(json.dumps(old), autoescape=True)).distinct()
+    for text in session.scalars(query).all():
+        counts: dict[str, int] = json.loads(text)
+        if old in counts:
+            seq = counts.pop(old)
+            if new:
+                counts[new] = min(seq, counts.get(new, seq))
+            statement = sa.update(Subscription).where(*where, _text(since) == text)
+            session.execute(statement.values(chosen_from=dict(sorted(counts.items()))), execution_options=_NO_SYNC)
+
+
+def _swap_waiting(session: Session, paper: Newsletter, old: str, new: str) -> None:
+    """The same for sign-ups that wait for their answer."""
+    mine = select(SignupWait).where(SignupWait.newsletter_id == paper.id)
+    # Whoever answers one at this moment waits for the newsletter, which is ours: we do not wait for them.
+    for waiting in session.exec(mine.with_for_update(skip_locked=True)).all():
+        topics = waiting.choices.get("topics", ())
+        if old in topics:
+            renamed = sorted({new if topic == old else topic for topic in topics} - {""})
+            waiting.choices = waiting.choices | {"topics": renamed}
+            session.add(waiting)
 
 
 def _chosen(session: Session, column: Any, where: Collection[Any], topic: str) -> dict[str, list[str]]:
@@ -155,6 +186,9 @@ def rename_newsletter(session: Session, old: Newsletter, new: Newsletter) -> Ren
     session.execute(sa.update(NewsletterFeed).where(*mine).values(newsletter_id=old.id), execution_options=_NO_SYNC)
     said = sa.update(Consent).where(col(Consent.newsletter_id) == new.id).values(newsletter_id=old.id)
     session.execute(said, execution_options=_NO_SYNC)
+    for table in (SignupWait, ListImport):
+        theirs = sa.update(table).where(col(table.newsletter_id) == new.id).values(newsletter_id=old.id)
+        session.execute(theirs, execution_options=_NO_SYNC)
     was = sa.update(FormerName).where(col(FormerName.newsletter_id) == new.id).values(newsletter_id=old.id)
     session.execute(was, execution_options=_NO_SYNC)
     session.delete(new)
@@ -194,6 +228,7 @@ def _join_readers(session: Session, old: Newsletter, new: Newsletter) -> None:
         if joined.state not in (SubscriptionState.PENDING, had.state):
             had.state, had.changed_at, had.consent = joined.state, joined.changed_at, joined.consent
             had.paused_until, had.read_until, had.offered_at = joined.paused_until, upto, None
+            had.awaits_welcome = joined.awaits_welcome
         session.delete(joined)
     session.flush()
 

@@ -93,22 +93,37 @@ def wait(session: Session, newsletter_id: int, asked: Asked) -> None:
     )
 
 
+def waiting_of(session: Session, email: str) -> list[Asked]:
+    """What waits for an address, the oldest first."""
+    theirs = col(SignupWait.key) == address_key(email)
+    return [_asked(row, newsletter) for row, newsletter in session.exec(_with_newsletter().where(theirs))]
+
+
 def take_waiting(session: Session, *, full: Collection[str], limit: int) -> list[Asked]:
     """Those that have waited longest, of networks that are not `full`: they wait no more. The sign-up lock is ours."""
     query = (
-        select(SignupWait, Newsletter.name)
-        .join(Newsletter, col(Newsletter.id) == SignupWait.newsletter_id)
+        _with_newsletter()
         .where(col(SignupWait.network).not_in(full))
-        .order_by(col(SignupWait.id))
         .limit(limit)
+        # On PostgreSQL whoever is erased at this moment is left to that.
+        .with_for_update(of=SignupWait, skip_locked=True)
     )
     found = []
     for row, newsletter in session.exec(query):
-        evidence = Evidence(row.how, row.at, ip=row.ip)
-        found.append(Asked(newsletter, row.email, row.name, row.choices, evidence, row.network))
+        found.append(_asked(row, newsletter))
         session.delete(row)
     session.flush()
     return found
+
+
+def _with_newsletter() -> Any:
+    query = select(SignupWait, Newsletter.name).join(Newsletter, col(Newsletter.id) == SignupWait.newsletter_id)
+    return query.order_by(col(SignupWait.id))
+
+
+def _asked(row: SignupWait, newsletter: str) -> Asked:
+    evidence = Evidence(row.how, row.at, ip=row.ip)
+    return Asked(newsletter, row.email, row.name, row.choices, evidence, row.network)
 
 
 def note_refusal(session: Session, *, now: datetime) -> None:

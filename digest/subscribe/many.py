@@ -17,8 +17,8 @@ from digest.models import Consent, ConsentEvent, Subscriber, SubscriptionState, 
 from digest.store import Database, people, search, suppressions
 from digest.store.search import Search
 from digest.subscribe.address import address, display_name, erasure_mark, tag
-from digest.subscribe.people import leave_one, pause_one, resume_one
-from digest.subscribe.preferences import Changes, Preferences, checked, keep
+from digest.subscribe.people import choose_one, leave_one, pause_one, resume_one
+from digest.subscribe.preferences import Changes, Preferences, checked
 from digest.values import Evidence
 
 STEP = 250
@@ -110,14 +110,8 @@ def choose(whom: Search, choices: Changes, *, known_topics: Iterable[str], evide
     chosen = checked(Preferences(**choices), frozenset(known_topics))
 
     def step(session: Session, whom: Search, some: Sequence[str]) -> int:
-        changed = 0
-        for person, ours in search.subscriptions(session, whom, some):
-            if told := keep(ours, chosen, only=choices):
-                changed += 1
-                line = _line(person, ConsentEvent.CHOSE, evidence, detail=told)
-                line.newsletter_id = ours.newsletter_id
-                session.add(line)
-        return changed
+        rows = search.subscriptions(session, whom, some)
+        return sum(choose_one(session, ours, chosen, evidence, only=choices) for _p, ours in rows)
 
     return Verb(whom, step)
 

@@ -95,7 +95,7 @@ def ask(session: Session, subscription_id: int, new: str, *, config: Config, evi
     said = speech(subscription.language or settings.language)
     t, facts = said.gettext, {"title": settings.title, "email": new}
     proof = sign.Move(subscription_id, new, _holder(person, config), evidence.at)
-    note = notes.in_look(settings)(
+    note = notes.in_look(settings, language=subscription.language)(
         subject=t("Please confirm your new address: %(title)s") % facts,
         heading=t("Confirm your new address"),
         words=t("Somebody, hopefully you, wants the letters of %(title)s to come to %(email)s.") % facts,
@@ -152,7 +152,7 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
     old, settings = person.email, config.newsletters[newsletter]
     _move(session, person, answer.email, secret=config.lasting_key, evidence=evidence)
     t, facts = speech(subscription.language or settings.language).gettext, {"title": settings.title, "email": old}
-    note = notes.in_look(settings)(
+    note = notes.in_look(settings, language=subscription.language)(
         subject=t("%(title)s goes to another address now") % facts,
         heading=t("Your letters go to another address now"),
         words=t(

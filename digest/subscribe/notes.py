@@ -15,12 +15,12 @@ from digest.render.speech import speech
 from digest.store import outbox
 
 
-def in_look(settings: Newsletter) -> Callable[..., Note]:
-    """What makes a note in the look of a newsletter: subject, heading, words, act, url and after are left to say."""
+def in_look(settings: Newsletter, *, language: str = "") -> Callable[..., Note]:
+    """What makes a note in a newsletter's look, in its language or another; subject, words and link are left to say."""
     return partial(
         Note,
         title=settings.title,
-        language=speech(settings.language).language,
+        language=speech(language or settings.language).language,
         postal_address=settings.postal_address,
         accent=settings.accent,
         accent_dark=on_dark(settings.accent),

@@ -19,7 +19,7 @@ from digest.models import (
     Suppression,
     address_key,
 )
-from digest.store import history, newsletters, people, recipients, suppressions
+from digest.store import history, newsletters, people, recipients, signup, suppressions
 from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tags_of
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
@@ -129,7 +129,7 @@ def change(
         person.tags = tags_of(tags)
     choices = choices or {}
     chosen = checked(Preferences(**choices), known_topics)
-    chose = _choose(session, subscription, chosen, evidence, only=choices)
+    chose = choose_one(session, subscription, chosen, evidence, only=choices)
     return chose or (person.name, person.tags) != before
 
 
@@ -149,10 +149,10 @@ def choose_all(
     found = people.subscription_by_id(session, subscription_id, lock=True)
     if found is None:
         raise NotFound("there is no such subscription", hint="it may have been erased meanwhile")
-    return _choose(session, found[0], checked(preferences, known_topics), evidence)
+    return choose_one(session, found[0], checked(preferences, known_topics), evidence)
 
 
-def _choose(
+def choose_one(
     session: Session,
     subscription: Subscription,
     chosen: Preferences,
@@ -160,11 +160,11 @@ def _choose(
     *,
     only: Iterable[str] | None = None,
 ) -> bool:
+    """Store choices that were `checked` of a subscription that is ours alone; False where they were so."""
     former = subscription.topics
     changed = keep(subscription, chosen, only=only)
     if changed:
-        if former and not (subscription.topics and set(subscription.topics) <= set(former)):
-            recipients.widen(session, subscription, former)
+        recipients.widen(session, subscription, former)
         record(session, subscription, ConsentEvent.CHOSE, evidence, detail=changed)
     return bool(changed)
 
@@ -365,7 +365,7 @@ def known(session: Session, email: str) -> Subscriber:
 
 
 def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
-    """All that is stored on a person: single facts, and lists of their subscriptions, history and letters."""
+    """All that is stored on a person: single facts, and lists: subscriptions, history, letters, what waits."""
     stop = suppressions.find(session, person.email)
     facts = {
         "email": person.email,
@@ -379,6 +379,10 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
         "subscriptions": [asdict(s) for s in history.standings(session, person)],
         "history": [asdict(m) for m in history.moments(session, person)],
         "letters": [asdict(p) for p in history.posts(session, person)],
+        "waiting": [
+            {"newsletter": one.newsletter, "name": one.name, "choices": one.choices, **asdict(one.evidence)}
+            for one in signup.waiting_of(session, person.email)
+        ],
     }
     return facts, lists
 
