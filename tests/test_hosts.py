@@ -506,3 +506,18 @@ def test_the_longest_name_counts_and_the_rest_is_as_everywhere() -> None:
     )
     found = [collect.of_host(host) for host in ("example.org", "x.api.example.org", "anexample.org")]
     assert [(one.gap_seconds, one.connections) for one in found] == [(9, 7), (0, 2), (0.5, 2)]
+
+
+def test_what_is_held_can_be_asked_from_another_thread_while_answers_come_in() -> None:
+    class Busy(hosts.Record):
+        """While it is looked at, a host that nobody knew answers."""
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "held_until":
+                turns.heard(f"{len(turns._records)}.example", "", 429, {"retry-after": "600"})
+            return super().__getattribute__(name)
+
+    turns = Hosts(Collect(), clock=lambda: MONDAY)
+    turns._records |= {name: Busy(name, MONDAY + HOUR) for name in ("a.example", "b.example")}
+    assert turns.held() == ["a.example", "b.example"]
+    assert {record.name for record in turns.changed()} >= {"2.example", "3.example"} and not turns.changed()
