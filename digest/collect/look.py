@@ -70,12 +70,14 @@ class Looker:
             except FetchError as error:
                 if error.reason != parse.WEB_PAGE:
                     raise
+            if not same(answer.url, url):
+                # As with redirects: who led us away does not choose a path for secrets, not even back.
+                headers, way = None, Way(way.proxy)
             named = parse.feed_links(answer.body, url=answer.url, content_type=answer.content_type, link=answer.link)
             onwards = "" if named else parse.refreshed(answer.body, url=answer.url, content_type=answer.content_type)
             if hop == MAX_REFRESHES or onwards in ("", place, answer.url) or downgrades(answer.url, onwards):
                 break
             if not same(onwards, url):
-                # As with redirects: who led us away does not choose a path for secrets, not even back.
                 headers, way = None, Way(way.proxy)
             place, answer = onwards, await self._fetch(onwards, headers, way)
         choices = parse.choices(named)
