@@ -16,6 +16,7 @@ from sqlmodel import col, select
 
 from digest import config, edition, identity, parse
 from digest.collect import kinship
+from digest.edition.admit import Moved
 from digest.identity import Evidence, Known, Marks
 from digest.models import Entry, Feed, NewsletterFeed, Story
 from digest.parse import xmlfeed
@@ -285,6 +286,16 @@ def test_what_only_left_the_window_is_not_withdrawn(reader: Reader, case: str) -
     before, after = WINDOWS[case]
     reader.fetch(rss(*posts(*before)))
     assert reader.fetch(rss(*posts(*after)), now=MONDAY + MINUTE).withdrawn == 0
+
+
+def test_what_is_withdrawn_while_it_is_being_judged_is_not_taken(reader: Reader) -> None:
+    reader.fetch(rss(*posts(9, 2, 1)))
+    later = MONDAY + 10 * MINUTE
+    with reader.database.read() as session:
+        proposal = edition.propose(session, "daily", PAPER, CURATE, now=later)
+    reader.fetch(rss(*posts(2, 1)), now=later)
+    with reader.database.write() as session, pytest.raises(Moved):
+        edition.admit(session, "daily", PAPER, CURATE, now=later, proposal=proposal)
 
 
 def test_what_cannot_be_read_for_once_is_not_withdrawn(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
