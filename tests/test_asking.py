@@ -20,7 +20,7 @@ import pytest
 import test_collect
 import trustme
 import zstandard
-from test_collect import MONDAY, Reply, Site, add, at_home, fails, rss, run, settings
+from test_collect import MONDAY, Reply, Site, add, at_home, fails, feed, rss, run, settings
 
 from digest import collect
 from digest.collect import challenge, fetch, packing, wire
@@ -717,3 +717,21 @@ def test_a_slip_in_how_a_feed_is_to_be_asked_is_named(
     assert done.exit_code != 0
     assert told in done.output
     assert "p4ss" not in done.output and "Traceback" not in done.output
+
+
+def test_an_interval_of_its_own_is_taken_back_by_itself_and_a_slip_changes_nothing(
+    database: Database, digest: Any
+) -> None:
+    add(database, "http://paper.example/feed")
+
+    def now_is() -> tuple[int, str]:
+        found = feed(database)
+        return found.interval_minutes, found.identity
+
+    assert digest("feed", "set", "1", "--interval", "60", "--identity", "link").exit_code == 0
+    assert now_is() == (60, "link")
+    for slip in (("--ca-file", "/nowhere.pem"), ("--settle", "soon")):
+        assert digest("feed", "set", "1", "--interval", "5", "--identity", "title", *slip).exit_code == 65
+        assert now_is() == (60, "link")
+    assert digest("feed", "set", "1", "--interval", "0").exit_code == 0
+    assert now_is() == (0, "link")

@@ -1033,9 +1033,11 @@ def test_a_page_that_sends_its_visitors_on_is_followed_a_few_times_and_not_in_ci
     assert sum(path in ("/a", "/b") for path, _ in site.asked) <= 3
 
 
-def test_who_sends_visitors_away_gets_no_secret_and_chooses_no_path_for_one(site: Site) -> None:
+@pytest.mark.parametrize("redirects", [False, True])
+def test_who_sends_visitors_away_gets_no_secret_and_chooses_no_path_for_one(site: Site, redirects: bool) -> None:
     other = Site()
-    site.pages["/"] = page(f'<meta http-equiv="refresh" content="0; url={other.base}/">')
+    refresh = page(f'<meta http-equiv="refresh" content="0; url={other.base}/">')
+    site.pages["/"] = Reply(status=302, headers={"Location": other.base + "/"}) if redirects else refresh
     other.pages["/"] = page(alternate(site.base + "/blog.xml"))
     site.pages["/blog.xml"] = Reply(rss("one"))
     asyncio.run(collect.look(site.base + "/", settings(), clock=lambda: MONDAY, headers={"X-Key": "s3cret"}))
@@ -1185,6 +1187,7 @@ def test_a_redirect_for_good_to_another_feed_is_a_question_and_brings_nothing_in
     site.pages["/~alice/feed.xml"] = Reply(status=301, headers={"Location": "/parked"})
     for _ in range(3):
         assert "seems another feed" in digest("collect", "--force").stderr
+        assert [row["url"] for row in json.loads(digest("feed", "doctor", "--json").stdout)] == [site.base + "/parked"]
     facts = json.loads(digest("feed", "show", "1", "--json").stdout)
     assert (facts["url"], facts["entries"]) == (site.base + "/~alice/feed.xml", 2)
     proposed = digest("feed", "doctor", "--apply", "--json")

@@ -18,11 +18,12 @@ from test_collect import MONDAY, Reply, Site, add, at_home, feed, rss, run, sett
 
 from digest import collect
 from digest.collect import limits, rhythm
+from digest.collect.fetch import Fetcher
 from digest.collect.hosts import Held, Hosts
 from digest.collect.limits import Said
 from digest.config import Collect
 from digest.errors import FetchError
-from digest.models import Host
+from digest.models import Feed, Host
 from digest.store import Database, hosts
 
 site, database, digest = test_collect.site, test_collect.database, test_collect.digest
@@ -506,3 +507,41 @@ def test_the_longest_name_counts_and_the_rest_is_as_everywhere() -> None:
     )
     found = [collect.of_host(host) for host in ("example.org", "x.api.example.org", "anexample.org")]
     assert [(one.gap_seconds, one.connections) for one in found] == [(9, 7), (0, 2), (0.5, 2)]
+
+
+def test_what_is_held_can_be_asked_from_another_thread_while_answers_come_in() -> None:
+    class Busy(hosts.Record):
+        """While it is looked at, a host that nobody knew answers."""
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "held_until":
+                turns.heard(f"{len(turns._records)}.example", "", 429, {"retry-after": "600"})
+            return super().__getattribute__(name)
+
+    turns = Hosts(Collect(), clock=lambda: MONDAY)
+    turns._records |= {name: Busy(name, MONDAY + HOUR) for name in ("a.example", "b.example")}
+    assert turns.held() == ["a.example", "b.example"]
+    assert {record.name for record in turns.changed()} >= {"2.example", "3.example"} and not turns.changed()
+
+
+def test_a_feed_is_not_given_up_because_its_host_is_held(
+    database: Database, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(database, site.base + "/feed")
+    with database.write() as session:
+        ailing = session.get_one(Feed, 1)
+        ailing.failures, ailing.failing_since = 9, MONDAY - 60 * 24 * HOUR
+    held = False
+
+    async def fetch(self: Any, url: str, **rest: Any) -> Any:
+        raise Held("127.0.0.1", MONDAY + HOUR) if held else FetchError(url, "answers 404", status=404)
+
+    monkeypatch.setattr(Fetcher, "fetch", fetch)
+
+    def remedies() -> list[str]:
+        found = asyncio.run(collect.diagnose(database, settings(), clock=lambda: MONDAY))
+        return [one.remedy.value for one in found]
+
+    assert remedies() == ["retire"]
+    held = True
+    assert remedies() == []

@@ -16,8 +16,10 @@ from sqlmodel import col, select
 
 from digest import config, edition, identity, parse
 from digest.collect import kinship
+from digest.edition.admit import Moved
 from digest.identity import Evidence, Known, Marks
 from digest.models import Entry, Feed, NewsletterFeed, Story
+from digest.parse import xmlfeed
 from digest.store import Database, feeds, newsletters, stories, why
 
 MONDAY = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -284,6 +286,29 @@ def test_what_only_left_the_window_is_not_withdrawn(reader: Reader, case: str) -
     before, after = WINDOWS[case]
     reader.fetch(rss(*posts(*before)))
     assert reader.fetch(rss(*posts(*after)), now=MONDAY + MINUTE).withdrawn == 0
+
+
+def test_what_is_withdrawn_while_it_is_being_judged_is_not_taken(reader: Reader) -> None:
+    reader.fetch(rss(*posts(9, 2, 1)))
+    later = MONDAY + 10 * MINUTE
+    with reader.database.read() as session:
+        proposal = edition.propose(session, "daily", PAPER, CURATE, now=later)
+    reader.fetch(rss(*posts(2, 1)), now=later)
+    with reader.database.write() as session, pytest.raises(Moved):
+        edition.admit(session, "daily", PAPER, CURATE, now=later, proposal=proposal)
+
+
+def test_what_cannot_be_read_for_once_is_not_withdrawn(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = rss(*posts(9, 8, 7, 6, 5, 4, 3, 2, 1))
+    reader.fetch(whole)
+    really = xmlfeed._entry
+
+    def breaks(entry: Any, **rest: Any) -> Any:
+        return 1 / 0 if entry.get("id") == "p8" else really(entry, **rest)
+
+    monkeypatch.setattr(xmlfeed, "_entry", breaks)
+    saved = reader.fetch(whole, now=MONDAY + MINUTE)
+    assert (saved.set_aside, saved.withdrawn) == (1, 0)
 
 
 def test_a_story_withdrawn_after_it_was_sent_is_known_as_such(reader: Reader) -> None:

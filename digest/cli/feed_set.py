@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -63,16 +63,17 @@ def set_(
     Example: digest feed set 12 --identity link+title
     """
     options: Options = context.obj
-    asking = (header, cookie, auth, user_agent, without, proxy, ca_file, interval)
-    asked = any(value not in (None, False, []) for value in asking)
+    asked = bool(header or cookie or auth or without)  # for the others "" and 0 are values
+    asked |= any(value is not None for value in (user_agent, proxy, ca_file, interval))
     if not asked and identity is None and settle is None:
         raise typer.BadParameter("say what to change, e.g. --interval 60")
     with options.open() as (_config, database):
-        if identity is not None or settle is not None:
-            options.say(_set_reading(database, feed, identity, settle))
+        reading = _reading(identity, settle)  # a slip in any option changes nothing
         if asked:
             headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
             options.say(_set_asking(database, feed, headers, without, proxy, ca_file, interval))
+        if reading:
+            options.say(_set_reading(database, feed, reading))
 
 
 def _headers(
@@ -120,20 +121,29 @@ def _set_asking(
     return f"feed {found.id}, {found.title or found.url}, is asked so at the next run"
 
 
-def _set_reading(database: Database, feed: str, identity: str | None, settle: str | None) -> str:
+def _reading(identity: str | None, settle: str | None) -> dict[str, Any]:
+    """The columns of a feed that these options change."""
     from digest import identity as identities
     from digest.errors import BadInput
+
+    columns: dict[str, Any] = {}
+    if identity is not None:
+        try:
+            columns["identity"] = identities.choice(identity)
+        except ValueError as error:
+            raise BadInput(f"{identity!r} {error}") from None
+    if settle is not None:
+        columns["settle_minutes"] = _minutes(settle)
+    return columns
+
+
+def _set_reading(database: Database, feed: str, columns: dict[str, Any]) -> str:
     from digest.store import feeds
 
     with database.write() as session:
         found = feeds.find(session, feed)
-        if identity is not None:
-            try:
-                found.identity = identities.choice(identity)
-            except ValueError as error:
-                raise BadInput(f"{identity!r} {error}") from None
-        if settle is not None:
-            found.settle_minutes = _minutes(settle)
+        for name, value in columns.items():
+            setattr(found, name, value)
         session.add(found)
         waits = "as in the settings" if found.settle_minutes is None else f"{found.settle_minutes:g} minutes"
         return f"feed {found.id}: identity {identity_in_words(found)}; entries settle {waits}"

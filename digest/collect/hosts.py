@@ -81,13 +81,15 @@ class Hosts:
     def held(self) -> list[str]:
         """Hosts that are not asked now, nor soon enough to be waited for."""
         soon = self._clock() + PATIENCE
-        return [name for name, record in self._records.items() if record.held_until and record.held_until > soon]
+        records = list(self._records.values())  # in one step: answers come in while another thread asks this
+        return [record.name for record in records if record.held_until and record.held_until > soon]
 
     def changed(self) -> list[hosts.Record]:
         """What is to be remembered since this was asked last."""
-        found = [self._records[name] for name in sorted(self._changed)]
-        self._changed.clear()
-        return found
+        names = set()
+        while self._changed:  # one by one: answers come in while another thread asks this
+            names.add(self._changed.pop())
+        return [self._records[name] for name in sorted(names)]
 
     def headers(self, url: str) -> dict[str, str]:
         """What the settings want sent to the host of this address, and to no other; values may be secret."""

@@ -15,7 +15,7 @@ from digest.collect import kinship, rhythm
 from digest.collect.addresses import has_scheme, host_of, known_address, without_login
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
-from digest.collect.hosts import Hosts
+from digest.collect.hosts import Held, Hosts
 from digest.collect.rhythm import Health
 from digest.collect.wire import Way
 from digest.collect.workers import Parsers
@@ -70,12 +70,14 @@ class Looker:
             except FetchError as error:
                 if error.reason != parse.WEB_PAGE:
                     raise
+            if not same(answer.url, url):
+                # As with redirects: who led us away does not choose a path for secrets, not even back.
+                headers, way = None, Way(way.proxy)
             named = parse.feed_links(answer.body, url=answer.url, content_type=answer.content_type, link=answer.link)
             onwards = "" if named else parse.refreshed(answer.body, url=answer.url, content_type=answer.content_type)
             if hop == MAX_REFRESHES or onwards in ("", place, answer.url) or downgrades(answer.url, onwards):
                 break
             if not same(onwards, url):
-                # As with redirects: who led us away does not choose a path for secrets, not even back.
                 headers, way = None, Way(way.proxy)
             place, answer = onwards, await self._fetch(onwards, headers, way)
         choices = parse.choices(named)
@@ -90,7 +92,7 @@ class Looker:
                 found = await self._fetch(place, headers if there else None, way if there else Way(way.proxy))
                 return Found(place, await self._parse(found), found)
             except FetchError as error:
-                if error.challenge:
+                if error.challenge or isinstance(error, Held):
                     raise  # who stands there looks at each request, and guesses do not make us more welcome
                 continue
         raise FetchError(url, "is a web page, and no feed was found there", status=answer.status)
@@ -204,7 +206,7 @@ async def _repair(looker: Looker, feed: _Patient, known: set[str], now: datetime
     for place in _places(feed):
         try:
             likely = await _feeds_at(looker, place, feed)
-        except FetchError:  # a challenge: who stands there looks at each request
+        except FetchError:  # a challenge, whose maker looks at each request; or a host that is held: nothing is known
             return None
         for url, parsed in likely:
             if url == feed.url:
@@ -224,7 +226,7 @@ async def _repair(looker: Looker, feed: _Patient, known: set[str], now: datetime
 
 
 async def _feeds_at(looker: Looker, place: str, feed: _Patient) -> list[tuple[str, ParsedFeed]]:
-    """The feeds that a place has or names, each with the address it would be asked at. FetchError at a challenge."""
+    """The feeds that a place has or names, each with its address. FetchError at a challenge, and Held."""
     seen: list[Found] = []
     places = [place]
     while places:
@@ -235,7 +237,7 @@ async def _feeds_at(looker: Looker, place: str, feed: _Patient) -> list[tuple[st
         try:
             found = await looker.find(there, feed.headers if own else None, way)
         except FetchError as error:
-            if error.challenge:
+            if error.challenge or isinstance(error, Held):
                 raise
             continue
         if not seen:

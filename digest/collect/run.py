@@ -352,6 +352,8 @@ class _Run:
             }
             if error.status == 410:
                 row["state"] = FeedState.RETIRED
+            if outcome.answer is not None:
+                row["moved_to"] = outcome.answer.moved_to  # there `digest feed doctor` looks, from now on
         else:
             assert outcome.answer is not None
             there = outcome.answer.url
@@ -395,7 +397,7 @@ class _Run:
             return outcome
         words = f"leads for good to {target}, which seems another feed (score {kin.score:g}: it shares {kin.why})"
         error = FetchError(feed.url, f"{words}; `digest feed doctor --accept {feed.id}` follows it", status=301)
-        return _Outcome(feed, outcome.at, error=error)
+        return _Outcome(feed, outcome.at, answer, error=error)
 
     def _save_feed(
         self, session: Session, feed: feeds.Due, parsed: ParsedFeed, row: dict[str, Any], at: datetime

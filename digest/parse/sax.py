@@ -28,7 +28,11 @@ INSIDES = {
     "feedparser.api": ("PREFERRED_XML_PARSERS",),
     "feedparser.datetimes": ("_date_handlers",),
     "feedparser.mixin": _JOINS,
-    "feedparser.mixin:_FeedParserMixin": ("_sync_author_detail", "_get_context", "can_be_relative_uri"),
+    "feedparser.mixin:_FeedParserMixin": ("_sync_author_detail", "_get_context", "can_be_relative_uri", "push", "pop"),
+    "feedparser.namespaces.mediarss:Namespace": (  # for `parse.media`
+        "_start_media_content",
+        *(f"_{edge}_media_{name}" for edge in ("start", "end") for name in ("title", "description")),
+    ),
     "feedparser.util:FeedParserDict": ("keymap", "get"),
     "xml.sax.expatreader:ExpatParser": ("_parser", "start_element_ns", "end_element_ns"),
     "xml.sax.xmlreader:XMLReader": ("_cont_handler",),
@@ -38,11 +42,11 @@ Name = tuple[str | None, str]
 
 
 @functools.cache  # once for each process
-def quicken() -> None:
-    """Give feedparser the parser below, and let it remember how addresses are joined."""
+def quicken() -> bool:
+    """Give feedparser the parser below, and let it remember how addresses are joined; whether it was as we know it."""
     if why := versions.misfit("feedparser", insides=INSIDES):
         _log.warning("%s: feeds are read by its own parser, more slowly, and long names of authors for very long", why)
-        return
+        return False
     from feedparser import api, datetimes, mixin
     from feedparser.util import FeedParserDict
 
@@ -56,6 +60,7 @@ def quicken() -> None:
     author._sync_author_detail = _for_people(author._sync_author_detail)
     # An id is a name (RFC 4287 §4.2.6) and is joined with no address: it would be another where the feed moves.
     author.can_be_relative_uri = author.can_be_relative_uri - {"id"}
+    return True
 
 
 def _straight(kind: Any) -> Callable[..., Any]:

@@ -104,10 +104,12 @@ def _parsed(document: bytes, url: str, *, empty: bool = False) -> Any:
     """What feedparser makes of a document; NotAFeed where it is none, unless it may be `empty`."""
     import feedparser.api  # heavy, and the process that fetches never parses
 
-    from digest.parse import media, sax
+    from digest.parse import sax
 
-    sax.quicken()
-    media.keep_apart()
+    if sax.quicken():
+        from digest.parse import media  # which has feedparser's insides, too
+
+        media.keep_apart()
     # `sanitize_html` misses a good deal and costs as much as all the rest; `text` cleans below. The type that the
     # header declares would only make feedparser doubt: many hosts serve feeds as text/html.
     try:

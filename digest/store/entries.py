@@ -149,7 +149,7 @@ def keep_gists(session: Session, made: Mapping[int, bytes]) -> None:
 
 
 def still_waiting(session: Session, newsletter_id: int, ids: Iterable[int]) -> bool:
-    """Whether no decision was made about any of these entries, and the newsletter reads their feeds."""
+    """Whether no decision was made about any of these entries, none was taken back, and the newsletter reads them."""
     for some in batched(ids):
         decided = select(Admission.entry_id).where(
             Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id
@@ -159,6 +159,7 @@ def still_waiting(session: Session, newsletter_id: int, ids: Iterable[int]) -> b
             .select_from(Entry)
             .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
             .where(col(NewsletterFeed.newsletter_id) == newsletter_id, col(Entry.id).in_(some), ~decided.exists())
+            .where(col(Entry.withdrawn_at).is_(None))
         ).scalar_one()
         if count != len(some):
             return False

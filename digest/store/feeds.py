@@ -254,9 +254,10 @@ def save_entries(
     evidence = identity.observed(evidence, marks, pairs, known)
     evidence.vanished[1] += back
     ids = [known[place].id for place in found if place is not None and place >= 0]
-    in_order = identity.by_date(ids, [one.date for one in marks])
+    # What was set aside unread may be one that we have, and is not gone.
+    can_tell = identity.by_date(ids, [one.date for one in marks]) and not any(one.fault for one in marks)
     gone = _withdraw(
-        session, feed_id, known, frozenset(present), len(new), tombstones, evidence, in_order=in_order, now=now
+        session, feed_id, known, frozenset(present), len(new), tombstones, evidence, can_tell=can_tell, now=now
     )
     learnt = {"feed": feed_id, "new_evidence": vars(evidence), "new_window": sorted(present)}
     session.connection().execute(_LEARNT, learnt)
@@ -361,14 +362,14 @@ def _withdraw(
     tombstones: Collection[str],
     evidence: Evidence,
     *,
-    in_order: bool,
+    can_tell: bool,
     now: datetime,
 ) -> int:
-    """Mark what was taken back; how many were."""
+    """Mark what was taken back; how many were. `can_tell`: what is gone from among others may be."""
     ids: set[int] = set()
     lately = [one for one in known if one.lately]
     missing = sum(one.id not in present for one in lately)
-    gone = identity.gone_between(lately, present, new) if missing and in_order else []
+    gone = identity.gone_between(lately, present, new) if missing and can_tell else []
     evidence.vanished[0] += len(gone)
     if identity.takes_back(evidence, max(len(gone), missing - new), len(lately)):
         ids = set(gone)
