@@ -17,10 +17,10 @@ import test_collect
 from test_collect import MONDAY, Reply, Site, add, at_home, feed, rss, run, settings, titles
 
 from digest import collect
-from digest.collect import limits, rhythm
+from digest.collect import rate_limits, rhythm
 from digest.collect.fetch import Fetcher
 from digest.collect.hosts import Held, Hosts
-from digest.collect.limits import Said
+from digest.collect.rate_limits import Said
 from digest.config import Collect
 from digest.errors import FetchError
 from digest.models import Feed, Host
@@ -413,7 +413,7 @@ S, M, H = SECOND, MINUTE, HOUR
 )
 def test_limits_are_read_in_all_their_forms(status: int, headers: dict[str, str], expected: Said) -> None:
     lower = {name.lower(): value for name, value in headers.items()}
-    assert limits.said(status, lower, now=MONDAY) == expected
+    assert rate_limits.said(status, lower, now=MONDAY) == expected
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_limits_are_read_in_all_their_forms(status: int, headers: dict[str, str]
 def test_a_pace_is_learnt_from_refusals(
     pace: timedelta | None, told: Said, served: int, expected: timedelta | None
 ) -> None:
-    assert limits.slower(pace, told, served=served) == expected
+    assert rate_limits.slower(pace, told, served=served) == expected
 
 
 def test_the_health_of_feeds_tells_what_their_hosts_said(database: Database, site: Site, digest: Any) -> None:

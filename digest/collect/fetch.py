@@ -19,8 +19,8 @@ from digest.collect import challenge, trouble
 from digest.collect.addresses import host_of, without_login
 from digest.collect.guard import Guard, Resolve, is_this_machine, resolve
 from digest.collect.hosts import Hosts
-from digest.collect.limits import retry_after
 from digest.collect.packing import ACCEPTED, decompress
+from digest.collect.rate_limits import retry_after
 from digest.collect.wire import Proxies, Transport, Way, refused
 from digest.config import Config
 from digest.errors import FetchError, Unreachable

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from digest.collect import limits
+from digest.collect import rate_limits
 from digest.collect.addresses import host_of
 from digest.collect.guard import is_this_machine
 from digest.config import Collect
@@ -221,11 +221,11 @@ class Hosts:
             if not any("rate" in name for name in headers):
                 return _NOTHING
         now = self._clock()
-        told = limits.said(status, headers, now=now)
+        told = rate_limits.said(status, headers, now=now)
         pace = told.pace
         if status == 429:
             known = timedelta(seconds=self._records[host].pace_seconds) if host in self._records else _NOTHING
-            pace = limits.slower(known or None, told, served=self._served.pop(host, 0))
+            pace = rate_limits.slower(known or None, told, served=self._served.pop(host, 0))
         hold = told.hold if status < 400 or status in (429, 503) else None
         if hold is not None or pace is not None:
             self._learn(host, status, hold, pace, now)
