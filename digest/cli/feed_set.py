@@ -101,7 +101,7 @@ def _set_asking(
     interval: int | None,
 ) -> str:
     from digest import collect
-    from digest.config.kinds import asked_through
+    from digest.config.value_types import asked_through
     from digest.errors import BadInput
 
     if proxy == "login":

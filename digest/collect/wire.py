@@ -17,7 +17,7 @@ import httpcore
 import httpx
 
 from digest.collect.guard import is_this_machine
-from digest.config.kinds import server_url
+from digest.config.value_types import server_url
 
 _MAX_HEAD = 100 * 1024  # bytes of a head, as h11 bounds it
 _HEAD_END = re.compile(rb"\n\r?\n")

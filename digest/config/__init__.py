@@ -7,7 +7,7 @@
 
 Relative paths are relative to the file, so that the working directory of cron does not matter.
 
-`kinds` of values make up the sections in `settings`, these the `config`, and `file` reads it.
+`value_types` make up the sections in `settings`, these the `config`, and `file` reads it.
 """
 
 from digest.config.config import Config as Config
@@ -17,9 +17,6 @@ from digest.config.file import find as find
 from digest.config.file import from_values as from_values
 from digest.config.file import load as load
 from digest.config.file import new_secret as new_secret
-from digest.config.kinds import OTHER as OTHER
-from digest.config.kinds import TOPICS as TOPICS
-from digest.config.kinds import Network as Network
 from digest.config.settings import Collect as Collect
 from digest.config.settings import Curate as Curate
 from digest.config.settings import Newsletter as Newsletter
@@ -28,3 +25,6 @@ from digest.config.settings import Rule as Rule
 from digest.config.settings import Section as Section
 from digest.config.settings import Smtp as Smtp
 from digest.config.settings import Topic as Topic
+from digest.config.value_types import OTHER as OTHER
+from digest.config.value_types import TOPICS as TOPICS
+from digest.config.value_types import Network as Network

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from digest.config.kinds import Line, Secret, ServerUrl, Slug, server_url
 from digest.config.settings import Collect, Curate, Newsletter, Smtp, Web
+from digest.config.value_types import Line, Secret, ServerUrl, Slug, server_url
 from digest.errors import ConfigError, NotFound
 
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from digest.colours import contrast
-from digest.config.kinds import (
+from digest.config.value_types import (
     OTHER,
     TOPICS,
     FilePath,

@@ -1,4 +1,4 @@
-"""Kinds of values that settings have: names, lines, addresses, shares, networks."""
+"""Types of the values that settings have: names, lines, addresses, shares, networks."""
 
 from __future__ import annotations
 
