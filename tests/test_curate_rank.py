@@ -207,3 +207,12 @@ def test_many_stars_take_no_longer_than_few() -> None:
 def test_all_patterns_of_a_rule_must_fit() -> None:
     settings = {"rules": [Rule(author="ada", title="kubernetes", mute=True)]}
     assert judged(settings).muted and not judged(settings, author="Bob").muted
+
+
+def test_what_is_dated_ahead_is_no_archive_of_a_new_feed():
+    """By a wrong clock, theirs or ours: it stands last, and is not called older than it is."""
+    arrivals = [flood.Arrival(1, NOW + timedelta(days=400)), flood.Arrival(2, NOW)]
+    assert flood.held(arrivals, new=True, settings=Curate(), now=NOW) == {}
+    crowd = [*arrivals, *(flood.Arrival(n, NOW - timedelta(hours=n)) for n in (3, 4))]
+    found = flood.held(crowd, new=True, settings=Curate(), now=NOW)
+    assert set(found) == {1} and "only its newest 3" in found[1]

@@ -51,7 +51,8 @@ def held(arrivals: Sequence[Arrival], *, new: bool, settings: config.Curate, now
     if dated:
         # Entries without a date stand behind those with one; a date to come is no reason to be first.
         order = sorted(arrivals, key=lambda a: (-_moment(a, now=now), a.id))
-        recent = {a.id for a in dated if a.published_at is not None and a.published_at >= oldest} if new else None
+        # One that is dated ahead (by a wrong clock, theirs or ours) is no archive, though it stands last.
+        recent = {a.id for a in arrivals if a.published_at is not None and a.published_at >= oldest} if new else None
     else:
         order = sorted(arrivals, key=lambda a: a.id)
         recent = None
