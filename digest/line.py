@@ -19,7 +19,7 @@ from digest.config import Config
 from digest.deliver import ALL, Report, Share
 from digest.edition import Admitted, Composed
 from digest.errors import ConfigError, Exit, WrongClock
-from digest.store import Database, clock
+from digest.store import Database, clock, healing
 from digest.subscribe import asks, signup
 
 # ---------------------------------------------------------------- what is told
@@ -185,7 +185,7 @@ def heal(
         return {}
     if last is not None and now - last > clock.LATELY:
         tell(Clock(idle_since=last))
-    healed = clock.heal(database, clock.Scene.of(config), now=now)
+    healed = healing.heal(database, healing.Scene.of(config), now=now)
     if healed:
         tell(Clock(healed=healed))
     return healed

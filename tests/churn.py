@@ -38,7 +38,7 @@ from sqlmodel import Session, col
 from digest import config, edition, parse
 from digest.identity import Evidence, carried_by
 from digest.models import Admission, Decision, Entry, Feed, NewsletterFeed, Story
-from digest.store import feeds, newsletters, open_database
+from digest.store import feed_entries, newsletters, open_database
 
 START = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 WINDOW = 12
@@ -679,7 +679,7 @@ def _fetched(session: Session, number: int, site: Publisher, items: list[Item], 
         vars(entry) | {"categories": [], "enclosures": [asdict(e) for e in entry.enclosures]}
         for entry in reversed(parsed.entries)
     ]
-    feeds.save_entries(session, number, rows, now=now)
+    feed_entries.save_entries(session, number, rows, now=now)
     return list(session.execute(sa.select(col(Entry.author)).where(col(Entry.id) > last)).scalars())
 
 

@@ -14,7 +14,7 @@ from digest.config import from_values
 from digest.demo.site import FEEDS, sample
 from digest.models import Feed, NewsletterFeed
 from digest.render import Page
-from digest.store import feeds, newsletters, open_database
+from digest.store import feed_entries, newsletters, open_database
 
 Told = tuple[str, str, str, bytes]  # address, title ("" is the feed's own), topic, bytes
 
@@ -67,7 +67,7 @@ def page_of(folder: Path, told: Iterable[Told], **settings: object) -> Page:
                     | {"categories": list(entry.categories), "enclosures": [asdict(e) for e in entry.enclosures]}
                     for entry in parsed.entries
                 ]
-                feeds.save_entries(session, feed.id, rows, now=MONDAY)
+                feed_entries.save_entries(session, feed.id, rows, now=MONDAY)
         with database.write() as session:
             edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=MONDAY)
         with database.read() as session:

@@ -26,7 +26,7 @@ from digest.config import Config
 from digest.errors import BadInput
 from digest.models import Admission, Entry, Feed, NewsletterFeed, Story, Subscription
 from digest.parse import gist, text
-from digest.store import Database, feeds, newsletters
+from digest.store import Database, feed_entries, newsletters
 from digest.subscribe import columns, sheet
 
 NEWS = {"title": "Daily", "from": "Daily <news@news.example>", "postal_address": "1 Example Street"}
@@ -396,7 +396,7 @@ def test_a_hostile_text_is_read_and_told_like_any_other(box: Database, config: C
     with box.write() as session:
         feed = session.exec(select(Feed.id)).one()
         rows = [vars(entry) | {"categories": list(entry.categories), "enclosures": []} for entry in found.entries]
-        feeds.save_entries(session, feed, rows, now=MONDAY)
+        feed_entries.save_entries(session, feed, rows, now=MONDAY)
     assert run(box, config).letters == 1
 
 

@@ -39,7 +39,19 @@ from digest.models import (
     UtcTime,
     Variant,
 )
-from digest.store import Database, clock, edition_states, feeds, letters, newsletters, outbox, refusals, relays
+from digest.store import (
+    Database,
+    clock,
+    edition_states,
+    feed_claims,
+    feeds,
+    healing,
+    letters,
+    newsletters,
+    outbox,
+    refusals,
+    relays,
+)
 from digest.store import clock as room
 from digest.store.database import shared_now
 from digest.store.import_tables import ImportChange, ListImport
@@ -52,7 +64,7 @@ on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 
 
 def heal(database: Database, config: Config, now: datetime) -> dict[str, int]:
-    return dict(clock.heal(database, room.Scene.of(config), now=now))
+    return dict(healing.heal(database, healing.Scene.of(config), now=now))
 
 
 def set_all(database: Database, column: str, value: datetime | None) -> None:
@@ -163,7 +175,7 @@ def latest(database: Database, column: str) -> datetime | None:
 def test_every_moment_that_is_stored_has_a_bound_or_is_only_shown(database, config):
     """Fails for a new column until somebody has said who believes it."""
     later = MONDAY + timedelta(minutes=5)
-    kept = room.SHOWN | {"subscription.paused_until"}  # a person's word, see below
+    kept = healing.SHOWN | {"subscription.paused_until"}  # a person's word, see below
     fill(database, config)
     assert heal(database, config, later) == {}
     for column in TIMES:
@@ -172,7 +184,7 @@ def test_every_moment_that_is_stored_has_a_bound_or_is_only_shown(database, conf
         if column in kept:
             continue
         with database.read() as session:
-            assert not room.ahead(session, room.Scene.of(config), now=later), column
+            assert not healing.ahead(session, healing.Scene.of(config), now=later), column
         with database.write() as session:
             # As after another day, when all tables are looked through.
             session.execute(sa.delete(RunDay))
@@ -500,7 +512,7 @@ def test_two_machines_31_minutes_apart_do_not_ask_a_feed_at_once(database, serve
     def ask(now: datetime, **how: bool) -> int:
         with database.write() as session:
             lease = timedelta(minutes=12)
-            return len(feeds.claim(session, now=now, limit=9, lease=lease, asked_before=now, **how))
+            return len(feed_claims.claim(session, now=now, limit=9, lease=lease, asked_before=now, **how))
 
     assert ask(MONDAY) == 1
     assert ask(MONDAY + AHEAD) == ask(MONDAY + AHEAD, regardless=True) == 0

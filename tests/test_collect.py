@@ -42,7 +42,7 @@ from digest.config import Collect, Config
 from digest.errors import FetchError
 from digest.models import Entry, Feed, FeedState
 from digest.parse import worker
-from digest.store import Database, feeds, newsletters, open_database
+from digest.store import Database, feed_claims, feeds, newsletters, open_database
 
 MONDAY = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 
@@ -871,7 +871,7 @@ def test_a_killed_run_delays_its_feeds_by_minutes(database: Database, site: Site
     site.pages["/feed"] = Reply(rss("one"))
     add(database, site.base + "/feed")
     with database.write() as session:  # as far as a run got that was killed
-        feeds.claim(session, now=MONDAY, limit=10, lease=timedelta(minutes=10), asked_before=MONDAY)
+        feed_claims.claim(session, now=MONDAY, limit=10, lease=timedelta(minutes=10), asked_before=MONDAY)
     assert run(database).asked == 0
     assert run(database, now=MONDAY + timedelta(minutes=11)).new == 1
 

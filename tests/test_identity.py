@@ -20,7 +20,7 @@ from digest.edition.admit import Moved
 from digest.identity import Evidence, Known, Marks
 from digest.models import Entry, Feed, NewsletterFeed, Story
 from digest.parse import xmlfeed
-from digest.store import Database, feeds, newsletters, stories, why
+from digest.store import Database, feed_entries, newsletters, stories, why
 
 MONDAY = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 URL = "https://old.example/r/news/.rss"
@@ -53,14 +53,14 @@ class Reader:
             paper = newsletters.find(session, "daily").id or 0
             session.add(NewsletterFeed(newsletter_id=paper, feed_id=1, added_at=MONDAY))
 
-    def fetch(self, body: bytes, *, now: datetime = MONDAY, url: str = URL) -> feeds.Saved:
+    def fetch(self, body: bytes, *, now: datetime = MONDAY, url: str = URL) -> feed_entries.Saved:
         parsed = parse.feed(body, url=url, now=now)
         rows = [
             vars(entry) | {"categories": [], "enclosures": [asdict(e) for e in entry.enclosures]}
             for entry in reversed(parsed.entries)
         ]
         with self.database.write() as session:
-            return feeds.save_entries(session, 1, rows, now=now, tombstones=parsed.withdrawn)
+            return feed_entries.save_entries(session, 1, rows, now=now, tombstones=parsed.withdrawn)
 
     def admit(self, now: datetime = MONDAY) -> list[str]:
         """The titles of all stories so far."""
@@ -325,10 +325,10 @@ def test_a_story_withdrawn_after_it_was_sent_is_known_as_such(reader: Reader) ->
 # ---------------------------------------------------------------- is what is found elsewhere the feed that was lost?
 
 
-def lost(reader: Reader, **values: Any) -> feeds.Remembered:
+def lost(reader: Reader, **values: Any) -> feed_entries.Remembered:
     reader.fetch(rss(*posts(9, 8, 7, 6)))
     with reader.database.read() as session:
-        return replace(feeds.remembered(session, 1), **values)
+        return replace(feed_entries.remembered(session, 1), **values)
 
 
 def found(*items: str, title: str = "Company", site: str = "https://company.example/") -> parse.ParsedFeed:

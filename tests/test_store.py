@@ -21,7 +21,7 @@ from digest import edition, subscribe
 from digest.errors import DigestError, NotFound, StorageError, TryAgain
 from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
 from digest.store import database as store_database
-from digest.store import editions, feeds, hosts, newsletters, outbox, people
+from digest.store import editions, feed_claims, feeds, hosts, newsletters, outbox, people
 from digest.store.database import head, open_database, revision
 
 
@@ -80,10 +80,10 @@ def test_feeds_are_claimed_by_turns_and_what_hosts_said_is_kept(url):
         ]
         hosts.forget(session, now=MONDAY + timedelta(days=2))
         assert hosts.records(session, now=MONDAY) == []
-        assert feeds.claim(session, **due, not_of=["x.example"]) == []
-        feeds.hold_host(session, "x.example", until=MONDAY - timedelta(minutes=1))
-        assert [feed.host[0] for feed in feeds.claim(session, **due, not_those=[1])] == ["b", "d"]
-        assert [feed.host[0] for feed in feeds.claim(session, **due, not_of=["a.example"])] == ["c"]
+        assert feed_claims.claim(session, **due, not_of=["x.example"]) == []
+        feed_claims.hold_host(session, "x.example", until=MONDAY - timedelta(minutes=1))
+        assert [feed.host[0] for feed in feed_claims.claim(session, **due, not_those=[1])] == ["b", "d"]
+        assert [feed.host[0] for feed in feed_claims.claim(session, **due, not_of=["a.example"])] == ["c"]
     opened.close()
 
 

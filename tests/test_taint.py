@@ -49,7 +49,7 @@ from digest.parse import text
 from digest.parse.pages import Candidate
 from digest.render import Marker, Marks, Note, Page, Rendered, Section, Templates
 from digest.render.words import WIDE
-from digest.store import Database, feeds, newsletters, open_database
+from digest.store import Database, feed_entries, newsletters, open_database
 from digest.values import Source
 from digest.web import application
 from digest.web import preview as editor
@@ -504,7 +504,7 @@ def _collect(database: Database) -> int:
                 vars(one) | {"categories": list(one.categories), "enclosures": [asdict(e) for e in one.enclosures]}
                 for one in parsed.entries
             ]
-            feeds.save_entries(session, told.id, rows, now=MONDAY)
+            feed_entries.save_entries(session, told.id, rows, now=MONDAY)
             count += len(rows)
     return count
 

@@ -31,7 +31,7 @@ def clock(
 
     Example: digest clock
     """
-    from digest.store import clock
+    from digest.store import clock, healing
     from digest.store.database import shared_now
 
     options: Options = context.obj
@@ -40,7 +40,7 @@ def clock(
         facts: dict[str, Any] = {"put_back": _put_back(database, config, moment)} if right else {}
         with database.read() as session:
             trouble = clock.verdict(session, now=moment)
-            lies_ahead = clock.ahead(session, clock.Scene.of(config), now=moment)
+            lies_ahead = healing.ahead(session, healing.Scene.of(config), now=moment)
             facts = {
                 "clock": moment,
                 "clock_of_the_database": shared_now(session, moment),
@@ -56,7 +56,7 @@ def clock(
 
 
 def _put_back(database: Database, config: Config, moment: datetime) -> Mapping[str, int]:
-    from digest.store import clock
+    from digest.store import clock, healing
 
     if moment < clock.MADE:
         raise WrongClock(
@@ -64,7 +64,7 @@ def _put_back(database: Database, config: Config, moment: datetime) -> Mapping[s
         )
     with database.write() as session:
         clock.forget_days(session, now=moment)
-    return clock.heal(database, clock.Scene.of(config), now=moment)
+    return healing.heal(database, healing.Scene.of(config), now=moment)
 
 
 def _for_people(facts: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     Example: digest status --json
     """
-    from digest.store import clock, editions, feeds, letters, newsletters, signup
+    from digest.store import clock, editions, feeds, healing, letters, newsletters, signup
 
     options: Options = context.obj
     moment = now()
@@ -33,7 +33,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         standing = editions.letter_counts(session)
         left = letters.left(session, now=moment)
         trouble = clock.verdict(session, now=moment)
-        ahead = clock.ahead(session, clock.Scene.of(config), now=moment)
+        ahead = healing.ahead(session, healing.Scene.of(config), now=moment)
         waiting = signup.waiting(session).all
         turned_away = signup.refused(session, since=moment - timedelta(days=2))
         aside = feeds.set_aside_counts(session, since=moment - timedelta(days=30))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from digest.identity import page, same_guid
 from digest.parse import ParsedFeed
-from digest.store import feeds
+from digest.store import feed_entries
 
 SURE = 0.5  # from this score on it is followed; below, a person is asked
 _TELLING = 3  # words of a title by which an entry is known again
@@ -32,7 +32,7 @@ class Kinship:
         return self.score >= SURE
 
 
-def judge(lost: feeds.Remembered, url: str, found: ParsedFeed) -> Kinship:
+def judge(lost: feed_entries.Remembered, url: str, found: ParsedFeed) -> Kinship:
     """How surely the feed found at `url` is the one that was collected so far.
 
     Shared entries weigh most, by their share of those that should be known; then a title that is not anybody's, the
@@ -54,7 +54,7 @@ def judge(lost: feeds.Remembered, url: str, found: ParsedFeed) -> Kinship:
     return Kinship(score, "; ".join(words for _, words in parts) or "nothing that was collected")
 
 
-def _entries(lost: feeds.Remembered, found: ParsedFeed) -> tuple[float, str]:
+def _entries(lost: feed_entries.Remembered, found: ParsedFeed) -> tuple[float, str]:
     guids = {marks.guid for marks in lost.marks if marks.guid}
     pages = {_page(marks.link) for marks in lost.marks if _page(marks.link).partition("/")[2]}
     titles = {_plain(marks.title) for marks in lost.marks if len(marks.title.split()) >= _TELLING}

@@ -24,7 +24,7 @@ from digest.errors import FetchError, Unreachable
 from digest.models import FeedState
 from digest.origin import downgrades, same
 from digest.parse import Candidate, ParsedFeed
-from digest.store import Database, feeds
+from digest.store import Database, feed_entries, feeds
 
 _AS_SET = Way()
 AT_ONCE = 10  # ailing feeds that are looked at
@@ -168,7 +168,7 @@ class _Patient:
     headers: dict[str, str]
     proxy: str
     ca_file: str
-    remembered: feeds.Remembered
+    remembered: feed_entries.Remembered
 
 
 async def diagnose(
@@ -186,7 +186,7 @@ async def diagnose(
             ailing = feed.failures >= rhythm.FAILING_AFTER or (feed.state == FeedState.RETIRED and bool(readers))
             if ailing or feed.moved_to:
                 known_of_it = {n: getattr(feed, n) for n in _Patient.__dataclass_fields__ if n != "remembered"}
-                patients.append(_Patient(**known_of_it, remembered=feeds.remembered(session, feed.id or 0)))
+                patients.append(_Patient(**known_of_it, remembered=feed_entries.remembered(session, feed.id or 0)))
     seats = asyncio.Semaphore(AT_ONCE)
 
     async def visit(patient: _Patient) -> Repair | None:

@@ -30,7 +30,7 @@ from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import same
 from digest.parse import ParsedEntry, ParsedFeed
-from digest.store import Database, feeds, hosts
+from digest.store import Database, feed_claims, feed_entries, feeds, hosts
 
 T = TypeVar("T")
 
@@ -114,7 +114,7 @@ class CollectReport:
 class _Outcome:
     """One feed's result on its way to the database."""
 
-    feed: feeds.Due
+    feed: feed_claims.Due
     at: datetime
     answer: Answer | None = None
     body_hash: str = ""
@@ -216,7 +216,7 @@ class _Run:
         """How many feeds are due, and what is known of servers; holds of before do not bind who asks by force."""
         now = self._started
         with self._database.read() as session:
-            due = feeds.count_due(session, now=now, asked_before=now, regardless=self._force)
+            due = feed_claims.count_due(session, now=now, asked_before=now, regardless=self._force)
             known = hosts.records(session, now=now)
         return min(due, self._left), [replace(record, held_until=None) for record in known] if self._force else known
 
@@ -227,9 +227,9 @@ class _Run:
                     await self._in_hand.acquire()
                     tasks.create_task(self._collect(feed))
 
-    def _claim(self) -> list[feeds.Due]:
+    def _claim(self) -> list[feed_claims.Due]:
         with self._database.write() as session:
-            claimed = feeds.claim(
+            claimed = feed_claims.claim(
                 session,
                 now=self._clock(),
                 limit=min(self._settings.connections, self._left),
@@ -244,14 +244,14 @@ class _Run:
 
     # ------------------------------------------------------------ fetch and parse
 
-    async def _collect(self, feed: feeds.Due) -> None:
+    async def _collect(self, feed: feed_claims.Due) -> None:
         try:
             async with AsyncExitStack() as hold:
                 await self._outcomes.put(await self._ask(feed, hold))
         finally:
             self._in_hand.release()
 
-    async def _ask(self, feed: feeds.Due, hold: AsyncExitStack) -> _Outcome:
+    async def _ask(self, feed: feed_claims.Due, hold: AsyncExitStack) -> _Outcome:
         now = self._clock()
         try:
             answer = await self._fetcher.fetch(
@@ -297,19 +297,19 @@ class _Run:
     def _save(self, outcomes: list[_Outcome]) -> None:
         with self._database.write() as session:
             # A feed may have been removed, retired or given another address while it was asked.
-            left = feeds.lock(session, [outcome.feed.id for outcome in outcomes])
+            left = feed_claims.lock(session, [outcome.feed.id for outcome in outcomes])
             outcomes = [outcome for outcome in outcomes if left.get(outcome.feed.id) == outcome.feed.url]
             outcomes = [self._doubted(session, outcome) for outcome in outcomes]
             done = [self._settle(session, outcome) for outcome in outcomes if outcome.held_until is None]
-            feeds.settle(session, [row for row, _, _ in done])
+            feed_claims.settle(session, [row for row, _, _ in done])
             for outcome in outcomes:
                 if outcome.held_until is not None:
-                    feeds.release(session, [outcome.feed.id], next_at=outcome.held_until)
+                    feed_claims.release(session, [outcome.feed.id], next_at=outcome.held_until)
             servers = self._hosts.changed()
             hosts.keep(session, servers)
             for server in servers:
                 if server.held_until is not None:
-                    feeds.hold_host(session, server.name, until=server.held_until)
+                    feed_claims.hold_host(session, server.name, until=server.held_until)
             if servers:
                 hosts.forget(session, now=self._started)
         # Counted after the commit: the report says what is stored.
@@ -317,7 +317,9 @@ class _Run:
         for outcome, (row, saved, change) in zip((o for o in outcomes if o.held_until is None), done, strict=True):
             self._count_in(outcome, row, saved, change)
 
-    def _count_in(self, outcome: _Outcome, row: dict[str, Any], saved: feeds.Saved, change: Change | None) -> None:
+    def _count_in(
+        self, outcome: _Outcome, row: dict[str, Any], saved: feed_entries.Saved, change: Change | None
+    ) -> None:
         report, feed = self._report, outcome.feed
         report.asked += 1
         report.new += saved.new - saved.set_aside
@@ -335,9 +337,9 @@ class _Run:
         else:
             report.updated += 1
 
-    def _settle(self, session: Session, outcome: _Outcome) -> tuple[dict[str, Any], feeds.Saved, Change | None]:
+    def _settle(self, session: Session, outcome: _Outcome) -> tuple[dict[str, Any], feed_entries.Saved, Change | None]:
         """The feed's row after this outcome, its entries stored."""
-        feed, at, saved = outcome.feed, outcome.at, feeds.Saved()
+        feed, at, saved = outcome.feed, outcome.at, feed_entries.Saved()
         row: dict[str, Any] = {name: getattr(feed, name) for name in _SETTLED}
         row |= {"state": FeedState.ACTIVE, "checked_at": at}
         notes = []
@@ -389,7 +391,7 @@ class _Run:
         target = answer.moved_to if answer is not None else ""
         if outcome.parsed is None or target in ("", feed.url):
             return outcome
-        lost = feeds.remembered(session, feed.id)
+        lost = feed_entries.remembered(session, feed.id)
         if not lost.marks:
             return outcome  # nothing was collected that could be mixed up
         kin = kinship.judge(lost, target, outcome.parsed)
@@ -400,10 +402,10 @@ class _Run:
         return _Outcome(feed, outcome.at, answer, error=error)
 
     def _save_feed(
-        self, session: Session, feed: feeds.Due, parsed: ParsedFeed, row: dict[str, Any], at: datetime
-    ) -> feeds.Saved:
+        self, session: Session, feed: feed_claims.Due, parsed: ParsedFeed, row: dict[str, Any], at: datetime
+    ) -> feed_entries.Saved:
         # Oldest first, so that the order of ids is the order of the feed's own time.
-        saved = feeds.save_entries(
+        saved = feed_entries.save_entries(
             session, feed.id, [_row(e) for e in reversed(parsed.entries)], now=at, tombstones=parsed.withdrawn
         )
         moments = [min(e.published_at, at) for e in parsed.entries if e.published_at]
@@ -426,7 +428,7 @@ class _Run:
         return saved
 
     def _move(
-        self, session: Session, feed: feeds.Due, answer: Answer, row: dict[str, Any], at: datetime, said: str = ""
+        self, session: Session, feed: feed_claims.Due, answer: Answer, row: dict[str, Any], at: datetime, said: str = ""
     ) -> str:
         """Follow a permanent redirect for good once two runs saw the same one (RFC 9110 §15.4.2); what to tell."""
         target = answer.moved_to
@@ -452,7 +454,7 @@ class _Run:
         return f"moved to {target}{left if feed.headers and not same(target, feed.url) else ''}"
 
 
-def _change(feed: feeds.Due, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:
+def _change(feed: feed_claims.Due, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:
     """What to tell the operator, and `row["told"]` set so that it is told once."""
     health = rhythm.health(
         Vitals(

@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from digest.errors import StorageError
-from digest.store import clock
+from digest.store import clock, healing
 from digest.store.database import head, revision
 from digest.web.site import PRIVATE, Site, site_of
 
@@ -30,8 +30,8 @@ def _trouble(site: Site) -> str:
     with site.database.read() as session:
         found = revision(session.connection())
         trouble = clock.verdict(session, now=now)
-        scene, kinds = clock.Scene.of(site.config), ("feeds", "newsletters")
-        if not trouble and (ahead := clock.ahead(session, scene, now=now, kinds=kinds)):
+        scene, kinds = healing.Scene.of(site.config), ("feeds", "newsletters")
+        if not trouble and (ahead := healing.ahead(session, scene, now=now, kinds=kinds)):
             trouble = f"nothing is due before a clock that was wrong once ({ahead}): `digest run` mends it"
     if found != head():
         trouble = f"the database is of revision {found}, and this release wants {head()}"

@@ -81,7 +81,7 @@ BUGS = (
     ),
     Bug(  # fault 4
         "nothing that lies too far ahead is put back",
-        "store/clock.py",
+        "store/healing.py",
         "def heal(database: Database, scene: Scene, *, now: datetime) -> Healed:\n",
         "def heal(database: Database, scene: Scene, *, now: datetime) -> Healed:\n    return {}\n",
         ("clocks", "line"),

@@ -31,7 +31,17 @@ from digest.line import delivery_code
 from digest.models import Edition, EditionState, Feed, NewsletterFeed, OutboxState, Subscription, Variant
 from digest.render import Marker
 from digest.schedule import Turn
-from digest.store import Database, clock, edition_states, feeds, letters, newsletters, open_database, outbox, recipients
+from digest.store import (
+    Database,
+    clock,
+    edition_states,
+    feed_entries,
+    letters,
+    newsletters,
+    open_database,
+    outbox,
+    recipients,
+)
 from digest.store import disk_space as room_module
 from digest.store.database import _sqlite
 from digest.subscribe import Evidence, moves
@@ -524,7 +534,7 @@ class Stage:
                 "author": "", "content": "", "language": "en", "image_url": "", "original_url": "", "twin": "",
                 "updated_at": None,
             }  # fmt: skip
-            feeds.save_entries(session, feed_id, [row], now=moment)
+            feed_entries.save_entries(session, feed_id, [row], now=moment)
 
         self.as_operator(work)
 

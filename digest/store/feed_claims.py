@@ -1,0 +1,159 @@
+"""Whose turn it is among the feeds: claimed under a lease, settled by what came of asking."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest.models import (
+    Feed,
+    FeedState,
+    UtcTime,
+)
+from digest.store.database import shared_now
+
+_FORMER = 20  # addresses kept in a feed's history
+_CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
+
+
+@dataclass(frozen=True)
+class Due:
+    """A feed that was claimed: what a fetch and the judgement of its answer need to know."""
+
+    id: int
+    url: str
+    host: str
+    answered_by: str
+    title: str
+    published_title: str
+    site_url: str
+    language: str
+    added_at: datetime
+    checked_at: datetime | None
+    headers: dict[str, str]
+    proxy: str
+    ca_file: str
+    interval_minutes: int
+    former_urls: list[dict[str, str]]
+    moved_to: str
+    etag: str
+    last_modified: str
+    body_hash: str
+    ttl_seconds: int
+    skip: list[str]
+    gap_seconds: int
+    entry_at: datetime | None
+    ok_at: datetime | None
+    failing_since: datetime | None
+    failures: int
+    error: str
+    told: str
+
+
+_DUE = [getattr(Feed, name) for name in Due.__dataclass_fields__]
+
+
+def count_due(session: Session, *, now: datetime, asked_before: datetime, regardless: bool = False) -> int:
+    """How many feeds `claim` would give in all."""
+    due = _due(now, shared_now(session, now), timedelta(0), asked_before, regardless)
+    return session.exec(select(sa.func.count()).select_from(Feed).where(*due)).one()
+
+
+def claim(
+    session: Session,
+    *,
+    now: datetime,
+    limit: int,
+    lease: timedelta,
+    asked_before: datetime,
+    regardless: bool = False,
+    not_of: Collection[str] = (),
+    not_those: Collection[int] = (),
+) -> list[Due]:
+    """Take up to `limit` due feeds for ourselves until `now + lease`, those that were asked longest ago.
+
+    Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says; `not_of` are
+    hosts to leave out, `not_those` feeds. One statement, so two runs never fetch one feed (PostgreSQL skips locked
+    rows, SQLite has one writer). A run that dies leaves its feeds due when the lease is over, by `shared_now`.
+    """
+    shared = shared_now(session, now)
+    due = (
+        select(Feed.id)
+        .where(*_due(now, shared, lease, asked_before, regardless))
+        .where(col(Feed.host).not_in(list(not_of)), col(Feed.answered_by).not_in(list(not_of)))
+        .where(col(Feed.id).not_in(sa.bindparam("those", list(not_those), expanding=True, literal_execute=True)))
+        .order_by(col(Feed.checked_at).nulls_first(), col(Feed.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    taken = session.execute(
+        sa.update(Feed)
+        .where(col(Feed.id).in_(sa.select(due.c.id)))
+        .values(next_at=shared + lease, claimed_at=shared)
+        .returning(*_DUE)
+        .execution_options(synchronize_session=False)
+    )
+    long_ago = datetime.min.replace(tzinfo=UTC)
+    found = [Due(*row) for row in taken]
+    return sorted(found, key=lambda feed: (feed.checked_at or long_ago, feed.id))
+
+
+def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
+    """Schedules go by `now`, leases by the `shared` clock."""
+    active = col(Feed.state) == FeedState.ACTIVE
+    unasked = sa.or_(col(Feed.checked_at).is_(None), col(Feed.checked_at) < asked_before)
+    if not regardless:
+        clock = sa.case((col(Feed.claimed_at).is_(None), sa.literal(now, UtcTime)), else_=sa.literal(shared, UtcTime))
+        return [active, unasked, col(Feed.next_at) <= clock]
+    free = sa.or_(col(Feed.claimed_at).is_(None), col(Feed.claimed_at) < shared - lease)
+    return [active, unasked, free]
+
+
+def lock(session: Session, ids: Collection[int]) -> dict[int, str]:
+    """The addresses of those feeds that are still active; they stay as they are until the transaction ends."""
+    query = select(Feed.id, Feed.url).where(col(Feed.id).in_(list(ids)), Feed.state == FeedState.ACTIVE)
+    return {number or 0: url for number, url in session.exec(query.order_by(col(Feed.id)).with_for_update())}
+
+
+def settle(session: Session, settled: Sequence[Mapping[str, Any]]) -> None:
+    """Write what came of asking: mappings of `Feed` columns with its `id`, all with the same keys. Ends the claims."""
+    if not settled:
+        return
+    names = [name for name in settled[0] if name != "id"]
+    statement = (
+        sa.update(Feed)
+        .where(col(Feed.id) == sa.bindparam("feed_id"))
+        .values({name: sa.bindparam(f"new_{name}") for name in names} | {"claimed_at": None})
+    )
+    session.connection().execute(
+        statement, [{"feed_id": row["id"]} | {f"new_{name}": row[name] for name in names} for row in settled]
+    )
+
+
+def release(session: Session, ids: Collection[int], *, next_at: datetime) -> None:
+    """Give claimed feeds back unasked."""
+    session.execute(
+        sa.update(Feed)
+        .where(col(Feed.id).in_(list(ids)), col(Feed.claimed_at).is_not(None))
+        .values(next_at=next_at, claimed_at=None)
+    )
+
+
+def hold_host(session: Session, host: str, *, until: datetime) -> None:
+    """Nothing that this host answers for is asked before `until`: it spoke of itself, not of one feed (RFC 9110).
+
+    Feeds that another run is storing just now are left to it: two that wait for each other would stop both.
+    """
+    early = (
+        select(Feed.id)
+        .where(sa.or_(col(Feed.host) == host, col(Feed.answered_by) == host), col(Feed.next_at) < until)
+        .with_for_update(skip_locked=True)
+        .cte("early")
+    )
+    session.execute(sa.update(Feed).where(col(Feed.id).in_(sa.select(early.c.id))).values(next_at=until))
