@@ -203,6 +203,13 @@ def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def kept_postgres(postgres_server: str, upgraded_postgres: str) -> Iterator[str]:
+    """The URL of an upgraded database that tests of one process have after each other, each of them empty."""
+    with postgres.fresh(postgres_server, "kept", template=upgraded_postgres) as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(
     request: pytest.FixtureRequest, config: Config, clock: Clock, monkeypatch: pytest.MonkeyPatch
@@ -212,17 +219,16 @@ def database(
     PostgreSQL's clock, by which leases go, is whatever the test says.
     """
     monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: timedelta())
-    with ExitStack() as made:
-        if request.param == "postgres":
-            server, template = map(request.getfixturevalue, ("postgres_server", "upgraded_postgres"))
-            url = made.enter_context(postgres.fresh(server, request.node.nodeid, template=template))
-        else:
-            url = config.database_url
-            shutil.copy(request.getfixturevalue("upgraded_sqlite"), url.removeprefix("sqlite:///"))
-        opened = open_database(url)
-        newsletters.keep(opened, config.newsletters, now=clock())
-        yield opened
-        opened.close()
+    if request.param == "postgres":
+        url = request.getfixturevalue("kept_postgres")
+        postgres.emptied(url)
+    else:
+        url = config.database_url
+        shutil.copy(request.getfixturevalue("upgraded_sqlite"), url.removeprefix("sqlite:///"))
+    opened = open_database(url)
+    newsletters.keep(opened, config.newsletters, now=clock())
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -151,6 +151,39 @@ def fresh(server_url: str, what: str, *, template: str = "template0") -> Iterato
         connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+def emptied(url: str) -> None:
+    """All rows gone but Alembic's, all numbers from 1 again, and nobody else at work: as `fresh` from one template.
+
+    It costs a tenth of that. AssertionError where the tables themselves are not what they were.
+    """
+    with _cleaner(url).begin() as connection:
+        others = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+        tables = _tables(connection)
+        assert tables == _kept.setdefault(url, tables), "a test that changes tables wants `postgres_url`"
+        names = sorted({table for table, _ in tables} - {"alembic_version"})
+        filled = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\")" for name in names)
+        connection.execute(sa.text("SET LOCAL session_replication_role = replica"))  # foreign keys wait for nobody
+        for name in connection.execute(sa.text(filled)).scalars().all():
+            connection.execute(sa.text(f'DELETE FROM "{name}"'))
+        connection.execute(sa.text("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'"))
+
+
+_kept: dict[str, list[tuple[str, str]]] = {}
+
+
+def _tables(connection: sa.Connection) -> list[tuple[str, str]]:
+    query = """SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+        ORDER BY 1, 2"""
+    return [(str(table), str(column)) for table, column in connection.execute(sa.text(query))]
+
+
+@cache
+def _cleaner(url: str) -> sa.Engine:
+    return sa.create_engine(url)
+
+
 @cache
 def _admin(server_url: str) -> sa.Engine:
     """Kept, since to connect takes half as long as to copy a database."""
