@@ -174,7 +174,7 @@ class Entry(SQLModel, table=True):
 
 
 class FullText(SQLModel, table=True):
-    """What the page of an entry says, where its feed gives a stub: read once, for a story that stands for an edition."""
+    """What the page of an entry says, where its feed gives a stub: read for a story that stands for an edition."""
 
     __tablename__ = "full_text"
 

@@ -43,7 +43,7 @@ _PASSING = (408, 425, 429)
 
 @dataclass
 class FullTextReport:
-    """What came of the pages of one newsletter's stubs; `missing`: the extra is not installed, and none was asked for."""
+    """What came of the pages of one newsletter's stubs; `missing`: the extra is not there, and none was asked for."""
 
     wanted: int = 0
     asked: int = 0

@@ -18,7 +18,7 @@ _TOKEN = re.compile(r"[a-z_-]+", re.I)
 
 
 def group(body: bytes, *, agent: str = AGENT) -> str:
-    """The rules for an agent, a line each (`allow PATTERN`, `disallow PATTERN`): of its own groups, else of those for *."""
+    """The rules for an agent, a line each (`allow PATTERN`, `disallow PATTERN`): its own groups', else those for *."""
     ours: list[str] = []
     of_all: list[str] = []
     named = False

@@ -56,7 +56,7 @@ def checked(rules: Sequence[str]) -> list[str]:
 
 
 def dropped(keep: Sequence[str], drop: Sequence[str], subject: Subject) -> str:
-    """Why an entry is not taken, in words, or "": one rule to drop fits it, or there are rules to keep and none does."""
+    """Why an entry is not taken, in words, or "": a rule to drop fits it, or there are rules to keep and none does."""
     for rule in drop:
         if _fits(rule, subject):
             return f"dropped by the feed's rule --drop {rule!r}"

@@ -35,4 +35,4 @@ def _cut(lines: tuple[Line, ...]) -> bool:
     """Whether a text ends with dots, or with a way to more of it."""
     last = lines[-1].said[-_END:] if lines else ""
     kept = next((line.kept for line in reversed(lines) if line.kept), "")
-    return excerpts.cut_off(kept) or bool(_MORE.search(last)) and len(lines[-1].said) <= _END
+    return excerpts.cut_off(kept) or (bool(_MORE.search(last)) and len(lines[-1].said) <= _END)

@@ -181,6 +181,27 @@ def latest(session: Session, feed_id: int, *, limit: int) -> list[tuple[int, str
     return [(row[0], row[1]) for row in rows]
 
 
+class ForRules(NamedTuple):
+    """As much of a stored entry as rules look at."""
+
+    title: str
+    url: str
+    original_url: str
+    author: str
+    categories: tuple[str, ...]
+
+
+def for_rules(session: Session, feed_id: int, *, limit: int) -> list[ForRules]:
+    """The last entries of a feed, newest first."""
+    rows = session.execute(
+        sa.select(*(col(getattr(Entry, name)) for name in ForRules._fields))
+        .where(col(Entry.feed_id) == feed_id, col(Entry.fault) == "")
+        .order_by(col(Entry.id).desc())
+        .limit(limit)
+    )
+    return [ForRules._make((*values, tuple(map(str, categories or ())))) for *values, categories in rows]
+
+
 def labelled(session: Session, newsletter_id: int, *, per_feed: int = 150, limit: int = 3000) -> list[Labelled]:
     """Entries whose topic is known, the newest `limit` of them and of one feed at most `per_feed`.
 
