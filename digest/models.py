@@ -15,9 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     CheckConstraint,
-    Enum,
     Index,
     LargeBinary,
     MetaData,
@@ -29,7 +27,10 @@ from sqlmodel import Field, SQLModel
 
 from digest.column_types import Packed, PackedJson
 from digest.column_types import UtcTime as UtcTime
+from digest.column_types import json_field as _json
 from digest.column_types import packed as packed
+from digest.column_types import state_field as _state
+from digest.column_types import time_field as _time
 
 # Named constraints, so that a migration can alter them on both databases.
 SQLModel.metadata = MetaData(
@@ -41,24 +42,6 @@ SQLModel.metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-def _time(**options: Any) -> Any:
-    return Field(sa_type=UtcTime, **options)
-
-
-def _json(**options: Any) -> Any:
-    return Field(sa_type=JSON, **options)
-
-
-def _state(kind: type[StrEnum], **options: Any) -> Any:
-    """A `StrEnum` kept as its value in a plain text column, so a new state needs no change of type."""
-    return Field(
-        sa_type=Enum(
-            kind, native_enum=False, create_constraint=False, length=20, values_callable=lambda k: [m.value for m in k]
-        ),
-        **options,
-    )
 
 
 # ---------------------------------------------------------------- feeds

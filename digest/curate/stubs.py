@@ -21,7 +21,7 @@ _MORE = re.compile(
 def reason(said: Gist, *, title: str) -> str:
     """Why what a feed gives of an entry is a stub, as the end of a sentence that begins with it; "" for a text."""
     lines = max(said.content, said.summary, key=lambda lines: sum(len(line.said) for line in lines))
-    words = count(line.kept for line in lines)
+    words = count(line.kept.rstrip(" [(….)]") for line in lines)
     if not excerpts.prose_of(said, title=title):
         return "gives no text" if not words else "gives no text besides its title"
     if _cut(lines):

@@ -121,7 +121,7 @@ def refusal(text: str, *, title: str, said: str, heading: str = "", links: float
 def _speaks_of(text: str, title: str, said: str, heading: str) -> bool:
     found = _telling(text)
     stub, name = _telling(said[:600]), _telling(title)
-    if len(stub) >= 5 and len(stub & found) >= 0.6 * len(stub):
+    if len(stub) >= 4 and len(stub & found) >= (0.6 if len(stub) > 6 else 1.0) * len(stub):
         return True
     if len(name) >= 3 and len(name & found) >= 0.6 * len(name):
         return True
