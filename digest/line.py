@@ -295,7 +295,8 @@ def full_texts(
                 database, config, stubs, clock=clock, seconds=bounds.seconds, most=bounds.pages
             )
         )
-        tell(Texts(newsletter, report))
+        if report.asked or report.missing:
+            tell(Texts(newsletter, report))
     edition.use_full_texts(database, newsletter, config.curate)
     return report
 
@@ -318,7 +319,6 @@ def read_ahead(
             )
         )
         tell(Texts(newsletter, report))
-    edition.use_full_texts(database, newsletter, config.curate)
 
 
 def welcome(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> int:

@@ -107,6 +107,7 @@ def look(
             return edition.shown(session, name, number, email=email)
     with database.rehearse() as rehearsal:
         line.admit(rehearsal, config, name, now=at)
+        edition.use_full_texts(rehearsal, name, config.curate)
         with rehearsal.read() as session:
             choices = None
             if email is not None:

@@ -35,6 +35,7 @@ MAX_BYTES = 3_000_000  # of a page
 PAGE_SECONDS = 15  # that a server has for one
 PARSE_SECONDS = 5
 CONNECTIONS = 8
+MAX_LINK = 1_000  # characters; an index of PostgreSQL takes no more than 2,700 bytes
 LEASE = timedelta(minutes=10)  # beyond the seconds of a run
 AGAIN = timedelta(hours=1)  # after which a page that was not had is tried again
 ACCEPT = "text/html, application/xhtml+xml, */*;q=0.1"
@@ -120,12 +121,14 @@ class _Reader:
         connections = fitting(most, each=2, beside=16 + 8 * settings.workers, what="reading pages")
         hosts_ = Hosts(settings, clock=self._clock, known=await self._store(self._known))
         seats = asyncio.Semaphore(connections)
+        # Who waits for a slow host's turn keeps no seat from the pages of others.
+        at_host = {host: asyncio.Semaphore(settings.host_connections) for host in {host_of(s.url) for s in stubs}}
         parse_seconds = min(settings.parse_seconds, PARSE_SECONDS)
         with Parsers(workers=settings.workers, seconds=parse_seconds) as self._parsers:
             async with Fetcher(
                 self._config, hosts_, resolve=resolve, connections=connections, accept=ACCEPT
             ) as self._fetcher:
-                tasks = [asyncio.create_task(self._one(stub, seats)) for stub in stubs]
+                tasks = [asyncio.create_task(self._one(stub, at_host[host_of(stub.url)], seats)) for stub in stubs]
                 try:
                     done, _late = await asyncio.wait(tasks, timeout=seconds)
                 finally:
@@ -151,8 +154,8 @@ class _Reader:
 
     # ------------------------------------------------------------ one page
 
-    async def _one(self, stub: Stub, seats: asyncio.Semaphore) -> None:
-        async with seats:
+    async def _one(self, stub: Stub, at_host: asyncio.Semaphore, seats: asyncio.Semaphore) -> None:
+        async with at_host, seats:
             if not await self._store(self._claim, stub.entry_id):
                 return  # another run has it
             self._report.asked += 1
@@ -282,4 +285,4 @@ def _own_link(asked: str, answered: str, canonical: str) -> str:
     said = urls.normalise(canonical)
     if said and not urls.bare(said) and urls.site(said) == urls.site(found):
         found = said
-    return "" if found == known or urls.bare(found) else found
+    return "" if found == known or urls.bare(found) or len(found) > MAX_LINK else found

@@ -22,13 +22,20 @@ def reason(said: Gist, *, title: str) -> str:
     """Why what a feed gives of an entry is a stub, as the end of a sentence that begins with it; "" for a text."""
     lines = max(said.content, said.summary, key=lambda lines: sum(len(line.said) for line in lines))
     words = count(line.kept.rstrip(" [(….)]") for line in lines)
-    if not excerpts.prose_of(said, title=title):
-        return "gives no text" if not words else "gives no text besides its title"
+    if not words:
+        return "gives no text"
+    if not excerpts.prose_of(said, title=title) and _begins_alike(lines, title):
+        return "gives no text besides its title"
     if _cut(lines):
         return f"gives the beginning only, {words} words"
     if words < LEAST_WORDS and not said.minutes:
         return f"gives {words} words only"
     return ""
+
+
+def _begins_alike(lines: tuple[Line, ...], title: str) -> bool:
+    begins = " ".join(line.kept for line in lines if line.kept).casefold()[:40]
+    return bool(title) and title.casefold().startswith(begins[: len(title)])
 
 
 def _cut(lines: tuple[Line, ...]) -> bool:

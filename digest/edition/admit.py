@@ -434,7 +434,8 @@ def _read(
         for id_, said in gists.of(arrived):
             entry = arrived[id_]
             url = urls.leads_to(entry.url, entry.original_url, said.links)
-            page = pages.get(id_) if stubs.reason(said, title=entry.title) else None
+            page = pages.get(id_)
+            page = page if page is not None and stubs.reason(said, title=entry.title) else None
             prose = excerpts.prose_of(said, title=entry.title, known=known)
             if page is not None:
                 said = page.said

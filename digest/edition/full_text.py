@@ -15,10 +15,11 @@ from typing import Any, cast
 
 from sqlmodel import Session
 
-from digest import config, curate, values
+from digest import config, curate, identity, values
 from digest.config import OTHER
 from digest.config.value_types import TOPICS
 from digest.curate import excerpts, rank, stubs, urls
+from digest.identity import Evidence
 from digest.models import Story
 from digest.parse import article, gist
 from digest.parse.gist import Gist
@@ -44,9 +45,11 @@ def wanting(database: Database, name: str, settings: config.Config, *, now: date
             said = gist.unpack(one.gist)
             if said is None:
                 continue  # of an older release: admission makes it
+            url = urls.leads_to(one.url, one.original_url, said.links)
+            if urls.bare(urls.normalise(url)) or not identity.links_tell(Evidence.of(one.evidence), one.identity):
+                continue  # one page for many entries is none of theirs
             if why := stubs.reason(said, title=one.title):
                 words = " ".join(line.kept for line in (*said.summary, *said.content) if line.kept)[:_SAID]
-                url = urls.leads_to(one.url, one.original_url, said.links)
                 place = (one.feed_url, one.headers, one.proxy, one.ca_file)
                 found.append(values.Stub(one.entry_id, url, one.title, words, why, *place))
         return found

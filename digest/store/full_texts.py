@@ -36,6 +36,8 @@ class Candidate(NamedTuple):
     headers: Mapping[str, str]
     proxy: str
     ca_file: str
+    identity: str
+    evidence: Mapping[str, Any]  # see `digest.identity`
 
 
 def candidates(session: Session, story_ids: Iterable[int], *, now: datetime) -> list[Candidate]:
@@ -47,7 +49,7 @@ def candidates(session: Session, story_ids: Iterable[int], *, now: datetime) -> 
             sa.select(
                 col(Story.id),
                 *(col(getattr(Entry, name)) for name in ("id", "title", "url", "original_url", "gist")),
-                *(col(getattr(Feed, name)) for name in ("url", "headers", "proxy", "ca_file")),
+                *(col(getattr(Feed, name)) for name in ("url", "headers", "proxy", "ca_file", "identity", "evidence")),
             )
             .join(Entry, col(Entry.id) == col(Story.entry_id))
             .join(Feed, col(Feed.id) == col(Entry.feed_id))
@@ -199,12 +201,6 @@ def counts(session: Session, feed_id: int) -> tuple[int, int]:
     )
     found = {bool(row[0]): row[1] for row in rows}
     return found.get(True, 0), found.get(False, 0)
-
-
-def titles_of_takers(session: Session) -> list[str]:
-    """The feeds, by title or address, whose stubs are to be followed."""
-    rows = session.execute(sa.select(col(Feed.title), col(Feed.url)).where(col(Feed.full_text)).order_by(col(Feed.id)))
-    return [row[0] or row[1] for row in rows]
 
 
 # ---------------------------------------------------------------- robots.txt
