@@ -115,7 +115,7 @@ def apply(database: Database, feed: str, change: Change) -> list[str]:
             feeds.set_topic(session, newsletter_id, number, change.topic)
         session.add(found)
         session.flush()
-        words = [f"feed {number}, {found.title or shown(found.url)}: {_in_words(found, change)}"]
+        words = [f"feed {number}: {_in_words(found, change)}"]
         if {"keep", "drop"} & change.columns.keys():
             words.append(_tried(session, found, before))
         return words
