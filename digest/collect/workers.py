@@ -78,8 +78,9 @@ class Parsers:
             return answer
         if isinstance(answer, NotTaken):
             raise answer
-        much = isinstance(answer, MemoryError)
-        raise NotTaken(f"takes more than {MEMORY / 1e6:g} MB of memory to read" if much else "cannot be read")
+        if isinstance(answer, MemoryError):
+            raise NotTaken(f"takes more than {MEMORY / 1e6:g} MB of memory to read")
+        raise NotTaken(f"cannot be read ({str(answer).partition(':')[0][:60]})")
 
     async def _ask(self, task: Task, seconds: float) -> ParsedFeed:
         """Raises _Setback where the document was too much for a process, FetchError where it is no feed."""
