@@ -1,14 +1,16 @@
-"""Types of columns that both databases keep alike: moments in UTC, and compressed text."""
+"""Types of columns that both databases keep alike: moments in UTC, compressed text, JSON, states; and their fields."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, LargeBinary
+from sqlalchemy import JSON, DateTime, Dialect, Enum, LargeBinary
 from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -65,3 +67,23 @@ class PackedJson(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return json.loads(value)
+
+
+def time_field(**options: Any) -> Any:
+    """A moment in UTC."""
+    return Field(sa_type=UtcTime, **options)
+
+
+def json_field(**options: Any) -> Any:
+    """Lists, mappings, numbers and words."""
+    return Field(sa_type=JSON, **options)
+
+
+def state_field(kind: type[StrEnum], **options: Any) -> Any:
+    """A `StrEnum` kept as its value in a plain text column, so a new state needs no change of type."""
+    return Field(
+        sa_type=Enum(
+            kind, native_enum=False, create_constraint=False, length=20, values_callable=lambda k: [m.value for m in k]
+        ),
+        **options,
+    )

@@ -14,7 +14,7 @@ from datetime import datetime
 from digest import collect as feeds
 from digest import deliver as mail
 from digest import edition, event_loop
-from digest.collect import CollectReport
+from digest.collect import CollectReport, FullTextReport
 from digest.config import Config
 from digest.deliver import ALL, Report, Share
 from digest.edition import Admitted, Composed
@@ -50,6 +50,14 @@ class Taken:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """What came of the pages of a newsletter's stubs."""
+
+    newsletter: str
+    report: FullTextReport
+
+
+@dataclass(frozen=True)
 class Unfit:
     """A newsletter whose edition cannot be made, and why; its stories wait."""
 
@@ -64,7 +72,19 @@ class BrokeOff:
     report: Report
 
 
-Told = Begins | Clock | feeds.Progress | CollectReport | Taken | Unfit | Composed | mail.Progress | Report | BrokeOff
+Told = (
+    Begins
+    | Clock
+    | feeds.Progress
+    | CollectReport
+    | Taken
+    | Texts
+    | Unfit
+    | Composed
+    | mail.Progress
+    | Report
+    | BrokeOff
+)
 Tell = Callable[[Told], None]
 
 
@@ -153,9 +173,11 @@ def all_but_sending(
     now = clock()
     tidy(database, now=now)
     answer_signups(database, config, now=now)
+    left = Bounds.of(config)
     for name in config.newsletters:
         remind(database, config, name, now=now)
         outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
+        left = left.without(full_texts(database, config, name, clock=clock, bounds=left, tell=tell))
         welcome(database, config, name, now=now, tell=tell)
         made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
         if isinstance(made, Unfit):
@@ -234,6 +256,69 @@ def admit(database: Database, config: Config, newsletter: str, *, now: datetime,
     admitted = edition.take_in(database, newsletter, config.newsletters[newsletter], config.curate, now=now)
     tell(Taken(newsletter, admitted))
     return admitted
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long pages may be read in a run, and how many of them, in all newsletters together."""
+
+    seconds: float
+    pages: int
+
+    @classmethod
+    def of(cls, config: Config) -> Bounds:
+        return cls(config.collect.full_text_seconds, config.collect.full_text_pages)
+
+    def without(self, report: FullTextReport) -> Bounds:
+        return Bounds(self.seconds - report.seconds, self.pages - report.asked)
+
+
+def full_texts(
+    database: Database,
+    config: Config,
+    newsletter: str,
+    *,
+    clock: Callable[[], datetime],
+    bounds: Bounds | None = None,
+    tell: Tell = nobody,
+) -> FullTextReport:
+    """Read the pages of stubs among the stories that stand for the next edition, and give these what they say.
+
+    Within its bounds, and in no transaction: what is not there in time goes out with its feed's own excerpt.
+    """
+    bounds = bounds or Bounds.of(config)
+    report = FullTextReport()
+    stubs = edition.wanting(database, newsletter, config, now=clock())
+    if stubs:
+        report = event_loop.run(
+            lambda: feeds.read_full_texts(
+                database, config, stubs, clock=clock, seconds=bounds.seconds, most=bounds.pages
+            )
+        )
+        if report.asked or report.missing:
+            tell(Texts(newsletter, report))
+    edition.use_full_texts(database, newsletter, config.curate)
+    return report
+
+
+def read_ahead(
+    database: Database, config: Config, newsletter: str, *, clock: Callable[[], datetime], tell: Tell = nobody
+) -> None:
+    """Read the pages of stubs among what waits for a newsletter, before it is admitted: for who looks at it now.
+
+    Which entries these are a rehearsal tells; the pages are kept, so that nobody asks for them again.
+    """
+    with database.rehearse() as rehearsal:
+        admit(rehearsal, config, newsletter, now=clock())
+        stubs = edition.wanting(rehearsal, newsletter, config, now=clock())
+    if stubs:
+        bounds = Bounds.of(config)
+        report = event_loop.run(
+            lambda: feeds.read_full_texts(
+                database, config, stubs, clock=clock, seconds=bounds.seconds, most=bounds.pages
+            )
+        )
+        tell(Texts(newsletter, report))
 
 
 def welcome(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> int:

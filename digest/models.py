@@ -1,6 +1,6 @@
 """The tables: what we remember. Rows stay inside a session; steps hand each other frozen values.
 
-feed ── entry ──┐
+feed ── entry ──┐── full_text   robots
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
                           ├ former_name
                           └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import
@@ -15,9 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     CheckConstraint,
-    Enum,
     Index,
     LargeBinary,
     MetaData,
@@ -29,7 +27,10 @@ from sqlmodel import Field, SQLModel
 
 from digest.column_types import Packed, PackedJson
 from digest.column_types import UtcTime as UtcTime
+from digest.column_types import json_field as _json
 from digest.column_types import packed as packed
+from digest.column_types import state_field as _state
+from digest.column_types import time_field as _time
 
 # Named constraints, so that a migration can alter them on both databases.
 SQLModel.metadata = MetaData(
@@ -41,24 +42,6 @@ SQLModel.metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-def _time(**options: Any) -> Any:
-    return Field(sa_type=UtcTime, **options)
-
-
-def _json(**options: Any) -> Any:
-    return Field(sa_type=JSON, **options)
-
-
-def _state(kind: type[StrEnum], **options: Any) -> Any:
-    """A `StrEnum` kept as its value in a plain text column, so a new state needs no change of type."""
-    return Field(
-        sa_type=Enum(
-            kind, native_enum=False, create_constraint=False, length=20, values_callable=lambda k: [m.value for m in k]
-        ),
-        **options,
-    )
 
 
 # ---------------------------------------------------------------- feeds
@@ -89,6 +72,11 @@ class Feed(SQLModel, table=True):
     proxy: str = Field(default="", sa_column_kwargs={"server_default": ""})  # secret, "none": without one
     ca_file: str = Field(default="", sa_column_kwargs={"server_default": ""})  # trusted for its own origin only
     interval_minutes: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # 0: as its rhythm is
+    # How it is read, in all newsletters.
+    full_text: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # its stubs are followed
+    weight: float | None = Field(default=None, nullable=True)  # added to a rank, in place of that of the settings
+    keep: list[str] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})  # rules, see curate.sieve
+    drop: list[str] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})
     # Where it has been: [{"url", "until"}]; and where a permanent redirect led once, until a second run agrees.
     former_urls: list[dict[str, str]] = _json(default_factory=list)
     moved_to: str = ""
@@ -109,6 +97,7 @@ class Feed(SQLModel, table=True):
     failing_since: datetime | None = _time(default=None, nullable=True)
     failures: int = 0  # in a row
     error: str = ""  # the last one, in words
+    trouble: list[str] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})  # see ParsedFeed
     told: str = ""  # the health that the operator was told of last
     # Who its entries are (see `digest.identity`): the operator's choice, "" for AUTO; what it was seen to do; and the
     # ids of the entries that were in it last.
@@ -165,6 +154,31 @@ class Entry(SQLModel, table=True):
     text_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})  # of its words, "" unknown or few
     changed_at: datetime | None = _time(default=None, nullable=True)  # since when it is as it is; None: long since
     withdrawn_at: datetime | None = _time(default=None, nullable=True)  # when we saw that its publisher took it back
+
+
+class FullText(SQLModel, table=True):
+    """What the page of an entry says, where its feed gives a stub: read for a story that stands for an edition."""
+
+    __tablename__ = "full_text"
+
+    entry_id: int = Field(foreign_key="entry.id", primary_key=True, ondelete="CASCADE")
+    tries: int = 0  # begun; at `full_texts.TRIES` nobody asks any more
+    next_at: datetime = _time()  # not asked before; also the lease of who is asking
+    asked_at: datetime = _time()  # last
+    why: str = ""  # it was not taken, in words; "" where it was, or where somebody is asking
+    text: str = Field(default="", sa_type=Packed, nullable=False)  # plain, a paragraph a line
+    gist: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)  # of `text`; None: not taken
+    link: str = Field(default="", index=True)  # normalised: where the page says it is, "" where the entry said so
+
+
+class Robots(SQLModel, table=True):
+    """What an origin (scheme, host and port) lets us read: our part of its robots.txt (RFC 9309), for a day."""
+
+    __tablename__ = "robots"
+
+    origin: str = Field(primary_key=True)
+    rules: str = Field(default="", sa_type=Packed, nullable=False)  # see collect.robots
+    read_at: datetime = _time()
 
 
 # ---------------------------------------------------------------- newsletters

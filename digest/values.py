@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -37,6 +38,24 @@ class Story:
     related: tuple[Source, ...] = ()  # other stories that are alike, not the same
     dated: bool = True  # else `published_at` is when we saw it, which says nothing about its age
     withdrawn: bool = False  # everyone who told it took it back
+
+
+@dataclass(frozen=True)
+class Stub:
+    """An entry whose page is to be read, since its feed gives a stub: `why`, and what it `said` in plain words.
+
+    `headers` are the feed's own and secret, for its origin only, as are the certificates of `ca_file`.
+    """
+
+    entry_id: int
+    url: str
+    title: str
+    said: str
+    why: str
+    feed_url: str
+    headers: Mapping[str, str] = field(repr=False, default_factory=dict)
+    proxy: str = field(repr=False, default="")
+    ca_file: str = ""
 
 
 @dataclass(frozen=True)

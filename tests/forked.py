@@ -21,7 +21,7 @@ from typing import Any
 def context() -> ForkServerContext:
     found = multiprocessing.get_context("forkserver")
     rooms = ["collect", "deliver", "edition", "parse.sax", "subscribe", "web"]
-    found.set_forkserver_preload([*(f"digest.{room}" for room in rooms), "psycopg", "uvicorn"])
+    found.set_forkserver_preload([*(f"digest.{room}" for room in rooms), "psycopg", "trafilatura", "uvicorn"])
     return found
 
 

@@ -13,7 +13,7 @@ from digest import config as settings_file
 from digest import curate, edition
 from digest.errors import BadInput, ConfigError, NotFound
 from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, Story
-from digest.store import Database, entries, newsletters, stories, why
+from digest.store import Database, entries, full_texts, newsletters, stories, why
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SETTINGS = settings_file.Newsletter(**{"title": "Daily", "from": "Daily <news@example.org>"})
@@ -360,3 +360,27 @@ def test_an_admission_that_dies_leaves_nothing_decided(desk: Desk) -> None:
         raise RuntimeError("the machine stopped")
     assert desk.stories() == []
     assert desk.admit().stories == 1
+
+
+def test_the_page_of_a_stub_is_in_one_hand_and_is_tried_so_often_on_either_database(desk: Desk) -> None:
+    number = desk.entry(desk.feed("Ada"), "Postgres 19 is out")
+    hour = timedelta(hours=1)
+
+    def claim(now: datetime) -> bool:
+        with desk.database.write() as session:
+            return full_texts.claim(session, number, lease=hour, now=now)
+
+    assert [claim(NOW), claim(NOW), claim(NOW + hour)] == [True, False, True]
+    with desk.database.write() as session:
+        full_texts.release(session, number, next_at=NOW)
+        full_texts.refuse(session, number, "its page is slow", next_at=NOW)
+    assert [claim(NOW), claim(NOW + hour), claim(NOW + 9 * hour)] == [True, True, False]
+    with desk.database.write() as session:
+        full_texts.keep(session, number, text="Text", gist=b"gist", link="https://a.example/1")
+        full_texts.refuse(session, number, "too late", next_at=None)
+        full_texts.keep_robots(session, "https://a.example", "disallow /", now=NOW)
+        full_texts.keep_robots(session, "https://a.example", "allow /", now=NOW)
+    with desk.database.read() as session:
+        assert [(fate.taken, fate.why) for fate in full_texts.fates(session, entry_id=number)] == [(True, "")]
+        assert full_texts.text(session, number) == "Text"
+        assert full_texts.robots(session, ["https://a.example"], now=NOW) == {"https://a.example": "allow /"}

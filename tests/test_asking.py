@@ -698,7 +698,6 @@ def test_certificates_of_one_feed_are_trusted_for_its_own_origin_only(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), "say what to change"),
         (("--ca-file", "/nowhere.pem"), "cannot use /nowhere.pem: no such file or directory"),
         (("--ca-file", __file__), "no certificate in pem is in it"),
         (("--proxy", "socks5://x:1"), "the proxy must look like http://"),

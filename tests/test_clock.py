@@ -24,11 +24,13 @@ from digest.models import (
     EditionState,
     Entry,
     Feed,
+    FullText,
     Host,
     Newsletter,
     OutboxRow,
     OutboxState,
     RelayHour,
+    Robots,
     RunDay,
     SignupMail,
     SignupRefusal,
@@ -128,6 +130,8 @@ def fill(database: Database, config: Config) -> None:
         story = {"url": "https://feeds.example/1", "title": "One", "source": "A", "topic": "other"}
         row = story | {"newsletter_id": paper.id, "seq": 1, "entry_id": entry.id}
         session.add(Story(**row, published_at=MONDAY, admitted_at=MONDAY))
+        session.add(FullText(entry_id=entry.id, next_at=MONDAY, asked_at=MONDAY))
+        session.add(Robots(origin="https://feeds.example", read_at=MONDAY))
         session.add(Admission(newsletter_id=paper.id, entry_id=entry.id, decision=Decision.STORY, decided_at=MONDAY))
         session.add(SignupMail(address="a", network="n", at=MONDAY))
         session.add(SignupRefusal(day=MONDAY, number=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import shutil
 import signal
 import sys
 import threading
@@ -114,7 +115,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upgraded_sqlite: Pat
             thread.join()
 
     monkeypatch.setattr(uvicorn.Server, "run", for_one)
-    (tmp_path / "digest.toml").write_text(SETTINGS.format(database=upgraded_sqlite))
+    own = shutil.copy(upgraded_sqlite, tmp_path)  # it is written to, by the real clock
+    (tmp_path / "digest.toml").write_text(SETTINGS.format(database=own))
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
     yield seen
     for one, handler in before.items():

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digest.cli.common import Options, now, print_facts, print_json, print_rows
-from digest.cli.feed_set import identity_in_words, secrets
+from digest.cli.feed_reading import Change, apply, known_topic, need_full_text, page_facts, set_facts
+from digest.cli.feed_set import secrets
 from digest.cli.options import DryRun, Header, Json, Login, NewsletterName, WhichFeed
 from digest.origin import shown
 
@@ -36,6 +37,7 @@ def add(
     topic: Annotated[str, typer.Option("--topic", "-t", help="Put all its entries under this topic.")] = "",
     login: Login = False,
     header: Header = None,
+    full_text: Annotated[bool, typer.Option("--full-text", help="Read the pages of entries that are stubs.")] = False,
     check: Annotated[bool, typer.Option("--check/--no-check", help="Ask the address first; it must be a feed.")] = True,
 ) -> None:
     """Let a newsletter read a feed. Adding it twice is safe.
@@ -49,12 +51,16 @@ def add(
     options: Options = context.obj
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
-        _known_topic(topic, settings.topics)
+        known_topic(topic, settings.topics)
+        if full_text:
+            need_full_text()
         headers = secrets(login, header)
         title = ""
         if check:
             url, title, headers = _choose(url, config, headers)
         added = collect.add_feed(database, url, newsletter=name, now=now(), title=title, topic=topic, headers=headers)
+        if full_text:
+            apply(database, str(added.feed_id), Change({"full_text": True}))
     done = "added" if added.created else "now read" if added.read else "known already"
     options.say(f"feed {added.feed_id}, {title or added.url}, is {done}")
 
@@ -88,7 +94,17 @@ def list_(
                     for feed, _ in found
                 ]
                 rows.sort(key=lambda row: ("failing", "retired", "new", "quiet", "ok").index(row[2]))
-                columns = ["id", "title", "health", "last_success", "failing_since", "last_error", "rhythm", "remarks"]
+                columns = [
+                    "id",
+                    "title",
+                    "health",
+                    "last_success",
+                    "failing_since",
+                    "last_error",
+                    "rhythm",
+                    "remarks",
+                    "trouble",
+                ]
                 columns += ["host", "host_held_until", "host_pace_seconds", "host_said"]
             else:
                 counts = feeds.entry_counts(session)
@@ -131,16 +147,13 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "last_error": found.error,
             "rhythm": row[6],
             "remarks": row[7],
+            "trouble": found.trouble,
             "answered_by": found.answered_by or found.host,
-            "identity": identity_in_words(found),
+            **set_facts(found, readers),
+            "published_title": found.published_title,
             "identity_seen": identity.in_words(identity.Evidence.of(found.evidence)),
-            "settle_minutes": found.settle_minutes,
             "former_addresses": [f"{f['url']} (until {f['until'][:10]})" for f in found.former_urls],
-            "secret_headers": sorted(found.headers),
-            "user_agent": next((v for name, v in found.headers.items() if name.lower() == "user-agent"), ""),
-            "proxy": shown(found.proxy),
-            "ca_file": found.ca_file,
-            "interval_minutes": found.interval_minutes or None,
+            **page_facts(session, found),
             "entries": feeds.entry_counts(session).get(number, 0),
             "set_aside": [f"{what or 'an entry'}: {why}" for what, why in feeds.set_aside(session, number, limit=10)],
             "newest": [entry.title or entry.url for entry in feeds.newest_entries(session, number, limit=5)],
@@ -301,13 +314,25 @@ def export(context: typer.Context, newsletter: NewsletterName = None) -> None:
     Example: digest feed export > subscriptions.opml
     """
     from digest import collect
+    from digest.store import feeds
 
     options: Options = context.obj
     with options.open() as (config, database):
         name = config.newsletter(newsletter)[0] if newsletter else None
         title = config.newsletters[name].title if name else "digest"
+        with database.read() as session:
+            unsaid = [feed for feed, _ in feeds.listed(session, newsletter=name) if _beyond_opml(feed)]
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         print(collect.export_feeds(database, newsletter=name, title=title, now=now()), end="")
+    if unsaid:
+        options.say(f"{len(unsaid)} of these have settings that OPML cannot say; `digest feed set ID` prints them")
+
+
+def _beyond_opml(feed: Feed) -> bool:
+    """Whether a feed is read in a way that no attribute of OPML, nor FreshRSS' filters, can say."""
+    from digest.curate import sieve
+
+    return bool(feed.full_text or feed.weight is not None or feed.keep or not all(map(sieve.as_search, feed.drop)))
 
 
 def _choose(url: str, config: Config, headers: dict[str, str]) -> tuple[str, str, dict[str, str]]:
@@ -381,6 +406,7 @@ def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
         feed.error,
         _every(gap) if gap else "",
         "; ".join(remarks),
+        feed.trouble,
     ]
 
 
@@ -439,11 +465,3 @@ def _read(source: str, config: Config) -> bytes:
         return Path(source).expanduser().read_bytes()
     except OSError as error:
         raise NotFound(f"cannot read {source}: {(error.strerror or 'no such file').lower()}") from None
-
-
-def _known_topic(topic: str, topics: Any) -> None:
-    from digest.errors import BadInput
-
-    if topic and topic not in topics:
-        known = ", ".join(topics) or "none yet"
-        raise BadInput(f"there is no topic {topic!r}", hint=f"the settings know: {known}")

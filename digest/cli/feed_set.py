@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.common import Options, now
-from digest.cli.options import WhichFeed
+from digest.cli import feed_reading
+from digest.cli.common import Options, now, print_facts
+from digest.cli.options import DryRun, Json, NewsletterName, WhichFeed
 
 if TYPE_CHECKING:
-    from digest.models import Feed
     from digest.store import Database
 
 
@@ -40,6 +41,25 @@ def set_(
     interval: Annotated[
         int | None, typer.Option("--interval", min=0, max=10_080, help="Minutes between two requests; 0: as usual.")
     ] = None,
+    title: Annotated[str | None, typer.Option("--title", help='Call it so; "" as its publisher does.')] = None,
+    topic: Annotated[
+        str | None, typer.Option("--topic", "-t", help='Put all its entries under this topic; "" under none.')
+    ] = None,
+    newsletter: NewsletterName = None,
+    weight: Annotated[
+        str | None, typer.Option("--weight", metavar="NUMBER", help="Added to its stories' rank, -10 to 10; or AUTO.")
+    ] = None,
+    full_text: Annotated[
+        bool | None, typer.Option("--full-text/--no-full-text", help="Read the pages of entries that are stubs.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", metavar="RULE", help='Take only what fits; again for more, "" for all.'),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option("--drop", metavar="RULE", help='Leave out what fits; again for more, "" for none.'),
+    ] = None,
     identity: Annotated[
         str | None,
         typer.Option(
@@ -49,31 +69,47 @@ def set_(
     settle: Annotated[
         str | None,
         typer.Option(
-            "--settle", metavar="MINUTES", help="How long an entry must be left alone; AUTO as in the settings."
+            "--settle", metavar="MINUTES", help="How long an entry must be left alone; 0 is not at all; or AUTO."
         ),
     ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
-    """Change how one feed is asked and read.
+    """Change how one feed is asked and read; with no option, print how it is.
 
-    What is not named stays as it is; "", 0 or AUTO goes back to the settings.
+    What is not named stays as it is. AUTO or "" goes back to the settings, and so does --interval 0. The --keep or
+    --drop given now take the place of all before.
 
     Secrets are asked for, or read from stdin a line each in the order of the options here.
 
     Example: digest feed set 12 --cookie --interval 60
-    Example: digest feed set 12 --identity link+title
+    Example: digest feed set 12 --drop 'title=sponsored*' --weight 0.5 --dry-run
     """
     options: Options = context.obj
     asked = bool(header or cookie or auth or without)  # for the others "" and 0 are values
     asked |= any(value is not None for value in (user_agent, proxy, ca_file, interval))
-    if not asked and identity is None and settle is None:
-        raise typer.BadParameter("say what to change, e.g. --interval 60")
-    with options.open() as (_config, database):
-        reading = _reading(identity, settle)  # a slip in any option changes nothing
-        if asked:
-            headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
-            options.say(_set_asking(database, feed, headers, without, proxy, ca_file, interval))
-        if reading:
-            options.say(_set_reading(database, feed, reading))
+    wish = feed_reading.Wish(title, topic, weight, full_text, keep, drop, identity, settle)
+    with options.open() as (config, database):
+        if not asked and not wish:
+            _print(database, feed, as_json=as_json)
+            return
+        change = feed_reading.judged(wish, config, newsletter)  # a slip in any option changes nothing
+        say = (lambda words: options.say(f"would say: {words}")) if dry_run else options.say
+        with database.rehearse() if dry_run else nullcontext(database) as into:
+            if asked:
+                headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
+                say(_set_asking(into, feed, headers, without, proxy, ca_file, interval))
+            for words in feed_reading.apply(into, feed, change) if wish else ():
+                say(words)
+
+
+def _print(database: Database, feed: str, *, as_json: bool) -> None:
+    from digest.store import feeds
+
+    with database.read() as session:
+        found = feeds.find(session, feed)
+        readers = next(r for f, r in feeds.listed(session) if f.id == found.id)
+        print_facts({"id": found.id, "url": found.url} | feed_reading.set_facts(found, readers), as_json=as_json)
 
 
 def _headers(
@@ -121,34 +157,6 @@ def _set_asking(
     return f"feed {found.id}, {found.title or found.url}, is asked so at the next run"
 
 
-def _reading(identity: str | None, settle: str | None) -> dict[str, Any]:
-    """The columns of a feed that these options change."""
-    from digest import identity as identities
-    from digest.errors import BadInput
-
-    columns: dict[str, Any] = {}
-    if identity is not None:
-        try:
-            columns["identity"] = identities.choice(identity)
-        except ValueError as error:
-            raise BadInput(f"{identity!r} {error}") from None
-    if settle is not None:
-        columns["settle_minutes"] = _minutes(settle)
-    return columns
-
-
-def _set_reading(database: Database, feed: str, columns: dict[str, Any]) -> str:
-    from digest.store import feeds
-
-    with database.write() as session:
-        found = feeds.find(session, feed)
-        for name, value in columns.items():
-            setattr(found, name, value)
-        session.add(found)
-        waits = "as in the settings" if found.settle_minutes is None else f"{found.settle_minutes:g} minutes"
-        return f"feed {found.id}: identity {identity_in_words(found)}; entries settle {waits}"
-
-
 def _line(value: str) -> str:
     from digest.errors import BadInput
 
@@ -172,28 +180,6 @@ def _certificates(path: str) -> str:
         said = "no certificate in PEM is in it" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", "")
         raise BadInput(f"cannot use {full}: {str(said or error).lower()}") from None
     return str(full)
-
-
-def _minutes(words: str) -> float | None:
-    from digest.errors import BadInput
-
-    if words.casefold() == "auto":
-        return None
-    try:
-        minutes = float(words)
-    except ValueError:
-        minutes = -1.0
-    if not 0 <= minutes <= 10_080:
-        raise BadInput(f"{words!r} is no number of minutes", hint="0 to 10080, which is a week, or AUTO")
-    return minutes
-
-
-def identity_in_words(feed: Feed) -> str:
-    """Who a feed's entries are told by, as the operator chose or as it was learnt."""
-    from digest.identity import Evidence, carried_by
-
-    learnt = carried_by(Evidence.of(feed.evidence))
-    return feed.identity or f"AUTO ({learnt})".replace(" ()", "")
 
 
 def secrets(login: bool, header: str | None) -> dict[str, str]:

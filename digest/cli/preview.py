@@ -39,6 +39,9 @@ def preview(
     serve: Annotated[bool, typer.Option("--serve", help="In the browser, in every guise, kept up to date.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port for --serve.")] = 8025,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
+    full_text: Annotated[
+        bool, typer.Option("--full-text", help="Read the pages of stubs first, as a run does.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Render the edition that the next run would send. It is made of the entries collected so far; nothing is changed.
@@ -55,6 +58,8 @@ def preview(
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
         options.judge(config, newsletter=name)
+        if full_text:
+            _read_ahead(options, config, database, name)
         shown = look(database, config, name, number=edition, reader=reader, at=as_of or now())
         if check:
             _check(options, shown.rendered, as_json=as_json)
@@ -79,6 +84,16 @@ def preview(
         options.say("no browser was found here; open that file yourself")
 
 
+def _read_ahead(options: Options, config: Config, database: Database, name: str) -> None:
+    from digest import line
+    from digest.cli.progress import telling
+
+    with telling(options, config) as tell:
+        line.read_ahead(
+            database, config, name, clock=now, tell=lambda told: tell(told) if isinstance(told, line.Texts) else None
+        )
+
+
 def look(
     database: Database, config: Config, name: str, *, number: int | None, reader: str | None, at: datetime
 ) -> Shown:
@@ -92,6 +107,7 @@ def look(
             return edition.shown(session, name, number, email=email)
     with database.rehearse() as rehearsal:
         line.admit(rehearsal, config, name, now=at)
+        edition.use_full_texts(rehearsal, name, config.curate)
         with rehearsal.read() as session:
             choices = None
             if email is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from digest import deliver, edition
     from digest.collect import CollectReport
     from digest.config import Config
-    from digest.line import Clock, Taken, Tell, Told
+    from digest.line import Clock, Taken, Tell, Texts, Told
     from digest.store import Database
 
 
@@ -45,6 +45,8 @@ def telling(options: Options, config: Config) -> Iterator[Tell]:
                     _tell_collected(options, told)
                 case line.Taken():
                     options.say(_taken_words(told))
+                case line.Texts():
+                    options.say(_texts_words(told))
                 case line.Unfit():
                     options.warn(told.words)
                 case edition.Composed():
@@ -153,6 +155,17 @@ def _shown(text: str) -> str:
 
 
 # ---------------------------------------------------------------- curate and compose
+
+
+def _texts_words(told: Texts) -> str:
+    """`pages: daily: 12 of 14 asked for, 9 taken`"""
+    report = told.report
+    if report.missing:
+        return (
+            f"pages: {told.newsletter}: none of {report.wanted:,} is read, since the extra for it is not installed: "
+            "pip install 'digest-newsletter[fulltext]'"
+        )
+    return f"pages: {told.newsletter}: {report.asked:,} of {report.wanted:,} asked for, {report.taken:,} taken"
 
 
 def _taken_words(taken: Taken) -> str:

@@ -4,6 +4,8 @@
 `guard`, `fetch`, `hosts` and `workers` are how a stranger is asked, `rhythm` decides when and how a feed is doing.
 """
 
+from digest.collect.full_text import FullTextReport as FullTextReport
+from digest.collect.full_text import read_full_texts as read_full_texts
 from digest.collect.look import Found as Found
 from digest.collect.look import Remedy as Remedy
 from digest.collect.look import Repair as Repair

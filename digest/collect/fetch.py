@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -108,6 +108,7 @@ class _Asking:
     way: Way
     jars: dict[str, httpx.Cookies]  # by host
     turns: set[str] = field(default_factory=set)  # hosts at which this fetch had its turn
+    allowed: Callable[[str], Awaitable[None]] | None = None
     moved_to: str = ""
     lasting: bool = True
 
@@ -133,7 +134,13 @@ class Fetcher:
     """
 
     def __init__(
-        self, config: Config, hosts: Hosts, *, resolve: Resolve = resolve, connections: int | None = None
+        self,
+        config: Config,
+        hosts: Hosts,
+        *,
+        resolve: Resolve = resolve,
+        connections: int | None = None,
+        accept: str = _ACCEPT,
     ) -> None:
         settings = config.collect
         self._seconds = settings.timeout_seconds
@@ -144,9 +151,10 @@ class Fetcher:
         self._guard = Guard(allow_private=settings.allow_private_addresses, resolve=resolve)
         self._proxies = Proxies(settings.proxy.get_secret_value())
         self._transport = Transport()
+        self.begun: set[str] = set()  # the addresses that were given to `fetch` and had their turn
         self._headers = {
             "User-Agent": user_agent(settings.contact, config.base_url),
-            "Accept": _ACCEPT,
+            "Accept": accept,
             "Accept-Encoding": ACCEPTED,
         }
         timeout = httpx.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds))
@@ -168,8 +176,11 @@ class Fetcher:
         last_modified: str = "",
         headers: Mapping[str, str] | None = None,
         way: Way = _AS_SET,
+        allowed: Callable[[str], Awaitable[None]] | None = None,
     ) -> Answer:
         """Ask for `url`; `hold` keeps what a large body needs until the caller is done with it.
+
+        Each step of the way waits for `allowed`, which raises FetchError where it is not to be taken.
 
         `headers` (secrets) go to the origin of `url` (scheme, host and port) only, and so do those that the settings
         have for its host. A redirect to another one ends them for good, also where that leads back: it would choose
@@ -186,6 +197,7 @@ class Fetcher:
         try:
             async with asyncio.timeout(None) as limit:
                 asking = _Asking(url, url, now, hold, _Time(limit, self._seconds), conditions, secrets, way, {})
+                asking.allowed = allowed
                 return await self._follow(asking)
         except TimeoutError:
             raise Unreachable(url, f"took longer than {self._seconds:g} seconds") from None
@@ -205,6 +217,8 @@ class Fetcher:
 
     async def _follow(self, asking: _Asking) -> Answer:
         for _ in range(MAX_REDIRECTS + 1):
+            if asking.allowed is not None:
+                await asking.allowed(asking.url)
             async with self._asked(asking) as response:
                 if response.status_code in (301, 302, 303, 307, 308) and "location" in response.headers:
                     asking.follow(response)
@@ -236,6 +250,7 @@ class Fetcher:
             await permits.enter_async_context(self._connections)
             self._hosts.check(host, address)
             asking.time.go()
+            self.begun.add(asking.start)
             try:
                 response = await self._transport.send(
                     request, addresses=addresses, proxy=proxy, ca_file=asking.way.ca_file

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -30,6 +30,7 @@ from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import same
 from digest.parse import ParsedEntry, ParsedFeed
+from digest.parse.text import plain
 from digest.store import Database, feed_claims, feed_entries, feeds, hosts
 
 T = TypeVar("T")
@@ -55,8 +56,10 @@ _SETTLED = (
     "failing_since",
     "failures",
     "error",
+    "trouble",
     "told",
 )
+MAX_TROUBLE, MAX_NOTE = 8, 200  # notes that are kept of an answer, and characters of each
 
 
 @dataclass(frozen=True)
@@ -298,7 +301,7 @@ class _Run:
         with self._database.write() as session:
             # A feed may have been removed, retired or given another address while it was asked.
             left = feed_claims.lock(session, [outcome.feed.id for outcome in outcomes])
-            outcomes = [outcome for outcome in outcomes if left.get(outcome.feed.id) == outcome.feed.url]
+            outcomes = [_retitled(o, left[o.feed.id]) for o in outcomes if o.feed.url == left.get(o.feed.id, ("",))[0]]
             outcomes = [self._doubted(session, outcome) for outcome in outcomes]
             done = [self._settle(session, outcome) for outcome in outcomes if outcome.held_until is None]
             feed_claims.settle(session, [row for row, _, _ in done])
@@ -424,6 +427,7 @@ class _Run:
             "skip": [*(f"h{h}" for h in sorted(parsed.skip_hours)), *(f"d{d}" for d in sorted(parsed.skip_days))],
             "gap_seconds": min(int(gap.total_seconds()), 10**9) if gap else 0,
             "entry_at": newest,
+            "trouble": _bounded(parsed.trouble),
         }
         return saved
 
@@ -452,6 +456,19 @@ class _Run:
         feeds.move(session, feed.id, url=target, host=host_of(target), now=at)
         left = "; its login stays behind, `digest feed add ADDRESS --login` gives it to the new address"
         return f"moved to {target}{left if feed.headers and not same(target, feed.url) else ''}"
+
+
+def _retitled(outcome: _Outcome, left: tuple[str, str]) -> _Outcome:
+    """An operator may have given the feed another title while it was asked."""
+    title = left[1]
+    return outcome if title == outcome.feed.title else replace(outcome, feed=replace(outcome.feed, title=title))
+
+
+def _bounded(trouble: Sequence[str]) -> list[str]:
+    """What was wrong with an answer and read anyway, as it is kept with the feed."""
+    notes = [plain(note, limit=MAX_NOTE) for note in trouble[:MAX_TROUBLE]]
+    left = len(trouble) - len(notes)
+    return [*notes, f"and {left} more of the kind"] if left else notes
 
 
 def _change(feed: feed_claims.Due, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:

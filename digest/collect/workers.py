@@ -11,6 +11,7 @@ from datetime import datetime
 
 from digest.errors import FetchError
 from digest.parse import NotAFeed, ParsedFeed
+from digest.parse.article import Article, NotTaken, Page
 from digest.parse.entries import Unread
 from digest.parse.worker import Task, serve
 
@@ -20,6 +21,7 @@ START_SECONDS = 60
 # Of the seconds that a document may take: what one entry may, by its process's own clock of work; what one may when it
 # is read apart, by ours; and how often a document may take them all when it is read entry by entry.
 ENTRY_SHARE, PIECE_SHARE, MOST_TIMES = 0.25, 0.5, 3
+Heard = ParsedFeed | Article | Exception
 SETBACKS = 4  # entries that bring a process down, before the whole feed is given up
 
 
@@ -65,8 +67,34 @@ class Parsers:
                     apart[again.at] = f"it {again.reason}"
         raise FetchError(url, reason)
 
+    async def read(self, page: Page) -> Article:
+        """`article.read` in another process. Raises NotTaken; what a page is too much for is a reason as well."""
+        async with self._seats:
+            try:
+                answer, _ = await self._heard(page, self._seconds)
+            except _Setback as setback:
+                raise NotTaken(setback.reason) from None
+        if isinstance(answer, Article):
+            return answer
+        if isinstance(answer, NotTaken):
+            raise answer
+        if isinstance(answer, MemoryError):
+            raise NotTaken(f"takes more than {MEMORY / 1e6:g} MB of memory to read")
+        raise NotTaken(f"cannot be read ({str(answer).partition(':')[0][:60]})")
+
     async def _ask(self, task: Task, seconds: float) -> ParsedFeed:
         """Raises _Setback where the document was too much for a process, FetchError where it is no feed."""
+        answer, at = await self._heard(task, seconds)
+        if isinstance(answer, ParsedFeed):
+            return answer
+        if isinstance(answer, MemoryError):
+            raise _Setback(f"takes more than {MEMORY / 1e6:g} MB of memory to read", at)
+        if isinstance(answer, NotAFeed) and not isinstance(answer, Unread):
+            raise FetchError(task.url, answer.reason)
+        raise _Setback(answer.reason if isinstance(answer, Unread) else f"cannot be read ({answer})", at)
+
+    async def _heard(self, task: Task | Page, seconds: float) -> tuple[Heard, int | None]:
+        """What a process answers, and the entry it was at. Raises _Setback where the document was too much for it."""
         one = self._idle.pop() if self._idle else _Worker()
         self._all.add(one)
         loop = asyncio.get_running_loop()
@@ -85,13 +113,7 @@ class Parsers:
             self._drop(one)
         else:
             self._idle.append(one)
-        if isinstance(answer, ParsedFeed):
-            return answer
-        if isinstance(answer, MemoryError):
-            raise _Setback(f"takes more than {MEMORY / 1e6:g} MB of memory to read", one.at)
-        if isinstance(answer, NotAFeed) and not isinstance(answer, Unread):
-            raise FetchError(task.url, answer.reason)
-        raise _Setback(answer.reason if isinstance(answer, Unread) else f"cannot be read ({answer})", one.at)
+        return answer, one.at
 
     def _drop(self, one: _Worker) -> int | None:
         self._all.discard(one)
@@ -120,7 +142,7 @@ class _Worker:
         self.tasks = 0
         self.at: int | None = None  # the entry that it is reading, where it says so
 
-    def ask(self, task: Task, seconds: float, in_all: float) -> ParsedFeed | Exception:
+    def ask(self, task: Task | Page, seconds: float, in_all: float) -> Heard:
         """Blocks until the answer, `seconds` for each thing that is heard and as many as `in_all`.
 
         Raises TimeoutError, and EOFError or OSError when the process is gone.
@@ -137,7 +159,7 @@ class _Worker:
         while True:
             if not self._pipe.poll(max(0.0, min(seconds, end - time.monotonic()))):
                 raise TimeoutError
-            heard: ParsedFeed | Exception | int = self._pipe.recv()
+            heard: Heard | int = self._pipe.recv()
             if not isinstance(heard, int):
                 return heard
             self.at = heard

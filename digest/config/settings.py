@@ -195,6 +195,9 @@ class Collect(Section):
     interval_minutes: float = Field(15, ge=0, le=10_000_000)  # a feed is not asked more often; 0 asks at each run
     max_interval_hours: float = Field(6, gt=0, le=168)  # and, while healthy, not less often than this
     workers: int = Field(2, ge=1, le=64)
+    # Pages that are read where a feed gives stubs (`feed set --full-text`): so long, and so many, in a run.
+    full_text_seconds: float = Field(20, ge=0, le=600)
+    full_text_pages: int = Field(40, ge=0, le=1000)
 
     @property
     def interval(self) -> timedelta:

@@ -105,6 +105,11 @@ def _prose(lines: Sequence[Line], title: str, known: Collection[str]) -> str:
     return text if _telling(text, title) else ""
 
 
+def cut_off(text: str) -> bool:
+    """Whether a text ends with dots in place of the rest of it."""
+    return _TRUNCATED.search(text[-200:]) is not None
+
+
 def _front(text: str, title: str, known: Collection[str]) -> str:
     """Without the title and whatever else stands before the first thing said."""
     while True:

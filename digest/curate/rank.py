@@ -70,10 +70,15 @@ def parts(
         "sources": round(curate.weight_sources * min(1.0, math.log2(max(1, sources)) / 2), 3),
         "feed": feed,
         "topic": round(curate.weight_topic * fit, 3),
-        "excerpt": round(curate.weight_excerpt * min(1.0, len(excerpt) / (curate.excerpt_length * 0.6)), 3),
+        "excerpt": of_excerpt(curate, excerpt),
         "boost": boost,
         "undated": -curate.weight_fresh if age_unknown else 0.0,
     }
+
+
+def of_excerpt(curate: config.Curate, excerpt: str) -> float:
+    """The part of a rank that is its excerpt's."""
+    return round(curate.weight_excerpt * min(1.0, len(excerpt) / (curate.excerpt_length * 0.6)), 3)
 
 
 def freshness(published_at: datetime, *, now: datetime, half_life: timedelta) -> float:

@@ -16,6 +16,8 @@ from digest.edition.editor import drop as drop
 from digest.edition.editor import find as find
 from digest.edition.editor import move as move
 from digest.edition.editor import pin as pin
+from digest.edition.full_text import use_full_texts as use_full_texts
+from digest.edition.full_text import wanting as wanting
 from digest.edition.held import annotate as annotate
 from digest.edition.held import approve as approve
 from digest.edition.held import held_edition as held_edition

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, cast
 from sqlmodel import Session
 
 from digest import config, identity
-from digest.curate import excerpts, flood, rank, rules, topics, urls
+from digest.curate import excerpts, flood, rank, rules, sieve, stubs, topics, urls
 from digest.curate import stories as same_story
+from digest.edition.full_text import PageText, Texts
 from digest.errors import ConfigError
 from digest.models import Decision, Story
 from digest.parse import gist
@@ -50,6 +51,13 @@ class _Read:
     image: str
     verdict: rules.Verdict
     shown_at: datetime
+    page: PageText | None = None  # what its page says, where its feed gives a stub
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The addresses by which it is known to tell what another does, normalised."""
+        found = (self.link, urls.normalise(self.entry.url), self.page.link if self.page else "")
+        return tuple(dict.fromkeys(filter(None, found)))
 
     @property
     def site(self) -> str:
@@ -215,7 +223,10 @@ def propose(
         else:
             minutes.decide(read.entry, Decision.HELD, "there is neither title nor text to show")
     told = stories.told_lately(
-        session, newsletter_id, since=now - 2 * same_story.WINDOW, links={r.link for r in reads} - {""}
+        session,
+        newsletter_id,
+        since=now - 2 * same_story.WINDOW,
+        links={link for r in reads for link in (r.link, r.page.link if r.page else "")} - {""},
     )
     grouping, groups = _group(reads, told, feeds)
     why = {join.two: join.why for join in grouping.joins} | {
@@ -331,8 +342,11 @@ class Judge:
         return self.placer.place(topics.Text.of(title, prose[:_JUDGED], url))
 
     def judge(self, entry: entries.Waiting, feed: entries.Reading, url: str, prose: str) -> rules.Verdict:
+        about = subject(entry, feed, url)
+        if reason := sieve.dropped(feed.keep, feed.drop, about):
+            return rules.Verdict(muted=reason, step="rule", why=reason)
         text = topics.Text.of(entry.title, prose[:_JUDGED], url)
-        return rules.judge(subject(entry, feed, url), text, settings=self._settings, placer=self.placer)
+        return rules.judge(about, text, settings=self._settings, placer=self.placer)
 
 
 def scorer(name: str) -> topics.Trainer:
@@ -376,7 +390,9 @@ def _muted_and_held(
             if entry.fault:
                 minutes.decide(entry, Decision.HELD, f"set aside: {entry.fault}")
                 continue
-            reason = rules.muted(settings.rules, subject(entry, feeds[feed_id], entry.original_url or entry.url))
+            about = subject(entry, feeds[feed_id], entry.original_url or entry.url)
+            reason = rules.muted(settings.rules, about)
+            reason = reason or sieve.dropped(feeds[feed_id].keep, feeds[feed_id].drop, about)
             if reason:
                 minutes.decide(entry, Decision.MUTED, reason)
             else:
@@ -406,6 +422,7 @@ def _read(
     now: datetime,
 ) -> Iterator[_Read]:
     """Feed by feed, so that the texts of one feed only are in memory."""
+    texts = Texts(session)
     for feed_id, group in groupby(fresh, key=lambda entry: entry.feed_id):
         arrived = {entry.id: entry for entry in group}
         lately = entries.latest(session, feed_id, limit=excerpts.RESIDUE_ENTRIES)
@@ -413,10 +430,16 @@ def _read(
         known = excerpts.repeated_lines(said.summary for said in said_lately)
         known |= excerpts.repeated_lines(said.content for said in said_lately)
         repeated = excerpts.repeated_images([image for _id, image in lately])
+        pages = texts.of(arrived) if feeds[feed_id].full_text else {}
         for id_, said in gists.of(arrived):
             entry = arrived[id_]
             url = urls.leads_to(entry.url, entry.original_url, said.links)
+            page = pages.get(id_)
+            page = page if page is not None and stubs.reason(said, title=entry.title) else None
             prose = excerpts.prose_of(said, title=entry.title, known=known)
+            if page is not None:
+                said = page.said
+                prose = excerpts.prose_of(said, title=entry.title, known=texts.repeated(feed_id)) or prose
             yield _Read(
                 entry=entry,
                 feed=feeds[feed_id],
@@ -427,6 +450,7 @@ def _read(
                 image=excerpts.image(entry.image_url, repeated=repeated),
                 verdict=judge.judge(entry, feeds[feed_id], url, prose),
                 shown_at=flood.shown_date(entry.published_at, seen_at=min(entry.seen_at, now)),
+                page=page,
             )
 
 
@@ -441,7 +465,7 @@ def _group(
         same_story.Telling(
             ("told", t.story_id, t.entry_id),
             t.title,
-            tuple(dict.fromkeys(filter(None, (t.link, urls.normalise(t.url))))),
+            tuple(dict.fromkeys(filter(None, (t.link, urls.normalise(t.url), t.page_link)))),
             t.feed_id,
             flood.shown_date(t.published_at, seen_at=t.seen_at),
             links_tell.get(t.feed_id, True),
@@ -453,7 +477,7 @@ def _group(
         same_story.Telling(
             read.entry.id,
             read.entry.title,
-            tuple(dict.fromkeys(filter(None, (read.link, urls.normalise(read.entry.url))))),
+            read.links,
             read.entry.feed_id,
             read.shown_at,
             links_tell.get(read.entry.feed_id, True),
@@ -486,7 +510,7 @@ def _story(
     worth = rank.parts(
         curate_settings,
         sources=len({read.site for read in reads}),
-        feed=rules.weight(subject(best.entry, best.feed, best.url), settings.feed_weights),
+        feed=_feed_weight(best, settings),
         fit=verdict.fit,
         excerpt=told["excerpt"],
         boost=sum(read.verdict.boost for read in reads),
@@ -509,10 +533,18 @@ def _story(
             "rules": sorted({rule for read in reads for rule in read.verdict.rules}),
             "rank": worth,
             "own": best.own,
+            "excerpt": "page" if best.page else "feed",
             "told_by": sorted({read.site for read in reads}),
             "related": [],
         },
     }
+
+
+def _feed_weight(read: _Read, settings: config.Newsletter) -> float:
+    """What the operator adds for a feed: its own weight, else that of the newsletter's settings."""
+    if read.feed.weight is not None:
+        return read.feed.weight
+    return rules.weight(subject(read.entry, read.feed, read.url), settings.feed_weights)
 
 
 _STEPS = ("none", "keywords", "words", "category", "feed", "rule")  # the surest last
@@ -548,7 +580,7 @@ def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Cur
     if again.best.own and not reasons["own"]:
         for field, value in again.told.items():
             setattr(story, field, value)
-        reasons["own"] = True
+        reasons |= {"own": True, "excerpt": "page" if again.best.page else "feed"}
     worth_now = rank.parts(
         settings,
         sources=len(told_by),

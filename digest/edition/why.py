@@ -8,9 +8,10 @@ from typing import Any
 from sqlmodel import Session
 
 from digest import config
+from digest.edition.full_text import from_page
 from digest.errors import NotFound
 from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
-from digest.store import editions, entries, people, recipients, suppressions, why
+from digest.store import editions, entries, full_texts, people, recipients, suppressions, why
 
 _STEPS = {
     "moved": "an editor moved it there",
@@ -49,6 +50,7 @@ def explain(session: Session, story: Story) -> dict[str, Any]:
             }
             for t in tellings
         ],
+        "excerpt_from": _excerpt_from(session, story),
         "related": story.reasons.get("related", []),
         "rank": story.rank,
         "rank_parts": story.reasons.get("rank", {}),
@@ -62,6 +64,18 @@ def explain(session: Session, story: Story) -> dict[str, Any]:
             for number, reason in why.left_out_of(session, story.newsletter_id, seq=story.seq, story_id=story.id)
         },
     }
+
+
+def _excerpt_from(session: Session, story: Story) -> str:
+    """Where a story's excerpt and reading time are from, and why not from its page where that was asked for."""
+    fate = next(iter(full_texts.fates(session, entry_id=story.entry_id)), None)
+    if from_page(story.reasons):
+        return f"its page, read {fate.asked_at:%Y-%m-%d %H:%M} UTC" if fate else "its page"
+    if fate is None:
+        return "its feed"
+    if fate.taken:
+        return "its feed: the page came when an edition had the story already, or is no longer wished for"
+    return f"its feed: {fate.why or 'its page is being asked for'}"
 
 
 def explain_for(

@@ -169,12 +169,15 @@ def minutes(markup: str) -> int:
 
 
 def _minutes(said: Iterable[str]) -> int:
+    number = count(said)
+    return 0 if number < 100 else max(1, round(number / _WORDS_A_MINUTE))
+
+
+def count(said: Iterable[str]) -> int:
+    """How many words these lines have. Two characters of a script without spaces are about a word."""
     text = " ".join(said)
-    # Two characters of a script without spaces are about a word.
-    count = len(text.split())
-    if not text.isascii():
-        count += len(_UNSPACED.findall(text)) // 2
-    return 0 if count < 100 else max(1, round(count / _WORDS_A_MINUTE))
+    spaced = len(text.split())
+    return spaced if text.isascii() else spaced + len(_UNSPACED.findall(text)) // 2
 
 
 def links(markup: str) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ class Outline:
     folders: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     description: str = ""
+    filters: tuple[str, ...] = ()  # what a reader marks as read, in FreshRSS' search; written only
 
     @property
     def folder(self) -> str:
@@ -70,6 +71,8 @@ def opml(data: bytes) -> list[Outline]:
 def write_opml(outlines: Iterable[Outline], *, title: str, now: datetime) -> str:
     """A list that `opml` reads back as it was: folders nested, titles and addresses kept."""
     root: dict[str, object] = {}
+    outlines = list(outlines)
+    names = ' xmlns:frss="https://freshrss.org/opml"' if any(outline.filters for outline in outlines) else ""
     for outline in outlines:
         folder = root
         for name in outline.folders:
@@ -77,7 +80,7 @@ def write_opml(outlines: Iterable[Outline], *, title: str, now: datetime) -> str
         feeds = folder.setdefault("", [])
         feeds.append(outline)  # type: ignore[attr-defined]
     return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<opml version="2.0">\n  <head>\n'
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<opml version="2.0"{names}>\n  <head>\n'
         f"    <title>{escape(plain(title))}</title>\n    <dateCreated>{format_datetime(now)}</dateCreated>\n"
         f"  </head>\n  <body>\n{''.join(_lines(root, 2))}  </body>\n</opml>\n"
     )
@@ -96,9 +99,11 @@ def _lines(folder: dict[str, object], level: int) -> Iterable[str]:
                 site = f" htmlUrl={quoteattr(feed.site_url)}" if feed.site_url else ""
                 topics = f" category={quoteattr(','.join(feed.topics))}" if feed.topics else ""
                 about = f" description={quoteattr(feed.description)}" if feed.description else ""
+                read = quoteattr("\n".join(feed.filters), {"\n": "&#10;"})
+                filters = f" frss:filtersActionRead={read}" if feed.filters else ""
                 yield (
                     f'{indent}<outline type="rss" text={title} title={title} xmlUrl={quoteattr(feed.url)}'
-                    f"{site}{topics}{about}/>\n"
+                    f"{site}{topics}{about}{filters}/>\n"
                 )
 
 

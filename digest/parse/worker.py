@@ -12,6 +12,8 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
+from digest.parse.article import Article, NotTaken, Page
+from digest.parse.article import read as read_page
 from digest.parse.entries import NotAFeed, ParsedFeed, TooDear, Watch
 from digest.parse.feeds import feed
 
@@ -33,7 +35,7 @@ class Task:
 
 
 def serve(connection: Connection, memory_bytes: int) -> None:
-    """Answer each task with what `parse.feed` gives or raises, until the other end hangs up.
+    """Answer each task with what `parse.feed`, or `article.read` for a page, gives or raises; the end is a hang-up.
 
     `None` comes first, when all is loaded. Ctrl-C is for the parent to hear; memory has an end.
     """
@@ -52,19 +54,16 @@ def serve(connection: Connection, memory_bytes: int) -> None:
         connection.send(None)
         while True:
             try:
-                task: Task = connection.recv()
+                task: Task | Page = connection.recv()
                 connection.send(_answer(task, connection))
             except MemoryError:
                 connection.send(MemoryError())
 
 
-def _answer(task: Task, connection: Connection) -> ParsedFeed | Exception:
-    watch = Watch(
-        lambda: _within(task.entry_seconds), apart=task.apart is not None, at=connection.send, known=task.apart or {}
-    )
+def _answer(task: Task | Page, connection: Connection) -> ParsedFeed | Article | Exception:
     try:
-        return feed(task.body, url=task.url, content_type=task.content_type, now=task.now, watch=watch)
-    except NotAFeed as error:
+        return read_page(task) if isinstance(task, Page) else _feed(task, connection)
+    except (NotAFeed, NotTaken) as error:
         return error
     except MemoryError:
         return MemoryError()
@@ -72,6 +71,13 @@ def _answer(task: Task, connection: Connection) -> ParsedFeed | Exception:
         raise  # the other end is gone
     except Exception as error:  # a fault of ours, met by one feed: the others are read all the same
         return RuntimeError(f"{type(error).__name__}: {error}"[:500])
+
+
+def _feed(task: Task, connection: Connection) -> ParsedFeed:
+    watch = Watch(
+        lambda: _within(task.entry_seconds), apart=task.apart is not None, at=connection.send, known=task.apart or {}
+    )
+    return feed(task.body, url=task.url, content_type=task.content_type, now=task.now, watch=watch)
 
 
 @contextmanager

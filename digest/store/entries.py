@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -50,6 +50,10 @@ class Reading(NamedTuple):
     known: bool
     identity: str = ""
     evidence: Mapping[str, Any] = MappingProxyType({})  # see `digest.identity`
+    full_text: bool = False
+    weight: float | None = None  # added to its stories' rank, in place of what the settings say
+    keep: Sequence[str] = ()  # rules, see `curate.sieve`
+    drop: Sequence[str] = ()
 
 
 PATIENCE = 6  # times the settling time, after which an entry is taken although it is changed again and again
@@ -107,8 +111,7 @@ def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
             col(NewsletterFeed.topic),
             col(NewsletterFeed.folder),
             known,
-            col(Feed.identity),
-            col(Feed.evidence),
+            *(col(getattr(Feed, name)) for name in ("identity", "evidence", "full_text", "weight", "keep", "drop")),
         )
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Feed.id))
         .where(col(NewsletterFeed.newsletter_id) == newsletter_id)
@@ -171,11 +174,32 @@ def latest(session: Session, feed_id: int, *, limit: int) -> list[tuple[int, str
     rows = session.execute(
         sa.select(col(Entry.id), col(Entry.image_url))
         .where(col(Entry.feed_id) == feed_id, col(Entry.fault) == "")
-        # What one answer brought is stored in the feed's order, which is newest first.
-        .order_by(col(Entry.seen_at).desc(), col(Entry.id))
+        # What one answer brought is stored the oldest first, whatever its order in the feed.
+        .order_by(col(Entry.seen_at).desc(), col(Entry.id).desc())
         .limit(limit)
     )
     return [(row[0], row[1]) for row in rows]
+
+
+class ForRules(NamedTuple):
+    """As much of a stored entry as rules look at."""
+
+    title: str
+    url: str
+    original_url: str
+    author: str
+    categories: tuple[str, ...]
+
+
+def for_rules(session: Session, feed_id: int, *, limit: int) -> list[ForRules]:
+    """The last entries of a feed, newest first."""
+    rows = session.execute(
+        sa.select(*(col(getattr(Entry, name)) for name in ForRules._fields))
+        .where(col(Entry.feed_id) == feed_id, col(Entry.fault) == "")
+        .order_by(col(Entry.id).desc())
+        .limit(limit)
+    )
+    return [ForRules._make((*values, tuple(map(str, categories or ())))) for *values, categories in rows]
 
 
 def labelled(session: Session, newsletter_id: int, *, per_feed: int = 150, limit: int = 3000) -> list[Labelled]:
@@ -185,7 +209,7 @@ def labelled(session: Session, newsletter_id: int, *, per_feed: int = 150, limit
     """
     text = (col(Entry.id), col(Entry.title), col(Entry.url))
     place = sa.func.row_number().over(
-        partition_by=col(Entry.feed_id), order_by=(col(Entry.seen_at).desc(), col(Entry.id))
+        partition_by=col(Entry.feed_id), order_by=(col(Entry.seen_at).desc(), col(Entry.id).desc())
     )
     by_feed = (
         sa.select(*text, col(NewsletterFeed.topic).label("topic"), place.label("place"))

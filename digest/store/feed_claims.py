@@ -52,6 +52,7 @@ class Due:
     failing_since: datetime | None
     failures: int
     error: str
+    trouble: list[str]
     told: str
 
 
@@ -115,10 +116,10 @@ def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: dateti
     return [active, unasked, free]
 
 
-def lock(session: Session, ids: Collection[int]) -> dict[int, str]:
-    """The addresses of those feeds that are still active; they stay as they are until the transaction ends."""
-    query = select(Feed.id, Feed.url).where(col(Feed.id).in_(list(ids)), Feed.state == FeedState.ACTIVE)
-    return {number or 0: url for number, url in session.exec(query.order_by(col(Feed.id)).with_for_update())}
+def lock(session: Session, ids: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Address and title of those feeds that are still active; they stay as they are until the transaction ends."""
+    query = select(Feed.id, Feed.url, Feed.title).where(col(Feed.id).in_(list(ids)), Feed.state == FeedState.ACTIVE)
+    return {row[0] or 0: (row[1], row[2]) for row in session.exec(query.order_by(col(Feed.id)).with_for_update())}
 
 
 def settle(session: Session, settled: Sequence[Mapping[str, Any]]) -> None:

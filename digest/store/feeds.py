@@ -109,6 +109,14 @@ def read(
     return False
 
 
+def set_topic(session: Session, newsletter_id: int, feed_id: int, topic: str) -> None:
+    """Put a feed under a topic in a newsletter that reads it, or with "" under none. Raises NotFound."""
+    link = session.get(NewsletterFeed, (newsletter_id, feed_id))
+    if link is None:
+        raise NotFound("that newsletter does not read this feed", hint="`digest feed list` shows who reads which")
+    link.topic = topic
+
+
 def stop_reading(session: Session, feed_id: int, *, newsletter_id: int | None = None) -> bool:
     """Take a feed from one newsletter, or from all; True when no newsletter reads it now."""
     query = sa.delete(NewsletterFeed).where(col(NewsletterFeed.feed_id) == feed_id)

@@ -10,6 +10,9 @@ the place of a later one. Days on which digest ran (`RunDay`) tell the rest: whe
     feed.checked_at, claimed_at   now                             the same, also with --force
     host.held_until               a day                           which hosts are left alone
     host.asked_at, said_at        now                             a host's next turn
+    full_text.next_at             a day: a retry, a host's hold   which pages are read
+    full_text.asked_at            now                             it goes with the former
+    robots.read_at                now                             when robots.txt is read anew
     newsletter.slot_at            the coming slot                 whether an edition is due
     edition.slot_at               the coming slot                 one edition a day; unique, once its time comes
     edition.composed_at           now                             lateness, welcome, archive, the Date: of its mails
@@ -43,6 +46,7 @@ from digest.models import (
     EditionState,
     Entry,
     Feed,
+    FullText,
     Host,
     Newsletter,
     NewsletterFeed,
@@ -50,6 +54,7 @@ from digest.models import (
     OutboxRow,
     OutboxState,
     RelayHour,
+    Robots,
     RunDay,
     SignupMail,
     SignupWait,
@@ -257,6 +262,14 @@ def _urgent(at: _Bearings) -> Iterator[Part]:
             Bound(col(Host.said_at), late, now),
         ),
     )
+    yield Rule(
+        "pages of entries",
+        (
+            Bound(col(FullText.next_at), _at(at.late + _DAY), now),
+            Bound(col(FullText.asked_at), late, now),
+        ),
+    )
+    yield Rule("rules of robots", (Bound(col(Robots.read_at), late, _at(at.now - _DAY)),))
     composed = (
         sa.select(sa.func.max(col(Edition.composed_at)))
         .where(col(Edition.newsletter_id) == Newsletter.id, col(Edition.composed_at) <= late)

@@ -16,6 +16,7 @@ from digest.models import (
     Admission,
     Entry,
     Feed,
+    FullText,
     Story,
     Variant,
     VariantStory,
@@ -85,6 +86,7 @@ class Told(NamedTuple):
     link: str
     published_at: datetime | None
     seen_at: datetime
+    page_link: str = ""  # where its page was found to be
 
 
 def told_lately(session: Session, newsletter_id: int, *, since: datetime, links: Iterable[str]) -> list[Told]:
@@ -99,13 +101,16 @@ def told_lately(session: Session, newsletter_id: int, *, since: datetime, links:
             col(Admission.link),
             col(Entry.published_at),
             col(Entry.seen_at),
+            sa.func.coalesce(col(FullText.link), ""),
         )
         .join(Entry, col(Entry.id) == col(Admission.entry_id))
+        .outerjoin(FullText, col(FullText.entry_id) == col(Entry.id))
         .where(col(Admission.newsletter_id) == newsletter_id, col(Admission.story_id).is_not(None))
     )
     found = {row[1]: Told(*row) for row in session.execute(query.where(col(Admission.decided_at) >= since))}
     for some in batched(sorted(links)):
         found |= {row[1]: Told(*row) for row in session.execute(query.where(col(Admission.link).in_(some)))}
+        found |= {row[1]: Told(*row) for row in session.execute(query.where(col(FullText.link).in_(some)))}
     return sorted(found.values(), key=lambda told: told.entry_id)
 
 

@@ -1,0 +1,288 @@
+"""The pages of entries whose feeds give stubs: asked for politely, each once, and never at the cost of an edition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain, zip_longest
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from digest.collect import robots
+from digest.collect.addresses import host_of, without_login
+from digest.collect.fetch import Fetcher
+from digest.collect.guard import Resolve, resolve
+from digest.collect.hosts import Held, Hosts
+from digest.collect.wire import Way
+from digest.collect.workers import Parsers
+from digest.config import Config
+from digest.curate import urls
+from digest.errors import DigestError, FetchError, Unreachable
+from digest.means import fitting
+from digest.origin import same
+from digest.parse import article
+from digest.store import Database, feed_claims, full_texts, hosts
+from digest.values import Stub
+
+T = TypeVar("T")
+
+MAX_BYTES = 3_000_000  # of a page
+PAGE_SECONDS = 15  # that a server has for one
+PARSE_SECONDS = 5
+CONNECTIONS = 8
+MAX_LINK = 1_000  # characters; an index of PostgreSQL takes no more than 2,700 bytes
+LEASE = timedelta(minutes=10)  # beyond the seconds of a run
+AGAIN = timedelta(hours=1)  # after which a page that was not had is tried again
+ACCEPT = "text/html, application/xhtml+xml, */*;q=0.1"
+_PASSING = (408, 425, 429)
+
+
+@dataclass
+class FullTextReport:
+    """What came of the pages of one newsletter's stubs; `missing`: the extra is not there, and none was asked for."""
+
+    wanted: int = 0
+    asked: int = 0
+    taken: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    missing: bool = False
+
+
+async def read_full_texts(
+    database: Database,
+    config: Config,
+    stubs: Sequence[Stub],
+    *,
+    clock: Callable[[], datetime],
+    seconds: float,
+    most: int,
+    resolve: Resolve = resolve,
+) -> FullTextReport:
+    """Read the pages of these stubs, the first ones first but hosts in turn: `most` of them, for so many `seconds`.
+
+    Each is claimed before, so that two runs ask once between them. What is not had is tried again twice at most, what
+    is refused (by robots.txt, or since its text is not the entry's) never. Raises StorageError only.
+    """
+    report = FullTextReport(wanted=len(stubs))
+    if not stubs or seconds <= 0 or most <= 0:
+        return report
+    if not article.available():
+        report.missing = True
+        return report
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as storing:
+        reader = _Reader(database, config, clock, storing, report, timedelta(seconds=seconds) + LEASE)
+        await reader.run(_in_turn(stubs)[:most], seconds, resolve)
+    report.seconds = loop.time() - began
+    return report
+
+
+def _in_turn(stubs: Iterable[Stub]) -> list[Stub]:
+    """Stubs so that each host has its first before any has its second."""
+    by_host: defaultdict[str, list[Stub]] = defaultdict(list)
+    for stub in stubs:
+        by_host[host_of(stub.url)].append(stub)
+    return [stub for stub in chain.from_iterable(zip_longest(*by_host.values())) if stub is not None]
+
+
+class _Reader:
+    def __init__(
+        self,
+        database: Database,
+        config: Config,
+        clock: Callable[[], datetime],
+        storing: ThreadPoolExecutor,
+        report: FullTextReport,
+        lease: timedelta,
+    ) -> None:
+        settings = config.collect
+        bounds = {
+            "max_bytes": min(settings.max_bytes, MAX_BYTES),
+            "timeout_seconds": min(settings.timeout_seconds, PAGE_SECONDS),
+        }
+        self._config = config.model_copy(update={"collect": settings.model_copy(update=bounds)})
+        self._database = database
+        self._clock = clock
+        self._storing = storing
+        self._report = report
+        self._lease = lease
+        self._rules: dict[str, asyncio.Task[str]] = {}  # by origin, asked for once in a run
+
+    async def run(self, stubs: Sequence[Stub], seconds: float, resolve: Resolve) -> None:
+        settings = self._config.collect
+        most = min(settings.connections, CONNECTIONS)
+        connections = fitting(most, each=2, beside=16 + 8 * settings.workers, what="reading pages")
+        hosts_ = Hosts(settings, clock=self._clock, known=await self._store(self._known))
+        seats = asyncio.Semaphore(connections)
+        # Who waits for a slow host's turn keeps no seat from the pages of others.
+        at_host = {host: asyncio.Semaphore(settings.host_connections) for host in {host_of(s.url) for s in stubs}}
+        parse_seconds = min(settings.parse_seconds, PARSE_SECONDS)
+        with Parsers(workers=settings.workers, seconds=parse_seconds) as self._parsers:
+            async with Fetcher(
+                self._config, hosts_, resolve=resolve, connections=connections, accept=ACCEPT
+            ) as self._fetcher:
+                tasks = [asyncio.create_task(self._one(stub, at_host[host_of(stub.url)], seats)) for stub in stubs]
+                try:
+                    done, _late = await asyncio.wait(tasks, timeout=seconds)
+                finally:
+                    await _end([*tasks, *self._rules.values()])
+        for task in done:
+            task.result()  # trouble with the database is everybody's
+        await self._store(self._remember, hosts_.changed())
+
+    async def _store(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._storing, function, *args)
+
+    def _known(self) -> list[hosts.Record]:
+        with self._database.read() as session:
+            return hosts.records(session, now=self._clock())
+
+    def _remember(self, servers: Sequence[hosts.Record]) -> None:
+        if servers:
+            with self._database.write() as session:
+                hosts.keep(session, servers)
+                for server in servers:
+                    if server.held_until is not None:
+                        feed_claims.hold_host(session, server.name, until=server.held_until)
+
+    # ------------------------------------------------------------ one page
+
+    async def _one(self, stub: Stub, at_host: asyncio.Semaphore, seats: asyncio.Semaphore) -> None:
+        async with at_host, seats:
+            if not await self._store(self._claim, stub.entry_id):
+                return  # another run has it
+            self._report.asked += 1
+            try:
+                text, link = await self._read(stub)
+            except Held as held:
+                self._report.asked -= 1
+                await self._store(self._release, stub.entry_id, held.until)
+            except FetchError as error:
+                await self._refused(stub, f"its page {error.reason}", passing=_passing(error))
+            except article.NotTaken as error:
+                await self._refused(stub, f"its page {error.reason}", passing=False)
+            except asyncio.CancelledError:
+                if without_login(stub.url)[0] in self._fetcher.begun:
+                    self._storing.submit(self._refuse, stub.entry_id, "its page was not there in time", True)
+                else:  # its host had no turn for it: that is no try
+                    self._storing.submit(self._release, stub.entry_id, self._clock())
+                raise
+            except DigestError:
+                raise
+            except Exception as error:  # a fault of ours, or of a library, met by one page
+                await self._refused(stub, f"its page cannot be read ({type(error).__name__})", passing=False)
+            else:
+                await self._store(self._keep, stub.entry_id, text, link)
+                self._report.taken += 1
+
+    async def _read(self, stub: Stub) -> tuple[article.Article, str]:
+        """The text of a page, and where it is if elsewhere than the entry said. Raises FetchError, NotTaken."""
+        url, login = without_login(stub.url)
+        own = same(url, stub.feed_url)
+        async with AsyncExitStack() as hold:
+            answer = await self._fetcher.fetch(
+                url,
+                now=self._clock(),
+                hold=hold,
+                headers=(dict(stub.headers) | login) if own else login,
+                way=Way(stub.proxy, stub.ca_file if own else ""),
+                allowed=self._allowed,
+            )
+            if urls.bare(urls.normalise(answer.url)) and not urls.bare(urls.normalise(url)):
+                raise article.NotTaken("is another page: the front page of its site")
+            page = article.Page(answer.body, answer.url, answer.content_type, stub.title, stub.said)
+            found = await self._parsers.read(page)
+        return found, _own_link(url, answer.url, found.canonical)
+
+    async def _refused(self, stub: Stub, why: str, *, passing: bool) -> None:
+        self._report.refused += 1
+        await self._store(self._refuse, stub.entry_id, why, passing)
+
+    # ------------------------------------------------------------ robots.txt
+
+    async def _allowed(self, url: str) -> None:
+        """Raise FetchError where robots.txt does not let an address be read, or cannot be had (RFC 9309 §2.3.1)."""
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}".lower()
+        if origin not in self._rules:
+            self._rules[origin] = asyncio.create_task(self._rules_of(origin))
+        # Shielded: one page that is given up does not take the rules from the others.
+        if not robots.allows(await asyncio.shield(self._rules[origin]), url):
+            raise FetchError(url, f"is not for us: {host_of(url)}/robots.txt does not let it be read")
+
+    async def _rules_of(self, origin: str) -> str:
+        known = await self._store(self._known_rules, origin)
+        if known is not None:
+            return known
+        try:
+            async with AsyncExitStack() as hold:
+                answer = await self._fetcher.fetch(f"{origin}/robots.txt", now=self._clock(), hold=hold)
+                rules = robots.group(answer.body)
+        except Held:
+            raise
+        except FetchError as error:
+            if error.challenge:
+                raise
+            status = error.status or 0
+            if not 400 <= status < 500 or status in _PASSING:
+                raise Unreachable(origin, f"is not asked for: the robots.txt of its host {error.reason}") from None
+            rules = robots.EVERYTHING
+        await self._store(self._keep_rules, origin, rules)
+        return rules
+
+    def _known_rules(self, origin: str) -> str | None:
+        with self._database.read() as session:
+            return full_texts.robots(session, [origin], now=self._clock()).get(origin)
+
+    def _keep_rules(self, origin: str, rules: str) -> None:
+        with self._database.write() as session:
+            full_texts.keep_robots(session, origin, rules, now=self._clock())
+
+    # ------------------------------------------------------------ rows
+
+    def _claim(self, entry_id: int) -> bool:
+        with self._database.write() as session:
+            return full_texts.claim(session, entry_id, lease=self._lease, now=self._clock())
+
+    def _release(self, entry_id: int, until: datetime) -> None:
+        with self._database.write() as session:
+            full_texts.release(session, entry_id, next_at=until)
+
+    def _refuse(self, entry_id: int, why: str, passing: bool) -> None:
+        with self._database.write() as session:
+            full_texts.refuse(session, entry_id, why, next_at=self._clock() + AGAIN if passing else None)
+
+    def _keep(self, entry_id: int, found: article.Article, link: str) -> None:
+        with self._database.write() as session:
+            full_texts.keep(session, entry_id, text=found.text, gist=found.gist, link=link)
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _passing(error: FetchError) -> bool:
+    """Whether a page may be had another time."""
+    status = error.status or 0
+    return isinstance(error, Unreachable) or status >= 500 or status in _PASSING
+
+
+def _own_link(asked: str, answered: str, canonical: str) -> str:
+    """Where a page is by its redirects and its own word, normalised; "" where that is where its entry led.
+
+    Its own word counts within its site: any page may call itself another's.
+    """
+    known, found = urls.normalise(asked), urls.normalise(answered)
+    said = urls.normalise(canonical)
+    if said and not urls.bare(said) and urls.site(said) == urls.site(found):
+        found = said
+    return "" if found == known or urls.bare(found) or len(found) > MAX_LINK else found
