@@ -21,6 +21,7 @@ from digest.config import Config
 from digest.render import direction, languages
 from digest.render.speech import Speech, speech
 from digest.store import Database
+from digest.web.rates import Rates
 
 # Nothing is loaded from anywhere, framed anywhere, or told about the token in the address.
 PRIVATE = {
@@ -73,6 +74,8 @@ class Site:
     config: Config
     clock: Callable[[], datetime]
     mail_now: Callable[[], None]  # to be called when a mail is owed that somebody waits for
+    tell_now: Callable[[], None] = lambda: None  # when something changed of which webhooks may be told
+    rates: Rates = field(default_factory=Rates)  # of the API's keys
     _writers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITERS))
 
     async def change(self, do: Callable[..., Response], /, *given: object, **named: object) -> Response:
@@ -81,7 +84,9 @@ class Site:
         Writers wait for each other, for long while a large edition is composed; they leave room for who only reads.
         """
         async with self._writers:
-            return await run_in_threadpool(do, *given, **named)
+            answer = await run_in_threadpool(do, *given, **named)
+        self.tell_now()
+        return answer
 
     @property
     def key(self) -> str:
