@@ -23,7 +23,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     Example: digest status --json
     """
-    from digest.store import clock, editions, feeds, letters, newsletters, signup
+    from digest.store import clock, editions, feeds, hooks, letters, newsletters, signup
 
     options: Options = context.obj
     moment = now()
@@ -38,6 +38,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         turned_away = signup.refused(session, since=moment - timedelta(days=2))
         aside = feeds.set_aside_counts(session, since=moment - timedelta(days=30))
         starving = lost(config, database)
+        told = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
     if as_json:
         print_json(
             {
@@ -48,6 +49,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
                 "signups": {"waiting": waiting, "turned_away": turned_away},
                 "clock": {"trouble": trouble, "ahead": ahead},
                 "gone": [asdict(one) for one in starving],
+                "webhooks": [asdict(one) for one in told],
                 "set_aside": {str(feed): number for feed, number in aside.items()},
             }
         )
@@ -61,6 +63,9 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         _tell_aside(options, aside)
         options.say(f"database: {config.database_name}")
     tell_lost(options, config, starving)
+    for one in told:
+        how = "is disabled, what happens is not kept for it" if one.disabled_at else f"fails since {one.failing_since:%Y-%m-%d %H:%M} UTC"
+        options.warn(f"webhook {one.id} {how}: {one.error}\n  once it is mended: digest webhook test {one.id}")
     if trouble:
         options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
     elif ahead:

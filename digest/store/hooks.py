@@ -145,12 +145,6 @@ def any_there(session: Session) -> bool:
     return session.execute(sa.select(sa.exists().where(col(Webhook.id).is_not(None)))).scalar() is True
 
 
-def troubled(session: Session) -> list[Webhook]:
-    """Those that fail, or are told nothing any more."""
-    bad = sa.or_(col(Webhook.failing_since).is_not(None), col(Webhook.disabled_at).is_not(None))
-    return list(session.exec(select(Webhook).where(bad).order_by(col(Webhook.id))))
-
-
 # ---------------------------------------------------------------- what happens
 
 
@@ -213,10 +207,18 @@ def _sent_untold(one: _Listener, now: datetime) -> Any:
     return query.order_by(col(Edition.id)).limit(100)
 
 
-def test(session: Session, webhook_id: int, *, now: datetime) -> None:
-    """Owe one webhook an event that says nothing, whatever it wants; who is disabled gets it too."""
+def test(session: Session, webhook_id: int, *, now: datetime) -> str:
+    """Owe one webhook an event that says nothing, whatever it wants; who is disabled gets it too. Its message id."""
     message = f"msg_{secrets.token_hex(16)}"
     _owe(session, [webhook_id], Event.TEST, {"words": "a test of digest"}, message=message, now=now)
+    return message
+
+
+def answer_to(session: Session, webhook_id: int, message: str) -> tuple[int, str]:
+    """What was answered to a message last: the status, and what was wrong, in words."""
+    query = sa.select(col(WebhookEvent.status), col(WebhookEvent.error))
+    query = query.where(col(WebhookEvent.webhook_id) == webhook_id, col(WebhookEvent.message) == message)
+    return session.execute(query).tuples().one()
 
 
 def forget_person(session: Session, person: str) -> None:
