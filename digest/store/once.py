@@ -55,7 +55,9 @@ def begin(session: Session, request: Request, *, now: datetime) -> Kept | int:
     made = insert.values(person="").on_conflict_do_nothing().returning(col(ApiAnswer.id))
     if session.execute(made).scalar() is not None:
         return 1
-    found = session.exec(select(ApiAnswer).where(*_mine(request)).with_for_update()).one()
+    found = session.exec(select(ApiAnswer).where(*_mine(request)).with_for_update()).one_or_none()
+    if found is None:  # whoever had it begun has just let it go
+        raise UnderWay
     if found.fingerprint != request.fingerprint and found.at > now - KEPT:
         raise Different
     if found.at <= now - KEPT or (not found.status and abs(now - found.at) >= _LEASE):

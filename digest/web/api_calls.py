@@ -11,13 +11,14 @@ import hmac
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -128,6 +129,12 @@ class Resource:
             _log.error("%s", error)
             words = "the database cannot be reached for the moment"
             response = api_problem.answer(503, words, headers={"Retry-After": "60"})
+        except HTTPException as error:  # of what pages and the API share
+            words = "there is no such thing here" if error.status_code == 404 else error.detail
+            response = api_problem.answer(error.status_code, words, headers=error.headers)
+        except UserError as error:  # a lock that was lost, files that ran out: the same may do in a moment
+            _log.error("%s", error)
+            response = api_problem.answer(503, "not now: ask again in a moment", headers={"Retry-After": "2"})
         except ClientDisconnect:
             response = api_problem.answer(400, "the request ended before its end")  # to nobody
         response.headers.update(rates)
@@ -137,7 +144,8 @@ class Resource:
 
     async def _answer(self, request: Request, site: Site, rates: dict[str, str]) -> Response:
         endpoint = self._by_method.get("GET" if request.method == "HEAD" else request.method)
-        if request.method == "OPTIONS" and self._for_pages and "access-control-request-method" in request.headers:
+        asks_before = request.method == "OPTIONS" and "access-control-request-method" in request.headers
+        if asks_before and self._for_pages and len(_for_pages(request, site)) > 1:
             # What a browser asks before it asks; it says nothing of a key.
             return Response(status_code=204, headers=PRIVATE | {"Allow": self._allow})
         key = None
@@ -352,8 +360,6 @@ def _to_be_done_once(call: Call, raw: bytes) -> once.Request | None:
 
 def _done(call: Call, session: Session) -> Answer:
     """What the endpoint answers; what `digest` refuses, in the words that it has for it."""
-    from dataclasses import replace
-
     try:
         return call.endpoint.does(replace(call, session=session))
     except NotFound as error:

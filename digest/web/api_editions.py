@@ -7,6 +7,7 @@ from digest.store import archive
 from digest.values import Story
 from digest.web import api_shapes as shapes
 from digest.web.api_calls import Answer, Call, Endpoint
+from digest.web.api_problem import Problem
 from digest.web.archive import paper_of
 from digest.web.frozen import as_text, in_browser
 from digest.web.health import trouble
@@ -40,8 +41,6 @@ def edition(call: Call) -> Answer:
     paper, number = paper_of(call.site, call.session, call.request), int(call.request.path_params["number"])
     found = archive.edition(call.session, paper.id, number)
     if found is None:
-        from digest.web.api_problem import Problem
-
         raise Problem(404, "there is no such edition in the archive")
     frozen = archive.frozen(call.session, found.variant_id) if found.variant_id else None
     line = _line(call.site, paper.name, found)

@@ -6,6 +6,7 @@ import base64
 import binascii
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from sqlmodel import Session
 
@@ -210,8 +211,6 @@ def _after(cursor: str) -> str:
 
 
 def _quoted(email: str) -> str:
-    from urllib.parse import quote
-
     return quote(email, safe="@")
 
 
