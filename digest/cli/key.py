@@ -12,7 +12,7 @@ from digest.cli.options import Json, Papers
 if TYPE_CHECKING:
     from digest.config import Config
 
-app = typer.Typer(no_args_is_help=True, help="Keys of the API: who may ask, about which newsletters, and what for.")
+app = typer.Typer(no_args_is_help=True, help="Keys of the API: who may ask, and what for.")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from digest.cli.key import papers
 from digest.cli.options import Json, Papers
 from digest.errors import Exit
 
-app = typer.Typer(no_args_is_help=True, help="Webhooks: addresses that are told what happens, signed.")
+app = typer.Typer(no_args_is_help=True, help="Webhooks: who is told what happens.")
 
 Which = Annotated[int, typer.Argument(metavar="WEBHOOK", help="The number of `digest webhook list`.")]
 
