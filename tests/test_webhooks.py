@@ -463,6 +463,15 @@ def test_keys_and_webhooks_are_made_listed_tested_and_ended(digest, shop):
     assert [digest("key", "revoke", "shop").returncode, digest("key", "revoke", "x").returncode] == [0, 66]
 
     assert digest("webhook", "add", shop.url).returncode == 65  # http
+    for place in (
+        "https://127.0.0.1/",
+        "https://localhost:8443/h",
+        "https://[::1]/",
+        "https://0x7f.1/",
+        "https://10.0.0.7/",
+    ):
+        refused = digest("webhook", "add", place)
+        assert refused.returncode == 65 and "private address" in refused.stderr, place
     added = digest("webhook", "add", shop.url, "--event", "left", **private)
     assert re.fullmatch(r"whsec_\S{44}\n", added.stdout)
     assert digest("webhook", "add", shop.url, "--event", "bounced", **private).returncode == 64

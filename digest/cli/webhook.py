@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import asdict
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -35,12 +36,19 @@ def add(
 
     Example: digest webhook add https://shop.example/hooks --event subscribed --event left -n daily
     """
+    from digest.collect.guard import Guard
     from digest.deliver import hooks as mail
+    from digest.errors import BadInput, FetchError
     from digest.store import hooks
 
     options: Options = context.obj
     with options.open() as (config, database):
-        url = mail.checked_url(url, private=config.web.webhook_private_addresses)
+        private = config.web.webhook_private_addresses
+        url = mail.checked_url(url, private=private)
+        try:
+            Guard(allow_private=private).check_literal(urlsplit(url).hostname or "")
+        except FetchError as error:
+            raise BadInput(f"{url[:100]} {error}", hint="[web] webhook_private_addresses = true lets it be") from None
         secret = mail.new_secret()
         events = event or [one.value for one in hooks.OFFERED]
         chosen = papers(config, newsletter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import lru_cache
 
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import Route
@@ -42,7 +43,13 @@ _KINDS = {"newsletter": "word", "email": "address", "number": "number"}
 
 
 def _openapi(call: Call) -> Answer:
-    return Answer(200, Document(document(ENDPOINTS, home=f"{call.site.config.base_url}{BASE}")))
+    return Answer(200, _document(f"{call.site.config.base_url}{BASE}"))
+
+
+@lru_cache(maxsize=4)
+def _document(home: str) -> Document:
+    """Made once: everybody may ask for it."""
+    return Document(document(ENDPOINTS, home=home))
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -150,7 +150,10 @@ class Resource:
             return Response(status_code=204, headers=PRIVATE | {"Allow": self._allow})
         key = None
         if not (self._by_method and all(one.public for one in self._by_method.values())):
-            key = await run_in_threadpool(_known, request, site)
+            key, stale = await run_in_threadpool(_known, request, site)
+            # One of those who ask at once writes it down: all of them would take the threads of who only reads.
+            if stale and site.rates.take(f"use of {key.id}", limit=1, now=site.clock()).allowed:
+                await site.change(_note_use, site, key)
             rate = _rate(request, site, key)
             rates.update(rate.headers)
             if not rate.allowed:
@@ -170,8 +173,8 @@ class Resource:
         return await run_in_threadpool(_read, call)
 
 
-def _known(request: Request, site: Site) -> Key:
-    """Whose key came with a request; 401 without one that is good."""
+def _known(request: Request, site: Site) -> tuple[Key, bool]:
+    """Whose key came with a request, and whether its use is to be noted; 401 without one that is good."""
     said = request.headers.getlist("authorization")
     token = _BEARER.fullmatch(said[0].strip()) if len(said) == 1 else None
     now, found = site.clock(), None
@@ -182,14 +185,15 @@ def _known(request: Request, site: Site) -> Key:
         error = ', error="invalid_token"' if token else ""
         words = "the key is unknown, revoked or expired" if token else "a key is wanted: Authorization: Bearer dgk_…"
         raise Problem(401, words, headers={"WWW-Authenticate": f'Bearer realm="digest"{error}'})
-    key, stale = found
-    if stale:
-        try:
-            with site.database.write() as session:
-                keys.note_use(session, key.id, now=now)
-        except StorageError as error:
-            _log.warning("when the key %s was used is not noted: %s", key.name, error)
-    return key
+    return found
+
+
+def _note_use(site: Site, key: Key) -> None:
+    try:
+        with site.database.write() as session:
+            keys.note_use(session, key.id, now=site.clock())
+    except StorageError as error:
+        _log.warning("when the key %s was used is not noted: %s", key.name, error)
 
 
 def _rate(request: Request, site: Site, key: Key) -> Rate:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import jinja2
@@ -45,6 +46,7 @@ _PAGES = jinja2.Environment(
 )
 
 
+_T = TypeVar("_T")
 Form = Mapping[str, list[str]]  # what was posted, by field
 
 
@@ -78,7 +80,7 @@ class Site:
     rates: Rates = field(default_factory=Rates)  # of the API's keys
     _writers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITERS))
 
-    async def change(self, do: Callable[..., Response], /, *given: object, **named: object) -> Response:
+    async def change(self, do: Callable[..., _T], /, *given: object, **named: object) -> _T:
         """What `do` answers, which writes to the database.
 
         Writers wait for each other, for long while a large edition is composed; they leave room for who only reads.
