@@ -15,11 +15,14 @@ from digest import collect as feeds
 from digest import deliver as mail
 from digest import edition, event_loop
 from digest.collect import CollectReport, FullTextReport
+from digest.collect.posting import Poster
 from digest.config import Config
 from digest.deliver import ALL, Report, Share
+from digest.deliver import hooks as events
+from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
 from digest.errors import ConfigError, Exit, WrongClock
-from digest.store import Database, clock, healing
+from digest.store import Database, clock, healing, hooks, once
 from digest.subscribe import asks, signup
 
 # ---------------------------------------------------------------- what is told
@@ -84,6 +87,7 @@ Told = (
     | mail.Progress
     | Report
     | BrokeOff
+    | EventsTold
 )
 Tell = Callable[[Told], None]
 
@@ -104,6 +108,7 @@ class Outcome:
     compose: list[Composed] = field(default_factory=list)
     unfit: list[str] = field(default_factory=list)  # newsletters whose edition could not be made
     deliver: Report | None = None
+    webhooks: EventsTold = field(default_factory=EventsTold)
     healed: Mapping[str, int] = field(default_factory=dict)  # moments of a clock that was wrong, by kind
 
     @property
@@ -153,6 +158,7 @@ def run(
     outcome = all_but_sending(database, config, clock=clock, force=force, broken=broken, tell=tell)
     with stopping() as stop:
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
+        outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
     return outcome
 
 
@@ -235,6 +241,7 @@ def tidy(database: Database, *, now: datetime) -> int:
     They are gone for good, so one leap of a clock may not decide that they asked long ago.
     """
     with database.write() as session:
+        once.prune(session, now=now, limit=1_000)
         return signup.tidy(session, now=now) if clock.ran_lately(session, now=now) else 0
 
 
@@ -390,3 +397,27 @@ def deliver(
         raise
     tell(report)
     return report
+
+
+def tell_webhooks(
+    database: Database,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    rng: random.Random,
+    stop: Callable[[], bool] = lambda: False,
+    tell: Tell = nobody,
+) -> EventsTold:
+    """Send the events that are owed to webhooks and due; how many, and whether some wait on."""
+    with database.read() as session:
+        if not hooks.any_there(session):
+            return EventsTold()
+    with database.write() as session:
+        now = clock()
+        hooks.note_sent(session, now=now)
+        hooks.tidy(session, now=now)
+    post = Poster(allow_private=config.web.webhook_private_addresses, proxy=config.collect.proxy.get_secret_value())
+    means = events.Means(post, clock, rng, stop, config.web.webhook_patience)
+    told = event_loop.run(lambda: events.run(database, means))
+    tell(told)
+    return told

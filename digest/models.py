@@ -6,6 +6,7 @@ feed ── entry ──┐── full_text   robots
                           └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
           └ signup_wait                                         signup_refusal    host
+api_key ── api_answer   webhook ── webhook_event
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from test_flow import join
 from digest import collect, edition, parse
 from digest.config import Config
 from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Story, Variant
-from digest.store import Database, editions, newsletters
+from digest.store import Database, editions, keys, newsletters
 from digest.web import application
 
 DAILY = {"title": "Daily", "from": "Daily <news@news.example>"}
@@ -433,3 +433,31 @@ def test_an_address_that_no_database_could_know_is_of_no_page(database, config, 
 def test_a_page_beyond_all_numbers_is_the_first(database, config, clock):
     client = TestClient(application(database, config, clock=clock))
     assert client.get("/newsletters/daily?before=999999999999999999").status_code == 200
+
+
+@on_sqlite
+def test_the_api_tells_editions_as_the_archive_shows_them(filled, config, clock):
+    with filled.write() as session:
+        made = {"newsletters": (), "verbs": ["editions:read"], "expires_at": None, "now": clock()}
+        token = keys.add(session, "site", **made)[1]
+    client = TestClient(application(filled, config, clock=clock), headers={"Authorization": f"Bearer {token}"})
+    home = "/api/v1/newsletters/daily/editions"
+    page = client.get(home, params={"limit": 1}).json()
+    assert ([one["number"] for one in page["items"]], page["next"]) == ([2], 2)  # the third is held
+    rest = client.get(home, params={"before": page["next"]}).json()
+    assert ([one["number"] for one in rest["items"]], rest["next"]) == ([1], None)
+    answer = client.get(f"{home}/2")
+    shown, html = answer.json(), client.get("/newsletters/daily/editions/2").text
+    assert shown["subject"] == page["items"][0]["subject"] and shown["url"].endswith("/newsletters/daily/editions/2")
+    assert len(shown["stories"]) == page["items"][0]["stories"] > 3
+    for story in shown["stories"]:
+        assert story["title"] in shown["text"] and story["url"] in shown["html"] and story["url"] in html
+    for text in (shown["html"], shown["text"]):
+        assert not re.search(r"digest\.invalid|/unsubscribe|/preferences|\0|Unsubscribe|View in browser", text)
+    assert client.get(f"{home}/2", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+    assert {client.get(f"{home}/{number}").status_code for number in ("3", "4", "0", "x", "9999999999")} == {404}
+    daily = config.newsletters["daily"].model_copy(update={"archive": False})
+    shut = config.model_copy(update={"newsletters": {"daily": daily}})
+    client = TestClient(application(filled, shut, clock=clock), headers={"Authorization": f"Bearer {token}"})
+    assert {client.get(path).status_code for path in (home, f"{home}/2")} == {404}
+    assert client.get(home).headers["content-type"] == "application/problem+json"

@@ -55,6 +55,7 @@ from digest.store import (
     relays,
 )
 from digest.store import clock as room
+from digest.store.api_tables import ApiAnswer, ApiKey, Webhook, WebhookEvent
 from digest.store.database import shared_now
 from digest.store.import_tables import ImportChange, ListImport
 from digest.subscribe import Evidence, signup
@@ -142,6 +143,14 @@ def fill(database: Database, config: Config) -> None:
         session.add(ImportChange(key="a@example.org", import_id=run.id, what="e", paused_until=MONDAY))
         session.add(RelayHour(relay="mx:25", hour=MONDAY, letters=7))
         session.add(Host(name="feeds.example", held_until=MONDAY, asked_at=MONDAY, said_at=MONDAY))
+        times = {"created_at": MONDAY, "used_at": MONDAY, "expires_at": MONDAY, "revoked_at": MONDAY}
+        session.add(ApiKey(id=1, name="shop", prefix="dgk_1", hash="", **times))
+        times = dict.fromkeys(("created_at", "ok_at", "failing_since", "disabled_at"), MONDAY)
+        session.add(Webhook(id=1, url="https://shop.example/", secret="", **times))
+        session.flush()
+        session.add(ApiAnswer(key_id=1, mark="a", fingerprint="b", at=MONDAY))
+        times = {"created_at": MONDAY, "due_at": MONDAY, "settled_at": MONDAY}
+        session.add(WebhookEvent(webhook_id=1, message="a", event="left", body="{}", **times))
         subscribe.suppress(session, "eve@example.org", reason="by hand", evidence=Evidence("test", MONDAY))
         enrol(
             session,

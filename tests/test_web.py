@@ -3,12 +3,14 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
 import uvicorn
 from conftest import MONDAY
 from people import enrol
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from digest import sign, subscribe
@@ -38,8 +40,15 @@ def reader(box, config) -> str:
 @pytest.fixture
 def site(box, config, clock) -> Iterator[httpx.Client]:
     """The pages, served by a real server."""
+    with serving(application(box, config, clock=clock)) as client:
+        yield client
+
+
+@contextmanager
+def serving(app: Starlette) -> Iterator[httpx.Client]:
+    """A real server on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(application(box, config, clock=clock), log_level="error"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -118,6 +118,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     feed,
     feed_set,
     imports,
+    key,
     newsletter,
     outbox,
     story,
@@ -126,6 +127,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     subscriber_bars,
     subscriber_csv,
     topic,
+    webhook,
 )
 from digest.cli.audit import audit  # noqa: E402
 from digest.cli.backtest import backtest  # noqa: E402
@@ -166,4 +168,6 @@ subscriber_csv.register(subscriber.app)
 feed_set.register(feed.app)
 subscriber_address.register(subscriber.app)
 app.add_typer(imports.app, name="import")
+app.add_typer(key.app, name="key")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(subscriber.app, name="subscriber")

@@ -10,6 +10,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 NewsletterName = Annotated[
     str | None, typer.Option("--newsletter", "-n", metavar="NAME", help="Which newsletter, where there are several.")
 ]
+Papers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--newsletter", "-n", metavar="NAME", help="For which newsletters; again for more, '*' for all to come too."
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many, the newest first.")]
 Force = Annotated[bool, typer.Option("--force", help="Ask every feed now, whatever its schedule says.")]

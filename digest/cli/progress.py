@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def telling(options: Options, config: Config) -> Iterator[Tell]:
     """Whom the steps tell: a bar while one of them goes on, on a terminal; then a line, and what somebody has to do."""
     from digest import collect, deliver, edition, line
+    from digest.deliver.hooks import Told as EventsTold
 
     bar: Callable[..., None] = _no_bar
     with ExitStack() as bars:
@@ -53,6 +54,10 @@ def telling(options: Options, config: Config) -> Iterator[Tell]:
                     _tell_composed(options, told)
                 case deliver.Report():
                     tell_delivery(options, config, told)
+                case EventsTold():
+                    if told.sent or told.failed:
+                        failed = f", {told.failed} not taken (digest webhook list)" if told.failed else ""
+                        options.say(f"webhooks: {told.sent} events told{failed}")
                 case line.BrokeOff():
                     options.warn(f"delivery broke off: {_broken_off_words(told.report)}")
                 case _:

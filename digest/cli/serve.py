@@ -73,10 +73,14 @@ def serve(
             line.deliver(database, config, clock=now, rng=rng, stop=stop, share=NOTICES)
             return bool(wait)
 
-        courier = Courier(send)
+        def tell(stop: Callable[[], bool]) -> bool:
+            """Tell webhooks what happened; do they have to be told more?"""
+            return line.tell_webhooks(database, config, clock=now, rng=rng, stop=stop).waiting
+
+        courier, herald = Courier(send), Courier(tell, what="webhooks were not told what happened")
         server = uvicorn.Server(
             uvicorn.Config(
-                application(database, config, clock=now, mail_now=courier.wake, log=log),
+                application(database, config, clock=now, mail_now=courier.wake, tell_now=herald.wake, log=log),
                 http=http_protocol(),
                 ws="none",
                 lifespan="off",
@@ -93,8 +97,9 @@ def serve(
         shown = str(unix_socket) if unix_socket else f"http://{f'[{host}]' if ':' in host else host}:{port}"
         options.say(f"serving {config.base_url} on {shown}")
         try:
-            with courier:
+            with courier, herald:
                 courier.wake()  # for who asked before we were ended
+                herald.wake()
                 server.run(sockets=[listener])
         finally:
             listener.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from digest.cli.options import Json
 from digest.errors import Exit, WrongClock
 
 if TYPE_CHECKING:
-    from digest.store import letters, newsletters
+    from digest.store import hooks, letters, newsletters
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -23,7 +23,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     Example: digest status --json
     """
-    from digest.store import clock, editions, feeds, healing, letters, newsletters, signup
+    from digest.store import clock, editions, feeds, healing, hooks, letters, newsletters, signup
 
     options: Options = context.obj
     moment = now()
@@ -38,6 +38,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         turned_away = signup.refused(session, since=moment - timedelta(days=2))
         aside = feeds.set_aside_counts(session, since=moment - timedelta(days=30))
         starving = lost(config, database)
+        told = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
     if as_json:
         print_json(
             {
@@ -48,6 +49,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
                 "signups": {"waiting": waiting, "turned_away": turned_away},
                 "clock": {"trouble": trouble, "ahead": ahead},
                 "gone": [asdict(one) for one in starving],
+                "webhooks": [asdict(one) for one in told],
                 "set_aside": {str(feed): number for feed, number in aside.items()},
             }
         )
@@ -61,6 +63,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         _tell_aside(options, aside)
         options.say(f"database: {config.database_name}")
     tell_lost(options, config, starving)
+    _tell_webhooks(options, told)
     if trouble:
         options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
     elif ahead:
@@ -107,3 +110,12 @@ def _tell_aside(options: Options, aside: Mapping[int, int]) -> None:
             f"set aside: {entries:,} {'entry' if entries == 1 else 'entries'} in 30 days that could not be read, "
             f"of {len(aside):,} {'feed' if len(aside) == 1 else 'feeds'}; `digest feed show {worst}` says why"
         )
+
+
+def _tell_webhooks(options: Options, troubled: Sequence[hooks.Standing]) -> None:
+    """Those that are not told what happens."""
+    for one in troubled:
+        how = "is disabled, and what happens is not kept for it"
+        if one.failing_since and not one.disabled_at:
+            how = f"fails since {one.failing_since:%Y-%m-%d %H:%M} UTC"
+        options.warn(f"webhook {one.id} {how}: {one.error}\n  once it is mended: digest webhook test {one.id}")

@@ -151,6 +151,14 @@ def _host_name(value: str) -> str:
     return host
 
 
+def _origin(value: str) -> str:
+    """An origin as browsers say it (RFC 6454 §6.2): scheme, host and perhaps a port, in small letters."""
+    origin = value.strip().lower().rstrip("/")
+    if not re.fullmatch(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", origin):
+        raise ValueError('must be an origin like "https://www.example.org", without a path')
+    return origin
+
+
 def _http_headers(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
     for name, secret in value.items():
         if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
@@ -181,6 +189,7 @@ def asked_through(proxy: str) -> str:
 
 
 _OURS = ("host", "content-length", "transfer-encoding", "connection", "accept-encoding", "te", "upgrade")
+Origin = Annotated[str, AfterValidator(_origin)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 HttpHeaders = Annotated[dict[str, SecretStr], AfterValidator(_http_headers)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy_url)]

@@ -72,6 +72,7 @@ class Frozen:
     marks: str
     rest: tuple[Story, ...]
     withdrawn: tuple[tuple[str, str], ...] = ()
+    text: str = ""
 
 
 def variant_in_browser(session: Session, name: str, number: int, key: str) -> Frozen | None:
@@ -99,6 +100,7 @@ def _frozen(session: Session, variant: Variant) -> Frozen:
         variant.marks,
         tuple(found[id_] for id_ in ids if id_ in found),
         tuple(withdrawn_of(session, variant)),
+        variant.text,
     )
 
 

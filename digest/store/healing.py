@@ -24,6 +24,10 @@ the place of a later one. Days on which digest ran (`RunDay`) tell the rest: whe
     subscription.paused_until     what a person chose             whose pause is over
     relay_hour.hour               now                             limits of relays
     signup_mail.at                now                             limits of sign-ups
+    webhook_event.due_at          a retry, or a lease             which events are due
+    webhook_event.created_at      now                             which are given up; settled_at: which are forgotten
+    webhook.failing_since         now                             which webhook is disabled
+    api_answer.at                 now                             which answers are given again
     entry, story, admission, …    now                             order, freshness, what was told lately
 
 What is only shown (`SHOWN`) stays as it was written.
@@ -67,6 +71,7 @@ from digest.models import (
 )
 from digest.schedule import LONGEST, Schedule
 from digest.store import relays
+from digest.store.api_tables import ApiAnswer, Webhook, WebhookEvent
 from digest.store.clock import TOLERANCE, note_day, utc_day
 from digest.store.database import Database, shared_now
 
@@ -95,6 +100,13 @@ SHOWN = {
     "refusal_count.since",  # names the opening of an edition that it counts for
     "signup_refusal.day",  # told for a day, then forgotten
     "run_day.day",  # see `verdict`
+    "api_key.created_at",
+    "api_key.used_at",
+    "api_key.expires_at",  # a person's word
+    "api_key.revoked_at",  # whenever it was
+    "webhook.created_at",
+    "webhook.ok_at",
+    "webhook.disabled_at",  # whenever it was
 }
 
 Healed = Mapping[str, int]  # how many rows, by kind in words
@@ -285,6 +297,11 @@ def _urgent(at: _Bearings) -> Iterator[Part]:
     yield _letters(at)
     yield _Tries(at)
     yield _RelayHours(at)
+    yield Rule("webhooks", (Bound(col(Webhook.failing_since), late, now),))
+    due = Bound(col(WebhookEvent.due_at), _at(at.late + _RETRY), now)
+    told = (Bound(col(WebhookEvent.created_at), late, now), Bound(col(WebhookEvent.settled_at), late, now))
+    yield Rule("events of webhooks", (due, *told))
+    yield Rule("answers of the API", (Bound(col(ApiAnswer.at), late, now),))
     # As if it were a day ago: neither does it keep anybody out, nor is it forgotten.
     yield Rule("sign-ups that wait", (Bound(col(SignupWait.at), late, now),))
     yield Rule("sign-up mails", (Bound(col(SignupMail.at), late, _at(at.now - _DAY)),))

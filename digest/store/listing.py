@@ -84,6 +84,37 @@ def listed(session: Session, search: Search, *, after: str = "", limit: int) -> 
     return Page(lines, lines[-1].email if len(keys) > limit else "")
 
 
+@dataclass(frozen=True)
+class Members:
+    """Whom of one newsletter to read: up to `limit`, from behind the `address_key` `after` on, or the one `key`."""
+
+    newsletter: str
+    limit: int
+    after: str = ""
+    state: str = ""  # SUPPRESSED too
+    key: str = ""
+
+
+def members(session: Session, asked: Members) -> list[tuple[Subscriber, Subscription, bool]]:
+    """Who has a subscription to one newsletter, by address, and whether they are barred; one more than the limit."""
+    stopped = barred(col(Subscriber.key))
+    paper = select(Newsletter.id).where(Newsletter.name == asked.newsletter).scalar_subquery()
+    query = (
+        sa.select(Subscriber, Subscription, stopped)
+        .join(Subscription, col(Subscription.subscriber_id) == Subscriber.id)
+        .where(col(Subscription.newsletter_id) + 0 == paper, col(Subscriber.key) > asked.after)  # see `search`
+        .order_by(col(Subscriber.key))
+        .limit(asked.limit + 1)
+    )
+    if asked.key:
+        query = query.where(col(Subscriber.key) == asked.key)
+    if asked.state:
+        query = query.where(stopped if asked.state == SUPPRESSED else ~stopped)
+    if asked.state and asked.state != SUPPRESSED:
+        query = query.where(col(Subscription.state) == asked.state)
+    return [(person, ours, bool(stop)) for person, ours, stop in session.execute(query)]
+
+
 def _listed_suppressed(session: Session, search: Search, *, after: str, limit: int) -> Page:
     """Addresses and domains that are barred, and whom a domain's block bars."""
     rest = search.without("state")

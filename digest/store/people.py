@@ -24,7 +24,7 @@ from digest.models import (
     SubscriptionState,
     address_key,
 )
-from digest.store import suppressions
+from digest.store import hooks, once, suppressions
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange
@@ -126,12 +126,15 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     notices = connection.execute(sa.delete(Notice).where(col(Notice.address) == address_key(email))).rowcount
     waits = connection.execute(sa.delete(SignupWait).where(col(SignupWait.key) == address_key(email))).rowcount
     connection.execute(sa.delete(ImportChange).where(col(ImportChange.key) == address_key(email)))
+    for forget in (hooks.forget_person, once.forget_person):
+        forget(session, address_key(email))
     if person is None and stop is None and not notices and not waits:
         return None
     subscriptions = letters = dropped = 0
     if person is not None:
         # First, as a composition does, which may be about to owe them a letter.
-        subscriptions = len(subscriptions_of(session, person, lock=True))
+        ours = subscriptions_of(session, person, lock=True)
+        subscriptions = len(ours)
         theirs = col(OutboxRow.subscriber_id) == person.id
         waiting = col(OutboxRow.state).in_((OutboxState.OWED, OutboxState.CLAIMED, OutboxState.HELD))
         drop = {"state": OutboxState.DROPPED, "reply": "erased", "settled_at": now}
@@ -139,6 +142,10 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
         said = col(OutboxRow.state) != OutboxState.DROPPED
         connection.execute(sa.update(OutboxRow).where(theirs, said).values(reply=""))
         letters = session.exec(select(sa.func.count()).select_from(OutboxRow).where(theirs)).one()
+        # Whoever was told of them is told that they are gone (GDPR, article 19): their address is kept until then.
+        for one, _newsletter in ours:
+            if one.state is not SubscriptionState.UNSUBSCRIBED:
+                hooks.note_person(session, hooks.Event.LEFT, one, how="erased", state="erased", now=now)
         session.delete(person)
         session.flush()
     if stop is not None:
@@ -158,6 +165,8 @@ def readdress(session: Session, person: Subscriber, email: str) -> None:
     )
     session.execute(sa.update(Notice).where(*mine).values(email=email, address=address_key(email)))
     if person.key != address_key(email):
+        for take_along in (hooks.rename_person, once.rename_person):
+            take_along(session, person.key, address_key(email))
         # What imports changed of them goes along, else nobody would find it to erase it.
         session.execute(sa.delete(ImportChange).where(col(ImportChange.key) == address_key(email)))
         session.execute(

@@ -25,6 +25,7 @@ from digest.models import (
     SubscriptionState,
     Variant,
 )
+from digest.store import hooks
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ListImport
@@ -195,6 +196,7 @@ def rename_newsletter(session: Session, old: Newsletter, new: Newsletter) -> Ren
     session.flush()
     old.name = name
     session.flush()
+    hooks.follow(session, former, name)
     _remember(session, old, NEWSLETTER, former, "")
     session.execute(sa.delete(FormerName).where(col(FormerName.kind) == NEWSLETTER, col(FormerName.old) == name))
     stories = _count(session, Story, Story.newsletter_id == old.id)

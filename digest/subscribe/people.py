@@ -19,12 +19,14 @@ from digest.models import (
     Suppression,
     address_key,
 )
-from digest.store import history, newsletters, people, recipients, signup, suppressions
+from digest.store import history, hooks, newsletters, people, recipients, signup, suppressions
 from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tags_of
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
 
 UNSAID = Preferences()
+# What webhooks are told of a line of history, where nothing else is said.
+_TOLD = {ConsentEvent.SUBSCRIBED: hooks.Event.SUBSCRIBED, ConsentEvent.UNSUBSCRIBED: hooks.Event.LEFT}
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def add(
         subscription.consent = evidence.how
         people.rejoin(session, subscription)
     keep(subscription, chosen, only=chosen.said)
-    record(session, subscription, ConsentEvent.SUBSCRIBED, evidence)
+    told = hooks.Event.CONFIRMED if outcome == "confirmed" else None
+    record(session, subscription, ConsentEvent.SUBSCRIBED, evidence, told=told)
     if joining.welcome:
         subscription.awaits_welcome = True  # see `edition.welcome`, which renders it
     return Added(person.email, outcome)
@@ -398,9 +401,18 @@ def enter(subscription: Subscription, state: SubscriptionState, *, now: datetime
 
 
 def record(
-    session: Session, subscription: Subscription, event: ConsentEvent, evidence: Evidence, *, detail: str = ""
+    session: Session,
+    subscription: Subscription,
+    event: ConsentEvent,
+    evidence: Evidence,
+    *,
+    detail: str = "",
+    told: hooks.Event | None = None,
 ) -> None:
-    """A line of history about one subscription."""
+    """A line of history about one subscription, and what webhooks are `told` of it: else what follows from the line."""
+    told = told or _TOLD.get(event)
+    if told is not None:
+        hooks.note_person(session, told, subscription, how=evidence.how, now=evidence.at)
     session.add(
         Consent(
             subscriber_id=subscription.subscriber_id,

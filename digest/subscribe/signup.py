@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from sqlmodel import Session
 
@@ -22,7 +22,7 @@ from digest.config import Config
 from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.render import Note, Templates
 from digest.render.speech import speech
-from digest.store import Database, clock, newsletters, outbox, people, signup, suppressions
+from digest.store import Database, clock, hooks, newsletters, outbox, people, signup, suppressions
 from digest.subscribe.address import address, display_name, erasure_mark
 from digest.subscribe.people import enter, record
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
@@ -122,14 +122,16 @@ def _answer(session: Session, asked: signup.Asked, config: Config, *, now: datet
         name = ""  # a stranger names nobody whom we know
     person = people.keep(session, email, name=name, tags=(), now=now)
     subscription = people.subscription(session, person, paper)
+    told = hooks.Event.SUBSCRIBED if subscription is None else None
     if subscription is None:
         subscription = people.subscribe(session, person, paper, consent=asked.evidence.how, now=now)
         enter(subscription, SubscriptionState.PENDING, now=now)
     if subscription.state is SubscriptionState.PENDING:
-        wish = Preferences(**asked.choices | {"topics": tuple(asked.choices.get("topics", ()))})
-        keep(subscription, wish, only=asked.choices)
+        # JSON has made lists of them.
+        wish: Any = {name: tuple(v) if isinstance(v, list) else v for name, v in asked.choices.items()}
+        keep(subscription, Preferences(**wish), only=asked.choices)
         session.add(subscription)
-        record(session, subscription, ConsentEvent.PENDING, asked.evidence)
+        record(session, subscription, ConsentEvent.PENDING, asked.evidence, told=told)
     session.flush()
     assert subscription.id is not None
     here = subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
@@ -193,7 +195,7 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
     subscription.consent = evidence.how
     session.add(subscription)
     people.rejoin(session, subscription)
-    record(session, subscription, ConsentEvent.SUBSCRIBED, evidence)
+    record(session, subscription, ConsentEvent.SUBSCRIBED, evidence, told=hooks.Event.CONFIRMED)
     # Their own word undoes what kept lists from bringing them back, and ends what the limits remember.
     suppressions.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
     signup.forget_mails(session, address=_mark(person.key, config))

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from digest.config import Config
 from digest.store import Database
 from digest.web import (
+    api,
     archive,
     archive_feeds,
     buttons,
@@ -35,11 +36,13 @@ def application(
     *,
     clock: Callable[[], datetime],
     mail_now: Callable[[], None] = lambda: None,
+    tell_now: Callable[[], None] = lambda: None,
     log: Callable[[str], None] | None = None,
 ) -> Starlette:
     """The ASGI application over one database.
 
-    `mail_now` is called when somebody waits for a mail that is now owed; `log` is told each request, without what
+    `mail_now` is called when somebody waits for a mail that is now owed, `tell_now` when something changed of which
+    webhooks may be told; `log` is told each request, without what
     must stay secret.
     """
     app = Starlette(
@@ -51,7 +54,7 @@ def application(
         ],
         exception_handlers=sorry.HANDLERS,
     )
-    app.state.site = Site(database, config, clock, mail_now)
+    app.state.site = Site(database, config, clock, mail_now, tell_now)
     app.router.redirect_slashes = False  # it knows nothing of a path that a proxy took off
     return app
 
@@ -68,4 +71,5 @@ ROUTES = [
     *archive_feeds.ROUTES,
     *frozen.ROUTES,
     *health.ROUTES,
+    *api.ROUTES,
 ]

@@ -23,7 +23,14 @@ class Courier:
     ends its thread with a traceback; the next call begins another.
     """
 
-    def __init__(self, send: Callable[[Callable[[], bool]], object], *, again: float = AGAIN) -> None:
+    def __init__(
+        self,
+        send: Callable[[Callable[[], bool]], object],
+        *,
+        again: float = AGAIN,
+        what: str = "a mail that somebody waits for was not sent",
+    ) -> None:
+        self._what = what
         self._send = send
         self._again = again
         self._timer: threading.Timer | None = None
@@ -60,7 +67,7 @@ class Courier:
                 if self._send(lambda: self._closing):
                     self._come_back()
             except DigestError as error:
-                _log.error("a mail that somebody waits for was not sent, `digest run` tries again: %s", error)
+                _log.error("%s, `digest run` tries again: %s", self._what, error)
 
     def _come_back(self) -> None:
         with self._lock:

@@ -50,6 +50,20 @@ def in_browser(site: Site, name: str, number: int, frozen: archive.Frozen) -> st
     return re.sub(r"<body\b[^>]*>", lambda tag: tag[0] + note, html, count=1)
 
 
+def as_text(site: Site, name: str, number: int, frozen: archive.Frozen) -> str:
+    """The same mail in plain text, of nobody: lines with a link that is one reader's own go, and what names them."""
+    pieces, _ = render.marks(frozen.marks).cut(frozen.text)
+    own = "\0"  # which stands in no text
+    lines: list[str] = []
+    here = f"{site.config.base_url}/editions/{name}/{number}/{frozen.key}"
+    for line in own.join(pieces).split("\n"):
+        if own not in line and here not in line:
+            lines.append(line)
+        elif lines and lines[-1].rstrip().endswith(":"):
+            lines.pop()
+    return "\n".join(lines)
+
+
 def _impersonal(html: str, marks: Marks, home: str) -> str:
     """A mail without its personal links; an address that is no link's becomes our start page's."""
     pieces, _ = marks.cut(html)

@@ -18,24 +18,24 @@ def health(request: Request) -> Response:
 
 def ready(request: Request) -> Response:
     try:
-        trouble = _trouble(site_of(request))
+        wrong = trouble(site_of(request))
     except StorageError as error:
-        trouble = str(error)
-    return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200, headers=PRIVATE)
+        wrong = str(error)
+    return PlainTextResponse(f"{wrong or 'ok'}\n", 503 if wrong else 200, headers=PRIVATE)
 
 
-def _trouble(site: Site) -> str:
+def trouble(site: Site) -> str:
     """Why the pages cannot be served as they should be, "" where they can."""
     now = site.clock()
     with site.database.read() as session:
         found = revision(session.connection())
-        trouble = clock.verdict(session, now=now)
+        wrong = clock.verdict(session, now=now)
         scene, kinds = healing.Scene.of(site.config), ("feeds", "newsletters")
-        if not trouble and (ahead := healing.ahead(session, scene, now=now, kinds=kinds)):
-            trouble = f"nothing is due before a clock that was wrong once ({ahead}): `digest run` mends it"
+        if not wrong and (ahead := healing.ahead(session, scene, now=now, kinds=kinds)):
+            wrong = f"nothing is due before a clock that was wrong once ({ahead}): `digest run` mends it"
     if found != head():
-        trouble = f"the database is of revision {found}, and this release wants {head()}"
-    return trouble
+        wrong = f"the database is of revision {found}, and this release wants {head()}"
+    return wrong
 
 
 ROUTES = [

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import jinja2
@@ -21,6 +22,7 @@ from digest.config import Config
 from digest.render import direction, languages
 from digest.render.speech import Speech, speech
 from digest.store import Database
+from digest.web.rates import Rates
 
 # Nothing is loaded from anywhere, framed anywhere, or told about the token in the address.
 PRIVATE = {
@@ -44,6 +46,7 @@ _PAGES = jinja2.Environment(
 )
 
 
+_T = TypeVar("_T")
 Form = Mapping[str, list[str]]  # what was posted, by field
 
 
@@ -73,15 +76,19 @@ class Site:
     config: Config
     clock: Callable[[], datetime]
     mail_now: Callable[[], None]  # to be called when a mail is owed that somebody waits for
+    tell_now: Callable[[], None] = lambda: None  # when something changed of which webhooks may be told
+    rates: Rates = field(default_factory=Rates)  # of the API's keys
     _writers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITERS))
 
-    async def change(self, do: Callable[..., Response], /, *given: object, **named: object) -> Response:
+    async def change(self, do: Callable[..., _T], /, *given: object, **named: object) -> _T:
         """What `do` answers, which writes to the database.
 
         Writers wait for each other, for long while a large edition is composed; they leave room for who only reads.
         """
         async with self._writers:
-            return await run_in_threadpool(do, *given, **named)
+            answer = await run_in_threadpool(do, *given, **named)
+        self.tell_now()
+        return answer
 
     @property
     def key(self) -> str:

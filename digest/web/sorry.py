@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from digest.errors import StorageError
+from digest.web import api_problem
 from digest.web.moved import led_on
 from digest.web.site import PRIVATE, TooLarge, site_of
 
@@ -20,6 +21,9 @@ _log = logging.getLogger("digest.web")
 
 def sorry(request: Request, status: int, headers: Mapping[str, str] | None = None) -> Response:
     site = site_of(request)
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    if path == "/api" or path.startswith("/api/"):  # who asks there is a program
+        return api_problem.answer(status, _words(status, str)[1], headers=headers)
     said = site.said_to(request)
     title, words = _words(status, said.gettext)
     answer = site.spoken(said, "sorry.html", status, title=title, words=words, home=f"{site.config.base_path}/")
