@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from digest.hear import reasons
 from digest.hear.mime import Headers, fields
-from digest.hear.report import Failed
+from digest.hear.report import Failed, Reason
 
 MOST_RECIPIENTS = 100
 _ADDRESS = re.compile(r"[^\s<>()\[\]\\,;:\"'`]{1,200}@[^\s<>()\[\]\\,;:\"'`@]{1,255}")
@@ -60,6 +60,10 @@ def _recipient(field: dict[str, str]) -> Failed | None:
         code = 0  # tried until it gave up: for good, whatever the last answer was
     action = field.get("action", "").lower().split(" ")[0]
     kind, reason = reasons.judge(diagnostic, status=status, code=code, action=action)
+    if reason is Reason.POLICY and not told and code >= 500:
+        # Their server gave no enhanced status: ours made one up, and the words decide.
+        heard = reasons.judge(diagnostic, code=code, action=action)
+        kind, reason = heard if heard[1] is Reason.NO_MAILBOX else (kind, reason)
     return Failed(email, kind, reason, status, code, action, diagnostic[:2000], original if original != email else "")
 
 

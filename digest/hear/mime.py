@@ -106,9 +106,7 @@ def _words(value: str) -> str:
         return value
     try:
         pieces = decode_header(value)
-        return "".join(
-            piece if isinstance(piece, str) else _decoded(piece, charset or "") for piece, charset in pieces
-        )
+        return "".join(piece if isinstance(piece, str) else _decoded(piece, charset or "") for piece, charset in pieces)
     except (ValueError, HeaderParseError, binascii.Error, MessageError):
         return value
 
@@ -175,7 +173,9 @@ def _walk(
 
 def _pieces(body: bytes, boundary: bytes) -> tuple[bytes, list[bytes]]:
     """What stands before the first boundary, and between each two (RFC 2046 §5.1)."""
-    begin, preamble, found = b"--" + boundary, [], []
+    begin = b"--" + boundary
+    preamble: list[bytes] = []
+    found: list[bytes] = []
     inside: list[bytes] | None = None
     for line in body.split(b"\n"):
         if line.startswith(begin):

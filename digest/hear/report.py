@@ -37,7 +37,7 @@ class Reason(StrEnum):
     NO_DOMAIN = "no such domain"
     MOVED = "moved away"
     FULL = "mailbox full"
-    FILTERED = "refused after it was read, as unknown"
+    FILTERED = "called unknown, and not plainly"
     SUSPENDED = "mailbox suspended"
     POLICY = "content, reputation or policy"
     SIZE = "letter too large"

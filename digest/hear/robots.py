@@ -5,52 +5,9 @@ from __future__ import annotations
 import re
 
 from digest.hear.mime import Mail
+from digest.hear.words import says
 
 _SPACE = re.compile(r"\s+")
-
-# How subjects of automatic answers begin, or what stands in them; small letters.
-_AWAY_SUBJECT = (
-    "out of office", "out-of-office", "out of the office", "auto reply", "autoreply", "auto-reply", "automatic reply",
-    "automatic response", "auto response", "auto-response", "autoresponse", "automated reply", "automated response",
-    "vacation", "on holiday", "away from my mail", "i am away", "auto:", "away:", "ooo:", "abwesen", "automatische antwort",
-    "absence du bureau", "réponse automatique", "reponse automatique", "absent du bureau", "message d'absence",
-    "respuesta automática", "respuesta automatica", "fuera de la oficina", "risposta automatica", "fuori ufficio",
-    "assente", "resposta automática", "resposta automatica", "fora do escritório", "ausência", "automatisch antwoord",
-    "afwezig", "autosvar", "frånvaro", "fravær", "poissa", "automatická odpověď", "odpowiedź automatyczna", "автоответ",
-    "автоматический ответ", "нет на месте", "自動応答", "自動返信", "不在", "自动回复", "自動回覆", "자동 회신", "otomatik",
-)  # fmt: skip
-_CHALLENGE = (
-    "challenge-response", "challenge/response", "spam arrest", "spamarrest", "boxbe", "tmda", "bluebottle",
-    "sender verification", "verify that you are", "verify you are", "please verify your email", "sender confirmation",
-    "prove that you are human", "prove you are human", "confirm that you are a human", "confirm you are human",
-    "not a spammer", "complete this verification", "complete the following", "click the link below to be added to my list",
-    "your message is awaiting verification", "held until you", "requires verification", "antispam uol", "bitte bestätigen sie ihre e-mail",
-)  # fmt: skip
-_DAEMON = (
-    "mailer-daemon", "mailerdaemon", "mail-daemon", "postmaster", "mail delivery", "maildelivery", "mail_delivery", "mailer_daemon",
-    "delivery subsystem", "delivery system", "bounce@", "bounces@", "mdaemon", "microsoftexchange", "smtp-daemon", "mailadmin",
-    "post_master", "mail administrator", "system administrator", "systemadministrator", "mmsc ndr", "daemon@",
-    "no-reply@app.", "mail system", "mailmaster", "majordomo-owner",
-)  # fmt: skip
-_UNDELIVERED = (
-    "your message could not be delivered to", "message could not be delivered to", "could not be delivered to one or more",
-    "n'a pas pu etre delivre", "n'a pas pu être délivré", "n'a pas pu être remis", "konnte nicht zugestellt werden",
-    "delivery to the following recipient", "unable to deliver message to the following", "your mail cannot be delivered",
-    "no se pudo entregar", "non è stato possibile recapitare", "não pôde ser entregue", "не может быть доставлено",
-    "were not delivered to", "was undeliverable", "not be delivered to the following", "error delivering your mail",
-    "sorry, we were unable to deliver", "you are not a member of this mailing list",
-)  # fmt: skip
-_FAILURE_SUBJECT = (
-    "undeliver", "delivery fail", "delivery status", "delivery notification", "delivery report", "delivery error",
-    "delivery problem", "failure notice", "failure delivery", "failed delivery", "mail delivery", "returned mail", "returned email",
-    "return mail", "mail failure", "message failure", "mail error", "mail returned", "message not delivered", "not delivered", "could not be delivered",
-    "could not deliver", "cannot be delivered", "can't be delivered", "couldn't be delivered", "unable to deliver", "non delivery", "non-delivery", "nondeliver",
-    "not deliver", "non remis", "nicht zugestellt", "unzustellbar", "zustellung", "delivery has failed", "message status", "send failed", "sending failed", "error sending",
-    "no se pudo entregar", "no se ha podido", "mensaje no entregado", "impossibile recapitare", "mancata consegna",
-    "não entregue", "nao entregue", "falha na entrega", "échec de", "echec de la remise", "niet bezorgd", "onbestelbaar", "недоставл", "не доставлено",
-    "配信不能", "配信できません", "配達できません", "送信できません", "エラー", "退信", "無法投遞", "系统退信", "rejected", "user unknown", "address error", "permanent error", "warning: message", "message delayed", "message you sent", "bounce",
-    "delayed", "delivery delay", "problem delivering", "mail could not", "email could not", "quota", "notification d'état",
-)  # fmt: skip
 
 
 def plain(text: str) -> str:
@@ -61,21 +18,21 @@ def plain(text: str) -> str:
 def from_server(mail: Mail) -> bool:
     """Does a mail server seem to speak, by who sent it or how its subject begins?"""
     sender = plain(mail.get("from") + " " + mail.get("sender"))
-    if any(word in sender for word in _DAEMON) or mail.get("x-failed-recipients"):
+    if says(sender, "robots", "daemon") or mail.get("x-failed-recipients"):
         return True
     path = mail.all("return-path")
-    return bool(path) and path[0].strip() in ("<>", "") and not away(mail) or failure_subject(mail)
+    return (bool(path) and path[0].strip() in ("<>", "") and not away(mail)) or failure_subject(mail)
 
 
 def failure_subject(mail: Mail) -> bool:
     subject = plain(mail.get("subject"))
-    return any(word in subject for word in _FAILURE_SUBJECT) and not subject.startswith(("re:", "aw:", "fwd:", "fw:"))
+    return says(subject, "robots", "failure") and not subject.startswith(("re:", "aw:", "fwd:", "fw:"))
 
 
 def says_undelivered(text: str) -> bool:
     """Do the first words say that a letter was not delivered, as people do not say it?"""
     said = plain(text[:1500])
-    return any(word in said for word in _UNDELIVERED)
+    return says(said, "robots", "undelivered")
 
 
 def automatic(mail: Mail) -> bool:
@@ -99,10 +56,15 @@ def away(mail: Mail) -> bool:
     if mail.get("precedence").strip().lower() in ("auto_reply", "auto-reply"):
         return True
     names = {name for name, _ in mail.headers}
-    if names & {"x-autoreply", "x-autorespond", "x-auto-reply", "x-autoresponder", "x-autoreply-from", "x-mail-autoreply"}:
+    if names & {
+        "x-autoreply",
+        "x-autorespond",
+        "x-auto-reply",
+        "x-autoresponder",
+        "x-autoreply-from",
+        "x-mail-autoreply",
+    }:
         return True
-    if "all" in mail.get("x-auto-response-suppress").lower() and not mail.get("x-failed-recipients"):
-        return _away_subject(mail)
     return _away_subject(mail)
 
 
@@ -110,10 +72,10 @@ def _away_subject(mail: Mail) -> bool:
     subject = plain(mail.get("subject"))
     for prefix in ("re: ", "aw: ", "sv: "):
         subject = subject.removeprefix(prefix)
-    return any(word in subject[:80] for word in _AWAY_SUBJECT)
+    return says(subject[:80], "robots", "away")
 
 
 def challenge(mail: Mail, text: str) -> bool:
     """Does a robot ask the sender to prove to be a person?"""
     said = plain(mail.get("subject") + " " + mail.get("from") + " " + text[:3000])
-    return any(name.startswith("x-tmda") for name, _ in mail.headers) or any(word in said for word in _CHALLENGE)
+    return any(name.startswith("x-tmda") for name, _ in mail.headers) or says(said, "robots", "challenge")

@@ -16,6 +16,7 @@ from digest.hear.dsn import address_in, addresses_in
 from digest.hear.mime import Headers, Mail, fields, lines
 from digest.hear.report import Failed, Kind, Reason
 from digest.hear.robots import plain
+from digest.hear.words import says
 
 FLUFL_BYTES = 60_000  # its patterns go back and forth over a line
 FLUFL_LINE = 400
@@ -25,25 +26,6 @@ _HEADER = re.compile(
 )
 _ANSWER = re.compile(r"(?:>>>|<<<|[245]\d\d[ -])")
 _BEGINS = re.compile(r"[\s>*\-\[]{0,20}<?[^\s<>()\[\],;:\"]{1,200}@[^\s<>()\[\],;:\"@]{1,255}")
-_ANNOUNCED = (
-    "to:", "recipient", "address", "delivered to", "deliver to", "delivery to", "rcpt to", "user", "failed", "mailbox", "empfänger",
-    "destinat", "宛", "送信先", "account", "reason", "error", "unknown", "rejected", "not delivered", "undeliver",
-)  # fmt: skip
-_INTRODUCES = (
-    "following", "recipient", "address", "delivered to", "deliver to", "delivery to", "failed", "fatal error", "could not",
-    "failure", "undeliver", "以下", "empfänger", "destinat", "adresse",
-)  # fmt: skip
-_DELAY = (
-    "delayed", "not yet been delivered", "will be retried", "warning message only", "still being retried", "will continue to",
-    "delivery attempts will continue", "has not yet been", "will keep trying", "do not need to resend", "not been delivered yet", "temporary fail",
-    "noch nicht zugestellt", "n'a pas encore",
-)  # fmt: skip
-_GIVEN_UP = ("will not be retried", "given up", "giving up", "has been returned", "permanent", "no further attempts", "could not be delivered for")
-_FAILS = (
-    "fail", "not be delivered", "undeliver", "unable to deliver", "couldn't deliver", "could not deliver", "unknown", "rejected", "refused", "bounce",
-    "returned", "cannot be delivered", "not delivered", "does not exist", "doesn't exist", "error", "できません", "失敗", "zugestellt", "entreg", "full",
-    "denied", "no such", "can't be", "wasn't delivered", "isn't",  "non valide", "disabled", "over quota", "not found", "退", "quota", "not reach",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,9 +40,11 @@ def apart(text: str) -> Notice:
     """Cut a text where the letter that came back begins: two of its headers, one under the other."""
     found = list(lines(text))
     for at in range(1, len(found) - 1):
+        quoted = found[at][:1] in ("> |")
         if not _HEADER.match(found[at].lstrip("> |")):
             continue
-        quoted = found[at][:1] in ("> |")
+        if found[at][:1] == " " and not found[at].lstrip().lower().startswith(("received:", "return-path:")):
+            continue  # a list of facts, indented
         here = [line.lstrip("> |") if quoted else line for line in found[at : at + 60]]
         headers = 0
         for line in here:
@@ -80,7 +64,7 @@ def failed(mail: Mail, notice: Notice, raw: bytes, ours: frozenset[str]) -> list
     """The recipients of a report without machine-readable part. `ours`: addresses that it is from and for."""
     text = notice.text
     said = plain(text)
-    delayed = any(word in said for word in _DELAY) and not any(word in said for word in _GIVEN_UP)
+    delayed = says(said, "shapes", "delay") and not says(said, "shapes", "given_up")
     header = [one for value in mail.all("x-failed-recipients") for one in addresses_in(value)]
     lasting: dict[str, str] = {}
     found = header
@@ -93,7 +77,7 @@ def failed(mail: Mail, notice: Notice, raw: bytes, ours: frozenset[str]) -> list
         found = _by_lines(text, ours)
     if not found:
         found = [one for name, value in notice.returned if name == "to" for one in addresses_in(value)][:1]
-        if not any(word in said for word in _FAILS):
+        if not says(said, "shapes", "fails"):
             return []
     about = paragraphs(text, found)
     action = "delayed" if delayed else ""
@@ -124,14 +108,27 @@ def _by_lines(text: str, ours: frozenset[str]) -> list[str]:
             score = 0
             if _BEGINS.match(line):
                 score += 2
-            if introduced or any(word in low for word in _ANNOUNCED):
+            if introduced or says(low, "shapes", "announced"):
                 score += 2
             if reasons.code_in(line) or "rcpt to" in low:
                 score += 1
-            if any(word in low for word in ("from:", "sender", "message-id", "mailto:", "contact", "postmaster@", "help@", "support@", "http")):
+            if any(
+                word in low
+                for word in (
+                    "from:",
+                    "sender",
+                    "message-id",
+                    "mailto:",
+                    "contact",
+                    "postmaster@",
+                    "help@",
+                    "support@",
+                    "http",
+                )
+            ):
                 score -= 3
             ranked[address] = max(score, ranked.get(address, -9))
-        if any(word in low for word in _INTRODUCES):
+        if says(low, "shapes", "introduces"):
             introduced = 4
         elif line.strip():
             introduced = max(0, introduced - 1)
@@ -177,9 +174,11 @@ def _flufl(raw: bytes) -> tuple[list[str], list[str]]:
     log.setLevel(logging.CRITICAL)
     try:
         temporary, permanent = all_failures(email.message_from_bytes(data))
-    except Exception:  # noqa: BLE001  (it was written for reports, and these are any bytes)
+    except Exception:
         return [], []
     finally:
         log.setLevel(level)
-    both = [sorted({address_in(one.decode("utf-8", "replace")) for one in some} - {""}) for some in (temporary, permanent)]
+    both = [
+        sorted({address_in(one.decode("utf-8", "replace")) for one in some} - {""}) for some in (temporary, permanent)
+    ]
     return both[0], both[1]

@@ -36,9 +36,7 @@ def understand(raw: bytes, envelope_to: tuple[str, ...] = ()) -> Report:
     )
 
 
-def _report(
-    mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes, envelope_to: tuple[str, ...]
-) -> Report:
+def _report(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes, envelope_to: tuple[str, ...]) -> Report:
     """The kind and whom it is about; the rest of the report is the caller's."""
     if (feedback := _complaint(mail, returned)) is not None:
         return feedback
@@ -79,7 +77,9 @@ def _told(one: Failed, words: str) -> Failed:
     kind, reason = reasons.judge(words, status=status or one.status, code=code, action=one.action)
     if reason is Reason.UNSAID:
         return one
-    return replace(one, kind=kind, reason=reason, status=status or one.status, diagnostic=one.diagnostic or words[:1000])
+    return replace(
+        one, kind=kind, reason=reason, status=status or one.status, diagnostic=one.diagnostic or words[:1000]
+    )
 
 
 def _by_words(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes) -> Report:

@@ -24,7 +24,7 @@ from digest.models import (
     SubscriptionState,
     address_key,
 )
-from digest.store import suppressions
+from digest.store import mail_tables, suppressions
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange
@@ -126,7 +126,8 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     notices = connection.execute(sa.delete(Notice).where(col(Notice.address) == address_key(email))).rowcount
     waits = connection.execute(sa.delete(SignupWait).where(col(SignupWait.key) == address_key(email))).rowcount
     connection.execute(sa.delete(ImportChange).where(col(ImportChange.key) == address_key(email)))
-    if person is None and stop is None and not notices and not waits:
+    mails = mail_tables.forget(session, address_key(email), person.id if person else None)
+    if person is None and stop is None and not notices and not waits and not mails:
         return None
     subscriptions = letters = dropped = 0
     if person is not None:
