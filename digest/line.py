@@ -13,12 +13,12 @@ from datetime import datetime
 
 from digest import collect as feeds
 from digest import deliver as mail
-from digest import edition, event_loop
+from digest import edition, event_loop, hear
 from digest.collect import CollectReport
 from digest.config import Config
 from digest.deliver import ALL, Report, Share
 from digest.edition import Admitted, Composed
-from digest.errors import ConfigError, Exit, WrongClock
+from digest.errors import ConfigError, Exit, UserError, WrongClock
 from digest.store import Database, clock
 from digest.subscribe import asks, signup
 
@@ -58,13 +58,23 @@ class Unfit:
 
 
 @dataclass(frozen=True)
+class Deaf:
+    """The mailbox of the settings cannot be read, and why; what lies in it waits."""
+
+    words: str
+
+
+@dataclass(frozen=True)
 class BrokeOff:
     """Delivery ends by an error or a second Ctrl-C: what was done by then."""
 
     report: Report
 
 
-Told = Begins | Clock | feeds.Progress | CollectReport | Taken | Unfit | Composed | mail.Progress | Report | BrokeOff
+Told = (
+    Begins | Clock | feeds.Progress | CollectReport | Taken | Unfit | Composed | mail.Progress | Report | BrokeOff
+    | hear.Readings | Deaf
+)  # fmt: skip
 Tell = Callable[[Told], None]
 
 
@@ -85,6 +95,7 @@ class Outcome:
     unfit: list[str] = field(default_factory=list)  # newsletters whose edition could not be made
     deliver: Report | None = None
     healed: Mapping[str, int] = field(default_factory=dict)  # moments of a clock that was wrong, by kind
+    heard: hear.Readings | None = None
 
     @property
     def exit_code(self) -> Exit:
@@ -130,7 +141,9 @@ def run(
     `broken` is as in `all_but_sending`. `stopping` is entered while letters go out, and gives what is asked whether
     they are to stop.
     """
+    heard = listen(database, config, clock=clock, tell=tell)  # first: who has gone is owed nothing
     outcome = all_but_sending(database, config, clock=clock, force=force, broken=broken, tell=tell)
+    outcome.heard = heard
     with stopping() as stop:
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
     return outcome
@@ -189,6 +202,26 @@ def heal(
     if healed:
         tell(Clock(healed=healed))
     return healed
+
+
+def listen(
+    database: Database, config: Config, *, clock: Callable[[], datetime], tell: Tell = nobody
+) -> hear.Readings | None:
+    """Read the mailbox of the settings, within its bounds, and forget old mails. None where there is none to read."""
+    hear.prune(database, config, now=clock(), steps=2)
+    if not config.mail.source:
+        return None
+    tell(Begins("mail"))
+    try:
+        source = hear.opened(config.mail.source)
+        bounds = hear.Bounds(config.mail.per_run, config.mail.seconds)
+        readings = hear.read(database, config, source, clock=clock, bounds=bounds)
+        source.close()
+    except UserError as error:
+        tell(Deaf(f"what came back is not read: {error}" + (f"\n  {error.hint}" if error.hint else "")))
+        return None
+    tell(readings)
+    return readings
 
 
 def collect(
