@@ -40,14 +40,14 @@ SAID = {
         Kind.SOFT,
         Reason.FULL,
     ),
-    "a block list": (hearing.bounce(LETTER, status="5.7.1", words="554 5.7.1 listed by rbl.example"), Kind.POLICY, Reason.POLICY),
+    "a block list": (hearing.bounce(LETTER, status="5.7.1", words="554 5.7.1 on an rbl"), Kind.POLICY, Reason.POLICY),
     "policy behind the number of no mailbox": (
         hearing.bounce(LETTER, status="5.1.1", words="550 5.1.1 blocked as spam"),
         Kind.POLICY,
         Reason.POLICY,
     ),
-    "too large": (hearing.bounce(LETTER, status="5.3.4", words="552 5.3.4 message too large"), Kind.POLICY, Reason.SIZE),
-    "a delay": (hearing.bounce(LETTER, action="delayed", status="4.4.1", words="connection timed out"), Kind.DELAYED, None),
+    "too large": (hearing.bounce(LETTER, status="5.3.4", words="552 message too large"), Kind.POLICY, Reason.SIZE),
+    "a delay": (hearing.bounce(LETTER, action="delayed", status="4.4.1", words="timed out"), Kind.DELAYED, None),
     "given up": (hearing.bounce(LETTER, status="4.4.7", words="delivery time expired"), Kind.SOFT, Reason.EXPIRED),
     "delivered": (hearing.bounce(LETTER, action="delivered", status="2.0.0", words="250 ok"), Kind.DELIVERED, None),
     "an unknown user after the letter was read": (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mailbox
-import os
 from datetime import timedelta
 
 import hearing
@@ -101,8 +100,8 @@ def test_each_proof_will_do(database, config, letters, how, make):
     "forge",
     [
         lambda letter: hearing.bounce(letter, to="bounces@news.example", returned=""),
-        lambda letter: hearing.bounce(letter, to="bounces+b-0123456789abcdef1@news.example", returned=f"To: {letter.to}"),
-        lambda letter: hearing.bounce(letter, to="x@news.example", returned=f"To: {letter.to}\nMessage-ID: <0@news.example>"),
+        lambda letter: hearing.bounce(letter, to="b-0123456789abcdef1@news.example", returned=f"To: {letter.to}"),
+        lambda letter: hearing.bounce(letter, to="x@n.example", returned=f"To: {letter.to}\nMessage-ID: <0@n.example>"),
         lambda letter: hearing.complaint(letter).partition(b"Message-ID")[0],
         lambda letter: hearing.person("unsubscribe", sender=letter.to),
         lambda letter: hearing.person("", sender=letter.to, to="bounces+leave+" + "a" * 32 + "@news.example"),
@@ -325,7 +324,7 @@ def test_lines_that_begin_with_from_divide_no_mail(database, config, tmp_path):
         box.add(hearing.person(f"{number}\nFrom here\n\nFrom there\n\n>From that\n", sender=f"p{number}@example.org"))
     box.flush()
     with path.open("rb") as file:
-        found = [raw for raw, _ in sources._messages(file, 0, os.path.getsize(path))]
+        found = [raw for raw, _ in sources._messages(file, 0, path.stat().st_size)]
     assert len(found) == 3
     assert b"\nFrom there\n" in found[0]
 

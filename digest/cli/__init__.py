@@ -118,6 +118,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     feed,
     feed_set,
     imports,
+    mail,
     newsletter,
     outbox,
     story,
@@ -166,4 +167,6 @@ subscriber_csv.register(subscriber.app)
 feed_set.register(feed.app)
 subscriber_address.register(subscriber.app)
 app.add_typer(imports.app, name="import")
+app.add_typer(mail.app, name="mail")
+app.add_typer(mail.bounces, name="bounce")
 app.add_typer(subscriber.app, name="subscriber")

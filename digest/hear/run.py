@@ -226,7 +226,6 @@ def _row(one: Prepared, source: str, letter: Letter | None, how: str, *, now: da
         "written_at": letter.at if letter else None,
         "address": address_key(email or _from(report))[:320],
         "domain": address_key(email).rpartition("@")[2][:255],
-        "relay": "",
         "act": "",
         "why": "",
         "sender": report.sender[:300],

@@ -39,7 +39,6 @@ class MailReport(SQLModel, table=True):
     written_at: datetime | None = Field(default=None, sa_type=UtcTime, nullable=True)  # when the letter was taken
     address: str = Field(default="", index=True)  # `address_key` of whom it is about, or from; "" once erased
     domain: str = ""  # of the reader
-    relay: str = ""
     act: str  # of `hear.policy.Act`
     why: str = ""
     before: dict[str, Any] | None = Field(sa_type=JSON, default=None, nullable=True)  # what `undo` puts back

@@ -460,6 +460,20 @@ def counts(session: Session, *, since: datetime) -> dict[str, int]:
     return {str(act): number for act, number in session.execute(query.group_by(col(MailReport.act)))}
 
 
+def complaints(session: Session, *, since: datetime) -> tuple[int, int]:
+    """How many readers complained since then, and how many letters were delivered; (0, 0) where nobody did."""
+    query = sa.select(sa.func.count(sa.distinct(col(MailReport.outbox_id)))).where(
+        col(MailReport.act) == "complaint", col(MailReport.undone_at).is_(None), col(MailReport.read_at) >= since
+    )
+    complained = int(session.execute(query).scalar() or 0)
+    if not complained:
+        return 0, 0
+    sent = sa.select(sa.func.count()).where(
+        col(OutboxRow.state) == OutboxState.SENT, col(OutboxRow.settled_at) >= since
+    )
+    return complained, int(session.execute(sent).scalar() or 0)
+
+
 def asks(session: Session) -> int:
     """How many people wrote, and nobody has answered."""
     query = sa.select(sa.func.count()).where(col(MailReport.act) == "ask", col(MailReport.done_at).is_(None))

@@ -17,7 +17,6 @@ _TEXTS = (
     "proof",
     "address",
     "domain",
-    "relay",
     "act",
     "why",
     "sender",
