@@ -5,7 +5,7 @@ feed ── entry ──┐
                           ├ former_name
                           └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
-          └ signup_wait                                         signup_refusal    host
+          └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
 """
 
 from __future__ import annotations
