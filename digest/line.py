@@ -96,6 +96,7 @@ class Outcome:
     deliver: Report | None = None
     healed: Mapping[str, int] = field(default_factory=dict)  # moments of a clock that was wrong, by kind
     heard: hear.Readings | None = None
+    deaf: bool = False  # what came back could not be read
 
     @property
     def exit_code(self) -> Exit:
@@ -103,7 +104,8 @@ class Outcome:
         if self.unfit:
             return Exit.CONFIG
         delivered = Exit.OK if self.deliver is None else delivery_code(self.deliver)
-        return collection_code(self.collect) or delivered
+        code = collection_code(self.collect) or delivered
+        return Exit.UNAVAILABLE if self.deaf and code in (Exit.OK, Exit.TEMPFAIL) else code
 
 
 def collection_code(report: CollectReport) -> Exit:
@@ -143,7 +145,7 @@ def run(
     """
     heard = listen(database, config, clock=clock, tell=tell)  # first: who has gone is owed nothing
     outcome = all_but_sending(database, config, clock=clock, force=force, broken=broken, tell=tell)
-    outcome.heard = heard
+    outcome.heard, outcome.deaf = heard, bool(config.mail.source) and heard is None
     with stopping() as stop:
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
     return outcome

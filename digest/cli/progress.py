@@ -257,7 +257,7 @@ def heard_words(told: hear.Readings) -> str:
         "suppress": "suppressed", "complaint": "complained", "pause": "paused", "leave": "left", "ours": "ours to mend",
         "doubted": "not believed", "ask": "to answer", "unproven": "unproven",
     }  # fmt: skip
-    followed = ", ".join(f"{told.acts[act]:,} {words}" for act, words in told_acts.items() if told.acts[act])
+    followed = ", ".join(f"{told.acts.get(act, 0):,} {words}" for act, words in told_acts.items() if told.acts.get(act))
     copies = f", {told.copies:,} known before" if told.copies else ""
     more = "; there is more" if told.more else ""
     return f"mail: {count(told.read, 'mail', 'mails')} read{copies}" + (f": {followed}" if followed else "") + more

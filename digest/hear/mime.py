@@ -97,7 +97,7 @@ def fields(text: str, *, unfold: bool = False) -> Headers:
             found.append([match[1].lower(), match[2].strip()])
         elif found and _CONTINUES.match(line):  # what forgot to be indented
             found[-1][1] += " " + line[:LONGEST_HEADER].strip()
-    return tuple((name, _words(value) if unfold else value) for name, value in found)
+    return tuple((name, inert(_words(value)) if unfold else value) for name, value in found)
 
 
 def _words(value: str) -> str:
@@ -212,12 +212,17 @@ def _decoded(data: bytes, charset: str) -> str:
         if not name or name in ("us-ascii", "ascii", "unknown-8bit"):
             continue
         try:
-            return data.decode(name, "strict" if name == "utf-8" else "replace").replace("\x00", "")
+            return inert(data.decode(name, "strict" if name == "utf-8" else "replace"))
         except (LookupError, UnicodeError, ValueError):
             continue
     if b"\x1b$" in data:  # Japanese that does not say so
-        return data.decode("iso-2022-jp", "replace")
-    return data.decode("latin-1").replace("\x00", "")
+        return inert(data.decode("iso-2022-jp", "replace"))
+    return inert(data.decode("latin-1"))
+
+
+def inert(text: str) -> str:
+    """Without what no database keeps: zeros, and halves of characters."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
 
 
 def lines(text: str, most: int = 2000) -> Iterator[str]:

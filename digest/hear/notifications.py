@@ -39,8 +39,10 @@ def ses(data: dict[str, Any]) -> Report | None:
     """A notification of Amazon SES, taken out of its envelope, or None where it is none."""
     kind = str(data.get("notificationType") or data.get("eventType") or "").lower()
     sent = _object(data.get("mail"))
+    source = (("return-path", str(sent.get("source", ""))[:320]),)  # where our bounce address is
     headers = Returned(
-        tuple((str(one.get("name", "")).lower(), str(one.get("value", ""))) for one in _objects(sent.get("headers")))
+        source
+        + tuple((str(one.get("name", "")).lower(), str(one.get("value", ""))) for one in _objects(sent.get("headers")))
     )
     if kind == "bounce":
         bounce = _object(data.get("bounce"))

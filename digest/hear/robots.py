@@ -16,12 +16,14 @@ def plain(text: str) -> str:
 
 
 def from_server(mail: Mail) -> bool:
-    """Does a mail server seem to speak, by who sent it or how its subject begins?"""
+    """Does a mail server speak, by who sent it and how?"""
     sender = plain(mail.get("from") + " " + mail.get("sender"))
     if says(sender, "robots", "daemon") or mail.get("x-failed-recipients"):
         return True
+    if mail.type == "multipart/report" and mail.params.get("report-type", "").lower() == "delivery-status":
+        return True
     path = mail.all("return-path")
-    return (bool(path) and path[0].strip() in ("<>", "") and not away(mail)) or failure_subject(mail)
+    return bool(path) and path[0].strip() in ("<>", "") and not away(mail)
 
 
 def failure_subject(mail: Mail) -> bool:
@@ -70,9 +72,9 @@ def away(mail: Mail) -> bool:
 
 def _away_subject(mail: Mail) -> bool:
     subject = plain(mail.get("subject"))
-    for prefix in ("re: ", "aw: ", "sv: "):
-        subject = subject.removeprefix(prefix)
-    return says(subject[:80], "robots", "away")
+    if subject.startswith(("re:", "aw:", "sv:", "antw:", "rif:", "res:")):
+        return False  # a person answers a letter, whatever was its subject
+    return says(subject[:40], "robots", "away")
 
 
 def challenge(mail: Mail, text: str) -> bool:

@@ -62,13 +62,23 @@ class Readings:
     source: str = ""
     read: int = 0
     copies: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    acts: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, int] = field(default_factory=dict)
+    acts: dict[str, int] = field(default_factory=dict)
     more: bool = False  # a bound was reached before the end
 
     @property
     def changed(self) -> int:
-        return sum(self.acts[act] for act in (Act.SUPPRESS, Act.COMPLAINT, Act.PAUSE, Act.LEAVE))
+        return sum(self.acts.get(act, 0) for act in (Act.SUPPRESS, Act.COMPLAINT, Act.PAUSE, Act.LEAVE))
+
+    def count(self, mails: list[Prepared], acts: list[Act | None]) -> None:
+        """Add a batch that is stored."""
+        for one, act in zip(mails, acts, strict=True):
+            self.read += 1
+            if act is None:
+                self.copies += 1
+                continue
+            self.kinds[one.report.kind] = self.kinds.get(one.report.kind, 0) + 1
+            self.acts[act] = self.acts.get(act, 0) + 1
 
 
 @dataclass(frozen=True)
@@ -101,9 +111,10 @@ def read(
         left = len(batch) if bounds.mails is None else min(len(batch), bounds.mails - done.read)
         some = [prepare(mail, config) for mail in batch[:left]]
         with database.write() as session:
-            _store(session, config, source.name, some, done, clock())
-        for one in some:
-            source.done(one.mail, understood=one.understood)
+            acts = _store(session, config, source.name, some, clock())
+        done.count(some, acts)
+        for one, act in zip(some, acts, strict=True):
+            source.done(one.mail, understood=one.understood and act is not Act.UNPROVEN)
         if progress is not None:
             progress(done)
         full = bounds.mails is not None and done.read >= bounds.mails
@@ -127,7 +138,10 @@ def _batches(mails: Iterator[Incoming]) -> Iterator[list[Incoming]]:
 
 def prepare(mail: Incoming, config: Config) -> Prepared:
     """Understand a mail, outside of any transaction."""
-    report = understand(mail.raw, mail.envelope_to)
+    try:
+        report = mail.report or understand(mail.raw, mail.envelope_to)
+    except Exception:
+        report = Report(Kind.UNKNOWN)
     return Prepared(mail, report, proof.clues(report, mail.envelope_to, keys=config.keys), fingerprint(mail.raw))
 
 
@@ -149,19 +163,19 @@ def fingerprint(raw: bytes) -> str:
 # ---------------------------------------------------------------- one transaction
 
 
-def _store(session: Session, config: Config, source: str, some: list[Prepared], done: Readings, now: datetime) -> None:
+def _store(session: Session, config: Config, source: str, some: list[Prepared], now: datetime) -> list[Act | None]:
+    """What follows from each mail; None for one that was known before."""
     refused: Counter[int] = Counter()
+    acts: list[Act | None] = []
     for one in some:
-        done.read += 1
         letter, how = _letter(session, one, config)
         row = _row(one, source, letter, how, now=now)
         report_id = reports.take(session, row)
         if report_id is None:
-            done.copies += 1
+            acts.append(None)
             continue
-        done.kinds[row["kind"]] += 1
         act = _follow(session, config, one, letter, how, report_id, now)
-        done.acts[act] += 1
+        acts.append(act)
         if act is Act.OURS and letter is not None and letter.edition_id is not None:
             refused[letter.edition_id] += 1
     if some and some[-1].mail.mark:
@@ -169,6 +183,7 @@ def _store(session: Session, config: Config, source: str, some: list[Prepared], 
     # Last, since on PostgreSQL senders of the same edition wait from here to the end.
     for edition_id, number in sorted(refused.items()):
         refusals.count(session, edition_id, refusals.Refusals(content=number))
+    return acts
 
 
 def _letter(session: Session, one: Prepared, config: Config) -> tuple[Letter | None, str]:
@@ -283,7 +298,10 @@ def _decide(session: Session, report: Report, letter: Letter, now: datetime) -> 
         troubles = tuple(Trouble(Kind(kind), Reason(reason), row, at) for kind, reason, row, at in known.troubles)
         gone, sent = reports.gone(session, letter.edition_id) if letter.edition_id is not None else (0, 0)
         past = Past(troubles, known.pauses, known.came_back_at, gone, sent)
-    return policy.decide(heard, past, now=now), person
+    decision = policy.decide(heard, past, now=now)
+    if person is None and decision.act is not Act.OURS:
+        decision = Decision(Act.NONE, f"about nobody who is subscribed: {decision.why}")
+    return decision, person
 
 
 def _carry_out(

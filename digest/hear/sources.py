@@ -16,6 +16,7 @@ from typing import IO, Protocol
 
 from digest.errors import NotFound, StorageError, UserError
 from digest.hear.mime import MOST_BYTES
+from digest.hear.report import Report
 
 _CHUNK = 65_536
 _BEGIN = 4096  # bytes of an mbox by which it is known again
@@ -25,7 +26,9 @@ _BEGIN = 4096  # bytes of an mbox by which it is known again
 class Incoming:
     """A mail as a source gives it. `raw` may be cut at `MOST_BYTES` + 1; what is beyond is not read.
 
-    `mark` says how far the source was read with it, for one that keeps no flags itself: it is stored in the same
+    A source that knows what a mail is without reading it (a service's notification) says so in `report`; `raw` then is
+    what it was made of, by which a copy is known. `mark` says how far the source was read with it, for one that keeps
+    no flags itself: it is stored in the same
     transaction as the mail, and handed to the next `mails`. "" for a source that has flags.
     """
 
@@ -33,6 +36,7 @@ class Incoming:
     envelope_to: tuple[str, ...] = ()
     handle: object = None
     mark: str = ""
+    report: Report | None = None
 
 
 class Source(Protocol):
@@ -98,7 +102,8 @@ class Maildir:
         self._cur = self.folder / "cur"
 
     def mails(self, mark: str) -> Iterator[Incoming]:
-        for path in self._unread():
+        for folder, file_name in self._unread():
+            path = self.folder / folder / file_name
             try:
                 with path.open("rb") as file:
                     raw = file.read(MOST_BYTES + 1)
@@ -108,21 +113,17 @@ class Maildir:
                 raise _unreadable(path, error) from None
             yield Incoming(raw, handle=path)
 
-    def _unread(self) -> list[Path]:
+    def _unread(self) -> list[tuple[str, str]]:
+        """(folder, name) of each, by name: the time that they came. Names, since a hundred thousand may wait."""
         found = []
         try:
             for folder in ("new", "cur"):
                 with os.scandir(self.folder / folder) as entries:
                     names = (entry.name for entry in entries)
-                    found += [
-                        self.folder / folder / name
-                        for name in names
-                        if not name.startswith(".")
-                        and (folder == "new" or "S" not in name.rpartition(":2,")[2] or ":2," not in name)
-                    ]
+                    found += [(folder, name) for name in names if not name.startswith(".") and not _seen(name)]
         except OSError as error:
             raise _unreadable(self.folder, error) from None
-        return sorted(found, key=lambda path: path.name)
+        return sorted(found, key=lambda one: one[1])
 
     def done(self, mail: Incoming, *, understood: bool) -> None:
         path = mail.handle
@@ -134,6 +135,10 @@ class Maildir:
 
     def close(self) -> None:
         pass
+
+
+def _seen(name: str) -> bool:
+    return "S" in name.rpartition(":2,")[2] if ":2," in name else False
 
 
 @dataclass

@@ -25,15 +25,21 @@ def understand(raw: bytes, envelope_to: tuple[str, ...] = ()) -> Report:
     report = _report(mail, notice, returned, raw, envelope_to)
     return Report(
         kind=report.kind,
-        recipients=report.recipients,
+        recipients=tuple(_inert(one) for one in report.recipients if one.email),
         headers=Returned(mail.headers),
-        returned=Returned(returned),
+        returned=report.returned if report.returned.headers else Returned(returned),
         sent_at=_date(mail.get("date")),
         text=notice.text.strip()[:TEXT],
         feedback=report.feedback,
         robot=report.kind is not Kind.REPLY or robots.automatic(mail),
         cut=mail.cut,
     )
+
+
+def _inert(one: Failed) -> Failed:
+    """Without signs that no column keeps: a text may have them by the ways of JSON, or of odd character sets."""
+    email, original, words = mime.inert(one.email), mime.inert(one.original), mime.inert(one.diagnostic)
+    return replace(one, email=email, original=original, diagnostic=words, action=mime.inert(one.action))
 
 
 def _report(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes, envelope_to: tuple[str, ...]) -> Report:
@@ -85,14 +91,14 @@ def _told(one: Failed, words: str) -> Failed:
 def _by_words(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes) -> Report:
     """A mail without a part for machines."""
     server = robots.from_server(mail) or robots.says_undelivered(notice.text)
-    server = server or (mail.type == "multipart/report" and mail.params.get("report-type", "") == "delivery-status")
-    if not server and robots.challenge(mail, notice.text):
+    seems = server or robots.failure_subject(mail)  # people write of failures, too
+    if not seems and robots.challenge(mail, notice.text):
         return Report(Kind.CHALLENGE)
-    if not server and robots.away(mail):
+    if not seems and robots.away(mail):
         return Report(Kind.VACATION)
     if any(part.type == "message/disposition-notification" for part in mail.parts):
         return Report(Kind.VACATION)
-    if server or returned:
+    if seems or returned:
         ours = frozenset(
             one.lower() for name in ("to", "from", "delivered-to", "return-path", "x-original-to", "envelope-to")
             for value in mail.all(name) for one in dsn.addresses_in(value)
