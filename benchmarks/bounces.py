@@ -18,11 +18,13 @@ import os
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 GOALS = {"kinds": 0.97, "recipients": 0.99, "crashes": 0}
 
 
@@ -53,11 +55,12 @@ def classes(report: Any) -> set[str]:
 
 
 def measure(folder: Path, *, quick: bool) -> dict[str, Any]:
-    from digest.hear import understand
+    from digest.hear import policy, understand
     from digest.hear.report import BOUNCES, Kind
 
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
+    barred: Counter[str] = Counter()
     wrong, missed, crashes = [], [], []
     known = found = strictly = 0
     began = time.perf_counter()
@@ -82,6 +85,12 @@ def measure(folder: Path, *, quick: bool) -> dict[str, Any]:
             else:
                 said = [f"{one.email} {one.kind} {one.reason} {one.status}" for one in report.recipients]
                 wrong.append((row["file"], name, row["reason"], row["status"], "+".join(sorted(classes(report))), said))
+        for one in report.recipients if meant is not None else ():
+            heard = policy.Heard(one.kind, one.reason, one.status)
+            if policy.decide(heard, policy.Past(), now=NOW).act is policy.Act.SUPPRESS:
+                barred["rightly" if "hard" in meant else "wrongly"] += 1
+                if "hard" not in meant:
+                    wrong.append((row["file"], "barred", row["reason"], row["status"], one.email, one.status))
         if (
             row["failed_recipient"]
             and "@" in row["failed_recipient"]
@@ -102,6 +111,7 @@ def measure(folder: Path, *, quick: bool) -> dict[str, Any]:
         "kinds_strictly": strictly / (total.total() or 1),
         "recipients": found / (known or 1),
         "recipients_known": known,
+        "barred_at_once": dict(barred),
         "crashes": crashes,
         "milliseconds_a_mail": 1000 * taken / max(1, total.total()),
         "wrong": wrong,
@@ -131,6 +141,8 @@ def main() -> None:
         print(
             f"recipients   {result['recipients']:.1%} of {result['recipients_known']} (goal {GOALS['recipients']:.0%})"
         )
+        barred = result["barred_at_once"]
+        print(f"barred       {barred.get('rightly', 0)} at once, and {barred.get('wrongly', 0)} of no hard bounce")
         print(f"crashes      {len(result['crashes'])}; {result['milliseconds_a_mail']:.1f} ms a mail")
         if given.show:
             for one in (*result["crashes"], *result["wrong"], *result["missed"]):

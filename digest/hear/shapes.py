@@ -18,6 +18,7 @@ from digest.hear.report import Failed, Kind, Reason
 from digest.hear.robots import plain
 from digest.hear.words import says
 
+logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it tells of each thing that it tries
 FLUFL_BYTES = 60_000  # its patterns go back and forth over a line
 FLUFL_LINE = 400
 _HEADER = re.compile(
@@ -169,15 +170,10 @@ def _flufl(raw: bytes) -> tuple[list[str], list[str]]:
     from flufl.bounce import all_failures
 
     data = b"\n".join(line[:FLUFL_LINE] for line in raw[:FLUFL_BYTES].splitlines())
-    log = logging.getLogger("flufl.bounce")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
     try:
         temporary, permanent = all_failures(email.message_from_bytes(data))
     except Exception:
         return [], []
-    finally:
-        log.setLevel(level)
     both = [
         sorted({address_in(one.decode("utf-8", "replace")) for one in some} - {""}) for some in (temporary, permanent)
     ]
