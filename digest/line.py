@@ -105,7 +105,8 @@ class Outcome:
             return Exit.CONFIG
         delivered = Exit.OK if self.deliver is None else delivery_code(self.deliver)
         code = collection_code(self.collect) or delivered
-        return Exit.UNAVAILABLE if self.deaf and code in (Exit.OK, Exit.TEMPFAIL) else code
+        look = self.deaf or (self.heard is not None and self.heard.acts.get(hear.Act.DOUBTED))
+        return Exit.UNAVAILABLE if look and code in (Exit.OK, Exit.TEMPFAIL) else code
 
 
 def collection_code(report: CollectReport) -> Exit:

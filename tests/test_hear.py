@@ -126,6 +126,17 @@ def test_an_international_report_names_its_recipient():
     assert report.returned.get("list-id") == "<daily.news.example>"
 
 
+def test_a_notification_of_ses_has_the_address_that_we_sent_from():
+    raw = text(
+        '{"notificationType":"Complaint","complaint":{"complainedRecipients":[{"emailAddress":"a\\u0000\\ud800@example.org"}]},'
+        f'"mail":{{"source":"{LETTER.mail_from}"}}}}'
+    )
+    report = understand(raw)
+    assert report.kind is Kind.COMPLAINT
+    assert report.recipients[0].email == "a?@example.org"
+    assert proof.clues(report, (), keys=[KEY]).letter_id == 71
+
+
 OTHERS = {
     "a complaint": (hearing.complaint(LETTER), Kind.COMPLAINT),
     "a complaint of nobody": (hearing.complaint(LETTER, redacted=True), Kind.COMPLAINT),
@@ -136,6 +147,8 @@ OTHERS = {
         Kind.CHALLENGE,
     ),
     "a person": (hearing.person("Nice issue, thank you!"), Kind.REPLY),
+    "a person about a vacation": (hearing.person("Yes!", subject="Re: Ten vacation spots"), Kind.REPLY),
+    "a person about bounces": (hearing.person("How come?", subject="Why did it bounce?"), Kind.REPLY),
     "a person about failures": (hearing.person("My delivery failed last week, by the post."), Kind.REPLY),
     "our own letter": (LETTER.head.encode() + b"\n\nHello\n", Kind.LOOP),
     "TLS-RPT": (hearing.person("x", more="TLS-Report-Domain: news.example\n"), Kind.TLS_REPORT),
@@ -272,6 +285,11 @@ FOLLOWS = {
     "full thrice in a day": (FULL, Past(troubles(3, reason=Reason.FULL, every=0)), Act.NONE),
     "full after a pause": (FULL, Past(troubles(1, reason=Reason.FULL), pauses=1), Act.PAUSE),
     "full for half a year": (FULL, Past(troubles(1, reason=Reason.FULL), pauses=6), Act.SUPPRESS),
+    "full, of before the pause": (
+        FULL,
+        Past(troubles(5, reason=Reason.FULL), pauses=6, paused_at=MONDAY + timedelta(hours=1)),
+        Act.NONE,
+    ),
     "soft, a few": (LATE, Past(troubles(3)), Act.NONE),
     "soft, many": (LATE, Past(troubles(8)), Act.PAUSE),
     "soft, many and long ago": (LATE, Past(troubles(8, every=60)), Act.NONE),

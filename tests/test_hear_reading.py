@@ -17,7 +17,7 @@ from digest import hear, line, sign, subscribe
 from digest.errors import NotFound, UserError
 from digest.hear import sources
 from digest.hear.policy import Act
-from digest.models import OutboxRow, SubscriptionState
+from digest.models import ConsentEvent, OutboxRow, SubscriptionState
 from digest.store import history, people, refusals, reports, suppressions
 from digest.store.reports import Which
 
@@ -90,6 +90,7 @@ def test_a_proven_bounce_suppresses_its_reader_and_is_taken_back(database, confi
                                               returned=letter.head.replace(letter.to, "x@y.example"))),
     ],
 )  # fmt: skip
+@on_sqlite
 def test_each_proof_will_do(database, config, letters, how, make):
     hears(database, config, make(letters[ADA]))
     assert [row.proof for row in kept(database)] == [how]
@@ -271,6 +272,35 @@ def test_mails_are_forgotten_when_the_settings_say(database, config, letters):
     assert hear.prune(database, config, now=MONDAY + timedelta(days=31)) == 2
     assert [(row.kind, row.raw) for row in kept(database)] == [("hard", None)]
     assert hears(database, config, hearing.bounce(letters[ADA])).copies == 1
+
+
+def test_odd_signs_are_kept_by_either_database(database, config, letters):
+    odd = b"From: x\x00y <a\xff@example.org>\nSubject: =?utf-7?q?+2AA-?=\n\nzero \x00, half +2AA-"
+    again = (
+        b"From: MAILER-DAEMON@x.example\n\n"
+        + rb'{"notificationType":"Bounce","bounce":{"bouncedRecipients":['
+        + (rb'{"emailAddress":"a\u0000@example.org","diagnosticCode":"550 \ud800"}]},"mail":{}}')
+    )
+    assert hears(database, config, odd, again).read == 2
+
+
+@on_sqlite
+def test_mails_that_prove_nothing_do_not_pile_up(database, config, monkeypatch):
+    monkeypatch.setattr(reports, "_UNPROVEN", 3)
+    hears(database, config, *(hearing.person(f"{number}") for number in range(9)))
+    assert hear.prune(database, config, now=MONDAY) == 6
+    assert len(kept(database)) == 3
+
+
+@on_sqlite
+def test_a_bounce_of_a_former_address_says_nothing_of_the_new_one(database, config, clock, letters):
+    with database.write() as session:
+        person = people.find(session, ADA)
+        said = subscribe.Evidence("test", clock.pass_(hours=1))
+        people.readdress(session, person, "ada@example.net")
+        reports._say(session, person.id, None, ConsentEvent.MOVED, said, f"{ADA} to ada@example.net")
+    assert hears(database, config, hearing.bounce(letters[ADA]), now=clock()).acts == {Act.NONE: 1}
+    assert standing(database, "ada@example.net") == ("active", "")
 
 
 # ---------------------------------------------------------------- mailboxes

@@ -53,6 +53,11 @@ def telling(options: Options, config: Config) -> Iterator[Tell]:
                     tell_delivery(options, config, told)
                 case hear.Readings():
                     options.say(heard_words(told))
+                    if doubted := told.acts.get(hear.Act.DOUBTED):
+                        options.warn(
+                            f"{count(doubted, 'bounce is', 'bounces are')} not believed, too many of one edition say "
+                            "that there is no such mailbox; `digest mail list --act doubted`, `digest mail do ID`"
+                        )
                 case line.Deaf():
                     options.warn(told.words)
                 case line.BrokeOff():

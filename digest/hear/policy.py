@@ -75,6 +75,7 @@ class Past:
 
     troubles: Sequence[Trouble] = ()
     pauses: int = 0  # for such troubles, in a row
+    paused_at: datetime | None = None  # the last of these
     came_back_at: datetime | None = None
     gone: int = 0  # readers of the edition said to have no mailbox, with this one
     sent: int = 0  # letters of the edition that were taken
@@ -124,6 +125,8 @@ def _hard(heard: Heard, past: Past) -> Decision:
 
 
 def _soft(heard: Heard, past: Past, now: datetime) -> Decision:
+    if past.paused_at is not None and heard.letter_at is not None and heard.letter_at <= past.paused_at:
+        return Decision(Act.NONE, f"{heard.reason}: its letter is of before the pause")
     points, span = score(past.troubles, now=now)
     full = heard.reason is Reason.FULL
     letters = len({one.letter_id for one in past.troubles if not full or one.reason is Reason.FULL})

@@ -297,7 +297,7 @@ def _decide(session: Session, report: Report, letter: Letter, now: datetime) -> 
         known = reports.known(session, person.id, now=now, arrived=policy.ARRIVED)
         troubles = tuple(Trouble(Kind(kind), Reason(reason), row, at) for kind, reason, row, at in known.troubles)
         gone, sent = reports.gone(session, letter.edition_id) if letter.edition_id is not None else (0, 0)
-        past = Past(troubles, known.pauses, known.came_back_at, gone, sent)
+        past = Past(troubles, known.pauses, known.paused_at, known.came_back_at, gone, sent)
     decision = policy.decide(heard, past, now=now)
     if person is None and decision.act is not Act.OURS:
         decision = Decision(Act.NONE, f"about nobody who is subscribed: {decision.why}")

@@ -57,6 +57,7 @@ class Known:
 
     troubles: tuple[tuple[str, str, int | None, datetime], ...]
     pauses: int
+    paused_at: datetime | None
     came_back_at: datetime | None
 
 
@@ -196,6 +197,7 @@ def known(session: Session, subscriber_id: int, *, now: datetime, arrived: timed
             col(MailReport.outbox_id),
             col(MailReport.written_at),
             col(MailReport.act),
+            col(MailReport.read_at),
         )
         .where(
             col(MailReport.subscriber_id) == subscriber_id,
@@ -208,16 +210,17 @@ def known(session: Session, subscriber_id: int, *, now: datetime, arrived: timed
         .limit(200)
     )
     rows = session.execute(query).all()
-    pauses = sum(row[4] == "pause" for row in rows)
-    return Known(tuple((row[0], row[1], row[2], row[3]) for row in rows), pauses, _came_back(session, subscriber_id))
+    pauses = [row[5] for row in rows if row[4] == "pause"]
+    troubles = tuple((row[0], row[1], row[2], row[3]) for row in rows)
+    return Known(troubles, len(pauses), max(pauses, default=None), _came_back(session, subscriber_id))
 
 
 def _came_back(session: Session, subscriber_id: int) -> datetime | None:
-    """When a reader last came back, or was let be written to again."""
+    """When a reader last came back, was let be written to again, or moved to another address."""
     found: datetime | None = session.execute(
         sa.select(sa.type_coerce(sa.func.max(col(Consent.at)), UtcTime())).where(
             col(Consent.subscriber_id) == subscriber_id,
-            col(Consent.event).in_((ConsentEvent.UNSUPPRESSED, ConsentEvent.SUBSCRIBED)),
+            col(Consent.event).in_((ConsentEvent.UNSUPPRESSED, ConsentEvent.SUBSCRIBED, ConsentEvent.MOVED)),
         )
     ).scalar()
     return found
