@@ -10,7 +10,7 @@ from digest.hear.mime import Headers, fields
 from digest.hear.report import Failed, Reason
 
 MOST_RECIPIENTS = 100
-_ADDRESS = re.compile(r"[^\s<>()\[\]\\,;:\"'`]{1,200}@[^\s<>()\[\]\\,;:\"'`@]{1,255}")
+_ADDRESS = re.compile(r"[^\s<>()\[\]\\,;:\"'`@]{1,100}@[^\s<>()\[\]\\,;:\"'`@]{1,255}")
 _XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _FIELDS = ("final-recipient", "original-recipient", "x-actual-recipient", "action")
 
