@@ -101,6 +101,24 @@ def test_a_report_says_of_its_recipient(raw, kind, reason):
     assert report.kind is kind
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "kind"),
+    [
+        ("5.1.1", "550 5.1.1 <spam.policy.full@quota.example> does not exist", Kind.HARD),
+        ("5.0.0", "550 <user.unknown@no-such-user.example> try another day", Kind.SOFT),
+        ("5.0.0", "550 sender domain does not exist", Kind.POLICY),
+        ("5.1.8", "553 5.1.8 your domain does not exist", Kind.POLICY),
+        ("5.4.4", "host not found", Kind.HARD),
+        ("4.4.3", "host not found, try again", Kind.SOFT),
+        ("4.2.2", "452 4.2.2 over quota", Kind.SOFT),
+        ("5.7.1", "550 5.7.1 user unknown", Kind.POLICY),
+        ("5.0.0", "something happened", Kind.SOFT),
+    ],
+)
+def test_words_are_weighed_with_the_number_beside_them(status, words, kind):
+    assert understand(hearing.bounce(LETTER, status=status, words=words)).recipients[0].kind is kind
+
+
 @pytest.mark.parametrize("ends", [b"\r\n", b"\r"])
 def test_line_ends_change_nothing(ends):
     assert understand(hearing.bounce(LETTER).replace(b"\n", ends)).recipients[0].kind is Kind.HARD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mailbox
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import hearing
@@ -415,6 +416,20 @@ def test_two_readers_at_once_do_it_once(database, config, letters, tmp_path):
 
     assert read(database, config, Late()).copies == 2
     assert [len(events(database, who)) for who in (ADA, BOB)] == [1, 2]
+
+
+def test_readers_that_begin_together_do_it_once(database, config, letters, tmp_path):
+    mails = [
+        hearing.bounce(letters[who], status="5.2.2", words="full", at=MONDAY + timedelta(hours=n))
+        for who in (ADA, BOB)
+        for n in range(4)
+    ]
+    source = maildir(tmp_path, hearing.bounce(letters[ADA]), *mails)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: read(database, config, source), range(3)))
+    assert sum(one.read - one.copies for one in found) == 9
+    assert len(kept(database)) == 9
+    assert len(events(database, ADA)) == 1
 
 
 def test_a_hook_is_told_in_the_same_transaction(box, config, clock, monkeypatch):

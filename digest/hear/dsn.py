@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from digest.hear import reasons
+from digest.hear.addresses import address_in
 from digest.hear.mime import Headers, fields
 from digest.hear.report import Failed, Reason
 
 MOST_RECIPIENTS = 100
-_ADDRESS = re.compile(r"[^\s<>()\[\]\\,;:\"'`@]{1,100}@[^\s<>()\[\]\\,;:\"'`@]{1,255}")
 _XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _FIELDS = ("final-recipient", "original-recipient", "x-actual-recipient", "action")
 
@@ -77,17 +77,6 @@ def typed(value: str) -> str:
 def _character(digits: str) -> str:
     number = int(digits, 16)
     return chr(number) if 0x20 < number < 0x110000 and not 0xD800 <= number < 0xE000 else ""
-
-
-def address_in(text: str) -> str:
-    """The first address that stands in a piece of text, or ""."""
-    match = _ADDRESS.search(text[:2000])
-    return match.group().strip(".") if match else ""
-
-
-def addresses_in(text: str) -> list[str]:
-    """All addresses that stand in a piece of text, as they come."""
-    return [match.group().strip(".") for match in _ADDRESS.finditer(text[:2000])]
 
 
 def feedback(text: str) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from digest import sign
-from digest.hear.dsn import addresses_in
+from digest.hear.addresses import addresses_in
 from digest.hear.report import Report
 
 MOST = 60  # addresses of one mail that are looked at

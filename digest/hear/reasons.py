@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from digest.hear.addresses import without
 from digest.hear.report import Kind, Reason
 from digest.hear.words import listed, says
 
@@ -40,7 +41,7 @@ def judge(words: str, *, status: str = "", code: int = 0, action: str = "") -> t
     action = action.lower()
     if action.startswith(("delivered", "relayed", "expanded", "deliverable")):
         return Kind.DELIVERED, Reason.NONE
-    text = _SPACE.sub(" ", words[:5000].lower())
+    text = _SPACE.sub(" ", without(words[:5000]).lower())
     reason = _reason(text, status, code)
     if action.startswith("delay"):
         return Kind.DELAYED, reason
@@ -74,8 +75,10 @@ def _reason(text: str, status: str, code: int) -> Reason:
     if _says(text, "moved"):
         return Reason.MOVED
     gone = _says(text, "no_mailbox")
+    if kind not in _GONE and _says(text, "sender"):  # it is the sender's address or domain that does not exist
+        return Reason.POLICY
     # What was taken at RCPT and called unknown after the letter was read is a filter that hides.
-    if gone and kind not in _GONE and "doesn't have a" not in text and _says(text, "late"):
+    if gone and kind not in _GONE and "user doesn't have a" not in text and _says(text, "late"):
         return Reason.FILTERED
     if gone and not kind and not code and not _says(_bare(text), "no_mailbox"):
         return Reason.FILTERED

@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from digest.config import Config
 from digest.hear import mime, policy, proof
+from digest.hear.addresses import address_in
 from digest.hear.happened import Happened, happened
 from digest.hear.policy import Act, Decision, Heard, Past, Trouble
 from digest.hear.report import BOUNCES, Failed, Kind, Reason, Report
@@ -253,8 +254,6 @@ def _row(one: Prepared, source: str, letter: Letter | None, how: str, *, now: da
 
 
 def _from(report: Report) -> str:
-    from digest.hear.dsn import address_in
-
     return address_in(report.sender)
 
 

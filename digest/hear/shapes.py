@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from digest.hear import reasons
-from digest.hear.dsn import address_in, addresses_in
+from digest.hear.addresses import address_in, addresses_in
 from digest.hear.mime import Headers, Mail, fields, lines
 from digest.hear.report import Failed, Kind, Reason
 from digest.hear.robots import plain

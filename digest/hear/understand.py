@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from digest.hear import dsn, mime, notifications, reasons, robots, shapes
+from digest.hear.addresses import address_in, addresses_in
 from digest.hear.mime import Headers, Mail
 from digest.hear.report import Failed, Kind, Reason, Report, Returned, merged, worst
 
@@ -101,7 +102,7 @@ def _by_words(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes) 
     if seems or returned:
         ours = frozenset(
             one.lower() for name in ("to", "from", "delivered-to", "return-path", "x-original-to", "envelope-to")
-            for value in mail.all(name) for one in dsn.addresses_in(value)
+            for value in mail.all(name) for one in addresses_in(value)
         )  # fmt: skip
         found = merged(shapes.failed(mail, shapes.Notice(notice.text, returned), raw, ours))
         if found:
@@ -124,14 +125,14 @@ def _complaint(mail: Mail, returned: Headers) -> Report | None:
         hotmail = next((value for name, value in returned if name == "x-hmxmroriginalrecipient"), "")
         if not hotmail or not mail.get("from").lower().rstrip(">").endswith(("hotmail.com", "live.com", "outlook.com")):
             return None
-        return Report(Kind.COMPLAINT, (Failed(dsn.address_in(hotmail), Kind.COMPLAINT),), feedback="abuse")
+        return Report(Kind.COMPLAINT, (Failed(address_in(hotmail), Kind.COMPLAINT),), feedback="abuse")
     said = dsn.feedback("\n".join(texts))
     kind = (said.get("feedback-type") or ["abuse"])[0].strip().lower().split(" ")[0]
     named = said.get("original-rcpt-to", []) + said.get("redacted-address", []) + said.get("removal-recipient", [])
     emails = [dsn.typed(one) for one in named] or [
-        one for name, value in returned if name == "to" for one in dsn.addresses_in(value)
+        one for name, value in returned if name == "to" for one in addresses_in(value)
     ]
-    emails = emails or [one for name, value in returned if name == "delivered-to" for one in dsn.addresses_in(value)]
+    emails = emails or [one for name, value in returned if name == "delivered-to" for one in addresses_in(value)]
     found = merged([Failed(one, Kind.COMPLAINT, action=kind) for one in emails[:20] if one])
     return Report(Kind.COMPLAINT, found, feedback=kind[:40])
 
@@ -188,7 +189,7 @@ def _returned(mail: Mail) -> Headers:
 def _addressed(mail: Mail) -> list[str]:
     """To whom a mail is, by its own headers."""
     names = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
-    return [one for name in names for value in mail.all(name)[:10] for one in dsn.addresses_in(value)]
+    return [one for name in names for value in mail.all(name)[:10] for one in addresses_in(value)]
 
 
 def _date(value: str) -> datetime | None:
