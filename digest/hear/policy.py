@@ -2,7 +2,8 @@
 
 - **There is no such mailbox** (5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10): believed at once, as delivery does. Not of ten
   readers and more than a tenth of an edition: then a server has a bad day, nobody is barred, and a person decides.
-- **For good, and not said so plainly**: believed when another edition says so again.
+- **For good, and not said so plainly**, or of another address behind the reader's: believed when another edition says
+  so again.
 - **Content, reputation, policy** (5.7.x, block lists): ours to mend. It is counted for the edition, where the judge of
   delivery sees it, and never held against a reader.
 - **Full**: three editions over two weeks, then a pause; each month one edition goes out to see. Half a year ends it.
@@ -57,6 +58,7 @@ class Heard:
     feedback: str = ""
     letter_at: datetime | None = None  # when a mail server took the letter
     edition: int | None = None  # of which edition it is; None: a notice
+    of_another: bool = False  # it names somebody else: a forwarder's target, or one of a list behind the address
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def decide(heard: Heard, past: Past, *, now: datetime) -> Decision:
 
 
 def _hard(heard: Heard, past: Past) -> Decision:
-    plainly = heard.status in AT_ONCE and heard.reason in (Reason.NO_MAILBOX, Reason.NO_DOMAIN)
+    plainly = not heard.of_another and heard.status in AT_ONCE and heard.reason in (Reason.NO_MAILBOX, Reason.NO_DOMAIN)
     if not plainly:
         editions = {one.letter_id for one in past.troubles if one.kind is Kind.HARD}
         if len(editions) < AGAIN:

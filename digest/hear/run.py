@@ -290,6 +290,7 @@ def _decide(session: Session, report: Report, letter: Letter, now: datetime) -> 
         feedback=report.feedback,
         letter_at=letter.at,
         edition=letter.edition_id,
+        of_another=address_key(letter.email) not in (address_key(part.email), address_key(part.original)),
     )
     past = Past()
     if person is not None and person.id is not None:
