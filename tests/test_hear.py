@@ -191,7 +191,7 @@ def test_other_mails_are_told_apart(raw, kind):
 RAW = [raw for raw, *_ in [*SAID.values(), *OTHERS.values()]]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     raw=st.sampled_from(RAW),
     cuts=st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 60), st.binary(max_size=40)), max_size=4),
@@ -264,6 +264,23 @@ def test_the_letter_that_came_back_has_clues_of_its_own():
     letters = [proof.Candidate(70, None), proof.Candidate(71, None)]
     assert proof.by_message_id(clues, letters, keys=[KEY]) == 71
     assert proof.by_message_id(clues, letters[:1], keys=[KEY]) is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        hearing.bounce(LETTER, to="bounces@news.example", returned=f"Return-Path: <{OURS}>"),
+        hearing.bounce(LETTER, to="bounces@news.example", returned="").replace(
+            b"Reporting-MTA", f"X-Postfix-Sender: rfc822; {OURS}\nReporting-MTA".encode()
+        ),
+        hearing.complaint(LETTER, redacted=True)
+        .partition(b"--parts\nContent-Type: message/rfc822")[0]
+        .replace(b"Version: 1", f"Version: 1\nOriginal-Mail-From: <{OURS}>".encode()),
+    ],
+    ids=["Return-Path", "X-Postfix-Sender", "Original-Mail-From"],
+)
+def test_our_bounce_address_proves_its_letter_where_only_the_report_has_it(raw):
+    assert proof.clues(understand(raw), (), keys=[KEY]).letter_id == 71
 
 
 @given(st.integers(1, 2**63 - 1), st.booleans())

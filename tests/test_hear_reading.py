@@ -452,7 +452,7 @@ def test_a_hook_is_told_in_the_same_transaction(box, config, clock, monkeypatch)
 
 
 def test_a_run_reads_the_mailbox_of_the_settings_within_its_bounds(box, configure, clock, tmp_path):
-    config = configure(mail={"source": str(tmp_path / "Maildir"), "per_run": 1})
+    config = configure(mail={"source": "Maildir", "per_run": 1})  # beside the settings
     owe(box, config, ADA, BOB)
     send(box, config, clock)
     sent = hearing.sent(config)

@@ -38,6 +38,8 @@ _THERE = (
     "x-original-return-path",
     "errors-to",
     "original-mail-from",
+    "x-original-mail-from",
+    "x-postfix-sender",
     "x-envelope-from",
 )
 _LINK = re.compile(r"/unsubscribe/([A-Za-z0-9_-]{32})(?![A-Za-z0-9_-])")
@@ -69,15 +71,7 @@ def clues(report: Report, envelope_to: Sequence[str], *, keys: Sequence[str]) ->
     """All that a mail has to say for itself."""
     here = [*envelope_to, *_addresses(report.headers.headers, _HERE)][:MOST]
     there = _addresses(report.returned.headers, _THERE)
-    feedback = [
-        one
-        for line in report.text.split("\n")
-        if line.lower().startswith("original-mail-from")
-        for one in addresses_in(line)
-    ]
-    letter = next(
-        (row for one in (*here, *there, *feedback) if (row := sign.verp_in(one, keys=keys)) is not None), None
-    )
+    letter = next((row for one in (*here, *there) if (row := sign.verp_in(one, keys=keys)) is not None), None)
     return Clues(
         letter_id=letter,
         leaves=next((row for one in here if (row := leaving(one, keys=keys)) is not None), None),

@@ -22,7 +22,7 @@ def understand(raw: bytes, envelope_to: tuple[str, ...] = ()) -> Report:
     """What a mail is. `envelope_to`: to whom it was delivered, where that is known from outside."""
     mail = mime.read(raw)
     notice = shapes.apart(_words(mail))
-    returned = _returned(mail) or notice.returned
+    returned = (*(_returned(mail) or notice.returned), *_senders(mail))
     report = _report(mail, notice, returned, raw, envelope_to)
     return Report(
         kind=report.kind,
@@ -134,7 +134,8 @@ def _complaint(mail: Mail, returned: Headers) -> Report | None:
     ]
     emails = emails or [one for name, value in returned if name == "delivered-to" for one in addresses_in(value)]
     found = merged([Failed(one, Kind.COMPLAINT, action=kind) for one in emails[:20] if one])
-    return Report(Kind.COMPLAINT, found, feedback=kind[:40])
+    sender = tuple(("original-mail-from", one) for one in said.get("original-mail-from", [])[:3])
+    return Report(Kind.COMPLAINT, found, feedback=kind[:40], returned=Returned(sender + returned))
 
 
 def _statistics(mail: Mail) -> Kind | None:
@@ -184,6 +185,12 @@ def _broken(html: str) -> str:
 def _returned(mail: Mail) -> Headers:
     """The headers of the letter that came back, of the part that has them."""
     return next((part.headers for part in mail.parts if part.returned and part.headers), ())
+
+
+def _senders(mail: Mail) -> Headers:
+    """Who sent the letter that came back, where the part for machines says so: our bounce address may be lost else."""
+    fields = [field for part in mail.parts if part.status for field in mime.fields(part.text)]
+    return tuple((name, value) for name, value in fields if name in ("x-postfix-sender", "x-original-mail-from"))[:5]
 
 
 def _addressed(mail: Mail) -> list[str]:
