@@ -171,7 +171,8 @@ def show(
         row = reports.get(session, report)
         if row is None:
             raise NotFound(f"there is no mail {report}", hint="digest mail list")
-        facts = row.model_dump(exclude={"raw", "hash", "before"}) | {"kept": row.raw is not None}
+        told = [name for name in type(row).model_fields if name not in ("raw", "hash", "before")]
+        facts = {name: getattr(row, name) for name in told} | {"kept": row.raw is not None}
         raw = zlib.decompress(row.raw) if row.raw else None
     if original:
         if raw is None:

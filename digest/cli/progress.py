@@ -52,7 +52,7 @@ def telling(options: Options, config: Config) -> Iterator[Tell]:
                 case deliver.Report():
                     tell_delivery(options, config, told)
                 case hear.Readings():
-                    options.say(heard_words(told))
+                    options.say(f"mail: {heard_words(told)}")
                     if doubted := told.acts.get(hear.Act.DOUBTED):
                         options.warn(
                             f"{count(doubted, 'bounce is', 'bounces are')} not believed, too many of one edition say "
@@ -265,7 +265,7 @@ def heard_words(told: hear.Readings) -> str:
     followed = ", ".join(f"{told.acts.get(act, 0):,} {words}" for act, words in told_acts.items() if told.acts.get(act))
     copies = f", {told.copies:,} known before" if told.copies else ""
     more = "; there is more" if told.more else ""
-    return f"mail: {count(told.read, 'mail', 'mails')} read{copies}" + (f": {followed}" if followed else "") + more
+    return f"{count(told.read, 'mail', 'mails')} read{copies}" + (f": {followed}" if followed else "") + more
 
 
 def count(number: int, one: str, many: str) -> str:
