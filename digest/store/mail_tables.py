@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import JSON, LargeBinary
+from sqlalchemy import JSON, Index, LargeBinary
 from sqlmodel import Field, Session, SQLModel, col
 
 from digest.models import UtcTime
@@ -16,7 +16,18 @@ class MailReport(SQLModel, table=True):
     """A mail that came back, once however often it comes; and what followed, with what it was before."""
 
     __tablename__ = "mail_report"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        Index(
+            "ix_mail_report_kept",
+            "read_at",
+            sqlite_where=sa.text("raw IS NOT NULL"),
+            postgresql_where=sa.text("raw IS NOT NULL"),
+        ),
+        Index(
+            "ix_mail_report_unproven", "id", sqlite_where=sa.text("proof = ''"), postgresql_where=sa.text("proof = ''")
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     hash: str = Field(unique=True)  # of what was written, without what servers put above it

@@ -81,12 +81,6 @@ def take(session: Session, values: dict[str, Any]) -> int | None:
     return row
 
 
-def known_hashes(session: Session, hashes: Sequence[str]) -> set[str]:
-    """Which of these mails were stored before."""
-    query = select(MailReport.hash).where(col(MailReport.hash).in_(hashes))
-    return set(session.exec(query))
-
-
 def finish(session: Session, report_id: int, **values: Any) -> None:
     """Put down what followed from a mail."""
     session.connection().execute(sa.update(MailReport).where(col(MailReport.id) == report_id).values(**values))
@@ -487,23 +481,24 @@ def asks(session: Session) -> int:
 
 
 def prune(session: Session, *, before: datetime) -> int:
-    """Forget the words of mails read before then, and all of those that nothing followed from; some, not all at once.
+    """Forget the words of mails read before then, and all of those that prove nothing; some, not all at once.
 
     What is about a letter of ours stays as a row: it is counted, and a copy of it is known.
     """
     kept = select(MailReport.id).where(MailReport.proof == "").order_by(col(MailReport.id).desc())
     flood = session.exec(kept.offset(_UNPROVEN).limit(1)).first()  # whoever writes to us by the thousand fills no disk
-    aged = select(MailReport.id).where(
-        sa.or_(
-            (col(MailReport.read_at) < before) & col(MailReport.raw).is_not(None),
-            (col(MailReport.read_at) < before) & (col(MailReport.proof) == ""),
-            (col(MailReport.proof) == "") & (col(MailReport.id) <= (flood or 0)),
-        )
-    )
-    ids = list(session.exec(aged.order_by(col(MailReport.id)).limit(_STEP)))
+    aged = (col(MailReport.read_at) < before) & col(MailReport.raw).is_not(None)
+    ids = _first(session, aged)
+    if flood is not None:
+        ids += _first(session, (col(MailReport.proof) == "") & (col(MailReport.id) <= flood))
     for some in batched(ids):
         mine = col(MailReport.id).in_(some)
         session.connection().execute(sa.delete(MailReport).where(mine, col(MailReport.proof) == ""))
         emptied = {"raw": None, "text": "", "subject": "", "sender": ""}
         session.connection().execute(sa.update(MailReport).where(mine).values(**emptied))
     return len(ids)
+
+
+def _first(session: Session, which: Any) -> list[int]:
+    found = session.exec(select(MailReport.id).where(which).order_by(col(MailReport.id)).limit(_STEP))
+    return [one for one in found if one is not None]

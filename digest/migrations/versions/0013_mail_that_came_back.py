@@ -60,6 +60,14 @@ def upgrade() -> None:
     )
     for column in ("read_at", "outbox_id", "edition_id", "subscriber_id", "address"):
         op.create_index(op.f(f"ix_mail_report_{column}"), "mail_report", [column])
+    for name, column, where in (("kept", "read_at", "raw IS NOT NULL"), ("unproven", "id", "proof = ''")):
+        op.create_index(
+            f"ix_mail_report_{name}",
+            "mail_report",
+            [column],
+            sqlite_where=sa.text(where),
+            postgresql_where=sa.text(where),
+        )
     op.create_table(
         "mail_source",
         sa.Column("name", sa.String(), nullable=False),
