@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mailbox
 import shutil
 
 import hearing
@@ -101,6 +102,18 @@ def test_figures_stand_by_domain_and_edition_against_the_lines_of_large_receiver
         assert "refuse letters from 0.3% on" in done.stderr
     assert "100.00%" in digest("status").stderr
     assert len(json.loads(digest("bounce", "list", "--json").stdout)) == 2
+
+
+def test_a_run_reads_the_mailbox_first_and_says_so_where_it_cannot(digest, tmp_path):
+    settings = (tmp_path / "digest.toml").read_text()
+    (tmp_path / "digest.toml").write_text(settings.replace("[mail]", '[mail]\nsource = "back"'))
+    done = digest("run", code=69)
+    assert "what came back is not read: there is no mailbox at" in done.stderr
+    mailbox.Maildir(tmp_path / "back").add(hearing.bounce(digest.letters[ADA]))
+    done = digest("run", "--json")
+    assert "mail: 1 mail read: 1 suppressed" in done.stderr
+    assert json.loads(done.stdout)["heard"]["acts"] == {"suppress": 1}
+    assert "mail: 0 mails read" in digest("run").stderr
 
 
 @pytest.mark.parametrize(
