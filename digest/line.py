@@ -13,7 +13,7 @@ from datetime import datetime
 
 from digest import collect as feeds
 from digest import deliver as mail
-from digest import edition, event_loop
+from digest import edition, event_loop, hear
 from digest.collect import CollectReport, FullTextReport
 from digest.collect.posting import Poster
 from digest.config import Config
@@ -21,7 +21,7 @@ from digest.deliver import ALL, Report, Share
 from digest.deliver import hooks as events
 from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
-from digest.errors import ConfigError, Exit, WrongClock
+from digest.errors import ConfigError, Exit, UserError, WrongClock
 from digest.store import Database, clock, healing, hooks, once
 from digest.subscribe import asks, signup
 
@@ -69,6 +69,13 @@ class Unfit:
 
 
 @dataclass(frozen=True)
+class Deaf:
+    """The mailbox of the settings cannot be read, and why; what lies in it waits."""
+
+    words: str
+
+
+@dataclass(frozen=True)
 class BrokeOff:
     """Delivery ends by an error or a second Ctrl-C: what was done by then."""
 
@@ -88,6 +95,8 @@ Told = (
     | Report
     | BrokeOff
     | EventsTold
+    | hear.Readings
+    | Deaf
 )
 Tell = Callable[[Told], None]
 
@@ -110,6 +119,8 @@ class Outcome:
     deliver: Report | None = None
     webhooks: EventsTold = field(default_factory=EventsTold)
     healed: Mapping[str, int] = field(default_factory=dict)  # moments of a clock that was wrong, by kind
+    heard: hear.Readings | None = None
+    deaf: bool = False  # what came back could not be read
 
     @property
     def exit_code(self) -> Exit:
@@ -117,7 +128,9 @@ class Outcome:
         if self.unfit:
             return Exit.CONFIG
         delivered = Exit.OK if self.deliver is None else delivery_code(self.deliver)
-        return collection_code(self.collect) or delivered
+        code = collection_code(self.collect) or delivered
+        look = self.deaf or (self.heard is not None and self.heard.acts.get(hear.Act.DOUBTED))
+        return Exit.UNAVAILABLE if look and code in (Exit.OK, Exit.TEMPFAIL) else code
 
 
 def collection_code(report: CollectReport) -> Exit:
@@ -155,7 +168,9 @@ def run(
     `broken` is as in `all_but_sending`. `stopping` is entered while letters go out, and gives what is asked whether
     they are to stop.
     """
+    heard = listen(database, config, clock=clock, tell=tell)  # first: who has gone is owed nothing
     outcome = all_but_sending(database, config, clock=clock, force=force, broken=broken, tell=tell)
+    outcome.heard, outcome.deaf = heard, bool(config.mail.source) and heard is None
     with stopping() as stop:
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
         outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
@@ -217,6 +232,26 @@ def heal(
     if healed:
         tell(Clock(healed=healed))
     return healed
+
+
+def listen(
+    database: Database, config: Config, *, clock: Callable[[], datetime], tell: Tell = nobody
+) -> hear.Readings | None:
+    """Read the mailbox of the settings, within its bounds, and forget old mails. None where there is none to read."""
+    hear.prune(database, config, now=clock(), steps=2)
+    if not config.mail.source:
+        return None
+    tell(Begins("mail"))
+    try:
+        source = hear.opened(config.mail.source)
+        bounds = hear.Bounds(config.mail.per_run, config.mail.seconds)
+        readings = hear.read(database, config, source, clock=clock, bounds=bounds)
+        source.close()
+    except UserError as error:
+        tell(Deaf(f"what came back is not read: {error}" + (f"\n  {error.hint}" if error.hint else "")))
+        return None
+    tell(readings)
+    return readings
 
 
 def collect(

@@ -7,6 +7,7 @@ feed ── entry ──┐── full_text   robots
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
           └ signup_wait                                         signup_refusal    host
 api_key ── api_answer   webhook ── webhook_event
+          └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
 """
 
 from __future__ import annotations

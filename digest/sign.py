@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from base64 import urlsafe_b64encode
+from base64 import b32decode, b32encode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,10 @@ from itsdangerous.encoding import base64_decode
 VERP_PREFIX = "b-"
 _MAC_BYTES = 8
 _TAG, _NUMBER = 16, 8  # bytes of a token
+_MAIL_TAG = 12  # with the number 20 bytes: 32 letters of base32
 _VERP = re.compile(rf"{VERP_PREFIX}(?P<mac>[0-9a-f]{{{2 * _MAC_BYTES}}})(?P<row>[1-9a-f][0-9a-f]{{0,15}})", re.ASCII)
+# Wherever forwarders put it: SRS0=…=b-…, prvs=…=b-…, bounces+b-…, b-…=news.example
+_WITHIN = re.compile(rf"(?<![0-9a-z]){_VERP.pattern}(?![0-9a-z])", re.ASCII)
 
 
 class Purpose(StrEnum):
@@ -31,6 +34,7 @@ class Purpose(StrEnum):
     PREFERENCES = "preferences"
     CONFIRM = "confirm"
     MOVE = "move"
+    LEAVE = "leave"  # by mail
 
 
 def token(purpose: Purpose, subscription_id: int, *, key: str) -> str:
@@ -123,12 +127,51 @@ def _xor(one: bytes, other: bytes) -> bytes:
     return mixed.to_bytes(len(one), "big")
 
 
-def verp(row_id: int, *, key: str, domain: str) -> str:
+def mail_token(purpose: Purpose, subscription_id: int, *, key: str) -> str:
+    """The same as `token` for the local part of an address: in letters and digits whose case may be lost."""
+    mac, pad = _link_keys(purpose, key)
+    number = subscription_id.to_bytes(_NUMBER, "big")
+    tag = mac.digest(number)[:_MAIL_TAG]
+    return b32encode(tag + _xor(number, pad.digest(tag))).decode("ascii").lower()
+
+
+def read_mail_token(purpose: Purpose, text: str, *, keys: Sequence[str]) -> int | None:
+    """The subscription that `mail_token` was made for with one of `keys`, or None for anything else."""
+    try:
+        data = b32decode(text.upper()) if len(text) == 32 else b""
+    except ValueError:
+        data = b""
+    for key in keys if data else ():
+        mac, pad = _link_keys(purpose, key)
+        tag = data[:_MAIL_TAG]
+        number = _xor(data[_MAIL_TAG:], pad.digest(tag))
+        if hmac.compare_digest(mac.digest(number)[:_MAIL_TAG], tag):
+            return int.from_bytes(number, "big")
+    return None
+
+
+def at_mailbox(word: str, *, domain: str, mailbox: str = "") -> str:
+    """An address of ours for one purpose: `word@domain`, or where there is one mailbox for all, `mailbox+word@…`."""
+    local, _, place = mailbox.rpartition("@")
+    return f"{local}+{word}@{place}" if mailbox else f"{word}@{domain}"
+
+
+def verp(row_id: int, *, key: str, domain: str, mailbox: str = "") -> str:
     """The MAIL FROM of one letter (VERP): a bounce to it names the outbox row without trusting the report.
 
     Small letters and digits only, since relays change the case of a local part.
     """
-    return f"{VERP_PREFIX}{_mac(row_id, key).hex()}{row_id:x}@{domain}"
+    return at_mailbox(f"{VERP_PREFIX}{_mac(row_id, key).hex()}{row_id:x}", domain=domain, mailbox=mailbox)
+
+
+def verp_in(address: str, *, keys: Sequence[str]) -> int | None:
+    """The outbox row of a bounce address wherever it stands in a rewritten one (SRS, BATV, a forwarder's), or None."""
+    for match in _WITHIN.finditer(address[:1000].lower()):
+        row_id = int(match["row"], 16)
+        for key in keys if row_id < 2**63 else ():
+            if hmac.compare_digest(bytes.fromhex(match["mac"]), _mac(row_id, key)):
+                return row_id
+    return None
 
 
 def read_verp(address: str, *, key: str) -> int | None:
@@ -148,6 +191,13 @@ def message_id(row_id: int, *, key: str, domain: str, written_at: datetime | Non
     when = written_at.isoformat().encode() if written_at else b""
     mac = _keyed(key).digest(b"message-id" + row_id.to_bytes(8, "big") + when)
     return f"<{mac[:15].hex()}@{domain}>"
+
+
+def same_message_id(text: str, row_id: int, *, keys: Sequence[str], written_at: datetime | None = None) -> bool:
+    """Is it the Message-ID of this letter, whatever a relay made of its domain or of the case of its letters?"""
+    said = text.strip().strip("<>").partition("@")[0].lower()
+    ours = (message_id(row_id, key=key, domain="x", written_at=written_at)[1:].partition("@")[0] for key in keys)
+    return any(hmac.compare_digest(said.encode(), one.encode()) for one in ours)
 
 
 def _mac(row_id: int, key: str) -> bytes:

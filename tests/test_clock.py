@@ -58,6 +58,7 @@ from digest.store import clock as room
 from digest.store.api_tables import ApiAnswer, ApiKey, Webhook, WebhookEvent
 from digest.store.database import shared_now
 from digest.store.import_tables import ImportChange, ListImport
+from digest.store.mail_tables import MailReport, MailSource
 from digest.subscribe import Evidence, signup
 from digest.web import application
 
@@ -142,6 +143,9 @@ def fill(database: Database, config: Config) -> None:
         session.flush()
         session.add(ImportChange(key="a@example.org", import_id=run.id, what="e", paused_until=MONDAY))
         session.add(RelayHour(relay="mx:25", hour=MONDAY, letters=7))
+        read = {"read_at": MONDAY, "said_at": MONDAY, "written_at": MONDAY, "undone_at": MONDAY, "done_at": MONDAY}
+        session.add(MailReport(hash="h", source="s", kind="hard", act="none", **read))
+        session.add(MailSource(name="s", read_at=MONDAY))
         session.add(Host(name="feeds.example", held_until=MONDAY, asked_at=MONDAY, said_at=MONDAY))
         times = {"created_at": MONDAY, "used_at": MONDAY, "expires_at": MONDAY, "revoked_at": MONDAY}
         session.add(ApiKey(id=1, name="shop", prefix="dgk_1", hash="", **times))

@@ -119,6 +119,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     feed_set,
     imports,
     key,
+    mail,
     newsletter,
     outbox,
     story,
@@ -170,4 +171,6 @@ subscriber_address.register(subscriber.app)
 app.add_typer(imports.app, name="import")
 app.add_typer(key.app, name="key")
 app.add_typer(webhook.app, name="webhook")
+app.add_typer(mail.app, name="mail")
+app.add_typer(mail.bounces, name="bounce")
 app.add_typer(subscriber.app, name="subscriber")

@@ -89,7 +89,9 @@ def show(
     key = config.lasting_key
     facts = asdict(found[0]) | {
         "message_id": sign.message_id(letter, key=key, domain=domain(sender), written_at=written_at),
-        "mail_from": sign.verp(letter, key=key, domain=config.smtp.envelope_domain or domain(sender)),
+        "mail_from": sign.verp(
+            letter, key=key, domain=config.smtp.envelope_domain or domain(sender), mailbox=config.mail.address
+        ),
     }
     print_facts(facts, as_json=as_json)
 

@@ -12,7 +12,7 @@ from digest.cli.common import Options, edition_words, in_words, left_words, now
 from digest.errors import WrongClock
 
 if TYPE_CHECKING:
-    from digest import deliver, edition
+    from digest import deliver, edition, hear
     from digest.collect import CollectReport
     from digest.config import Config
     from digest.line import Clock, Taken, Tell, Texts, Told
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @contextmanager
 def telling(options: Options, config: Config) -> Iterator[Tell]:
     """Whom the steps tell: a bar while one of them goes on, on a terminal; then a line, and what somebody has to do."""
-    from digest import collect, deliver, edition, line
+    from digest import collect, deliver, edition, hear, line
     from digest.deliver.hooks import Told as EventsTold
 
     bar: Callable[..., None] = _no_bar
@@ -58,6 +58,15 @@ def telling(options: Options, config: Config) -> Iterator[Tell]:
                     if told.sent or told.failed:
                         failed = f", {told.failed} not taken (digest webhook list)" if told.failed else ""
                         options.say(f"webhooks: {told.sent} events told{failed}")
+                case hear.Readings():
+                    options.say(f"mail: {heard_words(told)}")
+                    if doubted := told.acts.get(hear.Act.DOUBTED):
+                        options.warn(
+                            f"{count(doubted, 'bounce is', 'bounces are')} not believed, too many of one edition say "
+                            "that there is no such mailbox; `digest mail list --act doubted`, `digest mail do ID`"
+                        )
+                case line.Deaf():
+                    options.warn(told.words)
                 case line.BrokeOff():
                     options.warn(f"delivery broke off: {_broken_off_words(told.report)}")
                 case _:
@@ -263,6 +272,18 @@ def _forecast(done: deliver.Progress) -> str:
         if local.date() == now().astimezone().date()
         else f"done about {local:%a %d %b %H:%M}"
     )
+
+
+def heard_words(told: hear.Readings) -> str:
+    """What was read, and what followed."""
+    told_acts = {
+        "suppress": "suppressed", "complaint": "complained", "pause": "paused", "leave": "left", "ours": "ours to mend",
+        "doubted": "not believed", "ask": "to answer", "unproven": "unproven",
+    }  # fmt: skip
+    followed = ", ".join(f"{told.acts.get(act, 0):,} {words}" for act, words in told_acts.items() if told.acts.get(act))
+    copies = f", {told.copies:,} known before" if told.copies else ""
+    more = "; there is more" if told.more else ""
+    return f"{count(told.read, 'mail', 'mails')} read{copies}" + (f": {followed}" if followed else "") + more
 
 
 def count(number: int, one: str, many: str) -> str:

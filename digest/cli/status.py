@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from digest.cli.common import Options, in_words, left_words, now, print_json, print_rows
+from digest.cli.mail import tell_heard
 from digest.cli.names import lost, tell_lost
 from digest.cli.options import Json
 from digest.errors import Exit, WrongClock
@@ -23,7 +24,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     Example: digest status --json
     """
-    from digest.store import clock, editions, feeds, healing, hooks, letters, newsletters, signup
+    from digest.store import clock, editions, feeds, healing, hooks, letters, newsletters, reports, signup
 
     options: Options = context.obj
     moment = now()
@@ -37,6 +38,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         waiting = signup.waiting(session).all
         turned_away = signup.refused(session, since=moment - timedelta(days=2))
         aside = feeds.set_aside_counts(session, since=moment - timedelta(days=30))
+        heard = reports.counts(session, since=moment - timedelta(days=30))
+        asks, complaints = reports.asks(session), reports.complaints(session, since=moment - timedelta(days=30))
         starving = lost(config, database)
         told = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
     if as_json:
@@ -50,6 +53,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
                 "clock": {"trouble": trouble, "ahead": ahead},
                 "gone": [asdict(one) for one in starving],
                 "webhooks": [asdict(one) for one in told],
+                "mail": {"read": heard, "asks": asks, "complained": complaints[0], "delivered": complaints[1]},
                 "set_aside": {str(feed): number for feed, number in aside.items()},
             }
         )
@@ -61,6 +65,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
                 "yesterday ([web] signups_per_network, signups_per_hour)"
             )
         _tell_aside(options, aside)
+        tell_heard(options, heard, asks, *complaints)
         options.say(f"database: {config.database_name}")
     tell_lost(options, config, starving)
     _tell_webhooks(options, told)

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from digest.config.settings import Collect, Curate, Newsletter, Smtp, Web
+from digest.config.settings import Collect, Curate, Mail, Newsletter, Smtp, Web
 from digest.config.value_types import Line, Secret, ServerUrl, Slug, server_url
 from digest.errors import ConfigError, NotFound
 
@@ -34,6 +34,7 @@ class Config(BaseSettings):
     collect: Collect = Collect()
     curate: Curate = Curate()
     web: Web = Web()
+    mail: Mail = Mail()
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
 
     @property

@@ -124,7 +124,10 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
     dkim = tuple(d.model_copy(update={"key_file": placed(d.key_file)}) for d in smtp.dkim)
     smtp = smtp.model_copy(update={"dkim": dkim})
     database = config.database if "://" in config.database else str(placed(Path(config.database)))
-    return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp})
+    mail = config.mail
+    if mail.source and "://" not in mail.source:
+        mail = mail.model_copy(update={"source": str(placed(Path(mail.source)))})
+    return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp, "mail": mail})
 
 
 _WHOLE = "write the whole path, from / on"

@@ -274,6 +274,31 @@ class Web(Section):
             raise ValueError(f"has something that is no address or network: {error}") from None
 
 
+class Mail(Section):
+    """What comes back: bounces, complaints, answers."""
+
+    source: Line = ""  # where `digest run` reads it: a Maildir or an mbox
+    address: Line = ""  # one mailbox for all that comes back, which takes what stands behind a plus too
+    keep_days: int = Field(30, ge=1, le=3650)  # the mails themselves
+    per_run: int = Field(2000, ge=1, le=1_000_000)  # mails that `digest run` reads, at most
+    seconds: float = Field(60, gt=0, le=3600)  # and for how long
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z0-9._-]{1,25}@[A-Za-z0-9.-]{1,255}", value):
+            raise ValueError(
+                "must be a plain address without a name and a plus, with at most 25 letters before its @, as in "
+                "bounces@news.example"
+            )
+        return value
+
+    @property
+    def comes_back(self) -> bool:
+        """Does somebody read what is written to the addresses in our letters?"""
+        return bool(self.source or self.address)
+
+
 class Topic(Section):
     """A heading. Without `keywords` one of the packaged topics keeps its own; `more_keywords` adds to them."""
 

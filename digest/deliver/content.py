@@ -113,16 +113,20 @@ class Contents:
     def fill(self, template: Template, claimed: outbox.Claimed) -> Letter:
         """The letter of one reader, the same at every attempt; ValueError where it cannot be written."""
         domain = template.domain
-        links = {}
+        ours = {"domain": self._config.smtp.envelope_domain or domain, "mailbox": self._config.mail.address}
+        links, leave_by_mail = {}, ""
         if claimed.notice_id is None:
             assert claimed.subscription_id is not None
             links = {
                 marker: base + sign.token(purpose, claimed.subscription_id, key=self._key)
                 for marker, (base, purpose) in self._links.items()
             }
+            if self._config.mail.comes_back:
+                token = sign.mail_token(sign.Purpose.LEAVE, claimed.subscription_id, key=self._key)
+                leave_by_mail = sign.at_mailbox(f"leave+{token}", **ours)
         return template.fill(
-            Recipient(claimed.email, claimed.name, links),
-            mail_from=sign.verp(claimed.id, key=self._lasting_key, domain=self._config.smtp.envelope_domain or domain),
+            Recipient(claimed.email, claimed.name, links, leave_by_mail),
+            mail_from=sign.verp(claimed.id, key=self._lasting_key, **ours),
             message_id=sign.message_id(
                 claimed.id,
                 key=self._lasting_key,

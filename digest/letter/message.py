@@ -43,6 +43,7 @@ class Recipient:
     email: str
     name: str
     links: Mapping[Marker, str] = field(default_factory=dict)
+    leave_by_mail: str = ""  # the address to leave by; "" where nobody reads mail
 
 
 class Letter(NamedTuple):
@@ -108,7 +109,6 @@ class Template:
         self._markers = body.markers
         self._own_markers = set(body.markers)
         self._size = len(self._head) + sum(map(len, body.fixed))
-        self._mailto = address(sender.mailbox)
         # What signers hash of the body: all of it but the pieces in between.
         self._unstuffed = body.fixed
         self._hash = hashlib.sha256(self._unstuffed[0]) if signers else None
@@ -124,9 +124,8 @@ class Template:
         leave = recipient.links.get(Marker.UNSUBSCRIBE)
         if leave and self.sender.newsletter:
             # `email` would fold these long words by encoding them, which no mail client reads as an address.
-            own.append(
-                f"List-Unsubscribe: <{leave}>,\r\n <mailto:{self._mailto}?subject=unsubscribe>\r\n".encode("ascii")
-            )
+            by_mail = f",\r\n <mailto:{recipient.leave_by_mail}>" if recipient.leave_by_mail else ""
+            own.append(f"List-Unsubscribe: <{leave}>{by_mail}\r\n".encode("ascii"))
         own.append(self._head)
         folded = {marker: _folded(recipient.links[marker]) for marker in self._own_markers}
         slots = [folded[marker] for marker in self._markers]

@@ -24,7 +24,7 @@ from digest.models import (
     SubscriptionState,
     address_key,
 )
-from digest.store import hooks, once, suppressions
+from digest.store import hooks, mail_tables, once, suppressions
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange
@@ -128,7 +128,8 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     connection.execute(sa.delete(ImportChange).where(col(ImportChange.key) == address_key(email)))
     for forget in (hooks.forget_person, once.forget_person):
         forget(session, address_key(email))
-    if person is None and stop is None and not notices and not waits:
+    mails = mail_tables.forget(session, address_key(email), person.id if person else None)
+    if person is None and stop is None and not notices and not waits and not mails:
         return None
     subscriptions = letters = dropped = 0
     if person is not None:

@@ -1,0 +1,83 @@
+"""Who wrote this: a robot for its master, a robot that asks us something, a mail server, or a person? Pure."""
+
+from __future__ import annotations
+
+import re
+
+from digest.hear.mime import Mail
+from digest.hear.words import says
+
+_SPACE = re.compile(r"\s+")
+
+
+def plain(text: str) -> str:
+    """Small letters, white space as one blank."""
+    return _SPACE.sub(" ", text[:20_000].lower()).strip()
+
+
+def from_server(mail: Mail) -> bool:
+    """Does a mail server speak, by who sent it and how?"""
+    sender = plain(mail.get("from") + " " + mail.get("sender"))
+    if says(sender, "robots", "daemon") or mail.get("x-failed-recipients"):
+        return True
+    if mail.type == "multipart/report" and mail.params.get("report-type", "").lower() == "delivery-status":
+        return True
+    path = mail.all("return-path")
+    return bool(path) and path[0].strip() in ("<>", "") and not away(mail)
+
+
+def failure_subject(mail: Mail) -> bool:
+    subject = plain(mail.get("subject"))
+    return says(subject, "robots", "failure") and not subject.startswith(("re:", "aw:", "fwd:", "fw:"))
+
+
+def says_undelivered(text: str) -> bool:
+    """Do the first words say that a letter was not delivered, as people do not say it?"""
+    said = plain(text[:1500])
+    return says(said, "robots", "undelivered")
+
+
+def automatic(mail: Mail) -> bool:
+    """Does it say, or look as if, no person sent it? Nobody answers such a mail (RFC 3834 §2)."""
+    submitted = mail.get("auto-submitted").strip().lower()
+    if submitted and not submitted.startswith("no"):
+        return True
+    if mail.get("precedence").strip().lower() in ("bulk", "junk", "list", "auto_reply", "auto-reply"):
+        return True
+    if any(name in ("list-id", "list-unsubscribe", "x-failed-recipients") for name, _ in mail.headers):
+        return True
+    path = mail.all("return-path")
+    return away(mail) or (bool(path) and path[0].strip() == "<>")
+
+
+def away(mail: Mail) -> bool:
+    """Is it the automatic answer of somebody who is away (RFC 3834, and what was usual before)?"""
+    submitted = mail.get("auto-submitted").strip().lower()
+    if submitted.startswith(("auto-replied", "auto-notified")):
+        return True
+    if mail.get("precedence").strip().lower() in ("auto_reply", "auto-reply"):
+        return True
+    names = {name for name, _ in mail.headers}
+    if names & {
+        "x-autoreply",
+        "x-autorespond",
+        "x-auto-reply",
+        "x-autoresponder",
+        "x-autoreply-from",
+        "x-mail-autoreply",
+    }:
+        return True
+    return _away_subject(mail)
+
+
+def _away_subject(mail: Mail) -> bool:
+    subject = plain(mail.get("subject"))
+    if subject.startswith(("re:", "aw:", "sv:", "antw:", "rif:", "res:")):
+        return False  # a person answers a letter, whatever was its subject
+    return says(subject[:40], "robots", "away")
+
+
+def challenge(mail: Mail, text: str) -> bool:
+    """Does a robot ask the sender to prove to be a person?"""
+    said = plain(mail.get("subject") + " " + mail.get("from") + " " + text[:3000])
+    return any(name.startswith("x-tmda") for name, _ in mail.headers) or says(said, "robots", "challenge")

@@ -1,0 +1,415 @@
+"""Reading a mailbox: mails in small batches, each batch one transaction, and marked as read only after it.
+
+Killed at any moment, read twice or by two at once: each mail is one row, and what follows from it happens once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session
+
+from digest.config import Config
+from digest.hear import mime, policy, proof
+from digest.hear.addresses import address_in
+from digest.hear.happened import Happened, happened
+from digest.hear.policy import Act, Decision, Heard, Past, Trouble
+from digest.hear.report import BOUNCES, Failed, Kind, Reason, Report
+from digest.hear.sources import Incoming, Source
+from digest.hear.understand import understand
+from digest.hear.wishes import wants_to_leave
+from digest.models import Subscriber, Subscription, address_key
+from digest.store import Database, refusals, reports, suppressions
+from digest.store.reports import Letter
+from digest.values import Evidence
+
+BATCH, BATCH_BYTES = 50, 5_000_000
+KEPT_BYTES = 300_000  # of a raw mail
+_TRACE = tuple(
+    name.encode()
+    for name in (
+        "return-path:", "delivered-to:", "x-original-to:", "envelope-to:", "delivery-date:", "received:",
+        "received-spf:",
+        "authentication-results:", "arc-", "x-spam", "x-virus", "dkim-filter:", "x-envelope", "status:", "x-status:",
+        "x-uid:", "x-keywords:", "content-length:", "lines:",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A mail that was understood, and not stored yet."""
+
+    mail: Incoming
+    report: Report
+    clues: proof.Clues
+    hash: str
+
+    @property
+    def understood(self) -> bool:
+        return self.report.kind not in (Kind.UNKNOWN, Kind.REPLY)
+
+
+@dataclass
+class Readings:
+    """What was read: mails, those known before, and what followed by `policy.Act`."""
+
+    source: str = ""
+    read: int = 0
+    copies: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
+    acts: dict[str, int] = field(default_factory=dict)
+    more: bool = False  # a bound was reached before the end
+
+    @property
+    def changed(self) -> int:
+        return sum(self.acts.get(act, 0) for act in (Act.SUPPRESS, Act.COMPLAINT, Act.PAUSE, Act.LEAVE))
+
+    def count(self, mails: list[Prepared], acts: list[Act | None]) -> None:
+        """Add a batch that is stored."""
+        for one, act in zip(mails, acts, strict=True):
+            self.read += 1
+            if act is None:
+                self.copies += 1
+                continue
+            self.kinds[one.report.kind] = self.kinds.get(one.report.kind, 0) + 1
+            self.acts[act] = self.acts.get(act, 0) + 1
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much one reading takes on; None: all there is."""
+
+    mails: int | None = None
+    seconds: float | None = None
+
+
+def read(
+    database: Database,
+    config: Config,
+    source: Source,
+    *,
+    clock: Callable[[], datetime],
+    bounds: Bounds = Bounds(),
+    progress: Callable[[Readings], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Readings:
+    """Read what a source has, up to the bounds, and let follow what follows.
+
+    UserError where it cannot be read; what was read by then is stored.
+    """
+    done = Readings(source.name)
+    until = clock() + timedelta(seconds=bounds.seconds) if bounds.seconds is not None else None
+    with database.read() as session:
+        mark = reports.mark(session, source.name)
+    for batch in _batches(source.mails(mark)):
+        left = len(batch) if bounds.mails is None else min(len(batch), bounds.mails - done.read)
+        some = [prepare(mail, config) for mail in batch[:left]]
+        with database.write() as session:
+            acts = _store(session, config, source.name, some, clock())
+        done.count(some, acts)
+        for one, act in zip(some, acts, strict=True):
+            source.done(one.mail, understood=one.understood and act is not Act.UNPROVEN)
+        if progress is not None:
+            progress(done)
+        full = bounds.mails is not None and done.read >= bounds.mails
+        if full or left < len(batch) or stop() or (until is not None and clock() >= until):
+            done.more = True
+            break
+    return done
+
+
+def _batches(mails: Iterator[Incoming]) -> Iterator[list[Incoming]]:
+    """Mails by the batch: so many, or so many bytes, are held at a time."""
+    batch: list[Incoming] = []
+    for mail in mails:
+        batch.append(mail)
+        if len(batch) >= BATCH or sum(len(one.raw) for one in batch) > BATCH_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def prepare(mail: Incoming, config: Config) -> Prepared:
+    """Understand a mail, outside of any transaction."""
+    try:
+        report = mail.report or understand(mail.raw, mail.envelope_to)
+    except Exception:
+        report = Report(Kind.UNKNOWN)
+    return Prepared(mail, report, proof.clues(report, mail.envelope_to, keys=config.keys), fingerprint(mail.raw))
+
+
+def fingerprint(raw: bytes) -> str:
+    """What makes two mails copies of one: what was written, without what servers put above it and how lines end."""
+    data = raw[: mime.MOST_BYTES].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if data.startswith((b"From ", b">From ")):
+        data = data.partition(b"\n")[2]
+    head, _, body = data.partition(b"\n\n")
+    kept, keep = [], True
+    for line in head.split(b"\n"):
+        if line[:1] not in (b" ", b"\t"):
+            keep = not line.lower().startswith(_TRACE)
+        if keep:
+            kept.append(line.rstrip())
+    return hashlib.sha256(b"\n".join(kept) + b"\n\n" + body.rstrip()).hexdigest()
+
+
+# ---------------------------------------------------------------- one transaction
+
+
+def _store(session: Session, config: Config, source: str, some: list[Prepared], now: datetime) -> list[Act | None]:
+    """What follows from each mail; None for one that was known before."""
+    refused: Counter[int] = Counter()
+    acts: list[Act | None] = []
+    for one in some:
+        letter, how = _letter(session, one, config)
+        row = _row(one, source, letter, how, now=now)
+        report_id = reports.take(session, row)
+        if report_id is None:
+            acts.append(None)
+            continue
+        act = _follow(session, config, one, letter, how, report_id, now)
+        acts.append(act)
+        if act is Act.OURS and letter is not None and letter.edition_id is not None:
+            refused[letter.edition_id] += 1
+    if some and some[-1].mail.mark:
+        reports.set_mark(session, source, some[-1].mail.mark, now=now)
+    # Last, since on PostgreSQL senders of the same edition wait from here to the end.
+    for edition_id, number in sorted(refused.items()):
+        refusals.count(session, edition_id, refusals.Refusals(content=number))
+    return acts
+
+
+def _letter(session: Session, one: Prepared, config: Config) -> tuple[Letter | None, str]:
+    """The letter that a mail proves to be about, and how."""
+    clues = one.clues
+    if one.report.kind is Kind.UNSUBSCRIBE:
+        if clues.leaves is None:
+            return None, ""
+        return reports.letter_of(session, clues.leaves, None), "leave"
+    if one.report.kind not in BOUNCES | {Kind.COMPLAINT, Kind.VACATION, Kind.CHALLENGE, Kind.REPLY, Kind.UNKNOWN}:
+        return None, ""
+    if clues.letter_id is not None:
+        letter = reports.letter(session, clues.letter_id)
+        return (letter, "verp") if letter is not None and letter.tried else (None, "")
+    if clues.message_id and clues.readers:
+        letters = [proof.Candidate(*row) for row in reports.letters_to(session, clues.readers)]
+        found = proof.by_message_id(clues, letters, keys=config.keys)
+        if found is not None:
+            return reports.letter(session, found), "message-id"
+    if clues.subscription_id is not None:
+        letter = reports.letter_of(session, clues.subscription_id, clues.edition)
+        if letter is not None and letter.tried:
+            return letter, "link"
+    return None, ""
+
+
+def about(report: Report, email: str) -> Failed | None:
+    """What a report says of one reader: by address, else what it says of its only recipient, else the mildest."""
+    key = address_key(email)
+    for one in report.recipients:
+        if key and key in (address_key(one.email), address_key(one.original)):
+            return one
+    mild = (Kind.DELIVERED, Kind.DELAYED, Kind.POLICY, Kind.SOFT, Kind.HARD, Kind.COMPLAINT)
+    return min(report.recipients, key=lambda one: mild.index(one.kind), default=None)
+
+
+def _row(one: Prepared, source: str, letter: Letter | None, how: str, *, now: datetime) -> dict[str, Any]:
+    report = one.report
+    part = about(report, letter.email if letter else "")
+    email = (letter.email if letter else "") or (part.email if part else "")
+    return {
+        "hash": one.hash,
+        "source": source,
+        "read_at": now,
+        "said_at": report.sent_at,
+        "kind": str(part.kind if part and report.kind in BOUNCES else report.kind),
+        "reason": str(part.reason) if part else "",
+        "status": part.status if part else "",
+        "feedback": report.feedback,
+        "proof": how,
+        "outbox_id": letter.id if letter else None,
+        "edition_id": letter.edition_id if letter else None,
+        "subscriber_id": letter.subscriber_id if letter else None,
+        "subscription_id": (letter.subscription_id if letter else None) or one.clues.leaves,
+        "written_at": letter.at if letter else None,
+        "address": address_key(email or _from(report))[:320],
+        "domain": address_key(email).rpartition("@")[2][:255],
+        "act": "",
+        "why": "",
+        "sender": report.sender[:300],
+        "subject": report.subject[:300],
+        "text": report.text[:1000]
+        if report.kind in (Kind.REPLY, Kind.UNKNOWN)
+        else (part.diagnostic if part else "")[:1000],
+        "raw": zlib.compress(one.mail.raw[:KEPT_BYTES], 6),
+    }
+
+
+def _from(report: Report) -> str:
+    return address_in(report.sender)
+
+
+def _follow(
+    session: Session, config: Config, one: Prepared, letter: Letter | None, how: str, report_id: int, now: datetime
+) -> Act:
+    """What follows from a mail that is stored: decided, done, and put down."""
+    report = one.report
+    if report.kind is Kind.UNSUBSCRIBE and one.clues.leaves is not None:
+        return _leave(session, one.clues.leaves, letter, report_id, now)
+    if report.kind is Kind.REPLY:
+        why = "they seem to want to leave" if wants_to_leave(report) else "a person wrote"
+        reports.finish(session, report_id, act=Act.ASK, why=why)
+        return Act.ASK
+    if not how or letter is None:
+        bounced = report.kind in BOUNCES | {Kind.COMPLAINT, Kind.UNSUBSCRIBE}
+        act = Act.UNPROVEN if bounced else Act.NONE
+        why = "nothing in it proves a letter of ours" if bounced else str(report.kind)
+        reports.finish(session, report_id, act=act, why=why)
+        return act
+    decision, person = _decide(session, report, letter, now)
+    before = _carry_out(session, decision, letter, person, report_id, now)
+    _put_down(session, decision, before, letter, report_id, now)
+    return decision.act
+
+
+def _decide(session: Session, report: Report, letter: Letter, now: datetime) -> tuple[Decision, Subscriber | None]:
+    person = session.get(Subscriber, letter.subscriber_id) if letter.subscriber_id is not None else None
+    part = about(report, letter.email) or Failed(letter.email, report.kind)
+    heard = Heard(
+        kind=part.kind if report.kind in BOUNCES else report.kind,
+        reason=part.reason,
+        status=part.status,
+        feedback=report.feedback,
+        letter_at=letter.at,
+        edition=letter.edition_id,
+        of_another=address_key(letter.email) not in (address_key(part.email), address_key(part.original)),
+    )
+    past = Past()
+    if person is not None and person.id is not None:
+        known = reports.known(session, person.id, now=now, arrived=policy.ARRIVED)
+        troubles = tuple(Trouble(Kind(kind), Reason(reason), row, at) for kind, reason, row, at in known.troubles)
+        gone, sent = reports.gone(session, letter.edition_id) if letter.edition_id is not None else (0, 0)
+        past = Past(troubles, known.pauses, known.paused_at, known.came_back_at, gone, sent)
+    decision = policy.decide(heard, past, now=now)
+    if person is None and decision.act is not Act.OURS:
+        decision = Decision(Act.NONE, f"about nobody who is subscribed: {decision.why}")
+    return decision, person
+
+
+def _carry_out(
+    session: Session, decision: Decision, letter: Letter, person: Subscriber | None, report_id: int, now: datetime
+) -> dict[str, Any]:
+    """Do to the reader's rows what was decided; what it takes to undo it."""
+    said = Evidence(f"mail {report_id}", now)
+    if person is None:
+        return {}
+    if decision.act is Act.SUPPRESS:
+        status = decision.why.rpartition(" ")[2]
+        status = status if status[:2] in ("5.", "4.") else "5.0.0"
+        return reports.suppress(session, person, reason=suppressions.BOUNCED, status=status, evidence=said)
+    if decision.act is Act.DOUBTED and letter.edition_id is not None:
+        for earlier in reports.barred_of(session, letter.edition_id):
+            if (row := reports.get(session, earlier)) is not None and reports.undo(session, row, evidence=said):
+                reports.finish(session, earlier, act=Act.DOUBTED, undone_at=None, before=None)
+        return {}
+    if decision.act is Act.COMPLAINT:
+        before = reports.suppress(session, person, reason=reports.COMPLAINED, status="", evidence=said)
+        if letter.subscription_id is not None:
+            before |= reports.leave(session, letter.subscription_id, evidence=said)
+        return before
+    if decision.act is Act.PAUSE and letter.subscription_id is not None and decision.until is not None:
+        return reports.pause(session, letter.subscription_id, until=decision.until, why=decision.why, evidence=said)
+    return {}
+
+
+def _leave(session: Session, subscription_id: int, letter: Letter | None, report_id: int, now: datetime) -> Act:
+    said = Evidence(f"unsubscribe mail {report_id}", now)
+    before = reports.leave(session, subscription_id, evidence=said)
+    decision = policy.decide(Heard(Kind.UNSUBSCRIBE), Past(), now=now)
+    reports.finish(session, report_id, act=decision.act, why=decision.why, before=before or None, proof="leave")
+    subscription = session.get(Subscription, subscription_id)
+    if subscription is not None:
+        what = Happened(
+            report_id,
+            Kind.UNSUBSCRIBE,
+            decision.act,
+            decision.why,
+            now,
+            subscription.subscriber_id,
+            subscription_id,
+            letter.edition_id if letter else None,
+        )
+        reports.finish(session, report_id, subscriber_id=subscription.subscriber_id)
+        happened(session, what)
+    return decision.act
+
+
+def _put_down(
+    session: Session, decision: Decision, before: dict[str, Any], letter: Letter, report_id: int, now: datetime
+) -> None:
+    reports.finish(session, report_id, act=decision.act, why=decision.why, before=before or None)
+    row = reports.get(session, report_id)
+    if row is None or letter.subscriber_id is None or row.kind not in ("hard", "soft", "policy", "complaint"):
+        return
+    happened(
+        session,
+        Happened(
+            report_id=report_id,
+            kind=Kind(row.kind),
+            act=decision.act,
+            why=decision.why,
+            at=now,
+            subscriber_id=letter.subscriber_id,
+            subscription_id=letter.subscription_id,
+            edition_id=letter.edition_id,
+        ),
+    )
+
+
+# ---------------------------------------------------------------- by a person's word
+
+
+def undo(database: Database, ids: list[int], *, how: str, now: datetime) -> list[int]:
+    """Put back what followed from these reports, each as far as nobody changed it since; those that were."""
+    undone = []
+    for at in range(0, len(ids), BATCH):
+        with database.write() as session:
+            for report_id in ids[at : at + BATCH]:
+                row = reports.get(session, report_id)
+                if row is not None and reports.undo(session, row, evidence=Evidence(how, now)):
+                    undone.append(report_id)
+    return undone
+
+
+def believe(session: Session, report_id: int, *, how: str, now: datetime) -> bool:
+    """Do what a doubted report says, at an operator's word. False where there is nothing to do."""
+    row = reports.get(session, report_id)
+    if row is None or row.act != Act.DOUBTED or row.subscriber_id is None:
+        return False
+    person = session.get(Subscriber, row.subscriber_id)
+    if person is None:
+        return False
+    said = Evidence(how, now)
+    before = reports.suppress(session, person, reason=suppressions.BOUNCED, status=row.status or "5.0.0", evidence=said)
+    reports.finish(session, report_id, act=Act.SUPPRESS, before=before or None, done_at=now)
+    return True
+
+
+def prune(database: Database, config: Config, *, now: datetime, steps: int = 20) -> int:
+    """Forget the mails themselves once they are older than the settings say; some hundreds in each step."""
+    gone = 0
+    for _ in range(steps):
+        with database.write() as session:
+            some = reports.prune(session, before=now - timedelta(days=config.mail.keep_days))
+        gone += some
+        if not some:
+            break
+    return gone

@@ -1,0 +1,504 @@
+"""Mail that came back: each mail once, the letter it is about, what is known of its reader, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from digest.models import (
+    Consent,
+    ConsentEvent,
+    Edition,
+    Newsletter,
+    Notice,
+    OutboxRow,
+    OutboxState,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    UtcTime,
+    Variant,
+    address_key,
+)
+from digest.store import people, suppressions
+from digest.store.database import batched, insert_into
+from digest.store.mail_tables import MailReport, MailSource
+from digest.values import Evidence
+
+COMPLAINED = "complaint"  # the reason of a suppression
+_TROUBLE = ("hard", "soft", "policy")
+_RECEIVING = (SubscriptionState.ACTIVE, SubscriptionState.PENDING)
+UNDOABLE = ("suppress", "complaint", "pause", "leave")
+_UNPROVEN = 20_000  # mails that prove nothing are kept
+_STEP = 500  # rows that are pruned in one transaction
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A letter that somebody may speak of: whose it is, of which edition, and when a mail server took it."""
+
+    id: int
+    at: datetime
+    tried: bool
+    edition_id: int | None
+    subscriber_id: int | None
+    subscription_id: int | None
+    email: str  # where it went; "" of an erased reader
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the rows say of a reader: troubles since a letter last arrived (kind, reason, letter, when it was taken)."""
+
+    troubles: tuple[tuple[str, str, int | None, datetime], ...]
+    pauses: int
+    paused_at: datetime | None
+    came_back_at: datetime | None
+
+
+# ---------------------------------------------------------------- each mail once
+
+
+def take(session: Session, values: dict[str, Any]) -> int | None:
+    """Store a mail; its number, or None where it was stored before, by whomever: then it is counted as a copy.
+
+    On PostgreSQL who comes second waits here until the first has committed.
+    """
+    insert = insert_into(session, MailReport).values(copies=0, **values)
+    row = (
+        session.connection()
+        .execute(insert.on_conflict_do_nothing(index_elements=["hash"]).returning(insert.table.c.id))
+        .scalar()
+    )
+    if row is None:
+        again = sa.update(MailReport).where(col(MailReport.hash) == values["hash"])
+        session.connection().execute(again.values(copies=MailReport.copies + 1))
+    return row
+
+
+def finish(session: Session, report_id: int, **values: Any) -> None:
+    """Put down what followed from a mail."""
+    session.connection().execute(sa.update(MailReport).where(col(MailReport.id) == report_id).values(**values))
+
+
+def mark(session: Session, source: str) -> str:
+    """How far a mailbox was read, "" where not at all."""
+    row = session.get(MailSource, source)
+    return row.mark if row else ""
+
+
+def set_mark(session: Session, source: str, text: str, *, now: datetime) -> None:
+    insert = insert_into(session, MailSource).values(name=source, mark=text, read_at=now)
+    session.connection().execute(
+        insert.on_conflict_do_update(index_elements=["name"], set_={"mark": text, "read_at": now})
+    )
+
+
+# ---------------------------------------------------------------- which letter
+
+
+def _letters() -> Any:
+    when = sa.func.coalesce(col(OutboxRow.settled_at), col(OutboxRow.tried_at), col(OutboxRow.created_at))
+    return (
+        sa.select(
+            col(OutboxRow.id),
+            sa.type_coerce(when, UtcTime()),
+            col(OutboxRow.tried_at).is_not(None),
+            col(OutboxRow.edition_id),
+            sa.func.coalesce(col(OutboxRow.subscriber_id), col(Subscription.subscriber_id)),
+            sa.func.coalesce(col(OutboxRow.subscription_id), col(Notice.subscription_id)),
+            sa.func.coalesce(col(Subscriber.email), col(Notice.email), ""),
+        )
+        .select_from(OutboxRow)
+        .outerjoin(Notice, col(Notice.id) == OutboxRow.notice_id)
+        .outerjoin(
+            Subscription, col(Subscription.id) == sa.func.coalesce(OutboxRow.subscription_id, Notice.subscription_id)
+        )
+        .outerjoin(
+            Subscriber, col(Subscriber.id) == sa.func.coalesce(OutboxRow.subscriber_id, Subscription.subscriber_id)
+        )
+    )
+
+
+def letter(session: Session, letter_id: int) -> Letter | None:
+    """The letter of a number, or None where there is none (any more)."""
+    row = session.connection().execute(_letters().where(col(OutboxRow.id) == letter_id)).one_or_none()
+    return Letter(*row) if row else None
+
+
+def letter_of(session: Session, subscription_id: int, edition: tuple[str, int] | None) -> Letter | None:
+    """The letter of an edition, by newsletter and number, to a subscription; without an edition, the latest taken."""
+    query = _letters().where(col(OutboxRow.subscription_id) == subscription_id)
+    if edition is not None:
+        name, number = edition
+        these = (
+            sa.select(col(Edition.id))
+            .join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
+            .where(col(Newsletter.name) == name, col(Edition.number) == number)
+        )
+        query = query.where(col(OutboxRow.edition_id).in_(these))
+    row = session.connection().execute(query.order_by(col(OutboxRow.id).desc()).limit(1)).one_or_none()
+    return Letter(*row) if row else None
+
+
+def letters_to(session: Session, emails: Sequence[str], *, most: int = 200) -> list[tuple[int, datetime | None]]:
+    """(number, when its notice was written) of the latest letters to some addresses."""
+    keys = [address_key(one) for one in emails[:60]]
+    if not keys:
+        return []
+    theirs = sa.select(col(Subscriber.id)).where(col(Subscriber.key).in_(keys))
+    editions = (
+        sa.select(col(OutboxRow.id)).where(col(OutboxRow.subscriber_id).in_(theirs)).order_by(col(OutboxRow.id).desc())
+    )
+    notices = (
+        sa.select(col(OutboxRow.id), col(Notice.created_at))
+        .join(Notice, col(Notice.id) == OutboxRow.notice_id)
+        .where(col(Notice.address).in_(keys))
+        .order_by(col(OutboxRow.id).desc())
+    )
+    connection = session.connection()
+    rows = [*connection.execute(editions.limit(most)), *connection.execute(notices.limit(most))]
+    return [(int(row[0]), row[1] if len(row) > 1 else None) for row in rows]
+
+
+# ---------------------------------------------------------------- what is known
+
+
+def known(session: Session, subscriber_id: int, *, now: datetime, arrived: timedelta) -> Known:
+    """A reader's troubles since a letter arrived: one that was taken `arrived` ago, and of which nothing came back."""
+    troubled = sa.exists().where(
+        col(MailReport.outbox_id) == OutboxRow.id,
+        col(MailReport.kind).in_(_TROUBLE),
+        col(MailReport.undone_at).is_(None),
+    )
+    success = session.execute(
+        sa.select(sa.type_coerce(sa.func.max(col(OutboxRow.settled_at)), UtcTime())).where(
+            col(OutboxRow.subscriber_id) == subscriber_id,
+            col(OutboxRow.state) == OutboxState.SENT,
+            col(OutboxRow.settled_at) < now - arrived,
+            ~troubled,
+        )
+    ).scalar()
+    query = (
+        sa.select(
+            col(MailReport.kind),
+            col(MailReport.reason),
+            col(MailReport.outbox_id),
+            col(MailReport.written_at),
+            col(MailReport.act),
+            col(MailReport.read_at),
+        )
+        .where(
+            col(MailReport.subscriber_id) == subscriber_id,
+            col(MailReport.kind).in_(("hard", "soft")),
+            col(MailReport.proof) != "",
+            col(MailReport.undone_at).is_(None),
+            col(MailReport.written_at) > (success or datetime.min.replace(year=1980, tzinfo=now.tzinfo)),
+        )
+        .order_by(col(MailReport.id).desc())
+        .limit(200)
+    )
+    rows = session.execute(query).all()
+    pauses = [row[5] for row in rows if row[4] == "pause"]
+    troubles = tuple((row[0], row[1], row[2], row[3]) for row in rows)
+    return Known(troubles, len(pauses), max(pauses, default=None), _came_back(session, subscriber_id))
+
+
+def _came_back(session: Session, subscriber_id: int) -> datetime | None:
+    """When a reader last came back, was let be written to again, or moved to another address."""
+    found: datetime | None = session.execute(
+        sa.select(sa.type_coerce(sa.func.max(col(Consent.at)), UtcTime())).where(
+            col(Consent.subscriber_id) == subscriber_id,
+            col(Consent.event).in_((ConsentEvent.UNSUPPRESSED, ConsentEvent.SUBSCRIBED, ConsentEvent.MOVED)),
+        )
+    ).scalar()
+    return found
+
+
+def gone(session: Session, edition_id: int) -> tuple[int, int]:
+    """How many readers of an edition are said to have no mailbox, and how many letters it had."""
+    said = sa.select(sa.func.count(sa.distinct(col(MailReport.outbox_id)))).where(
+        col(MailReport.edition_id) == edition_id,
+        col(MailReport.kind) == "hard",
+        col(MailReport.act).in_(("suppress", "doubted", "")),
+        col(MailReport.proof) != "",
+        col(MailReport.undone_at).is_(None),
+    )
+    owed = sa.select(sa.func.sum(col(Variant.letters))).where(col(Variant.edition_id) == edition_id)
+    return int(session.execute(said).scalar() or 0), int(session.execute(owed).scalar() or 0)
+
+
+def barred_of(session: Session, edition_id: int) -> list[int]:
+    """Reports for which readers of an edition were barred as having no mailbox."""
+    query = select(MailReport.id).where(
+        MailReport.edition_id == edition_id,
+        MailReport.kind == "hard",
+        MailReport.act == "suppress",
+        col(MailReport.undone_at).is_(None),
+    )
+    return [one for one in session.exec(query) if one is not None]
+
+
+# ---------------------------------------------------------------- what follows, and back
+
+
+def suppress(session: Session, person: Subscriber, *, reason: str, status: str, evidence: Evidence) -> dict[str, Any]:
+    """Write to a reader no more; what `undo` needs to know. Empty where it was so before."""
+    if suppressions.own(session, person.email) is not None:
+        return {}
+    suppressions.add(session, person.email, reason=reason, status=status, now=evidence.at)
+    _say(session, person.id, None, ConsentEvent.SUPPRESSED, evidence, f"{reason} {status}".strip())
+    return {"suppressed": reason}
+
+
+def leave(session: Session, subscription_id: int, *, evidence: Evidence) -> dict[str, Any]:
+    """End a subscription; what `undo` needs to know. Empty where it had ended."""
+    return _enter(session, subscription_id, SubscriptionState.UNSUBSCRIBED, None, evidence, "")
+
+
+def pause(session: Session, subscription_id: int, *, until: datetime, why: str, evidence: Evidence) -> dict[str, Any]:
+    """Send nothing until then to who gets letters now; what `undo` needs to know."""
+    return _enter(session, subscription_id, SubscriptionState.PAUSED, until, evidence, f"until {until:%Y-%m-%d}: {why}")
+
+
+def _enter(
+    session: Session,
+    subscription_id: int,
+    state: SubscriptionState,
+    until: datetime | None,
+    evidence: Evidence,
+    detail: str,
+) -> dict[str, Any]:
+    found = people.subscription_by_id(session, subscription_id, lock=True)
+    if found is None:
+        return {}
+    one = found[0]
+    leaving = state is SubscriptionState.UNSUBSCRIBED
+    if one.state is state or (not leaving and one.state is not SubscriptionState.ACTIVE):
+        return {}
+    before = {
+        "subscription": subscription_id,
+        "state": str(one.state),
+        "paused_until": one.paused_until.isoformat() if one.paused_until else None,
+        "became": str(state),
+    }
+    one.state, one.changed_at, one.paused_until = state, evidence.at, until
+    session.add(one)
+    event = ConsentEvent.UNSUBSCRIBED if leaving else ConsentEvent.PAUSED
+    _say(session, one.subscriber_id, one.newsletter_id, event, evidence, detail)
+    return before
+
+
+def undo(session: Session, report: MailReport, *, evidence: Evidence) -> bool:
+    """Put back what followed from a report, as far as nobody changed it since. False where there is nothing to."""
+    if report.undone_at is not None or not report.before:
+        return False
+    before = report.before
+    if "suppressed" in before and report.subscriber_id is not None:
+        person = session.get(Subscriber, report.subscriber_id)
+        if person is not None:
+            stop = suppressions.own(session, person.email)
+            if stop is not None and stop.reason == before["suppressed"]:
+                session.delete(stop)
+                _say(session, person.id, None, ConsentEvent.UNSUPPRESSED, evidence, stop.reason)
+    if "subscription" in before:
+        _back(session, before, evidence)
+    report.undone_at = evidence.at
+    session.add(report)
+    session.flush()
+    return True
+
+
+def _back(session: Session, before: dict[str, Any], evidence: Evidence) -> None:
+    found = people.subscription_by_id(session, before["subscription"], lock=True)
+    if found is None or str(found[0].state) != before["became"]:
+        return  # they have said something themselves since
+    one = found[0]
+    until = datetime.fromisoformat(before["paused_until"]) if before["paused_until"] else None
+    one.state, one.changed_at, one.paused_until = SubscriptionState(before["state"]), evidence.at, until
+    session.add(one)
+    event = ConsentEvent.RESUMED if before["became"] == SubscriptionState.PAUSED else ConsentEvent.SUBSCRIBED
+    _say(session, one.subscriber_id, one.newsletter_id, event, evidence, "undone")
+    if one.state is SubscriptionState.ACTIVE:
+        people.rejoin(session, one)
+
+
+def _say(
+    session: Session,
+    subscriber_id: int | None,
+    newsletter_id: int | None,
+    event: ConsentEvent,
+    evidence: Evidence,
+    detail: str,
+) -> None:
+    assert subscriber_id is not None
+    said = Consent(
+        subscriber_id=subscriber_id, newsletter_id=newsletter_id, event=event, detail=detail[:500], **asdict(evidence)
+    )
+    session.add(said)
+    session.flush()
+
+
+# ---------------------------------------------------------------- shown
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which mails; what is empty narrows nothing."""
+
+    kinds: tuple[str, ...] = ()
+    acts: tuple[str, ...] = ()
+    source: str = ""
+    since: datetime | None = None
+    email: str = ""
+    proven: bool = False
+    open: bool = False  # asks that nobody answered
+    undoable: bool = False
+
+
+def find(session: Session, which: Which, *, limit: int | None = None) -> list[MailReport]:
+    """Mails, the newest first."""
+    query = select(MailReport).order_by(col(MailReport.id).desc())
+    if which.kinds:
+        query = query.where(col(MailReport.kind).in_(which.kinds))
+    if which.acts:
+        query = query.where(col(MailReport.act).in_(which.acts))
+    if which.source:
+        query = query.where(MailReport.source == which.source)
+    if which.since is not None:
+        query = query.where(MailReport.read_at >= which.since)
+    if which.email:
+        query = query.where(MailReport.address == address_key(which.email))
+    if which.proven:
+        query = query.where(MailReport.proof != "")
+    if which.open:
+        query = query.where(col(MailReport.done_at).is_(None))
+    if which.undoable:
+        query = query.where(col(MailReport.undone_at).is_(None), col(MailReport.act).in_(UNDOABLE))
+    return list(session.exec(query.limit(limit) if limit else query))
+
+
+def get(session: Session, report_id: int) -> MailReport | None:
+    return session.get(MailReport, report_id)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What became of letters, by edition, relay or domain of readers. Rates are of what was taken."""
+
+    name: str
+    delivered: int
+    refused: int
+    hard: int
+    soft: int
+    policy: int
+    complained: int
+    left: int
+
+    @property
+    def complaint_rate(self) -> float:
+        return self.complained / self.delivered if self.delivered else 0.0
+
+
+def figures(session: Session, *, by: str, since: datetime) -> list[Figures]:
+    """By "edition" or "domain": letters settled since then, and what came back of them. Most letters first."""
+    names: dict[str, list[int]] = {}
+    for name, state, number in session.connection().execute(_settled(by, since)):
+        row = names.setdefault(name or "", [0] * 7)
+        row[0 if state == OutboxState.SENT else 1] += number
+    columns = {"hard": 2, "soft": 3, "policy": 4, "complaint": 5, "unsubscribe": 6}
+    for name, kind, number in session.connection().execute(_came(by, since)):
+        if kind in columns:
+            names.setdefault(name or "", [0] * 7)[columns[kind]] += number
+    found = [Figures(name, *row) for name, row in names.items()]
+    return sorted(found, key=lambda one: (-one.delivered - one.refused, one.name))
+
+
+def _domain(key: Any) -> Any:
+    return sa.func.substr(suppressions.at_domain(key), 2)
+
+
+def _edition_name() -> Any:
+    return col(Newsletter.name) + " No. " + sa.cast(col(Edition.number), sa.String)
+
+
+def _settled(by: str, since: datetime) -> Any:
+    name: Any = _domain(col(Subscriber.key)) if by == "domain" else _edition_name()
+    query = sa.select(name.label("name"), col(OutboxRow.state), sa.func.count()).select_from(OutboxRow)
+    if by == "domain":
+        query = query.join(Subscriber, col(Subscriber.id) == OutboxRow.subscriber_id)
+    else:
+        query = query.join(Edition, col(Edition.id) == OutboxRow.edition_id)
+        query = query.join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
+    settled = col(OutboxRow.state).in_((OutboxState.SENT, OutboxState.REFUSED))
+    return query.where(settled, col(OutboxRow.settled_at) >= since).group_by(name, col(OutboxRow.state))
+
+
+def _came(by: str, since: datetime) -> Any:
+    name: Any = col(MailReport.domain) if by == "domain" else _edition_name()
+    number = sa.func.count(sa.distinct(sa.func.coalesce(col(MailReport.outbox_id), -col(MailReport.id))))
+    query = sa.select(name.label("name"), col(MailReport.kind), number).select_from(MailReport)
+    if by != "domain":
+        query = query.join(Edition, col(Edition.id) == MailReport.edition_id)
+        query = query.join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
+    proven = (col(MailReport.proof) != "", col(MailReport.undone_at).is_(None), col(MailReport.read_at) >= since)
+    counted = sa.or_(col(MailReport.kind) != "complaint", col(MailReport.act) == "complaint")
+    return query.where(*proven, counted).group_by(name, col(MailReport.kind))
+
+
+def counts(session: Session, *, since: datetime) -> dict[str, int]:
+    """Mails read since then, by what followed."""
+    query = sa.select(col(MailReport.act), sa.func.count()).where(col(MailReport.read_at) >= since)
+    return {str(act): number for act, number in session.execute(query.group_by(col(MailReport.act)))}
+
+
+def complaints(session: Session, *, since: datetime) -> tuple[int, int]:
+    """How many readers complained since then, and how many letters were delivered; (0, 0) where nobody did."""
+    query = sa.select(sa.func.count(sa.distinct(col(MailReport.outbox_id)))).where(
+        col(MailReport.act) == "complaint", col(MailReport.undone_at).is_(None), col(MailReport.read_at) >= since
+    )
+    complained = int(session.execute(query).scalar() or 0)
+    if not complained:
+        return 0, 0
+    sent = sa.select(sa.func.count()).where(
+        col(OutboxRow.state) == OutboxState.SENT, col(OutboxRow.settled_at) >= since
+    )
+    return complained, int(session.execute(sent).scalar() or 0)
+
+
+def asks(session: Session) -> int:
+    """How many people wrote, and nobody has answered."""
+    query = sa.select(sa.func.count()).where(col(MailReport.act) == "ask", col(MailReport.done_at).is_(None))
+    return int(session.execute(query).scalar() or 0)
+
+
+# ---------------------------------------------------------------- forgotten
+
+
+def prune(session: Session, *, before: datetime) -> int:
+    """Forget the words of mails read before then, and all of those that prove nothing; some, not all at once.
+
+    What is about a letter of ours stays as a row: it is counted, and a copy of it is known.
+    """
+    kept = select(MailReport.id).where(MailReport.proof == "").order_by(col(MailReport.id).desc())
+    flood = session.exec(kept.offset(_UNPROVEN).limit(1)).first()  # whoever writes to us by the thousand fills no disk
+    aged = (col(MailReport.read_at) < before) & col(MailReport.raw).is_not(None)
+    ids = _first(session, aged)
+    if flood is not None:
+        ids += _first(session, (col(MailReport.proof) == "") & (col(MailReport.id) <= flood))
+    for some in batched(ids):
+        mine = col(MailReport.id).in_(some)
+        session.connection().execute(sa.delete(MailReport).where(mine, col(MailReport.proof) == ""))
+        emptied = {"raw": None, "text": "", "subject": "", "sender": ""}
+        session.connection().execute(sa.update(MailReport).where(mine).values(**emptied))
+    return len(ids)
+
+
+def _first(session: Session, which: Any) -> list[int]:
+    found = session.exec(select(MailReport.id).where(which).order_by(col(MailReport.id)).limit(_STEP))
+    return [one for one in found if one is not None]
