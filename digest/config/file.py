@@ -114,8 +114,9 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
         except RuntimeError:  # no such user, or no HOME and nobody of our number
             raise ConfigError(f"{path}: nobody knows whose home the ~ of {named} is", hint=_WHOLE) from None
 
+    shared = placed(config.templates) if config.templates else None
     newsletters = {
-        name: n.model_copy(update={"templates": placed(n.templates)}) if n.templates else n
+        name: (n.model_copy(update={"templates": placed(n.templates)}) if n.templates else n).sharing(shared)
         for name, n in config.newsletters.items()
     }
     smtp = config.smtp
@@ -124,7 +125,8 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
     dkim = tuple(d.model_copy(update={"key_file": placed(d.key_file)}) for d in smtp.dkim)
     smtp = smtp.model_copy(update={"dkim": dkim})
     database = config.database if "://" in config.database else str(placed(Path(config.database)))
-    return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp})
+    placed_now = {"database": database, "newsletters": newsletters, "smtp": smtp, "templates": shared}
+    return config.model_copy(update=placed_now)
 
 
 _WHOLE = "write the whole path, from / on"

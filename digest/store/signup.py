@@ -22,6 +22,7 @@ from digest.models import (
     address_key,
 )
 from digest.store.database import insert_into
+from digest.store.suppressions import barred
 from digest.values import Evidence
 
 _SIGNUP_LOCK = 0x6469676573740002  # "digest", for pg_advisory_xact_lock
@@ -198,22 +199,24 @@ def forget_unconfirmed(session: Session, *, asked_before: datetime, now: datetim
     return forgotten
 
 
-def never_asked(session: Session, newsletter: str, *, limit: int) -> list[tuple[int, str]]:
-    """Pending subscriptions that no mail has asked to confirm: id and address; ours alone until the transaction ends.
+def never_asked(session: Session, newsletter: str, *, limit: int) -> list[tuple[Subscription, str]]:
+    """Pending subscriptions that no mail has asked to confirm, with addresses; ours alone until the transaction ends.
 
+    Not of who is barred, whom nobody asks.
     On PostgreSQL whoever is busy with one, to erase it perhaps, keeps it.
     """
     query = (
-        select(Subscription.id, Subscriber.email)
+        select(Subscription, Subscriber.email)
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
         .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
         .where(
             Newsletter.name == newsletter,
             col(Subscription.state) == SubscriptionState.PENDING,
+            ~barred(col(Subscriber.key)).correlate(Subscriber),
             ~sa.exists().where(col(Notice.subscription_id) == col(Subscription.id)),
         )
         .order_by(col(Subscription.id))
         .limit(limit)
         .with_for_update(of=Subscription, key_share=True, skip_locked=True)
     )
-    return [(int(id_ or 0), email) for id_, email in session.exec(query)]
+    return list(session.exec(query))

@@ -16,7 +16,6 @@ from digest import sign
 from digest.config import Config
 from digest.errors import UserError
 from digest.models import Consent, ConsentEvent, Subscriber, SubscriptionState, address_key
-from digest.render.speech import speech
 from digest.store import clock, people, suppressions
 from digest.subscribe import notes, signup
 from digest.subscribe.address import address, erasure_mark
@@ -91,21 +90,11 @@ def ask(session: Session, subscription_id: int, new: str, *, config: Config, evi
         return
     subscription, newsletter = found
     person = session.get_one(Subscriber, subscription.subscriber_id)
-    settings = config.newsletters[newsletter]
-    said = speech(subscription.language or settings.language)
-    t, facts = said.gettext, {"title": settings.title, "email": new}
     proof = sign.Move(subscription_id, new, _holder(person, config), evidence.at)
-    note = notes.in_look(settings, language=subscription.language)(
-        subject=t("Please confirm your new address: %(title)s") % facts,
-        heading=t("Confirm your new address"),
-        words=t("Somebody, hopefully you, wants the letters of %(title)s to come to %(email)s.") % facts,
-        act=t("Confirm"),
-        url=f"{config.base_url}/move/{sign.move_token(proof, key=config.keys[0])}",
-        after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
-    )
+    mail = notes.Mail("move", newsletter, f"move/{sign.move_token(proof, key=config.keys[0])}", to=new)
     mark = erasure_mark(address_key(new), config.lasting_key)[:16]
     key = f"move:{subscription_id}:{mark}:{evidence.at.isoformat()}"
-    notes.owe(session, settings, note, to=new, key=key, subscription_id=subscription_id, now=evidence.at)
+    notes.owe_mail(session, mail, subscription, config=config, key=key, now=evidence.at)
 
 
 Outcome = Literal["moved", "unchanged", "expired", "refused"]
@@ -149,22 +138,11 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
     subscription, newsletter = people.subscription_by_id(session, answer.subscription_id) or (None, "")
     assert subscription is not None
     person = session.get_one(Subscriber, subscription.subscriber_id)
-    old, settings = person.email, config.newsletters[newsletter]
+    old = person.email
     _move(session, person, answer.email, secret=config.lasting_key, evidence=evidence)
-    t, facts = speech(subscription.language or settings.language).gettext, {"title": settings.title, "email": old}
-    note = notes.in_look(settings, language=subscription.language)(
-        subject=t("%(title)s goes to another address now") % facts,
-        heading=t("Your letters go to another address now"),
-        words=t(
-            "Somebody, hopefully you, changed it by a link in a letter to %(email)s. If not, please answer this mail."
-        )
-        % facts,
-        act=settings.title,
-        url=config.base_url,
-        after="",
-    )
     key = f"moved:{answer.subscription_id}:{evidence.at.isoformat()}"
-    notes.owe(session, settings, note, to=old, key=key, subscription_id=answer.subscription_id, now=evidence.at)
+    mail = notes.Mail("moved", newsletter, "", to=old)
+    notes.owe_mail(session, mail, subscription, config=config, key=key, now=evidence.at)
     return answer
 
 
