@@ -13,6 +13,7 @@ from digest.cli.options import (
     Cadence,
     DryRun,
     Email,
+    Fields,
     Format,
     FromFile,
     Hour,
@@ -182,7 +183,7 @@ def show(context: typer.Context, email: Email, json: Json = False) -> None:
     if json:
         print_json(facts | parts)
         return
-    print_facts(facts)
+    print_facts(facts | {"fields": [f"{name}: {value}" for name, value in facts["fields"].items()]})
     for title, rows in parts.items():
         if rows:
             print(f"\n{title}")
@@ -203,32 +204,35 @@ def set_(
     format_: Format = None,
     tag: Tags = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Take their tags away.")] = False,
+    field: Fields = None,
     newsletter: NewsletterName = None,
     where: Where = None,
     file: FromFile = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Change a person's name, tags or choices. What is not given stays; --where and --file change choices of many.
+    """Change a person's name, tags, fields or choices; with --where and --file fields or choices of many.
 
     No story comes twice or never by it: the next letter has all since the last one.
     Example: digest subscriber set ada@example.org --cadence "weekly mon" --hour 18 --zone America/New_York
     """
     from digest import curate, subscribe
     from digest.errors import UserError
-    from digest.subscribe import many
+    from digest.subscribe import fields, many
 
     options: Options = context.obj
     choices = _choices([] if all_topics else topic, cadence, hour, zone, language, format_)
+    wanted, said = fields.said(field or ()), evidence()
     with options.open() as (config, database):
         paper, settings = config.newsletter(newsletter)
         known = curate.headings(settings.topics)
         whom = Whom(where, file, paper, yes, dry_run)
         if one(email, whom) is None:
-            if name is not None or tag is not None or no_tags or not choices:
-                raise UserError("say what to choose for them", hint="a choice; for tags: digest subscriber tag")
-            verb = partial(many.choose, choices=choices, known_topics=known, evidence=evidence())
-            do(options, database, whom, verb, "changed")
+            if name is not None or tag is not None or no_tags or bool(choices) == bool(wanted):
+                raise UserError("say what to choose, or which fields", hint="for tags: digest subscriber tag")
+            choose = partial(many.choose, choices=choices, known_topics=known, evidence=said)
+            describe = partial(many.describe, wanted=wanted, evidence=said)
+            do(options, database, whom, describe if wanted else choose, "changed")
             return
         with database.write() as session:
             changed = subscribe.change(
@@ -238,9 +242,10 @@ def set_(
                 name=name,
                 choices=choices,
                 tags=[] if no_tags else tag,
-                evidence=evidence(),
+                evidence=said,
                 known_topics=known,
             )
+            changed |= bool(wanted) and fields.keep(session, subscribe.known(session, email or ""), wanted, said)
             if dry_run:
                 session.rollback()
     options.say(f"{email}: {'would be ' * dry_run}changed" if changed else f"{email}: nothing to change")

@@ -16,6 +16,7 @@ from sqlmodel import Session
 from digest.models import Consent, ConsentEvent, Subscriber, SubscriptionState, address_key
 from digest.store import Database, people, search, suppressions
 from digest.store.search import Search
+from digest.subscribe import fields
 from digest.subscribe.address import address, display_name, erasure_mark, tag
 from digest.subscribe.people import choose_one, leave_one, pause_one, resume_one
 from digest.subscribe.preferences import Changes, Preferences, checked
@@ -133,6 +134,15 @@ def label(whom: Search, *, add: Iterable[str] = (), remove: Iterable[str] = (), 
                 person.tags = sorted(after.values())
                 session.add(_line(person, ConsentEvent.TAGGED, evidence, detail=" ".join([*more, *less])))
         return changed
+
+    return Verb(whom, step)
+
+
+def describe(whom: Search, wanted: fields.Said, *, evidence: Evidence) -> Verb:
+    """Set these fields of theirs, see `fields.keep`."""
+
+    def step(session: Session, whom: Search, some: Sequence[str]) -> int:
+        return sum(fields.keep(session, one, wanted, evidence) for one in search.people(session, whom, some))
 
     return Verb(whom, step)
 
