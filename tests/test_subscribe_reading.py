@@ -13,7 +13,7 @@ from test_subscribe_lists import export, exported, take, terms
 
 from digest import subscribe
 from digest.errors import BadInput
-from digest.store import history, import_log, imports, listing
+from digest.store import history, import_log, imports, listing, newsletters, renames
 from digest.subscribe import Evidence, charset, columns, dates, moves, sheet, survey, titles
 
 LATER = Evidence("undo", MONDAY)
@@ -348,6 +348,26 @@ def test_who_was_changed_since_stays_as_they_are(database):
     with database.read() as session:
         run = import_log.find(session, done.number)
     assert run.undone_at == MONDAY and run.changes == {"ended": 1, "people made": 1, "subscriptions made": 1}
+
+
+def test_an_undo_gives_topics_back_by_the_names_they_have_now(database):
+    known = ("ai", "web", "old", "other", "here")
+    take(database, 'email,topics\nmina@example.com,"ai,old"\njon@example.com,"ai,here"\n', known_topics=known)
+    done = take(
+        database,
+        "email,topics\nmina@example.com,web\njon@example.com,web\n",
+        update=("topics",),
+        known_topics=known,
+    )
+    assert done.updated == 2
+    with database.write() as session:
+        paper = newsletters.lock(session, "daily")
+        for was, now in (("ai", "ml"), ("ml", "models"), ("old", ""), ("here", "there")):
+            renames.rename_topic(session, paper, was, now, LATER)
+    import_log.undo(database, done.number, evidence=LATER, topics={"daily": ("models", "web", "here")})
+    with database.read() as session:
+        found = {who: subscribe.find(session, f"{who}@example.com", "daily")[1].topics for who in ("mina", "jon")}
+    assert found == {"mina": ["models"], "jon": ["here", "models"]}  # `here` is one that there is
 
 
 def test_an_undo_that_was_stopped_goes_on_where_it_was(database, monkeypatch):

@@ -100,11 +100,14 @@ def waiting_of(session: Session, email: str) -> list[Asked]:
     return [_asked(row, newsletter) for row, newsletter in session.exec(_with_newsletter().where(theirs))]
 
 
-def take_waiting(session: Session, *, full: Collection[str], limit: int) -> list[Asked]:
-    """Those that have waited longest, of networks that are not `full`: they wait no more. The sign-up lock is ours."""
+def take_waiting(session: Session, newsletters: Collection[str], *, full: Collection[str], limit: int) -> list[Asked]:
+    """Those that have waited longest, of networks that are not `full`: they wait no more. The sign-up lock is ours.
+
+    Only for these newsletters: one whose name is not known may have another by now, to which what waits is carried.
+    """
     query = (
         _with_newsletter()
-        .where(col(SignupWait.network).not_in(full))
+        .where(col(Newsletter.name).in_(newsletters), col(SignupWait.network).not_in(full))
         .limit(limit)
         # On PostgreSQL whoever is erased at this moment is left to that.
         .with_for_update(of=SignupWait, skip_locked=True)
@@ -149,6 +152,9 @@ def forget_waiting(session: Session, *, before: datetime) -> int:
 
 def lock(session: Session) -> None:
     """One sign-up at a time until the transaction ends, of all newsletters: what one counts, no other adds to.
+
+    The first lock of any transaction that has it: before those of newsletters, people and subscriptions, which whoever
+    answers a sign-up takes after it. So does who erases people by the hundred, or renames newsletters and topics.
 
     On SQLite the write transaction is the lock already.
     """

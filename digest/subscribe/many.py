@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from digest.models import Consent, ConsentEvent, Subscriber, SubscriptionState, address_key
-from digest.store import Database, people, search, suppressions
+from digest.store import Database, people, search, signup, suppressions
 from digest.store.search import Search
 from digest.subscribe import fields
 from digest.subscribe.address import address, display_name, erasure_mark, tag
@@ -181,6 +181,7 @@ def erase(whom: Search, *, secret: str, now: datetime) -> Verb:
 
     def step(session: Session, whom: Search, some: Sequence[str]) -> int:
         gone = 0
+        signup.lock(session)  # else who answers one of them has its request, and waits for the person that we have
         for person in search.people(session, whom, some):
             mark = erasure_mark(address_key(person.email), secret)
             gone += people.erase(session, person.email, mark=mark, now=now) is not None

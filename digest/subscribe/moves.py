@@ -34,10 +34,10 @@ def move(session: Session, email: str, new: str, *, secret: str, evidence: Evide
     person, new = known(session, email), address(new)
     if person.email == new:
         return False
-    ours = people.subscriptions_of(session, person, lock=True)
-    if waiting := [paper for s, paper in ours if s.state is SubscriptionState.PENDING]:
+    states = [ours.state for ours, _paper in people.subscriptions_of(session, person, lock=True)]
+    if states and set(states) == {SubscriptionState.PENDING}:
         raise UserError(
-            f"{person.email} has not confirmed {waiting[0]} yet, and nobody else can",
+            f"{person.email} has not confirmed anything yet, and nobody else can",
             hint=f"digest subscriber add {new}",
         )
     if address_key(new) != person.key:
@@ -46,8 +46,17 @@ def move(session: Session, email: str, new: str, *, secret: str, evidence: Evide
     return True
 
 
+def _somebody_at(session: Session, new: str) -> bool:
+    """Does somebody have that address? Not who has confirmed nothing there: a stranger could keep any address so."""
+    there = people.find(session, new)
+    if there is None:
+        return False
+    states = {ours.state for ours, _paper in people.subscriptions_of(session, there)}
+    return states != {SubscriptionState.PENDING}
+
+
 def _must_be_free(session: Session, person: Subscriber, new: str, secret: str) -> None:
-    if people.find(session, new) is not None:
+    if _somebody_at(session, new):
         raise UserError(f"{new} is a subscriber already", hint=f"digest subscriber remove {person.email}")
     if (stop := suppressions.find(session, new)) is not None:
         raise UserError(
@@ -61,7 +70,18 @@ def _must_be_free(session: Session, person: Subscriber, new: str, secret: str) -
 
 
 def _move(session: Session, person: Subscriber, new: str, *, secret: str, evidence: Evidence) -> None:
-    old = person.email
+    """What nobody confirmed does not go along: a link to it went to the old address, and says nothing of the new one.
+
+    And who has confirmed nothing at the new address is gone, since they who move there have.
+    """
+    old, there = person.email, people.find(session, new)
+    for ours, _paper in people.subscriptions_of(session, person, lock=True):
+        if ours.state is SubscriptionState.PENDING:
+            session.delete(ours)
+    if there is not None and there is not person:
+        people.subscriptions_of(session, there, lock=True)
+        session.delete(there)
+    session.flush()
     if address_key(old) != address_key(new):
         suppressions.note_erasure(session, erasure_mark(person.key, secret), now=evidence.at)
         suppressions.lift_erasure(session, erasure_mark(address_key(new), secret))
@@ -124,7 +144,7 @@ def about(session: Session, token: str, *, config: Config, now: datetime, lock: 
     elif late or _holder(person, config) != proof.holder:
         outcome = "expired"  # or they have moved since, which is the later word
     elif suppressions.find(session, proof.email) is not None or (
-        address_key(proof.email) != person.key and people.find(session, proof.email) is not None
+        address_key(proof.email) != person.key and _somebody_at(session, proof.email)
     ):
         outcome = "refused"
     return Answer(outcome, proof.subscription_id, found[1], proof.email)

@@ -83,12 +83,12 @@ def answer_waiting(session: Session, *, config: Config, now: datetime, limit: in
     done = 0
     while done < room:
         full = [network for network, number in counts.items() if number >= web.signups_per_network]
-        found = signup.take_waiting(session, full=full, limit=1)
+        found = signup.take_waiting(session, config.newsletters, full=full, limit=1)
         if not found:
             break
         (asked,) = found
         counts[asked.network] = counts.get(asked.network, 0) + 1
-        mailed = asked.newsletter in config.newsletters and _answer(session, asked, config, now=now)
+        mailed = _answer(session, asked, config, now=now)
         mark = _mark(address_key(asked.email), config) if mailed else ""
         signup.note_answer(session, address=mark, network=asked.network, now=now)
         session.flush()
