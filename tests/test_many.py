@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY
-from people import SECRET, enrol
+from people import SECRET, enrol, typed
 from sqlmodel import select
-from typer.testing import CliRunner
 
 from digest import subscribe
-from digest.cli import app
 from digest.cli.many import days
 from digest.errors import BadInput
 from digest.models import Consent, Edition, OutboxRow, Subscriber, Subscription, Suppression, Variant
@@ -241,26 +238,9 @@ def test_a_list_of_addresses_narrows_and_suppresses_also_whom_nobody_knows(reade
 # ---------------------------------------------------------------- as an operator types it
 
 
-SETTINGS = """
-secret_key = "a key for tests, long enough"
-[newsletters.daily]
-title = "Daily"
-from = "Daily <news@news.example>"
-[newsletters.daily.topics.ai]
-[newsletters.daily.topics.web]
-"""
-
-
 @pytest.fixture
 def operator(tmp_path, upgraded_sqlite):
-    (tmp_path / "digest.toml").write_text(SETTINGS)
-    shutil.copy(upgraded_sqlite, tmp_path)
-
-    def run(*words, stdin=None, code=0):
-        done = CliRunner().invoke(app, ["-c", str(tmp_path), *map(str, words)], input=stdin)
-        assert done.exit_code == code, done.output
-        return done
-
+    run = typed(tmp_path, upgraded_sqlite)
     for who in ("ada@example.org", "bob@example.org", "eve@example.com"):
         run("subscriber", "add", who)
     return run

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 from conftest import MONDAY
 from people import enrol
 from test_subscribe_lists import export, exported, take, terms
@@ -424,3 +425,23 @@ def test_a_plan_counts_what_a_large_file_would_do(database):
 def test_titles_and_words_agree_on_their_kinds():
     for title in (*titles.TITLES["left_at"], *titles.TITLES["blocked"]):
         assert titles.kind(title) in ("left_at", "blocked"), title
+
+
+def test_an_undo_looks_at_nobody_but_those_of_its_step(database):
+    """Else it takes the square of a list: each step would go through all that are left."""
+    if database.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by what its tables hold")
+    done = take(database, "email\n" + "".join(f"r{i}@example.com\n" for i in range(200)))
+    asked: dict[str, object] = {}
+    seen = sa.event.listens_for(database.engine, "before_cursor_execute")
+    seen(lambda _connection, _cursor, statement, parameters, *_: asked.setdefault(statement, parameters))
+    import_log.undo(database, done.number, evidence=LATER)
+    plans = []
+    with database.engine.connect() as connection:
+        for statement, parameters in list(asked.items()):
+            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans += [row[3] for row in rows]
+    whole = [one for one in plans if one.startswith("SCAN") or one.endswith("ix_subscription_due (newsletter_id=?)")]
+    assert [one for one in whole if any(table in one for table in ("subscri", "consent", "outbox", "notice"))] == []
+    assert any("subscription" in one for one in plans)

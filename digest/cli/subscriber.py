@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli.common import Options, myself, now, print_facts, print_json, print_rows
-from digest.cli.many import Whom, days, do, one
+from digest.cli.many import Whom, days, do, for_many, one
 from digest.cli.options import (
     Cadence,
-    DryRun,
     Email,
     Fields,
     Format,
-    FromFile,
     Hour,
     Json,
     Language,
@@ -26,7 +24,6 @@ from digest.cli.options import (
     Topics,
     VouchedBy,
     Where,
-    Yes,
     Zone,
 )
 
@@ -191,6 +188,7 @@ def show(context: typer.Context, email: Email, json: Json = False) -> None:
 
 
 @app.command("set")
+@for_many
 def set_(
     context: typer.Context,
     email: MaybeEmail = None,
@@ -205,11 +203,8 @@ def set_(
     tag: Tags = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Take their tags away.")] = False,
     field: Fields = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """Change a person's name, tags, fields or choices; with --where and --file fields or choices of many.
 
@@ -224,9 +219,9 @@ def set_(
     choices = _choices([] if all_topics else topic, cadence, hour, zone, language, format_)
     wanted, said = fields.said(field or ()), evidence()
     with options.open() as (config, database):
-        paper, settings = config.newsletter(newsletter)
+        paper, settings = config.newsletter(whom.newsletter)
         known = curate.headings(settings.topics)
-        whom = Whom(where, file, paper, yes, dry_run)
+        whom = whom.of(paper)
         if one(email, whom) is None:
             if name is not None or tag is not None or no_tags or bool(choices) == bool(wanted):
                 raise UserError("say what to choose, or which fields", hint="for tags: digest subscriber tag")
@@ -246,22 +241,20 @@ def set_(
                 known_topics=known,
             )
             changed |= bool(wanted) and fields.keep(session, subscribe.known(session, email or ""), wanted, said)
-            if dry_run:
+            if whom.dry_run:
                 session.rollback()
-    options.say(f"{email}: {'would be ' * dry_run}changed" if changed else f"{email}: nothing to change")
+    options.say(f"{email}: {'would be ' * whom.dry_run}changed" if changed else f"{email}: nothing to change")
 
 
 @app.command()
+@for_many
 def tag(
     context: typer.Context,
     email: MaybeEmail = None,
     add_: Annotated[list[str] | None, typer.Option("--add", metavar="TAG", help="Give them this tag.")] = None,
     remove_: Annotated[list[str] | None, typer.Option("--remove", metavar="TAG", help="Take it from them.")] = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """Give tags to people, or take them away. Capitals and small letters are one tag.
 
@@ -277,7 +270,7 @@ def tag(
         raise UserError("say which tag", hint="--add TAG, or --remove TAG")
     options: Options = context.obj
     with options.open() as (config, database):
-        whom = Whom(where, file, config.newsletter(newsletter)[0] if newsletter else "", yes, dry_run)
+        whom = whom.of_any(config)
         if (address := one(email, whom)) is not None:
             with database.read() as session:
                 known = subscribe.known(session, address)
@@ -287,14 +280,12 @@ def tag(
 
 
 @app.command()
+@for_many
 def remove(
     context: typer.Context,
     email: MaybeEmail = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """End subscriptions. Their history stays, so that no import brings them back; `erase` forgets a person.
 
@@ -305,31 +296,29 @@ def remove(
 
     options: Options = context.obj
     with options.open() as (config, database):
-        paper, _settings = config.newsletter(newsletter)
-        whom = Whom(where, file, paper, yes, dry_run)
+        paper, _settings = config.newsletter(whom.newsletter)
+        whom = whom.of(paper)
         if (address := one(email, whom)) is None:
             do(options, database, whom, partial(many.remove, evidence=evidence()), "removed")
             return
         with database.write() as session:
             ended = subscribe.remove(session, address, newsletter=paper, evidence=evidence())
-            if dry_run:
+            if whom.dry_run:
                 session.rollback()
-    will = "would get" if dry_run else "gets"
+    will = "would get" if whom.dry_run else "gets"
     options.say(f"{email} {will} no more of {paper}" if ended else f"{email} had left {paper} before")
 
 
 @app.command()
+@for_many
 def pause(
     context: typer.Context,
     email: MaybeEmail = None,
     weeks: Annotated[
         int | None, typer.Option("--weeks", min=1, max=520, help="For so long; else until resumed.")
     ] = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """Send somebody nothing for a while. What comes meanwhile is not made up for.
 
@@ -344,29 +333,27 @@ def pause(
     said = evidence()
     until = said.at + timedelta(weeks=weeks) if weeks else None
     with options.open() as (config, database):
-        paper, _settings = config.newsletter(newsletter)
-        whom = Whom(where, file, paper, yes, dry_run)
+        paper, _settings = config.newsletter(whom.newsletter)
+        whom = whom.of(paper)
         if (address := one(email, whom)) is None:
             do(options, database, whom, partial(many.pause, until=until, evidence=said), "paused")
             return
         with database.write() as session:
             paused = subscribe.pause(session, address, newsletter=paper, until=until, evidence=said)
-            if dry_run:
+            if whom.dry_run:
                 session.rollback()
     span = f"until {until:%Y-%m-%d}" if until else "until resumed"
-    will = "would get" if dry_run else "gets"
+    will = "would get" if whom.dry_run else "gets"
     options.say(f"{email} {will} no {paper} {span}" if paused else f"{email} was paused already")
 
 
 @app.command()
+@for_many
 def resume(
     context: typer.Context,
     email: MaybeEmail = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """End a pause: they get the next edition with all others.
 
@@ -377,28 +364,26 @@ def resume(
 
     options: Options = context.obj
     with options.open() as (config, database):
-        paper, _settings = config.newsletter(newsletter)
-        whom = Whom(where, file, paper, yes, dry_run)
+        paper, _settings = config.newsletter(whom.newsletter)
+        whom = whom.of(paper)
         if (address := one(email, whom)) is None:
             do(options, database, whom, partial(many.resume, evidence=evidence()), "resumed")
             return
         with database.write() as session:
             resumed = subscribe.resume(session, address, newsletter=paper, evidence=evidence())
-            if dry_run:
+            if whom.dry_run:
                 session.rollback()
-    will = "would get" if dry_run else "gets"
+    will = "would get" if whom.dry_run else "gets"
     options.say(f"{email} {will} the next {paper} again" if resumed else f"{email} was not paused")
 
 
 @app.command()
+@for_many
 def erase(
     context: typer.Context,
     email: MaybeEmail = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """Forget a person. Every row of theirs goes, and a keyed hash stays, so that no import brings them back.
 
@@ -410,20 +395,20 @@ def erase(
 
     options: Options = context.obj
     with options.open() as (config, database):
-        whom = Whom(where, file, config.newsletter(newsletter)[0] if newsletter else "", yes, dry_run)
+        whom = whom.of_any(config)
         if (address := one(email, whom)) is None:
             do(options, database, whom, partial(many.erase, secret=config.lasting_key, now=now()), "forgotten")
         else:
             with database.write() as session:
                 gone = subscribe.erase(session, address, secret=config.lasting_key, now=now())
-                if dry_run:
+                if whom.dry_run:
                     session.rollback()
-            will = "would be" if dry_run else "is"
+            will = "would be" if whom.dry_run else "is"
             letters = gone.letters if gone else 0
             options.say(
                 f"{email} {will} forgotten; letters without a name from now on: {letters}"
                 if gone
                 else "they were erased before"
             )
-        if not dry_run and not database.checkpoint():
+        if not whom.dry_run and not database.checkpoint():
             options.warn("somebody is reading the database: run this again later, to clear the bytes from its log too")
