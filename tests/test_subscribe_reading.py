@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
-from conftest import MONDAY
+from conftest import MONDAY, on_sqlite
 from people import enrol
 from test_subscribe_lists import export, exported, take, terms
 
@@ -427,10 +427,9 @@ def test_titles_and_words_agree_on_their_kinds():
         assert titles.kind(title) in ("left_at", "blocked"), title
 
 
+@on_sqlite
 def test_an_undo_looks_at_nobody_but_those_of_its_step(database):
-    """Else it takes the square of a list: each step would go through all that are left."""
-    if database.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL plans by what its tables hold")
+    """Else it takes the square of a list: each step would go through all that are left. As SQLite plans it."""
     done = take(database, "email\n" + "".join(f"r{i}@example.com\n" for i in range(200)))
     asked: dict[str, object] = {}
     seen = sa.event.listens_for(database.engine, "before_cursor_execute")
@@ -445,3 +444,25 @@ def test_an_undo_looks_at_nobody_but_those_of_its_step(database):
     whole = [one for one in plans if one.startswith("SCAN") or one.endswith("ix_subscription_due (newsletter_id=?)")]
     assert [one for one in whole if any(table in one for table in ("subscri", "consent", "outbox", "notice"))] == []
     assert any("subscription" in one for one in plans)
+
+
+@on_sqlite
+def test_a_list_without_titles_says_by_its_name_whose_it_is_and_is_asked_about(database, tmp_path):
+    for name in ("unsubscribed", "bounced", "marked-as-spam", "unconfirmed", "active"):
+        path = tmp_path / f"my-list-{name}.csv"
+        path.write_text('"Mina Harker","mina@example.com"\n"Jonathan","jon@example.com"\n')  # as Sendy writes them
+        if name == "active":
+            assert take(database, path).added == 2
+        else:
+            with pytest.raises(BadInput, match="its name sounds as if nobody did"):
+                take(database, path)
+
+
+@on_sqlite
+def test_what_is_said_of_other_channels_is_no_word_on_mail_and_stops_nothing(database):
+    titles = "First Name,Email,Accepts Email Marketing,Accepts SMS Marketing,Accepts WhatsApp Marketing,Total Spent"
+    take(database, f"{titles}\nMina,mina@example.com,yes,no,no,1.00\nJon,jon@example.com,no,yes,yes,2.00\n")
+    assert {who: state for who, (state, *_) in exported(database).items()} == {
+        "mina@example.com": "active",
+        "jon@example.com": "unsubscribed",
+    }

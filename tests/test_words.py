@@ -17,10 +17,11 @@ from digest.cli import files
 from digest.cli.preview import look
 from digest.config import Config
 from digest.errors import BadInput, ConfigError
-from digest.models import Notice, Subscriber, Subscription
+from digest.models import Notice, Subscriber, Subscription, SubscriptionState
 from digest.render import Fields, Note, Reader, Templates
-from digest.store import people
+from digest.store import newsletters, people
 from digest.subscribe import Evidence, asks, goodbyes, moves, notes, signup
+from digest.web import application
 from digest.web import preview as editor
 
 NEWS = {"title": "Daily", "from": "Daily <news@news.example>", "postal_address": "1 Main St, Town"}
@@ -133,6 +134,7 @@ WRONG = {
     "no subject": ({"confirm_txt": "{% block subject %}{% endblock %}" + TEXT_FOOT}, "empty block subject"),
     "a wrong word": ({"confirm_txt": "{{ reader.nmae }}" + TEXT_FOOT}, r"confirm\.txt, line 1.*nmae"),
     "a word that is not closed": ({"confirm_txt": "{% if %}"}, r"confirm\.txt, line 1"),
+    "a name as it was typed": ({"confirm_txt": "{{ reader.called }}" + TEXT_FOOT}, "called"),
     "a way out": ({"confirm_txt": "{{ reader.__class__ }}" + TEXT_FOOT}, "unsafe"),
     "itself": ({"confirm_txt": '{% extends "confirm.txt" %}'}, "circle"),
     "none to extend": ({"confirm_txt": '{% extends "nowhere.txt" %}'}, "no template nowhere.txt"),
@@ -318,6 +320,55 @@ def test_a_goodbye_comes_where_it_is_wanted_once_a_day_and_to_who_had_letters(da
         assert not goodbyes.leave(session, new.id, config=config, evidence=said)
         assert not goodbyes.leave(session, 4711, config=config, evidence=said)
         assert {s.state for s in session.exec(select(Subscription))} == {"unsubscribed"}
+
+
+@on_sqlite
+def test_who_joins_and_leaves_on_the_pages_is_mailed_at_once_and_has_their_fields_in_their_copy(
+    database, configure, clock
+):
+    config = configure(newsletters={"daily": NEWS | {"goodbye": True, "welcome_mail": True}, "weekly": NEWS})
+    newsletters.keep(database, config.newsletters, now=MONDAY)
+    told: list[int] = []
+    client = TestClient(application(database, config, clock=clock, mail_now=lambda: told.append(1)))
+    with database.write() as session:
+        for who in ("ada", "bob", "kim"):
+            enrol(session, f"{who}@example.org")
+        enrol(session, "bob@example.org", newsletter="weekly")
+        subscribe.find(session, "kim@example.org", "daily")[1].state = SubscriptionState.PENDING
+        people.find(session, "ada@example.org").fields = {"plan": "gold"}
+        ids = {who: subscribe.find(session, f"{who}@example.org", "daily")[1].id for who in ("ada", "bob", "kim")}
+
+    def link(purpose: sign.Purpose, who: str) -> str:
+        return f"/{purpose}/{sign.token(purpose, ids[who], key=config.keys[0])}"
+
+    def owed() -> list[tuple[str, str]]:
+        with database.read() as session:
+            return [(one.email, one.subject) for one in session.exec(select(Notice).order_by(Notice.id))]
+
+    data = client.get(f"{link(sign.Purpose.PREFERENCES, 'ada')}/data").json()
+    assert data["fields"] == {"plan": "gold"}
+    for _ in range(2):
+        client.post(link(sign.Purpose.UNSUBSCRIBE, "ada"), data={"List-Unsubscribe": "One-Click"})
+    assert (owed(), len(told)) == ([("ada@example.org", "You have left Daily")], 1)
+    client.post(f"{link(sign.Purpose.PREFERENCES, 'bob')}/leave-all")
+    assert (owed()[1:], len(told)) == ([("bob@example.org", "You have left Daily")], 2)  # not of weekly
+    token = sign.confirm_token(ids["kim"], at=clock(), key=config.keys[0])
+    for _ in range(2):
+        assert client.post(f"/confirm/{token}").status_code == 200
+    assert owed()[2:] == [("kim@example.org", "Welcome to Daily")] and len(told) >= 3
+
+
+@on_sqlite
+def test_nobody_is_mailed_who_wants_none_of_it_and_looking_mails_nobody(database, config, clock):
+    client = TestClient(application(database, config, clock=clock))
+    with database.write() as session:
+        enrol(session, "ada@example.org")
+        ours = subscribe.find(session, "ada@example.org", "daily")[1].id
+    token = sign.token(sign.Purpose.UNSUBSCRIBE, ours, key=config.keys[0])
+    for method in ("GET", "POST"):
+        assert client.request(method, f"/unsubscribe/{token}").status_code == 200
+    with database.read() as session:
+        assert session.exec(select(Notice)).all() == []
 
 
 # ---------------------------------------------------------------- judged, and looked at

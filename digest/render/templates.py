@@ -187,7 +187,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if type(obj) in _VALUES:
-            return not attr.startswith("_")
+            return not attr.startswith("_") and attr != "called"  # what is shown of it is `Reader.name`
         return super().is_safe_attribute(obj, attr, value)
 
 
