@@ -206,9 +206,9 @@ def set_(
     *,
     whom: Whom,
 ) -> None:
-    """Change a person's name, tags, fields or choices; with --where and --file fields or choices of many.
+    """Change a person's name, tags, fields or choices. What is not given stays; --where and --file change many.
 
-    No story comes twice or never by it: the next letter has all since the last one.
+    Of many, fields or choices. No story comes twice or never by it: the next letter has all since the last one.
     Example: digest subscriber set ada@example.org --cadence "weekly mon" --hour 18 --zone America/New_York
     """
     from digest import curate, subscribe
