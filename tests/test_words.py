@@ -129,6 +129,7 @@ WRONG = {
     ),
     "a script": ({"confirm_html": FOOT + "<script>1</script>"}, "<script>"),
     "an event": ({"confirm_html": FOOT + '<p onclick="x()">'}, "onclick"),
+    "a page that leads elsewhere": ({"confirm_html": '<meta http-equiv="Refresh" content="0">' + FOOT}, "by itself"),
     "nothing": ({"confirm_txt": "{# nothing #}"}, r"confirm\.txt is empty"),
     "no html": ({"confirm_html": " "}, r"confirm\.html is empty"),
     "no subject": ({"confirm_txt": "{% block subject %}{% endblock %}" + TEXT_FOOT}, "empty block subject"),
@@ -275,6 +276,9 @@ def test_every_mail_comes_in_the_sender_s_own_words(database, own):
         )
         assert "Mine for ada, gold, A.I., daily." in already.text and "Mine for ada, gold, A.I., daily." in already.html
         assert "Mine for bob" in goodbye.text and goodbye.email == "bob@example.org"
+        for kind in ("move", "moved"):  # addresses that are not theirs, yet or any more, are told nothing of them
+            mail = session.exec(select(Notice).where(Notice.subject == f"Mine, {kind}")).one()
+            assert mail.text.startswith("Mine for you, , , . ") and "gold" not in mail.html
 
 
 @on_sqlite

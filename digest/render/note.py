@@ -28,7 +28,7 @@ _LINKED = re.compile(r"[/@\\]|\bwww\.|[^\W_]{2,}\.[^\W\d_]{2,}", re.IGNORECASE)
 _ADDRESSES = {"href": ("http", "https", "mailto", "tel"), "src": ("http", "https"), "background": ("http", "https")}
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 _BLANK = re.compile(r"[\x00-\x20\x7f-\x9f]+")
-_ACTIVE = ("script", "iframe", "object", "embed", "form", "base", "meta[@http-equiv='refresh']", "svg", "math")
+_ACTIVE = ("script", "iframe", "object", "embed", "form", "base", "svg", "math")
 
 
 class Fields:
@@ -126,6 +126,8 @@ def fault(note: Note, html: str) -> str:
     if active := tree.xpath("|".join(f"//{name}" for name in _ACTIVE)):
         return f"has a <{active[0].tag}> in it, which no mail may have"
     for element in tree.iter():
+        if element.tag == "meta" and (element.get("http-equiv") or "").strip().lower() == "refresh":
+            return "leads elsewhere by itself (<meta http-equiv>), which no mail may do"
         for name, value in element.attrib.items():
             if str(name).startswith("on"):
                 return f"has an attribute {name} in it, which no mail may have"

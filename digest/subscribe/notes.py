@@ -57,6 +57,9 @@ def owe_mail(session: Session, mail: Mail, ours: Subscription, *, config: Config
     settings = config.newsletters[mail.newsletter]
     person = session.get_one(Subscriber, ours.subscriber_id)
     reader = reader_of(person, ours, settings)
+    if mail.to not in ("", person.email):
+        # It goes to an address that is not theirs: not yet, or no longer. Nobody there is told anything of them.
+        reader = Reader(email=mail.to, language=reader.language, format=reader.format)
     made = rendered(settings, note(mail, config, reader, language=ours.language))
     to = mail.to or person.email
     letter = outbox.NewNotice(to=to, sender=settings.sender, subject=made.subject, text=made.text, html=made.html)
