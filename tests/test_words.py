@@ -204,7 +204,10 @@ def test_a_field_breaks_out_of_no_attribute(tmp_path):
         at_home(tmp_path).note(a_note(reader=Reader(fields=Fields({"x": "a onmouseover=alert(1)"}))))
 
 
-@pytest.mark.parametrize("name", ["Win at evil.example", "https://evil.example", "www.evil", "call me@evil", "a\\b"])
+@pytest.mark.parametrize(
+    "name",
+    ["Win at evil.example", "Win at t.co!", "www.x1y", "https://evil.example", "www.evil", "call me@evil", "a\\b"],
+)
 def test_nobody_writes_to_a_stranger_by_a_name_that_is_a_link(name):
     assert Reader(called=name).name == ""
 

@@ -24,7 +24,7 @@ MAILS: Mapping[str, str] = {
 }
 _SAID = 500  # characters of a field that a mail shows
 # Mail programs make links of such words, and a stranger fills in whose name it is: `Win at evil.example`.
-_LINKED = re.compile(r"[/@\\]|\bwww\.|[^\W_]{2,}\.[^\W\d_]{2,}", re.IGNORECASE)
+_LINKED = re.compile(r"[/@\\]|(?<![^\W_])[^\W_]++\.[^\W_]{2}")
 _ADDRESSES = {"href": ("http", "https", "mailto", "tel"), "src": ("http", "https"), "background": ("http", "https")}
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 _BLANK = re.compile(r"[\x00-\x20\x7f-\x9f]+")
