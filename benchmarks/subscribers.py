@@ -1,6 +1,6 @@
 """A million subscribers in and out: time, memory, and for how long others must wait for the write lock.
 
-    python benchmarks/subscribers.py [--quick] [--json] [--database postgresql://…]
+    python benchmarks/subscribers.py [--quick] [--json] [--import N] [--database postgresql://…]
 
 The goals are for SQLite, where a writer shuts out all others; PostgreSQL locks one newsletter.
 
@@ -99,6 +99,32 @@ def give_out(url: str, target: Path) -> dict[str, Any]:
     return {"seconds": seconds, "rows": rows, "peak_mb": _peak()}
 
 
+def take_back(url: str) -> dict[str, Any]:
+    """The import undone, in two halves of the processor's time: where the second takes longer, it is not linear."""
+    from digest.store import import_log, open_database
+    from digest.values import Evidence
+
+    database = open_database(url)
+    begun, last = time.perf_counter(), time.process_time()
+    steps: list[float] = []
+    step = import_log._take_back
+
+    def timed(*args: Any) -> None:
+        nonlocal last
+        step(*args)
+        steps.append(time.process_time() - last)
+        last = time.process_time()
+
+    import_log._take_back = timed
+    done = import_log.undo(database, 1, evidence=Evidence("benchmark", NOW))
+    seconds = time.perf_counter() - begun
+    database.close()
+    half = len(steps) // 2
+    share = sum(steps[half:]) / max(sum(steps), 1e-9)
+    made = done.counts.get("people made", 0)
+    return {"seconds": seconds, "cpu": sum(steps), "made": made, "later": share, "peak_mb": _peak()}
+
+
 def _peak() -> float:
     """Of this process, in MB (Linux tells kB)."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
@@ -113,10 +139,13 @@ def alone(work: Any, *args: Any) -> dict[str, Any]:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--quick", action="store_true", help="50,000 rows in place of 1,000,000")
+    options.add_argument(
+        "--import", type=int, metavar="N", dest="rows", help="so many rows, taken back again at the end"
+    )
     options.add_argument("--json", action="store_true", help="one line, with the goals")
     options.add_argument("--database", help="an empty PostgreSQL database; else SQLite in a temporary folder")
     chosen = options.parse_args()
-    rows = 50_000 if chosen.quick else 1_000_000
+    rows = chosen.rows or (50_000 if chosen.quick else 1_000_000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, target = folder / "list.csv", folder / "out.csv"
@@ -125,6 +154,7 @@ def main() -> None:
         lowest = floor(source, folder)
         taken = alone(take_in, url, source)
         given = alone(give_out, url, target)
+        undone = alone(take_back, url) if chosen.rows else {}
     figures = {
         "rows": rows,
         "import_seconds": round(taken["seconds"], 1),
@@ -135,6 +165,16 @@ def main() -> None:
         "lock_share": round(taken["lock_seconds"] / taken["seconds"], 3),
         "peak_mb": max(taken["peak_mb"], given["peak_mb"]),
     }
+    if undone:
+        figures |= {
+            "undo_seconds": round(undone["seconds"], 1),
+            "undo_cpu_ms_per_row": round(undone["cpu"] * 1000 / rows, 3),
+            "undo_times_import": round(undone["seconds"] / taken["seconds"], 1),
+            "undo_second_half": round(undone["later"], 2),
+            "undo_peak_mb": undone["peak_mb"],
+        }
+        if undone["made"] != rows:
+            sys.exit(f"not all was taken back: {undone}")
     if taken["added"] + taken["left"] != rows or given["rows"] != rows:
         sys.exit(f"rows were lost: {taken}, {given}")
     if chosen.json:

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import shutil
+from collections.abc import Callable, Collection
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from conftest import MONDAY
 from sqlmodel import Session
+from typer.testing import CliRunner
 
 from digest import subscribe
+from digest.cli import app
 from digest.subscribe import Evidence, Preferences
 
 SECRET = "a key for tests, long enough"
+SETTINGS = f"""
+secret_key = "{SECRET}"
+[newsletters.daily]
+title = "Daily"
+from = "Daily <news@news.example>"
+[newsletters.daily.topics.ai]
+[newsletters.daily.topics.web]
+"""
+
+
+def typed(folder: Path, database: Path, *before: str) -> Callable[..., Any]:
+    """Commands about people as an operator types them, in a folder with settings and an empty database of its own."""
+    (folder / "digest.toml").write_text(SETTINGS)
+    shutil.copy(database, folder)
+
+    def run(*words: object, stdin: str | None = None, code: int = 0) -> Any:
+        done = CliRunner().invoke(app, ["-c", str(folder), *before, *map(str, words)], input=stdin)
+        assert done.exit_code == code, done.output
+        assert "Traceback" not in done.output
+        return done
+
+    return run
 
 
 def enrol(

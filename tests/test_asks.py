@@ -87,3 +87,26 @@ def test_an_operator_has_those_asked_who_are_pending_once_a_day(asked, config):
     assert many.each(asked, verb) == 0
     assert [mail.email for mail in mails(asked)] == ["ada@example.org", "bob@example.org", "lost@example.org"]
     assert {mail.subject for mail in mails(asked)} == {"Please confirm: Daily"}
+
+
+def test_a_reminder_keeps_its_distance_from_other_mails_of_sign_ups_and_they_from_it(asked, config):
+    due = MONDAY + timedelta(days=3)
+    with asked.write() as session:  # another newsletter's mail went to bob an hour ago
+        signup.count(session, "bob@example.org", config, now=due - timedelta(hours=1))
+    assert asks.remind(asked, "daily", config=config, now=due) == 1
+    assert [mail.email for mail in mails(asked)] == ["ada@example.org"]
+    with asked.write() as session:
+        assert not signup.apart(session, "ada@example.org", config, now=due + timedelta(days=6))  # the second: a week
+        assert signup.apart(session, "ada@example.org", config, now=due + timedelta(days=7))
+        assert not asks.ask_one(
+            session, "bob@example.org", newsletter="daily", config=config, evidence=Evidence("command line", due)
+        )
+
+
+def test_those_who_must_wait_for_their_reminder_keep_nobody_else_from_it(asked, config, monkeypatch):
+    monkeypatch.setattr(asks, "STEP", 1)
+    due = MONDAY + timedelta(days=3)
+    with asked.write() as session:
+        signup.count(session, "ada@example.org", config, now=due)
+    assert asks.remind(asked, "daily", config=config, now=due) == 1
+    assert [mail.email for mail in mails(asked)] == ["bob@example.org"]

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY
-from people import SECRET, enrol
+from people import SECRET, enrol, typed
 from sqlmodel import select
-from typer.testing import CliRunner
 
 from digest import subscribe
-from digest.cli import app
 from digest.cli.many import days
 from digest.errors import BadInput
 from digest.models import Consent, Edition, OutboxRow, Subscriber, Subscription, Suppression, Variant
 from digest.store import history, listing, newsletters, search
-from digest.subscribe import Evidence, many
+from digest.subscribe import Evidence, fields, many
 
 SAID = Evidence("command line", MONDAY)
 TOPICS = ("ai", "web")
@@ -27,6 +24,10 @@ TOPICS = ("ai", "web")
 
 def whom(*where, newsletter="daily"):
     return subscribe.search(where=where, newsletter=newsletter, moments=days)
+
+
+def described(session, email, *words):
+    return fields.keep(session, subscribe.known(session, email), fields.said(words), SAID)
 
 
 def names(database, wanted):
@@ -53,6 +54,8 @@ def filled(database):
         enrol(session, "kim@example.com", known_topics=TOPICS, tags=["vip", "it's 100%"])
         enrol(session, "lea@example.com", newsletter="weekly")
         subscribe.suppress(session, "kim@example.com", reason="by telephone", evidence=SAID)
+        described(session, "ada@example.org", "Plan=gold", "city=Zürich", 'said=a, b; "plan": "silver"')
+        described(session, "bob@example.org", "plan=silver", "gold=yes", "x=100%_")
         paper = newsletters.find(session, "daily")
         edition = Edition(newsletter_id=paper.id, number=1, composed_at=MONDAY, upto_seq=1, sender="x@example.com")
         session.add(edition)
@@ -92,6 +95,20 @@ FOUND = [
     (["cadence=every edition", "tag!=vip"], ["eve"]),
     (["tag=vip"], ["ada", "kim"]),
     (["tag=it's 100%"], ["kim"]),
+    (["field.plan=gold"], ["ada"]),
+    (["field.PLAN=GOLD"], ["ada"]),
+    (["field.plan!=gold"], ["bob", "eve", "kim"]),
+    (["field.plan=gol"], []),
+    (["field.lan=gold"], []),
+    (["field.plan=silver"], ["bob"]),
+    (["field.plan!=gold", "field=plan"], ["bob"]),
+    (["field!=plan"], ["eve", "kim"]),
+    (["field=gold"], ["bob"]),
+    (["field.city=zürich"], ["ada"]),
+    (["field.CITY=ZÜRICH"], ["ada"]),
+    (['field.said=a, b; "plan": "silver"'], ["ada"]),
+    (["field.x=100%_"], ["bob"]),
+    (["field.x=100__"], []),
     (["domain=example.org"], ["ada", "bob"]),
     (["domain!=EXAMPLE.org"], ["eve", "kim"]),
     (["domain=example.org,example.com"], ["ada", "bob", "kim"]),
@@ -134,6 +151,9 @@ def test_who_is_meant_is_said_in_one_small_language(readers):
         ("joined<2025-01-01,2026-01-01", "takes one day"),
         ("delivered<never", "is no order"),
         ("tag~v", "tag takes"),
+        ("field.plan~g", "field takes"),
+        ("field.plan=", "says nothing after the ="),
+        ("field.=x", "there is no field 'field.'"),
     ],
 )
 def test_what_is_no_condition_is_one_sentence(where, says):
@@ -218,26 +238,9 @@ def test_a_list_of_addresses_narrows_and_suppresses_also_whom_nobody_knows(reade
 # ---------------------------------------------------------------- as an operator types it
 
 
-SETTINGS = """
-secret_key = "a key for tests, long enough"
-[newsletters.daily]
-title = "Daily"
-from = "Daily <news@news.example>"
-[newsletters.daily.topics.ai]
-[newsletters.daily.topics.web]
-"""
-
-
 @pytest.fixture
 def operator(tmp_path, upgraded_sqlite):
-    (tmp_path / "digest.toml").write_text(SETTINGS)
-    shutil.copy(upgraded_sqlite, tmp_path)
-
-    def run(*words, stdin=None, code=0):
-        done = CliRunner().invoke(app, ["-c", str(tmp_path), *map(str, words)], input=stdin)
-        assert done.exit_code == code, done.output
-        return done
-
+    run = typed(tmp_path, upgraded_sqlite)
     for who in ("ada@example.org", "bob@example.org", "eve@example.com"):
         run("subscriber", "add", who)
     return run
@@ -287,3 +290,55 @@ def test_one_address_or_many_is_said_and_not_both(operator):
     assert [(row["email"], row["tags"]) for row in rows] == [("ada@example.org", ["vip"])]
     assert "2 people: forgotten" in operator("subscriber", "erase", "-w", "domain=example.org", "-y").stderr
     assert states(operator) == {"eve": "active"}
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("plan", "is no field"),
+        ("=gold", "is no field"),
+        (f"{'x' * 61}=1", "is too long"),
+        (f"x={'y' * 501}", "too long"),
+    ],
+)
+def test_what_is_no_field_is_one_sentence(word, says):
+    with pytest.raises(BadInput, match=says):
+        fields.said([word])
+
+
+def test_fields_are_set_and_taken_away_with_a_line_in_the_history(local):
+    with local.write() as session:
+        ada = subscribe.known(session, "ada@example.org")
+        before = dict(ada.fields)
+        assert described(session, "ada@example.org", "plan=silver", "city=", "new = two  words\x1b[2J")
+        assert ada.fields == {"Plan": "silver", "said": before["said"], "new": "two words[2J"}
+        assert not described(session, "ada@example.org", "PLAN=silver", "nothing=")
+        assert history.moments(session, ada)[-1].detail == "Plan: silver, city: gone, new: two words[2J"
+        with pytest.raises(BadInput, match="more than 50 fields"):
+            described(session, "ada@example.org", *(f"f{number}=1" for number in range(50)))
+
+
+def test_fields_of_many_are_set_and_come_back_from_an_export(digest, tmp_path):
+    (tmp_path / "digest.toml").write_text(
+        'secret_key = "a key for tests, long enough"\n[newsletters.daily]\ntitle = "Daily"\nfrom = "d@news.example"\n'
+    )
+    (tmp_path / "list.csv").write_text("email,plan,note\nada@example.org,gold,=1+1\nbob@example.org,,x\n")
+    assert digest("init").returncode == 0
+    assert digest("subscriber", "import", "list.csv", "--yes").returncode == 0
+    assert (
+        digest("subscriber", "set", "ada@example.org", "--field", "city=Rome", "--field", "Note=NULL").returncode == 0
+    )
+    done = digest("subscriber", "set", "--where", "field!=plan", "--field", "plan=none", "--yes")
+    assert done.returncode == 0 and "changed" in done.stderr
+    assert digest("subscriber", "set", "--where", "field=plan", "--yes").returncode == 64
+    assert digest("subscriber", "export", "--out", "all.csv").returncode == 0
+    shown = digest("subscriber", "show", "ada@example.org")
+    assert "city: Rome, note: NULL, plan: gold" in shown.stdout
+    listed = json.loads(digest("subscriber", "list", "--where", "field.plan=none", "--json").stdout)
+    assert [one["email"] for one in listed] == ["bob@example.org"]
+    for path in tmp_path.glob("digest.db*"):
+        path.unlink()
+    assert digest("init").returncode == 0
+    assert digest("subscriber", "import", "all.csv", "--yes").returncode == 0
+    kept = json.loads(digest("subscriber", "show", "ada@example.org", "--json").stdout)["fields"]
+    assert kept == {"city": "Rome", "note": "NULL", "plan": "gold"}

@@ -176,3 +176,59 @@ def test_who_reads_in_another_language_is_asked_in_mail_that_says_so(page, box):
     ask(page, "ada@new.example")
     with box.read() as session:
         assert 'lang="de"' in session.exec(select(Notice.html)).one()
+
+
+def waits_at(session, email, *papers):
+    """Somebody has not confirmed what a stranger may have asked for."""
+    for paper in papers or ("daily",):
+        person = people.keep(session, email, name="", tags=(), now=MONDAY)
+        made = people.subscribe(session, person, newsletters.find(session, paper), consent="web", now=MONDAY)
+        made.state = "pending"
+
+
+def test_who_has_confirmed_nothing_keeps_no_address_from_a_reader(page, box):
+    with box.write() as session:
+        waits_at(session, "ada@new.example")
+    ask(page, "Ada@new.example")
+    link = mails(box)[0][1]
+    assert page.get(link).status_code == 200 and page.post(link).status_code == 200
+    assert address_of(box) == ["Ada@new.example"]
+    with box.read() as session:
+        person = people.find(session, "ada@new.example")
+        assert [ours.state for ours, _ in people.subscriptions_of(session, person)] == ["active"]
+        assert [m.event for m in history.moments(session, person)] == ["subscribed", "moved"]
+
+
+@pytest.mark.parametrize("state", ["active", "paused", "unsubscribed"])
+def test_who_has_confirmed_or_left_there_keeps_it(page, box, state):
+    with box.write() as session:
+        waits_at(session, "ada@new.example")
+        subscribe.find(session, "ada@new.example", "daily")[1].state = state
+    ask(page, "ada@new.example")
+    assert page.post(mails(box)[0][1]).status_code == 409
+    with pytest.raises(UserError, match="is a subscriber already"):
+        move(box, "ada@example.org", "ada@new.example")
+
+
+@pytest.mark.parametrize("who", ["operator", "reader"])
+def test_what_nobody_confirmed_does_not_go_along_whoever_moves_them(page, box, config, who):
+    newsletters.keep(box, ["daily", "weekly"], now=MONDAY)
+    with box.write() as session:
+        waits_at(session, "ada@example.org", "weekly")
+        weekly = subscribe.find(session, "ada@example.org", "weekly")[1].id
+    if who == "operator":
+        assert move(box, "ada@example.org", "ada@new.example")
+    else:
+        ask(page, "ada@new.example")
+        assert page.post(mails(box)[0][1]).status_code == 200
+    with box.read() as session:
+        person = people.find(session, "ada@new.example")
+        assert [paper for _ours, paper in people.subscriptions_of(session, person)] == ["daily"]
+        assert people.subscription_by_id(session, weekly) is None
+
+
+def test_who_has_confirmed_nothing_at_all_is_not_moved(box):
+    with box.write() as session:
+        waits_at(session, "new@example.org")
+    with pytest.raises(UserError, match="has not confirmed anything yet"):
+        move(box, "new@example.org", "other@example.org")

@@ -27,7 +27,7 @@ from digest.config import Config
 from digest.demo.catcher import Catcher
 from digest.errors import UserError
 from digest.models import Consent, Notice, OutboxRow, SignupMail, SignupWait, Subscriber, Subscription
-from digest.store import Database, history, letters, newsletters, people, suppressions
+from digest.store import Database, history, letters, newsletters, people, renames, suppressions
 from digest.store import signup as stored_signup
 from digest.subscribe import Evidence, signup
 from digest.web import application
@@ -413,9 +413,11 @@ def test_the_pages_speak_the_language_of_the_newsletter(database, configure, clo
 def test_pending_people_of_a_list_are_asked_once(door, database, config, clock):
     with database.write() as session:
         paper = newsletters.lock(session, "daily")
-        for address in ("ada@example.org", "bob@example.org"):
+        for address in ("ada@example.org", "bob@example.org", "eve@stop.example", "stop@example.org"):
             person = people.keep(session, address, name="", tags=(), now=MONDAY)
             people.subscribe(session, person, paper, consent="import list.csv", now=MONDAY).state = "pending"
+        for address in ("@stop.example", "stop@example.org"):  # nobody writes there, so nothing is owed
+            subscribe.suppress(session, address, reason="asked", evidence=Evidence("test", MONDAY))
     with database.write() as session:
         assert signup.ask_imported(session, "daily", config=config, now=clock()) == 2
         assert signup.ask_imported(session, "daily", config=config, now=clock()) == 0
@@ -670,3 +672,58 @@ def test_two_who_act_at_once_act_one_after_the_other(door, database, config, clo
         with pytest.raises(UserError, match="left daily"):
             subscribe.pause(late, "ada@example.org", newsletter="daily", until=None, evidence=Evidence("test", clock()))
         assert seen[0].state == "unsubscribed"
+
+
+def test_a_sign_up_for_a_name_that_is_not_known_waits_for_the_name_it_gets(database, config, configure, clock):
+    renamed = configure(newsletters={"morning": NEWS})
+    with database.write() as session:
+        said = Evidence("sign-up page", clock(), ip="192.0.2.1")
+        signup.ask(session, "ada@example.org", newsletter="daily", config=config, evidence=said, known_topics=())
+    assert signup.answer_all(database, renamed, now=clock()) == 1  # waits on, and holds nobody up
+    newsletters.keep(database, renamed.newsletters, now=clock())
+    with database.write() as session:
+        stored_signup.lock(session)
+        renames.rename_newsletter(session, *(newsletters.lock(session, name) for name in ("daily", "morning")))
+    assert signup.answer_all(database, renamed, now=clock()) == 0
+    with database.read() as session:
+        assert session.exec(select(Notice.email)).all() == ["ada@example.org"]
+
+
+@pytest.mark.parametrize("which", ["erase", "topic", "newsletter"])
+def test_who_changes_many_and_who_answers_sign_ups_do_not_wait_for_each_other_in_a_circle(
+    database, config, digest, tmp_path, clock, monkeypatch, which
+):
+    """The one who answers begins when the other has taken its first locks, as far as it comes."""
+    said = Evidence("sign-up page", clock(), ip="192.0.2.1")
+    with database.write() as session:
+        enrol(session, "ada@example.org", known_topics=("old",), topics=("old",))
+        signup.ask(session, "ada@example.org", newsletter="daily", config=config, evidence=said, known_topics=())
+    topics = "\n".join(f"[newsletters.NAME.topics.{name}]" for name in ("new", "world"))
+    name = "morning" if which == "newsletter" else "daily"
+    (tmp_path / "digest.toml").write_text(
+        f'secret_key = "{KEY}"\n[newsletters.{name}]\ntitle = "D"\nfrom = "d@news.example"\n'
+        + topics.replace("NAME", name)
+    )
+    later: list[Callable[[], None]] = []
+
+    def while_answered(do: Callable[..., Any]) -> Callable[..., Any]:
+        def done(*args: Any, **named: Any) -> Any:
+            with meanwhile(database, lambda other: signup.answer_waiting(other, config=config, now=clock())) as ended:
+                later.append(ended)
+            return do(*args, **named)
+
+        return done
+
+    monkeypatch.setattr(people, "erase", while_answered(people.erase))
+    for rename in ("rename_topic", "rename_newsletter"):
+        monkeypatch.setattr(renames, rename, while_answered(getattr(renames, rename)))
+    words = {
+        "erase": ("subscriber", "erase", "--where", "state=active", "--yes"),
+        "topic": ("topic", "rename", "old", "new"),
+        "newsletter": ("newsletter", "rename", "daily", "morning"),
+    }[which]
+    url = database.engine.url.render_as_string(hide_password=False)
+    assert digest(*words, DIGEST_DATABASE=url).returncode == 0
+    for ended in later:
+        ended()
+    assert len(later) == 1

@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
 from datetime import UTC, datetime
 
 import pytest
+from people import typed
 from typer.testing import CliRunner
 
 from digest.cli import app
 from digest.store import newsletters, open_database, signup
 from digest.values import Evidence
 
-SETTINGS = """
-secret_key = "a key for tests, long enough"
-[newsletters.daily]
-title = "Daily"
-from = "Daily <news@news.example>"
-[newsletters.daily.topics.ai]
-[newsletters.daily.topics.web]
-"""
-
 
 @pytest.fixture
 def digest(tmp_path, upgraded_sqlite):
-    (tmp_path / "digest.toml").write_text(SETTINGS)
-    shutil.copy(upgraded_sqlite, tmp_path)
-
-    def run(*words, stdin=None, code=0):
-        done = CliRunner().invoke(app, ["-c", str(tmp_path), "subscriber", *map(str, words)], input=stdin)
-        assert done.exit_code == code, done.output
-        assert "Traceback" not in done.output
-        return done
-
-    return run
+    return typed(tmp_path, upgraded_sqlite, "subscriber")
 
 
 def rows(done):

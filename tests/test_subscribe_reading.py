@@ -7,13 +7,14 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from conftest import MONDAY
+import sqlalchemy as sa
+from conftest import MONDAY, on_sqlite
 from people import enrol
 from test_subscribe_lists import export, exported, take, terms
 
 from digest import subscribe
 from digest.errors import BadInput
-from digest.store import history, import_log, imports, listing
+from digest.store import history, import_log, imports, listing, newsletters, renames
 from digest.subscribe import Evidence, charset, columns, dates, moves, sheet, survey, titles
 
 LATER = Evidence("undo", MONDAY)
@@ -350,6 +351,26 @@ def test_who_was_changed_since_stays_as_they_are(database):
     assert run.undone_at == MONDAY and run.changes == {"ended": 1, "people made": 1, "subscriptions made": 1}
 
 
+def test_an_undo_gives_topics_back_by_the_names_they_have_now(database):
+    known = ("ai", "web", "old", "other", "here")
+    take(database, 'email,topics\nmina@example.com,"ai,old"\njon@example.com,"ai,here"\n', known_topics=known)
+    done = take(
+        database,
+        "email,topics\nmina@example.com,web\njon@example.com,web\n",
+        update=("topics",),
+        known_topics=known,
+    )
+    assert done.updated == 2
+    with database.write() as session:
+        paper = newsletters.lock(session, "daily")
+        for was, now in (("ai", "ml"), ("ml", "models"), ("old", ""), ("here", "there")):
+            renames.rename_topic(session, paper, was, now, LATER)
+    import_log.undo(database, done.number, evidence=LATER, topics={"daily": ("models", "web", "here")})
+    with database.read() as session:
+        found = {who: subscribe.find(session, f"{who}@example.com", "daily")[1].topics for who in ("mina", "jon")}
+    assert found == {"mina": ["models"], "jon": ["here", "models"]}  # `here` is one that there is
+
+
 def test_an_undo_that_was_stopped_goes_on_where_it_was(database, monkeypatch):
     done = take(database, "email\n" + "".join(f"r{i}@example.com\n" for i in range(5)))
     monkeypatch.setattr(import_log, "STEP", 2)
@@ -404,3 +425,44 @@ def test_a_plan_counts_what_a_large_file_would_do(database):
 def test_titles_and_words_agree_on_their_kinds():
     for title in (*titles.TITLES["left_at"], *titles.TITLES["blocked"]):
         assert titles.kind(title) in ("left_at", "blocked"), title
+
+
+@on_sqlite
+def test_an_undo_looks_at_nobody_but_those_of_its_step(database):
+    """Else it takes the square of a list: each step would go through all that are left. As SQLite plans it."""
+    done = take(database, "email\n" + "".join(f"r{i}@example.com\n" for i in range(200)))
+    asked: dict[str, object] = {}
+    seen = sa.event.listens_for(database.engine, "before_cursor_execute")
+    seen(lambda _connection, _cursor, statement, parameters, *_: asked.setdefault(statement, parameters))
+    import_log.undo(database, done.number, evidence=LATER)
+    plans = []
+    with database.engine.connect() as connection:
+        for statement, parameters in list(asked.items()):
+            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans += [row[3] for row in rows]
+    whole = [one for one in plans if one.startswith("SCAN") or one.endswith("ix_subscription_due (newsletter_id=?)")]
+    assert [one for one in whole if any(table in one for table in ("subscri", "consent", "outbox", "notice"))] == []
+    assert any("subscription" in one for one in plans)
+
+
+@on_sqlite
+def test_a_list_without_titles_says_by_its_name_whose_it_is_and_is_asked_about(database, tmp_path):
+    for name in ("unsubscribed", "bounced", "marked-as-spam", "unconfirmed", "active"):
+        path = tmp_path / f"my-list-{name}.csv"
+        path.write_text('"Mina Harker","mina@example.com"\n"Jonathan","jon@example.com"\n')  # as Sendy writes them
+        if name == "active":
+            assert take(database, path).added == 2
+        else:
+            with pytest.raises(BadInput, match="its name sounds as if nobody did"):
+                take(database, path)
+
+
+@on_sqlite
+def test_what_is_said_of_other_channels_is_no_word_on_mail_and_stops_nothing(database):
+    titles = "First Name,Email,Accepts Email Marketing,Accepts SMS Marketing,Accepts WhatsApp Marketing,Total Spent"
+    take(database, f"{titles}\nMina,mina@example.com,yes,no,no,1.00\nJon,jon@example.com,no,yes,yes,2.00\n")
+    assert {who: state for who, (state, *_) in exported(database).items()} == {
+        "mina@example.com": "active",
+        "jon@example.com": "unsubscribed",
+    }

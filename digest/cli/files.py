@@ -6,12 +6,16 @@ import os
 import shlex
 import shutil
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from digest.config import Config, Newsletter
 from digest.errors import ConfigError
+
+if TYPE_CHECKING:
+    from digest.render import Templates
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,10 @@ def check(config: Config, *, templates: bool = True) -> list[Finding]:
     found = [*_sending(config)]
     if templates:
         found += _scorer(config.curate.scorer)
+        if config.templates is not None:
+            found += _folder("templates", config.templates, "")
         for name, settings in config.newsletters.items():
-            found += _templates(name, settings)
+            found += _templates(name, settings, config)
     return sorted(found, key=lambda finding: (finding.warning, bool(finding.newsletter)))
 
 
@@ -131,26 +137,70 @@ def _scorer(name: str) -> Iterator[Finding]:
         yield Finding("curate.scorer", str(error), error.hint)
 
 
-def _templates(name: str, settings: Newsletter) -> Iterator[Finding]:
+def _templates(name: str, settings: Newsletter, config: Config) -> Iterator[Finding]:
     from digest import render
 
-    setting, folder = f"newsletters.{name}.templates", settings.templates
-    if folder is not None:
-        try:
-            ours = {path.name for path in render.template_folder().iterdir()}
-            overriding = ours & {path.name for path in folder.iterdir()}
-        except OSError as error:
-            words = f"cannot read the folder {folder}: {(error.strerror or 'the system refuses').lower()}"
-            yield Finding(setting, words, "`digest help templates` says what may stand in it", name)
+    if settings.templates is not None:
+        found = list(_folder(f"newsletters.{name}.templates", settings.templates, name))
+        yield from found
+        if any(not finding.warning for finding in found):
             return
-        if not overriding:
-            words = f"nothing in {folder} takes the place of a template of ours"
-            yield Finding(setting, words, "the names are " + ", ".join(sorted(ours)), name, warning=True)
-        for file in sorted(overriding):
-            if words := _unreadable(folder / file):
-                yield Finding(setting, words, "", name)
-                return
     try:
-        render.Templates(folder).judge(settings.subject)
+        render.Templates(*settings.template_folders).judge(settings.subject)
     except ConfigError as error:
         yield Finding(f"newsletters.{name}", str(error), error.hint, name)
+        return
+    if settings.template_folders:
+        yield from _mails(name, settings, config)
+
+
+def _folder(setting: str, folder: Path, newsletter: str) -> Iterator[Finding]:
+    """What is wrong with a folder of templates, whatever stands in them."""
+    from digest import render
+
+    try:
+        list(folder.iterdir())
+        replaced = render.Templates(folder).replaced()
+    except OSError as error:
+        words = f"cannot read the folder {folder}: {(error.strerror or 'the system refuses').lower()}"
+        yield Finding(setting, words, "`digest help templates` says what may stand in it", newsletter)
+        return
+    if not replaced:
+        words = f"nothing in {folder} takes the place of a template of ours"
+        hint = "the names are " + ", ".join(sorted(render.template_names()))
+        yield Finding(setting, words, hint, newsletter, warning=True)
+    for file, language in sorted(replaced):
+        if words := _unreadable(folder / language / file):
+            yield Finding(setting, words, "", newsletter)
+
+
+def _mails(name: str, settings: Newsletter, config: Config) -> Iterator[Finding]:
+    """What is wrong with the operator's own words. Nothing is stopped by it: such mails go out in ours."""
+    from digest import render
+
+    templates = render.Templates(*settings.template_folders)
+    replaced = templates.replaced()
+    files = {file for file, _language in replaced}
+    languages = sorted({language or settings.language for _file, language in replaced})
+    for kind in render.MAILS:
+        setting = f"newsletters.{name}, the mail {kind!r}"
+        if files & {f"{kind}.html", f"{kind}.txt", "note.html", "note.txt"}:
+            for words, hint in _faults(templates, name, config, kind, languages).items():
+                yield Finding(setting, words, hint, name, warning=True)
+
+
+def _faults(
+    templates: Templates, newsletter: str, config: Config, kind: str, languages: Iterable[str]
+) -> dict[str, str]:
+    """Why a mail cannot be written by these templates, each with a hint: to whom we know much of, and to a stranger."""
+    from digest import render
+    from digest.subscribe import notes
+
+    found: dict[str, str] = {}
+    for language in languages:
+        for reader in (notes.SAMPLE, render.Reader("ada@example.org")):
+            try:
+                templates.note(notes.sample(kind, newsletter, config, language=language, reader=reader))
+            except ConfigError as error:
+                found.setdefault(str(error), error.hint)
+    return found

@@ -66,15 +66,16 @@ def undo(context: typer.Context, number: Which, dry_run: DryRun = False, json: J
     suppressed is let go. Who changed anything since, or was changed, stays as they are, and is counted.
     Example: digest import undo 3 --dry-run
     """
+    from digest import curate
     from digest.store import import_log
     from digest.subscribe import Evidence
 
     options: Options = context.obj
-    with options.open() as (_config, database):
+    with options.open() as (config, database):
+        topics = {name: curate.headings(paper.topics) for name, paper in config.newsletters.items()}
+        said = Evidence(f"undo of import {number}", now())
         try:
-            done = import_log.undo(
-                database, number, evidence=Evidence(f"undo of import {number}", now()), dry_run=dry_run
-            )
+            done = import_log.undo(database, number, evidence=said, topics=topics, dry_run=dry_run)
         except KeyboardInterrupt:
             options.warn("stopped; the same command takes back the rest")
             raise typer.Exit(130) from None

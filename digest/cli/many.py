@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from digest.cli.common import Options, moment
+from digest.cli.options import DryRun, FromFile, NewsletterName, Where, Yes
 
 if TYPE_CHECKING:
+    from digest.config import Config
     from digest.store import Database
     from digest.store.search import Search
     from digest.subscribe.many import Verb
@@ -25,13 +29,49 @@ class Whom:
 
     where: list[str] | None
     file: str | None
-    newsletter: str = ""
+    newsletter: str | None = None  # as it was typed, see `of`
     yes: bool = False
     dry_run: bool = False
+
+    def of(self, newsletter: str) -> Whom:
+        """Those of this newsletter; "" is all."""
+        return replace(self, newsletter=newsletter)
+
+    def of_any(self, config: Config) -> Whom:
+        """Those of the newsletter that was typed, if one was."""
+        return self.of(config.newsletter(self.newsletter)[0] if self.newsletter else "")
 
     @property
     def many(self) -> bool:
         return bool(self.where or self.file)
+
+
+_OPTIONS = {
+    "newsletter": (NewsletterName, None),
+    "where": (Where, None),
+    "file": (FromFile, None),
+    "yes": (Yes, False),
+    "dry_run": (DryRun, False),
+}
+
+
+def for_many(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes `whom` as one that has the options which say it."""
+    signature = inspect.signature(command, eval_str=True)
+    kept = [one for one in signature.parameters.values() if one.name != "whom"]
+    more = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=kind)
+        for name, (kind, default) in _OPTIONS.items()
+    ]
+
+    @wraps(command)
+    def run(**said: Any) -> None:
+        whom = Whom(**{name: said.pop(name) for name in _OPTIONS})
+        command(**said, whom=whom)
+
+    run.__signature__ = signature.replace(parameters=[*kept, *more])  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in (*kept, *more)}
+    return run
 
 
 def one(email: str | None, whom: Whom) -> str | None:
@@ -54,7 +94,7 @@ def found(options: Options, database: Database, whom: Whom) -> Iterator[tuple[Da
     from digest import subscribe
     from digest.subscribe import many
 
-    search = subscribe.search(where=whom.where or (), newsletter=whom.newsletter, moments=days)
+    search = subscribe.search(where=whom.where or (), newsletter=whom.newsletter or "", moments=days)
     if not whom.file:
         yield database, search
         return

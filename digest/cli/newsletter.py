@@ -45,7 +45,7 @@ def rename(
     Example: digest newsletter rename daily morning
     """
     from digest.errors import NotFound, UserError
-    from digest.store import newsletters, renames
+    from digest.store import newsletters, renames, signup
 
     options: Options = context.obj
     with options.open() as (config, database):
@@ -56,6 +56,7 @@ def rename(
                 f"the settings still have the newsletter {old}", hint="change them first, this follows them"
             )
         with database.write() as session:
+            signup.lock(session)
             if old not in newsletters.by_name(session):
                 raise NotFound(f"there never was a newsletter {old!r}", hint="digest newsletter list")
             before, after = (newsletters.lock(session, name) for name in sorted((old, new)))

@@ -49,8 +49,8 @@ Where = Annotated[
         "--where",
         "-w",
         metavar="FIELD=VALUE",
-        help="Who is meant: state=active, topic=ai, cadence=weekly, tag=vip, domain=example.org, address~part, "
-        "'joined<2025-01-01', delivered=never; != is not; again: all of them must be so.",
+        help="Who is meant: state=active, topic=ai, cadence=weekly, tag=vip, field.plan=gold, domain=example.org, "
+        "address~part, 'joined<2025-01-01', delivered=never; != is not; again: all of them must be so.",
     ),
 ]
 FromFile = Annotated[
@@ -60,6 +60,10 @@ FromFile = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Name = Annotated[str | None, typer.Option("--name", help="What they are called.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word of yours about them.")]
+Fields = Annotated[
+    list[str] | None,
+    typer.Option("--field", metavar="NAME=VALUE", help="A field of yours; again for more, NAME= takes it away."),
+]
 VouchedBy = Annotated[
     str | None, typer.Option("--vouched-by", metavar="WHO", help="Who says that they want it; else your login.")
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli import terminal
+from digest.cli import preview_mail, terminal
 from digest.cli.common import Options, moment, now, print_json, print_rows
 from digest.cli.options import Json, NewsletterName
 from digest.errors import Exit, NotFound, StorageError
@@ -32,6 +32,15 @@ def preview(
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="As of that moment, such as 2026-11-23T07:00+01:00.")
     ] = None,
+    mail: Annotated[
+        str,
+        typer.Option(
+            "--mail",
+            metavar="KIND",
+            help="Another mail than an edition: confirm, reminder, welcome, goodbye, already, move or moved.",
+        ),
+    ] = "",
+    language: Annotated[str, typer.Option("--language", metavar="CODE", help="Of --mail; else the newsletter's.")] = "",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there.")] = None,
     text: Annotated[bool, typer.Option("--text", help="The text part instead of the HTML.")] = False,
     eml: Annotated[bool, typer.Option("--eml", help="The whole message, as it would be sent.")] = False,
@@ -52,19 +61,28 @@ def preview(
     """
     options: Options = context.obj
     as_of = moment(at) if at else None
+    _consistent(mail, edition, language)
     if serve:
-        _serve(options, newsletter, edition, reader, as_of, port=port, show=show)
+        _serve(options, newsletter, (mail, language), edition, reader, as_of, port=port, show=show)
         return
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
-        options.judge(config, newsletter=name)
-        if full_text:
+        options.judge(config, newsletter=name, templates=not mail)
+        if full_text and not mail:
             _read_ahead(options, config, database, name)
-        shown = look(database, config, name, number=edition, reader=reader, at=as_of or now())
+        shown = look(
+            database, config, name, number=edition, reader=reader, at=as_of or now(), mail=mail, language=language
+        )
+        for words in preview_mail.halves(config.newsletters[name], mail):
+            options.warn(words)
         if check:
-            _check(options, shown.rendered, as_json=as_json)
+            _check(options, shown.rendered, as_json=as_json, note=bool(mail))
             return
-        content = _message(config, name, shown, to=reader) if eml else None
+        content = _message(config, name, shown, to=reader, note=bool(mail)) if eml else None
+    if as_json:
+        made = shown.rendered
+        print_json({"newsletter": name, "mail": mail, "subject": made.subject, "html": made.html, "text": made.text})
+        return
     options.say(f"subject: {shown.rendered.subject}")
     if content is None:
         content = (shown.rendered.text if text else shown.rendered.html).encode()
@@ -74,7 +92,7 @@ def preview(
         else:
             terminal.write_bytes(content)
         return
-    path = out or Path(tempfile.mkdtemp(prefix="digest-preview-")) / "edition.html"
+    path = out or Path(tempfile.mkdtemp(prefix="digest-preview-")) / f"{mail or 'edition'}.html"
     try:
         path.write_bytes(content)
     except OSError as error:
@@ -94,13 +112,34 @@ def _read_ahead(options: Options, config: Config, database: Database, name: str)
         )
 
 
+def _consistent(mail: str, edition: int | None, language: str) -> None:
+    from digest.errors import UserError
+
+    if mail:
+        preview_mail.check_kind(mail, language)
+        if edition is not None:
+            raise UserError("--mail and --edition are two things to look at", hint="take one of them away")
+    elif language:
+        raise UserError("--language is of --mail", hint="an edition is in the language of its reader: --as EMAIL")
+
+
 def look(
-    database: Database, config: Config, name: str, *, number: int | None, reader: str | None, at: datetime
+    database: Database,
+    config: Config,
+    name: str,
+    *,
+    number: int | None,
+    reader: str | None,
+    at: datetime,
+    mail: str = "",
+    language: str = "",
 ) -> Shown:
-    """The edition to come, or a past one, as a reader gets it; in a database that forgets it all."""
+    """The edition to come, or a past one, as a reader gets it; in a database that forgets it all. Or a `mail`."""
     from digest import edition, line, subscribe
     from digest.store import newsletters, recipients
 
+    if mail:
+        return preview_mail.look(database, config, name, kind=mail, language=language, reader=reader, at=at)
     email = subscribe.address(reader) if reader else None
     if number is not None:
         with database.read() as session:
@@ -125,10 +164,10 @@ def look(
             return edition.coming(session, name, draft, at=at)
 
 
-def _check(options: Options, rendered: Rendered, *, as_json: bool) -> None:
+def _check(options: Options, rendered: Rendered, *, as_json: bool, note: bool) -> None:
     from digest import render
 
-    findings = render.check(rendered)
+    findings = render.check(rendered, note=note)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -138,11 +177,12 @@ def _check(options: Options, rendered: Rendered, *, as_json: bool) -> None:
     options.say("fit to be sent")
 
 
-def _message(config: Config, name: str, shown: Shown, *, to: str | None) -> bytes:
+def _message(config: Config, name: str, shown: Shown, *, to: str | None, note: bool) -> bytes:
     from digest import deliver, letter
 
     settings = config.newsletters[name]
-    sender = letter.Sender(settings.sender, shown.at, settings.reply_to or "", name, shown.number)
+    of_edition = () if note else (settings.reply_to or "", name, shown.number)
+    sender = letter.Sender(settings.sender, shown.at, *of_edition)
     made = deliver.for_one(config, shown.rendered, sender=sender, to=to or "reader@example.org", number=0)
     return made.content
 
@@ -150,6 +190,7 @@ def _message(config: Config, name: str, shown: Shown, *, to: str | None) -> byte
 def _serve(
     options: Options,
     newsletter: str | None,
+    mail: tuple[str, str],
     number: int | None,
     reader: str | None,
     at: datetime | None,
@@ -172,7 +213,7 @@ def _serve(
             database,
             load=options.load,
             look=look,
-            wish=Wish(name, number, reader or "", at.isoformat(timespec="minutes") if at else ""),
+            wish=Wish(name, number, reader or "", at.isoformat(timespec="minutes") if at else "", *mail),
             token=token,
             clock=now,
             moment=moment,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -88,11 +90,8 @@ def pin(
     """
     from digest import edition
 
-    options: Options = context.obj
-    with options.open() as (config, database), database.write() as session:
-        name, _ = config.newsletter(newsletter)
-        found = edition.pin(session, name, story, pinned=not off)
-        _answer(options, found, "no longer pinned" if off else "pinned", as_json=as_json)
+    pinned = partial(edition.pin, story_id=story, pinned=not off)
+    _edit(context.obj, newsletter, pinned, "no longer pinned" if off else "pinned", as_json=as_json)
 
 
 @app.command()
@@ -109,11 +108,8 @@ def drop(
     """
     from digest import edition
 
-    options: Options = context.obj
-    with options.open() as (config, database), database.write() as session:
-        name, _ = config.newsletter(newsletter)
-        found = edition.drop(session, name, story, dropped=not off)
-        _answer(options, found, "taken back" if off else "dropped", as_json=as_json)
+    dropped = partial(edition.drop, story_id=story, dropped=not off)
+    _edit(context.obj, newsletter, dropped, "taken back" if off else "dropped", as_json=as_json)
 
 
 @app.command()
@@ -135,6 +131,12 @@ def move(
         name, settings = config.newsletter(newsletter)
         found = edition.move(session, name, story, topic, topics=curate.headings(settings.topics))
         _answer(options, found, f"now under {topic}", as_json=as_json)
+
+
+def _edit(options: Options, newsletter: str | None, do: Callable[..., Story], done: str, *, as_json: bool) -> None:
+    """Do it to a story of a newsletter, and say so."""
+    with options.open() as (config, database), database.write() as session:
+        _answer(options, do(session, config.newsletter(newsletter)[0]), done, as_json=as_json)
 
 
 def _answer(options: Options, story: Story, done: str, *, as_json: bool) -> None:

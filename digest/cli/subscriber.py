@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli.common import Options, myself, now, print_facts, print_json, print_rows
-from digest.cli.many import Whom, days, do, one
+from digest.cli.many import Whom, days, do, for_many, one
 from digest.cli.options import (
     Cadence,
-    DryRun,
     Email,
+    Fields,
     Format,
-    FromFile,
     Hour,
     Json,
     Language,
@@ -25,7 +24,6 @@ from digest.cli.options import (
     Topics,
     VouchedBy,
     Where,
-    Yes,
     Zone,
 )
 
@@ -182,7 +180,7 @@ def show(context: typer.Context, email: Email, json: Json = False) -> None:
     if json:
         print_json(facts | parts)
         return
-    print_facts(facts)
+    print_facts(facts | {"fields": [f"{name}: {value}" for name, value in facts["fields"].items()]})
     for title, rows in parts.items():
         if rows:
             print(f"\n{title}")
@@ -190,6 +188,7 @@ def show(context: typer.Context, email: Email, json: Json = False) -> None:
 
 
 @app.command("set")
+@for_many
 def set_(
     context: typer.Context,
     email: MaybeEmail = None,
@@ -203,32 +202,32 @@ def set_(
     format_: Format = None,
     tag: Tags = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Take their tags away.")] = False,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    field: Fields = None,
+    *,
+    whom: Whom,
 ) -> None:
-    """Change a person's name, tags or choices. What is not given stays; --where and --file change choices of many.
+    """Change a person's name, tags, fields or choices. What is not given stays; --where and --file change many.
 
-    No story comes twice or never by it: the next letter has all since the last one.
+    Of many, fields or choices. No story comes twice or never by it: the next letter has all since the last one.
     Example: digest subscriber set ada@example.org --cadence "weekly mon" --hour 18 --zone America/New_York
     """
     from digest import curate, subscribe
     from digest.errors import UserError
-    from digest.subscribe import many
+    from digest.subscribe import fields, many
 
     options: Options = context.obj
     choices = _choices([] if all_topics else topic, cadence, hour, zone, language, format_)
+    wanted, said = fields.said(field or ()), evidence()
     with options.open() as (config, database):
-        paper, settings = config.newsletter(newsletter)
+        paper, settings = config.newsletter(whom.newsletter)
         known = curate.headings(settings.topics)
-        whom = Whom(where, file, paper, yes, dry_run)
+        whom = whom.of(paper)
         if one(email, whom) is None:
-            if name is not None or tag is not None or no_tags or not choices:
-                raise UserError("say what to choose for them", hint="a choice; for tags: digest subscriber tag")
-            verb = partial(many.choose, choices=choices, known_topics=known, evidence=evidence())
-            do(options, database, whom, verb, "changed")
+            if name is not None or tag is not None or no_tags or bool(choices) == bool(wanted):
+                raise UserError("say what to choose, or which fields", hint="for tags: digest subscriber tag")
+            choose = partial(many.choose, choices=choices, known_topics=known, evidence=said)
+            describe = partial(many.describe, wanted=wanted, evidence=said)
+            do(options, database, whom, describe if wanted else choose, "changed")
             return
         with database.write() as session:
             changed = subscribe.change(
@@ -238,25 +237,24 @@ def set_(
                 name=name,
                 choices=choices,
                 tags=[] if no_tags else tag,
-                evidence=evidence(),
+                evidence=said,
                 known_topics=known,
             )
-            if dry_run:
+            changed |= bool(wanted) and fields.keep(session, subscribe.known(session, email or ""), wanted, said)
+            if whom.dry_run:
                 session.rollback()
-    options.say(f"{email}: {'would be ' * dry_run}changed" if changed else f"{email}: nothing to change")
+    options.say(f"{email}: {'would be ' * whom.dry_run}changed" if changed else f"{email}: nothing to change")
 
 
 @app.command()
+@for_many
 def tag(
     context: typer.Context,
     email: MaybeEmail = None,
     add_: Annotated[list[str] | None, typer.Option("--add", metavar="TAG", help="Give them this tag.")] = None,
     remove_: Annotated[list[str] | None, typer.Option("--remove", metavar="TAG", help="Take it from them.")] = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """Give tags to people, or take them away. Capitals and small letters are one tag.
 
@@ -272,7 +270,7 @@ def tag(
         raise UserError("say which tag", hint="--add TAG, or --remove TAG")
     options: Options = context.obj
     with options.open() as (config, database):
-        whom = Whom(where, file, config.newsletter(newsletter)[0] if newsletter else "", yes, dry_run)
+        whom = whom.of_any(config)
         if (address := one(email, whom)) is not None:
             with database.read() as session:
                 known = subscribe.known(session, address)
@@ -282,14 +280,12 @@ def tag(
 
 
 @app.command()
+@for_many
 def remove(
     context: typer.Context,
     email: MaybeEmail = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """End subscriptions. Their history stays, so that no import brings them back; `erase` forgets a person.
 
@@ -300,31 +296,29 @@ def remove(
 
     options: Options = context.obj
     with options.open() as (config, database):
-        paper, _settings = config.newsletter(newsletter)
-        whom = Whom(where, file, paper, yes, dry_run)
+        paper, _settings = config.newsletter(whom.newsletter)
+        whom = whom.of(paper)
         if (address := one(email, whom)) is None:
             do(options, database, whom, partial(many.remove, evidence=evidence()), "removed")
             return
         with database.write() as session:
             ended = subscribe.remove(session, address, newsletter=paper, evidence=evidence())
-            if dry_run:
+            if whom.dry_run:
                 session.rollback()
-    will = "would get" if dry_run else "gets"
+    will = "would get" if whom.dry_run else "gets"
     options.say(f"{email} {will} no more of {paper}" if ended else f"{email} had left {paper} before")
 
 
 @app.command()
+@for_many
 def pause(
     context: typer.Context,
     email: MaybeEmail = None,
     weeks: Annotated[
         int | None, typer.Option("--weeks", min=1, max=520, help="For so long; else until resumed.")
     ] = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """Send somebody nothing for a while. What comes meanwhile is not made up for.
 
@@ -339,29 +333,27 @@ def pause(
     said = evidence()
     until = said.at + timedelta(weeks=weeks) if weeks else None
     with options.open() as (config, database):
-        paper, _settings = config.newsletter(newsletter)
-        whom = Whom(where, file, paper, yes, dry_run)
+        paper, _settings = config.newsletter(whom.newsletter)
+        whom = whom.of(paper)
         if (address := one(email, whom)) is None:
             do(options, database, whom, partial(many.pause, until=until, evidence=said), "paused")
             return
         with database.write() as session:
             paused = subscribe.pause(session, address, newsletter=paper, until=until, evidence=said)
-            if dry_run:
+            if whom.dry_run:
                 session.rollback()
     span = f"until {until:%Y-%m-%d}" if until else "until resumed"
-    will = "would get" if dry_run else "gets"
+    will = "would get" if whom.dry_run else "gets"
     options.say(f"{email} {will} no {paper} {span}" if paused else f"{email} was paused already")
 
 
 @app.command()
+@for_many
 def resume(
     context: typer.Context,
     email: MaybeEmail = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """End a pause: they get the next edition with all others.
 
@@ -372,28 +364,26 @@ def resume(
 
     options: Options = context.obj
     with options.open() as (config, database):
-        paper, _settings = config.newsletter(newsletter)
-        whom = Whom(where, file, paper, yes, dry_run)
+        paper, _settings = config.newsletter(whom.newsletter)
+        whom = whom.of(paper)
         if (address := one(email, whom)) is None:
             do(options, database, whom, partial(many.resume, evidence=evidence()), "resumed")
             return
         with database.write() as session:
             resumed = subscribe.resume(session, address, newsletter=paper, evidence=evidence())
-            if dry_run:
+            if whom.dry_run:
                 session.rollback()
-    will = "would get" if dry_run else "gets"
+    will = "would get" if whom.dry_run else "gets"
     options.say(f"{email} {will} the next {paper} again" if resumed else f"{email} was not paused")
 
 
 @app.command()
+@for_many
 def erase(
     context: typer.Context,
     email: MaybeEmail = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """Forget a person. Every row of theirs goes, and a keyed hash stays, so that no import brings them back.
 
@@ -405,20 +395,20 @@ def erase(
 
     options: Options = context.obj
     with options.open() as (config, database):
-        whom = Whom(where, file, config.newsletter(newsletter)[0] if newsletter else "", yes, dry_run)
+        whom = whom.of_any(config)
         if (address := one(email, whom)) is None:
             do(options, database, whom, partial(many.erase, secret=config.lasting_key, now=now()), "forgotten")
         else:
             with database.write() as session:
                 gone = subscribe.erase(session, address, secret=config.lasting_key, now=now())
-                if dry_run:
+                if whom.dry_run:
                     session.rollback()
-            will = "would be" if dry_run else "is"
+            will = "would be" if whom.dry_run else "is"
             letters = gone.letters if gone else 0
             options.say(
                 f"{email} {will} forgotten; letters without a name from now on: {letters}"
                 if gone
                 else "they were erased before"
             )
-        if not dry_run and not database.checkpoint():
+        if not whom.dry_run and not database.checkpoint():
             options.warn("somebody is reading the database: run this again later, to clear the bytes from its log too")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from digest.cli.common import Options
-from digest.cli.many import Whom, do, one
-from digest.cli.options import DryRun, FromFile, MaybeEmail, NewsletterName, Where, Yes
+from digest.cli.many import Whom, do, for_many, one
+from digest.cli.options import DryRun, MaybeEmail
 from digest.cli.subscriber import evidence
 
 
@@ -19,14 +19,12 @@ def register(subscribers: typer.Typer) -> None:
     subscribers.command()(move)
 
 
+@for_many
 def ask(
     context: typer.Context,
     email: MaybeEmail = None,
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """Owe who has not confirmed a mail that asks them to. Nobody gets two within a day.
 
@@ -36,16 +34,16 @@ def ask(
 
     options: Options = context.obj
     with options.open() as (config, database):
-        paper, _settings = config.newsletter(newsletter)
-        whom = Whom(where, file, paper, yes, dry_run)
+        paper, _settings = config.newsletter(whom.newsletter)
+        whom = whom.of(paper)
         if (address := one(email, whom)) is None:
             do(options, database, whom, partial(asks.ask, config=config, evidence=evidence()), "asked to confirm")
             return
         with database.write() as session:
             asked = asks.ask_one(session, address, newsletter=paper, config=config, evidence=evidence())
-            if dry_run:
+            if whom.dry_run:
                 session.rollback()
-    will = "would be" if dry_run else "is"
+    will = "would be" if whom.dry_run else "is"
     options.say(f"{email} {will} asked to confirm {paper}" if asked else f"{email} was asked within a day")
 
 

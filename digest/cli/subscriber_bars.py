@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from digest.cli.common import Options, moment, print_json, print_rows, reply_status
-from digest.cli.many import Whom, do, one
-from digest.cli.options import Domain, DryRun, FromFile, Json, NewsletterName, Status, Where, Yes
+from digest.cli.many import Whom, do, for_many, one
+from digest.cli.options import Domain, Json, Status
 from digest.cli.subscriber import evidence
 
 EmailOrDomain = Annotated[
@@ -28,15 +28,13 @@ def register(subscribers: typer.Typer) -> None:
     subscribers.command()(unsuppress)
 
 
+@for_many
 def suppress(
     context: typer.Context,
     email: EmailOrDomain = None,
     reason: Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why, for the list.")] = "by hand",
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    *,
+    whom: Whom,
 ) -> None:
     """Never write to an address again, or to a domain. `unsuppress` ends it.
 
@@ -50,7 +48,7 @@ def suppress(
 
     options: Options = context.obj
     with options.open() as (config, database):
-        whom = Whom(where, file, config.newsletter(newsletter)[0] if newsletter else "", yes, dry_run)
+        whom = whom.of_any(config)
         if (address := one(email, whom)) is None:
             do(options, database, whom, partial(many.suppress, reason=reason, evidence=evidence()), "suppressed")
             return
@@ -58,15 +56,16 @@ def suppress(
         with database.write() as session:
             done = subscribe.suppress(session, address, reason=reason, evidence=evidence())
             theirs = suppressions.at(session, address) if suppressions.of_domain(address) else 0
-            if dry_run:
+            if whom.dry_run:
                 session.rollback()
-    will = "would get" if dry_run else "gets"
+    will = "would get" if whom.dry_run else "gets"
     who = f"nobody at {address[1:]} {will} letters any more" if suppressions.of_domain(address) else ""
     options.say((who or f"{address} {will} no letters any more") if done else f"{address} was suppressed already")
     if theirs:
         options.say(f"subscribers there: {theirs:,}; digest subscriber list --where domain={address[1:]}")
 
 
+@for_many
 def unsuppress(
     context: typer.Context,
     email: EmailOrDomain = None,
@@ -79,12 +78,9 @@ def unsuppress(
     reason: Annotated[
         str, typer.Option("--reason", metavar="WORDS", help="Those of this reason instead, as the list shows it.")
     ] = "",
-    newsletter: NewsletterName = None,
-    where: Where = None,
-    file: FromFile = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
     json: Json = False,
+    *,
+    whom: Whom,
 ) -> None:
     """Let an address, or a domain, get letters again. An erased person can then be added.
 
@@ -98,21 +94,21 @@ def unsuppress(
 
     options: Options = context.obj
     narrow = until or status or domain or reason
-    if where or file:
+    if whom.many:
         if email or since or narrow or json:
             raise UserError("say whom", hint="--where and --file stand alone, with --dry-run and --yes")
         with options.open() as (config, database):
-            whom = Whom(where, file, config.newsletter(newsletter)[0] if newsletter else "", yes, dry_run)
+            whom = whom.of_any(config)
             do(options, database, whom, partial(many.unsuppress, evidence=evidence()), "let be written to again")
         return
     if bool(email) == bool(since) or (email and (narrow or json)):
         raise UserError("say whom", hint="an address, --where, --file, or --since with what else narrows it")
     if email:
-        _unsuppress(options, email, dry_run=dry_run)
+        _unsuppress(options, email, dry_run=whom.dry_run)
         return
     span = {"since": moment(since), "until": moment(until, end=True) if until else None}
     which = {"reason": reason, "status": reply_status(status, enhanced=True), "domain": domain}
-    _unsuppress_since(options, {key: value for key, value in (span | which).items() if value}, dry_run, json)
+    _unsuppress_since(options, {key: value for key, value in (span | which).items() if value}, whom.dry_run, json)
 
 
 def _unsuppress_since(options: Options, which: dict[str, Any], dry_run: bool, json: bool) -> None:

@@ -152,7 +152,7 @@ def drop(context: typer.Context, old: OldName, newsletter: NewsletterName = None
 
 def _follow(options: Options, old: str, new: str, newsletter: str | None, *, merge: bool, dry_run: bool) -> None:
     from digest import curate, subscribe
-    from digest.store import newsletters, renames
+    from digest.store import newsletters, renames, signup
 
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
@@ -164,6 +164,7 @@ def _follow(options: Options, old: str, new: str, newsletter: str | None, *, mer
                 f"the settings of {name} still have the topic {old}", hint="change them first, this follows them"
             )
         with database.write() as session:
+            signup.lock(session)
             paper = newsletters.lock(session, name)
             if not renames.uses(session, paper, old).anything:
                 raise NotFound(f"nothing of {name} is under {old!r}, and nobody chose it")

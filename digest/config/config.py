@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest.config.settings import Collect, Curate, Mail, Newsletter, Smtp, Web
-from digest.config.value_types import Line, Secret, ServerUrl, Slug, server_url
+from digest.config.value_types import FilePath, Line, Secret, ServerUrl, Slug, server_url
 from digest.errors import ConfigError, NotFound
 
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
@@ -35,6 +35,7 @@ class Config(BaseSettings):
     curate: Curate = Curate()
     web: Web = Web()
     mail: Mail = Mail()
+    templates: FilePath | None = None  # a folder for all newsletters, see `Newsletter.template_folders`
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
 
     @property

@@ -114,8 +114,9 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
         except RuntimeError:  # no such user, or no HOME and nobody of our number
             raise ConfigError(f"{path}: nobody knows whose home the ~ of {named} is", hint=_WHOLE) from None
 
+    shared = placed(config.templates) if config.templates else None
     newsletters = {
-        name: n.model_copy(update={"templates": placed(n.templates)}) if n.templates else n
+        name: (n.model_copy(update={"templates": placed(n.templates)}) if n.templates else n).sharing(shared)
         for name, n in config.newsletters.items()
     }
     smtp = config.smtp
@@ -127,7 +128,8 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
     mail = config.mail
     if mail.source and "://" not in mail.source:
         mail = mail.model_copy(update={"source": str(placed(Path(mail.source)))})
-    return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp, "mail": mail})
+    placed_now = {"database": database, "newsletters": newsletters, "smtp": smtp, "mail": mail, "templates": shared}
+    return config.model_copy(update=placed_now)
 
 
 _WHOLE = "write the whole path, from / on"

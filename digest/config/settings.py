@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from digest.colours import contrast
 from digest.config.value_types import (
@@ -352,6 +353,8 @@ class Newsletter(Section):
     max_stories: int = Field(30, ge=1, le=500)
     min_stories: int = Field(1, ge=1)
     welcome: bool = True  # who confirms gets the latest edition at once
+    welcome_mail: bool = False  # and before it a mail of words alone
+    goodbye: bool = False  # who leaves by themselves gets a mail that says so
     postal_address: str = ""
     about: str = ""
     signup: bool = True
@@ -363,6 +366,7 @@ class Newsletter(Section):
     rules: tuple[Rule, ...] = ()
     feed_categories: dict[str, dict[str, Slug]] = Field(default_factory=dict)
     feed_weights: dict[str, float] = Field(default_factory=dict)
+    _shared_templates: Path | None = PrivateAttr(None)  # `templates` of the settings, which are for all newsletters
 
     @field_validator("topics")
     @classmethod
@@ -410,6 +414,17 @@ class Newsletter(Section):
         """What a choice of topics comes to: none is all, and so is one of which nothing is left (`gone_topics`)."""
         topics = frozenset(chosen)
         return frozenset() if self.gone_topics == "all" and topics.isdisjoint(self.topics or TOPICS) else topics
+
+    @property
+    def template_folders(self) -> tuple[Path, ...]:
+        """The folders whose files go before our templates, the first before the others."""
+        return tuple(folder for folder in (self.templates, self._shared_templates) if folder is not None)
+
+    def sharing(self, templates: Path | None) -> Newsletter:
+        """The same with a folder of templates that all newsletters have."""
+        mine = self.model_copy()
+        mine._shared_templates = templates
+        return mine
 
     @property
     def slots(self) -> Schedule | None:

@@ -254,7 +254,7 @@ def drafts(
 
     Stories that are `unfit` (ids, each with the reason) are left out.
     """
-    templates = Templates(settings.templates)
+    templates = Templates(*settings.template_folders)
     titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
     accent_dark = on_dark(settings.accent)
     for choices in wanted:
@@ -330,7 +330,7 @@ def unfit_stories(page: Page, settings: Newsletter) -> list[tuple[Story, str]]:
 
 def _rendered(page: Page, settings: Newsletter) -> Rendered:
     best_first = [story.id for story in page.stories]
-    return Templates(settings.templates).render(page, subject=settings.subject, best_first=best_first)
+    return Templates(*settings.template_folders).render(page, subject=settings.subject, best_first=best_first)
 
 
 def _neutral(story: Story) -> Story:

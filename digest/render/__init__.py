@@ -10,7 +10,10 @@ from digest.render.check import findings_in_words as findings_in_words
 from digest.render.marks import Marker as Marker
 from digest.render.marks import Marks as Marks
 from digest.render.marks import marks as marks
-from digest.render.page import Note as Note
+from digest.render.note import MAILS as MAILS
+from digest.render.note import Fields as Fields
+from digest.render.note import Note as Note
+from digest.render.note import Reader as Reader
 from digest.render.page import Page as Page
 from digest.render.page import Rendered as Rendered
 from digest.render.page import Section as Section
@@ -20,6 +23,7 @@ from digest.render.templates import HTML_LIMIT as HTML_LIMIT
 from digest.render.templates import Templates as Templates
 from digest.render.templates import size as size
 from digest.render.templates import template_folder as template_folder
+from digest.render.templates import template_names as template_names
 from digest.render.words import SUBJECT_LENGTH as SUBJECT_LENGTH
 from digest.render.words import columns as columns
 from digest.render.words import direction as direction

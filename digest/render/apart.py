@@ -27,35 +27,37 @@ START_SECONDS = 60
 _PATIENCE = 60.0  # seconds for which templates that took too long are not tried again
 _HINT = "nothing was sent; look for a loop in a loop, or a template that includes itself"
 
-Task = tuple[Path | None, str, tuple[Any, ...], dict[str, Any]]  # a folder, and which method of its `Templates`
+Folders = tuple[Path, ...]
+Task = tuple[Folders, str, tuple[Any, ...], dict[str, Any]]  # and which method of their `Templates`
 
 
-def ask(folder: Path | None, method: str, *args: Any, **named: Any) -> Any:
-    """What `Templates(folder).<method>` gives, from the process beside us.
+def ask(folders: Folders, method: str, *args: Any, **named: Any) -> Any:
+    """What `Templates(*folders).<method>` gives, from the process beside us.
 
     ConfigError as there, and where it takes too long or too much memory.
     """
     global _worker
-    task = (folder, method, args, named)
+    task = (folders, method, args, named)
+    place = (folders, method, str(getattr(args[0], "kind", "")))  # one kind of mail condemns no other
     with _turn:
-        if time.monotonic() < _hopeless.get(folder, 0.0):
-            raise _too_long(folder)
+        if time.monotonic() < _hopeless.get(place, 0.0):
+            raise _too_long(folders)
         worker = _worker = _worker or _Worker()
         try:
             kind, answer, hint = worker.ask(task, SECONDS)
         except TimeoutError:
-            _hopeless[folder] = time.monotonic() + _PATIENCE
+            _hopeless[place] = time.monotonic() + _PATIENCE
             _drop(worker)
-            raise _too_long(folder) from None
+            raise _too_long(folders) from None
         except (EOFError, OSError):
             _drop(worker)
-            raise ConfigError(f"{_whose(folder)} ended the process that rendered them", hint=_HINT) from None
+            raise ConfigError(f"{_whose(folders)} ended the process that rendered them", hint=_HINT) from None
         except BaseException:
             _drop(worker)  # it is still at work, and would answer the next with this
             raise
         if kind == "memory":
             _drop(worker)
-            raise ConfigError(f"{_whose(folder)} take more than {MEMORY / 1e6:g} MB of memory", hint=_HINT)
+            raise ConfigError(f"{_whose(folders)} take more than {MEMORY / 1e6:g} MB of memory", hint=_HINT)
     if kind == "told":
         raise ConfigError(answer, hint=hint)
     if kind == "mistake":
@@ -63,12 +65,12 @@ def ask(folder: Path | None, method: str, *args: Any, **named: Any) -> Any:
     return answer
 
 
-def _whose(folder: Path | None) -> str:
-    return f"the templates in {folder}" if folder else "the templates of the subject"
+def _whose(folders: Folders) -> str:
+    return f"the templates in {' and '.join(map(str, folders))}" if folders else "the templates of the subject"
 
 
-def _too_long(folder: Path | None) -> ConfigError:
-    return ConfigError(f"{_whose(folder)} take longer than {SECONDS:g} seconds for one mail", hint=_HINT)
+def _too_long(folders: Folders) -> ConfigError:
+    return ConfigError(f"{_whose(folders)} take longer than {SECONDS:g} seconds for one mail", hint=_HINT)
 
 
 class _Worker:
@@ -112,7 +114,7 @@ class _Worker:
 
 _turn = threading.Lock()
 _worker: _Worker | None = None
-_hopeless: dict[Path | None, float] = {}  # until when, on the monotonic clock
+_hopeless: dict[tuple[Folders, str, str], float] = {}  # until when, on the monotonic clock
 
 
 def _drop(worker: _Worker) -> None:
@@ -146,9 +148,9 @@ def serve(connection: Connection) -> None:
 def _answer(task: Task) -> tuple[str, Any, str]:
     from digest.render.templates import Templates
 
-    folder, method, args, named = task
+    folders, method, args, named = task
     try:
-        return "done", getattr(Templates(folder, at_home=True), method)(*args, **named), ""
+        return "done", getattr(Templates(*folders, at_home=True), method)(*args, **named), ""
     except ConfigError as error:
         return "told", str(error), error.hint
     except MemoryError:

@@ -121,27 +121,6 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Note:
-    """A mail with one thing to do, to one person: what `note.html` and `note.txt` are given."""
-
-    title: str  # of the newsletter
-    language: str  # BCP 47
-    subject: str
-    heading: str
-    words: str
-    act: str  # what the button says
-    url: str  # where it leads
-    after: str  # in small letters
-    postal_address: str = ""
-    accent: str = "#a03a12"
-    accent_dark: str = "#f08a5d"
-
-    @property
-    def dir(self) -> str:
-        return direction(self.language)
-
-
-@dataclass(frozen=True)
 class Rendered:
     """One variant, before it becomes anybody's letter. `dropped` fell to the bound on its size.
 

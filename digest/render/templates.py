@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from html import unescape
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -16,7 +17,8 @@ from digest.errors import ConfigError
 from digest.render import apart
 from digest.render.inline import inline
 from digest.render.marks import Marks
-from digest.render.page import Note, Page, Rendered, Section
+from digest.render.note import MAILS, Note, Reader, fault, text_fault
+from digest.render.page import Page, Rendered, Section
 from digest.render.speech import speech
 from digest.render.words import bind, direction, one_line, subject_line, tidy, wrap
 from digest.values import Source, Story
@@ -24,9 +26,12 @@ from digest.values import Source, Story
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
 _LINK = 200  # at most, what a reader's own address takes the place of a marker
 _PACKAGE = Path(__file__).parent.parent
-_VALUES = frozenset({Note, Page, Section, Story, Source})
+_VALUES = frozenset({Note, Page, Reader, Section, Story, Source})
+_TAG = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*")  # BCP 47; nothing that leads out of a folder
 _SIMPLE = re.compile(r"([^{]|\{(?![{%#])|\{\{ *[\w.]+ *\}\})*")  # a subject that cannot take long
 _HINT = "nothing was sent; `digest help templates` says what a template is given"
+_NOTE_HINT = "until then our own words go out; `digest help templates` says what a template is given"
+T = TypeVar("T")
 
 
 def template_folder() -> Path:
@@ -36,24 +41,36 @@ def template_folder() -> Path:
 
 
 class Templates:
-    """The mail's templates: the package's, each replaceable by a file of the same name in `folder`."""
+    """The mail's templates: the package's, each replaceable by a file of the same name in `folders`.
 
-    def __init__(self, folder: Path | None = None, *, at_home: bool = False) -> None:
+    The first folder goes before the others, and in each of them the files for one language (`de-AT/`, `de/`) before
+    those for all. `ours/NAME` is always the package's.
+    """
+
+    def __init__(self, *folders: Path | None, at_home: bool = False) -> None:
         """`at_home`: render in this process, also what is not ours, which then may take for ever."""
-        self.folder = folder
-        self.folders = [folder, template_folder()] if folder else [template_folder()]
+        self.theirs = tuple(folder for folder in folders if folder is not None)
         self._at_home = at_home
 
     def judge(self, subject: str) -> None:
         """ConfigError where a template in `folder`, or the subject, cannot be read as one. Nothing is rendered."""
         if not self._at_home:
-            if self.folder or not _SIMPLE.fullmatch(subject):
-                apart.ask(self.folder, "judge", subject)  # a compiler works out constants, and 9 ** (9 ** 9) is one
+            if self.theirs or not _SIMPLE.fullmatch(subject):
+                apart.ask(self.theirs, "judge", subject)  # a compiler works out constants, and 9 ** (9 ** 9) is one
             return
-        ours = sorted(path.name for path in template_folder().iterdir())
-        for name in [name for name in ours if self.folder and (self.folder / name).is_file()]:
-            self._guarded(lambda env, name=name: str(env.get_template(name)), "en")
-        self._guarded(lambda env: str(_subject(env, subject)), "en")
+        for name, language in sorted(self.replaced()):
+            self._guarded(partial(_loaded, name=name), language or "en")
+        self._guarded(lambda env: _subject(env, subject), "en")
+
+    def replaced(self) -> set[tuple[str, str]]:
+        """The templates for which `folders` have files: the name of each, and the language it is for ("" is any)."""
+        found = set()
+        for folder in self.theirs:
+            for path in (*folder.glob("*"), *folder.glob("*/*")):
+                language = "" if path.parent == folder else path.parent.name
+                if path.name in template_names() and _TAG.fullmatch(language or "en") and path.is_file():
+                    found.add((path.name, language))
+        return found
 
     def render(self, page: Page, *, subject: str, best_first: Sequence[int] = ()) -> Rendered:
         """One variant, within `HTML_LIMIT`. ConfigError names template and line where an operator's template is wrong.
@@ -61,8 +78,8 @@ class Templates:
         Where it does not fit, the last of `best_first` (story ids; else the order of the page) fall to "more on
         the web" until it does. The lead never falls.
         """
-        if not self._at_home and (self.folder or not _SIMPLE.fullmatch(subject)):
-            return cast(Rendered, apart.ask(self.folder, "render", page, subject=subject, best_first=best_first))
+        if not self._at_home and (self.theirs or not _SIMPLE.fullmatch(subject)):
+            return cast(Rendered, apart.ask(self.theirs, "render", page, subject=subject, best_first=best_first))
         drawn = Marks.drawn()
         page = replace(page, marks=drawn)
         order = [id_ for id_ in best_first or [s.id for s in page.stories] if id_ != page.lead.id]
@@ -80,35 +97,83 @@ class Templates:
         return Rendered(subject_line(words), html, text, tuple(s for s in page.stories if s.id in gone), marks)
 
     def note(self, note: Note) -> Rendered:
-        """A mail with one thing to do. ConfigError like `render`."""
-        if self.folder and not self._at_home:
-            return cast(Rendered, apart.ask(self.folder, "note", note))
-        html = self._guarded(lambda env: env.get_template("note.html").render(note=note), note.language)
-        text = self._guarded(lambda env: env.get_template("note.txt").render(note=note), note.language)
-        return Rendered(subject_line(note.subject), inline(one_line(html)), tidy(text))
+        """A mail with one thing to do. ConfigError like `render`, and where what must be in it is left out."""
+        if self.theirs and not self._at_home:
+            return cast(Rendered, apart.ask(self.theirs, "note", note))
+        return self._guarded(lambda env: self._note(env, note), note.asked or note.language, hint=_NOTE_HINT)
+
+    def _note(self, env: jinja2.Environment, note: Note) -> Rendered:
+        page, text = env.select_template(note.templates("html")), env.select_template(note.templates("txt"))
+        paths = [Path(template.filename or "") for template in (page, text)]
+        if note.asked and any(path.parent.name in _tongues(note.asked) for path in paths):
+            note = replace(note, language=note.asked)  # the words are theirs, in a language that we may not have
+        theirs = [path.parent != template_folder() for path in paths]
+        title, html = _with_subject(page, note)
+        subject, words = _with_subject(text, note)
+        if theirs[0] and not theirs[1] and "subject" in page.blocks:
+            subject = unescape(title)
+        subject, html, words = subject_line(subject), inline(one_line(html)), tidy(words)
+        if any(theirs):
+            for path, wrong in ((paths[0], fault(note, html)), (paths[1], text_fault(note, words))):
+                if wrong:
+                    raise ConfigError(f"{path} {wrong}", hint=_NOTE_HINT)
+            if not subject:
+                raise ConfigError(f"{paths[1]} has an empty block subject", hint=_NOTE_HINT)
+            if len(html.encode()) > HTML_LIMIT:
+                raise ConfigError(f"{paths[0]} makes a mail of more than {HTML_LIMIT:,} bytes", hint=_NOTE_HINT)
+        return Rendered(subject, html, words)
 
     def _html(self, page: Page) -> str:
         return inline(
             one_line(self._guarded(lambda env: env.get_template("edition.html").render(page=page), page.language))
         )
 
-    def _guarded(self, do: Any, language: str) -> str:
+    def _guarded(self, do: Callable[[ImmutableSandboxedEnvironment], T], language: str, *, hint: str = _HINT) -> T:
         """Render, and turn an operator's mistake into a sentence that says where it is."""
-        if self.folder and not self.folder.is_dir():
-            raise ConfigError(f"there is no folder {self.folder} of templates", hint=_HINT)
+        for folder in self.theirs:
+            if not folder.is_dir():
+                raise ConfigError(f"there is no folder {folder} of templates", hint=hint)
         try:
-            return str(do(_environment(tuple(self.folders), language)))
+            return do(_environment(self.theirs, language))
+        except jinja2.TemplatesNotFound as error:
+            raise _not_found(error.templates, self.theirs) from None
         except jinja2.TemplateNotFound as error:
-            raise ConfigError(
-                f"there is no template {error.name}", hint="looked in " + ", ".join(map(str, self.folders))
-            ) from None
+            raise _not_found([error.name], self.theirs) from None
         except jinja2.TemplateSyntaxError as error:
             where = error.filename or error.name or "the subject"
-            raise ConfigError(f"{where}, line {error.lineno}: {error.message}", hint=_HINT) from None
+            raise ConfigError(f"{where}, line {error.lineno}: {error.message}", hint=hint) from None
         except RecursionError as error:
-            raise ConfigError(f"{_place(error)}: the templates extend each other in a circle", hint=_HINT) from None
+            raise ConfigError(f"{_place(error)}: the templates extend each other in a circle", hint=hint) from None
         except (jinja2.TemplateError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
-            raise ConfigError(f"{_place(error)}: {error}", hint=_HINT) from None
+            raise ConfigError(f"{_place(error)}: {error}", hint=hint) from None
+
+
+def _loaded(environment: jinja2.Environment, name: str) -> jinja2.Template:
+    return environment.get_template(name)
+
+
+def _not_found(names: Sequence[Any], folders: Sequence[Path]) -> ConfigError:
+    places = ", ".join(map(str, (*folders, template_folder())))
+    return ConfigError(f"there is no template {' or '.join(map(str, names))}", hint=f"looked in {places}")
+
+
+def template_names() -> frozenset[str]:
+    """The names of files that a folder of an operator's own may have."""
+    ours = {path.name for path in template_folder().iterdir()}
+    return frozenset(ours | {f"{kind}.{end}" for kind in MAILS for end in ("html", "txt")})
+
+
+def _with_subject(template: jinja2.Template, note: Note) -> tuple[str, str]:
+    """What its block `subject` says, or ours where it has none, and all the rest: the subject shows nowhere in it."""
+    context = template.new_context(note.values)
+    blocks = context.blocks.setdefault("subject", [])
+    blocks.insert(0, lambda _context: iter(()))
+    try:
+        body = template.environment.concat(template.root_render_func(context))
+        subject = template.environment.concat(blocks[1](context)) if len(blocks) > 1 else note.subject
+    except Exception:
+        template.environment.handle_exception()
+    return subject, body
 
 
 def size(html: str, marks: Marks, home: str) -> int:
@@ -122,15 +187,22 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if type(obj) in _VALUES:
-            return not attr.startswith("_")
+            return not attr.startswith("_") and attr != "called"  # what is shown of it is `Reader.name`
         return super().is_safe_attribute(obj, attr, value)
+
+
+def _tongues(language: str) -> tuple[str, ...]:
+    """The folders of a language: "de-AT" and "de"."""
+    return tuple(dict.fromkeys((language, language.partition("-")[0]))) if _TAG.fullmatch(language) else ()
 
 
 # Compiled templates are kept in the environment; a file that changed is read again.
 @lru_cache(maxsize=64)
 def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxedEnvironment:
+    places = [place for folder in folders for place in (*(folder / tongue for tongue in _tongues(language)), folder)]
+    ours = jinja2.FileSystemLoader(template_folder())
     environment = _Sandbox(
-        loader=jinja2.FileSystemLoader(folders),
+        loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(places), ours, jinja2.PrefixLoader({"ours": ours})]),
         autoescape=jinja2.select_autoescape(["html"], default_for_string=False),  # a subject is text
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

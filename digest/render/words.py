@@ -20,8 +20,16 @@ _RTL = ("ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ku", "ps", "sd", "ug"
 
 def subject_line(text: str) -> str:
     """One clean line: no control or bidi characters, white space folded, at most 70 characters."""
-    text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text.translate(_BIDI))
-    return shorten(text, SUBJECT_LENGTH)
+    return plain_line(text, SUBJECT_LENGTH)
+
+
+def plain_line(text: str, length: int) -> str:
+    """A stranger's words on one line: no control or bidi characters, at most `length` of the others."""
+    return shorten(_one_line(text), length)
+
+
+def _one_line(text: str) -> str:
+    return "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text.translate(_BIDI))
 
 
 def shorten(text: str, length: int) -> str:

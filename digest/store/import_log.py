@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,7 +30,7 @@ from digest.models import (
     SubscriptionState,
     Suppression,
 )
-from digest.store import imports, recipients
+from digest.store import imports, recipients, renames
 from digest.store.database import Database
 from digest.store.import_tables import ImportChange, ListImport
 from digest.values import Evidence
@@ -191,10 +192,20 @@ def _update(
 # ---------------------------------------------------------------- undo
 
 
-def undo(database: Database, number: int, *, evidence: Evidence, dry_run: bool = False) -> Undone:
-    """Take back what an import changed and nobody changed since. NotFound for a number that is none."""
+def undo(
+    database: Database,
+    number: int,
+    *,
+    evidence: Evidence,
+    topics: Mapping[str, Collection[str]] = MappingProxyType({}),
+    dry_run: bool = False,
+) -> Undone:
+    """Take back what an import changed and nobody changed since. NotFound for a number that is none.
+
+    Topics are given back under the names that they have now; `topics` are those that each newsletter has.
+    """
     with database.read() as session:
-        run, _name = _found(session, number)
+        run, name = _found(session, number)
         if run.undone_at is not None:
             raise UserError(f"import {number} was taken back on {run.undone_at:%Y-%m-%d %H:%M} UTC")
     counts: Counter[str] = Counter()
@@ -217,6 +228,7 @@ def undo(database: Database, number: int, *, evidence: Evidence, dry_run: bool =
             kept += len(theirs)
             first += theirs[: 20 - len(first)]
             if not dry_run:
+                _follow_names(session, run, ours, topics.get(name, ()))
                 _take_back(session, run, ours, people, evidence)
     if not dry_run:
         with database.write() as session:
@@ -227,7 +239,8 @@ def undo(database: Database, number: int, *, evidence: Evidence, dry_run: bool =
 def _lock(session: Session, newsletter_id: int, keys: Collection[str]) -> None:
     """Let nobody change these people's subscriptions meanwhile; in the order in which all take them."""
     query = select(Subscription.id).join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
-    query = query.where(Subscription.newsletter_id == newsletter_id, col(Subscriber.key).in_(keys))
+    # Not by its index: SQLite would go through all of the newsletter's for each step, and an undo take their square.
+    query = query.where(col(Subscription.newsletter_id) + 0 == newsletter_id, col(Subscriber.key).in_(keys))
     session.exec(query.order_by(col(Subscription.id)).with_for_update(of=Subscription)).all()
 
 
@@ -273,6 +286,14 @@ def _untouched(
 
 def _stamp(person: Subscriber) -> int:
     return imports.stamp_of(person.name, person.tags, person.fields)
+
+
+def _follow_names(session: Session, run: ListImport, changes: list[ImportChange], known: Collection[str]) -> None:
+    """Nobody is given back a topic that was renamed since, or is no more."""
+    for change in changes:
+        if change.before and change.before.get("topics"):
+            now = renames.followed(session, run.newsletter_id, change.before["topics"], known)
+            change.before = change.before | {"topics": now}
 
 
 def _take_back(

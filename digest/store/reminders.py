@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -16,12 +17,21 @@ def key_of(subscription_id: int) -> str:
     return f"remind:{subscription_id}"
 
 
+@dataclass(frozen=True)
+class Span:
+    """Between two moments."""
+
+    after: datetime
+    before: datetime
+
+
 def unanswered(
-    session: Session, newsletter: str, *, after: datetime, before: datetime, limit: int
+    session: Session, newsletter: str, when: Span, *, beyond: int = 0, limit: int
 ) -> list[tuple[Subscription, str]]:
     """Pending subscriptions whose last mail was sent within this time, and which nothing reminded yet; with addresses.
 
-    They are ours alone until the transaction ends; who somebody else is busy with is left out.
+    In the order of their numbers, those `beyond` one. They are ours alone until the transaction ends; who somebody
+    else is busy with is left out.
     """
     asked = sa.select(sa.func.max(Notice.created_at)).where(col(Notice.subscription_id) == Subscription.id)
     at = asked.correlate(Subscription).scalar_subquery()
@@ -33,7 +43,14 @@ def unanswered(
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
         .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
         .where(Newsletter.name == newsletter, col(Subscription.state) == SubscriptionState.PENDING)
-        .where(at > after, at <= before, ~reminded, reached, ~barred(col(Subscriber.key)).correlate(Subscriber))
+        .where(
+            col(Subscription.id) > beyond,
+            at > when.after,
+            at <= when.before,
+            ~reminded,
+            reached,
+            ~barred(col(Subscriber.key)).correlate(Subscriber),
+        )
         .order_by(col(Subscription.id))
         .limit(limit)
         .with_for_update(of=Subscription, key_share=True, skip_locked=True)

@@ -92,7 +92,7 @@ def uses(session: Session, paper: Newsletter, topic: str) -> Renamed:
 def rename_topic(session: Session, paper: Newsletter, old: str, new: str, evidence: Evidence) -> Renamed:
     """Put `new` for `old` in what readers chose, stories, feeds and editions; with "" there is no such topic any more.
 
-    The newsletter is locked.
+    The newsletter is locked, and the sign-up lock is ours (`signup.lock`, which comes first).
 
     One transaction: an edition composed between would find stories under one name and readers under the other. It is
     a few statements over whole sets, however many readers there are.
@@ -146,8 +146,7 @@ def _swap_counts(session: Session, paper: Newsletter, old: str, new: str) -> Non
 def _swap_waiting(session: Session, paper: Newsletter, old: str, new: str) -> None:
     """The same for sign-ups that wait for their answer."""
     mine = select(SignupWait).where(SignupWait.newsletter_id == paper.id)
-    # Whoever answers one at this moment waits for the newsletter, which is ours: we do not wait for them.
-    for waiting in session.exec(mine.with_for_update(skip_locked=True)).all():
+    for waiting in session.exec(mine.with_for_update()).all():  # nobody answers one: the sign-up lock is ours
         topics = waiting.choices.get("topics", ())
         if old in topics:
             renamed = sorted({new if topic == old else topic for topic in topics} - {""})
@@ -177,7 +176,8 @@ def _count(session: Session, table: Any, *where: Any) -> int:
 def rename_newsletter(session: Session, old: Newsletter, new: Newsletter) -> Renamed:
     """Give `old` the name of `new`, which came with the settings and has no edition and no story of its own.
 
-    Who joined `new` meanwhile is a reader of the whole from now on, and so are its feeds. Both are locked.
+    Who joined `new` meanwhile is a reader of the whole from now on, and so are its feeds. Both are locked, and
+    the sign-up lock is ours.
     """
     assert old.id is not None and new.id is not None
     name, former = new.name, old.name
@@ -249,6 +249,15 @@ def _remember(session: Session, paper: Newsletter, kind: str, old: str, new: str
     insert = insert_into(session, FormerName).values(made)
     again = insert.on_conflict_do_update(index_elements=["newsletter_id", "kind", "old"], set_={"new": new})
     session.connection().execute(again)
+
+
+def followed(session: Session, newsletter_id: int, topics: Collection[str], known: Collection[str]) -> list[str]:
+    """Topics as they are called now, of which those that are no more are left out; `known` ones are as they are."""
+    names = select(FormerName.old, FormerName.new).where(
+        FormerName.newsletter_id == newsletter_id, FormerName.kind == TOPIC
+    )
+    now: dict[str, str] = {old: new for old, new in session.exec(names) if old not in known}
+    return sorted({now.get(topic, topic) for topic in topics} - ({OTHER} - set(topics)))
 
 
 def newsletter_called(session: Session, old: str) -> str | None:

@@ -192,16 +192,26 @@ def subscribed(search: Search) -> Any:
 
 def has(column: Any, word: str) -> Any:
     """That a JSON list holds `word`, in whatever case, told from its text, which is the same on both databases."""
-    # SQLite knows capitals of ASCII only, and JSON writes others as numbers.
-    spelt = {json.dumps(one).lower() for one in (word, word.lower(), word.upper(), word.title())}
-    return sa.or_(*(sa.cast(column, sa.String).icontains(one, autoescape=True) for one in sorted(spelt)))
+    return _holds(column, {json.dumps(one) for one in _cases(word)})
 
 
 def _has_field(words: str) -> Any:
     """That a person has a field, told from the text of its JSON, as `has` does."""
-    name, equals, value = words.partition("=")
-    wanted = json.dumps({name.strip(): value.strip()})[1:-1] if equals else f"{json.dumps(name.strip())}: "
-    return sa.cast(col(Subscriber.fields), sa.String).icontains(wanted, autoescape=True)
+    name, equals, value = (part.strip() for part in words.partition("="))
+    if not equals:
+        return _holds(Subscriber.fields, {f"{json.dumps(one)}: " for one in _cases(name)})
+    pairs = {json.dumps({one: other})[1:-1] for one in _cases(name) for other in _cases(value)}
+    return _holds(Subscriber.fields, pairs)
+
+
+def _cases(word: str) -> set[str]:
+    """SQLite knows capitals of ASCII only, and JSON writes others as numbers: so these are asked for each."""
+    return {word} if word.isascii() else {word, word.lower(), word.upper(), word.title()}
+
+
+def _holds(column: Any, texts: set[str]) -> Any:
+    text = sa.cast(column, sa.String)
+    return sa.or_(*(text.icontains(one, autoescape=True) for one in sorted({one.lower() for one in texts})))
 
 
 def _about_people(search: Search) -> bool:

@@ -22,6 +22,7 @@ from digest.models import (
     address_key,
 )
 from digest.store.database import insert_into
+from digest.store.suppressions import barred
 from digest.values import Evidence
 
 _SIGNUP_LOCK = 0x6469676573740002  # "digest", for pg_advisory_xact_lock
@@ -99,11 +100,14 @@ def waiting_of(session: Session, email: str) -> list[Asked]:
     return [_asked(row, newsletter) for row, newsletter in session.exec(_with_newsletter().where(theirs))]
 
 
-def take_waiting(session: Session, *, full: Collection[str], limit: int) -> list[Asked]:
-    """Those that have waited longest, of networks that are not `full`: they wait no more. The sign-up lock is ours."""
+def take_waiting(session: Session, newsletters: Collection[str], *, full: Collection[str], limit: int) -> list[Asked]:
+    """Those that have waited longest, of networks that are not `full`: they wait no more. The sign-up lock is ours.
+
+    Only for these newsletters: one whose name is not known may have another by now, to which what waits is carried.
+    """
     query = (
         _with_newsletter()
-        .where(col(SignupWait.network).not_in(full))
+        .where(col(Newsletter.name).in_(newsletters), col(SignupWait.network).not_in(full))
         .limit(limit)
         # On PostgreSQL whoever is erased at this moment is left to that.
         .with_for_update(of=SignupWait, skip_locked=True)
@@ -148,6 +152,9 @@ def forget_waiting(session: Session, *, before: datetime) -> int:
 
 def lock(session: Session) -> None:
     """One sign-up at a time until the transaction ends, of all newsletters: what one counts, no other adds to.
+
+    The first lock of any transaction that has it: before those of newsletters, people and subscriptions, which whoever
+    answers a sign-up takes after it. So does who erases people by the hundred, or renames newsletters and topics.
 
     On SQLite the write transaction is the lock already.
     """
@@ -198,22 +205,24 @@ def forget_unconfirmed(session: Session, *, asked_before: datetime, now: datetim
     return forgotten
 
 
-def never_asked(session: Session, newsletter: str, *, limit: int) -> list[tuple[int, str]]:
-    """Pending subscriptions that no mail has asked to confirm: id and address; ours alone until the transaction ends.
+def never_asked(session: Session, newsletter: str, *, limit: int) -> list[tuple[Subscription, str]]:
+    """Pending subscriptions that no mail has asked to confirm, with addresses; ours alone until the transaction ends.
 
+    Not of who is barred, whom nobody asks.
     On PostgreSQL whoever is busy with one, to erase it perhaps, keeps it.
     """
     query = (
-        select(Subscription.id, Subscriber.email)
+        select(Subscription, Subscriber.email)
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
         .join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
         .where(
             Newsletter.name == newsletter,
             col(Subscription.state) == SubscriptionState.PENDING,
+            ~barred(col(Subscriber.key)).correlate(Subscriber),
             ~sa.exists().where(col(Notice.subscription_id) == col(Subscription.id)),
         )
         .order_by(col(Subscription.id))
         .limit(limit)
         .with_for_update(of=Subscription, key_share=True, skip_locked=True)
     )
-    return [(int(id_ or 0), email) for id_, email in session.exec(query)]
+    return list(session.exec(query))

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from digest import sign
 from digest.config import Config
 from digest.errors import UserError
 from digest.models import ConsentEvent, Subscription, SubscriptionState
-from digest.render.speech import speech
 from digest.store import Database, reminders, search
 from digest.store.search import Search
-from digest.subscribe import notes
+from digest.subscribe import notes, signup
 from digest.subscribe.many import STEP, Verb
 from digest.subscribe.people import find, record
-from digest.subscribe.signup import VALID_FOR
 from digest.values import Evidence
 
 _APART = timedelta(days=1)  # that two mails to one person are, where the operator has them asked
@@ -49,10 +45,13 @@ def ask_one(session: Session, email: str, *, newsletter: str, config: Config, ev
 
 def _ask(session: Session, ours: Subscription, email: str, newsletter: str, config: Config, evidence: Evidence) -> bool:
     assert ours.id is not None
-    if reminders.asked_since(session, ours.id, evidence.at - _APART):
+    _number, last = signup.caused(session, email, config)
+    asked = reminders.asked_since(session, ours.id, evidence.at - _APART)
+    if asked or (last is not None and evidence.at - _APART < last <= evidence.at):
         return False
     key = f"ask:{ours.id}:{evidence.at.isoformat()}"
-    _owe(session, ours, email, newsletter, config, key=key, now=evidence.at)
+    notes.owe(session, "confirm", ours, newsletter, config, key=key, now=evidence.at)
+    signup.count(session, email, config, now=evidence.at)
     record(session, ours, ConsentEvent.PENDING, evidence, detail="asked to confirm")
     return True
 
@@ -62,44 +61,19 @@ def remind(database: Database, newsletter: str, *, config: Config, now: datetime
     settings = config.newsletters[newsletter]
     if not settings.remind_days:
         return 0
-    before, after, reminded = now - timedelta(days=settings.remind_days), now - VALID_FOR, 0
-    said = Evidence("reminder", now)
+    asked = reminders.Span(after=now - signup.VALID_FOR, before=now - timedelta(days=settings.remind_days))
+    said, reminded, beyond = Evidence("reminder", now), 0, 0
     while True:
         with database.write() as session:
-            some = reminders.unanswered(session, newsletter, after=after, before=before, limit=STEP)
+            some = reminders.unanswered(session, newsletter, asked, beyond=beyond, limit=STEP)
             for ours, email in some:
                 assert ours.id is not None
-                key = reminders.key_of(ours.id)
-                _owe(session, ours, email, newsletter, config, key=key, now=now, again=True)
+                beyond = ours.id
+                if not signup.apart(session, email, config, now=now):
+                    continue  # another mail of a sign-up came lately: the reminder waits
+                notes.owe(session, "reminder", ours, newsletter, config, key=reminders.key_of(ours.id), now=now)
+                signup.count(session, email, config, now=now)
                 record(session, ours, ConsentEvent.PENDING, said, detail="reminded to confirm")
-        reminded += len(some)
+                reminded += 1
         if len(some) < STEP:
             return reminded
-
-
-def _owe(
-    session: Session,
-    ours: Subscription,
-    email: str,
-    newsletter: str,
-    config: Config,
-    *,
-    key: str,
-    now: datetime,
-    again: bool = False,
-) -> None:
-    assert ours.id is not None
-    settings = config.newsletters[newsletter]
-    t, facts = speech(settings.language).gettext, {"title": settings.title, "email": email}
-    note = notes.in_look(settings)(
-        subject=t("Please confirm: %(title)s") % facts,
-        heading=t("Confirm your subscription"),
-        words=t("Somebody, hopefully you, asked for %(title)s at %(email)s.") % facts,
-        act=t("Confirm"),
-        url=f"{config.base_url}/confirm/{sign.confirm_token(ours.id, at=now, key=config.keys[0])}",
-        after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
-    )
-    if again:
-        words = t("Somebody, hopefully you, asked for %(title)s at %(email)s some days ago. This is the only reminder.")
-        note = replace(note, subject=t("A reminder, please confirm: %(title)s") % facts, words=words % facts)
-    notes.owe(session, settings, note, to=email, key=key, subscription_id=ours.id, now=now)

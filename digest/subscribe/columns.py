@@ -19,7 +19,7 @@ from typing import NamedTuple
 from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
 from digest.store.imports import stamp_of
-from digest.subscribe import dates
+from digest.subscribe import dates, fields
 from digest.subscribe.address import MAX_NAME, address, display_name, erasure_mark, tags_of
 from digest.subscribe.preferences import Preferences, checked
 from digest.subscribe.reading import KEPT, Reading, Use, decide
@@ -43,8 +43,6 @@ from digest.subscribe.titles import (
 )
 
 MAX_CELL = 10_000  # characters of a cell that says something of a person
-MAX_FIELDS = 50  # columns of the operator's own, kept with a person
-MAX_FIELD = 500  # characters of one of them, and 60 of its name
 AHEAD = timedelta(days=1)  # clocks and zones of other services
 SHOWN = 20  # cells named that say nothing
 _RANK = {NOTHING: -1, ACTIVE: 0, PAUSED: 0, PENDING: 1, LEFT: 2}
@@ -101,7 +99,7 @@ class Columns:
         self._known_topics = frozenset(terms.known_topics)
         names = (*TITLES, "unsub_reason", "consent", "suppressed", "suppressed_at")
         self._at: dict[str, list[Use]] = {name: reading.at(name) for name in names}
-        kept = sorted(self._at[KEPT], key=lambda use: use.index)[:MAX_FIELDS]
+        kept = sorted(self._at[KEPT], key=lambda use: use.index)[: fields.MOST]
         self._kept = [(use, display_name(use.title[:MAX_NAME])[:60]) for use in kept]
         self._choosing = any(self._at[field] for field in _CHOICES)
         self._saying = [use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]]
@@ -224,10 +222,10 @@ class Columns:
             cell = cell if self._terms.raw else from_text(cell)
             some = _object(cell)
             if some is None:
-                kept[title] = cell[:MAX_FIELD]
+                kept[title] = cell[: fields.LONGEST]
             else:
                 kept |= some
-        return dict(list(kept.items())[:MAX_FIELDS]) if len(kept) > MAX_FIELDS else kept
+        return dict(list(kept.items())[: fields.MOST]) if len(kept) > fields.MOST else kept
 
     def _mailbox(self, cell: str) -> tuple[str, str]:
         """The address, and the name of `Name <address>`."""
@@ -373,7 +371,7 @@ def _object(cell: str) -> dict[str, str] | None:
     for name, value in found.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if value is not None and text.strip():
-            kept[display_name(name[:60])] = text[:MAX_FIELD]
+            kept[display_name(name[: fields.LONGEST_NAME])] = text[: fields.LONGEST]
     return kept
 
 

@@ -14,8 +14,9 @@ from datetime import datetime
 from sqlmodel import Session
 
 from digest.models import Consent, ConsentEvent, Subscriber, SubscriptionState, address_key
-from digest.store import Database, people, search, suppressions
+from digest.store import Database, people, search, signup, suppressions
 from digest.store.search import Search
+from digest.subscribe import fields
 from digest.subscribe.address import address, display_name, erasure_mark, tag
 from digest.subscribe.people import choose_one, leave_one, pause_one, resume_one
 from digest.subscribe.preferences import Changes, Preferences, checked
@@ -137,6 +138,15 @@ def label(whom: Search, *, add: Iterable[str] = (), remove: Iterable[str] = (), 
     return Verb(whom, step)
 
 
+def describe(whom: Search, wanted: fields.Said, *, evidence: Evidence) -> Verb:
+    """Set these fields of theirs, see `fields.keep`."""
+
+    def step(session: Session, whom: Search, some: Sequence[str]) -> int:
+        return sum(fields.keep(session, one, wanted, evidence) for one in search.people(session, whom, some))
+
+    return Verb(whom, step)
+
+
 def suppress(whom: Search, *, reason: str, evidence: Evidence) -> Verb:
     """Write to none of them again; where a list is given, also to those of it whom nobody knows."""
     reason = display_name(reason)
@@ -171,6 +181,7 @@ def erase(whom: Search, *, secret: str, now: datetime) -> Verb:
 
     def step(session: Session, whom: Search, some: Sequence[str]) -> int:
         gone = 0
+        signup.lock(session)  # else who answers one of them has its request, and waits for the person that we have
         for person in search.people(session, whom, some):
             mark = erasure_mark(address_key(person.email), secret)
             gone += people.erase(session, person.email, mark=mark, now=now) is not None

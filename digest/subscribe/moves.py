@@ -16,7 +16,6 @@ from digest import sign
 from digest.config import Config
 from digest.errors import UserError
 from digest.models import Consent, ConsentEvent, Subscriber, SubscriptionState, address_key
-from digest.render.speech import speech
 from digest.store import clock, people, suppressions
 from digest.subscribe import notes, signup
 from digest.subscribe.address import address, erasure_mark
@@ -35,10 +34,10 @@ def move(session: Session, email: str, new: str, *, secret: str, evidence: Evide
     person, new = known(session, email), address(new)
     if person.email == new:
         return False
-    ours = people.subscriptions_of(session, person, lock=True)
-    if waiting := [paper for s, paper in ours if s.state is SubscriptionState.PENDING]:
+    states = [ours.state for ours, _paper in people.subscriptions_of(session, person, lock=True)]
+    if states and set(states) == {SubscriptionState.PENDING}:
         raise UserError(
-            f"{person.email} has not confirmed {waiting[0]} yet, and nobody else can",
+            f"{person.email} has not confirmed anything yet, and nobody else can",
             hint=f"digest subscriber add {new}",
         )
     if address_key(new) != person.key:
@@ -47,8 +46,17 @@ def move(session: Session, email: str, new: str, *, secret: str, evidence: Evide
     return True
 
 
+def _somebody_at(session: Session, new: str) -> bool:
+    """Does somebody have that address? Not who has confirmed nothing there: a stranger could keep any address so."""
+    there = people.find(session, new)
+    if there is None:
+        return False
+    states = {ours.state for ours, _paper in people.subscriptions_of(session, there)}
+    return states != {SubscriptionState.PENDING}
+
+
 def _must_be_free(session: Session, person: Subscriber, new: str, secret: str) -> None:
-    if people.find(session, new) is not None:
+    if _somebody_at(session, new):
         raise UserError(f"{new} is a subscriber already", hint=f"digest subscriber remove {person.email}")
     if (stop := suppressions.find(session, new)) is not None:
         raise UserError(
@@ -62,7 +70,18 @@ def _must_be_free(session: Session, person: Subscriber, new: str, secret: str) -
 
 
 def _move(session: Session, person: Subscriber, new: str, *, secret: str, evidence: Evidence) -> None:
-    old = person.email
+    """What nobody confirmed does not go along: a link to it went to the old address, and says nothing of the new one.
+
+    And who has confirmed nothing at the new address is gone, since they who move there have.
+    """
+    old, there = person.email, people.find(session, new)
+    for ours, _paper in people.subscriptions_of(session, person, lock=True):
+        if ours.state is SubscriptionState.PENDING:
+            session.delete(ours)
+    if there is not None and there is not person:
+        people.subscriptions_of(session, there, lock=True)
+        session.delete(there)
+    session.flush()
     if address_key(old) != address_key(new):
         suppressions.note_erasure(session, erasure_mark(person.key, secret), now=evidence.at)
         suppressions.lift_erasure(session, erasure_mark(address_key(new), secret))
@@ -91,21 +110,11 @@ def ask(session: Session, subscription_id: int, new: str, *, config: Config, evi
         return
     subscription, newsletter = found
     person = session.get_one(Subscriber, subscription.subscriber_id)
-    settings = config.newsletters[newsletter]
-    said = speech(subscription.language or settings.language)
-    t, facts = said.gettext, {"title": settings.title, "email": new}
     proof = sign.Move(subscription_id, new, _holder(person, config), evidence.at)
-    note = notes.in_look(settings, language=subscription.language)(
-        subject=t("Please confirm your new address: %(title)s") % facts,
-        heading=t("Confirm your new address"),
-        words=t("Somebody, hopefully you, wants the letters of %(title)s to come to %(email)s.") % facts,
-        act=t("Confirm"),
-        url=f"{config.base_url}/move/{sign.move_token(proof, key=config.keys[0])}",
-        after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
-    )
+    mail = notes.Mail("move", newsletter, f"move/{sign.move_token(proof, key=config.keys[0])}", to=new)
     mark = erasure_mark(address_key(new), config.lasting_key)[:16]
     key = f"move:{subscription_id}:{mark}:{evidence.at.isoformat()}"
-    notes.owe(session, settings, note, to=new, key=key, subscription_id=subscription_id, now=evidence.at)
+    notes.owe_mail(session, mail, subscription, config=config, key=key, now=evidence.at)
 
 
 Outcome = Literal["moved", "unchanged", "expired", "refused"]
@@ -135,7 +144,7 @@ def about(session: Session, token: str, *, config: Config, now: datetime, lock: 
     elif late or _holder(person, config) != proof.holder:
         outcome = "expired"  # or they have moved since, which is the later word
     elif suppressions.find(session, proof.email) is not None or (
-        address_key(proof.email) != person.key and people.find(session, proof.email) is not None
+        address_key(proof.email) != person.key and _somebody_at(session, proof.email)
     ):
         outcome = "refused"
     return Answer(outcome, proof.subscription_id, found[1], proof.email)
@@ -149,22 +158,11 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
     subscription, newsletter = people.subscription_by_id(session, answer.subscription_id) or (None, "")
     assert subscription is not None
     person = session.get_one(Subscriber, subscription.subscriber_id)
-    old, settings = person.email, config.newsletters[newsletter]
+    old = person.email
     _move(session, person, answer.email, secret=config.lasting_key, evidence=evidence)
-    t, facts = speech(subscription.language or settings.language).gettext, {"title": settings.title, "email": old}
-    note = notes.in_look(settings, language=subscription.language)(
-        subject=t("%(title)s goes to another address now") % facts,
-        heading=t("Your letters go to another address now"),
-        words=t(
-            "Somebody, hopefully you, changed it by a link in a letter to %(email)s. If not, please answer this mail."
-        )
-        % facts,
-        act=settings.title,
-        url=config.base_url,
-        after="",
-    )
     key = f"moved:{answer.subscription_id}:{evidence.at.isoformat()}"
-    notes.owe(session, settings, note, to=old, key=key, subscription_id=answer.subscription_id, now=evidence.at)
+    mail = notes.Mail("moved", newsletter, "", to=old)
+    notes.owe_mail(session, mail, subscription, config=config, key=key, now=evidence.at)
     return answer
 
 

@@ -374,7 +374,7 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
         "email": person.email,
         "name": person.name,
         "tags": person.tags,
-        "fields": [f"{name}: {value}" for name, value in sorted(person.fields.items())],
+        "fields": dict(sorted(person.fields.items())),
         "since": person.created_at,
         "suppressed": _why(stop) if stop else "",
     }

@@ -1,7 +1,14 @@
 """Other services' exports, known by their titles: what their columns are called, and what their words mean.
 
-Each is what the service's own documentation, or an export of it, has; what several of them share is in `titles`.
-A title here is one that `sheet.bare` makes.
+Where they come from: phpList's are those of its source (`structure.php`, `export.php`); listmonk's, Mailchimp's,
+Substack's, Buttondown's, Ghost's and Kit's those of real exports; Klaviyo's, Brevo's, Shopify's, Constant Contact's and
+MailerLite's (its older one) were compared with what programs that read such exports expect. Sendy's own export has no
+titles at all, but a name and an address, and the name of the file says whose they are: the ones here are of lists that
+were made of its screens. All others, SendGrid's among them, are as we remember them: no export of theirs was seen. A
+service that changes its titles, or that we remember wrongly, is read like any other list: what smells of consent and is
+not understood stops the import.
+
+What several of them share is in `titles`. A title here is one that `sheet.bare` makes.
 """
 
 from __future__ import annotations
@@ -194,7 +201,9 @@ SERVICES: dict[str, Service] = {
         ),
         columns={"acceptsemailmarketing": "state", "acceptsmarketing": "state", "emailmarketingstatus": "state"},
         ignored=_ignored(_NUMBER, "customerid", "id")
-        | _ignored(_CHANNEL, "acceptssmsmarketing", "smsmarketingstatus", "smsmarketinglevel")
+        | _ignored(
+            _CHANNEL, "acceptssmsmarketing", "acceptswhatsappmarketing", "smsmarketingstatus", "smsmarketinglevel"
+        )
         | _ignored("of the shop", "totalspent", "totalorders", "taxexempt", "state")
         | _ignored(
             "how it was given",

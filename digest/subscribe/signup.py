@@ -11,18 +11,15 @@ import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Literal
 
 from sqlmodel import Session
 
 from digest import sign
-from digest.colours import on_dark
 from digest.config import Config
 from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
-from digest.render import Note, Templates
-from digest.render.speech import speech
-from digest.store import Database, clock, hooks, newsletters, outbox, people, signup, suppressions
+from digest.store import Database, clock, hooks, newsletters, people, signup, suppressions
+from digest.subscribe import notes
 from digest.subscribe.address import address, display_name, erasure_mark
 from digest.subscribe.people import enter, record
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
@@ -86,12 +83,12 @@ def answer_waiting(session: Session, *, config: Config, now: datetime, limit: in
     done = 0
     while done < room:
         full = [network for network, number in counts.items() if number >= web.signups_per_network]
-        found = signup.take_waiting(session, full=full, limit=1)
+        found = signup.take_waiting(session, config.newsletters, full=full, limit=1)
         if not found:
             break
         (asked,) = found
         counts[asked.network] = counts.get(asked.network, 0) + 1
-        mailed = asked.newsletter in config.newsletters and _answer(session, asked, config, now=now)
+        mailed = _answer(session, asked, config, now=now)
         mark = _mark(address_key(asked.email), config) if mailed else ""
         signup.note_answer(session, address=mark, network=asked.network, now=now)
         session.flush()
@@ -116,7 +113,7 @@ def _answer(session: Session, asked: signup.Asked, config: Config, *, now: datet
     """
     paper = newsletters.lock(session, asked.newsletter)
     email, name = asked.email, asked.name
-    if suppressions.find(session, email) is not None or not _may_mail(session, email, config, now=now):
+    if suppressions.find(session, email) is not None or not apart(session, email, config, now=now):
         return False
     if people.find(session, email) is not None:
         name = ""  # a stranger names nobody whom we know
@@ -135,7 +132,8 @@ def _answer(session: Session, asked: signup.Asked, config: Config, *, now: datet
     session.flush()
     assert subscription.id is not None
     here = subscription.state in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
-    _owe(session, subscription.id, person.email, asked.newsletter, config, subscribed=here, now=now)
+    key = f"signup:{subscription.id}:{now.isoformat()}"
+    notes.owe(session, "already" if here else "confirm", subscription, asked.newsletter, config, key=key, now=now)
     return True
 
 
@@ -146,10 +144,10 @@ def ask_imported(session: Session, newsletter: str, *, config: Config, now: date
     """
     signup.lock(session)  # two at once would both find that nobody asked
     found = signup.never_asked(session, newsletter, limit=limit)
-    for subscription_id, email in found:
-        _owe(session, subscription_id, email, newsletter, config, subscribed=False, now=now)
-        mark = _mark(address_key(email), config)
-        signup.note_answer(session, address=mark, network="", now=now)
+    for subscription, email in found:
+        key = f"signup:{subscription.id}:{now.isoformat()}"
+        notes.owe(session, "confirm", subscription, newsletter, config, key=key, now=now)
+        count(session, email, config, now=now)
     return len(found)
 
 
@@ -199,7 +197,11 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
     # Their own word undoes what kept lists from bringing them back, and ends what the limits remember.
     suppressions.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
     signup.forget_mails(session, address=_mark(person.key, config))
-    subscription.awaits_welcome = config.newsletters[answer.newsletter].welcome
+    settings = config.newsletters[answer.newsletter]
+    subscription.awaits_welcome = settings.welcome
+    if settings.welcome_mail:
+        key = f"welcome:{subscription.id}:{evidence.at.isoformat()}"
+        notes.owe(session, "welcome", subscription, answer.newsletter, config, key=key, now=evidence.at)
     return answer
 
 
@@ -217,15 +219,25 @@ def may_mail(session: Session, email: str, *, config: Config, network: str, now:
     had = signup.answered(session, network=place, now=now)
     if had.network >= web.signups_per_network or had.all >= web.signups_per_hour:
         return False
-    if not _may_mail(session, email, config, now=now):
+    if not apart(session, email, config, now=now):
         return False
     signup.note_answer(session, address=_mark(address_key(email), config), network=place, now=now)
     return True
 
 
-def _may_mail(session: Session, email: str, config: Config, *, now: datetime) -> bool:
+def caused(session: Session, email: str, config: Config) -> tuple[int, datetime | None]:
+    """How many mails sign-ups caused for an address, and when the last one."""
+    return signup.mails(session, _mark(address_key(email), config))
+
+
+def count(session: Session, email: str, config: Config, *, now: datetime) -> None:
+    """One more went there, that no network caused."""
+    signup.note_answer(session, address=_mark(address_key(email), config), network="", now=now)
+
+
+def apart(session: Session, email: str, config: Config, *, now: datetime) -> bool:
     """Was the last mail that sign-ups caused for this address long enough ago?"""
-    number, last = signup.mails(session, _mark(address_key(email), config))
+    number, last = caused(session, email, config)
     return last is None or now - last >= _APART[min(number, len(_APART)) - 1]
 
 
@@ -239,54 +251,3 @@ def network_of(ip: str) -> str:
         return ""
     address = ipaddress.ip_address(ip)
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False))
-
-
-def _owe(
-    session: Session,
-    subscription_id: int,
-    email: str,
-    newsletter: str,
-    config: Config,
-    *,
-    subscribed: bool,
-    now: datetime,
-) -> None:
-    settings = config.newsletters[newsletter]
-    said = speech(settings.language)
-    t, facts = said.gettext, {"title": settings.title, "email": email}
-    in_our_look = partial(
-        Note,
-        title=settings.title,
-        language=said.language,
-        postal_address=settings.postal_address,
-        accent=settings.accent,
-        accent_dark=on_dark(settings.accent),
-    )
-    if subscribed:
-        link = sign.token(sign.Purpose.PREFERENCES, subscription_id, key=config.keys[0])
-        note = in_our_look(
-            subject=t("%(title)s: you are subscribed") % facts,
-            heading=t("You are subscribed already"),
-            words=t("Somebody, hopefully you, asked for %(title)s at %(email)s, where it goes already.") % facts,
-            act=t("Your choices"),
-            url=f"{config.base_url}/preferences/{link}",
-            after=t("There you choose topics and days, pause, or leave."),
-        )
-    else:
-        link = sign.confirm_token(subscription_id, at=now, key=config.keys[0])
-        note = in_our_look(
-            subject=t("Please confirm: %(title)s") % facts,
-            heading=t("Confirm your subscription"),
-            words=t("Somebody, hopefully you, asked for %(title)s at %(email)s.") % facts,
-            act=t("Confirm"),
-            url=f"{config.base_url}/confirm/{link}",
-            after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
-        )
-    mail = Templates(settings.templates).note(note)
-    outbox.owe_notice(
-        session,
-        outbox.NewNotice(to=email, sender=settings.sender, subject=mail.subject, text=mail.text, html=mail.html),
-        key=f"signup:{subscription_id}:{now.isoformat()}",
-        subscription_id=subscription_id,
-        now=now,
-    )

@@ -20,7 +20,7 @@ FIELDS = {
     "topic": _EQUAL,
     "cadence": _EQUAL,
     "tag": _EQUAL,
-    "field": _EQUAL,  # NAME=VALUE, or a name for all who have it
+    "field": _EQUAL,  # a name, for all who have it; `field.NAME` takes a value
     "joined": _ORDER,
     "delivered": _ORDER,
     "domain": _EQUAL,
@@ -60,6 +60,8 @@ def _read(text: str, moments: Moments | None) -> Condition:
         raise BadInput(f"{text[:80]!r} is no condition", hint=_HOW)
     at, _length, sign = min(places)
     field, value = text[:at].strip().lower(), text[at + len(sign) :].strip()
+    if field.startswith("field.") and (name := text[:at].strip()[len("field.") :].strip()):
+        field, value = "field", value and f"{name}={value}"  # a field of the operator's own by its name
     if field not in FIELDS:
         raise BadInput(f"{text[:80]!r}: there is no field {field[:40]!r}", hint=_HOW)
     if sign not in FIELDS[field]:

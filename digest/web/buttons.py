@@ -20,6 +20,7 @@ from starlette.routing import Route
 from digest import curate, subscribe
 from digest.errors import UserError
 from digest.models import SubscriptionState
+from digest.subscribe import goodbyes
 from digest.web.preferences import HOW, PREFERENCES, WEEKS, back
 from digest.web.readers import Reader, form_of, reader_of
 from digest.web.site import Form, Site, site_of
@@ -70,7 +71,7 @@ def resume(press: Press) -> str:
 
 def leave_all(press: Press) -> str:
     said = replace(press.said, how=f"{HOW}, all newsletters")
-    subscribe.leave_all(press.session, press.reader.person, evidence=said)
+    goodbyes.leave_all(press.session, press.reader.person, config=press.site.config, evidence=said)
     return "left"
 
 
@@ -110,6 +111,8 @@ def _pressed(do: Button, request: Request, form: Form) -> Response:
         if reader is None:
             return site.unknown(request)
         done = do(Press(site, session, reader, form, said))
+    if done == "left" and any(paper.goodbye for paper in site.config.newsletters.values()):
+        site.mail_now()
     return back(site, reader, done)
 
 

@@ -61,16 +61,22 @@ Look = Callable[..., edition.Shown]
 
 @dataclass(frozen=True)
 class Wish:
-    """What the editor wants to see. No number means the edition to come, no moment means now."""
+    """What the editor wants to see. No number means the edition to come, no moment means now.
+
+    With `mail` it is no edition but a mail of that kind, in a language or (none) that of the newsletter.
+    """
 
     newsletter: str
     number: int | None = None
     reader: str = ""
     at: str = ""
+    mail: str = ""
+    language: str = ""
 
     @property
     def query(self) -> str:
         asked = {"edition": self.number or "", "as": self.reader, "at": self.at}
+        asked |= {"mail": self.mail, "language": self.language}
         return urlencode({name: value for name, value in asked.items() if value})
 
 
@@ -94,7 +100,12 @@ class Preview:
             words = query["edition"]
             number = int(words) if words.isdecimal() and len(words) < 10 else None
         return replace(
-            self.wish, number=number, reader=query.get("as", self.wish.reader), at=query.get("at", self.wish.at)
+            self.wish,
+            number=number,
+            reader=query.get("as", self.wish.reader),
+            at=query.get("at", self.wish.at),
+            mail=query.get("mail", self.wish.mail),
+            language=query.get("language", self.wish.language),
         )
 
     def shown(self, one: Wish) -> edition.Shown:
@@ -103,17 +114,25 @@ class Preview:
         except (ValueError, OverflowError):
             raise UserError(f"{one.at!r} is no moment", hint="write it as 2026-11-23T07:00") from None
         return self.look(
-            self.database, self.load(), one.newsletter, number=one.number, reader=one.reader or None, at=at
+            self.database,
+            self.load(),
+            one.newsletter,
+            number=one.number,
+            reader=one.reader or None,
+            at=at,
+            mail=one.mail,
+            language=one.language,
         )
 
 
 def show(preview: Preview, request: Request) -> Response:
     one = preview.asked(request)
     values: dict[str, Any] = {"wish": one, "guises": GUISES, "shown": None, "error": "", "hint": "", "topics": {}}
+    values["mails"] = tuple(render.MAILS)
     try:
         found = preview.shown(one)
         config = preview.load()
-        findings = render.check(found.rendered)
+        findings = render.check(found.rendered, note=bool(one.mail))
         levels = Counter(finding.level for finding in findings)
         values |= {
             "shown": found,
@@ -122,7 +141,7 @@ def show(preview: Preview, request: Request) -> Response:
                 f"{levels[name]} {name}{'s'[: levels[name] - 1]}" for name in ("error", "warning") if levels[name]
             ],
             "topics": {**curate.headings(config.newsletters[one.newsletter].topics), curate.OTHER: None},
-            "editable": one.number is None or found.held,
+            "editable": not one.mail and (one.number is None or found.held),
         }
     except UserError as error:
         values |= {"error": str(error), "hint": error.hint}

@@ -73,6 +73,8 @@ def answer(request: Request, *, do: bool) -> Response:
         with site.database.write() as session:
             said = subscribe.Evidence(f"{_HOW}, confirmed by mail", site.clock(), ip=site.client(request))
             found = signup.confirm(session, token, config=site.config, evidence=said)
+        if found is not None and site.config.newsletters[found.newsletter].welcome_mail:
+            site.mail_now()
     else:
         with site.database.read() as session:
             found = signup.about(session, token, config=site.config, now=site.clock())

@@ -14,6 +14,7 @@ from digest import sign, subscribe
 from digest.errors import UserError
 from digest.models import SubscriptionState
 from digest.store import suppressions
+from digest.subscribe import goodbyes
 from digest.web.readers import page, path_of, reader_of
 from digest.web.site import PRIVATE, body_of, site_of
 
@@ -40,9 +41,10 @@ def leave(request: Request, *, one_click: bool) -> Response:
     site, how = site_of(request), "one-click (RFC 8058)" if one_click else _HOW
     with site.database.write() as session:
         reader = reader_of(site, session, _UNSUBSCRIBE, request)
-        if reader is not None:
-            said = subscribe.Evidence(how, site.clock(), ip=site.client(request))
-            subscribe.leave(session, reader.id, evidence=said)
+        said = subscribe.Evidence(how, site.clock(), ip=site.client(request))
+        mailed = reader is not None and goodbyes.leave(session, reader.id, config=site.config, evidence=said)
+    if mailed:
+        site.mail_now()
     return show(request)
 
 
