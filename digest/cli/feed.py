@@ -12,7 +12,7 @@ import typer
 
 from digest.cli.common import Options, now, print_facts, print_json, print_rows
 from digest.cli.feed_set import identity_in_words, secrets
-from digest.cli.options import DryRun, Header, Json, Login, NewsletterName, WhichFeed
+from digest.cli.options import All, DryRun, Header, Json, Login, NewsletterName, Newsletters, WhichFeed
 from digest.origin import shown
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def add(
 @app.command("list")
 def list_(
     context: typer.Context,
-    newsletter: NewsletterName = None,
+    newsletter: Newsletters = None,
+    every: All = False,
     health: Annotated[
         bool, typer.Option("--health", help="Show how each and its host is doing, the worst first.")
     ] = False,
@@ -77,9 +78,9 @@ def list_(
     options: Options = context.obj
     moment = now()
     with options.open() as (config, database):
-        name = config.newsletter(newsletter)[0] if newsletter else None
+        names = config.chosen(newsletter, every=every)
         with database.read() as session:
-            found = feeds.listed(session, newsletter=name)
+            found = feeds.listed(session, newsletters=names)
             if health:
                 held = feeds.held_counts(session)
                 servers = {record.name: record for record in hosts.records(session, now=moment)}

@@ -10,6 +10,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 NewsletterName = Annotated[
     str | None, typer.Option("--newsletter", "-n", metavar="NAME", help="Which newsletter, where there are several.")
 ]
+Newsletters = Annotated[
+    list[str] | None,
+    typer.Option("--newsletter", "-n", metavar="NAME[,NAME]", help="Only these newsletters; again for more."),
+]
+All = Annotated[bool, typer.Option("--all", help="All newsletters, which is also what goes without saying.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many, the newest first.")]
 Force = Annotated[bool, typer.Option("--force", help="Ask every feed now, whatever its schedule says.")]

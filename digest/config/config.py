@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from digest.config.settings import Collect, Curate, Newsletter, Smtp, Web
 from digest.config.value_types import BaseUrl, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
-from digest.errors import ConfigError, NotFound
+from digest.errors import ConfigError, NotFound, UserError
 
 _COMMON = {"sender": ("from",), "reply_to": (), "postal_address": ()}  # and what else they are called in a newsletter
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
@@ -71,6 +72,7 @@ class Config(BaseSettings):
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
     _files: Mapping[str, Path] = PrivateAttr(default_factory=dict)
     _broken: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _only: tuple[str, ...] | None = PrivateAttr(default=None)
 
     @property
     def files(self) -> Mapping[str, Path]:
@@ -81,6 +83,23 @@ class Config(BaseSettings):
     def broken(self) -> Mapping[str, str]:
         """Newsletters that were left out since something is wrong with their settings: what, by name."""
         return self._broken
+
+    @property
+    def turn(self) -> tuple[str, ...]:
+        """Newsletters that are worked for: those of the settings, or those of them that were asked for."""
+        return tuple(self.newsletters) if self._only is None else self._only
+
+    @property
+    def narrowed(self) -> bool:
+        return self._only is not None
+
+    def only(self, names: Sequence[str] | None) -> Config:
+        """The same settings, to work for these newsletters alone; None: for all. See `chosen`."""
+        if names is None:
+            return self
+        found = self.model_copy()
+        found._only, found._broken = tuple(names), {}
+        return found
 
     def left_out(self, files: Mapping[str, Path], broken: Mapping[str, str]) -> Config:
         """The same settings, knowing which newsletters are defined where, and which are missing."""
@@ -213,8 +232,34 @@ class Config(BaseSettings):
         base = Path(self.database) if "://" not in self.database else Path.cwd() / "digest.db"
         return base.parent / "maildir"
 
+    def chosen(self, names: Sequence[str] | None, *, every: bool = False) -> list[str] | None:
+        """What `-n a,b -n c` means: each of them once; None for all of them, which `every` says too.
+
+        NotFound for one that there is not, ConfigError for one with which something is wrong.
+        """
+        found = dict.fromkeys(part.strip() for word in names or () for part in word.split(","))
+        if not found:
+            return None
+        if every:
+            raise UserError("either --all or --newsletter, not both", hint="--all is what goes without saying")
+        for name in found:
+            if name in self.broken:
+                raise ConfigError(self.broken[name].partition("\n")[0])
+            if name not in self.newsletters:
+                raise self._unknown(name)
+        return list(found)
+
+    def _unknown(self, name: str) -> NotFound:
+        near = difflib.get_close_matches(name, self.newsletters, 3, cutoff=0.6)
+        known = sorted(self.newsletters)
+        some = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+        hint = f"did you mean {' or '.join(near)}?" if near else f"the settings know: {some}"
+        return NotFound(f"there is no newsletter {name!r}", hint=hint)
+
     def newsletter(self, name: str | None) -> tuple[str, Newsletter]:
         """The newsletter `name`, or the only one there is."""
+        if name is not None and "," in name:
+            raise UserError("this takes one newsletter at a time", hint=f"say it for each of {name}")
         if name is None:
             if len(self.newsletters) > 1:
                 raise ConfigError(
@@ -222,9 +267,7 @@ class Config(BaseSettings):
                 )
             name = next(iter(self.newsletters))
         if name not in self.newsletters:
-            raise NotFound(
-                f"there is no newsletter {name!r}", hint="the settings know: " + ", ".join(sorted(self.newsletters))
-            )
+            raise self._unknown(name)
         return name, self.newsletters[name]
 
     # The TOML file is what is handed to the constructor, and the environment goes before it.

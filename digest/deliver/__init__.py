@@ -29,6 +29,7 @@ from digest.deliver.maildir import Maildir
 from digest.deliver.papers import Joint, Key, Papers, Relays, key_of
 from digest.deliver.relays import Route
 from digest.deliver.replies import retry_delay as retry_delay
+from digest.deliver.report import Done as Done
 from digest.deliver.report import Progress as Progress
 from digest.deliver.report import Report as Report
 from digest.deliver.single import send_one as send_one
@@ -96,7 +97,8 @@ def run(
         report.refused = max(0, report.refused)  # held by us, some may have been refused by another sender
         report.unreached = refusals.unreached(session, refused)
     for number, left in mine.items():
-        report.of(papers.name(number)).left += left.letters
+        done = report.of(papers.name(number))
+        done.left, done.due = done.left + left.letters, done.due + left.due.letters
     for name, why in troubles.items():
         if name in config.broken or (name in report.newsletters and report.of(name).left):
             report.of(name).trouble = why

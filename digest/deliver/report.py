@@ -19,6 +19,7 @@ class Done:
     deferred: int = 0
     held: int = 0
     left: int = 0  # still owed, due or not
+    due: int = 0  # of these: due now
     trouble: str = ""  # why nothing more of it went out: of its relays, or of its settings
 
     def count(self, state: OutboxState, letters: int = 1) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -208,7 +208,9 @@ class Account:
         return not self.wrong
 
 
-def accounts(session: Session, *, newsletter: str | None = None, number: int | None = None) -> list[Account]:
+def accounts(
+    session: Session, *, newsletters: Collection[str] | None = None, number: int | None = None
+) -> list[Account]:
     """One account for each edition, the oldest first, and one for the notices where no edition is asked for."""
     promised = (
         sa.select(col(Variant.edition_id), sa.func.sum(Variant.letters).label("letters"))
@@ -227,15 +229,15 @@ def accounts(session: Session, *, newsletter: str | None = None, number: int | N
         .join(promised, promised.c.edition_id == col(Edition.id), isouter=True)
         .order_by(col(Newsletter.name), col(Edition.number))
     )
-    if newsletter is not None:
-        query = query.where(col(Newsletter.name) == newsletter)
+    if newsletters is not None:
+        query = query.where(col(Newsletter.name).in_(newsletters))
     if number is not None:
         query = query.where(col(Edition.number) == number)
     found = [
         _account(session, edition_id, name, count, state.value, letters)
         for edition_id, name, count, state, letters in session.execute(query)
     ]
-    if newsletter is None and number is None:
+    if newsletters is None and number is None:
         found.append(_account(session, None, "", 0, "", None))
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import NamedTuple
@@ -194,7 +194,7 @@ class Line:
 def lines(
     session: Session,
     *,
-    newsletter: str | None = None,
+    newsletters: Collection[str] | None = None,
     edition: int | None = None,
     state: OutboxState | None = None,
     in_doubt: bool | None = None,
@@ -224,8 +224,8 @@ def lines(
         .order_by(col(OutboxRow.id))
         .limit(limit)
     )
-    if newsletter is not None:
-        query = query.where(col(Newsletter.name) == newsletter)
+    if newsletters is not None:
+        query = query.where(col(Newsletter.name).in_(newsletters))
     if edition is not None:
         query = query.where(col(Edition.number) == edition)
     if state is not None:

@@ -22,6 +22,7 @@ from digest.models import (
     Notice,
     OutboxRow,
     OutboxState,
+    Subscription,
     SubscriptionState,
     UtcTime,
     address_key,
@@ -167,7 +168,8 @@ class NewNotice:
     text: str
     html: str = ""
     name: str = ""  # of who gets it
-    newsletter_id: int | None = None  # whose relays carry it; None: the common ones
+    # Whose relays carry it; None: those of the newsletter of its subscription, or the common ones.
+    newsletter_id: int | None = None
 
 
 def owe_notice(
@@ -196,6 +198,9 @@ def owe_notice(
     if made is None:
         return False
     due_at, newsletter_id = shared_now(session, now), notice.newsletter_id
+    if newsletter_id is None and subscription_id is not None:
+        owner = sa.select(col(Subscription.newsletter_id)).where(col(Subscription.id) == subscription_id)
+        newsletter_id = session.scalar(owner)
     session.add(OutboxRow(notice_id=made, newsletter_id=newsletter_id, due_at=due_at, created_at=now))
     session.flush()
     return True

@@ -99,11 +99,14 @@ def waiting_of(session: Session, email: str) -> list[Asked]:
     return [_asked(row, newsletter) for row, newsletter in session.exec(_with_newsletter().where(theirs))]
 
 
-def take_waiting(session: Session, *, full: Collection[str], limit: int) -> list[Asked]:
-    """Those that have waited longest, of networks that are not `full`: they wait no more. The sign-up lock is ours."""
+def take_waiting(session: Session, *, full: Collection[str], limit: int, apart: Collection[str] = ()) -> list[Asked]:
+    """Those that have waited longest, of networks that are not `full`: they wait no more. The sign-up lock is ours.
+
+    Who wants a newsletter that is put `apart` waits on.
+    """
     query = (
         _with_newsletter()
-        .where(col(SignupWait.network).not_in(full))
+        .where(col(SignupWait.network).not_in(full), col(Newsletter.name).not_in(list(apart)))
         .limit(limit)
         # On PostgreSQL whoever is erased at this moment is left to that.
         .with_for_update(of=SignupWait, skip_locked=True)

@@ -89,14 +89,14 @@ def _owe(
     again: bool = False,
 ) -> None:
     assert ours.id is not None
-    settings = config.newsletters[newsletter]
+    settings, imprint = config.newsletters[newsletter], config.imprint(newsletter)
     t, facts = speech(settings.language).gettext, {"title": settings.title, "email": email}
     note = notes.in_look(settings)(
         subject=t("Please confirm: %(title)s") % facts,
         heading=t("Confirm your subscription"),
         words=t("Somebody, hopefully you, asked for %(title)s at %(email)s.") % facts,
         act=t("Confirm"),
-        url=f"{config.base_url}/confirm/{sign.confirm_token(ours.id, at=now, key=config.keys[0])}",
+        url=f"{imprint.base_url}/confirm/{sign.confirm_token(ours.id, at=now, key=imprint.key)}",
         after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
     )
     if again:

@@ -91,7 +91,7 @@ def ask(session: Session, subscription_id: int, new: str, *, config: Config, evi
         return
     subscription, newsletter = found
     person = session.get_one(Subscriber, subscription.subscriber_id)
-    settings = config.newsletters[newsletter]
+    settings, imprint = config.newsletters[newsletter], config.imprint(newsletter)
     said = speech(subscription.language or settings.language)
     t, facts = said.gettext, {"title": settings.title, "email": new}
     proof = sign.Move(subscription_id, new, _holder(person, config), evidence.at)
@@ -100,7 +100,7 @@ def ask(session: Session, subscription_id: int, new: str, *, config: Config, evi
         heading=t("Confirm your new address"),
         words=t("Somebody, hopefully you, wants the letters of %(title)s to come to %(email)s.") % facts,
         act=t("Confirm"),
-        url=f"{config.base_url}/move/{sign.move_token(proof, key=config.keys[0])}",
+        url=f"{imprint.base_url}/move/{sign.move_token(proof, key=imprint.key)}",
         after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
     )
     mark = erasure_mark(address_key(new), config.lasting_key)[:16]
@@ -123,10 +123,12 @@ class Answer:
 
 def about(session: Session, token: str, *, config: Config, now: datetime, lock: bool = False) -> Answer | None:
     """What `confirm` would do; None for a link that is not ours, or whose subscription or newsletter is gone."""
-    proof = sign.read_move(token, keys=config.keys)
+    proof = sign.read_move(token, keys=config.all_keys)
     found = people.subscription_by_id(session, proof.subscription_id, lock=lock) if proof else None
     if proof is None or found is None or found[1] not in config.newsletters:
         return None
+    if sign.read_move(token, keys=config.imprint(found[1]).keys) != proof:
+        return None  # signed by the key of another newsletter
     person = session.get_one(Subscriber, found[0].subscriber_id)
     outcome: Outcome = "moved"
     late = now - proof.at > signup.VALID_FOR or proof.at - now > clock.TOLERANCE  # or asked by a clock that was wrong
@@ -160,7 +162,7 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
         )
         % facts,
         act=settings.title,
-        url=config.base_url,
+        url=config.imprint(newsletter).base_url,
         after="",
     )
     key = f"moved:{answer.subscription_id}:{evidence.at.isoformat()}"

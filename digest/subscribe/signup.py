@@ -19,6 +19,7 @@ from sqlmodel import Session
 from digest import sign
 from digest.colours import on_dark
 from digest.config import Config
+from digest.errors import ConfigError
 from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.render import Note, Templates
 from digest.render.speech import speech
@@ -74,11 +75,22 @@ def ask(
     return "now" if here < web.signups_per_network and everywhere < web.signups_per_hour else "later"
 
 
-def answer_waiting(session: Session, *, config: Config, now: datetime, limit: int = 20) -> int:
+class Unanswerable(ConfigError):
+    """The mails of a newsletter cannot be made."""
+
+    def __init__(self, newsletter: str, error: ConfigError) -> None:
+        super().__init__(str(error), hint=error.hint)
+        self.newsletter = newsletter
+
+
+def answer_waiting(
+    session: Session, *, config: Config, now: datetime, limit: int = 20, apart: Collection[str] = ()
+) -> int:
     """Answer up to `limit` of those who asked, as the limits allow, who waited longest first; how many they were.
 
     Each counts for its network, whatever the answer was: else a stranger could learn from their own mail, which
-    comes or waits, what became of somebody else's.
+    comes or waits, what became of somebody else's. Who wants a newsletter that is put `apart` waits on. Raises
+    Unanswerable where templates or settings of a newsletter are wrong: nothing may be stored then.
     """
     signup.lock(session)
     web, counts = config.web, signup.answered_by_network(session, now=now)
@@ -86,12 +98,15 @@ def answer_waiting(session: Session, *, config: Config, now: datetime, limit: in
     done = 0
     while done < room:
         full = [network for network, number in counts.items() if number >= web.signups_per_network]
-        found = signup.take_waiting(session, full=full, limit=1)
+        found = signup.take_waiting(session, full=full, limit=1, apart=apart)
         if not found:
             break
         (asked,) = found
         counts[asked.network] = counts.get(asked.network, 0) + 1
-        mailed = asked.newsletter in config.newsletters and _answer(session, asked, config, now=now)
+        try:
+            mailed = asked.newsletter in config.newsletters and _answer(session, asked, config, now=now)
+        except ConfigError as error:
+            raise Unanswerable(asked.newsletter, error) from error
         mark = _mark(address_key(asked.email), config) if mailed else ""
         signup.note_answer(session, address=mark, network=asked.network, now=now)
         session.flush()
@@ -100,11 +115,18 @@ def answer_waiting(session: Session, *, config: Config, now: datetime, limit: in
 
 
 def answer_all(database: Database, config: Config, *, now: datetime) -> int:
-    """`answer_waiting` until nobody is left to whom the limits allow a mail; how many wait on."""
+    """`answer_waiting` until nobody is left to whom the limits allow a mail; how many wait on.
+
+    Who asked for a newsletter with which something is wrong waits until that is mended; the others do not.
+    """
+    apart = set(config.broken)
     while True:
-        with database.write() as session:
-            if not answer_waiting(session, config=config, now=now):
-                return signup.waiting(session).all
+        try:
+            with database.write() as session:
+                if not answer_waiting(session, config=config, now=now, apart=apart):
+                    return signup.waiting(session).all
+        except Unanswerable as error:
+            apart.add(error.newsletter)
 
 
 def _answer(session: Session, asked: signup.Asked, config: Config, *, now: datetime) -> bool:
@@ -165,11 +187,13 @@ class Answer:
 
 def about(session: Session, token: str, *, config: Config, now: datetime, lock: bool = False) -> Answer | None:
     """What `confirm` would do; None for a link that is not ours, or whose subscription or newsletter is gone."""
-    asked = sign.read_confirm(token, keys=config.keys)
+    asked = sign.read_confirm(token, keys=config.all_keys)
     found = people.subscription_by_id(session, asked.subscription_id, lock=lock) if asked else None
     if asked is None or found is None or found[1] not in config.newsletters:
         return None
     subscription, newsletter = found
+    if sign.read_confirm(token, keys=config.imprint(newsletter).keys) != asked:
+        return None  # signed by the key of another newsletter
     outcome: Outcome = "confirmed"
     if now - asked.at > VALID_FOR or asked.at - now > clock.TOLERANCE:  # asked by a clock that was wrong
         outcome = "expired"  # also for who is subscribed: what follows is the way to their choices
@@ -249,7 +273,7 @@ def _owe(
     subscribed: bool,
     now: datetime,
 ) -> None:
-    settings = config.newsletters[newsletter]
+    settings, imprint = config.newsletters[newsletter], config.imprint(newsletter)
     said = speech(settings.language)
     t, facts = said.gettext, {"title": settings.title, "email": email}
     in_our_look = partial(
@@ -261,23 +285,23 @@ def _owe(
         accent_dark=on_dark(settings.accent),
     )
     if subscribed:
-        link = sign.token(sign.Purpose.PREFERENCES, subscription_id, key=config.keys[0])
+        link = sign.token(sign.Purpose.PREFERENCES, subscription_id, key=imprint.key)
         note = in_our_look(
             subject=t("%(title)s: you are subscribed") % facts,
             heading=t("You are subscribed already"),
             words=t("Somebody, hopefully you, asked for %(title)s at %(email)s, where it goes already.") % facts,
             act=t("Your choices"),
-            url=f"{config.base_url}/preferences/{link}",
+            url=f"{imprint.base_url}/preferences/{link}",
             after=t("There you choose topics and days, pause, or leave."),
         )
     else:
-        link = sign.confirm_token(subscription_id, at=now, key=config.keys[0])
+        link = sign.confirm_token(subscription_id, at=now, key=imprint.key)
         note = in_our_look(
             subject=t("Please confirm: %(title)s") % facts,
             heading=t("Confirm your subscription"),
             words=t("Somebody, hopefully you, asked for %(title)s at %(email)s.") % facts,
             act=t("Confirm"),
-            url=f"{config.base_url}/confirm/{link}",
+            url=f"{imprint.base_url}/confirm/{link}",
             after=t("The link works for seven days. If it was not you, do nothing, and nothing more will come."),
         )
     mail = Templates(settings.templates).note(note)
