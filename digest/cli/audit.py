@@ -38,11 +38,8 @@ def audit(
             names = [config.newsletter(None)[0]]
         accounts = edition_states.accounts(session, newsletters=names, number=edition)
         if edition is not None and not accounts:
-            whose = " or ".join(names or ["no newsletter"])
-            raise NotFound(
-                f"{whose} has no edition {edition}" if names else f"there is no edition {edition}",
-                hint="`digest edition list` shows what there is",
-            )
+            whose = f"{' or '.join(names)} has" if names else "there is"
+            raise NotFound(f"{whose} no edition {edition}", hint="`digest edition list` shows what there is")
         doubtful = letters.lines(session, newsletters=names, edition=edition, in_doubt=True, limit=_MOST_DOUBTFUL)
     if as_json:
         lines = [asdict(account) | {"adds_up": account.adds_up} for account in accounts]

@@ -29,11 +29,18 @@ class Options:
     quiet: bool = False
     warned: bool = False  # of a settings file that everybody can read
 
+    @property
+    def path(self) -> Path:
+        """The settings file. NotFound where there is none."""
+        from digest import config
+
+        return config.find(Path(self.config) if self.config else None, os.environ).absolute()
+
     def load(self, *, partly: bool = False) -> Config:
         """The settings. With `partly`, what is wrong with single newsletters is told, and stops none of the others."""
         from digest import config
 
-        path = config.find(Path(self.config) if self.config else None, os.environ)
+        path = self.path
         settings = config.load(path, partly=partly)
         for file in (path, *settings.files.values()) if not self.warned else ():
             if config.exposed(file):

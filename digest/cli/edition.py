@@ -79,7 +79,7 @@ def show(
         if found is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
         stories = editions.stories_of(session, found.id)
-        (account,) = edition_states.accounts(session, newsletter=name, number=number)
+        (account,) = edition_states.accounts(session, newsletters=[name], number=number)
         left = letters.left(session, edition_id=found.id, now=now())
     facts = {
         "newsletter": found.newsletter,
