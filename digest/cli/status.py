@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def status(context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False) -> None:
-    """Show feeds, readers, stories waiting, next slot and letters, by newsletter. Exit 69 where a wrong clock holds up.
+    """Show feeds, readers, stories waiting, next slot and letters, by newsletter.
 
-    Exit 78 where a newsletter cannot be worked for since something is wrong with its settings: it is named.
+    Exit 69 where a wrong clock holds it all up, 78 where something is wrong with the settings of a newsletter.
 
     Example: digest status --json
     """

@@ -49,6 +49,7 @@ class Delivery:
         self._progress = progress
         self._stop = stop
         self._due = due
+        self._most = ledger.left(sum(due.values()))
         self._papers = ledger.papers
         self._routes: list[Route] = []
         self._lanes: dict[Number, Lane] = {}
@@ -255,7 +256,7 @@ class Delivery:
             self._wind_up()
         if self._progress is not None and done.settled:
             tried = self._report.tried
-            self._progress(Progress(tried, max(sum(self._due.values()), tried), self._forecast()))
+            self._progress(Progress(tried, max(self._most, tried), self._forecast()))
         self._woken.set()
 
     def _forecast(self) -> datetime | None:
@@ -265,7 +266,7 @@ class Delivery:
             return None
         return finish(
             moment,
-            left=max(0, sum(self._due.values()) - self._report.tried),
+            left=max(0, self._most - self._report.tried),
             per_second=self._report.tried / took,
             room=sum(quota.allows(moment) for quota in up),
             hourly=sum(quota.hourly for quota in up),
