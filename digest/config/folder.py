@@ -74,9 +74,7 @@ def _read(path: Path) -> Sheet:
         return Sheet(name, path, error=ConfigError(words, hint="see the line named; text wants quotes"))
     name = values.pop("name", name)
     if not (isinstance(name, str) and re.fullmatch(SLUG, name)):
-        words = (
-            f"{path}: its newsletter would be called {str(name)!r}; a name has small letters, digits, '-' and '_' only"
-        )
+        words = f"{path}: no newsletter can be called {str(name)!r}; a name has small letters, digits, '-' and '_' only"
         return Sheet(path.stem, path, error=ConfigError(words, hint='rename the file, or say name = "…" in it'))
     if isinstance(values.get("newsletters"), dict):
         words = f"{path}: newsletters is not a setting here: the whole file is one newsletter, {name}"
