@@ -27,6 +27,7 @@ from digest.errors import ConfigError, Exit, NotFound, UserError
 from digest.models import Subscription
 from digest.sign import Purpose
 from digest.store import Database, letters, newsletters, outbox
+from digest.store import clock as clock_rules
 from digest.store import relays as stored_relays
 from digest.web import application
 
@@ -341,6 +342,25 @@ def test_only_the_newsletters_that_were_asked_for_are_delivered(box, configure, 
     assert states(box)["daily@example.org"] == "owed"
 
 
+def test_each_newsletter_says_when_its_letters_are_too_late_and_what_a_crash_leads_to(
+    database, configure, inbox, clock
+):
+    papers = {"daily": paper("daily"), "b": paper("b", smtp={"max_lateness_hours": 100, "after_crash": "hold"})}
+    config = configure(smtp={"url": inbox.url}, newsletters=papers)
+    known(database, config)
+    for name in papers:
+        owe(database, config, f"{name}@example.org", newsletter=name)
+    clock.pass_(hours=30)
+    report = send(database, config, clock)
+    assert report.late == [("daily", 1)] and inbox.recipients == ["b@example.org"]
+    assert states(database) == {"daily@example.org": "owed", "b@example.org": "sent"}
+
+
+def test_a_lease_is_as_long_as_the_slowest_newsletter_needs(configure):
+    config = configure(newsletters={"daily": paper("daily", smtp={"data_timeout_seconds": 1200}), "b": paper("b")})
+    assert clock_rules.Scene.of(config).lease == timedelta(hours=1) == deliver.Papers(config, {1: "daily"}).lease
+
+
 def test_letters_without_a_relay_are_files_while_others_go_by_theirs(box, configure, inbox, clock):
     config = configure(newsletters={"daily": paper("daily"), "b": paper("b", smtp={"url": inbox.url})})
     known(box, config)
@@ -377,6 +397,7 @@ def three(configure: Callable[..., Config]) -> Config:
             "own": paper(
                 "own", base_url="https://own.example", secret_key=KEY, former_secret_keys=["its former key, long"]
             ),
+            "near": paper("near", base_url="https://Digest.example:443/"),
             "far": paper("far", base_url="https://far.example/letters", secret_key="quite another key, long"),
         },
     )
@@ -449,6 +470,7 @@ def test_links_to_confirm_and_to_move_are_bound_to_the_newsletter_too(box, three
         ("evil.example", "/subscribe/own", 200, ""),
         ("evil.example", "/newsletters/none", 404, ""),
         ("own.example@evil.example", "/newsletters/own", 200, ""),
+        ("digest.example:8443", "/newsletters/near", 200, ""),  # one address, written otherwise
     ],
 )
 def test_a_newsletter_is_found_at_its_own_host_and_nowhere_else(box, three, clock, host, path, status, there):
@@ -467,8 +489,12 @@ def test_a_host_shows_its_own_newsletters_alone(box, three, clock):
         text = client.get("/", headers={"Host": host}).text
         return {name for name in three.newsletters if f'/newsletters/{name}"' in text}
 
-    assert home("digest.example") == {"daily"} and home("own.example") == {"own"} and home("far.example") == {"far"}
-    assert home("10.0.0.1") == {"daily", "own", "far"}
+    assert (
+        home("digest.example") == {"daily", "near"}
+        and home("own.example") == {"own"}
+        and home("far.example") == {"far"}
+    )
+    assert home("10.0.0.1") == {"daily", "near", "own", "far"}
     posted = client.post("/subscribe/own", headers={"Host": "digest.example"}, follow_redirects=False)
     assert posted.status_code == 404
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated
@@ -137,6 +137,7 @@ def server_url(text: str, *, settings: str) -> ServerUrl:
 def smtp_server(url: str) -> ServerUrl:
     """The address of a mail server; ValueError says what is wrong with it."""
     found = server_url(url, settings="user and password")
+    found = replace(found, host=as_ascii(found.host))
     if found.scheme not in ("smtp", "smtp+starttls", "smtps") or not found.host or found.rest not in ("", "/"):
         raise ValueError("must look like smtp+starttls://user:password@mail.example.org:587 (or smtp://, smtps://)")
     return found

@@ -36,15 +36,16 @@ class Houses:
     """All of them; `common` is the one of `base_url`, and what a host that nobody set up is taken for."""
 
     def __init__(self, config: Config) -> None:
-        at: dict[str, set[str]] = {config.base_url: set()}
+        at: dict[tuple[str, str], tuple[str, set[str]]] = {_spot(config.base_url): (config.base_url, set())}
         for name in config.newsletters:
-            at.setdefault(config.imprint(name).base_url, set()).add(name)
-        self._all = [House(base_url, frozenset(names)) for base_url, names in at.items()]
+            base_url = config.imprint(name).base_url
+            at.setdefault(_spot(base_url), (base_url, set()))[1].add(name)
+        self._all = [House(base_url, frozenset(names)) for base_url, names in at.values()]
         # A host that is none of ours (an IP address, a proxy that hides the name) shows everything, as it always did.
         self.common = House(config.base_url, frozenset(config.newsletters))
         self._named: dict[str, list[House]] = {}
         for house in self._all:
-            self._named.setdefault(_place(urlsplit(house.base_url).netloc, house.base_url), []).append(house)
+            self._named.setdefault(_spot(house.base_url)[0], []).append(house)
 
     def of(self, host: str, path: str) -> House:
         """The house of a request, by its Host header and its path, on which a proxy may have left that of the house."""
@@ -60,6 +61,11 @@ class Houses:
         """What is there at another port: a proxy may listen where it likes."""
         name = _place(host, "").partition(":")[0]
         return [house for place, houses in self._named.items() if place.partition(":")[0] == name for house in houses]
+
+
+def _spot(base_url: str) -> tuple[str, str]:
+    """What makes an address the same as another, however it is written: host and port, and path."""
+    return _place(urlsplit(base_url).netloc, base_url), urlsplit(base_url).path
 
 
 def _place(netloc: str, base_url: str) -> str:
