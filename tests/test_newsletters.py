@@ -342,10 +342,8 @@ def test_only_the_newsletters_that_were_asked_for_are_delivered(box, configure, 
     assert states(box)["daily@example.org"] == "owed"
 
 
-def test_each_newsletter_says_when_its_letters_are_too_late_and_what_a_crash_leads_to(
-    database, configure, inbox, clock
-):
-    papers = {"daily": paper("daily"), "b": paper("b", smtp={"max_lateness_hours": 100, "after_crash": "hold"})}
+def test_each_newsletter_says_when_its_letters_are_too_late(database, configure, inbox, clock):
+    papers = {"daily": paper("daily"), "b": paper("b", smtp={"max_lateness_hours": 100})}
     config = configure(smtp={"url": inbox.url}, newsletters=papers)
     known(database, config)
     for name in papers:
