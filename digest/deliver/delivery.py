@@ -53,6 +53,7 @@ class Delivery:
         self._papers = ledger.papers
         self._routes: list[Route] = []
         self._lanes: dict[Number, Lane] = {}
+        self._begun: list[Lane] = []  # those that are awake
         self._turn = 0  # whose letters are looked after first, so that no lane always is
         self._heard_as: dict[Number, str] = {}  # what the judge knows a lane by, where it is not the first
         self._marking: dict[int, tuple[Waiting, Route]] = {}
@@ -102,19 +103,20 @@ class Delivery:
 
     def _awake(self) -> list[Lane]:
         """Each in its turn."""
-        lanes = [lane for lane in self._lanes.values() if lane.awake]
-        first = self._turn % len(lanes) if lanes else 0
-        return lanes[first:] + lanes[:first]
+        first = self._turn % len(self._begun) if self._begun else 0
+        return self._begun[first:] + self._begun[:first] if first else self._begun
 
     def _wake(self, lane: Lane) -> None:
         if not lane.awake:
             name = self._papers.name(lane.number)
-            self._heard_as[lane.number] = f" (for {name or 'notices'})" if self._awake() else ""
+            self._heard_as[lane.number] = f" (for {name or 'notices'})" if self._begun else ""
+            self._begun.append(lane)
             lane.wake()
 
     def _known_as(self, route: Route, claimed: outbox.Claimed) -> str:
         """A relay, as the judge knows it: what it says of one newsletter's sender is not said of another's."""
-        return route.name + self._heard_as[self._of(claimed).number]
+        words = self._heard_as[self._of(claimed).number]
+        return route.name + words if words else route.name
 
     # ------------------------------------------------------------ what to do next
 

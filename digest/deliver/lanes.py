@@ -35,6 +35,9 @@ class Lane:
         self.number = number
         self.smtp = smtp
         self.ways = sorted(ways, key=lambda way: way.order)
+        # Those that may have its letters, the relays alone too: asked all the time, and changed by `shut` alone.
+        self.open = list(self.ways)
+        self.routes = [way.route for way in self.ways]
         self.domains = domains
         self.claims = Claims(canary=bool(smtp.canary))
         self.awake = False  # something of it is, or was, to be sent
@@ -43,15 +46,6 @@ class Lane:
     @property
     def live(self) -> bool:
         return self.awake and not self.stopped
-
-    @property
-    def open(self) -> list[Way]:
-        return [way for way in self.ways if not way.shut]
-
-    @property
-    def routes(self) -> list[Route]:
-        """Those that may have its letters."""
-        return [way.route for way in self.open]
 
     @property
     def done(self) -> bool:
@@ -96,6 +90,8 @@ class Lane:
         for way in self.ways:
             if way.route is route:
                 way.shut = why
+        self.open = [way for way in self.ways if not way.shut]
+        self.routes = [way.route for way in self.open]
 
 
 def lanes_of(papers: Papers, routes: Mapping[Key, Route]) -> dict[Number, Lane]:
