@@ -117,7 +117,7 @@ def test_feeds_and_mail_servers_get_no_more_connections_than_there_are_files_for
     with pytest.raises(means.OutOfMeans, match="asking feeds needs"):
         asyncio.run(collect.run(database, found, clock=lambda: datetime.now(UTC)))
     with pytest.raises(means.OutOfMeans, match="sending needs"):
-        deliver._fitting(relays)
+        deliver._fitting(relays.found)
     database.close()
 
 

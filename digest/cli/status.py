@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def status(context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False) -> None:
-    """Show feeds, readers, stories waiting, next slot and letters, by newsletter.
+    """Show feeds, readers, stories waiting, next slot and letters.
 
     Exit 69 where a wrong clock holds it all up, 78 where something is wrong with the settings of a newsletter.
 
