@@ -111,10 +111,14 @@ def delivery_code(report: Report) -> Exit:
     return Exit.TEMPFAIL if waits else Exit.OK
 
 
-def code_of(done: mail.Done) -> Exit:
+def code_of(report: Report, newsletter: str) -> Exit:
     """The same for one newsletter alone: 69 where somebody has to look, 75 where letters wait."""
-    if done.trouble or done.held:
+    done = report.newsletters.get(newsletter)
+    looked_for = {told[0] for told in (*report.late, *report.paused, *report.quarantined, *report.unreached)}
+    if newsletter in looked_for or (done and (done.trouble or done.held)):
         return Exit.UNAVAILABLE
+    if done is None:
+        return Exit.OK
     return Exit.TEMPFAIL if done.deferred or done.due else Exit.OK
 
 

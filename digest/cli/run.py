@@ -94,14 +94,14 @@ def by_newsletter(config: Config, outcome: Outcome) -> dict[str, dict[str, objec
     for name in dict.fromkeys((*config.turn, *config.broken)):
         done = outcome.deliver.newsletters.get(name) if outcome.deliver else None
         trouble = config.broken.get(name) or (done.trouble if done else "")
-        code = Exit.CONFIG if name in outcome.unfit else line.code_of(done) if done else Exit.OK
+        code = line.code_of(outcome.deliver, name) if outcome.deliver else Exit.OK
         made = composed.get(name)
         found[name] = {
             "edition": made.number if made and not made.why else None,
             "stories": outcome.curate[name].stories if name in outcome.curate else 0,
             **{key: getattr(done, key) if done else 0 for key in ("sent", "refused", "deferred", "held", "left")},
             "trouble": trouble or ("its edition cannot be made" if name in outcome.unfit else ""),
-            "exit_code": code,
+            "exit_code": Exit.CONFIG if name in outcome.unfit else code,
         }
     return found
 

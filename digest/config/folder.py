@@ -13,7 +13,7 @@ from digest.config.value_types import SLUG
 from digest.errors import ConfigError
 
 FOLDER = "newsletters"
-_TABLE = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?")
+_TABLE = re.compile(r"\s*(\[\[?)([^\[\]]+)\]\]?\s*(?:#.*)?")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
@@ -39,7 +39,8 @@ def sheets(settings: Path) -> list[Sheet]:
         paths = sorted(
             path
             for path in folder.iterdir()
-            if path.suffix == ".toml" and not path.name.startswith((".", "#", "~")) and not path.is_dir()
+            if path.suffix == ".toml" and not path.name.startswith((".", "#", "~"))
+            if path.is_file() or not path.exists()  # a link to nowhere is told of; folders and pipes are no files
         )
     except (FileNotFoundError, NotADirectoryError):
         return []
@@ -104,14 +105,14 @@ def line_of(text: str, where: Sequence[str | int]) -> int | None:
     By the look of the lines, since what reads TOML keeps none: good enough to lead somebody's eye.
     """
     wanted, best = tuple(str(part) for part in where), (0, None)
-    tables: dict[str, int] = {}
+    tables: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := _TABLE.fullmatch(line):
             table = _parts(header[2])
             if header[1] == "[[":
-                tables[header[2]] = tables.get(header[2], -1) + 1
-                table = (*table, str(tables[header[2]]))
+                tables[table] = tables.get(table, -1) + 1
+                table = (*table, str(tables[table]))
             path = table
         elif key := _KEY.match(line):
             path = (*table, *_parts(key[1]))
