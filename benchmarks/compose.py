@@ -136,7 +136,7 @@ def compose(url: str) -> dict[str, Any]:
         done = edition.compose(session, "daily", config, now=MONDAY, press=press)
     seconds, cpu = time.perf_counter() - begun, time.process_time() - begun_cpu
     with database.read() as session:
-        (account,) = edition_states.accounts(session, newsletter="daily")
+        (account,) = edition_states.accounts(session, newsletters=["daily"])
     if not account.adds_up or account.owed != done.letters:
         sys.exit(f"the letters do not add up: {account}")
     database.close()

@@ -284,12 +284,12 @@ def unrecorded(letters: int) -> type:
             done.marked = {letter.id: 1 for letter in batch.marks}
             done.marks_lease = Lease(batch.at, now, CLAIM_LEASE * 30)
             if batch.look:
-                done.editions = [1] if self.given < letters else []
+                done.sources = [outbox.Source(1, 1)] if self.given < letters else []
             if batch.wish is not None:
                 numbers = range(self.given + 1, min(letters, self.given + batch.wish.limit) + 1)
                 self.given = numbers[-1] if numbers else self.given
                 made = [
-                    outbox.Claimed(n, 1, 1, None, n, f"reader{n}@example.org", f"Reader {n}", 0, None, False, now)
+                    outbox.Claimed(n, 1, 1, None, n, f"reader{n}@example.org", f"Reader {n}", 0, None, False, now, 1)
                     for n in numbers
                 ]
                 done.claim, done.claim_lease = outbox.Claim(tuple(made)), Lease(batch.at, now, CLAIM_LEASE)

@@ -142,11 +142,22 @@ def delivery_code(report: Report) -> Exit:
     """74 where the disk is full, 69 where somebody has to look, 75 where the next run goes on by itself."""
     if report.full:
         return Exit.IOERR
-    broken = report.stopped and not report.interrupted
+    broken = (report.stopped and not report.interrupted) or report.sick
     if broken or report.held or report.late or report.paused or report.quarantined or report.unreached:
         return Exit.UNAVAILABLE
     waits = report.deferred or report.put_off or report.interrupted or report.left.due.letters
     return Exit.TEMPFAIL if waits else Exit.OK
+
+
+def code_of(report: Report, newsletter: str) -> Exit:
+    """The same for one newsletter alone: 69 where somebody has to look, 75 where letters wait."""
+    done = report.newsletters.get(newsletter)
+    looked_for = {told[0] for told in (*report.late, *report.paused, *report.quarantined, *report.unreached)}
+    if newsletter in looked_for or (done and (done.trouble or done.held)):
+        return Exit.UNAVAILABLE
+    if done is None:
+        return Exit.OK
+    return Exit.TEMPFAIL if done.deferred or done.due else Exit.OK
 
 
 # ---------------------------------------------------------------- the whole
@@ -172,9 +183,15 @@ def run(
     outcome = all_but_sending(database, config, clock=clock, force=force, broken=broken, tell=tell)
     outcome.heard, outcome.deaf = heard, bool(config.mail.source) and heard is None
     with stopping() as stop:
-        outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
+        share = share_of(config)
+        outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, share=share, tell=tell)
         outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
     return outcome
+
+
+def share_of(config: Config) -> Share:
+    """The letters of those newsletters that are worked for."""
+    return Share(newsletters=frozenset(config.turn)) if config.narrowed else ALL
 
 
 def all_but_sending(
@@ -195,8 +212,9 @@ def all_but_sending(
     tidy(database, now=now)
     answer_signups(database, config, now=now)
     left = Bounds.of(config)
-    for name in config.newsletters:
-        remind(database, config, name, now=now)
+    outcome.unfit += config.broken
+    for name in config.turn:
+        remind(database, config, name, now=now, tell=tell)
         outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
         left = left.without(full_texts(database, config, name, clock=clock, bounds=left, tell=tell))
         welcome(database, config, name, now=now, tell=tell)
@@ -285,12 +303,20 @@ def answer_signups(database: Database, config: Config, *, now: datetime) -> int:
     return signup.answer_all(database, config, now=now)
 
 
-def remind(database: Database, config: Config, newsletter: str, *, now: datetime) -> int:
-    """Owe who was asked to confirm some days ago one more mail; how many. Not by a clock that may have leapt."""
+def remind(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> int:
+    """Owe who was asked to confirm some days ago one more mail; how many. Not by a clock that may have leapt.
+
+    Where template or settings are wrong they wait until they are not, and it is told.
+    """
     with database.read() as session:
         if not clock.ran_lately(session, now=now):
             return 0
-    return asks.remind(database, newsletter, config=config, now=now)
+    try:
+        return asks.remind(database, newsletter, config=config, now=now)
+    except ConfigError as error:
+        words = f"{newsletter}: nobody is reminded: {error}" + (f"\n  {error.hint}" if error.hint else "")
+        tell(Unfit(newsletter, words))
+        return 0
 
 
 def admit(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> Admitted:

@@ -569,6 +569,15 @@ class OutboxRow(SQLModel, table=True):
             sqlite_where=text("settled_at IS NULL"),
             postgresql_where=text("settled_at IS NULL"),
         ),
+        # And of notices, by the newsletter whose relays carry them.
+        Index(
+            "ix_outbox_notices",
+            "newsletter_id",
+            "due_at",
+            "id",
+            sqlite_where=text("settled_at IS NULL AND edition_id IS NULL"),
+            postgresql_where=text("settled_at IS NULL AND edition_id IS NULL"),
+        ),
         # SQLite would give the number of one that was deleted last to the next, and with it the bounces of that one.
         {"sqlite_autoincrement": True},
     )
@@ -579,6 +588,7 @@ class OutboxRow(SQLModel, table=True):
         default=None, foreign_key="variant.id", index=True, ondelete="CASCADE", nullable=True
     )
     notice_id: int | None = Field(default=None, foreign_key="notice.id", unique=True, ondelete="CASCADE", nullable=True)
+    newsletter_id: int | None = None  # of a notice; an edition knows its own
     # None once the person is erased: the letter stays, so that the sums of its edition do.
     subscriber_id: int | None = Field(
         default=None, foreign_key="subscriber.id", index=True, ondelete="SET NULL", nullable=True

@@ -219,12 +219,12 @@ class _Keyed:
         return outer.digest()
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def _keyed(key: str) -> _Keyed:
     return _Keyed(key.encode())
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _link_keys(purpose: Purpose, key: str) -> tuple[_Keyed, _Keyed]:
     """What makes the tag of a token, and what hides its number."""
     return _Keyed(f"digest.{purpose}.tag:{key}".encode()), _Keyed(f"digest.{purpose}.pad:{key}".encode())

@@ -26,20 +26,20 @@ def readers(number: int, domain: str = "example.org") -> list[str]:
     return [f"reader{n}@{domain}" for n in range(number)]
 
 
-def owe(database: Database, config: Config, *emails: str) -> None:
+def owe(database: Database, config: Config, *emails: str, newsletter: str = "daily") -> None:
     """Subscribe people and owe each a letter of one small edition."""
     # Imported, which is quicker than adding one after the other: hundreds of readers are made again and again.
     terms = subscribe.Terms("test", MONDAY, (), secret=config.secret_key.get_secret_value(), vouched_by="test")
-    subscribe.import_csv(database, BytesIO("\n".join(["email", *emails]).encode()), terms, newsletter="daily")
+    subscribe.import_csv(database, BytesIO("\n".join(["email", *emails]).encode()), terms, newsletter=newsletter)
     with database.write() as session:
-        paper = newsletters.lock(session, "daily")
+        paper = newsletters.lock(session, newsletter)
         paper.edition_number += 1
         edition = Edition(
             newsletter_id=paper.id,
             number=paper.edition_number,
             composed_at=MONDAY,
             upto_seq=paper.seq,
-            sender=config.newsletters["daily"].sender,
+            sender=config.newsletters[newsletter].sender,
         )
         session.add(edition)
         session.flush()

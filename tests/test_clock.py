@@ -486,8 +486,8 @@ def test_a_machine_31_minutes_ahead_takes_nothing_out_of_anothers_hands(database
     assert mark(database, claimed, MONDAY)
     assert claim(database, MONDAY + AHEAD) == []
     with database.write() as session:
-        assert outbox.due_editions(session, now=MONDAY + AHEAD) == []
-        assert letters.due_count(session, now=MONDAY + AHEAD) == 0
+        assert outbox.due_sources(session, now=MONDAY + AHEAD) == []
+        assert letters.due_count(session, now=MONDAY + AHEAD) == {}
         assert letters.left(session, now=MONDAY + AHEAD).in_hand.letters == 1
         edition_states.set_state(session, one(database, Edition).id, EditionState.CANCELLED, "test")
         assert edition_states.drop_cancelled(session, now=MONDAY + AHEAD) == 0
@@ -518,7 +518,7 @@ def test_what_a_machine_that_is_ahead_gives_back_is_due_for_all(database, config
     assert one(database, OutboxRow).due_at == MONDAY + timedelta(minutes=7)
     assert notice(database, "bob@example.org", now=there)
     with database.read() as session:
-        assert letters.due_count(session, now=MONDAY, notices_only=True) == 1
+        assert letters.due_count(session, now=MONDAY, notices_only=True) == {None: 1}
 
 
 @on_postgres

@@ -58,7 +58,7 @@ def test_secrets_are_not_shown(written, monkeypatch):
         (GOOD + "max_story = 3", "newsletters.daily.max_story is not a setting; did you mean max_stories"),
         ("basurl = 1\n" + GOOD, "basurl is not a setting; did you mean base_url"),
         (GOOD + "[smtp]\nulr = 1", "smtp.ulr is not a setting; did you mean url"),
-        ('postal_address = "Elm 1"\n' + GOOD, r"postal_address is not a setting; it stands in \[newsletters.NAME\]"),
+        ('about = "Elm 1"\n' + GOOD, r"about is not a setting; it stands in \[newsletters.NAME\]"),
         (GOOD + '[smtp]\nbase_url = "http://x"', "base_url is not a setting; it stands at the top of the file"),
         ('database = "mysql://x/y"' + GOOD, "database must be a path .SQLite. or postgresql://"),
         (GOOD + 'max_stories = "many"', "newsletters.daily.max_stories must be a valid integer"),

@@ -195,7 +195,7 @@ def claim(database: Database, clock: Clock, limit: int = 1) -> tuple[outbox.Clai
 
 
 def claim_in(session: Session, clock: Clock, limit: int = 1) -> tuple[outbox.Claimed, ...]:
-    (edition,) = outbox.due_editions(session, now=clock()) or [None]
+    (edition,) = [s.edition_id for s in outbox.due_sources(session, now=clock())] or [None]
     lease = timedelta(minutes=10)
     return outbox.claim(
         session,

@@ -379,7 +379,7 @@ def test_what_was_put_off_for_longer_than_its_lifetime_is_not_tried_again(databa
     assert states(database) == {PEOPLE[0]: "refused", PEOPLE[1]: "held", PEOPLE[2]: "sent"}
     assert delivery_code(report) is Exit.UNAVAILABLE
     with database.read() as session:
-        (given_up,) = letters.lines(session, newsletter="daily", state="refused")
+        (given_up,) = letters.lines(session, newsletters=["daily"], state="refused")
     assert given_up.reply == "4.2.0 later (given up: its lifetime is over)"
 
 

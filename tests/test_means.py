@@ -102,9 +102,11 @@ def test_feeds_and_mail_servers_get_no_more_connections_than_there_are_files_for
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = config.load(base / "digest.toml")
-    relays = tuple(config.Relay(url=f"smtp://{name}.example", connections=n) for name, n in (("a", 30), ("b", 10)))
+    urls = [{"url": f"smtp://{name}.example", "connections": n} for name, n in (("a", 30), ("b", 10))]
+    relays = deliver.Relays()
+    relays.add(config.Smtp(relays=urls))
     monkeypatch.setattr(means, "files_left", lambda _wanted=0: 46)
-    assert [relay.connections for relay in deliver._fitting(relays)] == [15, 5]
+    assert [one.settings.connections for one in deliver._fitting(relays.found).values()] == [15, 5]
     database = open_database(found.database_url)
     seen: list[int] = []
     semaphore = asyncio.Semaphore
@@ -115,7 +117,7 @@ def test_feeds_and_mail_servers_get_no_more_connections_than_there_are_files_for
     with pytest.raises(means.OutOfMeans, match="asking feeds needs"):
         asyncio.run(collect.run(database, found, clock=lambda: datetime.now(UTC)))
     with pytest.raises(means.OutOfMeans, match="sending needs"):
-        deliver._fitting(relays)
+        deliver._fitting(relays.found)
     database.close()
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from digest.cli.common import Options, print_json, print_rows
-from digest.cli.options import Json, NewsletterName
+from digest.cli.options import All, Json, Newsletters
 from digest.errors import NotFound
 
 _COLUMNS = ("newsletter", "edition", "owed", "sent", "refused", "dropped", "held", "still_owed", "in_doubt", "adds_up")
@@ -18,7 +18,8 @@ _MOST_DOUBTFUL = 1000
 def audit(
     context: typer.Context,
     edition: Annotated[int | None, typer.Argument(metavar="EDITION", help="Only this one.")] = None,
-    newsletter: NewsletterName = None,
+    newsletter: Newsletters = None,
+    every: All = False,
     as_json: Json = False,
 ) -> None:
     """Prove from the rows that every letter is accounted for. Owed = sent + refused + dropped + held + still owed.
@@ -32,11 +33,14 @@ def audit(
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
-        name = config.newsletter(newsletter)[0] if newsletter or edition is not None else None
-        accounts = edition_states.accounts(session, newsletter=name, number=edition)
+        names = config.chosen(newsletter, every=every)
+        if names is None and edition is not None and not every:
+            names = [config.newsletter(None)[0]]
+        accounts = edition_states.accounts(session, newsletters=names, number=edition)
         if edition is not None and not accounts:
-            raise NotFound(f"{name} has no edition {edition}", hint="`digest edition list` shows what there is")
-        doubtful = letters.lines(session, newsletter=name, edition=edition, in_doubt=True, limit=_MOST_DOUBTFUL)
+            whose = f"{' or '.join(names)} has" if names else "there is"
+            raise NotFound(f"{whose} no edition {edition}", hint="`digest edition list` shows what there is")
+        doubtful = letters.lines(session, newsletters=names, edition=edition, in_doubt=True, limit=_MOST_DOUBTFUL)
     if as_json:
         lines = [asdict(account) | {"adds_up": account.adds_up} for account in accounts]
         print_json({"editions": lines, "in_doubt": [asdict(line) for line in doubtful]})

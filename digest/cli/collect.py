@@ -7,6 +7,7 @@ import typer
 from digest.cli.common import Options, now, print_json
 from digest.cli.options import Force, Json
 from digest.cli.progress import heed_clock, telling
+from digest.errors import Exit
 
 
 def collect(context: typer.Context, force: Force = False, as_json: Json = False) -> None:
@@ -17,7 +18,7 @@ def collect(context: typer.Context, force: Force = False, as_json: Json = False)
     from digest import line
 
     options: Options = context.obj
-    with options.open() as (config, database):
+    with options.open(partly=True) as (config, database):
         healed = heed_clock(options, config, database)
         with telling(options, config) as tell:
             report = line.collect(database, config, clock=now, force=force, tell=tell)
@@ -31,4 +32,4 @@ def collect(context: typer.Context, force: Force = False, as_json: Json = False)
                 "healed": healed,
             }
         )
-    raise typer.Exit(line.collection_code(report))
+    raise typer.Exit(Exit.CONFIG if config.broken else line.collection_code(report))

@@ -29,14 +29,25 @@ class Options:
     quiet: bool = False
     warned: bool = False  # of a settings file that everybody can read
 
-    def load(self) -> Config:
+    @property
+    def path(self) -> Path:
+        """The settings file. NotFound where there is none."""
         from digest import config
 
-        path = config.find(Path(self.config) if self.config else None, os.environ)
-        settings = config.load(path)
-        if not self.warned and config.exposed(path):
-            self.warned = True
-            self.warn(f"everybody on this machine can read the secrets in {path}\n  chmod 600 {shlex.quote(str(path))}")
+        return config.find(Path(self.config) if self.config else None, os.environ).absolute()
+
+    def load(self, *, partly: bool = False) -> Config:
+        """The settings. With `partly`, what is wrong with single newsletters is told, and stops none of the others."""
+        from digest import config
+
+        path = self.path
+        settings = config.load(path, partly=partly)
+        for file in (path, *settings.files.values()) if not self.warned else ():
+            if config.exposed(file):
+                self.warn(
+                    f"everybody on this machine can read the secrets in {file}\n  chmod 600 {shlex.quote(str(file))}"
+                )
+        self.warned = True
         return settings
 
     def judge(self, config: Config, *, newsletter: str = "", templates: bool = True) -> dict[str, str]:
@@ -56,11 +67,20 @@ class Options:
         return broken
 
     @contextmanager
-    def open(self) -> Iterator[tuple[Config, Database]]:
-        """The settings and the open database, with a row for each newsletter of the settings."""
+    def open(
+        self, only: Sequence[str] | None = None, *, every: bool = False, partly: bool = False
+    ) -> Iterator[tuple[Config, Database]]:
+        """The settings and the open database, with a row for each newsletter of the settings.
+
+        `only` are those to work for, as `-n a,b` names them, and `every` is `--all`. With `partly` one with which
+        something is wrong is told of and left out, and stops no other.
+        """
         from digest.store import newsletters, open_database
 
-        config = self.load()
+        config = self.load(partly=partly)
+        config = config.only(config.chosen(only, every=every))
+        for name, words in config.broken.items():
+            self.warn(f"{name} is left out: {words}")
         database = open_database(config.database_url)
         try:
             newsletters.keep(database, config.newsletters, now=now())

@@ -19,7 +19,7 @@ from digest.cli.common import (
     print_rows,
     reply_status,
 )
-from digest.cli.options import Domain, DryRun, Json, Limit, NewsletterName, Number, Status, Why
+from digest.cli.options import All, Domain, DryRun, Json, Limit, NewsletterName, Newsletters, Number, Status, Why
 from digest.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Editions: what was composed, and how its letters stand.")
@@ -28,7 +28,8 @@ app = typer.Typer(no_args_is_help=True, help="Editions: what was composed, and h
 @app.command("list")
 def list_editions(
     context: typer.Context,
-    newsletter: NewsletterName = None,
+    newsletter: Newsletters = None,
+    every: All = False,
     limit: Limit = 20,
     as_json: Json = False,
 ) -> None:
@@ -40,8 +41,7 @@ def list_editions(
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
-        name = config.newsletter(newsletter)[0] if newsletter else None
-        found = editions.lines(session, newsletter=name, limit=limit)
+        found = editions.lines(session, newsletters=config.chosen(newsletter, every=every), limit=limit)
     columns = ("newsletter", "number", "composed_at", "state", "stories", "variants", "letters", "subject")
     rows = [
         (
@@ -79,7 +79,7 @@ def show(
         if found is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
         stories = editions.stories_of(session, found.id)
-        (account,) = edition_states.accounts(session, newsletter=name, number=number)
+        (account,) = edition_states.accounts(session, newsletters=[name], number=number)
         left = letters.left(session, edition_id=found.id, now=now())
     facts = {
         "newsletter": found.newsletter,

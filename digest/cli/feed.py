@@ -13,7 +13,7 @@ import typer
 from digest.cli.common import Options, now, print_facts, print_json, print_rows
 from digest.cli.feed_reading import Change, apply, known_topic, need_full_text, page_facts, set_facts
 from digest.cli.feed_set import secrets
-from digest.cli.options import DryRun, Header, Json, Login, NewsletterName, WhichFeed
+from digest.cli.options import All, DryRun, Header, Json, Login, NewsletterName, Newsletters, WhichFeed
 from digest.origin import shown
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def add(
 @app.command("list")
 def list_(
     context: typer.Context,
-    newsletter: NewsletterName = None,
+    newsletter: Newsletters = None,
+    every: All = False,
     health: Annotated[
         bool, typer.Option("--health", help="Show how each and its host is doing, the worst first.")
     ] = False,
@@ -83,9 +84,9 @@ def list_(
     options: Options = context.obj
     moment = now()
     with options.open() as (config, database):
-        name = config.newsletter(newsletter)[0] if newsletter else None
+        names = config.chosen(newsletter, every=every)
         with database.read() as session:
-            found = feeds.listed(session, newsletter=name)
+            found = feeds.listed(session, newsletters=names)
             if health:
                 held = feeds.held_counts(session)
                 servers = {record.name: record for record in hosts.records(session, now=moment)}
@@ -321,7 +322,9 @@ def export(context: typer.Context, newsletter: NewsletterName = None) -> None:
         name = config.newsletter(newsletter)[0] if newsletter else None
         title = config.newsletters[name].title if name else "digest"
         with database.read() as session:
-            unsaid = [feed for feed, _ in feeds.listed(session, newsletter=name) if _beyond_opml(feed)]
+            unsaid = [
+                feed for feed, _ in feeds.listed(session, newsletters=[name] if name else None) if _beyond_opml(feed)
+            ]
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         print(collect.export_feeds(database, newsletter=name, title=title, now=now()), end="")
     if unsaid:

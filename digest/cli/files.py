@@ -7,11 +7,11 @@ import shlex
 import shutil
 import ssl
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digest.config import Config, Newsletter
+from digest.config import Config, Newsletter, Smtp
 from digest.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ def check(config: Config, *, templates: bool = True) -> list[Finding]:
 
     Without `templates` only what delivery needs.
     """
-    found = [*_sending(config)]
+    found = [*_sending(config.smtp, "smtp"), *_keeping(config)]
+    for name, settings in config.newsletters.items():
+        if settings.smtp is not None:
+            common = {(finding.words, finding.warning) for finding in found if not finding.newsletter}
+            own = _sending(settings.smtp, f"newsletters.{name}.smtp")
+            found += [replace(one, newsletter=name) for one in own if (one.words, one.warning) not in common]
     if templates:
         found += _scorer(config.curate.scorer)
         if config.templates is not None:
@@ -60,30 +65,33 @@ def require(config: Config, *, newsletter: str = "", templates: bool = True) -> 
     return found
 
 
-def _sending(config: Config) -> Iterator[Finding]:
-    smtp = config.smtp
+def _sending(smtp: Smtp, where: str) -> Iterator[Finding]:
     if smtp.ca_file and (words := _unreadable(smtp.ca_file) or _no_certificates(smtp.ca_file)):
-        yield Finding("smtp.ca_file", words, "a PEM file with the certificates to trust; without it, the system's")
+        yield Finding(f"{where}.ca_file", words, "a PEM file with the certificates to trust; without it, the system's")
     for dkim in smtp.dkim:
         words = _unreadable(dkim.key_file) or _no_key(dkim.key_file)
         if words:
             yield Finding(
-                "smtp.dkim key_file",
+                f"{where}.dkim key_file",
                 words,
                 "openssl genrsa -out FILE 2048, or openssl genpkey -algorithm ed25519 -out FILE, makes one",
             )
         elif dkim.key_file.stat().st_mode & 0o004:
             hint = f"chmod 600 {shlex.quote(str(dkim.key_file))}"
-            yield Finding("smtp.dkim key_file", f"everybody here can read {dkim.key_file}", hint, warning=True)
+            yield Finding(f"{where}.dkim key_file", f"everybody here can read {dkim.key_file}", hint, warning=True)
     for relay in smtp.servers:
         program = shlex.split(relay.token_command)[0] if relay.token_command else ""
         if program and shutil.which(program) is None:
             yield Finding(
-                "smtp token_command",
+                f"{where} token_command",
                 f"there is no program {program}, or it cannot be run",
                 "write its whole path: cron knows few folders",
             )
-    if not smtp.servers and (words := _unwritable(config.maildir)):
+
+
+def _keeping(config: Config) -> Iterator[Finding]:
+    everything = [config.smtp, *(config.imprint(name).smtp for name in config.newsletters)]
+    if not all(smtp.servers for smtp in everything) and (words := _unwritable(config.maildir)):
         yield Finding("smtp", words, "without smtp.url letters are kept there; let the user who runs digest write it")
 
 

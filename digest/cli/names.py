@@ -18,7 +18,8 @@ def lost(config: Config, database: Database) -> list[Lost]:
     from digest.store import renames
 
     with database.read() as session:
-        return renames.lost(session, {name: curate.headings(n.topics) for name, n in config.newsletters.items()})
+        known = {name: curate.headings(n.topics) for name, n in config.newsletters.items()}
+        return [one for one in renames.lost(session, known) if one.newsletter not in config.broken]
 
 
 def tell_lost(options: Options, config: Config, found: list[Lost]) -> None:

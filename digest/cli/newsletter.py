@@ -1,9 +1,9 @@
-"""`digest newsletter …`: whole newsletters, whose settings are in digest.toml."""
+"""`digest newsletter …`: whole newsletters, whose settings are in digest.toml or in files of their own beside it."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,24 +12,31 @@ from digest.cli.many import Whom, do
 from digest.cli.options import DryRun, Json, OldName, Yes
 from digest.cli.subscriber import evidence
 
+if TYPE_CHECKING:
+    from digest.config import Config
+
 app = typer.Typer(no_args_is_help=True, help="Newsletters: what there is of them, and what they are called.")
 
 
 @app.command("list")
 def list_(context: typer.Context, json: Json = False) -> None:
-    """List newsletters, also those that have left the settings.
+    """List newsletters, also those that have left the settings, and the file in which each is defined.
 
     Example: digest newsletter list
     """
     from digest.store import newsletters
 
     options: Options = context.obj
-    with options.open() as (config, database), database.read() as session:
+    with options.open(partly=True) as (config, database), database.read() as session:
         rows = []
         for name in sorted(newsletters.by_name(session)):
             line, settings = newsletters.status(session, name), config.newsletters.get(name)
-            rows.append((name, settings.title if settings else "", line.subscribers, line.last_edition, bool(settings)))
-    print_rows(("newsletter", "title", "subscribers", "last_edition", "in_settings"), rows, as_json=json)
+            broken = config.broken.get(name)
+            where = str(config.files.get(name, options.path if settings or broken else ""))
+            there = bool(settings or broken)
+            rows.append((name, settings.title if settings else "", line.subscribers, line.last_edition, there, where))
+    columns = ("newsletter", "title", "subscribers", "last_edition", "in_settings", "defined_in")
+    print_rows(columns, rows, as_json=json)
 
 
 @app.command()
@@ -50,11 +57,9 @@ def rename(
     options: Options = context.obj
     with options.open() as (config, database):
         if new not in config.newsletters:
-            raise NotFound(f"the settings have no newsletter {new!r}", hint="change them first")
+            raise NotFound(f"the settings have no newsletter {new!r}", hint=_first(options, config, old, new))
         if old in config.newsletters:
-            raise UserError(
-                f"the settings still have the newsletter {old}", hint="change them first, this follows them"
-            )
+            raise UserError(f"the settings still have the newsletter {old}", hint=_first(options, config, old, new))
         with database.write() as session:
             signup.lock(session)
             if old not in newsletters.by_name(session):
@@ -75,6 +80,17 @@ def rename(
     options.say(f"{old} {will} {new}: {told}")
 
 
+def _first(options: Options, config: Config, old: str, new: str = "") -> str:
+    """What is to be done in the settings before a command follows them."""
+    if file := config.files.get(old):
+        if not new:
+            return f"take away {file} first"
+        if file.stem != old:
+            return f'write name = "{new}" in {file} first, this follows it'
+        return f"rename {file} to {new}.toml first, this follows it"
+    return f"change [newsletters.{old}] in {options.path} first" + (", this follows it" if new else "")
+
+
 @app.command()
 def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun = False) -> None:
     """End all subscriptions of a newsletter that has left the settings. Their history stays, and so do its editions.
@@ -88,7 +104,7 @@ def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun 
     options: Options = context.obj
     with options.open() as (config, database):
         if old in config.newsletters:
-            raise UserError(f"the settings still have the newsletter {old}", hint="change them first")
+            raise UserError(f"the settings still have the newsletter {old}", hint=_first(options, config, old))
         with database.read() as session:
             if old not in newsletters.by_name(session):
                 raise NotFound(f"there never was a newsletter {old!r}", hint="digest newsletter list")

@@ -16,6 +16,11 @@ Papers = Annotated[
         "--newsletter", "-n", metavar="NAME", help="For which newsletters; again for more, '*' for all to come too."
     ),
 ]
+Newsletters = Annotated[
+    list[str] | None,
+    typer.Option("--newsletter", "-n", metavar="NAME[,NAME]", help="Only these newsletters; again for more."),
+]
+All = Annotated[bool, typer.Option("--all", help="All newsletters, which is also what goes without saying.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many, the newest first.")]
 Force = Annotated[bool, typer.Option("--force", help="Ask every feed now, whatever its schedule says.")]

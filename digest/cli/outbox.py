@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from digest.cli.common import Options, now, print_facts, print_json, print_rows
-from digest.cli.options import DryRun, EditionNumber, Json, NewsletterName
+from digest.cli.options import All, DryRun, EditionNumber, Json, NewsletterName, Newsletters
 
 app = typer.Typer(no_args_is_help=True, help="The outbox: who is owed a letter, who got it, and who did not.")
 
@@ -16,7 +16,8 @@ app = typer.Typer(no_args_is_help=True, help="The outbox: who is owed a letter, 
 @app.command("list")
 def list_letters(
     context: typer.Context,
-    newsletter: NewsletterName = None,
+    newsletter: Newsletters = None,
+    every: All = False,
     edition: Annotated[int | None, typer.Option(help="Only this edition's letters.")] = None,
     state: Annotated[
         str | None, typer.Option(metavar="STATE", help="owed, claimed, sending, sent, refused, dropped or held.")
@@ -40,10 +41,12 @@ def list_letters(
     except ValueError:
         raise UserError(f"{state!r} is not a state of a letter", hint="one of: " + ", ".join(OutboxState)) from None
     with options.open() as (config, database), database.read() as session:
-        name = config.newsletter(newsletter)[0] if newsletter or edition else None
+        names = config.chosen(newsletter, every=every)
+        if names is None and edition and not every:
+            names = [config.newsletter(None)[0]]
         found = letters.lines(
             session,
-            newsletter=name,
+            newsletters=names,
             edition=edition,
             state=wanted,
             in_doubt=in_doubt or None,
@@ -86,11 +89,11 @@ def show(
         if not found:
             raise NotFound(f"there is no letter {letter}", hint="`digest outbox list` shows their ids")
         sender, written_at = letters.sender(session, letter)
-    key = config.lasting_key
+    key, smtp = config.lasting_key, config.imprint(found[0].newsletter).smtp
     facts = asdict(found[0]) | {
         "message_id": sign.message_id(letter, key=key, domain=domain(sender), written_at=written_at),
         "mail_from": sign.verp(
-            letter, key=key, domain=config.smtp.envelope_domain or domain(sender), mailbox=config.mail.address
+            letter, key=key, domain=smtp.envelope_domain or domain(sender), mailbox=config.mail.address
         ),
     }
     print_facts(facts, as_json=as_json)

@@ -217,9 +217,10 @@ def tell_delivery(options: Options, config: Config, report: deliver.Report) -> N
         for word in ("refused", "deferred", "dropped", "held", "in doubt")
         if (n := getattr(report, word.replace(" ", "_")))
     ]
-    if report.sent and not config.smtp.servers:
+    relays = [config.smtp, *(config.imprint(name).smtp for name in config.turn)]
+    if report.sent and not any(smtp.servers for smtp in relays):
         parts.append(f"kept as .eml files in {report.where}, since no smtp.url is set")
-    if report.in_doubt and config.smtp.after_crash == "resend":
+    if report.in_doubt and any(smtp.after_crash == "resend" for smtp in relays):
         parts.append(f"up to {count(report.in_doubt, 'letter', 'letters')} may come twice")
     options.say(f"deliver: {'; '.join([', '.join(parts), *left_words(report.left)])}")
     for refusal in report.refusals:
@@ -252,6 +253,11 @@ def tell_delivery(options: Options, config: Config, report: deliver.Report) -> N
             f"{newsletter} No. {number} reached nobody: {count(letters, 'letter', 'letters')} and not one was taken; "
             f"`digest edition resend {which} --only refused` owes them again, once the cause is mended"
         )
+    for name, why in report.sick.items():
+        if name not in config.broken and why != report.stopped:  # of which more was said when the settings were read
+            whose = f"{name} is held up" if name else "mails that belong to no newsletter are held up"
+            left = count(report.of(name).left, "letter waits", "letters wait")
+            options.warn(f"{whose}, {left}: {why}")
     if report.stopped:
         options.warn(f"delivery stopped: {report.stopped}; every letter stays owed, the next run goes on")
 

@@ -11,8 +11,9 @@ import typer
 
 from digest.cli.common import Options, now, print_json, while_read
 from digest.cli.names import lost, tell_lost
-from digest.cli.options import DryRun, Force, Json
+from digest.cli.options import All, DryRun, Force, Json, Newsletters
 from digest.cli.progress import count, heed_clock, stop_between_letters, telling
+from digest.errors import Exit
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -24,11 +25,15 @@ def run(
     context: typer.Context,
     dry_run: DryRun = False,
     force: Force = False,
+    newsletter: Newsletters = None,
+    every: All = False,
     as_json: Json = False,
 ) -> None:
     """Collect, curate, compose and deliver. Editions are composed when they are due.
 
     This is what cron calls; it can be killed, and run twice at once, without losing or doubling a letter.
+    With -n only these newsletters are composed and delivered; feeds are asked for all.
+    What is wrong with one newsletter stops no other: it is named, and the exit code is that of the worst.
     With --dry-run feeds are asked and an edition is composed, but nothing is stored and nothing is sent.
 
     Example: digest run --dry-run
@@ -36,7 +41,7 @@ def run(
     from digest import line
 
     options: Options = context.obj
-    with options.open() as (config, database):
+    with options.open(newsletter, every=every, partly=True) as (config, database):
         broken = options.judge(config)
         tell_lost(options, config, lost(config, database))
         if dry_run:
@@ -52,27 +57,53 @@ def run(
             outcome = whole_line(options, config, database, force=force, broken=broken)
     outcome.healed = healed
     if as_json:
-        print_json(asdict(outcome))
+        print_json(asdict(outcome) | {"newsletters": by_newsletter(config, outcome)})
     raise typer.Exit(outcome.exit_code)
 
 
-def deliver_command(context: typer.Context, as_json: Json = False) -> None:
+def deliver_command(
+    context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False
+) -> None:
     """Send the letters that are owed and due. It is the last step of `digest run`.
+
+    A newsletter whose relays or settings are in trouble is named, and holds up no other.
 
     Example: digest deliver
     """
     from digest import line
 
     options: Options = context.obj
-    with options.open() as (config, database):
+    with options.open(newsletter, every=every, partly=True) as (config, database):
         healed = heed_clock(options, config, database)
         options.judge(config, templates=False)
         rng = random.Random()  # noqa: S311  (jitter, not a secret)
         with telling(options, config) as tell, stop_between_letters(options) as stop:
-            report = line.deliver(database, config, clock=now, rng=rng, stop=stop, tell=tell)
+            share = line.share_of(config)
+            report = line.deliver(database, config, clock=now, rng=rng, stop=stop, share=share, tell=tell)
     if as_json:
         print_json(asdict(report) | {"healed": healed})
-    raise typer.Exit(line.delivery_code(report))
+    raise typer.Exit(Exit.CONFIG if config.broken else line.delivery_code(report))
+
+
+def by_newsletter(config: Config, outcome: Outcome) -> dict[str, dict[str, object]]:
+    """What a run did for each newsletter, and the code that it alone would end with."""
+    from digest import line
+
+    composed = {made.newsletter: made for made in outcome.compose}
+    found: dict[str, dict[str, object]] = {}
+    for name in dict.fromkeys((*config.turn, *config.broken)):
+        done = outcome.deliver.newsletters.get(name) if outcome.deliver else None
+        trouble = config.broken.get(name) or (done.trouble if done else "")
+        code = line.code_of(outcome.deliver, name) if outcome.deliver else Exit.OK
+        made = composed.get(name)
+        found[name] = {
+            "edition": made.number if made and not made.why else None,
+            "stories": outcome.curate[name].stories if name in outcome.curate else 0,
+            **{key: getattr(done, key) if done else 0 for key in ("sent", "refused", "deferred", "held", "left")},
+            "trouble": trouble or ("its edition cannot be made" if name in outcome.unfit else ""),
+            "exit_code": Exit.CONFIG if name in outcome.unfit else code,
+        }
+    return found
 
 
 def whole_line(

@@ -52,7 +52,7 @@ def send_test(
         if dry_run:
             return
         try:
-            print(deliver.send_one(config, letter))
+            print(deliver.send_one(config, letter, newsletter=name))
         except Refused as error:
             raise BadInput(f"the mail server refuses it: {error}", hint="nothing was sent") from None
         except Deferred as error:

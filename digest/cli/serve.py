@@ -55,7 +55,8 @@ def serve(
 
     options: Options = context.obj
     connections = fitting(_CONNECTIONS, each=1, beside=_BESIDE, what="serving", least=16)
-    with options.open() as (config, database):
+    # What is wrong with one newsletter keeps no reader of another from leaving.
+    with options.open(partly=True) as (config, database):
         # Whoever wants to leave can, whatever the time is.
         heed_clock(options, config, database, refuse=False)
         for words in options.judge(config).values():

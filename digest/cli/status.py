@@ -12,27 +12,38 @@ import typer
 from digest.cli.common import Options, in_words, left_words, now, print_json, print_rows
 from digest.cli.mail import tell_heard
 from digest.cli.names import lost, tell_lost
-from digest.cli.options import Json
+from digest.cli.options import All, Json, Newsletters
 from digest.errors import Exit, WrongClock
 
 if TYPE_CHECKING:
     from digest.store import hooks, letters, newsletters
 
 
-def status(context: typer.Context, as_json: Json = False) -> None:
-    """Show feeds, readers, stories waiting, next slot and letters. Exit 69 where a wrong clock holds them up.
+def status(context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False) -> None:
+    """Show feeds, readers, stories waiting, next slot and letters.
+
+    Exit 69 where a wrong clock holds it all up, 78 where something is wrong with the settings of a newsletter.
 
     Example: digest status --json
     """
+    from digest.cli import files
     from digest.store import clock, editions, feeds, healing, hooks, letters, newsletters, reports, signup
 
     options: Options = context.obj
     moment = now()
-    with options.open() as (config, database), database.read() as session:
-        lines = [newsletters.status(session, name) for name in config.newsletters]
-        slots = {name: n.slots.next_slot(moment) if n.slots else None for name, n in config.newsletters.items()}
+    with options.open(newsletter, every=every, partly=True) as (config, database), database.read() as session:
+        lines = [newsletters.status(session, name) for name in config.turn]
+        papers = {name: config.newsletters[name] for name in config.turn}
+        slots = {name: n.slots.next_slot(moment) if n.slots else None for name, n in papers.items()}
+        wrong = dict(config.broken)
+        for finding in files.check(config):
+            if not finding.warning and (finding.newsletter in papers or not finding.newsletter):
+                wrong.setdefault(finding.newsletter, str(finding))
+        each = letters.left_of_each(session, now=moment)
+        numbers = {name: row.id for name, row in newsletters.by_name(session).items()}
+        owed = {name: each.get(numbers[name], letters.Left()) for name in config.turn}
         standing = editions.letter_counts(session)
-        left = letters.left(session, now=moment)
+        left = letters.together(owed.values() if config.narrowed else each.values())
         trouble = clock.verdict(session, now=moment)
         ahead = healing.ahead(session, healing.Scene.of(config), now=moment)
         waiting = signup.waiting(session).all
@@ -46,7 +57,13 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         print_json(
             {
                 "database": config.database_name,
-                "newsletters": [asdict(line) | {"next_slot": slots[line.newsletter]} for line in lines],
+                "newsletters": [
+                    asdict(line)
+                    | {"next_slot": slots[line.newsletter], "left": asdict(owed[line.newsletter])}
+                    | {"wrong": wrong.get(line.newsletter, "")}
+                    for line in lines
+                ],
+                "wrong": wrong,
                 "letters": standing,
                 "left": asdict(left),
                 "signups": {"waiting": waiting, "turned_away": turned_away},
@@ -58,7 +75,9 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             }
         )
     else:
-        _show(options, lines, slots, standing, left)
+        _show(options, lines, slots, owed)
+        words = ", ".join(f"{number} {state}" for state, number in standing.items()) or "none yet"
+        options.say(f"letters: {'; '.join([words, *left_words(left)])}")
         if waiting or turned_away:
             options.say(
                 f"sign-ups: {waiting} wait for their mail, which goes within a day; {turned_away} turned away since "
@@ -67,8 +86,11 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         _tell_aside(options, aside)
         tell_heard(options, heard, asks, *complaints)
         options.say(f"database: {config.database_name}")
-    tell_lost(options, config, starving)
     _tell_webhooks(options, told)
+    tell_lost(options, config, [one for one in starving if not config.narrowed or one.newsletter in papers])
+    for name, words in wrong.items():
+        if name not in config.broken:  # of which the settings told already
+            options.warn(words)
     if trouble:
         options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
     elif ahead:
@@ -76,6 +98,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             f"a clock was wrong: what it stored lies further ahead than any rule puts it ({in_words(ahead)})\n"
             "  the next `digest run` puts it back"
         )
+    if wrong:
+        raise typer.Exit(Exit.CONFIG)
     if trouble or ahead:
         raise typer.Exit(Exit.UNAVAILABLE)
 
@@ -84,10 +108,9 @@ def _show(
     options: Options,
     lines: list[newsletters.Status],
     slots: dict[str, datetime | None],
-    letters: dict[str, int],
-    left: letters.Left,
+    owed: dict[str, letters.Left],
 ) -> None:
-    columns = ("newsletter", "feeds", "failing", "subscribers", "stories_waiting", "last_edition", "next_slot")
+    columns = ("newsletter", "feeds", "failing", "subscribers", "stories_waiting", "last_edition", "next_slot", "owed")
     print_rows(
         columns,
         [
@@ -99,12 +122,11 @@ def _show(
                 n.stories_waiting,
                 n.last_edition or "none",
                 slots[n.newsletter] or "each run",
+                owed[n.newsletter].letters,
             )
             for n in lines
         ],
     )
-    words = ", ".join(f"{number} {state}" for state, number in letters.items()) or "none yet"
-    options.say(f"letters: {'; '.join([words, *left_words(left)])}")
 
 
 def _tell_aside(options: Options, aside: Mapping[int, int]) -> None:

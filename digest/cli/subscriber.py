@@ -10,6 +10,7 @@ import typer
 from digest.cli.common import Options, myself, now, print_facts, print_json, print_rows
 from digest.cli.many import Whom, days, do, for_many, one
 from digest.cli.options import (
+    All,
     Cadence,
     Email,
     Fields,
@@ -20,6 +21,7 @@ from digest.cli.options import (
     MaybeEmail,
     Name,
     NewsletterName,
+    Newsletters,
     Tags,
     Topics,
     VouchedBy,
@@ -134,7 +136,8 @@ def list_(
     tag: Annotated[str, typer.Option("--tag", metavar="TAG", help="Who has this tag.")] = "",
     field: Annotated[str, typer.Option("--field", metavar="NAME=VALUE", help="Who has this in a field of yours.")] = "",
     where: Where = None,
-    newsletter: NewsletterName = None,
+    newsletter: Newsletters = None,
+    every: All = False,
     after: Annotated[str, typer.Option("--after", metavar="EMAIL", help="Begin behind this address.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many people at most.")] = 50,
     count: Annotated[bool, typer.Option("--count", help="Only how many there are in each state.")] = False,
@@ -149,7 +152,7 @@ def list_(
 
     options: Options = context.obj
     with options.open() as (config, database):
-        paper = config.newsletter(newsletter)[0] if newsletter else ""
+        paper = ",".join(config.chosen(newsletter, every=every) or ())
         said = {"part": search, "state": state, "topic": topic, "cadence": cadence, "tag": tag, "field": field}
         wanted = subscribe.search(**said, where=where or (), newsletter=paper, moments=days)
         with database.read() as session:

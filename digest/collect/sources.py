@@ -221,7 +221,7 @@ def export_feeds(database: Database, *, newsletter: str | None, title: str, now:
     """The feeds as OPML, in all their folders; a topic without a folder becomes one. Secrets stay here."""
     outlines = []
     with database.read() as session:
-        for feed, readers in feeds.listed(session, newsletter=newsletter):
+        for feed, readers in feeds.listed(session, newsletters=None if newsletter is None else [newsletter]):
             if feed.state == FeedState.RETIRED:
                 continue
             reader = next((r for r in readers if newsletter in (None, r.newsletter)), feeds.Reader(""))

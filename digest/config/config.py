@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest.config.settings import Collect, Curate, Mail, Newsletter, Smtp, Web
-from digest.config.value_types import FilePath, Line, Secret, ServerUrl, Slug, server_url
-from digest.errors import ConfigError, NotFound
+from digest.config.value_types import BaseUrl, FilePath, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
+from digest.errors import ConfigError, NotFound, UserError
 
+_COMMON = {"sender": ("from",), "reply_to": (), "postal_address": ()}  # and what else they are called in a newsletter
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 def _database_server(url: str) -> ServerUrl:
     return server_url(url, settings="database_user and database_password")
+
+
+@dataclass(frozen=True)
+class Imprint:
+    """What a newsletter's mail says of where it comes from, and how it goes: its own settings, else the common ones."""
+
+    base_url: str
+    keys: tuple[str, ...] = field(repr=False)  # what its links are read with; the first is what they are signed with
+    smtp: Smtp
+
+    @property
+    def key(self) -> str:
+        return self.keys[0]
+
+    @property
+    def base_path(self) -> str:
+        """The path of `base_url`: "" or, below a path of a host, as in "/news"."""
+        return urlsplit(self.base_url).path
+
+
+class Misplaced(ValueError):
+    """What is wrong with a setting of one newsletter, found where all settings are seen together."""
+
+    def __init__(self, where: tuple[str, ...], words: str) -> None:
+        super().__init__(words)
+        self.where = where
 
 
 class Config(BaseSettings):
@@ -27,8 +58,12 @@ class Config(BaseSettings):
     database: Line = Field("digest.db", repr=False)  # a password may stand in it
     database_user: Line = ""
     database_password: Secret | None = None
-    base_url: str = "http://localhost:8000"
-    secret_key: SecretStr
+    base_url: BaseUrl = "http://localhost:8000"
+    # What a newsletter says that does not say it itself.
+    sender: Mailbox | None = None
+    reply_to: Mailbox | None = None
+    postal_address: str = ""
+    secret_key: SecretKey
     former_secret_keys: tuple[SecretStr, ...] = ()
     smtp: Smtp = Smtp()
     collect: Collect = Collect()
@@ -37,6 +72,42 @@ class Config(BaseSettings):
     mail: Mail = Mail()
     templates: FilePath | None = None  # a folder for all newsletters, see `Newsletter.template_folders`
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
+    _files: Mapping[str, Path] = PrivateAttr(default_factory=dict)
+    _broken: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _only: tuple[str, ...] | None = PrivateAttr(default=None)
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Newsletters that have a file of their own, by name."""
+        return self._files
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Newsletters that were left out since something is wrong with their settings: what, by name."""
+        return self._broken
+
+    @property
+    def turn(self) -> tuple[str, ...]:
+        """Newsletters that are worked for: those of the settings, or those of them that were asked for."""
+        return tuple(self.newsletters) if self._only is None else self._only
+
+    @property
+    def narrowed(self) -> bool:
+        return self._only is not None
+
+    def only(self, names: Sequence[str] | None) -> Config:
+        """The same settings, to work for these newsletters alone; None: for all. See `chosen`."""
+        if names is None:
+            return self
+        found = self.model_copy()
+        found._only, found._broken = tuple(names), {}
+        return found
+
+    def left_out(self, files: Mapping[str, Path], broken: Mapping[str, str]) -> Config:
+        """The same settings, knowing which newsletters are defined where, and which are missing."""
+        found = self.model_copy()
+        found._files, found._broken = files, broken
+        return found
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -44,16 +115,29 @@ class Config(BaseSettings):
         return tuple(key.get_secret_value() for key in (self.secret_key, *self.former_secret_keys))
 
     @property
+    def all_keys(self) -> tuple[str, ...]:
+        """Of the installation and of each newsletter: what a link may have been signed with, whose ever it is."""
+        found = dict.fromkeys(self.keys)
+        for name in self.newsletters:
+            found.update(dict.fromkeys(self.imprint(name).keys))
+        return tuple(found)
+
+    def imprint(self, newsletter: str | None) -> Imprint:
+        """How letters of a newsletter are made and sent; of one that the settings do not have, as of all."""
+        own = self.newsletters.get(newsletter or "")
+        if own is None:
+            return Imprint(self.base_url, self.keys, self.smtp)
+        former = tuple(key.get_secret_value() for key in own.former_secret_keys)
+        if own.secret_key is None:
+            keys = (self.keys[0], *former, *self.keys[1:])
+        else:
+            keys = (own.secret_key.get_secret_value(), *former, *self.keys)
+        return Imprint(own.base_url or self.base_url, keys, own.smtp or self.smtp)
+
+    @property
     def lasting_key(self) -> str:
         """The oldest key: of what must stay the same when the key is changed, Message-IDs and marks of the erased."""
         return self.keys[-1]
-
-    @field_validator("secret_key")
-    @classmethod
-    def _secret_key(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value()) < 16:
-            raise ValueError("must have at least 16 characters; `digest init` makes a good one")
-        return value
 
     @field_validator("database")
     @classmethod
@@ -68,22 +152,41 @@ class Config(BaseSettings):
         _database_server(value)
         return value
 
-    @field_validator("base_url")
-    @classmethod
-    def _base_url(cls, value: str) -> str:
-        if any(sign in value for sign in "@?#"):
-            raise ValueError("must have no user, password, ? or # in it: readers see it")
-        there = server_url(value, settings="")
-        if there.scheme not in ("http", "https") or not there.host:
-            raise ValueError("must be the http(s) address under which `digest serve` is reached")
-        return value.rstrip("/")
-
     @field_validator("newsletters")
     @classmethod
     def _newsletters(cls, value: dict[str, Newsletter]) -> dict[str, Newsletter]:
         if not value:
             raise ValueError("is empty; a newsletter needs at least [newsletters.NAME] with title and from")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _common(cls, values: Any) -> Any:
+        """A newsletter has the sender, reply_to and postal_address of all, where it says none."""
+        papers = values.get("newsletters") if isinstance(values, dict) else None
+        if not isinstance(papers, dict):
+            return values
+        filled = {}
+        for name, paper in papers.items():
+            more = {}
+            for key, others in _COMMON.items():
+                if values.get(key) and isinstance(paper, dict) and not paper.keys() & {key, *others}:
+                    more[key] = values[key]
+            filled[name] = {**more, **paper} if more else paper
+        return {**values, "newsletters": filled}
+
+    @model_validator(mode="after")
+    def _own_smtp(self) -> Config:
+        for name, paper in self.newsletters.items():
+            if paper.smtp is not None:
+                try:
+                    whole = paper.smtp.over(self.smtp)
+                except ValidationError as error:
+                    first = error.errors()[0]
+                    words = first.get("ctx", {}).get("error", first["msg"])
+                    raise Misplaced(("newsletters", name, "smtp"), f"{words} (together with [smtp])") from None
+                self.newsletters[name] = paper.model_copy(update={"smtp": whole})
+        return self
 
     @model_validator(mode="after")
     def _database_login(self) -> Config:
@@ -131,8 +234,34 @@ class Config(BaseSettings):
         base = Path(self.database) if "://" not in self.database else Path.cwd() / "digest.db"
         return base.parent / "maildir"
 
+    def chosen(self, names: Sequence[str] | None, *, every: bool = False) -> list[str] | None:
+        """What `-n a,b -n c` means: each of them once; None for all of them, which `every` says too.
+
+        NotFound for one that there is not, ConfigError for one with which something is wrong.
+        """
+        found = dict.fromkeys(part.strip() for word in names or () for part in word.split(","))
+        if not found:
+            return None
+        if every:
+            raise UserError("either --all or --newsletter, not both", hint="--all is what goes without saying")
+        for name in found:
+            if name in self.broken:
+                raise ConfigError(self.broken[name].partition("\n")[0])
+            if name not in self.newsletters:
+                raise self._unknown(name)
+        return list(found)
+
+    def _unknown(self, name: str) -> NotFound:
+        near = difflib.get_close_matches(name, self.newsletters, 3, cutoff=0.6)
+        known = sorted(self.newsletters)
+        some = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+        hint = f"did you mean {' or '.join(near)}?" if near else f"the settings know: {some}"
+        return NotFound(f"there is no newsletter {name!r}", hint=hint)
+
     def newsletter(self, name: str | None) -> tuple[str, Newsletter]:
         """The newsletter `name`, or the only one there is."""
+        if name is not None and "," in name:
+            raise UserError("this takes one newsletter at a time", hint=f"say it for each of {name}")
         if name is None:
             if len(self.newsletters) > 1:
                 raise ConfigError(
@@ -140,9 +269,7 @@ class Config(BaseSettings):
                 )
             name = next(iter(self.newsletters))
         if name not in self.newsletters:
-            raise NotFound(
-                f"there is no newsletter {name!r}", hint="the settings know: " + ", ".join(sorted(self.newsletters))
-            )
+            raise self._unknown(name)
         return name, self.newsletters[name]
 
     # The TOML file is what is handed to the constructor, and the environment goes before it.

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError
 
 from digest.config import settings
-from digest.config.config import Config
+from digest.config.config import Config, Misplaced
+from digest.config.folder import Sheet, line_of, sheets
 from digest.config.settings import Section
 from digest.errors import ConfigError, NotFound
 
@@ -40,8 +42,12 @@ def find(option: Path | None, environ: Mapping[str, str]) -> Path:
     )
 
 
-def load(path: Path) -> Config:
-    """Read the settings file, then the environment; ConfigError names the file, the key and the cure."""
+def load(path: Path, *, partly: bool = False) -> Config:
+    """Read the settings file and the folder beside it, then the environment.
+
+    ConfigError names the file, the key and the cure. With `partly`, what is wrong with single newsletters stops none
+    of the others: they are left out, and `broken` says why.
+    """
     path = path.absolute()
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -55,7 +61,37 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}", hint="see the line named; text wants quotes") from None
-    return from_values(values, path)
+    return _together(values, path, sheets(path), partly=partly)
+
+
+def _together(values: dict[str, Any], path: Path, found: list[Sheet], *, partly: bool) -> Config:
+    papers = values.get("newsletters", {})
+    if isinstance(papers, dict):
+        for sheet in found:
+            if sheet.name in papers:
+                raise ConfigError(
+                    f"the newsletter {sheet.name} is in both {path} and {sheet.path}", hint="take one of the two away"
+                )
+        papers = papers | {sheet.name: sheet.values for sheet in found if sheet.error is None}
+        if papers or found:
+            values = {**values, "newsletters": papers}
+    files = {sheet.name: sheet for sheet in found}
+    broken = {sheet.name: sheet.error for sheet in found if sheet.error is not None}
+    if broken and not (partly and papers):
+        raise next(iter(broken.values()))
+    while True:
+        try:
+            config = from_values(values, path, files=files)
+        except _Wrong as wrong:
+            names = wrong.newsletters & values["newsletters"].keys() if partly and wrong.newsletters else set()
+            rest = {name: paper for name, paper in values.get("newsletters", {}).items() if name not in names}
+            if not names or not rest:
+                raise
+            broken |= {name: wrong.of(name) for name in sorted(names)}
+            values = {**values, "newsletters": rest}
+        else:
+            told = {name: str(error) + (f"\n  {error.hint}" if error.hint else "") for name, error in broken.items()}
+            return config.left_out({name: sheet.path for name, sheet in files.items()}, told)
 
 
 def exposed(path: Path) -> bool:
@@ -94,14 +130,34 @@ class _FileOnly(Config):
         return (init_settings,)
 
 
-def from_values(values: dict[str, Any], path: Path, *, environment: bool = True) -> Config:
-    """Check `values` as if they stood in `path`, together with the environment unless that is not wanted."""
+class _Wrong(ConfigError):
+    """Values that cannot be; `newsletters` are those that are to blame, empty where something else is."""
+
+    def __init__(self, error: ValidationError, path: Path, files: Mapping[str, Sheet]) -> None:
+        self._all, self._path, self._files = error.errors(), path, files
+        super().__init__(_sentence(self._all, path, files), hint=_HINT)
+        owners = {_owner(problem) for problem in self._all}
+        self.newsletters = set() if "" in owners else owners
+
+    def of(self, newsletter: str) -> ConfigError:
+        """What is wrong with one of them alone."""
+        mine = [problem for problem in self._all if _owner(problem) == newsletter]
+        return ConfigError(_sentence(mine, self._path, self._files), hint=_HINT)
+
+
+def from_values(
+    values: dict[str, Any], path: Path, *, environment: bool = True, files: Mapping[str, Sheet] | None = None
+) -> Config:
+    """Check `values` as if they stood in `path`, together with the environment unless that is not wanted.
+
+    `files` are the newsletters among them that stand in files of their own.
+    """
     if environment:
         _refuse_strange_variables(os.environ)
     try:
         config = Config(**values) if environment else _FileOnly(**values)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, path), hint=_HINT) from None
+        raise _Wrong(error, path, files or {}) from None
     except SettingsError as error:  # what cannot be decoded from the environment
         raise ConfigError(
             f"the environment variable {_undecoded(error)} cannot be read",
@@ -115,15 +171,21 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
             raise ConfigError(f"{path}: nobody knows whose home the ~ of {named} is", hint=_WHOLE) from None
 
     shared = placed(config.templates) if config.templates else None
+
+    def sending(smtp: settings.Smtp) -> dict[str, Any]:
+        dkim = tuple(d.model_copy(update={"key_file": placed(d.key_file)}) for d in smtp.dkim)
+        return {"dkim": dkim, "ca_file": placed(smtp.ca_file) if smtp.ca_file else None}
+
     newsletters = {
-        name: (n.model_copy(update={"templates": placed(n.templates)}) if n.templates else n).sharing(shared)
+        name: n.model_copy(
+            update={
+                "templates": placed(n.templates) if n.templates else None,
+                "smtp": n.smtp.model_copy(update=sending(n.smtp)) if n.smtp else None,
+            }
+        ).sharing(shared)
         for name, n in config.newsletters.items()
     }
-    smtp = config.smtp
-    if smtp.ca_file:
-        smtp = smtp.model_copy(update={"ca_file": placed(smtp.ca_file)})
-    dkim = tuple(d.model_copy(update={"key_file": placed(d.key_file)}) for d in smtp.dkim)
-    smtp = smtp.model_copy(update={"dkim": dkim})
+    smtp = config.smtp.model_copy(update=sending(config.smtp))
     database = config.database if "://" in config.database else str(placed(Path(config.database)))
     mail = config.mail
     if mail.source and "://" not in mail.source:
@@ -136,15 +198,32 @@ _WHOLE = "write the whole path, from / on"
 _HINT = "`digest help settings` lists every setting; an environment variable DIGEST_… goes before the file"
 
 
-def _sentence(error: ValidationError, path: Path) -> str:
+def _owner(problem: ErrorDetails) -> str:
+    """The newsletter whose settings are wrong, "" where it is another's."""
+    where = _where(problem)
+    return where[1] if len(where) > 1 and where[0] == "newsletters" else ""
+
+
+def _where(problem: ErrorDetails) -> list[str]:
+    found = problem.get("ctx", {}).get("error")
+    return list(found.where) if isinstance(found, Misplaced) else [str(p) for p in problem["loc"] if p != "[key]"]
+
+
+def _sentence(problems: list[ErrorDetails], path: Path, files: Mapping[str, Sheet]) -> str:
     """The first thing wrong, in words: which file (or variable), which key, what it must be."""
     # A mistyped key often makes others missing: it is the one to name.
-    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    where = [str(part) for part in problem["loc"] if part != "[key]"]
+    problem = min(problems, key=lambda found: found["type"] != "extra_forbidden")
+    where = _where(problem)
     key = ".".join(where) or "the file"
     variable = "DIGEST_" + "__".join(where).upper()
-    source = variable if variable in os.environ else str(path)
-    more = f" ({error.error_count() - 1} more like it)" if error.error_count() > 1 else ""
+    source = str(path)
+    more = f" ({len(problems) - 1} more like it)" if len(problems) > 1 else ""
+    if variable in os.environ:
+        source = variable
+    elif sheet := files.get(_owner(problem)):
+        line = line_of(sheet.text, where[2:])
+        source = f"{sheet.path}, line {line}" if line else str(sheet.path)
+        key = ".".join(where[2:]) or "the newsletter"
     match problem["type"]:
         case "missing":
             return f"{source}: {key} is missing{more}"
@@ -200,6 +279,7 @@ _PLACES: dict[type[BaseModel], str] = {
     settings.Curate: "in [curate]",
     settings.Web: "in [web]",
     settings.Newsletter: "in [newsletters.NAME]",
+    settings.OwnSmtp: "in [newsletters.NAME.smtp]",
     settings.Topic: "in [newsletters.NAME.topics.SLUG]",
     settings.Rule: "in [[newsletters.NAME.rules]]",
 }
@@ -214,6 +294,7 @@ def _near(where: list[str]) -> str:
         for name, field in model.model_fields.items():
             places.setdefault(field.alias or name, []).append(place)
     if where[-1] in places:
+        places[where[-1]] = [place for place in places[where[-1]] if place != _PLACES[settings.OwnSmtp]]
         return f"; it stands {' or '.join(places[where[-1]])}"
     close = difflib.get_close_matches(where[-1], sorted(places), 1)
     return f"; did you mean {close[0]}?" if close else ""

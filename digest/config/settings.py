@@ -18,6 +18,8 @@ from digest.colours import contrast
 from digest.config.value_types import (
     OTHER,
     TOPICS,
+    BaseUrl,
+    Domain,
     FilePath,
     HostName,
     HttpHeaders,
@@ -25,8 +27,10 @@ from digest.config.value_types import (
     Mailbox,
     Network,
     Origin,
+    Person,
     ProxyUrl,
     Secret,
+    SecretKey,
     ServerUrl,
     Share,
     Slug,
@@ -105,7 +109,7 @@ class Dkim(Section):
 
     selector: Line
     key_file: FilePath
-    domain: Line = ""
+    domain: Domain = ""
 
 
 class Smtp(Section):
@@ -117,8 +121,8 @@ class Smtp(Section):
     relays: tuple[Relay, ...] = ()
     token_command: Line = ""
     connections: int = Field(8, ge=1, le=200)
-    envelope_domain: Line = ""
-    hello: Line = ""  # our name in EHLO; else the machine's, if it has a full one, or its address
+    envelope_domain: Domain = ""
+    hello: Domain = ""  # our name in EHLO; else the machine's, if it has a full one, or its address
     ca_file: FilePath | None = None
     dkim: tuple[Dkim, ...] = ()
     # How long a server may take to answer a command, and the end of the data (RFC 5321 §4.5.3.2).
@@ -170,6 +174,39 @@ class Smtp(Section):
         A letter's envelope may wait for the reply to the body before it, then it waits for its own.
         """
         return timedelta(seconds=3 * self.data_timeout_seconds)
+
+
+_WAY = ("url", "user", "password", "token_command", "relays")  # where letters go, and who logs in there
+
+
+class OwnSmtp(Smtp):
+    """`[newsletters.NAME.smtp]`: what is otherwise for one newsletter. Judged as a whole once `over` has made one."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> OwnSmtp:
+        return self
+
+    def over(self, common: Smtp) -> OwnSmtp:
+        """The whole: each value as it is given here, else as in `[smtp]`. Raises ValidationError.
+
+        Who names a server of their own (`url` or `relays`) takes none, and no login, of the common ones: a password is
+        never said to a server that it was not meant for.
+        """
+        own = {name: getattr(self, name) for name in self.model_fields_set}
+        rest = {name: getattr(common, name) for name in Smtp.model_fields}
+        if "url" in own or "relays" in own:
+            rest = {name: value for name, value in rest.items() if name not in _WAY}
+        elif common.url and own.keys() & set(_WAY):
+            there = smtp_server(common.url.get_secret_value())
+            rest["url"] = SecretStr(f"{there.scheme}://{there.place}")
+            rest["user"] = there.user or common.user
+            rest["password"] = SecretStr(there.password) if there.password else common.password
+            if self.token_command:
+                rest["password"] = None
+            if self.password:
+                rest["token_command"] = ""
+        whole = Smtp(**(rest | own))
+        return OwnSmtp.model_construct(**{name: getattr(whole, name) for name in Smtp.model_fields})
 
 
 class FeedHost(Section):
@@ -340,6 +377,10 @@ class Newsletter(Section):
     title: Line
     sender: Mailbox = Field(alias="from")
     reply_to: Mailbox | None = None
+    base_url: BaseUrl = ""  # where its pages are; "": the common one
+    secret_key: SecretKey | None = None  # what its links are signed with
+    former_secret_keys: tuple[SecretStr, ...] = ()
+    smtp: OwnSmtp | None = None  # of settings that were read, with all that `[smtp]` says besides
     subject: Line = "{{ newsletter.title }}: {{ lead.title }}"
     schedule: str | None = None
     holidays: tuple[Line, ...] = ()  # dates and places that have no edition
@@ -348,7 +389,7 @@ class Newsletter(Section):
     accent: Line = "#a03a12"
     preflight: Literal["warn", "stop"] = "warn"
     approve: bool = False
-    editor: Mailbox | None = None
+    editor: Person | None = None
     approve_hours: float = Field(0, ge=0, le=240)
     max_stories: int = Field(30, ge=1, le=500)
     min_stories: int = Field(1, ge=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from digest.config.hosts import as_ascii
 from digest.errors import BadInput
 
 # The topics of the package (`curate/topics.toml`), and the name of what has none.
@@ -34,15 +35,33 @@ SLUG = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 Slug = Annotated[str, Field(pattern=SLUG)]
 
 
-def _mailbox(value: str) -> str:
-    """`Name <address>` or `address`, on one line (RFC 5322 §3.4)."""
+def _person(value: str) -> str:
+    """`Name <address>` or `address`, on one line (RFC 5322 §3.4); its domain comes out as A-labels."""
     if any(c in value for c in "\r\n\0"):
         raise ValueError("has a line break in it")
     _name, address = parseaddr(value)
     local, at, domain = address.rpartition("@")
     if not (local and at and domain):
         raise ValueError("is not an address; write e.g. 'Daily <news@example.org>'")
+    if domain.isascii():
+        return value
+    if f"@{domain}" not in value:
+        raise ValueError("has an address that is not plainly written; write e.g. 'Daily <news@example.org>'")
+    return value.replace(f"@{domain}", f"@{as_ascii(domain)}")
+
+
+def _mailbox(value: str) -> str:
+    """One that letters come from or go back to: each server on their way has to take it, also without SMTPUTF8."""
+    value = _person(value)
+    local = parseaddr(value)[1].rpartition("@")[0]
+    if not local.isascii():
+        raise ValueError(f"has letters beyond ASCII before the @ ({local}), which many mail servers refuse of a sender")
     return value
+
+
+def _domain(value: str) -> str:
+    """A domain as the network has it."""
+    return as_ascii(_one_line(value))
 
 
 def _one_line(value: str) -> str:
@@ -63,6 +82,8 @@ def _secret(value: SecretStr) -> SecretStr:
 
 
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Person = Annotated[str, AfterValidator(_person)]
+Domain = Annotated[str, AfterValidator(_domain)]
 Line = Annotated[str, AfterValidator(_one_line)]
 FilePath = Annotated[Path, AfterValidator(_path)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
@@ -116,6 +137,7 @@ def server_url(text: str, *, settings: str) -> ServerUrl:
 def smtp_server(url: str) -> ServerUrl:
     """The address of a mail server; ValueError says what is wrong with it."""
     found = server_url(url, settings="user and password")
+    found = replace(found, host=as_ascii(found.host))
     if found.scheme not in ("smtp", "smtp+starttls", "smtps") or not found.host or found.rest not in ("", "/"):
         raise ValueError("must look like smtp+starttls://user:password@mail.example.org:587 (or smtp://, smtps://)")
     return found
@@ -123,6 +145,27 @@ def smtp_server(url: str) -> ServerUrl:
 
 def _smtp_url(value: SecretStr) -> SecretStr:
     smtp_server(value.get_secret_value())
+    return value
+
+
+def _base_url(value: str) -> str:
+    """Without a slash at its end, and with its host as A-labels: so it stands in mails."""
+    if any(sign in value for sign in "@?#"):
+        raise ValueError("must have no user, password, ? or # in it: readers see it")
+    there = server_url(value, settings="")
+    if there.scheme not in ("http", "https") or not there.host:
+        raise ValueError("must be the http(s) address under which `digest serve` is reached")
+    if not there.host.isascii():
+        scheme, _, rest = value.partition("://")
+        place = re.split("/", rest, maxsplit=1)[0]
+        port = f":{there.port}" if there.port else ""
+        value = f"{scheme}://{as_ascii(there.host)}{port}{rest[len(place) :]}"
+    return value.rstrip("/")
+
+
+def _secret_key(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < 16:
+        raise ValueError("must have at least 16 characters; `digest init` makes a good one")
     return value
 
 
@@ -136,6 +179,8 @@ def _share(value: object) -> object:
     return value
 
 
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
 SmtpUrl = Annotated[SecretStr, AfterValidator(_smtp_url)]
 Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
 

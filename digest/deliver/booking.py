@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
-from digest.config import Smtp
 from digest.deliver.attempt import Attempt
 from digest.deliver.judge import Case, Judge, Ruling
 from digest.deliver.ledger import Committed
+from digest.deliver.papers import Papers
 from digest.deliver.replies import Blame, Reply, retry_delay, suspect
 from digest.deliver.report import Report
 from digest.deliver.writer import Writer
@@ -27,7 +27,7 @@ class Book:
         writer: Writer,
         judge: Judge,
         report: Report,
-        settings: Smtp,
+        papers: Papers,
         *,
         clock: Callable[[], datetime],
         rng: random.Random,
@@ -35,7 +35,8 @@ class Book:
         self._writer = writer
         self._judge = judge
         self._report = report
-        self._settings = settings
+        self._papers = papers
+        self._owners: dict[int | None, int | None] = {}  # newsletter, by edition
         self._clock = clock
         self._rng = rng
         self._out: set[tuple[int, int]] = set()  # letters marked, whose end is not committed yet
@@ -79,6 +80,9 @@ class Book:
             due_at += retry_delay(case.attempt, self._rng)
         self._writer.batch.owed_again.append((case.letter_id, case.attempt, due_at))
         self._count(case.edition_id, -_refusal(suspect(case.reply, case.step)))
+        done = self._report.of(self._papers.name(self._owners.get(case.edition_id)))
+        done.count(OutboxState.REFUSED, -1)
+        done.count(OutboxState.OWED)
 
     def deferred(self, attempt: Attempt, reply: Reply) -> None:
         claimed = attempt.claimed
@@ -95,7 +99,7 @@ class Book:
         """The body went out and no answer came (RFC 1047)."""
         claimed = attempt.claimed
         reply = Reply(0, "", f"no reply to the end of the data: {why}")
-        hold = self._settings.after_crash == "hold" or self._expired(claimed)
+        hold = self._papers.smtp(claimed.newsletter_id).after_crash == "hold" or self._expired(claimed)
         self._report.in_doubt += not claimed.in_doubt
         self._say(claimed, reply)
         self._end(
@@ -145,6 +149,8 @@ class Book:
     ) -> None:
         outcome = outbox.Outcome(claimed.id, number, state, reply.code, words or reply.words, due_at, in_doubt)
         self._writer.batch.outcomes.append(outcome)
+        self._owners[claimed.edition_id] = claimed.newsletter_id
+        self._report.of(self._papers.name(claimed.newsletter_id)).count(state)
 
     def _count(self, edition_id: int | None, more: refusals.Refusals) -> None:
         if edition_id is not None:
@@ -160,7 +166,8 @@ class Book:
             )
 
     def _expired(self, claimed: outbox.Claimed) -> bool:
-        return claimed.tried_at is not None and self._clock() - claimed.tried_at >= self._settings.lifetime
+        lifetime = self._papers.smtp(claimed.newsletter_id).lifetime
+        return claimed.tried_at is not None and self._clock() - claimed.tried_at >= lifetime
 
 
 def _refusal(blame: Blame) -> refusals.Refusals:

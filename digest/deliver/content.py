@@ -15,7 +15,8 @@ from weakref import WeakValueDictionary
 from sqlmodel import Session
 
 from digest import letter, render, sign
-from digest.config import Config
+from digest.config import Config, Imprint
+from digest.deliver.papers import Papers
 from digest.errors import ConfigError
 from digest.letter import Letter, Recipient, Sender, Signer, Template
 from digest.render import Marker, Rendered
@@ -42,19 +43,53 @@ class Loaded:
     texts: dict[Key, tuple[Rendered, Sender]]
 
 
-class Contents:
-    """Templates by variant or notice."""
+class Kit:
+    """What the letters of one newsletter are made with. ConfigError where a DKIM key is of no use."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._key = config.keys[0]
-        self._lasting_key = config.lasting_key
-        self._alive: WeakValueDictionary[Key, Template | Unwritable] = WeakValueDictionary()
-        self._latest: deque[Template | Unwritable] = deque(maxlen=KEPT)
-        self._pems = [(dkim, _read_key(dkim.key_file)) for dkim in config.smtp.dkim]
+    def __init__(self, imprint: Imprint) -> None:
+        self.key = imprint.key
+        self.envelope_domain = imprint.smtp.envelope_domain
+        self.links = {marker: _link(imprint.base_url, marker) for marker in Marker}
+        self._pems = [(dkim, _read_key(dkim.key_file)) for dkim in imprint.smtp.dkim]
         self._signers: dict[str, list[Signer]] = {}  # by domain: to read a key costs more than to sign
         self.signers("example.org")  # a key of no use is told before the first letter
-        self._links = {marker: _link(config.base_url, marker) for marker in Marker}
+
+    def signers(self, domain: str) -> list[Signer]:
+        if domain in self._signers:
+            return self._signers[domain]
+        found = []
+        for settings, pem in self._pems:
+            try:
+                found.append(Signer(pem, domain=settings.domain or domain, selector=settings.selector))
+            except ValueError as error:
+                raise ConfigError(
+                    f"the DKIM key {settings.key_file} {error}",
+                    hint="openssl genrsa -out FILE 2048, or openssl genpkey -algorithm ed25519 -out FILE, makes one",
+                ) from None
+        self._signers[domain] = found
+        return found
+
+
+class Contents:
+    """Templates by variant or notice, of all newsletters of a pass."""
+
+    def __init__(self, papers: Papers) -> None:
+        self._papers = papers
+        self._lasting_key = papers.config.lasting_key
+        self._alive: WeakValueDictionary[Key, Template | Unwritable] = WeakValueDictionary()
+        self._latest: deque[Template | Unwritable] = deque(maxlen=KEPT)
+        self._known: list[tuple[Imprint, Kit]] = []
+        self._kit_of: dict[int | None, Kit] = {}
+
+    def kit(self, number: int | None) -> Kit:
+        """Of a newsletter; newsletters that say the same share one."""
+        kit = self._kit_of.get(number)
+        if kit is None:
+            imprint = self._papers.imprint(number)
+            kit = next((kit for same, kit in self._known if same == imprint), None) or Kit(imprint)
+            self._known.append((imprint, kit))
+            self._kit_of[number] = kit
+        return kit
 
     def load(self, session: Session, letters: Iterable[outbox.Claimed]) -> Loaded:
         """Read what these letters say and no template holds yet. To be made into fillers outside of the transaction."""
@@ -81,48 +116,28 @@ class Contents:
 
     def fillers(self, loaded: Loaded, letters: Iterable[outbox.Claimed]) -> dict[int, Filler]:
         """The letters-to-be of a claim, by letter."""
+        listed = list(letters)
+        owners = {_key(claimed): claimed.newsletter_id for claimed in listed}
         while loaded.texts:
             key, (rendered, sender) = loaded.texts.popitem()
-            template = loaded.templates[key] = self.template(rendered, sender)
+            template = loaded.templates[key] = _template(self.kit(owners.get(key)), rendered, sender)
             self._alive[key] = template
         self._latest.extend(loaded.templates.values())
-        return {claimed.id: Filler(self, loaded.templates[_key(claimed)], claimed) for claimed in letters}
-
-    def template(self, rendered: Rendered, sender: Sender) -> Template | Unwritable:
-        """Cut once."""
-        try:
-            return Template(rendered, sender, signers=self.signers(sender.domain))
-        except ValueError as error:
-            return Unwritable(error)
-
-    def signers(self, domain: str) -> list[Signer]:
-        if domain in self._signers:
-            return self._signers[domain]
-        found = []
-        for settings, pem in self._pems:
-            try:
-                found.append(Signer(pem, domain=settings.domain or domain, selector=settings.selector))
-            except ValueError as error:
-                raise ConfigError(
-                    f"the DKIM key {settings.key_file} {error}",
-                    hint="openssl genrsa -out FILE 2048, or openssl genpkey -algorithm ed25519 -out FILE, makes one",
-                ) from None
-        self._signers[domain] = found
-        return found
+        return {claimed.id: Filler(self, loaded.templates[_key(claimed)], claimed) for claimed in listed}
 
     def fill(self, template: Template, claimed: outbox.Claimed) -> Letter:
         """The letter of one reader, the same at every attempt; ValueError where it cannot be written."""
-        domain = template.domain
-        ours = {"domain": self._config.smtp.envelope_domain or domain, "mailbox": self._config.mail.address}
+        domain, kit, mail = template.domain, self.kit(claimed.newsletter_id), self._papers.config.mail
+        ours = {"domain": kit.envelope_domain or domain, "mailbox": mail.address}
         links, leave_by_mail = {}, ""
         if claimed.notice_id is None:
             assert claimed.subscription_id is not None
             links = {
-                marker: base + sign.token(purpose, claimed.subscription_id, key=self._key)
-                for marker, (base, purpose) in self._links.items()
+                marker: base + sign.token(purpose, claimed.subscription_id, key=kit.key)
+                for marker, (base, purpose) in kit.links.items()
             }
-            if self._config.mail.comes_back:
-                token = sign.mail_token(sign.Purpose.LEAVE, claimed.subscription_id, key=self._key)
+            if mail.comes_back:  # its mailbox is everybody's, and so is the key
+                token = sign.mail_token(sign.Purpose.LEAVE, claimed.subscription_id, key=self._papers.config.keys[0])
                 leave_by_mail = sign.at_mailbox(f"leave+{token}", **ours)
         return template.fill(
             Recipient(claimed.email, claimed.name, links, leave_by_mail),
@@ -134,6 +149,14 @@ class Contents:
                 written_at=None if claimed.notice_id is None else template.sender.date,
             ),
         )
+
+
+def _template(kit: Kit, rendered: Rendered, sender: Sender) -> Template | Unwritable:
+    """Cut once."""
+    try:
+        return Template(rendered, sender, signers=kit.signers(sender.domain))
+    except ValueError as error:
+        return Unwritable(error)
 
 
 @dataclass(slots=True)
@@ -153,12 +176,12 @@ class Filler:
 
 def for_one(config: Config, rendered: Rendered, *, sender: Sender, to: str, number: int) -> Letter:
     """A single letter outside the outbox, to look at: its personal links lead to the start page."""
-    contents = Contents(config)
-    template = contents.template(rendered, sender)
+    imprint = config.imprint(sender.newsletter)
+    template = _template(Kit(imprint), rendered, sender)
     if isinstance(template, Unwritable):
         raise template.error
     return template.fill(
-        Recipient(to, "", dict.fromkeys(Marker, config.base_url)),
+        Recipient(to, "", dict.fromkeys(Marker, imprint.base_url)),
         mail_from=letter.address(sender.mailbox),
         message_id=sign.message_id(number, key=config.lasting_key, domain=sender.domain),
     )

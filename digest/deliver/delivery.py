@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from digest.config import Smtp
 from digest.deliver.attempt import Attempt, Waiting, domain_of
 from digest.deliver.booking import Book
-from digest.deliver.domains import Domains, Turn
-from digest.deliver.in_hand import Claims
+from digest.deliver.domains import Turn
 from digest.deliver.judge import Case, Judge, Quarantine, Ruling
+from digest.deliver.lanes import Lane, lanes_of, pick
 from digest.deliver.ledger import Committed, Ledger
 from digest.deliver.pace import finish
+from digest.deliver.papers import Key, Number
 from digest.deliver.relays import Route
 from digest.deliver.replies import Blame, Reply, Step, Verdict, suspect, wants_less
 from digest.deliver.report import Progress, Report
 from digest.deliver.writer import Writer
+from digest.store import outbox
 
 TICK = 0.05  # seconds between two looks at clocks and signals
 
@@ -34,14 +35,13 @@ class Delivery:
     def __init__(
         self,
         ledger: Ledger,
-        settings: Smtp,
         report: Report,
         *,
         clock: Callable[[], datetime],
         rng: random.Random,
         progress: Callable[[Progress], None] | None,
         stop: Callable[[], bool],
-        due: int,
+        due: Mapping[Number, int],
     ) -> None:
         self.clock = clock
         self.stopping = False
@@ -49,23 +49,29 @@ class Delivery:
         self._progress = progress
         self._stop = stop
         self._due = due
+        self._most = ledger.left(sum(due.values()))
+        self._papers = ledger.papers
         self._routes: list[Route] = []
+        self._lanes: dict[Number, Lane] = {}
+        self._begun: list[Lane] = []  # those that are awake
+        self._turn = 0  # whose letters are looked after first, so that no lane always is
+        self._heard_as: dict[Number, str] = {}  # what the judge knows a lane by, where it is not the first
         self._marking: dict[int, tuple[Waiting, Route]] = {}
-        self._claims = Claims(canary=bool(settings.canary))
-        self._domains = Domains(limit=settings.per_domain)
-        self.judge = Judge(max_refused=settings.max_refused)
+        self.judge = Judge(max_refused=self._papers.config.smtp.max_refused)
         self._tossed: set[int] = set()  # letters that a relay handed back again and again
         self._failure: BaseException | None = None
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._woken = asyncio.Event()
         self._writer = Writer(ledger, committed=self._committed, failed=self._failed)
-        self._book = Book(self._writer, self.judge, report, settings, clock=clock, rng=rng)
+        self._book = Book(self._writer, self.judge, report, self._papers, clock=clock, rng=rng)
 
-    async def run(self, routes: Sequence[Route]) -> None:
-        self._routes = sorted(routes, key=lambda route: route.settings.order)
-        for route in self._routes:
-            route.try_first()
+    async def run(self, routes: Mapping[Key, Route]) -> None:
+        self._routes = list(routes.values())
+        self._lanes = lanes_of(self._papers, routes)
+        for number in self._due:
+            if (lane := self._lane(number)) is not None:
+                self._wake(lane)
         self._writer.start()
         try:
             while not self._finished():
@@ -84,76 +90,116 @@ class Delivery:
     def wake(self) -> None:
         self._woken.set()
 
+    # ------------------------------------------------------------ whose letters
+
+    def _lane(self, number: Number) -> Lane | None:
+        """Of a newsletter. One that nobody knows goes as what belongs to none; None where no relay is theirs."""
+        return self._lanes.get(number if number in self._papers.names else None)
+
+    def _of(self, claimed: outbox.Claimed) -> Lane:
+        lane = self._lane(claimed.newsletter_id)
+        assert lane is not None
+        return lane
+
+    def _awake(self) -> list[Lane]:
+        """Each in its turn."""
+        first = self._turn % len(self._begun) if self._begun else 0
+        return self._begun[first:] + self._begun[:first] if first else self._begun
+
+    def _wake(self, lane: Lane) -> None:
+        if not lane.awake:
+            name = self._papers.name(lane.number)
+            self._heard_as[lane.number] = f" (for {name or 'notices'})" if self._begun else ""
+            self._begun.append(lane)
+            lane.wake()
+
+    def _known_as(self, route: Route, claimed: outbox.Claimed) -> str:
+        """A relay, as the judge knows it: what it says of one newsletter's sender is not said of another's."""
+        words = self._heard_as[self._of(claimed).number]
+        return route.name + words if words else route.name
+
     # ------------------------------------------------------------ what to do next
 
     def _feed(self) -> None:
         now, moment = self._loop.time(), self.clock()
-        if not self.stopping and (self._stop() or self._nowhere(now) or self._spent(moment)):
-            if not self._report.stopped:
-                self._report.stopped, self._report.interrupted = "asked to", True
-            self._wind_up()
+        self._turn += 1
+        if not self.stopping:
+            self._stop_what_cannot_go_on(now, moment)
         for route in self._routes:
             route.check(hurry=self.stopping)
         if not self.stopping:
-            self._claims.waiting.extendleft(self._domains.unpark(now))
-            self._assign(now, moment)
-            self._ask()
+            for lane in self._awake():
+                for waiting in lane.domains.unpark(now):
+                    self._of(waiting.claimed).claims.waiting.appendleft(waiting)
+            for lane in self._awake():
+                if lane.live:
+                    self._assign(lane, now, moment)
+            for lane in self._awake():
+                if lane.live:
+                    self._ask(lane)
         for route in self._routes:
             route.pump()
         self._writer.kick()
 
     def _at_hand(self) -> bool:
         """Are there letters that are claimed and not answered?"""
-        waiting = self._claims.waiting or self._marking or self._domains.parked
-        return bool(waiting) or any(route.ready or route.in_flight for route in self._routes)
+        waiting = any(lane.claims.waiting or lane.domains.parked for lane in self._lanes.values())
+        return bool(waiting or self._marking) or any(route.ready or route.in_flight for route in self._routes)
 
     def _finished(self) -> bool:
-        if self._at_hand() or self._claims.asking or self._claims.looking or not self._writer.idle:
+        if self._at_hand() or not self._writer.idle:
             return False
-        return self.stopping or (self._claims.looked and self._claims.exhausted)
+        lanes = self._lanes.values()
+        if any(lane.claims.asking or lane.claims.looking for lane in lanes):
+            return False
+        return self.stopping or all(lane.done for lane in lanes)
 
-    def _nowhere(self, now: float) -> bool:
-        """Is there no relay left to wait for?"""
-        if any(route.hopeful(now) for route in self._routes):
-            return False
-        self._report.stopped = "; ".join(route.down.why for route in self._routes if route.down)
-        return True
+    def _stop_what_cannot_go_on(self, now: float, moment: datetime) -> None:
+        """A lane without relays to wait for ends; all of it, where every lane has, or we were asked to stop."""
+        asked = self._stop()
+        for lane in self._awake():
+            if not asked and lane.live and (why := lane.hopeless(now) or lane.spent(moment)):
+                lane.stopped = why
+                self._hand_back(lane)
+        lanes = self._awake()
+        ended = bool(lanes) and not any(lane.live for lane in lanes)
+        if not (asked or ended):
+            return
+        if not self._report.stopped:
+            if asked and not ended:
+                self._report.stopped, self._report.interrupted = "asked to", True
+            else:
+                self._report.stopped = "; ".join(dict.fromkeys(lane.stopped for lane in lanes))
+        self._wind_up()
 
-    def _spent(self, moment: datetime) -> bool:
-        up = [route for route in self._routes if route.usable]
-        if not up or not all(route.exhausted(moment) for route in up):
-            return False
-        names = " and ".join(route.name for route in up)
-        self._report.stopped = f"{names} took all that the settings allow in this hour or day"
-        return True
+    def _hand_back(self, lane: Lane) -> None:
+        """What of it is claimed and has no relay yet."""
+        parked = lane.domains.take(lambda waiting: self._of(waiting.claimed) is lane)
+        for waiting in parked + lane.claims.take_all():
+            self._give_back(waiting)
 
     def _wind_up(self) -> None:
         """Begin nothing more: what is not on the wire goes back."""
         self.stopping = True
-        for waiting in self._domains.take_all() + self._claims.take_all():
-            self._give_back(waiting)
+        for lane in self._lanes.values():
+            self._hand_back(lane)
         for route in self._routes:
             route.hand_back()
 
-    def _assign(self, now: float, moment: datetime) -> None:
+    def _assign(self, lane: Lane, now: float, moment: datetime) -> None:
         """Choose a relay for claimed letters, as many as the relays will soon need, and have them marked."""
-        up = [route for route in self._routes if route.usable and not route.exhausted(moment)]
-        if not up:
-            return
-        first = min(route.settings.order for route in up)
-        if any(route.trying(now) for route in self._routes if route.settings.order < first):
-            return
-        rooms = {route: room for route in up if route.settings.order == first and (room := route.room(now, moment)) > 0}
-        claims = self._claims
+        ways = lane.choice(now, moment)
+        rooms = {route: room for route in ways if (room := route.room(now, moment)) > 0}
+        claims = lane.claims
         while claims.waiting and rooms:
             waiting = claims.waiting.popleft()
             if waiting.lease.left(now, moment) <= 0:
                 self._over(waiting)  # the claim ran out before its turn came: it is due again, for anyone
                 claims.look_again()
                 continue
-            if not self._domains.idle and not self._has_turn(waiting, now):
+            if not lane.domains.idle and not self._has_turn(lane, waiting, now):
                 continue
-            route = _pick(list(rooms))
+            route = pick([ways[route] for route in rooms]).route
             route.expect(now)
             rooms[route] = rooms[route] - 1 if not route.pace.interval else 0
             if rooms[route] <= 0:
@@ -161,23 +207,25 @@ class Delivery:
             self._marking[waiting.claimed.id] = (waiting, route)
             self._writer.batch.marks.append(waiting.claimed)
 
-    def _has_turn(self, waiting: Waiting, now: float) -> bool:
-        turn = self._domains.turn(waiting, now)
+    def _has_turn(self, lane: Lane, waiting: Waiting, now: float) -> bool:
+        turn = lane.domains.turn(waiting, now)
         if turn is Turn.PUT_OFF:
             self._writer.batch.put_off.append(waiting.claimed)
             self._report.put_off += 1
             self._over(waiting)
         return turn is Turn.NOW
 
-    def _ask(self) -> None:
+    def _ask(self, lane: Lane) -> None:
         """Have more letters claimed before the relays run out of them."""
-        wanted = sum(route.window for route in self._routes if route.usable)
-        wish = self._claims.wish(wanted, crowd=self._domains.crowd)
+        if self._writer.batch.wish is not None:
+            return  # another lane's, and each has its turn
+        wanted = sum(route.window for route in lane.routes if route.usable)
+        wish = lane.claims.wish(wanted, crowd=lane.domains.crowd)
         if wish is not None:
             self._writer.batch.wish = wish
-        elif self._claims.nothing_more and self._domains.shun_none():
+        elif lane.claims.nothing_more and lane.domains.shun_none():
             self.wake()
-        elif self._claims.should_look():
+        elif lane.claims.should_look():
             self._writer.batch.look = True
 
     # ------------------------------------------------------------ what came of it
@@ -185,7 +233,7 @@ class Delivery:
     def _committed(self, done: Committed) -> None:
         if self._failure is not None:
             return
-        batch, claims = done.batch, self._claims
+        batch = done.batch
         self._report.count(done)
         self._book.committed(done)
         for route in self._routes:
@@ -197,10 +245,11 @@ class Delivery:
                 self._quarantine(doubted)
             self._ask_judge(edition_id)
         if batch.unmarked or done.pardoned:
-            claims.look_again()
+            for lane in self._lanes.values():
+                lane.claims.look_again()
         self._take_marked(done)
         if batch.look:
-            claims.found(done.editions or ())
+            self._take_found(done.sources or ())
         self._take_claimed(done)
         if done.full and not self.stopping:
             self._report.stopped, self._report.full = "the disk with the database has no room left", True
@@ -209,7 +258,7 @@ class Delivery:
             self._wind_up()
         if self._progress is not None and done.settled:
             tried = self._report.tried
-            self._progress(Progress(tried, max(self._due, tried), self._forecast()))
+            self._progress(Progress(tried, max(self._most, tried), self._forecast()))
         self._woken.set()
 
     def _forecast(self) -> datetime | None:
@@ -219,7 +268,7 @@ class Delivery:
             return None
         return finish(
             moment,
-            left=max(0, self._due - self._report.tried),
+            left=max(0, self._most - self._report.tried),
             per_second=self._report.tried / took,
             room=sum(quota.allows(moment) for quota in up),
             hourly=sum(quota.hourly for quota in up),
@@ -229,7 +278,7 @@ class Delivery:
         for claimed in done.left_out:
             waiting, route = self._marking.pop(claimed.id)
             route.forgo()
-            self._claims.waiting.appendleft(waiting)
+            self._of(claimed).claims.waiting.appendleft(waiting)
         for claimed in done.batch.marks:
             waiting, route = self._marking.pop(claimed.id)
             number = done.marked.get(claimed.id)
@@ -237,9 +286,9 @@ class Delivery:
                 # In other hands, its reader has left meanwhile, or its edition is closed: the next claim knows.
                 route.forgo()
                 self._give_back(waiting)
-                self._claims.look_again()
+                self._of(claimed).claims.look_again()
                 continue
-            if claimed.edition_id in self._claims.stopped:  # meanwhile
+            if claimed.edition_id in self._of(claimed).claims.stopped:  # meanwhile
                 route.forgo()
                 self._writer.batch.unmarked.append((claimed.id, number))
                 self._over(waiting)
@@ -257,15 +306,33 @@ class Delivery:
             if self.stopping or route.down is not None:
                 route.hand_back()
 
+    def _take_found(self, sources: Iterable[outbox.Source]) -> None:
+        """Editions and notices with letters due, each to its lane; one that had nothing to do begins."""
+        found: dict[Lane, list[outbox.Source]] = {}
+        for source in sources:
+            if (lane := self._lane(source.newsletter_id)) is not None:
+                found.setdefault(lane, []).append(source)
+                if source.edition_id is not None:
+                    self.judge.max_refused[source.edition_id] = lane.smtp.max_refused
+        for lane in self._lanes.values():
+            begins = not lane.awake and lane in found and not self.stopping
+            if begins:
+                self._wake(lane)
+            if begins or lane.claims.looking:
+                lane.claims.found(found.get(lane, ()))
+
     def _take_claimed(self, done: Committed) -> None:
-        wish = done.batch.wish
-        if wish is None or done.claim is None:
-            if self._claims.asking and self._writer.batch.wish is None:
-                self._claims.asking = False  # the wish was left out while the database could not be written
-            return
-        self._claims.take(done, wish)
-        if done.canary is not None and done.canary.objection and wish.edition_id is not None:
-            self._pause(wish.edition_id, self._book.last_words(wish.edition_id, done.canary.objection))
+        wish, waits = done.batch.wish, self._writer.batch.wish
+        if wish is not None and done.claim is not None:
+            lane = self._lane(wish.source.newsletter_id)
+            assert lane is not None
+            lane.claims.take(done, wish)
+            edition_id = wish.source.edition_id
+            if done.canary is not None and done.canary.objection and edition_id is not None:
+                self._pause(edition_id, self._book.last_words(edition_id, done.canary.objection))
+        for lane in self._lanes.values():
+            if lane.claims.asking and (waits is None or self._lane(waits.source.newsletter_id) is not lane):
+                lane.claims.asking = False  # the wish was left out while the database could not be written
 
     def _failed(self, error: BaseException) -> None:
         """Nothing can be recorded any more, so nothing may be sent."""
@@ -278,7 +345,7 @@ class Delivery:
     def booked(self, route: Route, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         claimed = attempt.claimed
         if verdict is Verdict.OK:
-            self.judge.taken(route.name, claimed.edition_id, claimed.email)
+            self.judge.taken(self._known_as(route, claimed), claimed.edition_id, claimed.email)
             self._book.sent(attempt, reply, relay=route.name)
             self._done(attempt, busy=False, taken=True)
             self._writer.kick()
@@ -288,16 +355,18 @@ class Delivery:
             self._refused(route, attempt, case)
         else:
             self._book.deferred(attempt, reply)
-            if self.judge.put_off(route.name, case) is Blame.RELAY:
+            if self.judge.put_off(self._known_as(route, claimed), case) is Blame.RELAY:
                 route.rest(f"{route.name} has trouble of its own: {reply}")
         self._done(attempt, busy=wants_less(reply) and not reply.status.startswith("4.3."), taken=False)
         self._writer.kick()
 
     def _refused(self, route: Route, attempt: Attempt, case: Case) -> None:
-        ruling = self.judge.refused(route.name, case, alone=self._claims.nothing_more and not self._at_hand())
+        lane = self._of(attempt.claimed)
+        alone = lane.claims.nothing_more and not self._at_hand()
+        ruling = self.judge.refused(self._known_as(route, attempt.claimed), case, alone=alone)
         if ruling.relay_refuses:
             # Another relay may have them now; else they wait, and are counted: what is wrong here may be theirs.
-            others = [other for other in self._routes if other is not route]
+            others = [other for other in lane.routes if other is not route]
             elsewhere = any(other.hopeful(self._loop.time()) for other in others)
             if elsewhere:
                 self._book.returned(attempt)
@@ -305,19 +374,27 @@ class Delivery:
                 self._book.deferred(attempt, case.reply)
             for witness in ruling.witnesses:
                 self._book.pardon(witness, at_once=elsewhere)
-            route.refuse(ruling.relay_refuses)
+            self._shut(lane, route, ruling.relay_refuses)
         else:
             self._book.refused(attempt, case.reply, ruling)
         if ruling.quarantine is not None:
             self._quarantine(ruling.quarantine)
         if self.judge.shuns(case.edition_id, case.domain):
-            self._domains.shun(case.domain)
+            lane.domains.shun(case.domain)
         if case.edition_id is not None:
             self._ask_judge(case.edition_id)
 
+    def _shut(self, lane: Lane, route: Route, why: str) -> None:
+        """A relay takes nothing of this newsletter; others may use it all the same."""
+        if not any(other is not lane and other.live and route in other.routes for other in self._lanes.values()):
+            route.refuse(why)
+            return
+        lane.shut(route, why)
+        route.hand_back(lambda attempt: self._of(attempt.claimed) is lane)
+
     def beyond(self, route: Route, attempt: Attempt, reply: Reply) -> None:
         now, moment = self._loop.time(), self.clock()
-        others = [other for other in self._routes if other.name not in attempt.beyond]
+        others = [other for other in self._of(attempt.claimed).routes if other.name not in attempt.beyond]
         for other in others:
             if other.usable and not other.exhausted(moment) and other.may_begin(attempt):
                 other.expect(now)
@@ -333,7 +410,7 @@ class Delivery:
         self._done(attempt, busy=False, taken=False)
 
     def tossed(self, route: Route, attempt: Attempt) -> bool:
-        others = [other for other in self._routes if other is not route]
+        others = [other for other in self._of(attempt.claimed).routes if other is not route]
         again = attempt.claimed.id in self._tossed
         self._tossed.add(attempt.claimed.id)
         if again or not any(other.hopeful(self._loop.time()) for other in others):
@@ -355,15 +432,13 @@ class Delivery:
 
     def _done(self, attempt: Attempt, *, busy: bool, taken: bool) -> None:
         """A marked letter is out of our hands; perhaps the next one to its domain may go."""
-        self._claims.over(attempt.claimed)
-        if self._domains.idle and not busy:
+        lane = self._of(attempt.claimed)
+        lane.claims.over(attempt.claimed)
+        if lane.domains.idle and not busy:
             return
         name = domain_of(attempt.claimed.email)
-        if busy or taken:
-            free = self._domains.answered(name, self._loop.time(), busy=busy)
-        else:
-            free = self._domains.freed(name)
-        if free:
+        now, domains = self._loop.time(), lane.domains
+        if domains.answered(name, now, busy=busy) if busy or taken else domains.freed(name):
             self._woken.set()
 
     def _give_back(self, waiting: Waiting) -> None:
@@ -372,12 +447,14 @@ class Delivery:
 
     def _over(self, waiting: Waiting) -> None:
         """A claimed letter that was not begun is no longer at hand."""
-        self._claims.over(waiting.claimed)
+        lane = self._of(waiting.claimed)
+        lane.claims.over(waiting.claimed)
         if waiting.cleared:
-            self._domains.freed(waiting.domain)
+            lane.domains.freed(waiting.domain)
 
     def _ask_judge(self, edition_id: int) -> None:
-        if edition_id not in self._claims.stopped and (objection := self.judge.objection(edition_id)):
+        stopped = any(edition_id in lane.claims.stopped for lane in self._lanes.values())
+        if not stopped and (objection := self.judge.objection(edition_id)):
             self._pause(edition_id, self._book.last_words(edition_id, objection))
 
     def _pause(self, edition_id: int, why: str) -> None:
@@ -390,19 +467,14 @@ class Delivery:
             self._stop_edition(found.edition_id)
 
     def _stop_edition(self, edition_id: int) -> None:
-        parked = self._domains.take(edition_id)
-        for waiting in self._claims.stop(edition_id) + parked:
-            self._give_back(waiting)
+        for lane in self._lanes.values():
+            parked = lane.domains.take(lambda waiting: waiting.claimed.edition_id == edition_id)
+            for waiting in lane.claims.stop(edition_id) + parked:
+                self._give_back(waiting)
         for route in self._routes:
-            route.hand_back(edition_id)
+            route.hand_back(lambda attempt: attempt.claimed.edition_id == edition_id)
 
-
-def _pick(routes: list[Route]) -> Route:
-    """Shares by weight, evenly spread (smooth weighted round robin)."""
-    if len(routes) == 1:
-        return routes[0]
-    for route in routes:
-        route.credit += route.settings.weight
-    chosen = max(routes, key=lambda route: route.credit)
-    chosen.credit -= sum(route.settings.weight for route in routes)
-    return chosen
+    @property
+    def stopped(self) -> dict[Number, str]:
+        """Newsletters of which nothing more went out, and why."""
+        return {lane.number: lane.stopped for lane in self._lanes.values() if lane.stopped}

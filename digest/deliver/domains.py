@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -75,14 +75,6 @@ class Domains:
                 waiting.cleared = True
                 yield waiting
 
-    def take_all(self) -> list[Waiting]:
-        """What was parked, which then is not."""
-        found: list[Waiting] = []
-        for domain in self._known.values():
-            found += domain.parked
-            domain.parked.clear()
-        return found
-
     def answered(self, name: str, now: float, *, busy: bool) -> bool:
         """A letter is done with, and its server put it off or took it; True where another's turn may have come."""
         domain = self._known.get(name)
@@ -103,12 +95,14 @@ class Domains:
         domain.pace.in_flight = max(0, domain.pace.in_flight - 1)
         return self._settle(name)
 
-    def take(self, edition_id: int) -> list[Waiting]:
-        """What was parked of one edition, which then is not."""
+    def take(self, which: Callable[[Waiting], bool]) -> list[Waiting]:
+        """What was parked of these, which then is not."""
         found: list[Waiting] = []
         for domain in self._known.values():
-            found += [waiting for waiting in domain.parked if waiting.claimed.edition_id == edition_id]
-            domain.parked = deque(waiting for waiting in domain.parked if waiting.claimed.edition_id != edition_id)
+            mine = [waiting for waiting in domain.parked if which(waiting)]
+            if mine:
+                found += mine
+                domain.parked = deque(waiting for waiting in domain.parked if waiting not in mine)
         return found
 
     def shun(self, name: str) -> None:

@@ -15,9 +15,9 @@ MOST = 500  # letters at hand
 
 @dataclass
 class _Source:
-    """An edition that has letters due, or the notices."""
+    """An edition that has letters due, or notices."""
 
-    edition_id: int | None
+    source: outbox.Source
     canary: bool  # its first letters still have to let the rest follow
     exhausted: bool = False
     waits: bool = False  # for answers to the letters that are out
@@ -25,7 +25,7 @@ class _Source:
 
 
 class Claims:
-    """Letters at hand, the oldest claim first, and what to claim next."""
+    """Letters of one newsletter at hand, the oldest claim first, and what to claim next."""
 
     def __init__(self, *, canary: bool) -> None:
         self.waiting: deque[Waiting] = deque()
@@ -34,8 +34,8 @@ class Claims:
         self.looked = False
         self._again = False  # what the look under way finds may have changed meanwhile
         self._canary = canary
-        self._sources: dict[int | None, _Source] = {}
-        self._fruitless: set[int | None] = set()
+        self._sources: dict[outbox.Source, _Source] = {}
+        self._fruitless: set[outbox.Source] = set()
         self.stopped: set[int] = set()  # editions that must not go on
 
     @property
@@ -55,7 +55,7 @@ class Claims:
         for source in self._sources.values():
             if not source.exhausted and not source.waits:
                 self.asking = True
-                return Wish(source.edition_id, min(max(16, 4 * wanted), MOST), source.canary)
+                return Wish(source.source, min(max(16, 4 * wanted), MOST), source.canary)
         return None
 
     def should_look(self) -> bool:
@@ -70,21 +70,21 @@ class Claims:
         self._again = self.looking
         self._fruitless.clear()
 
-    def found(self, editions: Iterable[int | None]) -> None:
-        """Editions with letters due."""
+    def found(self, sources: Iterable[outbox.Source]) -> None:
+        """Editions and notices with letters due."""
         self.looking, self.looked, self._again = False, not self._again, False
-        for edition_id in editions:
-            if edition_id in self._fruitless or edition_id in self.stopped:
+        for source in sources:
+            if source in self._fruitless or source.edition_id in self.stopped:
                 continue
-            canary = self._canary and edition_id is not None
-            source = self._sources.setdefault(edition_id, _Source(edition_id, canary))
-            source.exhausted = source.waits = self.looked = False
+            canary = self._canary and source.edition_id is not None
+            known = self._sources.setdefault(source, _Source(source, canary))
+            known.exhausted = known.waits = self.looked = False
 
     def take(self, done: Committed, wish: Wish) -> None:
         """The letters that a wish brought."""
         assert done.claim is not None and done.claim_lease is not None
         self.asking = False
-        source, claim, look = self._sources[wish.edition_id], done.claim, done.canary
+        source, claim, look = self._sources[wish.source], done.claim, done.canary
         if look is not None:
             source.canary = not look.passed
         brought = len(claim.letters) + claim.settled
@@ -95,7 +95,7 @@ class Claims:
         elif not limited:
             source.exhausted = brought < wish.limit
         if not brought:
-            self._fruitless.add(wish.edition_id)
+            self._fruitless.add(wish.source)
         source.out += len(claim.letters)
         self.waiting.extend(
             Waiting(done.fillers[letter.id], done.claim_lease, domain_of(letter.email)) for letter in claim.letters
@@ -103,7 +103,7 @@ class Claims:
 
     def over(self, claimed: outbox.Claimed) -> None:
         """A claimed letter is done with, or given back."""
-        source = self._sources.get(claimed.edition_id)
+        source = self._sources.get(claimed.source)
         if source is not None:
             source.out -= 1
             source.waits = source.waits and source.out > 0
@@ -111,9 +111,9 @@ class Claims:
     def stop(self, edition_id: int) -> list[Waiting]:
         """An edition must not go on: its letters that were at hand."""
         self.stopped.add(edition_id)
-        source = self._sources.get(edition_id)
-        if source is not None:
-            source.exhausted = True
+        for source in self._sources.values():
+            if source.source.edition_id == edition_id:
+                source.exhausted = True
         mine = [waiting for waiting in self.waiting if waiting.claimed.edition_id == edition_id]
         self.waiting = deque(waiting for waiting in self.waiting if waiting.claimed.edition_id != edition_id)
         return mine

@@ -100,8 +100,9 @@ class _Tried:
 class Judge:
     """Hears every reply of one pass; `Refusals` are what all processes heard of an edition since it was opened."""
 
-    def __init__(self, *, max_refused: float) -> None:
-        self._max_refused = max_refused
+    def __init__(self, *, max_refused: float = 0.05) -> None:
+        self._common = max_refused
+        self.max_refused: dict[int, float] = {}  # of editions whose newsletter says so
         self._relays: dict[str, _Streak] = {}
         self._domains: dict[str, _Tried] = {}
         self._editions: dict[int | None, _Tried] = {}
@@ -192,9 +193,9 @@ class Judge:
         gone = heard.gone + 1  # with this one
         answered = heard.sent + heard.refused + 1
         found = None
-        if self._limit(heard) >= 1:
+        if self._limit(edition_id, heard) >= 1:
             pass  # the operator minds no refusals at all
-        elif heard.quarantined or self._too_many(gone, answered, heard):
+        elif heard.quarantined or self._too_many(edition_id, gone, answered, heard):
             found = Quarantine(edition_id, "", _said_gone(gone, answered))
         elif sum(edition.recent) * 2 >= RECENT:
             found = Quarantine(
@@ -215,16 +216,21 @@ class Judge:
         if heard is None or own is None or not own.gone or (edition_id, "") in self._quarantined:
             return None
         answered = heard.sent + heard.refused
-        if self._limit(heard) >= 1 or not (heard.quarantined or self._too_many(heard.gone, answered, heard)):
+        if self._limit(edition_id, heard) >= 1 or not (
+            heard.quarantined or self._too_many(edition_id, heard.gone, answered, heard)
+        ):
             return None
         self._quarantined.add((edition_id, ""))
         return Quarantine(edition_id, "", _said_gone(heard.gone, answered))
 
-    def _limit(self, heard: refusals.Refusals) -> float:
-        return max(UNHEARD_OF, WORSE * heard.worst, self._max_refused)
+    def _limit(self, edition_id: int, heard: refusals.Refusals) -> float:
+        return max(UNHEARD_OF, WORSE * heard.worst, self._bearable(edition_id))
 
-    def _too_many(self, gone: int, answered: int, heard: refusals.Refusals) -> bool:
-        return gone >= ENOUGH and gone > self._limit(heard) * answered
+    def _bearable(self, edition_id: int) -> float:
+        return self.max_refused.get(edition_id, self._common)
+
+    def _too_many(self, edition_id: int, gone: int, answered: int, heard: refusals.Refusals) -> bool:
+        return gone >= ENOUGH and gone > self._limit(edition_id, heard) * answered
 
     def count(self, edition_id: int, more: refusals.Refusals) -> None:
         """Answers of our own, which no commit has counted yet."""
@@ -240,7 +246,7 @@ class Judge:
         if heard is None:
             return ""
         settled = heard.sent + heard.refused
-        if heard.content >= ENOUGH and heard.content > self._max_refused * settled:
+        if heard.content >= ENOUGH and heard.content > self._bearable(edition_id) * settled:
             return f"{heard.content} of {settled} letters were refused for their content or their sender"
         if not heard.sent and heard.refused - heard.gone >= ENOUGH:
             return f"the first {heard.refused} letters were all refused"

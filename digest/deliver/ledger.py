@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from digest.config import Smtp
 from digest.deliver.attempt import Lease
 from digest.deliver.canary import Look, look
 from digest.deliver.content import Contents, Filler, Loaded
 from digest.deliver.judge import Quarantine
+from digest.deliver.papers import Papers
 from digest.deliver.replies import Reply
 from digest.errors import CommitUnknown, StorageError
 from digest.models import EditionState, OutboxState
@@ -32,6 +32,7 @@ class Share:
 
     most: int | None = None  # letters claimed; None: as many as there are
     notices_only: bool = False  # editions are left to others, and what becomes of late ones to who tells the operator
+    newsletters: frozenset[str] | None = None  # letters of these only; None: of all
 
 
 ALL = Share()
@@ -40,9 +41,9 @@ NOTICES = Share(notices_only=True)
 
 @dataclass(frozen=True)
 class Wish:
-    """Letters to claim of one edition (None: notices)."""
+    """Letters to claim."""
 
-    edition_id: int | None
+    source: outbox.Source
     limit: int
     canary: bool = False  # whether the first letters let the rest follow is to be asked
 
@@ -84,7 +85,7 @@ class Committed:
     canary: Look | None = None
     loaded: Loaded | None = None
     fillers: dict[int, Filler] = field(default_factory=dict)  # by letter
-    editions: list[int | None] | None = None
+    sources: list[outbox.Source] | None = None
     refusals: dict[int, refusals.Refusals] = field(default_factory=dict)  # of all senders, by edition
     hours: dict[str, dict[datetime, int]] | None = None
     paused: list[tuple[str, int, str]] = field(default_factory=list)  # newsletter, number, why
@@ -95,6 +96,12 @@ class Committed:
     left_out: list[outbox.Claimed] = field(default_factory=list)  # not marked, since the database was in the way
 
 
+def hold_late(session: Session, papers: Papers, *, now: datetime) -> list[tuple[str, int]]:
+    """Hold the editions that are too late, each by what its newsletter calls so: (newsletter, number)."""
+    common = papers.config.smtp.max_lateness
+    return edition_states.hold_late(session, now=now, max_lateness=common, own=papers.late_after)
+
+
 class Ledger:
     """Commits batches to the outbox."""
 
@@ -102,18 +109,19 @@ class Ledger:
         self,
         database: Database,
         contents: Contents,
+        papers: Papers,
         *,
         clock: Callable[[], datetime],
-        settings: Smtp,
         share: Share = ALL,
     ) -> None:
         self.database = database
         self.contents = contents
         self.clock = clock
         self.notices_only = share.notices_only
-        self._settings = settings
-        self._hold_doubtful = settings.after_crash == "hold"
-        self._count_hours = any(relay.per_hour or relay.per_day for relay in settings.servers)
+        self.papers = papers
+        self._lease = papers.lease
+        self._numbers = frozenset(papers.numbers)
+        self._count_hours = papers.counts_hours
         self._late_asked_at = clock()
         self.room = Room(database)
         self._unknown: Committed | None = None
@@ -187,26 +195,34 @@ class Ledger:
             done.hours = relays.hours(session, now=now)
         at = batch.at
         if batch.marks:
-            done.marks_lease = Lease(at, now, self._settings.lease)
-            done.marked = outbox.mark(session, batch.marks, now=now, lease=self._settings.lease)
+            done.marks_lease = Lease(at, now, self._lease)
+            done.marked = outbox.mark(session, batch.marks, now=now, lease=self._lease)
         if batch.look:
-            done.editions = outbox.due_editions(session, now=now)
-            if self.notices_only:
-                done.editions = [edition for edition in done.editions if edition is None]
+            done.sources = [source for source in outbox.due_sources(session, now=now) if self._ours(source)]
         if batch.wish is not None:
             if abs(now - self._late_asked_at) > LATE_AGAIN:  # a machine may have slept for days
                 self._late_asked_at = now
-                done.late = edition_states.hold_late(session, now=now, max_lateness=self._settings.max_lateness)
+                done.late = hold_late(session, self.papers, now=now)
             self._claim(session, batch.wish, done, Lease(at, now, CLAIM_LEASE))
         # Last, since on PostgreSQL other senders wait from here to the end.
         for edition_id in sorted(batch.refusals):
             done.refusals[edition_id] = refusals.count(session, edition_id, batch.refusals[edition_id])
 
+    def _ours(self, source: outbox.Source) -> bool:
+        """May this pass have them? What belongs to a newsletter that nobody knows goes as what belongs to none."""
+        if self.notices_only and source.edition_id is not None:
+            return False
+        return source.newsletter_id in self._numbers or (
+            source.newsletter_id is not None and source.newsletter_id not in self.papers.names
+        )
+
     def _claim(self, session: Session, wish: Wish, done: Committed, lease: Lease) -> None:
         limit, tried_only = self.left(wish.limit), False
-        if wish.canary and wish.edition_id is not None:
-            tally = edition_states.tally(session, wish.edition_id, now=lease.moment)
-            done.canary = look(tally, share=self._settings.canary, max_refused=self._settings.max_refused)
+        edition_id, newsletter_id = wish.source
+        settings = self.papers.smtp(newsletter_id)
+        if wish.canary and edition_id is not None:
+            tally = edition_states.tally(session, edition_id, now=lease.moment)
+            done.canary = look(tally, share=settings.canary, max_refused=settings.max_refused)
             limit, tried_only = min(limit, done.canary.room), done.canary.tried_only
         done.claim_lease = lease
         done.claim = outbox.Claim()
@@ -214,11 +230,11 @@ class Ledger:
             ours = self._out - {outcome.letter_id for outcome in done.batch.outcomes}
             done.claim = outbox.claim(
                 session,
-                outbox.Wanted(wish.edition_id, limit, tried_only=tried_only, ours=ours),
+                outbox.Wanted(edition_id, limit, tried_only=tried_only, ours=ours, newsletter_id=newsletter_id),
                 now=lease.moment,
                 lease=CLAIM_LEASE,
-                lifetime=self._settings.lifetime,
-                hold_doubtful=self._hold_doubtful,
+                lifetime=settings.lifetime,
+                hold_doubtful=settings.after_crash == "hold",
             )
         done.loaded = self.contents.load(session, done.claim.letters)
 

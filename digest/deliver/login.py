@@ -91,9 +91,10 @@ class Server:
     data_timeout: float  # for the reply to the end of the data
     context: ssl.SSLContext | None = field(repr=False)
     token: TokenCommand | None = None
+    label: str = ""  # what it is called where its place alone does not tell it from another
 
     @classmethod
-    def of(cls, relay: Relay, settings: Smtp) -> Server:
+    def of(cls, relay: Relay, settings: Smtp, *, label: str = "") -> Server:
         url = relay.server
         return cls(
             scheme=url.scheme,
@@ -108,12 +109,13 @@ class Server:
             # One for all connections: it holds the certificates of every authority there is.
             context=None if url.scheme == "smtp" else _trust(settings.ca_file),
             token=TokenCommand(relay.token_command) if relay.token_command else None,
+            label=label,
         )
 
     @property
     def name(self) -> str:
-        """For people: where, without who."""
-        return f"{self.host}:{self.port}"
+        """For people: where; and who, only where there are several."""
+        return self.label or f"{self.host}:{self.port}"
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:

@@ -48,12 +48,13 @@ class Maildir:
         stop: Callable[[], bool],
         due: int,
     ) -> None:
-        """Write every letter that is due. RelayDown where the folder cannot be written."""
-        editions = list(ledger.commit(Batch(look=True)).editions or ())
+        """Write every letter that is due and has no relay. RelayDown where the folder cannot be written."""
+        found = ledger.commit(Batch(look=True)).sources or ()
+        sources = [source for source in found if not ledger.papers.smtp(source.newsletter_id).servers]
         settled = 0
         with self:
-            while editions:
-                done = ledger.commit(Batch(wish=Wish(editions[0], AT_ONCE)))
+            while sources:
+                done = ledger.commit(Batch(wish=Wish(sources[0], AT_ONCE)))
                 assert done.claim is not None
                 report.count(done)
                 if stop():
@@ -63,7 +64,7 @@ class Maildir:
                 kept, all_marked = self._keep(ledger, report, done)
                 settled += done.claim.settled + kept
                 if all_marked and len(done.claim.letters) + done.claim.settled < AT_ONCE:
-                    del editions[0]
+                    del sources[0]
                 if progress is not None:
                     progress(Progress(settled, max(due, settled)))
 
@@ -84,6 +85,8 @@ class Maildir:
                 else:
                     reply = self.write(letter)
                     batch.outcomes.append(outbox.Outcome(letter_id, number, OutboxState.SENT, reply.code, reply.words))
+                owner = ledger.papers.name(claimed.fillers[letter_id].claimed.newsletter_id)
+                report.of(owner).count(batch.outcomes[-1].state)
         finally:
             done = {outcome.letter_id for outcome in batch.outcomes}
             batch.unmarked = [(letter_id, number) for letter_id, number in marked.items() if letter_id not in done]

@@ -82,7 +82,6 @@ class Route:
         self._lively = 0.0  # answers from commit to commit, where there are many
         self.down: Down | None = None
         self.proven = False  # a letter was answered in this pass
-        self.credit = 0.0  # for sharing by weight
         self.bucket = Bucket(settings.per_second)
         self.quota = Quota(settings.per_hour, settings.per_day)
         self.pace = Pace()
@@ -203,9 +202,9 @@ class Route:
         patience = PATIENCE if self.proven else UNPROVEN_PATIENCE if self._broke else 0.0
         return not self.down.final and now - self.down.since < patience
 
-    def hand_back(self, edition_id: int | None = None) -> None:
-        """Return what was not begun, of one edition or all of it."""
-        attempts = [a for a in self.ready if edition_id is None or a.claimed.edition_id == edition_id]
+    def hand_back(self, which: Callable[[Attempt], bool] = lambda _: True) -> None:
+        """Return what was not begun, all of it or these."""
+        attempts = [attempt for attempt in self.ready if which(attempt)]
         if attempts:
             self.ready = deque(attempt for attempt in self.ready if attempt not in attempts)
             self._delivery.returned(attempts)

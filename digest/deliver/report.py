@@ -11,6 +11,32 @@ from digest.store import letters
 
 
 @dataclass
+class Done:
+    """What a pass did with the letters of one newsletter, and what is the matter with it ("" where nothing is)."""
+
+    sent: int = 0
+    refused: int = 0
+    deferred: int = 0
+    held: int = 0
+    left: int = 0  # still owed, due or not
+    due: int = 0  # of these: due now
+    trouble: str = ""  # why nothing more of it went out: of its relays, or of its settings
+
+    def count(self, state: OutboxState, letters: int = 1) -> None:
+        name = _COUNTED.get(state)
+        if name is not None:
+            setattr(self, name, getattr(self, name) + letters)
+
+
+_COUNTED = {
+    OutboxState.SENT: "sent",
+    OutboxState.REFUSED: "refused",
+    OutboxState.OWED: "deferred",
+    OutboxState.HELD: "held",
+}
+
+
+@dataclass
 class Report:
     """What a delivery pass did, and what is left. `stopped` says why it ended early."""
 
@@ -34,6 +60,15 @@ class Report:
     quarantined: list[tuple[str, int, int, str]] = field(default_factory=list)  # newsletter, number, letters, why
     unreached: list[tuple[str, int, int]] = field(default_factory=list)  # newsletter, number, letters: nobody has it
     tried: int = 0  # letters that are settled or put off by now
+    newsletters: dict[str, Done] = field(default_factory=dict)  # by name; "": what belongs to none
+
+    def of(self, newsletter: str) -> Done:
+        return self.newsletters.setdefault(newsletter, Done())
+
+    @property
+    def sick(self) -> dict[str, str]:
+        """Newsletters that somebody has to look after, and why."""
+        return {name: done.trouble for name, done in self.newsletters.items() if done.trouble}
 
     def count(self, done: Committed) -> None:
         """What a commit settled."""

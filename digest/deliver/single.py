@@ -16,15 +16,19 @@ from digest.errors import Deferred, Refused, RelayDown
 from digest.letter import Letter
 
 
-def send_one(config: Config, letter: Letter) -> str:
-    """Send now; where it went, and what the server said. Raises Refused, Deferred or RelayDown."""
-    if not config.smtp.servers:
+def send_one(config: Config, letter: Letter, *, newsletter: str | None = None) -> str:
+    """Send now, as letters of a newsletter go; where it went, and what the server said.
+
+    Raises Refused, Deferred or RelayDown.
+    """
+    smtp = config.imprint(newsletter).smtp
+    if not smtp.servers:
         with Maildir(config.maildir) as folder:
             return f"{folder.name}: {folder.write(letter).text}"
     why: list[str] = []
     beyond: _Beyond | None = None
-    for relay in sorted(config.smtp.servers, key=lambda relay: relay.order):
-        server = Server.of(relay, config.smtp)
+    for relay in sorted(smtp.servers, key=lambda relay: relay.order):
+        server = Server.of(relay, smtp)
         try:
             reply = event_loop.run(partial(_send, server, letter))
         except Unusable as error:

@@ -111,7 +111,8 @@ def ask_editor(session: Session, name: str, config: Config, composed: Composed, 
         if edition.open_at
         else "It waits until you let it go."
     )
-    view = f"{config.base_url}/editions/{name}/{composed.number}/{first.key}" if first else config.base_url
+    home = config.imprint(name).base_url
+    view = f"{home}/editions/{name}/{composed.number}/{first.key}" if first else home
     option = f" -n {name}" if len(config.newsletters) > 1 else ""
     wrong = "".join(f"  ! {f.check}: {f.words}\n" for f in composed.findings)
     text = (
@@ -124,5 +125,12 @@ def ask_editor(session: Session, name: str, config: Config, composed: Composed, 
         f'Change it:\n  digest edition note {composed.number} "A word before the stories."{option}\n'
     )
     subject = f"To approve: {settings.title} No. {composed.number}"
-    notice = outbox.NewNotice(to=address, sender=settings.sender, subject=subject, text=text, name=label)
+    notice = outbox.NewNotice(
+        to=address,
+        sender=settings.sender,
+        subject=subject,
+        text=text,
+        name=label,
+        newsletter_id=edition.newsletter_id,
+    )
     outbox.owe_notice(session, notice, key=f"approve:{edition.id}", now=now)

@@ -256,7 +256,7 @@ def drafts(
     """
     templates = Templates(*settings.template_folders)
     titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
-    accent_dark = on_dark(settings.accent)
+    accent_dark, home = on_dark(settings.accent), config.imprint(name).base_url
     for choices in wanted:
         unread = [story for story in matter.stories if choices.counts(story.seq, story.topic)]
         selection = curate.pick(
@@ -280,8 +280,8 @@ def drafts(
             more=selection.more,
             topics=tuple(title for slug, title in titles.items() if slug in choices.topics),
             postal_address=settings.postal_address,
-            home=config.base_url,
-            view_url=f"{config.base_url}/editions/{name}/{matter.number}/{_key(name, matter.number, choices, config)}",
+            home=home,
+            view_url=f"{home}/editions/{name}/{matter.number}/{_key(name, matter.number, choices, config)}",
             note=matter.note,
             theme=settings.theme,
             accent=settings.accent,

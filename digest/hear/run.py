@@ -143,7 +143,7 @@ def prepare(mail: Incoming, config: Config) -> Prepared:
         report = mail.report or understand(mail.raw, mail.envelope_to)
     except Exception:
         report = Report(Kind.UNKNOWN)
-    return Prepared(mail, report, proof.clues(report, mail.envelope_to, keys=config.keys), fingerprint(mail.raw))
+    return Prepared(mail, report, proof.clues(report, mail.envelope_to, keys=config.all_keys), fingerprint(mail.raw))
 
 
 def fingerprint(raw: bytes) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from digest.models import Edition, EditionState, Newsletter, OutboxRow, OutboxState, Variant
+from digest.models import Edition, EditionState, Newsletter, OutboxRow, OutboxState, UtcTime, Variant
 from digest.store.database import shared_now
 
 _NO_SYNC = {"synchronize_session": False}
@@ -25,14 +27,21 @@ def open_held(session: Session, *, now: datetime) -> list[int]:
     return list(session.scalars(statement, execution_options=_NO_SYNC))
 
 
-def hold_late(session: Session, *, now: datetime, max_lateness: timedelta) -> list[tuple[str, int]]:
+def hold_late(
+    session: Session, *, now: datetime, max_lateness: timedelta, own: Mapping[int, timedelta] | None = None
+) -> list[tuple[str, int]]:
     """Hold open editions with letters that were due before then and that nobody tried: (newsletter, number).
 
     So it is after a long outage, or when a backup was restored, whose letters may have gone out long ago. An
     edition counts from its opening, so that one a person resumed is not late again at once; and one that is
-    still going out is not late, however long its relays' limits make it last.
+    still going out is not late, however long its relays' limits make it last. `own` is what single newsletters have
+    instead of `max_lateness`, by their numbers.
     """
-    before = now - max_lateness
+    before: Any = now - max_lateness
+    if own:
+        limits = {number: sa.literal(now - lateness, UtcTime()) for number, lateness in own.items()}
+        common = sa.literal(now - max_lateness, UtcTime())
+        before = sa.case(limits, value=col(Edition.newsletter_id), else_=common)
     untried = sa.exists().where(
         col(OutboxRow.edition_id) == col(Edition.id),
         col(OutboxRow.settled_at).is_(None),
@@ -42,7 +51,7 @@ def hold_late(session: Session, *, now: datetime, max_lateness: timedelta) -> li
     going_out = sa.exists().where(col(OutboxRow.edition_id) == col(Edition.id), col(OutboxRow.tried_at) >= before)
     late = list(
         session.execute(
-            sa.select(col(Edition.id), col(Newsletter.name), col(Edition.number))
+            sa.select(col(Edition.id), col(Newsletter.name), col(Edition.number), col(Newsletter.id))
             .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
             .where(
                 col(Edition.state) == EditionState.OPEN,
@@ -52,10 +61,10 @@ def hold_late(session: Session, *, now: datetime, max_lateness: timedelta) -> li
             )
         )
     )
-    for edition_id, _, _ in late:
-        hours = round(max_lateness.total_seconds() / 3600)
+    for edition_id, _, _, newsletter_id in late:
+        hours = round((own or {}).get(newsletter_id, max_lateness).total_seconds() / 3600)
         set_state(session, edition_id, EditionState.HELD, f"late: letters are owed for more than {hours} hours")
-    return [(name, number) for _, name, number in late]
+    return [(name, number) for _, name, number, _ in late]
 
 
 def set_state(
@@ -199,7 +208,9 @@ class Account:
         return not self.wrong
 
 
-def accounts(session: Session, *, newsletter: str | None = None, number: int | None = None) -> list[Account]:
+def accounts(
+    session: Session, *, newsletters: Collection[str] | None = None, number: int | None = None
+) -> list[Account]:
     """One account for each edition, the oldest first, and one for the notices where no edition is asked for."""
     promised = (
         sa.select(col(Variant.edition_id), sa.func.sum(Variant.letters).label("letters"))
@@ -218,15 +229,15 @@ def accounts(session: Session, *, newsletter: str | None = None, number: int | N
         .join(promised, promised.c.edition_id == col(Edition.id), isouter=True)
         .order_by(col(Newsletter.name), col(Edition.number))
     )
-    if newsletter is not None:
-        query = query.where(col(Newsletter.name) == newsletter)
+    if newsletters is not None:
+        query = query.where(col(Newsletter.name).in_(newsletters))
     if number is not None:
         query = query.where(col(Edition.number) == number)
     found = [
         _account(session, edition_id, name, count, state.value, letters)
         for edition_id, name, count, state, letters in session.execute(query)
     ]
-    if newsletter is None and number is None:
+    if newsletters is None and number is None:
         found.append(_account(session, None, "", 0, "", None))
     return found
 

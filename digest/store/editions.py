@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,11 +66,11 @@ class Line:
     letters: dict[str, int]
 
 
-def lines(session: Session, *, newsletter: str | None = None, limit: int = 50) -> list[Line]:
-    """The newest editions first."""
+def lines(session: Session, *, newsletters: Collection[str] | None = None, limit: int = 50) -> list[Line]:
+    """The newest editions first, of all newsletters or of these."""
     query = select(Edition, Newsletter.name).join(Newsletter).order_by(col(Edition.id).desc()).limit(limit)
-    if newsletter is not None:
-        query = query.where(Newsletter.name == newsletter)
+    if newsletters is not None:
+        query = query.where(col(Newsletter.name).in_(newsletters))
     return [_line(session, edition, name) for edition, name in session.exec(query)]
 
 

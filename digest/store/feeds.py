@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -136,15 +136,15 @@ class Reader:
     places: tuple[Mapping[str, Any], ...] = ()
 
 
-def listed(session: Session, *, newsletter: str | None = None) -> list[tuple[Feed, tuple[Reader, ...]]]:
-    """All feeds in the order they were added, or those that a newsletter reads, with who reads them."""
+def listed(session: Session, *, newsletters: Collection[str] | None = None) -> list[tuple[Feed, tuple[Reader, ...]]]:
+    """All feeds in the order they were added, or those that these newsletters read, with who reads them."""
     readers: dict[int, list[Reader]] = {}
     links = select(Newsletter.name, NewsletterFeed).join(NewsletterFeed).order_by(Newsletter.name)
     for name, link in session.exec(links):
         readers.setdefault(link.feed_id, []).append(Reader(name, link.topic, link.folder, tuple(link.places)))
     query = select(Feed).order_by(col(Feed.id))
-    if newsletter is not None:
-        read = select(NewsletterFeed.feed_id).join(Newsletter).where(Newsletter.name == newsletter)
+    if newsletters is not None:
+        read = select(NewsletterFeed.feed_id).join(Newsletter).where(col(Newsletter.name).in_(newsletters))
         query = query.where(col(Feed.id).in_(read))
     return [(feed, tuple(readers.get(feed.id or 0, ()))) for feed in session.exec(query)]
 

@@ -109,6 +109,7 @@ SHOWN = {
     "webhook.disabled_at",  # whenever it was
 }
 
+_ANY_SLOT = timedelta(days=400)
 Healed = Mapping[str, int]  # how many rows, by kind in words
 
 
@@ -118,10 +119,15 @@ class Scene:
 
     slots: Mapping[str, Schedule | None]
     lease: timedelta
+    unknown: frozenset[str] = (
+        frozenset()
+    )  # newsletters whose settings cannot be read: none of their slots is too far ahead
 
     @classmethod
     def of(cls, config: Config) -> Scene:
-        return cls({name: paper.slots for name, paper in config.newsletters.items()}, config.smtp.lease)
+        slots = {name: paper.slots for name, paper in config.newsletters.items()}
+        lease = max([config.smtp.lease, *(config.imprint(name).smtp.lease for name in config.newsletters)])
+        return cls(slots, lease, frozenset(config.broken))
 
 
 class Bound(NamedTuple):
@@ -241,6 +247,7 @@ def _bearings(session: Session, scene: Scene, *, now: datetime) -> _Bearings:
     now = shared_now(session, now)
     rows = session.exec(select(Newsletter)).all()
     slots = {row.id or 0: slots.next_slot(now) for row in rows if (slots := scene.slots.get(row.name))}
+    slots |= {row.id or 0: now + _ANY_SLOT for row in rows if row.name in scene.unknown}
     last = session.exec(select(sa.func.max(RunDay.day))).one()
     leapt = last is not None and last > utc_day(now) + _DAY
     return _Bearings(now, now + TOLERANCE, now + _DAY, utc_day(now), leapt, slots, scene.lease)

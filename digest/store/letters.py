@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from digest.models import (
     Edition,
@@ -31,13 +31,19 @@ _NO_SYNC = {"synchronize_session": False}
 _BOX = OutboxRow.__table__  # type: ignore[attr-defined]
 
 
-def due_count(session: Session, *, now: datetime, notices_only: bool = False) -> int:
-    """How many letters could be claimed at this moment."""
-    which = [col(OutboxRow.edition_id).is_(None)]
-    if not notices_only:
-        open_now = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.OPEN)
-        which.append(col(OutboxRow.edition_id).in_(open_now))
-    return session.exec(select(sa.func.count()).where(*waiting_at(shared_now(session, now)), sa.or_(*which))).one()
+def due_count(session: Session, *, now: datetime, notices_only: bool = False) -> dict[int | None, int]:
+    """How many letters could be claimed at this moment, by newsletter; None: notices of none."""
+    owner = sa.func.coalesce(col(Edition.newsletter_id), _BOX.c.newsletter_id)
+    query = (
+        sa.select(owner, sa.func.count())
+        .select_from(OutboxRow)
+        .join(Edition, col(Edition.id) == _BOX.c.edition_id, isouter=True)
+        .where(*waiting_at(shared_now(session, now)))
+        .group_by(owner)
+    )
+    notice = _BOX.c.edition_id.is_(None)
+    query = query.where(notice if notices_only else sa.or_(notice, col(Edition.state) == EditionState.OPEN))
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,33 @@ class Left:
 
 def left(session: Session, *, edition_id: int | None = None, now: datetime) -> Left:
     """What is still owed, of one edition or in all."""
+    found: dict[str, list[Later]] = {}
+    for _, reason, later in _left(session, edition_id=edition_id, now=now):
+        found.setdefault(reason, []).append(later)
+    return Left(**{reason: _sum(parts) for reason, parts in found.items()})
+
+
+def left_of_each(session: Session, *, now: datetime) -> dict[int | None, Left]:
+    """What is still owed, by newsletter; None: notices of none."""
+    found: dict[int | None, dict[str, Later]] = {}
+    for newsletter_id, reason, later in _left(session, now=now):
+        found.setdefault(newsletter_id, {})[reason] = later
+    return {newsletter_id: Left(**reasons) for newsletter_id, reasons in found.items()}
+
+
+def together(parts: Iterable[Left]) -> Left:
+    """Of several newsletters."""
+    listed = list(parts)
+    return Left(**{f.name: _sum([getattr(part, f.name) for part in listed]) for f in fields(Left)})
+
+
+def _sum(parts: Sequence[Later]) -> Later:
+    untils = [later.until for later in parts if later.until is not None]
+    return Later(sum(later.letters for later in parts), max(untils, default=None))
+
+
+def _left(session: Session, *, edition_id: int | None = None, now: datetime) -> Iterator[tuple[int | None, str, Later]]:
+    """By newsletter and by what they wait for."""
     now = shared_now(session, now)
     waits_for = sa.case(
         (sa.and_(_BOX.c.state.in_([OutboxState.CLAIMED, OutboxState.SENDING]), _BOX.c.due_at > now), "in_hand"),
@@ -73,15 +106,17 @@ def left(session: Session, *, edition_id: int | None = None, now: datetime) -> L
         (sa.and_(_BOX.c.attempts == 0, _BOX.c.edition_id.is_not(None), _BOX.c.reply == ""), "hour"),
         else_="put_off",
     )
+    owner = sa.func.coalesce(col(Edition.newsletter_id), _BOX.c.newsletter_id)
     query = (
-        sa.select(waits_for, sa.func.count(), sa.func.max(_BOX.c.due_at))
+        sa.select(owner, waits_for, sa.func.count(), sa.func.max(_BOX.c.due_at))
         .join(Edition, col(Edition.id) == _BOX.c.edition_id, isouter=True)
         .where(_BOX.c.settled_at.is_(None))
-        .group_by(waits_for)
+        .group_by(owner, waits_for)
     )
     if edition_id is not None:
         query = query.where(_BOX.c.edition_id == edition_id)
-    return Left(**{reason: Later(letters, until) for reason, letters, until in session.execute(query)})
+    for newsletter_id, reason, letters, until in session.execute(query):
+        yield newsletter_id, reason, Later(letters, until)
 
 
 class NotHad(NamedTuple):
@@ -159,7 +194,7 @@ class Line:
 def lines(
     session: Session,
     *,
-    newsletter: str | None = None,
+    newsletters: Collection[str] | None = None,
     edition: int | None = None,
     state: OutboxState | None = None,
     in_doubt: bool | None = None,
@@ -177,7 +212,11 @@ def lines(
             sa.func.coalesce(col(Notice.email), col(Subscriber.email), "(erased)"),
         )
         .join(Edition, col(Edition.id) == col(OutboxRow.edition_id), isouter=True)
-        .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id), isouter=True)
+        .join(
+            Newsletter,
+            col(Newsletter.id) == sa.func.coalesce(col(Edition.newsletter_id), col(OutboxRow.newsletter_id)),
+            isouter=True,
+        )
         .join(Subscriber, col(Subscriber.id) == col(OutboxRow.subscriber_id), isouter=True)
         .join(Variant, col(Variant.id) == col(OutboxRow.variant_id), isouter=True)
         .join(Notice, col(Notice.id) == col(OutboxRow.notice_id), isouter=True)
@@ -185,8 +224,8 @@ def lines(
         .order_by(col(OutboxRow.id))
         .limit(limit)
     )
-    if newsletter is not None:
-        query = query.where(col(Newsletter.name) == newsletter)
+    if newsletters is not None:
+        query = query.where(col(Newsletter.name).in_(newsletters))
     if edition is not None:
         query = query.where(col(Edition.number) == edition)
     if state is not None:

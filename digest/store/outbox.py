@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -22,6 +22,7 @@ from digest.models import (
     Notice,
     OutboxRow,
     OutboxState,
+    Subscription,
     SubscriptionState,
     UtcTime,
     address_key,
@@ -38,8 +39,9 @@ _NO_SYNC = {"synchronize_session": False}
 _READ = """
     SELECT o.id, o.edition_id, o.variant_id, o.notice_id, o.subscription_id,
         coalesce(n.email, p.email), coalesce(n.name, p.name), o.attempts, o.tried_at, o.in_doubt, o.created_at,
-        s.state, coalesce(x.reason, d.reason)
+        coalesce(e.newsletter_id, o.newsletter_id), s.state, coalesce(x.reason, d.reason)
     FROM outbox AS o
+        LEFT JOIN edition AS e ON e.id = o.edition_id
         LEFT JOIN notice AS n ON n.id = o.notice_id
         LEFT JOIN subscriber AS p ON p.id = o.subscriber_id
         LEFT JOIN subscription AS s ON s.id = o.subscription_id
@@ -115,6 +117,18 @@ class Claimed(NamedTuple):
     tried_at: datetime | None
     in_doubt: bool
     created_at: datetime
+    newsletter_id: int | None = None  # whose letter it is; None: of a notice that belongs to no newsletter
+
+    @property
+    def source(self) -> Source:
+        return Source(self.edition_id, self.newsletter_id)
+
+
+class Source(NamedTuple):
+    """Where letters are claimed: an edition, or (`edition_id` None) the notices of one newsletter, or of none."""
+
+    edition_id: int | None
+    newsletter_id: int | None
 
 
 @dataclass(frozen=True)
@@ -154,6 +168,8 @@ class NewNotice:
     text: str
     html: str = ""
     name: str = ""  # of who gets it
+    # Whose relays carry it; None: those of the newsletter of its subscription, or the common ones.
+    newsletter_id: int | None = None
 
 
 def owe_notice(
@@ -181,7 +197,11 @@ def owe_notice(
     ).scalar()
     if made is None:
         return False
-    session.add(OutboxRow(notice_id=made, due_at=shared_now(session, now), created_at=now))
+    due_at, newsletter_id = shared_now(session, now), notice.newsletter_id
+    if newsletter_id is None and subscription_id is not None:
+        owner = sa.select(col(Subscription.newsletter_id)).where(col(Subscription.id) == subscription_id)
+        newsletter_id = session.scalar(owner)
+    session.add(OutboxRow(notice_id=made, newsletter_id=newsletter_id, due_at=due_at, created_at=now))
     session.flush()
     return True
 
@@ -198,23 +218,25 @@ def waiting_at(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     return (col(OutboxRow.settled_at).is_(None), col(OutboxRow.due_at) <= now)
 
 
-def due_editions(session: Session, *, now: datetime) -> list[int | None]:
-    """Whose letters could be claimed at this moment: None for notices, then open editions, the oldest first."""
+def due_sources(session: Session, *, now: datetime) -> list[Source]:
+    """Whose letters could be claimed at this moment: notices, then open editions, the oldest first."""
     waiting = waiting_at(shared_now(session, now))
     editions = (
-        sa.select(col(Edition.id))
+        sa.select(col(Edition.id), col(Edition.newsletter_id))
         .where(col(Edition.state) == EditionState.OPEN)
         .where(sa.exists().where(col(OutboxRow.edition_id) == col(Edition.id), *waiting))
         .order_by(col(Edition.id))
     )
-    notices = sa.select(sa.exists().where(col(OutboxRow.edition_id).is_(None), *waiting))
-    found: list[int | None] = list(session.scalars(editions))
-    return [None, *found] if session.scalar(notices) else found
+    owner = _BOX.c.newsletter_id
+    notices = sa.select(owner).where(_BOX.c.edition_id.is_(None), *waiting).distinct()
+    owners = sorted(session.scalars(notices), key=lambda number: number or 0)
+    found = [Source(None, number) for number in owners]
+    return found + [Source(edition, newsletter) for edition, newsletter in session.execute(editions)]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which due letters to claim: up to `limit` of one edition (None: notices)."""
+    """Which due letters to claim: up to `limit` of one edition, or (None) of the notices of one newsletter."""
 
     edition_id: int | None
     limit: int
@@ -222,6 +244,7 @@ class Wanted:
     # Leave alone these letters, which are under way: whatever a clock that was set meanwhile says of their lease, their
     # sender lives.
     ours: Collection[int] = ()
+    newsletter_id: int | None = None  # of notices; None: those of no newsletter
 
 
 def claim(
@@ -237,13 +260,19 @@ def claim(
     tried again: refused, or held where it is in doubt; a notice that old is of use to nobody and is dropped.
     """
     connection, now = session.connection(), shared_now(session, now)
-    edition_id, notices = wanted.edition_id, wanted.edition_id is None
-    whose: dict[str, Any] = {"ours": list(wanted.ours)} | ({} if notices else {"edition": edition_id})
+    whose: dict[str, Any] = {"ours": list(wanted.ours)}
+    which: _Which = "edition"
+    if wanted.edition_id is not None:
+        whose["edition"] = wanted.edition_id
+    elif wanted.newsletter_id is not None:
+        whose["newsletter"], which = wanted.newsletter_id, "notices"
+    else:
+        which = "nobody's notices"
     held = 0
     if hold_doubtful:
-        found = connection.execute(_holding(notices, wanted.tried_only), whose | {"now": now})
+        found = connection.execute(_holding(which, wanted.tried_only), whose | {"now": now})
         held = found.rowcount
-    taking = _taking(notices, wanted.tried_only)
+    taking = _taking(which, wanted.tried_only)
     taken = connection.scalars(taking, whose | {"now": now, "until": now + lease, "most": wanted.limit}).all()
     if not taken:
         return Claim(held=held, doubtful=held)
@@ -255,8 +284,8 @@ def claim(
         values: tuple[Any, ...] = tuple(row)
         created_at = as_moment(values[10])
         assert created_at is not None
-        letter = Claimed._make((*values[:8], as_moment(values[8]), bool(values[9]), created_at))
-        end = _end_of(letter, *values[11:], before=now - lifetime)
+        letter = Claimed._make((*values[:8], as_moment(values[8]), bool(values[9]), created_at, values[11]))
+        end = _end_of(letter, *values[12:], before=now - lifetime)
         if end is None:
             letters.append(letter)
         else:
@@ -278,11 +307,14 @@ def claim(
     )
 
 
+_Which = Literal["edition", "notices", "nobody's notices"]
+
+
 @cache
-def _taking(notices: bool, tried_only: bool) -> sa.Update:
+def _taking(which: _Which, tried_only: bool) -> sa.Update:
     due = (
         sa.select(_BOX.c.id)
-        .where(*_claimable(notices, tried_only))
+        .where(*_claimable(which, tried_only))
         .order_by(_BOX.c.due_at, _BOX.c.id)
         .limit(sa.bindparam("most"))
         .with_for_update(skip_locked=True, of=_BOX)
@@ -301,10 +333,10 @@ def _taking(notices: bool, tried_only: bool) -> sa.Update:
 
 
 @cache
-def _holding(notices: bool, tried_only: bool) -> sa.Update:
+def _holding(which: _Which, tried_only: bool) -> sa.Update:
     return (
         sa.update(_BOX)
-        .where(*_claimable(notices, tried_only), _BOX.c.state == OutboxState.SENDING)
+        .where(*_claimable(which, tried_only), _BOX.c.state == OutboxState.SENDING)
         .values(
             state=OutboxState.HELD,
             in_doubt=True,
@@ -314,12 +346,14 @@ def _holding(notices: bool, tried_only: bool) -> sa.Update:
     )
 
 
-def _claimable(notices: bool, tried_only: bool) -> list[sa.ColumnElement[bool]]:
-    """Of `:edition`, while it is open, or the notices; `:now` is when."""
+def _claimable(which: _Which, tried_only: bool) -> list[sa.ColumnElement[bool]]:
+    """Of `:edition`, while it is open, or the notices of `:newsletter` or of none; `:now` is when."""
     ours: sa.BindParameter[Any] = sa.bindparam("ours", expanding=True)
     found = [_BOX.c.settled_at.is_(None), _BOX.c.due_at <= sa.bindparam("now"), _BOX.c.id.not_in(ours)]
-    if notices:
+    if which != "edition":
+        owner: sa.BindParameter[int] = sa.bindparam("newsletter")
         found.append(_BOX.c.edition_id.is_(None))
+        found.append(_BOX.c.newsletter_id.is_(None) if which == "nobody's notices" else _BOX.c.newsletter_id == owner)
     else:
         edition: sa.BindParameter[int] = sa.bindparam("edition")
         found.append(_BOX.c.edition_id == edition)

@@ -19,6 +19,7 @@ from digest.models import (
     FormerName,
     Newsletter,
     NewsletterFeed,
+    OutboxRow,
     SignupWait,
     Story,
     Subscription,
@@ -187,7 +188,7 @@ def rename_newsletter(session: Session, old: Newsletter, new: Newsletter) -> Ren
     session.execute(sa.update(NewsletterFeed).where(*mine).values(newsletter_id=old.id), execution_options=_NO_SYNC)
     said = sa.update(Consent).where(col(Consent.newsletter_id) == new.id).values(newsletter_id=old.id)
     session.execute(said, execution_options=_NO_SYNC)
-    for table in (SignupWait, ListImport):
+    for table in (SignupWait, ListImport, OutboxRow):  # of letters, what they are told in notices
         theirs = sa.update(table).where(col(table.newsletter_id) == new.id).values(newsletter_id=old.id)
         session.execute(theirs, execution_options=_NO_SYNC)
     was = sa.update(FormerName).where(col(FormerName.newsletter_id) == new.id).values(newsletter_id=old.id)

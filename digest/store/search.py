@@ -44,7 +44,7 @@ class Search:
     """Whom a list of people is narrowed to. Who has several subscriptions is found by any that fits `wanted`."""
 
     wanted: tuple[Condition, ...] = ()
-    newsletter: str = ""
+    newsletter: str = ""  # or several, with commas
     given: bool = False  # only who is on the list that `given` laid down
     among: Among = "people"
 
@@ -160,9 +160,10 @@ def of_person(search: Search) -> list[Any]:
 def of_subscription(search: Search) -> list[Any]:
     conditions: list[Any] = []
     if search.newsletter:
-        paper = select(Newsletter.id).where(Newsletter.name == search.newsletter).scalar_subquery()
+        names = search.newsletter.split(",")
+        paper = select(Newsletter.id).where(col(Newsletter.name).in_(names))
         # Not by its index: SQLite would go through all who are in some state, where a few of them are looked at by key.
-        conditions.append(col(Subscription.newsletter_id) + 0 == paper)
+        conditions.append((col(Subscription.newsletter_id) + 0).in_(paper))
     for one in search.wanted:
         match one.field:
             case "state":

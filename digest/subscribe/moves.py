@@ -111,7 +111,7 @@ def ask(session: Session, subscription_id: int, new: str, *, config: Config, evi
     subscription, newsletter = found
     person = session.get_one(Subscriber, subscription.subscriber_id)
     proof = sign.Move(subscription_id, new, _holder(person, config), evidence.at)
-    mail = notes.Mail("move", newsletter, f"move/{sign.move_token(proof, key=config.keys[0])}", to=new)
+    mail = notes.Mail("move", newsletter, f"move/{sign.move_token(proof, key=config.imprint(newsletter).key)}", to=new)
     mark = erasure_mark(address_key(new), config.lasting_key)[:16]
     key = f"move:{subscription_id}:{mark}:{evidence.at.isoformat()}"
     notes.owe_mail(session, mail, subscription, config=config, key=key, now=evidence.at)
@@ -132,10 +132,12 @@ class Answer:
 
 def about(session: Session, token: str, *, config: Config, now: datetime, lock: bool = False) -> Answer | None:
     """What `confirm` would do; None for a link that is not ours, or whose subscription or newsletter is gone."""
-    proof = sign.read_move(token, keys=config.keys)
+    proof = sign.read_move(token, keys=config.all_keys)
     found = people.subscription_by_id(session, proof.subscription_id, lock=lock) if proof else None
     if proof is None or found is None or found[1] not in config.newsletters:
         return None
+    if sign.read_move(token, keys=config.imprint(found[1]).keys) != proof:
+        return None  # signed by the key of another newsletter
     person = session.get_one(Subscriber, found[0].subscriber_id)
     outcome: Outcome = "moved"
     late = now - proof.at > signup.VALID_FOR or proof.at - now > clock.TOLERANCE  # or asked by a clock that was wrong

@@ -42,10 +42,11 @@ def owe(
 ) -> bool:
     """Owe a mail about a subscription that asks to confirm it, or leads to its choices; False as in `owe_mail`."""
     assert ours.id is not None
+    own = config.imprint(newsletter).key
     if kind in ("confirm", "reminder"):
-        path = f"confirm/{sign.confirm_token(ours.id, at=now, key=config.keys[0])}"
+        path = f"confirm/{sign.confirm_token(ours.id, at=now, key=own)}"
     else:
-        path = f"preferences/{sign.token(sign.Purpose.PREFERENCES, ours.id, key=config.keys[0])}"
+        path = f"preferences/{sign.token(sign.Purpose.PREFERENCES, ours.id, key=own)}"
     return owe_mail(session, Mail(kind, newsletter, path), ours, config=config, key=key, now=now)
 
 
@@ -106,7 +107,7 @@ def sample(kind: str, newsletter: str, config: Config, *, language: str = "", re
 
 def note(mail: Mail, config: Config, reader: Reader, *, language: str = "") -> Note:
     """What its templates are given: our words, in a language that was chosen or the newsletter's."""
-    settings = config.newsletters[mail.newsletter]
+    settings, home = config.newsletters[mail.newsletter], config.imprint(mail.newsletter).base_url
     asked = language or settings.language
     said = _said(mail.kind, asked, settings.title, mail.to or reader.email)
     return Note(
@@ -116,14 +117,14 @@ def note(mail: Mail, config: Config, reader: Reader, *, language: str = "") -> N
         heading=said.heading,
         words=said.words,
         act=said.act,
-        url=f"{config.base_url}/{mail.path}" if mail.path else config.base_url,
+        url=f"{home}/{mail.path}" if mail.path else home,
         after=said.after,
         postal_address=settings.postal_address,
         accent=settings.accent,
         accent_dark=on_dark(settings.accent),
         kind=mail.kind,
         asked=asked,
-        home=config.base_url,
+        home=home,
         reader=reader,
     )
 

@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from digest import sign
 from digest.config import Config
+from digest.errors import ConfigError
 from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
 from digest.store import Database, clock, hooks, newsletters, people, signup, suppressions
 from digest.subscribe import notes
@@ -71,11 +72,22 @@ def ask(
     return "now" if here < web.signups_per_network and everywhere < web.signups_per_hour else "later"
 
 
-def answer_waiting(session: Session, *, config: Config, now: datetime, limit: int = 20) -> int:
+class Unanswerable(ConfigError):
+    """The mails of a newsletter cannot be made."""
+
+    def __init__(self, newsletter: str, error: ConfigError) -> None:
+        super().__init__(str(error), hint=error.hint)
+        self.newsletter = newsletter
+
+
+def answer_waiting(
+    session: Session, *, config: Config, now: datetime, limit: int = 20, apart: Collection[str] = ()
+) -> int:
     """Answer up to `limit` of those who asked, as the limits allow, who waited longest first; how many they were.
 
     Each counts for its network, whatever the answer was: else a stranger could learn from their own mail, which
-    comes or waits, what became of somebody else's.
+    comes or waits, what became of somebody else's. Who wants a newsletter that is put `apart` waits on. Raises
+    Unanswerable where templates or settings of a newsletter are wrong: nothing may be stored then.
     """
     signup.lock(session)
     web, counts = config.web, signup.answered_by_network(session, now=now)
@@ -83,12 +95,15 @@ def answer_waiting(session: Session, *, config: Config, now: datetime, limit: in
     done = 0
     while done < room:
         full = [network for network, number in counts.items() if number >= web.signups_per_network]
-        found = signup.take_waiting(session, config.newsletters, full=full, limit=1)
+        found = signup.take_waiting(session, set(config.newsletters) - set(apart), full=full, limit=1)
         if not found:
             break
         (asked,) = found
         counts[asked.network] = counts.get(asked.network, 0) + 1
-        mailed = _answer(session, asked, config, now=now)
+        try:
+            mailed = _answer(session, asked, config, now=now)
+        except ConfigError as error:
+            raise Unanswerable(asked.newsletter, error) from error
         mark = _mark(address_key(asked.email), config) if mailed else ""
         signup.note_answer(session, address=mark, network=asked.network, now=now)
         session.flush()
@@ -97,11 +112,18 @@ def answer_waiting(session: Session, *, config: Config, now: datetime, limit: in
 
 
 def answer_all(database: Database, config: Config, *, now: datetime) -> int:
-    """`answer_waiting` until nobody is left to whom the limits allow a mail; how many wait on."""
+    """`answer_waiting` until nobody is left to whom the limits allow a mail; how many wait on.
+
+    Who asked for a newsletter with which something is wrong waits until that is mended; the others do not.
+    """
+    apart = set(config.broken)
     while True:
-        with database.write() as session:
-            if not answer_waiting(session, config=config, now=now):
-                return signup.waiting(session).all
+        try:
+            with database.write() as session:
+                if not answer_waiting(session, config=config, now=now, apart=apart):
+                    return signup.waiting(session).all
+        except Unanswerable as error:
+            apart.add(error.newsletter)
 
 
 def _answer(session: Session, asked: signup.Asked, config: Config, *, now: datetime) -> bool:
@@ -165,11 +187,13 @@ class Answer:
 
 def about(session: Session, token: str, *, config: Config, now: datetime, lock: bool = False) -> Answer | None:
     """What `confirm` would do; None for a link that is not ours, or whose subscription or newsletter is gone."""
-    asked = sign.read_confirm(token, keys=config.keys)
+    asked = sign.read_confirm(token, keys=config.all_keys)
     found = people.subscription_by_id(session, asked.subscription_id, lock=lock) if asked else None
     if asked is None or found is None or found[1] not in config.newsletters:
         return None
     subscription, newsletter = found
+    if sign.read_confirm(token, keys=config.imprint(newsletter).keys) != asked:
+        return None  # signed by the key of another newsletter
     outcome: Outcome = "confirmed"
     if now - asked.at > VALID_FOR or asked.at - now > clock.TOLERANCE:  # asked by a clock that was wrong
         outcome = "expired"  # also for who is subscribed: what follows is the way to their choices

@@ -25,6 +25,7 @@ from digest.web import (
     unsubscribe,
 )
 from digest.web.client import Proxied
+from digest.web.houses import Houses
 from digest.web.logged import Logged
 from digest.web.site import Site
 from digest.web.timeouts import InTime
@@ -45,16 +46,17 @@ def application(
     webhooks may be told; `log` is told each request, without what
     must stay secret.
     """
+    site = Site(database, config, clock, mail_now, tell_now, Houses(config))
     app = Starlette(
         routes=ROUTES,
         middleware=[
             *([Middleware(Logged, log=log, clock=clock)] if log else []),
-            Middleware(Proxied, proxies=config.web.proxies, root=config.base_path),
+            Middleware(Proxied, proxies=config.web.proxies, houses=site.houses),
             Middleware(InTime, late=sorry.sorry),
         ],
         exception_handlers=sorry.HANDLERS,
     )
-    app.state.site = Site(database, config, clock, mail_now, tell_now)
+    app.state.site = site
     app.router.redirect_slashes = False  # it knows nothing of a path that a proxy took off
     return app
 

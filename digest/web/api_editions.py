@@ -67,7 +67,7 @@ def _line(site: Site, name: str, found: archive.OpenEdition) -> shapes.EditionLi
         at=found.at,
         subject=found.subject,
         stories=found.stories,
-        url=f"{site.config.base_url}/newsletters/{name}/editions/{found.number}",
+        url=f"{site.base_of(name)}/newsletters/{name}/editions/{found.number}",
     )
 
 

@@ -14,7 +14,7 @@ from digest import curate, subscribe
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import ConsentEvent, Subscriber, Subscription
 from digest.store import keys, listing, suppressions
-from digest.subscribe import signup
+from digest.subscribe import goodbyes, signup
 from digest.subscribe.people import record
 from digest.web import api_shapes as shapes
 from digest.web.api_calls import Answer, Call, Endpoint
@@ -140,7 +140,8 @@ def leave(call: Call) -> Answer:
     person, ours = _found(call, lock=True)
     call.must_match(_shown(call, person, ours))
     body: shapes.Leave = call.body
-    subscribe.remove(call.session, person.email, newsletter=call.newsletter[0], evidence=_evidence(call, body.client))
+    assert ours.id is not None
+    goodbyes.leave(call.session, ours.id, config=call.site.config, evidence=_evidence(call, body.client))
     call.session.flush()
     return Answer(200, _shown(call, person, ours), person=person.key)
 

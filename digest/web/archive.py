@@ -109,7 +109,7 @@ def editions(request: Request) -> Response:
         topics=[(slug, one.topics[slug]) for slug in topics],
         before=before,
         older=rows[-1].edition.number if len(found) > PAGE_OF_EDITIONS else None,
-        feed=f"{site.config.base_path}{one.path}",
+        feed=f"{site.root}{one.path}",
     )
     return public(request, html)
 
@@ -131,7 +131,7 @@ def edition(request: Request) -> Response:
         "row": _listed(site, one, found),
         "previous": previous,
         "following": following,
-        "feed": f"{site.config.base_path}{one.path}",
+        "feed": f"{site.root}{one.path}",
     }
     if frozen is None:
         return public(request, _page(site, "edition.html", one.said, path, **around, stories=stories, now=found.at))
@@ -165,14 +165,14 @@ def topic(request: Request) -> Response:
         before=before,
         older=stories[-1].seq if len(found) > PAGE_OF_STORIES else None,
         now=site.clock(),
-        feed=f"{site.config.base_path}{one.path}/topics/{slug}",
+        feed=f"{site.root}{one.path}/topics/{slug}",
     )
     return public(request, html)
 
 
 def up(request: Request) -> Response:
     """Where a shortened address means to go."""
-    root, name = site_of(request).config.base_path, request.path_params.get("newsletter")
+    root, name = site_of(request).root, request.path_params.get("newsletter")
     return RedirectResponse(f"{root}/newsletters/{quote(name)}" if name else f"{root}/", 302)
 
 
@@ -196,25 +196,26 @@ def on_topic(site: Site, session: Session, request: Request, *, limit: int) -> t
 def _named(site: Site, session: Session, name: str) -> Paper | None:
     settings = site.config.newsletters.get(name)
     id_ = archive.newsletter_id(session, name) if settings and settings.archive else None
-    if settings is None or id_ is None:
+    if settings is None or id_ is None or not site.shows(name):
         return None
     upto, latest = archive.newest(session, id_)
     return Paper(id_, name, settings, upto, latest)
 
 
 def _listed(site: Site, one: Paper, edition: archive.OpenEdition) -> Listed:
-    path = f"{site.config.base_path}{one.path}/editions/{edition.number}"
+    path = f"{site.root}{one.path}/editions/{edition.number}"
     headline = edition.subject.removeprefix(f"{one.settings.title}: ") or one.settings.title
     return Listed(edition, path, one.said.date(one.on(edition.at)), headline)
 
 
 def _page(site: Site, name: str, said: Speech, canonical: str, **values: object) -> bytes:
+    paper = values.get("paper")
     values |= {
         "said": said,
         "t": said.gettext,
         "nt": said.ngettext,
-        "root": site.config.base_path,
-        "canonical": site.config.base_url + canonical,
+        "root": site.root,
+        "canonical": (site.base_of(paper.name) if isinstance(paper, Paper) else site.base_url) + canonical,
         "lang": said.language,
         "dir": direction(said.language),
     }

@@ -24,7 +24,7 @@ Make = Callable[[Site, Session, Request], feeds.Feed]
 
 def of_editions(site: Site, session: Session, request: Request) -> feeds.Feed:
     one = paper_of(site, session, request)
-    home = site.config.base_url + one.path
+    home = site.base_of(one.name) + one.path
     items = []
     rows = archive.editions(session, one.id, limit=PAGE_OF_EDITIONS)
     told = archive.headlines(session, rows)
@@ -40,7 +40,7 @@ def of_topic(site: Site, session: Session, request: Request) -> feeds.Feed:
     one, title, stories = on_topic(site, session, request, limit=FEED_OF_STORIES)
     items = [
         feeds.Item(
-            id=uuid.uuid5(uuid.NAMESPACE_URL, f"{site.config.base_url}{one.path}/stories/{story.seq}").urn,
+            id=uuid.uuid5(uuid.NAMESPACE_URL, f"{site.base_of(one.name)}{one.path}/stories/{story.seq}").urn,
             url=story.url,
             title=story.title,
             html=site.html("feed/story.html", story=story, t=one.said.gettext, nt=one.said.ngettext),
@@ -51,7 +51,7 @@ def of_topic(site: Site, session: Session, request: Request) -> feeds.Feed:
         )
         for story in stories
     ]
-    home = f"{site.config.base_url}{one.path}/topics/{request.path_params['topic']}"
+    home = f"{site.base_of(one.name)}{one.path}/topics/{request.path_params['topic']}"
     return _feed(one, f"{one.settings.title}: {title}", home, request, items)
 
 

@@ -21,7 +21,7 @@ from digest import curate, subscribe
 from digest.errors import UserError
 from digest.models import SubscriptionState
 from digest.subscribe import goodbyes
-from digest.web.preferences import HOW, PREFERENCES, WEEKS, back
+from digest.web.preferences import HOW, PREFERENCES, WEEKS, back, joinable
 from digest.web.readers import Reader, form_of, reader_of
 from digest.web.site import Form, Site, site_of
 
@@ -88,7 +88,8 @@ def join(press: Press) -> str:
     config, reader = press.site.config, press.reader
     name = press.form.get("newsletter", [""])[0]
     settings = config.newsletters.get(name)
-    if settings is None or not settings.signup or reader.subscription.state is SubscriptionState.PENDING:
+    pending = reader.subscription.state is SubscriptionState.PENDING
+    if settings is None or pending or not joinable(press.site, reader, name):
         raise HTTPException(404)
     known = curate.headings(settings.topics)
     joining = subscribe.Joining(name, known, config.lasting_key, welcome=settings.welcome)

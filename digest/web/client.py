@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, MutableMapping
 from typing import Any
-from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from digest.config import Network
+from digest.web.houses import Houses
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -57,13 +57,13 @@ class Proxied:
     """Sets a request's client, scheme and root path to what the visitor would call them.
 
     The path of `base_url` is taken off where the proxy left it on; where the proxy took it off already, the path is
-    served as it came.
+    served as it came. `houses` say whose address it is.
     """
 
-    def __init__(self, app: ASGIApp, *, proxies: Iterable[Network], root: str) -> None:
+    def __init__(self, app: ASGIApp, *, proxies: Iterable[Network], houses: Houses) -> None:
         self._app = app
         self._proxies = tuple(proxies)
-        self._root = unquote(root)  # as the path of a request comes to us
+        self._houses = houses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -80,6 +80,9 @@ class Proxied:
             if schemes and schemes[-1] in ("http", "https"):
                 scope["scheme"] = schemes[-1]
         scope["client"] = (found, 0) if found else None
-        if scope["path"] == self._root:
-            scope["path"] = self._root + "/"
-        scope["root_path"] = self._root if scope["path"].startswith(self._root + "/") else ""
+        hosts = [value for name, value in told if name == b"host"]
+        house = self._houses.of(hosts[0] if len(hosts) == 1 else "", scope["path"])
+        scope["house"] = house
+        if scope["path"] == house.path:
+            scope["path"] = house.path + "/"
+        scope["root_path"] = house.path if scope["path"].startswith(house.path + "/") else ""

@@ -24,17 +24,19 @@ IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src https:"
 def keyed(request: Request) -> Response:
     """What a letter's own link leads to, for as long as somebody keeps the letter."""
     site, asked = site_of(request), request.path_params
+    if (elsewhere := led_on(request)) is not None:
+        return elsewhere
     with site.database.read() as session:
         found = archive.variant_in_browser(session, asked["newsletter"], asked["number"], asked["key"])
     if found is None:
-        return led_on(request) or site.unknown(request)
+        return site.unknown(request)
     headers = PRIVATE | {"Content-Security-Policy": IMAGES, "X-Robots-Tag": "noindex"}
     return HTMLResponse(in_browser(site, asked["newsletter"], asked["number"], found), headers=headers)
 
 
 def in_browser(site: Site, name: str, number: int, frozen: archive.Frozen) -> str:
     """A frozen mail as a page of nobody: without personal links and without the way to where we are already."""
-    html = _impersonal(frozen.html, render.marks(frozen.marks), site.config.base_url)
+    html = _impersonal(frozen.html, render.marks(frozen.marks), site.base_of(name))
     html = re.sub(r'(?s)<span class="yours".*?</span>', "", html)
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)

@@ -17,7 +17,7 @@ from digest.render.speech import speech
 from digest.store import people
 from digest.subscribe import moves
 from digest.web.preferences import HOW, PREFERENCES, back
-from digest.web.readers import form_of, path_of, reader_of
+from digest.web.readers import form_of, reader_of
 from digest.web.site import Form, Site, body_of, site_of
 
 _STATUS = {"expired": 410, "refused": 409}
@@ -73,7 +73,7 @@ def answer(request: Request, *, do: bool) -> Response:
         accents=(settings.accent, on_dark(settings.accent)),
         outcome=found.outcome,
         email=found.email,
-        choices=path_of(site, PREFERENCES, found.subscription_id),
+        choices=site.path_of(PREFERENCES, found.subscription_id, found.newsletter),
     )
 
 

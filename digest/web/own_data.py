@@ -14,7 +14,7 @@ from starlette.routing import Route
 from digest import subscribe
 from digest.store import people
 from digest.web.preferences import PREFERENCES
-from digest.web.readers import form_of, page, path_of, reader_of
+from digest.web.readers import form_of, page, reader_of
 from digest.web.site import PRIVATE, Form, site_of
 
 _log = logging.getLogger("digest.web")
@@ -40,7 +40,7 @@ def ask(request: Request, *, unsure: bool = False) -> Response:
         if reader is None:
             return site.unknown(request)
         papers = [site.title(name) for _subscription, name in people.subscriptions_of(session, reader.person)]
-    here = path_of(site, PREFERENCES, reader.id)
+    here = site.path_of(PREFERENCES, reader.id, reader.newsletter)
     return page(site, reader, "erase.html", 422 if unsure else 200, here=here, papers=papers, unsure=unsure)
 
 

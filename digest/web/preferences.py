@@ -25,7 +25,7 @@ from digest.models import Subscription
 from digest.render import languages
 from digest.render.speech import Speech
 from digest.store import people, suppressions
-from digest.web.readers import Reader, form_of, page, path_of, reader_of
+from digest.web.readers import Reader, form_of, page, reader_of
 from digest.web.site import PRIVATE, Form, Site, site_of
 
 HOW = "preference page"
@@ -94,7 +94,7 @@ async def choices(request: Request) -> Response:
 
 def back(site: Site, reader: Reader, done: str) -> Response:
     """To the page again, which says what was done: one of `_DONE`, or nothing."""
-    there = f"{path_of(site, PREFERENCES, reader.id)}?done={done}"
+    there = f"{site.path_of(PREFERENCES, reader.id, reader.newsletter)}?done={done}"
     return RedirectResponse(there, 303, headers=PRIVATE)
 
 
@@ -115,8 +115,8 @@ def _shown(
         reader,
         "preferences.html",
         422 if wrong else 200,
-        here=path_of(site, PREFERENCES, reader.id),
-        leave=path_of(site, sign.Purpose.UNSUBSCRIBE, reader.id),
+        here=site.path_of(PREFERENCES, reader.id, reader.newsletter),
+        leave=site.path_of(sign.Purpose.UNSUBSCRIBE, reader.id, reader.newsletter),
         done=done,
         wrong=wrong,
         chosen=chosen,
@@ -209,12 +209,18 @@ def _others(site: Site, session: Session, reader: Reader) -> list[Other]:
     found = []
     for name, settings in site.config.newsletters.items():
         held = theirs.get(name)
-        if name == reader.newsletter or (held is None and not settings.signup):
+        if name == reader.newsletter or (held is None and not joinable(site, reader, name)):
             continue
         state = held.state.value if held else ""
-        path = path_of(site, PREFERENCES, held.id) if held and held.id else ""
+        path = site.link_to(PREFERENCES, held.id, name) if held and held.id else ""
         found.append(Other(name, settings.title, settings.about, state, path))
     return sorted(found, key=lambda other: other.state not in ("active", "paused"))
+
+
+def joinable(site: Site, reader: Reader, name: str) -> bool:
+    """May they join another newsletter by a button? One at the same address as theirs: others are not shown here."""
+    settings = site.config.newsletters.get(name)
+    return bool(settings and settings.signup) and site.base_of(name) == site.base_of(reader.newsletter)
 
 
 def _days(said: Speech) -> list[tuple[str, str]]:

@@ -14,7 +14,6 @@ from digest.colours import on_dark
 from digest.config import Newsletter
 from digest.models import Subscriber, Subscription, SubscriptionState
 from digest.render.speech import Speech, speech
-from digest.store import people
 from digest.web.site import Form, Site, body_of, fields_of, site_of
 
 _ACCENT = "#a03a12"  # of a newsletter that has left the settings, as in base.html
@@ -58,8 +57,7 @@ class Reader:
 
 def reader_of(site: Site, session: Session, purpose: sign.Purpose, request: Request) -> Reader | None:
     """Whose link this is; None for one that is not ours, or made for another purpose, or of somebody who is gone."""
-    subscription_id = sign.read_token(purpose, request.path_params["token"], keys=site.keys)
-    found = people.subscription_by_id(session, subscription_id) if subscription_id else None
+    found = site.subscription_of(purpose, request.path_params["token"], session)
     if found is None:
         return None
     subscription, name = found
@@ -78,8 +76,3 @@ def page(site: Site, reader: Reader, template: str, status: int = 200, **values:
     accent = reader.settings.accent if reader.settings else _ACCENT
     around = {"reader": reader, "title": reader.title, "accents": (accent, on_dark(accent))}
     return site.spoken(reader.said, template, status, **around, **values)
-
-
-def path_of(site: Site, purpose: sign.Purpose, subscription_id: int) -> str:
-    """The page of a subscription: `/unsubscribe/TOKEN` or `/preferences/TOKEN`."""
-    return f"{site.config.base_path}/{purpose}/{sign.token(purpose, subscription_id, key=site.key)}"

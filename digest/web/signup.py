@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from digest import curate, letter, sign, subscribe
 from digest.colours import on_dark
-from digest.config import Newsletter
+from digest.config import Newsletter, address_as_read
 from digest.errors import BadInput
 from digest.render.speech import Speech, speech
 from digest.subscribe import signup
@@ -51,7 +51,7 @@ def take(request: Request, body: bytes) -> Response:
         return answer
     site.mail_now()
     # 303, so that going back and forth posts nothing again.
-    there = f"{site.config.base_path}/subscribe/{name}/sent" + ("?later=1" if taken == "later" else "")
+    there = f"{site.root}/subscribe/{name}/sent" + ("?later=1" if taken == "later" else "")
     return RedirectResponse(there, 303, headers=PRIVATE)
 
 
@@ -85,10 +85,10 @@ def answer(request: Request, *, do: bool) -> Response:
         return _page(site, "confirm_late.html", name, settings, 410, left=found.outcome == "left")
     if found.outcome == "suppressed":
         tell = settings.reply_to or settings.sender
-        return _page(site, "confirm_suppressed.html", name, settings, 409, tell=letter.address(tell))
+        return _page(site, "confirm_suppressed.html", name, settings, 409, tell=address_as_read(letter.address(tell)))
     if not do and found.outcome == "confirmed":
         return _page(site, "confirm.html", name, settings)
-    choices = sign.token(sign.Purpose.PREFERENCES, found.subscription_id, key=site.key)
+    choices = site.path_of(sign.Purpose.PREFERENCES, found.subscription_id, name)
     return _page(site, "confirmed.html", name, settings, choices=choices)
 
 
@@ -102,15 +102,16 @@ async def confirm(request: Request) -> Response:
 def _asked(request: Request) -> tuple[str, Newsletter]:
     """The newsletter of the address; 404 for one that cannot be joined here."""
     name = request.path_params["newsletter"]
-    settings = site_of(request).config.newsletters.get(name)
-    if settings is None or not settings.signup:
+    site = site_of(request)
+    settings = site.config.newsletters.get(name)
+    if settings is None or not settings.signup or not site.shows(name):
         raise HTTPException(404)
     return name, settings
 
 
 def _page(site: Site, template: str, name: str, settings: Newsletter, status: int = 200, **values: object) -> Response:
     around = {"settings": settings, "title": settings.title, "accents": (settings.accent, on_dark(settings.accent))}
-    here = {"newsletter": name, "root": site.config.base_path}
+    here = {"newsletter": name, "root": site.root if site.shows(name) else site.base_of(name)}
     return site.spoken(speech(settings.language), template, status, **around, **here, **values)
 
 

@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import jinja2
+from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from digest import sign
 from digest.config import Config
+from digest.models import Subscription
 from digest.render import direction, languages
 from digest.render.speech import Speech, speech
-from digest.store import Database
+from digest.store import Database, people
+from digest.web.houses import House, Houses
 from digest.web.rates import Rates
 
 # Nothing is loaded from anywhere, framed anywhere, or told about the token in the address.
@@ -76,7 +80,9 @@ class Site:
     config: Config
     clock: Callable[[], datetime]
     mail_now: Callable[[], None]  # to be called when a mail is owed that somebody waits for
-    tell_now: Callable[[], None] = lambda: None  # when something changed of which webhooks may be told
+    tell_now: Callable[[], None]  # when something changed of which webhooks may be told
+    houses: Houses
+    house: House | None = None  # where a request came to; None: not of a request
     rates: Rates = field(default_factory=Rates)  # of the API's keys
     _writers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITERS))
 
@@ -91,14 +97,44 @@ class Site:
         return answer
 
     @property
-    def key(self) -> str:
-        """What links are signed with."""
-        return self.config.keys[0]
+    def here(self) -> House:
+        return self.house or self.houses.common
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """What links are read with."""
-        return self.config.keys
+    def base_url(self) -> str:
+        return self.here.base_url
+
+    @property
+    def root(self) -> str:
+        """What paths of our own begin with here."""
+        return self.here.root
+
+    def shows(self, newsletter: str) -> bool:
+        """Is a newsletter of the settings at home here?"""
+        return newsletter in self.here.newsletters
+
+    def base_of(self, newsletter: str) -> str:
+        """Where a newsletter is at home, whose ever this address is."""
+        return self.config.imprint(newsletter).base_url
+
+    def subscription_of(self, purpose: sign.Purpose, token: str, session: Session) -> tuple[Subscription, str] | None:
+        """Whom a link is of, and of which newsletter: signed by a key of that newsletter, and no other's."""
+        number = sign.read_token(purpose, token, keys=self.config.all_keys)
+        found = people.subscription_by_id(session, number) if number else None
+        if found is None or sign.read_token(purpose, token, keys=self.config.imprint(found[1]).keys) != number:
+            return None
+        return found
+
+    def path_of(self, purpose: sign.Purpose, subscription_id: int, newsletter: str) -> str:
+        """The page of a subscription, as in `/preferences/TOKEN`: at any address of ours, so that old links work."""
+        key = self.config.imprint(newsletter).key
+        return f"{self.root}/{purpose}/{sign.token(purpose, subscription_id, key=key)}"
+
+    def link_to(self, purpose: sign.Purpose, subscription_id: int, newsletter: str) -> str:
+        """The same page at the newsletter's own address, where that is not here."""
+        away = newsletter in self.config.newsletters and not self.shows(newsletter)
+        path = self.path_of(purpose, subscription_id, newsletter).removeprefix(self.root)
+        return f"{self.base_of(newsletter) if away else self.root}{path}"
 
     def client(self, request: Request) -> str:
         """The address a request came from, told by a proxy where it is one of ours; "" where nobody knows."""
@@ -111,7 +147,7 @@ class Site:
         token in the address then.
         """
         fetched, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "null")
-        ours = urlsplit(self.config.base_url)
+        ours = urlsplit(self.base_url)
         here = (f"{ours.scheme}://{ours.netloc}".lower(), f"{request.url.scheme}://{request.headers.get('host', '')}")
         if fetched not in (None, "same-origin", "none") or (fetched is None and origin not in ("null", *here)):
             raise HTTPException(403)
@@ -135,8 +171,9 @@ class Site:
 
         A newsletter that shows nothing to strangers does not show that it is there either.
         """
-        settings = self.config.newsletters.get(request.scope.get("path_params", {}).get("newsletter", ""))
-        if settings is not None and (settings.archive or settings.signup):
+        name = request.scope.get("path_params", {}).get("newsletter", "")
+        settings = self.config.newsletters.get(name)
+        if settings is not None and self.shows(name) and (settings.archive or settings.signup):
             return speech(settings.language)
         return speech(preferred(request.headers.get("accept-language", "")))
 
@@ -147,10 +184,10 @@ class Site:
 
 
 def site_of(request: Request) -> Site:
-    """Of the application that a request came to."""
+    """Of the application that a request came to, at the address by which it came."""
     site = request.app.state.site
     assert isinstance(site, Site)
-    return site
+    return replace(site, house=request.scope.get("house"))
 
 
 def preferred(accept: str) -> str:

@@ -26,7 +26,7 @@ def sorry(request: Request, status: int, headers: Mapping[str, str] | None = Non
         return api_problem.answer(status, _words(status, str)[1], headers=headers)
     said = site.said_to(request)
     title, words = _words(status, said.gettext)
-    answer = site.spoken(said, "sorry.html", status, title=title, words=words, home=f"{site.config.base_path}/")
+    answer = site.spoken(said, "sorry.html", status, title=title, words=words, home=f"{site.root}/")
     answer.headers.update(headers or {})
     return answer
 
@@ -35,7 +35,7 @@ def _refused(request: Request, error: HTTPException) -> Response:
     path = request.scope["path"].removeprefix(request.scope["root_path"])
     if error.status_code == 404 and path.endswith("/") and path.strip("/"):
         # Ours end in none. Never a whole address: whoever asked could choose its host.
-        there = f"{site_of(request).config.base_path}/{quote(path.strip('/'))}"
+        there = f"{site_of(request).root}/{quote(path.strip('/'))}"
         return RedirectResponse(there, 308, headers=PRIVATE)
     if error.status_code == 404 and (present := led_on(request)) is not None:
         return present

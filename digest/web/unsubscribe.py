@@ -15,7 +15,7 @@ from digest.errors import UserError
 from digest.models import SubscriptionState
 from digest.store import suppressions
 from digest.subscribe import goodbyes
-from digest.web.readers import page, path_of, reader_of
+from digest.web.readers import page, reader_of
 from digest.web.site import PRIVATE, body_of, site_of
 
 _HOW = "unsubscribe page"
@@ -29,8 +29,8 @@ def show(request: Request, *, done: bool = False) -> Response:
         stopped = reader is not None and suppressions.find(session, reader.person.email) is not None
     if reader is None:
         return site.unknown(request)
-    choices = path_of(site, sign.Purpose.PREFERENCES, reader.id)
-    here = path_of(site, _UNSUBSCRIBE, reader.id)
+    choices = site.path_of(sign.Purpose.PREFERENCES, reader.id, reader.newsletter)
+    here = site.path_of(_UNSUBSCRIBE, reader.id, reader.newsletter)
     gone = reader.subscription.state is SubscriptionState.UNSUBSCRIBED
     # Who has just come back is told so; who looks again is asked again.
     template = "unsubscribed.html" if gone or (done and reader.receives) else "unsubscribe.html"
@@ -59,7 +59,7 @@ def undo(request: Request) -> Response:
             subscribe.come_back(session, reader.id, evidence=said)
         except UserError:
             pass  # suppressed, which the page says
-    return RedirectResponse(f"{path_of(site, _UNSUBSCRIBE, reader.id)}/undo", 303, headers=PRIVATE)
+    return RedirectResponse(f"{site.path_of(_UNSUBSCRIBE, reader.id, reader.newsletter)}/undo", 303, headers=PRIVATE)
 
 
 async def leaving(request: Request) -> Response:

@@ -275,14 +275,14 @@ BUGS = (
     Bug(
         "the wish of a batch that failed is never made again",
         "deliver/delivery.py",
-        "                self._claims.asking = False  # the wish was left out while the database could not be",
+        "                lane.claims.asking = False  # the wish was left out while the database could not be",
         "                pass  #",
         ("storage",),
     ),
     Bug(
         "what could not be marked for a locked database is forgotten",
         "deliver/delivery.py",
-        "            self._claims.waiting.appendleft(waiting)\n",
+        "            self._of(claimed).claims.waiting.appendleft(waiting)\n",
         "",
         ("storage",),
     ),

@@ -179,9 +179,12 @@ class Player:
         self._smtp |= start.smtp
         name = f"run {len(self.stage.runs)}"
         smtp = dict(self._smtp)
-        relays = [{"url": server.url} | server.settings | start.smtp for server in self.plan.servers]
+        plan, folder = self.plan, self.stage.theatre.folder
+        relays = [{"url": server.url} | server.settings | start.smtp for server in plan.servers]
+        own = {name: {"smtp": {"relays": [relays[n] for n in numbers]}} for name, numbers in plan.own.items()}
+        common = relays if plan.common is None else [relays[n] for n in plan.common]
         smtp.pop("connections", None)
-        config = settings(self.plan.shape, smtp | {"relays": relays}, self.stage.theatre.folder, **self.plan.paper)
+        config = settings(plan.shape, smtp | {"relays": common}, folder, own, **plan.paper)
         now = self.hub.now if start.at is None else start.at
         run = Run(
             now, config, name, start.slot, self.plan.shape.line, tuple(_later(f, now) for f in start.faults),

@@ -34,7 +34,7 @@ def served(player: Player) -> None:
     waiting = [
         key
         for key, row in player.stage.letters().values()
-        if plan.healthy(key[2]) and key not in taken and row["state"] not in ("dropped",)
+        if plan.healthy(key[2]) and key not in taken and row["state"] not in ("dropped",) and key[0] not in plan.sick
     ]
     if waiting:
         player.verdict.wrong.append(

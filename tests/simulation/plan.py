@@ -179,6 +179,10 @@ class Plan:
     deeds: list[Deed] = field(default_factory=list)
     leaps: list[tuple[float, float]] = field(default_factory=list)  # when, by how many seconds clocks are ahead
     skip: float = 0.0  # seconds that pass before all is well
+    # Newsletters with relays of their own, by the numbers of servers; the rest and the notices go by the common ones.
+    own: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    common: tuple[int, ...] | None = None  # None: all
+    sick: frozenset[str] = frozenset()  # of these, whose servers are in trouble
     # What may be asked of it:
     bound: int = 0  # after so many runs every healthy letter is with its reader
     mass: bool = False  # a relay says of everybody what should be said of one
@@ -203,6 +207,7 @@ class Plan:
         for server in self.servers:
             lines.append(f"server {server.url.rpartition('@')[2]}: {server.settings} {server.offers}")
             lines += [f"  {rule}" for rule in server.rules]
+        lines += [f"{name} goes by servers {numbers} alone" for name, numbers in self.own.items()]
         lines += [f"fate {rule}" for rule in self.fates]
         for n, start in enumerate(self.starts):
             parts = [f"run {n} " + (f"at {start.at:g} s" if start.at is not None else f"{start.gap:g} s later")]
@@ -606,6 +611,19 @@ def _mixed(plan: Plan, rng: random.Random) -> None:
         plan.fates.append(Rule(*_as_move(rng.choice(PERMANENT + TEMPORARY)), frozenset({email})))
 
 
+def _lanes(plan: Plan, rng: random.Random) -> None:
+    """Three newsletters: one by a server in trouble, one by two others, one by the second of these."""
+    plan.shape = rng.choice([Shape(readers=6, newsletters=3), Shape(readers=4, newsletters=3, variants=2, notices=2)])
+    plan.servers = [_server(rng, number, plain=True) for number in range(3)]
+    plan.own, plan.common = {"paper0": (0,), "paper1": (1, 2)}, (2,)
+    plan.sick, plan.bound = frozenset({"paper0"}), 1
+    step, move = rng.choice(OUTAGES)
+    plan.servers[0].rules = [Rule(step, move)]
+    plan.starts = _runs(rng, 1, 3)
+    if rng.random() < 0.3:
+        plan.servers[rng.choice([1, 2])].settings["per_second"] = 5
+
+
 FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "variants": _variants,
     "odd-replies": _odd_replies,
@@ -617,6 +635,7 @@ FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "two-processes": _two_processes,
     "relays": _relays,
     "hung": _hung,
+    "lanes": _lanes,
     "mixed": _mixed,
     "line": _line,
     "pace": _pace,

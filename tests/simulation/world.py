@@ -113,10 +113,15 @@ class Shape:
 TOPICS = ("one", "two", "three", "four", "five")
 
 
-def settings(shape: Shape, smtp: dict[str, Any], folder: Path, **paper: Any) -> Config:
-    """As a settings file would give them."""
+def settings(
+    shape: Shape, smtp: dict[str, Any], folder: Path, own: dict[str, dict[str, Any]] | None = None, **paper: Any
+) -> Config:
+    """As a settings file would give them; `own` is what single newsletters say besides."""
+    alone, news = own or {}, "news.example"
     papers = {
-        name: {"title": name.title(), "from": f"{name.title()} <{name}@news.example>", "archive": True} | paper
+        name: {"title": name.title(), "from": f"{name.title()} <{name}@{news}>", "archive": True}
+        | paper
+        | alone.get(name, {})
         for name in shape.names
     }
     if shape.line:
