@@ -310,6 +310,8 @@ class Variant(SQLModel, table=True):
     topics: list[str] = _json(default_factory=list)  # [] is all
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # "" is the newsletter's
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # sent as text alone
+    max_stories: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # its readers' maximum, 0 for none
+    muted: list[int] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})  # seqs left out for them
     subject: str
     html: str = Field(sa_type=Packed)
     text: str = Field(sa_type=Packed)
@@ -377,6 +379,13 @@ class Subscription(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("subscriber_id", "newsletter_id"),
         Index("ix_subscription_due", "newsletter_id", "state", "read_until"),
+        Index(
+            "ix_subscription_taste",
+            "newsletter_id",
+            "taste_key",
+            sqlite_where=text("taste_key <> ''"),
+            postgresql_where=text("taste_key <> ''"),
+        ),
         # SQLite would give the number of one that was deleted last to the next, and with it all links in their mail.
         {"sqlite_autoincrement": True},
     )
@@ -393,6 +402,9 @@ class Subscription(SQLModel, table=True):
     zone: str = Field(default="", sa_column_kwargs={"server_default": ""})  # IANA name, as in Europe/Berlin
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # BCP 47, of the fixed words
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # text without HTML
+    # A maximum and mutes as `taste.Taste` has them, and the key by which those of the same taste are found.
+    taste: dict[str, Any] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
+    taste_key: str = Field(default="", sa_column_kwargs={"server_default": ""})
     read_until: int = 0  # the seq up to which stories were offered
     # Up to which seq a topic that they chose later told nothing to them; "*" is each that is not named.
     chosen_from: dict[str, int] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from sqlmodel import Session
 
@@ -126,7 +126,8 @@ def _answer(session: Session, asked: signup.Asked, config: Config, *, now: datet
         subscription = people.subscribe(session, person, paper, consent=asked.evidence.how, now=now)
         enter(subscription, SubscriptionState.PENDING, now=now)
     if subscription.state is SubscriptionState.PENDING:
-        wish = Preferences(**asked.choices | {"topics": tuple(asked.choices.get("topics", ()))})
+        said: dict[str, Any] = {c: tuple(v) if isinstance(v, list) else v for c, v in asked.choices.items()}
+        wish = Preferences(**said)
         keep(subscription, wish, only=asked.choices)
         session.add(subscription)
         record(session, subscription, ConsentEvent.PENDING, asked.evidence)
