@@ -18,9 +18,14 @@ from digest.cli.options import (
     Hour,
     Json,
     Language,
+    MaxStories,
     MaybeEmail,
+    Mute,
+    MuteSource,
+    MuteTopic,
     Name,
     NewsletterName,
+    StoryLanguage,
     Tags,
     Topics,
     VouchedBy,
@@ -68,6 +73,33 @@ def _choices(
     return chosen
 
 
+def _taste(
+    max_stories: str | None,
+    mute: list[str] | None,
+    mute_source: list[str] | None,
+    mute_topic: list[str] | None,
+    story_language: list[str] | None,
+) -> Changes:
+    """What was said of stories: how many, and which not. A list that is said takes the place of the one there was."""
+    from digest.errors import BadInput
+
+    chosen: Changes = {}
+    if max_stories is not None:
+        number = max_stories.strip()
+        if number.lower() not in ("", "none") and not (number.isascii() and number.isdecimal() and len(number) < 5):
+            raise BadInput(f"{max_stories!r} is no number of stories", hint="1 to 100, or '' for no maximum")
+        chosen["max_stories"] = int(number) if number.isdecimal() else None
+    if mute is not None:
+        chosen["muted_words"] = tuple(filter(None, mute))
+    if mute_source is not None:
+        chosen["muted_sources"] = tuple(filter(None, mute_source))
+    if mute_topic is not None:
+        chosen["muted_topics"] = tuple(filter(None, mute_topic))
+    if story_language is not None:
+        chosen["story_languages"] = tuple(filter(None, story_language))
+    return chosen
+
+
 def evidence() -> Evidence:
     """That the operator says so, now."""
     from digest import subscribe
@@ -86,6 +118,11 @@ def add(
     zone: Zone = None,
     language: Language = None,
     format_: Format = None,
+    max_stories: MaxStories = None,
+    mute: Mute = None,
+    mute_source: MuteSource = None,
+    mute_topic: MuteTopic = None,
+    story_language: StoryLanguage = None,
     tag: Tags = None,
     newsletter: NewsletterName = None,
     vouched_by: VouchedBy = None,
@@ -98,7 +135,9 @@ def add(
     from digest import curate, subscribe
 
     options: Options = context.obj
-    preferences = subscribe.Preferences(**_choices(topic, cadence, hour, zone, language, format_))
+    choices = _choices(topic, cadence, hour, zone, language, format_)
+    choices |= _taste(max_stories, mute, mute_source, mute_topic, story_language)
+    preferences = subscribe.Preferences(**choices)
     with options.open() as (config, database):
         paper, settings = config.newsletter(newsletter)
         known_topics = curate.headings(settings.topics)
@@ -201,6 +240,11 @@ def set_(
     zone: Zone = None,
     language: Language = None,
     format_: Format = None,
+    max_stories: MaxStories = None,
+    mute: Mute = None,
+    mute_source: MuteSource = None,
+    mute_topic: MuteTopic = None,
+    story_language: StoryLanguage = None,
     tag: Tags = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Take their tags away.")] = False,
     newsletter: NewsletterName = None,
@@ -220,6 +264,7 @@ def set_(
 
     options: Options = context.obj
     choices = _choices([] if all_topics else topic, cadence, hour, zone, language, format_)
+    choices |= _taste(max_stories, mute, mute_source, mute_topic, story_language)
     with options.open() as (config, database):
         paper, settings = config.newsletter(newsletter)
         known = curate.headings(settings.topics)

@@ -221,7 +221,9 @@ def _common_variant(session: Session, edition_id: int, *, whole: bool) -> tuple[
         sa.select(col(Variant.id), col(Variant.subject), col(Variant.story_count))
         .where(col(Variant.edition_id) == edition_id, sa.cast(col(Variant.topics), sa.Text) == "[]")
         .where(col(Variant.plain).is_(False), col(Variant.language) == "")
-        .order_by(*fullest, col(Variant.letters).desc(), col(Variant.id).desc())
+        # What single readers mute is no part of it; where all chose a maximum, the page has what is beyond it too.
+        .where(sa.cast(col(Variant.muted), sa.Text) == "[]")
+        .order_by(col(Variant.max_stories) > 0, *fullest, col(Variant.letters).desc(), col(Variant.id).desc())
         .limit(1)
     )
     found = session.execute(query).first()

@@ -173,6 +173,11 @@ def as_told(session: Session, rows: Sequence[tuple[Story, int]]) -> list[values.
     return [_value(story, feed_id=feed_id, tellers=tellers[cast(int, story.id)]) for story, feed_id in rows]
 
 
+def told(session: Session, story: Story) -> values.Story:
+    """One story as a value that says who else tells it."""
+    return as_told(session, [(story, session.get_one(Entry, story.entry_id).feed_id)])[0]
+
+
 class _ToldBy(NamedTuple):
     entry_id: int
     feed_id: int

@@ -84,9 +84,7 @@ class Person(NamedTuple):
     def row(self) -> dict[str, object]:
         """The same in the columns of `imports.add_rows`."""
         columns = self._asdict()
-        chosen: Preferences = columns.pop("preferences")
-        kept = {name: value for name, value in vars(chosen).items() if name not in taste.NAMES}
-        return columns | kept | {"taste": chosen.taste.stored, "taste_key": chosen.taste.key}
+        return columns | _kept(columns.pop("preferences"))
 
 
 class Columns:
@@ -430,6 +428,13 @@ def _preferences(
     with suppress(BadInput):
         found = replace(found, language=checked(Preferences(language=language), ()).language)
     return replace(found, plain=_FORMATS.get(format_.strip().lower(), False))
+
+
+@lru_cache(maxsize=1_000)
+def _kept(chosen: Preferences) -> dict[str, object]:
+    """Choices in the columns of `imports.add_rows`."""
+    kept = {name: value for name, value in vars(chosen).items() if name not in taste.NAMES}
+    return kept | {"taste": chosen.taste.stored, "taste_key": chosen.taste.key}
 
 
 def _taste(cells: tuple[str, ...], known_topics: frozenset[str]) -> Taste:
