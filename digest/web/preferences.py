@@ -192,20 +192,17 @@ def _lines(said: list[str]) -> list[str]:
 
 def _wrong(chosen: Mapping[str, Any], known_topics: Mapping[str, str], said: Speech) -> dict[str, str]:
     """The fields that hold what cannot be chosen, each with a word about it."""
-    wrong = {}
+    wrong, t = {}, said.gettext
     for field in ("topics", "cadence", "zone", "language", *_LISTS):
         try:
             subscribe.checked(subscribe.Preferences(**{field: chosen[field]}), known_topics)
         except BadInput:
-            wrong[field] = said.gettext("This cannot be chosen. Please choose again.")
+            wrong[field] = t("This cannot be chosen. Please choose again.")
     if "muted_words" in wrong:
-        words = said.gettext(
-            "At most %(number)s words or phrases of %(length)s characters, each with a letter or number."
-        )
+        words = t("At most %(number)s words or phrases of %(length)s characters, each with a letter or number.")
         wrong["muted_words"] = words % {"number": taste.WORDS, "length": taste.WORD}
     if "muted_sources" in wrong:
-        bounds = {"number": taste.SOURCES}
-        wrong["muted_sources"] = said.gettext("At most %(number)s sites, each as in example.org.") % bounds
+        wrong["muted_sources"] = t("At most %(number)s sites, each as in example.org.") % {"number": taste.SOURCES}
     if chosen["max_stories"] not in ("", *map(str, range(1, taste.MOST + 1))):
         wrong["max_stories"] = said.gettext("Please enter a number from 1 to 100.")
     if chosen["cadence"] in ("weekly", "fortnightly"):
