@@ -429,6 +429,19 @@ def test_where_everybody_has_a_maximum_the_public_page_has_the_rest(database, co
     assert page.status_code == 200 and "The first" in page.text and "The second" in page.text
 
 
+@on_sqlite
+def test_what_all_readers_mute_is_in_the_archive_all_the_same(database, config, clock):
+    join(database, "ada", muted_words=["secret"])
+    join(database, "bob", muted_words=["secret"], max_stories=1)
+    for title in ("An open one", "A secret one", "Another one"):
+        tell(database, title)
+    assert compose(database, config).variants == 2
+    client = TestClient(application(database, config, clock=clock))
+    page, listed = (client.get(f"/newsletters/daily{path}").text for path in ("/editions/1", ""))
+    assert all(title in page for title in ("An open one", "A secret one", "Another one"))
+    assert "3 stories" in listed
+
+
 # ---------------------------------------------------------------- every door
 
 
