@@ -8,8 +8,8 @@ that follows the variants and not the readers, and, since a writer shuts out all
 small share of that time. There are at most 3 x 4,096 variants; "file_mb" is the whole database with the edition in it.
 
 Then what tastes cost: readers of all topics who have no taste, or a maximum (any of 100), or three mutes of which one
-hits one of the 60 stories, or five mutes of their own that hit nothing. Each is told as a ratio to no taste: the time of
-the processor, of the lock, and memory. What mutes come to makes variants, what they say does not.
+hits one of the 60 stories, or five mutes of their own that hit nothing. Each is told as a ratio to no taste, in time of
+the processor, of the lock, and in memory. What mutes come to makes variants, what they say does not.
 """
 
 from __future__ import annotations

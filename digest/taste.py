@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 MOST = 100  # stories in a letter that can be chosen
 WORDS, WORD = 50, 60  # words or phrases of a reader, and characters of one
-SOURCES, SOURCE = 100, 200
+SOURCES, SOURCE = 50, 150  # all of them fit in a cell of a list
 LANGUAGES = 20
 
 
