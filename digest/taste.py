@@ -42,8 +42,8 @@ class Taste:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """As a row keeps it: what is said, and nothing else."""
-        said = {name: getattr(self, name) for name in NAMES}
+        """As a row keeps it: what is said, and nothing else; muted topics come last, see `store.search`."""
+        said = {name: getattr(self, name) for name in sorted(NAMES, key="muted_topics".__eq__)}
         return {name: list(v) if isinstance(v, tuple) else v for name, v in said.items() if v not in (None, ())}
 
     @property

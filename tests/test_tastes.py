@@ -700,6 +700,8 @@ def test_operators_choose_it_for_readers_and_take_it_back(digest):
     digest("add", "ada@example.org", "--max-stories", "4", "--mute", "x", "--vouched-by", "t")
     digest("set", "ada@example.org", "--mute", "Bitcoin", "--mute", "new york", "--mute-source", "https://a.example/",
            "--mute-topic", "ai", "--story-language", "de-AT")  # fmt: skip
+    assert "no feed of daily is from z.example" in digest("set", "ada@example.org", "--mute-source", "z.example").stderr
+    digest("set", "ada@example.org", "--mute-source", "a.example")
 
     def shown():
         found = json.loads(digest("show", "ada@example.org", "--json").stdout)["subscriptions"][0]
@@ -708,7 +710,9 @@ def test_operators_choose_it_for_readers_and_take_it_back(digest):
     assert shown() == [4, ["Bitcoin", "new york"], ["a.example"], ["ai"], ["de"]]
     digest("set", "ada@example.org", "--mute", "", "--max-stories", "")
     assert shown() == [None, [], ["a.example"], ["ai"], ["de"]]
-    digest("set", "--where", "topic=ai", "--max-stories", "9", "--yes")
+    assert json.loads(digest("list", "--topic", "ai", "--json").stdout) == []
+    assert len(json.loads(digest("list", "--topic", "web", "--json").stdout)) == 1
+    digest("set", "--where", "topic=web", "--max-stories", "9", "--yes")
     digest("set", "ada@example.org", "--mute-source", "", "--mute-topic", "", "--story-language", "")
     assert shown() == [9, [], [], [], []]
     for wrong in (("--max-stories", "0"), ("--max-stories", "101"), ("--max-stories", "few"), ("--mute", "..."),

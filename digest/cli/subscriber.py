@@ -35,6 +35,10 @@ from digest.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlmodel import Session
+
     from digest.subscribe import Changes, Evidence
 
 app = typer.Typer(no_args_is_help=True, help="The people who get the newsletters.")
@@ -98,6 +102,16 @@ def _taste(
     if story_language is not None:
         chosen["story_languages"] = tuple(filter(None, story_language))
     return chosen
+
+
+def _warn_of(options: Options, session: Session, newsletter: str, sources: Iterable[str] | None) -> None:
+    """Say which of these sites no feed of a newsletter is from: they may be misspelt."""
+    from digest.store import newsletters, tastes
+    from digest.taste import source
+
+    paper = newsletters.find(session, newsletter)
+    for said in tastes.nowhere(session, paper.id or 0, [source(site) for site in sources or () if site]):
+        options.warn(f"no feed of {newsletter} is from {said} yet; `digest feed list` shows where they are")
 
 
 def evidence() -> Evidence:
@@ -286,6 +300,7 @@ def set_(
                 evidence=evidence(),
                 known_topics=known,
             )
+            _warn_of(options, session, paper, mute_source)
             if dry_run:
                 session.rollback()
     options.say(f"{email}: {'would be ' * dry_run}changed" if changed else f"{email}: nothing to change")

@@ -42,7 +42,7 @@ def welcome(database: Database, name: str, config: Config, *, now: datetime) -> 
             seen = _look(session, name, config, now=now)
         if seen is None:
             return letters
-        press = Press(name, config.newsletters[name], config, seen.matter, cuts=dict(seen.cuts))
+        press = Press(name, config.newsletters[name], config, seen.matter)
         press.make(dict.fromkeys(seen.choices.values()))
         with database.write() as session:
             people, owed = _owe(session, press, seen, now=now)

@@ -171,8 +171,8 @@ def of_subscription(search: Search) -> list[Any]:
                 conditions.append(_any(one, col(Subscription.state).in_(one.values)))
             case "topic":
                 whole = sa.cast(Subscription.topics, sa.String) == "[]"
-                chosen = sa.or_(whole, *(has(Subscription.topics, str(v)) for v in one.values))
-                conditions.append(_any(one, chosen))
+                got = (sa.or_(whole, has(Subscription.topics, str(v))) & ~_mutes(str(v)) for v in one.values)
+                conditions.append(_any(one, sa.or_(*got)))
             case "cadence":
                 conditions.append(_any(one, sa.or_(*(_cadence(str(v)) for v in one.values))))
             case "joined":
@@ -195,6 +195,16 @@ def has(column: Any, word: str) -> Any:
     # SQLite knows capitals of ASCII only, and JSON writes others as numbers.
     spelt = {json.dumps(one).lower() for one in (word, word.lower(), word.upper(), word.title())}
     return sa.or_(*(sa.cast(column, sa.String).icontains(one, autoescape=True) for one in sorted(spelt)))
+
+
+def _mutes(topic: str) -> Any:
+    """That a reader mutes a topic: the list of these is the last thing in the text of a taste."""
+    words = sa.cast(Subscription.taste, sa.String)
+    return words.like(f'%"muted_topics": [%{_escaped(json.dumps(topic.lower()))}%', escape="/")
+
+
+def _escaped(words: str) -> str:
+    return words.replace("/", "//").replace("%", "/%").replace("_", "/_")
 
 
 def _has_field(words: str) -> Any:

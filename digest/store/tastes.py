@@ -67,6 +67,13 @@ def sources(session: Session, newsletter_id: int) -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda one: (one[1].casefold(), one[0])))
 
 
+def nowhere(session: Session, newsletter_id: int, muted: Iterable[str]) -> list[str]:
+    """Those of these sources that no feed of a newsletter is from."""
+    ids = session.exec(select(NewsletterFeed.feed_id).where(NewsletterFeed.newsletter_id == newsletter_id)).all()
+    here = {place for some in places(session, ids).values() for place in some} if (wanted := list(muted)) else set()
+    return [one for one in wanted if not any(taste.within(place, one) for place in here)]
+
+
 def languages(session: Session, newsletter_id: int) -> list[str]:
     """The languages of a newsletter's stories of late."""
     last = session.exec(select(sa.func.max(Story.seq)).where(Story.newsletter_id == newsletter_id)).one() or 0
