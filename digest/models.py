@@ -30,6 +30,7 @@ from sqlmodel import Field, SQLModel
 from digest.column_types import Packed, PackedJson
 from digest.column_types import UtcTime as UtcTime
 from digest.column_types import packed as packed
+from digest.taste import Tasting
 
 # Named constraints, so that a migration can alter them on both databases.
 SQLModel.metadata = MetaData(
@@ -372,7 +373,7 @@ class SubscriptionState(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
 
 
-class Subscription(SQLModel, table=True):
+class Subscription(Tasting, SQLModel, table=True):
     """A person's consent and choices for one newsletter."""
 
     __tablename__ = "subscription"

@@ -56,6 +56,34 @@ class Taste:
 NAMES = tuple(field.name for field in fields(Taste))
 
 
+class Tasting:
+    """A row whose column `taste` is what `Taste.stored` gave: what is in it, by name."""
+
+    @property
+    def max_stories(self) -> int | None:
+        return _of(self).max_stories
+
+    @property
+    def muted_words(self) -> tuple[str, ...]:
+        return _of(self).muted_words
+
+    @property
+    def muted_sources(self) -> tuple[str, ...]:
+        return _of(self).muted_sources
+
+    @property
+    def muted_topics(self) -> tuple[str, ...]:
+        return _of(self).muted_topics
+
+    @property
+    def story_languages(self) -> tuple[str, ...]:
+        return _of(self).story_languages
+
+
+def _of(row: Any) -> Taste:
+    return Taste.of(row.taste)
+
+
 def checked(taste: Taste) -> Taste:
     """The same in its one form; ValueError says what cannot be kept."""
     most = taste.max_stories
