@@ -6,6 +6,10 @@ Every reader has random choices: any of 12 topics, one of 3 cadences, an hour, o
 composed on a Monday, when all three cadences are due, of 60 stories. The goals are minutes for 100,000 readers, a cost
 that follows the variants and not the readers, and, since a writer shuts out all others on SQLite, a write lock for a
 small share of that time. There are at most 3 x 4,096 variants; "file_mb" is the whole database with the edition in it.
+
+Then what tastes cost: readers of all topics who have no taste, or a maximum (any of 100), or three mutes of which one
+hits one of the 60 stories, or five mutes of their own that hit nothing. Each is told as a ratio to no taste, in time of
+the processor, of the lock, and in memory. What mutes come to makes variants, what they say does not.
 """
 
 from __future__ import annotations
@@ -34,11 +38,30 @@ ZONES = (
     *("Pacific/Noumea", "Pacific/Auckland"),
 )
 CADENCES = ("daily", "weekdays", "weekly mon")
-GOALS = {"seconds_100k": 300, "lock_share": 0.15, "peak_mb_100k": 400}
+TASTES = ("none", "maximum", "hits", "misses")
+GOALS = {"seconds_100k": 300, "lock_share": 0.15, "peak_mb_100k": 400, "cpu_of_misses_to_none": 3}
 
 
-def fill(url: str, readers: int) -> None:
-    """Readers, three days of them behind by cadence, and stories of every topic."""
+def taste_of(kind: str, reader: int, chance: random.Random) -> Any:
+    from digest.taste import Taste, checked
+
+    match kind:
+        case "maximum":
+            return checked(Taste(max_stories=chance.randint(1, 100)))
+        case "hits":
+            words = (f"number {chance.randint(1, STORIES)}", f"nothing {reader}", f"unheard of {reader}")
+            return checked(Taste(muted_words=words))
+        case "misses":
+            return checked(Taste(muted_words=tuple(f"word {n} of {reader}" for n in range(5))))
+        case _:
+            return Taste()
+
+
+def fill(url: str, readers: int, taste: str = "") -> None:
+    """Readers, three days of them behind by cadence, and stories of every topic.
+
+    With a `taste`, of TASTES, all read all topics, daily, and each has one of that kind.
+    """
     import sqlalchemy as sa
 
     from digest.config import TOPICS
@@ -95,17 +118,20 @@ def fill(url: str, readers: int) -> None:
         people = [{"id": n, "email": f"reader{n}@example.org", "tags": [], "created_at": MONDAY} for n in some]
         choices = []
         for n in some:
-            cadence = chance.choice(CADENCES)
+            cadence = "daily" if taste else chance.choice(CADENCES)
+            wanted = taste_of(taste, n, chance)
             choices.append(
                 {
+                    "taste": wanted.stored,
+                    "taste_key": wanted.key,
                     "id": n,
                     "subscriber_id": n,
                     "newsletter_id": paper.id,
-                    "topics": sorted(topic for topic in TOPICS if chance.random() < 0.5),
+                    "topics": [] if taste else sorted(topic for topic in TOPICS if chance.random() < 0.5),
                     "cadence": cadence,
                     "hour": chance.randrange(24),
                     "zone": chance.choice(ZONES),
-                    "read_until": read[cadence],
+                    "read_until": 0 if taste else read[cadence],
                     "offered_at": MONDAY - timedelta(days=9),
                     "created_at": MONDAY,
                     "changed_at": MONDAY,
@@ -180,8 +206,28 @@ def main() -> None:
             print(
                 f"{readers:>9,} subscribers: " + ", ".join(f"{k} {v:,}" for k, v in found[readers].items()), flush=True
             )
+    tastes = tastes_of(min(max(sizes), 10_000)) if not chosen.database else {}
     if chosen.json:
-        print(json.dumps({"benchmark": "compose", "subscribers": found, "goals": GOALS}))
+        print(json.dumps({"benchmark": "compose", "subscribers": found, "tastes": tastes, "goals": GOALS}))
+        return
+    for kind, one in tastes.items():
+        print(f"taste {kind:>8}: " + ", ".join(f"{k} {v:,}" for k, v in one.items()), flush=True)
+
+
+def tastes_of(readers: int) -> dict[str, dict[str, Any]]:
+    """What each of TASTES costs, as a ratio to none of them."""
+    found: dict[str, dict[str, Any]] = {}
+    base: dict[str, Any] = {}
+    for kind in TASTES:
+        with tempfile.TemporaryDirectory() as folder:
+            url = f"sqlite:///{folder}/digest.db"
+            alone(fill, url, readers, kind)
+            one = alone(compose, url)
+        base = base or one
+        costs = ("cpu_seconds", "lock_seconds", "peak_mb")
+        found[kind] = {"subscribers": readers, "variants": one["variants"], "cpu_seconds": one["cpu_seconds"]}
+        found[kind] |= {f"{name}_to_none": round(one[name] / max(0.01, base[name]), 2) for name in costs}
+    return found
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from digest.column_types import json_field as _json
 from digest.column_types import packed as packed
 from digest.column_types import state_field as _state
 from digest.column_types import time_field as _time
+from digest.taste import Tasting
 
 # Named constraints, so that a migration can alter them on both databases.
 SQLModel.metadata = MetaData(
@@ -77,7 +78,7 @@ class Feed(SQLModel, table=True):
     # How it is read, in all newsletters.
     full_text: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # its stubs are followed
     weight: float | None = Field(default=None, nullable=True)  # added to a rank, in place of that of the settings
-    keep: list[str] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})  # rules, see curate.sieve
+    keep: list[str] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})  # see curate.feed_rules
     drop: list[str] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})
     # Where it has been: [{"url", "until"}]; and where a permanent redirect led once, until a second run agrees.
     former_urls: list[dict[str, str]] = _json(default_factory=list)
@@ -326,6 +327,8 @@ class Variant(SQLModel, table=True):
     topics: list[str] = _json(default_factory=list)  # [] is all
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # "" is the newsletter's
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # sent as text alone
+    max_stories: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # its readers' maximum, 0 for none
+    muted: list[int] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})  # seqs left out for them
     subject: str
     html: str = Field(sa_type=Packed)
     text: str = Field(sa_type=Packed)
@@ -386,13 +389,20 @@ class SubscriptionState(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
 
 
-class Subscription(SQLModel, table=True):
+class Subscription(Tasting, SQLModel, table=True):
     """A person's consent and choices for one newsletter."""
 
     __tablename__ = "subscription"
     __table_args__ = (
         UniqueConstraint("subscriber_id", "newsletter_id"),
         Index("ix_subscription_due", "newsletter_id", "state", "read_until"),
+        Index(
+            "ix_subscription_taste",
+            "newsletter_id",
+            "taste_key",
+            sqlite_where=text("taste_key <> ''"),
+            postgresql_where=text("taste_key <> ''"),
+        ),
         # SQLite would give the number of one that was deleted last to the next, and with it all links in their mail.
         {"sqlite_autoincrement": True},
     )
@@ -409,6 +419,9 @@ class Subscription(SQLModel, table=True):
     zone: str = Field(default="", sa_column_kwargs={"server_default": ""})  # IANA name, as in Europe/Berlin
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # BCP 47, of the fixed words
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # text without HTML
+    # A maximum and mutes as `taste.Taste` has them, and the key by which those of the same taste are found.
+    taste: dict[str, Any] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
+    taste_key: str = Field(default="", sa_column_kwargs={"server_default": ""})
     read_until: int = 0  # the seq up to which stories were offered
     # Up to which seq a topic that they chose later told nothing to them; "*" is each that is not named.
     chosen_from: dict[str, int] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
@@ -467,46 +480,6 @@ class Erasure(SQLModel, table=True):
 
     mark: str = Field(primary_key=True)  # subscribe.erasure_mark
     created_at: datetime = _time()
-
-
-class SignupMail(SQLModel, table=True):
-    """A sign-up that was answered: what its limits count. Address and network are kept as keyed hashes only.
-
-    Where the answer was no mail, the address is "": it counts for its network all the same.
-    """
-
-    __tablename__ = "signup_mail"
-
-    id: int | None = Field(default=None, primary_key=True)
-    address: str = Field(index=True)
-    network: str
-    at: datetime = _time(index=True)
-
-
-class SignupWait(SQLModel, table=True):
-    """A sign-up that has not been looked at yet: what was asked, until the mail that answers it may be written."""
-
-    __tablename__ = "signup_wait"
-
-    id: int | None = Field(default=None, primary_key=True)
-    newsletter_id: int = Field(foreign_key="newsletter.id", index=True, ondelete="CASCADE")
-    email: str
-    key: str = Field(index=True)  # `address_key(email)`
-    name: str = ""
-    choices: dict[str, Any] = _json(default_factory=dict)  # some of `subscribe.Preferences`
-    how: str
-    ip: str
-    network: str = Field(index=True)  # as SignupMail has it
-    at: datetime = _time()
-
-
-class SignupRefusal(SQLModel, table=True):
-    """How many sign-ups were turned away on a day (UTC), since too many waited already."""
-
-    __tablename__ = "signup_refusal"
-
-    day: datetime = Field(sa_type=UtcTime, primary_key=True)
-    number: int = 0
 
 
 # ---------------------------------------------------------------- outbox

@@ -38,6 +38,7 @@ class Story:
     related: tuple[Source, ...] = ()  # other stories that are alike, not the same
     dated: bool = True  # else `published_at` is when we saw it, which says nothing about its age
     withdrawn: bool = False  # everyone who told it took it back
+    feeds: tuple[int, ...] = ()  # the ids of all that tell it and did not take it back
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from test_web import serving
 
 from digest import subscribe
 from digest.config import Config
-from digest.models import Consent, SignupWait, Subscriber, Subscription
+from digest.models import Consent, Subscriber, Subscription
 from digest.store import Database, history, keys, newsletters, once, people, renames
 from digest.store.api_tables import ApiAnswer, ApiKey
+from digest.store.signup_tables import SignupWait
 from digest.subscribe import Preferences, signup
 from digest.web import api, api_calls, application
 from digest.web.api_shapes import CHOICES

@@ -32,9 +32,6 @@ from digest.models import (
     RelayHour,
     Robots,
     RunDay,
-    SignupMail,
-    SignupRefusal,
-    SignupWait,
     Story,
     Subscription,
     SubscriptionState,
@@ -59,6 +56,7 @@ from digest.store.api_tables import ApiAnswer, ApiKey, Webhook, WebhookEvent
 from digest.store.database import shared_now
 from digest.store.import_tables import ImportChange, ListImport
 from digest.store.mail_tables import MailReport, MailSource
+from digest.store.signup_tables import SignupMail, SignupRefusal, SignupWait
 from digest.subscribe import Evidence, signup
 from digest.web import application
 

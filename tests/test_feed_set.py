@@ -16,7 +16,7 @@ from test_collect import MONDAY, Reply, Site, add, feed, rss, run, settings
 
 from digest import collect, edition, line, parse
 from digest.config import Curate
-from digest.curate import sieve
+from digest.curate import feed_rules
 from digest.curate.rules import Subject
 from digest.errors import BadInput
 from digest.models import Admission, Decision, Entry, Newsletter, NewsletterFeed, Story
@@ -156,10 +156,10 @@ def test_a_rule_fits_where_all_of_its_parts_do() -> None:
         ("category=news & title=tom*fun", True),
         ("title=to", False),
     ):
-        assert bool(sieve.dropped((), sieve.checked([rule]), subject)) is fits, rule
-        assert bool(sieve.dropped(sieve.checked([rule]), (), subject)) is not fits, rule
+        assert bool(feed_rules.dropped((), feed_rules.checked([rule]), subject)) is fits, rule
+        assert bool(feed_rules.dropped(feed_rules.checked([rule]), (), subject)) is not fits, rule
     with pytest.raises(BadInput, match="51 rules"):
-        sieve.checked([f"title=a{n}" for n in range(51)])
+        feed_rules.checked([f"title=a{n}" for n in range(51)])
 
 
 def test_opml_says_of_rules_what_freshrss_can_and_that_there_is_more(database: Database, digest: Any) -> None:

@@ -26,9 +26,10 @@ from digest import deliver, sign, subscribe
 from digest.config import Config
 from digest.demo.catcher import Catcher
 from digest.errors import UserError
-from digest.models import Consent, Notice, OutboxRow, SignupMail, SignupWait, Subscriber, Subscription
+from digest.models import Consent, Notice, OutboxRow, Subscriber, Subscription
 from digest.store import Database, history, letters, newsletters, people, renames, suppressions
 from digest.store import signup as stored_signup
+from digest.store.signup_tables import SignupMail, SignupWait
 from digest.subscribe import Evidence, signup
 from digest.web import application
 

@@ -333,9 +333,9 @@ def export(context: typer.Context, newsletter: NewsletterName = None) -> None:
 
 def _beyond_opml(feed: Feed) -> bool:
     """Whether a feed is read in a way that no attribute of OPML, nor FreshRSS' filters, can say."""
-    from digest.curate import sieve
+    from digest.curate import feed_rules
 
-    return bool(feed.full_text or feed.weight is not None or feed.keep or not all(map(sieve.as_search, feed.drop)))
+    return bool(feed.full_text or feed.weight is not None or feed.keep or not all(map(feed_rules.as_search, feed.drop)))
 
 
 def _choose(url: str, config: Config, headers: dict[str, str]) -> tuple[str, str, dict[str, str]]:

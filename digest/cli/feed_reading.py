@@ -49,7 +49,7 @@ class Change:
 def judged(wish: Wish, config: Config, newsletter: str | None) -> Change:
     """What a wish comes to. Raises BadInput for a slip, Unavailable where the extra for full texts is not installed."""
     from digest import identity as identities
-    from digest.curate import sieve
+    from digest.curate import feed_rules
     from digest.errors import BadInput
     from digest.parse.text import plain
 
@@ -64,7 +64,7 @@ def judged(wish: Wish, config: Config, newsletter: str | None) -> Change:
             need_full_text()
     for kind, rules in (("keep", wish.keep), ("drop", wish.drop)):
         if rules is not None:
-            columns[kind] = sieve.checked([rule for rule in rules if rule.strip()])
+            columns[kind] = feed_rules.checked([rule for rule in rules if rule.strip()])
     if wish.identity is not None:
         try:
             columns["identity"] = identities.choice(wish.identity) if wish.identity else ""
@@ -147,7 +147,7 @@ def _settling(feed: Feed) -> str:
 
 def _tried(session: Session, feed: Feed, before: tuple[list[str], list[str]]) -> str:
     """What a feed's rules would have done to what is stored of it, now and before."""
-    from digest.curate import rules, sieve
+    from digest.curate import feed_rules, rules
     from digest.store import entries
 
     stored = entries.for_rules(session, feed.id or 0, limit=TRIED)
@@ -156,7 +156,8 @@ def _tried(session: Session, feed: Feed, before: tuple[list[str], list[str]]) ->
         for row in stored
     ]
     now_, then = (
-        sum(bool(sieve.dropped(keep, drop, one)) for one in subjects) for keep, drop in ((feed.keep, feed.drop), before)
+        sum(bool(feed_rules.dropped(keep, drop, one)) for one in subjects)
+        for keep, drop in ((feed.keep, feed.drop), before)
     )
     return f"  would drop {now_} of {len(subjects)} stored (before: {then}); what was decided already stays"
 

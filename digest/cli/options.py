@@ -92,4 +92,22 @@ Zone = Annotated[
 Language = Annotated[
     str | None, typer.Option("--language", metavar="CODE", help="Of dates and fixed words; '' for the newsletter's.")
 ]
+MaxStories = Annotated[
+    str | None, typer.Option("--max-stories", metavar="N", help="At most so many in a letter, 1 to 100; '' for all.")
+]
+Mute = Annotated[
+    list[str] | None,
+    typer.Option("--mute", metavar="WORD", help="No stories with this word or phrase; again for more, '' for none."),
+]
+MuteSource = Annotated[
+    list[str] | None,
+    typer.Option("--mute-source", metavar="SITE", help="None that only this site tells; again for more, '' for none."),
+]
+MuteTopic = Annotated[
+    list[str] | None, typer.Option("--mute-topic", metavar="SLUG", help="None on it; again for more, '' for none.")
+]
+StoryLanguage = Annotated[
+    list[str] | None,
+    typer.Option("--story-language", metavar="CODE", help="Only stories in it; again for more, '' for all."),
+]
 Format = Annotated[str | None, typer.Option("--format", metavar="text|html", help="Text alone, or HTML beside it.")]

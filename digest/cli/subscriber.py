@@ -18,10 +18,15 @@ from digest.cli.options import (
     Hour,
     Json,
     Language,
+    MaxStories,
     MaybeEmail,
+    Mute,
+    MuteSource,
+    MuteTopic,
     Name,
     NewsletterName,
     Newsletters,
+    StoryLanguage,
     Tags,
     Topics,
     VouchedBy,
@@ -30,6 +35,10 @@ from digest.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlmodel import Session
+
     from digest.subscribe import Changes, Evidence
 
 app = typer.Typer(no_args_is_help=True, help="The people who get the newsletters.")
@@ -68,6 +77,43 @@ def _choices(
     return chosen
 
 
+def _taste(
+    max_stories: str | None,
+    mute: list[str] | None,
+    mute_source: list[str] | None,
+    mute_topic: list[str] | None,
+    story_language: list[str] | None,
+) -> Changes:
+    """What was said of stories: how many, and which not. A list that is said takes the place of the one there was."""
+    from digest.errors import BadInput
+
+    chosen: Changes = {}
+    if max_stories is not None:
+        number = max_stories.strip()
+        if number.lower() not in ("", "none") and not (number.isascii() and number.isdecimal() and len(number) < 5):
+            raise BadInput(f"{max_stories!r} is no number of stories", hint="1 to 100, or '' for no maximum")
+        chosen["max_stories"] = int(number) if number.isdecimal() else None
+    if mute is not None:
+        chosen["muted_words"] = tuple(filter(None, mute))
+    if mute_source is not None:
+        chosen["muted_sources"] = tuple(filter(None, mute_source))
+    if mute_topic is not None:
+        chosen["muted_topics"] = tuple(filter(None, mute_topic))
+    if story_language is not None:
+        chosen["story_languages"] = tuple(filter(None, story_language))
+    return chosen
+
+
+def _warn_of(options: Options, session: Session, newsletter: str, sources: Iterable[str] | None) -> None:
+    """Say which of these sites no feed of a newsletter is from: they may be misspelt."""
+    from digest.store import newsletters, tastes
+    from digest.taste import source
+
+    paper = newsletters.find(session, newsletter)
+    for said in tastes.nowhere(session, paper.id or 0, [source(site) for site in sources or () if site]):
+        options.warn(f"no feed of {newsletter} is from {said} yet; `digest feed list` shows where they are")
+
+
 def evidence() -> Evidence:
     """That the operator says so, now."""
     from digest import subscribe
@@ -86,6 +132,11 @@ def add(
     zone: Zone = None,
     language: Language = None,
     format_: Format = None,
+    max_stories: MaxStories = None,
+    mute: Mute = None,
+    mute_source: MuteSource = None,
+    mute_topic: MuteTopic = None,
+    story_language: StoryLanguage = None,
     tag: Tags = None,
     newsletter: NewsletterName = None,
     vouched_by: VouchedBy = None,
@@ -98,7 +149,9 @@ def add(
     from digest import curate, subscribe
 
     options: Options = context.obj
-    preferences = subscribe.Preferences(**_choices(topic, cadence, hour, zone, language, format_))
+    choices = _choices(topic, cadence, hour, zone, language, format_)
+    choices |= _taste(max_stories, mute, mute_source, mute_topic, story_language)
+    preferences = subscribe.Preferences(**choices)
     with options.open() as (config, database):
         paper, settings = config.newsletter(newsletter)
         known_topics = curate.headings(settings.topics)
@@ -203,6 +256,11 @@ def set_(
     zone: Zone = None,
     language: Language = None,
     format_: Format = None,
+    max_stories: MaxStories = None,
+    mute: Mute = None,
+    mute_source: MuteSource = None,
+    mute_topic: MuteTopic = None,
+    story_language: StoryLanguage = None,
     tag: Tags = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Take their tags away.")] = False,
     field: Fields = None,
@@ -221,6 +279,7 @@ def set_(
     options: Options = context.obj
     choices = _choices([] if all_topics else topic, cadence, hour, zone, language, format_)
     wanted, said = fields.said(field or ()), evidence()
+    choices |= _taste(max_stories, mute, mute_source, mute_topic, story_language)
     with options.open() as (config, database):
         paper, settings = config.newsletter(whom.newsletter)
         known = curate.headings(settings.topics)
@@ -244,6 +303,7 @@ def set_(
                 known_topics=known,
             )
             changed |= bool(wanted) and fields.keep(session, subscribe.known(session, email or ""), wanted, said)
+            _warn_of(options, session, paper, mute_source)
             if whom.dry_run:
                 session.rollback()
     options.say(f"{email}: {'would be ' * whom.dry_run}changed" if changed else f"{email}: nothing to change")

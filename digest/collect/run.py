@@ -31,7 +31,7 @@ from digest.models import FeedState
 from digest.origin import same
 from digest.parse import ParsedEntry, ParsedFeed
 from digest.parse.text import plain
-from digest.store import Database, feed_claims, feed_entries, feeds, hosts
+from digest.store import Database, feed_claims, feed_entries, feeds, hosts, tastes
 
 T = TypeVar("T")
 
@@ -417,11 +417,14 @@ class _Run:
             [*moments, *([at] if saved.new and not moments else []), *([feed.entry_at] if feed.entry_at else [])],
             default=None,
         )
+        site = parsed.site_url or feed.site_url
+        if site != feed.site_url:
+            tastes.follow_source(session, feed.id, (feed.url, feed.site_url), (feed.url, site))
         row |= {
             # An operator's own name for a feed stays; one that was the publisher's follows it.
             "title": (parsed.title if feed.title in ("", feed.published_title) else "") or feed.title,
             "published_title": parsed.title or feed.published_title,
-            "site_url": parsed.site_url or feed.site_url,
+            "site_url": site,
             "language": parsed.language or feed.language,
             "ttl_seconds": min(int(parsed.ttl.total_seconds()), 10**8) if parsed.ttl else 0,
             "skip": [*(f"h{h}" for h in sorted(parsed.skip_hours)), *(f"d{d}" for d in sorted(parsed.skip_days))],

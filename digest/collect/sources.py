@@ -14,7 +14,7 @@ from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Hosts
 from digest.config import Config, Newsletter
-from digest.curate import sieve
+from digest.curate import feed_rules
 from digest.errors import FetchError, NotFound
 from digest.models import Feed, FeedState
 from digest.origin import shown
@@ -226,7 +226,7 @@ def export_feeds(database: Database, *, newsletter: str | None, title: str, now:
                 continue
             reader = next((r for r in readers if newsletter in (None, r.newsletter)), feeds.Reader(""))
             url, site = _open_part(feed.url), _open_part(feed.site_url)
-            filters = tuple(filter(None, map(sieve.as_search, feed.drop)))
+            filters = tuple(filter(None, map(feed_rules.as_search, feed.drop)))
             outlines += [Outline(url, feed.title, site, *place, filters) for place in _places(reader)]
     return parse.write_opml(outlines, title=title, now=now)
 

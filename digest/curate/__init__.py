@@ -5,6 +5,9 @@ from digest.curate.excerpts import reading_minutes as reading_minutes
 from digest.curate.rank import LeftOut as LeftOut
 from digest.curate.rank import Selection as Selection
 from digest.curate.rank import pick as pick
+from digest.curate.sieve import WHOLE as WHOLE
+from digest.curate.sieve import Cut as Cut
+from digest.curate.sieve import Sieve as Sieve
 from digest.curate.topics import Heading as Heading
 from digest.curate.topics import Keywords as Keywords
 from digest.curate.topics import headings as headings

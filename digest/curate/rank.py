@@ -36,6 +36,11 @@ class Selection:
     def lead(self) -> Story | None:
         return self.stories[0] if self.stories else None
 
+    def at_most(self, number: int) -> Selection:
+        """Of these the first so many, at the wish of who reads them."""
+        beyond = tuple(LeftOut(story, f"beyond their maximum of {number}") for story in self.stories[number:])
+        return Selection(self.stories[:number], (*beyond, *self.left)) if beyond else self
+
     def sections(self, order: Sequence[str]) -> tuple[tuple[str, tuple[Story, ...]], ...]:
         """The stories after the lead under their topics, in the order given; what it does not name comes last."""
         places = {slug: place for place, slug in enumerate(order)}

@@ -1,90 +1,99 @@
-"""A feed's own rules: which of its entries are kept and which dropped, in the patterns of the newsletters' rules.
+"""What single readers are spared: the stories of an edition, as their mutes see them.
 
-A rule is `FIELD=PATTERN`, with ` & ` between several that must all fit: `title=sponsored*`, `author=bot & url=/deals/`.
+Each story is looked at once. A word that no story has costs one look into a dictionary, so that ten thousand readers
+who mute what is not there cost next to nothing.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from digest.curate.rules import Subject, fits
-from digest.errors import BadInput
-
-FIELDS = ("title", "url", "author", "category")
-MOST = 50  # rules of a kind
-LONGEST = 300  # characters of a rule
-_AND = re.compile(r" & (?=\w{1,20}=)")
+from digest import taste
+from digest.taste import Taste
+from digest.values import Story
 
 
-class Part(NamedTuple):
-    field: str
-    pattern: str
+@dataclass(frozen=True)
+class Cut:
+    """What a taste comes to: the seqs of stories that go, and how many of the others may stay (0: all)."""
+
+    muted: frozenset[int] = frozenset()
+    max_stories: int = 0
 
 
-def parts(rule: str) -> tuple[Part, ...]:
-    """What a rule asks for. Raises BadInput, with the rule named and what would mend it."""
-
-    def wrong(why: str) -> BadInput:
-        return BadInput(
-            f"the rule {rule[:100]!r} {why}", hint="e.g. 'title=sponsored' or 'author=bot & url=/deals/'; * is anything"
-        )
-
-    if len(rule) > LONGEST or not rule.isprintable():
-        raise wrong(f"is no line of at most {LONGEST} characters")
-    found = []
-    for piece in _AND.split(rule):
-        name, equals, pattern = piece.partition("=")
-        name, pattern = name.strip().lower(), pattern.strip()
-        if not equals:
-            raise wrong("has no '=' between a field and a pattern")
-        if name not in FIELDS:
-            raise wrong(f"asks for {name[:40]!r}, which is none of {', '.join(FIELDS)}")
-        if not any(letter.isalnum() for letter in pattern):
-            raise wrong(f"has no letter or digit in its pattern for {name}, so that it would fit all or nothing")
-        found.append(Part(name, pattern))
-    return tuple(found)
+WHOLE = Cut()
 
 
-def checked(rules: Sequence[str]) -> list[str]:
-    """These rules as they are kept, each once. Raises BadInput for the first that is none."""
-    told = list(dict.fromkeys(" & ".join(f"{field}={pattern}" for field, pattern in parts(rule)) for rule in rules))
-    if len(told) > MOST:
-        raise BadInput(f"{len(told)} rules are too many for one feed", hint=f"at most {MOST}; a * stands for anything")
-    return told
+class Sieve:
+    """Stories, and where the feeds are that tell them (`places`, by id)."""
 
+    def __init__(self, stories: Sequence[Story], places: Mapping[int, Sequence[str]]) -> None:
+        # A line cannot be in a word: no phrase is found half in the title and half in the excerpt.
+        self._texts = {s.seq: "\n".join(map(taste.folded, (s.title, s.excerpt))) for s in stories}
+        self._having: defaultdict[str, set[int]] = defaultdict(set)
+        for seq, text in self._texts.items():
+            for word in taste.tokens(text):
+                self._having[word].add(seq)
+        self._by_topic: defaultdict[str, set[int]] = defaultdict(set)
+        self._by_language: defaultdict[str, set[int]] = defaultdict(set)
+        self._feeds: dict[int, frozenset[int]] = {}
+        self._told: defaultdict[int, set[int]] = defaultdict(set)
+        for story in stories:
+            self._by_topic[story.topic].add(story.seq)
+            self._by_language[taste.spoken(story.language)].add(story.seq)
+            self._feeds[story.seq] = frozenset(story.feeds or (story.feed_id,))
+            for feed in self._feeds[story.seq]:
+                self._told[feed].add(story.seq)
+        self._places = {feed: places.get(feed, ()) for feed in self._told}
+        self._hits: dict[str, frozenset[int]] = {}
+        self._at: dict[str, frozenset[int]] = {}
+        self._cuts: dict[Cut, Cut] = {}
 
-def dropped(keep: Sequence[str], drop: Sequence[str], subject: Subject) -> str:
-    """Why an entry is not taken, in words, or "": a rule to drop fits it, or there are rules to keep and none does."""
-    for rule in drop:
-        if _fits(rule, subject):
-            return f"dropped by the feed's rule --drop {rule!r}"
-    if keep and not any(_fits(rule, subject) for rule in keep):
-        return f"dropped by the feed's rules: none of --keep {', '.join(map(repr, keep))} fits it"
-    return ""
+    def cut(self, wanted: Taste) -> Cut:
+        """What this taste comes to; the same value for all to whom the same happens."""
+        muted = set().union(*(self.having(word) for word in wanted.muted_words))
+        muted |= set().union(*(self._by_topic.get(topic, ()) for topic in wanted.muted_topics))
+        if wanted.muted_sources:
+            feeds = frozenset().union(*(self._feeds_at(source) for source in wanted.muted_sources))
+            told = set().union(*(self._told[feed] for feed in feeds))
+            muted |= {seq for seq in told if self._feeds[seq] <= feeds}
+        if wanted.story_languages:
+            known = {"", *wanted.story_languages}  # a story of a language that nobody knows may be in one of them
+            muted |= set().union(*(seqs for spoken, seqs in self._by_language.items() if spoken not in known))
+        found = Cut(frozenset(muted), wanted.max_stories or 0)
+        return self._cuts.setdefault(found, found)
 
+    def having(self, word: str) -> frozenset[int]:
+        """The seqs of the stories with this word or phrase in their title or excerpt."""
+        plain = taste.folded(word)
+        if plain in self._hits:
+            return self._hits[plain]
+        borders = taste.tokens(plain)
+        some = set.intersection(*(self._having.get(one, set()) for one in borders)) if borders else set(self._texts)
+        found = frozenset(seq for seq in some if taste.says(self._texts[seq], plain))
+        if found:  # what hits nothing is different for everybody, and quickly asked again
+            self._hits[plain] = found
+        return found
 
-def _fits(rule: str, subject: Subject) -> bool:
-    texts = {
-        "title": (subject.title,),
-        "url": (subject.url,),
-        "author": (subject.author,),
-        "category": subject.categories,
-    }
-    try:
-        return all(fits(pattern, *texts[field]) for field, pattern in parts(rule))
-    except BadInput:  # of another release, whose rules we do not know
-        return False
+    def _feeds_at(self, muted: str) -> frozenset[int]:
+        if muted not in self._at:
+            found = (f for f, places in self._places.items() if any(taste.within(place, muted) for place in places))
+            self._at[muted] = frozenset(found)
+        return self._at[muted]
 
-
-def as_search(rule: str) -> str:
-    """A rule as FreshRSS' search says it (`intitle:"two words" author:name`), "" where it cannot: it has no stars."""
-    names = {"title": "intitle", "url": "inurl", "author": "author", "category": "#"}
-    said = []
-    for field, pattern in parts(rule):
-        if "*" in pattern or '"' in pattern or (field == "category" and " " in pattern):
-            return ""
-        words = f'"{pattern}"' if " " in pattern else pattern
-        said.append(f"#{words}" if field == "category" else f"{names[field]}:{words}")
-    return " ".join(said)
+    def why(self, wanted: Taste, seq: int) -> str:
+        """Which of their mutes takes a story away, in words; "" where none does."""
+        for word in wanted.muted_words:
+            if seq in self.having(word):
+                return f"the word {word!r}"
+        for topic in wanted.muted_topics:
+            if seq in self._by_topic.get(topic, ()):
+                return f"the topic {topic}"
+        if seq in self.cut(Taste(muted_sources=wanted.muted_sources)).muted:
+            mine = [m for m in wanted.muted_sources if not self._feeds_at(m).isdisjoint(self._feeds[seq])]
+            return f"the {'source' if len(mine) == 1 else 'sources'} {', '.join(mine)}"
+        if seq in self.cut(Taste(story_languages=wanted.story_languages)).muted:
+            return f"all stories but those in {', '.join(wanted.story_languages)}"
+        return ""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 from sqlmodel import Session
 
 from digest import config, identity
-from digest.curate import excerpts, flood, rank, rules, sieve, stubs, topics, urls
+from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, topics, urls
 from digest.curate import stories as same_story
 from digest.edition.full_text import PageText, Texts
 from digest.errors import ConfigError
@@ -343,7 +343,7 @@ class Judge:
 
     def judge(self, entry: entries.Waiting, feed: entries.Reading, url: str, prose: str) -> rules.Verdict:
         about = subject(entry, feed, url)
-        if reason := sieve.dropped(feed.keep, feed.drop, about):
+        if reason := feed_rules.dropped(feed.keep, feed.drop, about):
             return rules.Verdict(muted=reason, step="rule", why=reason)
         text = topics.Text.of(entry.title, prose[:_JUDGED], url)
         return rules.judge(about, text, settings=self._settings, placer=self.placer)
@@ -392,7 +392,7 @@ def _muted_and_held(
                 continue
             about = subject(entry, feeds[feed_id], entry.original_url or entry.url)
             reason = rules.muted(settings.rules, about)
-            reason = reason or sieve.dropped(feeds[feed_id].keep, feeds[feed_id].drop, about)
+            reason = reason or feed_rules.dropped(feeds[feed_id].keep, feeds[feed_id].drop, about)
             if reason:
                 minutes.decide(entry, Decision.MUTED, reason)
             else:

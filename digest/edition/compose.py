@@ -14,7 +14,7 @@ from sqlmodel import Session
 from digest import schedule
 from digest.config import Config, Newsletter
 from digest.edition.held import ask_editor
-from digest.edition.variants import TRIES, Composed, Frozen, Matter, Press, matter_of, variants_of
+from digest.edition.variants import TRIES, Composed, Frozen, Matter, Press, matter_of, muted_all, variants_of
 from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.schedule import Schedule, Turn
@@ -67,7 +67,9 @@ def prepare(
         press, matter = before, before.matter
     else:
         press = Press(name, settings, config, matter)
-    press.make(variants_of(groups, matter.stories, settings))
+    with database.read() as session:
+        cuts = press.cut(session, row.id, groups)
+    press.make(variants_of(groups, matter.stories, settings, cuts))
     return press
 
 
@@ -108,23 +110,27 @@ def compose(
         if not groups:
             return Composed(name, why="no subscriber wants one now")
         matter = matter_of(session, row, groups, note=row.note, now=now, upto=press.matter.upto if press else row.seq)
-        wanted = variants_of(groups, matter.stories, settings)
-        complete = press is not None and press.matter.still(matter) and wanted.keys() <= press.made.keys()
-        if prepared and not complete:
+        if prepared and (press is None or not press.matter.still(matter)):
             raise Moved
         if press is not None and not press.matter.still(matter):
             press = None
             matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
-            wanted = variants_of(groups, matter.stories, settings)
         press = press or Press(name, settings, config, matter)
+        cuts = press.cut(session, row.id, groups)
+        wanted = variants_of(groups, matter.stories, settings, cuts)
+        if prepared and not wanted.keys() <= press.made.keys():
+            raise Moved
         made = press.make(wanted)
+        spared = muted_all(groups, matter.stories, settings, cuts)
         if not made:
+            recipients.pass_over(session, row.id, spared, upto=matter.upto)
             if slot:
                 recipients.mark_turns(session, row.id, edition=None, now=now)
             return Composed(name, why=_too_few(settings))
         edition = _open(session, row, settings, matter, slot=slot)
         variants = _store(session, edition, made, wanted)
         letters = recipients.owe_letters(session, edition, variants, now=now)
+        recipients.pass_over(session, row.id, spared, upto=matter.upto)
         recipients.mark_turns(session, row.id, edition=edition, now=now)
     fullest = max(made, key=lambda one: len(one.stories))
     composed = Composed(

@@ -54,12 +54,7 @@ def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict
     row = newsletters.lock(session, name)
     edition = held_edition(session, name, number)
     assert edition.id is not None
-    variants = {
-        recipients.VariantKey(
-            v.since_seq, frozenset(v.topics), v.language, v.plain, tuple(sorted(v.chosen_from.items()))
-        ): v.id or 0
-        for v in editions.variants(session, edition.id)
-    }
+    variants = {recipients.VariantKey.of(v): v.id or 0 for v in editions.variants(session, edition.id)}
     matter = matter_of(
         session, row, variants, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
     )

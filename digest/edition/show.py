@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,7 +44,7 @@ class Shown:
 
 
 def preview(
-    session: Session, name: str, config: Config, *, now: datetime, choices: recipients.VariantKey | None = None
+    session: Session, name: str, config: Config, *, now: datetime, choices: recipients.Group | None = None
 ) -> Draft | None:
     """The edition that would be composed at this moment, due or not, for `choices` or for most readers.
 
@@ -55,17 +54,14 @@ def preview(
     row = newsletters.find(session, name)
     assert row.id is not None
     everything = recipients.Group(editions.composed_upto(session, row.id), "[]", "", plain=False)
-    if choices is not None:
-        topics, later = json.dumps(sorted(choices.topics)), json.dumps(dict(choices.chosen_from))
-        groups = [recipients.Group(choices.since, topics, choices.language, choices.plain, later)]
-    else:
-        groups = recipients.all_groups(session, row.id) or [everything]
+    groups = [choices] if choices is not None else recipients.all_groups(session, row.id) or [everything]
     matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
-    shared = variants_of(groups, matter.stories, settings)
+    press = Press(name, settings, config, matter)
+    shared = variants_of(groups, matter.stories, settings, press.cut(session, row.id, groups))
     if not shared:
         return None
     commonest = max(shared, key=lambda one: sum(group.readers for group in shared[one]))
-    return Press(name, settings, config, matter).draft(commonest)
+    return press.draft(commonest)
 
 
 def coming(session: Session, name: str, draft: Draft, *, at: datetime) -> Shown:

@@ -20,7 +20,7 @@ from digest.models import Edition, packed
 from digest.models import Newsletter as NewsletterRow
 from digest.render import HTML_LIMIT, Finding, Page, Rendered, Section, Templates, check, findings_in_words
 from digest.render.speech import speech
-from digest.store import recipients, stories
+from digest.store import recipients, stories, tastes
 from digest.values import Source, Story
 
 TRIES = 3  # to render an edition that others change meanwhile
@@ -82,6 +82,8 @@ class Frozen:
             "topics": sorted(self.choices.topics),
             "language": self.choices.language,
             "plain": self.choices.plain,
+            "max_stories": self.choices.max_stories,
+            "muted": sorted(self.choices.muted),
             "subject": self.subject,
             "html": self.html,
             "text": self.text,
@@ -103,7 +105,17 @@ class Press:
     made: dict[recipients.VariantKey, Frozen | None] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
     unfit: dict[int, str] = field(default_factory=dict)  # stories left out: what their own text does to a mail
+    cuts: dict[str, curate.Cut] = field(default_factory=dict)  # what tastes come to, by their keys
     _checked: set[tuple[str, bool, int]] = field(default_factory=set)
+
+    def cut(self, session: Session, newsletter_id: int, groups: Iterable[recipients.Group]) -> Mapping[str, curate.Cut]:
+        """What the tastes of these groups come to, of the stories of this edition; each is asked for once."""
+        missing = {group.taste for group in groups if group.taste} - self.cuts.keys()
+        if missing:
+            sieve = sieve_of(session, self.matter.stories)
+            for key, wanted in tastes.by_key(session, newsletter_id, missing):
+                self.cuts[key] = sieve.cut(wanted)
+        return self.cuts
 
     def make(self, wanted: Iterable[recipients.VariantKey]) -> list[Frozen]:
         """Those of these choices that have something to read, made now or before.
@@ -209,37 +221,88 @@ def matter_of(
     return Matter(number, upto, tuple(fresh), note, now)
 
 
+def sieve_of(session: Session, some: Sequence[Story]) -> curate.Sieve:
+    """These stories as mutes see them."""
+    return curate.Sieve(some, tastes.places(session, {feed for story in some for feed in story.feeds}))
+
+
+NO_CUTS: Mapping[str, curate.Cut] = {}
+
+
 def variants_of(
-    groups: Iterable[recipients.Group], stories: Sequence[Story], settings: Newsletter
+    groups: Iterable[recipients.Group],
+    stories: Sequence[Story],
+    settings: Newsletter,
+    cuts: Mapping[str, curate.Cut] = NO_CUTS,
 ) -> dict[recipients.VariantKey, list[recipients.Group]]:
     """Which groups share a variant, the fullest first; those with nothing to read are in none.
 
     Whoever has the same stories unread shares one, also where one of them read up to an earlier story of other topics.
-    A language without words of ours, and the newsletter's own, are the newsletter's.
+    A language without words of ours, and the newsletter's own, are the newsletter's. What a taste comes to is in
+    `cuts`, by its key: who mutes what is not there shares the mail of who mutes nothing.
     """
-    offered: dict[str, list[int]] = {}
-    languages: dict[str, str] = {}
     found: defaultdict[recipients.VariantKey, list[recipients.Group]] = defaultdict(list)
+    offers = _Offers(stories, settings, cuts)
     for group in groups:
-        topics = settings.wanted(json.loads(group.topics))
-        if group.topics not in offered:
-            offered[group.topics] = [s.seq for s in stories if not topics or s.topic in topics]
-        if group.language not in languages:
+        key = offers.key(group)
+        if key is not None:
+            found[key].append(group)
+    return dict(sorted(found.items(), key=lambda item: (-offers.number(item[1][0]), item[0].since)))
+
+
+def muted_all(
+    groups: Iterable[recipients.Group], stories: Sequence[Story], settings: Newsletter, cuts: Mapping[str, curate.Cut]
+) -> list[recipients.Group]:
+    """The groups that would have something to read, and mute all of it."""
+    offers = _Offers(stories, settings, cuts)
+    some = (group for group in groups if group.taste)
+    return [group for group in some if offers.key(group) is None and offers.key(group._replace(taste="")) is not None]
+
+
+class _Offers:
+    """Which of the stories are offered to whom."""
+
+    def __init__(self, stories: Sequence[Story], settings: Newsletter, cuts: Mapping[str, curate.Cut]) -> None:
+        self._stories, self._settings, self._cuts = stories, settings, cuts
+        self._topics: dict[str, tuple[frozenset[str], list[int]]] = {}
+        self._languages: dict[str, str] = {}
+
+    def _of(self, group: recipients.Group) -> tuple[frozenset[str], list[int]]:
+        if group.topics not in self._topics:
+            topics = self._settings.wanted(json.loads(group.topics))
+            seqs = [s.seq for s in self._stories if not topics or s.topic in topics]
+            self._topics[group.topics] = topics, seqs
+        return self._topics[group.topics]
+
+    def number(self, group: recipients.Group) -> int:
+        """How many there are under their topics, read or not."""
+        return len(self._of(group)[1])
+
+    def key(self, group: recipients.Group) -> recipients.VariantKey | None:
+        """What their variant is made for; None where nothing is left to read."""
+        topics, theirs = self._of(group)
+        if group.language not in self._languages:
             spoken = render.spoken(group.language)
-            languages[group.language] = "" if spoken == settings.language else spoken
-        theirs = offered[group.topics]
+            self._languages[group.language] = "" if spoken == self._settings.language else spoken
         theirs = theirs[bisect_right(theirs, group.since) :]
         later = tuple(sorted(json.loads(group.chosen_from).items()))
         if later:
-            count = {s.seq for s in stories if s.seq > recipients.counts_from(dict(later), s.topic)}
+            count = {s.seq for s in self._stories if s.seq > recipients.counts_from(dict(later), s.topic)}
             counted = [seq for seq in theirs if seq in count]
             # Where the rest is what came since a certain story, they share the mail of who read up to there.
             later = later if counted and counted != [seq for seq in theirs if seq >= counted[0]] else ()
             theirs = counted
-        if theirs:
-            language = languages[group.language]
-            found[recipients.VariantKey(theirs[0] - 1, topics, language, group.plain, later)].append(group)
-    return dict(sorted(found.items(), key=lambda item: (-len(offered[item[1][0].topics]), item[0].since)))
+        cut = self._cuts.get(group.taste, curate.WHOLE)
+        left = [seq for seq in theirs if seq not in cut.muted] if cut.muted else theirs
+        if not left:
+            return None
+        since, language = left[0] - 1, self._languages[group.language]
+        muted = cut.muted.intersection(seq for seq in theirs if seq > since) if len(left) < len(theirs) else _NONE
+        most = cut.max_stories if cut.max_stories < min(len(left), self._settings.max_stories) else 0
+        return recipients.VariantKey(since, topics, language, group.plain, later, most, muted)
+
+
+_NONE: frozenset[int] = frozenset()
 
 
 def drafts(
@@ -258,7 +321,11 @@ def drafts(
     titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
     accent_dark, home = on_dark(settings.accent), config.imprint(name).base_url
     for choices in wanted:
-        unread = [story for story in matter.stories if choices.counts(story.seq, story.topic)]
+        unread = [
+            story
+            for story in matter.stories
+            if choices.counts(story.seq, story.topic) and story.seq not in choices.muted
+        ]
         selection = curate.pick(
             [story for story in unread if story.id not in unfit],
             topics=choices.topics,
@@ -269,13 +336,15 @@ def drafts(
         if selection.lead is None or len(selection.stories) < settings.min_stories:
             yield choices, None
             continue
-        language = choices.language or settings.language
+        lead, language = selection.lead, choices.language or settings.language
+        if choices.max_stories:
+            selection = selection.at_most(choices.max_stories)
         page = Page(
             title=settings.title,
             language=language,
             number=matter.number,
             date=matter.at.astimezone(settings.slots.zone) if settings.slots else matter.at,
-            lead=selection.lead,
+            lead=lead,
             sections=_sections(selection, titles, language),
             more=selection.more,
             topics=tuple(title for slug, title in titles.items() if slug in choices.topics),
@@ -361,5 +430,7 @@ def _key(newsletter: str, number: int, choices: recipients.VariantKey, config: C
     parts = [newsletter, number, choices.since, sorted(choices.topics), choices.language, choices.plain]
     if choices.chosen_from:
         parts.append(choices.chosen_from)
+    if choices.max_stories or choices.muted:
+        parts.append([choices.max_stories, sorted(choices.muted)])
     mac = hmac.digest(config.lasting_key.encode(), b"variant\0" + json.dumps(parts).encode(), "sha256")
     return mac.hex()[:16]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from digest import schedule
+from digest import curate, schedule
 from digest.config import Config, Newsletter
 from digest.edition.variants import Matter, Press, matter_of, variants_of
-from digest.models import Subscription
 from digest.store import Database, editions, newsletters, recipients
 
 WELCOME_FOR = timedelta(days=7)
@@ -26,6 +25,7 @@ class _Seen:
     start: int
     matter: Matter
     choices: dict[recipients.Group, recipients.VariantKey]
+    cuts: Mapping[str, curate.Cut]
 
 
 def welcome(database: Database, name: str, config: Config, *, now: datetime) -> int:
@@ -60,15 +60,16 @@ def _look(session: Session, name: str, config: Config, *, now: datetime) -> _See
         return None
     found = recipients.welcoming(session, row.id, since=_since(config.newsletters[name], now))
     if found is None:
-        return _Seen(0, 0, Matter(0, 0, (), "", now), {})
+        return _Seen(0, 0, Matter(0, 0, (), "", now), {}, {})
     edition = found.edition
-    groups = [_group(subscription, found.start) for subscription in waiting]
+    groups = [recipients.group_of(subscription, since=found.start) for subscription in waiting]
     matter = matter_of(
         session, row, groups, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
     )
-    wanted = variants_of(groups, matter.stories, config.newsletters[name])
+    cuts = Press(name, config.newsletters[name], config, matter).cut(session, row.id, groups)
+    wanted = variants_of(groups, matter.stories, config.newsletters[name], cuts)
     choices = {group: choices for choices, theirs in wanted.items() for group in theirs}
-    return _Seen(edition.id or 0, found.start, matter, choices)
+    return _Seen(edition.id or 0, found.start, matter, choices, cuts)
 
 
 def _owe(session: Session, press: Press, seen: _Seen, *, now: datetime) -> tuple[int, int]:
@@ -81,7 +82,7 @@ def _owe(session: Session, press: Press, seen: _Seen, *, now: datetime) -> tuple
         return 0, 0  # another edition came meanwhile
     dealt = letters = 0
     for subscription in people:
-        group = _group(subscription, seen.start)
+        group = recipients.group_of(subscription, since=seen.start)
         choices = seen.choices.get(group)
         if found is not None and choices is None and not _nothing(group, seen, press.settings):
             continue  # they chose something else meanwhile
@@ -110,11 +111,8 @@ def _since(settings: Newsletter, now: datetime) -> datetime:
     return min(now - WELCOME_FOR, settings.slots.last_slot(now)) if settings.slots else now - WELCOME_FOR
 
 
-def _group(subscription: Subscription, start: int) -> recipients.Group:
-    return recipients.Group(start, json.dumps(subscription.topics), subscription.language, subscription.plain)
-
-
 def _nothing(group: recipients.Group, seen: _Seen, settings: Newsletter) -> bool:
-    """Has the edition no story for them?"""
-    topics = settings.wanted(json.loads(group.topics))
-    return not any(not topics or story.topic in topics for story in seen.matter.stories)
+    """Has the edition no story for them? Of a taste that nobody had before, nobody knows."""
+    if group.taste and group.taste not in seen.cuts:
+        return False
+    return not variants_of([group], seen.matter.stories, settings, seen.cuts)

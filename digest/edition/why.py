@@ -9,9 +9,11 @@ from sqlmodel import Session
 
 from digest import config
 from digest.edition.full_text import from_page
+from digest.edition.variants import sieve_of
 from digest.errors import NotFound
 from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
-from digest.store import editions, entries, full_texts, people, recipients, suppressions, why
+from digest.store import editions, entries, full_texts, people, recipients, stories, suppressions, why
+from digest.taste import Taste
 
 _STEPS = {
     "moved": "an editor moved it there",
@@ -118,6 +120,8 @@ def explain_for(
             return _BEFORE_HER_CHOICE
         if letter.left_out:
             return f"left out of edition {letter.number}: {letter.left_out}"
+        if story.seq in letter.muted:
+            return _muted(session, people.subscription(session, person, paper), story, letter.number)
         return f"edition {letter.number} had it to choose from and does not carry it: the mail had no room for it"
     if stopped := suppressions.find(session, email):
         return f"no letters go to this address: {stopped.reason}"
@@ -131,8 +135,14 @@ def explain_for(
         topics = settings.wanted(topics)
     if topics and story.topic not in topics:
         return f"not her topic: she gets {', '.join(subscription.topics)}, and this is {story.topic}"
+    unread = story.seq > subscription.read_until or story.admitted_at >= subscription.created_at
+    muted = spared_by(session, subscription, story)
+    if muted and (unread or why.was_owed(session, paper.id, person.id, story_seq=story.seq)):
+        return f"she mutes {muted}"
     if story.seq <= subscription.read_until:
-        return f"it came before she subscribed, or while she did not read ({subscription.created_at:%Y-%m-%d})"
+        return (
+            f"it came before she subscribed, or while she did not read or muted it ({subscription.created_at:%Y-%m-%d})"
+        )
     if story.seq <= recipients.counts_from(subscription.chosen_from, story.topic):
         return _BEFORE_HER_CHOICE
     if story.seq <= editions.composed_upto(session, paper.id):
@@ -140,6 +150,22 @@ def explain_for(
             return f"comes with her next letter: she wants {_wish(subscription)}"
         return "rolled over: there were too few stories for her in the last edition, this one comes with the next"
     return "waits for the next edition"
+
+
+def spared_by(session: Session, subscription: Subscription, story: Story) -> str:
+    """Which of a reader's mutes takes a story away by now, in words; "" where none does."""
+    if not subscription.taste:
+        return ""
+    sieve = sieve_of(session, [stories.told(session, story)])
+    return sieve.why(Taste.of(subscription.taste), story.seq)
+
+
+def _muted(session: Session, subscription: Subscription | None, story: Story, number: int) -> str:
+    """Why an edition left a story out for somebody, as far as they say the same now."""
+    reason = spared_by(session, subscription, story) if subscription else ""
+    if reason:
+        return f"she mutes {reason}: left out of edition {number}"
+    return f"she muted it when edition {number} was made, and does no more: her history tells what she chose"
 
 
 def _wish(subscription: Subscription) -> str:

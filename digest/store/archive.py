@@ -119,7 +119,43 @@ def told_in(session: Session, edition: OpenEdition) -> list[values.Story]:
         query = query.join(Variant, col(Variant.id) == col(VariantStory.variant_id)).where(
             col(Variant.edition_id) == edition.id
         )
-    return as_told(session, [(row[0], row[1]) for row in session.execute(query)])
+    rows = [(row[0], row[1]) for row in session.execute(query)]
+    if edition.variant_id is None:
+        rows += _muted_of(session, edition.id)
+    return as_told(session, rows)
+
+
+def _muted_of(session: Session, edition_id: int) -> list[tuple[Story, int]]:
+    """What an edition had new and all of its readers muted, and the feeds it is told by: no variant carries it."""
+    muted = sa.select(col(Variant.id)).where(col(Variant.edition_id) == edition_id, _has_mutes())
+    if session.execute(muted.limit(1)).first() is None:
+        return []
+    edition = session.get_one(Edition, edition_id)
+    before = select(sa.func.max(Edition.upto_seq)).where(
+        Edition.newsletter_id == edition.newsletter_id, Edition.number < edition.number
+    )
+    carried = (
+        sa.select(col(VariantStory.story_id))
+        .join(Variant, col(Variant.id) == col(VariantStory.variant_id))
+        .where(col(Variant.edition_id) == edition_id)
+    )
+    query = (
+        sa.select(Story, col(Entry.feed_id))
+        .join(Entry, col(Entry.id) == col(Story.entry_id))
+        .where(
+            col(Story.newsletter_id) == edition.newsletter_id,
+            col(Story.seq) > (session.exec(before).one() or 0),
+            col(Story.seq) <= edition.upto_seq,
+            col(Story.dropped).is_(False),
+            col(Story.id).not_in(carried),
+        )
+        .order_by(col(Story.rank).desc(), col(Story.id))
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def _has_mutes() -> sa.ColumnElement[bool]:
+    return sa.cast(col(Variant.muted), sa.Text) != "[]"
 
 
 class Headline(NamedTuple):
@@ -223,7 +259,9 @@ def _common_variant(session: Session, edition_id: int, *, whole: bool) -> tuple[
         sa.select(col(Variant.id), col(Variant.subject), col(Variant.story_count))
         .where(col(Variant.edition_id) == edition_id, sa.cast(col(Variant.topics), sa.Text) == "[]")
         .where(col(Variant.plain).is_(False), col(Variant.language) == "")
-        .order_by(*fullest, col(Variant.letters).desc(), col(Variant.id).desc())
+        # What single readers mute is no part of it; where all chose a maximum, the page has what is beyond it too.
+        .where(sa.not_(_has_mutes()))
+        .order_by(col(Variant.max_stories) > 0, *fullest, col(Variant.letters).desc(), col(Variant.id).desc())
         .limit(1)
     )
     found = session.execute(query).first()
@@ -248,6 +286,6 @@ def _of_all_variants(session: Session, row: Edition) -> OpenEdition:
         row.number,
         row.composed_at,
         session.execute(subject).scalar() or "",
-        session.execute(stories).scalar() or 0,
+        (session.execute(stories).scalar() or 0) + len(_muted_of(session, row.id)),
         None,
     )

@@ -52,7 +52,7 @@ class Reading(NamedTuple):
     evidence: Mapping[str, Any] = MappingProxyType({})  # see `digest.identity`
     full_text: bool = False
     weight: float | None = None  # added to its stories' rank, in place of what the settings say
-    keep: Sequence[str] = ()  # rules, see `curate.sieve`
+    keep: Sequence[str] = ()  # rules, see `curate.feed_rules`
     drop: Sequence[str] = ()
 
 

@@ -22,6 +22,7 @@ from digest.models import (
     VariantStory,
 )
 from digest.origin import same, shown, without_login
+from digest.store import tastes
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
@@ -223,7 +224,9 @@ def move(session: Session, feed_id: int, *, url: str, host: str, now: datetime) 
 
 
 def hand_over(session: Session, feed_id: int, to_id: int, *, now: datetime) -> None:
-    """Who read the one feed reads the other from now on."""
+    """Who read the one feed reads the other from now on, or mutes it."""
+    one, other = session.get_one(Feed, feed_id), session.get_one(Feed, to_id)
+    tastes.follow_source(session, feed_id, (one.url, one.site_url), (other.url, other.site_url))
     for link in session.exec(select(NewsletterFeed).where(NewsletterFeed.feed_id == feed_id)).all():
         read(session, link.newsletter_id, to_id, topic=link.topic, folder=link.folder, places=link.places, now=now)
         session.delete(link)

@@ -60,8 +60,6 @@ from digest.models import (
     RelayHour,
     Robots,
     RunDay,
-    SignupMail,
-    SignupWait,
     Story,
     Subscriber,
     Subscription,
@@ -74,6 +72,7 @@ from digest.store import relays
 from digest.store.api_tables import ApiAnswer, Webhook, WebhookEvent
 from digest.store.clock import TOLERANCE, note_day, utc_day
 from digest.store.database import Database, shared_now
+from digest.store.signup_tables import SignupMail, SignupWait
 
 if TYPE_CHECKING:
     from digest.config import Config

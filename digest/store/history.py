@@ -19,6 +19,7 @@ from digest.models import (
     Variant,
 )
 from digest.store.people import subscriptions_of
+from digest.taste import Taste
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Standing:
     consent: str
     created_at: datetime
     changed_at: datetime
+    max_stories: int | None = None
+    muted_words: tuple[str, ...] = ()
+    muted_sources: tuple[str, ...] = ()
+    muted_topics: tuple[str, ...] = ()
+    story_languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ def standings(session: Session, person: Subscriber) -> list[Standing]:
             consent=s.consent,
             created_at=s.created_at,
             changed_at=s.changed_at,
+            **vars(Taste.of(s.taste)),
         )
         for s, name in subscriptions_of(session, person)
     ]

@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from digest import taste
 from digest.errors import NotFound, UserError
 from digest.models import (
     Consent,
@@ -30,9 +31,10 @@ from digest.models import (
     SubscriptionState,
     Suppression,
 )
-from digest.store import imports, recipients, renames
+from digest.store import imports, recipients, renames, tastes
 from digest.store.database import Database
 from digest.store.import_tables import ImportChange, ListImport
+from digest.taste import Taste
 from digest.values import Evidence
 
 STEP = 500  # people in one transaction
@@ -163,6 +165,11 @@ def _update(
             before[column] = getattr(subscription, column)
             setattr(subscription, column, value)
             chose.append(name)
+    named = {name: row.taste[name] for name in taste.NAMES if name in names and name in row.taste}
+    if subscription is not None and (wanted := subscription.taste | named) != subscription.taste:
+        before |= {"taste": subscription.taste, "taste_key": subscription.taste_key}
+        chose += [name for name, value in named.items() if subscription.taste.get(name) != value]
+        tastes.put(subscription, Taste.of(wanted))
     if not before:
         return False
     if chose and subscription is not None:

@@ -49,6 +49,8 @@ _row = sa.Table(
     sa.Column("zone", sa.String, nullable=False),
     sa.Column("language", sa.String, nullable=False),
     sa.Column("plain", sa.Boolean, nullable=False),
+    sa.Column("taste", sa.JSON, nullable=False),
+    sa.Column("taste_key", sa.String, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("since", UtcTime),
     sa.Column("changed_at", UtcTime),
@@ -65,7 +67,7 @@ _row = sa.Table(
     sqlite_with_rowid=False,
 )
 rows = _row  # laid down, judged: for `import_log.update`
-_CHOICES = ("topics", "cadence", "hour", "zone", "language", "plain")
+_CHOICES = ("topics", "cadence", "hour", "zone", "language", "plain", "taste", "taste_key")
 _SUPPRESSION = ("reason", "status", "suppressed_at")
 
 

@@ -201,6 +201,11 @@ class Line(NamedTuple):
     suppressed: str
     suppressed_status: str
     suppressed_at: datetime | None
+    max_stories: int | None = None
+    muted_words: list[str] = []  # noqa: RUF012 (nobody changes it)
+    muted_sources: list[str] = []  # noqa: RUF012
+    muted_topics: list[str] = []  # noqa: RUF012
+    story_languages: list[str] = []  # noqa: RUF012
 
 
 def roll(session: Session, newsletter: str, search: Search | None = None) -> Iterator[Line]:
@@ -220,6 +225,7 @@ def roll(session: Session, newsletter: str, search: Search | None = None) -> Ite
             sa.func.coalesce(col(Suppression.reason), ""),
             sa.func.coalesce(col(Suppression.status), ""),
             col(Suppression.created_at),
+            col(Subscription.taste),
         )
         .select_from(Subscriber)
         .join(Subscription, col(Subscription.subscriber_id) == Subscriber.id)
@@ -228,8 +234,8 @@ def roll(session: Session, newsletter: str, search: Search | None = None) -> Ite
         .order_by(col(Subscriber.key))
     )
     stream = session.connection().execution_options(yield_per=1_000)
-    for row in stream.execute(subscribed):
-        yield Line(*row)
+    for *row, own in stream.execute(subscribed):
+        yield Line(*row, **own)
     if search is not None:
         return
     others = (

@@ -18,7 +18,6 @@ from digest.models import (
     Notice,
     OutboxRow,
     OutboxState,
-    SignupWait,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -28,6 +27,7 @@ from digest.store import hooks, mail_tables, once, suppressions
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange
+from digest.store.signup_tables import SignupWait
 
 # What this transaction read before it had the lock may have changed meanwhile.
 _AS_IT_IS = {"populate_existing": True}

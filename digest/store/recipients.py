@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -34,7 +35,8 @@ from digest.store.suppressions import bars
 class VariantKey:
     """What a variant is made for: stories after `since` under these topics (none: all), in a language and a format.
 
-    When readers want it is no part of it: it decides whether they are due, and the mail is the same.
+    When readers want it is no part of it: it decides whether they are due, and the mail is the same. Nor is what they
+    mute, but what that comes to: the stories that they would get without it.
     """
 
     since: int
@@ -42,10 +44,19 @@ class VariantKey:
     language: str = ""  # "" is the newsletter's
     plain: bool = False
     chosen_from: tuple[tuple[str, int], ...] = ()  # topics that count from a later story on, see `widen`
+    max_stories: int = 0  # 0 is none but the newsletter's
+    muted: frozenset[int] = frozenset()  # seqs
 
     def counts(self, seq: int, topic: str) -> bool:
         """Has a story of this topic not been offered yet to whom this is made for?"""
         return seq > max(self.since, counts_from(dict(self.chosen_from), topic))
+
+    @classmethod
+    def of(cls, variant: Variant) -> VariantKey:
+        """What a variant was made for."""
+        later = tuple(sorted(variant.chosen_from.items()))
+        topics, muted = frozenset(variant.topics), frozenset(variant.muted)
+        return cls(variant.since_seq, topics, variant.language, variant.plain, later, variant.max_stories, muted)
 
 
 EVERY = "*"  # in `chosen_from`: each topic that is not named
@@ -64,6 +75,7 @@ class Group(NamedTuple):
     language: str
     plain: bool
     chosen_from: str = "{}"
+    taste: str = ""  # its key, see `store.tastes`
     readers: int = 0
 
 
@@ -93,7 +105,8 @@ _made = sa.Table(
     sa.Column("language", sa.String, primary_key=True),
     sa.Column("plain", sa.Boolean, primary_key=True),
     sa.Column("chosen_from", sa.Text, primary_key=True),
-    sa.Column("variant_id", sa.Integer, nullable=False),
+    sa.Column("taste", sa.String, primary_key=True),
+    sa.Column("variant_id", sa.Integer),  # NULL: they mute all that it had
     prefixes=["TEMPORARY"],
 )
 _NO_SYNC = {"synchronize_session": False}
@@ -146,7 +159,7 @@ def due_groups(session: Session, newsletter_id: int) -> list[Group]:
 
 def _grouped(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Group]:
     same = [col(Subscription.read_until), _topics_text(), col(Subscription.language), col(Subscription.plain)]
-    same.append(_chosen_from_text())
+    same += [_chosen_from_text(), col(Subscription.taste_key)]
     query: Any = sa.select(*same, sa.func.count()).where(*conditions).group_by(*same).order_by(*same)
     return [Group._make(row) for row in session.connection().execute(query)]
 
@@ -170,12 +183,7 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
     either everyone is owed a letter or no one. Then watermarks move, of those who were owed one.
     """
     connection = session.connection()
-    _made.create(connection)
-    columns = ("since", "topics", "language", "plain", "chosen_from", "variant_id")
-    rows = [dict(zip(columns, (*group[:5], id_), strict=True)) for group, id_ in variants.items()]
-    if rows:
-        connection.execute(sa.insert(_made), rows)
-    count_rows(session, _made.name)
+    _lay_groups(session, variants)
     constants: dict[str, Any] = {
         "edition_id": sa.literal(edition.id),
         "state": sa.literal(OutboxState.OWED.value),
@@ -194,16 +202,7 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
         sa.select(*list(constants.values()))
         .select_from(Subscription)
         .join(_turn, sa.and_(*_has_turn()))
-        .join(
-            _made,
-            sa.and_(
-                _made.c.since == Subscription.read_until,
-                _made.c.topics == _topics_text(),
-                _made.c.language == Subscription.language,
-                _made.c.plain == Subscription.plain,
-                _made.c.chosen_from == _chosen_from_text(),
-            ),
-        )
+        .join(_made, sa.and_(*_in_group()))
         .where(*deliverable(edition.newsletter_id))
         # Claims come by number: letters of one variant lie together, so that its template is made once.
         .order_by(_made.c.variant_id, col(Subscription.id))
@@ -221,6 +220,45 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
         execution_options=_NO_SYNC,
     )
     return owed.rowcount
+
+
+def _lay_groups(session: Session, variants: Mapping[Group, int | None]) -> None:
+    connection = session.connection()
+    _made.create(connection)
+    columns = ("since", "topics", "language", "plain", "chosen_from", "taste", "variant_id")
+    rows = [dict(zip(columns, (*group[:6], id_), strict=True)) for group, id_ in variants.items()]
+    if rows:
+        connection.execute(sa.insert(_made), rows)
+    count_rows(session, _made.name)
+
+
+def _in_group() -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        _made.c.since == Subscription.read_until,
+        _made.c.topics == _topics_text(),
+        _made.c.language == Subscription.language,
+        _made.c.plain == Subscription.plain,
+        _made.c.chosen_from == _chosen_from_text(),
+        _made.c.taste == Subscription.taste_key,
+    )
+
+
+def pass_over(session: Session, newsletter_id: int, groups: Collection[Group], *, upto: int) -> None:
+    """Count as offered what these groups, of those who are due (see `laid_out`), mute to the last story.
+
+    They get no letter, and it does not come once they mute it no more.
+    """
+    if not groups:
+        return
+    _lay_groups(session, dict.fromkeys(groups))
+    whose = sa.select(col(Subscription.id)).join(_turn, sa.and_(*_has_turn())).join(_made, sa.and_(*_in_group()))
+    session.execute(
+        sa.update(Subscription)
+        .where(col(Subscription.id).in_(whose.where(*deliverable(newsletter_id))))
+        .values(read_until=upto, chosen_from={}),
+        execution_options=_NO_SYNC,
+    )
+    _made.drop(session.connection())
 
 
 def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None, now: datetime) -> None:
@@ -357,7 +395,7 @@ def last_composed(session: Session, newsletter_id: int) -> datetime | None:
     return session.exec(select(sa.func.max(Edition.composed_at)).where(Edition.newsletter_id == newsletter_id)).one()
 
 
-def choices_of(session: Session, newsletter_id: int, email: str) -> VariantKey | None:
+def choices_of(session: Session, newsletter_id: int, email: str) -> Group | None:
     """What one subscriber's next edition is made from; None where they do not subscribe."""
     query = (
         select(Subscription)
@@ -367,8 +405,13 @@ def choices_of(session: Session, newsletter_id: int, email: str) -> VariantKey |
     found = session.exec(query).first()
     if found is None:
         return None
-    later = tuple(sorted(found.chosen_from.items()))
-    return VariantKey(found.read_until, frozenset(found.topics), found.language, found.plain, later)
+    return group_of(found, since=found.read_until, chosen_from=found.chosen_from)
+
+
+def group_of(subscription: Subscription, *, since: int, chosen_from: Mapping[str, int] | None = None) -> Group:
+    """Who chose the same as this subscription, and has read up to `since`."""
+    topics, later = json.dumps(subscription.topics), json.dumps(chosen_from or {})
+    return Group(since, topics, subscription.language, subscription.plain, later, subscription.taste_key)
 
 
 def deliverable(newsletter_id: int) -> tuple[sa.ColumnElement[bool], ...]:

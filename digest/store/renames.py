@@ -20,16 +20,16 @@ from digest.models import (
     Newsletter,
     NewsletterFeed,
     OutboxRow,
-    SignupWait,
     Story,
     Subscription,
     SubscriptionState,
     Variant,
 )
-from digest.store import hooks
+from digest.store import hooks, tastes
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ListImport
+from digest.store.signup_tables import SignupWait
 from digest.values import Evidence
 
 NEWSLETTER, TOPIC = "newsletter", "topic"  # kinds of `FormerName`
@@ -82,9 +82,14 @@ class Renamed:
 
 
 def uses(session: Session, paper: Newsletter, topic: str) -> Renamed:
-    """How many readers chose a topic, and how many stories and feeds are under it."""
+    """How many readers chose or mute a topic, and how many stories and feeds are under it."""
     chose = _chosen(session, col(Subscription.topics), _readers(paper), topic)
     readers = sum(_count(session, Subscription, *_readers(paper), _text(Subscription.topics) == text) for text in chose)
+    readers += sum(
+        _count(session, Subscription, *tastes.whose(paper.id or 0, key, text))
+        for key, text, _wanted in tastes.with_topic(session, paper.id or 0, topic)
+        if text not in chose
+    )
     stories = _count(session, Story, Story.newsletter_id == paper.id, Story.topic == topic)
     feeds = _count(session, NewsletterFeed, NewsletterFeed.newsletter_id == paper.id, NewsletterFeed.topic == topic)
     return Renamed(readers, stories, feeds)
@@ -101,15 +106,21 @@ def rename_topic(session: Session, paper: Newsletter, old: str, new: str, eviden
     before = uses(session, paper, old)
     connection = session.connection()
     theirs = col(Subscription.topics)
-    for text in _chosen(session, theirs, _readers(paper), old):
+    chose = [[*_readers(paper), _text(theirs) == text] for text in _chosen(session, theirs, _readers(paper), old)]
+    muted = tastes.with_topic(session, paper.id or 0, old)
+    whose_words = chose + [
+        list(tastes.whose(paper.id or 0, key, text)) for key, text, _w in muted if old not in json.loads(text)
+    ]
+    for readers in whose_words:
         detail = f"the topic {old} is called {new} now" if new else f"the topic {old} is no more"
         said = asdict(evidence) | {"event": ConsentEvent.CHOSE.value, "detail": detail}
         columns = ["subscriber_id", "newsletter_id", *said]
         values = [sa.literal(value, Consent.__table__.c[name].type) for name, value in said.items()]  # type: ignore[attr-defined]
         whose = sa.select(col(Subscription.subscriber_id), col(Subscription.newsletter_id), *values)
-        whose = whose.where(*_readers(paper), _text(Subscription.topics) == text)
+        whose = whose.where(*readers)
         connection.execute(sa.insert(Consent).from_select(columns, whose, include_defaults=False))
     _swap(session, Subscription, _readers(paper), old, new)
+    tastes.swap_topic(session, paper.id or 0, old, new)
     _swap_counts(session, paper, old, new)
     _swap_waiting(session, paper, old, new)
     editions = sa.select(col(Edition.id)).where(col(Edition.newsletter_id) == paper.id)
@@ -148,11 +159,12 @@ def _swap_waiting(session: Session, paper: Newsletter, old: str, new: str) -> No
     """The same for sign-ups that wait for their answer."""
     mine = select(SignupWait).where(SignupWait.newsletter_id == paper.id)
     for waiting in session.exec(mine.with_for_update()).all():  # nobody answers one: the sign-up lock is ours
-        topics = waiting.choices.get("topics", ())
-        if old in topics:
-            renamed = sorted({new if topic == old else topic for topic in topics} - {""})
-            waiting.choices = waiting.choices | {"topics": renamed}
-            session.add(waiting)
+        for choice in ("topics", "muted_topics"):
+            topics = waiting.choices.get(choice, ())
+            if old in topics:
+                renamed = sorted({new if topic == old else topic for topic in topics} - {""})
+                waiting.choices = waiting.choices | {choice: renamed}
+                session.add(waiting)
 
 
 def _chosen(session: Session, column: Any, where: Collection[Any], topic: str) -> dict[str, list[str]]:

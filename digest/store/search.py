@@ -172,8 +172,8 @@ def of_subscription(search: Search) -> list[Any]:
                 conditions.append(_any(one, col(Subscription.state).in_(one.values)))
             case "topic":
                 whole = sa.cast(Subscription.topics, sa.String) == "[]"
-                chosen = sa.or_(whole, *(has(Subscription.topics, str(v)) for v in one.values))
-                conditions.append(_any(one, chosen))
+                got = (sa.or_(whole, has(Subscription.topics, str(v))) & ~_mutes(str(v)) for v in one.values)
+                conditions.append(_any(one, sa.or_(*got)))
             case "cadence":
                 conditions.append(_any(one, sa.or_(*(_cadence(str(v)) for v in one.values))))
             case "joined":
@@ -194,6 +194,16 @@ def subscribed(search: Search) -> Any:
 def has(column: Any, word: str) -> Any:
     """That a JSON list holds `word`, in whatever case, told from its text, which is the same on both databases."""
     return _holds(column, {json.dumps(one) for one in _cases(word)})
+
+
+def _mutes(topic: str) -> Any:
+    """That a reader mutes a topic: the list of these is the last thing in the text of a taste."""
+    words = sa.cast(Subscription.taste, sa.String)
+    return words.like(f'%"muted_topics": [%{_escaped(json.dumps(topic.lower()))}%', escape="/")
+
+
+def _escaped(words: str) -> str:
+    return words.replace("/", "//").replace("%", "/%").replace("_", "/_")
 
 
 def _has_field(words: str) -> Any:

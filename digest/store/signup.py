@@ -13,15 +13,13 @@ from sqlmodel import Session, col, select
 from digest.models import (
     Newsletter,
     Notice,
-    SignupMail,
-    SignupRefusal,
-    SignupWait,
     Subscriber,
     Subscription,
     SubscriptionState,
     address_key,
 )
 from digest.store.database import insert_into
+from digest.store.signup_tables import SignupMail, SignupRefusal, SignupWait
 from digest.store.suppressions import barred
 from digest.values import Evidence
 

@@ -178,8 +178,14 @@ def as_told(session: Session, rows: Sequence[tuple[Story, int]]) -> list[values.
     return [_value(story, feed_id=feed_id, tellers=tellers[cast(int, story.id)]) for story, feed_id in rows]
 
 
+def told(session: Session, story: Story) -> values.Story:
+    """One story as a value that says who else tells it."""
+    return as_told(session, [(story, session.get_one(Entry, story.entry_id).feed_id)])[0]
+
+
 class _ToldBy(NamedTuple):
     entry_id: int
+    feed_id: int
     feed_title: str
     feed_url: str
     site_url: str
@@ -220,6 +226,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         related=tuple(values.Source(r["title"], r["url"]) for r in story.reasons.get("related", ())),
         dated=not story.reasons.get("rank", {}).get("undated"),
         withdrawn=bool(tellers) and all(teller.withdrawn for teller in tellers),
+        feeds=tuple(dict.fromkeys(teller.feed_id for teller in tellers if not teller.withdrawn)),
     )
 
 
@@ -230,6 +237,7 @@ def _tellers(session: Session, story_ids: Iterable[int]) -> defaultdict[int, lis
             sa.select(
                 col(Admission.story_id),
                 col(Entry.id),
+                col(Feed.id),
                 col(Feed.title),
                 col(Feed.url),
                 col(Feed.site_url),

@@ -172,6 +172,7 @@ class About(NamedTuple):
     settled_at: datetime | None
     position: int | None
     chosen_from: dict[str, int]
+    muted: list[int]  # seqs that their mutes left out of it
     left_out: str
 
 
@@ -188,6 +189,7 @@ def letters_about(
             col(OutboxRow.settled_at),
             col(VariantStory.position),
             col(Variant.chosen_from),
+            col(Variant.muted),
             col(Variant.left_out),
         )
         .join(Variant, col(Variant.id) == col(OutboxRow.variant_id))
@@ -205,6 +207,22 @@ def letters_about(
         .order_by(col(Edition.number))
     )
     return [About._make((*letter, dict(left_out or ()).get(story_id, ""))) for *letter, left_out in rows]
+
+
+def was_owed(session: Session, newsletter_id: int, subscriber_id: int, *, story_seq: int) -> bool:
+    """Was a person owed the edition that had a story to choose from first?"""
+    first = (
+        sa.select(sa.func.min(Edition.number))
+        .where(col(Edition.newsletter_id) == newsletter_id, col(Edition.upto_seq) >= story_seq)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(col(OutboxRow.id))
+        .join(Edition, col(Edition.id) == col(OutboxRow.edition_id))
+        .where(col(Edition.newsletter_id) == newsletter_id, col(Edition.number) == first)
+        .where(col(OutboxRow.subscriber_id) == subscriber_id)
+    )
+    return session.execute(query.limit(1)).first() is not None
 
 
 class EntryFate(NamedTuple):

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
+from digest import taste
 from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
 from digest.store.imports import stamp_of
@@ -41,6 +42,7 @@ from digest.subscribe.titles import (
     reason,
     word,
 )
+from digest.taste import Taste
 
 MAX_CELL = 10_000  # characters of a cell that says something of a person
 AHEAD = timedelta(days=1)  # clocks and zones of other services
@@ -80,8 +82,7 @@ class Person(NamedTuple):
     def row(self) -> dict[str, object]:
         """The same in the columns of `imports.add_rows`."""
         columns = self._asdict()
-        chosen = columns.pop("preferences")
-        return columns | vars(chosen)
+        return columns | _kept(columns.pop("preferences"))
 
 
 class Columns:
@@ -101,7 +102,7 @@ class Columns:
         self._at: dict[str, list[Use]] = {name: reading.at(name) for name in names}
         kept = sorted(self._at[KEPT], key=lambda use: use.index)[: fields.MOST]
         self._kept = [(use, display_name(use.title[:MAX_NAME])[:60]) for use in kept]
-        self._choosing = any(self._at[field] for field in _CHOICES)
+        self._choosing = any(self._at[field] for field in (*_CHOICES, *taste.NAMES))
         self._saying = [use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]]
         self._stood: dict[tuple[str, ...], _Standing] = {}
         self._line = 0
@@ -185,7 +186,9 @@ class Columns:
     def _chosen(self, cells: list[str]) -> Preferences:
         if not self._choosing:
             return _UNSAID
-        return _preferences(*(self._cell(cells, field) for field in _CHOICES), known_topics=self._known_topics)
+        found = _preferences(*(self._cell(cells, field) for field in _CHOICES), known_topics=self._known_topics)
+        mine = tuple(self._cell(cells, field) for field in taste.NAMES)
+        return replace(found, **vars(_taste(mine, self._known_topics))) if any(mine) else found
 
     def _standing_of(self, cells: list[str]) -> _Standing:
         """The same as `_standing`, which few cells decide about, in few ways."""
@@ -423,6 +426,27 @@ def _preferences(
     with suppress(BadInput):
         found = replace(found, language=checked(Preferences(language=language), ()).language)
     return replace(found, plain=_FORMATS.get(format_.strip().lower(), False))
+
+
+@lru_cache(maxsize=1_000)
+def _kept(chosen: Preferences) -> dict[str, object]:
+    """Choices in the columns of `imports.add_rows`."""
+    kept = {name: value for name, value in vars(chosen).items() if name not in taste.NAMES}
+    return kept | {"taste": chosen.taste.stored, "taste_key": chosen.taste.key}
+
+
+def _taste(cells: tuple[str, ...], known_topics: frozenset[str]) -> Taste:
+    """What the cells of a row want and mute, in the order of `taste.NAMES`; BadInput where we cannot keep it."""
+    most, *lists = cells
+    number = most.strip()
+    if number and not (number.isascii() and number.isdecimal() and len(number) < 5):
+        raise BadInput(f"{most[:40]!r} is no number of stories; write 1 to {taste.MOST}")
+    words, sources, topics, languages = (tuple(_listing(cell)) for cell in lists)
+    said = Taste(int(number) if number else None, words, sources, topics, languages)
+    try:
+        return checked(replace(_UNSAID, **vars(said)), known_topics).taste
+    except BadInput as error:
+        raise BadInput(f"{error}; {error.hint}".removesuffix("; ")) from None
 
 
 def _ip(cell: str) -> str:

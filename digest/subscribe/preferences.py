@@ -7,9 +7,13 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, TypedDict
 
-from digest import schedule
+from digest import schedule, taste
 from digest.errors import BadInput
 from digest.models import Subscription
+from digest.store import tastes
+from digest.taste import Taste
+
+_TOLD = 5  # words of a list that a line of history names
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,16 @@ class Preferences:
     zone: str = ""  # IANA name, as in Europe/Berlin
     language: str = ""  # one of `render.languages()`, perhaps with a country
     plain: bool = False  # text without HTML
+    # What they want of it, see `taste.Taste`.
+    max_stories: int | None = None  # in a letter, 1 to 100; None is all
+    muted_words: tuple[str, ...] = ()
+    muted_sources: tuple[str, ...] = ()
+    muted_topics: tuple[str, ...] = ()
+    story_languages: tuple[str, ...] = ()  # none is all
+
+    @property
+    def taste(self) -> Taste:
+        return Taste(**{name: getattr(self, name) for name in taste.NAMES})
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -41,12 +55,17 @@ class Changes(TypedDict, total=False):
     zone: str
     language: str
     plain: bool
+    max_stories: int | None
+    muted_words: tuple[str, ...]
+    muted_sources: tuple[str, ...]
+    muted_topics: tuple[str, ...]
+    story_languages: tuple[str, ...]
 
 
 def checked(preferences: Preferences, known_topics: Collection[str]) -> Preferences:
     """The same in their one form; BadInput says which one cannot be chosen, and what could be."""
     topics = tuple(sorted(set(preferences.topics)))
-    for topic in topics:
+    for topic in (*topics, *preferences.muted_topics):
         if topic not in known_topics:
             raise BadInput(
                 f"there is no topic {topic!r}", hint="the settings know: " + (", ".join(sorted(known_topics)) or "none")
@@ -56,9 +75,14 @@ def checked(preferences: Preferences, known_topics: Collection[str]) -> Preferen
         raise BadInput(f"{hour} is not an hour", hint="hours are 0 to 23")
     try:
         cadence, zone = schedule.cadence(preferences.cadence), schedule.zone(preferences.zone)
+        wanted = preferences.taste if preferences.taste == _UNSAID else taste.checked(preferences.taste)
     except ValueError as error:
         raise BadInput(str(error)) from None
-    return Preferences(topics, cadence, hour, zone, _language(preferences.language), preferences.plain)
+    language = _language(preferences.language)
+    return Preferences(topics, cadence, hour, zone, language, preferences.plain, **vars(wanted))
+
+
+_UNSAID = Taste()
 
 
 @lru_cache(maxsize=1_000)
@@ -76,12 +100,20 @@ def _language(said: str) -> str:
 def keep(subscription: Subscription, preferences: Preferences, *, only: Iterable[str] | None = None) -> str:
     """Store choices that were `checked`, or `only` those of these names; what changed, as a history tells it, or ""."""
     told = []
+    before = Taste.of(subscription.taste)
+    after = dict(vars(before))
     for name in vars(preferences) if only is None else only:
         value = getattr(preferences, name)
         stored = list(value) if name == "topics" else value
-        if getattr(subscription, name) != stored:
+        if name in after:
+            if after[name] != value:
+                after[name] = value
+                told.append(_in_words(name, value))
+        elif getattr(subscription, name) != stored:
             setattr(subscription, name, stored)
             told.append(_in_words(name, value))
+    if after != vars(before):
+        tastes.put(subscription, Taste(**after))
     return ", ".join(told)
 
 
@@ -95,5 +127,12 @@ def _in_words(choice: str, value: Any) -> str:
             return "whenever it comes" if value is None else f"at {value}:00"
         case "plain":
             return "as text" if value else "as HTML"
+        case "max_stories":
+            return f"at most {value} {'story' if value == 1 else 'stories'}" if value else "no maximum of stories"
+        case "muted_words" | "muted_sources" | "muted_topics":
+            what, some = choice.removeprefix("muted_"), [*value[:_TOLD], *["…"][: len(value[_TOLD:])]]
+            return f"{what} muted: {' | '.join(some)}" if value else f"no {what} muted"
+        case "story_languages":
+            return f"stories in {' '.join(value)}" if value else "stories in all languages"
         case _:
             return f"{choice} {value or 'of the newsletter'}"

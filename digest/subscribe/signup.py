@@ -146,9 +146,9 @@ def _answer(session: Session, asked: signup.Asked, config: Config, *, now: datet
         subscription = people.subscribe(session, person, paper, consent=asked.evidence.how, now=now)
         enter(subscription, SubscriptionState.PENDING, now=now)
     if subscription.state is SubscriptionState.PENDING:
-        # JSON has made lists of them.
-        wish: Any = {name: tuple(v) if isinstance(v, list) else v for name, v in asked.choices.items()}
-        keep(subscription, Preferences(**wish), only=asked.choices)
+        said: dict[str, Any] = {c: tuple(v) if isinstance(v, list) else v for c, v in asked.choices.items()}
+        wish = Preferences(**said)
+        keep(subscription, wish, only=asked.choices)
         session.add(subscription)
         record(session, subscription, ConsentEvent.PENDING, asked.evidence, told=told)
     session.flush()

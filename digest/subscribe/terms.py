@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from digest import taste
 from digest.errors import BadInput
 from digest.models import SubscriptionState
 from digest.subscribe.address import MAX_NAME, display_name
@@ -21,7 +22,7 @@ MEANINGS: dict[str, SubscriptionState | str] = {
     "suppressed": "suppressed",
 }
 # What `--update` may change of people who are here already: never whether they get letters.
-UPDATABLE = ("name", "tags", "topics", "cadence", "hour", "zone", "language", "format", "fields")
+UPDATABLE = ("name", "tags", "topics", "cadence", "hour", "zone", "language", "format", "fields", *taste.NAMES)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from digest import taste
 from digest.errors import BadInput, UserError
 from digest.models import SubscriptionState
 from digest.store import Database, import_log, imports, listing, newsletters, recipients
@@ -37,6 +38,7 @@ HEADER = (
     *("email", "name", "state", "topics", "cadence", "hour", "zone", "language", "format"),
     *("tags", "fields", "subscribed_at", "changed_at", "paused_until", "consent"),
     *("suppressed", "suppressed_status", "suppressed_at"),
+    *taste.NAMES,
 )
 
 Progress = Callable[[int, int], None]  # bytes read, rows read
@@ -270,8 +272,9 @@ def export_csv(
     count = 0
     with database.read() as session:
         for line in listing.roll(session, newsletter, whom):
-            if known_topics is not None and line.topics:
-                line = line._replace(topics=[topic for topic in line.topics if topic in known_topics])
+            if known_topics is not None and (line.topics or line.muted_topics):
+                topics, muted = ([t for t in some if t in known_topics] for some in (line.topics, line.muted_topics))
+                line = line._replace(topics=topics, muted_topics=muted)
             writer.writerow([shown(_cell(value)) for value in line])
             count += 1
             if count % CHUNK == 0:
@@ -288,7 +291,8 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, list):
-        return ",".join(value)
+        plain = not any(mark in word for word in value for mark in ',"[')
+        return ",".join(value) if plain else json.dumps(value, ensure_ascii=False)
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False) if value else ""
     return str(value)

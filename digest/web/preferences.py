@@ -1,4 +1,4 @@
-"""What readers choose for themselves: topics, days and hour, time zone, language, format.
+"""What readers choose for themselves: topics, days and hour, time zone, language, format, and which stories not.
 
 This page and those that it leads to hang on the signed link in the mail; nobody logs in. GET changes nothing, and a
 form that was posted leads back to the page (303), so that going back and forth posts nothing again.
@@ -19,12 +19,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from digest import curate, schedule, sign, subscribe
+from digest import curate, schedule, sign, subscribe, taste
 from digest.errors import BadInput
 from digest.models import Subscription
 from digest.render import languages
 from digest.render.speech import Speech
-from digest.store import people, suppressions
+from digest.store import people, suppressions, tastes
+from digest.taste import Taste
 from digest.web.readers import Reader, form_of, page, reader_of
 from digest.web.site import PRIVATE, Form, Site, site_of
 
@@ -33,6 +34,8 @@ PREFERENCES = sign.Purpose.PREFERENCES
 WEEKS = (1, 2, 4, 8)  # that a pause can be chosen to take
 _DAY_OF = {"weekly": "day", "fortnightly": "fortnight", "monthly": "month"}  # the field that says which day
 _LONGEST = 200  # characters of a field
+_LISTS = ("muted_words", "muted_sources", "muted_topics", "story_languages")
+_FEW = 60  # sources to tick; more are written
 _DONE = ("saved", "paused", "resumed", "left", "joined", "refused", "asked", "no-address")
 _REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
@@ -72,14 +75,7 @@ def save(request: Request, form: Form) -> Response:
         subscribe.choose_all(
             session,
             reader.id,
-            subscribe.Preferences(
-                topics=tuple(chosen["topics"]),
-                cadence=chosen["cadence"],
-                hour=int(chosen["hour"]) if chosen["hour"] else None,
-                zone=chosen["zone"],
-                language=chosen["language"],
-                plain=chosen["format"] == "text",
-            ),
+            _preferences(chosen),
             known_topics=known,
             evidence=subscribe.Evidence(HOW, site.clock(), ip=site.client(request)),
         )
@@ -133,12 +129,28 @@ def _shown(
         languages=_languages(chosen["language"]),
         own_language=_name_of(settings.language if settings else "en"),
         weeks=_spans(said),
+        offered=_offered(session, reader, chosen),
         others=_others(site, session, reader),
+    )
+
+
+def _preferences(chosen: Mapping[str, Any]) -> subscribe.Preferences:
+    """What was entered, once nothing about it is `_wrong`."""
+    return subscribe.Preferences(
+        topics=tuple(chosen["topics"]),
+        cadence=chosen["cadence"],
+        hour=int(chosen["hour"]) if chosen["hour"] else None,
+        zone=chosen["zone"],
+        language=chosen["language"],
+        plain=chosen["format"] == "text",
+        max_stories=int(chosen["max_stories"]) if chosen["max_stories"] else None,
+        **{field: tuple(chosen[field]) for field in _LISTS},
     )
 
 
 def _stored(subscription: Subscription) -> dict[str, Any]:
     """A subscription's choices as the form has them."""
+    own = vars(Taste.of(subscription.taste))
     return {
         "topics": subscription.topics,
         "cadence": subscription.cadence,
@@ -146,6 +158,8 @@ def _stored(subscription: Subscription) -> dict[str, Any]:
         "zone": subscription.zone,
         "language": subscription.language,
         "format": "text" if subscription.plain else "html",
+        "max_stories": str(own["max_stories"] or ""),
+        **{field: list(own[field]) for field in _LISTS},
     }
 
 
@@ -166,17 +180,31 @@ def _entered(form: Form) -> dict[str, Any]:
         "zone": one("zone"),
         "language": one("language"),
         "format": one("format", "html"),
+        "max_stories": one("max_stories").strip(),
+        **{field: _lines(form.get(field, [])) for field in _LISTS},
     }
+
+
+def _lines(said: list[str]) -> list[str]:
+    """What was ticked, or written a line each."""
+    return [line.strip()[: taste.WORD * 20] for one in said for line in one.splitlines() if line.strip()]
 
 
 def _wrong(chosen: Mapping[str, Any], known_topics: Mapping[str, str], said: Speech) -> dict[str, str]:
     """The fields that hold what cannot be chosen, each with a word about it."""
-    wrong = {}
-    for field in ("topics", "cadence", "zone", "language"):
+    wrong, t = {}, said.gettext
+    for field in ("topics", "cadence", "zone", "language", *_LISTS):
         try:
             subscribe.checked(subscribe.Preferences(**{field: chosen[field]}), known_topics)
         except BadInput:
-            wrong[field] = said.gettext("This cannot be chosen. Please choose again.")
+            wrong[field] = t("This cannot be chosen. Please choose again.")
+    if "muted_words" in wrong:
+        words = t("At most %(number)s words or phrases of %(length)s characters, each with a letter or number.")
+        wrong["muted_words"] = words % {"number": taste.WORDS, "length": taste.WORD}
+    if "muted_sources" in wrong:
+        wrong["muted_sources"] = t("At most %(number)s sites, each as in example.org.") % {"number": taste.SOURCES}
+    if chosen["max_stories"] not in ("", *map(str, range(1, taste.MOST + 1))):
+        wrong["max_stories"] = said.gettext("Please enter a number from 1 to 100.")
     if chosen["cadence"] in ("weekly", "fortnightly"):
         wrong["cadence"] = said.gettext("Please choose a day of the week.")
     if chosen["hour"] not in ("", *map(str, range(24))):
@@ -184,6 +212,25 @@ def _wrong(chosen: Mapping[str, Any], known_topics: Mapping[str, str], said: Spe
     if chosen["format"] not in ("html", "text"):
         wrong["format"] = said.gettext("This cannot be chosen. Please choose again.")
     return wrong
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What a newsletter has that can be left out, beside what is left out already: (value, name)."""
+
+    sources: list[tuple[str, str]]  # none: there are too many to be shown
+    languages: list[tuple[str, str]]  # none: there is one, and nothing to choose
+
+
+def _offered(session: Session, reader: Reader, chosen: Mapping[str, Any]) -> Offered:
+    paper = reader.subscription.newsletter_id
+    sources = tastes.sources(session, paper)
+    sources |= {source: source for source in chosen["muted_sources"] if source not in sources}
+    spoken = sorted({*tastes.languages(session, paper), *chosen["story_languages"]})
+    return Offered(
+        list(sources.items()) if len(sources) <= _FEW else [],
+        [(tag, _name_of(tag)) for tag in spoken] if len(spoken) > 1 or chosen["story_languages"] else [],
+    )
 
 
 def _topics(reader: Reader) -> dict[str, str]:

@@ -303,8 +303,36 @@ BUGS = (
     Bug(
         "a variant is for whoever comes",
         "store/recipients.py",
-        "                _made.c.topics == _topics_text(),\n",
+        "        _made.c.topics == _topics_text(),\n",
         "",
+        ("line",),
+    ),
+    Bug(
+        "a mute is for whoever reads the same topics",
+        "store/recipients.py",
+        "        _made.c.taste == Subscription.taste_key,\n",
+        "",
+        ("line",),
+    ),
+    Bug(
+        "what a reader mutes is rendered all the same",
+        "edition/variants.py",
+        " and story.seq not in choices.muted",
+        "",
+        ("line",),
+    ),
+    Bug(
+        "a mute takes away what another source tells as well, or another topic",
+        "curate/sieve.py",
+        "set().union(*(self._by_topic.get(topic, ()) for topic in wanted.muted_topics))",
+        "set(self._texts) if wanted.muted_topics else set()",
+        ("line",),
+    ),
+    Bug(
+        "a maximum has room for one more",
+        "curate/rank.py",
+        "Selection(self.stories[:number], (*beyond",
+        "Selection(self.stories[: number + 1], (*beyond",
         ("line",),
     ),
 )

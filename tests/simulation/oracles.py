@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .mail import Key, Seen
-from .world import OK, expected, storage_failed
+from .world import OK, expected, storage_failed, wish
 
 if TYPE_CHECKING:
     from .history import Player
@@ -76,6 +76,7 @@ def judge(player: Player) -> None:
         _pace(player, wrong)
     if player.plan.shape.line:
         _told(player, taken, wrong)
+        _picked(player, taken, wrong)
     for account in player.stage.accounts():
         wrong += [f"P1 audit of {account.newsletter} {account.number}: {words}" for words in account.wrong]
 
@@ -114,9 +115,34 @@ def _told(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> Non
             continue
         if twice := [tale for tale, times in told[email].items() if times > 1]:
             wrong.append(f"P2 {email} was told of story {twice[0]} in two editions")
-        missing = sorted(published.keys() - told[email].keys())
-        if missing and plan.shape.variants == 1:
+        theirs = wish(plan.shape, email)
+        missing = sorted(tale for tale in published.keys() - told[email].keys() if theirs.wants(tale))
+        if missing and plan.shape.variants == 1 and not theirs.most:
             wrong.append(f"P1 {email} was never told of {len(missing)} of {len(published)} stories, as of {missing[0]}")
+
+
+def _picked(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
+    """Nobody is told what they mute, or more than they want; and what they are not told for that never comes later."""
+    shape = player.plan.shape
+    offered: dict[tuple[str, int], set[int]] = defaultdict(set)
+    for (paper, number, _email), copies in taken.items():
+        offered[paper, number] |= copies[0].tales
+    for (paper, number, email), copies in sorted(taken.items()):
+        theirs, told = wish(shape, email), copies[0].tales
+        if email not in shape.emails or not number:
+            continue
+        if muted := [tale for tale in told if not theirs.wants(tale)]:
+            wrong.append(f"P14 {email} was told of story {muted[0]}, which they mute")
+        if not told:
+            wrong.append(f"P14 {email} got a letter that tells nothing")
+        if not theirs.most:
+            continue
+        cut = {tale for tale in offered[paper, number] - told if theirs.wants(tale)}
+        if len(told) > theirs.most:
+            wrong.append(f"P14 {email} was told of {len(told)} stories at once, and wants {theirs.most}")
+        later = [key for key in taken if key[0] == paper and key[1] > number and key[2] == email]
+        if any(taken[key][0].tales & cut for key in later):
+            wrong.append(f"P14 {email} was told later of a story that was beyond their maximum")
 
 
 # ---------------------------------------------------------------- P2

@@ -557,7 +557,8 @@ def _hung(plan: Plan, rng: random.Random) -> None:
 def _line(plan: Plan, rng: random.Random) -> None:
     """Stories come, editions are composed and delivered, in run after run."""
     one = Shape(readers=4, line=True)
-    plan.shape = rng.choice([one, one, Shape(readers=4, variants=3, newsletters=2, line=True)])
+    picky = Shape(readers=6, newsletters=rng.choice([1, 2]), line=True, tastes=rng.randint(1, 9))
+    plan.shape = rng.choice([one, picky, picky, Shape(readers=4, variants=3, newsletters=2, line=True)])
     if rng.random() < 0.5:
         plan.paper["schedule"] = "daily 07:30"
     plan.starts = [Start(at=None, gap=rng.choice([900.0, 3600.0, 43_200.0])) for _ in range(rng.randint(1, 3))]

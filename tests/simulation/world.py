@@ -21,14 +21,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from digest import deliver, event_loop, line, subscribe
+from digest import deliver, event_loop, line, subscribe, taste
 from digest.config import Config, from_values
 from digest.deliver import delivery as delivery_module
 from digest.deliver import smtp as smtp_module
 from digest.deliver import writer as writer_module
 from digest.errors import Exit, StorageError, TryAgain, UserError
 from digest.line import delivery_code
-from digest.models import Edition, EditionState, Feed, NewsletterFeed, OutboxState, Subscription, Variant
+from digest.models import (
+    Edition,
+    EditionState,
+    Feed,
+    Newsletter,
+    NewsletterFeed,
+    OutboxState,
+    Subscriber,
+    Subscription,
+    Variant,
+)
 from digest.render import Marker
 from digest.schedule import Turn
 from digest.store import (
@@ -41,10 +51,12 @@ from digest.store import (
     open_database,
     outbox,
     recipients,
+    tastes,
 )
 from digest.store import disk_space as room_module
 from digest.store.database import _sqlite
 from digest.subscribe import Evidence, moves
+from digest.taste import Taste
 
 from . import hub as hub_module
 from .hub import Hub, Killed, Process, Queues, Threads
@@ -94,6 +106,7 @@ class Shape:
     notices: int = 0
     foreign: int = 0  # readers whose address is not ASCII
     line: bool = False  # nothing is composed yet: there are feeds with entries to come
+    tastes: int = 0  # from which their maximum and mutes are drawn; 0: nobody has any
 
     @property
     def names(self) -> list[str]:
@@ -111,6 +124,40 @@ class Shape:
 
 
 TOPICS = ("one", "two", "three", "four", "five")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a reader wants of the stories of all papers."""
+
+    most: int = 0
+    words: tuple[str, ...] = ()  # the names of topics, which stand in the titles too
+    topics: tuple[str, ...] = ()
+    feeds: tuple[int, ...] = ()  # of the two that a paper has
+    language: str = ""
+
+    def wants(self, tale: int) -> bool:
+        """Whether a story with this number comes to them; see `Stage.publish`."""
+        topic = TOPICS[tale % len(TOPICS)]
+        if self.language not in ("", "en"):
+            return False
+        return topic not in (*self.words, *self.topics) and tale % 2 not in self.feeds
+
+    def of(self, paper: str) -> Taste:
+        sites = tuple(f"{paper}{feed}.example" for feed in self.feeds)
+        languages = (self.language,) if self.language else ()
+        wish = Taste(self.most or None, (*self.words, "nothing of it"), sites, self.topics, languages)
+        return taste.checked(wish) if self != Wish() else Taste()
+
+
+def wish(shape: Shape, email: str) -> Wish:
+    """What one of the readers wants, the same each time; the first wants all."""
+    if not shape.tastes or email == shape.emails[0]:
+        return Wish()
+    rng = random.Random(f"{shape.tastes} {email}")
+    words, topics = (tuple(rng.sample(TOPICS, rng.choice([0, 0, 1, 2]))) for _ in range(2))
+    feeds = tuple(rng.sample((0, 1), rng.choice([0, 0, 0, 1])))
+    return Wish(rng.choice([0, 0, 1, 2, 3]), words, topics, feeds, rng.choice(["", "", "", "en", "de"]))
 
 
 def settings(
@@ -223,6 +270,10 @@ def _choose(session: Any, shape: Shape) -> None:
     """Give readers different choices, as many as there shall be variants."""
     for subscription in session.scalars(sa.select(Subscription).order_by(Subscription.id)):
         subscription.topics = _topics(subscription.id % shape.variants, shape)
+        if shape.tastes:
+            person = session.get(Subscriber, subscription.subscriber_id)
+            paper = session.get(Newsletter, subscription.newsletter_id)
+            tastes.put(subscription, wish(shape, person.email).of(paper.name))
         session.add(subscription)
     session.flush()
 
