@@ -439,6 +439,12 @@ def test_readers_that_begin_together_do_it_once(database, config, letters, tmp_p
     assert len(events(database, ADA)) == 1
 
 
+def test_a_letter_that_never_went_out_cannot_come_back(box, config, clock):
+    owe(box, config, ADA)
+    address = sign.verp(1, key=config.lasting_key, domain="news.example")
+    assert hears(box, config, hearing.bounce(hearing.Sent(address, ADA, "Subject: x"))).acts == {Act.UNPROVEN: 1}
+
+
 def test_a_hook_is_told_in_the_same_transaction(box, config, clock, monkeypatch):
     told = []
     monkeypatch.setattr(
