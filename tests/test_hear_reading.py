@@ -15,7 +15,7 @@ from mailing import owe, send
 from sqlmodel import col
 
 from digest import hear, line, sign, subscribe
-from digest.errors import NotFound, UserError
+from digest.errors import NotFound, StorageError, UserError
 from digest.hear import sources
 from digest.hear.policy import Act
 from digest.models import ConsentEvent, OutboxRow, SubscriptionState
@@ -333,6 +333,15 @@ def test_a_maildir_is_read_once_and_keeps_everything(database, config, letters, 
     assert read(database, config, source).read == 0
     flags = sorted(path.name.partition(":2,")[2] for path in (tmp_path / "Maildir" / "cur").iterdir())
     assert flags == ["FS", "FS", "S"]
+
+
+@on_sqlite
+def test_one_file_that_cannot_be_read_keeps_no_other_from_it(database, config, letters, tmp_path):
+    source = maildir(tmp_path, hearing.bounce(letters[ADA]))
+    (tmp_path / "Maildir" / "new" / "0.folder").mkdir()
+    with pytest.raises(StorageError, match="cannot be read"):
+        read(database, config, source)
+    assert standing(database, ADA)[1] == suppressions.BOUNCED
 
 
 @on_sqlite
