@@ -15,7 +15,7 @@ from mailing import owe, send
 from sqlmodel import col
 
 from digest import hear, line, sign, subscribe
-from digest.errors import NotFound, UserError
+from digest.errors import NotFound, StorageError, UserError
 from digest.hear import sources
 from digest.hear.policy import Act
 from digest.models import ConsentEvent, OutboxRow, SubscriptionState
@@ -336,6 +336,15 @@ def test_a_maildir_is_read_once_and_keeps_everything(database, config, letters, 
 
 
 @on_sqlite
+def test_one_file_that_cannot_be_read_keeps_no_other_from_it(database, config, letters, tmp_path):
+    source = maildir(tmp_path, hearing.bounce(letters[ADA]))
+    (tmp_path / "Maildir" / "new" / "0.folder").mkdir()
+    with pytest.raises(StorageError, match="cannot be read"):
+        read(database, config, source)
+    assert standing(database, ADA)[1] == suppressions.BOUNCED
+
+
+@on_sqlite
 def test_an_mbox_is_read_on_from_where_it_was_left_and_anew_where_it_changed(database, config, letters, tmp_path):
     path = tmp_path / "mbox"
     box = mailbox.mbox(path)
@@ -437,6 +446,12 @@ def test_readers_that_begin_together_do_it_once(database, config, letters, tmp_p
     assert sum(one.read - one.copies for one in found) == 9
     assert len(kept(database)) == 9
     assert len(events(database, ADA)) == 1
+
+
+def test_a_letter_that_never_went_out_cannot_come_back(box, config, clock):
+    owe(box, config, ADA)
+    address = sign.verp(1, key=config.lasting_key, domain="news.example")
+    assert hears(box, config, hearing.bounce(hearing.Sent(address, ADA, "Subject: x"))).acts == {Act.UNPROVEN: 1}
 
 
 def test_a_hook_is_told_in_the_same_transaction(box, config, clock, monkeypatch):

@@ -16,6 +16,7 @@ from typing import Any
 from sqlmodel import Session
 
 from digest.config import Config
+from digest.errors import UserError
 from digest.hear import mime, policy, proof
 from digest.hear.addresses import address_in
 from digest.hear.happened import Happened, happened
@@ -128,11 +129,16 @@ def read(
 def _batches(mails: Iterator[Incoming]) -> Iterator[list[Incoming]]:
     """Mails by the batch: so many, or so many bytes, are held at a time."""
     batch: list[Incoming] = []
-    for mail in mails:
-        batch.append(mail)
-        if len(batch) >= BATCH or sum(len(one.raw) for one in batch) > BATCH_BYTES:
+    try:
+        for mail in mails:
+            batch.append(mail)
+            if len(batch) >= BATCH or sum(len(one.raw) for one in batch) > BATCH_BYTES:
+                yield batch
+                batch = []
+    except UserError:
+        if batch:
             yield batch
-            batch = []
+        raise
     if batch:
         yield batch
 

@@ -102,6 +102,7 @@ class Maildir:
         self._cur = self.folder / "cur"
 
     def mails(self, mark: str) -> Iterator[Incoming]:
+        trouble: StorageError | None = None
         for folder, file_name in self._unread():
             path = self.folder / folder / file_name
             try:
@@ -110,8 +111,11 @@ class Maildir:
             except FileNotFoundError:
                 continue  # another reader was quicker
             except OSError as error:
-                raise _unreadable(path, error) from None
+                trouble = trouble or _unreadable(path, error)  # told when the others are read
+                continue
             yield Incoming(raw, handle=path)
+        if trouble is not None:
+            raise trouble
 
     def _unread(self) -> list[tuple[str, str]]:
         """(folder, name) of each, by name: the time that they came. Names, since a hundred thousand may wait."""
