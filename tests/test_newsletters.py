@@ -27,7 +27,6 @@ from digest.errors import ConfigError, Exit, NotFound, UserError
 from digest.models import Subscription
 from digest.sign import Purpose
 from digest.store import Database, letters, newsletters, outbox
-from digest.store import clock as clock_rules
 from digest.store import relays as stored_relays
 from digest.web import application
 
@@ -358,7 +357,7 @@ def test_each_newsletter_says_when_its_letters_are_too_late(database, configure,
 
 def test_a_lease_is_as_long_as_the_slowest_newsletter_needs(configure):
     config = configure(newsletters={"daily": paper("daily", smtp={"data_timeout_seconds": 1200}), "b": paper("b")})
-    assert clock_rules.Scene.of(config).lease == timedelta(hours=1) == deliver.Papers(config, {1: "daily"}).lease
+    assert healing.Scene.of(config).lease == timedelta(hours=1) == deliver.Papers(config, {1: "daily"}).lease
 
 
 def test_letters_without_a_relay_are_files_while_others_go_by_theirs(box, configure, inbox, clock):

@@ -75,7 +75,7 @@ def set_(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Change how one feed is asked and read; with no option, print how it is.
+    """Change how one feed is asked and read; without an option, show it.
 
     What is not named stays as it is. AUTO or "" goes back to the settings, and so does --interval 0. The --keep or
     --drop given now take the place of all before.

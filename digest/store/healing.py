@@ -99,6 +99,12 @@ SHOWN = {
     "refusal_count.since",  # names the opening of an edition that it counts for
     "signup_refusal.day",  # told for a day, then forgotten
     "run_day.day",  # see `verdict`
+    "mail_report.read_at",  # when its words are forgotten, which is no hurry
+    "mail_report.said_at",
+    "mail_report.written_at",  # copied of its letter
+    "mail_report.undone_at",
+    "mail_report.done_at",
+    "mail_source.read_at",
     "api_key.created_at",
     "api_key.used_at",
     "api_key.expires_at",  # a person's word
