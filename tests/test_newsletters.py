@@ -26,7 +26,7 @@ from digest.deliver import Share
 from digest.errors import ConfigError, Exit, NotFound, UserError
 from digest.models import Subscription
 from digest.sign import Purpose
-from digest.store import Database, letters, newsletters, outbox
+from digest.store import Database, healing, letters, newsletters, outbox
 from digest.store import relays as stored_relays
 from digest.web import application
 
