@@ -116,6 +116,8 @@ class Feed(SQLModel, table=True):
     evidence: dict[str, Any] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
     window: list[int] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})
     settle_minutes: float | None = Field(default=None, nullable=True)  # in place of that of the settings
+    # How its entries are found where it is no feed but a page (see `parse.recipes`); {} for a feed.
+    recipe: dict[str, str] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
 
 
 class Host(SQLModel, table=True):
@@ -165,6 +167,7 @@ class Entry(SQLModel, table=True):
     text_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})  # of its words, "" unknown or few
     changed_at: datetime | None = _time(default=None, nullable=True)  # since when it is as it is; None: long since
     withdrawn_at: datetime | None = _time(default=None, nullable=True)  # when we saw that its publisher took it back
+    points: int | None = Field(default=None, nullable=True)  # votes, else comments, as its feed says; None: it does not
 
 
 # ---------------------------------------------------------------- newsletters
@@ -206,6 +209,17 @@ class NewsletterFeed(SQLModel, table=True):
     # Where it stood in the list it came from, for export: [{"folders", "topics", "description"}]
     places: list[dict[str, Any]] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})
     added_at: datetime = _time()
+
+
+class FeedList(SQLModel, table=True):
+    """A list of feeds on the web that a newsletter took: what `digest feed import --refresh` reads again."""
+
+    __tablename__ = "feed_list"
+
+    newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
+    url: str = Field(primary_key=True)
+    format: str = ""  # "opml", "text", "csv" or "newsboat", "" as it is found
+    folders: list[str] = _json(default_factory=list)  # under which its feeds stand
 
 
 class Decision(StrEnum):

@@ -7,6 +7,7 @@
 from digest.collect.look import Found as Found
 from digest.collect.look import Remedy as Remedy
 from digest.collect.look import Repair as Repair
+from digest.collect.look import Wish as Wish
 from digest.collect.look import diagnose as diagnose
 from digest.collect.look import look as look
 from digest.collect.look import repair as repair

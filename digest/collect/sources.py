@@ -18,6 +18,7 @@ from digest.errors import FetchError, NotFound
 from digest.models import Feed, FeedState
 from digest.origin import shown
 from digest.parse import Outline
+from digest.parse.recipes import Recipe
 from digest.parse.text import plain
 from digest.store import Database, feeds, newsletters
 
@@ -62,12 +63,12 @@ def add_feed(
     now: datetime,
     title: str = "",
     topic: str = "",
-    folder: str = "",
     headers: dict[str, str] | None = None,
+    recipe: Recipe | None = None,
 ) -> Added:
     """Let a newsletter read a feed; twice is safe, and adding a retired one wakes it. `title` is what it calls itself.
 
-    Raises BadInput where `url` is no http(s) address.
+    With a `recipe` it is a page that is read by it. Raises BadInput where `url` is no http(s) address.
     """
     url, login = without_login(known_address(url))
     headers = login | (headers or {})
@@ -83,10 +84,19 @@ def add_feed(
             feed.state, feed.next_at, feed.failures, feed.told = FeedState.ACTIVE, now, 0, ""
         if headers:
             feed.headers = headers
+        if recipe is not None:
+            read_by(feed, recipe, now=now)
         session.flush()
         assert feed.id is not None and reader.id is not None
-        read = feeds.read(session, reader.id, feed.id, topic=topic, folder=folder, now=now)
+        read = feeds.read(session, reader.id, feed.id, topic=topic, folder="", now=now)
         return Added(feed.id, url, created, read)
+
+
+def read_by(feed: Feed, recipe: Recipe | None, *, now: datetime) -> None:
+    """Let a feed be read by a recipe, or as a feed again: at once, although its page is as it was."""
+    feed.recipe = recipe.stored() if recipe else {}
+    feed.etag = feed.last_modified = feed.body_hash = ""
+    feed.next_at = min(feed.next_at, now)
 
 
 def set_feed(

@@ -12,6 +12,7 @@ from datetime import datetime
 from digest.errors import FetchError
 from digest.parse import NotAFeed, ParsedFeed
 from digest.parse.entries import Unread
+from digest.parse.recipes import Recipe
 from digest.parse.worker import Task, serve
 
 MEMORY = 170_000_000  # bytes a worker may hold
@@ -43,13 +44,15 @@ class Parsers:
             one.kill()
         self._threads.shutdown()
 
-    async def parse(self, body: bytes, *, url: str, content_type: str, now: datetime) -> ParsedFeed:
+    async def parse(
+        self, body: bytes, *, url: str, content_type: str, now: datetime, recipe: Recipe | None = None
+    ) -> ParsedFeed:
         """`parse.feed` in another process. Raises FetchError with the reason in words.
 
         A document that brings a process down, or is not read in time, is read again entry by entry: those that do it
         are set aside, and the others are read. With more than `SETBACKS` of them the feed is given up.
         """
-        task = Task(body, url, content_type, now, self._seconds * ENTRY_SHARE)
+        task = Task(body, url, content_type, now, self._seconds * ENTRY_SHARE, recipe=recipe)
         async with self._seats:
             try:
                 return await self._ask(task, self._seconds)

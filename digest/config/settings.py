@@ -195,6 +195,7 @@ class Collect(Section):
     interval_minutes: float = Field(15, ge=0, le=10_000_000)  # a feed is not asked more often; 0 asks at each run
     max_interval_hours: float = Field(6, gt=0, le=168)  # and, while healthy, not less often than this
     workers: int = Field(2, ge=1, le=64)
+    points: bool = False  # ask Hacker News and Lobsters what votes new entries have, where the feed does not say
 
     @property
     def interval(self) -> timedelta:
@@ -234,6 +235,7 @@ class Curate(Section):
     weight_fresh: float = Field(1.0, ge=0)
     weight_topic: float = Field(0.5, ge=0)
     weight_excerpt: float = Field(0.5, ge=0)
+    weight_points: float = Field(0.5, ge=0)
     fresh_hours: float = Field(48, gt=0, le=10_000_000)
     precision: float = Field(0.9, ge=0.5, le=0.999)
     scorer: Line = ""

@@ -50,6 +50,7 @@ class _Read:
     image: str
     verdict: rules.Verdict
     shown_at: datetime
+    points: float | None = None  # see `rank.share`
 
     @property
     def site(self) -> str:
@@ -413,6 +414,8 @@ def _read(
         known = excerpts.repeated_lines(said.summary for said in said_lately)
         known |= excerpts.repeated_lines(said.content for said in said_lately)
         repeated = excerpts.repeated_images([image for _id, image in lately])
+        voted = any(entry.points is not None for entry in arrived.values())
+        most = entries.most_points(session, feed_id) if voted else 0
         for id_, said in gists.of(arrived):
             entry = arrived[id_]
             url = urls.leads_to(entry.url, entry.original_url, said.links)
@@ -427,6 +430,7 @@ def _read(
                 image=excerpts.image(entry.image_url, repeated=repeated),
                 verdict=judge.judge(entry, feeds[feed_id], url, prose),
                 shown_at=flood.shown_date(entry.published_at, seen_at=min(entry.seen_at, now)),
+                points=None if entry.points is None else rank.share(entry.points, most=most),
             )
 
 
@@ -491,6 +495,7 @@ def _story(
         excerpt=told["excerpt"],
         boost=sum(read.verdict.boost for read in reads),
         age_unknown=not best.feed.known and not flood.usable(best.entry.published_at, now=now),
+        points=_most_points(reads),
     )
     return told | {
         "topic": verdict.topic,
@@ -513,6 +518,10 @@ def _story(
             "related": [],
         },
     }
+
+
+def _most_points(reads: Sequence[_Read]) -> float | None:
+    return max((read.points for read in reads if read.points is not None), default=None)
 
 
 _STEPS = ("none", "keywords", "words", "category", "feed", "rule")  # the surest last
@@ -558,6 +567,9 @@ def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Cur
         boost=worth["boost"] + sum(read.verdict.boost for read in reads),
         age_unknown=worth["undated"] < 0,
     )
+    voted = rank.parts(settings, sources=1, feed=0, fit=0, excerpt="", boost=0, points=_most_points(reads))
+    if said := [parts["points"] for parts in (worth, voted) if "points" in parts]:
+        worth_now["points"] = max(said)
     story.rank = round(sum(worth_now.values()), 3)
     story.pinned = story.pinned or any(read.verdict.pinned for read in reads)
     story.reasons = reasons | {"rank": worth_now, "told_by": told_by}

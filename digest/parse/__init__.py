@@ -6,6 +6,7 @@ comes out. `outlines` reads OPML, `pages` finds feeds in web pages, `text` clean
 text, and `language` tells or guesses in which language a text is.
 """
 
+from digest.parse import sitemaps as sitemaps
 from digest.parse.documents import WEB_PAGE as WEB_PAGE
 from digest.parse.entries import Enclosure as Enclosure
 from digest.parse.entries import NotAFeed as NotAFeed
@@ -22,3 +23,4 @@ from digest.parse.pages import Candidate as Candidate
 from digest.parse.pages import choices as choices
 from digest.parse.pages import feed_links as feed_links
 from digest.parse.pages import refreshed as refreshed
+from digest.parse.recipes import Recipe as Recipe

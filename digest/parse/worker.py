@@ -14,6 +14,7 @@ from typing import Any
 
 from digest.parse.entries import NotAFeed, ParsedFeed, TooDear, Watch
 from digest.parse.feeds import feed
+from digest.parse.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Task:
     now: datetime
     entry_seconds: float
     apart: Mapping[int, str] | None = None
+    recipe: Recipe | None = None
 
 
 def serve(connection: Connection, memory_bytes: int) -> None:
@@ -63,7 +65,9 @@ def _answer(task: Task, connection: Connection) -> ParsedFeed | Exception:
         lambda: _within(task.entry_seconds), apart=task.apart is not None, at=connection.send, known=task.apart or {}
     )
     try:
-        return feed(task.body, url=task.url, content_type=task.content_type, now=task.now, watch=watch)
+        return feed(
+            task.body, url=task.url, content_type=task.content_type, now=task.now, watch=watch, recipe=task.recipe
+        )
     except NotAFeed as error:
         return error
     except MemoryError:
