@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digest.cli.common import Options, now
-from digest.cli.options import WhichFeed
+from digest.cli.feed_selects import selections, set_selections
+from digest.cli.options import (
+    Select,
+    SelectAuthor,
+    SelectDate,
+    SelectId,
+    SelectImage,
+    SelectLink,
+    SelectTags,
+    SelectText,
+    SelectTitle,
+    WhichFeed,
+)
 
 if TYPE_CHECKING:
     from digest.models import Feed
@@ -52,6 +64,15 @@ def set_(
             "--settle", metavar="MINUTES", help="How long an entry must be left alone; AUTO as in the settings."
         ),
     ] = None,
+    select: Select = None,
+    select_title: SelectTitle = None,
+    select_link: SelectLink = None,
+    select_date: SelectDate = None,
+    select_text: SelectText = None,
+    select_author: SelectAuthor = None,
+    select_image: SelectImage = None,
+    select_tags: SelectTags = None,
+    select_id: SelectId = None,
 ) -> None:
     """Change how one feed is asked and read.
 
@@ -65,10 +86,23 @@ def set_(
     options: Options = context.obj
     asked = bool(header or cookie or auth or without)  # for the others "" and 0 are values
     asked |= any(value is not None for value in (user_agent, proxy, ca_file, interval))
-    if not asked and identity is None and settle is None:
+    selects = selections(
+        select,
+        select_title,
+        select_link,
+        select_date,
+        select_text,
+        author=select_author,
+        image=select_image,
+        tags=select_tags,
+        id_=select_id,
+    )
+    if not asked and identity is None and settle is None and not selects:
         raise typer.BadParameter("say what to change, e.g. --interval 60")
     with options.open() as (_config, database):
         reading = _reading(identity, settle)  # a slip in any option changes nothing
+        if selects:
+            options.say(set_selections(database, feed, selects))
         if asked:
             headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
             options.say(_set_asking(database, feed, headers, without, proxy, ca_file, interval))

@@ -4,6 +4,10 @@
 `guard`, `fetch`, `hosts` and `workers` are how a stranger is asked, `rhythm` decides when and how a feed is doing.
 """
 
+from digest.collect.lists import Plan as Plan
+from digest.collect.lists import gather as gather
+from digest.collect.lists import keep_lists as keep_lists
+from digest.collect.lists import refresh as refresh
 from digest.collect.look import Found as Found
 from digest.collect.look import Remedy as Remedy
 from digest.collect.look import Repair as Repair
@@ -23,8 +27,9 @@ from digest.collect.sources import Added as Added
 from digest.collect.sources import ImportReport as ImportReport
 from digest.collect.sources import add_feed as add_feed
 from digest.collect.sources import export_feeds as export_feeds
-from digest.collect.sources import fetch_list as fetch_list
+from digest.collect.sources import exported as exported
 from digest.collect.sources import import_feeds as import_feeds
+from digest.collect.sources import read_by as read_by
 from digest.collect.sources import remove_feed as remove_feed
 from digest.collect.sources import set_feed as set_feed
 from digest.collect.sources import topic_of as topic_of

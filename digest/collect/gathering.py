@@ -104,4 +104,3 @@ async def voted(parsed: ParsedFeed, wanted: dict[str, str], get: Get, *, seconds
             points[key] = found
     entries = (replace(e, points=points[e.key]) if e.key in points else e for e in parsed.entries)
     return replace(parsed, entries=tuple(entries)) if points else parsed
-

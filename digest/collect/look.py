@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -24,7 +24,7 @@ from digest.config import Config
 from digest.errors import FetchError, Unreachable
 from digest.models import FeedState
 from digest.origin import downgrades, same
-from digest.parse import Candidate, ParsedFeed
+from digest.parse import Candidate, Listed, ParsedFeed
 from digest.parse.recipes import Recipe
 from digest.store import Database, feed_entries, feeds
 
@@ -55,7 +55,7 @@ class Wish:
 
     recipe: Recipe | None = None
     sitemap: bool = False
-    bases: Mapping[str, str] = places.BASES
+    bases: Mapping[str, str] = field(default_factory=lambda: places.BASES)
 
 
 _FEED = Wish()
@@ -97,6 +97,11 @@ class Looker:
                     raise
                 first = first or error
         raise first or FetchError(place.ask, "names no feed")
+
+    async def list(self, url: str, form: str, headers: Mapping[str, str] | None = None) -> tuple[str, Listed]:
+        """A list of feeds on the web, and the address that it came from in the end. Raises FetchError."""
+        answer = await self._fetch(url, headers, _AS_SET)
+        return answer.url, await self._parsers.read_list(answer.body, form, url=answer.url, now=self._clock())
 
     async def news(self, url: str) -> Found:
         """The first sitemap of news that a site's robots.txt names. Raises FetchError."""

@@ -86,7 +86,9 @@ def places(words: str, bases: Mapping[str, str] = BASES) -> list[Place]:
     parts = urlsplit(words if "://" in words else f"https://{words}")
     host = bare[1].lower().rstrip(".")
     path = tuple(piece for piece in parts.path.split("/") if piece)
-    query = {name: values[0] for name, values in parse_qs(parts.query, max_num_fields=20).items()} if parts.query else {}
+    query = (
+        {name: values[0] for name, values in parse_qs(parts.query, max_num_fields=20).items()} if parts.query else {}
+    )
     for pattern, rule in _RULES:
         if pattern.fullmatch(host):
             return rule(_Where(host, path, query, bases))
@@ -229,8 +231,33 @@ def _reddit(at: _Where) -> list[Place]:
 
 
 _NOT_OWNERS = frozenset(
-    "about apps collections customer-stories enterprise explore features issues login marketplace new notifications "
-    "orgs organizations pricing pulls search security settings signup site sponsors stars topics trending".split()
+    [
+        "about",
+        "apps",
+        "collections",
+        "customer-stories",
+        "enterprise",
+        "explore",
+        "features",
+        "issues",
+        "login",
+        "marketplace",
+        "new",
+        "notifications",
+        "orgs",
+        "organizations",
+        "pricing",
+        "pulls",
+        "search",
+        "security",
+        "settings",
+        "signup",
+        "site",
+        "sponsors",
+        "stars",
+        "topics",
+        "trending",
+    ]
 )
 
 

@@ -427,11 +427,11 @@ class _Run:
         Domains are parked and sold, and sites redirect what they no longer have to their front page's feed.
         """
         feed, answer = outcome.feed, outcome.answer
-        if outcome.parsed is not None and feed.recipe and not outcome.parsed.entries:
-            # A page that is redesigned answers as it always did.
-            if feed_entries.remembered(session, feed.id, limit=1).marks:
-                reason = f"has nothing any more where {feed.recipe.get('item')!r} looks for it: the page has changed"
-                return _Outcome(feed, outcome.at, answer, error=FetchError(feed.url, reason))
+        emptied = outcome.parsed is not None and feed.recipe and not outcome.parsed.entries
+        if emptied and feed_entries.remembered(session, feed.id, limit=1).marks:
+            # A page that was redesigned answers as it always did.
+            reason = f"has nothing any more where {feed.recipe.get('item')!r} looks for it: the page has changed"
+            return _Outcome(feed, outcome.at, answer, error=FetchError(feed.url, reason))
         target = answer.moved_to if answer is not None else ""
         if outcome.parsed is None or target in ("", feed.url):
             return outcome

@@ -1,20 +1,16 @@
-"""Which feeds there are: add, remove, import and export. What is asked of strangers here is one page at a time."""
+"""Which feeds there are: add, remove, import and export. Nobody is asked anything here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from digest import parse
 from digest.collect.addresses import address, host_of, known_address, without_login
-from digest.collect.fetch import Fetcher
-from digest.collect.guard import Resolve, resolve
-from digest.collect.hosts import Hosts
-from digest.config import Config, Newsletter
-from digest.errors import FetchError, NotFound
+from digest.config import Newsletter
+from digest.errors import BadInput, NotFound
 from digest.models import Feed, FeedState
 from digest.origin import shown
 from digest.parse import Outline
@@ -27,8 +23,9 @@ __all__ = [
     "ImportReport",
     "add_feed",
     "export_feeds",
-    "fetch_list",
+    "exported",
     "import_feeds",
+    "read_by",
     "remove_feed",
     "set_feed",
 ]
@@ -146,6 +143,9 @@ def import_feeds(
         if not url:
             report.bad.append(f"{outline.title or 'untitled'}: {plain(shown(outline.url), limit=100)}")
             continue
+        if why := outline.why_not or _clash(outline, wanted.get(url)):
+            report.bad.append(f"{outline.title or 'untitled'}: {plain(shown(outline.url), limit=100)}: {why}")
+            continue
         topic = topic_of(outline, newsletter)
         place = {"folders": outline.folders, "topics": outline.topics, "description": outline.description}
         places.setdefault(url, []).append(place)
@@ -165,6 +165,7 @@ def import_feeds(
                 "title": plain(outline.title),
                 "site_url": _open_part(outline.site_url),
                 "headers": logins[url],
+                "recipe": outline.recipe.stored() if outline.recipe else {},
             }
             for url, (outline, _) in wanted.items()
             if url not in ids
@@ -184,6 +185,13 @@ def import_feeds(
         feeds.add_readings(session, reader_id, new, now=now)
         report.created, report.read, report.known = len(fresh), len(new), len(wanted) - len(new)
     return report
+
+
+def _clash(outline: Outline, before: tuple[Outline, str] | None) -> str:
+    """Why an outline cannot be taken beside one with the same address, which is one feed."""
+    if before is None or before[0].recipe == outline.recipe:
+        return ""
+    return "the same page is read in another way already; give one of them an address of its own, with #two after it"
 
 
 def topic_of(outline: Outline, newsletter: Newsletter) -> str:
@@ -226,17 +234,28 @@ def remove_feed(database: Database, feed: str, *, newsletter: str | None) -> str
         return f"{found.title or found.url} is removed"
 
 
-def export_feeds(database: Database, *, newsletter: str | None, title: str, now: datetime) -> str:
-    """The feeds as OPML, in all their folders; a topic without a folder becomes one. Secrets stay here."""
+def export_feeds(database: Database, *, newsletter: str | None, title: str, now: datetime, form: str = "opml") -> str:
+    """The feeds as a list of one of `parse.lists.FORMATS`, in all their folders. Secrets stay here.
+
+    A topic without a folder becomes one in OPML. Raises BadInput for a format that is not written.
+    """
+    if form not in ("opml", "csv", "text"):
+        raise BadInput(f"lists are not written as {form!r}", hint="opml, csv, text")
+    outlines = exported(database, newsletter=newsletter)
+    return parse.write_opml(outlines, title=title, now=now) if form == "opml" else parse.lists.write(outlines, form)
+
+
+def exported(database: Database, *, newsletter: str | None) -> list[Outline]:
+    """The feeds that are not retired, once for each place in which they stand."""
     outlines = []
     with database.read() as session:
         for feed, readers in feeds.listed(session, newsletter=newsletter):
             if feed.state == FeedState.RETIRED:
                 continue
             reader = next((r for r in readers if newsletter in (None, r.newsletter)), feeds.Reader(""))
-            url, site = _open_part(feed.url), _open_part(feed.site_url)
-            outlines += [Outline(url, feed.title, site, *place) for place in _places(reader)]
-    return parse.write_opml(outlines, title=title, now=now)
+            url, site, recipe = _open_part(feed.url), _open_part(feed.site_url), Recipe.of(feed.recipe)
+            outlines += [Outline(url, feed.title, site, *place, recipe=recipe) for place in _places(reader)]
+    return outlines
 
 
 def _places(reader: feeds.Reader) -> list[tuple[tuple[str, ...], tuple[str, ...], str]]:
@@ -251,17 +270,6 @@ def _places(reader: feeds.Reader) -> list[tuple[tuple[str, ...], tuple[str, ...]
         unsaid = [topic for topic in topics if _plain_name(topic) not in said]
         found.append((tuple(place["folders"]), (*unsaid, *place["topics"]), place["description"]))
     return found
-
-
-async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> bytes:
-    """The bytes of a list on the web. Raises NotFound with the reason."""
-    url, login = without_login(known_address(url))
-    hosts = Hosts(config.collect, clock=clock, by_hand=True)
-    async with Fetcher(config, hosts, resolve=resolve) as fetcher, AsyncExitStack() as hold:
-        try:
-            return (await fetcher.fetch(url, now=clock(), hold=hold, headers=login)).body
-        except FetchError as error:
-            raise NotFound(f"the list {url} {error.reason}", hint="save it as a file and import that") from None
 
 
 def _open_part(url: str) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 from digest.errors import FetchError
 from digest.parse import NotAFeed, ParsedFeed
 from digest.parse.entries import Unread
+from digest.parse.outlines import Listed
 from digest.parse.recipes import Recipe
 from digest.parse.worker import Task, serve
 
@@ -55,20 +56,31 @@ class Parsers:
         task = Task(body, url, content_type, now, self._seconds * ENTRY_SHARE, recipe=recipe)
         async with self._seats:
             try:
-                return await self._ask(task, self._seconds)
+                return _feed(await self._ask(task, self._seconds))
             except _Setback as first:
                 reason = first.reason
             apart: dict[int, str] = {}
             while len(apart) <= SETBACKS:
                 try:
-                    return await self._ask(replace(task, apart=apart), self._seconds * PIECE_SHARE)
+                    return _feed(await self._ask(replace(task, apart=apart), self._seconds * PIECE_SHARE))
                 except _Setback as again:
                     if again.at is None:
                         break
                     apart[again.at] = f"it {again.reason}"
         raise FetchError(url, reason)
 
-    async def _ask(self, task: Task, seconds: float) -> ParsedFeed:
+    async def read_list(self, body: bytes, form: str, *, url: str, now: datetime) -> Listed:
+        """`parse.lists.read` in another process. Raises FetchError with the reason in words."""
+        task = Task(body, url, "", now, self._seconds * ENTRY_SHARE, as_list=form)
+        async with self._seats:
+            try:
+                found = await self._ask(task, self._seconds)
+            except _Setback as setback:
+                raise FetchError(url, setback.reason) from None
+        assert isinstance(found, Listed)
+        return found
+
+    async def _ask(self, task: Task, seconds: float) -> ParsedFeed | Listed:
         """Raises _Setback where the document was too much for a process, FetchError where it is no feed."""
         one = self._idle.pop() if self._idle else _Worker()
         self._all.add(one)
@@ -88,7 +100,7 @@ class Parsers:
             self._drop(one)
         else:
             self._idle.append(one)
-        if isinstance(answer, ParsedFeed):
+        if isinstance(answer, ParsedFeed | Listed):
             return answer
         if isinstance(answer, MemoryError):
             raise _Setback(f"takes more than {MEMORY / 1e6:g} MB of memory to read", one.at)
@@ -99,6 +111,11 @@ class Parsers:
     def _drop(self, one: _Worker) -> int | None:
         self._all.discard(one)
         return one.kill()
+
+
+def _feed(answer: ParsedFeed | Listed) -> ParsedFeed:
+    assert isinstance(answer, ParsedFeed)
+    return answer
 
 
 class _Setback(Exception):
@@ -123,7 +140,7 @@ class _Worker:
         self.tasks = 0
         self.at: int | None = None  # the entry that it is reading, where it says so
 
-    def ask(self, task: Task, seconds: float, in_all: float) -> ParsedFeed | Exception:
+    def ask(self, task: Task, seconds: float, in_all: float) -> ParsedFeed | Listed | Exception:
         """Blocks until the answer, `seconds` for each thing that is heard and as many as `in_all`.
 
         Raises TimeoutError, and EOFError or OSError when the process is gone.
@@ -140,7 +157,7 @@ class _Worker:
         while True:
             if not self._pipe.poll(max(0.0, min(seconds, end - time.monotonic()))):
                 raise TimeoutError
-            heard: ParsedFeed | Exception | int = self._pipe.recv()
+            heard: ParsedFeed | Listed | Exception | int = self._pipe.recv()
             if not isinstance(heard, int):
                 return heard
             self.at = heard

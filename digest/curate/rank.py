@@ -66,7 +66,7 @@ def parts(
     excerpt   all of the weight for a full excerpt, less for a short one
     boost     what the operator's rules add
     undated   taken off what a new feed brings without a date: it may be years old, and counts as fresh
-    points    how much its readers thought of it (see `share`), where its feed says so; worth no more than any other part
+    points    how many votes it has (see `share`), where its feed says so; worth no more than any other part
     """
     others = (curate.weight_sources, curate.weight_fresh, curate.weight_topic, curate.weight_excerpt)
     most = min([curate.weight_points, *(weight for weight in others if weight)])
@@ -83,7 +83,7 @@ def parts(
 
 
 def share(points: int, *, most: int) -> float:
-    """How an entry did among those of its own feed, by orders of magnitude: 0 for no votes, 1 for the most there were."""
+    """How an entry did among those of its feed, by orders of magnitude: 0 for no votes, 1 for the most there were."""
     return min(1.0, math.log1p(max(0, points)) / math.log1p(most)) if most > 0 else 0.0
 
 

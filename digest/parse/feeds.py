@@ -26,9 +26,7 @@ def feed(
     impossible are left out. `watch` keeps its entries apart. With a `recipe` it is a page that is read by it.
     """
     if recipe is not None:
-        return known_again(
-            recipes.read(body, recipe, url=url, content_type=content_type, now=now, watch=watch)
-        )
+        return known_again(recipes.read(body, recipe, url=url, content_type=content_type, now=now, watch=watch))
     body, trouble = documents.as_utf8(body, content_type)
     head = body[:2000].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not head:

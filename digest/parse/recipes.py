@@ -281,6 +281,23 @@ def as_xpath(expression: str, kind: str = "html") -> str:
     return " | ".join(f"{path}/@{attribute}" for path in paths) if attribute else paths[0]
 
 
+def foreign(recipe: Recipe, part: str) -> str:
+    """A part as FreshRSS understands it: XPath that gives the text, address or date itself; "" where it is not said."""
+    said = getattr(recipe, part) or next(iter(usual_places(recipe, part)), "")
+    if not said or recipe.kind == "json":
+        return str(said)
+    path = as_xpath(said, recipe.kind)
+    if said.startswith("xpath:") or _ATTRIBUTE.fullmatch(said):
+        return path
+    if part == "link":
+        return f"({path})/descendant-or-self::*/@href"
+    if part == "image":
+        return f"({path})/descendant-or-self::*/@src"
+    if part == "date":
+        return f"({path})/@datetime | ({path})[not(@datetime)]"
+    return path
+
+
 @lru_cache(maxsize=256)
 def _evaluator(expression: str, kind: str) -> Any:
     from lxml import etree

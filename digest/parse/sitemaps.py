@@ -67,7 +67,7 @@ def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
         return ParsedFeed(format=INDEX, site_url=_site(url), parts=_parts(root, url, now))
     pages = [(page, news) for page in root if _name(page) == "url" and (news := _child(page, "news")) is not None]
     if not pages and (len(root) or _NEWS not in body[:20_000]):
-        raise NotAFeed("is a sitemap, but not one of news: its pages have no titles and dates")
+        raise NotAFeed("is a sitemap, not a feed: none of its pages is told as news")
     spoken = language.tag(_said(_child(pages[0][1], "publication"), "language")) if pages else ""
     notes = Notes(Dates(now, spoken, lambda: (_said(news, "publication_date") for _page, news in pages)))
 
@@ -158,5 +158,3 @@ def _child(element: Any, name: str) -> Any:
 def _said(element: Any, name: str) -> str:
     child = _child(element, name)
     return str(child.text or "").strip()[:10_000] if child is not None else ""
-
-

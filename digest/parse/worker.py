@@ -12,8 +12,11 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
+from digest.errors import BadInput
+from digest.parse import lists
 from digest.parse.entries import NotAFeed, ParsedFeed, TooDear, Watch
 from digest.parse.feeds import feed
+from digest.parse.outlines import Listed
 from digest.parse.recipes import Recipe
 
 
@@ -32,6 +35,7 @@ class Task:
     entry_seconds: float
     apart: Mapping[int, str] | None = None
     recipe: Recipe | None = None
+    as_list: str | None = None  # a list of feeds in this format ("": as it looks) is read, and no feed
 
 
 def serve(connection: Connection, memory_bytes: int) -> None:
@@ -60,16 +64,20 @@ def serve(connection: Connection, memory_bytes: int) -> None:
                 connection.send(MemoryError())
 
 
-def _answer(task: Task, connection: Connection) -> ParsedFeed | Exception:
+def _answer(task: Task, connection: Connection) -> ParsedFeed | Listed | Exception:
     watch = Watch(
         lambda: _within(task.entry_seconds), apart=task.apart is not None, at=connection.send, known=task.apart or {}
     )
     try:
+        if task.as_list is not None:
+            return lists.read(task.body, task.as_list)
         return feed(
             task.body, url=task.url, content_type=task.content_type, now=task.now, watch=watch, recipe=task.recipe
         )
     except NotAFeed as error:
         return error
+    except BadInput as error:
+        return NotAFeed(f"cannot be read: {error}")
     except MemoryError:
         return MemoryError()
     except OSError:
