@@ -72,6 +72,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
     Example: digest feed show 12
     """
     from digest import identity
+    from digest.parse import Recipe
     from digest.store import feeds
 
     options: Options = context.obj
@@ -80,6 +81,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
         found = feeds.find(session, feed)
         number = found.id or 0
         readers = next(r for f, r in feeds.listed(session) if f.id == found.id)
+        recipe = Recipe.of(found.recipe)
         row = _health_row(found, feeds.held_counts(session).get(number, 0), moment)
         facts = {
             "id": number,
@@ -106,7 +108,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "proxy": shown(found.proxy),
             "ca_file": found.ca_file,
             "interval_minutes": found.interval_minutes or None,
-            "selects": [f"{part}: {said}" for part, said in found.recipe.items()],
+            "selects": [f"{part}: {said}" for part, said in recipe.told().items()] if recipe else [],
             "entries": feeds.entry_counts(session).get(number, 0),
             "set_aside": [f"{what or 'an entry'}: {why}" for what, why in feeds.set_aside(session, number, limit=10)],
             "newest": [entry.title or entry.url for entry in feeds.newest_entries(session, number, limit=5)],

@@ -68,5 +68,5 @@ def set_selections(database: Database, feed: str, selects: Mapping[str, str]) ->
         recipe = recipe_of(selects, Recipe.of(found.recipe))
         collect.read_by(found, recipe, now=now())
         session.add(found)
-        how = f"as a page: {', '.join(f'{k} {v!r}' for k, v in recipe.stored().items())}" if recipe else "as a feed"
+        how = f"as a page: {', '.join(f'{k} {v!r}' for k, v in recipe.told().items())}" if recipe else "as a feed"
         return f"feed {found.id}, {found.title or found.url}, is read {how}"

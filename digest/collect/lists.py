@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from digest import parse
 from digest.collect import places
@@ -16,7 +18,7 @@ from digest.config import Config
 from digest.errors import FetchError, NotFound
 from digest.models import FeedList
 from digest.origin import same, shown
-from digest.parse import Include, Listed, Outline
+from digest.parse import Listed, Outline
 from digest.parse.outlines import MAX_FEEDS
 from digest.parse.text import http_url, plain
 from digest.store import Database, feeds
@@ -79,7 +81,7 @@ async def gather(
             plan = Plan(listed.format)
             plan.lists.append(FeedList(newsletter_id=0, url=url, format=form, folders=[]))
             asking.seen.update((url, base))
-        await _take(plan, listed, base, (), asking, depth=0)
+        await _take(plan, listed, base, (), asking)
         await _resolve(plan, asking, only_names=plan.format == "opml")
     return plan
 
@@ -106,7 +108,7 @@ async def refresh(
                 plan.left.append(f"the list {shown(one.url)} {error.reason}")
                 continue
             plan.lists.append(one)
-            await _take(plan, listed, base, tuple(one.folders), asking, depth=0)
+            await _take(plan, listed, base, tuple(one.folders), asking)
         await _resolve(plan, asking, only_names=True)
     return plan
 
@@ -116,39 +118,52 @@ def _copy(one: FeedList) -> FeedList:
     return FeedList(newsletter_id=one.newsletter_id, url=one.url, format=one.format, folders=list(one.folders))
 
 
-async def _take(
-    plan: Plan, listed: Listed, base: str, folders: tuple[str, ...], asking: _Asking, *, depth: int
-) -> None:
-    """Put what a list has into the plan, and what the lists have that it includes."""
+async def _take(plan: Plan, listed: Listed, base: str, folders: tuple[str, ...], asking: _Asking) -> None:
+    """Put what a list has into the plan, and what the lists have that it includes: the nearest first, each once."""
+    waiting = deque(_put(plan, listed, base, folders, 0))
+    while waiting:
+        one = waiting.popleft()
+        if one.url in asking.seen:
+            continue
+        if one.depth >= MAX_DEPTH or len(asking.seen) >= MAX_LISTS:
+            plan.left.append(
+                f"the list {shown(one.url)} is not read: they are read {MAX_DEPTH} deep, {MAX_LISTS} in all"
+            )
+            continue
+        asking.seen.add(one.url)
+        url, login = without_login(one.url)
+        try:
+            # Another's list names no login for others; what was given to us may.
+            there, inside = await asking.looker.list(
+                url, "opml", login if not one.base or same(one.base, url) else None
+            )
+        except FetchError as error:
+            plan.left.append(f"the list {shown(url)} {error.reason}")
+            continue
+        asking.seen.add(there)
+        if not one.base:  # else the list that names it is read again, and it with that
+            plan.lists.append(FeedList(newsletter_id=0, url=url, format="opml", folders=list(one.folders)))
+        waiting.extend(_put(plan, inside, there, one.folders, one.depth + 1))
+
+
+class _Waits(NamedTuple):
+    """A list that another one, at `base` ("" for a file), includes."""
+
+    url: str
+    folders: tuple[str, ...]
+    base: str
+    depth: int
+
+
+def _put(plan: Plan, listed: Listed, base: str, folders: tuple[str, ...], depth: int) -> Iterator[_Waits]:
     room = MAX_FEEDS - len(plan.outlines)
     plan.outlines += [replace(one, folders=(*folders, *one.folders)) for one in listed.outlines[:room]]
     plan.left += listed.left
     for include in listed.includes:
-        url = http_url(include.url, base)
-        if not url or url in asking.seen:
-            if not url:
-                plan.left.append(f"the list {plain(include.url, limit=100)!r} is not on the web")
-            continue
-        if depth >= MAX_DEPTH or len(asking.seen) > MAX_LISTS:
-            bounds = f"lists in lists are read {MAX_DEPTH} deep, {MAX_LISTS} in all"
-            plan.left.append(f"the list {shown(url)} is not read: {bounds}")
-            continue
-        await _include(plan, Include(url, (*folders, *include.folders)), asking, base, depth)
-
-
-async def _include(plan: Plan, include: Include, asking: _Asking, base: str, depth: int) -> None:
-    asking.seen.add(include.url)
-    url, login = without_login(include.url)
-    try:
-        # A stranger's list names no login for others: the address asked is as it stands in a list that we were given.
-        there, listed = await asking.looker.list(url, "opml", login if not base or same(base, url) else None)
-    except FetchError as error:
-        plan.left.append(f"the list {shown(url)} {error.reason}")
-        return
-    asking.seen.add(there)
-    if not base:  # else the list that names it is read again, and it with that
-        plan.lists.append(FeedList(newsletter_id=0, url=url, format="opml", folders=list(include.folders)))
-    await _take(plan, listed, there, include.folders, asking, depth=depth + 1)
+        if url := http_url(include.url, base):
+            yield _Waits(url, (*folders, *include.folders), base, depth)
+        else:
+            plan.left.append(f"the list {plain(include.url, limit=100)!r} is not on the web")
 
 
 # ---------------------------------------------------------------- places

@@ -72,7 +72,9 @@ _TAGGED = re.compile(r"\s*\"?https?://[^\s\",;]+\"?\s+[^\s#]", re.I)
 _ADDRESS = re.compile(r"\s*(?:https?|feed):/?/?[^\s\",;|]+\s*", re.I)
 
 
-_PLAUSIBLE = re.compile(r"\s*[^\s{}\[\]\"]{2,2000}\s*(?:#.*)?\Z", re.S)  # an address or a name: one word
+_PLAUSIBLE = re.compile(
+    r"\s*(?=\S{0,2000}[./@:])[^\s{}\[\]\"\0-\x1f]{2,2000}\s*(?:#.*)?\Z", re.S
+)  # an address or a name: one word
 
 
 def _format(lines: Sequence[str]) -> str:

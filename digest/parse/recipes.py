@@ -64,6 +64,10 @@ class Recipe:
         """What is said, for a column of JSON."""
         return {name: value for name, value in asdict(self).items() if value}
 
+    def told(self) -> dict[str, str]:
+        """What is said, for people: that it is a page goes without saying."""
+        return {name: value for name, value in self.stored().items() if (name, value) != ("kind", "html")}
+
     def check(self) -> None:
         """Raise BadInput where something in it cannot be read as what it should be."""
         if self.kind not in KINDS:
