@@ -2,7 +2,7 @@
 
 feed ── entry ──┐
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
-                          ├ former_name
+                          ├ former_name, feed_list
                           └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
           └ signup_wait                                         signup_refusal    host
