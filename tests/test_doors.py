@@ -434,6 +434,8 @@ SURE = [
     ("arxiv:cs.AI+math", "https://rss.arxiv.org/rss/cs.AI+math"),
     ("reddit:r/python", "https://www.reddit.com/r/python/.rss"),
     ("github:o/r/tags", "https://github.com/o/r/tags.atom"),
+    ("o/r/releases", "https://github.com/o/r/releases.atom"),
+    ("r/python/new/", "https://www.reddit.com/r/python/new/.rss"),
 ]
 
 
@@ -585,6 +587,7 @@ def test_adding_a_name_says_what_it_became_and_asks_where_it_is_not_clear(site: 
         ("<p>Score: 7</p>", "", 7),
         ("<p># Comments: 45</p>", "", 45),
         ("<p>Points: 99999999</p>", "", popularity.MOST),
+        ("<p>A match.</p><p>Points: 21</p><p>They won.</p>", "<p>A match.</p><p>Points: 21</p><p>They won.</p>", None),
         ("<p>Three points: 12 of them</p>", "<p>Three points: 12 of them</p>", None),
         ("<p>Points: many</p>", "<p>Points: many</p>", None),
         ("", "", None),

@@ -81,8 +81,11 @@ class Looker:
         answer = await self._fetch(url, headers, _AS_SET)
         return Found(url, await self._parse(answer, recipe), answer)
 
-    async def at(self, place: Place) -> Found:
-        """The feed of a place that a name means. Raises FetchError with what the likeliest address answered."""
+    async def at(self, place: Place, given: str = "", headers: Mapping[str, str] | None = None) -> Found:
+        """The feed of a place that a name means. Raises FetchError with what the likeliest address answered.
+
+        `headers` go to the origin of the address that was `given`, where one was.
+        """
         feeds, first = place.feeds, None
         try:
             if place.ask:
@@ -91,7 +94,7 @@ class Looker:
             first = error
         for url in dict.fromkeys(feeds):
             try:
-                return replace(await self.find(url), became=place.what)
+                return replace(await self.find(url, headers if same(url, given) else None), became=place.what)
             except FetchError as error:
                 if error.challenge or isinstance(error, Held):
                     raise
@@ -193,9 +196,9 @@ async def look(
     if len(named) > 1:
         return Found(words, choices=tuple(Candidate(p.feeds[0], p.what) for p in named if p.feeds))
     async with Looker(config, clock=clock, resolve=resolve) as looker:
-        if named and not headers:
+        if named:
             try:
-                return await looker.at(named[0])
+                return await looker.at(named[0], address(words), headers)
             except FetchError as error:
                 if not address(words) or error.challenge or isinstance(error, Held):
                     raise  # else the address may have a feed that is told otherwise

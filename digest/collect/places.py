@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, urlsplit
 
-from digest.parse.text import http_url
+from digest.parse.text import http_url, plain
 
 MAX_NAME = 300  # characters of a name
 MAX_ANSWER = 256_000  # bytes of an answer that names a feed
@@ -80,6 +80,12 @@ def places(words: str, bases: Mapping[str, str] = BASES) -> list[Place]:
     words = words.strip()
     if not words or len(words) > MAX_NAME or re.search(r"\s", words):
         return []
+    found = _meant(words, bases)
+    # A name in a stranger's list is a stranger's text.
+    return [replace(p, what=plain(p.what, limit=200), feeds=tuple(filter(None, map(http_url, p.feeds)))) for p in found]
+
+
+def _meant(words: str, bases: Mapping[str, str]) -> list[Place]:
     bare = re.fullmatch(r"(?:https?://)?([a-z0-9.-]+\.[a-z]{2,24})(?::443|:80)?(?:[/?#].*)?", words, re.I | re.S)
     if bare is None or words.startswith("@"):
         return _by_name(words, bases)
@@ -134,14 +140,14 @@ def _by_name(words: str, bases: Mapping[str, str]) -> list[Place]:
         return _lobsters(_Where("lobste.rs", (), {}, bases))
     if match := re.fullmatch(rf"(?:acct:@?|@)({_HANDLE})@([^\s/@]+)", words):
         return _fediverse(match[1], match[2], bases) if _HOST.fullmatch(match[2]) else []
-    if match := re.fullmatch(r"/?(r|u|user)/([\w+-]{1,100})/?", words, re.A):
-        return _reddit(_Where("reddit.com", (match[1], match[2]), {}, bases))
+    if re.fullmatch(r"/?(r|u|user)/[\w+-]{1,100}(/(new|hot|top|rising))?/?", words, re.A):
+        return _reddit(_Where("reddit.com", tuple(filter(None, words.split("/"))), {}, bases))
     if re.fullmatch(r"UC[\w-]{22}", words, re.A):
         return _youtube(_Where("youtube.com", ("channel", words), {}, bases))
     if match := re.fullmatch(rf"@({_HANDLE})", words):
         return _handle(match[1], bases)
-    if match := re.fullmatch(r"([\w.-]{1,100})/([\w.-]{1,100})", words, re.A):
-        return _github(_Where("github.com", (match[1], match[2]), {}, bases)) if _OWNER.fullmatch(match[1]) else []
+    if re.fullmatch(r"[A-Za-z0-9-]{1,39}/[\w.-]{1,100}(/(releases|tags|commits))?", words, re.A):
+        return _github(_Where("github.com", tuple(words.split("/")), {}, bases))
     return []
 
 

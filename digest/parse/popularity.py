@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
 MOST = 10_000_000  # of which more is not believed
 
-# As feeds made of Hacker News write it: a paragraph, or a line, of its own.
+# As feeds made of Hacker News end: votes and comments, each a paragraph or a line of its own, and nothing after them.
 _LINE = r"(?:<p>|<br ?/?>|\A|\n)[ \t]{0,9}%s[ \t]{0,9}:[ \t]{0,9}([0-9]{1,9})[ \t]{0,9}(?:</p>|(?=<br ?/?>|\n|\Z|<p>))"
-_POINTS = re.compile(_LINE % r"(?:Points|Score|Votes|Upvotes)", re.I)
-_COMMENTS = re.compile(_LINE % r"(?:# ?)?Comments", re.I)
+_POINTS = re.compile(_LINE % r"(?:Points|Score)", re.I)
+_COMMENTS = re.compile(_LINE % r"# ?Comments", re.I)
+_NOTHING = re.compile(r"(?:\s|</?(?:p|br|hr|div|span)[^<>]{0,100}>){0,50}+")
 
 
 def number(value: object) -> int | None:
@@ -19,16 +21,28 @@ def number(value: object) -> int | None:
 
 
 def taken_out(summary: str, content: str) -> tuple[str, str, int | None]:
-    """Both texts without what they say of votes and comments, and how many there are: votes before comments.
+    """Both texts without what they end in of votes and comments, and how many there are: votes before comments.
 
     They change by the minute: an entry is not another one, nor edited, because of them.
     """
     if ":" not in summary and ":" not in content:
         return summary, content, None
-    found: list[int | None] = []
-    for pattern in (_POINTS, _COMMENTS):
-        match = pattern.search(summary) or pattern.search(content)
-        found.append(number(match[1]) if match else None)
-        if match:
-            summary, content = pattern.sub("", summary, count=1), pattern.sub("", content, count=1)
-    return summary, content, found[1] if found[0] is None else found[0]
+    texts, votes, comments = [], None, None
+    for words in (summary, content):
+        words, said = _ending(words, _COMMENTS)
+        comments = said if comments is None else comments
+        words, said = _ending(words, _POINTS)
+        votes = said if votes is None else votes
+        texts.append(words)
+    return texts[0], texts[1], comments if votes is None else votes
+
+
+_TAIL = 2_000  # characters at the end of a text that are looked at
+
+
+def _ending(words: str, pattern: re.Pattern[str]) -> tuple[str, int | None]:
+    start = max(0, len(words) - _TAIL)
+    match = deque(pattern.finditer(words, start), maxlen=1).pop() if pattern.search(words, start) else None
+    if match is None or not _NOTHING.fullmatch(words, match.end()):
+        return words, None
+    return words[: match.start()] + words[match.end() :], number(match[1])
