@@ -34,7 +34,7 @@ def article(name: str, *, day: int = 20, heading: str = "h2") -> str:
     return (
         f'<article><{heading}><a href="{name.lower()}.html">{name} &amp; Co</a></{heading}>'
         f'<time datetime="2026-02-{day:02}T10:00:00Z">{day} Feb</time><p class="lead">About <b>{name}</b>.</p>'
-        f'<img src="/{name}.png"></article>'
+        f'<img src="data:image/gif;base64,xx" data-src="/{name}.png"></article>'
     )
 
 
@@ -58,7 +58,9 @@ def read(page: bytes, recipe: Recipe, *, kind: str = "text/html") -> parse.Parse
     [
         Recipe("article"),
         Recipe("article", title="h2", link="a", date="time", text=".lead", image="img"),
-        Recipe("article", title="a", link="h2 a@href", date="time@datetime", text="p.lead, p.more", image="img@src"),
+        Recipe(
+            "article", title="a", link="h2 a@href", date="time@datetime", text="p.lead, p.more", image="img@data-src"
+        ),
         Recipe("xpath://article", *(f"xpath:descendant::{e}" for e in ("h2", "a/@href", "time/@datetime", "p")), ""),
         Recipe("body > article:nth-child(n)", date="xpath:string(.//time/@datetime)"),
     ],
@@ -71,6 +73,8 @@ def test_a_pages_entries_are_found_by_selectors_of_each_kind(recipe: Recipe) -> 
     assert (one.title, one.url) == ("One & Co", "https://x.example/news/one.html")
     assert one.published_at == datetime(2026, 2, 20, 10, tzinfo=UTC)
     assert "About <b>One</b>." in one.content and two.url.endswith("two.html")
+    if recipe.image or not recipe.item.startswith("xpath:"):
+        assert one.image_url == "https://x.example/One.png"
 
 
 def test_what_a_pages_text_says_is_cleaned_like_any_strangers() -> None:
@@ -283,6 +287,8 @@ def test_css_is_exported_as_xpath_that_finds_the_same(database: Database) -> Non
     assert foreign is not None and foreign.item.startswith("xpath:")
     kept = [(e.title, e.url, e.published_at) for e in read(PAGE, foreign).entries]
     assert kept == [(e.title, e.url, e.published_at) for e in read(PAGE, Recipe("article")).entries]
+    [seen] = read(news_page(article("One")), foreign).entries
+    assert (seen.image_url, seen.content) == ("https://x.example/One.png", "<p>About <b>One</b>.</p>")
     assert 'type="HTML+XPath"' in written and "xmlns:frss=" in written
     assert "xmlns:frss" not in parse.write_opml([Outline("https://f.example/")], title="T", now=MONDAY)
 

@@ -127,7 +127,9 @@ class _Found:
         return next(filter(None, (_words(node) for node in self.nodes(part))), "")
 
     def address(self, part: str) -> str:
-        return next(filter(None, (_attribute(node, *_ADDRESSES) for node in self.nodes(part))), "")
+        names = _PICTURES if part == "image" else _ADDRESSES
+        said = (_attribute(node, *names) for node in self.nodes(part))
+        return next((address for address in said if address and not address.startswith("data:")), "")
 
     def date(self) -> str:
         said = (_attribute(node, "datetime", "content") or _words(node) for node in self.nodes("date"))
@@ -253,9 +255,10 @@ _USUAL = {
     ),
     "date": ("xpath:descendant::time/@datetime", "xpath:descendant::time", "xpath:descendant::*[@datetime]/@datetime"),
     "text": ("xpath:descendant::p",),
-    "image": ("xpath:descendant::img/@src",),
+    "image": ("xpath:descendant::img",),
 }
-_ADDRESSES = ("href", "src", "data-src", "content")
+_ADDRESSES = ("href", "src", "content")
+_PICTURES = ("data-src", "src", "content", "href")  # what is loaded later has a dot in its place at first
 _ATTRIBUTE = re.compile(r"(.*?)@([A-Za-z_][\w.:-]{0,60})", re.S)
 
 
@@ -291,12 +294,12 @@ def foreign(recipe: Recipe, part: str) -> str:
     if not said or recipe.kind == "json":
         return str(said)
     path = as_xpath(said, recipe.kind)
-    if said.startswith("xpath:") or _ATTRIBUTE.fullmatch(said):
+    if getattr(recipe, part).startswith("xpath:") or _ATTRIBUTE.fullmatch(path):
         return path
     if part == "link":
         return f"({path})/descendant-or-self::*/@href"
     if part == "image":
-        return f"({path})/descendant-or-self::*/@src"
+        return f"({path})/descendant-or-self::*/@*[name()='data-src' or name()='src'][not(starts-with(., 'data:'))]"
     if part == "date":
         return f"({path})/@datetime | ({path})[not(@datetime)]"
     return path
