@@ -200,7 +200,8 @@ async def look(
             try:
                 return await looker.at(named[0], address(words), headers)
             except FetchError as error:
-                if not address(words) or error.challenge or isinstance(error, Held):
+                shut = error.status in (401, 403, 429, 503) or error.challenge or isinstance(error, Held)
+                if shut or not address(words):
                     raise  # else the address may have a feed that is told otherwise
         url, login = without_login(known_address(words))
         secrets = login | dict(headers or {})
