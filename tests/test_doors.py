@@ -490,7 +490,14 @@ def test_a_name_that_may_mean_several_is_asked_about(words: str, count: int) -> 
             "github:",
             "UCshort",
         ),
-        *("https://github.com/", "https://github.com/features", "https://www.youtube.com/watch?v=1", "youtube.com"),
+        *(
+            "https://github.com/",
+            "https://github.com/features",
+            "https://gitlab.com/users/sign_in",
+            "https://codeberg.org/explore/repos",
+            "https://www.youtube.com/watch?v=1",
+            "youtube.com",
+        ),
         *("https://github.com/o/r/issues", "https://medium.com/", "https://www.reddit.com/", "https://wordpress.com/x"),
         *("https://evilgithub.com/o/r", "https://github.com.evil.example/o/r", "https://user:pw@github.com/o/r/tags"),
         *(
@@ -705,6 +712,12 @@ LISTS: list[tuple[str, str, list[tuple[str, str, tuple[str, ...]]]]] = [
     ("csv", "https://a.example/feed,Title\nhttps://b.example/,Other\n", [("https://a.example/feed", "Title", ())]),
     ("csv", "Title;Feed URL;Folder\nA;https://a.example/x;Work/AI\n", [("https://a.example/x", "A", ("Work", "AI"))]),
     ("csv", "\ufeffurl\ttitle\nhttps://a.example/\tA, b\n", [("https://a.example/", "A, b", ())]),
+    ("csv", "https://a.example/,Title,ai,Work\n", [("https://a.example/", "Title", ("Work",))]),
+    (
+        "text",
+        "; mine\n- https://a.example/feed\n// c\n2. hn\nhn\n",
+        [("https://a.example/feed", "", ()), ("hn", "", ())],
+    ),
     ("csv", 'title,url\n"A\nb",https://a.example/\n', [("https://a.example/", "A b", ())]),
     ("newsboat", 'https://a.example/f "tech" "~My \\"A\\"" !hidden\n', [("https://a.example/f", 'My "A"', ())]),
     ("newsboat", "https://a.example/f tech news\nhttps://b.example/\n", [("https://a.example/f", "", ())]),

@@ -236,35 +236,12 @@ def _reddit(at: _Where) -> list[Place]:
     return []
 
 
-_NOT_OWNERS = frozenset(
-    [
-        "about",
-        "apps",
-        "collections",
-        "customer-stories",
-        "enterprise",
-        "explore",
-        "features",
-        "issues",
-        "login",
-        "marketplace",
-        "new",
-        "notifications",
-        "orgs",
-        "organizations",
-        "pricing",
-        "pulls",
-        "search",
-        "security",
-        "settings",
-        "signup",
-        "site",
-        "sponsors",
-        "stars",
-        "topics",
-        "trending",
-    ]
+_OF_THE_SITE = (
+    "about api apps collections customer-stories dashboard enterprise explore features groups help issues login "
+    "marketplace new notifications org organizations orgs pricing pulls search security settings signup site sponsors "
+    "stars topics trending user users"
 )
+_NOT_OWNERS = frozenset(_OF_THE_SITE.split())
 
 
 def _github(at: _Where) -> list[Place]:
@@ -297,7 +274,7 @@ def _github(at: _Where) -> list[Place]:
 def _gitlab(at: _Where) -> list[Place]:
     path = list(at.path)
     project, rest = (path[: path.index("-")], path[path.index("-") + 1 :]) if "-" in path else (path, [])
-    if len(project) < 2 or project[-1].endswith(".atom"):
+    if len(project) < 2 or project[0] in _NOT_OWNERS or project[-1].endswith(".atom"):
         return []
     name = "/".join(project)
     base = f"{at.base('site')}/{quote(name, safe='/%')}"
@@ -313,7 +290,7 @@ def _gitlab(at: _Where) -> list[Place]:
 
 def _forgejo(at: _Where) -> list[Place]:
     owner, name = _two(at)
-    if not owner or at.path[-1].endswith((".rss", ".atom")):
+    if not owner or owner in _NOT_OWNERS or at.path[-1].endswith((".rss", ".atom")):
         return []
     base, rest = f"{at.base('site')}/{quote(owner)}", at.path[2:]
     if not name:

@@ -73,13 +73,14 @@ _ADDRESS = re.compile(r"\s*(?:https?|feed):/?/?[^\s\",;|]+\s*", re.I)
 
 
 _PLAUSIBLE = re.compile(
-    r"\s*(?=\S{0,2000}[./@:])[^\s{}\[\]\"\0-\x1f]{2,2000}\s*(?:#.*)?\Z", re.S
+    r"\s*(?:[-*+•] |[0-9]{1,5}[.)] )?(?=\S{0,2000}[./@:]|(?:hn|lobsters)\s)[^\s{}\[\]\"\0-\x1f]{2,2000}\s*(?:#.*)?\Z",
+    re.S,
 )  # an address or a name: one word
 
 
 def _format(lines: Sequence[str]) -> str:
     """What a list is by its looks, "" for none that is known."""
-    said = [line for line in lines[:_SAMPLE] if line.strip() and not line.lstrip().startswith("#")]
+    said = [line for line in lines[:_SAMPLE] if line.strip() and not line.lstrip().startswith(("#", ";", "//"))]
     if any(_MADE.match(line) for line in said):
         return "newsboat"
     if _delimiter(said):
@@ -115,7 +116,8 @@ def _delimiter(lines: Sequence[str]) -> str:
 def _text(lines: Sequence[str]) -> Listed:
     found = []
     for line in lines:
-        words = re.sub(r"(?:^|\s)#.*", "", line.strip(), count=1).strip().strip("<>\"'")
+        words = re.sub(r"(?:^|\s)#.*|^(?:;|//).*", "", line.strip(), count=1)
+        words = re.sub(r"^(?:[-*+•]|[0-9]{1,5}[.)])\s+", "", words).strip().strip("<>\"'")
         if words:
             found.append(Outline(words))
     return Listed("text", tuple(found))
@@ -171,12 +173,12 @@ def _csv(lines: Sequence[str]) -> Listed:
 
 
 def _guessed(rows: Sequence[Sequence[str]]) -> dict[str, int]:
-    """Where the addresses are is seen; the first other column of words is titles."""
+    """Where the addresses are is seen; the other columns of words are titles, topics and folders, in this order."""
     width = max(map(len, rows))
     counts = [sum(place < len(row) and bool(_ADDRESS.fullmatch(row[place])) for row in rows) for place in range(width)]
     url = counts.index(max(counts))
     others = [place for place in range(width) if place != url and counts[place] * 2 < len(rows)]
-    return {"url": url} | ({"title": others[0]} if others else {})
+    return {"url": url} | dict(zip(("title", "topics", "folder"), others, strict=False))
 
 
 def _of_row(says: dict[str, str]) -> tuple[Outline | None, str]:
