@@ -250,8 +250,8 @@ FRESHRSS = """<opml version="2.0" xmlns:frss="https://freshrss.org/opml"><body><
 def test_freshrss_pages_are_read_and_what_cannot_be_is_told(database: Database) -> None:
     outlines = parse.opml(FRESHRSS.encode())
     report = test_collect.imported(database, outlines)
-    assert (report.created, len(report.bad)) == (4, 4)
-    assert [one.split(":")[0] for one in report.bad] == ["No", "Broken", "Code", "None"]
+    assert (report.created, report.bad) == (4, [])
+    assert [one.split(":")[0] for one in report.left] == ["No", "Broken", "Code", "None"]
     by_xpath, json_, xml, plain = (feed(database, n).recipe for n in range(1, 5))
     assert (by_xpath["kind"], by_xpath["item"], json_["kind"], xml["kind"], plain) == (
         *("html", "xpath://article", "json", "xml"),
@@ -261,6 +261,15 @@ def test_freshrss_pages_are_read_and_what_cannot_be_is_told(database: Database) 
     assert recipe is not None
     [one, _two] = read(PAGE, recipe).entries
     assert (one.title, one.published_at) == ("One & Co", datetime(2026, 2, 20, 10, tzinfo=UTC))
+
+
+def test_a_page_that_is_read_otherwise_already_stays_so_and_is_told(database: Database) -> None:
+    add_page(database, "https://p.example/", Recipe("article"))
+    outlines = parse.opml(FRESHRSS.encode())[:1]
+    [told] = test_collect.imported(database, outlines).left
+    assert told.startswith("By XPath: https://p.example/ is feed 1 already, and read otherwise;")
+    two = [Outline("https://q.example/", "Q", recipe=Recipe(item)) for item in ("article", "section")]
+    assert "read in another way already" in test_collect.imported(database, two).left[0]
 
 
 @pytest.mark.parametrize("form", ["opml", "csv"])
@@ -849,6 +858,10 @@ def test_a_list_on_the_web_is_read_again_when_that_is_asked(site: Site, database
     site.pages["/l.opml"] = opml(outline("A", xmlUrl="https://a.example/"), outline("B", xmlUrl="https://b.example/"))
     again = digest("feed", "import", "--refresh")
     assert "import: 1 feed for daily, 1 known already" in again.stderr and "by topic: ai 2" in again.stderr
+    # What an address of a page became once, it becomes again.
+    site.pages["/l.txt"] = Reply(b"https://github.com/o/r/tags\n")
+    assert "import: 1 feed for daily; read as text" in digest("feed", "import", site.base + "/l.txt").stderr
+    assert "import: 0 feeds for daily, 3 known already" in digest("feed", "import", "--refresh").stderr
     del site.pages["/l.opml"]
     gone = digest("feed", "import", "--refresh")
     assert gone.exit_code == 0 and "l.opml answers 404 (not found)" in gone.stderr

@@ -61,14 +61,16 @@ def import_(
             collect.keep_lists(into, newsletter_id, plan.lists)
     if as_json:
         lists = [one.url for one in plan.lists]
-        print_json(vars(report) | {"format": plan.format, "lists": lists, "left": plan.left, "became": plan.became})
+        left = [*plan.left, *report.left]
+        print_json(vars(report) | {"format": plan.format, "lists": lists, "left": left, "became": plan.became})
     _tell(options, plan, report, name, dry_run=dry_run)
 
 
 def _tell(options: Options, plan: Plan, report: ImportReport, name: str, *, dry_run: bool) -> None:
     for words in plan.became:
         options.say(f"  {words}")
-    for words in plan.left:
+    left = [*plan.left, *report.left]
+    for words in left:
         options.say(f"  not taken: {words}")
     for bad in report.bad:
         options.say(f"  no feed address: {bad}")
@@ -79,7 +81,7 @@ def _tell(options: Options, plan: Plan, report: ImportReport, name: str, *, dry_
         + (f"; read as {plan.format}" if plan.format != "opml" else "")
         + (f"; by topic: {topics}" if topics else "")
         + (f"; {len(plan.became)} found by their names" if plan.became else "")
-        + (f"; {len(plan.left)} not taken" if plan.left else "")
+        + (f"; {len(left)} not taken" if left else "")
         + (f"; {len(report.bad)} lines were no feed" if report.bad else "")
         + ("; nothing was stored" if dry_run else "")
     )

@@ -107,9 +107,13 @@ async def refresh(
             except FetchError as error:
                 plan.left.append(f"the list {shown(one.url)} {error.reason}")
                 continue
+            its = Plan(listed.format)
+            await _take(its, listed, base, tuple(one.folders), asking)
+            await _resolve(its, asking, only_names=listed.format == "opml")
             plan.lists.append(one)
-            await _take(plan, listed, base, tuple(one.folders), asking)
-        await _resolve(plan, asking, only_names=True)
+            plan.outlines += its.outlines
+            plan.left += its.left
+            plan.became += its.became
     return plan
 
 

@@ -43,12 +43,14 @@ class Added:
 
 @dataclass
 class ImportReport:
-    """What an import did. `bad` names the entries of the list that are no feed address."""
+    """What an import did. `bad` names the entries of the list that are no feed address, `left` says why others are not
+    taken."""
 
     created: int = 0
     read: int = 0
     known: int = 0
     bad: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     topics: dict[str, int] = field(default_factory=dict)  # feeds by the topic their folder stands for
 
 
@@ -144,7 +146,7 @@ def import_feeds(
             report.bad.append(f"{outline.title or 'untitled'}: {plain(shown(outline.url), limit=100)}")
             continue
         if why := outline.why_not or _clash(outline, wanted.get(url)):
-            report.bad.append(f"{outline.title or 'untitled'}: {plain(shown(outline.url), limit=100)}: {why}")
+            report.left.append(f"{outline.title or 'untitled'}: {plain(shown(outline.url), limit=100)}: {why}")
             continue
         topic = topic_of(outline, newsletter)
         place = {"folders": outline.folders, "topics": outline.topics, "description": outline.description}
@@ -156,6 +158,13 @@ def import_feeds(
         reader_id = newsletters.find(session, name).id
         assert reader_id is not None
         ids = feeds.ids(session, wanted)
+        paged = [url for url, (outline, _) in wanted.items() if outline.recipe and url in ids]
+        for url, known in feeds.by_url(session, paged).items():
+            if Recipe.of(known.recipe) != wanted[url][0].recipe:
+                how = (
+                    f"is feed {known.id} already, and read otherwise; `digest feed set {known.id} --select` changes it"
+                )
+                report.left.append(f"{wanted[url][0].title or 'untitled'}: {shown(url)} {how}")
         blank = _new("", title="", headers={}, now=now).model_dump(exclude={"id"})
         fresh = [
             {
