@@ -606,7 +606,7 @@ def test_adding_a_name_says_what_it_became_and_asks_where_it_is_not_clear(site: 
     ("summary", "left", "points"),
     [
         ("<p>Article</p><p>Points: 123</p>\n<p># Comments: 45</p>", "<p>Article</p>\n", 123),
-        ("<p>Score: 7</p>", "", 7),
+        ("A text<br>Points: 7<br/># Comments: 9", "A text", 7),
         ("<p># Comments: 45</p>", "", 45),
         ("<p>Points: 99999999</p>", "", popularity.MOST),
         ("<p>A match.</p><p>Points: 21</p><p>They won.</p>", "<p>A match.</p><p>Points: 21</p><p>They won.</p>", None),

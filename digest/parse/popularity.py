@@ -6,11 +6,12 @@ import re
 from collections import deque
 
 MOST = 10_000_000  # of which more is not believed
+_TAIL = 2_000  # characters at the end of a text that are looked at
 
 # As feeds made of Hacker News end: votes and comments, each a paragraph or a line of its own, and nothing after them.
 _LINE = r"(?:<p>|<br ?/?>|\A|\n)[ \t]{0,9}%s[ \t]{0,9}:[ \t]{0,9}([0-9]{1,9})[ \t]{0,9}(?:</p>|(?=<br ?/?>|\n|\Z|<p>))"
-_POINTS = re.compile(_LINE % r"(?:Points|Score)", re.I)
-_COMMENTS = re.compile(_LINE % r"# ?Comments", re.I)
+_POINTS = re.compile(_LINE % r"[Pp]oints")
+_COMMENTS = re.compile(_LINE % r"# ?[Cc]omments")
 _NOTHING = re.compile(r"(?:\s|</?(?:p|br|hr|div|span)[^<>]{0,100}>){0,50}+")
 
 
@@ -25,8 +26,8 @@ def taken_out(summary: str, content: str) -> tuple[str, str, int | None]:
 
     They change by the minute: an entry is not another one, nor edited, because of them.
     """
-    if ":" not in summary and ":" not in content:
-        return summary, content, None
+    if not (_may(summary) or _may(content)):
+        return summary, content, None  # as nearly all
     texts, votes, comments = [], None, None
     for words in (summary, content):
         words, said = _ending(words, _COMMENTS)
@@ -37,7 +38,9 @@ def taken_out(summary: str, content: str) -> tuple[str, str, int | None]:
     return texts[0], texts[1], comments if votes is None else votes
 
 
-_TAIL = 2_000  # characters at the end of a text that are looked at
+def _may(words: str) -> bool:
+    start = max(0, len(words) - _TAIL)
+    return words.find("oints", start) >= 0 or words.find("omments", start) >= 0
 
 
 def _ending(words: str, pattern: re.Pattern[str]) -> tuple[str, int | None]:
