@@ -24,13 +24,11 @@ from digest.models import (
     EditionState,
     Entry,
     Feed,
-    FullText,
     Host,
     Newsletter,
     OutboxRow,
     OutboxState,
     RelayHour,
-    Robots,
     RunDay,
     SignupMail,
     SignupRefusal,
@@ -57,6 +55,7 @@ from digest.store import (
 from digest.store import clock as room
 from digest.store.api_tables import ApiAnswer, ApiKey, Webhook, WebhookEvent
 from digest.store.database import shared_now
+from digest.store.feed_tables import FullText, Robots
 from digest.store.import_tables import ImportChange, ListImport
 from digest.store.mail_tables import MailReport, MailSource
 from digest.subscribe import Evidence, signup

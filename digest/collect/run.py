@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
-from digest.collect import kinship, rhythm
+from digest.collect import gathering, kinship, rhythm
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
@@ -29,7 +29,8 @@ from digest.errors import FetchError
 from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import same
-from digest.parse import ParsedEntry, ParsedFeed
+from digest.parse import ParsedEntry, ParsedFeed, sitemaps
+from digest.parse.recipes import Recipe
 from digest.parse.text import plain
 from digest.store import Database, feed_claims, feed_entries, feeds, hosts
 
@@ -271,13 +272,51 @@ class _Run:
             body_hash = hashlib.sha256(answer.body).hexdigest()
             if body_hash == feed.body_hash:
                 return _Outcome(feed, now, answer, body_hash)
-            parsed = await self._parsers.parse(answer.body, url=answer.url, content_type=answer.content_type, now=now)
+            recipe = Recipe.of(feed.recipe)
+            parsed = await self._parsers.parse(
+                answer.body, url=answer.url, content_type=answer.content_type, now=now, recipe=recipe
+            )
+            if parsed.format == sitemaps.INDEX:
+                # It may stay the same when what it names does not: it has no validators, nor a hash of its own.
+                answer = replace(answer, etag="", last_modified="")
+                body_hash, parsed = await gathering.whole(parsed, answer.url, lambda url: self._part(feed, url, now))
+                if body_hash == feed.body_hash:
+                    return _Outcome(feed, now, answer, body_hash)
+            if self._settings.points:
+                parsed = await self._voted(feed, parsed, now)
             return _Outcome(feed, now, answer, body_hash, parsed)
         except Held as held:
             self._released.add(feed.id)
             return _Outcome(feed, now, held_until=held.until)
         except FetchError as error:
             return _Outcome(feed, now, error=error)
+
+    async def _part(self, feed: feed_claims.Due, url: str, now: datetime) -> tuple[bytes, ParsedFeed]:
+        """One of the documents that make up a feed; its secrets are for its own origin."""
+        own = same(url, feed.url)
+        way = Way(feed.proxy, feed.ca_file if own else "")
+        async with AsyncExitStack() as hold:
+            answer = await self._fetcher.fetch(url, now=now, hold=hold, headers=feed.headers if own else None, way=way)
+            parsed = await self._parsers.parse(answer.body, url=answer.url, content_type=answer.content_type, now=now)
+            return answer.body, parsed
+
+    async def _voted(self, feed: feed_claims.Due, parsed: ParsedFeed, now: datetime) -> ParsedFeed:
+        """With the votes of the entries that are new, where their site tells them and the feed does not."""
+        wanted = {e.key: place for e in parsed.entries if (place := gathering.discussion(e, feed.host))}
+        if not wanted:
+            return parsed
+        known = await self._store(self._known, feed.id, list(wanted))
+        wanted = {key: place for key, place in wanted.items() if key not in known}
+
+        async def get(url: str) -> bytes:
+            async with AsyncExitStack() as hold:
+                return (await self._fetcher.fetch(url, now=now, hold=hold, way=Way(feed.proxy))).body
+
+        return await gathering.voted(parsed, wanted, get, seconds=self._settings.timeout_seconds)
+
+    def _known(self, feed_id: int, keys: list[str]) -> frozenset[str]:
+        with self._database.read() as session:
+            return feed_entries.keys(session, feed_id, keys)
 
     # ------------------------------------------------------------ store
 
@@ -391,6 +430,11 @@ class _Run:
         Domains are parked and sold, and sites redirect what they no longer have to their front page's feed.
         """
         feed, answer = outcome.feed, outcome.answer
+        emptied = outcome.parsed is not None and feed.recipe and not outcome.parsed.entries
+        if emptied and feed_entries.remembered(session, feed.id, limit=1).marks:
+            # A page that was redesigned answers as it always did.
+            reason = f"has nothing any more where {feed.recipe.get('item')!r} looks for it: the page has changed"
+            return _Outcome(feed, outcome.at, answer, error=FetchError(feed.url, reason))
         target = answer.moved_to if answer is not None else ""
         if outcome.parsed is None or target in ("", feed.url):
             return outcome

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from digest.parse import documents, language, text
+from digest.parse import documents, language, popularity, text
 from digest.parse.dates import Dates
 from digest.parse.entries import (
     MAX_ENCLOSURES,
@@ -194,6 +194,7 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, notes: Notes) -> Pa
             enclosures=enclosures,
             published=notes.dates.read(entry.get("published")) or updated or notes.dates.read(entry.get("created")),
             updated=updated,
+            points=popularity.number(entry.get("slash_comments") or entry.get("thr_total")),
         ),
         notes,
         Shown(

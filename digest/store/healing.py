@@ -50,7 +50,6 @@ from digest.models import (
     EditionState,
     Entry,
     Feed,
-    FullText,
     Host,
     Newsletter,
     NewsletterFeed,
@@ -58,7 +57,6 @@ from digest.models import (
     OutboxRow,
     OutboxState,
     RelayHour,
-    Robots,
     RunDay,
     SignupMail,
     SignupWait,
@@ -74,6 +72,7 @@ from digest.store import relays
 from digest.store.api_tables import ApiAnswer, Webhook, WebhookEvent
 from digest.store.clock import TOLERANCE, note_day, utc_day
 from digest.store.database import Database, shared_now
+from digest.store.feed_tables import FullText, Robots
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -107,6 +106,12 @@ SHOWN = {
     "webhook.created_at",
     "webhook.ok_at",
     "webhook.disabled_at",  # whenever it was
+    "mail_report.read_at",  # when its words are forgotten, which is no hurry
+    "mail_report.said_at",
+    "mail_report.written_at",  # copied of its letter
+    "mail_report.undone_at",
+    "mail_report.done_at",
+    "mail_source.read_at",
 }
 
 _ANY_SLOT = timedelta(days=400)
