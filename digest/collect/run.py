@@ -175,6 +175,7 @@ class _Run:
         self._left = sys.maxsize if most is None else most  # feeds that may still be claimed
         self._report = CollectReport()
         self._released: set[int] = set()  # not asked for their host's sake, and not claimed by us again
+        self._unasked = 0  # of these, whose place in `most` another may have
         # Feeds that wait for a turn at one busy host must not keep the others from starting.
         self._in_hand = asyncio.Semaphore(self._settings.connections * 4)
         self._outcomes: asyncio.Queue[_Outcome | None] = asyncio.Queue(maxsize=self._settings.connections)
@@ -221,11 +222,16 @@ class _Run:
         return min(due, self._left), [replace(record, held_until=None) for record in known] if self._force else known
 
     async def _claim_all(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            while feeds := await self._store(self._claim):
-                for feed in feeds:
-                    await self._in_hand.acquire()
-                    tasks.create_task(self._collect(feed))
+        """Claim and ask until none is left to claim; where `most` was spent on feeds that were held, others come in."""
+        while True:
+            async with asyncio.TaskGroup() as tasks:
+                while feeds := await self._store(self._claim):
+                    for feed in feeds:
+                        await self._in_hand.acquire()
+                        tasks.create_task(self._collect(feed))
+            if not self._unasked:
+                return
+            self._left, self._unasked = self._left + self._unasked, 0
 
     def _claim(self) -> list[feed_claims.Due]:
         with self._database.write() as session:
@@ -272,6 +278,7 @@ class _Run:
             return _Outcome(feed, now, answer, body_hash, parsed)
         except Held as held:
             self._released.add(feed.id)
+            self._unasked += 1
             return _Outcome(feed, now, held_until=held.until)
         except FetchError as error:
             return _Outcome(feed, now, error=error)
