@@ -19,7 +19,7 @@ from digest.config import Config
 from digest.deliver import ALL, Report, Share
 from digest.edition import Admitted, Composed
 from digest.errors import ConfigError, Exit, WrongClock
-from digest.store import Database, clock, healing
+from digest.store import Database, clock, healing, websub
 from digest.subscribe import asks, signup
 
 # ---------------------------------------------------------------- what is told
@@ -204,7 +204,16 @@ def collect(
     tell(Begins("collect"))
     report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
     tell(report)
+    ask_hubs(database, config, clock=clock)
     return report
+
+
+def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime]) -> int:
+    """Subscribe to feeds at their hubs as far as it is time, or leave them; how many hubs took it."""
+    with database.read() as session:
+        if not websub.any_due(session, now=clock(), wanted=config.collect.websub):
+            return 0
+    return event_loop.run(lambda: feeds.ask_hubs(database, config, clock=clock))
 
 
 def tidy(database: Database, *, now: datetime) -> int:

@@ -131,6 +131,26 @@ class Host(SQLModel, table=True):
     said_at: datetime | None = _time(default=None, nullable=True)
 
 
+class WebSub(SQLModel, table=True):
+    """A hub that tells us when a feed has something new (W3C WebSub), and how we stand with it."""
+
+    __tablename__ = "websub"
+
+    feed_id: int = Field(primary_key=True, foreign_key="feed.id", ondelete="CASCADE")
+    hub: str
+    topic: str  # the feed, as its hub calls it
+    token: str = Field(unique=True)  # secret: of the address at which we are told
+    secret: str  # what the hub signs with
+    pending: str = ""  # "subscribe" or "unsubscribe" while the hub has been asked and has not asked back
+    due_at: datetime = _time(index=True)  # when to ask the hub (again); also the lease of who is asking
+    lease_until: datetime | None = _time(default=None, nullable=True)
+    verified_at: datetime | None = _time(default=None, nullable=True)
+    pinged_at: datetime | None = _time(default=None, nullable=True)  # last, by somebody who knows the secret
+    missed: int = 0  # times in a row that there was something new and the hub had said nothing
+    failures: int = 0  # in a row
+    error: str = ""  # the last one, in words
+
+
 class Entry(SQLModel, table=True):
     """One thing in a feed, as the feed gave it, cleaned but not judged. Kept once per feed."""
 

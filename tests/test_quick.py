@@ -31,7 +31,7 @@ ENTRY = (
 )
 FEED = (
     *("title", "title_detail", "link", "language", "ttl", "sy_updateperiod", "sy_updatefrequency"),
-    "itunes_new-feed-url",
+    *("itunes_new-feed-url", "links"),
 )
 # Of a mapping within, what is read of it.
 WITHIN = {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from digest.collect import Found, Repair
     from digest.config import Config
-    from digest.models import Feed
+    from digest.models import Feed, WebSub
     from digest.parse import Candidate
     from digest.store import feeds, hosts
 
@@ -72,7 +72,7 @@ def list_(
 
     Example: digest feed list --health
     """
-    from digest.store import feeds, hosts
+    from digest.store import feeds, hosts, websub
 
     options: Options = context.obj
     moment = now()
@@ -83,8 +83,12 @@ def list_(
             if health:
                 held = feeds.held_counts(session)
                 servers = {record.name: record for record in hosts.records(session, now=moment)}
+                hubs = websub.all_of_them(session)
                 rows = [
-                    [*_health_row(feed, held.get(feed.id or 0, 0), moment), *_host_cells(feed, servers, moment)]
+                    [
+                        *_health_row(feed, held.get(feed.id or 0, 0), moment, hubs.get(feed.id or 0)),
+                        *_host_cells(feed, servers, moment),
+                    ]
                     for feed, _ in found
                 ]
                 rows.sort(key=lambda row: ("failing", "retired", "new", "quiet", "ok").index(row[2]))
@@ -107,7 +111,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
     Example: digest feed show 12
     """
     from digest import identity
-    from digest.store import feeds
+    from digest.store import feeds, websub
 
     options: Options = context.obj
     moment = now()
@@ -115,6 +119,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
         found = feeds.find(session, feed)
         number = found.id or 0
         readers = next(r for f, r in feeds.listed(session) if f.id == found.id)
+        hub = websub.of_feeds(session, [number]).get(number)
         row = _health_row(found, feeds.held_counts(session).get(number, 0), moment)
         facts = {
             "id": number,
@@ -131,6 +136,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "last_error": found.error,
             "rhythm": row[6],
             "remarks": row[7],
+            "hub": websub.in_words(hub, now=moment),
             "answered_by": found.answered_by or found.host,
             "identity": identity_in_words(found),
             "identity_seen": identity.in_words(identity.Evidence.of(found.evidence)),
@@ -354,10 +360,11 @@ def _look(url: str, config: Config, headers: dict[str, str], *, hint: str = "") 
         raise kind(f"{shown(error.url)} {error.reason}", hint=hint) from None
 
 
-def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
+def _health_row(feed: Feed, held: int, moment: datetime, hub: WebSub | None = None) -> list[Any]:
     from datetime import timedelta
 
     from digest import collect
+    from digest.store import websub
 
     gap = timedelta(seconds=feed.gap_seconds) or None
     health = collect.health(collect.Vitals(feed.state, feed.failures, feed.ok_at, feed.entry_at, gap), now=moment)
@@ -372,6 +379,8 @@ def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
         remarks.append(f"moved {len(feed.former_urls)} ×, last from {feed.former_urls[-1]['url']}")
     if held:
         remarks.append(f"{held} entries held back")
+    if hub is not None:
+        remarks.append(websub.in_words(hub, now=moment))
     return [
         feed.id,
         feed.title or feed.url,

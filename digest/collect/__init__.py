@@ -27,3 +27,4 @@ from digest.collect.sources import import_feeds as import_feeds
 from digest.collect.sources import remove_feed as remove_feed
 from digest.collect.sources import set_feed as set_feed
 from digest.collect.sources import topic_of as topic_of
+from digest.collect.websub import ask_hubs as ask_hubs

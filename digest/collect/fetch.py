@@ -106,6 +106,7 @@ class _Asking:
     conditions: dict[str, str]
     secrets: dict[str, str]
     way: Way
+    form: bytes
     jars: dict[str, httpx.Cookies]  # by host
     turns: set[str] = field(default_factory=set)  # hosts at which this fetch had its turn
     moved_to: str = ""
@@ -117,6 +118,8 @@ class _Asking:
         target, _ = without_login(http_url(response.headers["location"], self.url))
         if not target:
             raise FetchError(self.start, f"redirects to what is no web address ({_short(response)})")
+        if self.form and (response.status_code not in (307, 308) or downgrades(self.url, target)):
+            raise FetchError(self.start, f"redirects what is posted ({response.status_code})")
         permanent = response.status_code in (301, 308)
         self.lasting = self.lasting and permanent and not downgrades(self.url, target)
         self.moved_to = target if self.lasting else self.moved_to
@@ -168,8 +171,11 @@ class Fetcher:
         last_modified: str = "",
         headers: Mapping[str, str] | None = None,
         way: Way = _AS_SET,
+        form: bytes = b"",
     ) -> Answer:
-        """Ask for `url`; `hold` keeps what a large body needs until the caller is done with it.
+        """Ask for `url`, or post a `form` there and read no body of what is answered.
+
+        `hold` keeps what a large body needs until the caller is done with it.
 
         `headers` (secrets) go to the origin of `url` (scheme, host and port) only, and so do those that the settings
         have for its host. A redirect to another one ends them for good, also where that leads back: it would choose
@@ -185,7 +191,7 @@ class Fetcher:
         asking: _Asking | None = None
         try:
             async with asyncio.timeout(None) as limit:
-                asking = _Asking(url, url, now, hold, _Time(limit, self._seconds), conditions, secrets, way, {})
+                asking = _Asking(url, url, now, hold, _Time(limit, self._seconds), conditions, secrets, way, form, {})
                 return await self._follow(asking)
         except TimeoutError:
             raise Unreachable(url, f"took longer than {self._seconds:g} seconds") from None
@@ -255,7 +261,16 @@ class Fetcher:
         if asking.secrets:
             headers = httpx.Headers(headers)
             headers.update(asking.secrets)
-        request = httpx.Request("GET", asking.url, headers=headers, extensions=self._extensions)
+        if asking.form:
+            headers = httpx.Headers(headers)
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        request = httpx.Request(
+            "POST" if asking.form else "GET",
+            asking.url,
+            headers=headers,
+            content=asking.form or None,
+            extensions=self._extensions,
+        )
         if asking.jars and (jar := asking.jars.get(host_of(asking.url))):
             own = request.headers.pop("Cookie", "")
             jar.set_cookie_header(request)
@@ -265,6 +280,8 @@ class Fetcher:
 
     async def _answer(self, response: httpx.Response, asking: _Asking) -> Answer:
         status, says, url = response.status_code, response.headers, asking.url
+        if asking.form and 200 <= status < 300:
+            return Answer(url, status)
         if status not in (200, 203, 226, 304):
             raise await self._error(response, asking)
         if status == 304 and not response.request.headers.keys() & {"if-none-match", "if-modified-since"}:

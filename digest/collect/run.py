@@ -27,10 +27,10 @@ from digest.collect.workers import Parsers
 from digest.config import Collect, Config
 from digest.errors import FetchError
 from digest.means import fitting
-from digest.models import FeedState
+from digest.models import FeedState, WebSub
 from digest.origin import same
-from digest.parse import ParsedEntry, ParsedFeed
-from digest.store import Database, feed_claims, feed_entries, feeds, hosts
+from digest.parse import ParsedEntry, ParsedFeed, hub_links
+from digest.store import Database, feed_claims, feed_entries, feeds, hosts, websub
 
 T = TypeVar("T")
 
@@ -307,7 +307,12 @@ class _Run:
             left = feed_claims.lock(session, [outcome.feed.id for outcome in outcomes])
             outcomes = [outcome for outcome in outcomes if left.get(outcome.feed.id) == outcome.feed.url]
             outcomes = [self._doubted(session, outcome) for outcome in outcomes]
-            done = [self._settle(session, outcome) for outcome in outcomes if outcome.held_until is None]
+            hubs = websub.of_feeds(session, left) if self._settings.websub else {}
+            done = [
+                self._settle(session, outcome, hubs.get(outcome.feed.id))
+                for outcome in outcomes
+                if outcome.held_until is None
+            ]
             feed_claims.settle(session, [row for row, _, _ in done])
             for outcome in outcomes:
                 if outcome.held_until is not None:
@@ -344,8 +349,10 @@ class _Run:
         else:
             report.updated += 1
 
-    def _settle(self, session: Session, outcome: _Outcome) -> tuple[dict[str, Any], feed_entries.Saved, Change | None]:
-        """The feed's row after this outcome, its entries stored."""
+    def _settle(
+        self, session: Session, outcome: _Outcome, hub: WebSub | None
+    ) -> tuple[dict[str, Any], feed_entries.Saved, Change | None]:
+        """The feed's row after this outcome, its entries stored; `hub` is how we stand with who tells us of it."""
         feed, at, saved = outcome.feed, outcome.at, feed_entries.Saved()
         row: dict[str, Any] = {name: getattr(feed, name) for name in _SETTLED}
         row |= {"state": FeedState.ACTIVE, "checked_at": at}
@@ -378,16 +385,34 @@ class _Run:
                 saved = self._save_feed(session, feed, outcome.parsed, row, at)
             said = outcome.parsed.new_url if outcome.parsed is not None else feed.moved_to
             notes.append(self._move(session, feed, outcome.answer, row, at, said))
+            told = self._told_by(session, outcome, hub, news=bool(saved.new))
             row["next_at"] = rhythm.next_at(
                 at,
-                rhythm.of_feed(self._settings, feed.interval_minutes),
+                rhythm.of_feed(self._settings, feed.interval_minutes or (rhythm.PUSHED_MINUTES if told else 0)),
                 rng=self._rng,
                 max_age=outcome.answer.max_age,
                 ttl=timedelta(seconds=row["ttl_seconds"]),
                 gap=timedelta(seconds=row["gap_seconds"]) or None,
                 skip=row["skip"],
             )
+            if told is not None and told.lease_until is not None:
+                row["next_at"] = min(row["next_at"], told.lease_until)
+            if hub is not None and hub.pinged_at is not None and hub.pinged_at > at:  # while we asked
+                row["next_at"] = min(row["next_at"], at + websub.PING_GAP)
         return row, saved, _change(feed, row, at, [note for note in notes if note])
+
+    def _told_by(self, session: Session, outcome: _Outcome, hub: WebSub | None, *, news: bool) -> WebSub | None:
+        """The hub that tells us of this feed, where it can be relied on; what the feed says of it now is kept."""
+        feed, at = outcome.feed, outcome.at
+        if hub is not None:
+            websub.polled(session, hub, news=news, before=feed.checked_at)
+        if outcome.parsed is not None and outcome.answer is not None and self._settings.websub:
+            there, itself = hub_links(outcome.answer.link, url=outcome.answer.url)
+            there, itself = there or outcome.parsed.hub, itself or outcome.parsed.topic
+            websub.discovered(session, feed.id, hub, there, itself or outcome.answer.url, now=at)
+            if hub is not None and (hub.hub, hub.topic) != (there, itself or outcome.answer.url):
+                return None
+        return hub if websub.live(hub, at) else None
 
     def _doubted(self, session: Session, outcome: _Outcome) -> _Outcome:
         """A permanent redirect to a feed that is not the one collected so far is a failure: a person follows it.

@@ -195,6 +195,7 @@ class Collect(Section):
     interval_minutes: float = Field(15, ge=0, le=10_000_000)  # a feed is not asked more often; 0 asks at each run
     max_interval_hours: float = Field(6, gt=0, le=168)  # and, while healthy, not less often than this
     workers: int = Field(2, ge=1, le=64)
+    websub: bool = False  # let hubs tell us of feeds, at `base_url`; `digest serve` must be reachable there
 
     @property
     def interval(self) -> timedelta:

@@ -120,6 +120,8 @@ class ParsedFeed:
     trouble: tuple[str, ...] = ()
     withdrawn: frozenset[str] = frozenset()  # guids of entries that the publisher took back (RFC 6721)
     new_url: str = ""  # where it says that it has moved (`itunes:new-feed-url`)
+    hub: str = ""  # who tells of it when it has something new (WebSub), and what it is called there
+    topic: str = ""
 
 
 class TooDear(BaseException):

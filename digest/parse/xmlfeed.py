@@ -89,7 +89,15 @@ def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
         trouble=(*trouble, *notes.trouble()),
         withdrawn=_tombstones(body),
         new_url=text.http_url(string(about.get("itunes_new-feed-url")).strip()),
+        hub=_linked(about, "hub", url),
+        topic=_linked(about, "self", url),
     )
+
+
+def _linked(about: Mapping[str, Any], relation: str, base: str) -> str:
+    """The first address that a feed gives with a relation."""
+    found = (link.get("href") for link in about.get("links") or () if link.get("rel") == relation)
+    return text.http_url(string(next(found, "")), base)
 
 
 _DELETED = re.compile(rb"<(?:[\w.-]{1,40}:)?deleted-entry\b([^<>]{1,4000}+)>")

@@ -59,9 +59,10 @@ from digest.models import (
     SubscriptionState,
     Suppression,
     UtcTime,
+    WebSub,
 )
 from digest.schedule import LONGEST, Schedule
-from digest.store import relays
+from digest.store import relays, websub
 from digest.store.clock import TOLERANCE, note_day, utc_day
 from digest.store.database import Database, shared_now
 
@@ -255,6 +256,15 @@ def _urgent(at: _Bearings) -> Iterator[Part]:
             Bound(col(Host.held_until), _at(at.late + _DAY), None),
             Bound(col(Host.asked_at), late, now),
             Bound(col(Host.said_at), late, now),
+        ),
+    )
+    yield Rule(
+        "hubs",
+        (
+            Bound(col(WebSub.due_at), _at(at.late + websub.LONGEST_LEASE), now),
+            Bound(col(WebSub.lease_until), _at(at.late + websub.LONGEST_LEASE), None),
+            Bound(col(WebSub.verified_at), late, None),
+            Bound(col(WebSub.pinged_at), late, None),
         ),
     )
     composed = (

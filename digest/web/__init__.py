@@ -22,6 +22,7 @@ from digest.web import (
     signup,
     sorry,
     unsubscribe,
+    websub,
 )
 from digest.web.client import Proxied
 from digest.web.logged import Logged
@@ -68,4 +69,5 @@ ROUTES = [
     *archive_feeds.ROUTES,
     *frozen.ROUTES,
     *health.ROUTES,
+    *websub.ROUTES,
 ]
