@@ -38,6 +38,7 @@ from digest.models import (
     SubscriptionState,
     UtcTime,
     Variant,
+    WebSub,
 )
 from digest.store import (
     Database,
@@ -138,6 +139,9 @@ def fill(database: Database, config: Config) -> None:
         session.add(ImportChange(key="a@example.org", import_id=run.id, what="e", paused_until=MONDAY))
         session.add(RelayHour(relay="mx:25", hour=MONDAY, letters=7))
         session.add(Host(name="feeds.example", held_until=MONDAY, asked_at=MONDAY, said_at=MONDAY))
+        hub = {"hub": "https://hub.example/", "topic": feed.url, "token": "t", "secret": "s"}
+        moments = dict.fromkeys(("due_at", "lease_until", "verified_at", "pinged_at"), MONDAY)
+        session.add(WebSub(feed_id=feed.id, **hub, **moments))
         subscribe.suppress(session, "eve@example.org", reason="by hand", evidence=Evidence("test", MONDAY))
         enrol(
             session,
