@@ -133,6 +133,7 @@ def run(
     outcome = all_but_sending(database, config, clock=clock, force=force, broken=broken, tell=tell)
     with stopping() as stop:
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
+    ask_hubs(database, config, clock=clock)
     return outcome
 
 
@@ -204,12 +205,14 @@ def collect(
     tell(Begins("collect"))
     report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
     tell(report)
-    ask_hubs(database, config, clock=clock)
     return report
 
 
 def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime]) -> int:
-    """Subscribe to feeds at their hubs as far as it is time, or leave them; how many hubs took it."""
+    """Subscribe to feeds at their hubs as far as it is time, or leave them; how many hubs took it.
+
+    No part of `collect`, which is rehearsed, too: what a hub is told it believes.
+    """
     with database.read() as session:
         if not websub.any_due(session, now=clock(), wanted=config.collect.websub):
             return 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import Any
@@ -17,14 +18,14 @@ import test_collect
 from starlette.testclient import TestClient
 from test_collect import MONDAY, Reply, Site, add, at_home, feed, rss, run
 
-from digest import collect, parse
+from digest import collect, line, parse
 from digest.collect import websub as asking
 from digest.config import Config
 from digest.models import Feed, FeedState, WebSub
 from digest.store import Database, healing, websub
 from digest.web import application
 
-site, database = test_collect.site, test_collect.database
+site, database, digest = test_collect.site, test_collect.database, test_collect.digest
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 OURS = "https://letter.example/news"
@@ -161,6 +162,20 @@ def test_the_hub_of_a_feed_is_found_in_it_or_in_its_header(database: Database, s
     assert len(found.token) > 40 and len(found.secret) > 40 and found.token != found.secret
 
 
+def test_a_feed_with_a_login_and_one_that_does_not_name_itself_are_not_told_to_a_hub(
+    database: Database, site: Site
+) -> None:
+    header = {"Link": "<https://hub.example/>; rel=hub"}
+    site.pages["/mine"] = Reply(rss("a"), headers=header)
+    site.pages["/secret"] = Reply(rss("a"), headers={"Link": header["Link"] + ", </secret>; rel=self"})
+    _mine, secret = add(database, f"{site.base}/mine", f"{site.base}/secret")
+    with database.write() as session:
+        session.get_one(Feed, secret).headers = {"Authorization": "Basic eDp5"}
+    assert run(database, settings(), resolve=at_home).updated == 2
+    with database.read() as session:
+        assert not websub.all_of_them(session)
+
+
 def test_no_hub_is_looked_for_unless_the_settings_want_it(database: Database, site: Site, hub: Hub) -> None:
     scene = Scene(database, site, hub, settings(websub=False))
     scene.collect()
@@ -198,6 +213,28 @@ def test_a_feed_with_another_hub_is_another_subscription_and_one_without_is_none
     scene.collect(force=True)
     with scene.database.read() as session:
         assert session.get(WebSub, scene.feed) is None
+
+
+def test_the_command_line_tells_how_it_stands_with_a_hub(scene: Scene, digest: Any) -> None:
+    scene.subscribed()
+    with scene.database.write() as session:
+        session.get_one(WebSub, scene.feed).lease_until = datetime(2099, 1, 1, tzinfo=UTC)
+    words = f"told by {scene.hub.url} until 2099-01-01 00:00 UTC, asked once a day"
+    shown = digest("feed", "show", str(scene.feed), "--json").stdout
+    assert json.loads(shown)["hub"] == words
+    assert scene.state.token not in shown and scene.state.secret not in shown
+    [row] = json.loads(digest("feed", "list", "--health", "--json").stdout)
+    assert words in row["remarks"]
+
+
+def test_a_rehearsal_tells_hubs_nothing_and_a_run_does(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "deliver", lambda *_, **__: None)
+    asked: dict[str, Any] = {"clock": lambda: scene.now}
+    with scene.database.rehearse() as rehearsal:
+        line.all_but_sending(rehearsal, scene.config, **asked)
+    assert not scene.hub.asked
+    line.run(scene.database, scene.config, rng=Random(1), **asked)
+    assert [said["hub.mode"] for said in scene.hub.asked] == ["subscribe"]
 
 
 # ---------------------------------------------------------------- subscribing

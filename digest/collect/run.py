@@ -409,8 +409,10 @@ class _Run:
         if outcome.parsed is not None and outcome.answer is not None and self._settings.websub:
             there, itself = hub_links(outcome.answer.link, url=outcome.answer.url)
             there, itself = there or outcome.parsed.hub, itself or outcome.parsed.topic
-            websub.discovered(session, feed.id, hub, there, itself or outcome.answer.url, now=at)
-            if hub is not None and (hub.hub, hub.topic) != (there, itself or outcome.answer.url):
+            if feed.headers or not itself:
+                there = ""  # a feed with a login is nobody else's business, nor is an address that it does not give
+            websub.discovered(session, feed.id, hub, there, itself, now=at)
+            if hub is not None and (hub.hub, hub.topic) != (there, itself):
                 return None
         return hub if websub.live(hub, at) else None
 

@@ -5,9 +5,9 @@ What they say afterwards comes to the door of `digest.web.websub`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import datetime
 from random import Random
 from urllib.parse import urlencode
@@ -51,12 +51,12 @@ async def ask_hubs(
             wait=lambda failures: rhythm.backoff(now, failures, rng=rng) - now,
             wanted=wanted,
         )
-    ledger, taken = Hosts(config.collect, clock=clock, known=known), 0
+    ledger = Hosts(config.collect, clock=clock, known=known)
     async with Fetcher(config, ledger, resolve=resolve) as fetcher:
-        for claim in claims:
-            taken += await _ask(database, config, fetcher, claim, clock=clock, rng=rng)
+        asked = (_ask(database, config, fetcher, claim, clock=clock, rng=rng) for claim in claims)
+        taken = sum(await asyncio.gather(*asked))
     with database.write() as session:
-        hosts.keep(session, [replace(record) for record in ledger.changed()])
+        hosts.keep(session, ledger.changed())
     return taken
 
 

@@ -17,6 +17,7 @@ SHORTEST_LEASE = timedelta(minutes=10)  # a hub that gives less is taken to give
 LONGEST_LEASE = timedelta(days=30)  # what a hub may grant; it is asked anew before
 RENEWED_AFTER = 0.75  # of a lease
 SILENT_AFTER = 2  # times that there was news and no word from the hub
+CHANGED_AFTER = timedelta(hours=1)  # a feed that names another hub is believed so late
 PING_GAP = timedelta(minutes=1)  # between two askings of a feed that its hub speaks of; hubs know at once what is new
 FLOOD = timedelta(seconds=10)  # a hub's words that come sooner after the last say nothing more
 _NO_SYNC = {"synchronize_session": False}
@@ -54,13 +55,15 @@ def all_of_them(session: Session) -> Mapping[int, WebSub]:
 def discovered(session: Session, feed_id: int, known: WebSub | None, hub: str, topic: str, *, now: datetime) -> None:
     """What a feed says of its hub now. Under another hub or topic it is another subscription, with a secret of its own.
 
-    The former one ends with its lease: to what it still sends we answer that it is gone (410).
+    The former one ends with its lease: to what it still sends we answer that it is gone (410). One that comes and goes
+    is not asked each time.
     """
     if known is not None and (known.hub, known.topic) == (hub, topic):
         return
     if known is not None:
         session.delete(known)
         session.flush()
+        now = now + CHANGED_AFTER
     if hub:
         token, secret = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         session.add(WebSub(feed_id=feed_id, hub=hub, topic=topic, token=token, secret=secret, due_at=now))
