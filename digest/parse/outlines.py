@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
-from xml.sax.saxutils import escape, quoteattr
 
 from digest.errors import BadInput
 from digest.parse import characters
@@ -78,7 +78,8 @@ def write_opml(outlines: Iterable[Outline], *, title: str, now: datetime) -> str
         feeds.append(outline)  # type: ignore[attr-defined]
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<opml version="2.0">\n  <head>\n'
-        f"    <title>{escape(plain(title))}</title>\n    <dateCreated>{format_datetime(now)}</dateCreated>\n"
+        f"    <title>{html.escape(plain(title), quote=False)}</title>\n"
+        f"    <dateCreated>{format_datetime(now)}</dateCreated>\n"
         f"  </head>\n  <body>\n{''.join(_lines(root, 2))}  </body>\n</opml>\n"
     )
 
@@ -87,17 +88,17 @@ def _lines(folder: dict[str, object], level: int) -> Iterable[str]:
     indent = "  " * level
     for name, inside in folder.items():
         if isinstance(inside, dict):
-            yield f"{indent}<outline text={quoteattr(name)} title={quoteattr(name)}>\n"
+            yield f"{indent}<outline text={_attribute(name)} title={_attribute(name)}>\n"
             yield from _lines(inside, level + 1)
             yield f"{indent}</outline>\n"
         else:
             for feed in inside:  # type: ignore[attr-defined]
-                title = quoteattr(feed.title or feed.url)
-                site = f" htmlUrl={quoteattr(feed.site_url)}" if feed.site_url else ""
-                topics = f" category={quoteattr(','.join(feed.topics))}" if feed.topics else ""
-                about = f" description={quoteattr(feed.description)}" if feed.description else ""
+                title = _attribute(feed.title or feed.url)
+                site = f" htmlUrl={_attribute(feed.site_url)}" if feed.site_url else ""
+                topics = f" category={_attribute(','.join(feed.topics))}" if feed.topics else ""
+                about = f" description={_attribute(feed.description)}" if feed.description else ""
                 yield (
-                    f'{indent}<outline type="rss" text={title} title={title} xmlUrl={quoteattr(feed.url)}'
+                    f'{indent}<outline type="rss" text={title} title={title} xmlUrl={_attribute(feed.url)}'
                     f"{site}{topics}{about}/>\n"
                 )
 
@@ -140,4 +141,10 @@ def _utf8(data: bytes) -> bytes:
 
 def _entity(match: re.Match[str]) -> str:
     """HTML's named characters, which XML does not know (`&nbsp;`, `&uuml;`), as themselves."""
-    return escape(unescape(match[0]), {'"': "&quot;"})
+    return html.escape(unescape(match[0]), quote=False).replace('"', "&quot;")
+
+
+def _attribute(value: str) -> str:
+    """A value in quotes. Python's own `quoteattr` brings an HTTP client along, into each process that parses."""
+    value = html.escape(value, quote=False).replace('"', "&quot;")
+    return '"' + value.replace("\n", "&#10;").replace("\r", "&#13;").replace("\t", "&#9;") + '"'

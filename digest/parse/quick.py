@@ -7,11 +7,11 @@ judge: it answers None. feedparser is the measure in every doubt, its oddities t
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
 from digest.parse.quirks import join, looks_like_html, mended, name_and_email, steady, unwrapped, with_href
 from digest.parse.vocabulary import HANDLED, KEPT, KEYS, Names, Unsure
@@ -162,7 +162,7 @@ class _Reader:
         if tag in ("body", "svg", "math") or self.depth > MAX_DEPTH:
             raise Unsure
         own = self.normal("", attributes) if attributes else _NONE
-        marks = "".join(f' {key}="{escape(value, {chr(34): "&quot;"})}"' for key, value in own.items())
+        marks = "".join(f' {key}="{_escaped(value).replace(chr(34), "&quot;")}"' for key, value in own.items())
         self.pieces.append(f"<{tag}{marks}>")
         self.nested += 1
 
@@ -175,7 +175,7 @@ class _Reader:
         self.leaf = True
         add: Callable[[str], None] = pieces.append
         if isinstance(detail, dict) and detail.get("type") == _XHTML:
-            self.parser.CharacterDataHandler = lambda text: add(escape(text))
+            self.parser.CharacterDataHandler = lambda text: add(_escaped(text))
         else:
             self.parser.CharacterDataHandler = add
         self.ends.append((close, tag, detail))
@@ -631,3 +631,7 @@ _CLOSED = (_ROOT, _RSS, _RDF, _IMAGE, _NOTHING)  # where an unknown name may cha
 
 def _refuse(*_: Any) -> None:
     raise Unsure
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=False)
