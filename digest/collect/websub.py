@@ -83,5 +83,5 @@ async def _ask(
         failures, error = claim.failures + 1, trouble.reason
         until = rhythm.after_failure(clock(), failures, trouble, rng=rng)
     with database.write() as session:
-        websub.put_off(session, claim.feed_id, until=until, failures=failures, error=error[:300])
+        websub.put_off(session, claim.token, until=until, failures=failures, error=error[:300])
     return False

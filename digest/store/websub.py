@@ -103,10 +103,10 @@ def claim(
     return claims
 
 
-def put_off(session: Session, feed_id: int, *, until: datetime, failures: int, error: str) -> None:
+def put_off(session: Session, token: str, *, until: datetime, failures: int, error: str) -> None:
     """A hub was not asked, or did not take it."""
     values = {"due_at": until, "failures": failures, "error": error, "pending": ""}
-    session.execute(sa.update(WebSub).where(col(WebSub.feed_id) == feed_id).values(values), execution_options=_NO_SYNC)
+    session.execute(sa.update(WebSub).where(col(WebSub.token) == token).values(values), execution_options=_NO_SYNC)
 
 
 def by_token(session: Session, token: str) -> WebSub | None:
@@ -145,7 +145,7 @@ def pinged(session: Session, one: WebSub, *, now: datetime) -> bool:
     mine = col(WebSub.feed_id) == one.feed_id
     session.execute(sa.update(WebSub).where(mine).values(values), execution_options=_NO_SYNC)
     feed = session.exec(select(Feed).where(Feed.id == one.feed_id).with_for_update()).first()
-    # Who is being asked just now is due again afterwards: see `rhythm_of` in `collect.run`.
+    # Who is being asked just now is due again afterwards: see `_settle` in `collect.run`.
     if feed is not None and feed.claimed_at is None and not feed.failures:
         feed.next_at = min(feed.next_at, max(now, feed.checked_at + PING_GAP if feed.checked_at else now))
     return True
