@@ -1,6 +1,7 @@
 """The tables: what we remember. Rows stay inside a session; steps hand each other frozen values.
 
 feed ── entry ──┐── full_text   robots
+  ├ websub      │
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
                           ├ former_name, feed_list
                           └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import

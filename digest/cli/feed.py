@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from digest.collect import Found, Repair
     from digest.models import Feed
     from digest.store import feeds, hosts
+    from digest.store.feed_tables import WebSub
 
 app = typer.Typer(no_args_is_help=True, help="The feeds that newsletters read.")
 
@@ -38,7 +39,7 @@ def list_(
 
     Example: digest feed list --health
     """
-    from digest.store import feeds, hosts
+    from digest.store import feeds, hosts, websub
 
     options: Options = context.obj
     moment = now()
@@ -49,8 +50,12 @@ def list_(
             if health:
                 held = feeds.held_counts(session)
                 servers = {record.name: record for record in hosts.records(session, now=moment)}
+                hubs = websub.all_of_them(session)
                 rows = [
-                    [*_health_row(feed, held.get(feed.id or 0, 0), moment), *_host_cells(feed, servers, moment)]
+                    [
+                        *_health_row(feed, held.get(feed.id or 0, 0), moment, hubs.get(feed.id or 0)),
+                        *_host_cells(feed, servers, moment),
+                    ]
                     for feed, _ in found
                 ]
                 rows.sort(key=lambda row: ("failing", "retired", "new", "quiet", "ok").index(row[2]))
@@ -83,7 +88,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
     Example: digest feed show 12
     """
     from digest import identity
-    from digest.store import feeds
+    from digest.store import feeds, websub
 
     options: Options = context.obj
     moment = now()
@@ -91,6 +96,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
         found = feeds.find(session, feed)
         number = found.id or 0
         readers = next(r for f, r in feeds.listed(session) if f.id == found.id)
+        hub = websub.of_feeds(session, [number]).get(number)
         row = _health_row(found, feeds.held_counts(session).get(number, 0), moment)
         facts = {
             "id": number,
@@ -108,6 +114,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "rhythm": row[6],
             "remarks": row[7],
             "trouble": found.trouble,
+            "hub": websub.in_words(hub, now=moment),
             "answered_by": found.answered_by or found.host,
             **set_facts(found, readers),
             "published_title": found.published_title,
@@ -234,10 +241,11 @@ def remove(context: typer.Context, feed: WhichFeed, newsletter: NewsletterName =
             options.say(collect.remove_feed(database, feed, newsletter=name))
 
 
-def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
+def _health_row(feed: Feed, held: int, moment: datetime, hub: WebSub | None = None) -> list[Any]:
     from datetime import timedelta
 
     from digest import collect
+    from digest.store import websub
 
     gap = timedelta(seconds=feed.gap_seconds) or None
     health = collect.health(collect.Vitals(feed.state, feed.failures, feed.ok_at, feed.entry_at, gap), now=moment)
@@ -252,6 +260,8 @@ def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
         remarks.append(f"moved {len(feed.former_urls)} ×, last from {feed.former_urls[-1]['url']}")
     if held:
         remarks.append(f"{held} entries held back")
+    if hub is not None:
+        remarks.append(websub.in_words(hub, now=moment))
     return [
         feed.id,
         feed.title or feed.url,

@@ -35,3 +35,4 @@ from digest.collect.sources import read_by as read_by
 from digest.collect.sources import remove_feed as remove_feed
 from digest.collect.sources import set_feed as set_feed
 from digest.collect.sources import topic_of as topic_of
+from digest.collect.websub import ask_hubs as ask_hubs

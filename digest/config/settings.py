@@ -238,6 +238,7 @@ class Collect(Section):
     full_text_seconds: float = Field(20, ge=0, le=600)
     full_text_pages: int = Field(40, ge=0, le=1000)
     points: bool = False  # ask Hacker News and Lobsters what votes new entries have, where the feed does not say
+    websub: bool = False  # let hubs tell us of feeds, at `base_url`; `digest serve` must be reachable there
 
     @property
     def interval(self) -> timedelta:

@@ -25,5 +25,6 @@ from digest.parse.pages import COMMON_PATHS as COMMON_PATHS
 from digest.parse.pages import Candidate as Candidate
 from digest.parse.pages import choices as choices
 from digest.parse.pages import feed_links as feed_links
+from digest.parse.pages import hub_links as hub_links
 from digest.parse.pages import refreshed as refreshed
 from digest.parse.recipes import Recipe as Recipe

@@ -122,6 +122,8 @@ class ParsedFeed:
     withdrawn: frozenset[str] = frozenset()  # guids of entries that the publisher took back (RFC 6721)
     new_url: str = ""  # where it says that it has moved (`itunes:new-feed-url`)
     parts: tuple[str, ...] = ()  # addresses of documents that make it up, where it only names them (a sitemap index)
+    hub: str = ""  # who tells of it when it has something new (WebSub), and what it is called there
+    topic: str = ""
 
 
 class TooDear(BaseException):

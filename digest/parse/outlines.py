@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterable
@@ -9,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from digest.errors import BadInput
 from digest.parse import characters
@@ -116,7 +116,8 @@ def write_opml(outlines: Iterable[Outline], *, title: str, now: datetime) -> str
         feeds.append(outline)  # type: ignore[attr-defined]
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<opml version="2.0"{names}>\n  <head>\n'
-        f"    <title>{escape(plain(title))}</title>\n    <dateCreated>{format_datetime(now)}</dateCreated>\n"
+        f"    <title>{html.escape(plain(title), quote=False)}</title>\n"
+        f"    <dateCreated>{format_datetime(now)}</dateCreated>\n"
         f"  </head>\n  <body>\n{''.join(_lines(root, 2))}  </body>\n</opml>\n"
     )
 
@@ -125,20 +126,20 @@ def _lines(folder: dict[str, object], level: int) -> Iterable[str]:
     indent = "  " * level
     for name, inside in folder.items():
         if isinstance(inside, dict):
-            yield f"{indent}<outline text={quoteattr(name)} title={quoteattr(name)}>\n"
+            yield f"{indent}<outline text={_attribute(name)} title={_attribute(name)}>\n"
             yield from _lines(inside, level + 1)
             yield f"{indent}</outline>\n"
         else:
             for feed in inside:  # type: ignore[attr-defined]
-                title = quoteattr(feed.title or feed.url)
-                site = f" htmlUrl={quoteattr(feed.site_url)}" if feed.site_url else ""
-                topics = f" category={quoteattr(','.join(feed.topics))}" if feed.topics else ""
-                about = f" description={quoteattr(feed.description)}" if feed.description else ""
-                read = quoteattr("\n".join(feed.filters), {"\n": "&#10;"})
+                title = _attribute(feed.title or feed.url)
+                site = f" htmlUrl={_attribute(feed.site_url)}" if feed.site_url else ""
+                topics = f" category={_attribute(','.join(feed.topics))}" if feed.topics else ""
+                about = f" description={_attribute(feed.description)}" if feed.description else ""
+                read = _attribute("\n".join(feed.filters))
                 filters = f" frss:filtersActionRead={read}" if feed.filters else ""
                 kind, recipe = _written(feed.recipe) if feed.recipe else ("rss", "")
                 yield (
-                    f'{indent}<outline type="{kind}" text={title} title={title} xmlUrl={quoteattr(feed.url)}'
+                    f'{indent}<outline type="{kind}" text={title} title={title} xmlUrl={_attribute(feed.url)}'
                     f"{site}{topics}{about}{recipe}{filters}/>\n"
                 )
 
@@ -243,9 +244,9 @@ def _written(recipe: Recipe) -> tuple[str, str]:
     kind = {"html": "HTML+XPath", "xml": "XML+XPath", "json": "JSON+DotNotation"}[recipe.kind]
     said = {part: recipe.date_format if part == "date_format" else foreign(recipe, part) for part in _XPATHS}
     names = _JSON if recipe.kind == "json" else _XPATHS
-    attributes = "".join(f" frss:{names[part]}={quoteattr(value)}" for part, value in said.items() if value)
+    attributes = "".join(f" frss:{names[part]}={_attribute(value)}" for part, value in said.items() if value)
     own = json.dumps(recipe.stored(), ensure_ascii=False, sort_keys=True)
-    return kind, attributes + ("" if recipe.kind == "json" else f" digest:recipe={quoteattr(own)}")
+    return kind, attributes + ("" if recipe.kind == "json" else f" digest:recipe={_attribute(own)}")
 
 
 def _name(element: object) -> str:
@@ -264,4 +265,10 @@ def _utf8(data: bytes) -> bytes:
 
 def _entity(match: re.Match[str]) -> str:
     """HTML's named characters, which XML does not know (`&nbsp;`, `&uuml;`), as themselves."""
-    return escape(unescape(match[0]), {'"': "&quot;"})
+    return html.escape(unescape(match[0]), quote=False).replace('"', "&quot;")
+
+
+def _attribute(value: str) -> str:
+    """A value in quotes. Python's own `quoteattr` brings an HTTP client along, into each process that parses."""
+    value = html.escape(value, quote=False).replace('"', "&quot;")
+    return '"' + value.replace("\n", "&#10;").replace("\r", "&#13;").replace("\t", "&#9;") + '"'

@@ -76,6 +76,16 @@ def feed_links(page: bytes, *, url: str, content_type: str = "", link: str = "")
     return sorted(found.values(), key=_of_comments)[:MAX_CANDIDATES]
 
 
+def hub_links(link: str, *, url: str) -> tuple[str, str]:
+    """Hub and own address of a feed as a `Link` header field says them (W3C WebSub §4), each "" where it does not."""
+    found = {"hub": "", "self": ""}
+    for says in _links_of_header(link):
+        for relation in says.get("rel", "").lower().split():
+            if relation in found:
+                found[relation] = found[relation] or http_url(says["href"], url)
+    return found["hub"], found["self"]
+
+
 def choices(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
     """The feeds among which a person would choose, each in the forms that it comes in (RSS, Atom, JSON).
 

@@ -1,4 +1,4 @@
-"""The tables of what hangs on feeds: pages of their stubs, and the lists that name them."""
+"""The tables of what hangs on feeds: pages of their stubs, the lists that name them, the hubs that tell of them."""
 
 from __future__ import annotations
 
@@ -45,3 +45,27 @@ class FeedList(SQLModel, table=True):
     url: str = Field(primary_key=True)
     format: str = ""  # "opml", "text", "csv" or "newsboat", "" as it is found
     folders: list[str] = Field(sa_type=JSON, default_factory=list, nullable=False)  # under which its feeds stand
+
+
+class WebSub(SQLModel, table=True):
+    """A hub that tells us when a feed has something new (W3C WebSub), and how we stand with it."""
+
+    __tablename__ = "websub"
+
+    feed_id: int = Field(primary_key=True, foreign_key="feed.id", ondelete="CASCADE")
+    hub: str
+    topic: str  # the feed, as its hub calls it
+    token: str = Field(unique=True)  # secret: of the address at which we are told
+    secret: str  # what the hub signs with
+    pending: str = ""  # "subscribe" or "unsubscribe" while the hub has been asked and has not asked back
+    due_at: datetime = Field(
+        sa_type=UtcTime, index=True
+    )  # when to ask the hub (again); also the lease of who is asking
+    lease_until: datetime | None = Field(default=None, sa_type=UtcTime, nullable=True)
+    verified_at: datetime | None = Field(default=None, sa_type=UtcTime, nullable=True)
+    pinged_at: datetime | None = Field(
+        default=None, sa_type=UtcTime, nullable=True
+    )  # last, by somebody who knows the secret
+    missed: int = 0  # times in a row that there was something new and the hub had said nothing
+    failures: int = 0  # in a row
+    error: str = ""  # the last one, in words
