@@ -231,6 +231,27 @@ def test_a_page_is_shown_before_it_is_stored_and_its_selectors_are_kept_shown_an
     assert hint.exit_code == 65 and "--select 'article'" in hint.stderr
 
 
+def test_selectors_are_tried_and_told_like_all_else_that_is_set(database: Database, digest: Any) -> None:
+    add_page(database, "https://p.example/", Recipe("article"))
+    tried = digest("feed", "set", "1", "--select", "section", "--weight", "2", "--dry-run")
+    assert tried.exit_code == 0 and "would say: feed 1, " in tried.stderr and "item 'section'" in tried.stderr
+    facts = json.loads(digest("feed", "set", "1", "--json").stdout)
+    assert (facts["selects"], facts["weight"]) == (["item: article"], None)
+    slip = digest("feed", "set", "1", "--select", "section", "--weight", "heavy")
+    assert slip.exit_code == 65 and feed(database).recipe["item"] == "article"
+
+
+def test_a_page_is_exported_with_its_rules_and_what_a_list_cannot_say_is_told(database: Database, digest: Any) -> None:
+    add_page(database, "https://p.example/", Recipe("article"))
+    digest("feed", "set", "1", "--drop", "title=sponsored")
+    exported = digest("feed", "export")
+    assert "filtersActionRead" in exported.stdout and "xmlns:digest" in exported.stdout and exported.stderr == ""
+    [outline] = parse.opml(exported.stdout.encode())
+    assert outline.recipe == Recipe("article")
+    for form, name in (("csv", "CSV"), ("text", "text")):
+        assert f"1 of these have settings that {name} cannot say" in digest("feed", "export", "--to", form).stderr
+
+
 # ---------------------------------------------------------------- in lists, as FreshRSS writes them
 
 FRESHRSS = """<opml version="2.0" xmlns:frss="https://freshrss.org/opml"><body><outline text="Pages">
