@@ -22,7 +22,7 @@ from digest.deliver import hooks as events
 from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
 from digest.errors import ConfigError, Exit, UserError, WrongClock
-from digest.store import Database, clock, healing, hooks, once
+from digest.store import Database, clock, healing, hooks, once, websub
 from digest.subscribe import asks, signup
 
 # ---------------------------------------------------------------- what is told
@@ -186,6 +186,7 @@ def run(
         share = share_of(config)
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, share=share, tell=tell)
         outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
+    ask_hubs(database, config, clock=clock)
     return outcome
 
 
@@ -286,6 +287,17 @@ def collect(
     report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
     tell(report)
     return report
+
+
+def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime]) -> int:
+    """Subscribe to feeds at their hubs as far as it is time, or leave them; how many hubs took it.
+
+    No part of `collect`, which is rehearsed, too: what a hub is told it believes.
+    """
+    with database.read() as session:
+        if not websub.any_due(session, now=clock(), wanted=config.collect.websub):
+            return 0
+    return event_loop.run(lambda: feeds.ask_hubs(database, config, clock=clock))
 
 
 def tidy(database: Database, *, now: datetime) -> int:

@@ -1,13 +1,13 @@
 """The tables: what we remember. Rows stay inside a session; steps hand each other frozen values.
 
 feed ── entry ──┐── full_text   robots
+  ├ websub      │
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
-                          ├ former_name
+                          ├ former_name, feed_list
                           └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
-          └ signup_wait                                         signup_refusal    host
-api_key ── api_answer   webhook ── webhook_event
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
+api_key ── api_answer   webhook ── webhook_event
 """
 
 from __future__ import annotations
@@ -108,6 +108,8 @@ class Feed(SQLModel, table=True):
     evidence: dict[str, Any] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
     window: list[int] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})
     settle_minutes: float | None = Field(default=None, nullable=True)  # in place of that of the settings
+    # How its entries are found where it is no feed but a page (see `parse.recipes`); {} for a feed.
+    recipe: dict[str, str] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
 
 
 class Host(SQLModel, table=True):
@@ -157,31 +159,7 @@ class Entry(SQLModel, table=True):
     text_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})  # of its words, "" unknown or few
     changed_at: datetime | None = _time(default=None, nullable=True)  # since when it is as it is; None: long since
     withdrawn_at: datetime | None = _time(default=None, nullable=True)  # when we saw that its publisher took it back
-
-
-class FullText(SQLModel, table=True):
-    """What the page of an entry says, where its feed gives a stub: read for a story that stands for an edition."""
-
-    __tablename__ = "full_text"
-
-    entry_id: int = Field(foreign_key="entry.id", primary_key=True, ondelete="CASCADE")
-    tries: int = 0  # begun; at `full_texts.TRIES` nobody asks any more
-    next_at: datetime = _time()  # not asked before; also the lease of who is asking
-    asked_at: datetime = _time()  # last
-    why: str = ""  # it was not taken, in words; "" where it was, or where somebody is asking
-    text: str = Field(default="", sa_type=Packed, nullable=False)  # plain, a paragraph a line
-    gist: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)  # of `text`; None: not taken
-    link: str = Field(default="", index=True)  # normalised: where the page says it is, "" where the entry said so
-
-
-class Robots(SQLModel, table=True):
-    """What an origin (scheme, host and port) lets us read: our part of its robots.txt (RFC 9309), for a day."""
-
-    __tablename__ = "robots"
-
-    origin: str = Field(primary_key=True)
-    rules: str = Field(default="", sa_type=Packed, nullable=False)  # see collect.robots
-    read_at: datetime = _time()
+    points: int | None = Field(default=None, nullable=True)  # votes, else comments, as its feed says; None: it does not
 
 
 # ---------------------------------------------------------------- newsletters

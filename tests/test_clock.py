@@ -24,13 +24,11 @@ from digest.models import (
     EditionState,
     Entry,
     Feed,
-    FullText,
     Host,
     Newsletter,
     OutboxRow,
     OutboxState,
     RelayHour,
-    Robots,
     RunDay,
     Story,
     Subscription,
@@ -54,6 +52,7 @@ from digest.store import (
 from digest.store import clock as room
 from digest.store.api_tables import ApiAnswer, ApiKey, Webhook, WebhookEvent
 from digest.store.database import shared_now
+from digest.store.feed_tables import FullText, Robots, WebSub
 from digest.store.import_tables import ImportChange, ListImport
 from digest.store.mail_tables import MailReport, MailSource
 from digest.store.signup_tables import SignupMail, SignupRefusal, SignupWait
@@ -153,6 +152,9 @@ def fill(database: Database, config: Config) -> None:
         session.add(ApiAnswer(key_id=1, mark="a", fingerprint="b", at=MONDAY))
         times = {"created_at": MONDAY, "due_at": MONDAY, "settled_at": MONDAY}
         session.add(WebhookEvent(webhook_id=1, message="a", event="left", body="{}", **times))
+        hub = {"hub": "https://hub.example/", "topic": feed.url, "token": "t", "secret": "s"}
+        moments = dict.fromkeys(("due_at", "lease_until", "verified_at", "pinged_at"), MONDAY)
+        session.add(WebSub(feed_id=feed.id, **hub, **moments))
         subscribe.suppress(session, "eve@example.org", reason="by hand", evidence=Evidence("test", MONDAY))
         enrol(
             session,

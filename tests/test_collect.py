@@ -774,12 +774,17 @@ def test_a_server_that_drips_has_so_long_in_all(database: Database, site: Site) 
         stop.set()
 
 
-# feedparser looks for an address in each author, and takes the square of its length: many that are short enough.
+# feedparser looks for an address in each author, and takes the square of its length: many that are short enough. The
+# document type leaves the feed to it.
 SLOW = (b"<author>" + b"a" * 990 + b"</author>") * 600 + b"<pubDate>"
 
 
+def to_feedparser(body: bytes) -> bytes:
+    return body.replace(b"<rss", b"<!DOCTYPE rss><rss", 1)
+
+
 def test_an_entry_that_takes_too_long_to_read_costs_itself_only(database: Database, site: Site) -> None:
-    slow = rss("one", "slow", "two")
+    slow = to_feedparser(rss("one", "slow", "two"))
     place = slow.index(b"<pubDate>", slow.index(b"slow"))
     site.pages["/slow"] = Reply(slow[:place] + SLOW + slow[place + len(b"<pubDate>") :])
     site.pages["/good"] = Reply(rss("good"))
@@ -795,7 +800,7 @@ def test_an_entry_that_takes_too_long_to_read_costs_itself_only(database: Databa
 
 def test_a_feed_that_takes_too_long_to_read_costs_itself_only(database: Database, site: Site) -> None:
     editors = SLOW.removesuffix(b"<pubDate>").replace(b"author>", b"managingEditor>") * 3
-    slow = rss("slow").replace(b"<item>", editors + b"<item>", 1)
+    slow = to_feedparser(rss("slow")).replace(b"<item>", editors + b"<item>", 1)
     site.pages["/slow"], site.pages["/good"] = Reply(slow), Reply(rss("good"))
     add(database, site.base + "/slow", site.base + "/good")
     report = run(database, settings(parse_seconds=1))

@@ -164,6 +164,19 @@ def test_a_held_host_is_not_asked_by_way_of_another_and_the_way_ends_there(datab
     assert (report.asked, report.held) == (1, 1)
 
 
+def test_a_run_of_a_few_feeds_asks_as_many_although_hosts_of_the_first_are_held(database: Database, site: Site) -> None:
+    site.pages["/moved"] = Reply(status=302, headers={"Location": f"http://target.example:{site.port}/feed"})
+    site.pages["/feed"] = Reply(rss())
+    with database.write() as session:
+        hosts.keep(session, [hosts.Record("target.example", held_until=MONDAY + HOUR)])
+    add(database, *(f"http://start{n}.example:{site.port}/moved" for n in range(3)))
+    add(database, *(f"http://open{n}.example:{site.port}/feed" for n in range(4)))
+    report = run(database, resolve=at_home, most=3)
+    assert (report.asked, report.held) == (3, 3)
+    report = run(database, resolve=at_home, most=3)
+    assert (report.asked, report.held) == (1, 0)
+
+
 def test_an_address_is_held_when_two_of_its_hosts_ask_for_rest_and_none_is_served(
     database: Database, site: Site
 ) -> None:

@@ -39,7 +39,7 @@ from taint import BY_HAND, literals, special
 from test_render import page, story
 
 from digest import deliver, edition, parse, render, sign
-from digest.cli import common, feed
+from digest.cli import common, feed_add
 from digest.cli.preview import look
 from digest.collect.look import Found
 from digest.config import Config, from_values
@@ -290,10 +290,10 @@ def test_a_line_on_a_terminal_is_a_line_of_text(capsys):
 def test_a_command_to_copy_is_one_command(monkeypatch):
     choices = tuple(Candidate(text.http_url(f"{EVIL}{literal}"), text.plain(literal)) for literal in special())
     found = Found(EVIL, choices=choices)
-    monkeypatch.setattr(feed, "_look", lambda *_args, **_named: found)
+    monkeypatch.setattr(feed_add, "look_at", lambda *_args, **_named: found)
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
     with pytest.raises(Exception, match="names") as told:
-        feed._choose(EVIL, None, {})
+        feed_add._choose(EVIL, None, {}, None)
     for line in told.value.hint.split("\n"):
         assert len(shlex.split(line, comments=True)) == 4, line
 

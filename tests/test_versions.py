@@ -148,7 +148,8 @@ def test_serve_holds_the_bound_with_a_release_that_is_known(
 
 # ---------------------------------------------------------------- feedparser
 
-FEED = b"<rss version='2.0'><channel><title>F</title><item><title>T</title><author>Ada</author></item></channel></rss>"
+# With a document type, so that it is feedparser who reads it.
+FEED = b"<!DOCTYPE rss><rss version='2.0'><channel><item><title>T</title><author>Ada</author></item></channel></rss>"
 Told = tuple[list[tuple[str, str]], list[str], set[bool]]
 
 

@@ -116,6 +116,8 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     collect,
     edition,
     feed,
+    feed_add,
+    feed_lists,
     feed_set,
     imports,
     key,
@@ -166,6 +168,8 @@ app.add_typer(topic.app, name="topic")
 app.add_typer(outbox.app, name="outbox")
 subscriber_bars.register(subscriber.app)
 subscriber_csv.register(subscriber.app)
+feed_add.register(feed.app)
+feed_lists.register(feed.app)
 feed_set.register(feed.app)
 subscriber_address.register(subscriber.app)
 app.add_typer(imports.app, name="import")

@@ -22,6 +22,7 @@ def collect(context: typer.Context, force: Force = False, as_json: Json = False)
         healed = heed_clock(options, config, database)
         with telling(options, config) as tell:
             report = line.collect(database, config, clock=now, force=force, tell=tell)
+            line.ask_hubs(database, config, clock=now)
     if as_json:
         print_json(
             {

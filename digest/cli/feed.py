@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from digest.cli.common import Options, now, print_facts, print_json, print_rows
-from digest.cli.feed_reading import Change, apply, known_topic, need_full_text, page_facts, set_facts
-from digest.cli.feed_set import secrets
-from digest.cli.options import All, DryRun, Header, Json, Login, NewsletterName, Newsletters, WhichFeed
+from digest.cli.feed_add import look_at
+from digest.cli.feed_reading import page_facts, set_facts
+from digest.cli.options import All, DryRun, Json, NewsletterName, Newsletters, WhichFeed
 from digest.origin import shown
 
 if TYPE_CHECKING:
@@ -21,48 +18,11 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from digest.collect import Found, Repair
-    from digest.config import Config
     from digest.models import Feed
-    from digest.parse import Candidate
     from digest.store import feeds, hosts
+    from digest.store.feed_tables import WebSub
 
 app = typer.Typer(no_args_is_help=True, help="The feeds that newsletters read.")
-
-
-@app.command()
-def add(
-    context: typer.Context,
-    url: Annotated[str, typer.Argument(help="Address of a feed, or of a site that has one.")],
-    newsletter: NewsletterName = None,
-    topic: Annotated[str, typer.Option("--topic", "-t", help="Put all its entries under this topic.")] = "",
-    login: Login = False,
-    header: Header = None,
-    full_text: Annotated[bool, typer.Option("--full-text", help="Read the pages of entries that are stubs.")] = False,
-    check: Annotated[bool, typer.Option("--check/--no-check", help="Ask the address first; it must be a feed.")] = True,
-) -> None:
-    """Let a newsletter read a feed. Adding it twice is safe.
-
-    Secrets are asked for, or read from stdin a line each, so that no process list shows them.
-
-    Example: digest feed add https://example.org/ --topic ai
-    """
-    from digest import collect
-
-    options: Options = context.obj
-    with options.open() as (config, database):
-        name, settings = config.newsletter(newsletter)
-        known_topic(topic, settings.topics)
-        if full_text:
-            need_full_text()
-        headers = secrets(login, header)
-        title = ""
-        if check:
-            url, title, headers = _choose(url, config, headers)
-        added = collect.add_feed(database, url, newsletter=name, now=now(), title=title, topic=topic, headers=headers)
-        if full_text:
-            apply(database, str(added.feed_id), Change({"full_text": True}))
-    done = "added" if added.created else "now read" if added.read else "known already"
-    options.say(f"feed {added.feed_id}, {title or added.url}, is {done}")
 
 
 @app.command("list")
@@ -79,7 +39,7 @@ def list_(
 
     Example: digest feed list --health
     """
-    from digest.store import feeds, hosts
+    from digest.store import feeds, hosts, websub
 
     options: Options = context.obj
     moment = now()
@@ -90,8 +50,12 @@ def list_(
             if health:
                 held = feeds.held_counts(session)
                 servers = {record.name: record for record in hosts.records(session, now=moment)}
+                hubs = websub.all_of_them(session)
                 rows = [
-                    [*_health_row(feed, held.get(feed.id or 0, 0), moment), *_host_cells(feed, servers, moment)]
+                    [
+                        *_health_row(feed, held.get(feed.id or 0, 0), moment, hubs.get(feed.id or 0)),
+                        *_host_cells(feed, servers, moment),
+                    ]
                     for feed, _ in found
                 ]
                 rows.sort(key=lambda row: ("failing", "retired", "new", "quiet", "ok").index(row[2]))
@@ -124,7 +88,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
     Example: digest feed show 12
     """
     from digest import identity
-    from digest.store import feeds
+    from digest.store import feeds, websub
 
     options: Options = context.obj
     moment = now()
@@ -132,6 +96,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
         found = feeds.find(session, feed)
         number = found.id or 0
         readers = next(r for f, r in feeds.listed(session) if f.id == found.id)
+        hub = websub.of_feeds(session, [number]).get(number)
         row = _health_row(found, feeds.held_counts(session).get(number, 0), moment)
         facts = {
             "id": number,
@@ -149,6 +114,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "rhythm": row[6],
             "remarks": row[7],
             "trouble": found.trouble,
+            "hub": websub.in_words(hub, now=moment),
             "answered_by": found.answered_by or found.host,
             **set_facts(found, readers),
             "published_title": found.published_title,
@@ -172,10 +138,10 @@ def check(
     """
     options: Options = context.obj
     config = options.load()
-    found = _look(url, config, {})
+    found = look_at(url, config, {})
     if found.feed is None or found.answer is None:
         rows = [[c.url, c.title, c.type] for c in found.choices]
-        options.say(f"{shown(url)} is a page that names {len(rows)} feeds:")
+        options.say(f"{shown(url)} names {len(rows)} feeds:")
         print_rows(["url", "title", "type"], rows, as_json=as_json)
         return
     entries = [
@@ -184,6 +150,7 @@ def check(
     ]
     facts = {
         "url": found.url,
+        "place": found.became,
         "title": found.feed.title,
         "format": found.feed.format,
         "site": found.feed.site_url,
@@ -274,118 +241,11 @@ def remove(context: typer.Context, feed: WhichFeed, newsletter: NewsletterName =
             options.say(collect.remove_feed(database, feed, newsletter=name))
 
 
-@app.command("import")
-def import_(
-    context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="FILE_OR_URL", help="An OPML list; - reads stdin.")],
-    newsletter: NewsletterName = None,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-) -> None:
-    """Add all feeds of an OPML list. Folders named like topics become topics.
-
-    Example: digest feed import subscriptions.opml --dry-run
-    """
-    from digest import collect, parse
-
-    options: Options = context.obj
-    with options.open() as (config, database):
-        name, settings = config.newsletter(newsletter)
-        outlines = parse.opml(_read(source, config))
-        with database.rehearse() if dry_run else nullcontext(database) as into:
-            report = collect.import_feeds(into, outlines, name=name, newsletter=settings, now=now())
-    if as_json:
-        print_json(vars(report))
-    for bad in report.bad:
-        options.say(f"  no feed address: {bad}")
-    known = f", {report.known:,} known already" if report.known else ""
-    topics = ", ".join(f"{topic} {count}" for topic, count in sorted(report.topics.items()))
-    options.say(
-        f"import: {report.read:,} {'feed' if report.read == 1 else 'feeds'} for {name}{known}"
-        + (f"; by topic: {topics}" if topics else "")
-        + (f"; {len(report.bad)} lines were no feed" if report.bad else "")
-        + ("; nothing was stored" if dry_run else "")
-    )
-
-
-@app.command()
-def export(context: typer.Context, newsletter: NewsletterName = None) -> None:
-    """Print the feeds as OPML, without their secrets.
-
-    Example: digest feed export > subscriptions.opml
-    """
-    from digest import collect
-    from digest.store import feeds
-
-    options: Options = context.obj
-    with options.open() as (config, database):
-        name = config.newsletter(newsletter)[0] if newsletter else None
-        title = config.newsletters[name].title if name else "digest"
-        with database.read() as session:
-            unsaid = [
-                feed for feed, _ in feeds.listed(session, newsletters=[name] if name else None) if _beyond_opml(feed)
-            ]
-        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-        print(collect.export_feeds(database, newsletter=name, title=title, now=now()), end="")
-    if unsaid:
-        options.say(f"{len(unsaid)} of these have settings that OPML cannot say; `digest feed set ID` prints them")
-
-
-def _beyond_opml(feed: Feed) -> bool:
-    """Whether a feed is read in a way that no attribute of OPML, nor FreshRSS' filters, can say."""
-    from digest.curate import feed_rules
-
-    return bool(feed.full_text or feed.weight is not None or feed.keep or not all(map(feed_rules.as_search, feed.drop)))
-
-
-def _choose(url: str, config: Config, headers: dict[str, str]) -> tuple[str, str, dict[str, str]]:
-    """Address and title of the feed at `url`, the operator's choice where a page names several, and its secrets.
-
-    What was given for one origin is not given to another that its page names.
-    """
-    from digest.collect.addresses import known_address
-    from digest.errors import BadInput
-    from digest.origin import same, without_login
-
-    found = _look(url, config, headers, hint="--no-check adds it anyway")
-    given, login = without_login(known_address(url))
-    headers = login | headers
-    if found.feed is not None:
-        return found.url, found.feed.title, headers if same(found.url, given) else {}
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        lines = "\n  ".join(
-            f"digest feed add {shlex.quote(c.url)}{f'  # {c.title}' if c.title else ''}" for c in found.choices
-        )
-        raise BadInput(f"{given} names {len(found.choices)} feeds; add one of them", hint=lines)
-    chosen = _ask(found.choices).url
-    return _choose(chosen, config, headers if same(chosen, given) else {})
-
-
-def _ask(choices: Sequence[Candidate]) -> Candidate:
-    for place, choice in enumerate(choices, 1):
-        typer.echo(f"  {place}  {choice.title or '(no title)'}  {choice.url}", err=True)
-    number: int = typer.prompt("Which one", type=int, default=1, err=True)
-    return choices[min(max(number, 1), len(choices)) - 1]
-
-
-def _look(url: str, config: Config, headers: dict[str, str], *, hint: str = "") -> Found:
-    import asyncio
-
-    from digest import collect
-    from digest.errors import BadInput, FetchError, Unavailable, Unreachable
-
-    try:
-        return asyncio.run(collect.look(url, config, clock=now, headers=headers))
-    except FetchError as error:
-        hint = "--login asks for user and password" if error.status == 401 and hint else hint
-        kind = Unavailable if isinstance(error, Unreachable) else BadInput
-        raise kind(f"{shown(error.url)} {error.reason}", hint=hint) from None
-
-
-def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
+def _health_row(feed: Feed, held: int, moment: datetime, hub: WebSub | None = None) -> list[Any]:
     from datetime import timedelta
 
     from digest import collect
+    from digest.store import websub
 
     gap = timedelta(seconds=feed.gap_seconds) or None
     health = collect.health(collect.Vitals(feed.state, feed.failures, feed.ok_at, feed.entry_at, gap), now=moment)
@@ -400,6 +260,8 @@ def _health_row(feed: Feed, held: int, moment: datetime) -> list[Any]:
         remarks.append(f"moved {len(feed.former_urls)} ×, last from {feed.former_urls[-1]['url']}")
     if held:
         remarks.append(f"{held} entries held back")
+    if hub is not None:
+        remarks.append(websub.in_words(hub, now=moment))
     return [
         feed.id,
         feed.title or feed.url,
@@ -452,19 +314,3 @@ def _trouble(found: Found) -> list[str]:
 
 def _read_by(readers: Sequence[feeds.Reader]) -> list[str]:
     return [f"{r.newsletter}/{r.topic}" if r.topic else r.newsletter for r in readers]
-
-
-def _read(source: str, config: Config) -> bytes:
-    import asyncio
-
-    from digest import collect
-    from digest.errors import NotFound
-
-    if source == "-":
-        return sys.stdin.buffer.read()
-    if source.startswith(("http://", "https://")):
-        return asyncio.run(collect.fetch_list(source, config, clock=now))
-    try:
-        return Path(source).expanduser().read_bytes()
-    except OSError as error:
-        raise NotFound(f"cannot read {source}: {(error.strerror or 'no such file').lower()}") from None

@@ -206,6 +206,9 @@ def identity_in_words(feed: Feed) -> str:
 
 def set_facts(feed: Feed, readers: Sequence[feeds.Reader]) -> dict[str, Any]:
     """All that `feed set` changes, as it is; secrets by their names."""
+    from digest.parse import Recipe
+
+    recipe = Recipe.of(feed.recipe)
     return {
         "title": feed.title,
         "topics": [f"{r.newsletter}/{r.topic}" for r in readers if r.topic],
@@ -220,6 +223,7 @@ def set_facts(feed: Feed, readers: Sequence[feeds.Reader]) -> dict[str, Any]:
         "user_agent": next((v for name, v in feed.headers.items() if name.lower() == "user-agent"), ""),
         "proxy": shown(feed.proxy),
         "ca_file": feed.ca_file,
+        "selects": [f"{part}: {said}" for part, said in recipe.told().items()] if recipe else [],
     }
 
 

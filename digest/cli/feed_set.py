@@ -11,10 +11,48 @@ import typer
 
 from digest.cli import feed_reading
 from digest.cli.common import Options, now, print_facts
-from digest.cli.options import DryRun, Json, NewsletterName, WhichFeed
+from digest.cli.feed_selects import selections, set_selections
+from digest.cli.options import (
+    DryRun,
+    Json,
+    NewsletterName,
+    Select,
+    SelectAuthor,
+    SelectDate,
+    SelectId,
+    SelectImage,
+    SelectLink,
+    SelectTags,
+    SelectText,
+    SelectTitle,
+    WhichFeed,
+)
 
 if TYPE_CHECKING:
     from digest.store import Database
+
+SecretHeader = Annotated[
+    list[str] | None, typer.Option("--header", metavar="NAME", help="Ask for the value of a header to send.")
+]
+Without = Annotated[
+    list[str] | None, typer.Option("--without", metavar="NAME", help="Send this header no more, e.g. Cookie.")
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option("--keep", metavar="RULE", help='Take only what fits; again for more, "" for all.'),
+]
+Drop = Annotated[
+    list[str] | None,
+    typer.Option("--drop", metavar="RULE", help='Leave out what fits; again for more, "" for none.'),
+]
+Identity = Annotated[
+    str | None,
+    typer.Option("--identity", metavar="MARKS", help="What tells its entries apart: AUTO, guid, link, link+title …"),
+]
+Settle = Annotated[
+    str | None,
+    typer.Option("--settle", metavar="MINUTES", help="How long an entry must be left alone; 0 is not at all; or AUTO."),
+]
 
 
 def register(feeds: typer.Typer) -> None:
@@ -25,15 +63,11 @@ def register(feeds: typer.Typer) -> None:
 def set_(
     context: typer.Context,
     feed: WhichFeed,
-    header: Annotated[
-        list[str] | None, typer.Option("--header", metavar="NAME", help="Ask for the value of a header to send.")
-    ] = None,
+    header: SecretHeader = None,
     cookie: Annotated[bool, typer.Option("--cookie", help="Ask for the value of a cookie, name=value.")] = False,
     auth: Annotated[bool, typer.Option("--auth", help="Ask for a user and password (HTTP Basic).")] = False,
     user_agent: Annotated[str | None, typer.Option("--user-agent", help="Call ourselves so.")] = None,
-    without: Annotated[
-        list[str] | None, typer.Option("--without", metavar="NAME", help="Send this header no more, e.g. Cookie.")
-    ] = None,
+    without: Without = None,
     proxy: Annotated[
         str | None, typer.Option("--proxy", help='Ask through it; "login" asks for an address, "none": without.')
     ] = None,
@@ -52,26 +86,19 @@ def set_(
     full_text: Annotated[
         bool | None, typer.Option("--full-text/--no-full-text", help="Read the pages of entries that are stubs.")
     ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option("--keep", metavar="RULE", help='Take only what fits; again for more, "" for all.'),
-    ] = None,
-    drop: Annotated[
-        list[str] | None,
-        typer.Option("--drop", metavar="RULE", help='Leave out what fits; again for more, "" for none.'),
-    ] = None,
-    identity: Annotated[
-        str | None,
-        typer.Option(
-            "--identity", metavar="MARKS", help="What tells its entries apart: AUTO, guid, link, link+title …"
-        ),
-    ] = None,
-    settle: Annotated[
-        str | None,
-        typer.Option(
-            "--settle", metavar="MINUTES", help="How long an entry must be left alone; 0 is not at all; or AUTO."
-        ),
-    ] = None,
+    keep: Keep = None,
+    drop: Drop = None,
+    identity: Identity = None,
+    settle: Settle = None,
+    select: Select = None,
+    select_title: SelectTitle = None,
+    select_link: SelectLink = None,
+    select_date: SelectDate = None,
+    select_text: SelectText = None,
+    select_author: SelectAuthor = None,
+    select_image: SelectImage = None,
+    select_tags: SelectTags = None,
+    select_id: SelectId = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -89,13 +116,26 @@ def set_(
     asked = bool(header or cookie or auth or without)  # for the others "" and 0 are values
     asked |= any(value is not None for value in (user_agent, proxy, ca_file, interval))
     wish = feed_reading.Wish(title, topic, weight, full_text, keep, drop, identity, settle)
+    selects = selections(
+        select,
+        select_title,
+        select_link,
+        select_date,
+        select_text,
+        author=select_author,
+        image=select_image,
+        tags=select_tags,
+        id_=select_id,
+    )
     with options.open() as (config, database):
-        if not asked and not wish:
+        if not asked and not wish and not selects:
             _print(database, feed, as_json=as_json)
             return
         change = feed_reading.judged(wish, config, newsletter)  # a slip in any option changes nothing
         say = (lambda words: options.say(f"would say: {words}")) if dry_run else options.say
         with database.rehearse() if dry_run else nullcontext(database) as into:
+            if selects:
+                say(set_selections(into, feed, selects))
             if asked:
                 headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
                 say(_set_asking(into, feed, headers, without, proxy, ca_file, interval))

@@ -31,6 +31,20 @@ Login = Annotated[bool, typer.Option("--login", help="Ask for a user and passwor
 Header = Annotated[
     str | None, typer.Option("--header", metavar="NAME", help="Ask for the value of a header to send, e.g. X-Api-Key.")
 ]
+Select = Annotated[
+    str | None,
+    typer.Option(
+        "--select", metavar="CSS", help="A page's entries: article, xpath://article, xml:xpath://row, json:items."
+    ),
+]
+SelectTitle = Annotated[str | None, typer.Option("--select-title", metavar="CSS", help="In each of them its title.")]
+SelectLink = Annotated[str | None, typer.Option("--select-link", metavar="CSS", help="Its address.")]
+SelectDate = Annotated[str | None, typer.Option("--select-date", metavar="CSS", help="Its date: time, span@data-date.")]
+SelectText = Annotated[str | None, typer.Option("--select-text", metavar="CSS", help="Its text.")]
+SelectAuthor = Annotated[str | None, typer.Option("--select-author", metavar="CSS", help="Who wrote it.")]
+SelectImage = Annotated[str | None, typer.Option("--select-image", metavar="CSS", help="Its picture.")]
+SelectTags = Annotated[str | None, typer.Option("--select-tags", metavar="CSS", help="Its categories.")]
+SelectId = Annotated[str | None, typer.Option("--select-id", metavar="CSS", help="What names it for good.")]
 WhichStory = Annotated[int, typer.Argument(metavar="STORY", help="The number of `digest story list`.")]
 
 # Of editions, and of what mail servers said.

@@ -102,11 +102,12 @@ class _Asking:
     url: str
     now: datetime
     hold: AsyncExitStack
-    time: _Time
     conditions: dict[str, str]
     secrets: dict[str, str]
     way: Way
-    jars: dict[str, httpx.Cookies]  # by host
+    form: bytes = b""
+    time: _Time = field(init=False)
+    jars: dict[str, httpx.Cookies] = field(default_factory=dict)  # by host
     turns: set[str] = field(default_factory=set)  # hosts at which this fetch had its turn
     allowed: Callable[[str], Awaitable[None]] | None = None
     moved_to: str = ""
@@ -118,6 +119,8 @@ class _Asking:
         target, _ = without_login(http_url(response.headers["location"], self.url))
         if not target:
             raise FetchError(self.start, f"redirects to what is no web address ({_short(response)})")
+        if self.form and (response.status_code not in (307, 308) or downgrades(self.url, target)):
+            raise FetchError(self.start, f"redirects what is posted ({response.status_code})")
         permanent = response.status_code in (301, 308)
         self.lasting = self.lasting and permanent and not downgrades(self.url, target)
         self.moved_to = target if self.lasting else self.moved_to
@@ -193,17 +196,24 @@ class Fetcher:
         if last_modified:
             conditions["If-Modified-Since"] = last_modified
         secrets = self._hosts.headers(url) | dict(headers or {})
-        asking: _Asking | None = None
+        return await self._in_time(_Asking(url, url, now, hold, conditions, secrets, way, allowed=allowed))
+
+    async def post(self, url: str, form: bytes, *, now: datetime) -> Answer:
+        """Post a form to `url` as `fetch` asks there; no body of what is answered is read. Raises FetchError."""
+        async with AsyncExitStack() as hold:
+            return await self._in_time(_Asking(url, url, now, hold, {}, self._hosts.headers(url), _AS_SET, form))
+
+    async def _in_time(self, asking: _Asking) -> Answer:
+        url = asking.start
         try:
             async with asyncio.timeout(None) as limit:
-                asking = _Asking(url, url, now, hold, _Time(limit, self._seconds), conditions, secrets, way, {})
-                asking.allowed = allowed
+                asking.time = _Time(limit, self._seconds)
                 return await self._follow(asking)
         except TimeoutError:
             raise Unreachable(url, f"took longer than {self._seconds:g} seconds") from None
         except FetchError as error:
             error.url = url
-            error.answered_by = host_of(asking.url) if asking else ""
+            error.answered_by = host_of(asking.url)
             raise
         except httpx.TimeoutException:
             raise Unreachable(url, "does not answer") from None
@@ -270,7 +280,16 @@ class Fetcher:
         if asking.secrets:
             headers = httpx.Headers(headers)
             headers.update(asking.secrets)
-        request = httpx.Request("GET", asking.url, headers=headers, extensions=self._extensions)
+        if asking.form:
+            headers = httpx.Headers(headers)
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        request = httpx.Request(
+            "POST" if asking.form else "GET",
+            asking.url,
+            headers=headers,
+            content=asking.form or None,
+            extensions=self._extensions,
+        )
         if asking.jars and (jar := asking.jars.get(host_of(asking.url))):
             own = request.headers.pop("Cookie", "")
             jar.set_cookie_header(request)
@@ -280,6 +299,8 @@ class Fetcher:
 
     async def _answer(self, response: httpx.Response, asking: _Asking) -> Answer:
         status, says, url = response.status_code, response.headers, asking.url
+        if asking.form and 200 <= status < 300:
+            return Answer(url, status)
         if status not in (200, 203, 226, 304):
             raise await self._error(response, asking)
         if status == 304 and not response.request.headers.keys() & {"if-none-match", "if-modified-since"}:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from digest import parse
-from digest.collect import kinship, rhythm
-from digest.collect.addresses import has_scheme, host_of, known_address, without_login
+from digest.collect import gathering, kinship, places, rhythm
+from digest.collect.addresses import address, has_scheme, host_of, known_address, without_login
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
+from digest.collect.places import Place
 from digest.collect.rhythm import Health
 from digest.collect.wire import Way
 from digest.collect.workers import Parsers
@@ -23,7 +24,8 @@ from digest.config import Config
 from digest.errors import FetchError, Unreachable
 from digest.models import FeedState
 from digest.origin import downgrades, same
-from digest.parse import Candidate, ParsedFeed
+from digest.parse import Candidate, Listed, ParsedFeed
+from digest.parse.recipes import Recipe
 from digest.store import Database, feed_entries, feeds
 
 _AS_SET = Way()
@@ -41,6 +43,22 @@ class Found:
     feed: ParsedFeed | None = None
     answer: Answer | None = None
     choices: tuple[Candidate, ...] = ()
+    became: str = ""  # what a name turned out to be, in words
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is looked for besides a feed: the entries of a page by a recipe, or the news in a site's sitemaps.
+
+    `bases` are where the places of `collect.places` are asked.
+    """
+
+    recipe: Recipe | None = None
+    sitemap: bool = False
+    bases: Mapping[str, str] = field(default_factory=lambda: places.BASES)
+
+
+_FEED = Wish()
 
 
 class Looker:
@@ -57,6 +75,50 @@ class Looker:
     async def __aexit__(self, *error: object) -> None:
         self._parsers.__exit__(*error)
         await self._fetcher.__aexit__(*error)
+
+    async def read(self, url: str, recipe: Recipe, headers: Mapping[str, str] | None = None) -> Found:
+        """The page at `url`, read by a recipe. Raises FetchError."""
+        answer = await self._fetch(url, headers, _AS_SET)
+        return Found(url, await self._parse(answer, recipe), answer)
+
+    async def at(self, place: Place, given: str = "", headers: Mapping[str, str] | None = None) -> Found:
+        """The feed of a place that a name means. Raises FetchError with what the likeliest address answered.
+
+        `headers` go to the origin of the address that was `given`, where one was.
+        """
+        feeds, first = place.feeds, None
+        try:
+            if place.ask:
+                feeds = (*places.named(place.reader, (await self._fetch(place.ask, None, _AS_SET)).body), *feeds)
+        except FetchError as error:
+            first = error
+        for url in dict.fromkeys(feeds):
+            try:
+                return replace(await self.find(url, headers if same(url, given) else None), became=place.what)
+            except FetchError as error:
+                if error.challenge or isinstance(error, Held):
+                    raise
+                first = first or error
+        raise first or FetchError(place.ask, "names no feed")
+
+    async def list(self, url: str, form: str, headers: Mapping[str, str] | None = None) -> tuple[str, Listed]:
+        """A list of feeds on the web, and the address that it came from in the end. Raises FetchError."""
+        answer = await self._fetch(url, headers, _AS_SET)
+        return answer.url, await self._parsers.read_list(answer.body, form, url=answer.url, now=self._clock())
+
+    async def news(self, url: str) -> Found:
+        """The first sitemap of news that a site's robots.txt names. Raises FetchError."""
+        robots = await self._fetch(urljoin(url, "/robots.txt"), None, _AS_SET)
+        why = "its robots.txt names none"
+        for place in parse.sitemaps.of_robots(robots.body):
+            try:
+                answer = await self._fetch(place, None, _AS_SET)
+                return Found(place, await self._parse(answer), answer)
+            except FetchError as error:
+                if error.challenge or isinstance(error, Held):
+                    raise
+                why = f"{place} {error.reason}"
+        raise FetchError(url, f"has no sitemap of news: {why}")
 
     async def find(self, url: str, headers: Mapping[str, str] | None = None, way: Way = _AS_SET) -> Found:
         """The feed at `url`, or the one its page declares, or else one of the usual places; several come as a choice.
@@ -101,10 +163,20 @@ class Looker:
         async with AsyncExitStack() as hold:
             return await self._fetcher.fetch(url, now=self._clock(), hold=hold, headers=headers, way=way)
 
-    async def _parse(self, answer: Answer) -> ParsedFeed:
-        return await self._parsers.parse(
+    async def _parse(self, answer: Answer, recipe: Recipe | None = None) -> ParsedFeed:
+        parsed = await self._parsers.parse(
+            answer.body, url=answer.url, content_type=answer.content_type, now=self._clock(), recipe=recipe
+        )
+        if parsed.format != parse.sitemaps.INDEX:
+            return parsed
+        return (await gathering.whole(parsed, answer.url, self._part))[1]
+
+    async def _part(self, url: str) -> tuple[bytes, ParsedFeed]:
+        answer = await self._fetch(url, None, _AS_SET)
+        parsed = await self._parsers.parse(
             answer.body, url=answer.url, content_type=answer.content_type, now=self._clock()
         )
+        return answer.body, parsed
 
 
 async def look(
@@ -114,18 +186,43 @@ async def look(
     clock: Callable[[], datetime],
     headers: Mapping[str, str] | None = None,
     resolve: Resolve = resolve,
+    wish: Wish = _FEED,
 ) -> Found:
-    """What is at an address as a person writes it. Raises FetchError, BadInput."""
-    url, login = without_login(known_address(words))
-    secrets = login | dict(headers or {})
+    """What is at an address, or a place, as a person writes it. Raises FetchError, BadInput.
+
+    A name that may mean several places comes as their choice, and nobody is asked.
+    """
+    named = [] if wish.recipe is not None else places.places(words, wish.bases)
+    if len(named) > 1:
+        return Found(words, choices=tuple(Candidate(p.feeds[0], p.what) for p in named if p.feeds))
     async with Looker(config, clock=clock, resolve=resolve) as looker:
+        if named:
+            try:
+                return await looker.at(named[0], address(words), headers)
+            except FetchError as error:
+                shut = error.status in (401, 403, 429, 503) or error.challenge or isinstance(error, Held)
+                if shut or not address(words):
+                    raise  # else the address may have a feed that is told otherwise
+        url, login = without_login(known_address(words))
+        secrets = login | dict(headers or {})
+
+        async def there(url: str) -> Found:
+            if wish.recipe is not None:
+                return await looker.read(url, wish.recipe, secrets)
+            try:
+                return await looker.find(url, secrets)
+            except FetchError as error:
+                if not wish.sitemap or error.challenge or isinstance(error, Held | Unreachable):
+                    raise
+            return await looker.news(url)
+
         try:
-            return await looker.find(url, secrets)
+            return await there(url)
         except Unreachable as error:
             # A secret is not told in clear because of a missing scheme; nor is trouble with TLS a reason to do without.
             if not error.refused or has_scheme(words) or secrets:
                 raise
-            return await looker.find(f"http{url.removeprefix('https')}")
+            return await there(f"http{url.removeprefix('https')}")
 
 
 # ---------------------------------------------------------------- repairs
@@ -270,6 +367,7 @@ def repair(database: Database, repair: Repair, *, now: datetime) -> None:
             feed.error = f"{repair.trouble}; {repair.url} is read instead" if other is not None else repair.trouble
             return
         feeds.move(session, repair.feed_id, url=repair.url, host=host_of(repair.url), now=now)
+        feed.recipe = {}  # what was found there is a feed
         feed.state, feed.next_at, feed.failures, feed.failing_since = FeedState.ACTIVE, now, 0, None
         feed.claimed_at = None
         feed.error = feed.etag = feed.last_modified = feed.body_hash = ""

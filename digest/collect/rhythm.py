@@ -19,6 +19,7 @@ MAX_BACKOFF = timedelta(days=7)
 FAILING_AFTER = 3  # failures in a row; one or two are weather
 QUIET_GAPS = 3
 QUIET_AT_LEAST = timedelta(days=7)
+PUSHED_MINUTES = 24 * 60  # between two requests to a feed whose hub tells us what is new
 _UNKNOWN = timedelta(hours=1)  # between two requests while a feed's rhythm is not known
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
-from digest.collect import kinship, rhythm
+from digest.collect import gathering, kinship, rhythm
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
@@ -29,9 +29,11 @@ from digest.errors import FetchError
 from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import same
-from digest.parse import ParsedEntry, ParsedFeed
+from digest.parse import ParsedEntry, ParsedFeed, hub_links, sitemaps
+from digest.parse.recipes import Recipe
 from digest.parse.text import plain
-from digest.store import Database, feed_claims, feed_entries, feeds, hosts, tastes
+from digest.store import Database, feed_claims, feed_entries, feeds, hosts, tastes, websub
+from digest.store.feed_tables import WebSub
 
 T = TypeVar("T")
 
@@ -178,6 +180,7 @@ class _Run:
         self._left = sys.maxsize if most is None else most  # feeds that may still be claimed
         self._report = CollectReport()
         self._released: set[int] = set()  # not asked for their host's sake, and not claimed by us again
+        self._unasked = 0  # of these, whose place in `most` another may have
         # Feeds that wait for a turn at one busy host must not keep the others from starting.
         self._in_hand = asyncio.Semaphore(self._settings.connections * 4)
         self._outcomes: asyncio.Queue[_Outcome | None] = asyncio.Queue(maxsize=self._settings.connections)
@@ -224,11 +227,16 @@ class _Run:
         return min(due, self._left), [replace(record, held_until=None) for record in known] if self._force else known
 
     async def _claim_all(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            while feeds := await self._store(self._claim):
-                for feed in feeds:
-                    await self._in_hand.acquire()
-                    tasks.create_task(self._collect(feed))
+        """Claim and ask until none is left to claim; where `most` was spent on feeds that were held, others come in."""
+        while True:
+            async with asyncio.TaskGroup() as tasks:
+                while feeds := await self._store(self._claim):
+                    for feed in feeds:
+                        await self._in_hand.acquire()
+                        tasks.create_task(self._collect(feed))
+            if not self._unasked:
+                return
+            self._left, self._unasked = self._left + self._unasked, 0
 
     def _claim(self) -> list[feed_claims.Due]:
         with self._database.write() as session:
@@ -271,13 +279,52 @@ class _Run:
             body_hash = hashlib.sha256(answer.body).hexdigest()
             if body_hash == feed.body_hash:
                 return _Outcome(feed, now, answer, body_hash)
-            parsed = await self._parsers.parse(answer.body, url=answer.url, content_type=answer.content_type, now=now)
+            recipe = Recipe.of(feed.recipe)
+            parsed = await self._parsers.parse(
+                answer.body, url=answer.url, content_type=answer.content_type, now=now, recipe=recipe
+            )
+            if parsed.format == sitemaps.INDEX:
+                # It may stay the same when what it names does not: it has no validators, nor a hash of its own.
+                answer = replace(answer, etag="", last_modified="")
+                body_hash, parsed = await gathering.whole(parsed, answer.url, lambda url: self._part(feed, url, now))
+                if body_hash == feed.body_hash:
+                    return _Outcome(feed, now, answer, body_hash)
+            if self._settings.points:
+                parsed = await self._voted(feed, parsed, now)
             return _Outcome(feed, now, answer, body_hash, parsed)
         except Held as held:
             self._released.add(feed.id)
+            self._unasked += 1
             return _Outcome(feed, now, held_until=held.until)
         except FetchError as error:
             return _Outcome(feed, now, error=error)
+
+    async def _part(self, feed: feed_claims.Due, url: str, now: datetime) -> tuple[bytes, ParsedFeed]:
+        """One of the documents that make up a feed; its secrets are for its own origin."""
+        own = same(url, feed.url)
+        way = Way(feed.proxy, feed.ca_file if own else "")
+        async with AsyncExitStack() as hold:
+            answer = await self._fetcher.fetch(url, now=now, hold=hold, headers=feed.headers if own else None, way=way)
+            parsed = await self._parsers.parse(answer.body, url=answer.url, content_type=answer.content_type, now=now)
+            return answer.body, parsed
+
+    async def _voted(self, feed: feed_claims.Due, parsed: ParsedFeed, now: datetime) -> ParsedFeed:
+        """With the votes of the entries that are new, where their site tells them and the feed does not."""
+        wanted = {e.key: place for e in parsed.entries if (place := gathering.discussion(e, feed.host))}
+        if not wanted:
+            return parsed
+        known = await self._store(self._known, feed.id, list(wanted))
+        wanted = {key: place for key, place in wanted.items() if key not in known}
+
+        async def get(url: str) -> bytes:
+            async with AsyncExitStack() as hold:
+                return (await self._fetcher.fetch(url, now=now, hold=hold, way=Way(feed.proxy))).body
+
+        return await gathering.voted(parsed, wanted, get, seconds=self._settings.timeout_seconds)
+
+    def _known(self, feed_id: int, keys: list[str]) -> frozenset[str]:
+        with self._database.read() as session:
+            return feed_entries.keys(session, feed_id, keys)
 
     # ------------------------------------------------------------ store
 
@@ -303,7 +350,12 @@ class _Run:
             left = feed_claims.lock(session, [outcome.feed.id for outcome in outcomes])
             outcomes = [_retitled(o, left[o.feed.id]) for o in outcomes if o.feed.url == left.get(o.feed.id, ("",))[0]]
             outcomes = [self._doubted(session, outcome) for outcome in outcomes]
-            done = [self._settle(session, outcome) for outcome in outcomes if outcome.held_until is None]
+            hubs = websub.of_feeds(session, left) if self._settings.websub else {}
+            done = [
+                self._settle(session, outcome, hubs.get(outcome.feed.id))
+                for outcome in outcomes
+                if outcome.held_until is None
+            ]
             feed_claims.settle(session, [row for row, _, _ in done])
             for outcome in outcomes:
                 if outcome.held_until is not None:
@@ -340,8 +392,10 @@ class _Run:
         else:
             report.updated += 1
 
-    def _settle(self, session: Session, outcome: _Outcome) -> tuple[dict[str, Any], feed_entries.Saved, Change | None]:
-        """The feed's row after this outcome, its entries stored."""
+    def _settle(
+        self, session: Session, outcome: _Outcome, hub: WebSub | None
+    ) -> tuple[dict[str, Any], feed_entries.Saved, Change | None]:
+        """The feed's row after this outcome, its entries stored; `hub` is how we stand with who tells us of it."""
         feed, at, saved = outcome.feed, outcome.at, feed_entries.Saved()
         row: dict[str, Any] = {name: getattr(feed, name) for name in _SETTLED}
         row |= {"state": FeedState.ACTIVE, "checked_at": at}
@@ -374,16 +428,36 @@ class _Run:
                 saved = self._save_feed(session, feed, outcome.parsed, row, at)
             said = outcome.parsed.new_url if outcome.parsed is not None else feed.moved_to
             notes.append(self._move(session, feed, outcome.answer, row, at, said))
+            told = self._told_by(session, outcome, hub, news=bool(saved.new))
             row["next_at"] = rhythm.next_at(
                 at,
-                rhythm.of_feed(self._settings, feed.interval_minutes),
+                rhythm.of_feed(self._settings, feed.interval_minutes or (rhythm.PUSHED_MINUTES if told else 0)),
                 rng=self._rng,
                 max_age=outcome.answer.max_age,
                 ttl=timedelta(seconds=row["ttl_seconds"]),
                 gap=timedelta(seconds=row["gap_seconds"]) or None,
                 skip=row["skip"],
             )
+            if told is not None and told.lease_until is not None:
+                row["next_at"] = min(row["next_at"], told.lease_until)
+            if hub is not None and hub.pinged_at is not None and hub.pinged_at > at:  # while we asked
+                row["next_at"] = min(row["next_at"], at + websub.PING_GAP)
         return row, saved, _change(feed, row, at, [note for note in notes if note])
+
+    def _told_by(self, session: Session, outcome: _Outcome, hub: WebSub | None, *, news: bool) -> WebSub | None:
+        """The hub that tells us of this feed, where it can be relied on; what the feed says of it now is kept."""
+        feed, at = outcome.feed, outcome.at
+        if hub is not None:
+            websub.polled(session, hub, news=news, before=feed.checked_at)
+        if outcome.parsed is not None and outcome.answer is not None and self._settings.websub:
+            there, itself = hub_links(outcome.answer.link, url=outcome.answer.url)
+            there, itself = there or outcome.parsed.hub, itself or outcome.parsed.topic
+            if feed.headers or not itself:
+                there = ""  # a feed with a login is nobody else's business, nor is an address that it does not give
+            websub.discovered(session, feed.id, hub, there, itself, now=at)
+            if hub is not None and (hub.hub, hub.topic) != (there, itself):
+                return None
+        return hub if websub.live(hub, at) else None
 
     def _doubted(self, session: Session, outcome: _Outcome) -> _Outcome:
         """A permanent redirect to a feed that is not the one collected so far is a failure: a person follows it.
@@ -391,6 +465,11 @@ class _Run:
         Domains are parked and sold, and sites redirect what they no longer have to their front page's feed.
         """
         feed, answer = outcome.feed, outcome.answer
+        emptied = outcome.parsed is not None and feed.recipe and not outcome.parsed.entries
+        if emptied and feed_entries.remembered(session, feed.id, limit=1).marks:
+            # A page that was redesigned answers as it always did.
+            reason = f"has nothing any more where {feed.recipe.get('item')!r} looks for it: the page has changed"
+            return _Outcome(feed, outcome.at, answer, error=FetchError(feed.url, reason))
         target = answer.moved_to if answer is not None else ""
         if outcome.parsed is None or target in ("", feed.url):
             return outcome

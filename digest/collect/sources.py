@@ -1,24 +1,21 @@
-"""Which feeds there are: add, remove, import and export. What is asked of strangers here is one page at a time."""
+"""Which feeds there are: add, remove, import and export. Nobody is asked anything here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from digest import parse
 from digest.collect.addresses import address, host_of, known_address, without_login
-from digest.collect.fetch import Fetcher
-from digest.collect.guard import Resolve, resolve
-from digest.collect.hosts import Hosts
-from digest.config import Config, Newsletter
+from digest.config import Newsletter
 from digest.curate import feed_rules
-from digest.errors import FetchError, NotFound
+from digest.errors import BadInput, NotFound
 from digest.models import Feed, FeedState
 from digest.origin import shown
 from digest.parse import Outline
+from digest.parse.recipes import Recipe
 from digest.parse.text import plain
 from digest.store import Database, feeds, newsletters
 
@@ -27,8 +24,9 @@ __all__ = [
     "ImportReport",
     "add_feed",
     "export_feeds",
-    "fetch_list",
+    "exported",
     "import_feeds",
+    "read_by",
     "remove_feed",
     "set_feed",
 ]
@@ -46,12 +44,14 @@ class Added:
 
 @dataclass
 class ImportReport:
-    """What an import did. `bad` names the entries of the list that are no feed address."""
+    """What an import did. `bad` names the entries of the list that are no feed address, `left` says why others are not
+    taken."""
 
     created: int = 0
     read: int = 0
     known: int = 0
     bad: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     topics: dict[str, int] = field(default_factory=dict)  # feeds by the topic their folder stands for
 
 
@@ -63,12 +63,12 @@ def add_feed(
     now: datetime,
     title: str = "",
     topic: str = "",
-    folder: str = "",
     headers: dict[str, str] | None = None,
+    recipe: Recipe | None = None,
 ) -> Added:
     """Let a newsletter read a feed; twice is safe, and adding a retired one wakes it. `title` is what it calls itself.
 
-    Raises BadInput where `url` is no http(s) address.
+    With a `recipe` it is a page that is read by it. Raises BadInput where `url` is no http(s) address.
     """
     url, login = without_login(known_address(url))
     headers = login | (headers or {})
@@ -84,10 +84,19 @@ def add_feed(
             feed.state, feed.next_at, feed.failures, feed.told = FeedState.ACTIVE, now, 0, ""
         if headers:
             feed.headers = headers
+        if recipe is not None:
+            read_by(feed, recipe, now=now)
         session.flush()
         assert feed.id is not None and reader.id is not None
-        read = feeds.read(session, reader.id, feed.id, topic=topic, folder=folder, now=now)
+        read = feeds.read(session, reader.id, feed.id, topic=topic, folder="", now=now)
         return Added(feed.id, url, created, read)
+
+
+def read_by(feed: Feed, recipe: Recipe | None, *, now: datetime) -> None:
+    """Let a feed be read by a recipe, or as a feed again: at once, although its page is as it was."""
+    feed.recipe = recipe.stored() if recipe else {}
+    feed.etag = feed.last_modified = feed.body_hash = ""
+    feed.next_at = min(feed.next_at, now)
 
 
 def set_feed(
@@ -137,6 +146,9 @@ def import_feeds(
         if not url:
             report.bad.append(f"{outline.title or 'untitled'}: {plain(shown(outline.url), limit=100)}")
             continue
+        if why := outline.why_not or _clash(outline, wanted.get(url)):
+            report.left.append(f"{outline.title or 'untitled'}: {plain(shown(outline.url), limit=100)}: {why}")
+            continue
         topic = topic_of(outline, newsletter)
         place = {"folders": outline.folders, "topics": outline.topics, "description": outline.description}
         places.setdefault(url, []).append(place)
@@ -147,6 +159,13 @@ def import_feeds(
         reader_id = newsletters.find(session, name).id
         assert reader_id is not None
         ids = feeds.ids(session, wanted)
+        paged = [url for url, (outline, _) in wanted.items() if outline.recipe and url in ids]
+        for url, known in feeds.by_url(session, paged).items():
+            if Recipe.of(known.recipe) != wanted[url][0].recipe:
+                how = (
+                    f"is feed {known.id} already, and read otherwise; `digest feed set {known.id} --select` changes it"
+                )
+                report.left.append(f"{wanted[url][0].title or 'untitled'}: {shown(url)} {how}")
         blank = _new("", title="", headers={}, now=now).model_dump(exclude={"id"})
         fresh = [
             {
@@ -156,6 +175,7 @@ def import_feeds(
                 "title": plain(outline.title),
                 "site_url": _open_part(outline.site_url),
                 "headers": logins[url],
+                "recipe": outline.recipe.stored() if outline.recipe else {},
             }
             for url, (outline, _) in wanted.items()
             if url not in ids
@@ -175,6 +195,13 @@ def import_feeds(
         feeds.add_readings(session, reader_id, new, now=now)
         report.created, report.read, report.known = len(fresh), len(new), len(wanted) - len(new)
     return report
+
+
+def _clash(outline: Outline, before: tuple[Outline, str] | None) -> str:
+    """Why an outline cannot be taken beside one with the same address, which is one feed."""
+    if before is None or before[0].recipe == outline.recipe:
+        return ""
+    return "the same page is read in another way already; give one of them an address of its own, with #two after it"
 
 
 def topic_of(outline: Outline, newsletter: Newsletter) -> str:
@@ -217,18 +244,29 @@ def remove_feed(database: Database, feed: str, *, newsletter: str | None) -> str
         return f"{found.title or found.url} is removed"
 
 
-def export_feeds(database: Database, *, newsletter: str | None, title: str, now: datetime) -> str:
-    """The feeds as OPML, in all their folders; a topic without a folder becomes one. Secrets stay here."""
+def export_feeds(database: Database, *, newsletter: str | None, title: str, now: datetime, form: str = "opml") -> str:
+    """The feeds as a list of one of `parse.lists.FORMATS`, in all their folders. Secrets stay here.
+
+    A topic without a folder becomes one in OPML. Raises BadInput for a format that is not written.
+    """
+    if form not in ("opml", "csv", "text"):
+        raise BadInput(f"lists are not written as {form!r}", hint="opml, csv, text")
+    outlines = exported(database, newsletter=newsletter)
+    return parse.write_opml(outlines, title=title, now=now) if form == "opml" else parse.lists.write(outlines, form)
+
+
+def exported(database: Database, *, newsletter: str | None) -> list[Outline]:
+    """The feeds that are not retired, once for each place in which they stand."""
     outlines = []
     with database.read() as session:
         for feed, readers in feeds.listed(session, newsletters=None if newsletter is None else [newsletter]):
             if feed.state == FeedState.RETIRED:
                 continue
             reader = next((r for r in readers if newsletter in (None, r.newsletter)), feeds.Reader(""))
-            url, site = _open_part(feed.url), _open_part(feed.site_url)
+            url, site, recipe = _open_part(feed.url), _open_part(feed.site_url), Recipe.of(feed.recipe)
             filters = tuple(filter(None, map(feed_rules.as_search, feed.drop)))
-            outlines += [Outline(url, feed.title, site, *place, filters) for place in _places(reader)]
-    return parse.write_opml(outlines, title=title, now=now)
+            outlines += [Outline(url, feed.title, site, *place, recipe, filters=filters) for place in _places(reader)]
+    return outlines
 
 
 def _places(reader: feeds.Reader) -> list[tuple[tuple[str, ...], tuple[str, ...], str]]:
@@ -243,17 +281,6 @@ def _places(reader: feeds.Reader) -> list[tuple[tuple[str, ...], tuple[str, ...]
         unsaid = [topic for topic in topics if _plain_name(topic) not in said]
         found.append((tuple(place["folders"]), (*unsaid, *place["topics"]), place["description"]))
     return found
-
-
-async def fetch_list(url: str, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> bytes:
-    """The bytes of a list on the web. Raises NotFound with the reason."""
-    url, login = without_login(known_address(url))
-    hosts = Hosts(config.collect, clock=clock, by_hand=True)
-    async with Fetcher(config, hosts, resolve=resolve) as fetcher, AsyncExitStack() as hold:
-        try:
-            return (await fetcher.fetch(url, now=clock(), hold=hold, headers=login)).body
-        except FetchError as error:
-            raise NotFound(f"the list {url} {error.reason}", hint="save it as a file and import that") from None
 
 
 def _open_part(url: str) -> str:

@@ -13,6 +13,8 @@ from digest.errors import FetchError
 from digest.parse import NotAFeed, ParsedFeed
 from digest.parse.article import Article, NotTaken, Page
 from digest.parse.entries import Unread
+from digest.parse.outlines import Listed
+from digest.parse.recipes import Recipe
 from digest.parse.worker import Task, serve
 
 MEMORY = 170_000_000  # bytes a worker may hold
@@ -21,7 +23,7 @@ START_SECONDS = 60
 # Of the seconds that a document may take: what one entry may, by its process's own clock of work; what one may when it
 # is read apart, by ours; and how often a document may take them all when it is read entry by entry.
 ENTRY_SHARE, PIECE_SHARE, MOST_TIMES = 0.25, 0.5, 3
-Heard = ParsedFeed | Article | Exception
+Heard = ParsedFeed | Listed | Article | Exception
 SETBACKS = 4  # entries that bring a process down, before the whole feed is given up
 
 
@@ -45,22 +47,24 @@ class Parsers:
             one.kill()
         self._threads.shutdown()
 
-    async def parse(self, body: bytes, *, url: str, content_type: str, now: datetime) -> ParsedFeed:
+    async def parse(
+        self, body: bytes, *, url: str, content_type: str, now: datetime, recipe: Recipe | None = None
+    ) -> ParsedFeed:
         """`parse.feed` in another process. Raises FetchError with the reason in words.
 
         A document that brings a process down, or is not read in time, is read again entry by entry: those that do it
         are set aside, and the others are read. With more than `SETBACKS` of them the feed is given up.
         """
-        task = Task(body, url, content_type, now, self._seconds * ENTRY_SHARE)
+        task = Task(body, url, content_type, now, self._seconds * ENTRY_SHARE, recipe=recipe)
         async with self._seats:
             try:
-                return await self._ask(task, self._seconds)
+                return _feed(await self._ask(task, self._seconds))
             except _Setback as first:
                 reason = first.reason
             apart: dict[int, str] = {}
             while len(apart) <= SETBACKS:
                 try:
-                    return await self._ask(replace(task, apart=apart), self._seconds * PIECE_SHARE)
+                    return _feed(await self._ask(replace(task, apart=apart), self._seconds * PIECE_SHARE))
                 except _Setback as again:
                     if again.at is None:
                         break
@@ -82,10 +86,21 @@ class Parsers:
             raise NotTaken(f"takes more than {MEMORY / 1e6:g} MB of memory to read")
         raise NotTaken(f"cannot be read ({str(answer).partition(':')[0][:60]})")
 
-    async def _ask(self, task: Task, seconds: float) -> ParsedFeed:
+    async def read_list(self, body: bytes, form: str, *, url: str, now: datetime) -> Listed:
+        """`parse.lists.read` in another process. Raises FetchError with the reason in words."""
+        task = Task(body, url, "", now, self._seconds * ENTRY_SHARE, as_list=form)
+        async with self._seats:
+            try:
+                found = await self._ask(task, self._seconds)
+            except _Setback as setback:
+                raise FetchError(url, setback.reason) from None
+        assert isinstance(found, Listed)
+        return found
+
+    async def _ask(self, task: Task, seconds: float) -> ParsedFeed | Listed:
         """Raises _Setback where the document was too much for a process, FetchError where it is no feed."""
         answer, at = await self._heard(task, seconds)
-        if isinstance(answer, ParsedFeed):
+        if isinstance(answer, ParsedFeed | Listed):
             return answer
         if isinstance(answer, MemoryError):
             raise _Setback(f"takes more than {MEMORY / 1e6:g} MB of memory to read", at)
@@ -118,6 +133,11 @@ class Parsers:
     def _drop(self, one: _Worker) -> int | None:
         self._all.discard(one)
         return one.kill()
+
+
+def _feed(answer: ParsedFeed | Listed) -> ParsedFeed:
+    assert isinstance(answer, ParsedFeed)
+    return answer
 
 
 class _Setback(Exception):

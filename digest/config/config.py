@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,6 +201,17 @@ class Config(BaseSettings):
             raise ValueError("has the user or password of the database twice, in its URL too; take one away")
         if password and not (there.user or self.database_user):
             raise ValueError("has a database_password and no database_user")
+        return self
+
+    @model_validator(mode="after")
+    def _hubs(self) -> Config:
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            reached = ipaddress.ip_address(host).is_global
+        except ValueError:
+            reached = "." in host and not host.endswith((".localhost", ".local", ".internal", ".invalid"))
+        if self.collect.websub and not (reached or self.collect.allow_private_addresses):
+            raise ValueError(f"has websub = true in [collect], and no hub reaches base_url, which is {self.base_url}")
         return self
 
     @property

@@ -237,6 +237,8 @@ class Collect(Section):
     # Pages that are read where a feed gives stubs (`feed set --full-text`): so long, and so many, in a run.
     full_text_seconds: float = Field(20, ge=0, le=600)
     full_text_pages: int = Field(40, ge=0, le=1000)
+    points: bool = False  # ask Hacker News and Lobsters what votes new entries have, where the feed does not say
+    websub: bool = False  # let hubs tell us of feeds, at `base_url`; `digest serve` must be reachable there
 
     @property
     def interval(self) -> timedelta:
@@ -276,6 +278,7 @@ class Curate(Section):
     weight_fresh: float = Field(1.0, ge=0)
     weight_topic: float = Field(0.5, ge=0)
     weight_excerpt: float = Field(0.5, ge=0)
+    weight_points: float = Field(0.5, ge=0)
     fresh_hours: float = Field(48, gt=0, le=10_000_000)
     precision: float = Field(0.9, ge=0.5, le=0.999)
     scorer: Line = ""

@@ -61,6 +61,7 @@ def parts(
     excerpt: str,
     boost: float,
     age_unknown: bool = False,
+    points: float | None = None,
 ) -> dict[str, float]:
     """What a story is worth but for its freshness, part by part; the rank is their sum.
 
@@ -70,7 +71,11 @@ def parts(
     excerpt   all of the weight for a full excerpt, less for a short one
     boost     what the operator's rules add
     undated   taken off what a new feed brings without a date: it may be years old, and counts as fresh
+    points    how many votes it has (see `share`), where its feed says so; worth no more than any other part
     """
+    others = (curate.weight_sources, curate.weight_fresh, curate.weight_topic, curate.weight_excerpt)
+    most = min([curate.weight_points, *(weight for weight in others if weight)])
+    said = {} if points is None else {"points": round(most * points, 3)}
     return {
         "sources": round(curate.weight_sources * min(1.0, math.log2(max(1, sources)) / 2), 3),
         "feed": feed,
@@ -78,12 +83,18 @@ def parts(
         "excerpt": of_excerpt(curate, excerpt),
         "boost": boost,
         "undated": -curate.weight_fresh if age_unknown else 0.0,
+        **said,
     }
 
 
 def of_excerpt(curate: config.Curate, excerpt: str) -> float:
     """The part of a rank that is its excerpt's."""
     return round(curate.weight_excerpt * min(1.0, len(excerpt) / (curate.excerpt_length * 0.6)), 3)
+
+
+def share(points: int, *, most: int) -> float:
+    """How an entry did among those of its feed, by orders of magnitude: 0 for no votes, 1 for the most there were."""
+    return min(1.0, math.log1p(max(0, points)) / math.log1p(most)) if most > 0 else 0.0
 
 
 def freshness(published_at: datetime, *, now: datetime, half_life: timedelta) -> float:

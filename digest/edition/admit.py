@@ -51,6 +51,7 @@ class _Read:
     image: str
     verdict: rules.Verdict
     shown_at: datetime
+    points: float | None = None  # see `rank.share`
     page: PageText | None = None  # what its page says, where its feed gives a stub
 
     @property
@@ -431,6 +432,8 @@ def _read(
         known |= excerpts.repeated_lines(said.content for said in said_lately)
         repeated = excerpts.repeated_images([image for _id, image in lately])
         pages = texts.of(arrived) if feeds[feed_id].full_text else {}
+        voted = any(entry.points is not None for entry in arrived.values())
+        most = entries.most_points(session, feed_id) if voted else 0
         for id_, said in gists.of(arrived):
             entry = arrived[id_]
             url = urls.leads_to(entry.url, entry.original_url, said.links)
@@ -451,6 +454,7 @@ def _read(
                 verdict=judge.judge(entry, feeds[feed_id], url, prose),
                 shown_at=flood.shown_date(entry.published_at, seen_at=min(entry.seen_at, now)),
                 page=page,
+                points=None if entry.points is None else rank.share(entry.points, most=most),
             )
 
 
@@ -515,6 +519,7 @@ def _story(
         excerpt=told["excerpt"],
         boost=sum(read.verdict.boost for read in reads),
         age_unknown=not best.feed.known and not flood.usable(best.entry.published_at, now=now),
+        points=_most_points(reads),
     )
     return told | {
         "topic": verdict.topic,
@@ -545,6 +550,10 @@ def _feed_weight(read: _Read, settings: config.Newsletter) -> float:
     if read.feed.weight is not None:
         return read.feed.weight
     return rules.weight(subject(read.entry, read.feed, read.url), settings.feed_weights)
+
+
+def _most_points(reads: Sequence[_Read]) -> float | None:
+    return max((read.points for read in reads if read.points is not None), default=None)
 
 
 _STEPS = ("none", "keywords", "words", "category", "feed", "rule")  # the surest last
@@ -590,6 +599,9 @@ def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Cur
         boost=worth["boost"] + sum(read.verdict.boost for read in reads),
         age_unknown=worth["undated"] < 0,
     )
+    voted = rank.parts(settings, sources=1, feed=0, fit=0, excerpt="", boost=0, points=_most_points(reads))
+    if said := [parts["points"] for parts in (worth, voted) if "points" in parts]:
+        worth_now["points"] = max(said)
     story.rank = round(sum(worth_now.values()), 3)
     story.pinned = story.pinned or any(read.verdict.pinned for read in reads)
     story.reasons = reasons | {"rank": worth_now, "told_by": told_by}

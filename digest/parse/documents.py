@@ -31,7 +31,7 @@ def as_utf8(body: bytes, content_type: str) -> tuple[bytes, tuple[str, ...]]:
     return _DECLARATION.sub("", decoded.text).encode("utf-8", "replace"), decoded.trouble
 
 
-_DECLARED = re.compile(rb"\A(?:\xef\xbb\xbf)?<\?[^>]{0,1000}+>")
+_DECLARED = re.compile(rb"\A<\?[^>]{0,1000}+>")
 _FIRST_ELEMENT = re.compile(rb"<\w")
 
 
@@ -40,11 +40,12 @@ def with_short_lines(document: bytes) -> bytes:
 
     One is that of the line on which an XML declaration stands, the other that of empty lines before the first element.
     """
+    document = document.removeprefix(codecs.BOM_UTF8)  # behind another line it would be a character that is no XML
     element = _FIRST_ELEMENT.search(document)
     start = element.start() if element else len(document)
     declared = _DECLARED.match(document[:start])
     first = declared[0] if declared else b""
-    if not first and not document.startswith((b"<?", codecs.BOM_UTF8)):
+    if not first and not document.startswith(b"<?"):
         return document
     return first + b"\n" + re.sub(rb"\s{2,}+", b"\n", document[len(first) : start]) + document[start:]
 
@@ -57,6 +58,9 @@ _SLIPS = re.compile(
 _SLIPS_ALONE = re.compile(
     rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|&([A-Za-z][A-Za-z0-9]{1,31};|#\d{1,7};|#[xX][0-9a-fA-F]{1,6};)?"
 )
+
+
+_BEFORE_DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s++(?=<\?xml\s)")
 
 
 def slip(body: bytes) -> str:
@@ -72,7 +76,8 @@ def mended(body: bytes) -> bytes:
     """A document without the slips that most often keep it from being well-formed.
 
     Bare ampersands, HTML's named characters, characters that XML forbids (some generators write half an emoji as
-    `&#55357;`). feedparser's second, forgiving parser makes "R&D;" of "R&D", and gives up on some of these.
+    `&#55357;`), empty lines before the XML declaration. feedparser's second, forgiving parser makes "R&D;" of "R&D",
+    and gives up on some of these.
     """
 
     def mend(match: re.Match[bytes]) -> bytes:
@@ -96,6 +101,7 @@ def mended(body: bytes) -> bytes:
         meant = html.unescape(f"&{name}")
         return "".join(f"&#{ord(c)};" for c in meant).encode() if meant != f"&{name}" else b"&amp;" + match[1]
 
+    body = _BEFORE_DECLARATION.sub(b"", body)
     return body if b"<!ENTITY" in body else _SLIPS.sub(mend, body)
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from digest.errors import DigestError
 from digest.identity import without_tracking
-from digest.parse import gist, language, text
+from digest.parse import gist, language, popularity, text
 from digest.parse.dates import Dates
 from digest.parse.garbled import Repairs
 
@@ -99,6 +99,7 @@ class ParsedEntry:
     fault: str = ""  # why it was set aside, unread
     guid: str = ""
     text_hash: str = ""
+    points: int | None = None  # see `parse.popularity`
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,9 @@ class ParsedFeed:
     trouble: tuple[str, ...] = ()
     withdrawn: frozenset[str] = frozenset()  # guids of entries that the publisher took back (RFC 6721)
     new_url: str = ""  # where it says that it has moved (`itunes:new-feed-url`)
+    parts: tuple[str, ...] = ()  # addresses of documents that make it up, where it only names them (a sitemap index)
+    hub: str = ""  # who tells of it when it has something new (WebSub), and what it is called there
+    topic: str = ""
 
 
 class TooDear(BaseException):
@@ -200,6 +204,7 @@ class Described:
     enclosures: tuple[Enclosure, ...]
     published: datetime | None
     updated: datetime | None
+    points: int | None = None
 
 
 def parsed_entry(given: Described, notes: Notes, shown: Shown | None = None) -> ParsedEntry:
@@ -207,7 +212,7 @@ def parsed_entry(given: Described, notes: Notes, shown: Shown | None = None) -> 
 
     It is known by its texts as they came, garbled or not; `shown` are those that readers see.
     """
-    title, summary, content = given.title, given.summary, given.content
+    title, summary, content, said = given.title, *popularity.taken_out(given.summary, given.content)
     now = notes.dates.now
     names: dict[str, str] = {}
     for category in given.categories:
@@ -220,7 +225,8 @@ def parsed_entry(given: Described, notes: Notes, shown: Shown | None = None) -> 
     told = title or text.words(content or summary, limit=200)
     content_hash, text_hash = _hash("content", title, page, summary, content), _text_hash(summary, content)
     twin, told_key = _hash("twin", page, told), _hash("entry", told, published.isoformat() if published else "")
-    title, summary, content = shown or (title, summary, content)
+    if shown:
+        title, (summary, content, _) = shown.title, popularity.taken_out(shown.summary, shown.content)
     return ParsedEntry(
         key=guid_key(given.guid) if given.guid else guid_key(page) if page else told_key,
         twin=twin,
@@ -239,6 +245,7 @@ def parsed_entry(given: Described, notes: Notes, shown: Shown | None = None) -> 
         content_hash=content_hash,
         guid=guid_key(given.guid),
         text_hash=text_hash,
+        points=given.points if said is None else said,
     )
 
 

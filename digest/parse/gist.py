@@ -151,8 +151,10 @@ def _kept(said: str) -> str:
         return ""
     small, line = said.lower(), said
     for hints, pattern in _inline():
-        if any(hint in small for hint in hints):
-            line = pattern.sub(" ", line)
+        for hint in hints:  # a loop, for it is run for every line and hint
+            if hint in small:
+                line = pattern.sub(" ", line)
+                break
     if line == said:
         return said
     line = " ".join(line.split())

@@ -57,8 +57,18 @@ def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
         site_url=text.http_url(string(document.get("home_page_url")), url),
         language=spoken,
         entries=entries,
+        hub=_hub(document.get("hubs"), url),
+        topic=text.http_url(string(document.get("feed_url")), url),
         trouble=((too_many(len(items)),) if len(items) > MAX_ENTRIES else ()) + notes.trouble(),
     )
+
+
+def _hub(hubs: Any, base: str) -> str:
+    """The first hub of the kind that we speak with."""
+    for hub in hubs[:10] if isinstance(hubs, list) else ():
+        if isinstance(hub, dict) and string(hub.get("type")).lower() == "websub":
+            return text.http_url(string(hub.get("url")), base)
+    return ""
 
 
 def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, notes: Notes) -> ParsedEntry | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
-from xml.sax.saxutils import escape, quoteattr
+from typing import Any
 
 from digest.errors import BadInput
 from digest.parse import characters
+from digest.parse.recipes import Recipe, foreign
 from digest.parse.text import http_url, plain, unescape
 
 MAX_DEPTH = 50
@@ -34,6 +37,8 @@ class Outline:
     folders: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     description: str = ""
+    recipe: Recipe | None = None  # where it is a page without a feed
+    why_not: str = ""  # in words, why it cannot be taken
     filters: tuple[str, ...] = ()  # what a reader marks as read, in FreshRSS' search; written only
 
     @property
@@ -41,8 +46,31 @@ class Outline:
         return "/".join(folder.replace("/", "∕") for folder in self.folders)
 
 
+@dataclass(frozen=True)
+class Include:
+    """Another list that a list names: its feeds belong where it stands (OPML 2.0 §inclusion)."""
+
+    url: str
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a list of any format has: feeds, other lists, and what of it is not taken, each in words."""
+
+    format: str
+    outlines: tuple[Outline, ...] = ()
+    includes: tuple[Include, ...] = ()
+    left: tuple[str, ...] = ()
+
+
 def opml(data: bytes) -> list[Outline]:
-    """The feeds of a subscription list, in its order; one that stands in two folders comes twice.
+    """The feeds of a subscription list; see `opml_list`."""
+    return list(opml_list(data).outlines)
+
+
+def opml_list(data: bytes) -> Listed:
+    """The feeds of a subscription list, in its order, and the lists it includes; a feed in two folders comes twice.
 
     Reads lists that are not quite well-formed (bare `&`, stray control characters, wrong case) and any declared
     encoding. Raises BadInput where no outline can be found.
@@ -63,17 +91,24 @@ def opml(data: bytes) -> list[Outline]:
         root = None
     if root is None or not any(_name(e) == "outline" for e in root.iter()):
         raise BadInput("this is not an OPML list: there is no outline in it", hint="give an OPML file or its address")
-    found: list[Outline] = []
+    found = _Found()
     _walk(root, (), found)
-    return found
+    return Listed("opml", tuple(found.outlines), tuple(found.includes))
+
+
+@dataclass
+class _Found:
+    outlines: list[Outline] = field(default_factory=list)
+    includes: list[Include] = field(default_factory=list)
 
 
 def write_opml(outlines: Iterable[Outline], *, title: str, now: datetime) -> str:
     """A list that `opml` reads back as it was: folders nested, titles and addresses kept."""
     root: dict[str, object] = {}
-    outlines = list(outlines)
-    names = ' xmlns:frss="https://freshrss.org/opml"' if any(outline.filters for outline in outlines) else ""
-    for outline in outlines:
+    listed = list(outlines)
+    names = _FRESHRSS if any(outline.filters or outline.recipe for outline in listed) else ""
+    names += _OURS if any(outline.recipe for outline in listed) else ""
+    for outline in listed:
         folder = root
         for name in outline.folders:
             folder = folder.setdefault(name, {})  # type: ignore[assignment]
@@ -81,7 +116,8 @@ def write_opml(outlines: Iterable[Outline], *, title: str, now: datetime) -> str
         feeds.append(outline)  # type: ignore[attr-defined]
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<opml version="2.0"{names}>\n  <head>\n'
-        f"    <title>{escape(plain(title))}</title>\n    <dateCreated>{format_datetime(now)}</dateCreated>\n"
+        f"    <title>{html.escape(plain(title), quote=False)}</title>\n"
+        f"    <dateCreated>{format_datetime(now)}</dateCreated>\n"
         f"  </head>\n  <body>\n{''.join(_lines(root, 2))}  </body>\n</opml>\n"
     )
 
@@ -90,43 +126,127 @@ def _lines(folder: dict[str, object], level: int) -> Iterable[str]:
     indent = "  " * level
     for name, inside in folder.items():
         if isinstance(inside, dict):
-            yield f"{indent}<outline text={quoteattr(name)} title={quoteattr(name)}>\n"
+            yield f"{indent}<outline text={_attribute(name)} title={_attribute(name)}>\n"
             yield from _lines(inside, level + 1)
             yield f"{indent}</outline>\n"
         else:
             for feed in inside:  # type: ignore[attr-defined]
-                title = quoteattr(feed.title or feed.url)
-                site = f" htmlUrl={quoteattr(feed.site_url)}" if feed.site_url else ""
-                topics = f" category={quoteattr(','.join(feed.topics))}" if feed.topics else ""
-                about = f" description={quoteattr(feed.description)}" if feed.description else ""
-                read = quoteattr("\n".join(feed.filters), {"\n": "&#10;"})
+                title = _attribute(feed.title or feed.url)
+                site = f" htmlUrl={_attribute(feed.site_url)}" if feed.site_url else ""
+                topics = f" category={_attribute(','.join(feed.topics))}" if feed.topics else ""
+                about = f" description={_attribute(feed.description)}" if feed.description else ""
+                read = _attribute("\n".join(feed.filters))
                 filters = f" frss:filtersActionRead={read}" if feed.filters else ""
+                kind, recipe = _written(feed.recipe) if feed.recipe else ("rss", "")
                 yield (
-                    f'{indent}<outline type="rss" text={title} title={title} xmlUrl={quoteattr(feed.url)}'
-                    f"{site}{topics}{about}{filters}/>\n"
+                    f'{indent}<outline type="{kind}" text={title} title={title} xmlUrl={_attribute(feed.url)}'
+                    f"{site}{topics}{about}{recipe}{filters}/>\n"
                 )
 
 
-def _walk(element: object, folders: tuple[str, ...], found: list[Outline]) -> None:
+def _walk(element: object, folders: tuple[str, ...], found: _Found) -> None:
     for child in element:  # type: ignore[attr-defined]
-        if len(found) >= MAX_FEEDS:
+        if len(found.outlines) >= MAX_FEEDS:
             return
         inside = folders
         if _name(child) == "outline":
             # Attribute names in any case: exports say xmlurl, xmlUrl and XMLURL.
             says = {str(key).lower(): str(value)[:MAX_FIELD] for key, value in child.attrib.items()}
             title = plain(says.get("title") or says.get("text") or "")
-            url = (says.get("xmlurl") or "").strip()
-            if not url and says.get("type", "").lower() in ("rss", "atom", "feed"):
+            kind, url = says.get("type", "").lower(), (says.get("xmlurl") or "").strip()
+            if not url and kind in ("rss", "atom", "feed"):
                 url = (says.get("url") or "").strip()
             if url:
-                topics = tuple(filter(None, (plain(t).strip("/") for t in says.get("category", "").split(","))))
-                site_url, description = http_url(says.get("htmlurl", "")), plain(says.get("description", ""))
-                found.append(Outline(url, title, site_url, folders, topics, description))
+                found.outlines.append(_outline(child, url, title, says, folders))
+            elif include := _included(child, says):
+                if len(found.includes) < MAX_INCLUDES:
+                    found.includes.append(Include(include, (*folders, title) if title else folders))
             elif title and len(child):
                 inside = (*folders, title)
         if len(inside) < MAX_DEPTH:
             _walk(child, inside, found)
+
+
+def _outline(element: Any, url: str, title: str, says: dict[str, str], folders: tuple[str, ...]) -> Outline:
+    topics = tuple(filter(None, (plain(t).strip("/") for t in says.get("category", "").split(","))))
+    site_url, description = http_url(says.get("htmlurl", "")), plain(says.get("description", ""))
+    recipe, why_not = _recipe(says.get("type", "").upper(), _of_others(element))
+    return Outline(url, title, site_url, folders, topics, description, recipe, why_not)
+
+
+def _included(element: Any, says: dict[str, str]) -> str:
+    """The address of a list that stands for its feeds: an include, a link to OPML, a dynamic category of FreshRSS."""
+    kind, url = says.get("type", "").lower(), says.get("url", "").strip()
+    if kind == "include" or (kind == "link" and re.search(r"\.opml(?:[?#]|\Z)", url, re.I)):
+        return url
+    return _of_others(element).get("opmlurl", "").strip()
+
+
+# ---------------------------------------------------------------- pages without a feed, as FreshRSS writes them
+
+MAX_INCLUDES = 1_000
+_FRESHRSS, _OURS = ' xmlns:frss="https://freshrss.org/opml"', ' xmlns:digest="urn:x-digest:opml"'
+_XPATHS = {
+    **{"item": "xPathItem", "title": "xPathItemTitle", "link": "xPathItemUri", "date": "xPathItemTimestamp"},
+    **{"text": "xPathItemContent", "author": "xPathItemAuthor", "image": "xPathItemThumbnail"},
+    **{"tags": "xPathItemCategories", "id": "xPathItemUid", "date_format": "xPathItemTimeFormat"},
+}
+_JSON = {part: name.replace("xPath", "json") for part, name in _XPATHS.items()}
+_TYPES = {"HTML+XPATH": ("html", _XPATHS), "XML+XPATH": ("xml", _XPATHS), "JSON+DOTNOTATION": ("json", _JSON)}
+_UNREAD = {
+    "HTML+XPATH+JSON+DOTNOTATION": "JSON inside a page is not read",
+    "JSON+XPATH": "XPath is for pages and XML",
+}
+
+
+def _of_others(element: Any) -> dict[str, str]:
+    """The attributes of an outline that are not OPML's own, whether their prefix is declared or not."""
+    named = (
+        (re.split("[}:]", str(key))[-1].lower(), str(value)) for key, value in element.attrib.items() if ":" in key
+    )
+    return {name: value[:MAX_FIELD] for name, value in named}
+
+
+def _recipe(kind: str, says: dict[str, str]) -> tuple[Recipe | None, str]:
+    """How a page is read, as we wrote it or as FreshRSS did; and why it cannot be, in words."""
+    if kind in _UNREAD:
+        return None, _UNREAD[kind]
+    if kind not in _TYPES:
+        return None, ""
+    recipe = _our_own(says.get("recipe", ""))
+    if recipe is None:
+        form, names = _TYPES[kind]
+        found = {part: says.get(name.lower(), "").strip() for part, name in names.items()}
+        if form == "json":
+            found["text"] = says.get("jsonitemcontenthtml", "").strip() or found["text"]
+        else:
+            found = {p: f"xpath:{v}" if v and p != "date_format" else v for p, v in found.items()}
+        recipe = Recipe.of({**found, "kind": form})
+    if recipe is None:
+        return None, f"it is {plain(kind, limit=40)}, and does not say where its entries are"
+    try:
+        recipe.check()
+    except BadInput as error:
+        return None, str(error)
+    return recipe, ""
+
+
+def _our_own(written: str) -> Recipe | None:
+    try:
+        said = json.loads(written or "null")
+    except (ValueError, RecursionError):
+        return None
+    return Recipe.of(said) if isinstance(said, dict) else None
+
+
+def _written(recipe: Recipe) -> tuple[str, str]:
+    """Type and attributes of an outline for a page. CSS is written as XPath too, for readers that know no CSS."""
+    kind = {"html": "HTML+XPath", "xml": "XML+XPath", "json": "JSON+DotNotation"}[recipe.kind]
+    said = {part: recipe.date_format if part == "date_format" else foreign(recipe, part) for part in _XPATHS}
+    names = _JSON if recipe.kind == "json" else _XPATHS
+    attributes = "".join(f" frss:{names[part]}={_attribute(value)}" for part, value in said.items() if value)
+    own = json.dumps(recipe.stored(), ensure_ascii=False, sort_keys=True)
+    return kind, attributes + ("" if recipe.kind == "json" else f" digest:recipe={_attribute(own)}")
 
 
 def _name(element: object) -> str:
@@ -145,4 +265,10 @@ def _utf8(data: bytes) -> bytes:
 
 def _entity(match: re.Match[str]) -> str:
     """HTML's named characters, which XML does not know (`&nbsp;`, `&uuml;`), as themselves."""
-    return escape(unescape(match[0]), {'"': "&quot;"})
+    return html.escape(unescape(match[0]), quote=False).replace('"', "&quot;")
+
+
+def _attribute(value: str) -> str:
+    """A value in quotes. Python's own `quoteattr` brings an HTTP client along, into each process that parses."""
+    value = html.escape(value, quote=False).replace('"', "&quot;")
+    return '"' + value.replace("\n", "&#10;").replace("\r", "&#13;").replace("\t", "&#9;") + '"'

@@ -64,16 +64,26 @@ def feed_links(page: bytes, *, url: str, content_type: str = "", link: str = "")
     """
     declared = [c for says in _links_of_header(link) if (c := _declared(says, url))]
     linked: list[Candidate] = []
-    root = _tree(page, content_type)
+    root = tree(page, content_type)
     if root is not None:
-        base = _base(root, url)
+        start = base(root, url)
         said = ({str(k).lower(): str(v) for k, v in e.attrib.items()} for e in root.iter("link"))
-        declared += [c for says in said if (c := _declared(says, base))]
-        linked = [c for e in root.iter("a") if (c := _linked(str(e.get("href") or ""), e, base))]
+        declared += [c for says in said if (c := _declared(says, start))]
+        linked = [c for e in root.iter("a") if (c := _linked(str(e.get("href") or ""), e, start))]
     found: dict[str, Candidate] = {}
     for candidate in declared or linked:
         found.setdefault(candidate.url, candidate)
     return sorted(found.values(), key=_of_comments)[:MAX_CANDIDATES]
+
+
+def hub_links(link: str, *, url: str) -> tuple[str, str]:
+    """Hub and own address of a feed as a `Link` header field says them (W3C WebSub §4), each "" where it does not."""
+    found = {"hub": "", "self": ""}
+    for says in _links_of_header(link):
+        for relation in says.get("rel", "").lower().split():
+            if relation in found:
+                found[relation] = found[relation] or http_url(says["href"], url)
+    return found["hub"], found["self"]
 
 
 def choices(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
@@ -95,14 +105,14 @@ def choices(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
 
 def refreshed(page: bytes, *, url: str, content_type: str = "") -> str:
     """Where a page sends its visitors on within `MAX_REFRESH` seconds (`<meta http-equiv=refresh>`), or ""."""
-    root = _tree(page, content_type)
+    root = tree(page, content_type)
     if root is None:
         return ""
     for element in root.iter("meta"):
         says = {str(k).lower(): str(v) for k, v in element.attrib.items()}
         match = _REFRESH.match(says.get("content", "")[:MAX_URL])
         if says.get("http-equiv", "").strip().lower() == "refresh" and match and int(match[1]) <= MAX_REFRESH:
-            return http_url(match[2].strip().strip("\"'").strip(), _base(root, url))
+            return http_url(match[2].strip().strip("\"'").strip(), base(root, url))
     return ""
 
 
@@ -140,16 +150,18 @@ def _links_of_header(value: str) -> list[dict[str, str]]:
     return found
 
 
-def _tree(page: bytes, content_type: str) -> Any:
+def tree(page: bytes, content_type: str, *, limit: int = MAX_PAGE) -> Any:
+    """The root element of a page, of which `limit` bytes are read; None for an empty one."""
     from lxml import etree
 
-    text = _decoded(page[:MAX_PAGE], content_type)
+    text = _decoded(page[:limit], content_type)
     if not text.strip():
         return None
     return etree.fromstring(text.encode(), etree.HTMLParser(encoding="utf-8", no_network=True, recover=True))
 
 
-def _base(root: Any, url: str) -> str:
+def base(root: Any, url: str) -> str:
+    """What the relative links of a page start from."""
     for element in root.iter("base"):
         return http_url(str(element.get("href") or ""), url) or url
     return url

@@ -12,10 +12,14 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
+from digest.errors import BadInput
+from digest.parse import lists
 from digest.parse.article import Article, NotTaken, Page
 from digest.parse.article import read as read_page
 from digest.parse.entries import NotAFeed, ParsedFeed, TooDear, Watch
 from digest.parse.feeds import feed
+from digest.parse.outlines import Listed
+from digest.parse.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Task:
     now: datetime
     entry_seconds: float
     apart: Mapping[int, str] | None = None
+    recipe: Recipe | None = None
+    as_list: str | None = None  # a list of feeds in this format ("": as it looks) is read, and no feed
 
 
 def serve(connection: Connection, memory_bytes: int) -> None:
@@ -60,11 +66,15 @@ def serve(connection: Connection, memory_bytes: int) -> None:
                 connection.send(MemoryError())
 
 
-def _answer(task: Task | Page, connection: Connection) -> ParsedFeed | Article | Exception:
+def _answer(task: Task | Page, connection: Connection) -> ParsedFeed | Listed | Article | Exception:
     try:
-        return read_page(task) if isinstance(task, Page) else _feed(task, connection)
+        if isinstance(task, Page):
+            return read_page(task)
+        return _feed(task, connection) if task.as_list is None else lists.read(task.body, task.as_list)
     except (NotAFeed, NotTaken) as error:
         return error
+    except BadInput as error:
+        return NotAFeed(f"cannot be read: {error}")
     except MemoryError:
         return MemoryError()
     except OSError:
@@ -77,7 +87,7 @@ def _feed(task: Task, connection: Connection) -> ParsedFeed:
     watch = Watch(
         lambda: _within(task.entry_seconds), apart=task.apart is not None, at=connection.send, known=task.apart or {}
     )
-    return feed(task.body, url=task.url, content_type=task.content_type, now=task.now, watch=watch)
+    return feed(task.body, url=task.url, content_type=task.content_type, now=task.now, watch=watch, recipe=task.recipe)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ class Waiting(NamedTuple):
     published_at: datetime | None
     seen_at: datetime
     fault: str = ""
+    points: int | None = None
 
 
 class Reading(NamedTuple):
@@ -117,6 +118,16 @@ def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
         .where(col(NewsletterFeed.newsletter_id) == newsletter_id)
     )
     return {row[0]: Reading(*row) for row in rows}
+
+
+_LATELY = 200  # entries of a feed by which its votes are judged
+
+
+def most_points(session: Session, feed_id: int) -> int:
+    """The most votes that one of a feed's latest entries has; 0 where there are no two to compare."""
+    query = select(Entry.points).where(Entry.feed_id == feed_id, col(Entry.points).is_not(None))
+    found = session.exec(query.order_by(col(Entry.id).desc()).limit(_LATELY)).all()
+    return max(points or 0 for points in found) if len(found) > 1 else 0
 
 
 class Labelled(NamedTuple):

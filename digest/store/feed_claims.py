@@ -39,6 +39,7 @@ class Due:
     proxy: str
     ca_file: str
     interval_minutes: int
+    recipe: dict[str, str]
     former_urls: list[dict[str, str]]
     moved_to: str
     etag: str

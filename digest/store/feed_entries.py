@@ -67,6 +67,7 @@ def save_entries(
                 seen = _seen(row, one, mine, was)
                 edited += seen
                 own = {"key": keys.moved(row, one), "withdrawn_at": None, "changed_at": now if seen else one.changed_at}
+                own["points"] = one.points if row.get("points") is None else row["points"]
                 edits.append({**row, **own, "entry_id": one.id})
     for number, row in enumerate(rows):
         if found[number] is None:
@@ -122,7 +123,9 @@ def _known(session: Session, feed_id: int, rows: Sequence[Mapping[str, Any]], wi
 
 
 def _unchanged(row: Mapping[str, Any], one: Any) -> bool:
-    return one is not None and all(
+    if one is None or row.get("points") not in (None, one.points):  # what is not said is not known to have changed
+        return False
+    return all(
         getattr(one, name) == row.get(name) for name in ("content_hash", "published_at", "guid", "url", "withdrawn_at")
     )
 
@@ -219,7 +222,7 @@ _COLUMNS = [
     col(getattr(Entry, name))
     for name in (
         *("id", "key", "twin", "content_hash", "published_at", "url", "title"),
-        *("guid", "text_hash", "fault", "changed_at", "withdrawn_at"),
+        *("guid", "text_hash", "fault", "changed_at", "withdrawn_at", "points"),
     )
 ]
 
@@ -245,6 +248,11 @@ def _entries_by(session: Session, feed_id: int, name: str, values: Sequence[Any]
         asked = {"feed": feed_id, "values": list(values[start : start + _CHUNK])}
         found += session.connection().execute(_BY[name], asked)
     return found
+
+
+def keys(session: Session, feed_id: int, names: Collection[str]) -> frozenset[str]:
+    """Those of these keys that an entry of the feed has."""
+    return frozenset(one.key for one in _entries_by(session, feed_id, "key", sorted(names)))
 
 
 @dataclass(frozen=True)

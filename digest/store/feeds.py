@@ -23,6 +23,7 @@ from digest.models import (
 )
 from digest.origin import same, shown, without_login
 from digest.store import tastes
+from digest.store.feed_tables import FeedList
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
@@ -125,6 +126,12 @@ def stop_reading(session: Session, feed_id: int, *, newsletter_id: int | None = 
         query = query.where(col(NewsletterFeed.newsletter_id) == newsletter_id)
     session.execute(query)
     return session.exec(select(NewsletterFeed).where(NewsletterFeed.feed_id == feed_id)).first() is None
+
+
+def lists(session: Session, newsletter_id: int) -> list[FeedList]:
+    """The lists on the web that a newsletter took feeds from."""
+    query = select(FeedList).where(FeedList.newsletter_id == newsletter_id).order_by(FeedList.url)
+    return list(session.exec(query))
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import Entry, Feed, FullText, NewsletterFeed, Robots, Story
+from digest.models import Entry, Feed, NewsletterFeed, Story
 from digest.store.database import batched, insert_into, shared_now
+from digest.store.feed_tables import FullText, Robots
 
 TRIES = 3  # the first and two more
 ROBOTS_KEPT = timedelta(days=1)  # RFC 9309 §2.4: no longer

@@ -50,7 +50,6 @@ from digest.models import (
     EditionState,
     Entry,
     Feed,
-    FullText,
     Host,
     Newsletter,
     NewsletterFeed,
@@ -58,7 +57,6 @@ from digest.models import (
     OutboxRow,
     OutboxState,
     RelayHour,
-    Robots,
     RunDay,
     Story,
     Subscriber,
@@ -68,10 +66,11 @@ from digest.models import (
     UtcTime,
 )
 from digest.schedule import LONGEST, Schedule
-from digest.store import relays
+from digest.store import relays, websub
 from digest.store.api_tables import ApiAnswer, Webhook, WebhookEvent
 from digest.store.clock import TOLERANCE, note_day, utc_day
 from digest.store.database import Database, shared_now
+from digest.store.feed_tables import FullText, Robots, WebSub
 from digest.store.signup_tables import SignupMail, SignupWait
 
 if TYPE_CHECKING:
@@ -284,6 +283,15 @@ def _urgent(at: _Bearings) -> Iterator[Part]:
             Bound(col(Host.held_until), _at(at.late + _DAY), None),
             Bound(col(Host.asked_at), late, now),
             Bound(col(Host.said_at), late, now),
+        ),
+    )
+    yield Rule(
+        "hubs",
+        (
+            Bound(col(WebSub.due_at), _at(at.late + websub.LONGEST_LEASE), now),
+            Bound(col(WebSub.lease_until), _at(at.late + websub.LONGEST_LEASE), None),
+            Bound(col(WebSub.verified_at), late, None),
+            Bound(col(WebSub.pinged_at), late, None),
         ),
     )
     yield Rule(

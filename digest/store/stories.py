@@ -16,12 +16,12 @@ from digest.models import (
     Admission,
     Entry,
     Feed,
-    FullText,
     Story,
     Variant,
     VariantStory,
 )
 from digest.store.database import batched
+from digest.store.feed_tables import FullText
 
 
 def to_take_back(session: Session, newsletter_id: int, *, upto: int) -> list[tuple[int, int, bool]]:

@@ -23,6 +23,7 @@ from digest.web import (
     signup,
     sorry,
     unsubscribe,
+    websub,
 )
 from digest.web.client import Proxied
 from digest.web.houses import Houses
@@ -74,4 +75,5 @@ ROUTES = [
     *frozen.ROUTES,
     *health.ROUTES,
     *api.ROUTES,
+    *websub.ROUTES,
 ]
