@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -65,6 +66,17 @@ hypothesis.settings.load_profile("digest")
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Twice the processors: half of the time the tests wait, for a mail server that is slow on purpose or a process."""
     return 2 * (os.cpu_count() or 1)
+
+
+# What is imported and collected stays for as long as the tests run: to look through it for garbage again and again
+# would be a good part of their time. Tests make garbage as before, and that is looked through.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -11,6 +11,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -38,12 +39,23 @@ NAMES = {
 }
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file. All files are read for most questions, and parsed once for all of them."""
+    return tuple(ast.walk(tree(path)))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports() -> list[tuple[str, str, str]]:
     """(file, room it is in, room it imports) for every import of our own."""
     found = []
     for path in PACKAGE.rglob("*.py"):
         room = path.relative_to(PACKAGE).with_suffix("").parts[0]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             names = []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [f"digest.{alias.name}" for alias in node.names] if node.module == "digest" else [node.module]
@@ -86,13 +98,13 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _says(path: Path) -> str:
     """The first sentences of a file about itself: its docstring's first paragraph."""
-    words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    words = ast.get_docstring(tree(path)) or ""
     return " ".join(words.split("\n\n")[0].split())
 
 
 def tables() -> str:
     """The picture in `models`, of which row belongs to which."""
-    words = ast.get_docstring(ast.parse((PACKAGE / "models.py").read_text(encoding="utf-8"))) or ""
+    words = ast.get_docstring(tree(PACKAGE / "models.py")) or ""
     return f"```\n{words.partition(chr(10) * 2)[2]}\n```\n"
 
 
@@ -118,7 +130,7 @@ def lengths(package: Path = PACKAGE) -> list[tuple[int, str]]:
     return sorted(
         ((node.end_lineno or node.lineno) - node.lineno + 1, f"{path.relative_to(package.parent)} {node.name}")
         for path in sources(package)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
 
@@ -155,7 +167,7 @@ def parameters() -> list[tuple[int, str]]:
     """(parameters, place) of every public function but Typer's commands, whose options the operator types by name."""
     found = []
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
@@ -172,8 +184,8 @@ def declared_options() -> list[tuple[str, str]]:
     return [
         (ast.unparse(node), path.name)
         for path in sorted((PACKAGE / "cli").glob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Annotated"
+        for node in nodes(path)
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "Annotated"
     ]
 
 

@@ -7,8 +7,11 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from house import nodes
 
 import digest
 
@@ -26,14 +29,15 @@ class Found:
     how: frozenset[str]
 
 
-def all_patterns() -> list[Found]:
+@cache
+def all_patterns() -> tuple[Found, ...]:
     """Those of the source files, and of `boilerplate.toml`."""
     found = [one for path in sorted(PACKAGE.rglob("*.py")) for one in _of(path)]
     for path in sorted(PACKAGE.rglob("*.toml")):
         for number, (kind, pattern) in enumerate(_in_toml(tomllib.loads(path.read_text(encoding="utf-8")))):
             how = {"front": "match", "line": "fullmatch"}.get(kind, "search")
             found.append(Found(f"{path.relative_to(PACKAGE)}:{kind} {number}", pattern, 0, frozenset({how})))
-    return found
+    return tuple(found)
 
 
 def _in_toml(value: Any, kind: str = "") -> Iterator[tuple[str, str]]:
@@ -49,32 +53,30 @@ def _in_toml(value: Any, kind: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _of(path: Path) -> Iterator[Found]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     module = ".".join(("digest", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
     names: dict[str, str] = {}
-    for node in ast.walk(tree):  # what a compiled pattern is called
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+    tries: dict[str, set[str]] = {}
+    at_once: dict[ast.AST, str] = {}  # what is done with what an expression gives, where it stands
+    calls: list[tuple[ast.Call, str]] = []
+    for node in nodes(path):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:  # what a compiled pattern is called
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for call in ast.walk(node.value):
                 if _re_call(call) == "compile":
                     names |= {ast.dump(call): ast.unparse(t) for t in targets}
-    tries: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in _TRIES:
+        elif isinstance(node, ast.Attribute) and node.attr in _TRIES:
             tries.setdefault(ast.unparse(node.value), set()).add(node.attr)
-    for node in ast.walk(tree):
-        verb = _re_call(node)
-        if not verb:
-            continue
-        assert isinstance(node, ast.Call)
+            at_once[node.value] = node.attr
+        elif isinstance(node, ast.Call) and (verb := _re_call(node)):
+            calls.append((node, verb))
+    for node, verb in calls:
         pattern = _value(node.args[0], module)
         if pattern is None:
             continue
         rest = [*node.args[1:], *(k.value for k in node.keywords if k.arg == "flags")]
         flags = next((f for a in rest if isinstance(f := _value(a, module), re.RegexFlag)), 0)
         how = tries.get(names.get(ast.dump(node), ""), set()) if verb == "compile" else {verb}
-        parent = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.value is node and n.attr in _TRIES]
-        how = {n.attr for n in parent} or how or {"search"}
+        how = {at_once[node]} if node in at_once else how or {"search"}
         kept = frozenset(h if h in ("match", "fullmatch") else "search" for h in how)
         yield Found(f"{path.relative_to(PACKAGE)}:{node.lineno}", pattern, int(flags), kept)
 
