@@ -58,10 +58,20 @@ def _kind(reason: Reason, status: str, code: int, action: str, *, told: bool) ->
     return Kind.POLICY if reason in (Reason.POLICY, Reason.SIZE) else Kind.SOFT
 
 
-def _bare(text: str) -> str:
-    for words in listed("reasons", "weak"):
+def _plainly(text: str, kind: str, code: int) -> bool:
+    """Is "unknown" said so that a mailbox must be meant: by its number, at RCPT, of a directory, or in strong words?
+
+    Filters say "user unknown" of letters that they do not like. `kind` is the status behind its class, "" unsaid.
+    """
+    if kind in _GONE or _says(text, "asked") or _says(text, "directory"):
+        return True
+    if _says(text, "late"):  # taken at RCPT, and called unknown after the letter was read
+        return "user doesn't have a" in text
+    if kind == "0.0" and not code:  # some machine's words, and no server's answer
+        return False
+    for words in (*listed("reasons", "weak"), *(listed("reasons", "bare") if not code else ())):
         text = text.replace(words, "")
-    return text
+    return _says(text, "no_mailbox")
 
 
 def _reason(text: str, status: str, code: int) -> Reason:
@@ -77,10 +87,7 @@ def _reason(text: str, status: str, code: int) -> Reason:
     gone = _says(text, "no_mailbox")
     if kind not in _GONE and _says(text, "sender"):  # it is the sender's address or domain that does not exist
         return Reason.POLICY
-    # What was taken at RCPT and called unknown after the letter was read is a filter that hides.
-    if gone and kind not in _GONE and "user doesn't have a" not in text and _says(text, "late"):
-        return Reason.FILTERED
-    if gone and not kind and not code and not _says(_bare(text), "no_mailbox"):
+    if gone and not _plainly(text, kind, code):
         return Reason.FILTERED
     if kind in _GONE and not temporary and (gone or not _says(text, "policy")):
         return Reason.NO_DOMAIN if kind in ("1.2", "1.10") and not gone else Reason.NO_MAILBOX
