@@ -5,9 +5,9 @@
 
 The corpus is a folder `bounces` with `index.tsv` (DIGEST_CORPUS names the folder above it). By class of the index:
 kinds right, and the recipient found where the index knows one (it has some from headers, and whom the report is for
-among them: then as many as failed must be found; "strictly" wants all). Where the index gives no reason it only knows whether a
-failure is for good (flufl.bounce tells no more): there any that is not merely a delay is a hard one. `--show` lists
-what is wrong, `--quick` takes each third mail.
+among them: then as many as failed must be found; "strictly" wants all). Where the index gives no reason it only knows
+whether a failure is for good (flufl.bounce tells no more): there any that is not merely a delay is a hard one. `--show`
+lists what is wrong, `--quick` takes each third mail.
 """
 
 from __future__ import annotations
@@ -158,8 +158,8 @@ def main() -> None:
             f"kinds        {result['kinds']:.1%} (goal {GOALS['kinds']:.0%}); {result['kinds_strictly']:.1%} strictly"
         )
         print(
-            f"recipients   {result['recipients']:.1%} of {result['recipients_known']} (goal {GOALS['recipients']:.0%}); "
-            f"{result['recipients_strictly']:.1%} strictly"
+            f"recipients   {result['recipients']:.1%} of {result['recipients_known']}"
+            f" (goal {GOALS['recipients']:.0%}); {result['recipients_strictly']:.1%} strictly"
         )
         barred = result["barred_at_once"]
         print(f"barred       {barred.get('rightly', 0)} at once, and {barred.get('wrongly', 0)} of no hard bounce")

@@ -91,7 +91,10 @@ def failed(mail: Mail, notice: Notice, raw: bytes, ours: frozenset[str]) -> list
     found = header
     if not found:
         temporary, permanent = _flufl(raw) if not notice.passed_on else ([], [])
-        found = [one for one in (*temporary, *permanent) if one.lower() not in ours] or [*temporary, *permanent]
+        # It does not know where the letter that came back begins, whose addresses are not said to have failed.
+        low = text.lower()
+        named = [one for one in (*temporary, *permanent) if one.lower() in low]
+        found = [one for one in named if one.lower() not in ours] or named
         lasting = dict.fromkeys(permanent, "failed")
         delayed = delayed or (bool(temporary) and not permanent)
     if not found:

@@ -104,10 +104,7 @@ def _by_words(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes) 
     if any(part.type == "message/disposition-notification" for part in mail.parts):
         return Report(Kind.VACATION)
     if seems or returned:
-        ours = frozenset(
-            one.lower() for name in ("to", "from", "delivered-to", "return-path", "x-original-to", "envelope-to")
-            for value in mail.all(name) for one in addresses_in(value)
-        )  # fmt: skip
+        ours = _ours(mail) | _writers(returned)
         found = merged(shapes.failed(mail, shapes.Notice(notice.text, returned, notice.passed_on), raw, ours))
         if found:
             return Report(worst(found), found)
@@ -118,6 +115,19 @@ def _by_words(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes) 
     if robots.away(mail):
         return Report(Kind.VACATION)
     return Report(Kind.UNKNOWN if server or robots.automatic(mail) or not mail.get("from") else Kind.REPLY)
+
+
+def _ours(mail: Mail) -> frozenset[str]:
+    """Whom a report is from and for, in small letters: of whom it does not speak, as a rule."""
+    names = ("to", "from", "delivered-to", "return-path", "x-original-to", "envelope-to")
+    return frozenset(one.lower() for name in names for value in mail.all(name) for one in addresses_in(value))
+
+
+def _writers(returned: Headers) -> frozenset[str]:
+    """Who wrote the letter that came back, and what looks like an address and is its number."""
+    names = ("from", "sender", "return-path", "reply-to", "message-id")
+    to = {one.lower() for name, value in returned if name == "to" for one in addresses_in(value)}
+    return frozenset(one.lower() for name, value in returned if name in names for one in addresses_in(value)) - to
 
 
 def _complaint(mail: Mail, returned: Headers) -> Report | None:
