@@ -160,7 +160,7 @@ def _walk(
         head, rest = _split(data.lstrip(b"\n"))
         own = fields(_decoded(head, ""), unfold=True)
         inner_kind, inner_params = _content_type(_first(own, "content-type"))
-        if inner_kind == "multipart/report":  # a report that somebody passed on
+        if inner_kind == "multipart/report" and not any(part.status for part in into):  # that somebody passed on
             _walk(own, inner_kind, inner_params, rest, into, depth + 1, within=within)
             return
         text = _decoded(data, params.get("charset", ""))

@@ -58,10 +58,30 @@ def _kind(reason: Reason, status: str, code: int, action: str, *, told: bool) ->
     return Kind.POLICY if reason in (Reason.POLICY, Reason.SIZE) else Kind.SOFT
 
 
-def _bare(text: str) -> str:
-    for words in listed("reasons", "weak"):
+def _plainly(text: str, kind: str, code: int) -> bool:
+    """Is "unknown" said so that a mailbox must be meant: by its number, at RCPT, of a directory, or in strong words?
+
+    Filters say "user unknown" of letters that they do not like. `kind` is the status behind its class, "" unsaid.
+    """
+    if kind in _GONE or _says(text, "asked") or _says(text, "directory"):
+        return True
+    if _says(text, "late"):  # taken at RCPT, and called unknown after the letter was read
+        return "user doesn't have a" in text
+    if kind == "0.0" and not code:  # some machine's words, and no server's answer
+        return False
+    text = _less(text, "weak")
+    return _says(text if code else _less(text, "bare"), "no_mailbox")
+
+
+def _less(text: str, name: str) -> str:
+    for words in listed("reasons", name):
         text = text.replace(words, "")
     return text
+
+
+def _other(text: str) -> bool:
+    """Is there another reason in the words than that somebody does not exist?"""
+    return any(_says(text, name) for name in ("policy", "size", "suspended", "server"))
 
 
 def _reason(text: str, status: str, code: int) -> Reason:
@@ -74,15 +94,14 @@ def _reason(text: str, status: str, code: int) -> Reason:
         return Reason.POLICY
     if _says(text, "moved"):
         return Reason.MOVED
-    gone = _says(text, "no_mailbox")
-    if kind not in _GONE and _says(text, "sender"):  # it is the sender's address or domain that does not exist
-        return Reason.POLICY
-    # What was taken at RCPT and called unknown after the letter was read is a filter that hides.
-    if gone and kind not in _GONE and "user doesn't have a" not in text and _says(text, "late"):
+    gone = _says(text, "no_mailbox") or (_says(text, "asked") and _says(text, "perhaps") and not _other(text))
+    if _says(text, "sender") and (kind not in _GONE or not _says(_less(text, "sender"), "no_mailbox")):
+        return Reason.POLICY  # it is the sender's address or domain that does not exist
+    if gone and subject != "7" and not _plainly(text, kind, code):
         return Reason.FILTERED
-    if gone and not kind and not code and not _says(_bare(text), "no_mailbox"):
-        return Reason.FILTERED
-    if kind in _GONE and not temporary and (gone or not _says(text, "policy")):
+    if gone and kind not in _GONE and subject != "7" and _says(text, "suspended"):
+        return Reason.SUSPENDED
+    if kind in _GONE and not temporary and (gone or not _other(text)):
         return Reason.NO_DOMAIN if kind in ("1.2", "1.10") and not gone else Reason.NO_MAILBOX
     if subject == "7" or kind in ("1.7", "1.8"):
         return Reason.POLICY
@@ -94,7 +113,7 @@ def _reason(text: str, status: str, code: int) -> Reason:
         return Reason.SIZE
     if gone:
         return Reason.NO_MAILBOX
-    if _says(text, "no_domain"):
+    if _says(text, "no_domain") and subject != "5":  # of the protocol: what we said, not to whom
         return Reason.NO_DOMAIN
     if _says(text, "policy") or subject == "6":
         return Reason.POLICY

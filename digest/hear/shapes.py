@@ -25,6 +25,7 @@ _HEADER = re.compile(
     r"(?:return-path|received|from|to|subject|date|message-id|mime-version|content-type|x-[a-z0-9-]{1,40}|reply-to|sender):",
     re.IGNORECASE,
 )
+_FROM = ("from", "von", "de", "da")
 _ANSWER = re.compile(r"(?:>>>|<<<|[245]\d\d[ -])")
 _BEGINS = re.compile(r"[\s>*\-\[]{0,20}<?[^\s<>()\[\],;:\"]{1,200}@[^\s<>()\[\],;:\"@]{1,255}")
 
@@ -35,6 +36,25 @@ class Notice:
 
     text: str
     returned: Headers = ()
+    passed_on: bool = False  # a person forwarded a server's mail
+
+
+def passed_on(mail: Mail, text: str) -> str:
+    """What a server said, where a person forwarded it, quoted or attached; else ""."""
+    for part in mail.parts:
+        sender = next((value for name, value in part.headers if name == "from"), "")
+        if part.returned and says(plain(sender), "robots", "daemon"):
+            return part.text.partition("\n\n")[2]
+    found = list(lines(text))
+    for at, line in enumerate(found[:200]):
+        if not says(plain(line), "shapes", "passed_on"):
+            continue
+        quoted = [line.removeprefix(">").removeprefix(" ") for line in found[at + 1 :]]
+        rest = "\n".join(quoted).lstrip("\n")
+        head, _, body = rest.partition("\n\n")
+        sender = next((value for name, value in fields(head.replace("*", "")) if name in _FROM), "")
+        return body if says(plain(sender), "robots", "daemon") else ""
+    return ""
 
 
 def apart(text: str) -> Notice:
@@ -70,13 +90,18 @@ def failed(mail: Mail, notice: Notice, raw: bytes, ours: frozenset[str]) -> list
     lasting: dict[str, str] = {}
     found = header
     if not found:
-        temporary, permanent = _flufl(raw)
-        found = [one for one in (*temporary, *permanent) if one.lower() not in ours] or [*temporary, *permanent]
+        temporary, permanent = _flufl(raw) if not notice.passed_on else ([], [])
+        # It does not know where the letter that came back begins, whose addresses are not said to have failed.
+        low = text.lower()
+        named = [one for one in (*temporary, *permanent) if one.lower() in low]
+        found = [one for one in named if one.lower() not in ours] or named
         lasting = dict.fromkeys(permanent, "failed")
         delayed = delayed or (bool(temporary) and not permanent)
     if not found:
         found = _by_lines(text, ours)
-    if not found:
+    if not found:  # some mail programs have the recipient in X-Original-To
+        found = _by_lines(text, ours - {one.lower() for one in addresses_in(mail.get("x-original-to"))})
+    if not found and not mail.get("list-post") and not mail.get("x-beenthere"):
         found = [one for name, value in notice.returned if name == "to" for one in addresses_in(value)][:1]
         if not says(said, "shapes", "fails"):
             return []

@@ -21,9 +21,10 @@ _TAGS = re.compile(r"<[^<>]{0,500}>")
 def understand(raw: bytes, envelope_to: tuple[str, ...] = ()) -> Report:
     """What a mail is. `envelope_to`: to whom it was delivered, where that is known from outside."""
     mail = mime.read(raw)
-    notice = shapes.apart(_words(mail))
-    returned = (*(_returned(mail) or notice.returned), *_senders(mail))
-    report = _report(mail, notice, returned, raw, envelope_to)
+    passed_on = "" if robots.from_server(mail) else shapes.passed_on(mail, _words(mail))
+    notice = shapes.apart(passed_on or _words(mail))
+    returned = (*((not passed_on and _returned(mail)) or notice.returned), *_senders(mail))
+    report = _report(mail, replace(notice, passed_on=bool(passed_on)), returned, raw, envelope_to)
     return Report(
         kind=report.kind,
         recipients=tuple(_inert(one) for one in report.recipients if one.email),
@@ -77,6 +78,9 @@ def _told(one: Failed, words: str) -> Failed:
     if one.kind is Kind.HARD and one.reason is Reason.NO_MAILBOX:
         kind, reason = reasons.judge(f"{one.diagnostic}\n{words}", status=one.status, code=one.code, action=one.action)
         return replace(one, kind=kind, reason=reason) if reason is Reason.FILTERED else one
+    if one.reason is Reason.FILTERED and words.strip():  # where it was said may stand beside it
+        kind, reason = reasons.judge(f"{one.diagnostic}\n{words}", status=one.status, code=one.code, action=one.action)
+        return replace(one, kind=kind, reason=reason) if reason is Reason.NO_MAILBOX else one
     if one.reason is not Reason.UNSAID or not words.strip():
         return one
     status = reasons.status_in(words) if one.status[2:] in ("", "0.0") else one.status
@@ -91,7 +95,7 @@ def _told(one: Failed, words: str) -> Failed:
 
 def _by_words(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes) -> Report:
     """A mail without a part for machines."""
-    server = robots.from_server(mail) or robots.says_undelivered(notice.text)
+    server = notice.passed_on or robots.from_server(mail) or robots.says_undelivered(notice.text)
     seems = server or robots.failure_subject(mail)  # people write of failures, too
     if not seems and robots.challenge(mail, notice.text):
         return Report(Kind.CHALLENGE)
@@ -100,19 +104,30 @@ def _by_words(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes) 
     if any(part.type == "message/disposition-notification" for part in mail.parts):
         return Report(Kind.VACATION)
     if seems or returned:
-        ours = frozenset(
-            one.lower() for name in ("to", "from", "delivered-to", "return-path", "x-original-to", "envelope-to")
-            for value in mail.all(name) for one in addresses_in(value)
-        )  # fmt: skip
-        found = merged(shapes.failed(mail, shapes.Notice(notice.text, returned), raw, ours))
+        ours = _ours(mail) | _writers(returned)
+        found = merged(shapes.failed(mail, shapes.Notice(notice.text, returned, notice.passed_on), raw, ours))
         if found:
             return Report(worst(found), found)
         kind, reason = reasons.judge(said := robots.plain(notice.text), status=reasons.status_in(said))
-        if server and reason is not Reason.UNSAID and not robots.away(mail):
+        through_list = mail.get("list-post") or mail.get("x-beenthere")  # what is about us comes straight to us
+        if server and reason is not Reason.UNSAID and not robots.away(mail) and not through_list:
             return Report(kind)
     if robots.away(mail):
         return Report(Kind.VACATION)
     return Report(Kind.UNKNOWN if server or robots.automatic(mail) or not mail.get("from") else Kind.REPLY)
+
+
+def _ours(mail: Mail) -> frozenset[str]:
+    """Whom a report is from and for, in small letters: of whom it does not speak, as a rule."""
+    names = ("to", "from", "delivered-to", "return-path", "x-original-to", "envelope-to")
+    return frozenset(one.lower() for name in names for value in mail.all(name) for one in addresses_in(value))
+
+
+def _writers(returned: Headers) -> frozenset[str]:
+    """Who wrote the letter that came back, and what looks like an address and is its number."""
+    names = ("from", "sender", "return-path", "reply-to", "message-id")
+    to = {one.lower() for name, value in returned if name == "to" for one in addresses_in(value)}
+    return frozenset(one.lower() for name, value in returned if name in names for one in addresses_in(value)) - to
 
 
 def _complaint(mail: Mail, returned: Headers) -> Report | None:
