@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import json
 import mailbox
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -12,14 +14,15 @@ import sqlalchemy as sa
 from conftest import MONDAY, on_sqlite
 from hearing import hears
 from mailing import owe, send
-from sqlmodel import col
+from sqlmodel import col, select
 
 from digest import hear, line, sign, subscribe
 from digest.errors import NotFound, StorageError, UserError
 from digest.hear import sources
 from digest.hear.policy import Act
 from digest.models import ConsentEvent, OutboxRow, SubscriptionState
-from digest.store import history, people, refusals, reports, suppressions
+from digest.store import history, hooks, people, refusals, reports, suppressions
+from digest.store.api_tables import WebhookEvent
 from digest.store.reports import Which
 
 ADA, BOB = "ada@example.org", "bob@example.org"
@@ -497,3 +500,43 @@ def test_the_old_bounce_address_is_read_where_a_mailbox_has_come_since(box, conf
         hearing.bounce(letter, to=sign.verp(row, key=config.lasting_key, domain="news.example"), returned=""),
     )
     assert standing(box, ADA)[1] == suppressions.BOUNCED
+
+
+def test_webhooks_are_told_who_bounced_complained_and_left_by_mail(database, config, letters):
+    with database.write() as session:
+        hooks.add(session, "https://shop.example/", events=hooks.OFFERED, newsletters=(), secret="x", now=MONDAY)
+    link = email.message_from_string(letters[BOB].head)["List-Unsubscribe"]
+    address = link.partition("mailto:")[2].partition(">")[0].partition("?")[0]
+    mails = hearing.complaint(letters[ADA]), hearing.bounce(letters[ADA]), hearing.person("", sender=BOB, to=address)
+    hears(
+        database,
+        config,
+        *mails,
+        hearing.complaint(letters[BOB], feedback="not-spam"),
+        hearing.bounce(letters[BOB], status="5.7.1", words="554 5.7.1 on an rbl"),
+    )
+    with database.read() as session:
+        told = [json.loads(one.body) for one in session.exec(select(WebhookEvent).order_by(WebhookEvent.id))]
+    assert [(one["type"], one["data"]["email"], one["data"]["newsletter"]) for one in told] == [
+        ("left", ADA, "daily"), ("complained", ADA, "daily"), ("bounced", ADA, "daily"), ("left", BOB, "daily"),
+    ]  # fmt: skip
+    assert told[2]["data"]["kind"] == "hard"
+
+
+def test_a_complaint_that_is_undone_tells_webhooks_that_they_are_back(database, config, letters):
+    hears(database, config, hearing.complaint(letters[ADA]))
+    with database.write() as session:
+        hooks.add(session, "https://shop.example/", events=hooks.OFFERED, newsletters=(), secret="x", now=MONDAY)
+    hear.undo(database, [kept(database)[0].id], how="test", now=MONDAY)
+    with database.read() as session:
+        assert [one.event for one in session.exec(select(WebhookEvent))] == ["subscribed"]
+
+
+def test_what_somebody_wrote_from_a_former_address_is_forgotten_with_them(database, config, letters):
+    hears(database, config, hearing.person("Please stop", sender=ADA))
+    with database.write() as session:
+        people.readdress(session, people.find(session, ADA), "ada@example.net")
+    with database.write() as session:
+        people.erase(session, "ada@example.net", mark="m", now=MONDAY)
+    (row,) = kept(database)
+    assert (row.address, row.text, row.raw, row.sender) == ("", "", None, "")

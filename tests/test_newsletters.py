@@ -26,9 +26,10 @@ from digest.deliver import Share
 from digest.errors import ConfigError, Exit, NotFound, UserError
 from digest.models import Subscription
 from digest.sign import Purpose
-from digest.store import Database, healing, letters, newsletters, outbox
+from digest.store import Database, archive, healing, keys, letters, newsletters, outbox
 from digest.store import relays as stored_relays
 from digest.web import application
+from digest.web.frozen import as_text
 
 COMMON = 'secret_key = "sixteen characters at least"\n'
 PAPER = 'title = "Daily"\nfrom = "Daily <news@news.example>"\n'
@@ -616,3 +617,24 @@ def test_what_lists_takes_several_newsletters_or_all(digest, folder, tmp_path, c
     assert digest(*command, "-n", "a,b", "-n", "c").returncode == 0 and digest(*command, "--all").returncode == 0
     assert digest(*command, "-n", "a,bb").returncode == Exit.NOINPUT
     assert digest(*command, "-n", "a", "--all").returncode == Exit.USAGE
+
+
+@pytest.mark.parametrize("host", ["digest.example", "own.example", "far.example"])
+def test_the_api_shows_the_newsletters_of_a_key_at_any_of_our_hosts(box, three, clock, host):
+    known(box, three)
+    for name in ("daily", "own"):
+        owe(box, three, "ada@example.org", newsletter=name)
+    with box.write() as session:
+        made = {"verbs": ("editions:read",), "newsletters": (), "now": MONDAY, "expires_at": None}
+        token = keys.add(session, "test", **made)[1]
+    client = TestClient(application(box, three, clock=clock), base_url=f"https://{host}")
+    for name in ("daily", "own"):
+        found = client.get(f"/api/v1/newsletters/{name}/editions", headers={"Authorization": f"Bearer {token}"})
+        assert (found.status_code, [one["number"] for one in found.json()["items"]]) == (200, [1])
+
+
+def test_the_text_of_an_edition_in_the_api_leads_nowhere_to_itself_wherever_it_is_at_home(box, three, clock):
+    text = "Hello\nIn the browser:\nhttps://own.example/editions/own/1/k\nStories\n"
+    site = application(box, three, clock=clock).state.site
+    found = archive.Frozen(key="k", html="", text=text, marks="", rest=())
+    assert as_text(site, "own", 1, found) == "Hello\nStories\n"

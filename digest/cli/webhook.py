@@ -26,7 +26,7 @@ def add(
     event: Annotated[
         list[str] | None,
         typer.Option(
-            "--event", metavar="EVENT", help="Which: subscribed, confirmed, left, sent; again for more. Else all."
+            "--event", metavar="EVENT", help="Which: subscribed, confirmed, left, sent, bounced, complained; else all."
         ),
     ] = None,
     newsletter: Papers = None,

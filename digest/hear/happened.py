@@ -9,6 +9,8 @@ from sqlmodel import Session
 
 from digest.hear.policy import Act
 from digest.hear.report import Kind
+from digest.models import Subscription
+from digest.store import hooks
 
 
 @dataclass(frozen=True)
@@ -26,4 +28,18 @@ class Happened:
 
 
 def happened(session: Session, what: Happened) -> None:
-    """The one place to tell others from (webhooks that go out, say). What it writes is committed with the report."""
+    """The one place to tell others from: webhooks. What it writes is committed with the report.
+
+    That somebody left is told where the subscription ends. What is ours to mend, and what is no complaint, tells
+    nothing of the reader.
+    """
+    if what.kind in (Kind.HARD, Kind.SOFT):
+        event = hooks.Event.BOUNCED
+    elif what.act is Act.COMPLAINT:
+        event = hooks.Event.COMPLAINED
+    else:
+        return
+    ours = session.get(Subscription, what.subscription_id) if what.subscription_id is not None else None
+    if ours is not None:
+        data = {"kind": what.kind.value, "act": what.act.value, "why": what.why}
+        hooks.note_person(session, event, ours, how=f"mail {what.report_id}", now=what.at, more=data)

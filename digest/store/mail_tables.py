@@ -89,3 +89,9 @@ def forget(session: Session, key: str, subscriber_id: int | None) -> int:
         "before": None,
     }
     return session.connection().execute(sa.update(MailReport).where(theirs).values(**emptied)).rowcount
+
+
+def rename_person(session: Session, old: str, new: str) -> None:
+    """What somebody wrote from the address they had, or what is said of it, is theirs still: found, and forgotten."""
+    theirs = sa.update(MailReport).where(col(MailReport.address) == old)
+    session.connection().execute(theirs.values(address=new))

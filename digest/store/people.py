@@ -166,7 +166,7 @@ def readdress(session: Session, person: Subscriber, email: str) -> None:
     )
     session.execute(sa.update(Notice).where(*mine).values(email=email, address=address_key(email)))
     if person.key != address_key(email):
-        for take_along in (hooks.rename_person, once.rename_person):
+        for take_along in (hooks.rename_person, once.rename_person, mail_tables.rename_person):
             take_along(session, person.key, address_key(email))
         # What imports changed of them goes along, else nobody would find it to erase it.
         session.execute(sa.delete(ImportChange).where(col(ImportChange.key) == address_key(email)))

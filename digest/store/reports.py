@@ -25,7 +25,7 @@ from digest.models import (
     Variant,
     address_key,
 )
-from digest.store import people, suppressions
+from digest.store import hooks, people, suppressions
 from digest.store.database import batched, insert_into
 from digest.store.mail_tables import MailReport, MailSource
 from digest.values import Evidence
@@ -290,6 +290,8 @@ def _enter(
     one.state, one.changed_at, one.paused_until = state, evidence.at, until
     session.add(one)
     event = ConsentEvent.UNSUBSCRIBED if leaving else ConsentEvent.PAUSED
+    if leaving:
+        hooks.note_person(session, hooks.Event.LEFT, one, how=evidence.how, now=evidence.at)
     _say(session, one.subscriber_id, one.newsletter_id, event, evidence, detail)
     return before
 
@@ -323,6 +325,8 @@ def _back(session: Session, before: dict[str, Any], evidence: Evidence) -> None:
     one.state, one.changed_at, one.paused_until = SubscriptionState(before["state"]), evidence.at, until
     session.add(one)
     event = ConsentEvent.RESUMED if before["became"] == SubscriptionState.PAUSED else ConsentEvent.SUBSCRIBED
+    if event is ConsentEvent.SUBSCRIBED:
+        hooks.note_person(session, hooks.Event.SUBSCRIBED, one, how=evidence.how, now=evidence.at)
     _say(session, one.subscriber_id, one.newsletter_id, event, evidence, "undone")
     if one.state is SubscriptionState.ACTIVE:
         people.rejoin(session, one)

@@ -118,7 +118,7 @@ class Resource:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        site, rates = site_of(request), dict[str, str]()
+        site, rates = _everywhere(site_of(request)), dict[str, str]()
         try:
             response = await self._answer(request, site, rates)
         except Problem as problem:
@@ -171,6 +171,11 @@ class Resource:
         if endpoint.changes:
             return await site.change(_change, call, raw)
         return await run_in_threadpool(_read, call)
+
+
+def _everywhere(site: Site) -> Site:
+    """The API is one at all our addresses: which newsletters it shows is said by the key, not by the host."""
+    return replace(site, house=None)
 
 
 def _known(request: Request, site: Site) -> tuple[Key, bool]:

@@ -57,7 +57,7 @@ def as_text(site: Site, name: str, number: int, frozen: archive.Frozen) -> str:
     pieces, _ = render.marks(frozen.marks).cut(frozen.text)
     own = "\0"  # which stands in no text
     lines: list[str] = []
-    here = f"{site.config.base_url}/editions/{name}/{number}/{frozen.key}"
+    here = f"/editions/{name}/{number}/{frozen.key}"  # wherever the newsletter was at home when it was written
     for line in own.join(pieces).split("\n"):
         if own not in line and here not in line:
             lines.append(line)
