@@ -77,6 +77,8 @@ def _sending(config: Config) -> Iterator[Finding]:
                 f"there is no program {program}, or it cannot be run",
                 "write its whole path: cron knows few folders",
             )
+    if config.mail.ca_file and (words := _unreadable(config.mail.ca_file) or _no_certificates(config.mail.ca_file)):
+        yield Finding("mail.ca_file", words, "a PEM file with the certificates to trust", warning=True)
     if not smtp.servers and (words := _unwritable(config.maildir)):
         yield Finding("smtp", words, "without smtp.url letters are kept there; let the user who runs digest write it")
 

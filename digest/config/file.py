@@ -75,7 +75,9 @@ def _secret(values: object, key: str = "") -> bool:
         return any(_secret(value, str(name)) for name, value in values.items())
     if isinstance(values, list):
         return any(_secret(value, key) for value in values)
-    named = key in ("secret_key", "former_secret_keys", "password", "database_password")
+    named = key in (
+        "secret_key", "former_secret_keys", "password", "database_password", "postmark_secret", "mailgun_key"
+    )  # fmt: skip
     return (
         isinstance(values, str)
         and bool(values)
@@ -127,6 +129,8 @@ def from_values(values: dict[str, Any], path: Path, *, environment: bool = True)
     mail = config.mail
     if mail.source and "://" not in mail.source:
         mail = mail.model_copy(update={"source": str(placed(Path(mail.source)))})
+    if mail.ca_file:
+        mail = mail.model_copy(update={"ca_file": placed(mail.ca_file)})
     return config.model_copy(update={"database": database, "newsletters": newsletters, "smtp": smtp, "mail": mail})
 
 

@@ -63,6 +63,7 @@ class Readings:
     source: str = ""
     read: int = 0
     copies: int = 0
+    cut: int = 0  # larger than what is read of one
     kinds: dict[str, int] = field(default_factory=dict)
     acts: dict[str, int] = field(default_factory=dict)
     more: bool = False  # a bound was reached before the end
@@ -75,6 +76,7 @@ class Readings:
         """Add a batch that is stored."""
         for one, act in zip(mails, acts, strict=True):
             self.read += 1
+            self.cut += one.report.cut
             if act is None:
                 self.copies += 1
                 continue
