@@ -158,51 +158,51 @@ def test_a_connection_that_is_lost_in_mid_reading_keeps_what_was_stored(database
     assert read(server.url()).read == 10
 
 
-@pytest.mark.parametrize("word", ["CAPABILITY", "AUTHENTICATE", "SELECT", "UID SEARCH", "UID FETCH"])
 @on_sqlite
-def test_a_server_that_is_silent_is_given_up(server, read, word):
+def test_a_server_that_is_silent_is_given_up(server, read):
     server.add(REPLY)
-    server.answer = lambda command: HANG if command.startswith(word) else None
-    with pytest.raises(Unavailable, match=r"has not answered in 0\.2 seconds"):
-        read(server.url(), seconds=0.2)
+    for word in ("CAPABILITY", "AUTHENTICATE", "SELECT", "UID SEARCH", "UID FETCH"):
+        server.answer = lambda command, word=word: HANG if command.startswith(word) else None
+        with pytest.raises(Unavailable, match=r"has not answered in 0\.2 seconds"):
+            read(server.url(), seconds=0.2)
 
 
-@pytest.mark.parametrize(
-    ("word", "says", "told"),
-    [
-        ("CAPABILITY", b"HTTP/1.1 400 Bad Request\r\n", "says what no IMAP server says"),
-        ("SELECT", b"* 1 EXISTS\r\nTAG OK done\r\n", "does not number its mails"),
-        ("SELECT", b"* BYE too busy\r\n", "ends the connection"),
-        ("SELECT", b"TAG NO [NONEXISTENT] none\r\n", "refuses SELECT"),
-        ("UID SEARCH", b"TAG BAD what\r\n", "refuses SEARCH"),
-        ("UID FETCH", b"* 1 FETCH (UID 1 BODY[] {99999999999}\r\n", "a literal of 99,999,999,999 bytes"),
-        ("UID FETCH", b"* 1 FETCH (UID 1 \x1b]0;x\xff\r\nnonsense\r\n", "says what no IMAP server says"),
-    ],
-)
+ODD = [
+    ("CAPABILITY", b"HTTP/1.1 400 Bad Request\r\n", "says what no IMAP server says"),
+    ("SELECT", b"* 1 EXISTS\r\nTAG OK done\r\n", "does not number its mails"),
+    ("SELECT", b"* BYE too busy\r\n", "ends the connection"),
+    ("SELECT", b"TAG NO [NONEXISTENT] none\r\n", "refuses SELECT"),
+    ("UID SEARCH", b"TAG BAD what\r\n", "refuses SEARCH"),
+    ("UID FETCH", b"* 1 FETCH (UID 1 BODY[] {99999999999}\r\n", "a literal of 99,999,999,999 bytes"),
+    ("UID FETCH", b"* 1 FETCH (UID 1 \x1b]0;x\xff\r\nnonsense\r\n", "says what no IMAP server says"),
+]
+
+
 @on_sqlite
-def test_odd_answers_are_told_in_a_sentence(database, server, read, word, says, told):
+def test_odd_answers_are_told_in_a_sentence(database, server, read):
     server.add(REPLY)
-    server.answer = lambda command: says if command.startswith(word) else None
-    with pytest.raises(UserError, match=told) as error:
-        read(server.url())
-    assert "\x1b" not in str(error.value)
+    for word, says, told in ODD:
+        server.answer = lambda command, word=word, says=says: says if command.startswith(word) else None
+        with pytest.raises(UserError, match=told) as error:
+            read(server.url())
+        assert "\x1b" not in str(error.value)
     assert not kept(database)
 
 
-@pytest.mark.parametrize(
-    "says",
-    [
-        b"TAG OK nothing\r\n",
-        b"* 1 FETCH (UID 99 BODY[]<0> {2}\r\nhi)\r\n* 7 EXPUNGE\r\nTAG OK\r\n",
-        b"* 1 FETCH (FLAGS (\\Seen))\r\n* 2 FETCH\r\n* SEARCH\r\nTAG OK\r\n",
-        b"* 1 FETCH (UID 1 BODY[] NIL)\r\nTAG OK\r\n",
-    ],
-)
+GONE = [
+    b"TAG OK nothing\r\n",
+    b"* 1 FETCH (UID 99 BODY[]<0> {2}\r\nhi)\r\n* 7 EXPUNGE\r\nTAG OK\r\n",
+    b"* 1 FETCH (FLAGS (\\Seen))\r\n* 2 FETCH\r\n* SEARCH\r\nTAG OK\r\n",
+    b"* 1 FETCH (UID 1 BODY[] NIL)\r\nTAG OK\r\n",
+]
+
+
 @on_sqlite
-def test_a_mail_that_the_server_does_not_give_is_passed_over(database, server, read, says):
+def test_a_mail_that_the_server_does_not_give_is_passed_over(database, server, read):
     server.add(REPLY)
-    server.answer = lambda command: says if "BODY" in command else None
-    assert read(server.url()).read == 0
+    for says in GONE:
+        server.answer = lambda command, says=says: says if "BODY" in command else None
+        assert read(server.url()).read == 0
     assert not kept(database)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from digest.config import Config, Newsletter
 from digest.errors import ConfigError
+from digest.hear.signatures import is_public_key
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,13 @@ def _sending(config: Config) -> Iterator[Finding]:
             )
     if config.mail.ca_file and (words := _unreadable(config.mail.ca_file) or _no_certificates(config.mail.ca_file)):
         yield Finding("mail.ca_file", words, "a PEM file with the certificates to trust", warning=True)
+    if config.mail.webhooks.sendgrid_key and not is_public_key(config.mail.webhooks.sendgrid_key):
+        yield Finding(
+            "mail.webhooks sendgrid_key",
+            "is no public key",
+            "SendGrid shows it: Mail Settings, Event Webhook",
+            warning=True,
+        )
     if not smtp.servers and (words := _unwritable(config.maildir)):
         yield Finding("smtp", words, "without smtp.url letters are kept there; let the user who runs digest write it")
 

@@ -37,6 +37,7 @@ class Incoming:
     handle: object = None
     mark: str = ""
     report: Report | None = None
+    once: str = ""  # a word that must not have come before with another mail
 
 
 class Source(Protocol):
