@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,12 +16,12 @@ from digest import deliver as mail
 from digest import edition, event_loop, hear
 from digest.collect import CollectReport, FullTextReport
 from digest.collect.posting import Poster
-from digest.config import Config
+from digest.config import Config, imap_server
 from digest.deliver import ALL, Report, Share
 from digest.deliver import hooks as events
 from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
-from digest.errors import ConfigError, Exit, UserError, WrongClock
+from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
 from digest.store import Database, clock, healing, hooks, once, websub
 from digest.subscribe import asks, signup
 
@@ -261,16 +261,47 @@ def listen(
     if not config.mail.source:
         return None
     tell(Begins("mail"))
+    readings = None
     try:
-        source = hear.opened(config.mail.source)
         bounds = hear.Bounds(config.mail.per_run, config.mail.seconds)
-        readings = hear.read(database, config, source, clock=clock, bounds=bounds)
-        source.close()
+        with closing(mailbox(config, config.mail.source)) as source:
+            readings = hear.read(database, config, source, clock=clock, bounds=bounds)
     except UserError as error:
-        tell(Deaf(f"what came back is not read: {error}" + (f"\n  {error.hint}" if error.hint else "")))
-        return None
-    tell(readings)
+        trouble = "is not read" if readings is None else "was read, and could not be marked"
+        tell(Deaf(f"what came back {trouble}: {error}" + (f"\n  {error.hint}" if error.hint else "")))
+    if readings is not None:
+        tell(readings)
     return readings
+
+
+def mailbox(config: Config, place: str) -> hear.Source:
+    """The source of a name. What logs in to the mailbox of the settings is told to no other server."""
+    if place.partition("://")[0] not in ("imap", "imap+starttls", "imaps"):
+        return hear.opened(place)
+    from digest.deliver.login import TokenCommand, trust  # only where it is used
+    from digest.hear.imap import Imap
+    from digest.hear.imap_wire import Server
+
+    mine = place == config.mail.source
+    try:
+        url = config.mail.server if mine else imap_server(place)
+    except ValueError as error:
+        raise BadInput(f"the address {error}") from None
+    command = config.mail.token_command if mine else ""
+
+    def token() -> str:
+        try:
+            return event_loop.run(TokenCommand(command).token)
+        except RelayDown as error:
+            raise Unavailable(str(error), hint="token_command in [mail]") from None
+
+    server = Server(
+        url,
+        auth=config.mail.auth if mine else "",
+        token=token if command else None,
+        context=lambda: trust(config.mail.ca_file, of="mail"),
+    )
+    return Imap(server, move_to=config.mail.move_to if mine else "", keyword=config.mail.keyword if mine else "")
 
 
 def collect(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from digest.config import Config, Newsletter, Smtp
 from digest.errors import ConfigError
+from digest.hear.signatures import is_public_key
 
 if TYPE_CHECKING:
     from digest.render import Templates
@@ -40,7 +41,7 @@ def check(config: Config, *, templates: bool = True) -> list[Finding]:
 
     Without `templates` only what delivery needs.
     """
-    found = [*_sending(config.smtp, "smtp"), *_keeping(config)]
+    found = [*_sending(config.smtp, "smtp"), *_hearing(config), *_keeping(config)]
     for name, settings in config.newsletters.items():
         if settings.smtp is not None:
             common = {(finding.words, finding.warning) for finding in found if not finding.newsletter}
@@ -87,6 +88,14 @@ def _sending(smtp: Smtp, where: str) -> Iterator[Finding]:
                 f"there is no program {program}, or it cannot be run",
                 "write its whole path: cron knows few folders",
             )
+
+
+def _hearing(config: Config) -> Iterator[Finding]:
+    if config.mail.ca_file and (words := _unreadable(config.mail.ca_file) or _no_certificates(config.mail.ca_file)):
+        yield Finding("mail.ca_file", words, "a PEM file with the certificates to trust", warning=True)
+    if config.mail.webhooks.sendgrid_key and not is_public_key(config.mail.webhooks.sendgrid_key):
+        hint = "SendGrid shows it: Mail Settings, Event Webhook"
+        yield Finding("mail.webhooks sendgrid_key", "is no public key", hint, warning=True)
 
 
 def _keeping(config: Config) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,13 +39,17 @@ def read(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SOURCE]…", help="A Maildir, an mbox, or - for a mail on standard input; else [mail] source."
+            metavar="[SOURCE]…",
+            help="A Maildir, an mbox, imaps://user@host/INBOX, or - for a mail on standard input; else [mail] source.",
         ),
     ] = None,
     to: Annotated[
         list[str] | None,
         typer.Option("--to", metavar="ADDRESS", help="To whom it was delivered, where a pipe knows it."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only connect, log in and say what is there; nothing is changed.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Read mail that came back, and let follow what follows. Each mail counts once, however often it is read.
@@ -55,7 +59,7 @@ def read(
 
     Example: digest mail read ~/Maildir
     """
-    from digest import hear
+    from digest import hear, line
 
     options: Options = context.obj
     piped = sources == ["-"]
@@ -67,9 +71,15 @@ def read(
             raise UserError("standard input is read alone", hint="digest mail read -")
         found = []
         for place in places:
-            source = hear.stdin(sys.stdin.buffer, envelope_to=tuple(to or ())) if place == "-" else hear.opened(place)
-            found.append(_read(options, config, database, source, quiet=piped))
-    if json:
+            if place == "-":
+                source: Source = hear.stdin(sys.stdin.buffer, envelope_to=tuple(to or ()))
+            else:
+                source = line.mailbox(config, place)
+            if check:
+                _look(options, database, source)
+            else:
+                found.append(_read(options, config, database, source, quiet=piped))
+    if json and not check:
         print_json([asdict(one) for one in found])
 
 
@@ -86,6 +96,15 @@ def _for_a_mail_server() -> Iterator[None]:
     except Exception as error:
         print(f"digest: this is a mistake of ours, and the mail stays with the mail server: {error!r}", file=sys.stderr)
         raise typer.Exit(Exit.TEMPFAIL) from None
+
+
+def _look(options: Options, database: Database, source: Source) -> None:
+    from digest.store import reports
+
+    with closing(source):
+        with database.read() as session:
+            mark = reports.mark(session, source.name)
+        options.say(f"{source.name}: {source.look(mark)}")
 
 
 def _read(options: Options, config: Config, database: Database, source: Source, *, quiet: bool) -> Any:

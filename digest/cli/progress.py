@@ -288,7 +288,8 @@ def heard_words(told: hear.Readings) -> str:
     }  # fmt: skip
     followed = ", ".join(f"{told.acts.get(act, 0):,} {words}" for act, words in told_acts.items() if told.acts.get(act))
     copies = f", {told.copies:,} known before" if told.copies else ""
-    more = "; there is more" if told.more else ""
+    more = f"; {count(told.cut, 'was', 'were')} too large to be read whole" if told.cut else ""
+    more += "; there is more" if told.more else ""
     return f"{count(told.read, 'mail', 'mails')} read{copies}" + (f": {followed}" if followed else "") + more
 
 

@@ -51,6 +51,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         aside = feeds.set_aside_counts(session, since=moment - timedelta(days=30))
         heard = reports.counts(session, since=moment - timedelta(days=30))
         asks, complaints = reports.asks(session), reports.complaints(session, since=moment - timedelta(days=30))
+        strangers = reports.refused(session, since=moment - timedelta(days=30))
         starving = lost(config, database)
         told = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
     if as_json:
@@ -70,7 +71,13 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
                 "clock": {"trouble": trouble, "ahead": ahead},
                 "gone": [asdict(one) for one in starving],
                 "webhooks": [asdict(one) for one in told],
-                "mail": {"read": heard, "asks": asks, "complained": complaints[0], "delivered": complaints[1]},
+                "mail": {
+                    "read": heard,
+                    "asks": asks,
+                    "complained": complaints[0],
+                    "delivered": complaints[1],
+                    "refused": {service: number for service, number, _why in strangers},
+                },
                 "set_aside": {str(feed): number for feed, number in aside.items()},
             }
         )
@@ -85,6 +92,8 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
             )
         _tell_aside(options, aside)
         tell_heard(options, heard, asks, *complaints)
+        for service, number, why in strangers:
+            options.warn(f"{number:,} requests to /hear/{service} refused, the last: {why}")
         options.say(f"database: {config.database_name}")
     _tell_webhooks(options, told)
     tell_lost(options, config, [one for one in starving if not config.narrowed or one.newsletter in papers])

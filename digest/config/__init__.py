@@ -34,3 +34,5 @@ from digest.config.settings import Topic as Topic
 from digest.config.value_types import OTHER as OTHER
 from digest.config.value_types import TOPICS as TOPICS
 from digest.config.value_types import Network as Network
+from digest.config.value_types import ServerUrl as ServerUrl
+from digest.config.value_types import imap_server as imap_server

@@ -111,7 +111,9 @@ def _secret(values: object, key: str = "") -> bool:
         return any(_secret(value, str(name)) for name, value in values.items())
     if isinstance(values, list):
         return any(_secret(value, key) for value in values)
-    named = key in ("secret_key", "former_secret_keys", "password", "database_password")
+    named = key in (
+        "secret_key", "former_secret_keys", "password", "database_password", "postmark_secret", "mailgun_key"
+    )  # fmt: skip
     return (
         isinstance(values, str)
         and bool(values)
@@ -190,6 +192,8 @@ def from_values(
     mail = config.mail
     if mail.source and "://" not in mail.source:
         mail = mail.model_copy(update={"source": str(placed(Path(mail.source)))})
+    if mail.ca_file:
+        mail = mail.model_copy(update={"ca_file": placed(mail.ca_file)})
     placed_now = {"database": database, "newsletters": newsletters, "smtp": smtp, "mail": mail, "templates": shared}
     return config.model_copy(update=placed_now)
 

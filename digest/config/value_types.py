@@ -106,6 +106,14 @@ class ServerUrl:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
 
+    @property
+    def is_here(self) -> bool:
+        """Is it this machine, by what is written?"""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
 
 _ENCODE = (
     "has a character in its user or password that must be percent-encoded (@ as %40, : as %3A, / as %2F, # as %23, "
@@ -140,6 +148,14 @@ def smtp_server(url: str) -> ServerUrl:
     found = replace(found, host=as_ascii(found.host))
     if found.scheme not in ("smtp", "smtp+starttls", "smtps") or not found.host or found.rest not in ("", "/"):
         raise ValueError("must look like smtp+starttls://user:password@mail.example.org:587 (or smtp://, smtps://)")
+    return found
+
+
+def imap_server(url: str) -> ServerUrl:
+    """The address of a mailbox on an IMAP server; ValueError says what is wrong with it."""
+    found = server_url(url, settings="user and password")
+    if found.scheme not in ("imap", "imap+starttls", "imaps") or not found.host or re.search(r"[?#]", found.rest):
+        raise ValueError("must be a Maildir, an mbox, or look like imaps://user@mail.example.org/INBOX")
     return found
 
 

@@ -139,9 +139,12 @@ class Contents:
             if mail.comes_back:  # its mailbox is everybody's, and so is the key
                 token = sign.mail_token(sign.Purpose.LEAVE, claimed.subscription_id, key=self._papers.config.keys[0])
                 leave_by_mail = sign.at_mailbox(f"leave+{token}", **ours)
+        mail_from = sign.verp(claimed.id, key=self._lasting_key, **ours)
+        # Postmark has bounce addresses of its own, and gives no Message-ID back.
+        returned = mail_from.partition("@")[0] if mail.webhooks.postmark_secret else ""
         return template.fill(
-            Recipient(claimed.email, claimed.name, links, leave_by_mail),
-            mail_from=sign.verp(claimed.id, key=self._lasting_key, **ours),
+            Recipient(claimed.email, claimed.name, links, leave_by_mail, returned),
+            mail_from=mail_from,
             message_id=sign.message_id(
                 claimed.id,
                 key=self._lasting_key,

@@ -107,7 +107,7 @@ class Server:
             timeout=settings.timeout_seconds,
             data_timeout=settings.data_timeout_seconds,
             # One for all connections: it holds the certificates of every authority there is.
-            context=None if url.scheme == "smtp" else _trust(settings.ca_file),
+            context=None if url.scheme == "smtp" else trust(settings.ca_file),
             token=TokenCommand(relay.token_command) if relay.token_command else None,
             label=label,
         )
@@ -118,14 +118,14 @@ class Server:
         return self.label or f"{self.host}:{self.port}"
 
 
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
+def trust(ca_file: Path | None, *, of: str = "smtp") -> ssl.SSLContext:
     """ConfigError where the file is gone or spoilt since the settings were judged."""
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # an SSLError is one
         if (lack := lacking(error)) is not None:
             raise lack from error
-        raise ConfigError(f"smtp.ca_file: cannot use {ca_file}", hint="a PEM file with certificates to trust") from None
+        raise ConfigError(f"{of}.ca_file: cannot use {ca_file}", hint="a PEM file with certificates to trust") from None
 
 
 def name_of(relay: Relay) -> str:

@@ -9,6 +9,7 @@ from digest.hear.report import Reason as Reason
 from digest.hear.report import Report as Report
 from digest.hear.report import Returned as Returned
 from digest.hear.run import Bounds as Bounds
+from digest.hear.run import CameBefore as CameBefore
 from digest.hear.run import Readings as Readings
 from digest.hear.run import believe as believe
 from digest.hear.run import prune as prune

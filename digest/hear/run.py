@@ -32,6 +32,7 @@ from digest.values import Evidence
 
 BATCH, BATCH_BYTES = 50, 5_000_000
 KEPT_BYTES = 300_000  # of a raw mail
+_SPEAKING = {Kind.COMPLAINT, Kind.VACATION, Kind.CHALLENGE, Kind.REPLY, Kind.UNKNOWN, Kind.UNSUBSCRIBE}
 _TRACE = tuple(
     name.encode()
     for name in (
@@ -57,6 +58,10 @@ class Prepared:
         return self.report.kind not in (Kind.UNKNOWN, Kind.REPLY)
 
 
+class CameBefore(Exception):
+    """A word that may come once came with another mail; nothing of the batch is stored."""
+
+
 @dataclass
 class Readings:
     """What was read: mails, those known before, and what followed by `policy.Act`."""
@@ -64,6 +69,7 @@ class Readings:
     source: str = ""
     read: int = 0
     copies: int = 0
+    cut: int = 0  # larger than what is read of one
     kinds: dict[str, int] = field(default_factory=dict)
     acts: dict[str, int] = field(default_factory=dict)
     more: bool = False  # a bound was reached before the end
@@ -76,6 +82,7 @@ class Readings:
         """Add a batch that is stored."""
         for one, act in zip(mails, acts, strict=True):
             self.read += 1
+            self.cut += one.report.cut
             if act is None:
                 self.copies += 1
                 continue
@@ -181,6 +188,8 @@ def _store(session: Session, config: Config, source: str, some: list[Prepared], 
         if report_id is None:
             acts.append(None)
             continue
+        if one.mail.once and not reports.spend(session, one.mail.once, now=now):
+            raise CameBefore
         act = _follow(session, config, one, letter, how, report_id, now)
         acts.append(act)
         if act is Act.OURS and letter is not None and letter.edition_id is not None:
@@ -196,11 +205,11 @@ def _store(session: Session, config: Config, source: str, some: list[Prepared], 
 def _letter(session: Session, one: Prepared, config: Config) -> tuple[Letter | None, str]:
     """The letter that a mail proves to be about, and how."""
     clues = one.clues
-    if one.report.kind is Kind.UNSUBSCRIBE:
+    if one.report.kind is Kind.UNSUBSCRIBE and one.mail.report is None:
         if clues.leaves is None:
             return None, ""
         return reports.letter_of(session, clues.leaves, None), "leave"
-    if one.report.kind not in BOUNCES | {Kind.COMPLAINT, Kind.VACATION, Kind.CHALLENGE, Kind.REPLY, Kind.UNKNOWN}:
+    if one.report.kind not in BOUNCES | _SPEAKING:
         return None, ""
     if clues.letter_id is not None:
         letter = reports.letter(session, clues.letter_id)
@@ -270,6 +279,8 @@ def _follow(
     report = one.report
     if report.kind is Kind.UNSUBSCRIBE and one.clues.leaves is not None:
         return _leave(session, one.clues.leaves, letter, report_id, now)
+    if report.kind is Kind.UNSUBSCRIBE and how and letter is not None and letter.subscription_id is not None:
+        return _leave(session, letter.subscription_id, letter, report_id, now)  # at a service that sends for us
     if report.kind is Kind.REPLY:
         why = "they seem to want to leave" if wants_to_leave(report) else "a person wrote"
         reports.finish(session, report_id, act=Act.ASK, why=why)

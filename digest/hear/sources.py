@@ -1,4 +1,4 @@
-"""Where mail is read: a Maildir, an mbox, standard input; and what any other place has to give.
+"""Where mail is read: a Maildir, an mbox, standard input; and what any other place (`imap`) has to give.
 
 A source never deletes. What was read is marked only after it is stored: killed in between, it is read again, and known.
 """
@@ -37,6 +37,7 @@ class Incoming:
     handle: object = None
     mark: str = ""
     report: Report | None = None
+    once: str = ""  # a word that must not have come before with another mail
 
 
 class Source(Protocol):
@@ -45,7 +46,8 @@ class Source(Protocol):
     `name` is what their rows are kept under, without secrets. `mails` gives those that were not read, in their order,
     holding one at a time; UserError where the place cannot be read. `done` is called for each after it was stored,
     perhaps by another reader: it marks it as read, and as `understood` or not, and must not mind that it is gone.
-    `close` once.
+    `close` once; UserError where what was read could not be marked, which the next reader does. `look` says what is
+    there, and changes nothing.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Source(Protocol):
     def done(self, mail: Incoming, *, understood: bool) -> None: ...
 
     def close(self) -> None: ...
+
+    def look(self, mark: str) -> str: ...
 
 
 @dataclass
@@ -72,6 +76,9 @@ class Given:
 
     def close(self) -> None:
         pass
+
+    def look(self, mark: str) -> str:
+        return f"{len(self.given):,} mails to read"
 
 
 def stdin(stream: IO[bytes], *, envelope_to: tuple[str, ...] = ()) -> Given:
@@ -140,6 +147,9 @@ class Maildir:
     def close(self) -> None:
         pass
 
+    def look(self, mark: str) -> str:
+        return f"{len(self._unread()):,} mails to read"
+
 
 def _seen(name: str) -> bool:
     return "S" in name.rpartition(":2,")[2] if ":2," in name else False
@@ -181,6 +191,9 @@ class Mbox:
 
     def close(self) -> None:
         pass
+
+    def look(self, mark: str) -> str:
+        return f"{sum(1 for _ in self.mails(mark)):,} mails to read"
 
 
 def _resume(mark: str, begin: bytes, end: int) -> int:
@@ -233,7 +246,7 @@ def opened(place: str) -> Source:
     if "://" in place:
         raise UserError(
             f"{place.partition('://')[0]}:// cannot be read here",
-            hint="name a Maildir, an mbox, or - for standard input",
+            hint="name a Maildir, an mbox, imaps://user@host/INBOX, or - for standard input",
         )
     path = Path(place).expanduser()
     if path.is_dir():

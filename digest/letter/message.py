@@ -44,6 +44,7 @@ class Recipient:
     name: str
     links: Mapping[Marker, str] = field(default_factory=dict)
     leave_by_mail: str = ""  # the address to leave by; "" where nobody reads mail
+    returned: str = ""  # what a service that sends for us is to give back with what it tells; "" nothing
 
 
 class Letter(NamedTuple):
@@ -121,6 +122,8 @@ class Template:
             f"Message-ID: {message_id}\r\n".encode("ascii"),
             f"{_mailbox('To', recipient.name, recipient.email)}\r\n".encode(),
         ]
+        if recipient.returned:
+            own.append(f"X-PM-Metadata-digest: {recipient.returned}\r\n".encode("ascii"))
         leave = recipient.links.get(Marker.UNSUBSCRIBE)
         if leave and self.sender.newsletter:
             # `email` would fold these long words by encoding them, which no mail client reads as an address.

@@ -64,7 +64,7 @@ class MailReport(SQLModel, table=True):
 
 
 class MailSource(SQLModel, table=True):
-    """How far a mailbox that keeps no flags was read."""
+    """How far a mailbox was read that keeps no flags; and of webhooks, which tokens came and what was refused."""
 
     __tablename__ = "mail_source"
 

@@ -35,6 +35,7 @@ _TROUBLE = ("hard", "soft", "policy")
 _RECEIVING = (SubscriptionState.ACTIVE, SubscriptionState.PENDING)
 UNDOABLE = ("suppress", "complaint", "pause", "leave")
 _UNPROVEN = 20_000  # mails that prove nothing are kept
+_ONCE, _REFUSED = "once ", "refused /hear/"  # what names of sources begin with that are none
 _STEP = 500  # rows that are pruned in one transaction
 
 
@@ -97,6 +98,30 @@ def set_mark(session: Session, source: str, text: str, *, now: datetime) -> None
     session.connection().execute(
         insert.on_conflict_do_update(index_elements=["name"], set_={"mark": text, "read_at": now})
     )
+
+
+def spend(session: Session, word: str, *, now: datetime) -> bool:
+    """Note a word that may come once; False where it came before. Forgotten after a day: by then it is too old."""
+    connection = session.connection()
+    old = col(MailSource.name).startswith(_ONCE, autoescape=True), col(MailSource.read_at) < now - timedelta(days=1)
+    connection.execute(sa.delete(MailSource).where(*old))
+    insert = insert_into(session, MailSource).values(name=f"{_ONCE}{word}"[:300], mark="", read_at=now)
+    made = insert.on_conflict_do_nothing(index_elements=["name"]).returning(insert.table.c.name)
+    return connection.execute(made).scalar() is not None
+
+
+def count_refused(session: Session, service: str, number: int, *, why: str, now: datetime) -> None:
+    """Count requests in a service's name that were not the service's."""
+    name = f"{_REFUSED}{service}"
+    set_mark(session, name, f"{number + int(mark(session, name).partition(' ')[0] or 0)} {why}", now=now)
+
+
+def refused(session: Session, *, since: datetime) -> list[tuple[str, int, str]]:
+    """(service, how many, why the last) of such requests, where the last came since then."""
+    there = col(MailSource.name).startswith(_REFUSED, autoescape=True)
+    rows = session.exec(select(MailSource).where(there, MailSource.read_at >= since).order_by(MailSource.name))
+    told = ((row.name.removeprefix(_REFUSED), *row.mark.partition(" ")[::2]) for row in rows)
+    return [(service, int(number), why) for service, number, why in told]
 
 
 # ---------------------------------------------------------------- which letter

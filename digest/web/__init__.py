@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from digest.collect.posting import Getter
 from digest.config import Config
 from digest.store import Database
 from digest.web import (
@@ -17,6 +18,7 @@ from digest.web import (
     buttons,
     frozen,
     health,
+    hear,
     moves,
     own_data,
     preferences,
@@ -39,15 +41,17 @@ def application(
     clock: Callable[[], datetime],
     mail_now: Callable[[], None] = lambda: None,
     tell_now: Callable[[], None] = lambda: None,
+    ask: Callable[[str, int], Awaitable[bytes]] | None = None,
     log: Callable[[str], None] | None = None,
 ) -> Starlette:
     """The ASGI application over one database.
 
     `mail_now` is called when somebody waits for a mail that is now owed, `tell_now` when something changed of which
-    webhooks may be told; `log` is told each request, without what
+    webhooks may be told; `ask` fetches certificates; `log` is told each request, without what
     must stay secret.
     """
-    site = Site(database, config, clock, mail_now, tell_now, Houses(config))
+    asked = ask or Getter(proxy=config.collect.proxy.get_secret_value())
+    site = Site(database, config, clock, mail_now, tell_now, Houses(config), ask=asked, ears=hear.Ears())
     app = Starlette(
         routes=ROUTES,
         middleware=[
@@ -74,6 +78,7 @@ ROUTES = [
     *archive_feeds.ROUTES,
     *frozen.ROUTES,
     *health.ROUTES,
+    *hear.ROUTES,
     *api.ROUTES,
     *websub.ROUTES,
 ]

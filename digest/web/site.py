@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import jinja2
@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, Response
 
 from digest import sign
 from digest.config import Config
+from digest.errors import FetchError
 from digest.models import Subscription
 from digest.render import direction, languages
 from digest.render.speech import Speech, speech
@@ -71,7 +72,11 @@ register_url_convertor("word", _Word())
 
 
 class TooLarge(Exception):
-    """A request's body is beyond MAX_BODY."""
+    """A request's body is beyond what it may have."""
+
+
+async def _nobody(url: str, most: int) -> bytes:
+    raise FetchError(url, "is not asked")
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,8 @@ class Site:
     houses: Houses
     house: House | None = None  # where a request came to; None: not of a request
     rates: Rates = field(default_factory=Rates)  # of the API's keys
+    ask: Callable[[str, int], Awaitable[bytes]] = _nobody  # what an address has, so many bytes at most; FetchError
+    ears: Any = None  # of `hear`
     _writers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITERS))
 
     async def change(self, do: Callable[..., _T], /, *given: object, **named: object) -> _T:
@@ -203,14 +210,15 @@ def preferred(accept: str) -> str:
     return best if wanted.get(best) else "en"
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, *, most: int = MAX_BODY) -> bytes:
     """What was posted; TooLarge as soon as it is too much."""
-    body = b""
+    pieces, size = list[bytes](), 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size > most:
             raise TooLarge
-    return body
+    return b"".join(pieces)
 
 
 def fields_of(body: bytes) -> dict[str, list[str]]:
