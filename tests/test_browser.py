@@ -49,7 +49,7 @@ const judge=async()=>{ for (const colorScheme of ['light','dark']) { await page.
 for (const [verb,what,value] of JSON.parse(process.argv[2])) {
   if (verb=='goto') await page.goto(what);
   else if (verb=='fill') await page.getByLabel(what).fill(value);
-  else if (verb=='check') await page.getByLabel(what,{exact:true}).check();
+  else if (verb=='check') await page.getByLabel(what,{exact:true}).first().check();
   else if (verb=='choose') await page.getByLabel(what,{exact:true}).selectOption(value);
   else if (verb=='press') await page.getByRole('button',{name:what,exact:true}).click();
   else if (verb=='follow') await page.getByRole('link',{name:what}).first().click();

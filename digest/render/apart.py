@@ -42,9 +42,18 @@ def ask(folders: Folders, method: str, *args: Any, **named: Any) -> Any:
     with _turn:
         if time.monotonic() < _hopeless.get(place, 0.0):
             raise _too_long(folders)
+        fresh = _worker is None
         worker = _worker = _worker or _Worker()
         try:
-            kind, answer, hint = worker.ask(task, SECONDS)
+            try:
+                kind, answer, hint = worker.ask(task, SECONDS)
+            except (EOFError, OSError):
+                if fresh:
+                    raise
+                # It may have ended for what others did before: somebody killed it, or its memory was spent.
+                _drop(worker)
+                worker = _worker = _Worker()
+                kind, answer, hint = worker.ask(task, SECONDS)
         except TimeoutError:
             _hopeless[place] = time.monotonic() + _PATIENCE
             _drop(worker)
