@@ -57,7 +57,8 @@ SHAPES = {
     "Exim, of two": (
         mail(
             "This message was created automatically by mail delivery software.\n\nA message that you sent could not be "
-            "delivered to one or more of its\nrecipients. This is a permanent error. The following address(es) failed:\n\n"
+            "delivered to one or more of its\nrecipients. This is a permanent error. The following address(es) "
+            "failed:\n\n"
             "  ada@example.org\n    host mx.example.org [192.0.2.1]\n    SMTP error from remote mail server after RCPT "
             "TO:<ada@example.org>:\n    550 5.1.1 No such user here\n  bob@example.net\n    mailbox is full: retry "
             "timeout exceeded\n\n------ This is a copy of the message, including all the headers. ------\n\n" + LETTER,
@@ -77,7 +78,8 @@ SHAPES = {
     "Exim, of our sender": (
         mail(
             "The following address(es) failed:\n\n  ada@example.org\n    SMTP error from remote mail server after MAIL "
-            "FROM:<news@news.example>:\n    550-Verification failed for <news@news.example>\n    550-Unrouteable address"
+            "FROM:<news@news.example>:\n    550-Verification failed for <news@news.example>\n    550-Unrouteable "
+            "address"
             "\n    550 Sender verify failed\n\n" + LETTER,
             subject="Mail delivery failed: returning message to sender",
         ),
@@ -85,7 +87,8 @@ SHAPES = {
     ),
     "qmail, of two": (
         mail(
-            "Hi. This is the qmail-send program at mx.example.org.\nI'm afraid I wasn't able to deliver your message to "
+            "Hi. This is the qmail-send program at mx.example.org.\nI'm afraid I wasn't able to deliver your message "
+            "to "
             "the following addresses.\nThis is a permanent error; I've given up. Sorry it didn't work out.\n\n"
             "<ada@example.org>:\n192.0.2.1 does not like recipient.\nRemote host said: 550 User unknown\nGiving up on "
             "192.0.2.1.\n\n<bob@example.net>:\nThe users mailfolder is over the allowed quota (size). (#5.2.2)\n\n"
@@ -102,7 +105,8 @@ SHAPES = {
     ),
     "qmail, of our sender": (
         mail(
-            "Hi. This is the qmail-send program.\n\n<ada@example.org>:\nConnected to 192.0.2.1 but sender was rejected.\n"
+            "Hi. This is the qmail-send program.\n\n<ada@example.org>:\nConnected to 192.0.2.1 but sender was "
+            "rejected.\n"
             "Remote host said: 550 no such user\n\n--- Below this line is a copy of the message.\n\n" + LETTER
         ),
         {ADA: Kind.POLICY},
@@ -117,7 +121,8 @@ SHAPES = {
     ),
     "a webmail, at RCPT": (
         mail(
-            "Sorry, we were unable to deliver your message to the following address.\n\n<ada@example.org>:\nRemote host "
+            "Sorry, we were unable to deliver your message to the following address.\n\n<ada@example.org>:\nRemote "
+            "host "
             "said: 550 User unknown [RCPT_TO]\n\n--- Below this line is a copy of the message.\n\n" + LETTER,
             subject="Failure Notice",
         ),
@@ -177,7 +182,8 @@ SHAPES = {
     ),
     "Exchange of old": (
         mail(
-            "Your message\n\n  To:      ada@example.org\n  Subject: News\n  Sent:    Mon, 23 Nov 2026 07:00:00 +0000\n\n"
+            "Your message\n\n  To:      ada@example.org\n  Subject: News\n  Sent:    Mon, 23 Nov 2026 07:00:00 "
+            "+0000\n\n"
             "did not reach the following recipient(s):\n\nada@example.org on Mon, 23 Nov 2026 07:00:01 +0000\n"
             "    The recipient name is not recognized\n\tThe MTS-ID of the original message is: c=us;a= ;p=x;l=1\n"
             "    MSEXCH:IMS:EXAMPLE:MX 0 (000C05A6) Unknown Recipient\n",
@@ -192,7 +198,8 @@ SHAPES = {
     ),
     "Courier": (
         mail(
-            "This is a delivery status notification from mx.example.org,\nrunning the Courier mail server, version 0.65.\n"
+            "This is a delivery status notification from mx.example.org,\nrunning the Courier mail server, version "
+            "0.65.\n"
             "\nThe original message was received on Mon, 23 Nov 2026 07:00:00 +0000\n\n"
             "---------------------------------------------------------------------------\n\n"
             "                           UNDELIVERABLE MAIL\n\nYour message to the following recipients cannot be "
@@ -223,8 +230,10 @@ SHAPES = {
     ),
     "GMX": (
         mail(
-            "This message was created automatically by mail delivery software (TheBat).\n\nA message that you sent could "
-            "not be delivered to one or more of its\nrecipients. The following addresses failed:\n\n\"ada@example.org\":"
+            "This message was created automatically by mail delivery software (TheBat).\n\nA message that you sent "
+            "could "
+            "not be delivered to one or more of its\nrecipients. The following addresses "
+            "failed:\n\n\"ada@example.org\":"
             "\nSMTP error from remote server after RCPT command:\nhost: mx.example.org\n550 unknown user\n\n"
             "--- The header of the original message is following. ---\n\n" + LETTER,
             subject="Mail delivery failed: returning message to sender", sender="mailer-daemon@gmx.example",
@@ -233,7 +242,8 @@ SHAPES = {
     ),
     "a provider, for this reason": (
         mail(
-            "This message was created automatically by mail delivery software.\n\nA message that you have sent could not "
+            "This message was created automatically by mail delivery software.\n\nA message that you have sent could "
+            "not "
             "be delivered to one or more\nrecipients. This is a permanent error. The following address failed:\n\n"
             "ada@example.org\n\nFor the following reason:\n\nMail size limit exceeded. For explanation visit\n"
             "http://postmaster.example/size\n\n--- The header of the original message is following. ---\n\n" + LETTER,
@@ -258,7 +268,8 @@ SHAPES = {
     ),
     "a Japanese telephone, at RCPT": (
         mail(
-            "The user(s) account is not known, or this:\n\n<<< RCPT TO:<ada@example.org>\n>>> 550 <ada@example.org>: User"
+            "The user(s) account is not known, or this:\n\n<<< RCPT TO:<ada@example.org>\n>>> 550 <ada@example.org>: "
+            "User"
             " unknown\n\n" + LETTER,
             subject="Mail System Error - Returned Mail", sender="Postmaster@mobile.example",
         ),
@@ -290,8 +301,10 @@ SHAPES = {
     ),
     "numbered errors": (
         mail(
-            "We had trouble delivering your message. Full details follow:\n\nSubject: 'News'\nDate: 'Mon, 23 Nov 2026'\n"
-            "\n1 error(s):\n\nThe following recipients returned permanent errors: ada@example.org.\nReason: SMTP Server "
+            "We had trouble delivering your message. Full details follow:\n\nSubject: 'News'\nDate: 'Mon, 23 Nov "
+            "2026'\n"
+            "\n1 error(s):\n\nThe following recipients returned permanent errors: ada@example.org.\nReason: SMTP "
+            "Server "
             "<mx.example.org> rejected recipient <ada@example.org> (Error following RCPT command). It responded as "
             "follows: [550 User unknown]\n\n" + LETTER,
             subject="There was an error sending your mail",
@@ -320,7 +333,8 @@ SHAPES = {
     "MailFoundry": (
         mail(
             "Unable to deliver message to: <ada@example.org>\nDelivery failed for the following reason:\nServer "
-            "mx.example.org[192.0.2.1] failed with: 550 <ada@example.org> No such user here\n\nThis has been a permanent "
+            "mx.example.org[192.0.2.1] failed with: 550 <ada@example.org> No such user here\n\nThis has been a "
+            "permanent "
             "failure.  No further delivery attempts will be made.\n",
             subject="Message delivery has failed",
         ),
@@ -329,7 +343,8 @@ SHAPES = {
     "DragonFly, for one that it got the letter for": (
         mail(
             "This is the DragonFly Mail Agent v0.13 at df.example.org.\n\nThere was an error delivering your mail to "
-            "<ada@example.org>.\n\nmx.example.org [192.0.2.1] did not like our RCPT TO:\n550 <ada@example.org>: Recipient"
+            "<ada@example.org>.\n\nmx.example.org [192.0.2.1] did not like our RCPT TO:\n550 <ada@example.org>: "
+            "Recipient"
             " address rejected: User unknown\n\nOriginal message follows.\n\n" + LETTER,
             subject="Mail delivery failed", more="X-Original-To: <ada@example.org>\n",
         ),
@@ -338,7 +353,8 @@ SHAPES = {
     "Zoho": (
         mail(
             "This message was created automatically by mail delivery software.\n A message that you sent could not be "
-            "delivered to one or more of its recipients. This is a permanent error. \n\nada@example.org Invalid Address, "
+            "delivered to one or more of its recipients. This is a permanent error. \n\nada@example.org Invalid "
+            "Address, "
             "ERROR_CODE :550, ERROR_CODE :5.1.1 <ada@example.org>... User unknown\n\nReceived:from mail.example.com\n",
             subject="Undelivered Mail Returned to Sender", sender="mailer-daemon@mail.example.com",
         ),
@@ -346,9 +362,12 @@ SHAPES = {
     ),
     "a Russian webmail": (
         mail(
-            "Это письмо создано автоматически\nсервером, отвечать на него не нужно.\n\nК сожалению, Ваше письмо не может\n"
-            "быть доставлено одному или нескольким получателям:\n\n**********************\n\nada@example.org\nSMTP error "
-            "from remote mail server after RCPT TO:<ada@example.org>:\nhost mx.example.org [192.0.2.1]: 550 User unknown"
+            "Это письмо создано автоматически\nсервером, отвечать на него не нужно.\n\nК сожалению, Ваше письмо не "
+            "может\n"
+            "быть доставлено одному или нескольким получателям:\n\n**********************\n\nada@example.org\nSMTP "
+            "error "
+            "from remote mail server after RCPT TO:<ada@example.org>:\nhost mx.example.org [192.0.2.1]: 550 User "
+            "unknown"
             "\n\n**********************\n\n" + LETTER,
             subject="Mail failure.", sender="mailer-daemon@mail.example.com",
         ),
@@ -358,7 +377,8 @@ SHAPES = {
         status(
             "Original-recipient: rfc822;ada@example.org\nFinal-recipient: rfc822;ada@example.org\nAction: failed\n"
             "Status: 5.4.4 (Illegal host/domain name found)",
-            text="This report relates to a message you sent with the following header fields:\n\n  From: news@news.example"
+            text="This report relates to a message you sent with the following header fields:\n\n  From: "
+                 "news@news.example"
             "\n  To: ada@example.org\n\nYour message cannot be delivered to the following recipients:\n\n  Recipient "
             "address: ada@example.org\n  Reason: Illegal host/domain name found",
         ),
@@ -373,11 +393,14 @@ SHAPES = {
     ),
     "a report of a report": (
         status(
-            about(ADA, "5.0.0", "SMTP; 554 delivery error: dd This user doesn't have a example.org account (x) [0] - mta1")
+            about(ADA, "5.0.0", "SMTP; 554 delivery error: dd This user doesn't have a example.org account (x) [0] - "
+                       "mta1")
         ).replace(
             LETTER.encode(),
-            b"Return-Path: <>\nFrom: Mail Delivery Subsystem <MAILER-DAEMON>\nMIME-Version: 1.0\nContent-Type: multipart/"
-            b"report; report-type=delivery-status;\n\tboundary=\"inner\"\n\n--inner\nContent-Type: message/delivery-status"
+            b"Return-Path: <>\nFrom: Mail Delivery Subsystem <MAILER-DAEMON>\nMIME-Version: 1.0\nContent-Type: "
+             b"multipart/"
+            b"report; report-type=delivery-status;\n\tboundary=\"inner\"\n\n--inner\nContent-Type: "
+             b"message/delivery-status"
             b"\n\nReporting-MTA: dns; x\n\nFinal-Recipient: rfc822; bob@example.net\nAction: failed\nStatus: 5.1.1\n"
             b"\n--inner--\n",
         ),
@@ -385,8 +408,10 @@ SHAPES = {
     ),
     "a bounce that a person forwards": (
         hearing.person(
-            "Look at this.\n\nBegin forwarded message:\n\n> From: Mail Delivery Subsystem <MAILER-DAEMON>\n> Date: today\n"
-            "> Subject: Returned mail\n> \n> The following addresses had permanent fatal errors\n> <ada@example.org>\n>   "
+            "Look at this.\n\nBegin forwarded message:\n\n> From: Mail Delivery Subsystem <MAILER-DAEMON>\n> Date: "
+            "today\n"
+            "> Subject: Returned mail\n> \n> The following addresses had permanent fatal errors\n> "
+            "<ada@example.org>\n>   "
             "  (reason: 550 5.1.1 <ada@example.org>... User unknown)\n> \n> Final-Recipient: RFC822; ada@example.org\n"
             "> Action: failed\n> Status: 5.1.1\n",
             sender="Carla <carla@example.com>", subject="Fwd: Returned mail", to="news@news.example",
@@ -395,7 +420,8 @@ SHAPES = {
     ),
     "a bounce in words that a person forwards": (
         hearing.person(
-            "FYI\n\n-----Original Message-----\nFrom: postmaster@mx.example.org\nSent: today\nSubject: Undeliverable\n\n"
+            "FYI\n\n-----Original Message-----\nFrom: postmaster@mx.example.org\nSent: today\nSubject: "
+            "Undeliverable\n\n"
             "Delivery to the following recipients failed.\n\n   ada@example.org\n   550 5.1.1 user unknown\n",
             sender="Carla <carla@example.com>", subject="FW: Undeliverable", to="news@news.example",
         ),
@@ -411,7 +437,8 @@ SHAPES = {
     ),
     "a group that may not be there": (
         mail(
-            "Hello news@news.example,\n\nWe're writing to let you know that the group you tried to contact (ada) may not "
+            "Hello news@news.example,\n\nWe're writing to let you know that the group you tried to contact (ada) may "
+            "not "
             "exist, or you may not have permission to post messages to the group.\n",
             subject="Delivery Status Notification (Failure)", more="X-Failed-Recipients: ada@example.org\n",
         ),
@@ -434,9 +461,11 @@ SHAPES = {
     ),
     "unavailable, at RCPT and not": (
         status(
-            about(ADA, "5.0.0", "smtp; 550 Requested action not taken: mailbox unavailable (in reply to RCPT TO command)"),
+            about(ADA, "5.0.0", "smtp; 550 Requested action not taken: mailbox unavailable (in reply to RCPT TO "
+                       "command)"),
             about(BOB, "5.0.0", "smtp; 550 Requested action not taken: mailbox unavailable"),
-            about("eve@example.com", "5.0.0", "smtp; 550 Requested action not taken: mailbox unavailable. Blocked by IP "
+            about("eve@example.com", "5.0.0", "smtp; 550 Requested action not taken: mailbox unavailable. Blocked by "
+                  "IP "
                                               "address (in reply to RCPT TO command)"),
         ),
         {ADA: Kind.HARD, BOB: Kind.SOFT, "eve@example.com": Kind.POLICY},

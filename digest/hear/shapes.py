@@ -101,6 +101,7 @@ def failed(mail: Mail, notice: Notice, raw: bytes, ours: frozenset[str]) -> list
         found = _by_lines(text, ours)
     if not found:  # some mail programs have the recipient in X-Original-To
         found = _by_lines(text, ours - {one.lower() for one in addresses_in(mail.get("x-original-to"))})
+        found = found or list(lasting)
     if not found and not mail.get("list-post") and not mail.get("x-beenthere"):
         found = [one for name, value in notice.returned if name == "to" for one in addresses_in(value)][:1]
         if not says(said, "shapes", "fails"):
