@@ -85,15 +85,10 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         _show(options, lines, slots, owed)
         words = ", ".join(f"{number} {state}" for state, number in standing.items()) or "none yet"
         options.say(f"letters: {'; '.join([words, *left_words(left)])}")
-        if waiting or turned_away:
-            options.say(
-                f"sign-ups: {waiting} wait for their mail, which goes within a day; {turned_away} turned away since "
-                "yesterday ([web] signups_per_network, signups_per_hour)"
-            )
+        _tell_signups(options, waiting, turned_away)
         _tell_aside(options, aside)
         tell_heard(options, heard, asks, *complaints)
-        for service, number, why in strangers:
-            options.warn(f"{number:,} requests to /hear/{service} refused, the last: {why}")
+        _tell_refused(options, strangers)
         options.say(f"database: {config.database_name}")
     _tell_webhooks(options, told)
     tell_lost(options, config, [one for one in starving if not config.narrowed or one.newsletter in papers])
@@ -146,6 +141,19 @@ def _tell_aside(options: Options, aside: Mapping[int, int]) -> None:
             f"set aside: {entries:,} {'entry' if entries == 1 else 'entries'} in 30 days that could not be read, "
             f"of {len(aside):,} {'feed' if len(aside) == 1 else 'feeds'}; `digest feed show {worst}` says why"
         )
+
+
+def _tell_signups(options: Options, waiting: int, turned_away: int) -> None:
+    if waiting or turned_away:
+        options.say(
+            f"sign-ups: {waiting} wait for their mail, which goes within a day; {turned_away} turned away since "
+            "yesterday ([web] signups_per_network, signups_per_hour)"
+        )
+
+
+def _tell_refused(options: Options, strangers: Sequence[tuple[str, int, str]]) -> None:
+    for service, number, why in strangers:
+        options.warn(f"{number:,} requests to /hear/{service} refused, the last: {why}")
 
 
 def _tell_webhooks(options: Options, troubled: Sequence[hooks.Standing]) -> None:
