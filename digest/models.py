@@ -8,6 +8,7 @@ feed ── entry ──┐── full_text   robots
           └ signup_wait                                         signup_refusal    host
 api_key ── api_answer   webhook ── webhook_event
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
+                                                                         mail_feed ── feed
 """
 
 from __future__ import annotations
@@ -595,6 +596,7 @@ class OutboxRow(SQLModel, table=True):
     code: int = 0  # the last SMTP reply
     reply: str = ""  # its text, or why it was dropped
     in_doubt: bool = False  # an attempt ended without a reply: the server may have taken it
+    relay: str = Field(default="", sa_column_kwargs={"server_default": ""})  # whose that reply is, by its name
 
 
 class RefusalCount(SQLModel, table=True):

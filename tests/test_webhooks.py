@@ -474,7 +474,7 @@ def test_keys_and_webhooks_are_made_listed_tested_and_ended(digest, shop):
         assert refused.returncode == 65 and "private address" in refused.stderr, place
     added = digest("webhook", "add", shop.url, "--event", "left", **private)
     assert re.fullmatch(r"whsec_\S{44}\n", added.stdout)
-    assert digest("webhook", "add", shop.url, "--event", "bounced", **private).returncode == 64
+    assert digest("webhook", "add", shop.url, "--event", "opened", **private).returncode == 64
     assert digest("webhook", "test", 1, **private).returncode == 0 and shop.events[0][0] == "test"
     shop.answers = [500]
     failed = digest("webhook", "test", 1, **private)

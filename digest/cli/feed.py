@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from sqlmodel import Session
+
     from digest.collect import Found, Repair
     from digest.config import Config
     from digest.models import Feed
@@ -32,7 +34,7 @@ app = typer.Typer(no_args_is_help=True, help="The feeds that newsletters read.")
 @app.command()
 def add(
     context: typer.Context,
-    url: Annotated[str, typer.Argument(help="Address of a feed, or of a site that has one.")],
+    url: Annotated[str, typer.Argument(help="Address of a feed, or of a site; or mail:NAME.")],
     newsletter: NewsletterName = None,
     topic: Annotated[str, typer.Option("--topic", "-t", help="Put all its entries under this topic.")] = "",
     login: Login = False,
@@ -42,16 +44,24 @@ def add(
 ) -> None:
     """Let a newsletter read a feed. Adding it twice is safe.
 
+    mail:NAME is a newsletter that comes by mail: the address to subscribe it with is printed.
+
     Secrets are asked for, or read from stdin a line each, so that no process list shows them.
 
     Example: digest feed add https://example.org/ --topic ai
     """
     from digest import collect
+    from digest.collect import mailed
 
     options: Options = context.obj
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
         known_topic(topic, settings.topics)
+        if mailed.is_mail(url):
+            by_mail = mailed.add(database, config, url, newsletter=name, topic=topic, now=now())
+            options.say(f"feed {by_mail.feed_id} is what comes to this address; subscribe to the newsletter with it:")
+            print(mailed.address(config, by_mail.url, newsletter=name))
+            return
         if full_text:
             need_full_text()
         headers = secrets(login, header)
@@ -127,7 +137,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
 
     options: Options = context.obj
     moment = now()
-    with options.open() as (_config, database), database.read() as session:
+    with options.open() as (config, database), database.read() as session:
         found = feeds.find(session, feed)
         number = found.id or 0
         readers = next(r for f, r in feeds.listed(session) if f.id == found.id)
@@ -149,6 +159,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "remarks": row[7],
             "trouble": found.trouble,
             "answered_by": found.answered_by or found.host,
+            **_mail_facts(session, config, found),
             **set_facts(found, readers),
             "published_title": found.published_title,
             "identity_seen": identity.in_words(identity.Evidence.of(found.evidence)),
@@ -159,6 +170,20 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "newest": [entry.title or entry.url for entry in feeds.newest_entries(session, number, limit=5)],
         }
     print_facts(facts, as_json=as_json)
+
+
+def _mail_facts(session: Session, config: Config, found: Feed) -> dict[str, Any]:
+    """What there is to say of a feed that comes by mail alone."""
+    from digest.collect import mailed
+    from digest.store import feeds
+
+    if not mailed.is_mail(found.url):
+        return {}
+    return {
+        "address": mailed.address(config, found.url),
+        "senders": sorted(feeds.senders(session, found.id or 0)),
+        "mails_set_aside": feeds.set_aside_mails(session, found.url),
+    }
 
 
 @app.command()

@@ -72,6 +72,9 @@ def set_(
             "--settle", metavar="MINUTES", help="How long an entry must be left alone; 0 is not at all; or AUTO."
         ),
     ] = None,
+    any_sender: Annotated[
+        bool, typer.Option("--any-sender", help="Of a feed by mail: forget who writes it; the next one does.")
+    ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -90,7 +93,7 @@ def set_(
     asked |= any(value is not None for value in (user_agent, proxy, ca_file, interval))
     wish = feed_reading.Wish(title, topic, weight, full_text, keep, drop, identity, settle)
     with options.open() as (config, database):
-        if not asked and not wish:
+        if not asked and not wish and not any_sender:
             _print(database, feed, as_json=as_json)
             return
         change = feed_reading.judged(wish, config, newsletter)  # a slip in any option changes nothing
@@ -99,6 +102,8 @@ def set_(
             if asked:
                 headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
                 say(_set_asking(into, feed, headers, without, proxy, ca_file, interval))
+            if any_sender:
+                say(feed_reading.any_sender(into, feed))
             for words in feed_reading.apply(into, feed, change) if wish else ():
                 say(words)
 

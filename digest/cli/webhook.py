@@ -26,7 +26,9 @@ def add(
     event: Annotated[
         list[str] | None,
         typer.Option(
-            "--event", metavar="EVENT", help="Which: subscribed, confirmed, left, sent; again for more. Else all."
+            "--event",
+            metavar="EVENT",
+            help="Which: subscribed, confirmed, left, sent, bounced, complained; again for more. Else all.",
         ),
     ] = None,
     newsletter: Papers = None,

@@ -222,7 +222,7 @@ def export_feeds(database: Database, *, newsletter: str | None, title: str, now:
     outlines = []
     with database.read() as session:
         for feed, readers in feeds.listed(session, newsletter=newsletter):
-            if feed.state == FeedState.RETIRED:
+            if feed.state == FeedState.RETIRED or feed.url.startswith("mail:"):  # nobody else could read it
                 continue
             reader = next((r for r in readers if newsletter in (None, r.newsletter)), feeds.Reader(""))
             url, site = _open_part(feed.url), _open_part(feed.site_url)

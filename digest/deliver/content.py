@@ -54,7 +54,7 @@ class Contents:
         self._pems = [(dkim, _read_key(dkim.key_file)) for dkim in config.smtp.dkim]
         self._signers: dict[str, list[Signer]] = {}  # by domain: to read a key costs more than to sign
         self.signers("example.org")  # a key of no use is told before the first letter
-        self._links = {marker: _link(config.base_url, marker) for marker in Marker}
+        self._links = {marker: _link(config.base_url, marker) for marker in (Marker.UNSUBSCRIBE, Marker.PREFERENCES)}
 
     def load(self, session: Session, letters: Iterable[outbox.Claimed]) -> Loaded:
         """Read what these letters say and no template holds yet. To be made into fillers outside of the transaction."""
@@ -121,9 +121,11 @@ class Contents:
                 marker: base + sign.token(purpose, claimed.subscription_id, key=self._key)
                 for marker, (base, purpose) in self._links.items()
             }
+            links[Marker.CHOICES] = links[Marker.PREFERENCES]  # once nobody reads mail any more
             if self._config.mail.comes_back:
                 token = sign.mail_token(sign.Purpose.LEAVE, claimed.subscription_id, key=self._key)
                 leave_by_mail = sign.at_mailbox(f"leave+{token}", **ours)
+                links[Marker.CHOICES] = sign.choices_address(claimed.subscription_id, key=self._key, **ours)
         return template.fill(
             Recipient(claimed.email, claimed.name, links, leave_by_mail),
             mail_from=sign.verp(claimed.id, key=self._lasting_key, **ours),

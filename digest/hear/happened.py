@@ -9,6 +9,8 @@ from sqlmodel import Session
 
 from digest.hear.policy import Act
 from digest.hear.report import Kind
+from digest.models import Subscription
+from digest.store import hooks
 
 
 @dataclass(frozen=True)
@@ -26,4 +28,19 @@ class Happened:
 
 
 def happened(session: Session, what: Happened) -> None:
-    """The one place to tell others from (webhooks that go out, say). What it writes is committed with the report."""
+    """The one place to tell others from: webhooks. What it writes is committed with the report.
+
+    A subscription that ends by it is told where it ends, as any other is (`reports`).
+    """
+    event = _event(what)
+    subscription = session.get(Subscription, what.subscription_id) if event and what.subscription_id else None
+    if event is not None and subscription is not None:
+        more = {"kind": what.kind.value, "act": what.act.value, "why": what.why}
+        hooks.note_person(session, event, subscription, how=f"mail {what.report_id}", now=what.at, more=more)
+
+
+def _event(what: Happened) -> hooks.Event | None:
+    """What is ours to mend (policy) is no word about a reader, nor is a report that calls a letter wanted."""
+    if what.kind in (Kind.HARD, Kind.SOFT):
+        return hooks.Event.BOUNCED
+    return hooks.Event.COMPLAINED if what.kind is Kind.COMPLAINT and what.act is Act.COMPLAINT else None

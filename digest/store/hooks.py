@@ -29,13 +29,12 @@ class Event(StrEnum):
     CONFIRMED = "confirmed"  # whose subscription was pending gets letters from now on
     LEFT = "left"  # a subscription ended
     SENT = "sent"  # no letter of an edition is owed any more
-    # Whoever reads what mailboxes send back calls `note` with these, and adds them to OFFERED.
-    BOUNCED = "bounced"
-    COMPLAINED = "complained"
+    BOUNCED = "bounced"  # a letter came back, and proved to be ours
+    COMPLAINED = "complained"  # a reader called a letter unwanted
     TEST = "test"  # by hand
 
 
-OFFERED = (Event.SUBSCRIBED, Event.CONFIRMED, Event.LEFT, Event.SENT)
+OFFERED = (Event.SUBSCRIBED, Event.CONFIRMED, Event.LEFT, Event.SENT, Event.BOUNCED, Event.COMPLAINED)
 LIFETIME = timedelta(days=3)  # after which an event is given up
 _KEPT = timedelta(days=7)  # what is settled
 _SENT = "msg_sent_"  # and the id of the edition
@@ -166,13 +165,20 @@ def note(
 
 
 def note_person(
-    session: Session, event: Event, subscription: Subscription, *, how: str, now: datetime, state: str = ""
+    session: Session,
+    event: Event,
+    subscription: Subscription,
+    *,
+    how: str,
+    now: datetime,
+    state: str = "",
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Owe an event about somebody's subscription; `state` where it is not its own."""
+    """Owe an event about somebody's subscription; `state` where it is not its own, `more` besides."""
     if not any(event in one.events for one in _listening(session)):
         return
     person = session.get_one(Subscriber, subscription.subscriber_id)
-    data = {"email": person.email, "state": state or subscription.state.value, "how": how}
+    data = {"email": person.email, "state": state or subscription.state.value, "how": how, **(more or {})}
     note(session, event, newsletter=subscription.newsletter_id, data=data, person=person.key, now=now)
 
 
