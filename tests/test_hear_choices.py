@@ -1,4 +1,4 @@
-"""Choices by mail: plain words are done and answered once, nothing else is, and only the signed address proves whose."""
+"""Choices by mail: plain words are done and answered once, nothing else is, and the signed address proves whose."""
 
 from __future__ import annotations
 
@@ -75,9 +75,11 @@ def test_a_pause_lasts_as_long_as_is_said(words, days):
 @pytest.mark.parametrize(
     "words",
     [
-        "please don't stop", "I want to stop smoking", "not weekly", "pause 99 years", "pause 2000 weeks", "daily weekly",
+        "please don't stop", "I want to stop smoking", "not weekly", "pause 99 years", "pause 2000 weeks",
+        "daily weekly",
         "stop weekly", "back, stop", "8:30", "2 weeks", "pause 0 days", "text html", "topics astrology",
-        "never back down", "http://evil.example/stop", "weekly " * 300 + "x", "kein Stopp", "ne pas arrêter", "不要停止",
+        "never back down", "http://evil.example/stop", "weekly " * 300 + "x", "kein Stopp", "ne pas arrêter",
+        "不要停止",
         "I would like to talk to somebody about a text", "pause until 2026-02-31", "٩" * 300,
     ],
 )  # fmt: skip
@@ -98,7 +100,8 @@ def test_what_is_understood_in_part_says_which_part():
     [
         "> stop\n> daily", "On Mon, 23 Nov 2026 at 07:00, Daily <news@news.example> wrote:\nstop", "-- \nstop",
         "Am 23.11.2026 um 07:00 schrieb Daily:\nstop", "-----Original Message-----\nstop", "From: Daily\nstop",
-        "Best regards\nstop", "Sent from my phone\nstop", "_____\nstop", "Le 23 nov. 2026 à 07:00, Daily a écrit :\nstop",
+        "Best regards\nstop", "Sent from my phone\nstop", "_____\nstop",
+        "Le 23 nov. 2026 à 07:00, Daily a écrit :\nstop",
     ],
 )  # fmt: skip
 def test_only_the_writers_own_lines_count(below):
@@ -219,7 +222,8 @@ def test_coming_back_and_leaving_by_words_are_told_to_webhooks_and_undone(databa
 
 
 ROBOTS = [
-    "Auto-Submitted: auto-replied\n", "Precedence: bulk\n", "List-Id: <a.b.example>\n", "X-Auto-Response-Suppress: All\n",
+    "Auto-Submitted: auto-replied\n", "Precedence: bulk\n", "List-Id: <a.b.example>\n",
+    "X-Auto-Response-Suppress: All\n",
     "Return-Path: <>\n", "X-Autoreply: yes\n", "X-Auto-Response-Suppress: OOF, AutoReply\n",
 ]  # fmt: skip
 

@@ -83,7 +83,9 @@ class Maildir:
                     report.refusals.append(f"{claimed.fillers[letter_id].claimed.email}: {words}")
                 else:
                     reply = self.write(letter)
-                    batch.outcomes.append(outbox.Outcome(letter_id, number, OutboxState.SENT, reply.code, reply.words))
+                    batch.outcomes.append(
+                        outbox.Outcome(letter_id, number, OutboxState.SENT, reply.code, reply.words, relay="maildir")
+                    )
         finally:
             done = {outcome.letter_id for outcome in batch.outcomes}
             batch.unmarked = [(letter_id, number) for letter_id, number in marked.items() if letter_id not in done]
