@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import email
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import hearing
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, on_sqlite
-from mailing import owe, send
+from editions import demo_feeds, page_of
+from mailing import MARKS, owe, send
 from sqlmodel import col, select
 
 from digest import hear, line, render, sign
-from digest.models import Consent, Notice, SubscriptionState
+from digest.models import Consent, Notice, OutboxRow, SubscriptionState, Variant
 from digest.render.speech import speech
 from digest.store import history, hooks, people, reports
 from digest.store.api_tables import WebhookEvent
@@ -326,10 +329,23 @@ def test_figures_are_kept_by_relay(database, config, address):
     assert one.name and (one.delivered, one.hard) == (2, 1)
 
 
-def test_letters_offer_the_address_only_where_somebody_reads(configure, config):
-    for settings, offered in ((config, True), (configure(), False)):
-        page = render.Page.__dataclass_fields__["by_mail"]
-        assert page.default is False and settings.mail.comes_back is offered
+def test_letters_offer_the_address_only_where_somebody_reads(config, configure, tmp_path):
+    page = page_of(tmp_path, demo_feeds())
+    for offered in (True, False):
+        mail = render.Templates().render(replace(page, by_mail=offered), subject="News")
+        found = mail.marks.cut(mail.text)[1]
+        assert (render.Marker.CHOICES in found) is offered and render.Marker.UNSUBSCRIBE in found
+
+
+@on_sqlite
+def test_the_address_in_a_letter_is_the_readers_own(database, config, address, clock):
+    with database.write() as session:
+        for variant in session.exec(select(Variant)):
+            variant.text += MARKS.address(render.Marker.CHOICES) + "\n"
+        session.execute(sa.update(OutboxRow).values(state="owed", settled_at=None, due_at=MONDAY))
+    send(database, config, clock)
+    letters = [path.read_bytes() for path in (config.maildir / "new").iterdir()]
+    assert any(address in email.message_from_bytes(raw).as_string().replace("=\n", "") for raw in letters)
 
 
 @on_sqlite

@@ -196,7 +196,8 @@ def test_letters_of_the_previous_release_stay_as_they_are_and_keep_their_numbers
     engine.dispose()
     opened = open_database(url)
     with opened.read() as session:
-        assert session.connection().execute(everything).all() == before
+        # A column that is newer stands behind the others.
+        assert [tuple(row)[: len(before[0])] for row in session.connection().execute(everything)] == before
         assert len(before) == 8
     with opened.write() as session:
         if opened.engine.dialect.name == "postgresql":  # which counts only those that it numbered itself

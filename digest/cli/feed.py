@@ -151,7 +151,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "health": row[2],
             "last_success": found.ok_at,
             "last_asked": found.checked_at,
-            "next_asked": found.next_at if found.state == "active" else None,
+            "next_asked": found.next_at if found.state == "active" and found.host else None,
             "failing_since": found.failing_since,
             "failures": found.failures,
             "last_error": found.error,
