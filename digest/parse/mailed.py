@@ -19,7 +19,7 @@ MOST_LINKS = 2_000  # of one mail that are unwrapped
 _ANCHOR = re.compile(r'<a\b([^>]*?)\bhref="([^"]*)"([^>]*)>((?:(?!</a>).){0,2000})</a>', re.DOTALL)
 _HREF = re.compile(r'(<a\b[^>]*?\bhref=")([^"]*)(")')
 _PIXEL = re.compile(r'<img\b(?=[^>]*\b(?:width|height)="[01]")[^>]*>')
-_HEADING = re.compile(r"<h[1-3]\b[^>]*>((?:(?!</h[1-3]>).){0,3000})</h[1-3]>", re.DOTALL)
+_HEADING = re.compile(r"<h[1-3]\b[^<>]*+>((?:[^<]++|<(?!/?h[1-3]\b)){0,300}+)</h[1-3]>")
 _PERSONAL = re.compile(
     r"(?:utm_\w+|mc_[ce]id|e|token|r|_hs\w+|mkt_tok|ck_subscriber_id|subscriber\w*|sid|uid|email|recipient\w*|"
     r"contact\w*|jwt|publication_id|isFreemail|triedRedirect|submitLike|action)"
