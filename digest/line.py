@@ -14,7 +14,7 @@ from datetime import datetime
 from digest import collect as feeds
 from digest import deliver as mail
 from digest import edition, event_loop, hear
-from digest.collect import CollectReport, FullTextReport
+from digest.collect import CollectReport, FullTextReport, mailed
 from digest.collect.posting import Poster
 from digest.config import Config, imap_server
 from digest.deliver import ALL, Report, Share
@@ -23,7 +23,7 @@ from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
 from digest.store import Database, clock, healing, hooks, once, websub
-from digest.subscribe import asks, signup
+from digest.subscribe import asks, by_mail, signup
 
 # ---------------------------------------------------------------- what is told
 
@@ -253,6 +253,16 @@ def heal(
     return healed
 
 
+def rooms() -> hear.Rooms:
+    """Who does what mails ask for that are no answer to a letter: choices of readers, and entries of feeds."""
+    return hear.Rooms(
+        choose=lambda session, config, mail, now: by_mail.answer(session, config, mail, now=now),
+        read=mailed.read,
+        keep=mailed.keep,
+        admit=mailed.admit,
+    )
+
+
 def listen(
     database: Database, config: Config, *, clock: Callable[[], datetime], tell: Tell = nobody
 ) -> hear.Readings | None:
@@ -265,7 +275,7 @@ def listen(
     try:
         bounds = hear.Bounds(config.mail.per_run, config.mail.seconds)
         with closing(mailbox(config, config.mail.source)) as source:
-            readings = hear.read(database, config, source, clock=clock, bounds=bounds)
+            readings = hear.read(database, config, source, clock=clock, bounds=bounds, rooms=rooms())
     except UserError as error:
         trouble = "is not read" if readings is None else "was read, and could not be marked"
         tell(Deaf(f"what came back {trouble}: {error}" + (f"\n  {error.hint}" if error.hint else "")))
@@ -316,6 +326,7 @@ def collect(
     """Ask the feeds that are due (with `force` all), or a batch of `most` of them; who else asks gets others."""
     tell(Begins("collect"))
     report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
+    report.changes += mailed.silences(database, now=clock())
     tell(report)
     return report
 

@@ -8,6 +8,7 @@ feed ── entry ──┐── full_text   robots
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
 api_key ── api_answer   webhook ── webhook_event
+                                                                         mail_feed ── feed
 """
 
 from __future__ import annotations
@@ -556,6 +557,7 @@ class OutboxRow(SQLModel, table=True):
     code: int = 0  # the last SMTP reply
     reply: str = ""  # its text, or why it was dropped
     in_doubt: bool = False  # an attempt ended without a reply: the server may have taken it
+    relay: str = Field(default="", sa_column_kwargs={"server_default": ""})  # whose that reply is, by its name
 
 
 class RefusalCount(SQLModel, table=True):

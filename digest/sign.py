@@ -26,6 +26,8 @@ _VERP = re.compile(rf"{VERP_PREFIX}(?P<mac>[0-9a-f]{{{2 * _MAC_BYTES}}})(?P<row>
 # Wherever forwarders put it: SRS0=…=b-…, prvs=…=b-…, bounces+b-…, b-…=news.example
 _WITHIN = re.compile(rf"(?<![0-9a-z]){_VERP.pattern}(?![0-9a-z])", re.ASCII)
 
+_FEED = re.compile(r"(?<![a-z0-9])feed[+=-]([a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?)-([a-z2-7]{12})(?![a-z0-9])")
+
 
 class Purpose(StrEnum):
     """What a link may be used for; a token made for one is nothing for another."""
@@ -35,6 +37,7 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"
     MOVE = "move"
     LEAVE = "leave"  # by mail
+    CHOICES = "choices"  # by mail
 
 
 def token(purpose: Purpose, subscription_id: int, *, key: str) -> str:
@@ -154,6 +157,28 @@ def at_mailbox(word: str, *, domain: str, mailbox: str = "") -> str:
     """An address of ours for one purpose: `word@domain`, or where there is one mailbox for all, `mailbox+word@…`."""
     local, _, place = mailbox.rpartition("@")
     return f"{local}+{word}@{place}" if mailbox else f"{word}@{domain}"
+
+
+def choices_address(subscription_id: int, *, key: str, domain: str, mailbox: str = "") -> str:
+    """Where a reader says by mail what they choose. A short word, for a local part has 64 letters at most."""
+    return at_mailbox(f"prefs+{mail_token(Purpose.CHOICES, subscription_id, key=key)}", domain=domain, mailbox=mailbox)
+
+
+def feed_address(name: str, *, key: str, domain: str, mailbox: str = "") -> str:
+    """Where a newsletter sends its mails for the feed `mail:name`, which has at most 20 letters."""
+    return at_mailbox(f"feed+{name}-{_feed_mark(name, key)}", domain=domain, mailbox=mailbox)
+
+
+def feed_in(address: str, *, keys: Sequence[str]) -> str | None:
+    """The name of the feed that an address is for, or None for any that we did not make."""
+    match = _FEED.search(address[:1000].lower())
+    if match is None:
+        return None
+    return match[1] if any(hmac.compare_digest(match[2], _feed_mark(match[1], key)) for key in keys) else None
+
+
+def _feed_mark(name: str, key: str) -> str:
+    return b32encode(_keyed(key).digest(b"feed" + name.encode())).decode("ascii").lower()[:12]
 
 
 def verp(row_id: int, *, key: str, domain: str, mailbox: str = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,40 @@ class Evidence:
     at: datetime  # when they said it
     vouched_by: str = ""  # who says that the person wants it, where they did not say so themselves
     ip: str = ""  # the network address it came from
+
+
+@dataclass(frozen=True)
+class Wished:
+    """A mail to the signed address at which a reader says what they choose; `robot`: nobody must answer it."""
+
+    report_id: int  # of its row
+    subscription_id: int
+    subject: str
+    text: str
+    robot: bool
+
+
+@dataclass(frozen=True)
+class Mailed:
+    """A mail to the address of a feed, as far as a feed is made of it. Strangers' words, not cleaned yet."""
+
+    feed: str  # its name: the feed is `mail:name`
+    subject: str
+    sender: str  # From:
+    list_id: str
+    message_id: str  # or what stands for it
+    date: datetime | None
+    archived_at: str  # RFC 5064
+    html: str
+    text: str
+    now: datetime  # when it was read
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What followed from a mail: in a word, why, and what `undo` puts back."""
+
+    act: str
+    why: str
+    before: dict[str, Any] | None = None
+    subscriber_id: int | None = None

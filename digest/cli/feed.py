@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from sqlmodel import Session
+
     from digest.collect import Found, Repair
+    from digest.config import Config
     from digest.models import Feed
     from digest.store import feeds, hosts
     from digest.store.feed_tables import WebSub
@@ -92,7 +95,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
 
     options: Options = context.obj
     moment = now()
-    with options.open() as (_config, database), database.read() as session:
+    with options.open() as (config, database), database.read() as session:
         found = feeds.find(session, feed)
         number = found.id or 0
         readers = next(r for f, r in feeds.listed(session) if f.id == found.id)
@@ -107,7 +110,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "health": row[2],
             "last_success": found.ok_at,
             "last_asked": found.checked_at,
-            "next_asked": found.next_at if found.state == "active" else None,
+            "next_asked": found.next_at if found.state == "active" and found.host else None,
             "failing_since": found.failing_since,
             "failures": found.failures,
             "last_error": found.error,
@@ -116,6 +119,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "trouble": found.trouble,
             "hub": websub.in_words(hub, now=moment),
             "answered_by": found.answered_by or found.host,
+            **_mail_facts(session, config, found),
             **set_facts(found, readers),
             "published_title": found.published_title,
             "identity_seen": identity.in_words(identity.Evidence.of(found.evidence)),
@@ -126,6 +130,20 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
             "newest": [entry.title or entry.url for entry in feeds.newest_entries(session, number, limit=5)],
         }
     print_facts(facts, as_json=as_json)
+
+
+def _mail_facts(session: Session, config: Config, found: Feed) -> dict[str, Any]:
+    """What there is to say of a feed that comes by mail alone."""
+    from digest.collect import mailed
+    from digest.store import feeds
+
+    if not mailed.is_mail(found.url):
+        return {}
+    return {
+        "address": mailed.address(config, found.url),
+        "senders": sorted(feeds.senders(session, found.id or 0)),
+        "mails_set_aside": feeds.set_aside_mails(session, found.url),
+    }
 
 
 @app.command()

@@ -48,7 +48,7 @@ def register(feeds: typer.Typer) -> None:
 def add(
     context: typer.Context,
     url: Annotated[
-        str, typer.Argument(help="Address of a feed, or of a site that has one; or @user@host, r/name, owner/repo …")
+        str, typer.Argument(help="Address of a feed or a site; or @user@host, r/name, owner/repo …; or mail:NAME.")
     ],
     newsletter: NewsletterName = None,
     topic: Annotated[str, typer.Option("--topic", "-t", help="Put all its entries under this topic.")] = "",
@@ -72,12 +72,15 @@ def add(
 ) -> None:
     """Let a newsletter read a feed, or a page by what is selected in it. Adding it twice is safe.
 
+    mail:NAME is a newsletter that comes by mail: the address to subscribe it with is printed.
+
     Secrets are asked for, or read from stdin a line each, so that no process list shows them.
 
     Example: digest feed add https://example.org/ --topic ai
     Example: digest feed add https://example.org/news --select article --select-title h2 --dry-run
     """
     from digest import collect
+    from digest.collect import mailed
 
     options: Options = context.obj
     recipe = recipe_of(
@@ -96,6 +99,12 @@ def add(
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
         known_topic(topic, settings.topics)
+        if mailed.is_mail(url):
+            with database.rehearse() if dry_run else nullcontext(database) as into:
+                by_mail = mailed.add(into, config, url, newsletter=name, topic=topic, now=now())
+            options.say(f"feed {by_mail.feed_id} is what comes to this address; subscribe to the newsletter with it:")
+            print(mailed.address(config, by_mail.url, newsletter=name))
+            return
         if full_text:
             need_full_text()
         headers = secrets(login, header)

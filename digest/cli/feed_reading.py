@@ -100,6 +100,20 @@ def need_full_text() -> None:
         )
 
 
+def any_sender(database: Database, feed: str) -> str:
+    """Forget who writes a feed by mail: the first who does from now on is its sender. BadInput for any other feed."""
+    from digest.collect import mailed
+    from digest.errors import BadInput
+    from digest.store import feeds
+
+    with database.write() as session:
+        found = feeds.find(session, feed)
+        if not mailed.is_mail(found.url):
+            raise BadInput(f"feed {found.id} does not come by mail", hint="digest feed show ID")
+        feeds.set_senders(session, found.id or 0, ())
+        return f"feed {found.id} takes the next who writes for its sender"
+
+
 def apply(database: Database, feed: str, change: Change) -> list[str]:
     """Change how a feed is read; what to say of it. Raises NotFound."""
     from digest.store import feeds, newsletters

@@ -99,6 +99,9 @@ def set_(
     select_image: SelectImage = None,
     select_tags: SelectTags = None,
     select_id: SelectId = None,
+    any_sender: Annotated[
+        bool, typer.Option("--any-sender", help="Of a feed by mail: forget who writes it; the next one does.")
+    ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -128,7 +131,7 @@ def set_(
         id_=select_id,
     )
     with options.open() as (config, database):
-        if not asked and not wish and not selects:
+        if not asked and not wish and not selects and not any_sender:
             _print(database, feed, as_json=as_json)
             return
         change = feed_reading.judged(wish, config, newsletter)  # a slip in any option changes nothing
@@ -139,6 +142,8 @@ def set_(
             if asked:
                 headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
                 say(_set_asking(into, feed, headers, without, proxy, ca_file, interval))
+            if any_sender:
+                say(feed_reading.any_sender(into, feed))
             for words in feed_reading.apply(into, feed, change) if wish else ():
                 say(words)
 

@@ -108,7 +108,7 @@ def _look(options: Options, database: Database, source: Source) -> None:
 
 
 def _read(options: Options, config: Config, database: Database, source: Source, *, quiet: bool) -> Any:
-    from digest import hear
+    from digest import hear, line
 
     try:
         with options.progress("mail", elapsed=True) as bar, stop_between_letters(options) as stop:
@@ -119,6 +119,7 @@ def _read(options: Options, config: Config, database: Database, source: Source, 
                 clock=now,
                 progress=lambda done: bar(done.read, None, f"{done.changed} changed"),
                 stop=stop,
+                rooms=line.rooms(),
             )
     finally:
         source.close()
@@ -210,7 +211,7 @@ def undo(
     source: FromSource = "",
     dry_run: DryRun = False,
 ) -> None:
-    """Take back what followed from mails: suppressions, pauses, ended subscriptions. What changed since stays.
+    """Take back what followed from mails: suppressions, pauses, choices, ended subscriptions. What changed since stays.
 
     Example: digest mail undo --since 2026-11-23T07:00 --dry-run
     """
@@ -240,6 +241,8 @@ def undo(
 def asks(context: typer.Context, limit: Limit = 20, json: Json = False) -> None:
     """List people who wrote, and who seems to want to leave. Nothing was done: `digest mail do` unsubscribes one.
 
+    Newsletters that want a subscription to be confirmed are of kind `confirmation`, with their link: open it yourself.
+
     Example: digest mail asks
     """
     from digest.store import reports
@@ -248,26 +251,42 @@ def asks(context: typer.Context, limit: Limit = 20, json: Json = False) -> None:
     options: Options = context.obj
     with options.open() as (_config, database), database.read() as session:
         rows = [
-            (one.id, one.read_at, one.sender, one.subject, one.why, one.text)
+            (one.id, one.read_at, one.kind, one.sender, one.subject, one.why, one.text)
             for one in reports.find(session, Which(acts=("ask",), open=True), limit=limit)
         ]
-    print_rows(("id", "read_at", "sender", "subject", "why", "text"), rows, as_json=json)
+    print_rows(("id", "read_at", "kind", "sender", "subject", "why", "text"), rows, as_json=json)
 
 
 @app.command("do")
 def do_(
     context: typer.Context,
-    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="Asks, or mails that were doubted.")],
+    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="Asks, mails that were doubted, or set aside.")],
     only_close: Annotated[bool, typer.Option("--close", help="Only take it off the list: it is answered.")] = False,
 ) -> None:
     """Do what a mail asks for, at your word: unsubscribe who wrote, or believe a bounce that was doubted.
 
+    Of a mail to a feed that was set aside, its sender is accepted, and the mail becomes an entry while it is kept.
+
     Example: digest mail do 12
     """
     options: Options = context.obj
-    with options.open() as (_config, database):
+    with options.open() as (config, database):
         for report in ids:
-            options.say(_do(database, report, close=only_close))
+            done = "" if only_close else _accept(database, config, report)
+            options.say(done or _do(database, report, close=only_close))
+
+
+def _accept(database: Database, config: Config, report: int) -> str:
+    """Accept the sender of a mail that was set aside; "" where it was not."""
+    from digest import hear, line
+
+    accepted = hear.accept(database, config, report, line.rooms(), now=now())
+    if accepted is None:
+        return ""
+    sender, done = accepted
+    if not sender:
+        raise NotFound(f"the mail {report} is not kept any more", hint="the next one of its sender can be accepted")
+    return f"{report}: {sender} is accepted; it is {done.why if done else 'not kept any more'}"
 
 
 def _do(database: Database, report: int, *, close: bool) -> str:
@@ -277,7 +296,9 @@ def _do(database: Database, report: int, *, close: bool) -> str:
     said = subscribe.Evidence(f"mail {report}, done by {myself()}", now())
     with database.write() as session:
         row = reports.get(session, report)
-        if row is None or row.act not in ("ask", "doubted"):
+        if row is not None and row.kind == "confirmation" and not close:
+            raise UserError(f"mail {report}: {row.why}", hint=f"open it yourself; digest mail do {report} --close")
+        if row is None or row.act not in ("ask", "doubted", "aside"):
             raise NotFound(f"the mail {report} asks for nothing", hint="digest mail asks")
         if close:
             reports.finish(session, report, done_at=said.at)
@@ -302,12 +323,12 @@ def _do(database: Database, report: int, *, close: bool) -> str:
 @bounces.command("list")
 def list_bounces(
     context: typer.Context,
-    by: Annotated[str, typer.Option("--by", metavar="edition|domain", help="Figures instead of mails.")] = "",
+    by: Annotated[str, typer.Option("--by", metavar="edition|relay|domain", help="Figures instead of mails.")] = "",
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="Of how many days.")] = 30,
     limit: Limit = 20,
     json: Json = False,
 ) -> None:
-    """List bounces and complaints that prove a letter of ours, or their figures by edition or domain of readers.
+    """List bounces and complaints that prove a letter of ours, or their figures by edition, relay or domain of readers.
 
     Example: digest bounce list --by domain
     """
@@ -320,8 +341,8 @@ def list_bounces(
         kinds = ("hard", "soft", "delayed", "policy", "complaint")
         _list(options, Which(kinds, since=since, proven=True), limit, json)
         return
-    if by not in ("edition", "domain"):
-        raise UserError(f"{by!r} is nothing to count by", hint="--by edition, or --by domain")
+    if by not in ("edition", "relay", "domain"):
+        raise UserError(f"{by!r} is nothing to count by", hint="--by edition, --by relay, or --by domain")
     with options.open() as (_config, database), database.read() as session:
         found = reports.figures(session, by=by, since=since)[:limit]
     columns = (by, "delivered", "refused", "hard", "soft", "policy", "complained", "left", "complaint_rate")

@@ -442,7 +442,7 @@ class _Run:
                 row["next_at"] = min(row["next_at"], told.lease_until)
             if hub is not None and hub.pinged_at is not None and hub.pinged_at > at:  # while we asked
                 row["next_at"] = min(row["next_at"], at + websub.PING_GAP)
-        return row, saved, _change(feed, row, at, [note for note in notes if note])
+        return row, saved, changed(feed, row, at, [note for note in notes if note])
 
     def _told_by(self, session: Session, outcome: _Outcome, hub: WebSub | None, *, news: bool) -> WebSub | None:
         """The hub that tells us of this feed, where it can be relied on; what the feed says of it now is kept."""
@@ -488,7 +488,7 @@ class _Run:
     ) -> feed_entries.Saved:
         # Oldest first, so that the order of ids is the order of the feed's own time.
         saved = feed_entries.save_entries(
-            session, feed.id, [_row(e) for e in reversed(parsed.entries)], now=at, tombstones=parsed.withdrawn
+            session, feed.id, [entry_row(e) for e in reversed(parsed.entries)], now=at, tombstones=parsed.withdrawn
         )
         moments = [min(e.published_at, at) for e in parsed.entries if e.published_at]
         gap = rhythm.usual_gap(moments)
@@ -553,7 +553,7 @@ def _bounded(trouble: Sequence[str]) -> list[str]:
     return [*notes, f"and {left} more of the kind"] if left else notes
 
 
-def _change(feed: feed_claims.Due, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:
+def changed(feed: feed_claims.Due, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:
     """What to tell the operator, and `row["told"]` set so that it is told once."""
     health = rhythm.health(
         Vitals(
@@ -589,7 +589,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-def _row(entry: ParsedEntry) -> dict[str, Any]:
+def entry_row(entry: ParsedEntry) -> dict[str, Any]:
     """The columns of an entry, all but those the database side knows."""
     return vars(entry) | {
         "categories": list(entry.categories),

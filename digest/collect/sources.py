@@ -260,7 +260,7 @@ def exported(database: Database, *, newsletter: str | None) -> list[Outline]:
     outlines = []
     with database.read() as session:
         for feed, readers in feeds.listed(session, newsletters=None if newsletter is None else [newsletter]):
-            if feed.state == FeedState.RETIRED:
+            if feed.state == FeedState.RETIRED or feed.url.startswith("mail:"):  # nobody else could read it
                 continue
             reader = next((r for r in readers if newsletter in (None, r.newsletter)), feeds.Reader(""))
             url, site, recipe = _open_part(feed.url), _open_part(feed.site_url), Recipe.of(feed.recipe)

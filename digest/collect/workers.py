@@ -13,9 +13,11 @@ from digest.errors import FetchError
 from digest.parse import NotAFeed, ParsedFeed
 from digest.parse.article import Article, NotTaken, Page
 from digest.parse.entries import Unread
+from digest.parse.mailed import Posted
 from digest.parse.outlines import Listed
 from digest.parse.recipes import Recipe
 from digest.parse.worker import Task, serve
+from digest.values import Mailed
 
 MEMORY = 170_000_000  # bytes a worker may hold
 TASKS = 500  # after which a worker is replaced, so that what feedparser leaks does not add up
@@ -23,7 +25,7 @@ START_SECONDS = 60
 # Of the seconds that a document may take: what one entry may, by its process's own clock of work; what one may when it
 # is read apart, by ours; and how often a document may take them all when it is read entry by entry.
 ENTRY_SHARE, PIECE_SHARE, MOST_TIMES = 0.25, 0.5, 3
-Heard = ParsedFeed | Listed | Article | Exception
+Heard = ParsedFeed | Listed | Article | Posted | Exception
 SETBACKS = 4  # entries that bring a process down, before the whole feed is given up
 
 
@@ -97,6 +99,17 @@ class Parsers:
         assert isinstance(found, Listed)
         return found
 
+    async def mail(self, mail: Mailed) -> Posted:
+        """`mailed.read` in another process. Raises NotAFeed where it is too much for one."""
+        async with self._seats:
+            try:
+                answer, _ = await self._heard(mail, self._seconds)
+            except _Setback as setback:
+                raise NotAFeed(setback.reason) from None
+        if isinstance(answer, Posted):
+            return answer
+        raise NotAFeed(f"cannot be read ({str(answer).partition(':')[0][:60]})")
+
     async def _ask(self, task: Task, seconds: float) -> ParsedFeed | Listed:
         """Raises _Setback where the document was too much for a process, FetchError where it is no feed."""
         answer, at = await self._heard(task, seconds)
@@ -108,7 +121,7 @@ class Parsers:
             raise FetchError(task.url, answer.reason)
         raise _Setback(answer.reason if isinstance(answer, Unread) else f"cannot be read ({answer})", at)
 
-    async def _heard(self, task: Task | Page, seconds: float) -> tuple[Heard, int | None]:
+    async def _heard(self, task: Task | Page | Mailed, seconds: float) -> tuple[Heard, int | None]:
         """What a process answers, and the entry it was at. Raises _Setback where the document was too much for it."""
         one = self._idle.pop() if self._idle else _Worker()
         self._all.add(one)
@@ -162,7 +175,7 @@ class _Worker:
         self.tasks = 0
         self.at: int | None = None  # the entry that it is reading, where it says so
 
-    def ask(self, task: Task | Page, seconds: float, in_all: float) -> Heard:
+    def ask(self, task: Task | Page | Mailed, seconds: float, in_all: float) -> Heard:
         """Blocks until the answer, `seconds` for each thing that is heard and as many as `in_all`.
 
         Raises TimeoutError, and EOFError or OSError when the process is gone.

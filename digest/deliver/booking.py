@@ -52,7 +52,7 @@ class Book:
             self._judge.heard(edition_id, counted, self._writer.batch.refusals.get(edition_id, refusals.Refusals()))
 
     def sent(self, attempt: Attempt, reply: Reply, *, relay: str) -> None:
-        self._end(attempt.claimed, attempt.number, OutboxState.SENT, reply)
+        self._end(attempt.claimed, attempt.number, OutboxState.SENT, reply, relay=relay)
         self._writer.batch.used[relay] += 1
         edition_id = attempt.claimed.edition_id
         if edition_id is not None:  # in place, as it is done for every letter
@@ -61,14 +61,14 @@ class Book:
                 counts[edition_id] = refusals.Refusals()
             counts[edition_id].sent += 1
 
-    def refused(self, attempt: Attempt, reply: Reply, ruling: Ruling) -> None:
+    def refused(self, attempt: Attempt, reply: Reply, ruling: Ruling, *, relay: str = "") -> None:
         claimed = attempt.claimed
         self._say(claimed, reply)
         self._last[claimed.edition_id] = reply
         if ruling.held:
             self._end(claimed, attempt.number, OutboxState.HELD, reply, words=f"quarantined: {reply.words}")
             return
-        self._end(claimed, attempt.number, OutboxState.REFUSED, reply)
+        self._end(claimed, attempt.number, OutboxState.REFUSED, reply, relay=relay)
         self._count(claimed.edition_id, _refusal(ruling.blame))
         if ruling.suppress:
             self._writer.batch.suppressions.append((claimed, reply.status))
@@ -84,12 +84,12 @@ class Book:
         done.count(OutboxState.REFUSED, -1)
         done.count(OutboxState.OWED)
 
-    def deferred(self, attempt: Attempt, reply: Reply) -> None:
+    def deferred(self, attempt: Attempt, reply: Reply, *, relay: str = "") -> None:
         claimed = attempt.claimed
         self._say(claimed, reply)
         if self._expired(claimed):
             words = f"{reply.words} (given up: its lifetime is over)"
-            self._end(claimed, attempt.number, OutboxState.REFUSED, reply, words=words)
+            self._end(claimed, attempt.number, OutboxState.REFUSED, reply, words=words, relay=relay)
             self._count(claimed.edition_id, refusals.Refusals(refused=1))
         else:
             due_at = self._clock() + retry_delay(attempt.number, self._rng)
@@ -146,8 +146,10 @@ class Book:
         words: str = "",
         due_at: datetime | None = None,
         in_doubt: bool = False,
+        relay: str = "",
     ) -> None:
-        outcome = outbox.Outcome(claimed.id, number, state, reply.code, words or reply.words, due_at, in_doubt)
+        words = words or reply.words
+        outcome = outbox.Outcome(claimed.id, number, state, reply.code, words, due_at, in_doubt, relay)
         self._writer.batch.outcomes.append(outcome)
         self._owners[claimed.edition_id] = claimed.newsletter_id
         self._report.of(self._papers.name(claimed.newsletter_id)).count(state)

@@ -49,7 +49,7 @@ class Kit:
     def __init__(self, imprint: Imprint) -> None:
         self.key = imprint.key
         self.envelope_domain = imprint.smtp.envelope_domain
-        self.links = {marker: _link(imprint.base_url, marker) for marker in Marker}
+        self.links = {marker: _link(imprint.base_url, marker) for marker in (Marker.UNSUBSCRIBE, Marker.PREFERENCES)}
         self._pems = [(dkim, _read_key(dkim.key_file)) for dkim in imprint.smtp.dkim]
         self._signers: dict[str, list[Signer]] = {}  # by domain: to read a key costs more than to sign
         self.signers("example.org")  # a key of no use is told before the first letter
@@ -136,9 +136,12 @@ class Contents:
                 marker: base + sign.token(purpose, claimed.subscription_id, key=kit.key)
                 for marker, (base, purpose) in kit.links.items()
             }
+            links[Marker.CHOICES] = links[Marker.PREFERENCES]  # once nobody reads mail any more
             if mail.comes_back:  # its mailbox is everybody's, and so is the key
-                token = sign.mail_token(sign.Purpose.LEAVE, claimed.subscription_id, key=self._papers.config.keys[0])
+                common = self._papers.config.keys[0]
+                token = sign.mail_token(sign.Purpose.LEAVE, claimed.subscription_id, key=common)
                 leave_by_mail = sign.at_mailbox(f"leave+{token}", **ours)
+                links[Marker.CHOICES] = sign.choices_address(claimed.subscription_id, key=common, **ours)
         mail_from = sign.verp(claimed.id, key=self._lasting_key, **ours)
         # Postmark has bounce addresses of its own, and gives no Message-ID back.
         returned = mail_from.partition("@")[0] if mail.webhooks.postmark_secret else ""

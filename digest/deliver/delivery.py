@@ -354,7 +354,7 @@ class Delivery:
         if verdict is Verdict.REFUSED:
             self._refused(route, attempt, case)
         else:
-            self._book.deferred(attempt, reply)
+            self._book.deferred(attempt, reply, relay=route.name)
             if self.judge.put_off(self._known_as(route, claimed), case) is Blame.RELAY:
                 route.rest(f"{route.name} has trouble of its own: {reply}")
         self._done(attempt, busy=wants_less(reply) and not reply.status.startswith("4.3."), taken=False)
@@ -371,12 +371,12 @@ class Delivery:
             if elsewhere:
                 self._book.returned(attempt)
             else:
-                self._book.deferred(attempt, case.reply)
+                self._book.deferred(attempt, case.reply, relay=route.name)
             for witness in ruling.witnesses:
                 self._book.pardon(witness, at_once=elsewhere)
             self._shut(lane, route, ruling.relay_refuses)
         else:
-            self._book.refused(attempt, case.reply, ruling)
+            self._book.refused(attempt, case.reply, ruling, relay=route.name)
         if ruling.quarantine is not None:
             self._quarantine(ruling.quarantine)
         if self.judge.shuns(case.edition_id, case.domain):

@@ -84,7 +84,9 @@ class Maildir:
                     report.refusals.append(f"{claimed.fillers[letter_id].claimed.email}: {words}")
                 else:
                     reply = self.write(letter)
-                    batch.outcomes.append(outbox.Outcome(letter_id, number, OutboxState.SENT, reply.code, reply.words))
+                    batch.outcomes.append(
+                        outbox.Outcome(letter_id, number, OutboxState.SENT, reply.code, reply.words, relay="maildir")
+                    )
                 owner = ledger.papers.name(claimed.fillers[letter_id].claimed.newsletter_id)
                 report.of(owner).count(batch.outcomes[-1].state)
         finally:

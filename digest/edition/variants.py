@@ -356,6 +356,7 @@ def drafts(
             accent=settings.accent,
             accent_dark=accent_dark,
             schedule=settings.slots,
+            by_mail=config.mail.comes_back,
         )
         best_first = [story.id for story in selection.stories]
         rendered = templates.render(page, subject=settings.subject, best_first=best_first)

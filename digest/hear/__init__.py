@@ -11,6 +11,8 @@ from digest.hear.report import Returned as Returned
 from digest.hear.run import Bounds as Bounds
 from digest.hear.run import CameBefore as CameBefore
 from digest.hear.run import Readings as Readings
+from digest.hear.run import Rooms as Rooms
+from digest.hear.run import accept as accept
 from digest.hear.run import believe as believe
 from digest.hear.run import prune as prune
 from digest.hear.run import read as read

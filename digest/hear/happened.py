@@ -30,16 +30,17 @@ class Happened:
 def happened(session: Session, what: Happened) -> None:
     """The one place to tell others from: webhooks. What it writes is committed with the report.
 
-    That somebody left is told where the subscription ends. What is ours to mend, and what is no complaint, tells
-    nothing of the reader.
+    A subscription that ends by it is told where it ends, as any other is (`reports`).
     """
+    event = _event(what)
+    subscription = session.get(Subscription, what.subscription_id) if event and what.subscription_id else None
+    if event is not None and subscription is not None:
+        more = {"kind": what.kind.value, "act": what.act.value, "why": what.why}
+        hooks.note_person(session, event, subscription, how=f"mail {what.report_id}", now=what.at, more=more)
+
+
+def _event(what: Happened) -> hooks.Event | None:
+    """What is ours to mend (policy) is no word about a reader, nor is a report that calls a letter wanted."""
     if what.kind in (Kind.HARD, Kind.SOFT):
-        event = hooks.Event.BOUNCED
-    elif what.act is Act.COMPLAINT:
-        event = hooks.Event.COMPLAINED
-    else:
-        return
-    ours = session.get(Subscription, what.subscription_id) if what.subscription_id is not None else None
-    if ours is not None:
-        data = {"kind": what.kind.value, "act": what.act.value, "why": what.why}
-        hooks.note_person(session, event, ours, how=f"mail {what.report_id}", now=what.at, more=data)
+        return hooks.Event.BOUNCED
+    return hooks.Event.COMPLAINED if what.kind is Kind.COMPLAINT and what.act is Act.COMPLAINT else None

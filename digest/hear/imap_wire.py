@@ -22,7 +22,7 @@ NUL = "\0"
 _LINE = 16_000_000  # bytes: a SEARCH tells the numbers of two million mails in so many
 _LITERALS = 16_000_000  # bytes of one reply
 _LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
-_CODE = re.compile(r"\[([A-Z-]{1,40})(?: ([^\]]{0,1000}))?\]", re.IGNORECASE)
+_CODE = re.compile(r"\[([A-Z-]{1,40})(?: ([^\]\[]{0,200}))?\]", re.IGNORECASE)
 
 
 class Lost(Unavailable):

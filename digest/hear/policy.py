@@ -45,7 +45,10 @@ class Act(StrEnum):
     PAUSE = "pause"
     LEAVE = "leave"
     DOUBTED = "doubted"  # a person decides
-    ASK = "ask"  # a person wrote
+    ASK = "ask"  # a person wrote, or a newsletter wants to be confirmed
+    CHOSE = "chose"  # a reader's choices
+    ENTRY = "entry"  # of a feed
+    ASIDE = "aside"  # to the address of a feed, from somebody else than its sender
 
 
 @dataclass(frozen=True)

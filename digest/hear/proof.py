@@ -6,6 +6,7 @@
 | the same in the letter that came back (Return-Path), or in a complaint (Original-Mail-From) | its letter |
 | the Message-ID of one of the named readers' letters | that letter |
 | the signed link to leave by, in the headers of the letter that came back | its subscription's letter |
+| our signed address for choices, or for a feed, among the addresses it came to | its subscription, or that feed |
 | anything else: an address, a name, a subject, who it says it is from | nothing |
 """
 
@@ -44,6 +45,7 @@ _THERE = (
 )
 _LINK = re.compile(r"/unsubscribe/([A-Za-z0-9_-]{32})(?![A-Za-z0-9_-])")
 _LEAVE = re.compile(r"(?<![a-z0-9])leave[+=-]([a-z2-7]{32})(?![a-z0-9])")
+_CHOICES = re.compile(r"(?<![a-z0-9])prefs[+=-]([a-z2-7]{32})(?![a-z0-9])")
 _FEEDBACK = re.compile(r"(\d{1,9}):([a-z0-9-]{1,100}):edition:")
 
 
@@ -53,6 +55,8 @@ class Clues:
 
     letter_id: int | None = None  # by our bounce address
     leaves: int | None = None  # the subscription that its address asks to end
+    choices: int | None = None  # the subscription whose choices its address is for
+    feed: str | None = None  # the name of the feed that its address is for
     subscription_id: int | None = None  # by the signed link in the letter that came back
     message_id: str = ""  # of the letter that came back; to be compared with the letters of
     readers: tuple[str, ...] = ()  # these addresses
@@ -75,6 +79,8 @@ def clues(report: Report, envelope_to: Sequence[str], *, keys: Sequence[str]) ->
     return Clues(
         letter_id=letter,
         leaves=next((row for one in here if (row := leaving(one, keys=keys)) is not None), None),
+        choices=next((row for one in here if (row := choosing(one, keys=keys)) is not None), None),
+        feed=next((name for one in here if (name := sign.feed_in(one, keys=keys)) is not None), None),
         subscription_id=_linked(report, keys),
         message_id=report.returned.message_id,
         readers=tuple(_readers(report))[:MOST],
@@ -86,6 +92,12 @@ def leaving(address: str, *, keys: Sequence[str]) -> int | None:
     """The subscription that a mail to this address ends, or None for any other address."""
     match = _LEAVE.search(address[:1000].lower())
     return sign.read_mail_token(sign.Purpose.LEAVE, match[1], keys=keys) if match else None
+
+
+def choosing(address: str, *, keys: Sequence[str]) -> int | None:
+    """The subscription whose choices a mail to this address is about, or None for any other address."""
+    match = _CHOICES.search(address[:1000].lower())
+    return sign.read_mail_token(sign.Purpose.CHOICES, match[1], keys=keys) if match else None
 
 
 def by_message_id(found: Clues, letters: Sequence[Candidate], *, keys: Sequence[str]) -> int | None:

@@ -19,6 +19,9 @@ class Kind(StrEnum):
     VACATION = "vacation"  # a robot answers for somebody
     CHALLENGE = "challenge"  # a robot asks whether we are a person
     UNSUBSCRIBE = "unsubscribe"  # to the signed address for it
+    CHOICES = "choices"  # to the signed address for them
+    FEED = "feed"  # to the address of a feed: a newsletter's mail
+    CONFIRMATION = "confirmation"  # the same, and it asks whether we want that newsletter
     REPLY = "reply"  # a person wrote, as far as can be seen
     TLS_REPORT = "tls-report"
     DMARC_REPORT = "dmarc-report"

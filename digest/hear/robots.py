@@ -50,6 +50,12 @@ def automatic(mail: Mail) -> bool:
     return away(mail) or (bool(path) and path[0].strip() == "<>")
 
 
+def unanswered(mail: Mail) -> bool:
+    """Must nobody answer this mail, whatever it asks for? A robot's, a list's, a server's, or who asked for silence."""
+    silence = {word.strip().lower() for word in mail.get("x-auto-response-suppress").split(",")}
+    return automatic(mail) or from_server(mail) or not mail.get("from").strip() or bool(silence - {"", "none"})
+
+
 def away(mail: Mail) -> bool:
     """Is it the automatic answer of somebody who is away (RFC 3834, and what was usual before)?"""
     submitted = mail.get("auto-submitted").strip().lower()

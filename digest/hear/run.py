@@ -9,7 +9,7 @@ import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from digest.config import Config
 from digest.errors import UserError
 from digest.hear import mime, policy, proof
 from digest.hear.addresses import address_in
+from digest.hear.for_feeds import mailed
 from digest.hear.happened import Happened, happened
 from digest.hear.policy import Act, Decision, Heard, Past, Trouble
 from digest.hear.report import BOUNCES, Failed, Kind, Reason, Report
@@ -28,7 +29,7 @@ from digest.hear.wishes import wants_to_leave
 from digest.models import Subscriber, Subscription, address_key
 from digest.store import Database, refusals, reports, suppressions
 from digest.store.reports import Letter
-from digest.values import Evidence
+from digest.values import Evidence, Followed, Mailed, Wished
 
 BATCH, BATCH_BYTES = 50, 5_000_000
 KEPT_BYTES = 300_000  # of a raw mail
@@ -52,6 +53,7 @@ class Prepared:
     report: Report
     clues: proof.Clues
     hash: str
+    posted: Any = None  # of a mail for a feed, what the room of feeds read in it
 
     @property
     def understood(self) -> bool:
@@ -76,7 +78,7 @@ class Readings:
 
     @property
     def changed(self) -> int:
-        return sum(self.acts.get(act, 0) for act in (Act.SUPPRESS, Act.COMPLAINT, Act.PAUSE, Act.LEAVE))
+        return sum(self.acts.get(act, 0) for act in (Act.SUPPRESS, Act.COMPLAINT, Act.PAUSE, Act.LEAVE, Act.CHOSE))
 
     def count(self, mails: list[Prepared], acts: list[Act | None]) -> None:
         """Add a batch that is stored."""
@@ -88,6 +90,20 @@ class Readings:
                 continue
             self.kinds[one.report.kind] = self.kinds.get(one.report.kind, 0) + 1
             self.acts[act] = self.acts.get(act, 0) + 1
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """What others do with mails that are no answer to a letter; `line` knows these rooms, and we do not.
+
+    `choose` does what a reader asks for, in our transaction. `read` reads mails for feeds, outside of one and within
+    bounds, and `keep` stores one of them; `admit` takes its writer for a sender of the feed, and says who that is.
+    """
+
+    choose: Callable[[Session, Config, Wished, datetime], Followed]
+    read: Callable[[Config, list[Mailed]], list[Any]]
+    keep: Callable[[Session, Mailed, Any, datetime], Followed]
+    admit: Callable[[Session, Mailed], str]
 
 
 @dataclass(frozen=True)
@@ -107,9 +123,11 @@ def read(
     bounds: Bounds = Bounds(),
     progress: Callable[[Readings], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    rooms: Rooms | None = None,
 ) -> Readings:
     """Read what a source has, up to the bounds, and let follow what follows.
 
+    Without `rooms` choices and mails for feeds are left to a person.
     UserError where it cannot be read; what was read by then is stored.
     """
     done = Readings(source.name)
@@ -118,9 +136,9 @@ def read(
         mark = reports.mark(session, source.name)
     for batch in _batches(source.mails(mark)):
         left = len(batch) if bounds.mails is None else min(len(batch), bounds.mails - done.read)
-        some = [prepare(mail, config) for mail in batch[:left]]
+        some = _for_feeds([prepare(mail, config) for mail in batch[:left]], config, rooms, clock())
         with database.write() as session:
-            acts = _store(session, config, source.name, some, clock())
+            acts = _store(session, config, source.name, some, clock(), rooms)
         done.count(some, acts)
         for one, act in zip(some, acts, strict=True):
             source.done(one.mail, understood=one.understood and act is not Act.UNPROVEN)
@@ -159,6 +177,19 @@ def prepare(mail: Incoming, config: Config) -> Prepared:
     return Prepared(mail, report, proof.clues(report, mail.envelope_to, keys=config.all_keys), fingerprint(mail.raw))
 
 
+def _for_feeds(some: list[Prepared], config: Config, rooms: Rooms | None, now: datetime) -> list[Prepared]:
+    """Have the mails for feeds read where feeds are read: all of a batch at once, as a process is started for it."""
+    mails = {at: _mailed(one, now) for at, one in enumerate(some) if one.report.kind is Kind.FEED and one.clues.feed}
+    if rooms is None or not mails:
+        return some
+    read = dict(zip(mails, rooms.read(config, list(mails.values())), strict=True))
+    return [replace(one, posted=read.get(at)) for at, one in enumerate(some)]
+
+
+def _mailed(one: Prepared, now: datetime) -> Mailed:
+    return mailed(one.mail.raw, feed=one.clues.feed or "", hash=one.hash, now=now)
+
+
 def fingerprint(raw: bytes) -> str:
     """What makes two mails copies of one: what was written, without what servers put above it and how lines end."""
     data = raw[: mime.MOST_BYTES].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -177,7 +208,9 @@ def fingerprint(raw: bytes) -> str:
 # ---------------------------------------------------------------- one transaction
 
 
-def _store(session: Session, config: Config, source: str, some: list[Prepared], now: datetime) -> list[Act | None]:
+def _store(
+    session: Session, config: Config, source: str, some: list[Prepared], now: datetime, rooms: Rooms | None
+) -> list[Act | None]:
     """What follows from each mail; None for one that was known before."""
     refused: Counter[int] = Counter()
     acts: list[Act | None] = []
@@ -190,7 +223,10 @@ def _store(session: Session, config: Config, source: str, some: list[Prepared], 
             continue
         if one.mail.once and not reports.spend(session, one.mail.once, now=now):
             raise CameBefore
-        act = _follow(session, config, one, letter, how, report_id, now)
+        if one.report.kind in (Kind.CHOICES, Kind.FEED) and (one.clues.choices or one.clues.feed):
+            act = _elsewhere(session, config, one, report_id, now, rooms)
+        else:
+            act = _follow(session, config, one, letter, how, report_id, now)
         acts.append(act)
         if act is Act.OURS and letter is not None and letter.edition_id is not None:
             refused[letter.edition_id] += 1
@@ -253,7 +289,7 @@ def _row(one: Prepared, source: str, letter: Letter | None, how: str, *, now: da
         "outbox_id": letter.id if letter else None,
         "edition_id": letter.edition_id if letter else None,
         "subscriber_id": letter.subscriber_id if letter else None,
-        "subscription_id": (letter.subscription_id if letter else None) or one.clues.leaves,
+        "subscription_id": (letter.subscription_id if letter else None) or one.clues.leaves or one.clues.choices,
         "written_at": letter.at if letter else None,
         "address": address_key(email or _from(report))[:320],
         "domain": address_key(email).rpartition("@")[2][:255],
@@ -262,7 +298,7 @@ def _row(one: Prepared, source: str, letter: Letter | None, how: str, *, now: da
         "sender": report.sender[:300],
         "subject": report.subject[:300],
         "text": report.text[:1000]
-        if report.kind in (Kind.REPLY, Kind.UNKNOWN)
+        if report.kind in (Kind.REPLY, Kind.UNKNOWN, Kind.CHOICES)
         else (part.diagnostic if part else "")[:1000],
         "raw": zlib.compress(one.mail.raw[:KEPT_BYTES], 6),
     }
@@ -286,7 +322,7 @@ def _follow(
         reports.finish(session, report_id, act=Act.ASK, why=why)
         return Act.ASK
     if not how or letter is None:
-        bounced = report.kind in BOUNCES | {Kind.COMPLAINT, Kind.UNSUBSCRIBE}
+        bounced = report.kind in BOUNCES | {Kind.COMPLAINT, Kind.UNSUBSCRIBE, Kind.CHOICES, Kind.FEED}
         act = Act.UNPROVEN if bounced else Act.NONE
         why = "nothing in it proves a letter of ours" if bounced else str(report.kind)
         reports.finish(session, report_id, act=act, why=why)
@@ -295,6 +331,27 @@ def _follow(
     before = _carry_out(session, decision, letter, person, report_id, now)
     _put_down(session, decision, before, letter, report_id, now)
     return decision.act
+
+
+def _elsewhere(
+    session: Session, config: Config, one: Prepared, report_id: int, now: datetime, rooms: Rooms | None
+) -> Act:
+    """A mail to a signed address that is for a reader's choices, or for a feed: done by the room that knows how."""
+    clues, report = one.clues, one.report
+    if rooms is None:
+        reports.finish(session, report_id, act=Act.ASK, why="nobody here knows what to do with it")
+        return Act.ASK
+    if report.kind is Kind.CHOICES and clues.choices is not None:
+        wish = Wished(report_id, clues.choices, report.subject[:300], report.text, report.robot)
+        done = rooms.choose(session, config, wish, now)
+        proven = {"proof": "choices", "subscriber_id": done.subscriber_id}
+    else:
+        done = rooms.keep(session, _mailed(one, now), one.posted, now)
+        proven = {"proof": "" if done.act == Act.ASIDE else "feed", "address": f"mail:{clues.feed}"}
+        if done.act == Act.ASK:
+            proven["kind"] = Kind.CONFIRMATION
+    reports.finish(session, report_id, act=done.act, why=done.why[:500], before=done.before, **proven)
+    return Act(done.act)
 
 
 def _decide(session: Session, report: Report, letter: Letter, now: datetime) -> tuple[Decision, Subscriber | None]:
@@ -418,6 +475,29 @@ def believe(session: Session, report_id: int, *, how: str, now: datetime) -> boo
     before = reports.suppress(session, person, reason=suppressions.BOUNCED, status=row.status or "5.0.0", evidence=said)
     reports.finish(session, report_id, act=Act.SUPPRESS, before=before or None, done_at=now)
     return True
+
+
+def accept(
+    database: Database, config: Config, report_id: int, rooms: Rooms, *, now: datetime
+) -> tuple[str, Followed | None] | None:
+    """Accept the sender of a mail for a feed that was set aside, and take the mail up again.
+
+    The sender, "" where the mail is not kept, and what followed. None for any other mail.
+    """
+    with database.read() as session:
+        row = reports.get(session, report_id)
+        if row is None or row.act != Act.ASIDE:
+            return None
+        raw, feed, mark = row.raw, row.address.partition(":")[2], row.hash
+    if raw is None:
+        return "", None
+    mail = mailed(zlib.decompress(raw), feed=feed, hash=mark, now=now)
+    posted = rooms.read(config, [mail])[0]
+    with database.write() as session:
+        sender = rooms.admit(session, mail)
+        done = rooms.keep(session, mail, posted, now)
+        reports.finish(session, report_id, act=done.act, why=done.why[:500], proof="feed", done_at=now)
+    return sender, done
 
 
 def prune(database: Database, config: Config, *, now: datetime, steps: int = 20) -> int:

@@ -15,6 +15,8 @@ from digest.hear.report import Failed, Kind, Reason, Report, Returned, merged, w
 TEXT = 4000  # characters that are kept of what a person would read
 _OURS = re.compile(r"\d{1,9}:[^:\s]{1,100}:edition:")
 _LEAVE = re.compile(r"(?:^|[+.=_-])leave[+=-][a-z2-7]{20,80}@", re.IGNORECASE)
+_CHOICES = re.compile(r"(?:^|[+.=_-])prefs[+=-][a-z2-7]{20,80}@", re.IGNORECASE)
+_FEED = re.compile(r"(?:^|[+.=_-])feed[+=-][a-z0-9-]{1,40}-[a-z2-7]{12}@", re.IGNORECASE)
 _TAGS = re.compile(r"<[^<>]{0,500}>")
 
 
@@ -30,10 +32,12 @@ def understand(raw: bytes, envelope_to: tuple[str, ...] = ()) -> Report:
         recipients=tuple(_inert(one) for one in report.recipients if one.email),
         headers=Returned(mail.headers),
         returned=report.returned if report.returned.headers else Returned(returned),
-        sent_at=_date(mail.get("date")),
+        sent_at=date_of(mail.get("date")),
         text=notice.text.strip()[:TEXT],
         feedback=report.feedback,
-        robot=report.kind is not Kind.REPLY or robots.automatic(mail),
+        robot=robots.unanswered(mail)
+        if report.kind is Kind.CHOICES
+        else report.kind is not Kind.REPLY or robots.automatic(mail),
         cut=mail.cut,
     )
 
@@ -46,6 +50,8 @@ def _inert(one: Failed) -> Failed:
 
 def _report(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes, envelope_to: tuple[str, ...]) -> Report:
     """The kind and whom it is about; the rest of the report is the caller's."""
+    if (kind := _addressed_for(mail, envelope_to)) is not None:
+        return Report(kind)
     if (feedback := _complaint(mail, returned)) is not None:
         return feedback
     if (kind := _statistics(mail)) is not None:
@@ -62,6 +68,17 @@ def _report(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes, en
     if any(_LEAVE.search(address) for address in (*envelope_to, *_addressed(mail))):
         return Report(Kind.UNSUBSCRIBE)
     return _by_words(mail, notice, returned, raw)
+
+
+def _addressed_for(mail: Mail, envelope_to: tuple[str, ...]) -> Kind | None:
+    """What comes to an address that is for one thing is that thing, whatever its words are like."""
+    if mail.type == "multipart/report":
+        return None
+    here = (*envelope_to, *_addressed(mail))
+    if any(_CHOICES.search(address) for address in here):
+        return Kind.CHOICES
+    feed = any(_FEED.search(address) for address in here) and not robots.from_server(mail)
+    return Kind.FEED if feed else None
 
 
 def _status_report(status: list[Failed], text: str) -> Report:
@@ -214,7 +231,8 @@ def _addressed(mail: Mail) -> list[str]:
     return [one for name in names for value in mail.all(name)[:10] for one in addresses_in(value)]
 
 
-def _date(value: str) -> datetime | None:
+def date_of(value: str) -> datetime | None:
+    """A Date: header as a moment, or None for one that says none, or none that can be."""
     try:
         found = parsedate_to_datetime(value[:100])
         found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -18,8 +18,11 @@ from digest.parse.article import Article, NotTaken, Page
 from digest.parse.article import read as read_page
 from digest.parse.entries import NotAFeed, ParsedFeed, TooDear, Watch
 from digest.parse.feeds import feed
+from digest.parse.mailed import Posted
+from digest.parse.mailed import read as read_mail
 from digest.parse.outlines import Listed
 from digest.parse.recipes import Recipe
+from digest.values import Mailed
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Task:
 
 
 def serve(connection: Connection, memory_bytes: int) -> None:
-    """Answer each task with what `parse.feed`, or `article.read` for a page, gives or raises; the end is a hang-up.
+    """Answer each task with what reads it gives or raises: `parse.feed`, `article.read` for a page, `mailed.read`.
+
+    The end is a hang-up.
 
     `None` comes first, when all is loaded. Ctrl-C is for the parent to hear; memory has an end.
     """
@@ -60,14 +65,16 @@ def serve(connection: Connection, memory_bytes: int) -> None:
         connection.send(None)
         while True:
             try:
-                task: Task | Page = connection.recv()
+                task: Task | Page | Mailed = connection.recv()
                 connection.send(_answer(task, connection))
             except MemoryError:
                 connection.send(MemoryError())
 
 
-def _answer(task: Task | Page, connection: Connection) -> ParsedFeed | Listed | Article | Exception:
+def _answer(task: Task | Page | Mailed, connection: Connection) -> ParsedFeed | Listed | Article | Posted | Exception:
     try:
+        if isinstance(task, Mailed):
+            return read_mail(task)
         if isinstance(task, Page):
             return read_page(task)
         return _feed(task, connection) if task.as_list is None else lists.read(task.body, task.as_list)

@@ -24,6 +24,7 @@ class Marker(StrEnum):
 
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
+    CHOICES = "choices"  # an address to write to, and no page
 
 
 _NAMES = f"({'|'.join(Marker)})"

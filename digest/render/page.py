@@ -45,6 +45,7 @@ class Page:
     accent: str = "#a03a12"  # six-digit hex, on light ground
     accent_dark: str = "#f08a5d"  # the same on dark ground
     schedule: Schedule | None = None
+    by_mail: bool = False  # somebody reads what readers write
     marks: Marks | None = None  # what personal links stand for; `Templates.render` sees to them
 
     @cached_property
@@ -92,6 +93,11 @@ class Page:
     @property
     def preferences_url(self) -> str:
         return self._marker(Marker.PREFERENCES)
+
+    @property
+    def choices_address(self) -> str:
+        """Where a reader may say by mail what they choose; "" where nobody reads mail."""
+        return self._marker(Marker.CHOICES) if self.by_mail else ""
 
     @property
     def paragraphs(self) -> list[str]:

@@ -109,12 +109,19 @@ def claim(
 def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
     """Schedules go by `now`, leases by the `shared` clock."""
     active = col(Feed.state) == FeedState.ACTIVE
+    asked = ~col(Feed.url).startswith("mail:")  # what comes by mail is not asked
     unasked = sa.or_(col(Feed.checked_at).is_(None), col(Feed.checked_at) < asked_before)
     if not regardless:
         clock = sa.case((col(Feed.claimed_at).is_(None), sa.literal(now, UtcTime)), else_=sa.literal(shared, UtcTime))
-        return [active, unasked, col(Feed.next_at) <= clock]
+        return [active, asked, unasked, col(Feed.next_at) <= clock]
     free = sa.or_(col(Feed.claimed_at).is_(None), col(Feed.claimed_at) < shared - lease)
-    return [active, unasked, free]
+    return [active, asked, unasked, free]
+
+
+def by_mail(session: Session) -> list[Due]:
+    """The feeds that come by mail, and are active."""
+    query = sa.select(*_DUE).where(col(Feed.url).startswith("mail:"), col(Feed.state) == FeedState.ACTIVE)
+    return [Due(*row) for row in session.execute(query.order_by(col(Feed.id)))]
 
 
 def lock(session: Session, ids: Collection[int]) -> dict[int, tuple[str, str]]:

@@ -24,6 +24,7 @@ from digest.models import (
 from digest.origin import same, shown, without_login
 from digest.store import tastes
 from digest.store.feed_tables import FeedList
+from digest.store.mail_tables import MailFeed, MailReport
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
@@ -215,6 +216,32 @@ def was_published(session: Session, feed_id: int) -> bool:
         .limit(1)
     )
     return session.exec(query).first() is not None
+
+
+def senders(session: Session, feed_id: int) -> set[str]:
+    """Who writes a feed that comes by mail: `list:` and a List-Id, or `from:` and an address. Nobody yet is empty."""
+    row = session.get(MailFeed, feed_id)
+    return set(row.senders) if row else set()
+
+
+def set_senders(session: Session, feed_id: int, names: Iterable[str]) -> None:
+    row = session.get(MailFeed, feed_id) or MailFeed(feed_id=feed_id)
+    row.senders = sorted(names)
+    session.add(row)
+    session.flush()
+
+
+def set_aside_mails(session: Session, url: str) -> int:
+    """How many mails to the address of a feed were from somebody else than its sender, and are not accepted."""
+    query = sa.select(sa.func.count()).select_from(MailReport)
+    query = query.where(col(MailReport.address) == url, col(MailReport.act) == "aside")
+    return int(session.execute(query).scalar() or 0)
+
+
+def latest_moments(session: Session, feed_id: int, *, limit: int) -> list[datetime]:
+    """When the latest entries of a feed were published, as far as they say so."""
+    query = select(Entry.published_at).where(Entry.feed_id == feed_id, col(Entry.published_at).is_not(None))
+    return [one for one in session.exec(query.order_by(col(Entry.id).desc()).limit(limit)) if one is not None]
 
 
 def move(session: Session, feed_id: int, *, url: str, host: str, now: datetime) -> None:

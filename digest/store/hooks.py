@@ -29,8 +29,8 @@ class Event(StrEnum):
     CONFIRMED = "confirmed"  # whose subscription was pending gets letters from now on
     LEFT = "left"  # a subscription ended
     SENT = "sent"  # no letter of an edition is owed any more
-    BOUNCED = "bounced"  # a letter came back, and proves it
-    COMPLAINED = "complained"  # somebody pressed the button for spam
+    BOUNCED = "bounced"  # a letter came back, and proved to be ours
+    COMPLAINED = "complained"  # a reader called a letter unwanted
     TEST = "test"  # by hand
 
 
@@ -172,9 +172,9 @@ def note_person(
     how: str,
     now: datetime,
     state: str = "",
-    more: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Owe an event about somebody's subscription; `state` where it is not its own, `more` is told beside it."""
+    """Owe an event about somebody's subscription; `state` where it is not its own, `more` besides."""
     if not any(event in one.events for one in _listening(session)):
         return
     person = session.get_one(Subscriber, subscription.subscriber_id)

@@ -63,6 +63,15 @@ class MailReport(SQLModel, table=True):
     raw: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)  # zlib
 
 
+class MailFeed(SQLModel, table=True):
+    """Who writes a feed that comes by mail."""
+
+    __tablename__ = "mail_feed"
+
+    feed_id: int | None = Field(default=None, primary_key=True, foreign_key="feed.id", ondelete="CASCADE")
+    senders: list[str] = Field(sa_type=JSON, default_factory=list)  # "list:" and a List-Id, "from:" and an address
+
+
 class MailSource(SQLModel, table=True):
     """How far a mailbox was read that keeps no flags; and of webhooks, which tokens came and what was refused."""
 

@@ -70,7 +70,7 @@ _MARK = """
 _SETTLE = """
     UPDATE outbox SET state = ?, settled_at = ?, due_at = coalesce(new.due_at, outbox.due_at), code = new.code,
         reply = CASE WHEN edition_id IS NOT NULL AND subscriber_id IS NULL THEN '' ELSE new.reply END,
-        in_doubt = in_doubt OR new.doubtful
+        in_doubt = in_doubt OR new.doubtful, relay = new.relay
     FROM {} AS new
     WHERE outbox.id = new.letter AND outbox.attempts = new.attempt AND outbox.state = 'sending'
 """
@@ -83,12 +83,14 @@ _NEW = {
     "sqlite": """(
         SELECT json_extract(value, '$[0]') AS letter, json_extract(value, '$[1]') AS attempt,
             json_extract(value, '$[2]') AS due_at, json_extract(value, '$[3]') AS code,
-            json_extract(value, '$[4]') AS reply, json_extract(value, '$[5]') AS doubtful
+            json_extract(value, '$[4]') AS reply, json_extract(value, '$[5]') AS doubtful,
+            json_extract(value, '$[6]') AS relay
         FROM json_each(?)
     )""",
     "postgresql": """(
         SELECT (value ->> 0)::bigint AS letter, (value ->> 1)::int AS attempt, (value ->> 2)::timestamptz AS due_at,
-            (value ->> 3)::int AS code, value ->> 4 AS reply, (value ->> 5)::boolean AS doubtful
+            (value ->> 3)::int AS code, value ->> 4 AS reply, (value ->> 5)::boolean AS doubtful,
+            value ->> 6 AS relay
         FROM json_array_elements(?::json)
     )""",
 }
@@ -156,6 +158,7 @@ class Outcome(NamedTuple):
     reply: str = ""
     due_at: datetime | None = None
     in_doubt: bool = False
+    relay: str = ""  # that answered; "" where none did
 
 
 @dataclass(frozen=True)
@@ -461,6 +464,7 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
                 outcome.code,
                 outcome.reply[:500],
                 outcome.in_doubt,
+                outcome.relay,
             )
             for outcome in outcomes
             if outcome.state is state

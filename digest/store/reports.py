@@ -25,7 +25,7 @@ from digest.models import (
     Variant,
     address_key,
 )
-from digest.store import hooks, people, suppressions
+from digest.store import hooks, people, recipients, suppressions
 from digest.store.database import batched, insert_into
 from digest.store.mail_tables import MailReport, MailSource
 from digest.values import Evidence
@@ -33,7 +33,8 @@ from digest.values import Evidence
 COMPLAINED = "complaint"  # the reason of a suppression
 _TROUBLE = ("hard", "soft", "policy")
 _RECEIVING = (SubscriptionState.ACTIVE, SubscriptionState.PENDING)
-UNDOABLE = ("suppress", "complaint", "pause", "leave")
+UNDOABLE = ("suppress", "complaint", "pause", "leave", "chose")
+ANSWER = "choices:"  # what the key of a notice begins with that answers such a mail
 _UNPROVEN = 20_000  # mails that prove nothing are kept
 _ONCE, _REFUSED = "once ", "refused /hear/"  # what names of sources begin with that are none
 _STEP = 500  # rows that are pruned in one transaction
@@ -314,9 +315,9 @@ def _enter(
     }
     one.state, one.changed_at, one.paused_until = state, evidence.at, until
     session.add(one)
-    event = ConsentEvent.UNSUBSCRIBED if leaving else ConsentEvent.PAUSED
     if leaving:
         hooks.note_person(session, hooks.Event.LEFT, one, how=evidence.how, now=evidence.at)
+    event = ConsentEvent.UNSUBSCRIBED if leaving else ConsentEvent.PAUSED
     _say(session, one.subscriber_id, one.newsletter_id, event, evidence, detail)
     return before
 
@@ -333,28 +334,56 @@ def undo(session: Session, report: MailReport, *, evidence: Evidence) -> bool:
             if stop is not None and stop.reason == before["suppressed"]:
                 session.delete(stop)
                 _say(session, person.id, None, ConsentEvent.UNSUPPRESSED, evidence, stop.reason)
-    if "subscription" in before:
+    if "state" in before:
         _back(session, before, evidence)
+    if "choices" in before:
+        _unchoose(session, before, evidence)
     report.undone_at = evidence.at
     session.add(report)
     session.flush()
     return True
 
 
+_BECOMES = {
+    SubscriptionState.PAUSED: ConsentEvent.PAUSED,
+    SubscriptionState.UNSUBSCRIBED: ConsentEvent.UNSUBSCRIBED,
+    SubscriptionState.PENDING: ConsentEvent.PENDING,
+}
+
+
 def _back(session: Session, before: dict[str, Any], evidence: Evidence) -> None:
     found = people.subscription_by_id(session, before["subscription"], lock=True)
     if found is None or str(found[0].state) != before["became"]:
         return  # they have said something themselves since
-    one = found[0]
+    one, was = found[0], found[0].state
     until = datetime.fromisoformat(before["paused_until"]) if before["paused_until"] else None
     one.state, one.changed_at, one.paused_until = SubscriptionState(before["state"]), evidence.at, until
     session.add(one)
-    event = ConsentEvent.RESUMED if before["became"] == SubscriptionState.PAUSED else ConsentEvent.SUBSCRIBED
-    if event is ConsentEvent.SUBSCRIBED:
-        hooks.note_person(session, hooks.Event.SUBSCRIBED, one, how=evidence.how, now=evidence.at)
-    _say(session, one.subscriber_id, one.newsletter_id, event, evidence, "undone")
+    resumed = ConsentEvent.RESUMED if was is SubscriptionState.PAUSED else ConsentEvent.SUBSCRIBED
+    _say(session, one.subscriber_id, one.newsletter_id, _BECOMES.get(one.state, resumed), evidence, "undone")
+    if was is SubscriptionState.UNSUBSCRIBED or one.state is SubscriptionState.UNSUBSCRIBED:
+        event = hooks.Event.SUBSCRIBED if was is SubscriptionState.UNSUBSCRIBED else hooks.Event.LEFT
+        hooks.note_person(session, event, one, how=evidence.how, now=evidence.at)
     if one.state is SubscriptionState.ACTIVE:
         people.rejoin(session, one)
+
+
+def _unchoose(session: Session, before: dict[str, Any], evidence: Evidence) -> None:
+    """Put back each choice that is still as the mail had it."""
+    found = people.subscription_by_id(session, before["subscription"], lock=True)
+    if found is None:
+        return
+    one, former = found[0], found[0].topics
+    back = {
+        name: value for name, value in before["choices"].items() if getattr(one, name) == before["chose"][name] != value
+    }
+    for name, value in back.items():
+        setattr(one, name, value)
+    if back:
+        session.add(one)
+        recipients.widen(session, one, former)
+        detail = "undone: " + ", ".join(sorted(back))
+        _say(session, one.subscriber_id, one.newsletter_id, ConsentEvent.CHOSE, evidence, detail)
 
 
 def _say(
@@ -435,7 +464,7 @@ class Figures:
 
 
 def figures(session: Session, *, by: str, since: datetime) -> list[Figures]:
-    """By "edition" or "domain": letters settled since then, and what came back of them. Most letters first."""
+    """By "edition", "relay" or "domain": letters settled since then, and what came back of them. Most letters first."""
     names: dict[str, list[int]] = {}
     for name, state, number in session.connection().execute(_settled(by, since)):
         row = names.setdefault(name or "", [0] * 7)
@@ -458,10 +487,11 @@ def _edition_name() -> Any:
 
 def _settled(by: str, since: datetime) -> Any:
     name: Any = _domain(col(Subscriber.key)) if by == "domain" else _edition_name()
+    name = col(OutboxRow.relay) if by == "relay" else name
     query = sa.select(name.label("name"), col(OutboxRow.state), sa.func.count()).select_from(OutboxRow)
     if by == "domain":
         query = query.join(Subscriber, col(Subscriber.id) == OutboxRow.subscriber_id)
-    else:
+    elif by == "edition":
         query = query.join(Edition, col(Edition.id) == OutboxRow.edition_id)
         query = query.join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
     settled = col(OutboxRow.state).in_((OutboxState.SENT, OutboxState.REFUSED))
@@ -470,9 +500,12 @@ def _settled(by: str, since: datetime) -> Any:
 
 def _came(by: str, since: datetime) -> Any:
     name: Any = col(MailReport.domain) if by == "domain" else _edition_name()
+    name = col(OutboxRow.relay) if by == "relay" else name
     number = sa.func.count(sa.distinct(sa.func.coalesce(col(MailReport.outbox_id), -col(MailReport.id))))
     query = sa.select(name.label("name"), col(MailReport.kind), number).select_from(MailReport)
-    if by != "domain":
+    if by == "relay":
+        query = query.join(OutboxRow, col(OutboxRow.id) == MailReport.outbox_id)
+    elif by == "edition":
         query = query.join(Edition, col(Edition.id) == MailReport.edition_id)
         query = query.join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
     proven = (col(MailReport.proof) != "", col(MailReport.undone_at).is_(None), col(MailReport.read_at) >= since)
@@ -498,6 +531,12 @@ def complaints(session: Session, *, since: datetime) -> tuple[int, int]:
         col(OutboxRow.state) == OutboxState.SENT, col(OutboxRow.settled_at) >= since
     )
     return complained, int(session.execute(sent).scalar() or 0)
+
+
+def answers_since(session: Session, key: str, since: datetime) -> int:
+    """How many mails of choices of one reader (by `address_key`) were answered since then."""
+    mine = (col(Notice.address) == key, col(Notice.key).startswith(ANSWER), col(Notice.created_at) > since)
+    return int(session.execute(sa.select(sa.func.count()).select_from(Notice).where(*mine)).scalar() or 0)
 
 
 def asks(session: Session) -> int:
