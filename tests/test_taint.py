@@ -473,7 +473,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory, upgraded_sqlite: Path) -> Ite
             ).all()
         )
     tokens = {
-        email: {m: sign.token(sign.Purpose(m), id_, key=config.keys[0]) for m in Marker} for email, id_ in ids.items()
+        email: {m: sign.token(sign.Purpose(m), id_, key=config.keys[0]) for m in LINKS} for email, id_ in ids.items()
     }
     yield Sent(database, config, clock, draft, {m["to"].addresses[0].addr_spec: m for m in mails}, tokens)
     database.close()
@@ -641,7 +641,7 @@ def test_an_edition_of_an_older_release_is_delivered_and_shown_without_telling_a
         session.execute(sa.update(Variant).values(html=old.html, text=old.text, marks=""))
         ids = list(session.exec(select(Subscription.id)))
     assert deliver.run(box, config, clock=clock, rng=random.Random(1)).sent == 2
-    tokens = [{m: sign.token(sign.Purpose(m), id_, key=config.keys[0]) for m in Marker} for id_ in ids]
+    tokens = [{m: sign.token(sign.Purpose(m), id_, key=config.keys[0]) for m in LINKS} for id_ in ids]
     for path in config.maildir.glob("new/*"):
         found = parts(message_from_bytes(path.read_bytes(), policy=policy.default))
         (mine,) = [one for one in tokens if one[Marker.UNSUBSCRIBE] in found["plain"]]
