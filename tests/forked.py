@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from multiprocessing.context import ForkServerContext
 from multiprocessing.reduction import DupFd
@@ -30,12 +30,17 @@ class Command:
     """`digest` with these words, in a process that is looked at and waited for as a `subprocess.Popen[str]` is."""
 
     def __init__(
-        self, *words: object, cwd: Path, env: Mapping[str, str] | None = None, late: Path | None = None
+        self,
+        *words: object,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        late: Path | None = None,
+        first: Sequence[Callable[[], object]] = (),
     ) -> None:
-        """While there is a file `late`, its clock is an hour ahead."""
+        """While there is a file `late`, its clock is an hour ahead; `first` takes something away from it."""
         (out, to_out), (err, to_err) = os.pipe(), os.pipe()
         environment = dict(os.environ if env is None else env)
-        what = (list(map(str, words)), str(cwd), environment, DupFd(to_out), DupFd(to_err), late)
+        what = (list(map(str, words)), str(cwd), environment, DupFd(to_out), DupFd(to_err), late, first)
         self._process = context().Process(target=_run, args=what)
         self._process.start()
         os.close(to_out)
@@ -79,7 +84,33 @@ class Command:
         self.send_signal(signal.SIGKILL)
 
 
-def _run(words: list[str], cwd: str, env: dict[str, str], out: Any, err: Any, late: Path | None) -> None:
+def onto(number: int, path: str) -> None:
+    """What is written to this descriptor goes there."""
+    os.dup2(os.open(path, os.O_WRONLY), number)
+
+
+def unread(number: int) -> None:
+    """What is written to this descriptor, nobody will read."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.dup2(writer, number)
+
+
+def speaking(encoding: str) -> None:
+    """Standard output and errors as Python opens them where PYTHONIOENCODING says so."""
+    sys.stdout.reconfigure(encoding=encoding, errors="strict")
+    sys.stderr.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _run(
+    words: list[str],
+    cwd: str,
+    env: dict[str, str],
+    out: Any,
+    err: Any,
+    late: Path | None,
+    first: Sequence[Callable[[], object]],
+) -> None:
     from digest.cli import main
 
     if late is not None:
@@ -89,5 +120,7 @@ def _run(words: list[str], cwd: str, env: dict[str, str], out: Any, err: Any, la
     os.environ.update(env)
     for number, told in ((1, out), (2, err)):
         os.dup2(told.detach(), number)
+    for take in first:
+        take()
     sys.argv = ["digest", *words]
     main()
