@@ -39,6 +39,7 @@ on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 # The command line is started a hundred times: where bytecode may not be kept, each would compile everything anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False  # and so would each of us
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would what tests start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

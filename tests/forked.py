@@ -11,7 +11,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from multiprocessing.context import ForkServerContext
 from multiprocessing.reduction import DupFd
 from pathlib import Path
@@ -28,9 +29,18 @@ def context() -> ForkServerContext:
 class Command:
     """`digest` with these words, in a process that is looked at and waited for as a `subprocess.Popen[str]` is."""
 
-    def __init__(self, *words: object, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *words: object,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        late: Path | None = None,
+        first: Sequence[Callable[[], object]] = (),
+    ) -> None:
+        """While there is a file `late`, its clock is an hour ahead; `first` takes something away from it."""
         (out, to_out), (err, to_err) = os.pipe(), os.pipe()
-        what = (list(map(str, words)), str(cwd), dict(os.environ if env is None else env), DupFd(to_out), DupFd(to_err))
+        environment = dict(os.environ if env is None else env)
+        what = (list(map(str, words)), str(cwd), environment, DupFd(to_out), DupFd(to_err), late, first)
         self._process = context().Process(target=_run, args=what)
         self._process.start()
         os.close(to_out)
@@ -74,13 +84,43 @@ class Command:
         self.send_signal(signal.SIGKILL)
 
 
-def _run(words: list[str], cwd: str, env: dict[str, str], out: Any, err: Any) -> None:
+def onto(number: int, path: str) -> None:
+    """What is written to this descriptor goes there."""
+    os.dup2(os.open(path, os.O_WRONLY), number)
+
+
+def unread(number: int) -> None:
+    """What is written to this descriptor, nobody will read."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.dup2(writer, number)
+
+
+def speaking(encoding: str) -> None:
+    """Standard output and errors as Python opens them where PYTHONIOENCODING says so."""
+    sys.stdout.reconfigure(encoding=encoding, errors="strict")
+    sys.stderr.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _run(
+    words: list[str],
+    cwd: str,
+    env: dict[str, str],
+    out: Any,
+    err: Any,
+    late: Path | None,
+    first: Sequence[Callable[[], object]],
+) -> None:
     from digest.cli import main
 
+    if late is not None:
+        sys.modules["digest.cli.run"].now = lambda: datetime.now(UTC) + timedelta(hours=late.exists())
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
     for number, told in ((1, out), (2, err)):
         os.dup2(told.detach(), number)
+    for take in first:
+        take()
     sys.argv = ["digest", *words]
     main()

@@ -53,6 +53,8 @@ def _in_toml(value: Any, kind: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _of(path: Path) -> Iterator[Found]:
+    if "re." not in path.read_text(encoding="utf-8"):
+        return
     module = ".".join(("digest", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
     names: dict[str, str] = {}
     tries: dict[str, set[str]] = {}

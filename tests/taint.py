@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from house import nodes
+
 import digest
 from digest.render import Marker, template_folder
 
@@ -44,8 +46,7 @@ def literals() -> tuple[str, ...]:
     """The ones by hand, then each `EVERY`th of all others, in one order."""
     found = dict.fromkeys(BY_HAND)
     for path in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        found |= dict.fromkeys(_constants(tree)) | dict.fromkeys(_near_patterns(tree))
+        found |= dict.fromkeys(_constants(path)) | dict.fromkeys(_near_patterns(path))
     for folder in (PACKAGE, template_folder()):
         for path in sorted(p for p in folder.rglob("*") if p.suffix in _TEMPLATES):
             text = path.read_text(encoding="utf-8")
@@ -61,10 +62,10 @@ def special() -> tuple[str, ...]:
     return tuple(one for one in literals() if re.search(r"[^\w\s,.'’-]", one))
 
 
-def _constants(tree: ast.AST) -> Iterator[str]:
+def _constants(path: Path) -> Iterator[str]:
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = {id(node.body[0].value) for node in ast.walk(tree) if isinstance(node, documented) and _said(node)}
-    for node in ast.walk(tree):
+    docstrings = {id(node.body[0].value) for node in nodes(path) if isinstance(node, documented) and _said(node)}
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and id(node) not in docstrings:
             if isinstance(node.value, str):
                 yield node.value
@@ -76,9 +77,9 @@ def _said(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionD
     return bool(node.body) and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
 
 
-def _near_patterns(tree: ast.AST) -> Iterator[str]:
+def _near_patterns(path: Path) -> Iterator[str]:
     """For each pattern that stands in the code, a text that it finds."""
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
             continue
         pattern = node.args[0].value if isinstance(node.args[0], ast.Constant) else None

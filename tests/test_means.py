@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
+from conftest import Done
+from forked import Command, onto, speaking
 
 from digest import collect, config, deliver, means
 from digest.cli.terminal import in_words
@@ -23,6 +27,7 @@ PLAIN = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DIGEST_COLLECT__A
 TITLE = "Ärger mit “Quotes” – 日本…"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Fork = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,24 @@ def run(base: Path) -> Run:
     return call
 
 
-def told(done: subprocess.CompletedProcess[str], *codes: int) -> str:
+@pytest.fixture
+def fork(base: Path) -> Fork:
+    """The same in a process that has imported everything before `first` takes something away from it.
+
+    That a process of that kind can be started at all is shown by `run`, for each kind once.
+    """
+
+    def call(command: str, *first: Callable[[], object], **environment: str) -> Done:
+        words = ("-c", f"{base}/digest.toml", *command.split())
+        process = Command(*words, cwd=base, env=PLAIN | environment, first=first)
+        said = process.communicate(timeout=120)
+        assert process.returncode is not None
+        return Done(process.returncode, *said)
+
+    return call
+
+
+def told(done: subprocess.CompletedProcess[str] | Done, *codes: int) -> str:
     """One sentence with its hint, and no traceback."""
     assert done.returncode in codes, (done.returncode, done.stderr)
     assert "Traceback" not in done.stderr and done.stderr.count("digest: ") == 1, done.stderr
@@ -74,20 +96,22 @@ def test_too_few_open_files_are_told_at_once(run: Run, limit: int, command: str)
     assert "digest needs 40 at least" in told(run(f"ulimit -n {limit};", command), 71)
 
 
-def test_with_few_files_feeds_are_asked_with_few_connections(run: Run, base: Path) -> None:
+def test_with_few_files_feeds_are_asked_with_few_connections(fork: Fork, base: Path) -> None:
     with FeedSite(datetime.now(UTC)) as site:
         found = config.load(base / "digest.toml")
         database = open_database(found.database_url)
         for url, title, _topic in site.urls:
             collect.add_feed(database, url, newsletter="daily", title=title, now=datetime.now(UTC))
         database.close()
-        done = run("ulimit -n 64;", "collect --force --json")
+        few = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (64, 64))
+        done = fork("collect --force --json", few, DIGEST_COLLECT__WORKERS="1")
     failures = [one["reason"] for one in json.loads(done.stdout)["failures"]]
     assert done.returncode == 0 and not [reason for reason in failures if "files" in reason]
 
 
-def test_a_soft_limit_is_raised_where_that_is_allowed(run: Run) -> None:
-    assert run("ulimit -S -n 16;", "status").returncode == 0
+def test_a_soft_limit_is_raised_where_that_is_allowed(fork: Fork) -> None:
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert fork("status", partial(resource.setrlimit, resource.RLIMIT_NOFILE, (16, hard))).returncode == 0
 
 
 def test_connections_are_fitted_to_the_files_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,13 +173,14 @@ def test_what_the_system_has_no_more_of_is_known_wherever_it_is_said(error: Exce
     assert in_words(ValueError("ours")) is None and in_words(RuntimeError("ours")) is None
 
 
-@pytest.mark.parametrize("command", ["--help", "feed list --json", "subscriber export"])
-def test_no_room_behind_standard_output_is_told(run: Run, command: str) -> None:
-    assert "standard output: no space left" in told(run("", command, after=">/dev/full"), 74)
+@pytest.mark.parametrize("command", ["feed list --json", "subscriber export"])
+def test_no_room_behind_standard_output_is_told(run: Run, fork: Fork, command: str) -> None:
+    for done in (run("", "--help", after=">/dev/full"), fork(command, partial(onto, 1, "/dev/full"))):
+        assert "standard output: no space left" in told(done, 74)
 
 
-def test_no_room_for_talk_changes_no_exit_code(run: Run) -> None:
-    assert run("", "status", after="2>/dev/full").returncode == 0
+def test_no_room_for_talk_changes_no_exit_code(run: Run, fork: Fork) -> None:
+    assert fork("status", partial(onto, 2, "/dev/full")).returncode == 0
     assert run("", "edition show 9", after="2>/dev/full").returncode == 66
 
 
@@ -166,17 +191,16 @@ def test_closed_streams_are_no_error_and_no_place_for_the_database(run: Run, bas
     assert (base / "digest.db").read_bytes().startswith(b"SQLite format 3")
 
 
-ASCII = {"PYTHONIOENCODING": "ascii"}
 NO_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
 @pytest.mark.parametrize(
-    ("words", "terminal"),
-    [("list", ASCII), ("list --json", ASCII), ("export", ASCII), ("list", NO_LOCALE)],
+    ("words", "anew"),
+    [("list", False), ("list --json", False), ("export", False), ("list", True)],
     ids=["a listing", "JSON", "a list of feeds", "no locale"],
 )
-def test_a_terminal_that_is_no_utf8_gets_what_it_can_show(run: Run, words: str, terminal: dict[str, str]) -> None:
-    done = run("", f"feed {words}", **terminal)
+def test_a_terminal_that_is_no_utf8_gets_what_it_can_show(run: Run, fork: Fork, words: str, anew: bool) -> None:
+    done = run("", f"feed {words}", **NO_LOCALE) if anew else fork(f"feed {words}", partial(speaking, "ascii"))
     assert (done.returncode, done.stderr) == (0, "")
     if words == "list --json":
         assert json.loads(done.stdout)[0]["title"] == TITLE and done.stdout.isascii()
@@ -186,9 +210,9 @@ def test_a_terminal_that_is_no_utf8_gets_what_it_can_show(run: Run, words: str, 
         assert r'\xc4rger mit "Quotes" - \u65e5\u672c...' in done.stdout
 
 
-def test_no_home_and_nobody_of_our_name_are_no_trouble(run: Run) -> None:
-    assert "HOME" not in PLAIN and run("", "feed list").returncode == 0
-    done = run("", "status", DIGEST_DATABASE="~no-such-user/x.db")
+def test_no_home_and_nobody_of_our_name_are_no_trouble(fork: Fork) -> None:
+    assert "HOME" not in PLAIN and fork("feed list").returncode == 0
+    done = fork("status", DIGEST_DATABASE="~no-such-user/x.db")
     assert "whose home" in told(done, 78)
 
 
@@ -204,5 +228,6 @@ def test_a_folder_that_cannot_be_written_is_told(run: Run, tmp_path: Path) -> No
     assert "cannot write" in told(run("", f"init {tmp_path}/below"), 74)
 
 
-def test_a_file_that_may_not_grow_is_told(run: Run) -> None:
-    told(run("ulimit -f 8;", "feed add --no-check http://127.0.0.1:1/another"), 74)
+def test_a_file_that_may_not_grow_is_told(fork: Fork) -> None:
+    small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (8 * 1024, 8 * 1024))
+    told(fork("feed add --no-check http://127.0.0.1:1/another", small), 74)

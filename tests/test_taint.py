@@ -21,6 +21,7 @@ from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import parseaddr
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,6 @@ SUBJECT = "{{ newsletter.title }}: {{ lead.title }}"
 EVIL, HARMLESS = "https://evil.example/", "https://harmless.example/"
 LINKS = {Marker.UNSUBSCRIBE: "https://digest.example/u/TOKEN-U", Marker.PREFERENCES: "https://digest.example/p/TOKEN-P"}
 NEVER_SAID = re.compile("[\0\ud800-\udfff]")  # by settings: no TOML holds it
-ALL = " ".join(NEVER_SAID.sub("", " ".join(literals())).split())  # in one line, as a title has it
 HAND = " ".join(NEVER_SAID.sub("", " ".join(BY_HAND)).split())
 STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 SENDER = Sender("Daily <news@news.example>", MONDAY, newsletter="daily", number=7)
@@ -77,6 +77,12 @@ OWN_LAYOUT = """{% extends "plain.html" %}
 WHOLE_LAYOUT = OWN_LAYOUT.replace(
     '<p class="excerpt">{{ story.author', '<p class="excerpt" style="color: #333">{{ story.author'
 )
+
+
+@cache
+def everything() -> str:
+    """All literals in one line, as a title has it."""
+    return " ".join(NEVER_SAID.sub("", " ".join(literals())).split())
 
 
 # ---------------------------------------------------------------- mails that say it, and their harmless twins
@@ -111,7 +117,7 @@ def tainted(*, largest: bool) -> Page:
             )
         )
     lead, *others = stories
-    titles = ALL if largest else HAND
+    titles = everything() if largest else HAND
     sections = [Section(f"topic-{n}", HAND, tuple(s for s in others if s.topic == f"topic-{n}")) for n in range(4)]
     return replace(
         page(lead),
@@ -270,7 +276,7 @@ def test_a_notice_says_what_it_is_given_and_has_nothing_to_fill_in():
         note = Note(words, "en", words, words, words, words, "https://digest.example/confirm/TOKEN", words, words)
         return Templates().note(note)
 
-    mail, other = made(ALL), made(harmless(ALL))
+    mail, other = made(everything()), made(harmless(everything()))
     assert mail.marks is None and shape(mail.html) == shape(other.html)
     assert addresses(mail.html) == addresses(other.html)
     letter = Template(mail, replace(SENDER, newsletter="")).fill(
@@ -455,7 +461,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory, upgraded_sqlite: Path) -> Ite
             _join(database, config, email, name)
         with database.write() as session:
             admitted = edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=MONDAY)
-            newsletters.find(session, "daily").note = NEVER_SAID.sub("", "\n\n".join(BY_HAND)) + "\n\n" + ALL
+            newsletters.find(session, "daily").note = NEVER_SAID.sub("", "\n\n".join(BY_HAND)) + "\n\n" + everything()
         assert entries == admitted.stories + admitted.joined == 2 * CHUNKS + len(BY_HAND)
         with database.read() as session:
             draft = edition.preview(session, "daily", config, now=MONDAY)
