@@ -120,6 +120,9 @@ def _run(
     os.environ.update(env)
     for number, told in ((1, out), (2, err)):
         os.dup2(told.detach(), number)
+    # Opened anew, since those that came with the fork may stand in a file, where nothing of these is.
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     for take in first:
         take()
     sys.argv = ["digest", *words]
