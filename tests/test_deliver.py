@@ -340,6 +340,22 @@ def test_a_letter_that_waits_for_a_slow_domain_is_told_from_one_that_waits_for_i
     assert (waiting.hour.letters, waiting.put_off.letters) == (2, 1)
 
 
+def test_a_claim_that_lapsed_is_given_back_unless_another_has_the_letter_by_now(database, mailing, clock):
+    owe(database, mailing(), *PEOPLE)
+    begun, lapsed = clock(), clock() + timedelta(minutes=10)
+
+    def give_back(letter: outbox.Claimed) -> str:
+        with database.write() as session:
+            outbox.unclaim(session, [letter], due_at=clock(), now=clock(), lease_end=lapsed)
+        return states(database)[letter.email]
+
+    first, second = claim(database, clock, limit=2)
+    assert give_back(first) == "owed"  # by the database's clock it was claimed still
+    clock.pass_(minutes=11)
+    assert clock() - begun > timedelta(minutes=10) and second in claim(database, clock, limit=3)
+    assert give_back(second) == "claimed"
+
+
 def test_no_server_stops_the_run_with_every_letter_owed(database, configure, clock):
     config = configure(smtp={"url": "smtp://127.0.0.1:1"})
     owe(database, config, *PEOPLE)

@@ -22,6 +22,11 @@ class Lease:
     moment: datetime
     lasts: timedelta
 
+    @property
+    def end(self) -> datetime:
+        """By the clock of the machine that took them."""
+        return self.moment + self.lasts
+
     def left(self, at: float, moment: datetime) -> float:
         """Seconds; below zero where it is over."""
         passed = max(at - self.at, (moment - self.moment).total_seconds())

@@ -194,7 +194,10 @@ class Delivery:
         while claims.waiting and rooms:
             waiting = claims.waiting.popleft()
             if waiting.lease.left(now, moment) <= 0:
-                self._over(waiting)  # the claim ran out before its turn came: it is due again, for anyone
+                # The claim ran out before its turn came. By the database's clock it may last a little longer, and
+                # a pass that ends meanwhile would leave it in nobody's hands: so it is given back, if it is still ours.
+                self._writer.batch.lapsed[waiting.lease.end].append(waiting.claimed)
+                self._over(waiting)
                 claims.look_again()
                 continue
             if not lane.domains.idle and not self._has_turn(lane, waiting, now):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -60,6 +60,8 @@ class Batch:
     unmarked: list[tuple[int, int]] = field(default_factory=list)  # letter, attempt
     too_large: dict[int, Reply] = field(default_factory=dict)  # variants that no relay can carry, and why
     unclaimed: list[outbox.Claimed] = field(default_factory=list)
+    # Claimed, and not begun when the claim ended, by that moment.
+    lapsed: defaultdict[datetime, list[outbox.Claimed]] = field(default_factory=lambda: defaultdict(list))
     put_off: list[outbox.Claimed] = field(default_factory=list)
     pauses: list[tuple[int, str]] = field(default_factory=list)  # edition, why
     used: Counter[str] = field(default_factory=Counter)  # letters taken, by relay
@@ -177,6 +179,8 @@ class Ledger:
             self._stop_variant(session, done, variant_id, reply)
         if batch.unclaimed:
             outbox.unclaim(session, batch.unclaimed, due_at=now, now=now)
+        for lease_end, letters in batch.lapsed.items():
+            outbox.unclaim(session, letters, due_at=now, now=now, lease_end=lease_end)
         if batch.put_off:
             outbox.unclaim(session, batch.put_off, due_at=now + PUT_OFF, why=PUT_OFF_WHY, now=now)
         for found in batch.quarantines:

@@ -415,17 +415,28 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
 
 
 def unclaim(
-    session: Session, letters: Sequence[Claimed], *, due_at: datetime, why: str = "", now: datetime | None = None
+    session: Session,
+    letters: Sequence[Claimed],
+    *,
+    due_at: datetime,
+    why: str = "",
+    now: datetime | None = None,
+    lease_end: datetime | None = None,
 ) -> None:
     """Give back letters that were claimed and not marked: anyone may claim them from `due_at` on.
 
-    With `now`, `due_at` is by the same clock; without, it is by `shared_now`.
+    With `now`, `due_at` is by the same clock; without, it is by `shared_now`. With `lease_end`, by the clock of `now`
+    too, only those that nobody has claimed since: a later claim ends later.
     """
+    ours = [col(OutboxRow.id).in_([letter.id for letter in letters]), col(OutboxRow.state) == OutboxState.CLAIMED]
     if now is not None:
-        due_at += shared_now(session, now) - now
+        ahead = shared_now(session, now) - now
+        due_at += ahead
+        if lease_end is not None:
+            ours.append(col(OutboxRow.due_at) <= lease_end + ahead + timedelta(seconds=1))
     session.execute(
         sa.update(OutboxRow)
-        .where(col(OutboxRow.id).in_([letter.id for letter in letters]), col(OutboxRow.state) == OutboxState.CLAIMED)
+        .where(*ours)
         .values(state=OutboxState.OWED, due_at=due_at, **({"reply": why} if why else {})),
         execution_options=_NO_SYNC,
     )
