@@ -198,10 +198,10 @@ class Fetcher:
         secrets = self._hosts.headers(url) | dict(headers or {})
         return await self._in_time(_Asking(url, url, now, hold, conditions, secrets, way, allowed=allowed))
 
-    async def post(self, url: str, form: bytes, *, now: datetime) -> Answer:
+    async def post(self, url: str, form: bytes, *, now: datetime, way: Way = _AS_SET) -> Answer:
         """Post a form to `url` as `fetch` asks there; no body of what is answered is read. Raises FetchError."""
         async with AsyncExitStack() as hold:
-            return await self._in_time(_Asking(url, url, now, hold, {}, self._hosts.headers(url), _AS_SET, form))
+            return await self._in_time(_Asking(url, url, now, hold, {}, self._hosts.headers(url), way, form))
 
     async def _in_time(self, asking: _Asking) -> Answer:
         url = asking.start
@@ -277,6 +277,8 @@ class Fetcher:
 
     def _request(self, asking: _Asking) -> httpx.Request:
         headers: dict[str, str] | httpx.Headers = self._headers | asking.conditions
+        if asking.way.user_agent:
+            headers["User-Agent"] = asking.way.user_agent
         if asking.secrets:
             headers = httpx.Headers(headers)
             headers.update(asking.secrets)

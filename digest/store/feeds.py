@@ -21,7 +21,7 @@ from digest.models import (
     Story,
     VariantStory,
 )
-from digest.origin import same, shown, without_login
+from digest.origin import open_part, same, shown, without_login
 from digest.store import tastes
 from digest.store.feed_tables import FeedList
 from digest.store.mail_tables import MailFeed, MailReport
@@ -252,7 +252,7 @@ def move(session: Session, feed_id: int, *, url: str, host: str, now: datetime) 
     feed = session.exec(select(Feed).where(Feed.id == feed_id).with_for_update()).one()
     feed.former_urls = [*feed.former_urls, {"url": feed.url, "until": now.isoformat(timespec="seconds")}][-_FORMER:]
     if not same(url, feed.url):
-        feed.headers, feed.ca_file = {}, ""
+        feed.headers, feed.ca_file = open_part(feed.headers), ""
     feed.url, feed.host, feed.answered_by, feed.moved_to = url, host, "", ""
     session.flush()
 
