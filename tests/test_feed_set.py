@@ -20,7 +20,7 @@ from digest.config import Curate
 from digest.curate import feed_rules
 from digest.curate.rules import Subject
 from digest.errors import BadInput
-from digest.models import Admission, Decision, Entry, Feed, Newsletter, NewsletterFeed, Story
+from digest.models import Admission, Decision, Entry, Feed, FeedState, Newsletter, NewsletterFeed, Story
 from digest.store import Database, entries, why
 
 site, database, digest = test_collect.site, test_collect.database, test_collect.digest
@@ -337,3 +337,32 @@ def test_who_asked_for_longer_than_the_lease_settles_nothing(
     monkeypatch.setattr(collecting._Run, "_ask", slow)
     run(database)
     assert (feed(database).failures, feed(database).checked_at) == (0, MONDAY + timedelta(hours=2))
+
+
+def test_who_moves_to_an_address_that_nobody_read_any_more_is_asked_there(database: Database, site: Site) -> None:
+    site.pages |= {"/old": Reply(status=308, headers={"Location": "/new"}), "/new": Reply(rss("one"))}
+    add(database, site.base + "/old", site.base + "/new")
+    with database.write() as session:
+        session.get_one(Feed, 2).state = FeedState.RETIRED
+    for day in range(2):
+        run(database, settings(host_gap_seconds=0), now=MONDAY + timedelta(days=day))
+    assert (feed(database, 1).state, feed(database, 2).state) == (FeedState.RETIRED, FeedState.ACTIVE)
+    assert run(database, settings(host_gap_seconds=0), now=MONDAY + timedelta(days=3)).asked == 1
+
+
+def test_a_page_that_is_two_feeds_stays_two_where_it_moves(database: Database, site: Site) -> None:
+    page = b"<html><title>T</title><h2><a href='/1'>One</a></h2><h3><a href='/2'>Two</a></h3></html>"
+    site.pages |= {"/old": Reply(status=301, headers={"Location": "/new"}), "/new": Reply(page)}
+    for number, item in enumerate(("h2", "h3"), 1):
+        url = f"{site.base}/old#{number}"
+        collect.add_feed(database, url, newsletter="daily", now=MONDAY, recipe=parse.Recipe(item))
+    for day in range(3):
+        run(database, settings(host_gap_seconds=0), now=MONDAY + timedelta(days=day))
+    assert [feed(database, number).url for number in (1, 2)] == [f"{site.base}/new#1", f"{site.base}/new#2"]
+    site.pages["/new"] = Reply(status=301, headers={"Location": "/all#news"})
+    site.pages["/all"] = Reply(page)
+    for day in range(3, 6):
+        run(database, settings(host_gap_seconds=0), now=MONDAY + timedelta(days=day))
+    assert [feed(database, number).state for number in (1, 2)] == [FeedState.ACTIVE, FeedState.ACTIVE]
+    with database.read() as session:
+        assert sorted(entry.title for entry in session.exec(select(Entry))) == ["One", "Two"]

@@ -121,6 +121,9 @@ class _Asking:
             raise FetchError(self.start, f"redirects to what is no web address ({_short(response)})")
         if self.form and (response.status_code not in (307, 308) or downgrades(self.url, target)):
             raise FetchError(self.start, f"redirects what is posted ({response.status_code})")
+        fragment = urlsplit(self.url).fragment  # inherited (RFC 9110 §10.2.2): by it a page is two feeds
+        if fragment and "#" not in target:
+            target = f"{target}#{fragment}"
         permanent = response.status_code in (301, 308)
         self.lasting = self.lasting and permanent and not downgrades(self.url, target)
         self.moved_to = target if self.lasting else self.moved_to

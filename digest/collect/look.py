@@ -372,8 +372,6 @@ def repair(database: Database, repair: Repair, *, now: datetime) -> None:
         other = feeds.by_url(session, [repair.url]).get(repair.url)
         if other is not None:
             feeds.hand_over(session, repair.feed_id, other.id or 0, now=now)
-            if other.state == FeedState.RETIRED:
-                other.state, other.next_at, other.failures, other.told = FeedState.ACTIVE, now, 0, ""
         if other is not None or repair.remedy == Remedy.RETIRE:
             feed.state, feed.told = FeedState.RETIRED, Health.RETIRED
             feed.error = f"{repair.trouble}; {repair.url} is read instead" if other is not None else repair.trouble

@@ -531,6 +531,9 @@ class _Run:
             return ""
         row["moved_to"] = ""
         other = feeds.by_url(session, [target]).get(target)
+        if other is not None and other.recipe != feed.recipe:
+            row["moved_to"] = target  # a page that is read in two ways is two feeds
+            return ""
         if other is not None:
             feeds.hand_over(session, feed.id, other.id or 0, now=at)
             row["state"] = FeedState.RETIRED

@@ -101,8 +101,7 @@ def add(
         feed = _new(url, title=title, headers=headers, now=now)
         feed.published_title = feed.title
         session.add(feed)
-    elif feed.state == FeedState.RETIRED:
-        feed.state, feed.next_at, feed.failures, feed.told = FeedState.ACTIVE, now, 0, ""
+    feeds.wake(feed, now=now)
     if recipe is not None:
         read_by(feed, recipe, now=now)
     session.flush()
