@@ -115,6 +115,10 @@ PACKED = [
     (ZSTD, "zstd"),
     (ZSTD + zstandard.compress(b"<!-- more -->"), "zstd"),
     (gzip.compress(brotli.compress(BODY)), "br, gzip"),
+    (GZIP, "br"),
+    (GZIP, "zstd"),
+    (GZIP, "deflate"),
+    (GZIP, "something-new"),
     (b"", ""),
     (b"x", ""),
 ]
