@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from base64 import b64encode
+from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 _SCHEME = string.ascii_letters + string.digits + "+.-:"
@@ -27,6 +28,11 @@ def same(one: str, other: str) -> bool:
     """Are both addresses of one origin? False where either has none."""
     found = origin(one)
     return found is not None and found == origin(other)
+
+
+def open_part(headers: Mapping[str, str]) -> dict[str, str]:
+    """Of headers that were given for one origin those that are no secret, and go with a feed: what it calls us."""
+    return {name: value for name, value in headers.items() if name.lower() == "user-agent"}
 
 
 def downgrades(old: str, new: str) -> bool:

@@ -115,6 +115,10 @@ PACKED = [
     (ZSTD, "zstd"),
     (ZSTD + zstandard.compress(b"<!-- more -->"), "zstd"),
     (gzip.compress(brotli.compress(BODY)), "br, gzip"),
+    (GZIP, "br"),
+    (GZIP, "zstd"),
+    (GZIP, "deflate"),
+    (GZIP, "something-new"),
     (b"", ""),
     (b"x", ""),
 ]
@@ -554,7 +558,8 @@ def test_no_proxy_is_asked_where_none_is_wanted(
 
 def test_an_address_that_is_private_as_written_is_asked_through_no_proxy(database: Database, site: Site) -> None:
     config = settings(proxy=site.base, allow_private_addresses=False)
-    hosts = ["10.0.0.1", "169.254.169.254", "[fd00::1]", "0x0a000001", "167772161", "10.1", "localhost", "x.localhost"]
+    hosts = ["10.0.0.1", "169.254.169.254", "[fd00::1]", "0x0a000001", "167772161", "10.1", "10.0.0.1."]
+    hosts += ["localhost", "x.localhost", "localhost."]
     add(database, *(f"http://{host}/feed" for host in hosts))
     report = run(database, config)
     assert report.failed == len(hosts)

@@ -253,3 +253,19 @@ def test_what_mending_brings_to_light_cannot_turn_the_text_around_it() -> None:
 def test_mending_never_crashes_and_is_done_in_one_go(words: str) -> None:
     once = Repairs().of(words)
     assert Repairs().of(once) == once or len(once) < len(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "really", "declared"),
+    [
+        ("日本語の新しいニュースです、東京で大きな会議が開かれました", "iso2022_jp", ""),
+        ("日本語の新しいニュースです、東京で大きな会議が開かれました", "iso2022_jp", "utf-8"),
+        ("Сегодня в Москве состоялась важная встреча", "iso8859_5", ""),
+        ("Сегодня в Москве состоялась важная встреча", "iso8859_5", "utf-8"),
+        ("Сегодня в Москве состоялась важная встреча", "koi8_r", "utf-8"),
+        ("Сегодня в Москве состоялась важная встреча", "cp1251", "utf-8"),
+        ("Сегодня в Москве состоялась важная встреча", "cp866", "utf-8"),
+    ],
+)
+def test_what_makes_words_in_one_encoding_only_is_read_by_that_one(words: str, really: str, declared: str) -> None:
+    assert characters.decode(f"<rss><title>{words}</title></rss>".encode(really), [declared]).text[12:-14] == words

@@ -166,3 +166,41 @@ def test_anything_is_a_date_in_utc_or_none_and_never_a_crash(said: object) -> No
 
 def test_a_date_beyond_all_reason_costs_nothing() -> None:
     assert Dates(NOW).read("Fri, " * 100_000 + "27 Nov 2026") is None
+
+
+@pytest.mark.parametrize(
+    ("written", "language", "meant"),
+    [
+        # A word that counts a number: in numbers alone nobody can say which is the day.
+        ("M03 4, 2026", "ht", None),
+        ("3-р сар 4, 2026", "mn", None),
+        ("J5, 4 Mar 2026", "luy", None),
+        ("04.03.2026г.", "ru", datetime(2026, 3, 4)),
+        # Of two words around the day the first is one of the week.
+        ("şen, 30 awg 2025", "", None),
+        ("ara, 4 mar 2026", "", datetime(2026, 3, 4)),
+        ("mäc., 24 de dex. 2025", "", None),
+        ("Nov 27, 2026 CET", "", datetime(2026, 11, 26, 23)),
+        # A language that others are not asked about.
+        ("7 Mar 2026", "teo", datetime(2026, 5, 7)),
+        ("7 Kas 2026", "dav", datetime(2026, 5, 7)),
+        ("29 Yan 2024", "ts-ZA", datetime(2024, 2, 29)),
+        ("4 KST 2026", "nyn", datetime(2026, 3, 4)),
+        ("7 Mar 2026", "../de", datetime(2026, 3, 7)),
+        ("03/04/2026", "es-PA", datetime(2026, 3, 4)),
+        # A letter is a zone after a time only.
+        ("2026 m. lapkričio 27 d.", "lt", datetime(2026, 11, 27)),
+        ("2026년 11월 27일 오전 10시", "ko", datetime(2026, 11, 27, 1)),
+        ("2026年11月27日 15時", "ja", datetime(2026, 11, 27, 15)),
+        # What programs write that have no date.
+        ("1970-01-01T00:00:00Z", "", None),
+        ("Thu, 01 Jan 1970 01:00:00 +0100", "", None),
+        ("1969-12-31T16:00:00-08:00", "", None),
+        ("1900-01-01T00:00:00", "", None),
+    ],
+)
+def test_a_date_that_may_be_another_day_is_none_and_one_that_its_language_tells_is_read(
+    written: str, language: str, meant: datetime | None
+) -> None:
+    found = Dates(NOW, language).read(written)
+    assert found == (meant.replace(tzinfo=UTC) if meant else None)

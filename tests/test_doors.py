@@ -709,7 +709,8 @@ HN_ITEM = '<a href="https://news.ycombinator.com/item?id={}">Comments</a>'
 def test_votes_that_a_feed_does_not_tell_are_asked_for_once_if_that_is_wished(
     database: Database, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gathering, "HACKER_NEWS", site.base + "/item/{}.json")
+    for host, (pattern, _) in gathering.DISCUSSIONS.items():
+        monkeypatch.setitem(gathering.DISCUSSIONS, host, (pattern, site.base + "/item/{}.json"))
     monkeypatch.setattr(gathering, "MAX_ASKED", 2)
     items = "".join(
         f"<item><title>{n}</title><link>https://x.example/{n}</link>"

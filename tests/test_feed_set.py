@@ -15,11 +15,12 @@ from sqlmodel import select
 from test_collect import MONDAY, Reply, Site, add, feed, rss, run, settings
 
 from digest import collect, edition, line, parse
+from digest.cli import feed_add
 from digest.config import Curate
 from digest.curate import feed_rules
 from digest.curate.rules import Subject
 from digest.errors import BadInput
-from digest.models import Admission, Decision, Entry, Newsletter, NewsletterFeed, Story
+from digest.models import Admission, Decision, Entry, Feed, FeedState, Newsletter, NewsletterFeed, Story
 from digest.store import Database, entries, why
 
 site, database, digest = test_collect.site, test_collect.database, test_collect.digest
@@ -236,3 +237,132 @@ def test_of_one_answer_the_newest_entry_comes_first(database: Database, site: Si
         assert [names[id_] for id_, _ in entries.latest(session, 1, limit=2)] == ["newest", "middle"]
         paper = session.exec(select(Newsletter)).one().id or 0
         assert [label.title for label in entries.labelled(session, paper, per_feed=2)] == ["newest", "middle"]
+
+
+def everything(database: Database) -> list[Any]:
+    with database.read() as session:
+        return [row.model_dump() for table in (Feed, NewsletterFeed) for row in session.exec(select(table))]
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        ("--proxy", "socks5://x"),
+        ("--ca-file", "/nowhere.pem"),
+        ("--user-agent", "a\nb"),
+        ("--header", "Bad Name"),
+        ("--cookie",),
+        ("--any-sender",),
+        ("--topic", "nowhere"),
+        ("--keep", "title="),
+        ("--settle", "soon"),
+        ("--weight", "much"),
+        ("--identity", "nose"),
+        ("--select-title", "h2"),
+        ("--select", "a[", "--select-title", "h2"),
+    ],
+)
+def test_a_slip_in_one_option_changes_nothing_of_what_the_others_say(
+    database: Database, digest: Any, slip: tuple[str, ...]
+) -> None:
+    add(database, "http://paper.example/feed")
+    before = everything(database)
+    fine = {
+        "--select": "article", "--select-title": "h1", "--interval": "60", "--title": "Paper", "--weight": "2",
+        "--drop": "title=ad*", "--proxy": "http://p:1", "--topic": "ai", "--settle": "5", "--user-agent": "M/1",
+    }  # fmt: skip
+    if slip[0] == "--select-title":
+        fine.pop("--select")
+    others = [word for name, value in fine.items() if name not in slip for word in (name, value)]
+    done = digest("feed", "set", "1", *others, *slip)
+    assert done.exit_code != 0 and "Traceback" not in done.output
+    assert everything(database) == before
+
+
+def test_a_feed_is_added_with_all_that_was_said_of_it_or_not_at_all(
+    database: Database, digest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_args: Any) -> None:
+        raise BadInput("no")
+
+    monkeypatch.setattr(feed_add, "apply", fails)
+    monkeypatch.setattr(feed_add, "need_full_text", lambda: None)
+    assert digest("feed", "add", "http://new.example/feed", "--no-check", "--full-text").exit_code == 65
+    assert everything(database) == []
+
+
+@pytest.mark.parametrize("change", ["recipe", "headers", "interval_minutes"])
+def test_what_is_set_while_a_feed_is_asked_holds_for_the_next_asking(
+    database: Database, site: Site, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    site.pages["/feed"] = Reply(rss("one"), headers={"ETag": '"a"'})
+    add(database, site.base + "/feed")
+    ask, asked = collecting._Run._ask, 0
+
+    async def between(self: Any, due: Any, hold: Any) -> Any:
+        nonlocal asked
+        outcome, asked = await ask(self, due, hold), asked + 1
+        if asked == 1:
+            with database.write() as session:
+                found = session.get_one(Feed, 1)
+                if change == "recipe":
+                    collect.read_by(found, parse.Recipe("item", kind="xml"), now=MONDAY)
+                else:
+                    said: Any = {change: {"headers": {"Cookie": "id=1"}, "interval_minutes": 60}[change]}
+                    collect.ask_so(session, found, now=MONDAY, **said)
+        return outcome
+
+    monkeypatch.setattr(collecting._Run, "_ask", between)
+    run(database, settings(host_gap_seconds=0))
+    run(database, settings(host_gap_seconds=0), now=MONDAY + timedelta(seconds=1))
+    assert asked == 2 and "if-none-match" not in site.asked[1][1]
+    assert site.asked[1][1].get("cookie") == ("id=1" if change == "headers" else None)
+
+
+def test_who_asked_for_longer_than_the_lease_settles_nothing(
+    database: Database, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.pages["/feed"] = Reply(status=500)
+    add(database, site.base + "/feed")
+    ask, asked = collecting._Run._ask, 0
+
+    async def slow(self: Any, due: Any, hold: Any) -> Any:
+        nonlocal asked
+        outcome, asked = await ask(self, due, hold), asked + 1
+        if asked == 1:  # the lease is over, another run asks, and has an answer
+            site.pages["/feed"] = Reply(rss("one"))
+            await asyncio.to_thread(run, database, now=MONDAY + timedelta(hours=2))
+        return outcome
+
+    monkeypatch.setattr(collecting._Run, "_ask", slow)
+    run(database)
+    assert (feed(database).failures, feed(database).checked_at) == (0, MONDAY + timedelta(hours=2))
+
+
+def test_who_moves_to_an_address_that_nobody_read_any_more_is_asked_there(database: Database, site: Site) -> None:
+    site.pages |= {"/old": Reply(status=308, headers={"Location": "/new"}), "/new": Reply(rss("one"))}
+    add(database, site.base + "/old", site.base + "/new")
+    with database.write() as session:
+        session.get_one(Feed, 2).state = FeedState.RETIRED
+    for day in range(2):
+        run(database, settings(host_gap_seconds=0), now=MONDAY + timedelta(days=day))
+    assert (feed(database, 1).state, feed(database, 2).state) == (FeedState.RETIRED, FeedState.ACTIVE)
+    assert run(database, settings(host_gap_seconds=0), now=MONDAY + timedelta(days=3)).asked == 1
+
+
+def test_a_page_that_is_two_feeds_stays_two_where_it_moves(database: Database, site: Site) -> None:
+    page = b"<html><title>T</title><h2><a href='/1'>One</a></h2><h3><a href='/2'>Two</a></h3></html>"
+    site.pages |= {"/old": Reply(status=301, headers={"Location": "/new"}), "/new": Reply(page)}
+    for number, item in enumerate(("h2", "h3"), 1):
+        url = f"{site.base}/old#{number}"
+        collect.add_feed(database, url, newsletter="daily", now=MONDAY, recipe=parse.Recipe(item))
+    for day in range(3):
+        run(database, settings(host_gap_seconds=0), now=MONDAY + timedelta(days=day))
+    assert [feed(database, number).url for number in (1, 2)] == [f"{site.base}/new#1", f"{site.base}/new#2"]
+    site.pages["/new"] = Reply(status=301, headers={"Location": "/all#news"})
+    site.pages["/all"] = Reply(page)
+    for day in range(3, 6):
+        run(database, settings(host_gap_seconds=0), now=MONDAY + timedelta(days=day))
+    assert [feed(database, number).state for number in (1, 2)] == [FeedState.ACTIVE, FeedState.ACTIVE]
+    with database.read() as session:
+        assert sorted(entry.title for entry in session.exec(select(Entry))) == ["One", "Two"]

@@ -517,3 +517,31 @@ def test_a_preview_reads_pages_only_where_it_is_asked_to(database: Database, sit
     assert site.paths().count("/1") == 1
     told = digest("feed", "show", "1").stdout
     assert f"{TITLE}: excerpt and reading time are of its page" in told
+
+
+def test_robots_txt_is_asked_for_the_way_its_page_is(database: Database, site: Site) -> None:
+    config = gazette(database, site, ("/1", TITLE, f"{WORDS} […]"))
+    with database.read() as session:
+        [entry] = session.exec(select(Entry)).all()
+    there = "http://pages.example"
+    site.pages |= {f"{there}/1": Reply(page()), f"{there}/robots.txt": robots_txt("User-agent: *\nDisallow: /x\n")}
+    manner = {"headers": {"User-Agent": "Mine/1", "X-Key": "s3cret"}, "proxy": site.base}
+    stub = Stub(entry.id or 0, f"{there}/1", TITLE, WORDS, "", "http://paper.example/feed", **manner)
+    del site.asked[:]
+    assert read(database, config, [stub]).taken == 1
+    assert site.paths() == [f"{there}/robots.txt", f"{there}/1"]
+    assert {sent["user-agent"] for _, sent in site.asked} == {"Mine/1"}
+    assert not any("x-key" in sent for _, sent in site.asked)
+
+
+def test_a_page_is_left_alone_where_robots_txt_can_not_be_had_the_way_of_its_feed(
+    database: Database, site: Site
+) -> None:
+    config = gazette(database, site, ("/1", TITLE, f"{WORDS} […]"))
+    with database.read() as session:
+        [entry] = session.exec(select(Entry)).all()
+    site.pages["/1"] = Reply(page())
+    stub = Stub(entry.id or 0, f"{site.base}/1", TITLE, WORDS, "", site.base, proxy="http://127.0.0.1:9")
+    del site.asked[:]
+    assert read(database, config, [stub]).taken == 0
+    assert site.asked == []

@@ -558,3 +558,30 @@ def test_a_feed_is_not_given_up_because_its_host_is_held(
     assert remedies() == ["retire"]
     held = True
     assert remedies() == []
+
+
+@pytest.mark.parametrize("field", ["retry-after", "x-ratelimit-reset", "ratelimit-reset"])
+@pytest.mark.parametrize(
+    ("value", "hold"),
+    [
+        ("3600", 3600),
+        ("3600.0", 3600),
+        ("3600, 60", 3600),
+        ("1772442000", 7200),
+        ("1772442000000", 7200),
+        ("Mon, 02 Mar 2026 09:00:00 GMT", 7200),
+        ("2026-03-02T09:00:00Z", 7200),
+        ("Sun, 01 Mar 2026 09:00:00 GMT", 0),
+        ("2001-01-01", 0),
+        ("Mon, 02 Mar 2126 09:00:00 GMT", 86400),
+        ("9" * 30, 86400),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+        ("9" * 2000, None),
+    ],
+)
+def test_how_long_to_stay_away_is_read_in_every_form_of_every_field(field: str, value: str, hold: int | None) -> None:
+    headers = {field: value, field.replace("reset", "remaining"): "0"} if "reset" in field else {field: value}
+    found = rate_limits.said(429, headers, now=datetime(2026, 3, 2, 7, tzinfo=UTC)).hold
+    assert (found and found.total_seconds()) == hold or (hold == 0 and not found)

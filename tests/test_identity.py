@@ -360,3 +360,13 @@ def test_a_title_of_its_own_will_do_and_one_that_is_anybodys_will_not(reader: Re
     gone = lost(reader, url="https://a.example/feed.xml", site_url="https://a.example/", titles=("Ada on engines", ""))
     assert kinship.judge(gone, NEW, found(title="Ada on engines")).sure
     assert not kinship.judge(replace(gone, titles=("Blog", "")), NEW, found(title="Blog")).sure
+
+
+def test_an_id_in_json_is_one_however_its_number_is_written_and_what_is_no_number_is_no_id() -> None:
+    items = ",".join(
+        f'{{"id": {said}, "url": "https://s.example/{n}"}}'
+        for n, said in enumerate(("7", '"7"', "7.0", "70e-1", "7.5", "NaN", "1e999", "true", "null", "[7]"))
+    )
+    body = f'{{"version": "https://jsonfeed.org/version/1.1", "title": "t", "items": [{items}]}}'.encode()
+    found = parse.feed(body, url="https://s.example/feed", now=datetime(2026, 3, 2, tzinfo=UTC))
+    assert [entry.guid for entry in found.entries] == ["7", "7", "7", "7", "7.5", *[""] * 5]

@@ -21,6 +21,7 @@ from test_collect import MONDAY, Reply, Site, add, at_home, feed, rss, run
 from digest import collect, line, parse
 from digest.collect import websub as asking
 from digest.config import Config
+from digest.errors import Unreachable
 from digest.models import Feed, FeedState
 from digest.store import Database, healing, websub
 from digest.store.feed_tables import WebSub
@@ -38,11 +39,13 @@ class Hub:
     def __init__(self) -> None:
         self.asked: list[dict[str, str]] = []
         self.status, self.headers = 202, dict[str, str]()
+        self.headers_sent: list[dict[str, str]] = []
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 said = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                hub.headers_sent.append({name.lower(): value for name, value in self.headers.items()})
                 hub.asked.append({"path": self.path} | {name: values[0] for name, values in said.items()})
                 status = 202 if self.path == "/other" else hub.status
                 self.send_response(status)
@@ -579,3 +582,64 @@ def test_header_links_to_hubs_are_read_relative_and_by_relation() -> None:
     said = '</hub>; rel="alternate hub", <https://two.example/>; rel=hub, <#self>; rel=next'
     assert parse.hub_links(said, url="https://site.example/a") == ("https://site.example/hub", "")
     assert parse.hub_links("", url="https://site.example/a") == ("", "")
+
+
+def test_a_hub_is_asked_as_its_feed_is_and_gets_no_secret_of_it(scene: Scene, digest: Any) -> None:
+    scene.collect()
+    ours = ("--proxy", f"{scene.hub.url.removesuffix('/hub')}", "--user-agent", "Mine/1")
+    assert digest("feed", "set", "1", *ours).exit_code == 0
+    with scene.database.write() as session:
+        session.get_one(WebSub, scene.feed).hub = "http://hub.example/hub"
+        feed = session.get_one(Feed, scene.feed)
+        feed.headers = feed.headers | {"Authorization": "Basic eDp5"}
+    assert scene.ask() == 1
+    [asked], [sent] = scene.hub.asked, scene.hub.headers_sent
+    assert (asked["path"], sent["user-agent"]) == ("http://hub.example/hub", "Mine/1")
+    assert "authorization" not in sent
+
+
+def test_a_feed_that_calls_us_otherwise_is_told_of_and_one_that_gets_a_secret_is_told_of_no_more(
+    scene: Scene, digest: Any
+) -> None:
+    assert digest("feed", "set", "1", "--user-agent", "Mine/1").exit_code == 0
+    scene.subscribed()
+    token = scene.state.token
+    assert digest("feed", "set", "1", "--cookie", stdin="id=1\n").exit_code == 0
+    with scene.database.read() as session:
+        assert not websub.all_of_them(session)
+    assert scene.hub_client.post(f"/websub/{token}", content=b"x").status_code == 410
+
+
+@pytest.mark.parametrize("between", ["verified", "refused", "asked anew"])
+def test_an_answer_that_comes_late_changes_nothing_that_a_hub_has_said_meanwhile(scene: Scene, between: str) -> None:
+    scene.collect()
+
+    def claimed() -> websub.Claim:
+        with scene.database.write() as session:
+            options: Any = {"now": scene.now, "limit": 9, "wait": lambda _failures: HOUR, "wanted": True}
+            return websub.claim(session, **options)[0]
+
+    claim = claimed()
+    if between == "verified":
+        assert scene.verify().text == "c-1"
+    elif between == "refused":
+        scene.verify(mode="denied", reason="no")
+    else:
+        scene.now += HOUR
+        claimed()
+    before = scene.state.model_dump()
+    with scene.database.write() as session:
+        late: Any = {"until": scene.now + 9 * DAY, "failures": 9, "error": "late", "unheard": False}
+        websub.put_off(session, claim, **late)
+    assert scene.state.model_dump() == before
+
+
+def test_a_hub_whose_answer_does_not_come_may_still_ask_back(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(*_args: Any, **_options: Any) -> None:
+        raise Unreachable("http://hub.example/", "does not answer")
+
+    scene.collect()
+    monkeypatch.setattr(asking.Fetcher, "post", slow)
+    assert scene.ask() == 0 and scene.state.error == "does not answer"
+    assert scene.verify().text == "c-1"
+    assert websub.live(scene.state, scene.now)

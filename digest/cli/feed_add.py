@@ -81,6 +81,7 @@ def add(
     """
     from digest import collect
     from digest.collect import mailed
+    from digest.store import feeds
 
     options: Options = context.obj
     recipe = recipe_of(
@@ -118,12 +119,12 @@ def add(
             url, title = found.url, found.feed.title if found.feed else ""
         else:
             url = _unasked(url, recipe, options)
-        with database.rehearse() if dry_run else nullcontext(database) as into:
-            added = collect.add_feed(
-                into, url, newsletter=name, now=now(), title=title, topic=topic, headers=headers, recipe=recipe
+        with database.rehearse() if dry_run else nullcontext(database) as into, into.write() as session:
+            added = collect.add(
+                session, url, newsletter=name, now=now(), title=title, topic=topic, headers=headers, recipe=recipe
             )
             if full_text:
-                apply(into, str(added.feed_id), Change({"full_text": True}))
+                apply(session, feeds.find(session, str(added.feed_id)), Change({"full_text": True}))
     done = "added" if added.created else "now read" if added.read else "known already"
     options.say(
         f"would be {done}: {title or added.url}; nothing was stored"

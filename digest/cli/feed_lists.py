@@ -58,8 +58,9 @@ def import_(
             newsletter_id = newsletters.find(session, name).id or 0
         plan = _refreshed(database, config, newsletter_id) if refresh else _gathered(source or "", config, form)
         with database.rehearse() if dry_run else nullcontext(database) as into:
-            report = collect.import_feeds(into, plan.outlines, name=name, newsletter=settings, now=now())
-            collect.keep_lists(into, newsletter_id, plan.lists)
+            report = collect.import_feeds(
+                into, plan.outlines, name=name, newsletter=settings, now=now(), lists=plan.lists
+            )
     if as_json:
         lists = [one.url for one in plan.lists]
         left = [*plan.left, *report.left]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from digest.config import Config
     from digest.models import Feed
-    from digest.store import Database, feeds
+    from digest.store import feeds
 
 WEIGHT = 10.0  # at most, and as little below 0: as the `boost` of a rule
 TRIED = 500  # stored entries of a feed on which its rules are tried
@@ -100,39 +100,35 @@ def need_full_text() -> None:
         )
 
 
-def any_sender(database: Database, feed: str) -> str:
+def any_sender(session: Session, feed: Feed) -> str:
     """Forget who writes a feed by mail: the first who does from now on is its sender. BadInput for any other feed."""
     from digest.collect import mailed
     from digest.errors import BadInput
     from digest.store import feeds
 
-    with database.write() as session:
-        found = feeds.find(session, feed)
-        if not mailed.is_mail(found.url):
-            raise BadInput(f"feed {found.id} does not come by mail", hint="digest feed show ID")
-        feeds.set_senders(session, found.id or 0, ())
-        return f"feed {found.id} takes the next who writes for its sender"
+    if not mailed.is_mail(feed.url):
+        raise BadInput(f"feed {feed.id} does not come by mail", hint="digest feed show ID")
+    feeds.set_senders(session, feed.id or 0, ())
+    return f"feed {feed.id} takes the next who writes for its sender"
 
 
-def apply(database: Database, feed: str, change: Change) -> list[str]:
-    """Change how a feed is read; what to say of it. Raises NotFound."""
+def apply(session: Session, feed: Feed, change: Change) -> list[str]:
+    """Change how a feed is read; what to say of it. Raises NotFound where the newsletter does not read it."""
     from digest.store import feeds, newsletters
 
-    with database.write() as session:
-        found = feeds.find(session, feed)
-        number, before = found.id or 0, (list(found.keep), list(found.drop))
-        for name, value in change.columns.items():
-            setattr(found, name, value)
-        found.title = found.title or found.published_title
-        if change.topic is not None:
-            newsletter_id = newsletters.find(session, change.newsletter).id or 0
-            feeds.set_topic(session, newsletter_id, number, change.topic)
-        session.add(found)
-        session.flush()
-        words = [f"feed {number}: {_in_words(found, change)}"]
-        if {"keep", "drop"} & change.columns.keys():
-            words.append(_tried(session, found, before))
-        return words
+    number, before = feed.id or 0, (list(feed.keep), list(feed.drop))
+    for name, value in change.columns.items():
+        setattr(feed, name, value)
+    feed.title = feed.title or feed.published_title
+    if change.topic is not None:
+        newsletter_id = newsletters.find(session, change.newsletter).id or 0
+        feeds.set_topic(session, newsletter_id, number, change.topic)
+    session.add(feed)
+    session.flush()
+    words = [f"feed {number}: {_in_words(feed, change)}"]
+    if {"keep", "drop"} & change.columns.keys():
+        words.append(_tried(session, feed, before))
+    return words
 
 
 def _in_words(feed: Feed, change: Change) -> str:

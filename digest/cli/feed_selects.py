@@ -10,8 +10,10 @@ from digest.cli.common import now
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlmodel import Session
+
+    from digest.models import Feed
     from digest.parse import Recipe
-    from digest.store import Database
 
 
 def selections(
@@ -57,16 +59,13 @@ def _kind(item: str) -> tuple[str, str]:
     return "html", item
 
 
-def set_selections(database: Database, feed: str, selects: Mapping[str, str]) -> str:
-    """Change what a stored feed is read by; what was done, in words. Raises BadInput, NotFound."""
+def set_selections(session: Session, feed: Feed, selects: Mapping[str, str]) -> str:
+    """Change what a stored feed is read by; what was done, in words. Raises BadInput."""
     from digest import collect
     from digest.parse import Recipe
-    from digest.store import feeds
 
-    with database.write() as session:
-        found = feeds.find(session, feed)
-        recipe = recipe_of(selects, Recipe.of(found.recipe))
-        collect.read_by(found, recipe, now=now())
-        session.add(found)
-        how = f"as a page: {', '.join(f'{k} {v!r}' for k, v in recipe.told().items())}" if recipe else "as a feed"
-        return f"feed {found.id}, {found.title or found.url}, is read {how}"
+    recipe = recipe_of(selects, Recipe.of(feed.recipe))
+    collect.read_by(feed, recipe, now=now())
+    session.add(feed)
+    how = f"as a page: {', '.join(f'{k} {v!r}' for k, v in recipe.told().items())}" if recipe else "as a feed"
+    return f"feed {feed.id}, {feed.title or feed.url}, is read {how}"

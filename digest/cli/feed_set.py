@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,9 @@ from digest.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from digest.models import Feed
     from digest.store import Database
 
 SecretHeader = Annotated[
@@ -115,6 +118,8 @@ def set_(
     Example: digest feed set 12 --cookie --interval 60
     Example: digest feed set 12 --drop 'title=sponsored*' --weight 0.5 --dry-run
     """
+    from digest.store import feeds
+
     options: Options = context.obj
     asked = bool(header or cookie or auth or without)  # for the others "" and 0 are values
     asked |= any(value is not None for value in (user_agent, proxy, ca_file, interval))
@@ -134,18 +139,38 @@ def set_(
         if not asked and not wish and not selects and not any_sender:
             _print(database, feed, as_json=as_json)
             return
-        change = feed_reading.judged(wish, config, newsletter)  # a slip in any option changes nothing
-        say = (lambda words: options.say(f"would say: {words}")) if dry_run else options.say
-        with database.rehearse() if dry_run else nullcontext(database) as into:
-            if selects:
-                say(set_selections(into, feed, selects))
-            if asked:
-                headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
-                say(_set_asking(into, feed, headers, without, proxy, ca_file, interval))
-            if any_sender:
-                say(feed_reading.any_sender(into, feed))
-            for words in feed_reading.apply(into, feed, change) if wish else ():
-                say(words)
+        # A slip in any option changes nothing: all are judged and all secrets asked for, and then there is one change.
+        with database.read() as session:
+            feeds.find(session, feed)
+        change = feed_reading.judged(wish, config, newsletter) if wish else None
+        headers, without = _headers(header or [], cookie, auth, user_agent, without or [])
+        manner = _manner(headers, without, proxy, ca_file, interval) if asked else {}
+        with database.rehearse() if dry_run else nullcontext(database) as into, into.write() as session:
+            done = _changed(session, feeds.find(session, feed), selects, manner, any_sender, change)
+    for words in done:
+        options.say(f"would say: {words}" if dry_run else words)
+
+
+def _changed(
+    session: Session,
+    feed: Feed,
+    selects: dict[str, str],
+    manner: dict[str, Any],
+    any_sender: bool,
+    change: feed_reading.Change | None,
+) -> list[str]:
+    """Change a feed by all that was said of it; what was done, in words."""
+    from digest import collect
+
+    done = []
+    if selects:
+        done.append(set_selections(session, feed, selects))
+    if manner:
+        collect.ask_so(session, feed, now=now(), **manner)
+        done.append(f"feed {feed.id}, {feed.title or feed.url}, is asked so at the next run")
+    if any_sender:
+        done.append(feed_reading.any_sender(session, feed))
+    return [*done, *(feed_reading.apply(session, feed, change) if change else ())]
 
 
 def _print(database: Database, feed: str, *, as_json: bool) -> None:
@@ -172,16 +197,10 @@ def _headers(
     return headers, [*without, "User-Agent"] if user_agent == "" else without
 
 
-def _set_asking(
-    database: Database,
-    feed: str,
-    headers: dict[str, str],
-    without: list[str],
-    proxy: str | None,
-    ca_file: str | None,
-    interval: int | None,
-) -> str:
-    from digest import collect
+def _manner(
+    headers: dict[str, str], without: list[str], proxy: str | None, ca_file: str | None, interval: int | None
+) -> dict[str, Any]:
+    """How a feed is to be asked, as `collect.ask_so` takes it. Raises BadInput for a slip."""
     from digest.config.value_types import asked_through
     from digest.errors import BadInput
 
@@ -189,17 +208,13 @@ def _set_asking(
         proxy = secret("address of the proxy")
     elif "@" in (proxy or ""):
         raise BadInput("a password does not belong on the command line", hint="--proxy login asks for the address")
-    found = collect.set_feed(
-        database,
-        feed,
-        now=now(),
-        headers=headers,
-        without=without,
-        proxy=None if proxy is None else asked_through(proxy),
-        ca_file=None if ca_file is None else _certificates(ca_file),
-        interval_minutes=interval,
-    )
-    return f"feed {found.id}, {found.title or found.url}, is asked so at the next run"
+    return {
+        "headers": headers,
+        "without": without,
+        "proxy": None if proxy is None else asked_through(proxy),
+        "ca_file": None if ca_file is None else _certificates(ca_file),
+        "interval_minutes": interval,
+    }
 
 
 def _line(value: str) -> str:

@@ -8,7 +8,6 @@ from digest.collect.full_text import FullTextReport as FullTextReport
 from digest.collect.full_text import read_full_texts as read_full_texts
 from digest.collect.lists import Plan as Plan
 from digest.collect.lists import gather as gather
-from digest.collect.lists import keep_lists as keep_lists
 from digest.collect.lists import refresh as refresh
 from digest.collect.look import Found as Found
 from digest.collect.look import Remedy as Remedy
@@ -27,12 +26,13 @@ from digest.collect.run import Progress as Progress
 from digest.collect.run import run as run
 from digest.collect.sources import Added as Added
 from digest.collect.sources import ImportReport as ImportReport
+from digest.collect.sources import add as add
 from digest.collect.sources import add_feed as add_feed
+from digest.collect.sources import ask_so as ask_so
 from digest.collect.sources import export_feeds as export_feeds
 from digest.collect.sources import exported as exported
 from digest.collect.sources import import_feeds as import_feeds
 from digest.collect.sources import read_by as read_by
 from digest.collect.sources import remove_feed as remove_feed
-from digest.collect.sources import set_feed as set_feed
 from digest.collect.sources import topic_of as topic_of
 from digest.collect.websub import ask_hubs as ask_hubs

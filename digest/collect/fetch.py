@@ -121,6 +121,9 @@ class _Asking:
             raise FetchError(self.start, f"redirects to what is no web address ({_short(response)})")
         if self.form and (response.status_code not in (307, 308) or downgrades(self.url, target)):
             raise FetchError(self.start, f"redirects what is posted ({response.status_code})")
+        fragment = urlsplit(self.url).fragment  # inherited (RFC 9110 §10.2.2): by it a page is two feeds
+        if fragment and "#" not in target:
+            target = f"{target}#{fragment}"
         permanent = response.status_code in (301, 308)
         self.lasting = self.lasting and permanent and not downgrades(self.url, target)
         self.moved_to = target if self.lasting else self.moved_to
@@ -198,10 +201,10 @@ class Fetcher:
         secrets = self._hosts.headers(url) | dict(headers or {})
         return await self._in_time(_Asking(url, url, now, hold, conditions, secrets, way, allowed=allowed))
 
-    async def post(self, url: str, form: bytes, *, now: datetime) -> Answer:
+    async def post(self, url: str, form: bytes, *, now: datetime, way: Way = _AS_SET) -> Answer:
         """Post a form to `url` as `fetch` asks there; no body of what is answered is read. Raises FetchError."""
         async with AsyncExitStack() as hold:
-            return await self._in_time(_Asking(url, url, now, hold, {}, self._hosts.headers(url), _AS_SET, form))
+            return await self._in_time(_Asking(url, url, now, hold, {}, self._hosts.headers(url), way, form))
 
     async def _in_time(self, asking: _Asking) -> Answer:
         url = asking.start
@@ -277,6 +280,8 @@ class Fetcher:
 
     def _request(self, asking: _Asking) -> httpx.Request:
         headers: dict[str, str] | httpx.Headers = self._headers | asking.conditions
+        if asking.way.user_agent:
+            headers["User-Agent"] = asking.way.user_agent
         if asking.secrets:
             headers = httpx.Headers(headers)
             headers.update(asking.secrets)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, zip_longest
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -18,13 +19,13 @@ from digest.collect.addresses import host_of, without_login
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
+from digest.collect.manner import Manner
 from digest.collect.wire import Way
 from digest.collect.workers import Parsers
 from digest.config import Config
 from digest.curate import urls
 from digest.errors import DigestError, FetchError, Unreachable
 from digest.means import fitting
-from digest.origin import same
 from digest.parse import article
 from digest.store import Database, feed_claims, full_texts, hosts
 from digest.values import Stub
@@ -113,7 +114,7 @@ class _Reader:
         self._storing = storing
         self._report = report
         self._lease = lease
-        self._rules: dict[str, asyncio.Task[str]] = {}  # by origin, asked for once in a run
+        self._rules: dict[tuple[str, Way], asyncio.Task[str]] = {}  # by origin, asked for once in a run
 
     async def run(self, stubs: Sequence[Stub], seconds: float, resolve: Resolve) -> None:
         settings = self._config.collect
@@ -185,15 +186,16 @@ class _Reader:
     async def _read(self, stub: Stub) -> tuple[article.Article, str]:
         """The text of a page, and where it is if elsewhere than the entry said. Raises FetchError, NotTaken."""
         url, login = without_login(stub.url)
-        own = same(url, stub.feed_url)
+        manner = Manner(stub.feed_url, stub.headers, stub.proxy, stub.ca_file)
+        headers, way = manner.to(url)
         async with AsyncExitStack() as hold:
             answer = await self._fetcher.fetch(
                 url,
                 now=self._clock(),
                 hold=hold,
-                headers=(dict(stub.headers) | login) if own else login,
-                way=Way(stub.proxy, stub.ca_file if own else ""),
-                allowed=self._allowed,
+                headers=dict(headers) | login,
+                way=way,
+                allowed=partial(self._allowed, manner),
             )
             if urls.bare(urls.normalise(answer.url)) and not urls.bare(urls.normalise(url)):
                 raise article.NotTaken("is another page: the front page of its site")
@@ -207,23 +209,24 @@ class _Reader:
 
     # ------------------------------------------------------------ robots.txt
 
-    async def _allowed(self, url: str) -> None:
+    async def _allowed(self, manner: Manner, url: str) -> None:
         """Raise FetchError where robots.txt does not let an address be read, or cannot be had (RFC 9309 §2.3.1)."""
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}".lower()
-        if origin not in self._rules:
-            self._rules[origin] = asyncio.create_task(self._rules_of(origin))
+        _, way = manner.to(origin)  # who has it asked through a proxy has no other way there
+        if (origin, way) not in self._rules:
+            self._rules[origin, way] = asyncio.create_task(self._rules_of(origin, way))
         # Shielded: one page that is given up does not take the rules from the others.
-        if not robots.allows(await asyncio.shield(self._rules[origin]), url):
+        if not robots.allows(await asyncio.shield(self._rules[origin, way]), url):
             raise FetchError(url, f"is not for us: {host_of(url)}/robots.txt does not let it be read")
 
-    async def _rules_of(self, origin: str) -> str:
+    async def _rules_of(self, origin: str, way: Way) -> str:
         known = await self._store(self._known_rules, origin)
         if known is not None:
             return known
         try:
             async with AsyncExitStack() as hold:
-                answer = await self._fetcher.fetch(f"{origin}/robots.txt", now=self._clock(), hold=hold)
+                answer = await self._fetcher.fetch(f"{origin}/robots.txt", now=self._clock(), hold=hold, way=way)
                 rules = robots.group(answer.body)
         except Held:
             raise

@@ -24,9 +24,9 @@ MAX_ANSWER = 100_000  # bytes of an answer about one entry
 # Who tells the votes of what: the host of a feed, a discussion's address in an entry, where to ask, and how it is said.
 HACKER_NEWS = "https://hacker-news.firebaseio.com/v0/item/{}.json"
 LOBSTERS = "https://lobste.rs/s/{}.json"
-_DISCUSSIONS = {
-    "news.ycombinator.com": (re.compile(r"https://news\.ycombinator\.com/item\?id=([0-9]{1,12})"), "HACKER_NEWS"),
-    "lobste.rs": (re.compile(r"https://lobste\.rs/s/([a-z0-9]{1,12})"), "LOBSTERS"),
+DISCUSSIONS = {
+    "news.ycombinator.com": (re.compile(r"https://news\.ycombinator\.com/item\?id=([0-9]{1,12})"), HACKER_NEWS),
+    "lobste.rs": (re.compile(r"https://lobste\.rs/s/([a-z0-9]{1,12})"), LOBSTERS),
 }
 
 
@@ -71,12 +71,12 @@ def _of_one_site(one: str, other: str) -> bool:
 
 def discussion(entry: ParsedEntry, feed_host: str) -> str:
     """Where to ask for the votes of an entry of Hacker News' or Lobsters' own feed; "" for any other."""
-    pattern, where = _DISCUSSIONS.get(feed_host.removeprefix("www."), (None, ""))
+    pattern, where = DISCUSSIONS.get(feed_host.removeprefix("www."), (None, ""))
     if pattern is None or entry.points is not None:
         return ""
     for words in (entry.guid, entry.url, entry.summary, entry.content):
         if match := pattern.search(words[:100_000]):
-            return str(globals()[where]).format(match[1])
+            return where.format(match[1])
     return ""
 
 

@@ -69,6 +69,7 @@ class Guard:
 
     def check_literal(self, host: str) -> None:
         """Raise FetchError where a host is itself an address that may not be asked, or this machine by name."""
+        host = host.rstrip(".")  # the root, which is the same host
         literal = _address(host)
         named = str(literal) if literal else "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else ""
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -219,12 +219,3 @@ async def _resolve(plan: Plan, asking: _Asking, *, only_names: bool) -> None:
             settled[number] = answer
             plan.became.append(f"{plain(outline.url, limit=100)} is {answer.url}")
     plan.outlines = [outline for outline in settled if outline is not None]
-
-
-def keep_lists(database: Database, newsletter_id: int, lists: Iterable[FeedList]) -> None:
-    """Remember the lists on the web that a newsletter took."""
-    with database.write() as session:
-        for one in lists:
-            kept = _copy(one)
-            kept.newsletter_id = newsletter_id
-            session.merge(kept)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from digest import parse
@@ -16,6 +17,7 @@ from digest.collect.addresses import address, has_scheme, host_of, known_address
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
+from digest.collect.manner import Manner, elsewhere
 from digest.collect.places import Place
 from digest.collect.rhythm import Health
 from digest.collect.wire import Way
@@ -106,14 +108,15 @@ class Looker:
         answer = await self._fetch(url, headers, _AS_SET)
         return answer.url, await self._parsers.read_list(answer.body, form, url=answer.url, now=self._clock())
 
-    async def news(self, url: str) -> Found:
-        """The first sitemap of news that a site's robots.txt names. Raises FetchError."""
-        robots = await self._fetch(urljoin(url, "/robots.txt"), None, _AS_SET)
+    async def news(self, url: str, headers: Mapping[str, str] | None = None) -> Found:
+        """The first sitemap of news that a site's robots.txt names; `headers` are for its origin. Raises FetchError."""
+        robots = await self._fetch(urljoin(url, "/robots.txt"), headers, _AS_SET)
         why = "its robots.txt names none"
         for place in parse.sitemaps.of_robots(robots.body):
             try:
-                answer = await self._fetch(place, None, _AS_SET)
-                return Found(place, await self._parse(answer), answer)
+                own = headers if same(place, url) else None
+                answer = await self._fetch(place, own, _AS_SET)
+                return Found(place, await self._parse(answer, None, place, own), answer)
             except FetchError as error:
                 if error.challenge or isinstance(error, Held):
                     raise
@@ -128,19 +131,19 @@ class Looker:
         place, answer = url, await self._fetch(url, headers, way)
         for hop in range(MAX_REFRESHES + 1):
             try:
-                return Found(place, await self._parse(answer), answer)
+                return Found(place, await self._parse(answer, None, place, headers, way), answer)
             except FetchError as error:
                 if error.reason != parse.WEB_PAGE:
                     raise
             if not same(answer.url, url):
                 # As with redirects: who led us away does not choose a path for secrets, not even back.
-                headers, way = None, Way(way.proxy)
+                headers, way = None, elsewhere(way)
             named = parse.feed_links(answer.body, url=answer.url, content_type=answer.content_type, link=answer.link)
             onwards = "" if named else parse.refreshed(answer.body, url=answer.url, content_type=answer.content_type)
             if hop == MAX_REFRESHES or onwards in ("", place, answer.url) or downgrades(answer.url, onwards):
                 break
             if not same(onwards, url):
-                headers, way = None, Way(way.proxy)
+                headers, way = None, elsewhere(way)
             place, answer = onwards, await self._fetch(onwards, headers, way)
         choices = parse.choices(named)
         if len(choices) > 1:
@@ -151,8 +154,8 @@ class Looker:
         ]:
             try:
                 there = same(place, url)
-                found = await self._fetch(place, headers if there else None, way if there else Way(way.proxy))
-                return Found(place, await self._parse(found), found)
+                found = await self._fetch(place, headers if there else None, way if there else elsewhere(way))
+                return Found(place, await self._parse(found, None, place, headers if there else None, way), found)
             except FetchError as error:
                 if error.challenge or isinstance(error, Held):
                     raise  # who stands there looks at each request, and guesses do not make us more welcome
@@ -163,16 +166,27 @@ class Looker:
         async with AsyncExitStack() as hold:
             return await self._fetcher.fetch(url, now=self._clock(), hold=hold, headers=headers, way=way)
 
-    async def _parse(self, answer: Answer, recipe: Recipe | None = None) -> ParsedFeed:
+    async def _parse(
+        self,
+        answer: Answer,
+        recipe: Recipe | None = None,
+        asked: str = "",
+        headers: Mapping[str, str] | None = None,
+        way: Way = _AS_SET,
+    ) -> ParsedFeed:
+        """What an answer is; `headers` and `way` are those of the address `asked`, and of its origin."""
         parsed = await self._parsers.parse(
             answer.body, url=answer.url, content_type=answer.content_type, now=self._clock(), recipe=recipe
         )
         if parsed.format != parse.sitemaps.INDEX:
             return parsed
-        return (await gathering.whole(parsed, answer.url, self._part))[1]
+        return (await gathering.whole(parsed, answer.url, partial(self._part, asked, headers, way)))[1]
 
-    async def _part(self, url: str) -> tuple[bytes, ParsedFeed]:
-        answer = await self._fetch(url, None, _AS_SET)
+    async def _part(
+        self, asked: str, headers: Mapping[str, str] | None, way: Way, url: str
+    ) -> tuple[bytes, ParsedFeed]:
+        own = same(url, asked)
+        answer = await self._fetch(url, headers if own else None, way if own else elsewhere(way))
         parsed = await self._parsers.parse(
             answer.body, url=answer.url, content_type=answer.content_type, now=self._clock()
         )
@@ -214,7 +228,7 @@ async def look(
             except FetchError as error:
                 if not wish.sitemap or error.challenge or isinstance(error, Held | Unreachable):
                     raise
-            return await looker.news(url)
+            return await looker.news(url, secrets)
 
         try:
             return await there(url)
@@ -328,11 +342,9 @@ async def _feeds_at(looker: Looker, place: str, feed: _Patient) -> list[tuple[st
     places = [place]
     while places:
         there = places.pop(0)
-        # A secret was given to one origin: other places are asked without it.
-        own = same(there, feed.url)
-        way = Way(feed.proxy, feed.ca_file if own else "")
+        headers, way = Manner(feed.url, feed.headers, feed.proxy, feed.ca_file).to(there)
         try:
-            found = await looker.find(there, feed.headers if own else None, way)
+            found = await looker.find(there, headers, way)
         except FetchError as error:
             if error.challenge or isinstance(error, Held):
                 raise
@@ -360,8 +372,6 @@ def repair(database: Database, repair: Repair, *, now: datetime) -> None:
         other = feeds.by_url(session, [repair.url]).get(repair.url)
         if other is not None:
             feeds.hand_over(session, repair.feed_id, other.id or 0, now=now)
-            if other.state == FeedState.RETIRED:
-                other.state, other.next_at, other.failures, other.told = FeedState.ACTIVE, now, 0, ""
         if other is not None or repair.remedy == Remedy.RETIRE:
             feed.state, feed.told = FeedState.RETIRED, Health.RETIRED
             feed.error = f"{repair.trouble}; {repair.url} is read instead" if other is not None else repair.trouble

@@ -177,8 +177,10 @@ class _Layer:
             yield from self._unpacker.feed(data)
 
     def _chosen(self, start: bytes) -> _Unpacker | None:
+        if start[:3] == _GZIP:  # whatever it is called; and also where nobody says that it is packed
+            return _Zlib(31)
         if self._label == "":
-            return _Zlib(31) if start[:3] == _GZIP else None  # packed, and nobody says so
+            return None
         return _KINDS[self._label](start)
 
     def finish(self) -> Iterator[bytes]:
@@ -223,7 +225,7 @@ def _known(start: bytes, label: str, url: str, *, over: bool) -> bool:
     """Whether a body under a label that nobody knows can be told: text is taken as it is. Raises FetchError."""
     if len(start) < _SNIFF and not over:
         return False
-    if not _TEXT.match(start):
+    if start[:3] != _GZIP and not _TEXT.match(start):
         raise FetchError(url, f"answers in an encoding that was not asked for ({label[:20]})")
     return True
 

@@ -42,17 +42,24 @@ def said(status: int, headers: Mapping[str, str], *, now: datetime) -> Said:
 def retry_after(value: str, *, now: datetime) -> timedelta | None:
     """How long the server asks us to stay away, at most `MAX_HOLD`, or None where it does not say.
 
-    Seconds or an HTTP-date (RFC 9110 §10.2.3); a date in the past counts as zero.
+    Seconds or an HTTP-date (RFC 9110 §10.2.3), or what is found in their place: parts of seconds, a moment since 1970,
+    a date of ISO 8601. One in the past counts as zero.
     """
-    value = value.strip()
-    if re.fullmatch(r"\d{1,9}", value):
-        return min(timedelta(seconds=int(value)), MAX_HOLD)
-    try:
-        until = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
-    return min(max(until - now, timedelta(0)), MAX_HOLD)
+    value = value[:_LONGEST].strip()
+    if (number := _number(value)) is not None:
+        if number > _EPOCH * 1000:
+            number /= 1000
+        if number > _EPOCH:
+            number = max(number - now.timestamp(), 0.0)
+        return min(timedelta(seconds=min(number, 1e9)), MAX_HOLD)
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            until = read(value)
+            until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
+            return min(max(until - now, timedelta(0)), MAX_HOLD)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            continue
+    return None
 
 
 def slower(pace: timedelta | None, told: Said, *, served: int) -> timedelta | None:
@@ -89,7 +96,7 @@ def _left(headers: Mapping[str, str], now: datetime) -> Iterator[tuple[float, ti
     """What is left of each quota, and for how long that must do."""
     windows = {name: window for name, _, window in _named_policies(headers)}
     for name, value in _items(headers.get("ratelimit", "")):
-        left, reset = _number(value.get("r", "")), _reset(value.get("t", ""), now)
+        left, reset = _number(value.get("r", "")), retry_after(value.get("t", ""), now=now)
         reset = reset if reset is not None else windows.get(name)
         if left is not None and reset is not None:
             yield left, reset
@@ -100,7 +107,7 @@ def _left(headers: Mapping[str, str], now: datetime) -> Iterator[tuple[float, ti
         after = headers.get(f"{start}reset", "") or headers.get(f"{start}reset-after", "")
         fields.append((headers.get(f"{start}remaining", ""), after))
     for remaining, after in fields:
-        left, reset_in = _number(remaining), _reset(after, now)
+        left, reset_in = _number(remaining), retry_after(after, now=now)
         if left is not None and reset_in is not None:
             yield left, reset_in
 
@@ -130,17 +137,5 @@ def _items(field: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _number(value: str) -> float | None:
     """A number that is not negative; some count in halves. The first of a list counts."""
-    found = re.match(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*(?:[,;]|$)", value)
+    found = re.match(r"\s*([0-9]{1,40}(?:\.[0-9]{1,9})?)\s*(?:[,;]|$)", value)
     return float(found[1]) if found else None
-
-
-def _reset(value: str, now: datetime) -> timedelta | None:
-    """How long until a quota is whole again: seconds, a moment since 1970, or a date."""
-    number = _number(value)
-    if number is None:
-        return retry_after(value, now=now) if "," in value else None
-    if number > _EPOCH * 1000:
-        number /= 1000
-    if number > _EPOCH:
-        number = max(number - now.timestamp(), 0.0)
-    return min(timedelta(seconds=min(number, 1e9)), MAX_HOLD)

@@ -21,14 +21,14 @@ from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
+from digest.collect.manner import Manner
 from digest.collect.rhythm import Health, Vitals
-from digest.collect.wire import Way
 from digest.collect.workers import Parsers
 from digest.config import Collect, Config
 from digest.errors import FetchError
 from digest.means import fitting
 from digest.models import FeedState
-from digest.origin import same
+from digest.origin import open_part, same
 from digest.parse import ParsedEntry, ParsedFeed, hub_links, sitemaps
 from digest.parse.recipes import Recipe
 from digest.parse.text import plain
@@ -265,14 +265,15 @@ class _Run:
     async def _ask(self, feed: feed_claims.Due, hold: AsyncExitStack) -> _Outcome:
         now = self._clock()
         try:
+            headers, way = _manner(feed).to(feed.url)
             answer = await self._fetcher.fetch(
                 feed.url,
                 now=now,
                 hold=hold,
                 etag=feed.etag,
                 last_modified=feed.last_modified,
-                headers=feed.headers,
-                way=Way(feed.proxy, feed.ca_file),
+                headers=headers,
+                way=way,
             )
             if answer.status == 304:
                 return _Outcome(feed, now, answer, feed.body_hash)
@@ -300,11 +301,10 @@ class _Run:
             return _Outcome(feed, now, error=error)
 
     async def _part(self, feed: feed_claims.Due, url: str, now: datetime) -> tuple[bytes, ParsedFeed]:
-        """One of the documents that make up a feed; its secrets are for its own origin."""
-        own = same(url, feed.url)
-        way = Way(feed.proxy, feed.ca_file if own else "")
+        """One of the documents that make up a feed."""
+        headers, way = _manner(feed).to(url)
         async with AsyncExitStack() as hold:
-            answer = await self._fetcher.fetch(url, now=now, hold=hold, headers=feed.headers if own else None, way=way)
+            answer = await self._fetcher.fetch(url, now=now, hold=hold, headers=headers, way=way)
             parsed = await self._parsers.parse(answer.body, url=answer.url, content_type=answer.content_type, now=now)
             return answer.body, parsed
 
@@ -317,8 +317,9 @@ class _Run:
         wanted = {key: place for key, place in wanted.items() if key not in known}
 
         async def get(url: str) -> bytes:
+            _, way = _manner(feed).to(url)
             async with AsyncExitStack() as hold:
-                return (await self._fetcher.fetch(url, now=now, hold=hold, way=Way(feed.proxy))).body
+                return (await self._fetcher.fetch(url, now=now, hold=hold, way=way)).body
 
         return await gathering.voted(parsed, wanted, get, seconds=self._settings.timeout_seconds)
 
@@ -346,9 +347,10 @@ class _Run:
 
     def _save(self, outcomes: list[_Outcome]) -> None:
         with self._database.write() as session:
-            # A feed may have been removed, retired or given another address while it was asked.
+            # A feed may have been removed, retired, given another address or a way of being read while it was asked;
+            # and where that took longer than its lease, another run may have asked it since.
             left = feed_claims.lock(session, [outcome.feed.id for outcome in outcomes])
-            outcomes = [_retitled(o, left[o.feed.id]) for o in outcomes if o.feed.url == left.get(o.feed.id, ("",))[0]]
+            outcomes = [_retitled(o, left[o.feed.id]) for o in outcomes if _ours(o.feed, left.get(o.feed.id))]
             outcomes = [self._doubted(session, outcome) for outcome in outcomes]
             hubs = websub.of_feeds(session, left) if self._settings.websub else {}
             done = [
@@ -452,7 +454,7 @@ class _Run:
         if outcome.parsed is not None and outcome.answer is not None and self._settings.websub:
             there, itself = hub_links(outcome.answer.link, url=outcome.answer.url)
             there, itself = there or outcome.parsed.hub, itself or outcome.parsed.topic
-            if feed.headers or not itself:
+            if dict(feed.headers) != open_part(feed.headers) or not itself:
                 there = ""  # a feed with a login is nobody else's business, nor is an address that it does not give
             websub.discovered(session, feed.id, hub, there, itself, now=at)
             if hub is not None and (hub.hub, hub.topic) != (there, itself):
@@ -529,6 +531,9 @@ class _Run:
             return ""
         row["moved_to"] = ""
         other = feeds.by_url(session, [target]).get(target)
+        if other is not None and other.recipe != feed.recipe:
+            row["moved_to"] = target  # a page that is read in two ways is two feeds
+            return ""
         if other is not None:
             feeds.hand_over(session, feed.id, other.id or 0, now=at)
             row["state"] = FeedState.RETIRED
@@ -540,10 +545,19 @@ class _Run:
         return f"moved to {target}{left if feed.headers and not same(target, feed.url) else ''}"
 
 
-def _retitled(outcome: _Outcome, left: tuple[str, str]) -> _Outcome:
+def _manner(feed: feed_claims.Due) -> Manner:
+    return Manner(feed.url, feed.headers, feed.proxy, feed.ca_file)
+
+
+def _ours(feed: feed_claims.Due, left: feed_claims.Left | None) -> bool:
+    return left is not None and (left.url, left.claimed_at) == (feed.url, feed.claimed_at)
+
+
+def _retitled(outcome: _Outcome, left: feed_claims.Left) -> _Outcome:
     """An operator may have given the feed another title while it was asked."""
-    title = left[1]
-    return outcome if title == outcome.feed.title else replace(outcome, feed=replace(outcome.feed, title=title))
+    if left.title == outcome.feed.title:
+        return outcome
+    return replace(outcome, feed=replace(outcome.feed, title=left.title))
 
 
 def _bounded(trouble: Sequence[str]) -> list[str]:

@@ -7,28 +7,32 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sqlmodel import Session
+
 from digest import parse
 from digest.collect.addresses import address, host_of, known_address, without_login
 from digest.config import Newsletter
 from digest.curate import feed_rules
 from digest.errors import BadInput, NotFound
 from digest.models import Feed, FeedState
-from digest.origin import shown
+from digest.origin import open_part, shown
 from digest.parse import Outline
 from digest.parse.recipes import Recipe
 from digest.parse.text import plain
-from digest.store import Database, feeds, newsletters
+from digest.store import Database, feeds, newsletters, websub
+from digest.store.feed_tables import FeedList
 
 __all__ = [
     "Added",
     "ImportReport",
+    "add",
     "add_feed",
+    "ask_so",
     "export_feeds",
     "exported",
     "import_feeds",
     "read_by",
     "remove_feed",
-    "set_feed",
 ]
 
 
@@ -66,42 +70,63 @@ def add_feed(
     headers: dict[str, str] | None = None,
     recipe: Recipe | None = None,
 ) -> Added:
+    """`add` in a transaction of its own."""
+    with database.write() as session:
+        return add(
+            session, url, newsletter=newsletter, now=now, title=title, topic=topic, headers=headers, recipe=recipe
+        )
+
+
+def add(
+    session: Session,
+    url: str,
+    *,
+    newsletter: str,
+    now: datetime,
+    title: str = "",
+    topic: str = "",
+    headers: dict[str, str] | None = None,
+    recipe: Recipe | None = None,
+) -> Added:
     """Let a newsletter read a feed; twice is safe, and adding a retired one wakes it. `title` is what it calls itself.
 
     With a `recipe` it is a page that is read by it. Raises BadInput where `url` is no http(s) address.
     """
     url, login = without_login(known_address(url))
     headers = login | (headers or {})
-    with database.write() as session:
-        reader = newsletters.find(session, newsletter)
-        feed = feeds.by_url(session, [url]).get(url)
-        created = feed is None
-        if feed is None:
-            feed = _new(url, title=title, headers=headers, now=now)
-            feed.published_title = feed.title
-            session.add(feed)
-        elif feed.state == FeedState.RETIRED:
-            feed.state, feed.next_at, feed.failures, feed.told = FeedState.ACTIVE, now, 0, ""
-        if headers:
-            feed.headers = headers
-        if recipe is not None:
-            read_by(feed, recipe, now=now)
-        session.flush()
-        assert feed.id is not None and reader.id is not None
-        read = feeds.read(session, reader.id, feed.id, topic=topic, folder="", now=now)
-        return Added(feed.id, url, created, read)
+    reader = newsletters.find(session, newsletter)
+    feed = feeds.by_url(session, [url]).get(url)
+    created = feed is None
+    if feed is None:
+        feed = _new(url, title=title, headers=headers, now=now)
+        feed.published_title = feed.title
+        session.add(feed)
+    feeds.wake(feed, now=now)
+    if recipe is not None:
+        read_by(feed, recipe, now=now)
+    session.flush()
+    assert feed.id is not None and reader.id is not None
+    if headers:
+        ask_so(session, feed, now=now, headers=headers, without=tuple(feed.headers))
+    read = feeds.read(session, reader.id, feed.id, topic=topic, folder="", now=now)
+    return Added(feed.id, url, created, read)
 
 
 def read_by(feed: Feed, recipe: Recipe | None, *, now: datetime) -> None:
     """Let a feed be read by a recipe, or as a feed again: at once, although its page is as it was."""
     feed.recipe = recipe.stored() if recipe else {}
     feed.etag = feed.last_modified = feed.body_hash = ""
-    feed.next_at = min(feed.next_at, now)
+    _anew(feed, now)
 
 
-def set_feed(
-    database: Database,
-    feed: str,
+def _anew(feed: Feed, now: datetime) -> None:
+    """Have a feed asked now, also where it is being asked: what comes of that is of the feed as it was."""
+    feed.next_at, feed.claimed_at = now if feed.claimed_at else min(feed.next_at, now), None
+
+
+def ask_so(
+    session: Session,
+    feed: Feed,
     *,
     now: datetime,
     headers: Mapping[str, str] | None = None,
@@ -109,30 +134,37 @@ def set_feed(
     proxy: str | None = None,
     ca_file: str | None = None,
     interval_minutes: int | None = None,
-) -> Feed:
-    """Change how a feed, given by number or address, is asked; None leaves as it is, "" or 0 goes back to the settings.
+) -> None:
+    """Change how a feed is asked; None leaves as it is, "" or 0 goes back to the settings.
 
-    `headers` replace those of the same name, `without` names those to drop. It is asked at the next run. Raises
-    NotFound.
+    `headers` replace those of the same name, `without` names those to drop. It is asked at the next run. One that has
+    secrets from now on is nobody else's business: the hub that tells of it does so no more.
     """
     dropped = {name.lower() for name in (*without, *(headers or {}))}
-    with database.write() as session:
-        found = feeds.find(session, feed)
-        found.headers = {n: v for n, v in found.headers.items() if n.lower() not in dropped} | dict(headers or {})
-        found.proxy = found.proxy if proxy is None else proxy
-        found.ca_file = found.ca_file if ca_file is None else ca_file
-        found.interval_minutes = found.interval_minutes if interval_minutes is None else interval_minutes
-        found.next_at = min(found.next_at, now)
-        session.flush()
-        session.expunge(found)
-        return found
+    feed.headers = {n: v for n, v in feed.headers.items() if n.lower() not in dropped} | dict(headers or {})
+    feed.proxy = feed.proxy if proxy is None else proxy
+    feed.ca_file = feed.ca_file if ca_file is None else ca_file
+    feed.interval_minutes = feed.interval_minutes if interval_minutes is None else interval_minutes
+    _anew(feed, now)
+    session.add(feed)
+    session.flush()
+    if feed.id is not None and feed.headers != open_part(feed.headers):
+        hub = websub.of_feeds(session, [feed.id]).get(feed.id)
+        websub.discovered(session, feed.id, hub, "", "", now=now)
 
 
 def import_feeds(
-    database: Database, outlines: Iterable[Outline], *, name: str, newsletter: Newsletter, now: datetime
+    database: Database,
+    outlines: Iterable[Outline],
+    *,
+    name: str,
+    newsletter: Newsletter,
+    now: datetime,
+    lists: Iterable[FeedList] = (),
 ) -> ImportReport:
     """Add every feed of a list to the newsletter `name`, in one transaction; those it reads already stay as they are.
 
+    `lists` are those on the web which they came from, to be read again; remembered with their feeds, or not at all.
     A folder whose name is that of a topic in the settings gives its feeds that topic; others are kept as folders
     and curation decides. The first topic of a feed that stands in several folders wins. Titles are the operator's:
     a feed that calls itself otherwise keeps the name it has in the list.
@@ -194,6 +226,8 @@ def import_feeds(
                 report.topics[topic] = report.topics.get(topic, 0) + 1
         feeds.add_readings(session, reader_id, new, now=now)
         report.created, report.read, report.known = len(fresh), len(new), len(wanted) - len(new)
+        for one in lists:
+            session.merge(FeedList(newsletter_id=reader_id, url=one.url, format=one.format, folders=list(one.folders)))
     return report
 
 

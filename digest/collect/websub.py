@@ -15,8 +15,9 @@ from digest.collect import rhythm
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
+from digest.collect.manner import Manner
 from digest.config import Config
-from digest.errors import FetchError
+from digest.errors import FetchError, Unreachable
 from digest.store import Database, hosts, websub
 
 MOST = 50  # hubs that are asked in one run; the others' turn is in the next
@@ -68,18 +69,21 @@ async def _ask(
     clock: Callable[[], datetime],
     rng: Random,
 ) -> bool:
-    now = clock()
+    """Ask as its feed is asked, but for what is secret: that was given to another origin."""
+    now, unheard = clock(), False
+    _, way = Manner(claim.feed_url, claim.headers, claim.proxy, claim.ca_file).to(claim.hub)
     said = {"hub.mode": claim.mode, "hub.topic": claim.topic, "hub.callback": f"{config.base_url}/websub/{claim.token}"}
     if claim.mode == "subscribe":
         said |= {"hub.secret": claim.secret, "hub.lease_seconds": str(int(websub.LEASE.total_seconds()))}
     try:
-        await fetcher.post(claim.hub, urlencode(said).encode(), now=now)
+        await fetcher.post(claim.hub, urlencode(said).encode(), now=now, way=way)
         return True
     except Held as held:
         until, failures, error = held.until, claim.failures, held.reason
     except FetchError as trouble:
         failures, error = claim.failures + 1, trouble.reason
+        unheard = isinstance(trouble, Unreachable) and not trouble.refused
         until = rhythm.after_failure(clock(), failures, trouble, rng=rng)
     with database.write() as session:
-        websub.put_off(session, claim.token, until=until, failures=failures, error=error[:300])
+        websub.put_off(session, claim, until=until, failures=failures, error=error[:300], unheard=unheard)
     return False

@@ -51,10 +51,12 @@ class Proxies:
 
 @dataclass(frozen=True)
 class Way:
-    """How one feed is asked where otherwise than the settings say: a proxy ("none": without), certificates to trust."""
+    """How one feed is asked where otherwise than the settings say: a proxy ("none": without), certificates to trust,
+    and what we are called."""
 
     proxy: str = ""
     ca_file: str = ""
+    user_agent: str = ""
 
 
 class Transport:

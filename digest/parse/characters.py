@@ -30,6 +30,7 @@ MARKS = (
     (b"{\0", "utf-16-le"),
     (b"\0{", "utf-16-be"),
 )
+_JAPANESE_MAIL = re.compile(rb"\x1b\$[@B](?:[!-~]{2})+\x1b\([BJ]")  # ISO-2022-JP (RFC 1468)
 _LANGUAGE = re.compile(
     rb"<(?:dc:)?language>\s*+([A-Za-z-]{2,12})|xml:lang=[\"']([A-Za-z-]{2,12})[\"']|\"language\"\s*+:\s*+\"([A-Za-z-]{2,12})\""
 )
@@ -57,7 +58,8 @@ def decode(body: bytes, labels: Iterable[str] = (), *, language: str = "") -> De
     labels = list(dict.fromkeys(label for label in labels if label))
     refused = tuple(f'says it is in "{label[:40]}", which is not read' for label in labels if codec(label) is None)
     said = [name for name in map(codec, labels) if name]
-    if "iso2022_jp" in said and b"\x1b" in body:
+    # No other text has these: ESC is not allowed in XML, and JSON escapes it.
+    if b"\x1b" in body and ("iso2022_jp" in said or (body.isascii() and _JAPANESE_MAIL.search(body))):
         return _decoded(body, "iso2022_jp", refused)
     if body.isascii() or _is_utf8(body, spoken_for="utf-8" in said or not said):
         return _decoded(body, "utf-8", refused)
@@ -354,7 +356,7 @@ def _guessed(body: bytes, language: str) -> str:
 
     names = {_CHARDET.get(name, name): name for name in fitting or _ALL}
     said = chardet.detect(some, include_encodings=["utf-8", *names], compat_names=False)["encoding"]
-    name = names.get(said or "", "cp1252")
+    name = _cyrillic(some, names.get(said or "", "cp1252"))
     return name if _breaks(some, name) <= len(some) // 50 else "cp1252"
 
 
@@ -368,6 +370,19 @@ def _japanese(sample: bytes) -> str | None:
         if text.count("\ufffd") <= len(text) // 200 and len(_KANA.findall(text)) * 3 >= max(3, _beyond_ascii(text)):
             return name
     return None
+
+
+# A capital after a small letter, and what is neither ASCII nor a letter or sign of Cyrillic texts.
+_UNLIKELY = re.compile("[а-яёіїєґў][А-ЯЁІЇЄҐЎ]|[^\0-\x7fа-яёА-ЯЁіїєґўІЇЄҐЎ«»„“”—–…№’\xa0]")
+
+
+def _cyrillic(sample: bytes, name: str) -> str:
+    """Of the Cyrillic encodings another one than was guessed, where the guess makes no words and the other does."""
+    if name not in _CYRILLIC:
+        return name
+    unlikely = {one: len(_UNLIKELY.findall(sample.decode(one, "replace"))) for one in _CYRILLIC}
+    least = min(unlikely, key=lambda one: unlikely[one])
+    return least if unlikely[least] * 4 < unlikely[name] else name
 
 
 def _breaks(sample: bytes, name: str) -> int:

@@ -11,20 +11,22 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from digest.parse import zones
-from digest.parse.months import Names, names
+from digest.parse.months import Names, idle, names
 
 LONGEST = 150  # characters of a date; Thunderbird's longest with a comment has 70
 AHEAD = timedelta(days=1)  # by which a publisher's clock may be before ours
 EARLIEST = 1900
 MOST = 500  # dates of a document that are asked for its habits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ZEROS = (_EPOCH, datetime(1900, 1, 1, tzinfo=UTC))  # what programs write that have no date, on some clock of the world
+_ANYWHERE = timedelta(hours=14)
 _BUDDHIST = 543  # years between the Thai calendar's count and ours
 _MINGUO = 1911  # 民國115年 is 2026
 _REIWA = 2018  # 令和1年 is 2019
@@ -81,7 +83,7 @@ class Dates:
         if moment is None:
             self.unread.append(said)
             return None
-        if moment.year < EARLIEST:
+        if moment.year < EARLIEST or any(abs(moment - zero) <= _ANYWHERE for zero in _ZEROS):
             return None  # and a program's
         if found[0].zone is None and usual is None:
             self.zoneless += 1
@@ -134,7 +136,10 @@ def _probable(found: list[Reading], now: datetime) -> list[Reading]:
 
 
 # Where the month stands first in numbers: the United States and a few more. Of others nobody can say.
-_MONTH_FIRST = frozenset({"en-us", "en-ph", "en-pr", "fil", "en-bz", "en-gu"})
+_SAID_FIRST = (
+    "en-us en-ph en-pr en-bz en-gu en-as en-mh en-mp en-um en-vi es-pa es-pr fil ceb chr ee iu ks om or ti xh blo"
+)
+_MONTH_FIRST = frozenset(_SAID_FIRST.split())
 _EITHER = frozenset({"en", "en-ca", "zh", "ja", "ko", "hu", "af", "sw"})
 
 
@@ -147,6 +152,12 @@ def _in_order(found: list[Reading], day_first: bool | None, language: str) -> li
     if day_first is None:
         return found
     return [r for r in found if r.order == ("dmy" if day_first else "mdy")] or found
+
+
+# "M03 4, 2026", "3-р сар 4": a number that a word counts is no part of a date in numbers alone.
+_COUNTED = re.compile(r"(?<!\d)\d{1,2}-?[^\W\d_]|[^\W\d_]-?\d{1,2}(?!\d)")
+# "şen, 30 awg 2025": of two words around the day the second is the month, and the first a day of the week.
+_DAY_OF_WEEK = re.compile(r"\A([^\W\d_]{2,30}+)[.,]*+ ?\d{1,2}\.? (?:de |of )?([^\W\d_]{2,30}+)\D*+\d{4}")
 
 
 # ---------------------------------------------------------------- one date by itself
@@ -174,12 +185,17 @@ def _readings(text: str, language: str) -> tuple[Reading, ...]:
     except ValueError:
         return ()
     # A zone stands after the time, or at the end where there is none ("čet" is a Thursday, and CET is not).
-    last = _words_and_numbers(after)[0] if clock is not None else words[-1:]
+    last = _words_and_numbers(after)[0] if clock is not None else [word for word in words[-1:] if len(word) > 1]
     said = [word for word in last if zones.is_name(word)]
-    meant = names((word for word in words if word not in said), language)
+    first = _first_of_two(before)
+    meant = names((word for word in words if word not in said and word != first), language)
+    if first:
+        meant = replace(meant, weekdays=meant.weekdays | names([first], language).weekdays)
     if said and not meant.months and (other := names(words, language)).months:
         meant, said, last = other, [], []  # Welsh August is Awst, and no zone then
     days = _days(meant, numbers, marks, len(words) - len(said))
+    if len(days) > 1 and all(days.values()) and _COUNTED.search(before):
+        return ()
     if meant.weekdays and len(days) > 1:
         days = {day: order for day, order in days.items() if day.weekday() in meant.weekdays} or days
     zone = offset or zone or zones.named(said or last, language) or (zones.KOREA if _KOREAN.search(plain) else None)
@@ -191,6 +207,11 @@ def _readings(text: str, language: str) -> tuple[Reading, ...]:
         except (OverflowError, ValueError):
             continue
     return tuple(found)
+
+
+def _first_of_two(before: str) -> str:
+    match = _DAY_OF_WEEK.match(before)
+    return match[1] if match is not None and not idle(match[2]) else ""
 
 
 # What nine dates of ten look like, read a few times quicker.
@@ -328,7 +349,7 @@ _TIME = re.compile(
 )
 _DOTTED = re.compile(r"\b(?:kl|klo|um|ore|ora|godz|ob|u|v|в|à|a las) ?\.? ?(\d{1,2})\.(\d{2})(?:\.(\d{2}))?(?![.\d])")
 _LAST_DOTTED = re.compile(r"(?<=\d{4})[ ,]+(\d{1,2})\.(\d{2})(?:\.(\d{2}))?(?=\Z| )")
-_UHR = re.compile(r"(?<![\d:./-])(\d{1,2})(?:\.(\d\d))?() ?(?:uhr|h)\b")
+_UHR = re.compile(r"(?<![\d:./-])(\d{1,2})(?:\.(\d\d))?() ?(?:(?:uhr|h)\b|[時时點点시](?! ?\d))")
 _HOUR = re.compile(r"(?<![\d:./-])(\d{1,2}) ?()()(?=[ap]\.? ?m\b)")
 _OFFSET = re.compile(
     r":?(?P<s>[+-])[+-]?(?P<h>\d\d?)(?::?(?P<m>\d\d))?(?::?\d\d)?(?![\d:])|(?<=[a-z ])(?P<n>\d\d)(?=\Z)|[+-](?=\D)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -71,10 +72,15 @@ def _hub(hubs: Any, base: str) -> str:
     return ""
 
 
+def _identity(said: Any) -> str:
+    """An id as text: the specification asks for a string, and for numbers to be read as one; 7 and 7.0 are one."""
+    if isinstance(said, float):
+        return "" if not math.isfinite(said) else str(int(said)) if said.is_integer() else repr(said)
+    return "" if isinstance(said, bool) else str(said) if isinstance(said, str | int) else ""
+
+
 def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, notes: Notes) -> ParsedEntry | None:
-    identity = item.get("id")
-    # The specification asks for a string and for numbers to be read as one.
-    guid = str(identity) if isinstance(identity, str | int | float) else ""
+    guid = _identity(item.get("id"))
     link = text.http_url(string(item.get("url")), base)
     external = text.http_url(string(item.get("external_url")), base)
     texts = Shown(*(string(item.get(name)) for name in ("title", "summary", "content_html")))

@@ -43,7 +43,7 @@ def write(outlines: Iterable[Outline], form: str) -> str:
     """A list as text or CSV, which `read` reads back. In text there is no room for folders and recipes."""
     if form == "text":
         found = {outline.url: outline.title for outline in outlines if outline.recipe is None}
-        return "".join(f"# {title}\n{url}\n" if title else f"{url}\n" for url, title in found.items())
+        return "".join(f"# {' '.join(title.split())}\n{url}\n" if title else f"{url}\n" for url, title in found.items())
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(COLUMNS)
@@ -54,7 +54,7 @@ def write(outlines: Iterable[Outline], form: str) -> str:
     return out.getvalue()
 
 
-_FORMULA = re.compile(r"'{0,20}[=+@\t\r-]")  # what a spreadsheet would work out gets an apostrophe before it
+_FORMULA = re.compile(r"'{0,20}[=+@\t\r\n＝＋＠－-]")  # what a spreadsheet would work out gets an apostrophe before it
 
 
 def _lines(data: bytes) -> list[str]:

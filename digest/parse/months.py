@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 _LANGUAGES = (
     "de fr es it pt nl sv da nb fi is pl cs sk sl hr sr hu ro bg ru uk be mk el tr lt lv et ca gl eu ga cy sq hy ka "
@@ -19,6 +19,7 @@ _ACCENTS = re.compile("[\u0300-\u036f]")
 _DOTS = re.compile(r"[.'’׳`´\u200c-\u200f]")
 # Words beside which a date stands, for which no other language need be asked.
 _IDLE_WORDS = "t z at on of the um uhr kl klo de le à a las th st nd rd am pm utc gmt ut est edt cst pst"
+_CODE = re.compile(r"[a-z]{2,3}")
 _IDLE = frozenset(_IDLE_WORDS.split())
 # Beside CLDR: what people write, and half the feeds of a country with them.
 _MORE = {
@@ -51,7 +52,8 @@ class Names:
 def names(words: Iterable[str], language: str) -> Names:
     """What words (small, without accents and dots) name. Of a word that is both, a second month makes a weekday."""
     words = [word for word in words if word not in _IDLE]
-    if any(word in _english(_ENGLISH) and word != "mar" for word in words):
+    own = _own(language.lower().partition("-")[0])
+    if not own.keys() & set(words) and any(word in _english(_ENGLISH) and word != "mar" for word in words):
         words = [word for word in words if word in _english(_ENGLISH) or word in _english(_ENGLISH_DAYS)]
     months: list[tuple[str, tuple[int, ...]]] = []
     weekdays: set[int] = set()
@@ -74,13 +76,20 @@ def names(words: Iterable[str], language: str) -> Names:
     )
 
 
+def idle(word: str) -> bool:
+    """Whether a word says nothing of the day, beside which a date may stand."""
+    return word in _IDLE
+
+
 def _month(word: str, language: str) -> tuple[int, ...]:
+    spoken = language.lower().partition("-")[0]
+    if (month := _own(spoken).get(word)) is not None:
+        return (month,)
     if (known := _english(_ENGLISH).get(word)) is not None:
         return (known + 1,)
     if word.isascii() and len(word) < 3:
         return ()
     by_language = _foreign()[0].get(word) or _foreign()[0].get(_singular(word), {})
-    spoken = language.lower().partition("-")[0]
     if spoken in by_language:
         return (by_language[spoken],)
     return tuple(sorted(set(by_language.values())))
@@ -112,26 +121,50 @@ def _english(spelt: str) -> dict[str, int]:
     return found
 
 
+@lru_cache(maxsize=8)
+def _own(language: str) -> dict[str, int]:
+    """The months of a language that is none of `LANGUAGES`: its "mar" may be May. Empty for others."""
+    if language in LANGUAGES or language == "en" or not _CODE.fullmatch(language):
+        return {}
+    from babel import localedata
+
+    months: dict[str, int] = {}
+    if localedata.exists(language):
+        for table, number, name in _named(language):
+            if table == "months":
+                months.setdefault(name, number)
+    for name, number in [(name, number) for name, number in months.items() if " " in name]:
+        if months.get(first := name.partition(" ")[0], number) != number:
+            del months[first]  # "ten" and "ten and one"
+    return months
+
+
+def _named(language: str) -> Iterator[tuple[str, int, str]]:
+    """The table ("months" or "days"), number and plain name of each that CLDR has for a language."""
+    from babel import localedata
+
+    data = localedata.load(language)
+    for kind in ("months", "days"):
+        for usage in ("format", "stand-alone"):
+            for width in ("wide", "abbreviated"):
+                told = data.get(kind, {}).get(usage, {}).get(width)
+                # An alias stands for a table that is here already; with one, what differs from it.
+                told = told[1] if isinstance(told, tuple) else told
+                for number, name in told.items() if isinstance(told, dict) else ():
+                    key = plain(name)
+                    if key and not any(c.isdigit() for c in key):
+                        yield kind, number, key
+    localedata._cache.pop(language, None)  # a megabyte each
+
+
 @cache
 def _foreign() -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
     """Months and weekdays by name, then by language. A quarter of a second, once, where a feed is not in English."""
-    from babel import localedata
-
     months: dict[str, dict[str, int]] = {}
     days: dict[str, dict[str, int]] = {}
     for language in LANGUAGES:
-        data = localedata.load(language)
-        for table, kind in ((months, "months"), (days, "days")):
-            for usage in ("format", "stand-alone"):
-                for width in ("wide", "abbreviated"):
-                    told = data[kind].get(usage, {}).get(width)
-                    # An alias stands for a table that is here already; with one, what differs from it.
-                    told = told[1] if isinstance(told, tuple) else told
-                    for number, name in told.items() if isinstance(told, dict) else ():
-                        key = plain(name)
-                        if key and not any(c.isdigit() for c in key):
-                            table.setdefault(key, {}).setdefault(language, number)
-        localedata._cache.pop(language, None)  # a megabyte each
+        for table, number, name in _named(language):
+            (months if table == "months" else days).setdefault(name, {}).setdefault(language, number)
     for name, number in _MORE.items():
         months.setdefault(plain(name), {}).setdefault("", number)
     return months, days

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -35,6 +35,7 @@ class Due:
     language: str
     added_at: datetime
     checked_at: datetime | None
+    claimed_at: datetime | None  # by this claim, which counts only as long as the row says so
     headers: dict[str, str]
     proxy: str
     ca_file: str
@@ -124,10 +125,20 @@ def by_mail(session: Session) -> list[Due]:
     return [Due(*row) for row in session.execute(query.order_by(col(Feed.id)))]
 
 
-def lock(session: Session, ids: Collection[int]) -> dict[int, tuple[str, str]]:
-    """Address and title of those feeds that are still active; they stay as they are until the transaction ends."""
-    query = select(Feed.id, Feed.url, Feed.title).where(col(Feed.id).in_(list(ids)), Feed.state == FeedState.ACTIVE)
-    return {row[0] or 0: (row[1], row[2]) for row in session.exec(query.order_by(col(Feed.id)).with_for_update())}
+class Left(NamedTuple):
+    """What may have changed of a feed while it was asked. Who no longer has `claimed_at` lost it to another."""
+
+    url: str
+    title: str
+    claimed_at: datetime | None
+
+
+def lock(session: Session, ids: Collection[int]) -> dict[int, Left]:
+    """Those feeds that are still active; they stay as they are until the transaction ends."""
+    query = select(Feed.id, Feed.url, Feed.title, Feed.claimed_at).where(
+        col(Feed.id).in_(list(ids)), Feed.state == FeedState.ACTIVE
+    )
+    return {row[0] or 0: Left(*row[1:]) for row in session.exec(query.order_by(col(Feed.id)).with_for_update())}
 
 
 def settle(session: Session, settled: Sequence[Mapping[str, Any]]) -> None:

@@ -16,12 +16,13 @@ from digest.models import (
     Decision,
     Entry,
     Feed,
+    FeedState,
     Newsletter,
     NewsletterFeed,
     Story,
     VariantStory,
 )
-from digest.origin import same, shown, without_login
+from digest.origin import open_part, same, shown, without_login
 from digest.store import tastes
 from digest.store.feed_tables import FeedList
 from digest.store.mail_tables import MailFeed, MailReport
@@ -252,14 +253,21 @@ def move(session: Session, feed_id: int, *, url: str, host: str, now: datetime) 
     feed = session.exec(select(Feed).where(Feed.id == feed_id).with_for_update()).one()
     feed.former_urls = [*feed.former_urls, {"url": feed.url, "until": now.isoformat(timespec="seconds")}][-_FORMER:]
     if not same(url, feed.url):
-        feed.headers, feed.ca_file = {}, ""
+        feed.headers, feed.ca_file = open_part(feed.headers), ""
     feed.url, feed.host, feed.answered_by, feed.moved_to = url, host, "", ""
     session.flush()
 
 
+def wake(feed: Feed, *, now: datetime) -> None:
+    """Ask a feed again that was retired, if it was: somebody reads it."""
+    if feed.state == FeedState.RETIRED:
+        feed.state, feed.next_at, feed.failures, feed.told = FeedState.ACTIVE, now, 0, ""
+
+
 def hand_over(session: Session, feed_id: int, to_id: int, *, now: datetime) -> None:
-    """Who read the one feed reads the other from now on, or mutes it."""
+    """Who read the one feed reads the other from now on, or mutes it; it is asked from now on, if it was not."""
     one, other = session.get_one(Feed, feed_id), session.get_one(Feed, to_id)
+    wake(other, now=now)
     tastes.follow_source(session, feed_id, (one.url, one.site_url), (other.url, other.site_url))
     for link in session.exec(select(NewsletterFeed).where(NewsletterFeed.feed_id == feed_id)).all():
         read(session, link.newsletter_id, to_id, topic=link.topic, folder=link.folder, places=link.places, now=now)

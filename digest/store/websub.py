@@ -35,6 +35,10 @@ class Claim:
     secret: str
     mode: str
     failures: int  # before this one
+    feed_url: str
+    headers: Mapping[str, str]  # of the feed's own, as `collect.manner` has them; secret
+    proxy: str
+    ca_file: str
 
 
 def live(one: WebSub | None, now: datetime) -> bool:
@@ -75,13 +79,13 @@ def any_due(session: Session, *, now: datetime, wanted: bool) -> bool:
     return session.execute(_due(now, wanted).limit(1)).first() is not None
 
 
-def _due(now: datetime, wanted: bool) -> sa.Select[WebSub, FeedState]:
+def _due(now: datetime, wanted: bool) -> sa.Select[WebSub, Feed]:
     """Those to subscribe to, and those to leave: of feeds that are retired, or of all where none is `wanted`."""
     read = (col(Feed.state) == FeedState.ACTIVE) & sa.literal(wanted)
     held = col(WebSub.lease_until) > now
     # Who is left is left at once, and asked again for it as late as others.
     turn = sa.or_(col(WebSub.due_at) <= now, sa.not_(read) & (col(WebSub.failures) == 0))
-    query = sa.select(WebSub, col(Feed.state)).join(Feed, col(Feed.id) == col(WebSub.feed_id))
+    query = sa.select(WebSub, Feed).join(Feed, col(Feed.id) == col(WebSub.feed_id))
     return query.where(sa.or_(read, held), turn).order_by(col(WebSub.due_at), col(WebSub.feed_id))
 
 
@@ -95,19 +99,25 @@ def claim(
     """
     found = session.execute(_due(now, wanted).limit(limit).with_for_update(skip_locked=True, of=WebSub)).all()
     claims = []
-    for one, state in found:
-        mode = "subscribe" if wanted and state == FeedState.ACTIVE else "unsubscribe"
-        claims.append(Claim(one.feed_id, one.hub, one.topic, one.token, one.secret, mode, one.failures))
+    for one, feed in found:
+        mode = "subscribe" if wanted and feed.state == FeedState.ACTIVE else "unsubscribe"
+        how = feed.url, dict(feed.headers), feed.proxy, feed.ca_file
+        claims.append(Claim(one.feed_id, one.hub, one.topic, one.token, one.secret, mode, one.failures, *how))
         one.pending, one.due_at, one.failures = mode, now + wait(one.failures + 1), one.failures + 1
         if one.failures > 1 and not one.error:
             one.error = "was asked, and did not ask back whether it was us"
     return claims
 
 
-def put_off(session: Session, token: str, *, until: datetime, failures: int, error: str) -> None:
-    """A hub was not asked, or did not take it."""
-    values = {"due_at": until, "failures": failures, "error": error, "pending": ""}
-    session.execute(sa.update(WebSub).where(col(WebSub.token) == token).values(values), execution_options=_NO_SYNC)
+def put_off(session: Session, claim: Claim, *, until: datetime, failures: int, error: str, unheard: bool) -> None:
+    """A hub was not asked, or did not take it; where it is `unheard` whether it did, it may still ask back.
+
+    Only while the claim is ours: a hub that asked back before it answered, or refused, has said more than its answer.
+    """
+    values = {"due_at": until, "failures": failures, "error": error} | ({} if unheard else {"pending": ""})
+    mine = (col(WebSub.token) == claim.token, col(WebSub.pending) == claim.mode)
+    statement = sa.update(WebSub).where(*mine, col(WebSub.failures) == claim.failures + 1)
+    session.execute(statement.values(values), execution_options=_NO_SYNC)
 
 
 def by_token(session: Session, token: str) -> WebSub | None:
