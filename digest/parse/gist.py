@@ -119,9 +119,9 @@ def boilerplate(where: str) -> tuple[re.Pattern[str], ...]:
 @cache
 def _line() -> re.Pattern[str]:
     """The patterns of whole lines as one."""
-    return re.compile(
-        "|".join(re.sub(r"\A\(\?i\)(.*)", r"(?i:\1)", p.pattern, flags=re.S) for p in boilerplate("line"))
-    )
+    said = (kind.pattern for kind in boilerplate("line"))
+    # A flag at the beginning holds for all of a pattern, and here for one of many.
+    return re.compile("|".join(f"(?i:{one[4:]})" if one.startswith("(?i)") else f"(?:{one})" for one in said))
 
 
 @cache
