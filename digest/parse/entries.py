@@ -157,9 +157,7 @@ class Watch:
                 self.at(number)
             try:
                 with self.bound():
-                    found += [
-                        replace(entry, gist=gist.pack(gist.of(entry.summary, entry.content))) for entry in read(item)
-                    ]
+                    found += [with_gist(entry) for entry in read(item)]
             except TooDear:
                 found.append(rough(item, "it takes too long to read"))
             except MemoryError:
@@ -167,6 +165,12 @@ class Watch:
             except Exception as error:  # a fault of ours, or of a library, met by one entry
                 found.append(rough(item, f"it cannot be read ({type(error).__name__}: {error})"[:300]))
         return tuple(found)
+
+
+def with_gist(entry: ParsedEntry) -> ParsedEntry:
+    """An entry with what curation needs of its text."""
+    # As `replace` does, which takes five times as long: this is done for every entry.
+    return ParsedEntry(**{**vars(entry), "gist": gist.pack(gist.of(entry.summary, entry.content))})
 
 
 def set_aside(reason: str, *, title: str = "", url: str = "", identity: bytes) -> ParsedEntry:

@@ -9,7 +9,7 @@ import json
 import re
 import tomllib
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,6 +117,14 @@ def boilerplate(where: str) -> tuple[re.Pattern[str], ...]:
 
 
 @cache
+def _line() -> re.Pattern[str]:
+    """The patterns of whole lines as one."""
+    said = (kind.pattern for kind in boilerplate("line"))
+    # A flag at the beginning holds for all of a pattern, and here for one of many.
+    return re.compile("|".join(f"(?i:{one[4:]})" if one.startswith("(?i)") else f"(?:{one})" for one in said))
+
+
+@cache
 def _inline() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
     """The inline patterns with their hints: plain substrings are found many times as fast as patterns."""
     return tuple((tuple(kind["hints"]), re.compile(kind["pattern"])) for kind in _kinds()["inline"])
@@ -130,31 +138,41 @@ def _kinds() -> dict[str, list[dict[str, Any]]]:
 def lines(markup: str) -> list[str]:
     """The prose of clean HTML (or plain text), a paragraph a line, without headings, code, tables and captions."""
     # In markup a line's end is a space; in plain text an empty line parts paragraphs.
-    flat = re.sub(r"\s+", " ", markup) if _TAG.search(markup) else re.sub(r"(?<!\n)\n(?!\n)", " ", markup)
+    flat = " ".join(markup.split()) if _TAG.search(markup) else re.sub(r"(?<!\n)\n(?!\n)", " ", markup)
     text = _TAG.sub("", _BLOCK.sub("\n", _SKIP.sub("\n", flat)))
     text = unescape(text)
     if _INNER_TAG.search(text):
         text = _INNER_TAG.sub(" ", text)
     if _ENTITY.search(text):
         text = unescape(text)
-    found = (" ".join(_INVISIBLE.sub("", line).split()) for line in text.split("\n"))
-    return [line for line in found if line]
+    return [line for said in _INVISIBLE.sub("", text).split("\n") if (line := " ".join(said.split()))]
 
 
 def lines_of(markup: str) -> tuple[Line, ...]:
     """The lines of the head of a text, each with what is left of it."""
-    return tuple(Line(line, _kept(line)) for line in lines(markup[:HEAD]))
+    found = lines(markup[:HEAD])
+    # Most texts have none of the hints: they are looked for in the whole, and then by line.
+    small = "\n".join(found).lower()
+    likely = [(hints, pattern) for hints, pattern in _inline() if _has(small, hints)]
+    return tuple(Line(line, _kept(line, likely)) for line in found)
 
 
-def _kept(said: str) -> str:
+def _has(small: str, hints: Iterable[str]) -> bool:
+    for hint in hints:  # a loop, for it is run for every text and hint  # noqa: SIM110
+        if hint in small:
+            return True
+    return False
+
+
+def _kept(said: str, likely: Sequence[tuple[tuple[str, ...], re.Pattern[str]]]) -> str:
     if _is_boilerplate(said):
         return ""
-    small, line = said.lower(), said
-    for hints, pattern in _inline():
-        for hint in hints:  # a loop, for it is run for every line and hint
-            if hint in small:
+    line = said
+    if likely:
+        small = said.lower()
+        for hints, pattern in likely:
+            if _has(small, hints):
                 line = pattern.sub(" ", line)
-                break
     if line == said:
         return said
     line = " ".join(line.split())
@@ -162,7 +180,7 @@ def _kept(said: str) -> str:
 
 
 def _is_boilerplate(line: str) -> bool:
-    return any(pattern.fullmatch(line) for pattern in boilerplate("line"))
+    return _line().fullmatch(line) is not None
 
 
 def minutes(markup: str) -> int:

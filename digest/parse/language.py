@@ -11,6 +11,7 @@ from collections import Counter
 
 _TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+")
+_BEYOND_LATIN = re.compile("[\u0300-\U0010ffff]")
 
 # The languages that a script alone tells, the most read first; which of them it is, letters tell.
 _SCRIPTS = {
@@ -74,7 +75,7 @@ def _by_script(text: str) -> tuple[str, ...]:
     """The languages written in the script that most letters are of; () for Latin or too few letters."""
     if text.isascii():
         return ()
-    foreign = [c for c in text if c > "\u02ff" and c.isalpha()]
+    foreign = list(filter(str.isalpha, _BEYOND_LATIN.findall(text)))
     if len(foreign) < 4:
         return ()
     letters = sum(map(str.isalpha, text))

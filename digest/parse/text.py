@@ -17,7 +17,6 @@ _UNSEEN = re.compile(
 )
 # PostgreSQL refuses NUL, and a lone surrogate cannot be written as UTF-8.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-_SPACE = re.compile(r"\s+")
 _LONG_REFERENCE = re.compile(r"&#[0-9]{100,}+;?")
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*+(?:>|\Z)")
 _ANY_TAG = re.compile(r"<[^>]*+(?:>|\Z)")
@@ -61,7 +60,9 @@ def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
 
 def tidy(text: str) -> str:
     """Text on one line, without control, bidi or invisible characters."""
-    return _SPACE.sub(" ", _UNSEEN.sub("", _CONTROL.sub(" ", text))).strip()
+    if not (text.isascii() and text.isprintable()):  # else there is none of them, and spaces are all that parts words
+        text = _UNSEEN.sub("", _CONTROL.sub(" ", text))
+    return " ".join(text.split())
 
 
 def clean_html(markup: str, *, base: str) -> str:

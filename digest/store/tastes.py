@@ -109,12 +109,21 @@ def follow_source(session: Session, feed_id: int, before: Places, now: Places) -
     old, new = set(map(taste.place, before)) - {""}, _shown_place(*now)
     if not new or new in old:
         return
-    for paper in session.exec(select(NewsletterFeed.newsletter_id).where(NewsletterFeed.feed_id == feed_id)).all():
+    for paper in session.connection().execute(_PAPERS, {"feed": feed_id}).scalars().all():
         for key, topics, wanted in _holding(session, paper, ""):
             muted = wanted.muted_sources
             hit = any(taste.within(place, one) for place in old for one in muted)
             if hit and not any(taste.within(new, one) for one in muted) and len(muted) < taste.SOURCES:
                 _change(session, paper, key, topics, replace(wanted, muted_sources=tuple(sorted({*muted, new}))))
+
+
+# The newsletters of a feed in which anybody has a taste: mostly none. Made once, since it is asked for each new feed.
+_PAPERS = sa.select(col(NewsletterFeed.newsletter_id)).where(
+    col(NewsletterFeed.feed_id) == sa.bindparam("feed"),
+    sa.exists().where(
+        col(Subscription.newsletter_id) == col(NewsletterFeed.newsletter_id), col(Subscription.taste_key) != ""
+    ),
+)
 
 
 def _shown_place(url: str, site: str) -> str:
