@@ -5,8 +5,8 @@
 
 Each place is read by a process of its own, with a hundredth of the mails and with all of them, after which it is read
 again: nothing may be left. The mails are bounces of one edition that was really owed, complaints, answers of those who
-are away, and people; with `--storm` all say that there is no such mailbox. IMAP is a Dovecot on loopback with a Maildir,
-where one is installed. Goals: the memory of all is at most 1.15 times that of few, and no mail is read twice.
+are away, and people; with `--storm` all say that there is no such mailbox. IMAP is a Dovecot on loopback with a
+Maildir, where one is installed. Goals: the memory of all is at most 1.15 times that of few, and no mail is read twice.
 """
 
 from __future__ import annotations
@@ -257,8 +257,8 @@ def main() -> None:
             found["good"] &= good
             if not given.json:
                 print(
-                    f"{place:<8} {all_['read']:,} mails, {all_['per_second']:,.0f} a second; few {few['peak_mb']:.0f} MB,"
-                    f" all {all_['peak_mb']:.0f} MB: {ratio:.2f} times; {twice} read twice, {all_['left']} left",
+                    f"{place:<8} {all_['read']:,} mails, {all_['per_second']:,.0f} a second; few {few['peak_mb']:.0f}"
+                    f" MB, all {all_['peak_mb']:.0f} MB: {ratio:.2f} times; {twice} read twice, {all_['left']} left",
                     flush=True,
                 )
     if given.json:
