@@ -237,6 +237,19 @@ def test_nobody_is_barred_where_a_server_denies_everybody(database, config, cloc
 
 
 @on_sqlite
+def test_what_a_person_believed_of_a_storm_stays_believed(database, config, clock):
+    emails = [f"reader{n}@example.org" for n in range(13)]
+    owe(database, config, *emails)
+    send(database, config, clock)
+    letters = hearing.sent(config)
+    hears(database, config, *(hearing.bounce(letters[email]) for email in emails[:12]))
+    (doubted, *_rest) = kept(database, acts=("doubted",))
+    with database.write() as session:
+        assert hear.believe(session, doubted.id, how="test", now=MONDAY)
+    hears(database, config, hearing.bounce(letters[emails[12]]))
+    assert [one.id for one in kept(database, acts=("suppress",))] == [doubted.id]
+
+
 def test_a_mail_to_the_signed_address_leaves_and_a_forged_one_does_not(database, config, letters):
     header = letters[ADA].header("List-Unsubscribe")
     address = header.partition("<mailto:")[2].partition(">")[0]
@@ -367,6 +380,30 @@ def test_an_mbox_is_read_on_from_where_it_was_left_and_anew_where_it_changed(dat
 
 
 @on_sqlite
+def test_an_mbox_that_a_mail_program_has_cleaned_and_that_grew_again_is_read_anew(database, config, tmp_path):
+    def written(*numbers):
+        some = (hearing.person(f"hello {n}" + " and so on" * 600, sender="Eve <eve@example.org>") for n in numbers)
+        return b"".join(b"From eve@example.org Mon Nov 23 07:00:00 2026\n" + raw + b"\n" for raw in some)
+
+    path = tmp_path / "mbox"
+    path.write_bytes(written(10, 11, 12))
+    assert read(database, config, sources.opened(str(path))).read == 3
+    path.write_bytes(written(10, 12, 13, 14))  # it begins as before, and is longer
+    found = read(database, config, sources.opened(str(path)))
+    assert (found.read, found.copies) == (4, 2)
+    assert len(kept(database)) == 5
+    assert read(database, config, sources.opened(str(path))).read == 0
+
+
+def test_a_maildir_is_read_in_its_order_however_few_names_are_held(database, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_LISTED", 3)
+    source = maildir(tmp_path, *(hearing.person(f"hello {n}", sender="Eve <eve@example.org>") for n in range(8)))
+    names = sorted(path.name for path in source.folder.glob("*/*"))
+    assert [mail.handle.name for mail in source.mails("")] == names  # also while nobody marks them
+    assert read(database, config, source).read == 8
+    assert not list(source.mails(""))
+
+
 def test_lines_that_begin_with_from_divide_no_mail(database, config, tmp_path):
     path = tmp_path / "mbox"
     box = mailbox.mbox(path)
@@ -386,30 +423,31 @@ def test_what_is_no_mailbox_is_said_in_one_sentence(tmp_path):
             sources.opened(str(place))
 
 
-class Killed(BaseException):
-    """As by SIGKILL: nobody catches it."""
-
-
-@pytest.mark.parametrize("when", ["before the commit", "after the commit"])
-def test_a_reader_killed_in_the_middle_reads_on_and_counts_once(database, config, letters, tmp_path, monkeypatch, when):
-    source = maildir(tmp_path, hearing.bounce(letters[ADA]), hearing.complaint(letters[BOB]))
-
-    def killed(*_args, **_values):
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        if when == "after the commit":
-            patch.setattr(sources.Maildir, "done", killed)
-        else:
-            patch.setattr(reports, "set_mark", killed)
-            patch.setattr(hear.run, "_put_down", killed)
-        with pytest.raises(Killed):
-            read(database, config, source)
-    assert len(kept(database)) == (2 if when == "after the commit" else 0)
-    found = read(database, config, source)
-    assert found.copies == (2 if when == "after the commit" else 0)
+@on_sqlite
+@pytest.mark.parametrize("at", ["mail", "commit", "mark"])
+@pytest.mark.parametrize("kind", ["maildir", "mbox"])
+def test_a_reader_that_gets_sigkill_in_the_middle_reads_on_and_counts_once(
+    database, config, letters, tmp_path, at, kind
+):
+    mails = [hearing.person(f"hello {n}", sender="Eve <eve@example.org>") for n in range(58)]
+    mails[52:52] = [hearing.bounce(letters[ADA]), hearing.complaint(letters[BOB])]
+    place = tmp_path / "box"
+    if kind == "maildir":
+        box = mailbox.Maildir(place)
+        for raw in mails:
+            box.add(raw)
+    else:
+        place.write_bytes(b"".join(b"From a@b Mon Nov 23 07:00:00 2026\n" + raw + b"\n" for raw in mails))
+    hearing.killed(config, str(place), at=at, after=53)
+    assert len(kept(database)) == (60 if at == "mark" else 50)
+    found = read(database, config, sources.opened(str(place)))
+    assert found.copies == (7 if (at, kind) == ("mark", "maildir") else 0)  # stored, and not marked yet
+    assert len(kept(database)) == 60
     assert [len(events(database, who)) for who in (ADA, BOB)] == [1, 2]
-    assert read(database, config, source).read == 0
+    assert read(database, config, sources.opened(str(place))).read == 0
+    if kind == "maildir":
+        assert (len(list(place.glob("new/*"))), len(list(place.glob("cur/*:2,*F*S")))) == (0, 58)
+        assert len(list(place.glob("cur/*"))) == 60
 
 
 def test_two_readers_at_once_do_it_once(database, config, letters, tmp_path):

@@ -163,8 +163,8 @@ def _seen(name: str) -> bool:
 class Mbox:
     """An mbox (RFC 4155) that others append to: read up to where it ended when we had its lock, a line at a time.
 
-    It is not written to. How far it was read is kept as `mark`: the place, what the file began with, and what stood
-    before the place; where that is otherwise (it was emptied, rotated, or a mail program has taken mails out of it), it
+    It is not written to. How far it was read is kept as `mark`: the place, what the file began with, and how the
+    mail before the place begins; where that is otherwise (it was emptied, rotated, or a mail program has taken mails out of it), it
     is read from its beginning, and what is known is known.
     """
 
@@ -189,8 +189,10 @@ class Mbox:
         file.seek(start)
         for raw, upto in _messages(file, start, end):
             known, here = begin[: min(upto, _BEGIN)], file.tell()
-            yield Incoming(raw, mark=f"{upto} {len(known)} {_digest(known)} {_digest(_before(file, upto))}")
+            last = f"{start} {_digest(_piece(file, start, upto))}"
+            yield Incoming(raw, mark=f"{upto} {len(known)} {_digest(known)} {last}")
             file.seek(here)
+            start = upto
 
     def done(self, mail: Incoming, *, understood: bool) -> None:
         pass
@@ -205,16 +207,17 @@ class Mbox:
 def _resume(mark: str, file: IO[bytes], begin: bytes, end: int) -> int:
     """Where to go on: where it was left, if it is the same file."""
     try:
-        upto, length, began, before = [*mark.split(" "), ""][:4]  # marks of former releases have no fourth
+        upto, length, began, last, had = [*mark.split(" "), "0", ""][:5]  # marks of former releases have three
         same = int(upto) <= end and _digest(begin[: int(length)]) == began[:32]
-        return int(upto) if same and before in ("", _digest(_before(file, int(upto)))) else 0
+        return int(upto) if same and had in ("", "0", _digest(_piece(file, int(last), int(upto)))) else 0
     except ValueError:
         return 0
 
 
-def _before(file: IO[bytes], place: int) -> bytes:
-    file.seek(max(0, place - _BEGIN))
-    return file.read(min(place, _BEGIN))
+def _piece(file: IO[bytes], start: int, upto: int) -> bytes:
+    """How the mail that was read last begins."""
+    file.seek(start)
+    return file.read(min(upto - start, _BEGIN))
 
 
 def _digest(data: bytes) -> str:
