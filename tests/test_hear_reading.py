@@ -18,9 +18,9 @@ from sqlmodel import col, select
 
 from digest import hear, line, sign, subscribe
 from digest.errors import NotFound, StorageError, UserError
-from digest.hear import sources
+from digest.hear import forward, sources
 from digest.hear.policy import Act
-from digest.models import ConsentEvent, OutboxRow, SubscriptionState
+from digest.models import ConsentEvent, Notice, OutboxRow, SubscriptionState
 from digest.store import history, hooks, people, refusals, reports, suppressions
 from digest.store.api_tables import WebhookEvent
 from digest.store.reports import Which
@@ -280,6 +280,40 @@ def test_people_who_write_are_shown_and_nothing_is_done(database, config, letter
 
 
 @on_sqlite
+def test_what_people_write_is_passed_on_once_never_in_circles_and_forgotten_with_them(
+    database, configure, clock, monkeypatch
+):
+    mail = {"address": "bounces@news.example", "forward_to": "editor@news.example"}
+    config = configure(mail=mail)
+    monkeypatch.setattr(forward, "A_DAY", 2)
+    owe(database, config, ADA)
+    kind = hearing.person("I liked it.\n.\nFrom me", subject="Re: News\n of today")
+    robots = [
+        hearing.person("I am away", subject="Re: hello", more="Auto-Submitted: auto-replied\n"),
+        hearing.person("[reply] hello", sender="Daily <news@news.example>", more="Auto-Submitted: auto-generated\n"),
+        hearing.person("Thanks", sender="Editor <EDITOR@news.example>", subject="Re: [reply] hello"),
+        hearing.person("Please unsubscribe me"),
+        hearing.person("There is no such user", sender="Mailer-Daemon <mailer-daemon@x.example>"),
+    ]
+    assert hears(database, config, kind, kind, *robots).read == 7
+    send(database, config, clock)
+    (noted,) = [one for to, one in hearing.sent(config).items() if to == "editor@news.example"]
+    assert noted.header("Subject") == "[reply] Re: News of today"
+    assert noted.header("Auto-Submitted") == "auto-generated"
+    assert noted.mail_from != hearing.sent(config)[ADA].mail_from
+    assert sorted(one.why for one in kept(database, acts=("ask",), open=True)) == [
+        "a person wrote",  # the editor
+        "they seem to want to leave",
+    ]
+    hears(database, config, hearing.bounce(noted))  # the note itself comes back
+    assert (standing(database, ADA), len(kept(database, acts=("suppress",)))) == (("active", ""), 0)
+    hears(database, config, *(hearing.person(f"hello {n}", sender="Eve <eve@example.org>") for n in range(3)))
+    assert len(kept(database, acts=("ask",), open=True)) == 4  # two a day, here
+    with database.write() as session:
+        subscribe.erase(session, ADA, secret=config.lasting_key, now=MONDAY)
+        assert "I liked" not in "".join(session.exec(select(Notice.text)))
+
+
 def test_an_erased_reader_is_in_no_mail_any_more(database, config, letters):
     hears(database, config, hearing.bounce(letters[ADA]), hearing.person("hello"))
     with database.write() as session:

@@ -20,6 +20,7 @@ from digest.errors import UserError
 from digest.hear import mime, policy, proof
 from digest.hear.addresses import address_in
 from digest.hear.for_feeds import mailed
+from digest.hear.forward import forward
 from digest.hear.happened import Happened, happened
 from digest.hear.policy import Act, Decision, Heard, Past, Trouble
 from digest.hear.report import BOUNCES, Failed, Kind, Reason, Report
@@ -245,6 +246,8 @@ def _store(
         else:
             act = _follow(session, one, letter, how, report_id, now, storms)
         acts.append(act)
+        if one.report.kind is Kind.REPLY and not wants_to_leave(one.report):
+            _pass_on(session, config, one.report, report_id, now)
         if act is Act.OURS and letter is not None and letter.edition_id is not None:
             refused[letter.edition_id] += 1
     if some and some[-1].mail.mark:
@@ -348,6 +351,12 @@ def _follow(
     before = _carry_out(session, decision, letter, person, report_id, now, storms)
     _put_down(session, decision, before, letter, report_id, now)
     return decision.act
+
+
+def _pass_on(session: Session, config: Config, report: Report, report_id: int, now: datetime) -> None:
+    """What a person wrote goes to whom the settings name, and is no ask any more."""
+    if to := forward(session, config, report, report_id, now=now):
+        reports.finish(session, report_id, why=f"a person wrote; passed on to {to}", done_at=now)
 
 
 def _elsewhere(

@@ -164,7 +164,7 @@ class Mbox:
     """An mbox (RFC 4155) that others append to: read up to where it ended when we had its lock, a line at a time.
 
     It is not written to. How far it was read is kept as `mark`: the place, what the file began with, and how the
-    mail before the place begins; where that is otherwise (it was emptied, rotated, or a mail program has taken mails out of it), it
+    mail before the place begins; where that is otherwise (it was emptied, rotated, or mails were taken out of it), it
     is read from its beginning, and what is known is known.
     """
 

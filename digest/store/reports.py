@@ -35,6 +35,7 @@ COMPLAINED = "complaint"  # the reason of a suppression
 _TROUBLE = ("hard", "soft", "policy")
 _RECEIVING = (SubscriptionState.ACTIVE, SubscriptionState.PENDING)
 UNDOABLE = ("suppress", "complaint", "pause", "leave", "chose")
+FORWARD = "forward:"  # what the key of a notice begins with that tells what a person wrote
 ANSWER = "choices:"  # what the key of a notice begins with that answers such a mail
 _UNPROVEN = 20_000  # mails that prove nothing are kept
 _ONCE, _REFUSED = "once ", "refused /hear/"  # what names of sources begin with that are none
@@ -565,6 +566,12 @@ def answers_since(session: Session, key: str, since: datetime) -> int:
     return int(session.execute(sa.select(sa.func.count()).select_from(Notice).where(*mine)).scalar() or 0)
 
 
+def forwarded_since(session: Session, since: datetime) -> int:
+    """How many mails of people were passed on since then."""
+    mine = (col(Notice.key).startswith(FORWARD), col(Notice.created_at) > since)
+    return int(session.execute(sa.select(sa.func.count()).select_from(Notice).where(*mine)).scalar() or 0)
+
+
 def asks(session: Session) -> int:
     """How many people wrote, and nobody has answered."""
     query = sa.select(sa.func.count()).where(col(MailReport.act) == "ask", col(MailReport.done_at).is_(None))
@@ -590,6 +597,8 @@ def prune(session: Session, *, before: datetime) -> int:
         session.connection().execute(sa.delete(MailReport).where(mine, col(MailReport.proof) == ""))
         emptied = {"raw": None, "text": "", "subject": "", "sender": ""}
         session.connection().execute(sa.update(MailReport).where(mine).values(**emptied))
+        notes = col(Notice.key).in_([f"{FORWARD}{one}" for one in some])
+        session.connection().execute(sa.update(Notice).where(notes).values(text="", subject=""))
     return len(ids)
 
 
