@@ -113,6 +113,15 @@ def test_a_report_says_of_its_recipient(raw, kind, reason):
         ("4.2.2", "452 4.2.2 over quota", Kind.SOFT),
         ("5.7.1", "550 5.7.1 user unknown", Kind.POLICY),
         ("5.0.0", "something happened", Kind.SOFT),
+        ("5.0.0", "550 non-existent user", Kind.HARD),
+        ("5.0.0", "550 utente inesistente", Kind.HARD),
+        ("5.0.0", "550 Benutzer unbekannt", Kind.HARD),
+        ("5.0.0", "550 존재하지 않는 사용자", Kind.HARD),
+        ("5.7.1", "553 sorry, no mailbox here by that name (#5.7.1)", Kind.HARD),
+        ("5.0.0", "550 helo name does not exist", Kind.POLICY),
+        ("5.0.0", "550 your IP has no PTR; host unknown", Kind.POLICY),
+        ("5.0.0", "554 unacceptable mail content", Kind.POLICY),
+        ("5.4.4", "550 5.4.4 unable to route: temporary lookup failure", Kind.SOFT),
     ],
 )
 def test_words_are_weighed_with_the_number_beside_them(status, words, kind):
