@@ -203,6 +203,24 @@ def test_what_somebody_said_since_is_not_undone(database, config, letters):
 
 
 @on_sqlite
+@pytest.mark.parametrize("since", ["moved", "suppressed anew"])
+def test_undoing_lifts_no_suppression_that_came_since(database, config, letters, since):
+    hears(database, config, hearing.bounce(letters[ADA]))
+    (row,) = kept(database)
+    later, now = MONDAY + timedelta(days=1), ADA
+    with database.write() as session:
+        if since == "moved":
+            people.find(session, ADA).email = now = "ada@example.net"
+        else:
+            suppressions.lift(session, ADA, mark="")
+        suppressions.add(session, now, reason=suppressions.BOUNCED, now=later)
+    hear.undo(database, [row.id], how="test", now=later)
+    with database.read() as session:
+        assert suppressions.own(session, now) is not None
+        assert since != "moved" or suppressions.own(session, ADA) is None
+
+
+@on_sqlite
 def test_an_ancient_report_changes_nobody(database, config, letters):
     late = MONDAY + timedelta(days=400)
     for raw in (hearing.bounce(letters[ADA]), hearing.complaint(letters[BOB])):
@@ -250,6 +268,7 @@ def test_what_a_person_believed_of_a_storm_stays_believed(database, config, cloc
     assert [one.id for one in kept(database, acts=("suppress",))] == [doubted.id]
 
 
+@on_sqlite
 def test_a_mail_to_the_signed_address_leaves_and_a_forged_one_does_not(database, config, letters):
     header = letters[ADA].header("List-Unsubscribe")
     address = header.partition("<mailto:")[2].partition(">")[0]
@@ -279,7 +298,6 @@ def test_people_who_write_are_shown_and_nothing_is_done(database, config, letter
     assert standing(database, ADA) == ("active", "")
 
 
-@on_sqlite
 def test_what_people_write_is_passed_on_once_never_in_circles_and_forgotten_with_them(
     database, configure, clock, monkeypatch
 ):
@@ -314,6 +332,7 @@ def test_what_people_write_is_passed_on_once_never_in_circles_and_forgotten_with
         assert "I liked" not in "".join(session.exec(select(Notice.text)))
 
 
+@on_sqlite
 def test_an_erased_reader_is_in_no_mail_any_more(database, config, letters):
     hears(database, config, hearing.bounce(letters[ADA]), hearing.person("hello"))
     with database.write() as session:
@@ -429,6 +448,7 @@ def test_an_mbox_that_a_mail_program_has_cleaned_and_that_grew_again_is_read_ane
     assert read(database, config, sources.opened(str(path))).read == 0
 
 
+@on_sqlite
 def test_a_maildir_is_read_in_its_order_however_few_names_are_held(database, config, tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "_LISTED", 3)
     source = maildir(tmp_path, *(hearing.person(f"hello {n}", sender="Eve <eve@example.org>") for n in range(8)))
@@ -438,6 +458,7 @@ def test_a_maildir_is_read_in_its_order_however_few_names_are_held(database, con
     assert not list(source.mails(""))
 
 
+@on_sqlite
 def test_lines_that_begin_with_from_divide_no_mail(database, config, tmp_path):
     path = tmp_path / "mbox"
     box = mailbox.mbox(path)

@@ -306,7 +306,7 @@ def suppress(session: Session, person: Subscriber, *, reason: str, status: str, 
         return {}
     suppressions.add(session, person.email, reason=reason, status=status, now=evidence.at)
     _say(session, person.id, None, ConsentEvent.SUPPRESSED, evidence, f"{reason} {status}".strip())
-    return {"suppressed": reason}
+    return {"suppressed": reason, "key": address_key(person.email), "at": evidence.at.isoformat()}
 
 
 def leave(session: Session, subscription_id: int, *, evidence: Evidence) -> dict[str, Any]:
@@ -357,8 +357,10 @@ def undo(session: Session, report: MailReport, *, evidence: Evidence) -> bool:
     if "suppressed" in before and report.subscriber_id is not None:
         person = session.get(Subscriber, report.subscriber_id)
         if person is not None:
-            stop = suppressions.own(session, person.email)
-            if stop is not None and stop.reason == before["suppressed"]:
+            # Of the address that it was: they may have another now, or be suppressed anew for something else.
+            stop = suppressions.own(session, before.get("key") or person.email)
+            at = datetime.fromisoformat(before["at"]) if "at" in before else None
+            if stop is not None and stop.reason == before["suppressed"] and (at is None or stop.created_at <= at):
                 session.delete(stop)
                 _say(session, person.id, None, ConsentEvent.UNSUPPRESSED, evidence, stop.reason)
     if "state" in before:
