@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import shutil
 import socket
 import subprocess
@@ -52,8 +51,8 @@ def settings(folder: Path, source: str, **mail: str) -> Any:
     return from_values(values, folder / "digest.toml", environment=False)
 
 
-def prepared(folder: Path, readers: int) -> None:
-    """A database with an edition that each reader's server has taken."""
+def prepared(folder: Path, readers: int) -> list[tuple[int, str]]:
+    """A database with an edition that each reader's server has taken: number and reader of each letter."""
     import mailing
     import sqlalchemy as sa
 
@@ -68,19 +67,21 @@ def prepared(folder: Path, readers: int) -> None:
             sa.text("UPDATE outbox SET state = 'sent', attempts = 1, tried_at = :now, settled_at = :now"),
             {"now": NOW.strftime("%Y-%m-%d %H:%M:%S.%f")},
         )
+        said = "SELECT outbox.id, email FROM outbox JOIN subscriber ON subscriber.id = subscriber_id ORDER BY outbox.id"
+        letters = [(int(row[0]), str(row[1])) for row in session.execute(sa.text(said))]
     database.close()
+    return letters
 
 
-def mails(number: int, *, storm: bool) -> Iterator[bytes]:
-    """As many, each another one."""
+def mails(letters: list[tuple[int, str]], *, storm: bool) -> Iterator[bytes]:
+    """One about each letter."""
     import hearing
 
     from digest import sign
 
-    for n in range(number):
-        to = f"reader{n}@example.org"
+    for n, (number, to) in enumerate(letters):
         came_from = sign.verp(
-            n + 1, key="a key for the benchmark, long enough", domain="news.example", mailbox="bounces@news.example"
+            number, key="a key for the benchmark, long enough", domain="news.example", mailbox="bounces@news.example"
         )
         letter = hearing.Sent(came_from, to, f"From: news@news.example\nTo: {to}\nSubject: News\nMessage-ID: <{n}@x>")
         at = n % 100
@@ -99,18 +100,18 @@ def mails(number: int, *, storm: bool) -> Iterator[bytes]:
             yield hearing.person(f"What a letter, says {n}.\n\n" + "So it is. " * 50, sender=to)
 
 
-def filled(place: str, folder: Path, number: int, *, storm: bool) -> Path:
+def filled(place: str, folder: Path, letters: list[tuple[int, str]], *, storm: bool) -> Path:
     """The mailbox itself: a Maildir (which Dovecot reads as well), or an mbox."""
     where = folder / "home/back/Maildir" if place == "imap" else folder / place
     if place == "mbox":
         with where.open("wb") as file:
-            for raw in mails(number, storm=storm):
+            for raw in mails(letters, storm=storm):
                 file.write(b"From MAILER-DAEMON Mon Nov 23 07:00:00 2026\n" + raw.replace(b"\nFrom ", b"\n>From "))
                 file.write(b"\n")
         return where
     for name in ("new", "cur", "tmp"):
         (where / name).mkdir(parents=True)
-    for n, raw in enumerate(mails(number, storm=storm)):
+    for n, raw in enumerate(mails(letters, storm=storm)):
         (where / "new" / f"{1_700_000_000 + n // 10}.M{n:09}.host").write_bytes(raw)
     return where
 
@@ -136,7 +137,9 @@ def child(place: str, folder: Path) -> None:
         if not seen:
             seen, took, cpu = found[0].read, time.perf_counter() - began, time.process_time() - cpu
     database.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not `ru_maxrss`, which a process has of the one that started it.
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     print(
         json.dumps(
             {
@@ -211,19 +214,19 @@ service imap-login {{
         server.wait()
 
 
-def measured(place: str, number: int, *, database: Path, storm: bool) -> dict[str, Any]:
+def measured(place: str, letters: list[tuple[int, str]], *, database: Path, storm: bool) -> dict[str, Any]:
     """One reading, in a folder of its own with a copy of the database."""
     with tempfile.TemporaryDirectory(prefix="hear", dir="/tmp") as name:
         folder = Path(name)
         shutil.copy(database, folder / "digest.db")
-        filled(place, folder, number, storm=storm)
+        filled(place, folder, letters, storm=storm)
         with dovecot(folder) if place == "imap" else contextlib.nullcontext():
             done = subprocess.run(
                 [sys.executable, __file__, "--child", place, str(folder)], stdout=subprocess.PIPE, text=True, check=True
             )
         found: dict[str, Any] = json.loads(done.stdout)
     found["per_second"] = found["read"] / found["seconds"]
-    found["left"] = number - found["read"]
+    found["left"] = len(letters) - found["read"]
     return found
 
 
@@ -244,10 +247,10 @@ def main() -> None:
     places = [one for one in given.only.split(",") if one != "imap" or here]
     found: dict[str, Any] = {"goals": GOALS, "good": True}
     with tempfile.TemporaryDirectory(prefix="hear", dir="/tmp") as name:
-        prepared(Path(name), most)
+        letters = prepared(Path(name), most)
         for place in places:
             few, all_ = (
-                measured(place, number, database=Path(name) / "digest.db", storm=given.storm)
+                measured(place, letters[:number], database=Path(name) / "digest.db", storm=given.storm)
                 for number in (max(100, most // 100), most)
             )
             ratio = all_["peak_mb"] / few["peak_mb"]
