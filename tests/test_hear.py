@@ -221,6 +221,20 @@ def test_any_damage_is_a_report_and_never_a_crash(raw, cuts):
     assert len(report.recipients) <= 100
 
 
+AWAY = [
+    "Absence : News", "Automatiskt svar: News", "Automatisk svar: News", "Automaattinen vastaus: News",
+    "Automatyczna odpowiedź: News", "Automatikus válasz: News", "Răspuns automat: News", "Αυτόματη απάντηση: News",
+    "Автоматична відповідь: News", "תשובה אוטומטית: News", "الرد التلقائي: News", "Automatski odgovor: News",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", AWAY)
+def test_who_is_away_is_neither_a_bounce_nor_an_ask_in_any_language(subject):
+    words = "User unknown to me; my mailbox is full.\n\n> unsubscribe me\nunsubscribe"
+    report = understand(hearing.person(words, subject=subject, to="bounces+b-x@news.example"))
+    assert (report.kind, report.robot, report.recipients) == (Kind.VACATION, True, ())
+
+
 @pytest.mark.parametrize("name", ["punycode", "PunyCode", "idna", "unicode_escape", "raw-unicode-escape", "x" * 500])
 def test_what_is_no_character_set_of_mails_is_read_as_letters(name):
     """Of a megabyte in punycode each letter shifts all others: half a minute, for one mail."""
