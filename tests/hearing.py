@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import email
+import os
+import signal
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
 from conftest import MONDAY
 
-from digest import hear
+from digest import hear, line
 from digest.config import Config
-from digest.store import Database
+from digest.hear import run
+from digest.store import Database, open_database
 
 
 @dataclass(frozen=True)
@@ -139,3 +142,38 @@ def hears(
     """Read these mails."""
     source = hear.Given(name, [hear.Incoming(raw) for raw in mails])
     return hear.read(database, config, source, clock=lambda: now)
+
+
+def killed(config: Config, place: str, *, at: str, after: int) -> None:
+    """A process of its own reads this place, and gets SIGKILL there: `at` a "mail" that it is handed, in the
+    transaction ("commit") that stores one, or before one that is stored is marked ("mark"); `after` so many of these.
+    """
+    here, there = os.pipe()
+    child = os.fork()
+    if not child:
+        _read_until(config, place, at, after, there)
+    os.close(there)
+    with os.fdopen(here, "rb") as told:
+        reached = told.read(1)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert reached, "it has ended before"
+
+
+def _read_until(config: Config, place: str, at: str, after: int, there: int) -> None:
+    try:
+        database = open_database(config.database_url)
+        source = line.mailbox(config, place)
+        of, name = {"mail": (run, "prepare"), "commit": (run.reports, "finish"), "mark": (source, "done")}[at]
+        real, number = getattr(of, name), iter(range(after))
+
+        def counted(*given: object, **named: object) -> object:
+            if next(number, None) is None:
+                os.write(there, b"x")
+                signal.pause()
+            return real(*given, **named)
+
+        setattr(of, name, counted)
+        hear.read(database, config, source, clock=lambda: MONDAY)
+    finally:
+        os._exit(1)

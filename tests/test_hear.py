@@ -113,6 +113,15 @@ def test_a_report_says_of_its_recipient(raw, kind, reason):
         ("4.2.2", "452 4.2.2 over quota", Kind.SOFT),
         ("5.7.1", "550 5.7.1 user unknown", Kind.POLICY),
         ("5.0.0", "something happened", Kind.SOFT),
+        ("5.0.0", "550 non-existent user", Kind.HARD),
+        ("5.0.0", "550 utente inesistente", Kind.HARD),
+        ("5.0.0", "550 Benutzer unbekannt", Kind.HARD),
+        ("5.0.0", "550 존재하지 않는 사용자", Kind.HARD),
+        ("5.7.1", "553 sorry, no mailbox here by that name (#5.7.1)", Kind.HARD),
+        ("5.0.0", "550 helo name does not exist", Kind.POLICY),
+        ("5.0.0", "550 your IP has no PTR; host unknown", Kind.POLICY),
+        ("5.0.0", "554 unacceptable mail content", Kind.POLICY),
+        ("5.4.4", "550 5.4.4 unable to route: temporary lookup failure", Kind.SOFT),
     ],
 )
 def test_words_are_weighed_with_the_number_beside_them(status, words, kind):
@@ -210,6 +219,28 @@ def test_any_damage_is_a_report_and_never_a_crash(raw, cuts):
     proof.clues(report, (), keys=[KEY])
     assert report.kind in Kind
     assert len(report.recipients) <= 100
+
+
+AWAY = [
+    "Absence : News", "Automatiskt svar: News", "Automatisk svar: News", "Automaattinen vastaus: News",
+    "Automatyczna odpowiedź: News", "Automatikus válasz: News", "Răspuns automat: News", "Αυτόματη απάντηση: News",
+    "Автоматична відповідь: News", "תשובה אוטומטית: News", "الرد التلقائي: News", "Automatski odgovor: News",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", AWAY)
+def test_who_is_away_is_neither_a_bounce_nor_an_ask_in_any_language(subject):
+    words = "User unknown to me; my mailbox is full.\n\n> unsubscribe me\nunsubscribe"
+    report = understand(hearing.person(words, subject=subject, to="bounces+b-x@news.example"))
+    assert (report.kind, report.robot, report.recipients) == (Kind.VACATION, True, ())
+
+
+@pytest.mark.parametrize("name", ["punycode", "PunyCode", "idna", "unicode_escape", "raw-unicode-escape", "x" * 500])
+def test_what_is_no_character_set_of_mails_is_read_as_letters(name):
+    """Of a megabyte in punycode each letter shifts all others: half a minute, for one mail."""
+    raw = f"Subject: =?{name[:20]}?q?a-9a?=\nContent-Type: text/plain; charset={name}\n\nab-9a \\u0041\n"
+    report = understand(raw.encode())
+    assert (report.text, report.subject) == ("ab-9a \\u0041", "a-9a")
 
 
 def test_a_mail_beyond_all_bounds_is_read_as_far_as_it_goes():

@@ -178,7 +178,6 @@ def said(database):
         return [(m.event, m.how) for m in history.moments(session, people.find(session, ADA))][1:]
 
 
-@on_sqlite
 def test_choices_are_done_answered_once_and_undone(database, config, address):
     row = wrote(database, config, address, "pause 2 weeks\nweekly, text\n\n> daily", sender="eve@elsewhere.example")
     one = ada(database)

@@ -197,7 +197,6 @@ def rows(database):
         return found
 
 
-@on_sqlite
 def test_mails_to_the_address_become_entries_each_once(database, config, address):
     one, two = letter(to=address, number=1), letter(to="list@weekly.example", number=2, Delivered_To=address)
     assert comes(database, config, one, two, one) == {"entry": 2}

@@ -18,9 +18,9 @@ from sqlmodel import col, select
 
 from digest import hear, line, sign, subscribe
 from digest.errors import NotFound, StorageError, UserError
-from digest.hear import sources
+from digest.hear import forward, sources
 from digest.hear.policy import Act
-from digest.models import ConsentEvent, OutboxRow, SubscriptionState
+from digest.models import ConsentEvent, Notice, OutboxRow, SubscriptionState
 from digest.store import history, hooks, people, refusals, reports, suppressions
 from digest.store.api_tables import WebhookEvent
 from digest.store.reports import Which
@@ -203,6 +203,24 @@ def test_what_somebody_said_since_is_not_undone(database, config, letters):
 
 
 @on_sqlite
+@pytest.mark.parametrize("since", ["moved", "suppressed anew"])
+def test_undoing_lifts_no_suppression_that_came_since(database, config, letters, since):
+    hears(database, config, hearing.bounce(letters[ADA]))
+    (row,) = kept(database)
+    later, now = MONDAY + timedelta(days=1), ADA
+    with database.write() as session:
+        if since == "moved":
+            people.find(session, ADA).email = now = "ada@example.net"
+        else:
+            suppressions.lift(session, ADA, mark="")
+        suppressions.add(session, now, reason=suppressions.BOUNCED, now=later)
+    hear.undo(database, [row.id], how="test", now=later)
+    with database.read() as session:
+        assert suppressions.own(session, now) is not None
+        assert since != "moved" or suppressions.own(session, ADA) is None
+
+
+@on_sqlite
 def test_an_ancient_report_changes_nobody(database, config, letters):
     late = MONDAY + timedelta(days=400)
     for raw in (hearing.bounce(letters[ADA]), hearing.complaint(letters[BOB])):
@@ -237,6 +255,20 @@ def test_nobody_is_barred_where_a_server_denies_everybody(database, config, cloc
 
 
 @on_sqlite
+def test_what_a_person_believed_of_a_storm_stays_believed(database, config, clock):
+    emails = [f"reader{n}@example.org" for n in range(13)]
+    owe(database, config, *emails)
+    send(database, config, clock)
+    letters = hearing.sent(config)
+    hears(database, config, *(hearing.bounce(letters[email]) for email in emails[:12]))
+    (doubted, *_rest) = kept(database, acts=("doubted",))
+    with database.write() as session:
+        assert hear.believe(session, doubted.id, how="test", now=MONDAY)
+    hears(database, config, hearing.bounce(letters[emails[12]]))
+    assert [one.id for one in kept(database, acts=("suppress",))] == [doubted.id]
+
+
+@on_sqlite
 def test_a_mail_to_the_signed_address_leaves_and_a_forged_one_does_not(database, config, letters):
     header = letters[ADA].header("List-Unsubscribe")
     address = header.partition("<mailto:")[2].partition(">")[0]
@@ -264,6 +296,40 @@ def test_people_who_write_are_shown_and_nothing_is_done(database, config, letter
     assert found.acts == {Act.ASK: 2}
     assert [row.why for row in kept(database, acts=(Act.ASK,))] == ["a person wrote", "they seem to want to leave"]
     assert standing(database, ADA) == ("active", "")
+
+
+def test_what_people_write_is_passed_on_once_never_in_circles_and_forgotten_with_them(
+    database, configure, clock, monkeypatch
+):
+    mail = {"address": "bounces@news.example", "forward_to": "editor@news.example"}
+    config = configure(mail=mail)
+    monkeypatch.setattr(forward, "A_DAY", 2)
+    owe(database, config, ADA)
+    kind = hearing.person("I liked it.\n.\nFrom me", subject="Re: News\n of today")
+    robots = [
+        hearing.person("I am away", subject="Re: hello", more="Auto-Submitted: auto-replied\n"),
+        hearing.person("[reply] hello", sender="Daily <news@news.example>", more="Auto-Submitted: auto-generated\n"),
+        hearing.person("Thanks", sender="Editor <EDITOR@news.example>", subject="Re: [reply] hello"),
+        hearing.person("Please unsubscribe me"),
+        hearing.person("There is no such user", sender="Mailer-Daemon <mailer-daemon@x.example>"),
+    ]
+    assert hears(database, config, kind, kind, *robots).read == 7
+    send(database, config, clock)
+    (noted,) = [one for to, one in hearing.sent(config).items() if to == "editor@news.example"]
+    assert noted.header("Subject") == "[reply] Re: News of today"
+    assert noted.header("Auto-Submitted") == "auto-generated"
+    assert noted.mail_from != hearing.sent(config)[ADA].mail_from
+    assert sorted(one.why for one in kept(database, acts=("ask",), open=True)) == [
+        "a person wrote",  # the editor
+        "they seem to want to leave",
+    ]
+    hears(database, config, hearing.bounce(noted))  # the note itself comes back
+    assert (standing(database, ADA), len(kept(database, acts=("suppress",)))) == (("active", ""), 0)
+    hears(database, config, *(hearing.person(f"hello {n}", sender="Eve <eve@example.org>") for n in range(3)))
+    assert len(kept(database, acts=("ask",), open=True)) == 4  # two a day, here
+    with database.write() as session:
+        subscribe.erase(session, ADA, secret=config.lasting_key, now=MONDAY)
+        assert "I liked" not in "".join(session.exec(select(Notice.text)))
 
 
 @on_sqlite
@@ -367,6 +433,32 @@ def test_an_mbox_is_read_on_from_where_it_was_left_and_anew_where_it_changed(dat
 
 
 @on_sqlite
+def test_an_mbox_that_a_mail_program_has_cleaned_and_that_grew_again_is_read_anew(database, config, tmp_path):
+    def written(*numbers):
+        some = (hearing.person(f"hello {n}" + " and so on" * 600, sender="Eve <eve@example.org>") for n in numbers)
+        return b"".join(b"From eve@example.org Mon Nov 23 07:00:00 2026\n" + raw + b"\n" for raw in some)
+
+    path = tmp_path / "mbox"
+    path.write_bytes(written(10, 11, 12))
+    assert read(database, config, sources.opened(str(path))).read == 3
+    path.write_bytes(written(10, 12, 13, 14))  # it begins as before, and is longer
+    found = read(database, config, sources.opened(str(path)))
+    assert (found.read, found.copies) == (4, 2)
+    assert len(kept(database)) == 5
+    assert read(database, config, sources.opened(str(path))).read == 0
+
+
+@on_sqlite
+def test_a_maildir_is_read_in_its_order_however_few_names_are_held(database, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_LISTED", 3)
+    source = maildir(tmp_path, *(hearing.person(f"hello {n}", sender="Eve <eve@example.org>") for n in range(8)))
+    names = sorted(path.name for path in source.folder.glob("*/*"))
+    assert [mail.handle.name for mail in source.mails("")] == names  # also while nobody marks them
+    assert read(database, config, source).read == 8
+    assert not list(source.mails(""))
+
+
+@on_sqlite
 def test_lines_that_begin_with_from_divide_no_mail(database, config, tmp_path):
     path = tmp_path / "mbox"
     box = mailbox.mbox(path)
@@ -386,30 +478,31 @@ def test_what_is_no_mailbox_is_said_in_one_sentence(tmp_path):
             sources.opened(str(place))
 
 
-class Killed(BaseException):
-    """As by SIGKILL: nobody catches it."""
-
-
-@pytest.mark.parametrize("when", ["before the commit", "after the commit"])
-def test_a_reader_killed_in_the_middle_reads_on_and_counts_once(database, config, letters, tmp_path, monkeypatch, when):
-    source = maildir(tmp_path, hearing.bounce(letters[ADA]), hearing.complaint(letters[BOB]))
-
-    def killed(*_args, **_values):
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        if when == "after the commit":
-            patch.setattr(sources.Maildir, "done", killed)
-        else:
-            patch.setattr(reports, "set_mark", killed)
-            patch.setattr(hear.run, "_put_down", killed)
-        with pytest.raises(Killed):
-            read(database, config, source)
-    assert len(kept(database)) == (2 if when == "after the commit" else 0)
-    found = read(database, config, source)
-    assert found.copies == (2 if when == "after the commit" else 0)
+@on_sqlite
+@pytest.mark.parametrize("at", ["mail", "commit", "mark"])
+@pytest.mark.parametrize("kind", ["maildir", "mbox"])
+def test_a_reader_that_gets_sigkill_in_the_middle_reads_on_and_counts_once(
+    database, config, letters, tmp_path, at, kind
+):
+    mails = [hearing.person(f"hello {n}", sender="Eve <eve@example.org>") for n in range(58)]
+    mails[52:52] = [hearing.bounce(letters[ADA]), hearing.complaint(letters[BOB])]
+    place = tmp_path / "box"
+    if kind == "maildir":
+        box = mailbox.Maildir(place)
+        for raw in mails:
+            box.add(raw)
+    else:
+        place.write_bytes(b"".join(b"From a@b Mon Nov 23 07:00:00 2026\n" + raw + b"\n" for raw in mails))
+    hearing.killed(config, str(place), at=at, after=53)
+    assert len(kept(database)) == (60 if at == "mark" else 50)
+    found = read(database, config, sources.opened(str(place)))
+    assert found.copies == (7 if (at, kind) == ("mark", "maildir") else 0)  # stored, and not marked yet
+    assert len(kept(database)) == 60
     assert [len(events(database, who)) for who in (ADA, BOB)] == [1, 2]
-    assert read(database, config, source).read == 0
+    assert read(database, config, sources.opened(str(place))).read == 0
+    if kind == "maildir":
+        assert (len(list(place.glob("new/*"))), len(list(place.glob("cur/*:2,*F*S")))) == (0, 58)
+        assert len(list(place.glob("cur/*"))) == 60
 
 
 def test_two_readers_at_once_do_it_once(database, config, letters, tmp_path):

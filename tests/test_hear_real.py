@@ -318,6 +318,35 @@ def test_dovecot_is_read_by_two_at_once_moved_and_read_anew_when_its_numbers_cha
         line.mailbox(wrong, url).look("")
 
 
+@on_sqlite
+def test_a_reader_of_dovecot_that_gets_sigkill_in_the_middle_reads_on_and_counts_once(
+    database, configure, clock, dovecot, place
+):
+    config = configure(mail={"address": "bounces@news.example"})
+    owe(database, config, ADA, BOB)
+    send(database, config, clock)
+    letters = hearing.sent(config)
+    mails = [hearing.person(f"hello {number}", sender="Eve <eve@example.org>") for number in range(58)]
+    mails[52:52] = [hearing.bounce(letters[ADA]), hearing.complaint(letters[BOB])]
+    login = {"password": "a-pass-word", "ca_file": str(place / "ca.pem"), "move_to": "Read"}
+    config = configure(mail={"address": "bounces@news.example", "source": dovecot, **login})
+    by_hand = imaplib.IMAP4_SSL("127.0.0.1", int(dovecot.rpartition(":")[2]), ssl_context=_trusting(place))
+    by_hand.login("back", "a-pass-word")
+    for raw in mails:
+        by_hand.append("INBOX", None, None, raw.replace(b"\n", b"\r\n"))
+    for at, stored in (("mail", 50), ("commit", 50), ("mark", 60)):
+        hearing.killed(config, dovecot, at=at, after=3 if len(kept(database)) else 53)
+        assert len(kept(database)) == stored
+    with closing(line.mailbox(config, dovecot)) as source:
+        found = hear.read(database, config, source, clock=lambda: MONDAY)
+    assert (found.read, found.copies) == (10, 10)
+    assert standing(database, ADA) == ("active", suppressions.BOUNCED)
+    assert standing(database, BOB)[0] == "unsubscribed"
+    assert len(kept(database, acts=("suppress", "complaint"))) == 2
+    assert (_count(by_hand, "INBOX", "SEEN FLAGGED"), _count(by_hand, "Read", "SEEN")) == (58, 2)
+    by_hand.logout()
+
+
 def _trusting(place: Path) -> imaplib.ssl.SSLContext:
     return imaplib.ssl.create_default_context(cafile=place / "ca.pem")
 

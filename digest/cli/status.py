@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def status(context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False) -> None:
     """Show feeds, readers, stories waiting, next slot and letters.
 
-    Exit 69 where a wrong clock holds it all up, 78 where something is wrong with the settings of a newsletter.
+    Exit 69 where a wrong clock holds it all up, or has stored what lies too far ahead; 78 where something is wrong with
+    the settings of a newsletter, or a file that they name.
 
     Example: digest status --json
     """

@@ -367,6 +367,7 @@ class Mail(Section):
     move_to: Line = ""  # the folder of an IMAP server for what was understood; else it stays
     keyword: str = Field("", pattern=r"^[A-Za-z0-9$_.-]{0,60}$")  # what it is flagged with there besides as seen
     address: Line = ""  # one mailbox for all that comes back, which takes what stands behind a plus too
+    forward_to: Line = ""  # who is told of what people write; else it waits in `digest mail asks`
     keep_days: int = Field(30, ge=1, le=3650)  # the mails themselves
     per_run: int = Field(2000, ge=1, le=1_000_000)  # mails that `digest run` reads, at most
     seconds: float = Field(60, gt=0, le=3600)  # and for how long
@@ -381,6 +382,20 @@ class Mail(Section):
                 "bounces@news.example"
             )
         return value
+
+    @field_validator("forward_to")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[^\s@<>,;:\"()]{1,64}@[A-Za-z0-9.-]{1,255}", value):
+            raise ValueError("must be a plain address without a name, as in editor@news.example")
+        return value
+
+    @model_validator(mode="after")
+    def _no_circle(self) -> Mail:
+        local, _, domain = self.forward_to.lower().partition("@")
+        if self.address and f"{local.partition('+')[0]}@{domain}" == self.address.lower():
+            raise ValueError("has its own address as forward_to: what people write would come round")
+        return self
 
     @model_validator(mode="after")
     def _login(self) -> Mail:

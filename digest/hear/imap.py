@@ -8,9 +8,11 @@ not flagged yet; those that are not are read again, and known.
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from urllib.parse import unquote
 
 from digest.errors import NotFound, Unavailable
@@ -27,6 +29,7 @@ _SIZE = re.compile(r"RFC822\.SIZE (\d{1,20})")
 _SHORT = re.compile(r'BODY\[\](?:<0>)? "((?:[^"\\]|\\.)*)"')
 _MARK = re.compile(r"(\d{1,10}) (\d{1,10}) (\d{1,10})")
 _KEYWORD = re.compile(r"[A-Za-z0-9$_.-]{1,60}")
+_DIGITS = re.compile(r" (\d{1,10})(?= |$)")
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Imap:
         uids = self._unread(wire, opened, mark)
         for at in range(0, len(uids), _SOME):
             self._flush()
-            sizes = self._sizes(wire, uids[at : at + _SOME])
+            sizes = self._sizes(wire, list(uids[at : at + _SOME]))
             for some in _groups(sizes):
                 for uid, raw in self._fetched(wire, some, sum(sizes[one] for one in some)):
                     self._flush()
@@ -94,7 +97,7 @@ class Imap:
         self._opened = Opened(int(validity), max(exists, default=0), read_only)
         return wire, self._opened
 
-    def _unread(self, wire: Wire, opened: Opened, mark: str) -> list[int]:
+    def _unread(self, wire: Wire, opened: Opened, mark: str) -> array[int]:
         """UIDs in their order: those that may lack their flags, and the new ones."""
         match = _MARK.fullmatch(mark)
         if match is None or int(match[1]) != opened.validity:
@@ -102,24 +105,24 @@ class Imap:
             return self._search(wire, opened, "UNSEEN", 0)
         upto, self._done = int(match[2]), int(match[3])
         self._upto = upto
-        left = []
+        left: array[int] = array("Q")
         if self._done < upto and not opened.read_only:
             found = self._search(wire, opened, f"UID {self._done + 1}:{upto} UNSEEN", self._done)
-            left = [uid for uid in found if uid <= upto]
+            left = array("Q", (uid for uid in found if uid <= upto))
         # n:* is the last mail also where its number is lower.
         return left + self._search(wire, opened, f"UID {upto + 1}:*", upto)
 
-    def _search(self, wire: Wire, opened: Opened, what: str, after: int) -> list[int]:
+    def _search(self, wire: Wire, opened: Opened, what: str, after: int) -> array[int]:
+        """In their order, each once, and packed: of a hundred thousand mails, numbers are what is held of all."""
+        found = array("Q")
         if not opened.mails:
-            return []
-        found = [
-            int(word)
-            for said in wire.ask(f"UID SEARCH {what}")
-            if said.text.upper().startswith("SEARCH")
-            for word in said.text.split()[1:]
-            if word.isdigit()
-        ]
-        return sorted(uid for uid in set(found) if uid > after)
+            return found
+        for said in wire.ask(f"UID SEARCH {what}"):
+            if said.text[:6].upper() == "SEARCH":
+                found.extend(uid for word in _DIGITS.finditer(said.text) if (uid := int(word[1])) > after)
+        if any(one >= other for one, other in pairwise(found)):
+            found = array("Q", sorted(set(found)))
+        return found
 
     def _sizes(self, wire: Wire, uids: list[int]) -> dict[int, int]:
         """How much of each mail is fetched, by UID; one that is gone meanwhile is not there."""

@@ -21,6 +21,7 @@ PORTS = {"imap": 143, "imap+starttls": 143, "imaps": 993}
 NUL = "\0"
 _LINE = 16_000_000  # bytes: a SEARCH tells the numbers of two million mails in so many
 _LITERALS = 16_000_000  # bytes of one reply
+_SLOWEST = 20_000  # bytes in a second: mails may take so long, where they come at all
 _LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
 _CODE = re.compile(r"\[([A-Z-]{1,40})(?: ([^\]\[]{0,200}))?\]", re.IGNORECASE)
 
@@ -82,6 +83,7 @@ class Wire:
     def ask(self, command: str, *, most: int = _LITERALS) -> list[Said]:
         """The replies to a command, its end last; Refused where it is not OK. So many bytes of literals at most."""
         tag = self._send(command)
+        self._until += most / _SLOWEST if most < _LITERALS else 0  # of what was asked for, it is known how much it is
         word = command.removeprefix("UID ").split(" ")[0]
         replies, size = list[Said](), 0
         while True:
@@ -263,7 +265,7 @@ class Wire:
         left = self._until - time.monotonic()
         if left <= 0:
             raise self._silent()
-        return left
+        return min(left, self.server.seconds)
 
     def _lost(self, words: str, hint: str = "") -> Lost:
         self.broken = True

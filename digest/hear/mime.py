@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import quopri
 import re
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ _RETURNED = frozenset(
         "text/rfc822-header",
     }
 )
+_LONGEST_CHARSET = 40
+# Codecs of Python's that no mail is written in. Of a megabyte of "punycode" each letter would shift all of the others.
+_NO_CHARSETS = frozenset({"punycode", "idna", "unicode-escape", "unicode_escape", "raw-unicode-escape", "undefined"})
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -209,9 +213,11 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
 def _decoded(data: bytes, charset: str) -> str:
     """Text of any bytes: as declared where that is known, else UTF-8, else each byte a character."""
     for name in (charset.strip("\"' ").lower(), "utf-8"):
-        if not name or name in ("us-ascii", "ascii", "unknown-8bit"):
+        if not name or name in ("us-ascii", "ascii", "unknown-8bit") or len(name) > _LONGEST_CHARSET:
             continue
         try:
+            if codecs.lookup(name).name in _NO_CHARSETS:
+                continue
             return inert(data.decode(name, "strict" if name == "utf-8" else "replace"))
         except (LookupError, UnicodeError, ValueError):
             continue

@@ -124,9 +124,16 @@ def _hard(heard: Heard, past: Past) -> Decision:
         editions = {one.letter_id for one in past.troubles if one.kind is Kind.HARD}
         if len(editions) < AGAIN:
             return Decision(Act.NONE, f"{heard.reason}: believed when another edition says so again")
-    if past.gone >= ENOUGH and past.gone > TOO_MANY * past.sent:
-        return Decision(Act.DOUBTED, f"{past.gone} of {past.sent} readers of one edition are said to have no mailbox")
+    if past.gone >= doubted_from(past.sent):
+        return Decision(
+            Act.DOUBTED, f"at least {past.gone} of {past.sent} readers of one edition are said to have no mailbox"
+        )
     return Decision(Act.SUPPRESS, f"{heard.reason} {heard.status}".strip())
+
+
+def doubted_from(sent: int) -> int:
+    """How many readers of an edition with so many letters must be said to have no mailbox, that nobody is barred."""
+    return max(ENOUGH, int(TOO_MANY * sent) + 1)
 
 
 def _soft(heard: Heard, past: Past, now: datetime) -> Decision:

@@ -99,6 +99,8 @@ def _reason(text: str, status: str, code: int) -> Reason:
         return Reason.POLICY  # it is the sender's address or domain that does not exist
     if gone and subject != "7" and not _plainly(text, kind, code):
         return Reason.FILTERED
+    if subject == "7" and _says(text, "plain_at_7") and not temporary:
+        return Reason.NO_MAILBOX
     if gone and kind not in _GONE and subject != "7" and _says(text, "suspended"):
         return Reason.SUSPENDED
     if kind in _GONE and not temporary and (gone or not _other(text)):
@@ -107,7 +109,7 @@ def _reason(text: str, status: str, code: int) -> Reason:
         return Reason.POLICY
     if kind == "2.2":
         return Reason.FULL
-    if kind == "4.4" and not temporary:
+    if kind == "4.4" and not temporary and not _says(text, "server"):
         return Reason.NO_DOMAIN
     if kind == "2.3" or kind == "3.4" or _says(text, "size"):
         return Reason.SIZE

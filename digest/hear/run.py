@@ -20,6 +20,7 @@ from digest.errors import UserError
 from digest.hear import mime, policy, proof
 from digest.hear.addresses import address_in
 from digest.hear.for_feeds import mailed
+from digest.hear.forward import forward
 from digest.hear.happened import Happened, happened
 from digest.hear.policy import Act, Decision, Heard, Past, Trouble
 from digest.hear.report import BOUNCES, Failed, Kind, Reason, Report
@@ -106,6 +107,17 @@ class Rooms:
     admit: Callable[[Session, Mailed], str]
 
 
+@dataclass
+class Storms:
+    """Editions of which so many readers are said to have no mailbox that nobody is barred: what one reading knows.
+
+    Counted once, and those who were barred before are freed once: a hundred thousand such reports may wait.
+    """
+
+    seen: dict[int, tuple[int, int]] = field(default_factory=dict)  # edition: of how many readers, of how many letters
+    freed: set[int] = field(default_factory=set)
+
+
 @dataclass(frozen=True)
 class Bounds:
     """How much one reading takes on; None: all there is."""
@@ -130,7 +142,7 @@ def read(
     Without `rooms` choices and mails for feeds are left to a person.
     UserError where it cannot be read; what was read by then is stored.
     """
-    done = Readings(source.name)
+    done, storms = Readings(source.name), Storms()
     until = clock() + timedelta(seconds=bounds.seconds) if bounds.seconds is not None else None
     with database.read() as session:
         mark = reports.mark(session, source.name)
@@ -138,7 +150,7 @@ def read(
         left = len(batch) if bounds.mails is None else min(len(batch), bounds.mails - done.read)
         some = _for_feeds([prepare(mail, config) for mail in batch[:left]], config, rooms, clock())
         with database.write() as session:
-            acts = _store(session, config, source.name, some, clock(), rooms)
+            acts = _store(session, config, source.name, some, clock(), rooms, storms)
         done.count(some, acts)
         for one, act in zip(some, acts, strict=True):
             source.done(one.mail, understood=one.understood and act is not Act.UNPROVEN)
@@ -209,7 +221,13 @@ def fingerprint(raw: bytes) -> str:
 
 
 def _store(
-    session: Session, config: Config, source: str, some: list[Prepared], now: datetime, rooms: Rooms | None
+    session: Session,
+    config: Config,
+    source: str,
+    some: list[Prepared],
+    now: datetime,
+    rooms: Rooms | None,
+    storms: Storms,
 ) -> list[Act | None]:
     """What follows from each mail; None for one that was known before."""
     refused: Counter[int] = Counter()
@@ -226,8 +244,10 @@ def _store(
         if one.report.kind in (Kind.CHOICES, Kind.FEED) and (one.clues.choices or one.clues.feed):
             act = _elsewhere(session, config, one, report_id, now, rooms)
         else:
-            act = _follow(session, config, one, letter, how, report_id, now)
+            act = _follow(session, one, letter, how, report_id, now, storms)
         acts.append(act)
+        if one.report.kind is Kind.REPLY and not wants_to_leave(one.report):
+            _pass_on(session, config, one.report, report_id, now)
         if act is Act.OURS and letter is not None and letter.edition_id is not None:
             refused[letter.edition_id] += 1
     if some and some[-1].mail.mark:
@@ -309,7 +329,7 @@ def _from(report: Report) -> str:
 
 
 def _follow(
-    session: Session, config: Config, one: Prepared, letter: Letter | None, how: str, report_id: int, now: datetime
+    session: Session, one: Prepared, letter: Letter | None, how: str, report_id: int, now: datetime, storms: Storms
 ) -> Act:
     """What follows from a mail that is stored: decided, done, and put down."""
     report = one.report
@@ -327,10 +347,16 @@ def _follow(
         why = "nothing in it proves a letter of ours" if bounced else str(report.kind)
         reports.finish(session, report_id, act=act, why=why)
         return act
-    decision, person = _decide(session, report, letter, now)
-    before = _carry_out(session, decision, letter, person, report_id, now)
+    decision, person = _decide(session, report, letter, now, storms)
+    before = _carry_out(session, decision, letter, person, report_id, now, storms)
     _put_down(session, decision, before, letter, report_id, now)
     return decision.act
+
+
+def _pass_on(session: Session, config: Config, report: Report, report_id: int, now: datetime) -> None:
+    """What a person wrote goes to whom the settings name, and is no ask any more."""
+    if to := forward(session, config, report, report_id, now=now):
+        reports.finish(session, report_id, why=f"a person wrote; passed on to {to}", done_at=now)
 
 
 def _elsewhere(
@@ -354,7 +380,20 @@ def _elsewhere(
     return Act(done.act)
 
 
-def _decide(session: Session, report: Report, letter: Letter, now: datetime) -> tuple[Decision, Subscriber | None]:
+def _gone(session: Session, edition_id: int, storms: Storms) -> tuple[int, int]:
+    """Readers of an edition who are said to have no mailbox, counted as far as it matters, and all of them."""
+    if edition_id not in storms.seen:
+        sent = reports.letters_of(session, edition_id)
+        gone = reports.gone(session, edition_id, most=policy.doubted_from(sent))
+        if gone < policy.doubted_from(sent):
+            return gone, sent
+        storms.seen[edition_id] = gone, sent
+    return storms.seen[edition_id]
+
+
+def _decide(
+    session: Session, report: Report, letter: Letter, now: datetime, storms: Storms
+) -> tuple[Decision, Subscriber | None]:
     person = session.get(Subscriber, letter.subscriber_id) if letter.subscriber_id is not None else None
     part = about(report, letter.email) or Failed(letter.email, report.kind)
     heard = Heard(
@@ -367,19 +406,29 @@ def _decide(session: Session, report: Report, letter: Letter, now: datetime) -> 
         of_another=address_key(letter.email) not in (address_key(part.email), address_key(part.original)),
     )
     past = Past()
-    if person is not None and person.id is not None:
+    if person is not None and person.id is not None and heard.kind in (Kind.HARD, Kind.SOFT):
         known = reports.known(session, person.id, now=now, arrived=policy.ARRIVED)
         troubles = tuple(Trouble(Kind(kind), Reason(reason), row, at) for kind, reason, row, at in known.troubles)
-        gone, sent = reports.gone(session, letter.edition_id) if letter.edition_id is not None else (0, 0)
-        past = Past(troubles, known.pauses, known.paused_at, known.came_back_at, gone, sent)
+        past = Past(troubles, known.pauses, known.paused_at, known.came_back_at)
+    elif person is not None and person.id is not None:
+        past = Past(came_back_at=reports.came_back(session, person.id))
     decision = policy.decide(heard, past, now=now)
+    if decision.act is Act.SUPPRESS and heard.kind is Kind.HARD and letter.edition_id is not None:
+        gone, sent = _gone(session, letter.edition_id, storms)
+        decision = policy.decide(heard, replace(past, gone=gone, sent=sent), now=now)
     if person is None and decision.act is not Act.OURS:
         decision = Decision(Act.NONE, f"about nobody who is subscribed: {decision.why}")
     return decision, person
 
 
 def _carry_out(
-    session: Session, decision: Decision, letter: Letter, person: Subscriber | None, report_id: int, now: datetime
+    session: Session,
+    decision: Decision,
+    letter: Letter,
+    person: Subscriber | None,
+    report_id: int,
+    now: datetime,
+    storms: Storms,
 ) -> dict[str, Any]:
     """Do to the reader's rows what was decided; what it takes to undo it."""
     said = Evidence(f"mail {report_id}", now)
@@ -389,7 +438,8 @@ def _carry_out(
         status = decision.why.rpartition(" ")[2]
         status = status if status[:2] in ("5.", "4.") else "5.0.0"
         return reports.suppress(session, person, reason=suppressions.BOUNCED, status=status, evidence=said)
-    if decision.act is Act.DOUBTED and letter.edition_id is not None:
+    if decision.act is Act.DOUBTED and letter.edition_id is not None and letter.edition_id not in storms.freed:
+        storms.freed.add(letter.edition_id)
         for earlier in reports.barred_of(session, letter.edition_id):
             if (row := reports.get(session, earlier)) is not None and reports.undo(session, row, evidence=said):
                 reports.finish(session, earlier, act=Act.DOUBTED, undone_at=None, before=None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import heapq
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from digest.hear.mime import MOST_BYTES
 from digest.hear.report import Report
 
 _CHUNK = 65_536
+_LISTED = 5000  # names of a Maildir that are held at a time
 _BEGIN = 4096  # bytes of an mbox by which it is known again
 
 
@@ -110,31 +112,33 @@ class Maildir:
 
     def mails(self, mark: str) -> Iterator[Incoming]:
         trouble: StorageError | None = None
-        for folder, file_name in self._unread():
-            path = self.folder / folder / file_name
-            try:
-                with path.open("rb") as file:
-                    raw = file.read(MOST_BYTES + 1)
-            except FileNotFoundError:
-                continue  # another reader was quicker
-            except OSError as error:
-                trouble = trouble or _unreadable(path, error)  # told when the others are read
-                continue
-            yield Incoming(raw, handle=path)
+        after = ("", "")
+        while some := heapq.nsmallest(_LISTED, (one for one in self._unread() if one > after)):
+            after = some[-1]
+            for file_name, folder in some:
+                path = self.folder / folder / file_name
+                try:
+                    with path.open("rb") as file:
+                        raw = file.read(MOST_BYTES + 1)
+                except FileNotFoundError:
+                    continue  # another reader was quicker
+                except OSError as error:
+                    trouble = trouble or _unreadable(path, error)  # told when the others are read
+                    continue
+                yield Incoming(raw, handle=path)
         if trouble is not None:
             raise trouble
 
-    def _unread(self) -> list[tuple[str, str]]:
-        """(folder, name) of each, by name: the time that they came. Names, since a hundred thousand may wait."""
-        found = []
+    def _unread(self) -> Iterator[tuple[str, str]]:
+        """(name, folder) of each, in no order. Sorted by name they are as they came; a hundred thousand may wait."""
         try:
             for folder in ("new", "cur"):
                 with os.scandir(self.folder / folder) as entries:
-                    names = (entry.name for entry in entries)
-                    found += [(folder, name) for name in names if not name.startswith(".") and not _seen(name)]
+                    for entry in entries:
+                        if not entry.name.startswith(".") and not _seen(entry.name):
+                            yield entry.name, folder
         except OSError as error:
             raise _unreadable(self.folder, error) from None
-        return sorted(found, key=lambda one: one[1])
 
     def done(self, mail: Incoming, *, understood: bool) -> None:
         path = mail.handle
@@ -148,7 +152,7 @@ class Maildir:
         pass
 
     def look(self, mark: str) -> str:
-        return f"{len(self._unread()):,} mails to read"
+        return f"{sum(1 for _ in self._unread()):,} mails to read"
 
 
 def _seen(name: str) -> bool:
@@ -159,8 +163,9 @@ def _seen(name: str) -> bool:
 class Mbox:
     """An mbox (RFC 4155) that others append to: read up to where it ended when we had its lock, a line at a time.
 
-    It is not written to. How far it was read is kept as `mark`: the place, and what the file began with; where that is
-    otherwise (it was emptied, rotated, written anew), it is read from its beginning, and what is known is known.
+    It is not written to. How far it was read is kept as `mark`: the place, what the file began with, and how the
+    mail before the place begins; where that is otherwise (it was emptied, rotated, or mails were taken out of it), it
+    is read from its beginning, and what is known is known.
     """
 
     path: Path
@@ -180,11 +185,14 @@ class Mbox:
             raise _unreadable(self.path, error) from None
 
     def _read(self, file: IO[bytes], mark: str, begin: bytes, end: int) -> Iterator[Incoming]:
-        start = _resume(mark, begin, end)
+        start = _resume(mark, file, begin, end)
         file.seek(start)
         for raw, upto in _messages(file, start, end):
-            known = begin[: min(upto, _BEGIN)]
-            yield Incoming(raw, mark=f"{upto} {len(known)} {hashlib.sha256(known).hexdigest()}")
+            known, here = begin[: min(upto, _BEGIN)], file.tell()
+            last = f"{start} {_digest(_piece(file, start, upto))}"
+            yield Incoming(raw, mark=f"{upto} {len(known)} {_digest(known)} {last}")
+            file.seek(here)
+            start = upto
 
     def done(self, mail: Incoming, *, understood: bool) -> None:
         pass
@@ -196,14 +204,24 @@ class Mbox:
         return f"{sum(1 for _ in self.mails(mark)):,} mails to read"
 
 
-def _resume(mark: str, begin: bytes, end: int) -> int:
+def _resume(mark: str, file: IO[bytes], begin: bytes, end: int) -> int:
     """Where to go on: where it was left, if it is the same file."""
     try:
-        upto, length, digest = mark.split(" ")
-        same = int(upto) <= end and hashlib.sha256(begin[: int(length)]).hexdigest() == digest
-        return int(upto) if same else 0
+        upto, length, began, last, had = [*mark.split(" "), "0", ""][:5]  # marks of former releases have three
+        same = int(upto) <= end and _digest(begin[: int(length)]) == began[:32]
+        return int(upto) if same and had in ("", "0", _digest(_piece(file, int(last), int(upto)))) else 0
     except ValueError:
         return 0
+
+
+def _piece(file: IO[bytes], start: int, upto: int) -> bytes:
+    """How the mail that was read last begins."""
+    file.seek(start)
+    return file.read(min(upto - start, _BEGIN))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def _messages(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int]]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import JSON, Index, LargeBinary
 from sqlmodel import Field, Session, SQLModel, col
 
-from digest.models import UtcTime
+from digest.models import Notice, UtcTime
 
 
 class MailReport(SQLModel, table=True):
@@ -87,6 +87,9 @@ def forget(session: Session, key: str, subscriber_id: int | None) -> int:
     theirs: Any = col(MailReport.address) == key
     if subscriber_id is not None:
         theirs = sa.or_(theirs, col(MailReport.subscriber_id) == subscriber_id)
+    # What they wrote was perhaps passed on.
+    notes = sa.select(sa.literal("forward:").concat(sa.cast(col(MailReport.id), sa.String))).where(theirs)
+    session.connection().execute(sa.delete(Notice).where(col(Notice.key).in_(notes)))
     emptied = {
         "raw": None,
         "text": "",

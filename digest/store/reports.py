@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,6 +35,7 @@ COMPLAINED = "complaint"  # the reason of a suppression
 _TROUBLE = ("hard", "soft", "policy")
 _RECEIVING = (SubscriptionState.ACTIVE, SubscriptionState.PENDING)
 UNDOABLE = ("suppress", "complaint", "pause", "leave", "chose")
+FORWARD = "forward:"  # what the key of a notice begins with that tells what a person wrote
 ANSWER = "choices:"  # what the key of a notice begins with that answers such a mail
 _UNPROVEN = 20_000  # mails that prove nothing are kept
 _ONCE, _REFUSED = "once ", "refused /hear/"  # what names of sources begin with that are none
@@ -71,11 +73,9 @@ def take(session: Session, values: dict[str, Any]) -> int | None:
 
     On PostgreSQL who comes second waits here until the first has committed.
     """
-    insert = insert_into(session, MailReport).values(copies=0, **values)
-    row = (
-        session.connection()
-        .execute(insert.on_conflict_do_nothing(index_elements=["hash"]).returning(insert.table.c.id))
-        .scalar()
+    insert = insert_into(session, MailReport).on_conflict_do_nothing(index_elements=["hash"])
+    row: int | None = (
+        session.connection().execute(insert.returning(insert.table.c.id), {"copies": 0, **values}).scalar()
     )
     if row is None:
         again = sa.update(MailReport).where(col(MailReport.hash) == values["hash"])
@@ -83,9 +83,12 @@ def take(session: Session, values: dict[str, Any]) -> int | None:
     return row
 
 
+_FINISH = sa.update(MailReport).where(col(MailReport.id) == sa.bindparam("report_id"))
+
+
 def finish(session: Session, report_id: int, **values: Any) -> None:
     """Put down what followed from a mail."""
-    session.connection().execute(sa.update(MailReport).where(col(MailReport.id) == report_id).values(**values))
+    session.connection().execute(_FINISH, {"report_id": report_id, **values})
 
 
 def mark(session: Session, source: str) -> str:
@@ -128,6 +131,8 @@ def refused(session: Session, *, since: datetime) -> list[tuple[str, int, str]]:
 # ---------------------------------------------------------------- which letter
 
 
+# Queries that are asked for each mail are made once: to make one takes longer than to ask it.
+@cache
 def _letters() -> Any:
     when = sa.func.coalesce(col(OutboxRow.settled_at), col(OutboxRow.tried_at), col(OutboxRow.created_at))
     return (
@@ -153,8 +158,13 @@ def _letters() -> Any:
 
 def letter(session: Session, letter_id: int) -> Letter | None:
     """The letter of a number, or None where there is none (any more)."""
-    row = session.connection().execute(_letters().where(col(OutboxRow.id) == letter_id)).one_or_none()
+    row = session.connection().execute(_letter(), {"letter": letter_id}).one_or_none()
     return Letter(*row) if row else None
+
+
+@cache
+def _letter() -> Any:
+    return _letters().where(col(OutboxRow.id) == sa.bindparam("letter"))
 
 
 def letter_of(session: Session, subscription_id: int, edition: tuple[str, int] | None) -> Letter | None:
@@ -197,75 +207,92 @@ def letters_to(session: Session, emails: Sequence[str], *, most: int = 200) -> l
 
 def known(session: Session, subscriber_id: int, *, now: datetime, arrived: timedelta) -> Known:
     """A reader's troubles since a letter arrived: one that was taken `arrived` ago, and of which nothing came back."""
+    who = {"who": subscriber_id}
+    success = session.execute(_arrived(), who | {"before": now - arrived}).scalar()
+    since = success or datetime.min.replace(year=1980, tzinfo=now.tzinfo)
+    rows = session.execute(_troubles(), who | {"since": since}).all()
+    pauses = [row[5] for row in rows if row[4] == "pause"]
+    troubles = tuple((row[0], row[1], row[2], row[3]) for row in rows)
+    return Known(troubles, len(pauses), max(pauses, default=None), came_back(session, subscriber_id))
+
+
+@cache
+def _arrived() -> Any:
     troubled = sa.exists().where(
         col(MailReport.outbox_id) == OutboxRow.id,
         col(MailReport.kind).in_(_TROUBLE),
         col(MailReport.undone_at).is_(None),
     )
-    success = session.execute(
-        sa.select(sa.type_coerce(sa.func.max(col(OutboxRow.settled_at)), UtcTime())).where(
-            col(OutboxRow.subscriber_id) == subscriber_id,
-            col(OutboxRow.state) == OutboxState.SENT,
-            col(OutboxRow.settled_at) < now - arrived,
-            ~troubled,
-        )
-    ).scalar()
-    query = (
-        sa.select(
-            col(MailReport.kind),
-            col(MailReport.reason),
-            col(MailReport.outbox_id),
-            col(MailReport.written_at),
-            col(MailReport.act),
-            col(MailReport.read_at),
-        )
+    return sa.select(sa.type_coerce(sa.func.max(col(OutboxRow.settled_at)), UtcTime())).where(
+        col(OutboxRow.subscriber_id) == sa.bindparam("who"),
+        col(OutboxRow.state) == OutboxState.SENT,
+        col(OutboxRow.settled_at) < sa.bindparam("before", type_=UtcTime()),
+        ~troubled,
+    )
+
+
+@cache
+def _troubles() -> Any:
+    told = (MailReport.kind, MailReport.reason, MailReport.outbox_id, MailReport.written_at, MailReport.act)
+    return (
+        sa.select(*(col(one) for one in told), col(MailReport.read_at))
         .where(
-            col(MailReport.subscriber_id) == subscriber_id,
+            col(MailReport.subscriber_id) == sa.bindparam("who"),
             col(MailReport.kind).in_(("hard", "soft")),
             col(MailReport.proof) != "",
             col(MailReport.undone_at).is_(None),
-            col(MailReport.written_at) > (success or datetime.min.replace(year=1980, tzinfo=now.tzinfo)),
+            col(MailReport.written_at) > sa.bindparam("since", type_=UtcTime()),
         )
         .order_by(col(MailReport.id).desc())
         .limit(200)
     )
-    rows = session.execute(query).all()
-    pauses = [row[5] for row in rows if row[4] == "pause"]
-    troubles = tuple((row[0], row[1], row[2], row[3]) for row in rows)
-    return Known(troubles, len(pauses), max(pauses, default=None), _came_back(session, subscriber_id))
 
 
-def _came_back(session: Session, subscriber_id: int) -> datetime | None:
+def came_back(session: Session, subscriber_id: int) -> datetime | None:
     """When a reader last came back, was let be written to again, or moved to another address."""
-    found: datetime | None = session.execute(
-        sa.select(sa.type_coerce(sa.func.max(col(Consent.at)), UtcTime())).where(
-            col(Consent.subscriber_id) == subscriber_id,
-            col(Consent.event).in_((ConsentEvent.UNSUPPRESSED, ConsentEvent.SUBSCRIBED, ConsentEvent.MOVED)),
-        )
-    ).scalar()
+    found: datetime | None = session.execute(_returns(), {"who": subscriber_id}).scalar()
     return found
 
 
-def gone(session: Session, edition_id: int) -> tuple[int, int]:
-    """How many readers of an edition are said to have no mailbox, and how many letters it had."""
-    said = sa.select(sa.func.count(sa.distinct(col(MailReport.outbox_id)))).where(
-        col(MailReport.edition_id) == edition_id,
+@cache
+def _returns() -> Any:
+    return sa.select(sa.type_coerce(sa.func.max(col(Consent.at)), UtcTime())).where(
+        col(Consent.subscriber_id) == sa.bindparam("who"),
+        col(Consent.event).in_((ConsentEvent.UNSUPPRESSED, ConsentEvent.SUBSCRIBED, ConsentEvent.MOVED)),
+    )
+
+
+def letters_of(session: Session, edition_id: int) -> int:
+    """How many letters an edition had."""
+    owed = sa.select(sa.func.sum(col(Variant.letters))).where(col(Variant.edition_id) == edition_id)
+    return int(session.execute(owed).scalar() or 0)
+
+
+def gone(session: Session, edition_id: int, *, most: int) -> int:
+    """How many readers of an edition are said to have no mailbox; counted up to `most`, since there may be many."""
+    return int(session.execute(_gone(), {"edition": edition_id, "most": most}).scalar() or 0)
+
+
+@cache
+def _gone() -> Any:
+    said = sa.select(col(MailReport.outbox_id)).where(
+        col(MailReport.edition_id) == sa.bindparam("edition"),
         col(MailReport.kind) == "hard",
         col(MailReport.act).in_(("suppress", "doubted", "")),
         col(MailReport.proof) != "",
         col(MailReport.undone_at).is_(None),
     )
-    owed = sa.select(sa.func.sum(col(Variant.letters))).where(col(Variant.edition_id) == edition_id)
-    return int(session.execute(said).scalar() or 0), int(session.execute(owed).scalar() or 0)
+    return sa.select(sa.func.count()).select_from(said.distinct().limit(sa.bindparam("most")).subquery())
 
 
 def barred_of(session: Session, edition_id: int) -> list[int]:
-    """Reports for which readers of an edition were barred as having no mailbox."""
+    """Reports for which readers of an edition were barred as having no mailbox, and not at a person's word."""
     query = select(MailReport.id).where(
         MailReport.edition_id == edition_id,
         MailReport.kind == "hard",
         MailReport.act == "suppress",
         col(MailReport.undone_at).is_(None),
+        col(MailReport.done_at).is_(None),
     )
     return [one for one in session.exec(query) if one is not None]
 
@@ -279,7 +306,7 @@ def suppress(session: Session, person: Subscriber, *, reason: str, status: str, 
         return {}
     suppressions.add(session, person.email, reason=reason, status=status, now=evidence.at)
     _say(session, person.id, None, ConsentEvent.SUPPRESSED, evidence, f"{reason} {status}".strip())
-    return {"suppressed": reason}
+    return {"suppressed": reason, "key": address_key(person.email), "at": evidence.at.isoformat()}
 
 
 def leave(session: Session, subscription_id: int, *, evidence: Evidence) -> dict[str, Any]:
@@ -330,8 +357,10 @@ def undo(session: Session, report: MailReport, *, evidence: Evidence) -> bool:
     if "suppressed" in before and report.subscriber_id is not None:
         person = session.get(Subscriber, report.subscriber_id)
         if person is not None:
-            stop = suppressions.own(session, person.email)
-            if stop is not None and stop.reason == before["suppressed"]:
+            # Of the address that it was: they may have another now, or be suppressed anew for something else.
+            stop = suppressions.own(session, before.get("key") or person.email)
+            at = datetime.fromisoformat(before["at"]) if "at" in before else None
+            if stop is not None and stop.reason == before["suppressed"] and (at is None or stop.created_at <= at):
                 session.delete(stop)
                 _say(session, person.id, None, ConsentEvent.UNSUPPRESSED, evidence, stop.reason)
     if "state" in before:
@@ -539,6 +568,12 @@ def answers_since(session: Session, key: str, since: datetime) -> int:
     return int(session.execute(sa.select(sa.func.count()).select_from(Notice).where(*mine)).scalar() or 0)
 
 
+def forwarded_since(session: Session, since: datetime) -> int:
+    """How many mails of people were passed on since then."""
+    mine = (col(Notice.key).startswith(FORWARD), col(Notice.created_at) > since)
+    return int(session.execute(sa.select(sa.func.count()).select_from(Notice).where(*mine)).scalar() or 0)
+
+
 def asks(session: Session) -> int:
     """How many people wrote, and nobody has answered."""
     query = sa.select(sa.func.count()).where(col(MailReport.act) == "ask", col(MailReport.done_at).is_(None))
@@ -564,6 +599,8 @@ def prune(session: Session, *, before: datetime) -> int:
         session.connection().execute(sa.delete(MailReport).where(mine, col(MailReport.proof) == ""))
         emptied = {"raw": None, "text": "", "subject": "", "sender": ""}
         session.connection().execute(sa.update(MailReport).where(mine).values(**emptied))
+        notes = col(Notice.key).in_([f"{FORWARD}{one}" for one in some])
+        session.connection().execute(sa.update(Notice).where(notes).values(text="", subject=""))
     return len(ids)
 
 
