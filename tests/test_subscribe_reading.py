@@ -14,7 +14,7 @@ from test_subscribe_lists import export, exported, take, terms
 
 from digest import subscribe
 from digest.errors import BadInput
-from digest.store import history, import_log, imports, listing, newsletters, renames
+from digest.store import Database, history, import_log, imports, listing, newsletters, renames
 from digest.subscribe import Evidence, charset, columns, dates, moves, sheet, survey, titles
 
 LATER = Evidence("undo", MONDAY)
@@ -374,6 +374,8 @@ def test_an_undo_gives_topics_back_by_the_names_they_have_now(database):
 def test_an_undo_that_was_stopped_goes_on_where_it_was(database, monkeypatch):
     done = take(database, "email\n" + "".join(f"r{i}@example.com\n" for i in range(5)))
     monkeypatch.setattr(import_log, "STEP", 2)
+    monkeypatch.setattr(import_log, "STEPS", 1)
+    monkeypatch.setattr(Database, "give_way", lambda self: None)
     take_back, times = import_log._take_back, []
 
     def stop(*args):
@@ -389,6 +391,75 @@ def test_an_undo_that_was_stopped_goes_on_where_it_was(database, monkeypatch):
     monkeypatch.setattr(import_log, "_take_back", take_back)
     import_log.undo(database, done.number, evidence=LATER)
     assert exported(database) == {}
+
+
+LIST = "email,status\n" + "".join(f"r{i}@example.com,{'unsubscribed' if i == 3 else 'subscribed'}\n" for i in range(7))
+
+
+def in_steps_of_two(monkeypatch, between):
+    """Imports go in steps of two rows, and `between` is done between two of them, given how many there were."""
+    monkeypatch.setattr(imports, "STEP", 2)
+    times = []
+    monkeypatch.setattr(Database, "give_way", lambda self: (times.append(1), between(len(times))))
+
+
+def test_an_import_that_was_killed_between_two_steps_is_taken_up_or_taken_back(database, monkeypatch):
+    take(database, "email\nr0@example.com\nr5@example.com\nr3@example.com\n")
+    before = unstamped(database)
+
+    def kill(times):
+        if times == 2:
+            raise KeyboardInterrupt
+
+    in_steps_of_two(monkeypatch, kill)
+    parts = []
+    with pytest.raises(KeyboardInterrupt):
+        take(database, LIST, stored=lambda done, rows: parts.append((done.number, done.added, done.ended, rows)))
+    assert [part[1:] for part in parts] == [(1, 0, 2), (2, 1, 4)]
+    killed = parts[-1][0]
+    with database.read() as session:
+        assert import_log.find(session, killed).counts["ended"] == 1
+    assert set(exported(database)) == {f"r{i}@example.com" for i in (0, 1, 2, 3, 5)}
+    monkeypatch.setattr(Database, "give_way", lambda self: None)
+    rest = take(database, LIST)
+    assert (rest.added, rest.ended, rest.known) == (2, 0, 5) and len(exported(database)) == 7
+    assert import_log.undo(database, rest.number, evidence=LATER).kept == 0
+    assert import_log.undo(database, killed, evidence=LATER).kept == 0
+    assert unstamped(database) == before
+
+
+def test_who_leaves_between_two_steps_of_an_import_stays_gone_when_it_is_taken_back(database, monkeypatch):
+    def leave(times):
+        if times == 1:
+            with database.write() as session:
+                subscribe.remove(session, "r0@example.com", newsletter="daily", evidence=LATER)
+
+    in_steps_of_two(monkeypatch, leave)
+    done = take(database, LIST)
+    assert (done.added, done.left, done.duplicates) == (6, 1, 0)
+    monkeypatch.setattr(Database, "give_way", lambda self: None)
+    assert import_log.undo(database, done.number, evidence=LATER).kept_first == ("r0@example.com",)
+    assert {who: line[0] for who, line in exported(database).items()} == {"r0@example.com": "unsubscribed"}
+
+
+@on_sqlite
+def test_a_step_of_an_import_looks_at_nobody_but_those_of_its_rows(database, monkeypatch):
+    """Else a list takes its square. As SQLite plans it."""
+    take(database, "email\n" + "".join(f"r{i}@example.com\n" for i in range(200)))
+    asked: dict[str, object] = {}
+    seen = sa.event.listens_for(database.engine, "before_cursor_execute")
+    in_steps_of_two(monkeypatch, lambda times: None)
+    plans = []
+
+    @seen
+    def look(connection, cursor, statement, parameters, *_):
+        if statement.startswith("UPDATE subscription") and statement not in asked:
+            asked[statement] = parameters
+            cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters)
+            plans.extend(row[3] for row in cursor.fetchall())
+
+    take(database, "email,status\n" + "".join(f"r{i}@example.com,unsubscribed\n" for i in range(6)))
+    assert asked and not [plan for plan in plans if "SCAN subscription" in plan or "ix_subscription" in plan], plans
 
 
 def test_whoever_is_erased_is_gone_from_the_notes_of_imports_too(database):

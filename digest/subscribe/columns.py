@@ -102,7 +102,8 @@ class Columns:
         self._at: dict[str, list[Use]] = {name: reading.at(name) for name in names}
         kept = sorted(self._at[KEPT], key=lambda use: use.index)[: fields.MOST]
         self._kept = [(use, display_name(use.title[:MAX_NAME])[:60]) for use in kept]
-        self._choosing = any(self._at[field] for field in (*_CHOICES, *taste.NAMES))
+        self._tasting = any(self._at[field] for field in taste.NAMES)
+        self._choosing = self._tasting or any(self._at[field] for field in _CHOICES)
         self._saying = [use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]]
         self._stood: dict[tuple[str, ...], _Standing] = {}
         self._line = 0
@@ -187,7 +188,7 @@ class Columns:
         if not self._choosing:
             return _UNSAID
         found = _preferences(*(self._cell(cells, field) for field in _CHOICES), known_topics=self._known_topics)
-        mine = tuple(self._cell(cells, field) for field in taste.NAMES)
+        mine = tuple(self._cell(cells, field) for field in taste.NAMES) if self._tasting else ()
         return replace(found, **vars(_taste(mine, self._known_topics))) if any(mine) else found
 
     def _standing_of(self, cells: list[str]) -> _Standing:
