@@ -537,3 +537,99 @@ def test_what_is_said_of_other_channels_is_no_word_on_mail_and_stops_nothing(dat
         "mina@example.com": "active",
         "jon@example.com": "unsubscribed",
     }
+
+
+@pytest.mark.parametrize(
+    ("title", "yes", "no"),
+    [
+        ("Souhlas", "ano", "ne"),
+        ("Samtykke", "ja", "nej"),
+        ("Suostumus", "kyllä", "ei"),
+        ("Hozzájárulás", "igen", "nem"),
+        ("Συγκατάθεση", "ναι", "όχι"),
+        ("הסכמה", "כן", "לא"),
+        ("موافقة", "نعم", "لا"),
+        ("수신동의", "예", "아니오"),
+        ("Acepta publicidad", "sí", "no"),
+        ("Aceita receber", "sim", "não"),
+        ("Рассылка", "да", "нет"),
+        ("OK to e-mail?", "Y", "N"),
+        ("Newsletter", "✅", "❌"),
+        ("Dezabonat", "nu", "da"),
+        ("Avmeldt", "nei", "ja"),
+        ("수신거부", "N", "Y"),
+        ("Dead address", "no", "yes"),
+        ("NPAI", "0", "1"),
+    ],
+)
+def test_consent_is_understood_in_more_languages_than_ours(database, title, yes, no):
+    take(database, f"email,{title}\nmina@example.com,{yes}\njon@example.com,{no}\n")
+    assert [who for who, line in exported(database).items() if line[0] == "active"] == ["mina@example.com"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'email,tags\nmina@example.com,vip\njon@example.com,"vip,unsubscribed"\n',
+        "mina@example.com,Mina,yes\njon@example.com,Jon,no\n",
+        "email,Returned mail\nmina@example.com,0\njon@example.com,3\n",
+    ],
+)
+def test_what_smells_of_leaving_stops_it_wherever_it_stands(database, text):
+    with pytest.raises(BadInput, match="is not understood"):
+        take(database, text)
+    assert exported(database) == {}
+
+
+def test_tags_may_be_called_what_they_like_on_purpose_and_a_nameless_column_be_ignored(database):
+    take(database, "email,tags\nmina@example.com,unsubscribed talk\n", mapping={"tags": "tags"})
+    take(database, "jon@example.com,Jon,yes\nlucy@example.com,Lucy,no\n", ignore=("column 3",))
+    assert {line[0] for line in exported(database).values()} == {"active"}
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"<!DOCTYPE html><table><td>a@example.org</td></table>", "page"),
+        (b'<?xml version="1.0"?><list><email>a@example.org</email></list>', "page"),
+        (b'[{"email": "a@example.org", "plan": "ok"}]', "JSON"),
+        (b"%PDF-1.7 a@example.org", "PDF"),
+        (b"\x1f\x8b\x08\0a@example.org", "archive"),
+        (b"PK\x05\x06" + bytes(18), "archive"),
+        (b"\xef\xbb\xbf\r\n", "empty"),
+        (b"\xff\xfe", "empty"),
+    ],
+)
+def test_what_is_no_csv_is_called_what_it_is(database, content, what):
+    with pytest.raises(BadInput, match=what):
+        subscribe.import_csv(database, io.BytesIO(content), terms(), newsletter="daily")
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-16", "utf-8-sig"])
+def test_a_quoted_sep_line_and_any_unicode_are_read(database, encoding):
+    content = '"sep=;"\nemail;name\nmina@example.com;Zoë\n'.encode(encoding)
+    subscribe.import_csv(database, io.BytesIO(content), terms(), newsletter="daily")
+    assert exported(database)["mina@example.com"][1] == "Zoë"
+
+
+@pytest.mark.parametrize(
+    "left", ["mina@example.com.", "\u202amina@example.com\u202c", "<mina@example.com>,", "mina@example.com ;"]
+)
+def test_who_left_has_left_whatever_stands_around_the_address(database, left):
+    take(database, f'email,status\nmina@example.com,subscribed\n"{left}",unsubscribed\n')
+    assert exported(database)["mina@example.com"][0] == "unsubscribed"
+
+
+@pytest.mark.parametrize("nothing", ["NULL", "-", "n/a", "nan", "None", "\\N", "--"])
+def test_a_cell_that_says_nothing_says_nothing_in_any_column(database, nothing):
+    titled = "name,tags,topics,hour,cadence,zone,language,format,created_at,unsubscribed_at,max_stories,muted_words"
+    take(database, f"email,{titled}\nmina@example.com,Mina{f',{nothing}' * (titled.count(','))}\n")
+    assert exported(database)["mina@example.com"][:3] == ("active", "Mina", [])
+
+
+def test_tags_are_parted_as_they_are_written_and_come_back_whole(database):
+    take(database, 'email,tags\nmina@example.com,vip;gold\njon@example.com,vip|gold\nlucy@example.com,"[""a;b""]"\n')
+    assert [line[2] for _, line in sorted(exported(database).items())] == [["gold", "vip"], ["a;b"], ["gold", "vip"]]
+    before = export(database)
+    take(database, before.replace("example.com", "example.net"))
+    assert exported(database)["lucy@example.net"][2] == ["a;b"]

@@ -328,7 +328,7 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, list):
-        plain = not any(mark in word for word in value for mark in ',"[')
+        plain = not any(mark in word for word in value for mark in ',;|"[')
         return ",".join(value) if plain else json.dumps(value, ensure_ascii=False)
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False) if value else ""
