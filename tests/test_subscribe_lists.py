@@ -30,17 +30,7 @@ def terms(name="list.csv", **more):
     )
 
 
-def take(
-    database,
-    source,
-    *,
-    rejects=None,
-    mapping=None,
-    dry_run=False,
-    agree=lambda plan: None,
-    stored=lambda done, rows: None,
-    **more,
-):
+def take(database, source, *, rejects=None, mapping=None, dry_run=False, agree=lambda plan: None, **more):
     """Import a file of `DATA`, or text, into `daily`."""
     if isinstance(source, Path):
         name, stream = source.name, io.BytesIO(source.read_bytes())
@@ -54,7 +44,6 @@ def take(
         rejects=rejects,
         dry_run=dry_run,
         agree=agree,
-        stored=stored,
     )
 
 

@@ -414,7 +414,11 @@ def test_an_import_that_was_killed_between_two_steps_is_taken_up_or_taken_back(d
     in_steps_of_two(monkeypatch, kill)
     parts = []
     with pytest.raises(KeyboardInterrupt):
-        take(database, LIST, stored=lambda done, rows: parts.append((done.number, done.added, done.ended, rows)))
+        take(
+            database,
+            LIST,
+            agree=lambda plan: lambda done, rows: parts.append((done.number, done.added, done.ended, rows)),
+        )
     assert [part[1:] for part in parts] == [(1, 0, 2), (2, 1, 4)]
     killed = parts[-1][0]
     with database.read() as session:

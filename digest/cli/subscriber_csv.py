@@ -145,15 +145,16 @@ def _take_in(options: Options, file: str, newsletter: str | None, said: Terms, h
                 bar = bars.enter_context(options.progress("import"))
                 storing: list[Callable[..., None]] = []
 
-                def agree(plan: Plan) -> None:
+                def stored(done: Imported, rows: int) -> None:
+                    parts[:] = [done]
+                    storing[0](rows, done.rows)
+
+                def agree(plan: Plan) -> Callable[[Imported, int], None]:
                     bars.close()  # nobody is asked under a bar
                     plans.append(plan)
                     import_plan.agree(options, plan, yes=how.yes, dry_run=how.dry_run)
                     storing.append(bars.enter_context(options.progress("store")))
-
-                def stored(done: Imported, rows: int) -> None:
-                    parts[:] = [done]
-                    storing[0](rows, done.rows)
+                    return stored
 
                 return subscribe.import_csv(
                     database,
@@ -165,7 +166,6 @@ def _take_in(options: Options, file: str, newsletter: str | None, said: Terms, h
                     rejects=kept,
                     # Nobody has counted the rows: the bytes tell how many there will be.
                     progress=lambda size, rows: bar(rows, rows * total // max(size, 1)),
-                    stored=stored,
                 )
 
         try:

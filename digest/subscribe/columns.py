@@ -212,7 +212,11 @@ class Columns:
             if use.index < len(cells) and (cell := cells[use.index]):
                 if len(cell) > MAX_CELL:
                     raise BadInput(f"the {field.replace('_', ' ')} is longer than {MAX_CELL:,} characters")
-                if cell in _NULLS or (field in _WORDS_OF_OURS and dates.nothing(cell)) or not cell.strip("-–—.?/ "):
+                if (
+                    cell in _NULLS
+                    or (field in _WORDS_OF_OURS and dates.nothing(cell) and cell != ".")
+                    or not cell.strip("-–— ")
+                ):
                     continue
                 return cell if self._terms.raw else from_text(cell)
         return ""

@@ -109,8 +109,8 @@ _KINDS: tuple[tuple[tuple[bytes, ...], tuple[str, str]], ...] = (
     ((b"%PDF",), ("a PDF", "ask for the list as CSV; what a PDF shows cannot be told apart")),
     ((b"SQLite format 3\0",), ("a database", "export its table as CSV")),
 )
-_MARKUP = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|table|\?xml)[\s>]", re.IGNORECASE)
-_JSON = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*\"")
+_MARKUP = re.compile(rb"<(?:!doctype|html|head|body|table|\?xml)[\s>]", re.IGNORECASE)
+_JSON = re.compile(rb"(?:\[\s*)?\{\s*\"")
 
 
 def _no_list(head: bytes) -> tuple[str, str] | None:
@@ -118,9 +118,10 @@ def _no_list(head: bytes) -> tuple[str, str] | None:
     for begins, what in _KINDS:
         if head.startswith(begins):
             return what
-    if _MARKUP.match(head):
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if _MARKUP.match(text):
         return "a page (HTML or XML)", "it may be what a service shows in place of a list: open it in a browser"
-    return ("JSON", "export the list as CSV") if _JSON.match(head) else None
+    return ("JSON", "export the list as CSV") if _JSON.match(text) else None
 
 
 def _charset(head: bytes, stream: BinaryIO) -> Charset:

@@ -46,8 +46,8 @@ HEADER = (
 Progress = Callable[[int, int], None]  # bytes read, rows read
 
 
-Agree = Callable[[Plan], None]
-Stored = Callable[["Imported", int], None]  # what came of it so far, and of about how many rows
+Stored = Callable[[Imported, int], None]  # told what came of it so far, and of about how many rows
+Agree = Callable[[Plan], Stored | None]
 
 
 def import_csv(
@@ -60,7 +60,6 @@ def import_csv(
     dry_run: bool = False,
     rejects: Path | None = None,
     progress: Progress = lambda size, rows: None,
-    stored: Stored = lambda done, rows: None,
 ) -> Imported:
     """Take in a list as other services or we write it, from a seekable stream.
 
@@ -70,8 +69,8 @@ def import_csv(
     that can be mended and imported. Importing the same file again changes nothing.
 
     The file is read twice: to see what its columns are, and to take its rows. Before anything is stored `agree` is
-    given the plan, and stops the import by raising; `stored` is told after each step. Raises BadInput where it is no
-    list, or a column that speaks of consent is not understood.
+    given the plan, and stops the import by raising; what it returns is told after each step. Raises BadInput where it
+    is no list, or a column that speaks of consent is not understood.
     """
     sheet, columns = _understood(stream, terms)
     rows = staged = 0
@@ -103,7 +102,7 @@ def import_csv(
             done = _with_outcomes(counted, judged)
             listed = imports.listed(session, paper)
             plan = Plan.of(terms, columns, sheet, done, listed, sample.rows(imports.outcomes(session, sample.keys)))
-        agree(plan)
+        stored = agree(plan) or (lambda done, rows: None)
         return done if dry_run else _store(private, newsletter, terms, counted, stored)
 
 
