@@ -302,9 +302,18 @@ def test_a_cadence_may_be_asked_for_at_once(door, database):
     assert answer.status_code == 422 and 'id="wrong-cadence"' in answer.text
 
 
+def test_a_form_of_ones_own_may_ask_for_a_number_of_stories(door, database):
+    answer = door.client.post("/subscribe/daily", data={"email": "a@b@c", "max_stories": "7"})
+    assert '<input type="hidden" name="max_stories" value="7">' in answer.text
+    door.ask("ada@example.org", max_stories="7")
+    with database.read() as session:
+        assert subscribe.find(session, "ada@example.org", "daily")[1].taste == {"max_stories": 7}
+
+
 @pytest.mark.parametrize(
     ("field", "fields"),
     [
+        *(("max_stories", {"email": "ada@example.org", "max_stories": n}) for n in ("0", "101", "٣", "9" * 5000)),
         ("email", {"email": ""}),
         ("email", {"email": "a@b@c"}),
         ("email", {"email": "ada@example.org\r\nBcc: eve@example.org"}),

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import stat
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 
 import alembic.command
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config as Alembic
 from alembic.migration import MigrationContext
-from conftest import MONDAY
+from conftest import MONDAY, on_sqlite
 from sqlmodel import SQLModel, select
 
 from digest import edition, subscribe
@@ -389,3 +389,16 @@ def test_a_server_that_does_not_answer_is_told_without_its_password():
     with pytest.raises(StorageError, match="does not answer") as caught:
         open_database("postgresql+psycopg://digest:sesame@127.0.0.1:1/digest")
     assert "sesame" not in str(caught.value) + caught.value.hint
+
+
+@on_sqlite
+def test_a_connection_of_ones_own_takes_the_write_lock_before_it_reads(database):
+    """Else what it has read is out of date when it writes, and SQLite refuses that at once, without waiting."""
+    with database.pinned() as alone:
+        with alone.read() as session:
+            newsletters.find(session, "daily")
+        with alone.write() as session:
+            newsletters.find(session, "daily")  # nothing is written yet
+            other = sqlite3.connect(database.engine.url.database, timeout=0)
+            with closing(other), pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")

@@ -14,7 +14,7 @@ from test_subscribe_lists import export, exported, take, terms
 
 from digest import subscribe
 from digest.errors import BadInput
-from digest.store import history, import_log, imports, listing, newsletters, renames
+from digest.store import Database, history, import_log, imports, listing, newsletters, renames
 from digest.subscribe import Evidence, charset, columns, dates, moves, sheet, survey, titles
 
 LATER = Evidence("undo", MONDAY)
@@ -374,6 +374,8 @@ def test_an_undo_gives_topics_back_by_the_names_they_have_now(database):
 def test_an_undo_that_was_stopped_goes_on_where_it_was(database, monkeypatch):
     done = take(database, "email\n" + "".join(f"r{i}@example.com\n" for i in range(5)))
     monkeypatch.setattr(import_log, "STEP", 2)
+    monkeypatch.setattr(import_log, "STEPS", 1)
+    monkeypatch.setattr(Database, "give_way", lambda self: None)
     take_back, times = import_log._take_back, []
 
     def stop(*args):
@@ -389,6 +391,79 @@ def test_an_undo_that_was_stopped_goes_on_where_it_was(database, monkeypatch):
     monkeypatch.setattr(import_log, "_take_back", take_back)
     import_log.undo(database, done.number, evidence=LATER)
     assert exported(database) == {}
+
+
+LIST = "email,status\n" + "".join(f"r{i}@example.com,{'unsubscribed' if i == 3 else 'subscribed'}\n" for i in range(7))
+
+
+def in_steps_of_two(monkeypatch, between):
+    """Imports go in steps of two rows, and `between` is done between two of them, given how many there were."""
+    monkeypatch.setattr(imports, "STEP", 2)
+    times = []
+    monkeypatch.setattr(Database, "give_way", lambda self: (times.append(1), between(len(times))))
+
+
+def test_an_import_that_was_killed_between_two_steps_is_taken_up_or_taken_back(database, monkeypatch):
+    take(database, "email\nr0@example.com\nr5@example.com\nr3@example.com\n")
+    before = unstamped(database)
+
+    def kill(times):
+        if times == 2:
+            raise KeyboardInterrupt
+
+    in_steps_of_two(monkeypatch, kill)
+    parts = []
+    with pytest.raises(KeyboardInterrupt):
+        take(
+            database,
+            LIST,
+            agree=lambda plan: lambda done, rows: parts.append((done.number, done.added, done.ended, rows)),
+        )
+    assert [part[1:] for part in parts] == [(1, 0, 2), (2, 1, 4)]
+    killed = parts[-1][0]
+    with database.read() as session:
+        assert import_log.find(session, killed).counts["ended"] == 1
+    assert set(exported(database)) == {f"r{i}@example.com" for i in (0, 1, 2, 3, 5)}
+    monkeypatch.setattr(Database, "give_way", lambda self: None)
+    rest = take(database, LIST)
+    assert (rest.added, rest.ended, rest.known) == (2, 0, 5) and len(exported(database)) == 7
+    assert import_log.undo(database, rest.number, evidence=LATER).kept == 0
+    assert import_log.undo(database, killed, evidence=LATER).kept == 0
+    assert unstamped(database) == before
+
+
+def test_who_leaves_between_two_steps_of_an_import_stays_gone_when_it_is_taken_back(database, monkeypatch):
+    def leave(times):
+        if times == 1:
+            with database.write() as session:
+                subscribe.remove(session, "r0@example.com", newsletter="daily", evidence=LATER)
+
+    in_steps_of_two(monkeypatch, leave)
+    done = take(database, LIST)
+    assert (done.added, done.left, done.duplicates) == (6, 1, 0)
+    monkeypatch.setattr(Database, "give_way", lambda self: None)
+    assert import_log.undo(database, done.number, evidence=LATER).kept_first == ("r0@example.com",)
+    assert {who: line[0] for who, line in exported(database).items()} == {"r0@example.com": "unsubscribed"}
+
+
+@on_sqlite
+def test_a_step_of_an_import_looks_at_nobody_but_those_of_its_rows(database, monkeypatch):
+    """Else a list takes its square. As SQLite plans it."""
+    take(database, "email\n" + "".join(f"r{i}@example.com\n" for i in range(200)))
+    asked: dict[str, object] = {}
+    seen = sa.event.listens_for(database.engine, "before_cursor_execute")
+    in_steps_of_two(monkeypatch, lambda times: None)
+    plans = []
+
+    @seen
+    def look(connection, cursor, statement, parameters, *_):
+        if statement.startswith("UPDATE subscription") and statement not in asked:
+            asked[statement] = parameters
+            cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters)
+            plans.extend(row[3] for row in cursor.fetchall())
+
+    take(database, "email,status\n" + "".join(f"r{i}@example.com,unsubscribed\n" for i in range(6)))
+    assert asked and not [plan for plan in plans if "SCAN subscription" in plan or "ix_subscription" in plan], plans
 
 
 def test_whoever_is_erased_is_gone_from_the_notes_of_imports_too(database):
@@ -466,3 +541,99 @@ def test_what_is_said_of_other_channels_is_no_word_on_mail_and_stops_nothing(dat
         "mina@example.com": "active",
         "jon@example.com": "unsubscribed",
     }
+
+
+@pytest.mark.parametrize(
+    ("title", "yes", "no"),
+    [
+        ("Souhlas", "ano", "ne"),
+        ("Samtykke", "ja", "nej"),
+        ("Suostumus", "kyllä", "ei"),
+        ("Hozzájárulás", "igen", "nem"),
+        ("Συγκατάθεση", "ναι", "όχι"),
+        ("הסכמה", "כן", "לא"),
+        ("موافقة", "نعم", "لا"),
+        ("수신동의", "예", "아니오"),
+        ("Acepta publicidad", "sí", "no"),
+        ("Aceita receber", "sim", "não"),
+        ("Рассылка", "да", "нет"),
+        ("OK to e-mail?", "Y", "N"),
+        ("Newsletter", "✅", "❌"),
+        ("Dezabonat", "nu", "da"),
+        ("Avmeldt", "nei", "ja"),
+        ("수신거부", "N", "Y"),
+        ("Dead address", "no", "yes"),
+        ("NPAI", "0", "1"),
+    ],
+)
+def test_consent_is_understood_in_more_languages_than_ours(database, title, yes, no):
+    take(database, f"email,{title}\nmina@example.com,{yes}\njon@example.com,{no}\n")
+    assert [who for who, line in exported(database).items() if line[0] == "active"] == ["mina@example.com"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'email,tags\nmina@example.com,vip\njon@example.com,"vip,unsubscribed"\n',
+        "mina@example.com,Mina,yes\njon@example.com,Jon,no\n",
+        "email,Returned mail\nmina@example.com,0\njon@example.com,3\n",
+    ],
+)
+def test_what_smells_of_leaving_stops_it_wherever_it_stands(database, text):
+    with pytest.raises(BadInput, match="is not understood"):
+        take(database, text)
+    assert exported(database) == {}
+
+
+def test_tags_may_be_called_what_they_like_on_purpose_and_a_nameless_column_be_ignored(database):
+    take(database, "email,tags\nmina@example.com,unsubscribed talk\n", mapping={"tags": "tags"})
+    take(database, "jon@example.com,Jon,yes\nlucy@example.com,Lucy,no\n", ignore=("column 3",))
+    assert {line[0] for line in exported(database).values()} == {"active"}
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"<!DOCTYPE html><table><td>a@example.org</td></table>", "page"),
+        (b'<?xml version="1.0"?><list><email>a@example.org</email></list>', "page"),
+        (b'[{"email": "a@example.org", "plan": "ok"}]', "JSON"),
+        (b"%PDF-1.7 a@example.org", "PDF"),
+        (b"\x1f\x8b\x08\0a@example.org", "archive"),
+        (b"PK\x05\x06" + bytes(18), "archive"),
+        (b"\xef\xbb\xbf\r\n", "empty"),
+        (b"\xff\xfe", "empty"),
+    ],
+)
+def test_what_is_no_csv_is_called_what_it_is(database, content, what):
+    with pytest.raises(BadInput, match=what):
+        subscribe.import_csv(database, io.BytesIO(content), terms(), newsletter="daily")
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-16", "utf-8-sig"])
+def test_a_quoted_sep_line_and_any_unicode_are_read(database, encoding):
+    content = '"sep=;"\nemail;name\nmina@example.com;Zoë\n'.encode(encoding)
+    subscribe.import_csv(database, io.BytesIO(content), terms(), newsletter="daily")
+    assert exported(database)["mina@example.com"][1] == "Zoë"
+
+
+@pytest.mark.parametrize(
+    "left", ["mina@example.com.", "\u202amina@example.com\u202c", "<mina@example.com>,", "mina@example.com ;"]
+)
+def test_who_left_has_left_whatever_stands_around_the_address(database, left):
+    take(database, f'email,status\nmina@example.com,subscribed\n"{left}",unsubscribed\n')
+    assert exported(database)["mina@example.com"][0] == "unsubscribed"
+
+
+@pytest.mark.parametrize("nothing", ["NULL", "-", "n/a", "nan", "None", "\\N", "--"])
+def test_a_cell_that_says_nothing_says_nothing_in_any_column(database, nothing):
+    titled = "name,tags,topics,hour,cadence,zone,language,format,created_at,unsubscribed_at,max_stories,muted_words"
+    take(database, f"email,{titled}\nmina@example.com,Mina{f',{nothing}' * (titled.count(','))}\n")
+    assert exported(database)["mina@example.com"][:3] == ("active", "Mina", [])
+
+
+def test_tags_are_parted_as_they_are_written_and_come_back_whole(database):
+    take(database, 'email,tags\nmina@example.com,vip;gold\njon@example.com,vip|gold\nlucy@example.com,"[""a;b""]"\n')
+    assert [line[2] for _, line in sorted(exported(database).items())] == [["gold", "vip"], ["a;b"], ["gold", "vip"]]
+    before = export(database)
+    take(database, before.replace("example.com", "example.net"))
+    assert exported(database)["lucy@example.net"][2] == ["a;b"]

@@ -75,7 +75,8 @@ def undo(context: typer.Context, number: Which, dry_run: DryRun = False, json: J
         topics = {name: curate.headings(paper.topics) for name, paper in config.newsletters.items()}
         said = Evidence(f"undo of import {number}", now())
         try:
-            done = import_log.undo(database, number, evidence=said, topics=topics, dry_run=dry_run)
+            with options.progress("undo") as bar:
+                done = import_log.undo(database, number, evidence=said, topics=topics, dry_run=dry_run, progress=bar)
         except KeyboardInterrupt:
             options.warn("stopped; the same command takes back the rest")
             raise typer.Exit(130) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,6 +132,7 @@ def _take_in(options: Options, file: str, newsletter: str | None, said: Terms, h
     if kept.exists() and Path(file).exists() and kept.samefile(file):
         raise UserError(f"{kept} is the list itself", hint="name another file with --rejects")
     plans: list[Plan] = []
+    parts: list[Imported] = []  # what is stored so far
 
     with options.open() as (config, database), _seekable(file) as stream:
         paper, settings = config.newsletter(newsletter)
@@ -142,11 +143,18 @@ def _take_in(options: Options, file: str, newsletter: str | None, said: Terms, h
             stream.seek(0)
             with ExitStack() as bars:
                 bar = bars.enter_context(options.progress("import"))
+                storing: list[Callable[..., None]] = []
 
-                def agree(plan: Plan) -> None:
+                def stored(done: Imported, rows: int) -> None:
+                    parts[:] = [done]
+                    storing[0](rows, done.rows)
+
+                def agree(plan: Plan) -> Callable[[Imported, int], None]:
                     bars.close()  # nobody is asked under a bar
                     plans.append(plan)
                     import_plan.agree(options, plan, yes=how.yes, dry_run=how.dry_run)
+                    storing.append(bars.enter_context(options.progress("store")))
+                    return stored
 
                 return subscribe.import_csv(
                     database,
@@ -163,8 +171,12 @@ def _take_in(options: Options, file: str, newsletter: str | None, said: Terms, h
         try:
             done = import_plan.asking(terms, work)
         except KeyboardInterrupt:
-            options.warn(f"stopped; an import is all or nothing, and nothing of {said.name} was stored")
+            options.warn(f"stopped; {_in_part(said.name, parts)}")
             raise typer.Exit(130) from None
+        except Exception:
+            if parts:
+                options.warn(_in_part(said.name, parts))
+            raise
         asked = _ask_all(database, config, paper) if how.ask and not how.dry_run else 0
     facts = import_plan.facts(done, plans[-1] if plans else None, as_json=how.json)
     print_facts(facts | ({"asked": asked} if how.ask else {}), as_json=how.json)
@@ -175,6 +187,15 @@ def _take_in(options: Options, file: str, newsletter: str | None, said: Terms, h
         if not how.dry_run:
             options.say(f"refused rows are in {kept}: mend and import them")
         raise typer.Exit(Exit.DATAERR)
+
+
+def _in_part(name: str, parts: list[Imported]) -> str:
+    """What is stored of a list whose import ended before its time."""
+    if not parts:
+        return f"nothing of {name} was stored"
+    number = parts[-1].number
+    cure = f"the same command takes the rest, `digest import undo {number}` takes it back"
+    return f"a part of {name} is stored, as import {number}: {cure}"
 
 
 def _ask_all(database: Database, config: Config, newsletter: str) -> int:

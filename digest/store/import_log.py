@@ -1,7 +1,7 @@
 """Imports by their numbers: what each changed, and how that is taken back; and what an import changes of known people.
 
 An undo touches what nobody else has touched since: a person whose history has a newer line, or whose name, tags or
-fields are not as the import left them (`imports.stamp_of`), stays as they are. It goes on in steps of some hundred
+fields are not as the import left them (`imports.stamp_of`), stays as they are. It goes on in steps of some thousand
 people, each with its own transaction, so that a sender waits for a moment only; what was taken back is no longer noted,
 and an undo that was stopped goes on where it was.
 """
@@ -9,11 +9,11 @@ and an undo that was stopped goes on where it was.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -37,10 +37,39 @@ from digest.store.import_tables import ImportChange, ListImport
 from digest.taste import Taste
 from digest.values import Evidence
 
-STEP = 500  # people in one transaction
+STEP = 500  # people looked at together
+STEPS = 10  # of these in one transaction: a fraction of a second on SQLite, where nobody else can write meanwhile
 _CHOICES = {"topics", "cadence", "hour", "zone", "language", "format"}
 _COLUMNS = {"format": "plain"}
 People = dict[str, tuple[Subscriber, Subscription | None]]  # by key
+
+
+class _Change(NamedTuple):
+    """A row of `ImportChange`, without what an ORM adds: there may be a million."""
+
+    key: str
+    what: str
+    stamp: int
+    state: str
+    paused_until: datetime | None
+    read_until: int | None
+    reason: str
+    before: dict[str, Any] | None
+    consent_to: int | None
+
+
+class _Now(NamedTuple):
+    """How somebody is now."""
+
+    person_id: int
+    key: str
+    name: str
+    tags: list[str]
+    fields: dict[str, str]
+    subscription_id: int | None
+    state: SubscriptionState | None
+
+
 WORDS = {
     "p": "people made",
     "s": "subscriptions made",
@@ -109,13 +138,20 @@ def _found(session: Session, number: int) -> tuple[ListImport, str]:
 # ---------------------------------------------------------------- known people, updated
 
 
-def update(session: Session, paper: Newsletter, run: ListImport, names: Collection[str], evidence: Evidence) -> int:
+def update(
+    session: Session,
+    paper: Newsletter,
+    run: ListImport,
+    names: Collection[str],
+    evidence: Evidence,
+    span: imports.Span = imports.ALL,
+) -> int:
     """Change what `names` names of people who were here before, to what the rows say; how many it changed.
 
     What a row leaves empty stays; tags and fields are added. Never whether they get letters.
     """
     rows, changed, last = imports.rows, 0, ""
-    known = rows.c.outcome.not_in((imports.NEW, imports.STAYS_ERASED))
+    known = sa.and_(span.of(rows.c.key), rows.c.outcome.not_in((imports.NEW, imports.STAYS_ERASED)))
     while some := session.connection().execute(
         sa.select(rows).where(known, rows.c.state != "", rows.c.key > last).order_by(rows.c.key).limit(STEP)
     ).all():  # fmt: skip
@@ -133,6 +169,18 @@ def _people(session: Session, newsletter_id: int, keys: Collection[str]) -> Peop
     on = sa.and_(col(Subscription.subscriber_id) == Subscriber.id, col(Subscription.newsletter_id) == newsletter_id)
     query = select(Subscriber, Subscription).outerjoin(Subscription, on).where(col(Subscriber.key).in_(keys))
     return {person.key: (person, subscription) for person, subscription in session.exec(query)}
+
+
+def _standing(session: Session, newsletter_id: int, keys: Collection[str]) -> dict[str, _Now]:
+    """How these people are now, by key."""
+    on = sa.and_(col(Subscription.subscriber_id) == Subscriber.id, col(Subscription.newsletter_id) == newsletter_id)
+    columns: tuple[Any, ...] = (
+        *(getattr(Subscriber, name) for name in ("id", "key", "name", "tags", "fields")),
+        *(Subscription.id, Subscription.state),
+    )
+    query = sa.select(*columns).select_from(Subscriber).outerjoin(Subscription, on)
+    found = session.connection().execute(query.where(col(Subscriber.key).in_(keys)))
+    return {row.key: _Now(*row) for row in found}
 
 
 def _update(
@@ -206,6 +254,7 @@ def undo(
     evidence: Evidence,
     topics: Mapping[str, Collection[str]] = MappingProxyType({}),
     dry_run: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Undone:
     """Take back what an import changed and nobody changed since. NotFound for a number that is none.
 
@@ -215,32 +264,64 @@ def undo(
         run, name = _found(session, number)
         if run.undone_at is not None:
             raise UserError(f"import {number} was taken back on {run.undone_at:%Y-%m-%d %H:%M} UTC")
-    counts: Counter[str] = Counter()
-    first: list[str] = []
-    kept, last = 0, ""
-    while True:
+    work = _Undoing(run, evidence, topics.get(name, ()), dry_run=dry_run)
+    ended, total = False, 0
+    while not ended:
         with database.read() if dry_run else database.write() as session:
-            query = select(ImportChange).where(ImportChange.import_id == number, ImportChange.key > last)
-            some = list(session.exec(query.order_by(col(ImportChange.key)).limit(STEP)))
-            if not some:
-                break
-            last = some[-1].key
-            keys = [change.key for change in some]
-            if not dry_run:
-                _lock(session, run.newsletter_id, keys)  # who is judged is to be as they were judged
-            people = _people(session, run.newsletter_id, keys)
-            ours, theirs = _untouched(session, run, some, people)
-            for change in ours:
-                counts.update(WORDS[letter] for letter in change.what)
-            kept += len(theirs)
-            first += theirs[: 20 - len(first)]
-            if not dry_run:
-                _follow_names(session, run, ours, topics.get(name, ()))
-                _take_back(session, run, ours, people, evidence)
+            total = total or work.left(session)
+            for _ in range(STEPS):
+                ended = not work.step(session)
+                if ended:
+                    break
+        progress(work.seen, total)
+        if not (ended or dry_run):
+            database.give_way()
     if not dry_run:
         with database.write() as session:
             session.get_one(ListImport, number).undone_at = evidence.at
-    return Undone(dict(counts), kept, tuple(first))
+    return Undone(dict(work.counts), work.kept, tuple(work.kept_first))
+
+
+class _Undoing:
+    """An undo under way, in the order of people's keys."""
+
+    def __init__(self, run: ListImport, evidence: Evidence, topics: Collection[str], *, dry_run: bool) -> None:
+        self.counts: Counter[str] = Counter()
+        self.kept_first: list[str] = []
+        self.kept = self.seen = 0
+        self._run, self._evidence, self._topics, self._dry_run = run, evidence, topics, dry_run
+        self._last = ""
+
+    def left(self, session: Session) -> int:
+        """How many people's changes there are to look at."""
+        mine = col(ImportChange.import_id) == self._run.id
+        return session.exec(select(sa.func.count()).select_from(ImportChange).where(mine)).one()
+
+    def step(self, session: Session) -> int:
+        """Take back what was changed of the next people; how many there were."""
+        run = self._run
+        query = sa.select(*(getattr(ImportChange, name) for name in _Change._fields))
+        query = query.where(col(ImportChange.import_id) == run.id, col(ImportChange.key) > self._last)
+        found = session.connection().execute(query.order_by(col(ImportChange.key)).limit(STEP))
+        some = [_Change(*row) for row in found]
+        if not some:
+            return 0
+        self._last = some[-1].key
+        keys = [change.key for change in some]
+        if not self._dry_run:
+            _lock(session, run.newsletter_id, keys)  # who is judged is to be as they were judged
+        people = _standing(session, run.newsletter_id, keys)
+        ours, theirs = _untouched(session, run, some, people)
+        for change in ours:
+            self.counts.update(WORDS[letter] for letter in change.what)
+        self.seen += len(some)
+        self.kept += len(theirs)
+        self.kept_first += theirs[: 20 - len(self.kept_first)]
+        if not self._dry_run:
+            ours = _follow_names(session, run, ours, self._topics)
+            _take_back(session, run, ours, people, self._evidence)
+            session.expunge_all()  # else all of a transaction's people are looked through with each of its statements
+        return len(some)
 
 
 def _lock(session: Session, newsletter_id: int, keys: Collection[str]) -> None:
@@ -252,18 +333,14 @@ def _lock(session: Session, newsletter_id: int, keys: Collection[str]) -> None:
 
 
 def _untouched(
-    session: Session, run: ListImport, changes: list[ImportChange], people: People
-) -> tuple[list[ImportChange], list[str]]:
+    session: Session, run: ListImport, changes: list[_Change], people: Mapping[str, _Now]
+) -> tuple[list[_Change], list[str]]:
     """Those whom nobody changed since, and the keys of the others."""
-    later = set(
-        session.exec(
-            select(Consent.subscriber_id).where(
-                col(Consent.subscriber_id).in_([person.id for person, _ in people.values()]),
-                col(Consent.id) > run.consent_to,
-                sa.or_(col(Consent.newsletter_id).is_(None), col(Consent.newsletter_id) == run.newsletter_id),
-            )
-        )
+    newest = sa.select(col(Consent.subscriber_id), sa.func.max(col(Consent.id))).where(
+        col(Consent.subscriber_id).in_([person.person_id for person in people.values()]),
+        sa.or_(col(Consent.newsletter_id).is_(None), col(Consent.newsletter_id) == run.newsletter_id),
     )
+    lines = {row[0]: row[1] or 0 for row in session.connection().execute(newest.group_by(col(Consent.subscriber_id)))}
     stops = {
         stop.key: stop.reason
         for stop in session.exec(
@@ -273,15 +350,16 @@ def _untouched(
     after = {"e": SubscriptionState.UNSUBSCRIBED, "c": SubscriptionState.ACTIVE}
     ours, theirs = [], []
     for change in changes:
-        person, subscription = people.get(change.key, (None, None))
-        same = person is None or person.id not in later
+        now = people.get(change.key)
+        upto = run.consent_to if change.consent_to is None else change.consent_to
+        same = now is None or lines.get(now.person_id, 0) <= upto
         if "s" in change.what or "e" in change.what or "c" in change.what:
-            same = same and subscription is not None
+            same = same and now is not None and now.subscription_id is not None
         if "p" in change.what or "u" in change.what:
-            same = same and person is not None and _stamp(person) == change.stamp
+            same = same and now is not None and imports.stamp_of(now.name, now.tags, now.fields) == change.stamp
         for letter, state in after.items():
-            if letter in change.what and subscription is not None:
-                same = same and subscription.state is state
+            if letter in change.what and now is not None and now.state is not None:
+                same = same and now.state is state
         if "x" in change.what:
             same = same and stops.get(change.key) == change.reason
         if same:
@@ -291,27 +369,29 @@ def _untouched(
     return ours, theirs
 
 
-def _stamp(person: Subscriber) -> int:
-    return imports.stamp_of(person.name, person.tags, person.fields)
-
-
-def _follow_names(session: Session, run: ListImport, changes: list[ImportChange], known: Collection[str]) -> None:
+def _follow_names(session: Session, run: ListImport, changes: list[_Change], known: Collection[str]) -> list[_Change]:
     """Nobody is given back a topic that was renamed since, or is no more."""
+    followed = []
     for change in changes:
         if change.before and change.before.get("topics"):
             now = renames.followed(session, run.newsletter_id, change.before["topics"], known)
-            change.before = change.before | {"topics": now}
+            change = change._replace(before=change.before | {"topics": now})
+        followed.append(change)
+    return followed
 
 
 def _take_back(
-    session: Session, run: ListImport, changes: list[ImportChange], people: People, evidence: Evidence
+    session: Session, run: ListImport, changes: list[_Change], now: Mapping[str, _Now], evidence: Evidence
 ) -> None:
     gone: list[int] = []  # subscriptions
+    stay = [change.key for change in changes if change.before or "e" in change.what or "c" in change.what]
+    people = _people(session, run.newsletter_id, stay)
     for change in changes:
+        made = now[change.key].subscription_id if "s" in change.what and change.key in now else None
+        if made is not None:
+            gone.append(made)
         person, subscription = people.get(change.key, (None, None))
-        if "s" in change.what and subscription is not None:
-            gone.append(subscription.id or 0)
-        elif subscription is not None and ("e" in change.what or "c" in change.what):
+        if made is None and subscription is not None and ("e" in change.what or "c" in change.what):
             _restore(session, change, subscription, evidence)
         if change.before and person is not None:
             former = subscription.topics if subscription else []
@@ -331,7 +411,7 @@ def _take_back(
     connection.execute(noted.execution_options(synchronize_session=False))
 
 
-def _restore(session: Session, change: ImportChange, subscription: Subscription, evidence: Evidence) -> None:
+def _restore(session: Session, change: _Change, subscription: Subscription, evidence: Evidence) -> None:
     """Put a subscription back to the state that it had, and say so in their history."""
     subscription.state = SubscriptionState(change.state)
     subscription.paused_until = change.paused_until

@@ -23,7 +23,7 @@ class ListImport(SQLModel, table=True):
     vouched_by: str = ""
     counts: dict[str, int] = Field(sa_type=JSON, default_factory=dict, nullable=False)  # rows by outcome
     consent_from: int = 0  # the numbers of its own lines in people's histories: behind this one,
-    consent_to: int = 0  # and up to this one. What came later, somebody changed since.
+    consent_to: int = 0  # and up to this one, where `ImportChange.consent_to` says none
     undone_at: datetime | None = Field(default=None, sa_type=UtcTime, nullable=True)
 
 
@@ -37,6 +37,8 @@ class ImportChange(SQLModel, table=True):
     key: str = Field(primary_key=True)
     import_id: int = Field(primary_key=True, foreign_key="list_import.id", ondelete="CASCADE")
     what: str  # letters: person made, subscription made, ended, confirmed, x (suppressed), updated
+    # Up to which line their history is the import's: a long one goes in steps. What came later, somebody changed since.
+    consent_to: int | None = None
     stamp: int = 0  # of the name, tags and fields that it left, see `store.imports.stamp_of`
     state: str = ""  # as it was, where it ended or confirmed one
     paused_until: datetime | None = Field(default=None, sa_type=UtcTime, nullable=True)

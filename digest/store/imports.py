@@ -1,14 +1,15 @@
 """A list of people on its way in: rows gather in a temporary table, are judged, and become people in a few statements.
 
 The temporary table belongs to one connection (`Database.pinned`) and costs nobody a lock, so a long file is read
-without holding up a sender. Only `settle` needs the write lock, for its seconds.
+without holding up a sender. Only what makes people of the rows needs the write lock, and it goes in steps of `STEP`
+rows (`spans`), each with its own transaction.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -29,6 +30,8 @@ from digest.store.database import count_rows, insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange, ListImport
 from digest.values import Evidence
+
+STEP = 5_000  # rows in one transaction: a fraction of a second on SQLite, where nobody else can write meanwhile
 
 # What becomes of a row. The first three change a subscription; a row without a state has none.
 NEW, ENDED, CONFIRMED = "new", "ended", "confirmed"
@@ -71,6 +74,21 @@ _CHOICES = ("topics", "cadence", "hour", "zone", "language", "plain", "taste", "
 _SUPPRESSION = ("reason", "status", "suppressed_at")
 
 
+class Span(NamedTuple):
+    """Rows that lie together: behind one key, up to another. "" is no end."""
+
+    after: str = ""
+    upto: str = ""
+
+    def of(self, key: Any) -> sa.ColumnElement[bool]:
+        """That a key is one of theirs."""
+        ends = [key > self.after] if self.after else []
+        return sa.and_(sa.true(), *ends, *([key <= self.upto] if self.upto else []))
+
+
+ALL = Span()
+
+
 def stamp_of(name: str, tags: Sequence[str], fields: Mapping[str, str]) -> int:
     """A number that changes with a person's name, tags and fields: whoever has another one was changed since."""
     parts = [name, *tags, *(f"{at}={fields[at]}" for at in sorted(fields))] if fields else [name, *tags]
@@ -98,9 +116,24 @@ def add_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     session.connection().execute(insert.on_conflict_do_update(index_elements=["key"], set_=values), rows)
 
 
-def judge(session: Session, paper: Newsletter) -> list[tuple[str, str, int, int]]:
-    """Mark each row with what becomes of it; (outcome, state, rows, of them newly suppressed)."""
+def spans(session: Session) -> Iterator[Span]:
+    """All rows that are laid down, `STEP` at a time, in the order of their keys."""
     count_rows(session, _row.name)
+    after = ""
+    while True:
+        behind = sa.select(_row.c.key).where(_row.c.key > after).order_by(_row.c.key).offset(STEP - 1).limit(1)
+        upto = session.connection().execute(behind).scalar() or ""
+        yield Span(after, upto)
+        if not upto:
+            return
+        after = upto
+
+
+def judge(session: Session, paper: Newsletter, span: Span = ALL) -> list[tuple[str, str, int, int]]:
+    """Mark each row with what becomes of it; (outcome, state, rows, of them newly suppressed)."""
+    if span == ALL:
+        count_rows(session, _row.name)
+    ours = span.of(_row.c.key)
     now_state = (
         sa.select(sa.type_coerce(col(Subscription.state), sa.String))
         .join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
@@ -119,11 +152,10 @@ def judge(session: Session, paper: Newsletter) -> list[tuple[str, str, int, int]
         (sa.and_(now_state == pending, _row.c.state == active), CONFIRMED),
         else_=KNOWN,
     )
-    session.connection().execute(sa.update(_row).values(outcome=outcome))
+    session.connection().execute(sa.update(_row).where(ours).values(outcome=outcome))
     newly = sa.case((sa.and_(_row.c.reason != "", ~suppressed, _row.c.outcome != STAYS_ERASED), 1), else_=0)
-    counts = sa.select(_row.c.outcome, _row.c.state, sa.func.count(), sa.func.sum(newly)).group_by(
-        _row.c.outcome, _row.c.state
-    )
+    counts = sa.select(_row.c.outcome, _row.c.state, sa.func.count(), sa.func.sum(newly)).where(ours)
+    counts = counts.group_by(_row.c.outcome, _row.c.state)
     return [(o, s, int(n), int(stops)) for o, s, n, stops in session.connection().execute(counts)]
 
 
@@ -141,13 +173,35 @@ def listed(session: Session, paper: Newsletter) -> int:
     return int(session.connection().execute(there).scalar_one())
 
 
+def hold(session: Session, paper: Newsletter, span: Span) -> None:
+    """Let none of these people change, leave or be erased until the transaction ends: they are to be as they were
+    judged. On SQLite nobody else writes meanwhile.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        theirs = sa.select(col(Subscription.id)).join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
+        theirs = theirs.join(_row, _row.c.key == col(Subscriber.key))
+        theirs = theirs.where(span.of(_row.c.key), col(Subscription.newsletter_id) == paper.id)
+        theirs = theirs.order_by(col(Subscription.id)).with_for_update(of=Subscription, key_share=True)
+        session.connection().execute(sa.select(sa.func.count()).select_from(theirs.subquery())).one()
+
+
 def begin_log(session: Session, paper: Newsletter, name: str, evidence: Evidence) -> ListImport:
-    """A number for an import, and for each person whom it will change what that is, and how it was before."""
+    """A number for an import that is about to change somebody."""
     assert paper.id is not None
     run = ListImport(newsletter_id=paper.id, name=name, at=evidence.at, vouched_by=evidence.vouched_by)
-    run.consent_from = session.connection().execute(sa.select(sa.func.max(col(Consent.id)))).scalar() or 0
+    run.consent_from = run.consent_to = _last_line(session)
     session.add(run)
     session.flush()
+    return run
+
+
+def _last_line(session: Session) -> int:
+    """The number of the newest line of anybody's history."""
+    return session.connection().execute(sa.select(sa.func.max(col(Consent.id)))).scalar() or 0
+
+
+def note(session: Session, paper: Newsletter, run: ListImport, span: Span) -> None:
+    """Keep for each person whom it will change what that is, and how it was before."""
     new = _row.c.outcome == NEW
     stops = sa.and_(_row.c.reason != "", _row.c.outcome != STAYS_ERASED, col(Suppression.key).is_(None))
     what = (
@@ -173,35 +227,39 @@ def begin_log(session: Session, paper: Newsletter, name: str, evidence: Evidence
             sa.and_(col(Subscription.subscriber_id) == Subscriber.id, col(Subscription.newsletter_id) == paper.id),
         )
         .outerjoin(Suppression, col(Suppression.key) == _row.c.key)
-        .where(sa.or_(_row.c.outcome.in_((NEW, ENDED, CONFIRMED)), stops))
+        .where(span.of(_row.c.key), sa.or_(_row.c.outcome.in_((NEW, ENDED, CONFIRMED)), stops))
         .order_by(_row.c.key)
     )
     names = ("key", "import_id", "what", "stamp", "state", "paused_until", "read_until", "reason")
     insert = sa.insert(ImportChange).from_select(list(names), changes, include_defaults=False)
     session.connection().execute(insert)
-    return run
 
 
-def end_log(session: Session, run: ListImport, counts: Mapping[str, int]) -> None:
-    """Which lines of people's histories are this import's, and what it counted."""
-    run.consent_to = session.connection().execute(sa.select(sa.func.max(col(Consent.id)))).scalar() or 0
-    run.counts = dict(counts)
-    session.add(run)
+def end_log(session: Session, run: ListImport, counts: Mapping[str, int], span: Span) -> None:
+    """Up to which line people's histories are this import's, and what it has counted so far."""
+    last = _last_line(session)
+    mine = (span.of(col(ImportChange.key)), col(ImportChange.import_id) == run.id)
+    noted = sa.update(ImportChange).where(*mine).values(consent_to=last)
+    session.connection().execute(noted.execution_options(synchronize_session=False))
+    values = {"consent_to": last, "counts": dict(counts)}
+    kept = sa.update(ListImport).where(col(ListImport.id) == run.id).values(values)
+    session.connection().execute(kept.execution_options(synchronize_session=False))
 
 
-def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
+def settle(session: Session, paper: Newsletter, evidence: Evidence, span: Span = ALL) -> None:
     """Make people of the rows that `judge` marked: subscribers, subscriptions, consent, suppressions."""
     assert paper.id is not None
+    ours = span.of(_row.c.key)
     connection = session.connection()
     upto = composed_upto(session, paper.id)
     at = sa.literal(evidence.at, UtcTime)
     stops = sa.select(
         _row.c.key, _row.c.reason, _row.c.status, sa.func.coalesce(_row.c.suppressed_at, _row.c.changed_at, at)
-    ).where(_row.c.reason != "", _row.c.outcome != STAYS_ERASED)
+    ).where(ours, _row.c.reason != "", _row.c.outcome != STAYS_ERASED)
     _fill(session, Suppression, ("key", "reason", "status", "created_at"), stops)
 
     since = sa.func.coalesce(_row.c.since, at)
-    fresh = _row.c.outcome == NEW
+    fresh = sa.and_(ours, _row.c.outcome == NEW)
     people = (
         sa.select(_row.c.email, _row.c.key, _row.c.name, _row.c.tags, _row.c.fields, since)
         .where(fresh)
@@ -210,7 +268,8 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
     # Who is here for another newsletter stays as they are, but is written: see `keep_subscriber`.
     columns_of_people = ("email", "key", "name", "tags", "fields", "created_at")
     _fill(session, Subscriber, columns_of_people, people, ours=col(Subscriber.name))
-    count_rows(session, str(Subscriber.__tablename__))
+    if not span.after:
+        count_rows(session, str(Subscriber.__tablename__))
 
     joined = sa.join(_row, Subscriber, col(Subscriber.key) == _row.c.key)
     subscriptions = (
@@ -232,16 +291,18 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
     _fill(session, Subscription, ("subscriber_id", "newsletter_id", *columns), subscriptions)
 
     for outcome, state in ((ENDED, SubscriptionState.UNSUBSCRIBED), (CONFIRMED, SubscriptionState.ACTIVE)):
-        if connection.execute(sa.select(_row.c.key).where(_row.c.outcome == outcome).limit(1)).first() is None:
-            continue  # the statement below walks through everybody
-        whose = sa.select(col(Subscriber.id)).select_from(joined).where(_row.c.outcome == outcome)
+        if connection.execute(sa.select(_row.c.key).where(ours, _row.c.outcome == outcome).limit(1)).first() is None:
+            continue
+        whose = sa.select(col(Subscriber.id)).select_from(joined).where(ours, _row.c.outcome == outcome)
         changed: dict[str, Any] = {"state": state, "changed_at": evidence.at, "paused_until": None}
         if outcome == CONFIRMED:
             changed["read_until"] = upto
         connection.execute(
             sa.update(Subscription)
-            .where(col(Subscription.newsletter_id) == paper.id, col(Subscription.subscriber_id).in_(whose))
+            # Not by the newsletter's index: SQLite would walk through everybody in each step.
+            .where(col(Subscription.newsletter_id) + 0 == paper.id, col(Subscription.subscriber_id).in_(whose))
             .values(changed)
+            .execution_options(synchronize_session=False)
         )
 
     event = sa.case(
@@ -250,7 +311,7 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
         else_=ConsentEvent.SUBSCRIBED.value,
     )
     left = _row.c.state == SubscriptionState.UNSUBSCRIBED
-    said_at = sa.case((~fresh, at), (left, sa.func.coalesce(_row.c.changed_at, at)), else_=since)
+    said_at = sa.case((_row.c.outcome != NEW, at), (left, sa.func.coalesce(_row.c.changed_at, at)), else_=since)
     history = (
         sa.select(
             col(Subscriber.id),
@@ -263,7 +324,7 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
             sa.case((_row.c.consent == evidence.how, ""), else_=_row.c.consent),
         )
         .select_from(joined)
-        .where(_row.c.outcome.in_((NEW, ENDED, CONFIRMED)))
+        .where(ours, _row.c.outcome.in_((NEW, ENDED, CONFIRMED)))
     )
     _fill(
         session,

@@ -20,7 +20,10 @@ _MOST = 1_000  # characters of anything that may come to an address, with what p
 _MOST_OF_NAME = 10 * MAX_NAME  # before what is not shown of it is taken off
 
 # Spaces and marks that pasting and spreadsheets leave around an address, where nobody sees them.
-_AROUND = " \t\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u202f\u2060\ufeff"
+AROUND = (
+    " \t\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u202f\u2060"
+    "\u2066\u2067\u2068\u2069\u3000\ufeff"
+)
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
 _NO_TAG = re.compile(r'[,"\[\]]')
 _SPACES = re.compile(r"\s+")
@@ -39,7 +42,7 @@ def address(text: str) -> str:
         raise BadInput(f"{_shown(text)} is too long: more than {MAX_OCTETS} octets")
     if "\n" in text or "\r" in text or "\0" in text:
         raise BadInput(f"{_shown(text)} is not an address: there is a line break (or NUL) in it")
-    trimmed = text.strip(_AROUND)
+    trimmed = text.strip(AROUND)
     local, at, domain = trimmed.rpartition("@")
     if not at:
         raise BadInput(f"{_shown(text)} is not an address: there is no @ in it" if trimmed else "the address is empty")
@@ -64,7 +67,7 @@ def address(text: str) -> str:
 
 def domain_of(text: str) -> str:
     """A domain, with an @ before it or not, as addresses are stored with it; BadInput for what is none."""
-    return address(f"x@{text.strip(_AROUND).removeprefix('@')}").rpartition("@")[2]
+    return address(f"x@{text.strip(AROUND).removeprefix('@')}").rpartition("@")[2]
 
 
 def _local_part(local: str, text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import ipaddress
 import json
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -21,7 +22,7 @@ from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
 from digest.store.imports import stamp_of
 from digest.subscribe import dates, fields
-from digest.subscribe.address import MAX_NAME, address, display_name, erasure_mark, tags_of
+from digest.subscribe.address import AROUND, MAX_NAME, address, display_name, erasure_mark, tags_of
 from digest.subscribe.preferences import Preferences, checked
 from digest.subscribe.reading import KEPT, Reading, Use, decide
 from digest.subscribe.sheet import Record
@@ -102,7 +103,8 @@ class Columns:
         self._at: dict[str, list[Use]] = {name: reading.at(name) for name in names}
         kept = sorted(self._at[KEPT], key=lambda use: use.index)[: fields.MOST]
         self._kept = [(use, display_name(use.title[:MAX_NAME])[:60]) for use in kept]
-        self._choosing = any(self._at[field] for field in (*_CHOICES, *taste.NAMES))
+        self._tasting = any(self._at[field] for field in taste.NAMES)
+        self._choosing = self._tasting or any(self._at[field] for field in _CHOICES)
         self._saying = [use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]]
         self._stood: dict[tuple[str, ...], _Standing] = {}
         self._line = 0
@@ -187,7 +189,7 @@ class Columns:
         if not self._choosing:
             return _UNSAID
         found = _preferences(*(self._cell(cells, field) for field in _CHOICES), known_topics=self._known_topics)
-        mine = tuple(self._cell(cells, field) for field in taste.NAMES)
+        mine = tuple(self._cell(cells, field) for field in taste.NAMES) if self._tasting else ()
         return replace(found, **vars(_taste(mine, self._known_topics))) if any(mine) else found
 
     def _standing_of(self, cells: list[str]) -> _Standing:
@@ -210,7 +212,11 @@ class Columns:
             if use.index < len(cells) and (cell := cells[use.index]):
                 if len(cell) > MAX_CELL:
                     raise BadInput(f"the {field.replace('_', ' ')} is longer than {MAX_CELL:,} characters")
-                if cell in _NULLS:
+                if (
+                    cell in _NULLS
+                    or (field in _WORDS_OF_OURS and dates.nothing(cell) and cell != ".")
+                    or not cell.strip("-–— ")
+                ):
                     continue
                 return cell if self._terms.raw else from_text(cell)
         return ""
@@ -232,11 +238,12 @@ class Columns:
 
     def _mailbox(self, cell: str) -> tuple[str, str]:
         """The address, and the name of `Name <address>`."""
+        cell = _without_stop(cell)
         name, opened, rest = cell.partition("<")
         inside, closed, after = rest.partition(">")
         if not (opened and closed) or after.strip() or ">" in name or "<" in inside:
             return address(cell), ""
-        return address(inside), name.strip().strip('"')
+        return address(_without_stop(inside)), name.strip().strip('"')
 
     def _standing(self, cells: list[str]) -> _Standing:
         """The state, why the address gets no letters or "", and since when it is so and gets none.
@@ -357,6 +364,12 @@ class Columns:
         return at
 
 
+def _without_stop(cell: str) -> str:
+    """Without what stands behind an address where it ended a sentence or a list."""
+    found = cell.strip(AROUND)
+    return found[:-1].rstrip() if found[-1:] in (".", ",", ";") and found[-2:] not in ("..", "@.") else cell
+
+
 _NULLS = frozenset(("NULL", "null", "\\N", "(null)", "<null>", "None", "N/A", "n/a", "#N/A"))
 
 
@@ -388,6 +401,8 @@ def _listing(cell: str) -> list[str]:
             words = None
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             return _once(words)
+    if "," not in text and '"' not in text:
+        return _once(re.split("[;|]", text))  # as spreadsheets of half of Europe have lists
     return _once(next(csv.reader([text], skipinitialspace=True), ()))
 
 
@@ -395,6 +410,7 @@ def _once(words: Iterable[str]) -> list[str]:
     return [word for word in dict.fromkeys(word.strip() for word in words) if word]
 
 
+_WORDS_OF_OURS = frozenset(("topics", "tags", "cadence", "hour", "zone", "language", "format", *taste.NAMES))
 _CHOICES = ("topics", "cadence", "hour", "zone", "language", "format")
 # A mail's format; other services' words for anything else are none of ours.
 _FORMATS = {"text": True, "plain": True, "plaintext": True}

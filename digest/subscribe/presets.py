@@ -1,12 +1,13 @@
 """Other services' exports, known by their titles: what their columns are called, and what their words mean.
 
-Where they come from: phpList's are those of its source (`structure.php`, `export.php`); listmonk's, Mailchimp's,
-Substack's, Buttondown's, Ghost's and Kit's those of real exports; Klaviyo's, Brevo's, Shopify's, Constant Contact's and
-MailerLite's (its older one) were compared with what programs that read such exports expect. Sendy's own export has no
-titles at all, but a name and an address, and the name of the file says whose they are: the ones here are of lists that
-were made of its screens. All others, SendGrid's among them, are as we remember them: no export of theirs was seen. A
-service that changes its titles, or that we remember wrongly, is read like any other list: what smells of consent and is
-not understood stops the import.
+Where they come from: phpList's, listmonk's and Ghost's are those of their source (phpList's `structure.php` and
+`export.php`, listmonk's handler of exports, Ghost's tests of its own); Mailchimp's and Substack's stand in several
+public programs that read their exports; Buttondown's and Kit's are the names of their APIs, and no export of theirs was
+seen; Klaviyo's, Brevo's, Shopify's, Constant Contact's and MailerLite's (its older one) were compared with what
+programs that read such exports expect. Sendy's own export has no titles at all, but a name and an address, and the name
+of the file says whose they are: the ones here are of lists that were made of its screens. All others, SendGrid's among
+them, are as we remember them. A service that changes its titles, or that we remember wrongly, is read like any other
+list: what smells of consent and is not understood stops the import.
 
 What several of them share is in `titles`. A title here is one that `sheet.bare` makes.
 """

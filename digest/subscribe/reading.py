@@ -23,7 +23,9 @@ FEW = 30  # values: in a column of more, words are prose
 _ADDRESS = re.compile(
     r"city|town|zip|postal|postcode|country|street|address1|province|ort$|plz|ville|ciudad|citta|miasto"
 )
-_MAIL = re.compile(r"mail|メール|邮|郵|почт|пошт|posta|correo|courriel|이메일|address|adress")
+_MAIL = re.compile(
+    r"mail|メール|邮|郵|почт|пошт|posta|correo|courriel|이메일|address|adress|sahkopost|ταχυδρ|בריד|דוא|אימייל|بريد|levelcim|ईमेल|อีเมล"
+)
 _DATES = ("since", "left_at", "changed_at", "blocked", "confirmed", "suppressed_at", "paused_until")
 
 
@@ -192,6 +194,8 @@ class _Decision:
                     return self._use(index, "state", "its values are states")
                 raise self._stop(index, seen, f"{telling[0]!r} stands in it")
         if not self.header or not self.header[index].strip() or not self.header[index].isprintable():
+            if seen is not None and not seen.many and _yes_and_no(seen):
+                raise self._stop(index, seen, "it has no title, and yes and no stand in it")
             return self._use(index, "", "it has no title")
         return self._use(index, KEPT, "kept with each person")
 
@@ -226,6 +230,10 @@ class _Decision:
     def _checked(self, use: Use) -> Use:
         """A column that is known by its title, once more by what stands in it."""
         seen = self._seen(use.index)
+        if seen is not None and use.field == "tags" and use.why != "as --map says":
+            for value in seen.said:
+                if telling := [one for one in re.split(r"[,;|]", value) if titles.smells(one.strip(' "[]'))]:
+                    raise self._stop(use.index, seen, f"{telling[0].strip()!r} stands in it", field="tags")
         if seen is None or use.field not in STATES or not seen.said:
             return use
         if use.field == "state":
@@ -256,14 +264,15 @@ class _Decision:
             return use
         return Use(use.index, use.title, use.field, "; ".join(filter(None, (use.why, told))), day_first)
 
-    def _stop(self, index: int, seen: Seen | None, why: str) -> BadInput:
+    def _stop(self, index: int, seen: Seen | None, why: str, *, field: str = "") -> BadInput:
         values = ", ".join(repr(value) for value in list(seen.said)[:4]) if seen is not None else ""
         shown = f" (in it: {values})" if values else ""
         title = self._title(index)
         return BadInput(
             f"the column {title!r} of {self.terms.name} is not understood: {why}{shown}",
             hint="say whose export it is with --from SERVICE, or what the column is, as in "
-            f"--map state={title!r} (or left_at, blocked, confirmed), or leave it out on purpose: "
+            + (f"--map {field}={title!r} for what it is called, " if field else "")
+            + f"--map state={title!r} (or left_at, blocked, confirmed), or leave it out on purpose: "
             f"--ignore-column {title!r}",
         )
 
@@ -289,6 +298,12 @@ class _Decision:
         return None
 
 
+def _yes_and_no(seen: Seen) -> bool:
+    """Whether nothing else stands in a column, and no at least once."""
+    words = {titles.word(value) for value in seen.said}
+    return words <= titles.TICKS | titles.NO and any(word in titles.NO and not word.isdecimal() for word in words)
+
+
 def _once(seen: Seen | None) -> str:
     return "" if seen is None or seen.many else f" ({', '.join(list(seen.said)[:4])})"
 
@@ -299,7 +314,8 @@ def _column(said: str, column: str, header: list[str], names: list[str], *, widt
         return exact[0]
     if bare(column) and bare(column) in names:
         return names.index(bare(column))
-    if column.isdecimal() and 1 <= int(column) <= width:
-        return int(column) - 1
+    number = column.removeprefix("column ")  # as one without a title is called
+    if number.isdecimal() and 1 <= int(number) <= width:
+        return int(number) - 1
     shown = ", ".join(repr(h) for h in header if h.isprintable()) or f"1 to {width}"
     raise BadInput(f"{said}: there is no such column", hint=f"there are: {shown}")

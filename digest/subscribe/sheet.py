@@ -38,7 +38,7 @@ EMAIL_TITLES = (
 MAX_LINE = 100_000  # characters, of a line and of a record
 MAX_LINES = 200  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
 
-_SEP_LINE = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE)  # Excel's own first line
+_SEP_LINE = re.compile(r'\s*"?sep=(.)"?[\s,;]*', re.IGNORECASE)  # Excel's own first line
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ def read(stream: BinaryIO, *, name: str, found: Charset | None = None) -> Sheet:
     bytes, others by the words that come of it (`charset.guess`).
     """
     head = stream.read(HEAD_BYTES)
-    if not head.strip():
+    if not head.strip(b"\0\xef\xbb\xbf\xff\xfe \t\r\n"):
         raise BadInput(f"{name} is empty", hint="a list has a heading line and a row for each subscriber")
-    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise BadInput(f"{name} is a spreadsheet, not CSV", hint="open it and save it as CSV (UTF-8)")
+    if what := _no_list(head):
+        raise BadInput(f"{name} is {what[0]}, not CSV", hint=what[1])
     found = found or _charset(head, stream)
     stream.seek(0)
     text = io.TextIOWrapper(
@@ -99,8 +99,35 @@ def read(stream: BinaryIO, *, name: str, found: Charset | None = None) -> Sheet:
     return Sheet(found, separator, [cell.strip() for cell in header], first, records, text)
 
 
+_OPENED = "open it and save it as CSV (UTF-8)"
+_KINDS: tuple[tuple[tuple[bytes, ...], tuple[str, str]], ...] = (
+    ((b"PK\x03\x04", b"\xd0\xcf\x11\xe0"), ("a spreadsheet, or an archive", _OPENED)),
+    (
+        (b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"),
+        ("an archive", "unpack it, and take the list that is in it"),
+    ),
+    ((b"%PDF",), ("a PDF", "ask for the list as CSV; what a PDF shows cannot be told apart")),
+    ((b"SQLite format 3\0",), ("a database", "export its table as CSV")),
+)
+_MARKUP = re.compile(rb"<(?:!doctype|html|head|body|table|\?xml)[\s>]", re.IGNORECASE)
+_JSON = re.compile(rb"(?:\[\s*)?\{\s*\"")
+
+
+def _no_list(head: bytes) -> tuple[str, str] | None:
+    """What a file is that is none of ours, by its first bytes, and what to do about it."""
+    for begins, what in _KINDS:
+        if head.startswith(begins):
+            return what
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if _MARKUP.match(text):
+        return "a page (HTML or XML)", "it may be what a service shows in place of a list: open it in a browser"
+    return ("JSON", "export the list as CSV") if _JSON.match(text) else None
+
+
 def _charset(head: bytes, stream: BinaryIO) -> Charset:
     """The encoding. Reads the whole stream where it must be sure of UTF-8."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return Charset("UTF-32", "utf-32")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Charset("UTF-16", "utf-16")
     if head.count(0, 1) and head[1::2].count(0) > len(head) // 4:

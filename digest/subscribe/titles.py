@@ -61,11 +61,13 @@ STATES = ("state", "left_at", "blocked", "confirmed")  # the fields that speak o
 BOUNCED, COMPLAINED, BLOCKED = "bounced", "complained", "blocklisted"
 YES = frozenset(
     ("true", "yes", "1", "y", "on", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "sim", "verdadero", "vero", "waar",
-     "verdadeiro", "tak", "да", "так", "ano", "evet", "はい", "是", "예", "有", "kyllä", "1.0")
+     "verdadeiro", "tak", "да", "так", "ano", "evet", "はい", "是", "예", "有", "kyllä", "1.0",
+     "igen", "da", "ναι", "כן", "نعم", "네", "可", "同意", "granted", "given", "✓", "✔", "✔️", "✅", "☑", "☑️")
 )  # fmt: skip
-TICKS = YES | {"x", "✓", "✔", "checked", "t"}  # in a column for one thing
+TICKS = YES | {"x", "checked", "t"}  # in a column for one thing
 NO = frozenset(
-    ("false", "no", "0", "n", "off", "✗", "✘", "unchecked", "nein", "falsch", "non", "faux", "não", "nao", "falso",
+    ("false", "no", "0", "n", "off", "✗", "✘", "❌", "☐", "✖", "nei", "nem", "nu", "όχι", "לא", "لا", "아니오", "不可",
+     "denied", "not-given", "not-granted", "unchecked", "nein", "falsch", "non", "faux", "não", "nao", "falso",
      "nee", "onwaar", "nie", "нет", "ні", "ne", "nej", "hayır", "hayir", "いいえ", "否", "不", "아니요", "無", "ei",
      "0.0")
 )  # fmt: skip
@@ -112,7 +114,8 @@ WORDS: dict[str, SubscriptionState | str] = {
 # Roots of titles by what they speak of, without accents. The first kind that matches counts.
 _ROOTS = {
     "other": r"sms|whatsapp|telefon|phone|mobile|push|viber|telegram|postal|directmail",
-    "left_at": r"ablehn|widersp|declin|refus|objected|opposi"
+    "left_at": r"dezabon|avmeldt|odhlas|leiratkoz|peruut|διαγραφ|απεγγραφ|수신거부|구독취소|해지|הסר|הסרה|الغاء|الغي"
+    r"|已取消|ablehn|widersp|declin|refus|objected|opposi"
     r"|unsub|optout|optedout|optoff|abgemeldet|abmeld|kundig|austrag|desabon|desinscri|desuscri|debaja"
     r"|fechabaja"
     r"|^baja|disiscri|descadastr|desinscr|uitgeschreven|uitschrij|afgemeld|afmeld|wypis|rezygn|отпис|avregistr"
@@ -122,7 +125,8 @@ _ROOTS = {
     r"|donotemail|donotcontact|nomail|dnc$|^dnc|keinemail|leftat|leftlist|dateleft|removedat|^removed|deletedat"
     r"|^deleted"
     r"|cancelledat|canceledat|^cancel+ed|gelosch|supprime|eliminad|verwijderd|usunie|удален",
-    "blocked": r"locked|rejected"
+    "blocked": r"locked|rejected|deadmail|deademail|deadaddress|returnedmail|returnedemail|mailreturned|npai|nondistrib"
+    r"|letilt|respins|επιστροφ|αποκλε|반송|차단|חסום|محظور"
     r"|bounc|black_?list|blocklist|blocked|isblock|suppress|complain|spam|abuse|banned|undeliver"
     r"|invalid|gesperrt"
     r"|sperr|unzustell|ungultig|rebond|rebot|rimbalz|devolvid|geblok|zablok|blokk|blokir|bloqu|bloccat|rejet"
@@ -132,7 +136,11 @@ _ROOTS = {
     "confirmed": r"confirm|verif|validat|bestatig|conferm|bevestig|potwierdz|подтвер|підтвер|bekraft|onayl"
     r"|dogrulan|確認|确认|確定"
     r"|验证|認証|doubleopt|doi$|potvrz|activated|aktivier",
-    "state": r"contactable|mailable|sendmail|reachable|erreichbar|privacy|datenschutz|rodo|kvkk|lgpd"
+    "state": r"souhlas|samtykk|suostum|hozzajarul|feliratk|acord$|συγκαταθ|συναιν|εγγραφ|συνδρομ|הסכמ|רשומ|מנוי"
+    r"|동의|수신|구독|موافق|اشتراك|مشترك|acepta|aceita|accett|рассылк|розсилк"
+    r"|oktomail|oktoemail|okemail|okmail|oktocontact|contactpref|emailpref|mailpref|commpref"
+    r"|nieuwsbrief|nyhedsbrev|nyhetsbrev|uutiskirj|hirlevel|biuletyn|boletin|infolettre|bulten|뉴스레터|メルマガ|ニュースレター"
+    r"|contactable|mailable|sendmail|reachable|erreichbar|privacy|datenschutz|rodo|kvkk|lgpd"
     r"|accepts|accepted|agree"
     r"|akzept|consent|optin|optedin|subscribe(?!r)|subscription|permission|marketing|gdpr|dsgvo|rgpd|einwillig"
     r"|zustimm|einverst"

@@ -1,7 +1,8 @@
 """Whole lists, in and out: a million rows in two passes and a little memory.
 
-An import is all or nothing. Rows gather in a temporary table; only when the file was read to its end does one
-transaction make people of them, so a full disk, a kill or Ctrl-C leaves the list as it was.
+Rows gather in a temporary table; only when the file was read to its end, and somebody agreed to what comes of it, are
+people made of them, some thousand in each transaction. A kill before that leaves the list as it was; a kill within it
+leaves whole steps, all under the import's number: the same file again takes the rest, an undo takes them back.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import Any, BinaryIO, TextIO
 from digest import taste
 from digest.errors import BadInput, UserError
 from digest.models import SubscriptionState
-from digest.store import Database, import_log, imports, listing, newsletters, recipients
+from digest.store import Database, import_log, imports, listing, newsletters
+from digest.store.import_tables import ListImport
 from digest.store.search import Search
 from digest.subscribe import charset
 from digest.subscribe.address import MAX_NAME, display_name
@@ -44,7 +46,8 @@ HEADER = (
 Progress = Callable[[int, int], None]  # bytes read, rows read
 
 
-Agree = Callable[[Plan], None]
+Stored = Callable[[Imported, int], None]  # told what came of it so far, and of about how many rows
+Agree = Callable[[Plan], Stored | None]
 
 
 def import_csv(
@@ -66,8 +69,8 @@ def import_csv(
     that can be mended and imported. Importing the same file again changes nothing.
 
     The file is read twice: to see what its columns are, and to take its rows. Before anything is stored `agree` is
-    given the plan, and stops the import by raising. Raises BadInput where it is no list, or a column that speaks of
-    consent is not understood.
+    given the plan, and stops the import by raising; what it returns is told after each step. Raises BadInput where it
+    is no list, or a column that speaks of consent is not understood.
     """
     sheet, columns = _understood(stream, terms)
     rows = staged = 0
@@ -95,22 +98,56 @@ def import_csv(
         with private.read() as session:
             paper = newsletters.find(session, newsletter)
             judged = imports.judge(session, paper)
-            done = _with_outcomes(counted, judged, staged)
+            counted = replace(counted, duplicates=staged - sum(number for _, _, number, _ in judged))
+            done = _with_outcomes(counted, judged)
             listed = imports.listed(session, paper)
             plan = Plan.of(terms, columns, sheet, done, listed, sample.rows(imports.outcomes(session, sample.keys)))
-        agree(plan)
-        if dry_run:
-            return done
+        stored = agree(plan) or (lambda done, rows: None)
+        return done if dry_run else _store(private, newsletter, terms, counted, stored)
+
+
+def _store(private: Database, newsletter: str, terms: Terms, counted: Imported, stored: Stored) -> Imported:
+    """Make people of the rows that are laid down, in steps, each judged anew: who is judged is as they were judged."""
+    evidence, tally, number, done = terms.evidence, _Tally(), 0, counted
+    with private.read() as session:
+        spans = list(imports.spans(session))
+    for step, span in enumerate(spans):
+        if step:
+            private.give_way()
         with private.write() as session:
             paper = newsletters.lock(session, newsletter)
-            recipients.lock_readers(session, paper.id or 0)  # who is judged is to be as they were judged
-            done = _with_outcomes(counted, imports.judge(session, paper), staged)
-            run = imports.begin_log(session, paper, display_name(terms.name[:MAX_NAME]), terms.evidence)
-            imports.settle(session, paper, terms.evidence)
-            updated = import_log.update(session, paper, run, terms.update, terms.evidence) if terms.update else 0
-            done = replace(done, updated=updated, number=run.id or 0)
-            imports.end_log(session, run, {k: v for k, v in vars(done).items() if isinstance(v, int) and v})
+            imports.hold(session, paper, span)
+            if number:
+                run = session.get_one(ListImport, number)
+            else:
+                run = imports.begin_log(session, paper, display_name(terms.name[:MAX_NAME]), evidence)
+            tally.add(imports.judge(session, paper, span))
+            imports.note(session, paper, run, span)
+            imports.settle(session, paper, evidence, span)
+            if terms.update:
+                tally.updated += import_log.update(session, paper, run, terms.update, evidence, span)
+            done = replace(_with_outcomes(counted, tally.judged), updated=tally.updated, number=run.id or 0)
+            imports.end_log(session, run, {k: v for k, v in vars(done).items() if isinstance(v, int) and v}, span)
+        number = done.number
+        stored(done, round(counted.rows * (step + 1) / len(spans)))
     return done
+
+
+class _Tally:
+    """What steps came to together, as `imports.judge` tells it of one."""
+
+    def __init__(self) -> None:
+        self.updated = 0
+        self._judged: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def add(self, some: list[tuple[str, str, int, int]]) -> None:
+        for outcome, state, number, stops in some:
+            rows, before = self._judged.get((outcome, state), (0, 0))
+            self._judged[outcome, state] = rows + number, before + stops
+
+    @property
+    def judged(self) -> list[tuple[str, str, int, int]]:
+        return [(*what, *counts) for what, counts in self._judged.items()]
 
 
 def _understood(stream: BinaryIO, terms: Terms) -> tuple[Sheet, Columns]:
@@ -184,7 +221,7 @@ def _summary(*, rows: int, refused: _Refusals, sheet: Sheet) -> Imported:
     )
 
 
-def _with_outcomes(counted: Imported, judged: list[tuple[str, str, int, int]], staged: int) -> Imported:
+def _with_outcomes(counted: Imported, judged: list[tuple[str, str, int, int]]) -> Imported:
     counts: Counter[str] = Counter()
     for outcome, state, number, _stops in judged:
         match outcome, state:
@@ -198,7 +235,6 @@ def _with_outcomes(counted: Imported, judged: list[tuple[str, str, int, int]], s
                 counts["no_letters"] += number
             case _:
                 counts[outcome.replace(" ", "_")] += number
-    counts["duplicates"] = staged - sum(number for _, _, number, _ in judged)
     counts["suppressed"] = sum(stops for _, _, _, stops in judged)
     found: dict[str, Any] = dict(counts)
     return replace(counted, **found)
@@ -291,7 +327,7 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, list):
-        plain = not any(mark in word for word in value for mark in ',"[')
+        plain = not any(mark in word for word in value for mark in ',;|"[')
         return ",".join(value) if plain else json.dumps(value, ensure_ascii=False)
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False) if value else ""

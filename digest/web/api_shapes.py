@@ -93,7 +93,8 @@ def chosen(shape: Shape) -> Changes:
 
 
 def _stored(subscription: Subscription) -> dict[str, Any]:
-    found = {name: getattr(subscription, name) for name in CHOICES if name != "format"}
+    values = {name: getattr(subscription, name) for name in CHOICES if name != "format"}
+    found = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return found | {"format": "text" if subscription.plain else "html"}
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from digest import curate, letter, sign, subscribe
+from digest import curate, letter, sign, subscribe, taste
 from digest.colours import on_dark
 from digest.config import Newsletter, address_as_read
 from digest.errors import BadInput
@@ -34,6 +34,12 @@ def take(request: Request, body: bytes) -> Response:
     known = curate.headings(settings.topics)
     if wrong := _wrong(given, known, speech(settings.language)):
         return _form(request, given, wrong=wrong)
+    choices: subscribe.Changes = {
+        "topics": tuple(given.get("topic", [])),
+        "cadence": given.get("cadence", [""])[0],
+    }
+    if most := _most(given):  # who comes back without saying so keeps theirs
+        choices["max_stories"] = int(most)
     with site.database.write() as session:
         taken = signup.ask(
             session,
@@ -43,7 +49,7 @@ def take(request: Request, body: bytes) -> Response:
             evidence=subscribe.Evidence(_HOW, site.clock(), ip=site.client(request)),
             known_topics=known,
             name=given.get("name", [""])[0],
-            choices={"topics": tuple(given.get("topic", [])), "cadence": given.get("cadence", [""])[0]},
+            choices=choices,
         )
     if taken == "full":
         answer = _page(site, "subscribe_full.html", name, settings, 429)
@@ -130,9 +136,15 @@ def _form(request: Request, given: Form, *, wrong: Mapping[str, str] | None = No
         person=given.get("name", [""])[0][:_SHOWN],
         wrong=wrong or {},
         cadence=given.get("cadence", [""])[0][:_SHOWN],
+        max_stories=_most(given)[:_SHOWN],
         trap=TRAP,
         caught=given.get(TRAP, [""])[0][:_SHOWN],
     )
+
+
+def _most(given: Form) -> str:
+    """How many stories in a letter, which only a form of the publisher's own asks for."""
+    return given.get("max_stories", [""])[0].strip()
 
 
 def _wrong(given: Form, known_topics: Mapping[str, object], said: Speech) -> dict[str, str]:
@@ -151,6 +163,8 @@ def _wrong(given: Form, known_topics: Mapping[str, object], said: Speech) -> dic
         subscribe.checked(subscribe.Preferences(cadence=given.get("cadence", [""])[0]), ())
     except BadInput:
         wrong["cadence"] = t("This cannot be chosen. Please choose again.")
+    if _most(given) not in ("", *map(str, range(1, taste.MOST + 1))):
+        wrong["max_stories"] = t("Please enter a number from 1 to 100.")
     if TRAP in given:  # a program; or somebody whose browser filled it in, who must not go away in good faith
         wrong[TRAP] = t("This field is for programs, and must be empty. Please clear it and send the form again.")
     if not known_topics.keys() >= set(given.get("topic", [])):
