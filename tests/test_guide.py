@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -13,6 +15,7 @@ from conftest import Done
 
 import digest as package
 from digest.cli import machine, shipped
+from digest.config import load
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -82,10 +85,71 @@ def test_links_between_pages_lead_to_files():
 
 
 @pytest.mark.parametrize(
-    ("file", "kind"), [("digest.service", "ini"), ("nginx.conf", "nginx"), ("nginx-below.conf", "nginx")]
+    ("page", "file", "kind"),
+    [
+        ("serving", "digest.service", "ini"),
+        ("serving", "nginx.conf", "nginx"),
+        ("serving", "nginx-below.conf", "nginx"),
+        ("serving", "Caddyfile", "caddy"),
+        ("installing", "digest-run.timer", "ini"),
+    ],
 )
-def test_the_guide_quotes_the_files_that_are_printed(file, kind):
-    assert f"```{kind}\n{shipped.example(file)}```" in (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+def test_the_guide_quotes_the_files_that_are_printed(page, file, kind):
+    assert f"```{kind}\n{shipped.example(file)}```" in (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+
+
+def test_the_run_hides_from_the_machine_what_the_pages_do():
+    def sandbox(name: str) -> list[str]:
+        return [
+            line
+            for line in shipped.example(name).splitlines()
+            if re.match("Protect|Private|Restrict|NoNew|System", line)
+        ]
+
+    assert sandbox("digest-run.service") == sandbox("digest.service") != []
+
+
+def has(program: str) -> str:
+    """Where it is, or the test is skipped."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin")
+    if found is None:
+        pytest.skip(f"no {program} on this machine")
+    return found
+
+
+def accepted(*words: str | Path) -> str:
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("folder", ["/srv/newsletter", "/srv/my news 100% $x"])
+def test_systemd_takes_the_units(tmp_path, folder):
+    verify = has("systemd-analyze")
+    command = Path(sys.executable)  # which is there, and may be run
+    place = machine.Place((str(command),), Path(folder) / "digest.toml", (Path(folder),), "https://x.example")
+    for name, maker in (
+        ("digest.service", "systemd"), ("digest-run.service", "run-service"), ("digest-run.timer", "timer"),
+    ):  # fmt: skip
+        (tmp_path / name).write_text(machine.MAKERS[maker](place))
+    said = accepted(verify, "verify", "--man=no", *(tmp_path / f"digest{kind}" for kind in (".service", "-run.timer")))
+    assert "digest" not in said, said
+
+
+@pytest.mark.parametrize("base_url", ["https://news.example.org", "https://example.org/my%20news"])
+def test_caddy_takes_its_file(tmp_path, base_url):
+    caddy = has("caddy")
+    place = machine.Place(("/usr/bin/digest",), tmp_path / "digest.toml", (tmp_path,), base_url)
+    (tmp_path / "Caddyfile").write_text(machine.caddy(place))
+    adapted = accepted(caddy, "adapt", "--config", tmp_path / "Caddyfile", "--adapter", "caddyfile")
+    assert "127.0.0.1:8000" in adapted and ("/my news/*" in adapted) is ("my%20news" in base_url)
+
+
+def test_logrotate_takes_its_file(digest, odd, tmp_path):
+    logrotate = has("logrotate")
+    (odd / "digest.log").write_text("deliver: 0 sent\n")
+    (tmp_path / "conf").write_text(digest("init", odd, "--logrotate").stdout)
+    assert str(odd / "digest.log") in accepted(logrotate, "--debug", "--state", tmp_path / "state", tmp_path / "conf")
 
 
 @pytest.fixture
@@ -119,7 +183,7 @@ def test_the_unit_may_write_where_its_database_is_and_see_what_it_needs(digest, 
     [("/home/ada/news", "ProtectHome=read-only"), ("/tmp/news", "PrivateTmp=false")],
 )
 def test_the_unit_hides_nothing_that_the_service_needs(folder, line):
-    place = machine.Place(("/usr/bin/digest",), Path(folder) / "digest.toml", (Path(folder),), "")
+    place = machine.Place(("/usr/bin/digest",), Path(folder) / "digest.toml", (Path(folder),), "https://x.example")
     assert f"\n{line}\n" in machine.systemd(place)
 
 
@@ -135,3 +199,48 @@ def test_what_is_only_printed_makes_nothing(digest, tmp_path):
     done = digest("init", tmp_path / "new", "--cron")
     assert done.returncode == 66 and "digest init" in done.stderr and not (tmp_path / "new").exists()
     assert digest("init", "--cron", "--nginx").returncode == 64
+
+
+# ---------------------------------------------------------------- digest init with answers
+
+
+def test_what_init_is_told_stands_in_the_settings(digest, tmp_path):
+    said = {
+        "--newsletter": "weekly-ai", "--title": 'The "AI" \\ digest', "--from": "AI <ai@example.org>",
+        "--reply-to": "editor@example.org", "--schedule": "weekly mon 08:00 Europe/Berlin", "--language": "de",
+        "--postal-address": "Example, 10115 Berlin", "--base-url": "https://news.example.org/ai",
+        "--relay": "smtps://ai@mail.example.org", "--contact": "ops@example.org", "--database": "data.db",
+    }  # fmt: skip
+    done = digest("init", tmp_path / "new", *(word for pair in said.items() for word in pair))
+    assert done.returncode == 0, done.stderr
+    config = load(tmp_path / "new" / "digest.toml")
+    ((name, paper),) = config.newsletters.items()
+    assert (name, paper.title, paper.sender, paper.reply_to) == (
+        "weekly-ai", 'The "AI" \\ digest', "AI <ai@example.org>", "editor@example.org",
+    )  # fmt: skip
+    assert (paper.schedule, paper.language, paper.postal_address) == tuple(list(said.values())[4:7])
+    assert (config.base_url, config.collect.contact) == ("https://news.example.org/ai", "ops@example.org")
+    assert "ai@mail.example.org" in config.smtp.url.get_secret_value() and (tmp_path / "new" / "data.db").is_file()
+
+
+@pytest.mark.parametrize(
+    ("option", "answer", "told"),
+    [
+        ("--schedule", "sometimes", "is not a schedule"),
+        ("--relay", "smtps://ai:secret@mail.example.org", "a password in an option"),
+        ("--newsletter", "Weekly AI", "cannot be called"),
+        ("--title", "\x7f", "TOML"),
+    ],
+)
+def test_an_answer_that_is_no_good_makes_nothing(digest, tmp_path, option, answer, told):
+    done = digest("init", tmp_path / "new", option, answer)
+    assert done.returncode in (64, 78) and told in done.stderr and "secret@" not in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_answers_change_no_settings_that_are_there(digest, tmp_path):
+    digest("init", tmp_path)
+    before = (tmp_path / "digest.toml").read_bytes()
+    done = digest("init", tmp_path, "--title", "Other")
+    assert done.returncode == 64 and "is there already" in done.stderr
+    assert (tmp_path / "digest.toml").read_bytes() == before

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -19,16 +20,35 @@ def init(
         Path | None,
         typer.Argument(metavar="DIR", help="Where to put them; made if need be. Else the folder you are in."),
     ] = None,
+    newsletter: Annotated[
+        str, typer.Option("--newsletter", metavar="NAME", help="What the newsletter is called.")
+    ] = "",
+    title: Annotated[str, typer.Option("--title", help="Its title.")] = "",
+    sender: Annotated[str, typer.Option("--from", metavar="ADDRESS", help='As in "Daily <news@example.org>".')] = "",
+    reply_to: Annotated[str, typer.Option("--reply-to", metavar="ADDRESS", help="Where answers go.")] = "",
+    schedule: Annotated[str, typer.Option("--schedule", help='As in "daily 07:00 Europe/Berlin".')] = "",
+    language: Annotated[str, typer.Option("--language", help="Of its fixed words, as in de.")] = "",
+    postal_address: Annotated[str, typer.Option("--postal-address", help="For the footer.")] = "",
+    base_url: Annotated[str, typer.Option("--base-url", metavar="URL", help="Where readers find its pages.")] = "",
+    relay: Annotated[
+        str, typer.Option("--relay", metavar="URL", help="The mail server, without a password: smtps://user@host.")
+    ] = "",
+    contact: Annotated[str, typer.Option("--contact", help="Shown to the sites that are asked.")] = "",
+    database: Annotated[str, typer.Option("--database", metavar="PATH", help="Or postgresql://user@host/name.")] = "",
     cron: Annotated[bool, typer.Option("--cron", help="Only print lines for `crontab -e`.")] = False,
     systemd: Annotated[bool, typer.Option("--systemd", help="Only print a unit for `digest serve`.")] = False,
+    run_service: Annotated[bool, typer.Option("--run-service", help="Only print a unit for `digest run`.")] = False,
+    timer: Annotated[bool, typer.Option("--timer", help="Only print the timer that starts it.")] = False,
     nginx: Annotated[bool, typer.Option("--nginx", help="Only print what nginx needs to stand before it.")] = False,
+    caddy: Annotated[bool, typer.Option("--caddy", help="Only print what Caddy needs to stand before it.")] = False,
+    logrotate: Annotated[bool, typer.Option("--logrotate", help="Only print how cron's log is kept short.")] = False,
 ) -> None:
     """Write a commented digest.toml and make the database. Run again, it changes nothing.
 
-    With --cron, --systemd or --nginx nothing is made: what the machine must be told is printed, with the paths of this
-    installation.
+    Nothing is asked: what no option says is there to be changed in digest.toml. With --cron, --systemd and the others
+    that only print, nothing is made: what the machine must be told is printed, with the paths of this installation.
 
-    Example: digest init ~/newsletter
+    Example: digest init ~/newsletter --from "Daily <news@example.org>" --schedule "weekdays 07:00 Europe/Berlin"
     """
     from digest import config
     from digest.store import open_database
@@ -36,29 +56,40 @@ def init(
     options: Options = context.obj
     if folder and options.config:
         raise UserError("both a folder and --config say where the settings go", hint="leave one of them out")
-    if cron or systemd or nginx:
-        if cron + systemd + nginx > 1:
+    printed = {
+        "cron": cron,
+        "systemd": systemd,
+        "run-service": run_service,
+        "timer": timer,
+        "nginx": nginx,
+        "caddy": caddy,
+        "logrotate": logrotate,
+    }
+    given = {
+        "newsletter": newsletter,
+        "title": title,
+        "sender": sender,
+        "reply_to": reply_to,
+        "schedule": schedule,
+        "language": language,
+        "postal_address": postal_address,
+        "base_url": base_url,
+        "relay": relay,
+        "contact": contact,
+        "database": database,
+    }
+    said = {name: value for name, value in given.items() if value}
+    if wanted := [name for name, on in printed.items() if on]:
+        if len(wanted) > 1 or said:
             raise UserError(
-                "one of --cron, --systemd and --nginx at a time", hint="what they print goes to three places"
+                f"--{wanted[0]} only prints, and stands alone", hint="what each prints goes to another place"
             )
-        _print_for_machine(options, folder, "cron" if cron else "systemd" if systemd else "nginx")
+        _print_for_machine(options, folder, wanted[0])
         return
     path = Path(options.config) if options.config else (folder or Path()) / config.FILE
     if path.is_dir():
         path /= config.FILE
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # O_EXCL: two at once, or a file that is there already, and the first one stands.
-        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        options.say(f"{path} is there already: left as it is")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}", hint="choose a folder you may write to") from None
-    else:
-        text = (Path(__file__).parent / "init.toml").read_text(encoding="utf-8")
-        with os.fdopen(file, "w", encoding="utf-8") as out:
-            out.write(text.replace("@secret_key@", config.new_secret()))
-        options.say(f"wrote {path}")
+    _write(options, path, said)
     settings = config.load(path)
     open_database(settings.database_url, create=True).close()
     options.say(f"the database is {settings.database_name}")
@@ -68,7 +99,30 @@ def init(
         print(f"{command} {words}")
 
 
-def _print_for_machine(options: Options, folder: Path | None, what: Literal["cron", "systemd", "nginx"]) -> None:
+def _write(options: Options, path: Path, said: Mapping[str, str]) -> None:
+    """The settings, where there are none yet."""
+    from digest import config
+    from digest.cli import answers
+
+    text = (Path(__file__).parent / "init.toml").read_text(encoding="utf-8")
+    text = answers.settings(text.replace("@secret_key@", config.new_secret()), said, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # O_EXCL: two at once, or a file that is there already, and the first one stands.
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        if said:
+            raise UserError(f"{path} is there already: nothing was written", hint="change it with an editor") from None
+        options.say(f"{path} is there already: left as it is")
+        return
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}", hint="choose a folder you may write to") from None
+    with os.fdopen(file, "w", encoding="utf-8") as out:
+        out.write(text)
+    options.say(f"wrote {path}")
+
+
+def _print_for_machine(options: Options, folder: Path | None, what: str) -> None:
     """By the settings in `folder`, or else by those that any command would take."""
     from digest import config
     from digest.cli import machine
@@ -76,6 +130,5 @@ def _print_for_machine(options: Options, folder: Path | None, what: Literal["cro
     named = str(folder / config.FILE) if folder else options.config
     path = config.find(Path(named) if named else None, os.environ)
     place = machine.place(path, config.load(path))
-    makers = {"cron": machine.cron, "systemd": machine.systemd, "nginx": machine.nginx}
     with while_read():
-        print(makers[what](place), end="")
+        print(machine.MAKERS[what](place), end="")

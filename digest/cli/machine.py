@@ -1,4 +1,4 @@
-"""`digest init --cron`, `--systemd`, `--nginx`: what the machine must be told, with this installation's own paths.
+"""`digest init --cron`, `--systemd`, `--nginx` …: what the machine must be told, with this installation's own paths.
 
 The files in `examples/` (and `crontab.example`) are for `/srv/newsletter` and the user `news`, so that they can be read
 and quoted as they are; here those words are put in the place of which ours stand.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import digest
 from digest.cli import shipped
@@ -31,16 +31,25 @@ _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  (what PrivateTmp=true replaces)
 
 @dataclass(frozen=True)
 class Place:
-    """Where things are, all paths absolute: how digest is started, its settings, what it writes, under which path."""
+    """Where things are, all paths absolute: how digest is started, its settings, what it writes, and its pages' URL."""
 
     command: tuple[str, ...]
     settings: Path
     written: tuple[Path, ...]
-    base_path: str
+    base_url: str
+
+    @property
+    def base_path(self) -> str:
+        """Percent-encoded, as in "/news", or ""."""
+        return urlsplit(self.base_url).path.rstrip("/")
 
     @property
     def folder(self) -> Path:
         return self.settings.parent
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "digest.log"
 
 
 def place(settings: Path, config: Config) -> Place:
@@ -50,7 +59,7 @@ def place(settings: Path, config: Config) -> Place:
     command = (str(beside),) if beside.is_file() else (sys.executable, "-m", "digest")
     url = config.database_url
     database = [Path(url.removeprefix("sqlite:///")).absolute().parent] if url.startswith("sqlite") else []
-    found = Place(command, settings, tuple(dict.fromkeys([settings.parent, *database])), config.base_path)
+    found = Place(command, settings, tuple(dict.fromkeys([settings.parent, *database])), config.base_url)
     for path in (*command, *found.written):
         if not str(path).isprintable():
             raise UserError(
@@ -61,8 +70,7 @@ def place(settings: Path, config: Config) -> Place:
 
 def cron(place: Place) -> str:
     """Lines for `crontab -e`."""
-    log = place.folder / "digest.log"
-    ours = {_COMMAND: place.command, _SETTINGS: (str(place.settings),), _LOG: (str(log),)}
+    ours = {_COMMAND: place.command, _SETTINGS: (str(place.settings),), _LOG: (str(place.log),)}
 
     def quoted(words: tuple[str, ...]) -> str:
         return shlex.join(words).replace("%", r"\%")  # cron makes a line end of a bare %
@@ -72,8 +80,36 @@ def cron(place: Place) -> str:
 
 def systemd(place: Place) -> str:
     """A unit for `digest serve`, run by who asks for it."""
+    return _unit("digest.service", place)
+
+
+def run_service(place: Place) -> str:
+    """A unit for one `digest run`, which the timer starts."""
+    return _unit("digest-run.service", place)
+
+
+def timer(_place: Place) -> str:
+    """A timer in place of cron's line."""
+    return shipped.example("digest-run.timer")
+
+
+def logrotate(place: Place) -> str:
+    """What keeps the log of cron's line short."""
+    text = shipped.example("logrotate.conf").replace(_LOG, _quoted(str(place.log)))
+    return text.replace("news news", f"{_user()} {_group()}")
+
+
+def caddy(place: Place) -> str:
+    """A site for the host that `base_url` names: all of it, or what is below its path."""
+    text = shipped.example("Caddyfile").replace("news.example.org", urlsplit(place.base_url).netloc)
+    path = _quoted(f"{unquote(place.base_path)}/*") if place.base_path else ""
+    return text.replace("reverse_proxy", f"reverse_proxy {path}".rstrip())
+
+
+def _unit(name: str, place: Place) -> str:
+    """One of our units, with the paths of this installation, and hiding nothing that it needs."""
     ours = {_COMMAND: place.command, _SETTINGS: (str(place.settings),)}
-    text = _filled(shipped.example("digest.service"), ours, lambda words: " ".join(map(_systemd_word, words)))
+    text = _filled(shipped.example(name), ours, lambda words: " ".join(map(_systemd_word, words)))
     lines = {
         "User": _user(),
         "WorkingDirectory": str(place.folder).replace("%", "%%"),
@@ -91,9 +127,7 @@ def nginx(place: Place) -> str:
     """A `location` for the host that `base_url` names: the whole of it, or below its path."""
     if not place.base_path:
         return shipped.example("nginx.conf")
-    path = unquote(place.base_path) + "/"
-    if not re.fullmatch(r"[\w./~-]+", path):
-        path = '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    path = _quoted(unquote(place.base_path) + "/")
     return shipped.example("nginx-below.conf").replace("/news/", path)
 
 
@@ -110,6 +144,13 @@ def _systemd_word(word: str) -> str:
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def _quoted(path: str) -> str:
+    """As nginx, Caddy and logrotate read it."""
+    if re.fullmatch(r"[\w./~*-]+", path):
+        return path
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _user() -> str:
     import pwd
 
@@ -117,3 +158,24 @@ def _user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
+
+
+def _group() -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(os.getgid()).gr_name
+    except KeyError:
+        return str(os.getgid())
+
+
+# What is printed by `digest init --NAME`.
+MAKERS: Mapping[str, Callable[[Place], str]] = {
+    "cron": cron,
+    "systemd": systemd,
+    "run-service": run_service,
+    "timer": timer,
+    "nginx": nginx,
+    "caddy": caddy,
+    "logrotate": logrotate,
+}
