@@ -6,7 +6,7 @@ import random
 from email import message_from_bytes, policy
 
 import pytest
-from conftest import MONDAY, Clock
+from conftest import MONDAY, Clock, on_sqlite
 from people import enrol
 
 from digest import collect, curate, deliver, edition, line
@@ -73,6 +73,7 @@ def test_from_a_feed_to_each_inbox_once(database, config, site, inbox, clock):
     assert len(inbox.messages) == 2
 
 
+@on_sqlite
 def test_a_subscriber_who_joins_later_gets_what_comes_later(database, config, site, inbox, clock):
     add_feeds(database, site)
     join(database, config, "ada@example.org")
@@ -84,6 +85,7 @@ def test_a_subscriber_who_joins_later_gets_what_comes_later(database, config, si
     assert inbox.recipients == ["ada@example.org"]
 
 
+@on_sqlite
 def test_too_few_stories_wait_for_the_next_edition(database, configure, site, inbox, clock):
     settings = {"title": "Daily", "from": "Daily <news@news.example>"}
     patient = configure(
@@ -100,6 +102,7 @@ def test_too_few_stories_wait_for_the_next_edition(database, configure, site, in
     assert composed.stories > 1 and report.sent == 1
 
 
+@on_sqlite
 def test_an_edition_goes_out_once_in_its_slot_and_downtime_gives_one_not_many(database, configure, site, inbox, clock):
     settings = {"title": "Daily", "from": "Daily <news@news.example>", "schedule": "daily 07:00"}
     config = configure(smtp={"url": inbox.url}, newsletters={"daily": settings})

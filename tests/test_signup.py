@@ -241,6 +241,7 @@ def test_who_asks_beyond_the_limits_waits_and_nobody_is_lost(database, configure
     assert not rows(database)["signup_wait"] and "You are subscribed" in door.client.post(door.link()).text
 
 
+@on_sqlite
 def test_whoever_could_not_be_written_to_within_a_day_is_turned_away_by_network(database, configure, clock, inbox):
     door = small(database, configure, clock, inbox)
     answers = [door.client.post("/subscribe/daily", data={"email": f"a{n}@example.org"}) for n in range(3 + 23 * 3)]
