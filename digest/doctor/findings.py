@@ -1,0 +1,68 @@
+"""What a check says: one sentence, how bad it is, and the one line that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """`unknown`: it cannot be seen from here; the sentence says how to find out."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Place(StrEnum):
+    """Where a cure is written."""
+
+    SHELL = "shell"
+    SETTINGS = "settings"
+    DNS = "dns"
+
+
+@dataclass(frozen=True)
+class Cure:
+    """One line that works when it is typed: a command, a line of the settings `under` a table, or a line of a zone."""
+
+    text: str
+    place: Place = Place.SHELL
+    under: str = ""  # the table of digest.toml, "" before the first
+
+    def __str__(self) -> str:
+        if self.place is Place.SETTINGS:
+            return f"in digest.toml{f', [{self.under}]' if self.under else ', above all tables'}: {self.text}"
+        return f"in the DNS zone: {self.text}" if self.place is Place.DNS else self.text
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check saw. `name` is the same from day to day, so that a change of `level` can be told."""
+
+    section: str
+    name: str
+    level: Level
+    seen: str
+    cure: Cure | None = None
+
+    @property
+    def is_fault(self) -> bool:
+        return self.level in (Level.WARN, Level.FAIL)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings, in the order of the checks."""
+
+    findings: Sequence[Finding]
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """The sections in which something fails."""
+        return frozenset(one.section for one in self.findings if one.level is Level.FAIL)
+
+    def count(self, level: Level) -> int:
+        return sum(one.level is level for one in self.findings)
