@@ -1,7 +1,7 @@
 """What Gmail, Yahoo and Microsoft ask of who sends 5,000 letters a day: met, not met, or not to be seen here. Pure.
 
-Sources: Google's "Email sender guidelines" (2024), Yahoo's Sender Hub "Best practices" (2024), Microsoft's "Strengthening
-Email Ecosystem: Outlook's New Requirements for High-Volume Senders" (2025).
+Sources: Google's "Email sender guidelines" (2024), Yahoo's Sender Hub "Best practices" (2024), Microsoft's
+"Strengthening Email Ecosystem: Outlook's New Requirements for High-Volume Senders" (2025).
 """
 
 from __future__ import annotations
