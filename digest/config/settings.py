@@ -409,6 +409,33 @@ class Mail(Section):
         return bool(self.source or self.address)
 
 
+class Doctor(Section):
+    """What `digest doctor` cannot know by itself."""
+
+    nameserver: Line = ""  # "": the system's
+    addresses: tuple[str, ...] = ()  # that letters leave from, where those are not the relay's own
+    seconds: float = Field(10, gt=0, le=300)  # for each question
+
+    @field_validator("nameserver")
+    @classmethod
+    def _nameserver(cls, value: str) -> str:
+        host = re.fullmatch(r"\[([^\]]*)\](?::\d{1,5})?|([^:]*)(?::\d{1,5})?|(.*:.*:.*)", value)
+        try:
+            if value and host:
+                ipaddress.ip_address(host[1] or host[2] or host[3] or "")
+        except ValueError:
+            raise ValueError("must be the address of a name server, as in 192.0.2.53 or 127.0.0.1:5353") from None
+        return value
+
+    @field_validator("addresses")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ipaddress.ip_address(one.strip())) for one in value)
+        except ValueError:
+            raise ValueError('must be IP addresses, as in ["192.0.2.25", "2001:db8::25"]') from None
+
+
 class Topic(Section):
     """A heading. Without `keywords` one of the packaged topics keeps its own; `more_keywords` adds to them."""
 

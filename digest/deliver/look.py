@@ -12,6 +12,8 @@ from digest.config import Relay, Smtp
 from digest.deliver.login import Server, name_of
 from digest.deliver.smtp import Connection
 
+LEAST = 500_000  # bytes that a relay should take: an edition with its text and links, and some more
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -36,7 +38,8 @@ async def at(relay: Relay, settings: Smtp, *, seconds: float) -> Seen:
     """Connect as a letter would, and leave. RelayDown says what fails, ConfigError what is wrong with `ca_file`."""
     server = Server.of(relay, settings)
     server = replace(server, timeout=min(server.timeout, seconds))
-    connection = await Connection.open(server, _Nobody())
+    nobody = _Nobody()
+    connection = await Connection.open(server, nobody)
     try:
         certificate = connection.of_transport("peercert")
         address = connection.of_transport("peername")
@@ -52,11 +55,15 @@ async def at(relay: Relay, settings: Smtp, *, seconds: float) -> Seen:
         )
     finally:
         connection.quit()
-        await asyncio.sleep(0)
+        await asyncio.wait([nobody.ended], timeout=2)
+        connection.abort("it was a look")
 
 
 class _Nobody:
     """A `smtp.Handler` without letters."""
+
+    def __init__(self) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def take(self, connection: Connection) -> Any:
         return None
@@ -77,4 +84,5 @@ class _Nobody:
         pass
 
     def closed(self, connection: Connection, why: str) -> None:
-        pass
+        if not self.ended.done():
+            self.ended.set_result(None)

@@ -30,11 +30,12 @@ class Cure:
 
     text: str
     place: Place = Place.SHELL
-    under: str = ""  # the table of digest.toml, "" before the first
+    under: str = ""  # the table of the settings, "" before the first
+    file: str = "digest.toml"
 
     def __str__(self) -> str:
         if self.place is Place.SETTINGS:
-            return f"in digest.toml{f', [{self.under}]' if self.under else ', above all tables'}: {self.text}"
+            return f"in {self.file}, {f'[{self.under}]' if self.under else 'above all tables'}: {self.text}"
         return f"in the DNS zone: {self.text}" if self.place is Place.DNS else self.text
 
 

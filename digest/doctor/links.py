@@ -85,9 +85,7 @@ async def _one_click(site: Site, name: str, ask: Ask) -> list[Finding]:
         seen = "the link to leave is answered with a redirect, which mail programs do not follow (RFC 8058 §3.1)"
         return [Finding(SECTION, where, Level.FAIL, seen, serve)]
     if done in (401, 403, 407):
-        seen = (
-            f"one click is answered {done}: something before digest serve wants a login or a cookie, or blocks robots"
-        )
+        seen = f"one click is answered {done}: something before digest serve wants a login, or blocks robots"
         return [Finding(SECTION, where, Level.FAIL, seen, serve)]
     if done == 404 and shown == 404:
         seen = (

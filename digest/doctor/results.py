@@ -144,7 +144,7 @@ def _unquoted(text: str) -> str:
 
 
 def believed(mail: Received) -> Results | None:
-    """What the last server said, all of its headers together; of ARC the last seal, where there is no other; or None."""
+    """What the last server said, in all of its headers; where it said nothing, what the last seal of ARC has."""
     found: list[Results] = []
     for name, value in mail.headers:
         if name == "received" and found:
