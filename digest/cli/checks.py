@@ -1,4 +1,4 @@
-"""The offline half of `digest doctor`: settings and their files, clock, names, topics, database, templates, what is stuck.
+"""The offline half of `digest doctor`: settings and their files, clock, names, topics, database, templates, letters.
 
 `digest config check` is this half, and `digest run` goes through the cheap part of it before it composes.
 """
@@ -34,6 +34,7 @@ LARGE = 64 << 20  # bytes of free pages, or of a WAL, from which on they are wor
 SCARCE = 200_000_000  # bytes left on a disk that is as good as full
 DAYS = 30  # for which the disk should do
 LATE = timedelta(hours=2)  # after a slot, for a run to have come
+PATIENT = {"database": 300.0, "templates": 120.0}  # seconds for what goes through all there is
 RARE = timedelta(hours=26)  # between two runs, where cron calls them at all
 OFFLINE = ("settings", "clock", "names", "topics", "database", "templates")
 HERE = ("feeds", "cron", "letters", "disk")  # these need no network either, and are no matter of the settings
@@ -48,10 +49,6 @@ class Scene:
     database: Database | None
     now: datetime
     trouble: tuple[Finding, ...] = ()  # why there is no database
-
-    def which(self, newsletter: str) -> str:
-        """How a command is told the newsletter."""
-        return f" -n {newsletter}"
 
     def file_of(self, newsletter: str) -> tuple[str, str]:
         """The settings file of a newsletter, and what its tables begin with there."""
@@ -74,7 +71,7 @@ def checks(scene: Scene, *, seconds: float) -> list[Check]:
         ("disk", "disk"): disk,
     }
     return [
-        Check.working(section, name, partial(look, scene), seconds)
+        Check.working(section, name, partial(look, scene), max(seconds, PATIENT.get(section, 0)))
         for (section, name), look in asked.items()
         if scene.database is not None or section in ("settings", "topics", "database", "templates")
     ]
@@ -110,10 +107,10 @@ def _exposed(scene: Scene) -> Iterator[Finding]:
     """What everybody on the machine can read, and should not."""
     from digest import config
 
-    for file in (scene.path, *scene.config.files.values()):
-        if config.exposed(file):
-            words = f"everybody on this machine can read the secrets in {file}"
-            yield Finding("settings", f"mode {file.name}", Level.WARN, words, Cure(f"chmod 600 {_quoted(file)}"))
+    for path in (scene.path, *scene.config.files.values()):
+        if config.exposed(path):
+            words = f"everybody on this machine can read the secrets in {path}"
+            yield Finding("settings", f"mode {path.name}", Level.WARN, words, Cure(f"chmod 600 {_quoted(path)}"))
     file = _sqlite_file(scene.config)
     if file is not None and file.exists() and file.stat().st_mode & 0o004:
         words = f"everybody on this machine can read the addresses in {file}"
@@ -184,7 +181,7 @@ def names(scene: Scene) -> Iterator[Finding]:
         new = _near(one.topic, topics_of.get(one.newsletter, ()))
         seen = f"{readers} of {one.newsletter} chose the topic {one.topic}, which the settings no longer have"
         command = f"topic rename {one.topic} {new}" if new else f"topic drop {one.topic}"
-        cure = Cure(f"digest {command}{scene.which(one.newsletter)}")
+        cure = Cure(f"digest {command} -n {one.newsletter}")
         yield Finding("names", f"topic {one.topic} of {one.newsletter}", Level.WARN, seen, cure)
     if not found:
         yield Finding("names", "names", Level.OK, "nobody waits for a newsletter or topic that is gone")
@@ -327,7 +324,7 @@ def templates(scene: Scene) -> Iterator[Finding]:
         worst = [one for one in render.check(made) if one.level == "error"]
         if worst:
             seen = render.findings_in_words(worst)
-            cure = Cure(f"digest preview --no-open{scene.which(name)}")
+            cure = Cure(f"digest preview --no-open -n {name}")
             yield Finding("templates", f"newsletter {name}", Level.WARN, seen, cure)
         else:
             yield Finding("templates", f"newsletter {name}", Level.OK, f"a sample has {len(made.html):,} bytes")
@@ -462,7 +459,7 @@ def _stuck(scene: Scene, one: Stuck, quarantined: int) -> Iterator[Finding]:
         yield Finding("letters", f"{name}, held", Level.WARN, seen, Cure(f"digest outbox release {which}"))
     elif one.held:
         seen = f"{one.held:,} letters of {name} are held, since a crash left them in doubt: they go out again"
-        number = f"--edition {one.edition}" + (scene.which(one.newsletter) if len(scene.config.newsletters) > 1 else "")
+        number = f"--edition {one.edition}" + (f" -n {one.newsletter}" if len(scene.config.newsletters) > 1 else "")
         yield Finding("letters", f"{name}, held", Level.WARN, seen, Cure(f"digest outbox retry {number}"))
     if one.doubtful:
         seen = f"{one.doubtful:,} letters of {name} are in doubt: a server may have them already"

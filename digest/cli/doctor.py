@@ -168,7 +168,7 @@ async def _asked(scene: Scene, wanted: Sequence[str], nameserver: str, told: Any
     seconds = scene.config.doctor.seconds
     found = [one for one in checks.checks(scene, seconds=4 * seconds) if one.section in wanted]
     rules = "rules" in wanted
-    if rules or "relays" in wanted:
+    if "relays" in wanted:
         found += relay_checks(scene.config, seconds=seconds, moment=scene.now)
     senders: list[Sender] = []
     if rules or "dns" in wanted:
@@ -259,9 +259,9 @@ async def _relay(relay: Relay, smtp: Smtp, name: str, seconds: float, moment: An
     else:
         found.append(Finding("relays", where, Level.OK, ", ".join(words)))
     if seen.certificate_end is not None:
-        cure = Cure("certbot renew") if relay.server.is_here else None
+        renew = Cure("certbot renew") if relay.server.is_here else None
         ends = seen.certificate_end
-        found.append(links.certificate("relays", f"certificate {name}", ends, now=moment, cure=cure))
+        found.append(links.certificate("relays", f"certificate {name}", ends, now=moment, cure=renew))
     return found
 
 
@@ -362,5 +362,5 @@ def _mailbox(scene: Scene) -> list[Finding]:
         cure = Cure("digest mail read --check")
         if "://" not in place:
             path = shlex.quote(str(Path(place).expanduser()))
-            cure = Cure(f"mkdir -p {path}/new {path}/cur {path}/tmp")
+            cure = Cure(" ".join(["mkdir -p", *(f"{path}/{part}" for part in ("new", "cur", "tmp"))]))
         return [Finding("mailbox", "mailbox", Level.FAIL, words, cure)]
