@@ -342,8 +342,10 @@ def _of_template(scene: Scene, found: Finding, newsletter: str) -> Finding:
         for file, language in sorted(render.Templates(folder).replaced() if folder.is_dir() else ()):
             path = folder / language / file
             if str(path) in found.seen or (file in found.seen and found.cure is None):
-                cure = Cure(f"mv {_quoted(path)} {_quoted(path)}.off")
-                return replace(found, seen=f"{found.seen}; without the file ours is used", cure=cure)
+                shipped = file if (render.template_folder() / file).is_file() else f"note{path.suffix}"
+                ours = shlex.quote(f'{{% extends "ours/{shipped}" %}}')
+                cure = Cure(f"mv {_quoted(path)} {_quoted(path)}.off && echo {ours} > {_quoted(path)}")
+                return replace(found, seen=f"{found.seen}; set aside, ours takes its place", cure=cure)
     return found
 
 

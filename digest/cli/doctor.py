@@ -267,7 +267,12 @@ async def _relay(relay: Relay, smtp: Smtp, name: str, seconds: float, moment: An
 
 async def _senders(config: Config, lookup: Resolver) -> list[Sender]:
     """Each different way in which newsletters send."""
-    return list(dict.fromkeys([await _sender(config, name, lookup) for name in config.newsletters]))
+    return list(dict.fromkeys([await _sender(config, name, lookup) for name in _sending(config)]))
+
+
+def _sending(config: Config) -> list[str]:
+    """Newsletters that have a mail server: what is only kept here, no receiver judges."""
+    return [name for name in config.newsletters if config.imprint(name).smtp.servers]
 
 
 async def _sender(config: Config, name: str, lookup: Resolver) -> Sender:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -299,7 +299,9 @@ async def _mx(lookup: Lookup, one: Sender, domain: str) -> list[Finding]:
     if reached:
         return [_finding(name, Level.OK, f"{what} go to {', '.join(reached[:3])}")]
     if hosts:
-        return [_finding(name, Level.FAIL, f"the mail server {hosts[0]} of {domain} has no address", line)]
+        seen = f"the mail server {hosts[0]} of {domain} has no address"
+        mend = _line(f"{hosts[0]}. IN {_kind(one.public[0])} {one.public[0]}") if one.public else None
+        return [_finding(name, Level.FAIL, seen, mend)]
     if direct:
         seen = f"{domain} has no MX; {what} go to its own address {direct[0]}, if a mail server is there"
         return [_finding(name, Level.WARN, seen, line)]
@@ -322,7 +324,6 @@ async def _hints(lookup: Lookup, domain: str) -> list[Finding]:
 
 async def _reverse(lookup: Lookup, one: Sender, address: str) -> list[Finding]:
     name = f"ptr {address}"
-    version = ipaddress.ip_address(address).version
     host = one.hello or f"mail.{one.envelope}"
     level = Level.FAIL if one.sure else Level.WARN
     try:
@@ -336,9 +337,8 @@ async def _reverse(lookup: Lookup, one: Sender, address: str) -> list[Finding]:
         return [_silent(name, error)]
     if back:
         return [_finding(name, Level.OK, f"{address} is {back[0]}, and back")]
-    kind = "A" if version == 4 else "AAAA"
     seen = f"{address} is called {names[0]}, which does not lead back to it"
-    return [_finding(name, level, seen, _line(f"{names[0]}. IN {kind} {address}"))]
+    return [_finding(name, level, seen, _line(f"{names[0]}. IN {_kind(address)} {address}"))]
 
 
 async def _hello(lookup: Lookup, one: Sender) -> list[Finding]:
@@ -351,10 +351,9 @@ async def _hello(lookup: Lookup, one: Sender) -> list[Finding]:
     missing = [address for address in one.addresses if ipaddress.ip_address(address) not in known]
     if not missing:
         return [_finding(name, Level.OK, f"{one.hello} (EHLO) is {', '.join(found)}")]
-    kind = "A" if ipaddress.ip_address(missing[0]).version == 4 else "AAAA"
     seen = f"our name in EHLO, {one.hello}, does not lead to {missing[0]}, from which we send"
-    return [_finding(name, Level.WARN, seen, _line(f"{one.hello}. IN {kind} {missing[0]}"))]
+    return [_finding(name, Level.WARN, seen, _line(f"{one.hello}. IN {_kind(missing[0])} {missing[0]}"))]
 
 
-def domains(senders: list[Sender]) -> Iterator[str]:
-    yield from dict.fromkeys(one.domain for one in senders)
+def _kind(address: str) -> str:
+    return "A" if ipaddress.ip_address(address).version == 4 else "AAAA"
