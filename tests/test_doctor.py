@@ -5,12 +5,14 @@ Twenty faults are planted at once; each is named, its cure is typed as it stands
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
@@ -18,8 +20,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import people
 import pytest
 import trustme
 import uvicorn
@@ -31,8 +35,12 @@ from mailserver import MailServer
 from people import enrol
 from sqlmodel import select
 
+from digest import sign
+from digest.cli.checks import barren_words
 from digest.config import load
-from digest.doctor import dkim_key
+from digest.doctor import Check, Finding, Level, dkim_key, links
+from digest.doctor import run as run_checks
+from digest.errors import FetchError, Unreachable
 from digest.models import (
     Edition,
     EditionState,
@@ -299,8 +307,18 @@ def letter(session: Any, paper: Any, number: int, *, state: OutboxState, due: da
     )  # fmt: skip
 
 
-def test_a_good_installation_has_no_fault(installation):
+def test_a_good_installation_has_no_fault_and_is_not_changed(installation):
+    def stored() -> dict[str, list[Any]]:
+        with installation.database.read() as session:
+            ask = session.connection().exec_driver_sql
+            names = [name for (name,) in ask("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return {name: ask(f"SELECT * FROM {name}").fetchall() for name in names}
+
+    before = stored()
+    (installation.folder / "box" / "new" / "1.mail").write_bytes(b"From: a@b.example\n\nHi\n")
     rows = installation.doctor()
+    assert stored() == before and installation.mail.taken == []
+    assert [path.name for path in (installation.folder / "box" / "new").iterdir()] == ["1.mail"]
     assert installation.code == 0
     assert [row for row in rows if row["level"] in ("warn", "fail")] == []
     sections = list(dict.fromkeys(row["section"] for row in rows))
@@ -459,3 +477,298 @@ def test_twenty_faults_at_once_are_all_named_and_each_cure_works_when_it_is_type
 
 def named(found: dict[tuple[str, str], dict[str, Any]], fault: Fault) -> dict[str, Any] | None:
     return next((row for key, row in found.items() if key[0] == fault.section and key[1].startswith(fault.name)), None)
+
+
+# ---------------------------------------------------------------- one fault, or one door, at a time
+
+
+def test_a_check_that_breaks_is_a_row_and_ends_none_of_the_others(installation, monkeypatch):
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("what nobody thought of")
+
+    monkeypatch.setattr("digest.doctor.spf.survey", broken)
+    monkeypatch.setattr("digest.store.looking.stuck", broken)
+    found = installation.faults()
+    assert installation.code == 69
+    assert {key for key in found if "rules" not in key} == {
+        ("dns", "spf news.example"), ("dns", "spf bounces.weekly.example"), ("letters", "letters"),
+    }  # fmt: skip
+    assert "RuntimeError: what nobody thought of" in found["letters", "letters"]["seen"]
+
+
+def test_a_check_that_takes_too_long_is_a_row():
+    async def ask() -> list[Finding]:
+        await asyncio.Event().wait()
+        return []
+
+    async def quick() -> list[Finding]:
+        return [Finding("a", "b", Level.OK, "well")]
+
+    told: list[tuple[int, int]] = []
+    checks = [Check("links", "slow", ask, 0.01), Check("a", "b", quick, 30)]
+    slow, fine = asyncio.run(run_checks(checks, told=lambda done, total: told.append((done, total))))
+    assert (slow.level, slow.seen, fine.level) == (Level.FAIL, "no answer within 0.01 seconds", Level.OK)
+    assert told == [(1, 2), (2, 2)]
+
+
+def test_a_thread_that_hangs_keeps_nobody():
+    hanging = threading.Event()
+    check = Check.working("a", "b", lambda: [] * hanging.wait(), 0.01)
+    (found,) = asyncio.run(run_checks([check]))
+    hanging.set()
+    assert found.level is Level.FAIL
+
+
+def test_sections_are_chosen_and_nothing_is_asked_offline(installation):
+    rows = installation.doctor("--only", "letters,disk", "--only", "clock")
+    assert {row["section"] for row in rows} == {"letters", "disk", "clock"}
+    asked = len(installation.dns.asked), installation.mail.connections
+    rows = installation.doctor("--offline")
+    assert "dns" not in {row["section"] for row in rows}
+    assert installation.doctor(command="config check")
+    assert (len(installation.dns.asked), installation.mail.connections) == asked
+    assert installation.run("doctor", "--only", "everything").returncode == 64
+    assert installation.run("doctor", "--only", "dns", "--offline").returncode == 64
+    rules = installation.doctor("--only", "rules")
+    assert {row["section"] for row in rules} == {"rules"}
+    assert {row["name"].split(" ")[0] for row in rules} == {"Gmail", "Yahoo", "Microsoft"}
+
+
+def test_a_rule_that_is_not_met_is_told_of_those_who_ask_for_it(installation):
+    _zone("_dmarc.news.example", "TXT")(installation)
+    found = installation.faults("--only", "rules")
+    assert {name for _, name in found} == {f"{whose} dmarc" for whose in ("Gmail", "Yahoo", "Microsoft")}
+
+
+def test_what_is_not_there_at_all_is_said_with_its_cure(installation):
+    database, settings = installation.folder / "digest.db", installation.settings.read_text()
+    for path in installation.folder.glob("digest.db*"):
+        path.rename(path.with_name(f"kept-{path.name}"))
+    found = installation.faults("--only", "settings,database")
+    row = found["database", "database"]
+    assert "there is no database" in row["seen"] and row["cure"]["text"] == "digest init" and installation.code == 69
+    database.write_text("this is no database, and never was one, however long it may be")
+    assert "is not a database" in installation.faults("--only", "settings,database")["database", "database"]["seen"]
+    installation.settings.write_text("base_url = ")
+    (row,) = installation.faults("--only", "settings").values()
+    assert "is not valid TOML" in row["seen"] and installation.code == 78
+    installation.settings.write_text(settings.replace('url = "smtp://', 'url = "smpt://'))
+    assert installation.faults("--only", "settings") and installation.code == 78
+    installation.settings.write_text(settings + '[newsletters.third]\ntitle = "x"\nfrom = "nobody"\n')
+    assert ("settings", "newsletter third") in installation.faults(
+        "--only", "settings,database"
+    ) and installation.code == 78
+
+
+def test_an_older_or_newer_database_is_looked_at_and_left_alone(installation):
+    def revision(text: str) -> None:
+        with installation.database.write() as session:
+            session.connection().exec_driver_sql(f"UPDATE alembic_version SET version_num = '{text}'")
+
+    revision("9999")
+    row = installation.faults("--only", "settings,database")["database", "revision"]
+    assert row["level"] == "fail" and "newer digest" in row["seen"]
+    revision("0001")
+    row = installation.faults("--only", "settings,database")["database", "revision"]
+    assert row["level"] == "warn" and row["cure"]["text"] == "digest status"
+
+
+def test_settings_that_are_named_are_named_in_the_cures_too(installation, tmp_path_factory, monkeypatch):
+    _paused_there = in_database(_paused)
+    _paused_there(installation)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    done = installation.run("-c", installation.settings, "doctor", "--only", "letters", "--json")
+    (row,) = json.loads(done.stdout)
+    installation.type(row["cure"])
+    done = installation.run("-c", installation.settings, "doctor", "--only", "letters", "--json")
+    assert [row["level"] for row in json.loads(done.stdout)] == ["ok"]
+
+
+def test_letters_that_nobody_sends_are_told_and_sent_by_what_is_typed(installation):
+    def overdue(session: Any, paper: Any) -> None:
+        letter(session, paper, 4, state=OutboxState.OWED, due=NOW - timedelta(hours=30), how=EditionState.OPEN)
+
+    in_database(overdue)(installation)
+    row = installation.faults("--only", "letters")["letters", "No. 4 of daily, overdue"]
+    assert (row["level"], installation.code) == ("fail", 69)
+    installation.type(row["cure"])
+    found = installation.faults("--only", "letters")
+    if found:  # so late that its edition was held: which is said, with its own cure
+        ((_, name),) = found
+        assert name == "No. 4 of daily, stopped"
+        installation.type(found["letters", name]["cure"])
+        installation.run("deliver")
+    assert installation.faults("--only", "letters") == {}
+
+
+def test_a_database_that_grows_too_fast_or_lies_empty_is_told(installation, monkeypatch):
+    monkeypatch.setattr("digest.cli.checks.shutil.disk_usage", lambda path: SimpleNamespace(free=10))
+    row = installation.faults("--only", "disk")["disk", "disk"]
+    assert row["level"] == "fail" or "needed" in row["seen"]
+    with installation.database.write() as session:
+        session.connection().exec_driver_sql("CREATE TABLE waste (x)")
+        session.connection().exec_driver_sql("INSERT INTO waste VALUES (zeroblob(3000000))")
+    with installation.database.write() as session:
+        session.connection().exec_driver_sql("DROP TABLE waste")
+    monkeypatch.setattr("digest.cli.checks.LARGE", 1_000_000)
+    found = installation.faults("--only", "database")
+    for name in ("size", "wal"):
+        if ("database", name) in found:
+            installation.type(found["database", name]["cure"])
+    assert ("database", "size") in found and installation.faults("--only", "database") == {}
+
+
+def test_damage_is_told(installation, monkeypatch):
+    monkeypatch.setattr("digest.store.looking.damage", lambda session: "row 3 missing from index ix_x")
+    assert installation.faults("--only", "database")["database", "integrity"]["level"] == "fail"
+
+
+# ---------------------------------------------------------------- relays
+
+
+def test_each_relay_is_tried_as_a_letter_would_and_one_letter_is_sent(installation):
+    done = installation.run("relay", "test", "--json")
+    (row,) = json.loads(done.stdout)
+    assert row["level"] == "ok" and "PIPELINING" in row["seen"] and "10,000,000 bytes" in row["seen"]
+    assert installation.mail.taken == [] and installation.mail.log[-1:] in ([], ["QUIT"])
+    name = installation.mail.url.removeprefix("smtp://")
+    done = installation.run("relay", "test", "--send", "you@there.example", "--relay", name, "-n", "weekly")
+    assert done.returncode == 0 and "250 2.0.0" in done.stderr, done
+    (taken,) = installation.mail.taken
+    assert taken.recipient == "you@there.example" and b"List-Unsubscribe-Post" in taken.content
+    assert installation.run("relay", "test", "--relay", "nowhere:25").returncode == 66
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"banner": "554 5.7.1 go away"}, "does not let us in"),
+        ({"extensions": ("SIZE 20000",)}, "20,000 bytes only"),
+    ],
+)
+def test_a_relay_that_does_not_do_is_told(installation, change, words):
+    for name, value in change.items():
+        setattr(installation.mail, name, value)
+    (row,) = installation.faults("--only", "relays").values()
+    assert words in row["seen"]
+    code = installation.run("relay", "test").returncode
+    assert code == (69 if row["level"] == "fail" else 0)
+
+
+def test_a_relay_that_is_gone_or_refuses_the_login_fails(installation):
+    installation.mail.login = lambda words: False
+    installation.change(
+        'hello = "mail.news.example"', 'hello = "mail.news.example"\nuser = "me"\npassword = "s3cret-word"'
+    )
+    (row,) = installation.faults("--only", "relays").values()
+    assert "refuses the login of me" in row["seen"] and "s3cret" not in json.dumps(row)
+    installation.mail.vanish()
+    (row,) = installation.faults("--only", "relays").values()
+    assert "no connection to" in row["seen"] and installation.code == 69
+
+
+def test_no_relay_is_told_and_not_judged_by_the_dns(installation):
+    installation.change(f'url = "{installation.mail.url}"\n', "")
+    found = installation.faults("--only", "relays", "--only", "dns")
+    assert set(found) == {("relays", "relays")}
+
+
+@pytest.mark.parametrize(("days", "level"), [(40, "ok"), (20, "warn"), (2, "fail"), (-1, "fail")])
+def test_the_end_of_a_certificate_is_told_in_time(days, level):
+    found = links.certificate("links", "certificate x", NOW + timedelta(days=days, minutes=5), now=NOW, cure=None)
+    assert found.level == level
+
+
+# ---------------------------------------------------------------- links
+
+
+def asked(*answers: tuple[int, bytes] | FetchError) -> list[Any]:
+    """What is said of a site that answers the look and then the click so."""
+    left = list(answers)
+
+    async def ask(method: str, url: str, headers: Any, body: bytes) -> tuple[int, bytes]:
+        answer = left.pop(0)
+        if isinstance(answer, FetchError):
+            raise answer
+        assert (method, body) in (("GET", b""), ("POST", b"List-Unsubscribe=One-Click"))
+        return answer
+
+    site = links.Site("http://news.example", "/unsubscribe/x", b"nobody's", domain="news.example")
+    (_, found) = asyncio.run(run_checks(links.checks([site], ask, now=NOW, seconds=30)))
+    return [found.level, found.seen]
+
+
+def test_a_link_that_does_not_take_one_click_is_told_why():
+    good = (200, b"a link of nobody's")
+    assert asked(good, good)[0] == "ok"
+    for answers, words in (
+        ((good, (302, b"")), "redirect"),
+        (((301, b""), good), "redirect"),
+        (((404, b""), (404, b"")), "does not know a link"),
+        ((good, (403, b"")), "wants a login"),
+        ((good, (405, b"")), "answered 405"),
+        ((good, (500, b"")), "answered 500"),
+        (((200, b"parked"), (200, b"parked")), "something else than this digest"),
+        ((Unreachable("", "does not answer"),), "is digest serve running"),
+        ((FetchError("", "has a certificate that has expired"),), "expired"),
+    ):
+        level, seen = asked(*answers)
+        assert level == "fail" and words in seen, (answers, seen)
+
+
+def test_a_link_of_nobody_works_and_does_nothing(box, config):
+    from starlette.testclient import TestClient
+
+    with box.write() as session:
+        enrol(session, "ada@reader.example", now=NOW)
+    client = TestClient(application(box, config, clock=lambda: NOW))
+    token = sign.token(sign.Purpose.UNSUBSCRIBE, sign.NOBODY, key=config.keys[0])
+    for form in ({"data": {"List-Unsubscribe": "One-Click"}}, {"files": {"List-Unsubscribe": (None, "One-Click")}}):
+        said = client.post(f"/unsubscribe/{token}", **form)
+        assert (said.status_code, said.text) == (200, sign.NOBODYS)
+    assert client.post(f"/unsubscribe/{token}").status_code == 400
+    assert client.get(f"/unsubscribe/{token}").text == sign.NOBODYS
+    foreign = sign.token(sign.Purpose.UNSUBSCRIBE, sign.NOBODY, key="another key, long enough")
+    assert client.post(f"/unsubscribe/{foreign}", data={"List-Unsubscribe": "One-Click"}).status_code == 404
+    with box.read() as session:
+        assert [row.state for row in session.exec(select(Subscription))] == ["active"]
+
+
+def test_links_that_lead_to_this_machine_are_told(installation):
+    done = installation.run("doctor", "--only", "links", "--json", DIGEST_COLLECT__ALLOW_PRIVATE_ADDRESSES="false")
+    row = next(row for row in json.loads(done.stdout) if row["name"].startswith("address"))
+    assert row["level"] == "fail" and "which no reader reaches" in row["seen"]
+
+
+# ---------------------------------------------------------------- what runs look at, and what they need not load
+
+
+def test_a_run_tells_in_one_line_what_can_never_match(installation):
+    assert barren_words(load(installation.settings)) == ""
+    installation.change('"sqlite"]', '"sqlite", "+++", "---"]')
+    done = installation.run("run")
+    assert "digest: 2 keywords or rules never match; `digest config check` names them\n" in done.stderr
+
+
+def test_status_and_an_idle_run_load_nothing_of_the_doctor(digest, tmp_path):
+    (tmp_path / "digest.toml").write_text(f'{people.SETTINGS}[doctor]\nnameserver = "127.0.0.1:9"\n')
+    assert digest("init").returncode == 0
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom digest.cli import app\n"
+        "CliRunner().invoke(app, ['status'])\n"
+        "print(sorted({'dns', 'httpx', 'digest.doctor'} & set(sys.modules)))\n"
+        "CliRunner().invoke(app, ['run'])\n"
+        "print(sorted({'dns', 'digest.doctor.dns', 'digest.doctor.links'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.split() == ["[]", "[]"], done
+
+
+def test_rows_are_a_table_for_people_and_a_line_each_in_a_pipe(installation):
+    _zone("_dmarc.news.example", "TXT")(installation)
+    done = installation.run("doctor", "--only", "dns")
+    row = next(line for line in done.stdout.splitlines() if line.startswith("dns\tdmarc news.example"))
+    assert row.split("\t")[2] == "fail" and row.endswith(
+        'in the DNS zone: _dmarc.news.example. IN TXT "v=DMARC1; p=none; rua=mailto:postmaster@news.example"'
+    )
+    assert "1 fail" in done.stderr and done.returncode == 69

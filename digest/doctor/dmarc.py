@@ -101,7 +101,7 @@ async def _records(lookup: Lookup, domain: str) -> list[str]:
 async def aligned(lookup: Lookup, one: str, other: str, *, strict: bool) -> bool:
     """Do two domains count as the same sender (§3.1)?"""
     one, other = one.lower().rstrip("."), other.lower().rstrip(".")
-    if one == other:
+    if one and one == other:
         return True
     if strict or not one or not other:
         return False
