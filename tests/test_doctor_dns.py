@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from dnsserver import DnsServer
 
+from digest.config import name_server
 from digest.doctor import Level, dkim_key, dmarc, run, senders, spf
-from digest.doctor.dns import Known, NoAnswer, Resolver, place
+from digest.doctor.dns import Known, NoAnswer, Resolver
 
 US, THEM = "192.0.2.25", "198.51.100.9"
 
@@ -372,9 +373,9 @@ def test_the_name_server_is_asked_once_for_each_thing_and_nothing_is_told_from_n
 
 
 def test_the_address_of_a_name_server_is_read():
-    assert [place(words) for words in ("192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:53")] == [
+    assert [name_server(words) for words in ("192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:53")] == [
         ("192.0.2.1", 53), ("192.0.2.1", 5353), ("2001:db8::1", 53), ("2001:db8::1", 53),
     ]  # fmt: skip
     for words in ("dns.example", "192.0.2.1:0", "192.0.2.1:x", ""):
         with pytest.raises(ValueError):
-            place(words)
+            name_server(words)

@@ -36,6 +36,7 @@ from digest.config.value_types import (
     Slug,
     SmtpUrl,
     imap_server,
+    name_server,
     smtp_server,
 )
 from digest.schedule import Schedule
@@ -419,12 +420,8 @@ class Doctor(Section):
     @field_validator("nameserver")
     @classmethod
     def _nameserver(cls, value: str) -> str:
-        host = re.fullmatch(r"\[([^\]]*)\](?::\d{1,5})?|([^:]*)(?::\d{1,5})?|(.*:.*:.*)", value)
-        try:
-            if value and host:
-                ipaddress.ip_address(host[1] or host[2] or host[3] or "")
-        except ValueError:
-            raise ValueError("must be the address of a name server, as in 192.0.2.53 or 127.0.0.1:5353") from None
+        if value:
+            name_server(value)
         return value
 
     @field_validator("addresses")

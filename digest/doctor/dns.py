@@ -14,6 +14,7 @@ import dns.nameserver
 import dns.resolver
 import dns.reversename
 
+from digest.config import name_server
 from digest.errors import DigestError
 
 
@@ -47,7 +48,7 @@ class Resolver:
     def __post_init__(self) -> None:
         self._resolver = dns.asyncresolver.Resolver(configure=not self.nameserver)
         if self.nameserver:
-            host, port = place(self.nameserver)
+            host, port = name_server(self.nameserver)
             self._resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port)]
         self._resolver.lifetime = self.seconds
 
@@ -84,19 +85,6 @@ class Resolver:
             return []
         except (dns.exception.DNSException, OSError, ValueError) as error:
             raise NoAnswer(f"{self.where} says nothing of {name} {kind} ({type(error).__name__})") from None
-
-
-def place(words: str) -> tuple[str, int]:
-    """`192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`. ValueError for anything else."""
-    host, port = words, "53"
-    if words.startswith("["):
-        host, _, port = words[1:].partition("]")
-        port = port.removeprefix(":") or "53"
-    elif words.count(":") == 1:
-        host, _, port = words.partition(":")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError("must be the address of a name server, as in 192.0.2.53 or 127.0.0.1:5353")
-    return str(ipaddress.ip_address(host)), int(port)
 
 
 @dataclass

@@ -17,7 +17,10 @@ from digest.doctor.findings import Cure, Finding, Level
 SECTION = "mail"
 MOST_BYTES = 2_000_000  # of a file: all that is read stands in the head of a mail
 _LONG = 20_000  # characters of a header
-_PAIR = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)(?:\s*/\s*\d+)?\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^\s;\"]+)")
+_PAIR = re.compile(
+    r"(?<![\w.-])([A-Za-z][\w.-]{0,60})\s{0,3}(?:/\s{0,3}\d{1,3}\s{0,3})?=\s{0,3}"
+    r"(\"(?:[^\"\\]|\\.){0,500}\"|[^\s;\"]{1,500})"
+)
 _DNS = Cure("digest doctor --only dns")
 
 
