@@ -175,7 +175,10 @@ async def _asked(scene: Scene, wanted: Sequence[str], nameserver: str, told: Any
         from digest.doctor import senders as judged
         from digest.doctor.dns import Resolver
 
-        lookup = Resolver(nameserver or scene.config.doctor.nameserver, seconds)
+        try:
+            lookup = Resolver(nameserver or scene.config.doctor.nameserver, seconds)
+        except ValueError as error:
+            raise UserError(f"--nameserver {error}") from None
         senders = await _senders(scene.config, lookup)
         found += judged.checks(lookup, senders, seconds=4 * seconds, where=lookup.where)
     if rules or "links" in wanted:

@@ -10,4 +10,3 @@ from digest.doctor.findings import Cure as Cure
 from digest.doctor.findings import Finding as Finding
 from digest.doctor.findings import Level as Level
 from digest.doctor.findings import Place as Place
-from digest.doctor.findings import Report as Report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,18 +51,3 @@ class Finding:
     @property
     def is_fault(self) -> bool:
         return self.level in (Level.WARN, Level.FAIL)
-
-
-@dataclass(frozen=True)
-class Report:
-    """All findings, in the order of the checks."""
-
-    findings: Sequence[Finding]
-
-    @property
-    def failed(self) -> frozenset[str]:
-        """The sections in which something fails."""
-        return frozenset(one.section for one in self.findings if one.level is Level.FAIL)
-
-    def count(self, level: Level) -> int:
-        return sum(one.level is level for one in self.findings)
