@@ -55,6 +55,13 @@ class Scene:
         own = self.config.files.get(newsletter)
         return (str(own), "") if own else (str(self.path), f"newsletters.{newsletter}")
 
+    def smtp_of(self, newsletter: str) -> tuple[str, str]:
+        """The settings file and the table that say by which relays its letters go."""
+        if self.config.newsletters[newsletter].smtp is None:
+            return str(self.path), "smtp"
+        file, prefix = self.file_of(newsletter)
+        return file, ".".join(filter(None, (prefix, "smtp")))
+
 
 def checks(scene: Scene, *, seconds: float) -> list[Check]:
     """All that needs no network."""
@@ -174,24 +181,58 @@ def names(scene: Scene) -> Iterator[Finding]:
         if not one.topic:
             new = _near(one.newsletter, fresh)
             seen = f"{readers} of {one.newsletter} get nothing: the settings have no such newsletter"
-            command = f"newsletter rename {one.newsletter} {new}" if new else f"newsletter end {one.newsletter} --yes"
-            seen += "" if new else "; put it back into the settings, or end it"
+            command = f"newsletter rename {one.newsletter} {new}" if new else f"newsletter end {one.newsletter}"
+            seen += f"; if it is called {new} now, they follow" if new else "; put it back into the settings, or end it"
             yield Finding("names", f"newsletter {one.newsletter}", Level.FAIL, seen, Cure(f"digest {command}"))
             continue
         new = _near(one.topic, topics_of.get(one.newsletter, ()))
         seen = f"{readers} of {one.newsletter} chose the topic {one.topic}, which the settings no longer have"
+        seen += f"; if it is called {new} now, they follow" if new else ""
         command = f"topic rename {one.topic} {new}" if new else f"topic drop {one.topic}"
         cure = Cure(f"digest {command} -n {one.newsletter}")
         yield Finding("names", f"topic {one.topic} of {one.newsletter}", Level.WARN, seen, cure)
-    if not found:
+    more = list(_feeds_of_gone(scene, fresh, told={(one.newsletter, one.topic) for one in found}))
+    yield from more
+    if not found and not more:
         yield Finding("names", "names", Level.OK, "nobody waits for a newsletter or topic that is gone")
 
 
+def _feeds_of_gone(scene: Scene, fresh: list[str], *, told: set[tuple[str, str]]) -> Iterator[Finding]:
+    """Feeds that no newsletter reads any more, and those that are all about a topic which is gone."""
+    from digest import curate
+    from digest.store import looking
+
+    assert scene.database is not None
+    with scene.database.read() as session:
+        known = {*scene.config.newsletters, *scene.config.broken}
+        nobodys = looking.feeds_of_nobody(session, known)
+        about = looking.topics_of_feeds(session)
+    for old, urls in nobodys.items():
+        if (old, "") in told:
+            continue
+        new = _near(old, fresh)
+        many = "feed is" if len(urls) == 1 else "feeds are"
+        seen = f"{len(urls):,} {many} read by {old} alone, and the settings have no such newsletter"
+        command = f"newsletter rename {old} {new}" if new else f"feed remove {shlex.quote(urls[0])}"
+        yield Finding("names", f"feeds of {old}", Level.WARN, seen, Cure(f"digest {command}"))
+    for name, (_, topics) in about.items():
+        paper = scene.config.newsletters.get(name)
+        headings = curate.headings(paper.topics) if paper else {}
+        for topic in sorted(topics - {"", curate.OTHER, *headings}) if paper else ():
+            if (name, topic) in told:
+                continue
+            new = _near(topic, headings)
+            seen = (
+                f"a feed of {name} is all about {topic}, which the settings no longer have, and is judged by its words"
+            )
+            command = f"topic merge {topic} {new}" if new else f"topic drop {topic}"
+            cure = Cure(f"digest {command} -n {name}")
+            yield Finding("names", f"feeds about {topic} of {name}", Level.WARN, seen, cure)
+
+
 def _near(old: str, among: Iterable[str]) -> str:
-    """The name that it probably has now: one that nothing is under yet, and alike, or the only one."""
-    names = sorted(among)
-    close = get_close_matches(old, names, 1, cutoff=0.5)
-    return close[0] if close else names[0] if len(names) == 1 else ""
+    """The name that it probably has now: one that is alike, and that nothing is under yet."""
+    return next(iter(get_close_matches(old, sorted(among), 1, cutoff=0.5)), "")
 
 
 def topics(scene: Scene) -> Iterator[Finding]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from digest.doctor.senders import Sender
 
 ONLINE = ("relays", "dns", "links", "mailbox", "rules")
+MOST_ADDRESSES = 12  # of one relay: each is asked about
 _FIRST = ("settings", "topics", "templates", "names")  # what fails there is put right in the settings: exit 78
 
-config_app = typer.Typer(no_args_is_help=True, help="The settings: are they right?")
+config_app = typer.Typer(no_args_is_help=True, help="Settings, and whether they are right.")
 
 
 def doctor(
@@ -46,7 +47,7 @@ def doctor(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Look at the whole installation, and name what is wrong with the one line that mends it. Nothing is changed.
+    """Name what is wrong anywhere, with the line that mends it. It only looks, and changes nothing.
 
     Sections: settings, clock, names, topics, database, templates, feeds, cron, letters, disk; over the network relays,
     dns, links, mailbox; and rules, those of Gmail, Yahoo and Microsoft for who sends much.
@@ -72,7 +73,7 @@ def doctor(
 
 @config_app.command("check")
 def check(context: typer.Context, as_json: Json = False) -> None:
-    """Check the settings and all that they name, without asking anything over a network. Nothing is changed.
+    """Check the settings and all that they name. Nothing is asked over a network, and nothing changed.
 
     It is the offline half of `digest doctor`; `digest run` goes through the quick part of it before it composes.
     Exit 0 where nothing fails, 78 where something does that the settings mend, else 69.
@@ -169,7 +170,7 @@ async def _asked(scene: Scene, wanted: Sequence[str], nameserver: str, told: Any
     found = [one for one in checks.checks(scene, seconds=4 * seconds) if one.section in wanted]
     rules = "rules" in wanted
     if "relays" in wanted:
-        found += relay_checks(scene.config, seconds=seconds, moment=scene.now)
+        found += relay_checks(scene)
     senders: list[Sender] = []
     if rules or "dns" in wanted:
         from digest.doctor import senders as judged
@@ -179,7 +180,7 @@ async def _asked(scene: Scene, wanted: Sequence[str], nameserver: str, told: Any
             lookup = Resolver(nameserver or scene.config.doctor.nameserver, seconds)
         except ValueError as error:
             raise UserError(f"--nameserver {error}") from None
-        senders = await _senders(scene.config, lookup)
+        senders = await _senders(scene, lookup)
         found += judged.checks(lookup, senders, seconds=4 * seconds, where=lookup.where)
     if rules or "links" in wanted:
         found += _links(scene, seconds)
@@ -207,44 +208,60 @@ def _complaints(scene: Scene) -> str:
     return f"here, in 30 days: {complained:,} complaints of {delivered:,} letters, {complained / max(1, delivered):.2%}"
 
 
-def relays_of(config: Config) -> list[tuple[str, Relay, Smtp]]:
-    """Every relay that letters go by, once, by its name for people, with the settings it is used with."""
+@dataclass(frozen=True)
+class Way:
+    """A relay that letters go by, its name for people, and where the settings say so."""
+
+    name: str
+    relay: Relay
+    smtp: Smtp
+    file: str = "digest.toml"
+    table: str = "smtp"
+
+
+def relays_of(scene: Scene) -> list[Way]:
+    """Every relay, once."""
     from digest.deliver.login import name_of
 
-    found: dict[str, tuple[str, Relay, Smtp]] = {}
-    for smtp in (config.smtp, *(config.imprint(name).smtp for name in config.newsletters)):
-        for relay in smtp.servers:
-            found.setdefault(repr((relay.url.get_secret_value(), relay.user)), (name_of(relay), relay, smtp))
+    config, found = scene.config, dict[str, Way]()
+    places = [(config.smtp, (str(scene.path), "smtp"))]
+    places += [(config.imprint(name).smtp, scene.smtp_of(name)) for name in config.newsletters]
+    for smtp, (file, table) in places:
+        for number, relay in enumerate(smtp.servers, 1):
+            where = table if smtp.url else f"{table}.relays {number}"
+            key = repr((relay.url.get_secret_value(), relay.user))
+            found.setdefault(key, Way(name_of(relay), relay, smtp, file, where))
     return list(found.values())
 
 
-def relay_checks(config: Config, *, seconds: float, moment: Any, only: str = "") -> list[Check]:
+def relay_checks(scene: Scene, *, only: str = "") -> list[Check]:
     from digest.doctor import Check, Cure, Finding, Level, Place
 
+    config, seconds = scene.config, scene.config.doctor.seconds
     made = [
-        Check("relays", f"relay {name}", partial(_relay, relay, smtp, name, seconds, moment), 6 * seconds)
-        for name, relay, smtp in relays_of(config)
-        if only in ("", name)
+        Check("relays", f"relay {way.name}", partial(_relay, way, seconds, scene.now), 6 * seconds)
+        for way in relays_of(scene)
+        if only in ("", way.name)
     ]
     if made or only:
         return made
 
     async def none() -> Iterable[Finding]:
         seen = f"no mail server is set: letters are kept in {config.maildir}, and nobody gets them"
-        cure = Cure('url = "smtp://localhost:25"', Place.SETTINGS, "smtp")
+        cure = Cure('url = "smtp://localhost:25"', Place.SETTINGS, "smtp", str(scene.path))
         return [Finding("relays", "relays", Level.WARN, seen, cure)]
 
     return [Check("relays", "relays", none, seconds)]
 
 
-async def _relay(relay: Relay, smtp: Smtp, name: str, seconds: float, moment: Any) -> list[Finding]:
+async def _relay(way: Way, seconds: float, moment: datetime) -> list[Finding]:
     from digest.deliver import look
     from digest.doctor import Cure, Finding, Level, Place, links
     from digest.errors import ConfigError, RelayDown
 
-    where = f"relay {name}"
+    where, relay, name = f"relay {way.name}", way.relay, way.name
     try:
-        seen = await look.at(relay, smtp, seconds=seconds)
+        seen = await look.at(relay, way.smtp, seconds=seconds)
     except (RelayDown, ConfigError) as error:
         return [Finding("relays", where, Level.FAIL, str(error), Cure(f"digest relay test --relay {name}"))]
     words = ["by TLS" if seen.secure else "in clear"]
@@ -254,7 +271,7 @@ async def _relay(relay: Relay, smtp: Smtp, name: str, seconds: float, moment: An
     found = []
     if seen.offers_tls and not relay.server.is_here:
         url = f"smtp+starttls://{relay.server.place}"
-        cure = Cure(f'url = "{url}"', Place.SETTINGS, "smtp")
+        cure = Cure(f'url = "{url}"', Place.SETTINGS, way.table, way.file)
         found.append(Finding("relays", where, Level.WARN, "letters go there in clear, and it offers TLS", cure))
     elif 0 < seen.size < look.LEAST:
         said = f"takes letters up to {seen.size:,} bytes only, and some are larger"
@@ -268,9 +285,9 @@ async def _relay(relay: Relay, smtp: Smtp, name: str, seconds: float, moment: An
     return found
 
 
-async def _senders(config: Config, lookup: Resolver) -> list[Sender]:
+async def _senders(scene: Scene, lookup: Resolver) -> list[Sender]:
     """Each different way in which newsletters send."""
-    return list(dict.fromkeys([await _sender(config, name, lookup) for name in _sending(config)]))
+    return list(dict.fromkeys([await _sender(scene, name, lookup) for name in _sending(scene.config)]))
 
 
 def _sending(config: Config) -> list[str]:
@@ -278,11 +295,13 @@ def _sending(config: Config) -> list[str]:
     return [name for name in config.newsletters if config.imprint(name).smtp.servers]
 
 
-async def _sender(config: Config, name: str, lookup: Resolver) -> Sender:
+async def _sender(scene: Scene, name: str, lookup: Resolver) -> Sender:
     from digest.doctor import senders
     from digest.doctor.dns import NoAnswer
 
+    config = scene.config
     paper, smtp = config.newsletters[name], config.imprint(name).smtp
+    file, table = scene.smtp_of(name)
     hosts = [relay.server.host for relay in smtp.servers]
     away = [relay.server.host for relay in smtp.servers if not relay.server.is_here]
     addresses = list(config.doctor.addresses)
@@ -305,11 +324,13 @@ async def _sender(config: Config, name: str, lookup: Resolver) -> Sender:
         domain=paper.domain,
         envelope=bounces,
         hello=smtp.hello,
-        addresses=tuple(dict.fromkeys(addresses)),
+        addresses=tuple(dict.fromkeys(addresses))[:MOST_ADDRESSES],
         sure=bool(config.doctor.addresses),
         keys=tuple(keys),
         includes=includes,
         host=host or f"mail.{bounces}",
+        file=file,
+        table=table,
     )
 
 
@@ -339,7 +360,8 @@ def _links(scene: Scene, seconds: float) -> list[Check]:
                 imprint.base_url,
                 f"/unsubscribe/{token}",
                 sign.NOBODYS.encode(),
-                f"newsletters.{name}" if paper.base_url else "",
+                scene.file_of(name)[1] if paper.base_url else "",
+                scene.file_of(name)[0] if paper.base_url else str(scene.path),
                 paper.domain,
                 config.collect.allow_private_addresses,
             ),

@@ -29,7 +29,7 @@ def test(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Connect to each relay as a letter would, and say what it offers; with --send, also send one letter.
+    """Connect to each relay as a letter would. It says what it offers; with --send one letter goes out, too.
 
     No story need wait, no reader and no outbox is touched. Exit 69 where a relay cannot be used.
     What came of the letter: save it where it arrived, and `digest doctor --mail FILE` says what its server saw.
@@ -37,14 +37,14 @@ def test(
     Example: digest relay test --send you@example.org
     """
     from digest import doctor, event_loop
+    from digest.cli.checks import Scene
 
     options: Options = context.obj
-    config = options.load(partly=True)
-    names = [name for name, _, _ in relays_of(config)]
+    scene = Scene(options.path, options.load(partly=True), None, now())
+    names = [way.name for way in relays_of(scene)]
     if relay and relay not in names:
         raise NotFound(f"there is no relay {relay!r}", hint="the settings have " + (", ".join(names) or "none"))
-    moment, seconds = now(), config.doctor.seconds
-    checks = relay_checks(config, seconds=seconds, moment=moment, only=relay)
+    checks = relay_checks(scene, only=relay)
     found = event_loop.run(lambda: doctor.run(checks))
     if as_json and send is None:
         print_json([{"name": one.name, "level": one.level, "seen": one.seen} for one in found])

@@ -32,6 +32,7 @@ class Site:
     nobodys: str
     expects: bytes
     under: str = ""
+    file: str = "digest.toml"
     domain: str = ""  # of the sender
     private: bool = False  # may it be one that only this network reaches?
 
@@ -52,11 +53,11 @@ async def _address(site: Site, name: str) -> list[Finding]:
     host = urlsplit(site.base_url).hostname or ""
     where = f"address {name}"
     if not site.private and _is_here(host):
-        mend = Cure(f'base_url = "https://{site.domain}"', Place.SETTINGS, site.under)
+        mend = Cure(f'base_url = "https://{site.domain}"', Place.SETTINGS, site.under, site.file)
         seen = f"links in letters lead to {site.base_url}, which no reader reaches; name the host of your website"
         return [Finding(SECTION, where, Level.FAIL, seen, mend)]
     if not site.base_url.startswith("https:"):
-        mend = Cure(f'base_url = "https:{site.base_url.partition(":")[2]}"', Place.SETTINGS, site.under)
+        mend = Cure(f'base_url = "https:{site.base_url.partition(":")[2]}"', Place.SETTINGS, site.under, site.file)
         seen = f"{site.base_url} is not encrypted, and mail programs click on https links only (RFC 8058)"
         return [Finding(SECTION, where, Level.FAIL, seen, mend)]
     return [Finding(SECTION, where, Level.OK, site.base_url)]

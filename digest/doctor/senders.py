@@ -60,6 +60,8 @@ class Sender:
     keys: tuple[Key, ...] = ()
     includes: tuple[str, ...] = ()
     host: str = ""
+    file: str = "digest.toml"  # of the settings, and the table there that says how it is sent
+    table: str = "smtp"
 
     @property
     def public(self) -> tuple[str, ...]:
@@ -276,7 +278,7 @@ async def _alignment(lookup: Lookup, one: Sender) -> list[Finding]:
     if loosely and found is not None:
         line = dkim_key.zone_line(f"_dmarc.{found.at}", dmarc.mended(found.text, adkim="r", aspf="r"))
         return [_finding(name, Level.FAIL, f"{seen}, since its DMARC record is strict (adkim, aspf)", _line(line))]
-    mend = Cure(f'envelope_domain = "{one.domain}"', Place.SETTINGS, "smtp")
+    mend = Cure(f'envelope_domain = "{one.domain}"', Place.SETTINGS, one.table, one.file)
     return [_finding(name, Level.FAIL, seen, mend)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -120,6 +121,29 @@ def stuck(session: Session, *, now: datetime, after: timedelta = timedelta(days=
         for name, number, held, doubtful, overdue, waiting in session.execute(query)
     ]
     return [row for row in rows if row.held or row.doubtful or row.overdue or row.stopped]
+
+
+def feeds_of_nobody(session: Session, known: Collection[str]) -> dict[str, list[str]]:
+    """Addresses of feeds that no newsletter of the settings reads, by one that has read them."""
+    from digest.models import NewsletterFeed
+
+    read = (
+        sa.select(col(NewsletterFeed.feed_id))
+        .join(Newsletter, col(Newsletter.id) == NewsletterFeed.newsletter_id)
+        .where(col(Newsletter.name).in_(list(known)))
+    )
+    query = (
+        sa.select(sa.func.min(col(Newsletter.name)), col(Feed.url))
+        .join(NewsletterFeed, col(NewsletterFeed.newsletter_id) == Newsletter.id)
+        .join(Feed, col(Feed.id) == NewsletterFeed.feed_id)
+        .where(col(Feed.id).not_in(read))
+        .group_by(col(Feed.url))
+        .order_by(col(Feed.url))
+    )
+    found: dict[str, list[str]] = {}
+    for name, url in session.execute(query):
+        found.setdefault(name, []).append(url)
+    return found
 
 
 def topics_of_feeds(session: Session) -> dict[str, tuple[list[tuple[str, str]], set[str]]]:
