@@ -272,7 +272,7 @@ def test_a_service_that_sends_for_us_must_be_included_and_its_addresses_are_its_
     [
         ("v=spf1 -all", "fail", "192.0.2.25: fail", "v=spf1 ip4:192.0.2.25 -all"),
         ("v=spf1 ip4:192.0.2.25 +all", "warn", "everybody", "v=spf1 ip4:192.0.2.25 ~all"),
-        ("v=spf1 ip5:x -all", "fail", "cannot be used", "v=spf1 ip4:192.0.2.25 ~all"),
+        ("v=spf1 ip5:x -all", "fail", "cannot be used as a whole", "v=spf1 ip4:192.0.2.25 ~all"),
         (
             "v=spf1 " + " ".join(f"include:n{n}.example" for n in range(11)) + " ip4:192.0.2.25 -all",
             "fail",
@@ -294,6 +294,22 @@ def test_a_record_that_does_not_let_us_send_has_a_line_that_does(record, level, 
     assert (row.level, row.cure.text) == (level, f'a.example. IN TXT "{cure}"') and words in row.seen
     known.records["a.example", "TXT"] = [cure]
     assert found(known)["spf a.example"].level is Level.OK
+
+
+def test_a_relay_of_somebody_else_may_send_from_other_addresses_and_one_of_ours_not():
+    known = zone(a_example="v=spf1 include:inner.example -all", inner_example="v=spf1 ip4:203.0.113.0/24 -all")
+    named = {"addresses": ("8.8.8.8",), "sure": False}
+    theirs = found(known, relays=("smtp.provider.example",), **named)
+    assert {theirs[name].level for name in ("spf a.example", "ptr 8.8.8.8")} == {Level.UNKNOWN}
+    ours = found(known, relays=("mail.a.example",), **named)
+    assert {ours[name].level for name in ("spf a.example", "ptr 8.8.8.8")} == {Level.WARN}
+    sure = found(known, relays=("smtp.provider.example",), **named | {"sure": True})
+    assert {sure[name].level for name in ("spf a.example", "ptr 8.8.8.8")} == {Level.FAIL}
+
+
+def test_what_stands_behind_what_lets_us_send_is_a_warning():
+    row = found(zone(a_example=f"v=spf1 ip4:{US} include:gone.example -all"))["spf a.example"]
+    assert row.level is Level.WARN and "gone.example leads to a domain without a record" in row.seen
 
 
 def test_mail_servers_that_lead_nowhere_are_told():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import socket
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -306,7 +307,8 @@ async def _sender(scene: Scene, name: str, lookup: Resolver) -> Sender:
     away = [relay.server.host for relay in smtp.servers if not relay.server.is_here]
     addresses = list(config.doctor.addresses)
     if not addresses:
-        for host in away or ([smtp.hello] if smtp.hello else []):
+        myself = smtp.hello or socket.gethostname()
+        for host in away or ([myself] if "." in myself else []):
             try:
                 addresses += await lookup.addresses(host) if not _is_address(host) else [host]
             except NoAnswer:
@@ -314,11 +316,13 @@ async def _sender(scene: Scene, name: str, lookup: Resolver) -> Sender:
     bounces = config.mail.address.rpartition("@")[2] or smtp.envelope_domain or paper.domain
     imap = config.mail.server.host if "://" in config.mail.source else ""
     includes = tuple(dict.fromkeys(filter(None, map(senders.service_of, hosts))))
-    keys = [
-        senders.Key(dkim.domain or paper.domain, dkim.selector, dkim.key_file.read_bytes(), str(dkim.key_file))
-        for dkim in smtp.dkim
-        if dkim.key_file.is_file()
-    ]
+    keys = []
+    for dkim in smtp.dkim:
+        try:
+            pem = dkim.key_file.read_bytes()
+        except OSError:
+            continue  # of which the section of the settings tells
+        keys.append(senders.Key(dkim.domain or paper.domain, dkim.selector, pem, str(dkim.key_file)))
     host = next((one for one in (imap, smtp.hello, *away) if one and not _is_address(one)), "")
     return senders.Sender(
         domain=paper.domain,
@@ -328,6 +332,7 @@ async def _sender(scene: Scene, name: str, lookup: Resolver) -> Sender:
         sure=bool(config.doctor.addresses),
         keys=tuple(keys),
         includes=includes,
+        relays=tuple(away),
         host=host or f"mail.{bounces}",
         file=file,
         table=table,

@@ -48,8 +48,9 @@ class Key:
 class Sender:
     """One way in which letters go out: From:, MAIL FROM, our names and addresses, keys.
 
-    `sure` where the operator named the addresses: those of a relay need not be the ones that letters leave from.
-    `host` is where mail to us could go, for a record that is not there.
+    `sure` where the operator named the addresses: those of a relay need not be the ones that letters leave from, least
+    of all where it is somebody else's; `relays` are their names. `host` is where mail to us could go, for a record that
+    is not there.
     """
 
     domain: str
@@ -59,6 +60,7 @@ class Sender:
     sure: bool = False
     keys: tuple[Key, ...] = ()
     includes: tuple[str, ...] = ()
+    relays: tuple[str, ...] = ()
     host: str = ""
     file: str = "digest.toml"  # of the settings, and the table there that says how it is sent
     table: str = "smtp"
@@ -146,25 +148,32 @@ async def _counted(lookup: Lookup, one: Sender, text: str, name: str) -> Finding
     whole = await spf.survey(lookup, one.envelope)
     if whole.result is spf.Result.TEMPERROR:
         return _silent(name, Exception(whole.why))
+    level = Level.WARN if one.public and await _passes(lookup, one) else Level.FAIL
     passing = [*one.public, *[include for include in one.includes if include in whole.domains]]
     line = spf.for_addresses(list(one.public), includes=one.includes)
     mend = _line(dkim_key.zone_line(one.envelope, line)) if passing else None
     if whole.why:
-        return _finding(name, Level.FAIL, f"the record cannot be used: it {whole.why}", mend)
+        return _finding(name, level, f"the record cannot be used as a whole: it {whole.why}", mend)
     if whole.lookups > spf.LOOKUPS:
         seen = (
             f"the record takes {whole.lookups} look-ups, and receivers give up after {spf.LOOKUPS}; if digest alone "
             "sends for the domain, a shorter one does"
         )
-        return _finding(name, Level.FAIL, seen, mend)
+        return _finding(name, level, seen, mend)
     if whole.voids > spf.VOIDS:
         seen = f"the record asks for {whole.voids} names that are not there, and receivers give up after {spf.VOIDS}"
-        return _finding(name, Level.FAIL, seen, mend)
+        return _finding(name, level, seen, mend)
     if any(word.lower() in ("all", "+all", "?all") for word in text.split(" ")):
         words = " ".join("~all" if word.lower() in ("all", "+all", "?all") else word for word in text.split(" "))
         seen = "the record lets everybody send in the domain's name"
         return _finding(name, Level.WARN, seen, _line(dkim_key.zone_line(one.envelope, words)))
     return None
+
+
+async def _passes(lookup: Lookup, one: Sender) -> bool:
+    """Do letters pass as it is, however bad the rest of the record?"""
+    senders = [spf.Sender(address, f"bounces@{one.envelope}", one.hello or one.envelope) for address in one.public]
+    return all([(await spf.evaluate(lookup, sender)).result is spf.Result.PASS for sender in senders])
 
 
 async def _allowed(lookup: Lookup, one: Sender, text: str, name: str) -> Finding:
@@ -194,9 +203,23 @@ async def _allowed(lookup: Lookup, one: Sender, text: str, name: str) -> Finding
     words = [f"ip{ipaddress.ip_address(address).version}:{address}" for address in bad]
     said = ", ".join(f"{address}: {verdict.result}" for address, verdict in bad.items())
     unless = "" if one.sure else "; if letters leave from elsewhere, name that in [doctor] addresses"
-    level = Level.FAIL if one.sure else Level.WARN
+    level = await _how_bad(lookup, one)
+    if level is Level.UNKNOWN:
+        seen = f"the record does not let {', '.join(bad)} send, the addresses of the relay; it may send from others"
+        return _finding(name, level, f"{seen}: name those in [doctor] addresses, or digest doctor --mail tells")
     mend = _line(dkim_key.zone_line(one.envelope, spf.allowing(text, words)))
     return _finding(name, level, f"the record does not let our letters out ({said}){unless}", mend)
+
+
+async def _how_bad(lookup: Lookup, one: Sender) -> Level:
+    """What trouble with our addresses means: the less, the less sure it is that they are ours."""
+    if one.sure:
+        return Level.FAIL
+    try:
+        own = [host for host in one.relays if await dmarc.aligned(lookup, host, one.domain, strict=False)]
+    except NoAnswer:
+        own = []
+    return Level.WARN if own or not one.relays else Level.UNKNOWN
 
 
 # ---------------------------------------------------------------- DKIM
@@ -327,8 +350,8 @@ async def _hints(lookup: Lookup, domain: str) -> list[Finding]:
 async def _reverse(lookup: Lookup, one: Sender, address: str) -> list[Finding]:
     name = f"ptr {address}"
     host = one.hello or f"mail.{one.envelope}"
-    level = Level.FAIL if one.sure else Level.WARN
     try:
+        level = await _how_bad(lookup, one)
         names = await lookup.names(address)
         if not names:
             pointer = ipaddress.ip_address(address).reverse_pointer
