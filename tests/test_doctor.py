@@ -33,11 +33,13 @@ from conftest import Done
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from dnsserver import DnsServer
+from imapserver import ImapServer
 from mailserver import MailServer
 from people import enrol
 from sqlmodel import select
 
 from digest import sign
+from digest.cli import checks
 from digest.cli.checks import _started_twice as started_twice
 from digest.cli.checks import barren_words
 from digest.config import load
@@ -865,3 +867,33 @@ def test_rows_are_a_table_for_people_and_a_line_each_in_a_pipe(installation):
         'in the DNS zone: _dmarc.news.example. IN TXT "v=DMARC1; p=none; rua=mailto:postmaster@news.example"'
     )
     assert "1 fail" in done.stderr and done.returncode == 69
+
+
+def test_offline_checks_answer_on_both_kinds_of_database(database, config):
+    url = database.engine.url
+    if database.engine.name == "postgresql":
+        there = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        config = config.model_copy(update={"database": there})
+    with database.write() as session:
+        session.add(RunDay(day=NOW.replace(hour=0, minute=0, second=0)))
+    opened, trouble = checks.opened(config)
+    assert opened is not None and trouble == ()
+    with closing(opened):
+        scene = checks.Scene(Path("digest.toml"), config, opened, NOW)
+        asked = [one for one in checks.checks(scene, seconds=60) if one.section != "templates"]
+        found = asyncio.run(run_checks(asked))
+    assert {one.section for one in found} == {*checks.OFFLINE, *checks.HERE} - {"templates"}
+    assert {one.name: one.level.value for one in found if one.is_fault} == {"feeds": "warn"}
+
+
+@pytest.mark.parametrize("password", ["a pass word", "an0ther"])
+def test_the_mailbox_is_logged_in_to_and_nothing_is_read(installation, password):
+    with ImapServer() as server:
+        server.add(b"From: a@b.example\n\nHi\n")
+        place = f'source = "imap://127.0.0.1:{server.port}"\nuser = "back"\npassword = "{password}"'
+        installation.change('source = "box"', place)
+        (row,) = installation.doctor("--only", "mailbox")
+        good = password == server.password
+        assert (row["level"], installation.code) == (("ok", 0) if good else ("fail", 69)), row
+        assert ("1 mails, 1 of them to read" in row["seen"]) == good and "an0ther" not in row["seen"]
+        assert server.flags == [""]
