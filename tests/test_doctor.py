@@ -897,3 +897,21 @@ def test_the_mailbox_is_logged_in_to_and_nothing_is_read(installation, password)
         assert (row["level"], installation.code) == (("ok", 0) if good else ("fail", 69)), row
         assert ("1 mails, 1 of them to read" in row["seen"]) == good and "an0ther" not in row["seen"]
         assert server.flags == [""]
+
+
+def test_a_website_whose_certificate_nobody_trusts_is_told(installation, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    found = installation.faults("--only", "links")
+    assert {name.split(" ")[0] for _, name in found} == {"certificate", "one-click"}
+    assert all(row["level"] == "fail" for row in found.values()) and installation.code == 69
+
+
+def test_a_name_server_that_is_none_is_refused_and_a_silent_one_is_told(installation):
+    done = installation.run("doctor", "--only", "dns", "--nameserver", "dns.example")
+    assert done.returncode == 64 and "must be the address of a name server" in done.stderr
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        installation.change("[doctor]", "[doctor]\nseconds = 0.2")
+        rows = installation.doctor("--only", "dns", "--nameserver", f"127.0.0.1:{silent.getsockname()[1]}")
+    assert {row["level"] for row in rows} == {"fail", "unknown"} and installation.code == 69
+    assert [row["name"] for row in rows if row["level"] == "fail"] == ["name server"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digest.cli.common import Options, now, print_json, print_rows
+from digest.cli.common import Options, now, print_json, print_rows, while_read
 from digest.cli.options import Json
 from digest.errors import Exit, UserError
 
@@ -95,7 +95,14 @@ def _finish(options: Options, findings: Sequence[Finding], *, as_json: bool) -> 
         print_json([_as_json(one) for one in findings])
     else:
         rows = [(one.section, one.name, one.level.value, one.seen, str(one.cure or "")) for one in findings]
-        print_rows(columns, rows)
+        if sys.stdout.isatty():  # a line that is to be typed must not be folded
+            print_rows(columns[:-1], [row[:-1] for row in rows])
+            with while_read():
+                for one in findings:
+                    if one.cure is not None:
+                        print(f"\n{one.section}, {one.name}:\n  {one.cure}")
+        else:
+            print_rows(columns, rows)
         counts = {level: sum(one.level == level for one in findings) for level in ("ok", "warn", "fail", "unknown")}
         options.say(", ".join(f"{number} {level}" for level, number in counts.items() if number))
     failed = {one.section for one in findings if one.level == "fail"}
