@@ -19,6 +19,8 @@ from itsdangerous import BadData, BadSignature, URLSafeSerializer
 from itsdangerous.encoding import base64_decode
 
 VERP_PREFIX = "b-"
+NOBODY = 0  # the number of no subscription: a link for it shows whether links work
+NOBODYS = "This link is nobody's. It works: digest doctor asks by it.\n"
 _MAC_BYTES = 8
 _TAG, _NUMBER = 16, 8  # bytes of a token
 _MAIL_TAG = 12  # with the number 20 bytes: 32 letters of base32

@@ -124,6 +124,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     mail,
     newsletter,
     outbox,
+    relay,
     story,
     subscriber,
     subscriber_address,
@@ -136,6 +137,7 @@ from digest.cli.audit import audit  # noqa: E402
 from digest.cli.backtest import backtest  # noqa: E402
 from digest.cli.clock import clock  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
+from digest.cli.doctor import config_app, doctor  # noqa: E402
 from digest.cli.help import help_command  # noqa: E402
 from digest.cli.init import init  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
@@ -154,6 +156,7 @@ app.command("send-test")(send_test)
 app.command()(status)
 app.command()(audit)
 app.command()(clock)
+app.command()(doctor)
 app.command()(why)
 app.command()(backtest)
 app.command()(serve)
@@ -166,6 +169,8 @@ app.add_typer(edition.app, name="edition")
 app.add_typer(story.app, name="story")
 app.add_typer(topic.app, name="topic")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(relay.app, name="relay")
+app.add_typer(config_app, name="config")
 subscriber_bars.register(subscriber.app)
 subscriber_csv.register(subscriber.app)
 feed_add.register(feed.app)

@@ -31,6 +31,7 @@ class Finding:
     hint: str = ""
     newsletter: str = ""
     warning: bool = False
+    cure: str = ""  # a command that mends it, where there is one
 
     def __str__(self) -> str:
         return f"{self.setting}: {self.words}"
@@ -76,10 +77,12 @@ def _sending(smtp: Smtp, where: str) -> Iterator[Finding]:
                 f"{where}.dkim key_file",
                 words,
                 "openssl genrsa -out FILE 2048, or openssl genpkey -algorithm ed25519 -out FILE, makes one",
+                cure=f"openssl genrsa -out {shlex.quote(str(dkim.key_file))} 2048",
             )
         elif dkim.key_file.stat().st_mode & 0o004:
             hint = f"chmod 600 {shlex.quote(str(dkim.key_file))}"
-            yield Finding(f"{where}.dkim key_file", f"everybody here can read {dkim.key_file}", hint, warning=True)
+            words = f"everybody here can read {dkim.key_file}"
+            yield Finding(f"{where}.dkim key_file", words, hint, warning=True, cure=hint)
     for relay in smtp.servers:
         program = shlex.split(relay.token_command)[0] if relay.token_command else ""
         if program and shutil.which(program) is None:

@@ -39,10 +39,13 @@ def run(
     Example: digest run --dry-run
     """
     from digest import line
+    from digest.cli.checks import barren_words
 
     options: Options = context.obj
     with options.open(newsletter, every=every, partly=True) as (config, database):
         broken = options.judge(config)
+        if barren := barren_words(config):
+            options.warn(barren)
         tell_lost(options, config, lost(config, database))
         if dry_run:
             with database.rehearse() as rehearsal:

@@ -72,6 +72,19 @@ class Poster(_Once):
         return status
 
 
+class Asker(_Once):
+    """Asks as a mail program would, and says what was answered."""
+
+    async def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """The status, and what came with it. A redirect is an answer like any. Raises FetchError."""
+        says = {"User-Agent": f"digest/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity", **headers}
+        try:
+            request = httpx.Request(method, url, headers=says, content=body)
+        except httpx.InvalidURL as error:
+            raise FetchError(url, trouble.in_words(error)) from error
+        return await self._sent(request, most=1_000_000)
+
+
 class Getter(_Once):
     """Fetches what is small, from public addresses only."""
 

@@ -36,3 +36,4 @@ from digest.config.value_types import TOPICS as TOPICS
 from digest.config.value_types import Network as Network
 from digest.config.value_types import ServerUrl as ServerUrl
 from digest.config.value_types import imap_server as imap_server
+from digest.config.value_types import name_server as name_server

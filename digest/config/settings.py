@@ -36,6 +36,7 @@ from digest.config.value_types import (
     Slug,
     SmtpUrl,
     imap_server,
+    name_server,
     smtp_server,
 )
 from digest.schedule import Schedule
@@ -422,6 +423,29 @@ class Mail(Section):
     def comes_back(self) -> bool:
         """Does somebody read what is written to the addresses in our letters?"""
         return bool(self.source or self.address)
+
+
+class Doctor(Section):
+    """What `digest doctor` cannot know by itself."""
+
+    nameserver: Line = ""  # "": the system's
+    addresses: tuple[str, ...] = ()  # that letters leave from, where those are not the relay's own
+    seconds: float = Field(10, gt=0, le=300)  # for each question
+
+    @field_validator("nameserver")
+    @classmethod
+    def _nameserver(cls, value: str) -> str:
+        if value:
+            name_server(value)
+        return value
+
+    @field_validator("addresses")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ipaddress.ip_address(one.strip())) for one in value)
+        except ValueError:
+            raise ValueError('must be IP addresses, as in ["192.0.2.25", "2001:db8::25"]') from None
 
 
 class Topic(Section):

@@ -159,6 +159,23 @@ def imap_server(url: str) -> ServerUrl:
     return found
 
 
+def name_server(words: str) -> tuple[str, int]:
+    """`192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`. ValueError for anything else."""
+    host, port = words, "53"
+    if words.startswith("["):
+        host, _, port = words[1:].partition("]")
+        port = port.removeprefix(":") or "53"
+    elif words.count(":") == 1:
+        host, _, port = words.partition(":")
+    try:
+        number = int(port) if port.isdecimal() and len(port) < 6 else 0
+        if not 0 < number < 65536:
+            raise ValueError
+        return str(ipaddress.ip_address(host)), number
+    except ValueError:
+        raise ValueError("must be the address of a name server, as in 192.0.2.53 or 127.0.0.1:5353") from None
+
+
 def _smtp_url(value: SecretStr) -> SecretStr:
     smtp_server(value.get_secret_value())
     return value

@@ -8,7 +8,7 @@ from typing import Any
 
 from digest import event_loop
 from digest.config import Config
-from digest.deliver.login import Server, Unusable
+from digest.deliver.login import Server, Unusable, name_of
 from digest.deliver.maildir import Maildir
 from digest.deliver.replies import Blame, Reply, Step, Verdict, suspect
 from digest.deliver.smtp import Connection
@@ -16,8 +16,8 @@ from digest.errors import Deferred, Refused, RelayDown
 from digest.letter import Letter
 
 
-def send_one(config: Config, letter: Letter, *, newsletter: str | None = None) -> str:
-    """Send now, as letters of a newsletter go; where it went, and what the server said.
+def send_one(config: Config, letter: Letter, *, newsletter: str | None = None, relay: str = "") -> str:
+    """Send now, as letters of a newsletter go, or by one `relay` of theirs; where it went, and what the server said.
 
     Raises Refused, Deferred or RelayDown.
     """
@@ -27,8 +27,10 @@ def send_one(config: Config, letter: Letter, *, newsletter: str | None = None) -
             return f"{folder.name}: {folder.write(letter).text}"
     why: list[str] = []
     beyond: _Beyond | None = None
-    for relay in sorted(smtp.servers, key=lambda relay: relay.order):
-        server = Server.of(relay, smtp)
+    for one in sorted(smtp.servers, key=lambda one: one.order):
+        if relay and name_of(one) != relay:
+            continue
+        server = Server.of(one, smtp)
         try:
             reply = event_loop.run(partial(_send, server, letter))
         except Unusable as error:

@@ -155,6 +155,10 @@ class Connection(asyncio.Protocol):
         host = str(self._transport.get_extra_info("sockname", ("127.0.0.1",))[0])
         return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
 
+    def of_transport(self, name: str) -> Any:
+        """What asyncio tells of the connection: `peername`, `peercert` … None where there is none."""
+        return self._transport.get_extra_info(name)
+
     # ------------------------------------------------------------ letters
 
     @property

@@ -217,8 +217,8 @@ def count_rows(session: Session, table: str) -> None:
         connection.execute(sa.text(f"ANALYZE {table}"))
 
 
-def open_database(url: str, *, create: bool = False) -> Database:
-    """Open the database at `url` (SQLAlchemy's form) and bring its tables up to date.
+def open_database(url: str, *, create: bool = False, upgrade: bool = True) -> Database:
+    """Open the database at `url` (SQLAlchemy's form) and bring its tables up to date, unless it is only looked at.
 
     Raises NotFound where a SQLite file is missing and `create` is false, StorageError where it cannot be
     used: not a database, not ours to write, made by a newer release.
@@ -250,7 +250,8 @@ def open_database(url: str, *, create: bool = False) -> Database:
             ) from None
     database = Database(engine)
     try:
-        _upgrade(database)
+        if upgrade:
+            _upgrade(database)
     except BaseException:
         database.close()
         raise

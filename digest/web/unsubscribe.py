@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from digest import sign, subscribe
@@ -63,6 +63,10 @@ def undo(request: Request) -> Response:
 
 
 async def leaving(request: Request) -> Response:
+    token, keys = request.path_params["token"], site_of(request).config.all_keys
+    if sign.read_token(_UNSUBSCRIBE, token, keys=keys) == sign.NOBODY:
+        clicked = request.method != "POST" or b"One-Click" in await body_of(request)
+        return PlainTextResponse(sign.NOBODYS, 200 if clicked else 400, headers=PRIVATE)
     if request.method != "POST":
         return await run_in_threadpool(show, request)
     # A mail client posts List-Unsubscribe=One-Click, urlencoded or as multipart (RFC 8058 §3.1), from wherever
