@@ -88,7 +88,7 @@ class Transport:
             connection = _by_proxy(proxy, origin, context)
         else:
             try:
-                connection = await _direct(addresses, origin, context, request.extensions["timeout"]["connect"])
+                connection = await _direct(addresses, origin, context, _timeout(request))
             except (httpcore.TimeoutException, httpcore.NetworkError) as error:
                 raise _as_httpx(error, request) from error
         assert isinstance(request.stream, httpx.AsyncByteStream)
@@ -119,6 +119,12 @@ class Transport:
             made.set_alpn_protocols(["http/1.1", "h2"])
             self._ssl[ca_file] = made
         return self._ssl[ca_file]
+
+
+def _timeout(request: httpx.Request) -> float | None:
+    """Seconds for connecting, where a client says so: who asks without one bounds the whole."""
+    times: dict[str, float | None] = request.extensions.get("timeout", {})
+    return times.get("connect")
 
 
 async def _direct(
