@@ -74,6 +74,30 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 gc.disable()
 
 
+# What both databases have of their own is asked here of both; the rest on PostgreSQL too with DIGEST_ENGINES=all.
+ON_BOTH = ("test_store", "test_deliver", "test_flow", "test_line", "test_api")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only repeats on PostgreSQL what is asked on SQLite."""
+    if os.environ.get("DIGEST_ENGINES") == "all":
+        return
+    names = {item.nodeid for item in items}
+
+    def twin(item: pytest.Item) -> bool:
+        path, bracket, parameters = item.nodeid.partition("[")
+        chosen = getattr(item, "callspec", None)
+        on_postgres = chosen is not None and chosen.params.get("database") == "postgres"
+        named = Path(path.partition("::")[0]).stem in ON_BOTH
+        return on_postgres and not named and f"{path}[{parameters.replace('postgres', 'sqlite', 1)}" in names
+
+    left_out = [item for item in items if twin(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(map(id, left_out))
+        items[:] = [item for item in items if id(item) not in gone]
+
+
 def pytest_collection_finish() -> None:
     gc.enable()
     gc.collect()
