@@ -22,6 +22,7 @@ from sqlmodel import Session, create_engine
 
 from digest import DISTRIBUTION
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, UserError
+from digest.store.witness import Witness
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_MS = 60_000  # how long a writer waits for another before it gives up
@@ -39,6 +40,7 @@ class Database:
         self._reading = engine.execution_options(sqlite_begin="DEFERRED")
         self._rehearsing = rehearsing
         self._pinned = pinned
+        self.witness: Witness | None = None  # that is told what went out; see `store.witness`
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -48,7 +50,11 @@ class Database:
         then wants to write cannot wait for another writer, it fails.
         """
         with self._session(self.engine) as session:
+            if self.witness is not None:
+                self.witness.attend(session)
             yield session
+            if self.witness is not None:
+                self.witness.number(session)
             connection = session.connection() if session.in_transaction() else None
             try:
                 session.commit()
@@ -61,6 +67,14 @@ class Database:
                         hint="whether it was stored, the next run sees",
                     ) from error
                 raise
+            if self.witness is not None:
+                self.witness.keep(session)
+
+    def require_latest(self) -> None:
+        """PutBack where this is a copy that is older than what was sent since: nothing may be composed or sent."""
+        if self.witness is not None:
+            with self.read() as session:
+                self.witness.require(session)
 
     @property
     def name(self) -> str:
@@ -113,7 +127,9 @@ class Database:
             return
         with self._told(), self.engine.connect() as connection:
             connection.detach()  # closed at the end and not pooled, so the temporary tables go with it
-            yield Database(self.engine, pinned=connection)
+            alone = Database(self.engine, pinned=connection)
+            alone.witness = self.witness
+            yield alone
 
     @contextmanager
     def rehearse(self) -> Iterator[Database]:
