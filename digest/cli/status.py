@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def status(context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False) -> None:
     """Show feeds, readers, stories waiting, next slot and letters.
 
-    Exit 69 where a wrong clock holds it all up, 78 where something is wrong with the settings of a newsletter.
+    Exit 69 where a wrong clock or a database that was put back holds it all up, 78 where something is wrong with the
+    settings of a newsletter.
 
     Example: digest status --json
     """
@@ -54,6 +55,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         strangers = reports.refused(session, since=moment - timedelta(days=30))
         starving = lost(config, database)
         told = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
+        put_back = database.witness.trouble(session) if database.witness else None
     if as_json:
         print_json(
             {
@@ -69,6 +71,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
                 "left": asdict(left),
                 "signups": {"waiting": waiting, "turned_away": turned_away},
                 "clock": {"trouble": trouble, "ahead": ahead},
+                "put_back": str(put_back or ""),
                 "gone": [asdict(one) for one in starving],
                 "webhooks": [asdict(one) for one in told],
                 "mail": {
@@ -95,6 +98,8 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
     for name, words in wrong.items():
         if name not in config.broken:  # of which the settings told already
             options.warn(words)
+    if put_back:
+        options.warn(f"{put_back}\n  {put_back.hint}")
     if trouble:
         options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
     elif ahead:
@@ -104,7 +109,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         )
     if wrong:
         raise typer.Exit(Exit.CONFIG)
-    if trouble or ahead:
+    if trouble or ahead or put_back:
         raise typer.Exit(Exit.UNAVAILABLE)
 
 

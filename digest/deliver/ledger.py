@@ -94,6 +94,7 @@ class Committed:
     pardoned: int = 0  # refusals that were taken back
     late: list[tuple[str, int]] = field(default_factory=list)  # newsletter, number of editions held now
     full: bool = False  # nothing was marked, since the disk has no room to settle it
+    why_full: str = "the disk with the database has no room left"
     left_out: list[outbox.Claimed] = field(default_factory=list)  # not marked, since the database was in the way
     notes: witness.Notes | None = None
 
@@ -147,8 +148,8 @@ class Ledger:
                     self._write(session, batch, done)
             except CommitUnknown:
                 self._unknown = done
-            except Unwitnessed:
-                self._take_back(done)
+            except Unwitnessed as error:
+                self._take_back(done, str(error))
         if self._unknown is not None:
             done = self._unknown
             try:
@@ -162,8 +163,8 @@ class Ledger:
             if done.notes is not None:
                 try:
                     done.notes.witness.tell(done.notes)
-                except Unwitnessed:
-                    self._take_back(done)
+                except Unwitnessed as error:
+                    self._take_back(done, str(error))
         if self._most is not None and done.claim is not None:
             self._most -= len(done.claim.letters) + done.claim.settled
         self._out.update({letter.id: letter for letter in batch.marks if letter.id in done.marked})
@@ -223,23 +224,25 @@ class Ledger:
     def _note(self, session: Session, batch: Batch, done: Committed) -> None:
         """Tell the witness what is about to go out, and what became of what went."""
         out = self._out | {letter.id: letter for letter in batch.marks}
+        ended: list[tuple[outbox.Claimed, outbox.Outcome | None]]
         ended = [(out[one.letter_id], one) for one in batch.outcomes if one.letter_id in out]
         ended += [(out[letter_id], None) for letter_id, _attempt in batch.unmarked if letter_id in out]
         marked = [letter for letter in batch.marks if letter.id in done.marked]
         told = [letter for letter in (*marked, *(one[0] for one in ended)) if letter.notice_id is not None]
         witness.note_letters(session, marked, ended, outbox.notice_keys(session, [letter.id for letter in told]))
 
-    def _take_back(self, done: Committed) -> None:
+    def _take_back(self, done: Committed, why: str) -> None:
         """It is stored, and the witness could not be told: nothing of what was marked goes out.
 
         Where not even this can be written they are in doubt once their lease is over.
         """
-        done.left_out = [letter for letter in done.batch.marks if letter.id in done.marked]
-        attempts = list(done.marked.items())
-        done.marked, done.full = {}, True
+        attempts, done.marked = done.marked, {}
+        done.left_out = [letter for letter in done.batch.marks if letter.id in attempts]
+        done.batch.marks = [letter for letter in done.batch.marks if letter.id not in attempts]
+        done.full, done.why_full = True, why
         alone = Database(self.database.engine)  # of which the witness need not hear
         with suppress(StorageError), alone.write() as session:
-            outbox.unmark(session, attempts, now=self.clock())
+            outbox.unmark(session, attempts.items(), now=self.clock())
 
     def _ours(self, source: outbox.Source) -> bool:
         """May this pass have them? What belongs to a newsletter that nobody knows goes as what belongs to none."""

@@ -22,7 +22,7 @@ from digest.errors import ConfigError
 from digest.models import Decision, Story
 from digest.parse import gist
 from digest.parse.gist import Gist
-from digest.store import Database, editions, entries, newsletters, stories
+from digest.store import Database, editions, entries, newsletters, stories, witness
 
 TRIES = 3  # to decide about entries that others decide about meanwhile
 _JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so
@@ -103,6 +103,7 @@ class _New:
     row: dict[str, Any]
     best: _Read
     joined: tuple[tuple[_Read, str], ...]
+    seq: int | None = None  # the one it had before the database was put back
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,10 @@ def admit(
     if not proposal.entries:
         return Admitted()
     known = stories.by_id(session, {again.story for again in proposal.again})
+    former = {new.seq for new in proposal.new if new.seq}
     if (
         newsletter.seq != proposal.after
+        or stories.by_seq(session, newsletter_id, former)
         or len(known) < len({again.story for again in proposal.again})
         or not entries.still_waiting(session, newsletter_id, proposal.entries)
     ):
@@ -191,8 +194,9 @@ def admit(
             minutes.decide(read.entry, Decision.JOINED, why, read.link, again.story)
     rows = []
     for new in proposal.new:
-        newsletter.seq += 1
-        rows.append(new.row | {"newsletter_id": newsletter_id, "seq": newsletter.seq})
+        if new.seq is None:
+            newsletter.seq += 1
+        rows.append(new.row | {"newsletter_id": newsletter_id, "seq": new.seq or newsletter.seq})
     ids = stories.add(session, rows)
     for row, new in zip(rows, proposal.new, strict=True):
         minutes.decide(new.best.entry, Decision.STORY, new.best.verdict.why, new.best.link, ids[row["seq"]])
@@ -215,7 +219,8 @@ def propose(
     if not waiting:
         return Proposal(newsletter.seq, (), minutes, (), (), {})
     feeds = entries.readings(session, newsletter_id)
-    fresh = _muted_and_held(waiting, feeds, settings, curate_settings, minutes, now=now)
+    former = _formerly(session, newsletter_id, waiting, feeds)
+    fresh = _muted_and_held(waiting, feeds, settings, curate_settings, minutes, former, now=now)
     judge = Judge(session, newsletter_id, settings, curate_settings, gists)
     reads = []
     for read in _read(session, fresh, feeds, judge, gists, curate_settings, now=now):
@@ -230,6 +235,8 @@ def propose(
         links={link for r in reads for link in (r.link, r.page.link if r.page else "")} - {""},
     )
     grouping, groups = _group(reads, told, feeds)
+    if former:
+        groups = _as_before(groups, former, stories.by_seq(session, newsletter_id, former.values()))
     why = {join.two: join.why for join in grouping.joins} | {
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
@@ -241,7 +248,8 @@ def propose(
             again.append(_Again(group.known, joined, best, _told(best, curate_settings)))
         else:
             row = _story(best, group.reads, settings, curate_settings, now=now)
-            new.append(_New(row, best, tuple(one for one in joined if one[0] is not best)))
+            seq = former.get(best.entry.id)
+            new.append(_New(row, best, tuple(one for one in joined if one[0] is not best), seq))
     _relate(new, grouping, told)
     return Proposal(
         newsletter.seq,
@@ -251,6 +259,57 @@ def propose(
         tuple(again),
         gists.made,
     )
+
+
+def _formerly(
+    session: Session, newsletter_id: int, waiting: Sequence[entries.Waiting], feeds: Mapping[int, entries.Reading]
+) -> dict[int, int]:
+    """Of entries that a restored database has forgotten: the seq of the story that they told, 0 for what was held."""
+    if not witness.remembers(session, newsletter_id):
+        return {}
+    found = {}
+    keys = entries.keys(session, [entry.id for entry in waiting])
+    names = {}
+    for entry in waiting:
+        feed = feeds[entry.feed_id]
+        tell = identity.links_tell(identity.Evidence.of(feed.evidence), feed.identity)
+        link = urls.normalise(entry.original_url or entry.url) if tell else ""
+        names[entry.id] = witness.marks(feed.url, keys[entry.id], link)
+    seqs = witness.seqs(session, newsletter_id, (mark for marks in names.values() for mark in marks))
+    for entry in waiting:
+        seq = next((seqs[mark] for mark in names[entry.id] if mark in seqs), None)
+        if seq is not None:
+            found[entry.id] = seq
+    return found
+
+
+def _as_before(groups: Sequence[_Group], former: Mapping[int, int], there: Mapping[int, int]) -> list[_Group]:
+    """Stories with their former seqs, each by itself: who was offered one was not offered what is like it.
+
+    `there` are those which have been admitted again already, by seq. What is told for the first time goes with the
+    others of its group.
+    """
+    found = []
+    for known, reads in ((group.known, group.reads) for group in groups):
+        by_seq: defaultdict[int | None, list[_Read]] = defaultdict(list)
+        for read in reads:
+            by_seq[former.get(read.entry.id)].append(read)
+        rest = by_seq.pop(None, [])
+        if known is not None and rest:
+            found.append(_Group(rest, known))
+        elif rest and not by_seq:
+            found.append(_Group(rest, None))
+        elif rest:
+            by_seq[min(seq for seq in by_seq if seq is not None)] += rest
+        found += [_Group(mine, there.get(seq or 0)) for seq, mine in by_seq.items()]
+    # Two groups may have told one story before: it is one again.
+    merged: dict[object, _Group] = {}
+    for place, group in enumerate(found):
+        seq = next((former[read.entry.id] for read in group.reads if read.entry.id in former), None)
+        name: object = place if seq is None else f"seq {seq}"
+        before = merged.get(name)
+        merged[name] = group if before is None else _Group([*before.reads, *group.reads], group.known)
+    return list(merged.values())
 
 
 class Gists:
@@ -380,6 +439,7 @@ def _muted_and_held(
     settings: config.Newsletter,
     curate_settings: config.Curate,
     minutes: _Minutes,
+    former: Mapping[int, int],
     *,
     now: datetime,
 ) -> list[entries.Waiting]:
@@ -396,10 +456,12 @@ def _muted_and_held(
             reason = reason or feed_rules.dropped(feeds[feed_id].keep, feeds[feed_id].drop, about)
             if reason:
                 minutes.decide(entry, Decision.MUTED, reason)
+            elif former.get(entry.id) == 0:
+                minutes.decide(entry, Decision.HELD, "it was held before the database was put back")
             else:
                 entries.append(entry)
         held = flood.held(
-            [flood.Arrival(entry.id, entry.published_at) for entry in entries],
+            [flood.Arrival(entry.id, entry.published_at) for entry in entries if entry.id not in former],
             new=not feeds[feed_id].known,
             settings=curate_settings,
             now=now,

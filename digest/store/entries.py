@@ -162,6 +162,15 @@ def keep_gists(session: Session, made: Mapping[int, bytes]) -> None:
         )
 
 
+def keys(session: Session, ids: Iterable[int]) -> dict[int, str]:
+    """The names of entries within their feeds."""
+    found: dict[int, str] = {}
+    for some in batched(ids):
+        rows = session.execute(sa.select(col(Entry.id), col(Entry.key)).where(col(Entry.id).in_(some)))
+        found |= {row[0]: row[1] for row in rows}
+    return found
+
+
 def still_waiting(session: Session, newsletter_id: int, ids: Iterable[int]) -> bool:
     """Whether no decision was made about any of these entries, none was taken back, and the newsletter reads them."""
     for some in batched(ids):

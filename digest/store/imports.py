@@ -24,7 +24,7 @@ from digest.models import (
     Suppression,
     UtcTime,
 )
-from digest.store import suppressions
+from digest.store import suppressions, witness
 from digest.store.database import count_rows, insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange, ListImport
@@ -199,6 +199,13 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
         _row.c.key, _row.c.reason, _row.c.status, sa.func.coalesce(_row.c.suppressed_at, _row.c.changed_at, at)
     ).where(_row.c.reason != "", _row.c.outcome != STAYS_ERASED)
     _fill(session, Suppression, ("key", "reason", "status", "created_at"), stops)
+    if witness.noted(session) is not None:
+        for key, reason, status in connection.execute(
+            sa.select(_row.c.key, _row.c.reason, _row.c.status)
+            .join(Subscriber, col(Subscriber.key) == _row.c.key)
+            .where(_row.c.reason != "", _row.c.outcome != STAYS_ERASED)
+        ).all():
+            witness.note_person(session, "suppressed", key, reason=reason, status=status)
 
     since = sa.func.coalesce(_row.c.since, at)
     fresh = _row.c.outcome == NEW
@@ -238,11 +245,13 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
         changed: dict[str, Any] = {"state": state, "changed_at": evidence.at, "paused_until": None}
         if outcome == CONFIRMED:
             changed["read_until"] = upto
-        connection.execute(
+        ids = connection.scalars(
             sa.update(Subscription)
             .where(col(Subscription.newsletter_id) == paper.id, col(Subscription.subscriber_id).in_(whose))
             .values(changed)
+            .returning(col(Subscription.id))
         )
+        witness.note_subscriptions(session, "unsubscribed" if outcome == ENDED else "returned", ids.all())
 
     event = sa.case(
         (_row.c.state == SubscriptionState.UNSUBSCRIBED, ConsentEvent.UNSUBSCRIBED.value),

@@ -1,8 +1,8 @@
 """The witness: a journal outside the database of what went out and who left, by which a database put back is known.
 
-It is a folder of files, one for each month of the clock and in the order they were begun (`000001-2026-11.jsonl`), with a
-record a line. Each record has the tick of the transaction it tells of (`t`) and the highest tick before and with it
-(`top`). Nothing here knows the database; see `store.witness`.
+It is a folder of files, one for each month of the clock and in the order they were begun (`000001-2026-11.jsonl`),
+with a record a line. Each record has the tick of the transaction it tells of (`t`) and the highest one so far (`top`).
+Nothing here knows the database; see `store.witness`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Journal:
     def files(self) -> list[Path]:
         """The oldest first."""
         try:
-            names = [name for name in os.listdir(self.folder) if _NAME.fullmatch(name)]
+            names = [path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name)]
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -161,7 +162,7 @@ class Journal:
         """Remove files that were ended before a moment, but never the last two; how many."""
         files = self.files()
         gone = 0
-        for path, following in zip(files[:-2], files[1:-1], strict=True):
+        for path, following in pairwise(files[:-1]):
             with following.open("rb") as file:
                 first = _parsed(file.readline())
             if first is None or first.get("k") != BEGIN or datetime.fromisoformat(first["at"]) >= before:
@@ -173,7 +174,9 @@ class Journal:
     def set_aside(self, name: str) -> Path:
         """Give the folder another name, so that a new journal can begin; the new name."""
         number = 1
-        while (other := self.folder.with_name(f"{self.folder.name}.{name}{f'-{number}' if number > 1 else ''}")).exists():
+        while (
+            other := self.folder.with_name(f"{self.folder.name}.{name}{f'-{number}' if number > 1 else ''}")
+        ).exists():
             number += 1
         try:
             self.folder.rename(other)

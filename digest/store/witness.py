@@ -1,8 +1,8 @@
 """What is told to the witness outside the database, and how a database that was put back is known by it.
 
-A transaction that composes an edition, marks letters, or ends somebody's consent notes so (`note_…`). It then raises the
-database's tick by one, and once it is committed the journal is told, before a letter of it is on the wire. So the journal
-never knows of less than what went out; and a database whose tick is less than the journal's was put back from a copy.
+A transaction that composes an edition, marks letters, or ends somebody's consent notes so (`note_…`). It then raises
+the database's tick by one, and once it is committed the journal is told, before a letter of it is on the wire. So the
+journal never knows of less than what went out; and a database whose tick is less than the journal's was put back.
 """
 
 from __future__ import annotations
@@ -155,6 +155,17 @@ class Witness:
     def machine(self) -> str:
         return f"{socket.gethostname()}:{self.journal.folder}"
 
+    def trouble(self, session: Session) -> PutBack | None:
+        """What `require` would raise, and nothing is changed."""
+        standing = self.standing(session)
+        return self.objection(session, standing) if standing.is_ == "older" else None
+
+    def others(self, session: Session) -> list[str]:
+        """Other machines that letters went out from. A SQLite file is one machine's, whatever that was called."""
+        if session.get_bind().dialect.name == "sqlite":
+            return []
+        return sorted(session.exec(select(Installation)).one().witnesses.keys() - {self.machine})
+
     def require(self, session: Session) -> None:
         """Go on only where nothing was put back: PutBack, which says what is known and what to do.
 
@@ -247,7 +258,15 @@ def _in_use(session: Session) -> bool:
 
 def noted(session: Session) -> Notes | None:
     """What this transaction tells the witness; None where there is none."""
-    return session.info.get(_KEY)
+    found: Notes | None = session.info.get(_KEY)
+    return found
+
+
+def note_accepted(session: Session) -> None:
+    """That a database that was put back goes on."""
+    notes = noted(session)
+    if notes is not None:
+        notes.records.append({"k": "accepted", "at": notes.witness.clock().isoformat(timespec="seconds")})
 
 
 # ---------------------------------------------------------------- what is noted
@@ -396,21 +415,30 @@ def note_person(session: Session, what: str, key: str, **more: Any) -> None:
         note_left(session, what, **more)
 
 
-def note_subscriptions(session: Session, what: str, ids: Iterable[int]) -> None:
+def note_subscriptions(session: Session, what: str, ids: Iterable[int | None]) -> None:
     """The same of many subscriptions at once."""
-    if noted(session) is not None and (listed := ranges(ids)):
+    if noted(session) is not None and (listed := ranges(id_ for id_ in ids if id_)):
         note_left(session, what, subscriptions=listed)
+
+
+def note_pause(session: Session, subscription_id: int, until: datetime | None) -> None:
+    """That somebody wants nothing until then, or until they say so."""
+    note_left(session, "paused", subscriptions=f"{subscription_id}", until=_moment(until))
 
 
 # ---------------------------------------------------------------- what a restored database has forgotten
 
 
+def remembers(session: Session, newsletter_id: int) -> bool:
+    """Was this database put back, and is something of a newsletter's entries known from the witness?"""
+    mine = sa.select(col(WitnessedEntry.mark)).where(col(WitnessedEntry.newsletter_id) == newsletter_id)
+    return session.execute(mine.limit(1)).first() is not None
+
+
 def seqs(session: Session, newsletter_id: int, wanted: Iterable[str]) -> dict[str, int]:
-    """The former seqs of entries by their marks, where a database was put back; usually nothing."""
+    """The former seqs of entries by their marks."""
     mine = sa.select(col(WitnessedEntry.mark), col(WitnessedEntry.seq))
     mine = mine.where(col(WitnessedEntry.newsletter_id) == newsletter_id)
-    if session.execute(mine.limit(1)).first() is None:
-        return {}
     found: dict[str, int] = {}
     rest = list(wanted)
     for start in range(0, len(rest), 500):
@@ -422,5 +450,3 @@ def seqs(session: Session, newsletter_id: int, wanted: Iterable[str]) -> dict[st
 def notice_went_out(session: Session, key: str) -> bool:
     """Did a notice with this key go out before the database was put back?"""
     return session.get(WitnessedEntry, (0, notice_mark(key))) is not None
-
-
