@@ -46,10 +46,10 @@ def restore(
 ) -> None:
     """Put a backup in the database's place; then `digest restore accept` goes on from it: nobody gets a letter twice.
 
-    What is there is put aside, never deleted. With --to all of a backup is unpacked into a new folder instead:
-    settings, keys and database. Where letters went out after it was made, nothing is composed or sent until it is
-    accepted: then what the witness knows is worked in. Letters that went out are settled, editions that it does not
-    have are passed by, who left since has left. Who is in doubt is treated as `after_crash` of [smtp] says, unless --resend, --hold or
+    What is there is put aside, never deleted. With --to all of a backup is unpacked into a new folder: settings, keys
+    and database. Where letters went out after it was made, nothing is composed or sent until it is accepted: then what
+    the witness knows is worked in. Letters that went out are settled, editions that it does not have are passed by, who
+    left since has left. Who is in doubt is treated as `after_crash` of [smtp] says, unless --resend, --hold or
     --drop-rest says otherwise. Killed half way it has done nothing; again it does it all.
 
     Example: digest restore accept --dry-run

@@ -1,0 +1,205 @@
+"""A database that was put back: nobody gets a letter twice, nobody is lost, who left stays gone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from email import message_from_bytes, policy
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from conftest import MONDAY, Done
+
+from digest.demo.catcher import Catcher
+
+PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
+
+
+class House:
+    """An installation in a folder: one feed, whose entries a test writes, and commands at a time of its own."""
+
+    def __init__(self, folder: Path, digest: Callable[..., Done], at: Callable[..., None], inbox: Catcher) -> None:
+        self.folder, self._digest, self._at, self.inbox = folder, digest, at, inbox
+        self.now = MONDAY
+        self.titles: list[str] = []
+        self.set_up()
+
+    def set_up(self, more: str = "") -> None:
+        (self.folder / "digest.toml").write_text(
+            f"""
+            secret_key = "a key for tests, long enough"
+            base_url = "https://digest.example"
+            {more}
+            [smtp]
+            url = "{self.inbox.url}"
+            [curate]
+            newest_of_new_feed = 50
+            new_feed_days = 3000
+            flood = 500
+            [newsletters.daily]
+            title = "Daily"
+            from = "Daily <news@news.example>"
+            schedule = "daily 07:00"
+            """
+        )
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "digest.db"
+
+    def __call__(self, *words: object, code: int | None = 0) -> Done:
+        self._at(self.now)
+        done = self._digest(*words)
+        assert code is None or done.returncode == code, (words, done)
+        return done
+
+    def feed(self) -> bytes:
+        """The last fifty entries, the newest first."""
+        items = []
+        for number, title in reversed(list(enumerate(self.titles))[-50:]):
+            when = format_datetime(MONDAY + timedelta(minutes=number))
+            items.append(
+                f"<item><title>{title}</title><guid>{title}</guid><link>https://a.example/{title}</link>"
+                f"<pubDate>{when}</pubDate><description>{title} and {title}</description></item>"
+            )
+        return f"<rss version='2.0'><channel><title>A</title>{''.join(items)}</channel></rss>".encode()
+
+    def day(self, *titles: str, code: int = 0) -> Done:
+        """A day later, something new, and a run."""
+        self.now += timedelta(days=1)
+        self.titles += titles
+        return self("run", "--force", code=code)
+
+    def had(self) -> dict[str, Counter[str]]:
+        """Which stories each reader has got, and how often."""
+        found: dict[str, Counter[str]] = {}
+        for mail in self.inbox.messages:
+            text = message_from_bytes(mail.content, policy=policy.default).get_body(("plain",)).get_content()
+            theirs = found.setdefault(mail.recipient, Counter())
+            theirs.update(title for title in self.titles if f"https://a.example/{title}" in text)
+        return found
+
+    def letters(self) -> Counter[str]:
+        return Counter(self.inbox.recipients)
+
+    def copy(self, name: str = "copy.db") -> Path:
+        with sqlite3.connect(self.database) as source, sqlite3.connect(self.folder / name) as target:
+            source.backup(target)
+        source.close()
+        target.close()
+        return self.folder / name
+
+    def put_back(self, copy: Path) -> None:
+        for path in self.folder.glob("digest.db-*"):
+            path.unlink()
+        shutil.copy(copy, self.database)
+
+
+@pytest.fixture
+def house(tmp_path, digest, at, inbox) -> Iterator[House]:
+    house = House(tmp_path, digest, at, inbox)
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = house.feed()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/rss+xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        house("init")
+        house.titles.append("first")
+        house("feed", "add", f"http://127.0.0.1:{server.server_port}/feed.xml")
+        for who in PEOPLE:
+            house("subscriber", "add", who)
+        yield house
+        server.shutdown()
+        thread.join()
+
+
+def test_a_copy_put_back_is_noticed_and_once_accepted_nobody_gets_anything_twice(house):
+    house.day("quokka")
+    copy = house.copy()
+    house.day("marimba", "isotope")
+    house.day("lighthouse")
+    assert house.letters() == dict.fromkeys(PEOPLE, 3)
+    house.put_back(copy)
+    for words in (("run",), ("deliver",), ("run", "--dry-run")):
+        said = house(*words, code=69).stderr
+        assert "it ends at edition 1 of daily, and letters of 2 and 3 went out since" in said
+        assert "digest restore accept" in said
+    assert "older than what was sent" in house("status", code=69).stderr
+    tried = house("restore", "accept", "--dry-run")
+    assert "nothing was changed" in tried.stderr
+    house("run", code=69)
+    house("restore", "accept", "--yes")
+    house("run", "--force")
+    assert house.letters() == dict.fromkeys(PEOPLE, 3)
+    house.day("tundra")
+    assert house.letters() == dict.fromkeys(PEOPLE, 4)
+    assert all(set(theirs.values()) == {1} and len(theirs) == 6 for theirs in house.had().values()), house.had()
+    assert "nothing to accept" in house("restore", "accept").stderr
+    listed = json.loads(house("edition", "list", "--json").stdout)
+    assert [line["number"] for line in listed] == [4, 3, 2, 1]
+
+
+def test_who_reads_weekly_gets_all_that_they_had_not(house):
+    house("subscriber", "set", PEOPLE[2], "--cadence", "weekly sun")
+    house.day("quokka")  # Tuesday
+    copy = house.copy()
+    for title in ("marimba", "isotope", "lighthouse"):
+        house.day(title)
+    house.put_back(copy)
+    house("restore", "accept", "--yes")
+    for title in ("tundra", "velvet", "gondola"):  # until Monday
+        house.day(title)
+    had = house.had()
+    assert all(set(theirs.values()) == {1} for theirs in had.values()), had
+    assert set(had[PEOPLE[2]]) == {"first", "quokka", "marimba", "isotope", "lighthouse", "tundra", "velvet"}
+    assert house.letters()[PEOPLE[2]] == 1
+    assert all(set(had[who]) == set(house.titles) for who in PEOPLE[:2])
+
+
+def test_who_left_was_suppressed_or_erased_since_stays_so(house):
+    house.day("quokka")
+    copy = house.copy()
+    house.day("marimba")
+    house("subscriber", "remove", PEOPLE[0])
+    house("subscriber", "suppress", PEOPLE[1])
+    house("subscriber", "erase", PEOPLE[2], "--yes")
+    house.put_back(copy)
+    said = house("run", code=69).stderr
+    assert "3 readers have left" in said
+    house("restore", "accept", "--yes")
+    house.day("isotope")
+    assert house.letters() == dict.fromkeys(PEOPLE, 2)
+    shown = house("subscriber", "show", PEOPLE[0]).stdout
+    assert "unsubscribed" in shown and "known from the witness" in shown
+    assert "suppressed" in house("subscriber", "show", PEOPLE[1]).stdout
+    house("subscriber", "show", PEOPLE[2], code=66)
+    assert "was erased" in house("subscriber", "add", PEOPLE[2], code=64).stderr
+
+
+def test_an_unsubscribe_alone_is_noticed(house):
+    house.day("quokka")
+    copy = house.copy()
+    house("subscriber", "remove", PEOPLE[0])
+    house.put_back(copy)
+    assert "1 reader has left" in house("run", code=69).stderr
+    house("restore", "accept", "--yes")
+    house.day("marimba")
+    assert house.letters() == {PEOPLE[0]: 1, PEOPLE[1]: 2, PEOPLE[2]: 2}
