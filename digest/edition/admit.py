@@ -214,12 +214,12 @@ def propose(
     newsletter = newsletters.find(session, name)
     newsletter_id = cast(int, newsletter.id)
     waiting = entries.waiting(session, newsletter_id, settle=curate_settings.settle, now=now)
+    waiting, former = _formerly(session, newsletter_id, waiting, now=now)
     minutes = _Minutes(newsletter_id, now)
     gists = Gists(session)
     if not waiting:
         return Proposal(newsletter.seq, (), minutes, (), (), {})
     feeds = entries.readings(session, newsletter_id)
-    former = _formerly(session, newsletter_id, waiting, feeds)
     fresh = _muted_and_held(waiting, feeds, settings, curate_settings, minutes, former, now=now)
     judge = Judge(session, newsletter_id, settings, curate_settings, gists)
     reads = []
@@ -262,25 +262,30 @@ def propose(
 
 
 def _formerly(
-    session: Session, newsletter_id: int, waiting: Sequence[entries.Waiting], feeds: Mapping[int, entries.Reading]
-) -> dict[int, int]:
-    """Of entries that a restored database has forgotten: the seq of the story that they told, 0 for what was held."""
+    session: Session, newsletter_id: int, settled: list[entries.Waiting], *, now: datetime
+) -> tuple[list[entries.Waiting], dict[int, int]]:
+    """Of entries that a restored database has forgotten: the seq of the story that they told, 0 for what was held.
+
+    They need not settle once more: who had not read them would be past them by then.
+    """
     if not witness.remembers(session, newsletter_id):
-        return {}
-    found = {}
-    keys = entries.keys(session, [entry.id for entry in waiting])
-    names = {}
-    for entry in waiting:
+        return settled, {}
+    every = entries.waiting(session, newsletter_id, settle=None, now=now)
+    feeds = entries.readings(session, newsletter_id)
+    found, names = {}, {}
+    keys = entries.keys(session, [entry.id for entry in every])
+    for entry in every:
         feed = feeds[entry.feed_id]
         tell = identity.links_tell(identity.Evidence.of(feed.evidence), feed.identity)
         link = urls.normalise(entry.original_url or entry.url) if tell else ""
         names[entry.id] = witness.marks(feed.url, keys[entry.id], link)
     seqs = witness.seqs(session, newsletter_id, (mark for marks in names.values() for mark in marks))
-    for entry in waiting:
+    for entry in every:
         seq = next((seqs[mark] for mark in names[entry.id] if mark in seqs), None)
         if seq is not None:
             found[entry.id] = seq
-    return found
+    ready = {entry.id for entry in settled} | found.keys()
+    return [entry for entry in every if entry.id in ready], found
 
 
 def _as_before(groups: Sequence[_Group], former: Mapping[int, int], there: Mapping[int, int]) -> list[_Group]:

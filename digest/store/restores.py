@@ -21,6 +21,7 @@ from digest.models import (
     ConsentEvent,
     Edition,
     EditionState,
+    Feed,
     Newsletter,
     OutboxRow,
     OutboxState,
@@ -191,6 +192,8 @@ def accept(session: Session, heard: Known, standing: Standing, terms: Terms) -> 
             continue
         done.papers.append(_newsletter(session, row, issues, terms))
         done.unknown_readers += _missing(session, {id_ for issue in issues for id_ in issue.had | issue.doubtful})
+    # All of what went out has to be there again before something else does: each feed is asked in the next run.
+    session.execute(sa.update(Feed).where(col(Feed.next_at) > terms.now).values(next_at=terms.now))
     _notices(session, heard, terms)
     for what, number in _leave(session, heard.left, terms.now):
         if number:

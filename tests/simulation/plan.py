@@ -644,9 +644,8 @@ def _restores(plan: Plan, rng: random.Random) -> None:
     span = sum(start.gap for start in plan.starts)
     for number in range(1, days + rng.randint(2, 6)):
         plan.deeds.append(Deed("publish", paper="paper0", number=number, at=rng.uniform(0, span * 0.9)))
-    made = 0
-    for place in sorted(rng.sample(range(1, days), rng.randint(1, min(3, days - 1)))):
-        made += 1
+    places = sorted(rng.sample(range(1, days), rng.randint(1, min(3, days - 1))))
+    for made, place in enumerate(places, 1):
         if rng.random() < 0.5:  # while letters go out
             plan.deeds.append(Deed("copy", number=made, after_rcpt=rng.randint(1, 3 * place)))
         else:
