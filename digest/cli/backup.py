@@ -10,7 +10,7 @@ import typer
 
 from digest.cli.common import Options, now, print_facts, print_json
 from digest.cli.options import Json
-from digest.errors import UserError
+from digest.errors import StorageError, UserError
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -57,7 +57,7 @@ def backup(
         raise UserError("a backup goes to one file or folder", hint="digest backup FOLDER, digest backup check FILE")
     place = Path(words[0])
     if keep is not None and not place.is_dir():
-        raise UserError(f"--keep is for a folder, and {place} is none", hint=f"mkdir {place}")
+        _make_folder(place)
     config = options.load()
     moment = now()
     path = backups.named(place, now=moment, encrypted=bool(to_age)) if place.is_dir() else place
@@ -69,6 +69,15 @@ def backup(
         )
     gone = backups.forget(place, keep=keep, last=path) if keep is not None else []
     _tell(options, path, manifest, as_json=as_json, removed=[one.name for one in gone])
+
+
+def _make_folder(place: Path) -> None:
+    try:
+        place.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        raise UserError(f"--keep is for a folder, and {place} is a file", hint="name a folder") from None
+    except OSError as error:
+        raise StorageError(f"cannot make the folder {place}: {error.strerror}", hint="choose another place") from None
 
 
 def _material(options: Options, config: Config, moment: Any) -> Any:

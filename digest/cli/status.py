@@ -13,7 +13,7 @@ from digest.cli.common import Options, in_words, left_words, now, print_json, pr
 from digest.cli.mail import tell_heard
 from digest.cli.names import lost, tell_lost
 from digest.cli.options import All, Json, Newsletters
-from digest.errors import Exit, WrongClock
+from digest.errors import Exit, PutBack, WrongClock
 
 if TYPE_CHECKING:
     from digest.store import hooks, letters, newsletters
@@ -98,15 +98,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
     for name, words in wrong.items():
         if name not in config.broken:  # of which the settings told already
             options.warn(words)
-    if put_back:
-        options.warn(f"{put_back}\n  {put_back.hint}")
-    if trouble:
-        options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
-    elif ahead:
-        options.warn(
-            f"a clock was wrong: what it stored lies further ahead than any rule puts it ({in_words(ahead)})\n"
-            "  the next `digest run` puts it back"
-        )
+    _tell_held_up(options, put_back, trouble, ahead)
     if wrong:
         raise typer.Exit(Exit.CONFIG)
     if trouble or ahead or put_back:
@@ -136,6 +128,19 @@ def _show(
             for n in lines
         ],
     )
+
+
+def _tell_held_up(options: Options, put_back: PutBack | None, trouble: str, ahead: Mapping[str, int]) -> None:
+    """What stops all newsletters."""
+    if put_back:
+        options.warn(f"{put_back}\n  {put_back.hint}")
+    if trouble:
+        options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
+    elif ahead:
+        options.warn(
+            f"a clock was wrong: what it stored lies further ahead than any rule puts it ({in_words(ahead)})\n"
+            "  the next `digest run` puts it back"
+        )
 
 
 def _tell_aside(options: Options, aside: Mapping[int, int]) -> None:

@@ -17,12 +17,13 @@ from sqlmodel import Session
 from digest import config, identity
 from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, topics, urls
 from digest.curate import stories as same_story
+from digest.edition import formerly
 from digest.edition.full_text import PageText, Texts
 from digest.errors import ConfigError
 from digest.models import Decision, Story
 from digest.parse import gist
 from digest.parse.gist import Gist
-from digest.store import Database, editions, entries, newsletters, stories, witness
+from digest.store import Database, editions, entries, newsletters, stories
 
 TRIES = 3  # to decide about entries that others decide about meanwhile
 _JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so
@@ -214,7 +215,7 @@ def propose(
     newsletter = newsletters.find(session, name)
     newsletter_id = cast(int, newsletter.id)
     waiting = entries.waiting(session, newsletter_id, settle=curate_settings.settle, now=now)
-    waiting, former = _formerly(session, newsletter_id, waiting, now=now)
+    waiting, former = formerly.of(session, newsletter_id, waiting, now=now)
     minutes = _Minutes(newsletter_id, now)
     gists = Gists(session)
     if not waiting:
@@ -236,7 +237,8 @@ def propose(
     )
     grouping, groups = _group(reads, told, feeds)
     if former:
-        groups = _as_before(groups, former, stories.by_seq(session, newsletter_id, former.values()))
+        there = stories.by_seq(session, newsletter_id, former.values())
+        groups = [_Group(*group) for group in formerly.apart(groups, former, there)]
     why = {join.two: join.why for join in grouping.joins} | {
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
@@ -248,73 +250,11 @@ def propose(
             again.append(_Again(group.known, joined, best, _told(best, curate_settings)))
         else:
             row = _story(best, group.reads, settings, curate_settings, now=now)
-            seq = former.get(best.entry.id)
+            seq = max(former.get(read.entry.id, 0) for read in group.reads) or None
             new.append(_New(row, best, tuple(one for one in joined if one[0] is not best), seq))
     _relate(new, grouping, told)
-    return Proposal(
-        newsletter.seq,
-        tuple(entry.id for entry in waiting),
-        minutes,
-        tuple(new),
-        tuple(again),
-        gists.made,
-    )
-
-
-def _formerly(
-    session: Session, newsletter_id: int, settled: list[entries.Waiting], *, now: datetime
-) -> tuple[list[entries.Waiting], dict[int, int]]:
-    """Of entries that a restored database has forgotten: the seq of the story that they told, 0 for what was held.
-
-    They need not settle once more: who had not read them would be past them by then.
-    """
-    if not witness.remembers(session, newsletter_id):
-        return settled, {}
-    every = entries.waiting(session, newsletter_id, settle=None, now=now)
-    feeds = entries.readings(session, newsletter_id)
-    found, names = {}, {}
-    keys = entries.keys(session, [entry.id for entry in every])
-    for entry in every:
-        feed = feeds[entry.feed_id]
-        tell = identity.links_tell(identity.Evidence.of(feed.evidence), feed.identity)
-        link = urls.normalise(entry.original_url or entry.url) if tell else ""
-        names[entry.id] = witness.marks(feed.url, keys[entry.id], link)
-    seqs = witness.seqs(session, newsletter_id, (mark for marks in names.values() for mark in marks))
-    for entry in every:
-        seq = next((seqs[mark] for mark in names[entry.id] if mark in seqs), None)
-        if seq is not None:
-            found[entry.id] = seq
-    ready = {entry.id for entry in settled} | found.keys()
-    return [entry for entry in every if entry.id in ready], found
-
-
-def _as_before(groups: Sequence[_Group], former: Mapping[int, int], there: Mapping[int, int]) -> list[_Group]:
-    """Stories with their former seqs, each by itself: who was offered one was not offered what is like it.
-
-    `there` are those which have been admitted again already, by seq. What is told for the first time goes with the
-    others of its group.
-    """
-    found = []
-    for known, reads in ((group.known, group.reads) for group in groups):
-        by_seq: defaultdict[int | None, list[_Read]] = defaultdict(list)
-        for read in reads:
-            by_seq[former.get(read.entry.id)].append(read)
-        rest = by_seq.pop(None, [])
-        if known is not None and rest:
-            found.append(_Group(rest, known))
-        elif rest and not by_seq:
-            found.append(_Group(rest, None))
-        elif rest:
-            by_seq[min(seq for seq in by_seq if seq is not None)] += rest
-        found += [_Group(mine, there.get(seq or 0)) for seq, mine in by_seq.items()]
-    # Two groups may have told one story before: it is one again.
-    merged: dict[object, _Group] = {}
-    for place, group in enumerate(found):
-        seq = next((former[read.entry.id] for read in group.reads if read.entry.id in former), None)
-        name: object = place if seq is None else f"seq {seq}"
-        before = merged.get(name)
-        merged[name] = group if before is None else _Group([*before.reads, *group.reads], group.known)
-    return list(merged.values())
+    ids = tuple(entry.id for entry in waiting)
+    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), gists.made)
 
 
 class Gists:

@@ -344,7 +344,7 @@ BUGS = (
     ),
     Bug(
         "an entry that comes again is a new story",
-        "edition/admit.py",
+        "edition/formerly.py",
         "            found[entry.id] = seq\n",
         "            pass\n",
         ("restores",),
@@ -392,15 +392,15 @@ BUGS = (
         ("restores",),
     ),
     Bug(
-        "what is about to go out is not told",
+        "what went out is not told",
         "store/witness.py",
-        '    for letter in marked:\n        add("marked", letter)\n',
-        "",
+        'add("sent" if outcome is not None and outcome.state is OutboxState.SENT else "back", letter)',
+        'add("back", letter) if outcome is None or outcome.state is not OutboxState.SENT else None',
         ("restores",),
     ),
     Bug(
         "entries that come again settle once more",
-        "edition/admit.py",
+        "edition/formerly.py",
         "    ready = {entry.id for entry in settled} | found.keys()\n",
         "    ready = {entry.id for entry in settled}\n",
         ("restores",),
