@@ -199,14 +199,7 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
         _row.c.key, _row.c.reason, _row.c.status, sa.func.coalesce(_row.c.suppressed_at, _row.c.changed_at, at)
     ).where(_row.c.reason != "", _row.c.outcome != STAYS_ERASED)
     _fill(session, Suppression, ("key", "reason", "status", "created_at"), stops)
-    if witness.noted(session) is not None:
-        for key, reason, status in connection.execute(
-            sa.select(_row.c.key, _row.c.reason, _row.c.status)
-            .join(Subscriber, col(Subscriber.key) == _row.c.key)
-            .where(_row.c.reason != "", _row.c.outcome != STAYS_ERASED)
-        ).all():
-            witness.note_person(session, "suppressed", key, reason=reason, status=status)
-
+    _note_stops(session)
     since = sa.func.coalesce(_row.c.since, at)
     fresh = _row.c.outcome == NEW
     people = (
@@ -280,6 +273,16 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence) -> None:
         ("subscriber_id", "newsletter_id", "at", "event", "how", "vouched_by", "ip", "detail"),
         history,
     )
+
+
+def _note_stops(session: Session) -> None:
+    """Tell the witness of readers who are suppressed by this."""
+    if witness.noted(session) is None:
+        return
+    rows = sa.select(_row.c.key, _row.c.reason, _row.c.status).join(Subscriber, col(Subscriber.key) == _row.c.key)
+    rows = rows.where(_row.c.reason != "", _row.c.outcome != STAYS_ERASED)
+    for key, reason, status in session.connection().execute(rows).all():
+        witness.note_person(session, "suppressed", key, reason=reason, status=status)
 
 
 def _fill(session: Session, table: type[Any], columns: Sequence[str], rows: Any, *, ours: Any = None) -> None:
