@@ -309,8 +309,40 @@ def test_a_postgres_database_is_backed_up_and_put_back(digest, postgres_url, tmp
     assert done.returncode == 0, done
     assert digest("backup", "check", "one.tar").returncode == 0
     digest("subscriber", "add", "bob@example.org")
+    digest("subscriber", "remove", "ada@example.org")
     done = digest("restore", "one.tar", "--yes")
-    assert done.returncode == 0, done
+    assert done.returncode == 69 and "1 reader has left" in done.stderr, done
     listed = digest("subscriber", "list").stdout
     assert "ada" in listed and "bob" not in listed
     assert list(tmp_path.glob("digest.toml.before-*.dump"))
+    assert digest("run").returncode == 69
+    done = digest("restore", "accept", "--yes")
+    assert done.returncode == 0, done
+    assert "known from the witness" in digest("subscriber", "show", "ada@example.org").stdout
+    with open_database(postgres_url).read() as session:  # no number of theirs is given to anybody
+        ids = "SELECT nextval(pg_get_serial_sequence('subscription', 'id'))"
+        assert session.connection().exec_driver_sql(ids).scalar_one() > 1000
+
+
+def test_other_machines_that_send_have_to_say_what_they_know(digest, postgres_url, tmp_path, at):
+    at(MONDAY)
+    digest("init")
+    text = (tmp_path / "digest.toml").read_text().replace('database = "digest.db"', "")
+    text = f'database = "{postgres_url.replace("+psycopg", "")}"\n{text}'
+    for name in ("here", "there"):
+        (tmp_path / f"{name}.toml").write_text(text)
+    open_database(postgres_url).close()
+    digest("-c", "here.toml", "subscriber", "add", "ada@example.org")
+    digest("-c", "here.toml", "subscriber", "remove", "ada@example.org")
+    digest("-c", "there.toml", "subscriber", "add", "ada@example.org", "--again")
+    digest("-c", "here.toml", "subscriber", "remove", "ada@example.org")
+    database = open_database(postgres_url)
+    with database.write() as session:  # as a copy of it that knows both machines
+        session.connection().exec_driver_sql("UPDATE installation SET tick = 1")
+    assert digest("-c", "here.toml", "run").returncode == digest("-c", "there.toml", "run").returncode == 69
+    done = digest("-c", "here.toml", "restore", "accept", "--yes")
+    assert done.returncode == 64 and "there.toml.witness" in done.stderr
+    done = digest("-c", "here.toml", "restore", "accept", "--yes", "--witness", "there.toml.witness")
+    assert done.returncode == 0, done
+    assert "older" not in digest("-c", "there.toml", "deliver").stderr
+    database.close()

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.utils import format_datetime
@@ -15,9 +16,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import MONDAY, Done
+from conftest import MONDAY, Clock, Done
+from mailing import owe, readers, send, tallied
 
+from digest.config import Config
+from digest.deliver.content import Contents
+from digest.deliver.ledger import Batch, Ledger, Wish
+from digest.deliver.papers import Papers
 from digest.demo.catcher import Catcher
+from digest.errors import PutBack
+from digest.models import OutboxState
+from digest.store import Database, backups, letters, open_database, outbox, restores
+from digest.store.journal import Journal
+from digest.store.witness import Witness
 
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
 
@@ -203,3 +214,152 @@ def test_an_unsubscribe_alone_is_noticed(house):
     house("restore", "accept", "--yes")
     house.day("marimba")
     assert house.letters() == {PEOPLE[0]: 1, PEOPLE[1]: 2, PEOPLE[2]: 2}
+
+
+def witness(house: House) -> Path:
+    return house.folder / "digest.db.witness"
+
+
+def test_a_witness_that_is_lost_begins_anew_and_says_so_once(house):
+    house.day("quokka")
+    shutil.rmtree(witness(house))
+    assert "is gone and begins anew" in house("deliver").stderr
+    assert not house("deliver").stderr.count("witness")
+    house("subscriber", "remove", PEOPLE[0])
+    shutil.rmtree(witness(house))
+    assert "is gone and begins anew" in house("subscriber", "remove", PEOPLE[1]).stderr
+
+
+def test_a_witness_of_another_installation_is_set_aside_in_so_many_words(house, tmp_path):
+    house.day("quokka")
+    house("-c", "other/digest.toml", "init")
+    with sqlite3.connect(tmp_path / "other" / "digest.db") as connection:
+        connection.execute("UPDATE installation SET id = 'another'")
+    connection.close()
+    shutil.copytree(witness(house), tmp_path / "other" / "digest.db.witness")
+    done = house("-c", "other/digest.toml", "deliver")
+    assert "is of another installation: set aside as digest.db.witness.of-" in done.stderr
+    assert len(list((tmp_path / "other").glob("digest.db.witness.of-*"))) == 1
+    assert not house("-c", "other/digest.toml", "deliver").stderr.count("witness")
+
+
+def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
+    house.day("quokka")
+    copy = house.copy()
+    with sqlite3.connect(copy) as connection:
+        connection.executescript(
+            "DROP TABLE installation; DROP TABLE witnessed_entry; UPDATE alembic_version SET version_num = '0020'"
+        )
+    connection.close()
+    house.day("marimba")
+    house.put_back(copy)
+    said = house("run", code=69).stderr
+    assert "older than what was sent" in said and "digest.db.witness away" in said
+    house("restore", "accept", "--yes")
+    house("run", "--force")
+    assert house.letters() == dict.fromkeys(PEOPLE, 2)
+
+
+def test_nothing_is_sent_where_the_witness_cannot_be_told(house):
+    witness(house).write_text("a file")
+    said = house.day("quokka", code=74).stderr
+    assert "witness" in said and not house.inbox.messages
+    witness(house).unlink()
+    house.day()
+    assert house.letters() == dict.fromkeys(PEOPLE, 1)
+
+
+def test_a_witness_elsewhere_and_none_at_all(house, tmp_path):
+    house.set_up('[keep]\nwitness = "far/away"')
+    house.day("quokka")
+    assert list((tmp_path / "far" / "away").glob("000001-*.jsonl")) and not witness(house).exists()
+    house.set_up('[keep]\nwitness = "none"')
+    copy = house.copy()
+    house.day("marimba")
+    house.put_back(copy)
+    house("run", "--force")
+    assert house.letters() == dict.fromkeys(PEOPLE, 3)  # as was asked for
+    assert "no witness" in house("restore", "accept", code=66).stderr
+
+
+def test_options_of_two_kinds_do_not_go_together(house):
+    assert "one of --resend" in house("restore", "accept", "--hold", "--resend", code=64).stderr
+    assert "digest restore accept" in house("restore", "x.tar", "--hold", code=64).stderr
+    assert "for a backup" in house("restore", "accept", "--to", "x", code=64).stderr
+    house("restore", "x.tar", code=66)
+    assert "nothing to accept" in house("restore", "accept").stderr
+
+
+# ---------------------------------------------------------------- letters of an edition that the copy has
+
+
+@pytest.mark.parametrize("rest", ["resend", "hold", "drop"])
+def test_of_an_edition_that_went_out_in_part_each_letter_is_known(box, config, clock, tmp_path, rest):
+    """Ten letters: one was sent, one put off, two under way as the machine died, six not begun."""
+    owe(box, config, *readers(10))
+    backups.copy_sqlite(Path(config.database), tmp_path / "copy.db")
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    papers = Papers(config, {1: "daily"}, frozenset())
+    ledger = Ledger(box, Contents(papers), papers, clock=clock)
+    claimed = ledger.commit(Batch(wish=Wish(outbox.Source(1, 1), 4))).claim
+    assert claimed is not None
+    marked = ledger.commit(Batch(marks=list(claimed.letters))).marked
+    sent, put_off, *_ = marked.items()
+    ended = [outbox.Outcome(*sent, OutboxState.SENT, 250, "2.0.0 queued")]
+    ended.append(outbox.Outcome(*put_off, OutboxState.OWED, 450, "4.2.2 full", due_at=clock() + timedelta(hours=1)))
+    ledger.commit(Batch(outcomes=ended))
+    box.close()
+    shutil.copy(tmp_path / "copy.db", config.database)
+    with closing(open_database(config.database_url)) as database:
+        database.witness = Witness(box.witness.journal, clock=clock)
+        for _ in range(2):
+            with pytest.raises(PutBack, match="letters of 1 went out since"):
+                database.require_latest()
+            with pytest.raises(PutBack):
+                ledger_of(database, config, clock).commit(Batch(marks=list(claimed.letters[:1])))
+        with database.write() as session:
+            standing = database.witness.standing(session)
+            heard = restores.known([database.witness.journal.read()], after=standing.tick)
+            done = restores.accept(session, heard, standing, restores.Terms({"": restores.Rest(rest)}, clock()))
+        (paper,) = done.papers
+        assert (paper.settled, paper.doubtful) == (1, 2)
+        database.require_latest()
+        found = tallied(database)
+        assert found["sent"] == 1 and found["held"] == (0 if rest == "resend" else 2)
+        assert found["owed"] + found["claimed"] == (9 if rest == "resend" else 7 if rest == "hold" else 0)
+        assert found["dropped"] == (7 if rest == "drop" else 0)
+        with database.read() as session:
+            assert len(letters.lines(session, in_doubt=True)) == 2
+
+
+def ledger_of(database: Database, config: Config, clock: Clock) -> Ledger:
+    papers = Papers(config, {1: "daily"}, frozenset())
+    ledger = Ledger(database, Contents(papers), papers, clock=clock)
+    ledger.commit(Batch(wish=Wish(outbox.Source(1, 1), 4)))
+    return ledger
+
+
+def test_where_the_witness_is_full_nothing_goes_out_and_nothing_is_in_doubt(
+    box, configure, inbox, clock, tmp_path, monkeypatch
+):
+    config = configure(smtp={"url": inbox.url})
+    owe(box, config, *readers(30))
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    really, calls = Journal._append, []
+
+    def full(self: Journal, *arguments: object) -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        really(self, *arguments)
+
+    monkeypatch.setattr(Journal, "_append", full)
+    report = send(box, config, clock)
+    assert report.full and "witness" in report.stopped and report.sent + report.owed == 30
+    assert tallied(box)["owed"] == report.owed and not report.in_doubt
+    with box.read() as session:
+        assert not letters.lines(session, in_doubt=True)
+    monkeypatch.undo()
+    clock.pass_(minutes=5)
+    assert send(box, config, clock).owed == 0
+    assert len(inbox.recipients) == len(set(inbox.recipients)) == 30

@@ -33,6 +33,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
     options: Options = context.obj
     moment = now()
     with options.open(newsletter, every=every, partly=True) as (config, database), database.read() as session:
+        put_back = database.witness.trouble(session) if database.witness else None  # first, see `standing`
         lines = [newsletters.status(session, name) for name in config.turn]
         papers = {name: config.newsletters[name] for name in config.turn}
         slots = {name: n.slots.next_slot(moment) if n.slots else None for name, n in papers.items()}
@@ -55,7 +56,6 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         strangers = reports.refused(session, since=moment - timedelta(days=30))
         starving = lost(config, database)
         told = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
-        put_back = database.witness.trouble(session) if database.witness else None
     if as_json:
         print_json(
             {

@@ -99,10 +99,12 @@ class Witness:
             return
         session.flush()
         standing = self.standing(session, lock=True)
-        if standing.is_ in ("older", "another") and notes.guarded:
-            if standing.is_ == "older":
-                raise self.objection(session, standing)
+        if standing.is_ == "older" and notes.guarded:
+            raise self.objection(session, standing)
+        if standing.is_ == "another":
             self._set_aside(standing)
+        if standing.is_ == "lost":
+            self._tell_lost()
         put_back = standing.is_ == "older"
         tick = max(standing.tick, standing.seen) if put_back else standing.tick + 1
         if not put_back:
@@ -135,11 +137,12 @@ class Witness:
     # ------------------------------------------------------------ is this the database that it was?
 
     def standing(self, session: Session, *, lock: bool = False) -> Standing:
+        """Of a session that has read nothing yet, or that holds the `lock`: an older view would seem put back."""
+        top = self.journal.top()  # first: what it says was committed before, so the row that is read now knows of it
         query = select(Installation)
         if lock:
             query = query.with_for_update()
         row = session.exec(query, execution_options={"populate_existing": True}).one()
-        top = self.journal.top()
         if lock and session.get_bind().dialect.name == "postgresql" and self.machine not in row.witnesses:
             known = sorted(row.witnesses.items(), key=lambda item: -item[1])[: _MOST_MACHINES - 1]
             session.execute(sa.update(Installation).values(witnesses=dict([*known, (self.machine, row.tick)])))
@@ -180,13 +183,16 @@ class Witness:
                 self._set_aside(standing)
                 self._begin(standing)
             case "lost":
-                self.warn(
-                    f"the witness of what was sent is gone and begins anew in {self.journal.folder}\n"
-                    "  if this database was put back from a copy meanwhile: what was sent after it nobody knows"
-                )
+                self._tell_lost()
                 self._begin(standing)
             case "new":
                 self._begin(standing)
+
+    def _tell_lost(self) -> None:
+        self.warn(
+            f"the witness of what was sent is gone and begins anew in {self.journal.folder}\n"
+            "  if this database was put back from a copy meanwhile: what was sent after it nobody knows"
+        )
 
     def _begin(self, standing: Standing) -> None:
         record = {"k": "known", "t": standing.tick}
@@ -199,10 +205,10 @@ class Witness:
 
     def objection(self, session: Session, standing: Standing) -> PutBack:
         """What is known of a database that was put back, in one sentence."""
-        return PutBack(
-            f"nothing is composed or sent: {self.words(session, standing)}",
-            hint=f"to go on from here, so that nobody gets a letter twice: {self.command} (first with --dry-run)",
-        )
+        hint = f"to go on from here, so that nobody gets a letter twice: {self.command} (first with --dry-run)"
+        if standing.witness != standing.installation:
+            hint += f"\n  where it never was the database of this witness: move {self.journal.folder} away"
+        return PutBack(f"nothing is composed or sent: {self.words(session, standing)}", hint=hint)
 
     def words(self, session: Session, standing: Standing) -> str:
         ends = {row.name: row.edition_number for row in session.exec(select(Newsletter))}
