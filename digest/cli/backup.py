@@ -36,10 +36,10 @@ def backup(
     identity: Identity = None,
     as_json: Json = False,
 ) -> None:
-    """Back up the database, the settings, and the keys and templates that they name. Senders go on meanwhile.
+    """Back up database, settings and keys in one archive.
 
-    It is a tar, and readable by you alone: it holds addresses and secret keys. `digest backup check FILE` says whether
-    one is whole.
+    Senders go on meanwhile. With it go the files and folders that the settings name, such as templates. It is a tar,
+    and readable by you alone: it holds addresses and secret keys. `digest backup check FILE` says whether one is whole.
 
     Example: digest backup /srv/backups --keep 7
     """

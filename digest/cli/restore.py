@@ -44,7 +44,7 @@ def restore(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Put a backup in the database's place; then `digest restore accept` goes on from it: nobody gets a letter twice.
+    """Put a backup in the database's place, and resend nothing.
 
     What is there is put aside, never deleted. With --to all of a backup is unpacked into a new folder: settings, keys
     and database. Where letters went out after it was made, nothing is composed or sent until it is accepted: then what

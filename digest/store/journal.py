@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from digest.errors import StorageError
 Record = dict[str, Any]
 BEGIN = "begin"  # the kind (`k`) of the first record of each file: whose journal it is
 _NAME = re.compile(r"(\d{6,})-(\d{4}-\d{2})\.jsonl")
+PATIENCE = 60.0  # seconds for which another process is waited for
 _STEP = 64 << 10  # bytes read at a time from the end of a file
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
@@ -129,10 +131,21 @@ class Journal:
             _sync_folder(self.folder.parent)
         lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._take(lock)
             yield
         finally:
             os.close(lock)
+
+    def _take(self, lock: int) -> None:
+        """Wait for one's turn, which is a moment; but a process that was stopped meanwhile holds up nobody for ever."""
+        for pause in (*(0.001,) * 100, *(0.01,) * 100, *(0.1,) * round(10 * PATIENCE)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(pause)
+            else:
+                return
+        raise OSError(errno.EAGAIN, f"another process held it for {PATIENCE:g} seconds")
 
     def read(self, *, after: int = -1) -> Iterator[Record]:
         """Records of ticks after `after`, in the order they were written. What is torn is left out."""

@@ -142,7 +142,9 @@ class Witness:
         query = select(Installation)
         if lock:
             query = query.with_for_update()
-        row = session.exec(query, execution_options={"populate_existing": True}).one()
+        row = session.exec(query, execution_options={"populate_existing": True}).one_or_none()
+        if row is None:
+            raise StorageError("the database does not say whose it is", hint="its table `installation` is empty")
         if lock and session.get_bind().dialect.name == "postgresql" and self.machine not in row.witnesses:
             known = sorted(row.witnesses.items(), key=lambda item: -item[1])[: _MOST_MACHINES - 1]
             session.execute(sa.update(Installation).values(witnesses=dict([*known, (self.machine, row.tick)])))
