@@ -152,7 +152,7 @@ def fresh(server_url: str, what: str, *, template: str = "template0") -> Iterato
 
 
 def emptied(url: str) -> None:
-    """All rows gone but Alembic's and whose it is, all numbers from 1 again, nobody else at work: as `fresh` from one file.
+    """All rows gone but Alembic's and whose it is, all numbers from 1 again, and nobody else at work: as `fresh`.
 
     It costs a tenth of that. AssertionError where the tables themselves are not what they were.
     """

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import MONDAY, Clock, Done
-from mailing import owe, readers, send, tallied
+from mailing import notice, owe, readers, send, tallied
 
 from digest.config import Config
 from digest.deliver.content import Contents
@@ -28,7 +28,7 @@ from digest.errors import PutBack
 from digest.models import OutboxState
 from digest.store import Database, backups, letters, open_database, outbox, restores
 from digest.store.journal import Journal
-from digest.store.witness import Witness
+from digest.store.witness import Witness, note_left
 
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
 
@@ -363,3 +363,58 @@ def test_where_the_witness_is_full_nothing_goes_out_and_nothing_is_in_doubt(
     clock.pass_(minutes=5)
     assert send(box, config, clock).owed == 0
     assert len(inbox.recipients) == len(set(inbox.recipients)) == 30
+
+
+def test_a_copy_put_back_under_a_sender_at_work_ends_it(box, configure, inbox, clock, tmp_path):
+    config = configure(smtp={"url": inbox.url, "connections": 2})
+    owe(box, config, *readers(200))
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+
+    def put_back(_told: object) -> None:
+        with closing(sqlite3.connect(config.database)) as connection, connection:
+            connection.execute("UPDATE installation SET tick = 0")
+
+    with pytest.raises(PutBack):
+        send(box, config, clock, progress=put_back)
+    before = len(inbox.recipients)
+    assert 0 < before < 200
+    with pytest.raises(PutBack):
+        box.require_latest()
+
+
+def test_a_commit_beside_the_question_is_no_alarm(box, config, clock, tmp_path):
+    """While the witness is looked at, others commit: what the database says is asked after it."""
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    owe(box, config, "ada@example.org")
+    really = box.witness.journal.top
+
+    def top() -> object:
+        box.witness.journal.top = really
+        with box.write() as session:
+            note_left(session, "paused", subscriptions="1")
+        return really()
+
+    box.witness.journal.top = top
+    box.require_latest()
+    box.require_latest()
+
+
+def test_reminders_and_confirmations_that_went_out_do_not_again(box, configure, inbox, clock, tmp_path):
+    config = configure(smtp={"url": inbox.url})
+    backups.copy_sqlite(Path(config.database), tmp_path / "before.db")
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    notice(box, "ada@example.org")
+    backups.copy_sqlite(Path(config.database), tmp_path / "owed.db")
+    assert send(box, config, clock).sent == 1
+    box.close()
+    for name in ("before.db", "owed.db"):
+        shutil.copy(tmp_path / name, config.database)
+        with closing(open_database(config.database_url)) as database:
+            database.witness = Witness(box.witness.journal, clock=clock)
+            with database.write() as session:
+                standing = database.witness.standing(session)
+                heard = restores.known([database.witness.journal.read()], after=standing.tick)
+                restores.accept(session, heard, standing, restores.Terms({}, clock()))
+            notice(database, "ada@example.org")
+            assert send(database, config, clock).sent == 0
+    assert inbox.recipients == ["ada@example.org"]
