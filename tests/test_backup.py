@@ -151,6 +151,9 @@ def test_a_restore_in_place_of_a_damaged_or_missing_database(ready, tmp_path):
     assert ready("restore", "one.tar", "--yes").returncode == 0
     assert "ada" in ready("subscriber", "list").stdout
     assert list(tmp_path.glob("digest.db.before-*"))
+    path.rename(tmp_path / "elsewhere.db")
+    path.symlink_to("elsewhere.db")
+    assert ready("restore", "one.tar", "--yes").returncode == 0 and path.is_symlink()
     for one in tmp_path.glob("digest.db*"):
         if one.is_file():
             one.unlink()

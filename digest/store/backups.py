@@ -412,7 +412,7 @@ def place_sqlite(copy: Path, target: Path, *, now: datetime) -> Path | None:
 
     Raises UserError where the database is in use.
     """
-    aside = None
+    aside, target = None, target.resolve()  # what a link leads to, and not the link
     try:
         staged = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
         shutil.copyfile(copy, staged)

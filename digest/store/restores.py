@@ -130,7 +130,7 @@ class Known:
         for what, do in steps:
             for key, text in record.get(what, {}).items():
                 ids = list(numbers_of(text))
-                self.subscription = max(self.subscription, *ids)
+                self.subscription = max(self.subscription, max(ids, default=0))
                 getattr(self.issue(key), do)(ids)
             told = record.get("notices", {}).get(what, ())
             self.notice_marks |= dict(told)
