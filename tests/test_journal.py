@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -106,15 +104,19 @@ def test_old_files_go_and_the_last_two_stay(journal):
 
 
 def test_two_processes_write_at_once_and_no_record_is_torn(journal):
-    code = (
-        "import sys; from pathlib import Path; from datetime import datetime, UTC\n"
-        "from digest.store.journal import Journal\n"
-        "journal = Journal(Path(sys.argv[1]))\n"
-        "for n in range(100): journal.append([{'k': 'letters', 't': n, 'who': sys.argv[2]}], installation='i',"
-        " at=datetime(2026, 11 + n // 50, 1, tzinfo=UTC), sync=False)"
-    )
-    both = [subprocess.Popen([sys.executable, "-c", code, str(journal.folder), name]) for name in "ab"]
-    assert [one.wait() for one in both] == [0, 0]
+    children = []
+    for name in "ab":
+        if (child := os.fork()) == 0:
+            try:
+                for tick in range(100):  # over the end of a month
+                    moment = MONDAY + timedelta(days=30 * (tick // 50))
+                    record = {"k": "letters", "t": tick, "who": name}
+                    journal.append([record], installation=OURS, at=moment, sync=False)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     for name in "ab":
         assert [record["t"] for record in journal.read() if record["who"] == name] == list(range(100))
 
