@@ -255,6 +255,12 @@ def own_child(folder: Path, connections: int, port: int, letters: int, how: str)
     database = open_database(config.database_url)
     if how == "memory":
         deliver.Ledger = unrecorded(letters)  # type: ignore[misc]
+    elif how != "unwitnessed":
+        with contextlib.suppress(ImportError):  # of a release without a witness
+            from digest.store.journal import Journal
+            from digest.store.witness import Witness
+
+            database.witness = Witness(Journal(folder / f"witness{time.time_ns()}"), clock=lambda: datetime.now(UTC))
     start, cpu = time.perf_counter(), time.process_time()
     report = deliver.run(database, config, clock=lambda: datetime.now(UTC), rng=random.Random(1))
     took, used = time.perf_counter() - start, time.process_time() - cpu

@@ -7,9 +7,11 @@ DigestError
 │   ├── BadInput     a file or address that cannot be read as what it should be           65
 │   ├── Unavailable  a server that had to answer did not                                  69
 │   ├── WrongClock   this machine's clock cannot be right                                 69
+│   ├── PutBack      the database is older than what was sent                             69
 │   ├── OutOfMeans   no more open files, memory or processes (in `means`)                 71
 │   ├── StorageError the database, a file or the output cannot be opened, read or written 74
-│   │   └── CommitUnknown  the answer to a COMMIT was lost: done or not, the rows will tell
+│   │   ├── CommitUnknown  the answer to a COMMIT was lost: done or not, the rows will tell
+│   │   └── Unwitnessed    it is in the database, and the witness could not be told
 │   └── TryAgain     work is left; the same command later will finish it                  75
 ├── FetchError       one feed could not be fetched or read: recorded, the others go on
 │   └── Unreachable  its host is not known or does not answer
@@ -74,12 +76,20 @@ class WrongClock(UserError):
     cure = "set it (NTP); where it is right and was wrong before, `digest clock --right` goes on by it"
 
 
+class PutBack(UserError):
+    exit_code = Exit.UNAVAILABLE
+
+
 class StorageError(UserError):
     exit_code = Exit.IOERR
 
 
 class CommitUnknown(StorageError):
     """The database may have stored the transaction, or not."""
+
+
+class Unwitnessed(StorageError):
+    """The transaction is stored, and the witness outside the database could not be told of it."""
 
 
 class TryAgain(UserError):

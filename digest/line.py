@@ -179,6 +179,7 @@ def run(
     `broken` is as in `all_but_sending`. `stopping` is entered while letters go out, and gives what is asked whether
     they are to stop.
     """
+    database.require_latest()
     heard = listen(database, config, clock=clock, tell=tell)  # first: who has gone is owed nothing
     outcome = all_but_sending(database, config, clock=clock, force=force, broken=broken, tell=tell)
     outcome.heard, outcome.deaf = heard, bool(config.mail.source) and heard is None
@@ -349,7 +350,11 @@ def tidy(database: Database, *, now: datetime) -> int:
     """
     with database.write() as session:
         once.prune(session, now=now, limit=1_000)
-        return signup.tidy(session, now=now) if clock.ran_lately(session, now=now) else 0
+        if not clock.ran_lately(session, now=now):
+            return 0
+        if database.witness is not None:
+            database.witness.forget(now=now)
+        return signup.tidy(session, now=now)
 
 
 def answer_signups(database: Database, config: Config, *, now: datetime) -> int:
@@ -375,6 +380,7 @@ def remind(database: Database, config: Config, newsletter: str, *, now: datetime
 
 def admit(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> Admitted:
     """Decide about the entries that wait for a newsletter. ConfigError where `curate.scorer` cannot be loaded."""
+    database.require_latest()
     admitted = edition.take_in(database, newsletter, config.newsletters[newsletter], config.curate, now=now)
     tell(Taken(newsletter, admitted))
     return admitted
@@ -448,6 +454,7 @@ def welcome(database: Database, config: Config, newsletter: str, *, now: datetim
 
     Where template or settings are wrong they wait until they are not, and it is told.
     """
+    database.require_latest()
     try:
         return edition.welcome(database, newsletter, config, now=now)
     except ConfigError as error:
@@ -467,6 +474,7 @@ def compose(
     Where something is `broken` already, or a template or setting of the newsletter turns out to be wrong, its stories
     wait, and the others go out.
     """
+    database.require_latest()
     made: Composed | Unfit
     if broken:
         made = Unfit(newsletter, broken)
@@ -494,6 +502,7 @@ def deliver(
 
     However it ends, what was done is told, and what may follow from it.
     """
+    database.require_latest()
     report = Report() if report is None else report
     tell(Begins("deliver"))
     try:

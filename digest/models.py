@@ -8,7 +8,7 @@ feed ── entry ──┐── full_text   robots
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
 api_key ── api_answer   webhook ── webhook_event
-                                                                         mail_feed ── feed
+installation              witnessed_entry                                  mail_feed ── feed
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     names = {item.nodeid for item in items}
 
     def twin(item: pytest.Item) -> bool:
-        path, bracket, parameters = item.nodeid.partition("[")
+        path, _, parameters = item.nodeid.partition("[")
         chosen = getattr(item, "callspec", None)
         on_postgres = chosen is not None and chosen.params.get("database") == "postgres"
         named = Path(path.partition("::")[0]).stem in ON_BOTH

@@ -135,12 +135,14 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
 )
 from digest.cli.audit import audit  # noqa: E402
 from digest.cli.backtest import backtest  # noqa: E402
+from digest.cli.backup import backup  # noqa: E402
 from digest.cli.clock import clock  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
 from digest.cli.doctor import config_app, doctor  # noqa: E402
 from digest.cli.help import help_command  # noqa: E402
 from digest.cli.init import init  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
+from digest.cli.restore import restore  # noqa: E402
 from digest.cli.run import deliver_command, run  # noqa: E402
 from digest.cli.send_test import send_test  # noqa: E402
 from digest.cli.serve import serve  # noqa: E402
@@ -159,6 +161,8 @@ app.command()(clock)
 app.command()(doctor)
 app.command()(why)
 app.command()(backtest)
+app.command()(backup)
+app.command()(restore)
 app.command()(serve)
 app.command()(demo)
 app.command("help")(help_command)

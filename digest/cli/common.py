@@ -19,6 +19,7 @@ from digest.cli import terminal
 if TYPE_CHECKING:
     from digest.config import Config
     from digest.store import Database, letters
+    from digest.store.witness import Witness
 
 
 @dataclass
@@ -82,11 +83,22 @@ class Options:
         for name, words in config.broken.items():
             self.warn(f"{name} is left out: {words}")
         database = open_database(config.database_url)
+        database.witness = self.witness(config)
         try:
             newsletters.keep(database, config.newsletters, now=now())
             yield config, database
         finally:
             database.close()
+
+    def witness(self, config: Config) -> Witness | None:
+        """Who is told what goes out, outside the database."""
+        from digest.store.journal import Journal
+        from digest.store.witness import Witness
+
+        folder = config.witness(self.path)
+        if folder is None:
+            return None
+        return Witness(Journal(folder), clock=now, warn=self.warn, days=config.keep.witness_days)
 
     def say(self, words: str) -> None:
         """Talk goes to stderr, data to stdout."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from digest.config import Config
 
 _FOLDER = "/srv/newsletter"
+_BACKUPS = f"{_FOLDER}/backups"
 _COMMAND, _SETTINGS, _LOG = f"{_FOLDER}/venv/bin/digest", f"{_FOLDER}/digest.toml", f"{_FOLDER}/digest.log"
 _HOMES = ("/home", "/root", "/run/user")  # what ProtectHome=true hides
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  (what PrivateTmp=true replaces)
@@ -59,7 +60,10 @@ def place(settings: Path, config: Config) -> Place:
     command = (str(beside),) if beside.is_file() else (sys.executable, "-m", "digest")
     url = config.database_url
     database = [Path(url.removeprefix("sqlite:///")).absolute().parent] if url.startswith("sqlite") else []
-    found = Place(command, settings, tuple(dict.fromkeys([settings.parent, *database])), config.base_url)
+    witness = config.witness(settings) if config.keep.witness else None
+    elsewhere = [witness.parent] if witness else []
+    written = tuple(dict.fromkeys([settings.parent, *database, *elsewhere]))
+    found = Place(command, settings, written, config.base_url)
     for path in (*command, *found.written):
         if not str(path).isprintable():
             raise UserError(
@@ -71,6 +75,7 @@ def place(settings: Path, config: Config) -> Place:
 def cron(place: Place) -> str:
     """Lines for `crontab -e`."""
     ours = {_COMMAND: place.command, _SETTINGS: (str(place.settings),), _LOG: (str(place.log),)}
+    ours[_BACKUPS] = (str(place.folder / "backups"),)
 
     def quoted(words: tuple[str, ...]) -> str:
         return shlex.join(words).replace("%", r"\%")  # cron makes a line end of a bare %

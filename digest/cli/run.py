@@ -47,6 +47,7 @@ def run(
         if barren := barren_words(config):
             options.warn(barren)
         tell_lost(options, config, lost(config, database))
+        database.require_latest()
         if dry_run:
             with database.rehearse() as rehearsal:
                 healed = heed_clock(options, config, rehearsal)
@@ -77,6 +78,7 @@ def deliver_command(
 
     options: Options = context.obj
     with options.open(newsletter, every=every, partly=True) as (config, database):
+        database.require_latest()
         healed = heed_clock(options, config, database)
         options.judge(config, templates=False)
         rng = random.Random()  # noqa: S311  (jitter, not a secret)

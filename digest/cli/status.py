@@ -13,7 +13,7 @@ from digest.cli.common import Options, in_words, left_words, now, print_json, pr
 from digest.cli.mail import tell_heard
 from digest.cli.names import lost, tell_lost
 from digest.cli.options import All, Json, Newsletters
-from digest.errors import Exit, WrongClock
+from digest.errors import Exit, PutBack, WrongClock
 
 if TYPE_CHECKING:
     from digest.store import hooks, letters, newsletters
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def status(context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False) -> None:
     """Show feeds, readers, stories waiting, next slot and letters.
 
-    Exit 69 where a wrong clock holds it all up, or has stored what lies too far ahead; 78 where something is wrong with
-    the settings of a newsletter, or a file that they name.
+    Exit 69 where a database that was put back, or a wrong clock, holds it all up, or has stored what lies too far
+    ahead; 78 where something is wrong with the settings of a newsletter, or a file that they name.
 
     Example: digest status --json
     """
@@ -33,6 +33,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
     options: Options = context.obj
     moment = now()
     with options.open(newsletter, every=every, partly=True) as (config, database), database.read() as session:
+        put_back = database.witness.trouble(session) if database.witness else None  # first, see `standing`
         lines = [newsletters.status(session, name) for name in config.turn]
         papers = {name: config.newsletters[name] for name in config.turn}
         slots = {name: n.slots.next_slot(moment) if n.slots else None for name, n in papers.items()}
@@ -70,6 +71,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
                 "left": asdict(left),
                 "signups": {"waiting": waiting, "turned_away": turned_away},
                 "clock": {"trouble": trouble, "ahead": ahead},
+                "put_back": str(put_back or ""),
                 "gone": [asdict(one) for one in starving],
                 "webhooks": [asdict(one) for one in told],
                 "mail": {
@@ -96,16 +98,10 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
     for name, words in wrong.items():
         if name not in config.broken:  # of which the settings told already
             options.warn(words)
-    if trouble:
-        options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
-    elif ahead:
-        options.warn(
-            f"a clock was wrong: what it stored lies further ahead than any rule puts it ({in_words(ahead)})\n"
-            "  the next `digest run` puts it back"
-        )
+    _tell_held_up(options, put_back, trouble, ahead)
     if wrong:
         raise typer.Exit(Exit.CONFIG)
-    if trouble or ahead:
+    if trouble or ahead or put_back:
         raise typer.Exit(Exit.UNAVAILABLE)
 
 
@@ -132,6 +128,19 @@ def _show(
             for n in lines
         ],
     )
+
+
+def _tell_held_up(options: Options, put_back: PutBack | None, trouble: str, ahead: Mapping[str, int]) -> None:
+    """What stops all newsletters."""
+    if put_back:
+        options.warn(f"{put_back}\n  {put_back.hint}")
+    if trouble:
+        options.warn(f"nothing will be done: {trouble}\n  {WrongClock.cure}")
+    elif ahead:
+        options.warn(
+            f"a clock was wrong: what it stored lies further ahead than any rule puts it ({in_words(ahead)})\n"
+            "  the next `digest run` puts it back"
+        )
 
 
 def _tell_aside(options: Options, aside: Mapping[int, int]) -> None:

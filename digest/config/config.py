@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from digest.config.settings import Collect, Curate, Doctor, Mail, Newsletter, Smtp, Web
+from digest.config.settings import Collect, Curate, Doctor, Keep, Mail, Newsletter, Smtp, Web
 from digest.config.value_types import BaseUrl, FilePath, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
 from digest.errors import ConfigError, NotFound, UserError
 
@@ -72,6 +72,7 @@ class Config(BaseSettings):
     web: Web = Web()
     mail: Mail = Mail()
     doctor: Doctor = Doctor()
+    keep: Keep = Keep()
     templates: FilePath | None = None  # a folder for all newsletters, see `Newsletter.template_folders`
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
     _files: Mapping[str, Path] = PrivateAttr(default_factory=dict)
@@ -246,6 +247,16 @@ class Config(BaseSettings):
         """Where letters go while no SMTP server is set: beside the database."""
         base = Path(self.database) if "://" not in self.database else Path.cwd() / "digest.db"
         return base.parent / "maildir"
+
+    def witness(self, beside: Path) -> Path | None:
+        """The folder of the witness, None where there is to be none; on PostgreSQL it is beside the settings file."""
+        if self.keep.witness == "none":
+            return None
+        if self.keep.witness:
+            return (beside.parent / Path(self.keep.witness).expanduser()).absolute()
+        if self.database_url.startswith("sqlite"):
+            return Path(self.database_url.removeprefix("sqlite:///") + ".witness").absolute()
+        return beside.with_name(f"{beside.name}.witness").absolute()
 
     def chosen(self, names: Sequence[str] | None, *, every: bool = False) -> list[str] | None:
         """What `-n a,b -n c` means: each of them once; None for all of them, which `every` says too.

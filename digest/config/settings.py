@@ -482,6 +482,13 @@ class Rule(Section):
         return self
 
 
+class Keep(Section):
+    """What is kept, how long, and where what must outlive the database is kept."""
+
+    witness: Line = ""  # a folder, or "none"; "": beside the database
+    witness_days: int = Field(400, ge=7, le=36500)
+
+
 class Newsletter(Section):
     """One newsletter: who sends it, when, how much, and under which headings."""
 

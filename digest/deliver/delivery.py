@@ -255,7 +255,7 @@ class Delivery:
             self._take_found(done.sources or ())
         self._take_claimed(done)
         if done.full and not self.stopping:
-            self._report.stopped, self._report.full = "the disk with the database has no room left", True
+            self._report.stopped, self._report.full = done.why_full, True
             self.stopping = True
         if self.stopping:
             self._wind_up()

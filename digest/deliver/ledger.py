@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,9 +16,9 @@ from digest.deliver.content import Contents, Filler, Loaded
 from digest.deliver.judge import Quarantine
 from digest.deliver.papers import Papers
 from digest.deliver.replies import Reply
-from digest.errors import CommitUnknown, StorageError
+from digest.errors import CommitUnknown, StorageError, Unwitnessed
 from digest.models import EditionState, OutboxState
-from digest.store import Database, edition_states, outbox, refusals, relays, suppressions
+from digest.store import Database, edition_states, outbox, refusals, relays, suppressions, witness
 from digest.store.disk_space import Room
 
 CLAIM_LEASE = timedelta(minutes=2)  # for letters that are about to be marked
@@ -95,7 +96,9 @@ class Committed:
     pardoned: int = 0  # refusals that were taken back
     late: list[tuple[str, int]] = field(default_factory=list)  # newsletter, number of editions held now
     full: bool = False  # nothing was marked, since the disk has no room to settle it
+    why_full: str = "the disk with the database has no room left"
     left_out: list[outbox.Claimed] = field(default_factory=list)  # not marked, since the database was in the way
+    notes: witness.Notes | None = None
 
 
 def hold_late(session: Session, papers: Papers, *, now: datetime) -> list[tuple[str, int]]:
@@ -127,7 +130,7 @@ class Ledger:
         self._late_asked_at = clock()
         self.room = Room(database)
         self._unknown: Committed | None = None
-        self._out: set[int] = set()  # letters that we marked, and that are not settled
+        self._out: dict[int, outbox.Claimed] = {}  # letters that we marked, and that are not settled
         self._most = share.most  # letters that may still be claimed; None: all
 
     def left(self, wanted: int) -> int:
@@ -147,6 +150,8 @@ class Ledger:
                     self._write(session, batch, done)
             except CommitUnknown:
                 self._unknown = done
+            except Unwitnessed as error:
+                self._take_back(done, str(error))
         if self._unknown is not None:
             done = self._unknown
             try:
@@ -157,11 +162,16 @@ class Ledger:
             self._unknown = None
             if not stored:
                 raise StorageError(f"{self.database.name} lost what was being written", hint="nothing is lost by it")
+            if done.notes is not None:
+                try:
+                    done.notes.witness.tell(done.notes)
+                except Unwitnessed as error:
+                    self._take_back(done, str(error))
         if self._most is not None and done.claim is not None:
             self._most -= len(done.claim.letters) + done.claim.settled
-        self._out.update(done.marked)
-        self._out.difference_update(outcome.letter_id for outcome in batch.outcomes)
-        self._out.difference_update(letter_id for letter_id, _ in batch.unmarked)
+        self._out.update({letter.id: letter for letter in batch.marks if letter.id in done.marked})
+        for letter_id in (*(outcome.letter_id for outcome in batch.outcomes), *(one for one, _ in batch.unmarked)):
+            self._out.pop(letter_id, None)
         if done.loaded is not None and done.claim is not None:
             done.fillers = self.contents.fillers(done.loaded, done.claim.letters)
         return done
@@ -211,6 +221,32 @@ class Ledger:
         # Last, since on PostgreSQL other senders wait from here to the end.
         for edition_id in sorted(batch.refusals):
             done.refusals[edition_id] = refusals.count(session, edition_id, batch.refusals[edition_id])
+        done.notes = witness.noted(session)
+        if done.notes is not None:
+            self._note(session, batch, done)
+
+    def _note(self, session: Session, batch: Batch, done: Committed) -> None:
+        """Tell the witness what is about to go out, and what became of what went."""
+        out = self._out | {letter.id: letter for letter in batch.marks}
+        ended: list[tuple[outbox.Claimed, outbox.Outcome | None]]
+        ended = [(out[one.letter_id], one) for one in batch.outcomes if one.letter_id in out]
+        ended += [(out[letter_id], None) for letter_id, _attempt in batch.unmarked if letter_id in out]
+        marked = [letter for letter in batch.marks if letter.id in done.marked]
+        told = [letter for letter in (*marked, *(one[0] for one in ended)) if letter.notice_id is not None]
+        witness.note_letters(session, marked, ended, outbox.notice_keys(session, [letter.id for letter in told]))
+
+    def _take_back(self, done: Committed, why: str) -> None:
+        """It is stored, and the witness could not be told: nothing of what was marked goes out.
+
+        Where not even this can be written they are in doubt once their lease is over.
+        """
+        attempts, done.marked = done.marked, {}
+        done.left_out = [letter for letter in done.batch.marks if letter.id in attempts]
+        done.batch.marks = [letter for letter in done.batch.marks if letter.id not in attempts]
+        done.full, done.why_full = True, why
+        alone = Database(self.database.engine)  # of which the witness need not hear
+        with suppress(StorageError), alone.write() as session:
+            outbox.unmark(session, attempts.items(), now=self.clock())
 
     def _ours(self, source: outbox.Source) -> bool:
         """May this pass have them? What belongs to a newsletter that nobody knows goes as what belongs to none."""
@@ -231,7 +267,7 @@ class Ledger:
         done.claim_lease = lease
         done.claim = outbox.Claim()
         if limit > 0:
-            ours = self._out - {outcome.letter_id for outcome in done.batch.outcomes}
+            ours = self._out.keys() - {outcome.letter_id for outcome in done.batch.outcomes}
             done.claim = outbox.claim(
                 session,
                 outbox.Wanted(edition_id, limit, tried_only=tried_only, ours=ours, newsletter_id=newsletter_id),

@@ -62,6 +62,8 @@ class Maildir:
                     ledger.commit(Batch(unclaimed=list(done.claim.letters)))
                     return
                 kept, all_marked = self._keep(ledger, report, done)
+                if report.full:
+                    return
                 settled += done.claim.settled + kept
                 if all_marked and len(done.claim.letters) + done.claim.settled < AT_ONCE:
                     del sources[0]
@@ -72,7 +74,10 @@ class Maildir:
         """How many letters were settled, and whether all that were claimed could be marked."""
         assert claimed.claim is not None
         letters = list(claimed.claim.letters)
-        marked = ledger.commit(Batch(marks=letters)).marked
+        marking = ledger.commit(Batch(marks=letters))
+        marked = marking.marked
+        if marking.full:
+            report.stopped, report.full = marking.why_full, True
         batch = Batch(unclaimed=[letter for letter in letters if letter.id not in marked])
         try:
             for letter_id, number in marked.items():

@@ -127,5 +127,5 @@ class Writer:
             else:
                 if batch:  # of one with nothing left in it, nothing was stored
                     self._waited, self._pause = 0.0, FIRST_PAUSE
-                done.left_out, done.full = left_out, full
+                done.left_out, done.full = left_out + done.left_out, full or done.full
                 return done

@@ -17,6 +17,7 @@ from sqlmodel import Session
 from digest import config, identity
 from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, topics, urls
 from digest.curate import stories as same_story
+from digest.edition import formerly
 from digest.edition.full_text import PageText, Texts
 from digest.errors import ConfigError
 from digest.models import Decision, Story
@@ -103,6 +104,7 @@ class _New:
     row: dict[str, Any]
     best: _Read
     joined: tuple[tuple[_Read, str], ...]
+    seq: int | None = None  # the one it had before the database was put back
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,10 @@ def admit(
     if not proposal.entries:
         return Admitted()
     known = stories.by_id(session, {again.story for again in proposal.again})
+    former = {new.seq for new in proposal.new if new.seq}
     if (
         newsletter.seq != proposal.after
+        or stories.by_seq(session, newsletter_id, former)
         or len(known) < len({again.story for again in proposal.again})
         or not entries.still_waiting(session, newsletter_id, proposal.entries)
     ):
@@ -191,8 +195,9 @@ def admit(
             minutes.decide(read.entry, Decision.JOINED, why, read.link, again.story)
     rows = []
     for new in proposal.new:
-        newsletter.seq += 1
-        rows.append(new.row | {"newsletter_id": newsletter_id, "seq": newsletter.seq})
+        if new.seq is None:
+            newsletter.seq += 1
+        rows.append(new.row | {"newsletter_id": newsletter_id, "seq": new.seq or newsletter.seq})
     ids = stories.add(session, rows)
     for row, new in zip(rows, proposal.new, strict=True):
         minutes.decide(new.best.entry, Decision.STORY, new.best.verdict.why, new.best.link, ids[row["seq"]])
@@ -210,12 +215,13 @@ def propose(
     newsletter = newsletters.find(session, name)
     newsletter_id = cast(int, newsletter.id)
     waiting = entries.waiting(session, newsletter_id, settle=curate_settings.settle, now=now)
+    waiting, former = formerly.of(session, newsletter_id, waiting, now=now)
     minutes = _Minutes(newsletter_id, now)
     gists = Gists(session)
     if not waiting:
         return Proposal(newsletter.seq, (), minutes, (), (), {})
     feeds = entries.readings(session, newsletter_id)
-    fresh = _muted_and_held(waiting, feeds, settings, curate_settings, minutes, now=now)
+    fresh = _muted_and_held(waiting, feeds, settings, curate_settings, minutes, former, now=now)
     judge = Judge(session, newsletter_id, settings, curate_settings, gists)
     reads = []
     for read in _read(session, fresh, feeds, judge, gists, curate_settings, now=now):
@@ -230,6 +236,9 @@ def propose(
         links={link for r in reads for link in (r.link, r.page.link if r.page else "")} - {""},
     )
     grouping, groups = _group(reads, told, feeds)
+    if former:
+        there = stories.by_seq(session, newsletter_id, former.values())
+        groups = [_Group(*group) for group in formerly.apart(groups, former, there)]
     why = {join.two: join.why for join in grouping.joins} | {
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
@@ -241,16 +250,11 @@ def propose(
             again.append(_Again(group.known, joined, best, _told(best, curate_settings)))
         else:
             row = _story(best, group.reads, settings, curate_settings, now=now)
-            new.append(_New(row, best, tuple(one for one in joined if one[0] is not best)))
+            seq = max(former.get(read.entry.id, 0) for read in group.reads) or None
+            new.append(_New(row, best, tuple(one for one in joined if one[0] is not best), seq))
     _relate(new, grouping, told)
-    return Proposal(
-        newsletter.seq,
-        tuple(entry.id for entry in waiting),
-        minutes,
-        tuple(new),
-        tuple(again),
-        gists.made,
-    )
+    ids = tuple(entry.id for entry in waiting)
+    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), gists.made)
 
 
 class Gists:
@@ -380,6 +384,7 @@ def _muted_and_held(
     settings: config.Newsletter,
     curate_settings: config.Curate,
     minutes: _Minutes,
+    former: Mapping[int, int],
     *,
     now: datetime,
 ) -> list[entries.Waiting]:
@@ -396,10 +401,12 @@ def _muted_and_held(
             reason = reason or feed_rules.dropped(feeds[feed_id].keep, feeds[feed_id].drop, about)
             if reason:
                 minutes.decide(entry, Decision.MUTED, reason)
+            elif former.get(entry.id) == 0:
+                minutes.decide(entry, Decision.HELD, "it was held before the database was put back")
             else:
                 entries.append(entry)
         held = flood.held(
-            [flood.Arrival(entry.id, entry.published_at) for entry in entries],
+            [flood.Arrival(entry.id, entry.published_at) for entry in entries if entry.id not in former],
             new=not feeds[feed_id].known,
             settings=curate_settings,
             now=now,

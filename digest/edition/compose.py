@@ -18,7 +18,7 @@ from digest.edition.variants import TRIES, Composed, Frozen, Matter, Press, matt
 from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.schedule import Schedule, Turn
-from digest.store import Database, editions, newsletters, people, recipients
+from digest.store import Database, editions, newsletters, people, recipients, witness
 
 _AT_A_TIME = 500  # variants stored
 
@@ -132,6 +132,9 @@ def compose(
         letters = recipients.owe_letters(session, edition, variants, now=now)
         recipients.pass_over(session, row.id, spared, upto=matter.upto)
         recipients.mark_turns(session, row.id, edition=edition, now=now)
+    witness.note_edition(
+        session, edition.id or 0, ((*own, turn.slot) for own, theirs in due.items() for turn in theirs)
+    )
     fullest = max(made, key=lambda one: len(one.stories))
     composed = Composed(
         newsletter=name,

@@ -3,7 +3,8 @@
 `database` opens and upgrades; the others hold the queries, here in the order of the line: `newsletters`, `feeds`,
 `entries`, `stories`, `why`; `recipients`, `editions`, `archive`; `people`, `history`, `listing`, `suppressions`,
 `signup`, `imports`; `outbox`, `letters`, `edition_states`, `refusals`, `relays`; `keys`, `once`, `hooks` of the API.
-`disk_space` keeps some of the disk free, and `clock` mends what a wrong one has stored. All take a session of
+`witness` tells a `journal` outside the database what goes out, `restores` goes on from a copy by it, `backups` makes
+one. `disk_space` keeps some of the disk free, and `clock` mends what a wrong one has stored. All take a session of
 `Database.read()` or `Database.write()`; the block's end commits, never a query.
 """
 

@@ -24,6 +24,7 @@ from sqlmodel import Session, create_engine
 
 from digest import DISTRIBUTION
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, UserError
+from digest.store.witness import Witness
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_MS = 60_000  # how long a writer waits for another before it gives up
@@ -42,6 +43,7 @@ class Database:
         self._reading = engine.execution_options(sqlite_begin="DEFERRED")
         self._rehearsing = rehearsing
         self._pinned = pinned
+        self.witness: Witness | None = None  # that is told what went out; see `store.witness`
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -51,7 +53,11 @@ class Database:
         then wants to write cannot wait for another writer, it fails.
         """
         with self._session(self.engine) as session:
+            if self.witness is not None:
+                self.witness.attend(session)
             yield session
+            if self.witness is not None:
+                self.witness.number(session)
             connection = session.connection() if session.in_transaction() else None
             try:
                 session.commit()
@@ -64,6 +70,14 @@ class Database:
                         hint="whether it was stored, the next run sees",
                     ) from error
                 raise
+            if self.witness is not None:
+                self.witness.keep(session)
+
+    def require_latest(self) -> None:
+        """PutBack where this is a copy that is older than what was sent since: nothing may be composed or sent."""
+        if self.witness is not None:
+            with self.read() as session:
+                self.witness.require(session)
 
     def give_way(self) -> None:
         """Between two of many steps: let those have a turn who wait to write.
@@ -126,7 +140,9 @@ class Database:
             return
         with self._told(), self.engine.connect() as connection:
             connection.detach()  # closed at the end and not pooled, so the temporary tables go with it
-            yield Database(self.engine, pinned=connection)
+            alone = Database(self.engine, pinned=connection)
+            alone.witness = self.witness
+            yield alone
 
     @contextmanager
     def rehearse(self) -> Iterator[Database]:

@@ -70,10 +70,11 @@ def settles_at(
     return min(changed_at + settle, seen_at + PATIENCE * settle)
 
 
-def waiting(session: Session, newsletter_id: int, *, settle: timedelta, now: datetime) -> list[Waiting]:
+def waiting(session: Session, newsletter_id: int, *, settle: timedelta | None, now: datetime) -> list[Waiting]:
     """Entries of the newsletter's feeds without a decision, feed by feed in the feed's order.
 
-    Not those that their publisher took back, nor those that have not settled yet: the next time has them.
+    Not those that their publisher took back, nor those that have not settled yet (but for None, where these count):
+    the next time has them.
 
     By the absence of an `Admission`, never by a date or an id: entries of a feed subscribed to later, or stored
     by a transaction that committed later, are found all the same.
@@ -89,7 +90,7 @@ def waiting(session: Session, newsletter_id: int, *, settle: timedelta, now: dat
     found = []
     for *values_, changed_at, own_minutes in rows:
         entry = Waiting(*values_)
-        at = settles_at(changed_at, entry.seen_at, own_minutes, settle)
+        at = None if settle is None else settles_at(changed_at, entry.seen_at, own_minutes, settle)
         if at is None or at <= now:
             found.append(entry)
     return found
@@ -160,6 +161,15 @@ def keep_gists(session: Session, made: Mapping[int, bytes]) -> None:
             sa.update(Entry).where(col(Entry.id) == sa.bindparam("entry_id")).values(gist=sa.bindparam("made")),
             [{"entry_id": id_, "made": gist} for id_, gist in made.items()],
         )
+
+
+def keys(session: Session, ids: Iterable[int]) -> dict[int, str]:
+    """The names of entries within their feeds."""
+    found: dict[int, str] = {}
+    for some in batched(ids):
+        rows = session.execute(sa.select(col(Entry.id), col(Entry.key)).where(col(Entry.id).in_(some)))
+        found |= {row[0]: row[1] for row in rows}
+    return found
 
 
 def still_waiting(session: Session, newsletter_id: int, ids: Iterable[int]) -> bool:

@@ -31,7 +31,7 @@ from digest.models import (
     SubscriptionState,
     Suppression,
 )
-from digest.store import imports, recipients, renames, tastes
+from digest.store import imports, recipients, renames, tastes, witness
 from digest.store.database import Database
 from digest.store.import_tables import ImportChange, ListImport
 from digest.taste import Taste
@@ -404,6 +404,8 @@ def _take_back(
     if gone:
         _forget(session, run, gone, [c.key for c in changes if "p" in c.what], evidence.at)
     stopped = [change.key for change in changes if "x" in change.what]
+    for key in stopped:
+        witness.note_person(session, "lifted", key)
     if stopped:
         connection.execute(sa.delete(Suppression).where(col(Suppression.key).in_(stopped)))
     keys = [change.key for change in changes]
@@ -413,6 +415,10 @@ def _take_back(
 
 def _restore(session: Session, change: _Change, subscription: Subscription, evidence: Evidence) -> None:
     """Put a subscription back to the state that it had, and say so in their history."""
+    left = SubscriptionState.UNSUBSCRIBED
+    if left in (subscription.state, change.state):
+        what = "returned" if subscription.state is left else "unsubscribed"
+        witness.note_subscriptions(session, what, [subscription.id or 0])
     subscription.state = SubscriptionState(change.state)
     subscription.paused_until = change.paused_until
     subscription.changed_at = evidence.at

@@ -25,7 +25,7 @@ from digest.models import (
     Suppression,
     UtcTime,
 )
-from digest.store import suppressions
+from digest.store import suppressions, witness
 from digest.store.database import count_rows, insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange, ListImport
@@ -257,7 +257,7 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence, span: Span =
         _row.c.key, _row.c.reason, _row.c.status, sa.func.coalesce(_row.c.suppressed_at, _row.c.changed_at, at)
     ).where(ours, _row.c.reason != "", _row.c.outcome != STAYS_ERASED)
     _fill(session, Suppression, ("key", "reason", "status", "created_at"), stops)
-
+    _note_stops(session, ours)
     since = sa.func.coalesce(_row.c.since, at)
     fresh = sa.and_(ours, _row.c.outcome == NEW)
     people = (
@@ -297,13 +297,14 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence, span: Span =
         changed: dict[str, Any] = {"state": state, "changed_at": evidence.at, "paused_until": None}
         if outcome == CONFIRMED:
             changed["read_until"] = upto
-        connection.execute(
+        ids = connection.scalars(
             sa.update(Subscription)
             # Not by the newsletter's index: SQLite would walk through everybody in each step.
             .where(col(Subscription.newsletter_id) + 0 == paper.id, col(Subscription.subscriber_id).in_(whose))
             .values(changed)
-            .execution_options(synchronize_session=False)
+            .returning(col(Subscription.id))
         )
+        witness.note_subscriptions(session, "unsubscribed" if outcome == ENDED else "returned", ids.all())
 
     event = sa.case(
         (_row.c.state == SubscriptionState.UNSUBSCRIBED, ConsentEvent.UNSUBSCRIBED.value),
@@ -332,6 +333,16 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence, span: Span =
         ("subscriber_id", "newsletter_id", "at", "event", "how", "vouched_by", "ip", "detail"),
         history,
     )
+
+
+def _note_stops(session: Session, ours: sa.ColumnElement[bool]) -> None:
+    """Tell the witness of readers who are suppressed by this."""
+    if witness.noted(session) is None:
+        return
+    rows = sa.select(_row.c.key, _row.c.reason, _row.c.status).join(Subscriber, col(Subscriber.key) == _row.c.key)
+    rows = rows.where(ours, _row.c.reason != "", _row.c.outcome != STAYS_ERASED)
+    for key, reason, status in session.connection().execute(rows).all():
+        witness.note_person(session, "suppressed", key, reason=reason, status=status)
 
 
 def _fill(session: Session, table: type[Any], columns: Sequence[str], rows: Any, *, ours: Any = None) -> None:

@@ -27,7 +27,7 @@ from digest.models import (
     UtcTime,
     address_key,
 )
-from digest.store import suppressions
+from digest.store import suppressions, witness
 from digest.store.database import insert_into, shared_now
 
 UNSETTLED = (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING)
@@ -183,6 +183,8 @@ def owe_notice(
     It goes out with the next delivery pass, also to a subscription that is still pending, but never to a
     suppressed address.
     """
+    if witness.notice_went_out(session, key):
+        return False
     values = {
         "key": key,
         "email": notice.to,
@@ -207,6 +209,14 @@ def owe_notice(
     session.add(OutboxRow(notice_id=made, newsletter_id=newsletter_id, due_at=due_at, created_at=now))
     session.flush()
     return True
+
+
+def notice_keys(session: Session, letter_ids: Sequence[int]) -> dict[int, str]:
+    """What notices are for, by their letters."""
+    if not letter_ids:
+        return {}
+    query = sa.select(col(OutboxRow.id), col(Notice.key)).join(Notice, col(Notice.id) == OutboxRow.notice_id)
+    return {row[0]: row[1] for row in session.execute(query.where(col(OutboxRow.id).in_(letter_ids)))}
 
 
 def notice_to_send(session: Session, notice_id: int) -> Notice:

@@ -23,7 +23,7 @@ from digest.models import (
     SubscriptionState,
     address_key,
 )
-from digest.store import hooks, mail_tables, once, suppressions
+from digest.store import hooks, mail_tables, once, suppressions, witness
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange
@@ -132,6 +132,7 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
     if person is None and stop is None and not notices and not waits and not mails:
         return None
     subscriptions = letters = dropped = 0
+    witness.note_person(session, "erased", address_key(email), mark=mark)
     if person is not None:
         # First, as a composition does, which may be about to owe them a letter.
         ours = subscriptions_of(session, person, lock=True)

@@ -21,6 +21,7 @@ from digest.models import (
     Subscriber,
     Suppression,
 )
+from digest.store import witness
 from digest.store.database import insert_into, shared_now
 
 QUARANTINED = "quarantined: "  # how the reply of a letter begins whose refusal is not believed
@@ -168,6 +169,8 @@ def believe(session: Session, edition_id: int, *, reason: str, now: datetime) ->
     ]
     if rows:
         session.connection().execute(insert_into(session, Suppression).on_conflict_do_nothing(), rows)
+        for row in rows:
+            witness.note_person(session, "suppressed", row["key"], reason=reason, status=row["status"])
     result = session.execute(
         sa.update(OutboxRow)
         .where(*_quarantined(edition_id))

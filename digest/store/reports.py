@@ -26,7 +26,7 @@ from digest.models import (
     Variant,
     address_key,
 )
-from digest.store import hooks, people, recipients, suppressions
+from digest.store import hooks, people, recipients, suppressions, witness
 from digest.store.database import batched, insert_into
 from digest.store.mail_tables import MailReport, MailSource
 from digest.values import Evidence
@@ -343,7 +343,10 @@ def _enter(
     one.state, one.changed_at, one.paused_until = state, evidence.at, until
     session.add(one)
     if leaving:
+        witness.note_subscriptions(session, "unsubscribed", [subscription_id])
         hooks.note_person(session, hooks.Event.LEFT, one, how=evidence.how, now=evidence.at)
+    else:
+        witness.note_pause(session, subscription_id, until)
     event = ConsentEvent.UNSUBSCRIBED if leaving else ConsentEvent.PAUSED
     _say(session, one.subscriber_id, one.newsletter_id, event, evidence, detail)
     return before
@@ -362,6 +365,7 @@ def undo(session: Session, report: MailReport, *, evidence: Evidence) -> bool:
             at = datetime.fromisoformat(before["at"]) if "at" in before else None
             if stop is not None and stop.reason == before["suppressed"] and (at is None or stop.created_at <= at):
                 session.delete(stop)
+                witness.note_person(session, "lifted", person.key)
                 _say(session, person.id, None, ConsentEvent.UNSUPPRESSED, evidence, stop.reason)
     if "state" in before:
         _back(session, before, evidence)
@@ -391,6 +395,8 @@ def _back(session: Session, before: dict[str, Any], evidence: Evidence) -> None:
     resumed = ConsentEvent.RESUMED if was is SubscriptionState.PAUSED else ConsentEvent.SUBSCRIBED
     _say(session, one.subscriber_id, one.newsletter_id, _BECOMES.get(one.state, resumed), evidence, "undone")
     if was is SubscriptionState.UNSUBSCRIBED or one.state is SubscriptionState.UNSUBSCRIBED:
+        what = "returned" if was is SubscriptionState.UNSUBSCRIBED else "unsubscribed"
+        witness.note_subscriptions(session, what, [before["subscription"]])
         event = hooks.Event.SUBSCRIBED if was is SubscriptionState.UNSUBSCRIBED else hooks.Event.LEFT
         hooks.note_person(session, event, one, how=evidence.how, now=evidence.at)
     if one.state is SubscriptionState.ACTIVE:

@@ -114,6 +114,16 @@ def told_lately(session: Session, newsletter_id: int, *, since: datetime, links:
     return sorted(found.values(), key=lambda told: told.entry_id)
 
 
+def by_seq(session: Session, newsletter_id: int, seqs: Iterable[int]) -> dict[int, int]:
+    """Ids of the stories with these places in the order of admission, by place."""
+    found: dict[int, int] = {}
+    for some in batched(sorted(set(seqs))):
+        query = sa.select(col(Story.seq), col(Story.id))
+        rows = session.execute(query.where(col(Story.newsletter_id) == newsletter_id, col(Story.seq).in_(some)))
+        found |= {row[0]: row[1] for row in rows}
+    return found
+
+
 def topic_counts(session: Session, newsletter_id: int) -> dict[str, int]:
     """How many stories there are under each topic."""
     rows = session.execute(

@@ -24,6 +24,7 @@ from digest.models import (
     Suppression,
     address_key,
 )
+from digest.store import witness
 from digest.store.database import batched, insert_into
 from digest.values import Evidence
 
@@ -89,8 +90,10 @@ def at(session: Session, domain: str) -> int:
 
 def add(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> None:
     """Write to this address no more; the first reason stands."""
-    made = {"key": address_key(email), "reason": reason, "status": status, "created_at": now}
+    key = address_key(email)
+    made = {"key": key, "reason": reason, "status": status, "created_at": now}
     session.connection().execute(insert_into(session, Suppression).values(made).on_conflict_do_nothing())
+    witness.note_person(session, "suppressed", key, reason=reason, status=status)
 
 
 def lift(session: Session, email: str, *, mark: str) -> bool:
@@ -98,6 +101,7 @@ def lift(session: Session, email: str, *, mark: str) -> bool:
     barred = own(session, email) or erased(session, mark)
     session.exec(sa.delete(Suppression).where(col(Suppression.key) == address_key(email)))
     session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
+    witness.note_person(session, "lifted", address_key(email), mark=mark)
     return barred is not None
 
 
@@ -105,7 +109,10 @@ def lift_some(session: Session, keys: Sequence[str]) -> dict[str, str]:
     """Let these addresses be written to again: why they were not, by key, of those that were suppressed themselves."""
     gone = sa.delete(Suppression).where(col(Suppression.key).in_(keys))
     rows = session.connection().execute(gone.returning(*map(col, (Suppression.key, Suppression.reason))))
-    return {str(row[0]): str(row[1]) for row in rows}
+    found = {str(row[0]): str(row[1]) for row in rows}
+    for key in found:
+        witness.note_person(session, "lifted", key)
+    return found
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,8 @@ def lift_all(session: Session, which: Stops, evidence: Evidence) -> list[Lifted]
     lifted = sorted(Lifted._make(row) for row in connection.execute(gone))
     said = asdict(evidence) | {"event": ConsentEvent.UNSUPPRESSED}
     details = {one.key: f"{one.reason} {one.status}".strip() for one in lifted}
+    for key in details:
+        witness.note_person(session, "lifted", key)
     for some in batched(list(details)):
         known = sa.select(col(Subscriber.id), col(Subscriber.key)).where(col(Subscriber.key).in_(some))
         rows = [said | {"subscriber_id": id_, "detail": details[key]} for id_, key in connection.execute(known)]
@@ -189,4 +198,7 @@ def note_erasure(session: Session, mark: str, *, now: datetime) -> None:
 
 def lift_erasure(session: Session, mark: str) -> None:
     """Forget that somebody with this mark was erased: they have come back themselves."""
+    if session.get(Erasure, mark) is None:
+        return
+    witness.note_left(session, "lifted", mark=mark)
     session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))

@@ -19,7 +19,7 @@ from digest.models import (
     Suppression,
     address_key,
 )
-from digest.store import history, hooks, newsletters, people, recipients, signup, suppressions
+from digest.store import history, hooks, newsletters, people, recipients, signup, suppressions, witness
 from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tags_of
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
@@ -98,6 +98,7 @@ def add(
     else:
         outcome = "returned" if before.state is SubscriptionState.UNSUBSCRIBED else "confirmed"
         subscription = before
+        witness.note_subscriptions(session, "returned", [before.id or 0])
         subscription.state, subscription.changed_at = SubscriptionState.ACTIVE, evidence.at
         subscription.consent = evidence.how
         people.rejoin(session, subscription)
@@ -206,6 +207,7 @@ def leave_one(session: Session, subscription: Subscription, evidence: Evidence) 
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
         return False
     enter(subscription, SubscriptionState.UNSUBSCRIBED, now=evidence.at)
+    witness.note_subscriptions(session, "unsubscribed", [subscription.id or 0])
     record(session, subscription, ConsentEvent.UNSUBSCRIBED, evidence)
     return True
 
@@ -223,6 +225,7 @@ def come_back(session: Session, subscription_id: int, *, evidence: Evidence) -> 
     person = session.get_one(Subscriber, subscription.subscriber_id)
     if suppressions.find(session, person.email) is not None:
         raise UserError(f"{person.email} is suppressed")
+    witness.note_subscriptions(session, "returned", [subscription_id])
     enter(subscription, SubscriptionState.ACTIVE, now=evidence.at)
     subscription.consent = evidence.how
     people.rejoin(session, subscription)
@@ -244,6 +247,7 @@ def pause_one(session: Session, subscription: Subscription, until: datetime | No
     if until is not None and until <= evidence.at:
         raise UserError(f"{until:%Y-%m-%d %H:%M %Z} is over already", hint="a pause ends in the future")
     enter(subscription, SubscriptionState.PAUSED, now=evidence.at)
+    witness.note_pause(session, subscription.id or 0, until)
     subscription.paused_until = until
     detail = f"until {until:%Y-%m-%d %H:%M %Z}" if until else "until they say so"
     record(session, subscription, ConsentEvent.PAUSED, evidence, detail=detail)
@@ -262,6 +266,7 @@ def resume_one(session: Session, subscription: Subscription, evidence: Evidence)
     if subscription.state is SubscriptionState.ACTIVE:
         return False
     enter(subscription, SubscriptionState.ACTIVE, now=evidence.at)
+    witness.note_subscriptions(session, "returned", [subscription.id or 0])
     people.rejoin(session, subscription)
     record(session, subscription, ConsentEvent.RESUMED, evidence)
     return True

@@ -19,7 +19,7 @@ from digest import sign
 from digest.config import Config
 from digest.errors import ConfigError
 from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
-from digest.store import Database, clock, hooks, newsletters, people, signup, suppressions
+from digest.store import Database, clock, hooks, newsletters, people, signup, suppressions, witness
 from digest.subscribe import notes
 from digest.subscribe.address import address, display_name, erasure_mark
 from digest.subscribe.people import enter, record
@@ -213,6 +213,7 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
         return answer
     subscription = session.get_one(Subscription, answer.subscription_id)
     person = session.get_one(Subscriber, subscription.subscriber_id)
+    witness.note_subscriptions(session, "returned", [answer.subscription_id])
     enter(subscription, SubscriptionState.ACTIVE, now=evidence.at)
     subscription.consent = evidence.how
     session.add(subscription)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,6 +50,11 @@ class Player:
         ]
         self.stage = Stage(theatre, plan.shape, self.relays, self.hub, name)
         self.stage.leaps = list(plan.leaps)
+        self.copies: set[int] = set()
+        self.done: list[tuple[float, Deed]] = []
+        if plan.restores:
+            self.stage.witness = theatre.folder / "witness"
+            shutil.rmtree(self.stage.witness, ignore_errors=True)
         self.verdict = Verdict(plan, log=self.stage.log)
         self.healed_at = FOREVER
         self.cured_at: list[float] = []
@@ -94,10 +100,23 @@ class Player:
         for n, start in enumerate(self.plan.starts):
             if start.at is None:
                 self._pass(start.gap if n else 0.0)
+                if start.put_back in self.copies:
+                    self._put_back(start)
                 self._await([self._start(n, start)])
             last = n + 1 == len(self.plan.starts)
             if self.plan.bound == n + 1 or (together and last and 0 < self.plan.bound <= n + 1):
                 oracles.served(self)
+
+    def _put_back(self, start: Start) -> None:
+        older = self.stage.put_back(start.put_back)
+        self._pass(1.0)
+        if older:
+            if start.unaware:
+                run = self._start(-1, Start())
+                self._await([run])
+                oracles.held_back(self, run)
+            self.stage.accept()
+            self._pass(1.0)
 
     def _well_again(self) -> None:
         """Relays, clocks and disks are as they should be, and somebody looks after what waits for a person."""
@@ -149,7 +168,7 @@ class Player:
         for n, name in enumerate(self.plan.shape.names):
             self._do(Deed("publish", paper=name, number=900 + n))
         self._pass(1.0)
-        for _ in range(3):
+        for _ in range(16 if self.plan.shape.weekly else 3):
             self._await([self._start(-1, Start())])
             self._pass(13 * 3600.0)
 
@@ -238,6 +257,9 @@ class Player:
 
     def _do(self, deed: Deed) -> None:
         stage = self.stage
+        self.done.append((self.hub.now, deed))
+        if deed.what == "copy":
+            self.copies.add(deed.number)
         todo: dict[str, Callable[[], None]] = {
             "unsubscribe": lambda: stage.unsubscribe(deed.who, deed.paper),
             "suppress": lambda: stage.suppress(deed.who),
@@ -248,6 +270,7 @@ class Player:
             "resume": lambda: stage.resume(deed.number),
             "cancel": lambda: stage.cancel(deed.number),
             "publish": lambda: stage.publish(deed.paper, deed.number),
+            "copy": lambda: stage.copy(deed.number),
         }
         todo[deed.what]()
 

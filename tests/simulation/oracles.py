@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .mail import Key, Seen
-from .world import OK, expected, storage_failed, wish
+from .world import OK, UNAVAILABLE, expected, storage_failed, wish
 
 if TYPE_CHECKING:
     from .history import Player
@@ -74,6 +74,8 @@ def judge(player: Player) -> None:
     _old(player, rows, wrong)
     if player.plan.pace:
         _pace(player, wrong)
+    if player.plan.restores:
+        _stayed(player, wrong)
     if player.plan.shape.line:
         _told(player, taken, wrong)
         _picked(player, taken, wrong)
@@ -96,7 +98,8 @@ def _lost(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]], wr
         elif state in ("refused", "dropped") and key in taken and not row["in_doubt"]:
             wrong.append(f"P1 the letter to {key[2]} is {state} without doubt, and a server took it")
     erased = {deed.who for deed in player.plan.deeds}
-    strange = [key[2] for key in taken if key not in rows and key[2] not in erased]
+    # What was composed after a copy was made is gone once that is put back.
+    strange = [key[2] for key in taken if key not in rows and key[2] not in erased and not player.plan.restores]
     wrong += [f"P1 a server took a letter to {email} that nobody was owed" for email in strange]
 
 
@@ -113,7 +116,9 @@ def _told(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> Non
     for email in plan.shape.emails:
         if not plan.healthy(email):
             continue
-        if twice := [tale for tale, times in told[email].items() if times > 1]:
+        doubtful = {tale for key, copies in taken.items() if key[2] == email and _in_doubt(player, copies[0])
+                    for tale in copies[0].tales}  # fmt: skip
+        if twice := [tale for tale, times in told[email].items() if times > 1 and tale not in doubtful]:
             wrong.append(f"P2 {email} was told of story {twice[0]} in two editions")
         theirs = wish(plan.shape, email)
         missing = sorted(tale for tale in published.keys() - told[email].keys() if theirs.wants(tale))
@@ -164,7 +169,7 @@ def _excuse(player: Player, first: Seen, again: Seen) -> str:
     """Why a letter that was taken may have been sent once more; "" where nothing allows it."""
     run = player.stage.run_of(first.process)
     assert run is not None
-    if run.process.dead and run.process.finished <= again.at:
+    if run.process.dead and run.process.finished <= again.at and (not player.plan.restores or _in_doubt(player, first)):
         return "its sender was killed"
     if storage_failed(run.process.error) and any(fault.kind in ("eio", "locked") for fault in run.faults):
         return "nothing could be written any more"
@@ -179,6 +184,32 @@ def _excuse(player: Player, first: Seen, again: Seen) -> str:
 
 def _lease(run: Any) -> float:
     return float(run.config.smtp.lease.total_seconds())
+
+
+def _in_doubt(player: Player, seen: Seen) -> bool:
+    """Was it under way when its sender was killed, or with the replies of its last moments?"""
+    run = player.stage.run_of(seen.process)
+    return player.plan.restores and run is not None and run.process.dead and run.process.finished - seen.at < 1.0
+
+
+def held_back(player: Player, run: Any) -> None:
+    """Nothing is sent from a copy that was put back and not accepted."""
+    if run.exit_code != UNAVAILABLE:
+        player.verdict.wrong.append(f"P2 a copy was put back, and {run.name} ends with {run.exit_code}")
+    if any(seen.process is run.process for seen in _seen(player)):
+        player.verdict.wrong.append(f"P2 a copy was put back, and {run.name} sends from it")
+
+
+def _stayed(player: Player, wrong: list[str]) -> None:
+    """Who left gets nothing any more, whatever is put back."""
+    for at, deed in player.done:
+        if deed.what not in ("unsubscribe", "suppress", "erase"):
+            continue
+        late = [seen for seen in _seen(player) if seen.recipient == deed.who and seen.at > at + 5.0]
+        if late:
+            wrong.append(
+                f"P4 {deed.who} left ({deed.what}), and got a letter {(late[0].at - at) / 3600:.0f} hours later"
+            )
 
 
 # ---------------------------------------------------------------- P3

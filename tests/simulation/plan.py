@@ -135,7 +135,7 @@ class Trigger:
 class Deed:
     """Something an operator or a reader does, at a moment, or when a server sees the n-th RCPT."""
 
-    what: str  # unsubscribe, suppress, block (a domain), move, erase, pause, resume, cancel, publish
+    what: str  # unsubscribe, suppress, block (a domain), move, erase, pause, resume, cancel, publish, copy
     who: str = ""
     paper: str = ""
     number: int = 0
@@ -163,6 +163,8 @@ class Start:
     data_first: bool = True
     smtp: dict[str, Any] = field(default_factory=dict)  # settings changed from here on
     commit_time: float = 0.001
+    put_back: int = 0  # the copy that takes the database's place before it
+    unaware: bool = False  # and somebody starts it before that was accepted
 
 
 @dataclass
@@ -186,6 +188,7 @@ class Plan:
     # What may be asked of it:
     bound: int = 0  # after so many runs every healthy letter is with its reader
     mass: bool = False  # a relay says of everybody what should be said of one
+    restores: bool = False  # copies of the database are put back
     pace: bool = False  # compare it with the same without trouble
 
     @property
@@ -219,6 +222,8 @@ class Plan:
             if start.freeze_for:
                 moment = f"{start.freeze_at:.3f} s and {start.freeze_within} callbacks"
                 parts.append(f"freezes after {moment} for {start.freeze_for:g} s")
+            if start.put_back:
+                parts.append(f"after copy {start.put_back} was put back" + (", unaware" if start.unaware else ""))
             if start.smtp:
                 parts.append(f"with settings {start.smtp}")
             lines.append("; ".join(parts) + ("" if start.data_first else "; timers before data"))
@@ -625,6 +630,37 @@ def _lanes(plan: Plan, rng: random.Random) -> None:
         plan.servers[rng.choice([1, 2])].settings["per_second"] = 5
 
 
+def _restores(plan: Plan, rng: random.Random) -> None:
+    """Days of editions, copies of the database made at any moment, and put back at others."""
+    plan.shape = rng.choice(
+        [Shape(readers=5, line=True, weekly=2), Shape(readers=4, line=True, weekly=1), Shape(readers=9, line=True)]
+    )
+    plan.smtp["after_crash"], plan.restores = "resend", True
+    plan.smtp |= {"lifetime_hours": 48, "max_lateness_hours": 48}
+    plan.paper["schedule"] = "daily 07:30"
+    plan.servers = [_server(rng, 0, plain=True)]
+    days = rng.randint(4, 9)
+    plan.starts = [Start(gap=DAY / rng.choice([1, 1, 2, 3]), slot="A") for _ in range(days)]
+    span = sum(start.gap for start in plan.starts)
+    for number in range(1, days + rng.randint(2, 6)):
+        plan.deeds.append(Deed("publish", paper="paper0", number=number, at=rng.uniform(0, span * 0.9)))
+    places = sorted(rng.sample(range(1, days), rng.randint(1, min(3, days - 1))))
+    for made, place in enumerate(places, 1):
+        if rng.random() < 0.5:  # while letters go out
+            plan.deeds.append(Deed("copy", number=made, after_rcpt=rng.randint(1, 3 * place)))
+        else:
+            plan.deeds.append(Deed("copy", number=made, at=rng.uniform(0, span * place / days * 0.9)))
+        plan.starts[place].put_back, plan.starts[place].unaware = rng.randint(1, made), rng.random() < 0.3
+        if rng.random() < 0.4:  # the machine died, that is why
+            before = plan.starts[place - 1]
+            before.faults = [Fault(rng.choice(["kill before", "kill after"]), first=rng.randint(1, 16))]
+    if rng.random() < 0.5:
+        what = rng.choice(["unsubscribe", "unsubscribe", "erase", "suppress"])
+        plan.deeds.append(Deed(what, plan.shape.emails[0], "paper0", at=rng.uniform(0, span * 0.8)))
+    if rng.random() < 0.3:
+        plan.fates.append(Rule("RCPT", say("450 4.7.1 greylisted"), frozenset(_some(rng, plan.shape, 2)), grey=600))
+
+
 FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "variants": _variants,
     "odd-replies": _odd_replies,
@@ -639,5 +675,6 @@ FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "lanes": _lanes,
     "mixed": _mixed,
     "line": _line,
+    "restores": _restores,
     "pace": _pace,
 }

@@ -51,10 +51,13 @@ from digest.store import (
     open_database,
     outbox,
     recipients,
+    restores,
     tastes,
 )
 from digest.store import disk_space as room_module
 from digest.store.database import _sqlite
+from digest.store.journal import Journal
+from digest.store.witness import Witness
 from digest.subscribe import Evidence, moves
 from digest.taste import Taste
 
@@ -106,6 +109,7 @@ class Shape:
     notices: int = 0
     foreign: int = 0  # readers whose address is not ASCII
     line: bool = False  # nothing is composed yet: there are feeds with entries to come
+    weekly: int = 0  # readers, the last ones, who want it on one day of the week
     tastes: int = 0  # from which their maximum and mutes are drawn; 0: nobody has any
 
     @property
@@ -214,6 +218,12 @@ class Theatre:
         return self._reader
 
     def set(self, shape: Shape) -> None:
+        if shape not in self._shapes:
+            self._shapes[shape] = self._make(shape)
+        self.place(self._shapes[shape])
+
+    def place(self, file: Path) -> None:
+        """A file as the database, which nobody has open."""
         for engine in self._engines.values():
             engine.dispose()
         if self._reader is not None:
@@ -221,9 +231,7 @@ class Theatre:
             self._reader = None
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        if shape not in self._shapes:
-            self._shapes[shape] = self._make(shape)
-        shutil.copyfile(self._shapes[shape], self.path)
+        shutil.copyfile(file, self.path)
 
     def _make(self, shape: Shape) -> Path:
         path = self.folder / f"shape{len(self._shapes)}.db"
@@ -274,6 +282,8 @@ def _choose(session: Any, shape: Shape) -> None:
             person = session.get(Subscriber, subscription.subscriber_id)
             paper = session.get(Newsletter, subscription.newsletter_id)
             tastes.put(subscription, wish(shape, person.email).of(paper.name))
+        if subscription.subscriber_id > shape.readers - shape.weekly:
+            subscription.cadence = f"weekly {('wed', 'thu', 'fri')[subscription.subscriber_id % 3]}"
         session.add(subscription)
     session.flush()
 
@@ -417,6 +427,8 @@ class Stage:
         self._holder: Any = None  # the connection that may write, and whose it is
         self._holding: Process | None = None
         self._by_process: dict[Process, Run] = {}
+        self.witness: Path | None = None  # a folder, where what goes out is told to somebody outside the database
+        self.published: list[tuple[str, int]] = []
         theatre.set(shape)
 
     @contextmanager
@@ -454,10 +466,16 @@ class Stage:
         process.start(lambda: self._work(run), at=run.at)
         return process
 
+    def database(self, slot: str) -> Database:
+        found = self.theatre.database(slot)
+        if self.witness is not None:
+            found.witness = Witness(Journal(self.witness), clock=self.wall, warn=self.say)
+        return found
+
     def _work(self, run: Run) -> Any:
         self.say(f"{run.name} begins, by its clock {self.wall(run):%Y-%m-%d %H:%M:%S}")
         run.before = self.count()
-        database = self.theatre.database(run.slot)
+        database = self.database(run.slot)
         rng = random.Random(self.rng.random())
         healed = line.heal(database, run.config, now=self.wall(run))
         if healed:
@@ -504,7 +522,7 @@ class Stage:
         process = Process(self.hub, "operator")
 
         def work() -> None:
-            with self.theatre.database("O").write() as session:
+            with self.database("O").write() as session:
                 action(session)
 
         process.start(work)
@@ -577,6 +595,7 @@ class Stage:
     def publish(self, paper: str, number: int) -> None:
         """A new entry in a feed, as collecting it would store it."""
         moment = self.wall()
+        self.published.append((paper, number))
 
         def work(session: Any) -> None:
             feed_id = session.scalar(sa.select(Feed.id).where(Feed.url == f"https://{paper}{number % 2}.example/feed"))
@@ -591,6 +610,43 @@ class Stage:
                 "updated_at": None,
             }  # fmt: skip
             feed_entries.save_entries(session, feed_id, [row], now=moment)
+
+        self.as_operator(work)
+
+    # ------------------------------------------------------------ copies
+
+    def copy(self, number: int) -> None:
+        """A backup, of what is committed at this moment."""
+        self.say(f"copy {number} of the database is made")
+        target = self.theatre.folder / f"copy{number}.db"
+        target.unlink(missing_ok=True)
+        with sqlite3.connect(target) as copy:
+            self.theatre.reader().backup(copy)
+        copy.close()
+
+    def put_back(self, number: int) -> bool:
+        """A copy in the database's place, with all processes ended; is it older than what its witness saw?"""
+        self.say(f"copy {number} is put back")
+        self.theatre.place(self.theatre.folder / f"copy{number}.db")
+        self._holder = None
+        database = self.database("O")
+        assert database.witness is not None
+        with database.read() as session:
+            standing = database.witness.standing(session)
+        for paper, number_ in list(dict.fromkeys(self.published)):  # feeds have it still
+            self.publish(paper, number_)
+        return standing.tick < standing.seen
+
+    def accept(self) -> None:
+        self.say("the operator goes on with it")
+
+        def work(session: Any) -> None:
+            witness = self.database("O").witness
+            assert witness is not None
+            standing = witness.standing(session)
+            heard = restores.known([witness.journal.read()], after=standing.tick)
+            done = restores.accept(session, heard, standing, restores.Terms({}, self.wall()))
+            self.say(f"accepted: {done}")
 
         self.as_operator(work)
 

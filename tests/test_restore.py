@@ -1,0 +1,420 @@
+"""A database that was put back: nobody gets a letter twice, nobody is lost, who left stays gone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from email import message_from_bytes, policy
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from conftest import MONDAY, Clock, Done
+from mailing import notice, owe, readers, send, tallied
+
+from digest.config import Config
+from digest.deliver.content import Contents
+from digest.deliver.ledger import Batch, Ledger, Wish
+from digest.deliver.papers import Papers
+from digest.demo.catcher import Catcher
+from digest.errors import PutBack
+from digest.models import OutboxState
+from digest.store import Database, backups, letters, open_database, outbox, restores
+from digest.store.journal import Journal
+from digest.store.witness import Witness, note_left
+
+PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
+
+
+class House:
+    """An installation in a folder: one feed, whose entries a test writes, and commands at a time of its own."""
+
+    def __init__(self, folder: Path, digest: Callable[..., Done], at: Callable[..., None], inbox: Catcher) -> None:
+        self.folder, self._digest, self._at, self.inbox = folder, digest, at, inbox
+        self.now = MONDAY
+        self.titles: list[str] = []
+        self.set_up()
+
+    def set_up(self, more: str = "") -> None:
+        (self.folder / "digest.toml").write_text(
+            f"""
+            secret_key = "a key for tests, long enough"
+            base_url = "https://digest.example"
+            {more}
+            [smtp]
+            url = "{self.inbox.url}"
+            [curate]
+            newest_of_new_feed = 50
+            new_feed_days = 3000
+            flood = 500
+            [newsletters.daily]
+            title = "Daily"
+            from = "Daily <news@news.example>"
+            schedule = "daily 07:00"
+            """
+        )
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "digest.db"
+
+    def __call__(self, *words: object, code: int | None = 0) -> Done:
+        self._at(self.now)
+        done = self._digest(*words)
+        assert code is None or done.returncode == code, (words, done)
+        return done
+
+    def feed(self) -> bytes:
+        """The last fifty entries, the newest first."""
+        items = []
+        for number, title in reversed(list(enumerate(self.titles))[-50:]):
+            when = format_datetime(MONDAY + timedelta(minutes=number))
+            items.append(
+                f"<item><title>{title}</title><guid>{title}</guid><link>https://a.example/{title}</link>"
+                f"<pubDate>{when}</pubDate><description>{title} and {title}</description></item>"
+            )
+        return f"<rss version='2.0'><channel><title>A</title>{''.join(items)}</channel></rss>".encode()
+
+    def day(self, *titles: str, code: int = 0) -> Done:
+        """A day later, something new, and a run."""
+        self.now += timedelta(days=1)
+        self.titles += titles
+        return self("run", "--force", code=code)
+
+    def had(self) -> dict[str, Counter[str]]:
+        """Which stories each reader has got, and how often."""
+        found: dict[str, Counter[str]] = {}
+        for mail in self.inbox.messages:
+            text = message_from_bytes(mail.content, policy=policy.default).get_body(("plain",)).get_content()
+            theirs = found.setdefault(mail.recipient, Counter())
+            theirs.update(title for title in self.titles if f"https://a.example/{title}" in text)
+        return found
+
+    def letters(self) -> Counter[str]:
+        return Counter(self.inbox.recipients)
+
+    def copy(self, name: str = "copy.db") -> Path:
+        with sqlite3.connect(self.database) as source, sqlite3.connect(self.folder / name) as target:
+            source.backup(target)
+        source.close()
+        target.close()
+        return self.folder / name
+
+    def put_back(self, copy: Path) -> None:
+        for path in self.folder.glob("digest.db-*"):
+            path.unlink()
+        shutil.copy(copy, self.database)
+
+
+@pytest.fixture
+def house(tmp_path, digest, at, inbox) -> Iterator[House]:
+    house = House(tmp_path, digest, at, inbox)
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = house.feed()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/rss+xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        house("init")
+        house.titles.append("first")
+        house("feed", "add", f"http://127.0.0.1:{server.server_port}/feed.xml")
+        for who in PEOPLE:
+            house("subscriber", "add", who)
+        yield house
+        server.shutdown()
+        thread.join()
+
+
+def test_a_copy_put_back_is_noticed_and_once_accepted_nobody_gets_anything_twice(house):
+    house.day("quokka")
+    copy = house.copy()
+    house.day("marimba", "isotope")
+    house.day("lighthouse")
+    assert house.letters() == dict.fromkeys(PEOPLE, 3)
+    house.put_back(copy)
+    for words in (("run",), ("deliver",), ("run", "--dry-run")):
+        said = house(*words, code=69).stderr
+        assert "it ends at edition 1 of daily, and letters of 2 and 3 went out since" in said
+        assert "digest restore accept" in said
+    assert "older than what was sent" in house("status", code=69).stderr
+    tried = house("restore", "accept", "--dry-run")
+    assert "nothing was changed" in tried.stderr
+    house("run", code=69)
+    house("restore", "accept", "--yes")
+    house("run", "--force")
+    assert house.letters() == dict.fromkeys(PEOPLE, 3)
+    house.day("tundra")
+    assert house.letters() == dict.fromkeys(PEOPLE, 4)
+    assert all(set(theirs.values()) == {1} and len(theirs) == 6 for theirs in house.had().values()), house.had()
+    assert "nothing to accept" in house("restore", "accept").stderr
+    listed = json.loads(house("edition", "list", "--json").stdout)
+    assert [line["number"] for line in listed] == [4, 3, 2, 1]
+
+
+def test_who_reads_weekly_gets_all_that_they_had_not(house):
+    house("subscriber", "set", PEOPLE[2], "--cadence", "weekly sun")
+    house.day("quokka")  # Tuesday
+    copy = house.copy()
+    for title in ("marimba", "isotope", "lighthouse"):
+        house.day(title)
+    house.put_back(copy)
+    house("restore", "accept", "--yes")
+    for title in ("tundra", "velvet", "gondola"):  # until Monday
+        house.day(title)
+    had = house.had()
+    assert all(set(theirs.values()) == {1} for theirs in had.values()), had
+    assert set(had[PEOPLE[2]]) == {"first", "quokka", "marimba", "isotope", "lighthouse", "tundra", "velvet"}
+    assert house.letters()[PEOPLE[2]] == 1
+    assert all(set(had[who]) == set(house.titles) for who in PEOPLE[:2])
+
+
+def test_who_left_was_suppressed_or_erased_since_stays_so(house):
+    house.day("quokka")
+    copy = house.copy()
+    house.day("marimba")
+    house("subscriber", "remove", PEOPLE[0])
+    house("subscriber", "suppress", PEOPLE[1])
+    house("subscriber", "erase", PEOPLE[2], "--yes")
+    house.put_back(copy)
+    said = house("run", code=69).stderr
+    assert "3 readers have left" in said
+    house("restore", "accept", "--yes")
+    house.day("isotope")
+    assert house.letters() == dict.fromkeys(PEOPLE, 2)
+    shown = house("subscriber", "show", PEOPLE[0]).stdout
+    assert "unsubscribed" in shown and "known from the witness" in shown
+    assert "suppressed" in house("subscriber", "show", PEOPLE[1]).stdout
+    house("subscriber", "show", PEOPLE[2], code=66)
+    assert "was erased" in house("subscriber", "add", PEOPLE[2], code=64).stderr
+
+
+def test_an_unsubscribe_alone_is_noticed(house):
+    house.day("quokka")
+    copy = house.copy()
+    house("subscriber", "remove", PEOPLE[0])
+    house.put_back(copy)
+    assert "1 reader has left" in house("run", code=69).stderr
+    house("restore", "accept", "--yes")
+    house.day("marimba")
+    assert house.letters() == {PEOPLE[0]: 1, PEOPLE[1]: 2, PEOPLE[2]: 2}
+
+
+def witness(house: House) -> Path:
+    return house.folder / "digest.db.witness"
+
+
+def test_a_witness_that_is_lost_begins_anew_and_says_so_once(house):
+    house.day("quokka")
+    shutil.rmtree(witness(house))
+    assert "is gone and begins anew" in house("deliver").stderr
+    assert not house("deliver").stderr.count("witness")
+    house("subscriber", "remove", PEOPLE[0])
+    shutil.rmtree(witness(house))
+    assert "is gone and begins anew" in house("subscriber", "remove", PEOPLE[1]).stderr
+
+
+def test_a_witness_of_another_installation_is_set_aside_in_so_many_words(house, tmp_path):
+    house.day("quokka")
+    house("-c", "other/digest.toml", "init")
+    with sqlite3.connect(tmp_path / "other" / "digest.db") as connection:
+        connection.execute("UPDATE installation SET id = 'another'")
+    connection.close()
+    shutil.copytree(witness(house), tmp_path / "other" / "digest.db.witness")
+    done = house("-c", "other/digest.toml", "deliver")
+    assert "is of another installation: set aside as digest.db.witness.of-" in done.stderr
+    assert len(list((tmp_path / "other").glob("digest.db.witness.of-*"))) == 1
+    assert not house("-c", "other/digest.toml", "deliver").stderr.count("witness")
+
+
+def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
+    house.day("quokka")
+    copy = house.copy()
+    with sqlite3.connect(copy) as connection:
+        connection.executescript(
+            "DROP TABLE installation; DROP TABLE witnessed_entry; UPDATE alembic_version SET version_num = '0021'"
+        )
+    connection.close()
+    house.day("marimba")
+    house.put_back(copy)
+    said = house("run", code=69).stderr
+    assert "older than what was sent" in said and "digest.db.witness away" in said
+    house("restore", "accept", "--yes")
+    house("run", "--force")
+    assert house.letters() == dict.fromkeys(PEOPLE, 2)
+
+
+def test_nothing_is_sent_where_the_witness_cannot_be_told(house):
+    witness(house).write_text("a file")
+    said = house.day("quokka", code=74).stderr
+    assert "witness" in said and not house.inbox.messages
+    witness(house).unlink()
+    house.day()
+    assert house.letters() == dict.fromkeys(PEOPLE, 1)
+
+
+def test_a_witness_elsewhere_and_none_at_all(house, tmp_path):
+    house.set_up('[keep]\nwitness = "far/away"')
+    house.day("quokka")
+    assert list((tmp_path / "far" / "away").glob("000001-*.jsonl")) and not witness(house).exists()
+    house.set_up('[keep]\nwitness = "none"')
+    copy = house.copy()
+    house.day("marimba")
+    house.put_back(copy)
+    house("run", "--force")
+    assert house.letters() == dict.fromkeys(PEOPLE, 3)  # as was asked for
+    assert "no witness" in house("restore", "accept", code=66).stderr
+
+
+def test_options_of_two_kinds_do_not_go_together(house):
+    assert "one of --resend" in house("restore", "accept", "--hold", "--resend", code=64).stderr
+    assert "digest restore accept" in house("restore", "x.tar", "--hold", code=64).stderr
+    assert "for a backup" in house("restore", "accept", "--to", "x", code=64).stderr
+    house("restore", "x.tar", code=66)
+    assert "nothing to accept" in house("restore", "accept").stderr
+
+
+# ---------------------------------------------------------------- letters of an edition that the copy has
+
+
+@pytest.mark.parametrize("rest", ["resend", "hold", "drop"])
+def test_of_an_edition_that_went_out_in_part_each_letter_is_known(box, config, clock, tmp_path, rest):
+    """Ten letters: one was sent, one put off, two under way as the machine died, six not begun."""
+    owe(box, config, *readers(10))
+    backups.copy_sqlite(Path(config.database), tmp_path / "copy.db")
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    papers = Papers(config, {1: "daily"}, frozenset())
+    ledger = Ledger(box, Contents(papers), papers, clock=clock)
+    claimed = ledger.commit(Batch(wish=Wish(outbox.Source(1, 1), 4))).claim
+    assert claimed is not None
+    marked = ledger.commit(Batch(marks=list(claimed.letters))).marked
+    sent, put_off, *_ = marked.items()
+    ended = [outbox.Outcome(*sent, OutboxState.SENT, 250, "2.0.0 queued")]
+    ended.append(outbox.Outcome(*put_off, OutboxState.OWED, 450, "4.2.2 full", due_at=clock() + timedelta(hours=1)))
+    ledger.commit(Batch(outcomes=ended))
+    box.close()
+    shutil.copy(tmp_path / "copy.db", config.database)
+    with closing(open_database(config.database_url)) as database:
+        database.witness = Witness(box.witness.journal, clock=clock)
+        for _ in range(2):
+            with pytest.raises(PutBack, match="letters of 1 went out since"):
+                database.require_latest()
+            with pytest.raises(PutBack):
+                ledger_of(database, config, clock).commit(Batch(marks=list(claimed.letters[:1])))
+        with database.write() as session:
+            standing = database.witness.standing(session)
+            heard = restores.known([database.witness.journal.read()], after=standing.tick)
+            done = restores.accept(session, heard, standing, restores.Terms({"": restores.Rest(rest)}, clock()))
+        (paper,) = done.papers
+        assert (paper.settled, paper.doubtful) == (1, 2)
+        database.require_latest()
+        found = tallied(database)
+        assert found["sent"] == 1 and found["held"] == (0 if rest == "resend" else 2)
+        assert found["owed"] + found["claimed"] == (9 if rest == "resend" else 7 if rest == "hold" else 0)
+        assert found["dropped"] == (7 if rest == "drop" else 0)
+        with database.read() as session:
+            assert len(letters.lines(session, in_doubt=True)) == 2
+
+
+def ledger_of(database: Database, config: Config, clock: Clock) -> Ledger:
+    papers = Papers(config, {1: "daily"}, frozenset())
+    ledger = Ledger(database, Contents(papers), papers, clock=clock)
+    ledger.commit(Batch(wish=Wish(outbox.Source(1, 1), 4)))
+    return ledger
+
+
+def test_where_the_witness_is_full_nothing_goes_out_and_nothing_is_in_doubt(
+    box, configure, inbox, clock, tmp_path, monkeypatch
+):
+    config = configure(smtp={"url": inbox.url})
+    owe(box, config, *readers(30))
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    really, calls = Journal._append, []
+
+    def full(self: Journal, *arguments: object) -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        really(self, *arguments)
+
+    monkeypatch.setattr(Journal, "_append", full)
+    report = send(box, config, clock)
+    assert report.full and "witness" in report.stopped and report.sent + report.owed == 30
+    assert tallied(box)["owed"] == report.owed and not report.in_doubt
+    with box.read() as session:
+        assert not letters.lines(session, in_doubt=True)
+    monkeypatch.undo()
+    clock.pass_(minutes=5)
+    assert send(box, config, clock).owed == 0
+    assert len(inbox.recipients) == len(set(inbox.recipients)) == 30
+
+
+def test_a_copy_put_back_under_a_sender_at_work_ends_it(box, configure, inbox, clock, tmp_path):
+    config = configure(smtp={"url": inbox.url, "connections": 2})
+    owe(box, config, *readers(200))
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+
+    def put_back(_told: object) -> None:
+        with closing(sqlite3.connect(config.database)) as connection, connection:
+            connection.execute("UPDATE installation SET tick = 0")
+
+    with pytest.raises(PutBack):
+        send(box, config, clock, progress=put_back)
+    before = len(inbox.recipients)
+    assert 0 < before < 200
+    with pytest.raises(PutBack):
+        box.require_latest()
+
+
+def test_a_commit_beside_the_question_is_no_alarm(box, config, clock, tmp_path):
+    """While the witness is looked at, others commit: what the database says is asked after it."""
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    owe(box, config, "ada@example.org")
+    really = box.witness.journal.top
+
+    def top() -> object:
+        box.witness.journal.top = really
+        with box.write() as session:
+            note_left(session, "paused", subscriptions="1")
+        return really()
+
+    box.witness.journal.top = top
+    box.require_latest()
+    box.require_latest()
+
+
+def test_reminders_and_confirmations_that_went_out_do_not_again(box, configure, inbox, clock, tmp_path):
+    config = configure(smtp={"url": inbox.url})
+    backups.copy_sqlite(Path(config.database), tmp_path / "before.db")
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    notice(box, "ada@example.org")
+    backups.copy_sqlite(Path(config.database), tmp_path / "owed.db")
+    assert send(box, config, clock).sent == 1
+    box.close()
+    for name in ("before.db", "owed.db"):
+        shutil.copy(tmp_path / name, config.database)
+        with closing(open_database(config.database_url)) as database:
+            database.witness = Witness(box.witness.journal, clock=clock)
+            with database.write() as session:
+                standing = database.witness.standing(session)
+                heard = restores.known([database.witness.journal.read()], after=standing.tick)
+                restores.accept(session, heard, standing, restores.Terms({}, clock()))
+            notice(database, "ada@example.org")
+            assert send(database, config, clock).sent == 0
+    assert inbox.recipients == ["ada@example.org"]
