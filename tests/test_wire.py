@@ -304,7 +304,7 @@ def test_what_is_said_before_tls_is_never_taken_for_said_under_it(
             if not stream._got:
                 await stream._more(LONG)
             with pytest.raises(httpcore.ConnectError, match="WRONG_VERSION"):
-                await stream.start_tls(trusting(certificates), "feeds.example", LONG)
+                await stream.start_tls(trusting(certificates), "feeds.example", SOON)
             await ended.wait()
 
     run(scenario)
