@@ -248,11 +248,18 @@ def test_what_mending_brings_to_light_cannot_turn_the_text_around_it() -> None:
     assert "\u202e" not in title(feed(hidden).encode())
 
 
+C1 = re.compile("[\x80-\x9f]")
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=100))
+@example("\xe0\x85\x80")
+@example("\xc3\x85\x80")
+@example("\u0420\u2028\x85\x80")
 def test_mending_never_crashes_and_is_done_in_one_go(words: str) -> None:
     once = Repairs().of(words)
     assert Repairs().of(once) == once or len(once) < len(words)
+    assert len(C1.findall(once)) <= len(C1.findall(words))
 
 
 @pytest.mark.parametrize(

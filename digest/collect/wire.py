@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
@@ -198,7 +199,10 @@ def refused(error: BaseException | None) -> bool:
 
 
 class _Pinned(httpcore.AsyncNetworkBackend):
-    """Connects to the given addresses, one after the other, whatever host is asked for; without any, to the host."""
+    """Connects to the given addresses, one after the other, whatever host is asked for.
+
+    Without any, to the host, which is a proxy: by anyio, which knows TLS within TLS and hosts with dead addresses.
+    """
 
     def __init__(self, addresses: Sequence[str] = ()) -> None:
         self._addresses = addresses
@@ -211,8 +215,10 @@ class _Pinned(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        if not self._addresses:
+            return _Tolerant(await httpcore.AnyIOBackend().connect_tcp(host, port, timeout=timeout))
         failed: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
-        for address in self._addresses[:4] or [host]:
+        for address in self._addresses[:4]:
             try:
                 return _Tolerant(await _connected(address, port, timeout))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -237,27 +243,29 @@ async def _connected(host: str, port: int, seconds: float | None) -> _Stream:
 class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     """A connection of the event loop. What is read from it waits here; when that is much, the other end waits too.
 
-    What we say are heads and short forms: it is given to the loop and not waited for.
+    What we say are heads and short forms, given to the loop; where the other end takes none of it, `write` waits.
     """
 
     _transport: asyncio.Transport
+    _below: asyncio.Transport  # TLS; it is what is paused: uvloop's TLS drops at the end what it holds back
 
     def __init__(self) -> None:
         self._got = bytearray()
-        self._over = self._paused = False
+        self._over = self._paused = self._full = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     # ------------------------------------------------------------ what the loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's has its methods, and is none
+        # uvloop's has its methods, and is none
+        self._transport = self._below = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._got += data
-        if len(self._got) > _MUCH and not self._paused:
+        if len(self._got) > _MUCH and not self._paused and not self._below.is_closing():
             self._paused = True
-            self._transport.pause_reading()
+            self._below.pause_reading()
         self._wake()
 
     def eof_received(self) -> None:
@@ -265,7 +273,14 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._over, self._error = True, error
+        self._over, self._full, self._error = True, False, error
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
         self._wake()
 
     def _wake(self) -> None:
@@ -283,8 +298,8 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         del self._got[:max_bytes]
         if self._paused and len(self._got) <= _MUCH:
             self._paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+            if not self._below.is_closing():
+                self._below.resume_reading()
         return data
 
     async def _more(self, seconds: float | None) -> None:
@@ -299,9 +314,15 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
                 clock.cancel()
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        if self._transport.is_closing():
-            raise httpcore.WriteError("the connection is closed") from self._error
+        if not buffer or self._over or self._transport.is_closing():
+            return  # what came before the end is still to be read, and `read` tells of the end
         self._transport.write(buffer)
+        try:
+            async with asyncio.timeout(timeout) if self._full else nullcontext():
+                while self._full:
+                    await self._more(None)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout("write") from error
 
     async def aclose(self) -> None:
         self._transport.abort()
@@ -314,6 +335,10 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     ) -> _Stream:
         loop = asyncio.get_running_loop()
         try:
+            if self._got:  # in clear, and would be taken for said under TLS
+                raise ssl.SSLError(1, "WRONG_VERSION_NUMBER: it speaks before TLS begins")
+            if self._over:
+                raise ConnectionResetError("the connection is closed")
             async with asyncio.timeout(timeout):
                 secured = await loop.start_tls(self._transport, self, ssl_context, server_hostname=server_hostname)
             if secured is None:

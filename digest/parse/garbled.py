@@ -37,7 +37,8 @@ class Repairs:
         garbled = _SUSPECT.search(head)
         if garbled is None:
             return text
-        mended = "".join(map(_mended, head.splitlines(keepends=True)))
+        # Not at what else ends a line: U+0085 and U+2028 are made of, and make, letters that are mended.
+        mended = "\n".join(map(_mended, head.split("\n")))
         if mended == head:
             return text
         self.count += 1
