@@ -137,6 +137,7 @@ class Paper:
     most: int
     tales: list[Tale] = field(default_factory=list)
     editions: list[tuple[int, int, datetime]] = field(default_factory=list)
+    closed: list[tuple[datetime, int]] = field(default_factory=list)  # slots (or runs), and the last seq by then
     looked: datetime = NEVER  # the last slot that had its turn; of one without slots, the last run
 
     @property
@@ -182,6 +183,7 @@ class Planned:
     edition: int
     welcome: bool
     choices: Choices
+    made: datetime
 
 
 @dataclass
@@ -204,6 +206,7 @@ class Reader:
     planned: dict[int, Planned] = field(default_factory=dict)  # by the number of the letter
     had: set[int] = field(default_factory=set)  # seqs that came
     letters: list[tuple[datetime, Planned]] = field(default_factory=list)
+    full_upto: int = 0  # beyond the maximum of a letter there were more, up to here
     editions: set[int] = field(default_factory=set)  # owed, whatever became of it
 
     # ------------------------------------------------------------ what they do
@@ -228,6 +231,14 @@ class Reader:
             for topic in (wanted or set(self.paper.topics)) - former:
                 self.since[topic] = max(self.since.get(topic, 0), self.paper.start)
         self.choices, self.settled = choices, now
+
+    def take(self, planned: Planned, now: datetime) -> None:
+        self.had |= {tale.seq for tale in planned.tales}
+        self.letters.append((now, planned))
+        if len(planned.tales) >= min(self.paper.most, planned.choices.max_stories or self.paper.most):
+            self.full_upto = max(
+                self.full_upto, next(up for no, up, _at in self.paper.editions if no == planned.edition)
+            )
 
     # ------------------------------------------------------------ when
 
@@ -305,10 +316,10 @@ class Reader:
         left = sorted((t for t in offer if not self.choices.muted(t)), key=lambda t: -t.rank)
         return tuple(left[: min(self.paper.most, self.choices.max_stories or self.paper.most)])
 
-    def overdue(self, now: datetime, idle: timedelta) -> list[Tale]:
+    def overdue(self, now: datetime) -> list[Tale]:
         """Stories that no letter brought, though there were days for it since they last changed anything."""
         name = (self.choices.cadence.split() or [""])[0]
-        wait = DAY * LONGEST_WAIT.get(name, 5) + 3 * DAY + idle
+        wait = DAY * LONGEST_WAIT.get(name, 5) + 5 * DAY
         if self.state != "active" or now - self.settled < wait:
             return []
         offer = self.unread(self.paper.upto)

@@ -1,0 +1,171 @@
+"""Errors put into a copy of digest on purpose, one at a time: does `readers_year` find each?"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Bug:
+    name: str
+    file: str  # below digest/
+    old: str
+    new: str
+    found_as: str  # one of the goals that it is to break
+
+
+BUGS = (
+    Bug(
+        "while clocks are put forward, letters come an hour early",
+        "schedule.py",
+        "return sorted({datetime.combine(day, at, self.zone).astimezone(UTC) for at in self.times})",
+        "local = [datetime.combine(day, at, self.zone) for at in self.times]\n"
+        "        return sorted({one.astimezone(UTC) - (one.dst() or timedelta()) for one in local})",
+        "wrong_hour",
+    ),
+    Bug(
+        "an hour that the clocks repeat counts twice",
+        "schedule.py",
+        "return sorted({datetime.combine(day, at, self.zone).astimezone(UTC) for at in self.times})",
+        "return sorted({datetime.combine(day, at, self.zone).replace(fold=fold).astimezone(UTC)"
+        " for at in self.times for fold in (0, 1)})",
+        "wrong_hour",
+    ),
+    Bug(
+        "who moves west has two letters on one day",
+        "schedule.py",
+        "found.append(Turn(max(coming, now), coming_or_last, after, reader._begin(day), first))",
+        "found.append(Turn(max(coming, now), coming_or_last, after, None, first))",
+        "wrong_hour",
+    ),
+    Bug(
+        "who had a letter yesterday has none today",
+        "schedule.py",
+        "found.append(Turn(max(coming, now), coming_or_last, after, reader._begin(day), first))",
+        "found.append(Turn(max(coming, now), coming_or_last, after, reader._begin(day) - timedelta(days=1), first))",
+        "missing",
+    ),
+    Bug(
+        "another zone is a day without a letter",
+        "subscribe/preferences.py",
+        "            setattr(subscription, name, stored)\n",
+        "            setattr(subscription, name, stored)\n"
+        "            if name == 'zone' and subscription.offered_at:\n"
+        "                from datetime import timedelta\n"
+        "                subscription.offered_at += timedelta(days=1)\n",
+        "missing",
+    ),
+    Bug(
+        "a zone of one's own is forgotten",
+        "schedule.py",
+        "clock = ZoneInfo(zone) if zone else",
+        "clock = ZoneInfo(zone) if not zone else",
+        "wrong_hour",
+    ),
+    Bug(
+        "a day that was missed is not made up for",
+        "schedule.py",
+        "    if reader.days.rare:\n        missed",
+        "    if False:\n        missed",
+        "missing",
+    ),
+    Bug(
+        "who paused gets what was planned",
+        "store/outbox.py",
+        "subscription != SubscriptionState.ACTIVE:",
+        "subscription not in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED):",
+        "to_who_left",
+    ),
+    Bug(
+        "who comes back gets all they missed",
+        "store/people.py",
+        "    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))",
+        "    return col(Subscription.read_until)",
+        "unwanted",
+    ),
+    Bug(
+        "watermarks move to a story more than the letter had",
+        "store/recipients.py",
+        "            read_until=edition.upto_seq,\n",
+        "            read_until=edition.upto_seq + 1,\n",
+        "missing",
+    ),
+    Bug(
+        "watermarks stay a story behind",
+        "store/recipients.py",
+        "            read_until=edition.upto_seq,\n",
+        "            read_until=edition.upto_seq - 1,\n",
+        "twice",
+    ),
+    Bug(
+        "who mutes a thing is rendered it",
+        "edition/variants.py",
+        " and story.seq not in choices.muted",
+        "",
+        "unwanted",
+    ),
+    Bug(
+        "a topic that is renamed stays as readers chose it",
+        "store/renames.py",
+        "    _swap(session, Subscription, _readers(paper), old, new)\n",
+        "",
+        "missing",
+    ),
+)
+# The quick one has only half of the changes of clocks: those of autumn too.
+SPANS = (("2026-03-05", 33), ("2026-10-01", 33))
+
+
+def seek(bug: Bug) -> dict[str, int] | None:
+    """What a copy that has this bug does wrong, or nothing; None where the text to change is there no more."""
+    with tempfile.TemporaryDirectory(prefix="digest-bug-") as name:
+        folder = Path(name)
+        shutil.copytree(ROOT / "digest", folder / "digest", ignore=shutil.ignore_patterns("__pycache__"))
+        for one in ("templates", "benchmarks"):
+            (folder / one).symlink_to(ROOT / one)
+        path = folder / "digest" / bug.file
+        text = path.read_text(encoding="utf-8")
+        if bug.old not in text:
+            return None
+        path.write_text(text.replace(bug.old, bug.new), encoding="utf-8")
+        wrong: dict[str, int] = {}
+        for begin, days in SPANS:
+            if not wrong.get(bug.found_as):
+                wrong = _play(folder, begin, days)
+        return wrong
+
+
+def _play(folder: Path, begin: str, days: int) -> dict[str, int]:
+    words = ["--json", "--show", "1", "--begin", begin, "--days", str(days), "--readers", "40", "--until", "20"]
+    done = subprocess.run(
+        [sys.executable, str(folder / "benchmarks" / "readers_year.py"), *words],
+        env=os.environ | {"PYTHONPATH": str(folder)}, cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    lines = re.findall(r"^\{.*\}$", done.stdout, re.M)
+    if not lines:
+        raise SystemExit(done.stderr[-2000:])
+    said = json.loads(lines[-1])
+    return {goal: said[goal] for goal in said["goals"]}
+
+
+def seek_all(only: str = "") -> int:
+    """Print what became of each; 1 where one is not found, or stale."""
+    missed = 0
+    for bug in BUGS:
+        if only in bug.name:
+            wrong = seek(bug)
+            good = bool(wrong and wrong[bug.found_as])
+            missed += not good
+            how = "stale" if wrong is None else "found" if good else "MISSED"
+            print(f"{how:<7} {bug.name} ({bug.file}): {wrong}", flush=True)
+    return 1 if missed else 0
