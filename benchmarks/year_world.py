@@ -44,9 +44,9 @@ MOST = 40
 class World:
     """The product, its readers, and what went wrong."""
 
-    def __init__(self, folder: Path, *, seed: int, readers: int, begin: datetime) -> None:
+    def __init__(self, folder: Path, *, seed: int, readers: int, begin: datetime, haste: float = 1) -> None:
         self.chance = random.Random(seed)
-        self.folder, self.now = folder, begin
+        self.folder, self.now, self.haste = folder, begin, haste
         self.holidays = frozenset({(5, 1), (10, 25), (12, 25)})
         self.papers = {
             "berlin": Paper("berlin", Clock("daily", ((7, 0),), "Europe/Berlin", self.holidays), list(TOPICS), MOST),
@@ -73,6 +73,7 @@ class World:
         self.wrong: Counter[str] = Counter(dict.fromkeys(GOALS, 0))
         self.told: list[str] = []
         self.ran = NEVER
+        self.waiting = 0  # sign-ups that have no answer yet
         self.mailed: dict[str, datetime] = {}  # to an address: when it had its last mail of words
 
     def _settings(self) -> Config:
@@ -177,6 +178,7 @@ class World:
             known = frozenset(paper.topics)
             signups.ask(session, email, newsletter=paper.name, config=self.config, evidence=self.said(),
                         known_topics=known, choices=choices)  # fmt: skip
+        self.waiting += 1
         if reader.state == "none":
             reader.choices, reader.state, reader.asked = Choices(**choices), "pending", self.now
 
