@@ -290,7 +290,9 @@ class Year(World):
             lacking = year_promises.outstanding(reader, ran=self.ran, now=self.now)
             if lacking is None:
                 self.count["days changed in between"] += 1
-            elif lacking:
+            elif lacking != ():
+                self.count["days judged"] += 1
+            if lacking:
                 words = f"{self.name(reader)}: lacks {[tale.seq for tale in lacking]}"
                 self.blame("missing", f"{words}, {reader.choices}, settled {reader.settled}", len(lacking))
                 reader.settled = self.now
