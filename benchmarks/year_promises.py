@@ -38,13 +38,17 @@ def hour(reader: Reader, planned: Planned, *, ran: datetime, now: datetime) -> H
 
 
 def second_of_its_day(reader: Reader, planned: Planned) -> bool:
-    """Had they a letter for this day of theirs, and changed nothing since?"""
+    """Had they a letter for this day of theirs, and changed nothing since?
+
+    A letter is for the last time of theirs that has passed when it goes out: one that should have come at 23:00, and
+    comes an hour past midnight because nothing ran, is still the one of the day before.
+    """
     own = reader.clock
     if own is None or planned.welcome or not reader.letters:
         return False
     at, last = reader.letters[-1]
     unchanged = last.choices == planned.choices == reader.choices and reader.settled < at
-    return unchanged and not last.welcome and own.day(last.due) == own.day(planned.due)
+    return unchanged and not last.welcome and own.day(own.upto(last.due)) == own.day(own.upto(planned.due))
 
 
 def outstanding(reader: Reader, *, ran: datetime, now: datetime) -> Sequence[Tale] | None:

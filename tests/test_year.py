@@ -65,6 +65,15 @@ def test_a_second_letter_of_a_day_is_found_and_that_of_the_next_day_is_none() ->
     assert not year_promises.second_of_its_day(one, letter(one, first + 24 * HOUR))
 
 
+def test_a_letter_that_comes_past_midnight_because_nothing_ran_is_that_of_the_day_before() -> None:
+    one = reader(Choices(hour=23, zone="Pacific/Apia"))
+    hour = at("2026-03-27T10:00")
+    late = hour + 2 * HOUR  # 1:00 of the next day there
+    one.letters.append((late, letter(one, late)))
+    assert not year_promises.second_of_its_day(one, letter(one, hour + 24 * HOUR))
+    assert year_promises.second_of_its_day(one, letter(one, hour + 23 * HOUR))
+
+
 def test_a_letter_that_did_not_come_is_missed_in_its_hour_and_not_before() -> None:
     one = reader(Choices(hour=9, zone="Europe/Berlin"))
     one.had = {1, 2, 3, 4, 5, 6}  # of the 21st to the 26th
