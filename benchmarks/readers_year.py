@@ -103,7 +103,7 @@ class Year(World):
             for reader, planned in self.owed(paper, number, expected, welcome=True, due={}):
                 reader.begin_at(upto)
                 own = reader.clock
-                reader.offered = own.upto(self.now) if own else None
+                reader.offered = own.had(self.now) if own else None
                 planned.due = self.now
 
     def compose(self, paper: Paper) -> None:

@@ -106,6 +106,10 @@ class Clock:
                     return one
             day -= DAY
 
+    def had(self, at: datetime) -> datetime:
+        """For which time a letter of this moment counts: the last there was, as if each day had one."""
+        return Clock("daily", self.times, self.zone, self.holidays).upto(at)
+
     def before(self, at: datetime) -> datetime:
         return self.upto(at - timedelta(microseconds=1))
 
@@ -284,7 +288,7 @@ class Reader:
             return None
         hour = Clock("daily", own.times, own.zone).from_(slot)
         due = hour if own.day(hour) == own.day(slot) and hour < following else now
-        return max(due, now), missed
+        return max(due, now), own.had(max(due, now))
 
     def _turn_of_run(self, now: datetime) -> tuple[datetime, datetime] | None:
         own = self.clock
@@ -298,7 +302,7 @@ class Reader:
             return None
         if self.offered is not None and self.offered >= own.begin(own.day(slot)):
             return None
-        return now, slot
+        return now, own.had(now)
 
     # ------------------------------------------------------------ what
 
