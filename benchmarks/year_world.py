@@ -318,7 +318,10 @@ class World:
                 if reader.state == "pending" and reader.asked <= self.ran:
                     try:
                         email = self.addresses[reader.person]
-                        reader.id = subscribe.find(session, email, reader.paper.name)[1].id or 0
+                        number = subscribe.find(session, email, reader.paper.name)[1].id or 0
+                        if reader.id not in (0, number):  # they asked anew in the run that forgot them
+                            reader.choices, reader.since = Choices(), {}
+                        reader.id = number
                     except UserError:
                         self.forgotten(reader)
         due = [one for one in self.tokens if one[0] <= self.now]
