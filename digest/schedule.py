@@ -101,6 +101,13 @@ class Schedule:
         passed = [one for one in self._slots(day) if one <= slot]
         return len(passed), self._begin(day), self._begin(day + timedelta(days=1))
 
+    def counts_for(self, now: datetime) -> datetime:
+        """What a reader of this schedule who gets a letter at `now` has had: their hour that passed last, on any day.
+
+        A rare day that is long past would not say it: by another hour, zone or cadence it could count as missed.
+        """
+        return replace(self, days=Days()).last_slot(now)
+
     def _last(self, now: datetime) -> tuple[date, datetime]:
         """The latest slot at or before `now`, and which day's it is."""
         today = now.astimezone(self.zone).date()
@@ -131,7 +138,7 @@ class Turn:
     """When an edition's letters go to readers of one schedule, and to which of these readers.
 
     To those whose last letter was for a slot from `after` on and before `before` (None: whenever it was), and, where
-    `new`, to those who had none yet. `slot` is the reader's slot that this letter is for.
+    `new`, to those who had none yet. `slot` is the reader's hour that this letter counts for.
     """
 
     due_at: datetime
@@ -320,7 +327,8 @@ def turns(reader: Schedule | None, newsletter: Schedule, *, now: datetime) -> li
             on, at = replace(reader, days=Days())._first(slot)
             due_at = at if on == today and at < following else now
             after = reader._begin(missed)
-            found.append(Turn(max(due_at, now), missed_slot, before=after, new=missed == today))
+            due_at = max(due_at, now)
+            found.append(Turn(due_at, reader.counts_for(due_at), before=after, new=missed == today))
     if coming < following:
         first = not any(turn.new for turn in found)
         coming_or_last = max(coming, reader.last_slot(now))
@@ -340,7 +348,7 @@ def turns_of_run(reader: Schedule | None, *, hour: bool, since: datetime, now: d
     today = now.astimezone(reader.zone).date()
     if (hour and slot <= since) or (not hour and today != day and not reader.days.rare):
         return []
-    return [Turn(now, slot, before=reader._begin(day), new=hour or today == day)]
+    return [Turn(now, reader.counts_for(now), before=reader._begin(day), new=hour or today == day)]
 
 
 @lru_cache(maxsize=256)

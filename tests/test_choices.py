@@ -1183,3 +1183,24 @@ def test_a_pause_that_two_end_at_once_ends_once_on_postgres(postgres_url, config
         events = [moment.event for moment in history.moments(session, people.find(session, "ada@example.org"))]
     assert events == ["subscribed", "paused", "resumed"]
     database.close()
+
+
+@pytest.mark.parametrize("slots", [schedule.parse("daily 07:00 Europe/Berlin"), None])
+def test_who_had_a_letter_since_a_rare_day_missed_none_by_another_hour_zone_or_cadence(slots):
+    welcomed, saturday = datetime(2026, 3, 9, 12, tzinfo=UTC), datetime(2026, 3, 14, 6, tzinfo=UTC)
+    had = schedule.own("monthly 31", None, "", slots).counts_for(welcomed)
+
+    def turn(cadence: str, hour: int | None, zone: str) -> Turn | None:
+        own = schedule.own(cadence, hour, zone, slots)
+        if slots:
+            return mine(schedule.turns(own, slots, now=saturday), had)
+        since = saturday - timedelta(hours=6)
+        return mine(schedule.turns_of_run(own, hour=hour is not None, since=since, now=saturday), had)
+
+    for zone in ("", "Pacific/Pago_Pago", "Asia/Tehran", "America/New_York"):
+        assert turn("monthly 31", None, zone) is None
+        assert turn("monthly 31", 21, zone) is None
+        assert turn("weekly sun", None, zone) is None, "that was on the day before they were welcomed"
+    late = turn("weekly fri", None, "")
+    assert late is not None and late.due_at == saturday, "yesterday, and they had nothing since"
+    assert late.slot > saturday - timedelta(days=1), "and it counts for today"

@@ -101,7 +101,7 @@ def _owe(session: Session, press: Press, seen: _Seen, *, now: datetime) -> tuple
             variant_id = added[made.key]
         letters += recipients.owe_welcome(session, subscription, found.edition, variant_id, now)
         own = schedule.own(subscription.cadence, subscription.hour, subscription.zone, press.settings.slots)
-        subscription.offered_at = own.last_slot(now) if own else None
+        subscription.offered_at = own.counts_for(now) if own else None
     session.flush()
     return dealt, letters
 
