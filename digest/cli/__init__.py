@@ -137,6 +137,7 @@ from digest.cli.backtest import backtest  # noqa: E402
 from digest.cli.clock import clock  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
 from digest.cli.help import help_command  # noqa: E402
+from digest.cli.history import history  # noqa: E402
 from digest.cli.init import init  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
 from digest.cli.run import deliver_command, run  # noqa: E402
@@ -153,6 +154,7 @@ app.command()(preview)
 app.command("send-test")(send_test)
 app.command()(status)
 app.command()(audit)
+app.command()(history)
 app.command()(clock)
 app.command()(why)
 app.command()(backtest)
