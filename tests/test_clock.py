@@ -583,7 +583,7 @@ def test_one_run_400_days_ahead_silences_nothing(operator, at):
     done = operator("run", "--json")
     told = json.loads(done.stdout)
     assert done.returncode == 0 and told["healed"] == {"feeds": 1, "newsletters": 1, "runs": 1}
-    assert "put back (feeds: 1, newsletters: 1)" in done.stderr
+    assert "put back (feeds: 1, newsletters: 1, runs: 1)" in done.stderr
     assert told["collect"]["asked"] == 1
     again = operator("run", "--json")
     assert json.loads(again.stdout)["healed"] == {} and "clock" not in again.stderr

@@ -23,6 +23,7 @@ from digest.observe.masks import Mask, secrets_of
 from digest.store import clock as clocks
 from digest.store import open_database, runs
 from digest.store.run_tables import Run
+from digest.web.logged import Asked
 
 SETTINGS = """
 database = "digest.db"
@@ -174,6 +175,23 @@ def test_refusals_name_nobody_in_the_log_and_the_operator_on_the_terminal(config
     ]  # fmt: skip
 
 
+def test_requests_and_letters_of_the_pages_are_logged_without_who_asked(config, tmp_path, clock, box, capsys):
+    asked = Asked(MONDAY, "198.51.100.1", "GET", "/preferences/…", 200, 0.01)
+    for name, addresses in (("a", False), ("b", True)):
+        own = config.model_copy(update={"log": config.log.model_copy(update={"addresses": addresses})})
+        with recorded(Options(), "serve", clock, str(tmp_path / name), "json") as record:
+            record.knows(own)
+            assert record.note_request(asked)
+            record.sent(box, deliver.Report(sent=2))
+            record.sent(box, deliver.Report())
+        _, request, sent, end = lines(tmp_path / name)
+        assert (request["event"], request["facts"]["status"]) == ("request", 200)
+        assert ("198.51.100.1" in json.dumps(request)) is addresses
+        assert sent["message"] == "deliver: 2 sent" and end["event"] == "ends"
+    with box.read() as session:
+        assert runs.totals(session)["sent"] == 4
+
+
 # ---------------------------------------------------------------- the history
 
 
@@ -204,8 +222,8 @@ def test_a_run_that_was_killed_did_not_end(box, clock):
     me = runs.this_process()
     with box.write() as session:
         for name, process in (
-            ("a", runs.this_process()),
-            ("b", runs.this_process() + "9"),
+            ("a", me),
+            ("b", f"{me}9"),
             ("c", "far 1 2"),
             ("d", ""),
         ):

@@ -139,6 +139,7 @@ from digest.cli.demo import demo  # noqa: E402
 from digest.cli.help import help_command  # noqa: E402
 from digest.cli.history import history  # noqa: E402
 from digest.cli.init import init  # noqa: E402
+from digest.cli.metrics import metrics  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
 from digest.cli.run import deliver_command, run  # noqa: E402
 from digest.cli.send_test import send_test  # noqa: E402
@@ -155,6 +156,7 @@ app.command("send-test")(send_test)
 app.command()(status)
 app.command()(audit)
 app.command()(history)
+app.command()(metrics)
 app.command()(clock)
 app.command()(why)
 app.command()(backtest)

@@ -18,10 +18,12 @@ from digest.errors import Exit, UserError
 if TYPE_CHECKING:
     from digest.cli.common import Options
     from digest.config import Config
+    from digest.deliver import Report
     from digest.line import Tell, Told
     from digest.observe.deeds import Deeds
     from digest.observe.log import Level, Log
     from digest.store import Database
+    from digest.web.logged import Asked
 
 
 class Record:
@@ -79,6 +81,28 @@ class Record:
         if not (self.on_stderr and self._options.quiet and level == "info"):
             self._log.note(level, words, event=event, **facts)
         return not self.on_stderr
+
+    def note_request(self, asked: Asked) -> bool:
+        """Log a request of `digest serve`; is it to be printed as well?"""
+        if self._log is None:
+            return True
+        client = self._log.mask.addresses
+        facts = {name: getattr(asked, name) for name in ("method", "path", "status", "seconds")}
+        more = {"client": asked.client} if client else {}
+        return self.note("info", asked.words(client=client), event="request", **facts, **more)
+
+    def sent(self, database: Database, report: Report) -> None:
+        """Log and count the letters of one pass of many, which has no row of its own."""
+        from digest.store import runs
+
+        letters = {name: getattr(report, name) for name in runs.TALLIED}
+        if not any(letters.values()):
+            return
+        with suppress(UserError), database.write() as session:
+            runs.tally(session, letters)
+        if self._log is not None:
+            said = ", ".join(f"{number:,} {name}" for name, number in letters.items() if number)
+            self.note("info", f"deliver: {said}", event="report", **letters)
 
     def listening(self, put: Tell) -> Tell:
         """What the steps tell goes to who `put`s it in words, and into this record."""
