@@ -23,8 +23,9 @@ _SHOWN = {
 
 
 def history(context: typer.Context, limit: Limit = 20, as_json: Json = False) -> None:
-    """Show the last runs of `run`, `collect` and `deliver`: when, with which exit code, and what each step did.
+    """Show the last runs, and how they ended.
 
+    Those of `run`, `collect` and `deliver`: when, with which exit code, and what each step did.
     One that was killed did not end. How long runs are remembered is history_days in [log].
 
     Example: digest history --limit 50

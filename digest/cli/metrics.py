@@ -17,8 +17,9 @@ def metrics(
         typer.Option("--textfile", metavar="FILE", help="Put them there, for node_exporter's textfile collector."),
     ] = None,
 ) -> None:
-    """Print figures in Prometheus' text format, or put them in a file that is replaced in one step.
+    """Print figures for Prometheus, or put them in a file.
 
+    The file is replaced in one step.
     Feeds by health, stories waiting, subscribers and letters by state, the last run. No addresses.
 
     Example: digest metrics --textfile /var/lib/node_exporter/digest.prom
