@@ -25,12 +25,12 @@ FLOORS = {
     "store": 2, "migrations": 2,
     "parse": 3, "curate": 3, "render": 3, "sign": 3, "letter": 3,
     "collect": 4, "doctor": 4, "hear": 4, "edition": 4, "deliver": 4, "subscribe": 4,
-    "line": 5,
+    "line": 5, "observe": 5,
     "demo": 6, "cli": 6, "web": 6,
 }  # fmt: skip
 NAMES = {
     6: "doors: options, HTTP; the clock is read here",
-    5: "the main job as steps, for every door",
+    5: "the main job as steps, for every door, and what is told of it",
     4: "work: network and transactions",
     3: "decisions: values in, values out; no clock, network or database",
     2: "memory: every query, by name",

@@ -467,7 +467,7 @@ def test_a_key_may_ask_so_often_a_minute(box, configure, clock, ada):
 
 def test_nothing_of_keys_and_addresses_is_logged(box, config, clock, ada):
     lines: list[str] = []
-    client = TestClient(application(box, config, clock=clock, log=lines.append))
+    client = TestClient(application(box, config, clock=clock, log=lambda asked: lines.append(str(asked))))
     made = token(box)
     for path in (ADA, f"{DAILY}/subscribers?email=ada@example.org", "/api/v1/subscribers/ada@example.org"):
         client.get(path, headers={"Authorization": f"Bearer {made}"})

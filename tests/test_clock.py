@@ -55,6 +55,7 @@ from digest.store.database import shared_now
 from digest.store.feed_tables import FullText, Robots, WebSub
 from digest.store.import_tables import ImportChange, ListImport
 from digest.store.mail_tables import MailReport, MailSource
+from digest.store.run_tables import Run
 from digest.store.signup_tables import SignupMail, SignupRefusal, SignupWait
 from digest.subscribe import Evidence, signup
 from digest.web import application
@@ -139,6 +140,7 @@ def fill(database: Database, config: Config) -> None:
         session.add(run)
         session.flush()
         session.add(ImportChange(key="a@example.org", import_id=run.id, what="e", paused_until=MONDAY))
+        session.add(Run(name="r", command="run", process="", began_at=MONDAY, ended_at=MONDAY))
         session.add(RelayHour(relay="mx:25", hour=MONDAY, letters=7))
         read = {"read_at": MONDAY, "said_at": MONDAY, "written_at": MONDAY, "undone_at": MONDAY, "done_at": MONDAY}
         session.add(MailReport(hash="h", source="s", kind="hard", act="none", **read))
@@ -580,8 +582,8 @@ def test_one_run_400_days_ahead_silences_nothing(operator, at):
     assert json.loads(rehearsal.stdout)["healed"]["feeds"] == 1
     done = operator("run", "--json")
     told = json.loads(done.stdout)
-    assert done.returncode == 0 and told["healed"] == {"feeds": 1, "newsletters": 1}
-    assert "put back (feeds: 1, newsletters: 1)" in done.stderr
+    assert done.returncode == 0 and told["healed"] == {"feeds": 1, "newsletters": 1, "runs": 1}
+    assert "put back (feeds: 1, newsletters: 1, runs: 1)" in done.stderr
     assert told["collect"]["asked"] == 1
     again = operator("run", "--json")
     assert json.loads(again.stdout)["healed"] == {} and "clock" not in again.stderr

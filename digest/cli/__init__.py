@@ -140,7 +140,9 @@ from digest.cli.clock import clock  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
 from digest.cli.doctor import config_app, doctor  # noqa: E402
 from digest.cli.help import help_command  # noqa: E402
+from digest.cli.history import history  # noqa: E402
 from digest.cli.init import init  # noqa: E402
+from digest.cli.metrics import metrics  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
 from digest.cli.restore import restore  # noqa: E402
 from digest.cli.run import deliver_command, run  # noqa: E402
@@ -157,6 +159,8 @@ app.command()(preview)
 app.command("send-test")(send_test)
 app.command()(status)
 app.command()(audit)
+app.command()(history)
+app.command()(metrics)
 app.command()(clock)
 app.command()(doctor)
 app.command()(why)

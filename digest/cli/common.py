@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from digest.cli import terminal
 
 if TYPE_CHECKING:
+    from digest.cli.record import Record
     from digest.config import Config
     from digest.store import Database, letters
     from digest.store.witness import Witness
@@ -29,6 +30,7 @@ class Options:
     config: str | None = None
     quiet: bool = False
     warned: bool = False  # of a settings file that everybody can read
+    record: Record | None = None  # of a command that keeps one
 
     @property
     def path(self) -> Path:
@@ -79,6 +81,8 @@ class Options:
         from digest.store import newsletters, open_database
 
         config = self.load(partly=partly)
+        if self.record is not None:
+            self.record.knows(config)
         config = config.only(config.chosen(only, every=every))
         for name, words in config.broken.items():
             self.warn(f"{name} is left out: {words}")
@@ -102,12 +106,13 @@ class Options:
 
     def say(self, words: str) -> None:
         """Talk goes to stderr, data to stdout."""
-        if not self.quiet:
+        if (self.record is None or self.record.note("info", words)) and not self.quiet:
             print(words, file=sys.stderr)
 
-    def warn(self, words: str) -> None:
+    def warn(self, words: str, *, sign: str = "digest: ") -> None:
         """Trouble is told also to those who want quiet: cron mails what is printed."""
-        print(f"digest: {words}", file=sys.stderr)
+        if self.record is None or self.record.note("warning", words):
+            print(f"{sign}{words}", file=sys.stderr)
 
     @contextmanager
     def progress(self, step: str, *, elapsed: bool = False) -> Iterator[Callable[..., None]]:
@@ -115,7 +120,7 @@ class Options:
 
         Its time is what is left by a forecast, or what has `elapsed`.
         """
-        if self.quiet or not sys.stderr.isatty():
+        if self.quiet or not sys.stderr.isatty() or (self.record is not None and self.record.on_stderr):
             yield lambda done, total, words="": None
             return
         from rich.console import Console

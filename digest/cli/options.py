@@ -24,6 +24,11 @@ All = Annotated[bool, typer.Option("--all", help="All newsletters, which is also
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many, the newest first.")]
 Force = Annotated[bool, typer.Option("--force", help="Ask every feed now, whatever its schedule says.")]
+LogFile = Annotated[
+    str | None,
+    typer.Option("--log", metavar="FILE", help="Write a log there too; - is standard error, in place of the talk."),
+]
+LogFormat = Annotated[str | None, typer.Option("--log-format", metavar="text|json", help="Of the log's lines.")]
 
 # Of feeds and stories.
 WhichFeed = Annotated[str, typer.Argument(metavar="FEED", help="Number or address of a feed, as `feed list` shows it.")]

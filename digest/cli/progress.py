@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, assert_never
@@ -28,7 +27,7 @@ def telling(options: Options, config: Config) -> Iterator[Tell]:
     bar: Callable[..., None] = _no_bar
     with ExitStack() as bars:
 
-        def tell(told: Told) -> None:
+        def put(told: Told) -> None:
             nonlocal bar
             if not isinstance(told, collect.Progress | deliver.Progress):
                 bars.close()
@@ -72,7 +71,7 @@ def telling(options: Options, config: Config) -> Iterator[Tell]:
                 case _:
                     assert_never(told)
 
-        yield tell
+        yield put if options.record is None else options.record.listening(put)
 
 
 def _no_bar(done: int, total: int, words: str = "") -> None:
@@ -138,7 +137,7 @@ def _tell_collected(options: Options, report: CollectReport) -> None:
     for change in report.changes:
         line = f"  feed {change.feed_id}, {_shown(change.feed)}, {_shown(change.words)}"
         if change.health in (Health.FAILING, Health.RETIRED):
-            print(line, file=sys.stderr)
+            options.warn(line, sign="")
         else:
             options.say(line)
 

@@ -11,8 +11,9 @@ import typer
 
 from digest.cli.common import Options, now, print_json, while_read
 from digest.cli.names import lost, tell_lost
-from digest.cli.options import All, DryRun, Force, Json, Newsletters
+from digest.cli.options import All, DryRun, Force, Json, LogFile, LogFormat, Newsletters
 from digest.cli.progress import count, heed_clock, stop_between_letters, telling
+from digest.cli.record import recorded
 from digest.errors import Exit
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def run(
     newsletter: Newsletters = None,
     every: All = False,
     as_json: Json = False,
+    log: LogFile = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Collect, curate, compose and deliver. Editions are composed when they are due.
 
@@ -42,7 +45,10 @@ def run(
     from digest.cli.checks import barren_words
 
     options: Options = context.obj
-    with options.open(newsletter, every=every, partly=True) as (config, database):
+    with (
+        recorded(options, "run", now, log, log_format) as record,
+        options.open(newsletter, every=every, partly=True) as (config, database),
+    ):
         broken = options.judge(config)
         if barren := barren_words(config):
             options.warn(barren)
@@ -58,7 +64,10 @@ def run(
                         _show_editions(rehearsal, outcome)
         else:
             healed = heed_clock(options, config, database)
-            outcome = whole_line(options, config, database, force=force, broken=broken)
+            with record.stored(database):
+                outcome = whole_line(options, config, database, force=force, broken=broken)
+                record.ends(outcome.exit_code)
+        record.ends(outcome.exit_code)
     outcome.healed = healed
     if as_json:
         print_json(asdict(outcome) | {"newsletters": by_newsletter(config, outcome)})
@@ -66,7 +75,12 @@ def run(
 
 
 def deliver_command(
-    context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False
+    context: typer.Context,
+    newsletter: Newsletters = None,
+    every: All = False,
+    as_json: Json = False,
+    log: LogFile = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Send the letters that are owed and due. It is the last step of `digest run`.
 
@@ -77,17 +91,22 @@ def deliver_command(
     from digest import line
 
     options: Options = context.obj
-    with options.open(newsletter, every=every, partly=True) as (config, database):
+    with (
+        recorded(options, "deliver", now, log, log_format) as record,
+        options.open(newsletter, every=every, partly=True) as (config, database),
+    ):
         database.require_latest()
         healed = heed_clock(options, config, database)
         options.judge(config, templates=False)
         rng = random.Random()  # noqa: S311  (jitter, not a secret)
-        with telling(options, config) as tell, stop_between_letters(options) as stop:
+        with record.stored(database), telling(options, config) as tell, stop_between_letters(options) as stop:
             share = line.share_of(config)
             report = line.deliver(database, config, clock=now, rng=rng, stop=stop, share=share, tell=tell)
+            code = Exit.CONFIG if config.broken else line.delivery_code(report)
+            record.ends(code)
     if as_json:
         print_json(asdict(report) | {"healed": healed})
-    raise typer.Exit(Exit.CONFIG if config.broken else line.delivery_code(report))
+    raise typer.Exit(code)
 
 
 def by_newsletter(config: Config, outcome: Outcome) -> dict[str, dict[str, object]]:

@@ -6,16 +6,24 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from digest.cli.common import Options, now
+from digest.cli.options import LogFile, LogFormat
 from digest.cli.progress import heed_clock
+from digest.cli.record import Record, recorded
 from digest.errors import Exit, UserError
 from digest.means import fitting
+
+if TYPE_CHECKING:
+    from digest.config import Config
+    from digest.store import Database
+    from digest.web.logged import Asked
 
 _CONNECTIONS = 500  # at a time, where there are files for so many; more are told to come back
 _BESIDE = 64  # files: the database's connections, the loop, mail on its way
@@ -38,6 +46,8 @@ def serve(
     access_log: Annotated[
         bool, typer.Option("--access-log", help="Tell each request on stderr, without the tokens of its address.")
     ] = False,
+    log: LogFile = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Serve sign-up, readers' choices, the archive and its feeds. The links in the mail lead there.
 
@@ -56,7 +66,11 @@ def serve(
     options: Options = context.obj
     connections = fitting(_CONNECTIONS, each=1, beside=_BESIDE, what="serving", least=16)
     # What is wrong with one newsletter keeps no reader of another from leaving.
-    with options.open(partly=True) as (config, database):
+    with (
+        recorded(options, "serve", now, log, log_format) as record,
+        options.open(partly=True) as (config, database),
+        _metrics(config, database),
+    ):
         # Whoever wants to leave can, whatever the time is.
         heed_clock(options, config, database, refuse=False)
         for words in options.judge(config).values():
@@ -65,13 +79,13 @@ def serve(
         # uvicorn stops gently at a signal, and then raises it anew: to be asked to stop is no failure.
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, _stop)
-        log = (lambda words: print(words, file=sys.stderr, flush=True)) if access_log else None
+        told = (lambda asked: _tell(record, asked)) if access_log else None
         rng = random.Random()  # noqa: S311  (jitter, not a secret)
 
         def send(stop: Callable[[], bool]) -> bool:
             """Answer who asked, as the limits allow; do some have to wait?"""
             wait = line.answer_signups(database, config, now=now())
-            line.deliver(database, config, clock=now, rng=rng, stop=stop, share=NOTICES)
+            record.sent(database, line.deliver(database, config, clock=now, rng=rng, stop=stop, share=NOTICES))
             return bool(wait)
 
         def tell(stop: Callable[[], bool]) -> bool:
@@ -81,7 +95,7 @@ def serve(
         courier, herald = Courier(send), Courier(tell, what="webhooks were not told what happened")
         server = uvicorn.Server(
             uvicorn.Config(
-                application(database, config, clock=now, mail_now=courier.wake, tell_now=herald.wake, log=log),
+                application(database, config, clock=now, mail_now=courier.wake, tell_now=herald.wake, log=told),
                 http=http_protocol(),
                 ws="none",
                 lifespan="off",
@@ -106,6 +120,36 @@ def serve(
             listener.close()
             if unix_socket:
                 unix_socket.unlink(missing_ok=True)
+
+
+def _tell(record: Record, asked: Asked) -> None:
+    """A request, on stderr and in the log."""
+    if record.note_request(asked):
+        print(asked, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _metrics(config: Config, database: Database) -> Iterator[None]:
+    """Figures on a port of loopback of their own, where the settings name one."""
+    port = config.web.metrics_port
+    if not port:
+        yield
+        return
+    from digest.observe.metrics import registry
+
+    figures = registry(database, config, clock=now)
+    from prometheus_client import start_http_server
+
+    try:
+        server, thread = start_http_server(port, addr="127.0.0.1", registry=figures)
+    except OSError as error:
+        raise _in_words(error, f"127.0.0.1 port {port}", "metrics_port in [web] names another") from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _stop(*_: object) -> None:

@@ -304,6 +304,17 @@ class Web(Section):
     api_origins: tuple[Origin, ...] = ()  # whose pages may ask for a sign-up in the browser (CORS)
     webhook_private_addresses: bool = False
     webhook_days: float = Field(5, gt=0, le=365)  # that a webhook may fail before it is told nothing more
+    metrics_token: Secret | None = None  # with which `/metrics` is answered
+    metrics_port: int = Field(0, ge=0, le=65535)  # of loopback, where it is answered to everybody; 0: none
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _metrics_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9._~+/=-]{16,200}", value.get_secret_value()):
+            raise ValueError(
+                "must have 16 to 200 letters, digits and . _ ~ + / = -, as in the header of a Bearer token"
+            )
+        return value
 
     @property
     def webhook_patience(self) -> timedelta:
@@ -318,6 +329,19 @@ class Web(Section):
             return tuple(ipaddress.ip_network(one if isinstance(one, Network) else str(one)) for one in value)
         except ValueError as error:
             raise ValueError(f"has something that is no address or network: {error}") from None
+
+
+class Log(Section):
+    """What is written down of what is done, besides what is said."""
+
+    file: FilePath | None = None
+    format: Literal["text", "json"] = "text"
+    addresses: bool = False  # of readers and visitors
+    history_days: int = Field(90, ge=1, le=3650)  # that runs are remembered
+
+    @property
+    def history(self) -> timedelta:
+        return timedelta(days=self.history_days)
 
 
 class MailWebhooks(Section):

@@ -28,6 +28,7 @@ the place of a later one. Days on which digest ran (`RunDay`) tell the rest: whe
     webhook_event.created_at      now                             which are given up; settled_at: which are forgotten
     webhook.failing_since         now                             which webhook is disabled
     api_answer.at                 now                             which answers are given again
+    run.began_at, ended_at        now                             which are forgotten, the age of the last
     entry, story, admission, …    now                             order, freshness, what was told lately
 
 What is only shown (`SHOWN`) stays as it was written.
@@ -71,6 +72,7 @@ from digest.store.api_tables import ApiAnswer, Webhook, WebhookEvent
 from digest.store.clock import TOLERANCE, note_day, utc_day
 from digest.store.database import Database, shared_now
 from digest.store.feed_tables import FullText, Robots, WebSub
+from digest.store.run_tables import Run
 from digest.store.signup_tables import SignupMail, SignupWait
 
 if TYPE_CHECKING:
@@ -354,6 +356,7 @@ def _thorough(at: _Bearings) -> Iterator[Part]:
     yield Rule("notices", (Bound(col(Notice.created_at), late, now),), (untried,))
     yield Rule("suppressions", (Bound(col(Suppression.created_at), late, now),))
     yield Rule("readings of feeds", (Bound(col(NewsletterFeed.added_at), late, now),))
+    yield Rule("runs", (Bound(col(Run.began_at), late, now), Bound(col(Run.ended_at), late, now)))
     yield Rule("subscribers", (Bound(col(Subscriber.created_at), late, now),))
 
 

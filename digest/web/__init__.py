@@ -19,6 +19,7 @@ from digest.web import (
     frozen,
     health,
     hear,
+    metrics,
     moves,
     own_data,
     preferences,
@@ -29,7 +30,7 @@ from digest.web import (
 )
 from digest.web.client import Proxied
 from digest.web.houses import Houses
-from digest.web.logged import Logged
+from digest.web.logged import Asked, Logged
 from digest.web.site import Site
 from digest.web.timeouts import InTime
 
@@ -42,7 +43,7 @@ def application(
     mail_now: Callable[[], None] = lambda: None,
     tell_now: Callable[[], None] = lambda: None,
     ask: Callable[[str, int], Awaitable[bytes]] | None = None,
-    log: Callable[[str], None] | None = None,
+    log: Callable[[Asked], None] | None = None,
 ) -> Starlette:
     """The ASGI application over one database.
 
@@ -78,6 +79,7 @@ ROUTES = [
     *archive_feeds.ROUTES,
     *frozen.ROUTES,
     *health.ROUTES,
+    *metrics.ROUTES,
     *hear.ROUTES,
     *api.ROUTES,
     *websub.ROUTES,

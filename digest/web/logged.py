@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Logged:
-    """One line for each request. Of an address with a token in it only the first word is told."""
+@dataclass(frozen=True)
+class Asked:
+    """A request that was answered. Of an address with a token in it only the first word is told."""
 
-    def __init__(self, app: ASGIApp, *, log: Callable[[str], None], clock: Callable[[], datetime]) -> None:
+    at: datetime
+    client: str  # "-" where nobody knows
+    method: str
+    path: str
+    status: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%dT%H:%M:%SZ} {self.client} {self._answered}"
+
+    @property
+    def _answered(self) -> str:
+        return f"{self.method} {self.path} {self.status} {self.seconds:.3f}"
+
+    def words(self, *, client: bool) -> str:
+        """Without the time; with the visitor's network address where that may be."""
+        return f"{self.client} {self._answered}" if client else self._answered
+
+
+class Logged:
+    """Tells each request."""
+
+    def __init__(self, app: ASGIApp, *, log: Callable[[Asked], None], clock: Callable[[], datetime]) -> None:
         self._app = app
         self._log = log
         self._clock = clock
@@ -33,7 +57,7 @@ class Logged:
         finally:
             seconds = (self._clock() - began).total_seconds()
             who = scope["client"][0] if scope.get("client") else "-"
-            self._log(f"{began:%Y-%m-%dT%H:%M:%SZ} {who} {scope['method']} {_told(scope)} {status} {seconds:.3f}")
+            self._log(Asked(began, who, scope["method"], _told(scope), status, seconds))
 
 
 def _told(scope: Scope) -> str:
