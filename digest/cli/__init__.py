@@ -138,6 +138,7 @@ from digest.cli.clock import clock  # noqa: E402
 from digest.cli.demo import demo  # noqa: E402
 from digest.cli.help import help_command  # noqa: E402
 from digest.cli.init import init  # noqa: E402
+from digest.cli.migrate import migrate  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
 from digest.cli.run import deliver_command, run  # noqa: E402
 from digest.cli.send_test import send_test  # noqa: E402
@@ -156,6 +157,7 @@ app.command()(audit)
 app.command()(clock)
 app.command()(why)
 app.command()(backtest)
+app.command()(migrate)
 app.command()(serve)
 app.command()(demo)
 app.command("help")(help_command)
