@@ -70,7 +70,7 @@ def guids(session: Session, ids: Collection[int]) -> Mapping[int, str]:
     numbers = sorted(ids)
     for start in range(0, len(numbers), 500):
         query = sa.select(col(Entry.id), col(Entry.guid)).where(col(Entry.id).in_(numbers[start : start + 500]))
-        found |= {row[0]: row[1] or "" for row in session.connection().execute(query)}
+        found |= {int(row[0] or 0): row[1] or "" for row in session.connection().execute(query)}
     return found
 
 
