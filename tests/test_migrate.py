@@ -239,7 +239,8 @@ def bomb() -> bytes:
         (leaving.reader, "bomb", "unpacks to more than"),
     ],
 )
-def test_files_that_are_broken_or_hostile_get_one_sentence(read, content, words):
+def test_files_that_are_broken_or_hostile_get_one_sentence(read, content, words, monkeypatch):
+    monkeypatch.setattr(leaving, "MAX_FILE", 100_000)
     with pytest.raises(BadInput) as refused:
         read({"file": bomb() if content == "bomb" else content})
     assert words in f"{refused.value} {refused.value.hint}"
