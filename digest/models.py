@@ -3,7 +3,7 @@
 feed ── entry ──┐── full_text   robots
   ├ websub      │
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
-                          ├ former_name, feed_list
+                          ├ former_name, feed_list, feed_seen
                           └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source

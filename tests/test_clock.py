@@ -52,7 +52,7 @@ from digest.store import (
 from digest.store import clock as room
 from digest.store.api_tables import ApiAnswer, ApiKey, Webhook, WebhookEvent
 from digest.store.database import shared_now
-from digest.store.feed_tables import FullText, Robots, WebSub
+from digest.store.feed_tables import FeedSeen, FullText, Robots, WebSub
 from digest.store.import_tables import ImportChange, ListImport
 from digest.store.mail_tables import MailReport, MailSource
 from digest.store.run_tables import Run
@@ -132,6 +132,7 @@ def fill(database: Database, config: Config) -> None:
         session.add(Story(**row, published_at=MONDAY, admitted_at=MONDAY))
         session.add(FullText(entry_id=entry.id, next_at=MONDAY, asked_at=MONDAY))
         session.add(Robots(origin="https://feeds.example", read_at=MONDAY))
+        session.add(FeedSeen(newsletter_id=paper.id, feed_id=entry.feed_id, tool="another", until=MONDAY))
         session.add(Admission(newsletter_id=paper.id, entry_id=entry.id, decision=Decision.STORY, decided_at=MONDAY))
         session.add(SignupMail(address="a", network="n", at=MONDAY))
         session.add(SignupRefusal(day=MONDAY, number=1))

@@ -143,6 +143,7 @@ from digest.cli.help import help_command  # noqa: E402
 from digest.cli.history import history  # noqa: E402
 from digest.cli.init import init  # noqa: E402
 from digest.cli.metrics import metrics  # noqa: E402
+from digest.cli.migrate import migrate  # noqa: E402
 from digest.cli.preview import preview  # noqa: E402
 from digest.cli.restore import restore  # noqa: E402
 from digest.cli.run import deliver_command, run  # noqa: E402
@@ -167,6 +168,7 @@ app.command()(why)
 app.command()(backtest)
 app.command()(backup)
 app.command()(restore)
+app.command()(migrate)
 app.command()(serve)
 app.command()(demo)
 app.command("help")(help_command)

@@ -111,6 +111,11 @@ class _How:
     json: bool
 
 
+def take_in(options: Options, file: str, newsletter: str, said: Terms, *, yes: bool, dry_run: bool, json: bool) -> None:
+    """Take in a list for whoever moves here, as `digest subscriber import` does; refused rows end in typer.Exit(65)."""
+    _take_in(options, file, newsletter, said, _How(_beside(file), ask=False, yes=yes, dry_run=dry_run, json=json))
+
+
 def _beside(file: str) -> Path:
     return Path("subscribers.rejects.csv" if file == "-" else f"{file}.rejects.csv")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -161,13 +161,15 @@ def import_feeds(
     newsletter: Newsletter,
     now: datetime,
     lists: Iterable[FeedList] = (),
+    also: Callable[[Session, int, dict[str, int]], None] = lambda session, newsletter_id, ids: None,
 ) -> ImportReport:
     """Add every feed of a list to the newsletter `name`, in one transaction; those it reads already stay as they are.
 
     `lists` are those on the web which they came from, to be read again; remembered with their feeds, or not at all.
     A folder whose name is that of a topic in the settings gives its feeds that topic; others are kept as folders
     and curation decides. The first topic of a feed that stands in several folders wins. Titles are the operator's:
-    a feed that calls itself otherwise keeps the name it has in the list.
+    a feed that calls itself otherwise keeps the name it has in the list. `also` is done in the same transaction, with
+    the newsletter's number and those of the feeds by address.
     """
     report = ImportReport()
     wanted: dict[str, tuple[Outline, str]] = {}
@@ -228,6 +230,7 @@ def import_feeds(
         report.created, report.read, report.known = len(fresh), len(new), len(wanted) - len(new)
         for one in lists:
             session.merge(FeedList(newsletter_id=reader_id, url=one.url, format=one.format, folders=list(one.folders)))
+        also(session, reader_id, {url: ids[url] for url in wanted})
     return report
 
 

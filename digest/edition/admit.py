@@ -17,7 +17,7 @@ from sqlmodel import Session
 from digest import config, identity
 from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, topics, urls
 from digest.curate import stories as same_story
-from digest.edition import formerly
+from digest.edition import formerly, sent
 from digest.edition.full_text import PageText, Texts
 from digest.errors import ConfigError
 from digest.models import Decision, Story
@@ -221,7 +221,10 @@ def propose(
     if not waiting:
         return Proposal(newsletter.seq, (), minutes, (), (), {})
     feeds = entries.readings(session, newsletter_id)
-    fresh = _muted_and_held(waiting, feeds, settings, curate_settings, minutes, former, now=now)
+    unsent, feeds = sent.hold(
+        session, newsletter_id, waiting, feeds, lambda entry, why: minutes.decide(entry, Decision.HELD, why)
+    )
+    fresh = _muted_and_held(unsent, feeds, settings, curate_settings, minutes, former, now=now)
     judge = Judge(session, newsletter_id, settings, curate_settings, gists)
     reads = []
     for read in _read(session, fresh, feeds, judge, gists, curate_settings, now=now):

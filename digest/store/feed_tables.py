@@ -69,3 +69,20 @@ class WebSub(SQLModel, table=True):
     missed: int = 0  # times in a row that there was something new and the hub had said nothing
     failures: int = 0  # in a row
     error: str = ""  # the last one, in words
+
+
+class FeedSeen(SQLModel, table=True):
+    """What another tool had sent of a feed before a newsletter took it over: by it the first edition repeats nothing.
+
+    `marks` are hashes of ids and links, see `store.seen`. What was published until `until` counts as sent, where ids
+    do not tell: for all entries (`by_date`), or for those without an id of their own.
+    """
+
+    __tablename__ = "feed_seen"
+
+    newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
+    feed_id: int = Field(foreign_key="feed.id", primary_key=True, index=True, ondelete="CASCADE")
+    tool: str
+    marks: str = Field(default="", sa_type=Packed, nullable=False)  # words of 16 letters, a space between
+    until: datetime | None = Field(default=None, sa_type=UtcTime, nullable=True)
+    by_date: bool = False

@@ -94,6 +94,7 @@ SHOWN = {
     "entry.withdrawn_at",
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",
+    "feed_seen.until",  # the word of whoever moved here
     "list_import.at",
     "list_import.undone_at",
     "import_change.paused_until",  # goes back to where it stood
