@@ -24,7 +24,7 @@ FLOORS = {
     "config": 1, "column_types": 1, "models": 1, "values": 1,
     "store": 2, "migrations": 2,
     "parse": 3, "curate": 3, "render": 3, "sign": 3, "letter": 3,
-    "collect": 4, "hear": 4, "edition": 4, "deliver": 4, "subscribe": 4,
+    "collect": 4, "hear": 4, "edition": 4, "deliver": 4, "subscribe": 4, "alerts": 4,
     "line": 5,
     "demo": 6, "cli": 6, "web": 6,
 }  # fmt: skip

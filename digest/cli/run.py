@@ -39,6 +39,7 @@ def run(
     Example: digest run --dry-run
     """
     from digest import line
+    from digest.cli import alarms
 
     options: Options = context.obj
     with options.open(newsletter, every=every, partly=True) as (config, database):
@@ -53,8 +54,10 @@ def run(
                     with while_read():
                         _show_editions(rehearsal, outcome)
         else:
-            healed = heed_clock(options, config, database)
-            outcome = whole_line(options, config, database, force=force, broken=broken)
+            with alarms.when_it_breaks(options, config, database):
+                healed = heed_clock(options, config, database)
+                outcome = whole_line(options, config, database, force=force, broken=broken)
+            alarms.after(options, config, database, outcome)
     outcome.healed = healed
     if as_json:
         print_json(asdict(outcome) | {"newsletters": by_newsletter(config, outcome)})

@@ -28,7 +28,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
     Example: digest status --json
     """
     from digest.cli import files
-    from digest.store import clock, editions, feeds, healing, hooks, letters, newsletters, reports, signup
+    from digest.store import alerts, clock, editions, feeds, healing, hooks, letters, newsletters, reports, signup
 
     options: Options = context.obj
     moment = now()
@@ -55,6 +55,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         strangers = reports.refused(session, since=moment - timedelta(days=30))
         starving = lost(config, database)
         told = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
+        mute = alerts.failing(session, now=moment)
     if as_json:
         print_json(
             {
@@ -72,6 +73,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
                 "clock": {"trouble": trouble, "ahead": ahead},
                 "gone": [asdict(one) for one in starving],
                 "webhooks": [asdict(one) for one in told],
+                "alerts": [asdict(one) for one in mute],
                 "mail": {
                     "read": heard,
                     "asks": asks,
@@ -92,6 +94,8 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         _tell_refused(options, strangers)
         options.say(f"database: {config.database_name}")
     _tell_webhooks(options, told)
+    for one in mute:
+        options.warn(f"alerts cannot be told by {one.channel} since {one.since:%Y-%m-%d %H:%M} UTC: {one.error}")
     tell_lost(options, config, [one for one in starving if not config.narrowed or one.newsletter in papers])
     for name, words in wrong.items():
         if name not in config.broken:  # of which the settings told already

@@ -61,11 +61,11 @@ async def _nothing() -> AsyncIterator[bytes]:
 class Poster(_Once):
     """Sends bodies, and says with which status they were answered. What an answer says beyond it is not read."""
 
-    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes, *, method: str = "POST") -> int:
         """The status. A redirect is an answer like any: nobody follows it. Raises FetchError."""
         says = {"User-Agent": f"digest/{__version__}", "Accept": "*/*", **headers}
         try:
-            request = httpx.Request("POST", url, headers=says, content=body)
+            request = httpx.Request(method, url, headers=says, content=body)
         except httpx.InvalidURL as error:
             raise FetchError(url, trouble.in_words(error)) from error
         status, _ = await self._sent(request)
