@@ -1,7 +1,8 @@
 """Alerts: what is stored that an operator may have to hear of, how it was told, and what is still to be said.
 
 What is to be said is a row for each channel, written with the judgement it follows from; it is taken under a lease,
-said, and settled. Who dies between saying and settling says it again, under the same name. A mail is a notice of the outbox.
+said, and settled. Who dies between saying and settling says it again, under the same name.
+A mail is a notice of the outbox.
 """
 
 from __future__ import annotations
