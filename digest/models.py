@@ -382,8 +382,6 @@ class Subscription(Tasting, SQLModel, table=True):
             sqlite_where=text("taste_key <> ''"),
             postgresql_where=text("taste_key <> ''"),
         ),
-        # The few that wait for a person, who is told of them at each run.
-        Index("ix_outbox_held", "id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")),
         # SQLite would give the number of one that was deleted last to the next, and with it all links in their mail.
         {"sqlite_autoincrement": True},
     )
@@ -532,6 +530,8 @@ class OutboxRow(SQLModel, table=True):
             sqlite_where=text("settled_at IS NULL AND edition_id IS NULL"),
             postgresql_where=text("settled_at IS NULL AND edition_id IS NULL"),
         ),
+        # The few that wait for a person, who is told of them at each run.
+        Index("ix_outbox_held", "id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")),
         # SQLite would give the number of one that was deleted last to the next, and with it the bounces of that one.
         {"sqlite_autoincrement": True},
     )

@@ -2,7 +2,8 @@
 
 `database` opens and upgrades; the others hold the queries, here in the order of the line: `newsletters`, `feeds`,
 `entries`, `stories`, `why`; `recipients`, `editions`, `archive`; `people`, `history`, `listing`, `suppressions`,
-`signup`, `imports`; `outbox`, `letters`, `edition_states`, `refusals`, `relays`; `keys`, `once`, `hooks` of the API; `alerts`, `weekly`.
+`signup`, `imports`; `outbox`, `letters`, `edition_states`, `refusals`, `relays`; `keys`, `once`, `hooks` of the API.
+`alerts` and `weekly` are for the operator.
 `disk_space` keeps some of the disk free, and `clock` mends what a wrong one has stored. All take a session of
 `Database.read()` or `Database.write()`; the block's end commits, never a query.
 """

@@ -21,6 +21,7 @@ from digest.models import (
     Feed,
     FeedState,
     Newsletter,
+    Notice,
     OutboxRow,
     OutboxState,
     RefusalCount,
@@ -99,11 +100,14 @@ def _overdue(now: datetime) -> Any:
         sa.select(sa.func.count(), sa.type_coerce(sa.func.min(col(OutboxRow.due_at)), UtcTime()))
         .select_from(OutboxRow)
         .outerjoin(Edition, col(Edition.id) == col(OutboxRow.edition_id))
+        .outerjoin(Notice, col(Notice.id) == col(OutboxRow.notice_id))
         .where(
             col(OutboxRow.settled_at).is_(None),
             col(OutboxRow.tried_at).is_(None),
             col(OutboxRow.state) == OutboxState.OWED,
             col(OutboxRow.due_at) <= now,
+            # That an alert itself is late would be one more, and so on.
+            sa.or_(col(Notice.key).is_(None), col(Notice.key).not_like("alert:%")),
             sa.or_(col(OutboxRow.edition_id).is_(None), col(Edition.state) == EditionState.OPEN),
         )
     )
