@@ -269,14 +269,14 @@ def test_a_year_tells_each_trouble_once_and_each_recovery_once(database, configu
 
     quiet = Ears()
     ears.dies = dies
-    for _look in range(122):  # every three days
+    for _look in range(73):  # every five days
         key = rng.choice(sorted(there))
         if rng.random() < 0.5:
             there[key] = not there[key]
             (begun if there[key] else over)[key] += 1
         with suppress(KeyboardInterrupt):
             tell(ears)
-        clock.pass_(days=3)
+        clock.pass_(days=5)
     ears.dies = lambda: False
     tell(ears)
     heard = ears.names + quiet.names
