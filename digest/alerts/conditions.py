@@ -101,10 +101,8 @@ def _relays(seen: Seen) -> Iterator[Condition]:
 def _editions(watched: Watched, seen: Seen, lines: Lines, now: datetime) -> Iterator[Condition]:
     for one in watched.editions:
         what = f"{one.newsletter} No. {one.number}"
-        if one.state == "paused":
-            cure = f"digest edition resume {one.number} -n {one.newsletter}"
-        else:
-            cure = f"digest edition approve {one.number} -n {one.newsletter}"
+        verb = "approve" if one.reason == "waits for the editor" else "resume"
+        cure = f"digest edition {verb} {one.number} -n {one.newsletter}"
         key = f"edition:{one.newsletter}:{one.number}"
         yield Condition(key, f"{what} is {one.state}", one.reason or f"it is {one.state}", cure, since=one.since)
     for name, slot in seen.slots.items():
