@@ -8,12 +8,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from digest import alerts, edition, event_loop, hear
 from digest import collect as feeds
 from digest import deliver as mail
-from digest import edition, event_loop, hear
 from digest.collect import CollectReport, FullTextReport, mailed
 from digest.collect.posting import Poster
 from digest.config import Config, imap_server
@@ -22,7 +22,7 @@ from digest.deliver import hooks as events
 from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
-from digest.store import Database, clock, healing, hooks, once, websub
+from digest.store import Database, clock, disk_space, healing, hooks, newsletters, once, websub
 from digest.subscribe import asks, by_mail, signup
 
 # ---------------------------------------------------------------- what is told
@@ -545,3 +545,58 @@ def tell_webhooks(
     told = event_loop.run(lambda: events.run(database, means))
     tell(told)
     return told
+
+
+# ---------------------------------------------------------------- the operator
+
+
+def seen(database: Database, config: Config, *, now: datetime, outcome: Outcome | None = None) -> alerts.Seen:
+    """What can be seen besides what is stored: this machine, and how a run went, if there was one."""
+    with database.read() as session:
+        begun = clock.first_run(session)
+        rows = newsletters.by_name(session)
+    slots = {}
+    for name in config.turn:
+        planned, row = config.newsletters[name].slots, rows.get(name)
+        if planned and row is not None and (slot := planned.next_slot(row.slot_at)) <= now:
+            slots[name] = slot
+    free, growth = disk_space.outlook(database, days=(now - begun).days if begun else 0)
+    found = alerts.Seen(database="", clock="", free=free, growth=growth, slots=slots)
+    if outcome is None:
+        return found
+    broken = {name: config.broken.get(name, "its edition cannot be made") for name in outcome.unfit}
+    deaf = "the last run said why" if outcome.deaf else ""
+    return replace(found, broken=broken, mailbox=deaf, relays=_relays(config, outcome.deliver))
+
+
+def _relays(config: Config, report: Report | None) -> Mapping[str, str]:
+    """Whose letters were to be handed over, and why they were not, or "": see `alerts.Seen`."""
+    if report is None:
+        return {}
+    if report.stopped and not report.interrupted and not report.full:
+        return {"": report.stopped}
+    worked = {name: "" for name, done in report.newsletters.items() if done.sent or done.refused or done.deferred}
+    found = worked | {name: why for name, why in report.sick.items() if name not in config.broken}
+    return found | ({"": ""} if worked else {})
+
+
+def alert(
+    database: Database,
+    config: Config,
+    *,
+    clock: Callable[[], datetime],
+    rng: random.Random,
+    seen: alerts.Seen,
+) -> alerts.Told:
+    """Judge what is the matter, tell the operator what they do not know, and send the letters that are theirs."""
+    told = alerts.tell(database, config, seen, clock=clock, means=alert_means(config))
+    told.mails += alerts.owe_weekly(database, config, now=clock())
+    if told.mails and not any((seen.relays or {}).values()):
+        deliver(database, config, clock=clock, rng=rng, share=mail.NOTICES)
+    return told
+
+
+def alert_means(config: Config) -> alerts.Means:
+    """By what is told: requests under the guard."""
+    private = config.alerts.private_addresses
+    return alerts.Means(Poster(allow_private=private, proxy=config.collect.proxy.get_secret_value()))

@@ -7,7 +7,7 @@ feed ── entry ──┐── full_text   robots
                           └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
-api_key ── api_answer   webhook ── webhook_event
+api_key ── api_answer   webhook ── webhook_event   alert   alert_telling
 installation              witnessed_entry                                  mail_feed ── feed
 run   tally
 """
@@ -531,6 +531,8 @@ class OutboxRow(SQLModel, table=True):
             sqlite_where=text("settled_at IS NULL AND edition_id IS NULL"),
             postgresql_where=text("settled_at IS NULL AND edition_id IS NULL"),
         ),
+        # The few that wait for a person, who is told of them at each run.
+        Index("ix_outbox_held", "id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")),
         # SQLite would give the number of one that was deleted last to the next, and with it the bounces of that one.
         {"sqlite_autoincrement": True},
     )

@@ -105,3 +105,88 @@ class Followed:
     why: str
     before: dict[str, Any] | None = None
     subscriber_id: int | None = None
+
+
+# ---------------------------------------------------------------- alerts
+
+
+@dataclass(frozen=True)
+class WatchedFeed:
+    """A feed with which something is the matter."""
+
+    name: str
+    since: datetime | None
+    failures: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class WatchedEdition:
+    """An edition that waits for a person: "held" or "paused", and why."""
+
+    newsletter: str
+    number: int
+    state: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is stored that an operator may have to hear of. Letters are those of the last week."""
+
+    failing: tuple[WatchedFeed, ...] = ()
+    silent: tuple[WatchedFeed, ...] = ()
+    editions: tuple[WatchedEdition, ...] = ()
+    doubtful: int = 0  # letters that wait for a person after a crash
+    overdue: int = 0  # letters that are due and were never tried,
+    oldest: datetime | None = None  # the first of them since
+    sent: int = 0
+    bounced: int = 0
+    complained: int = 0
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that is the matter: a key, words, the command that mends it, whom it is about, since when if known."""
+
+    key: str
+    title: str
+    words: str
+    cure: str = ""
+    names: tuple[str, ...] = ()
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Alert:
+    """How a condition stands with those who are told.
+
+    Not told yet (`told_at` is None), told, told and away (`gone_at`), or over (`well_at`).
+    """
+
+    key: str
+    since: datetime
+    title: str = ""
+    words: str = ""
+    cure: str = ""
+    names: tuple[str, ...] = ()  # that were told
+    told_at: datetime | None = None  # that it began
+    last_at: datetime | None = None  # that it began, or still is, in this turn or the one before
+    gone_at: datetime | None = None
+    well_at: datetime | None = None
+    turns: int = 0  # how often it came and went since `last_at`
+
+
+@dataclass(frozen=True)
+class AlertWord:
+    """What is said once: `name` is the same wherever and however often it is said."""
+
+    name: str
+    key: str
+    state: str  # "trouble", "still", "well" or "test"
+    title: str
+    words: str
+    cure: str
+    since: datetime
+    at: datetime

@@ -25,6 +25,7 @@ FLOORS = {
     "store": 2, "migrations": 2,
     "parse": 3, "curate": 3, "render": 3, "sign": 3, "letter": 3,
     "collect": 4, "doctor": 4, "hear": 4, "edition": 4, "deliver": 4, "subscribe": 4,
+    "alerts": 4,
     "line": 5, "observe": 5,
     "demo": 6, "cli": 6, "web": 6,
 }  # fmt: skip

@@ -911,7 +911,7 @@ def test_a_name_server_that_is_none_is_refused_and_a_silent_one_is_told(installa
     assert done.returncode == 64 and "must be the address of a name server" in done.stderr
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        installation.change("[doctor]", "[doctor]\nseconds = 0.2")
+        installation.change("[doctor]", "[doctor]\nseconds = 1.0")
         rows = installation.doctor("--only", "dns", "--nameserver", f"127.0.0.1:{silent.getsockname()[1]}")
     assert {row["level"] for row in rows} == {"fail", "unknown"} and installation.code == 69
     assert [row["name"] for row in rows if row["level"] == "fail"] == ["name server"]

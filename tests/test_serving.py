@@ -270,7 +270,7 @@ def serving(
 def reached(address: str, *, uds: str | None = None) -> httpx.Response:
     """What is at an address, once there is somebody."""
     with httpx.Client(transport=httpx.HTTPTransport(uds=uds), timeout=10) as client:
-        for _ in range(300):
+        for _ in range(1200):
             try:
                 return client.get(address)
             except httpx.TransportError:

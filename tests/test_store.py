@@ -20,8 +20,17 @@ from sqlmodel import SQLModel, select
 from digest import edition, subscribe
 from digest.errors import DigestError, NotFound, StorageError, TryAgain
 from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
+from digest.store import (
+    alert_tables,  # noqa: F401  (its tables are among those that are compared)
+    editions,
+    feed_claims,
+    feeds,
+    hosts,
+    newsletters,
+    outbox,
+    people,
+)
 from digest.store import database as store_database
-from digest.store import editions, feed_claims, feeds, hosts, newsletters, outbox, people
 from digest.store.database import head, open_database, revision
 
 

@@ -112,6 +112,7 @@ def main() -> None:
 
 
 from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
+    alerts,
     approve,
     collect,
     edition,
@@ -190,6 +191,7 @@ subscriber_address.register(subscriber.app)
 app.add_typer(imports.app, name="import")
 app.add_typer(key.app, name="key")
 app.add_typer(webhook.app, name="webhook")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(mail.app, name="mail")
 app.add_typer(mail.bounces, name="bounce")
 app.add_typer(subscriber.app, name="subscriber")

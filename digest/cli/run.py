@@ -42,6 +42,7 @@ def run(
     Example: digest run --dry-run
     """
     from digest import line
+    from digest.cli import alarms
     from digest.cli.checks import barren_words
 
     options: Options = context.obj
@@ -63,10 +64,12 @@ def run(
                     with while_read():
                         _show_editions(rehearsal, outcome)
         else:
-            healed = heed_clock(options, config, database)
-            with record.stored(database):
-                outcome = whole_line(options, config, database, force=force, broken=broken)
-                record.ends(outcome.exit_code)
+            with alarms.when_it_breaks(options, config, database):
+                healed = heed_clock(options, config, database)
+                with record.stored(database):
+                    outcome = whole_line(options, config, database, force=force, broken=broken)
+                    record.ends(outcome.exit_code)
+            alarms.after(options, config, database, outcome)
         record.ends(outcome.exit_code)
     outcome.healed = healed
     if as_json:

@@ -16,7 +16,7 @@ from digest.cli.options import All, Json, Newsletters
 from digest.errors import Exit, PutBack, WrongClock
 
 if TYPE_CHECKING:
-    from digest.store import hooks, letters, newsletters
+    from digest.store import alerts, hooks, letters, newsletters
 
 
 def status(context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False) -> None:
@@ -28,7 +28,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
     Example: digest status --json
     """
     from digest.cli import files
-    from digest.store import clock, editions, feeds, healing, hooks, letters, newsletters, reports, signup
+    from digest.store import alerts, clock, editions, feeds, healing, hooks, letters, newsletters, reports, signup
 
     options: Options = context.obj
     moment = now()
@@ -54,7 +54,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         heard = reports.counts(session, since=moment - timedelta(days=30))
         asks, complaints = reports.asks(session), reports.complaints(session, since=moment - timedelta(days=30))
         strangers = reports.refused(session, since=moment - timedelta(days=30))
-        starving = lost(config, database)
+        starving, mute = lost(config, database), alerts.failing(session, now=moment)
         told = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
     if as_json:
         print_json(
@@ -74,6 +74,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
                 "put_back": str(put_back or ""),
                 "gone": [asdict(one) for one in starving],
                 "webhooks": [asdict(one) for one in told],
+                "alerts": [asdict(one) for one in mute],
                 "mail": {
                     "read": heard,
                     "asks": asks,
@@ -93,7 +94,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         tell_heard(options, heard, asks, *complaints)
         _tell_refused(options, strangers)
         options.say(f"database: {config.database_name}")
-    _tell_webhooks(options, told)
+    _tell_webhooks(options, told, mute)
     tell_lost(options, config, [one for one in starving if not config.narrowed or one.newsletter in papers])
     for name, words in wrong.items():
         if name not in config.broken:  # of which the settings told already
@@ -166,10 +167,14 @@ def _tell_refused(options: Options, strangers: Sequence[tuple[str, int, str]]) -
         options.warn(f"{number:,} requests to /hear/{service} refused, the last: {why}")
 
 
-def _tell_webhooks(options: Options, troubled: Sequence[hooks.Standing]) -> None:
+def _tell_webhooks(options: Options, troubled: Sequence[hooks.Standing], mute: Sequence[alerts.Failing]) -> None:
     """Those that are not told what happens."""
     for one in troubled:
         how = "is disabled, and what happens is not kept for it"
         if one.failing_since and not one.disabled_at:
             how = f"fails since {one.failing_since:%Y-%m-%d %H:%M} UTC"
         options.warn(f"webhook {one.id} {how}: {one.error}\n  once it is mended: digest webhook test {one.id}")
+    for channel in mute:
+        options.warn(
+            f"alerts cannot be told by {channel.channel} since {channel.since:%Y-%m-%d %H:%M}: {channel.error}"
+        )

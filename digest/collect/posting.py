@@ -14,6 +14,7 @@ from digest.collect.wire import Proxies, Transport, refused
 from digest.errors import FetchError, Unreachable
 
 SECONDS = 15.0  # from the name of the host to the status of the answer
+_TIMEOUT = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), SECONDS)}
 
 
 class _Once:
@@ -61,11 +62,11 @@ async def _nothing() -> AsyncIterator[bytes]:
 class Poster(_Once):
     """Sends bodies, and says with which status they were answered. What an answer says beyond it is not read."""
 
-    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes, *, method: str = "POST") -> int:
         """The status. A redirect is an answer like any: nobody follows it. Raises FetchError."""
         says = {"User-Agent": f"digest/{__version__}", "Accept": "*/*", **headers}
         try:
-            request = httpx.Request("POST", url, headers=says, content=body)
+            request = httpx.Request(method, url, headers=says, content=body, extensions=_TIMEOUT)
         except httpx.InvalidURL as error:
             raise FetchError(url, trouble.in_words(error)) from error
         status, _ = await self._sent(request)
@@ -95,7 +96,7 @@ class Getter(_Once):
         """What the address has, so many bytes at most. Raises FetchError for anything but 200."""
         says = {"User-Agent": f"digest/{__version__}", "Accept": "*/*"}
         try:
-            request = httpx.Request("GET", url, headers=says)
+            request = httpx.Request("GET", url, headers=says, extensions=_TIMEOUT)
         except httpx.InvalidURL as error:
             raise FetchError(url, trouble.in_words(error)) from error
         status, body = await self._sent(request, most)

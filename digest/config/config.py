@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from digest.config.alerts import Alerts
 from digest.config.settings import Collect, Curate, Doctor, Keep, Log, Mail, Newsletter, Smtp, Web
 from digest.config.value_types import BaseUrl, FilePath, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
 from digest.errors import ConfigError, NotFound, UserError
@@ -74,6 +75,7 @@ class Config(BaseSettings):
     doctor: Doctor = Doctor()
     keep: Keep = Keep()
     log: Log = Log()
+    alerts: Alerts = Alerts()
     templates: FilePath | None = None  # a folder for all newsletters, see `Newsletter.template_folders`
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
     _files: Mapping[str, Path] = PrivateAttr(default_factory=dict)

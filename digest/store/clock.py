@@ -46,6 +46,11 @@ def last_run(session: Session, *, now: datetime) -> datetime | None:
     return session.exec(select(sa.func.max(RunDay.day)).where(col(RunDay.day) < utc_day(now))).one()
 
 
+def first_run(session: Session) -> datetime | None:
+    """The first day that is kept on which digest ran."""
+    return session.exec(select(sa.func.min(RunDay.day))).one()
+
+
 def ran_lately(session: Session, *, now: datetime) -> bool:
     """Do days before today bear witness that this clock did not leap? What cannot be undone waits until they do."""
     last = last_run(session, now=now)

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 from digest.store.database import Database
 
 KEPT_FREE = 2 << 20  # bytes: several times what a commit of all letters under way takes
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def outlook(database: Database, *, days: int) -> tuple[int | None, float]:
+    """Bytes that are free beside a SQLite file (None where nobody can say), and by how many it grew a day so far."""
+    url = database.engine.url
+    if not url.drivername.startswith("sqlite") or not url.database:
+        return None, 0
+    try:
+        size = Path(url.database).stat().st_size
+        return shutil.disk_usage(Path(url.database).absolute().parent).free, size / days if days >= 7 else 0
+    except OSError:
+        return None, 0
 
 
 class Room:

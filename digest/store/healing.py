@@ -114,6 +114,14 @@ SHOWN = {
     "webhook.created_at",
     "webhook.ok_at",
     "webhook.disabled_at",  # whenever it was
+    "alert.since",  # all of an alert's are taken for now where they lie ahead: see `alerts.judge`
+    "alert.told_at",
+    "alert.last_at",
+    "alert.gone_at",
+    "alert.well_at",
+    "alert_telling.made_at",
+    "alert_telling.taken_until",  # a lease that is too long holds for nobody
+    "alert_telling.settled_at",
 }
 
 _ANY_SLOT = timedelta(days=400)
