@@ -50,6 +50,7 @@ from digest.store import (
     relays,
 )
 from digest.store import clock as room
+from digest.store.alert_tables import AlertRow, AlertTelling
 from digest.store.api_tables import ApiAnswer, ApiKey, Webhook, WebhookEvent
 from digest.store.database import shared_now
 from digest.store.feed_tables import FeedSeen, FullText, Robots, WebSub
@@ -142,6 +143,10 @@ def fill(database: Database, config: Config) -> None:
         session.flush()
         session.add(ImportChange(key="a@example.org", import_id=run.id, what="e", paused_until=MONDAY))
         session.add(Run(name="r", command="run", process="", began_at=MONDAY, ended_at=MONDAY))
+        alert = dict.fromkeys(("since", "told_at", "last_at", "gone_at", "well_at"), MONDAY)
+        session.add(AlertRow(key="disk", **alert))
+        telling = dict.fromkeys(("made_at", "taken_until", "settled_at"), MONDAY)
+        session.add(AlertTelling(name="disk-1", channel="mail", **telling))
         session.add(RelayHour(relay="mx:25", hour=MONDAY, letters=7))
         read = {"read_at": MONDAY, "said_at": MONDAY, "written_at": MONDAY, "undone_at": MONDAY, "done_at": MONDAY}
         session.add(MailReport(hash="h", source="s", kind="hard", act="none", **read))

@@ -36,7 +36,9 @@ def migrate(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Move here from another tool: its feeds or its readers, and what it had sent, which is not sent again.
+    """Move here from another tool, without sending again.
+
+    Its feeds or its readers are taken, and what it had sent, which counts as sent here.
 
     Example: digest migrate rss2email ~/.config/rss2email.cfg ~/.local/share/rss2email.json --dry-run
     Example: digest migrate freshrss feeds.opml.xml
