@@ -54,8 +54,8 @@ def run(
         if barren := barren_words(config):
             options.warn(barren)
         tell_lost(options, config, lost(config, database))
-        database.require_latest()
         if dry_run:
+            database.require_latest()
             with database.rehearse() as rehearsal:
                 healed = heed_clock(options, config, rehearsal)
                 with telling(options, config) as tell:
@@ -65,6 +65,7 @@ def run(
                         _show_editions(rehearsal, outcome)
         else:
             with alarms.when_it_breaks(options, config, database):
+                database.require_latest()
                 healed = heed_clock(options, config, database)
                 with record.stored(database):
                     outcome = whole_line(options, config, database, force=force, broken=broken)
