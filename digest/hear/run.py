@@ -184,7 +184,7 @@ def prepare(mail: Incoming, config: Config) -> Prepared:
     """Understand a mail, outside of any transaction."""
     try:
         report = mail.report or understand(mail.raw, mail.envelope_to)
-    except Exception:
+    except Exception:  # a stranger's bytes met a mistake of ours: the mail is kept, counted, and stops no other
         report = Report(Kind.UNKNOWN)
     return Prepared(mail, report, proof.clues(report, mail.envelope_to, keys=config.all_keys), fingerprint(mail.raw))
 

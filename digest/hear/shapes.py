@@ -198,7 +198,7 @@ def _flufl(raw: bytes) -> tuple[list[str], list[str]]:
     data = b"\n".join(line[:FLUFL_LINE] for line in raw[:FLUFL_BYTES].splitlines())
     try:
         temporary, permanent = all_failures(email.message_from_bytes(data))
-    except Exception:
+    except Exception:  # it was written for mails that are mails, and raises what it likes: then our own rules speak
         return [], []
     both = [
         sorted({address_in(one.decode("utf-8", "replace")) for one in some} - {""}) for some in (temporary, permanent)
