@@ -3,7 +3,7 @@
 feed ── entry ──┐── full_text   robots
   ├ websub      │
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
-                          ├ former_name, feed_list, feed_seen
+                          ├ former_name, feed_list, feed_seen, learned
                           └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
@@ -125,6 +125,15 @@ class Host(SQLModel, table=True):
     asked_at: datetime | None = _time(default=None, nullable=True)  # last, where it has a pace
     said: str = ""  # in words, what this was learnt from
     said_at: datetime | None = _time(default=None, nullable=True)
+
+
+class Learned(SQLModel, table=True):
+    """What was learnt for a newsletter, as `digest.curate.learning.Kept` packs it. Without it all is learnt anew."""
+
+    __tablename__ = "learned"
+
+    newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
+    packed: bytes = Field(sa_type=LargeBinary)
 
 
 class Entry(SQLModel, table=True):
