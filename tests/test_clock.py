@@ -557,7 +557,7 @@ def test_the_shared_clock_is_the_servers_and_goes_on_within_a_transaction(databa
 @pytest.fixture(params=["sqlite", "postgres"])
 def operator(request, digest, tmp_path, at):
     """Commands in a folder with a feed, a reader and a newsletter without a schedule, all since MONDAY."""
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else "digest.db"
+    url = request.getfixturevalue("upgraded_postgres_url") if request.param == "postgres" else "digest.db"
 
     def run(*words: object):
         return digest(*words, DIGEST_DATABASE=url)
@@ -623,9 +623,9 @@ def test_where_the_clock_of_many_days_was_wrong_a_person_says_so(operator, at):
     assert json.loads(operator("run", "--json").stdout)["collect"]["asked"] == 1
 
 
-def test_a_machine_far_from_its_databases_clock_does_nothing(digest, postgres_url, tmp_path, at, monkeypatch):
+def test_a_machine_far_from_its_databases_clock_does_nothing(digest, upgraded_postgres_url, tmp_path, at, monkeypatch):
     def run(*words: object):
-        return digest(*words, DIGEST_DATABASE=postgres_url)
+        return digest(*words, DIGEST_DATABASE=upgraded_postgres_url)
 
     assert run("init").returncode == 0
     at(MONDAY)
