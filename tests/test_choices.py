@@ -1089,8 +1089,8 @@ def wait_until_somebody_waits(database) -> None:
 
 
 @pytest.mark.parametrize("word", ["leave", "choose", "erase"])
-def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(postgres_url, config, word):
-    database = open_database(postgres_url)
+def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(upgraded_postgres_url, config, word):
+    database = open_database(upgraded_postgres_url)
     newsletters.keep(database, config.newsletters, now=MONDAY)
     join(database, "ada", cadence="weekly tue")
     join(database, "bob")
@@ -1123,8 +1123,8 @@ def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(postg
     database.close()
 
 
-def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_url, config, monkeypatch):
-    database = open_database(postgres_url)
+def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(upgraded_postgres_url, config, monkeypatch):
+    database = open_database(upgraded_postgres_url)
     newsletters.keep(database, config.newsletters, now=MONDAY)
     join(database, "ada", cadence="weekly tue")
     join(database, "bob")
@@ -1161,8 +1161,8 @@ def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_
     database.close()
 
 
-def test_a_pause_that_two_end_at_once_ends_once_on_postgres(postgres_url, config):
-    database = open_database(postgres_url)
+def test_a_pause_that_two_end_at_once_ends_once_on_postgres(upgraded_postgres_url, config):
+    database = open_database(upgraded_postgres_url)
     newsletters.keep(database, config.newsletters, now=MONDAY)
     join(database, "ada")
     over = MONDAY + timedelta(days=1)
