@@ -179,7 +179,7 @@ def test_an_excerpt_says_what_a_reader_of_the_markup_sees(markup: str, shown: st
 
 
 def test_a_title_is_taken_off_and_the_sign_of_what_follows_is_not() -> None:
-    for following in ("-40 degrees were measured in that one night.", ".NET has what others have, and a cat."):
+    for following in ("-40 degrees were measured in that one night.", ".NET has what all the others have, and a cat."):
         told = ex.prose(f"<p>Cold and colder</p><p>{following}</p>", "", title="Cold and colder")
         assert told == following
 
