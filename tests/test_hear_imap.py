@@ -377,16 +377,17 @@ def test_a_server_that_gives_nothing_is_left_when_the_time_is_up(database, confi
 
 
 ENDLESS = [
-    ("CAPABILITY", b"+\r\n" * 200_000),
-    ("SELECT", b"* OK\r\n" * 200_000),
+    ("CAPABILITY", b"+\r\n" * 6000),
+    ("SELECT", b"* OK\r\n" * 6000),
     ("UID SEARCH", b"* SEARCH 1 {0}\r\n" * 2000),
-    ("UID FETCH", b"* 1 FETCH (UID 1 X " + b"y" * 9_000_000 + b"{0}\r\n" + b"y" * 9_000_000 + b"{0}\r\n"),
+    ("UID FETCH", b"* 1 FETCH (UID 1 X " + b"y" * 300_000 + b"{0}\r\n" + b"y" * 300_000 + b"{0}\r\n"),
     ("SELECT", "* OK [UIDVALIDITY \u00b2]\r\nTAG OK\r\n".encode()),
 ]
 
 
 @on_sqlite
-def test_answers_without_end_are_cut_off(server, read):
+def test_answers_without_end_are_cut_off(server, read, monkeypatch):
+    monkeypatch.setattr(imap_wire, "_LINE", 500_000)
     server.add(REPLY)
     for word, says in ENDLESS:
         server.answer = lambda command, word=word, says=says: says if command.startswith(word) else None
