@@ -37,6 +37,11 @@ def says_undelivered(text: str) -> bool:
     return says(said, "robots", "undelivered")
 
 
+def surely_failed(mail: Mail, text: str) -> bool:
+    """Does a mail server speak, and of a failure, by its subject or first words? People write of failures, too."""
+    return from_server(mail) and (failure_subject(mail) or says_undelivered(text)) and not away(mail)
+
+
 def automatic(mail: Mail) -> bool:
     """Does it say, or look as if, no person sent it? Nobody answers such a mail (RFC 3834 §2)."""
     submitted = mail.get("auto-submitted").strip().lower()
