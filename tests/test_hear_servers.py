@@ -372,6 +372,23 @@ SERVERS = {
         mail("Ihre E-Mail an ada@example.org konnte nicht zugestellt werden.\n\nGrund: Die Nachricht wurde als Spam eingestuft und abgelehnt.\n", subject="Unzustellbare E-Mail", sender="MAILER-DAEMON@strato.example"),
         {ADA: POLICY},
     ),
+    "Domino, in French": (mail("Votre document :  News of Monday\nn'a pas pu être remis à :  ada@example.org\nle :  23/11/2026\ncar :  L'utilisateur ada (ada@example.org) n'est pas répertorié dans l'annuaire Domino\n",subject="ECHEC DE DISTRIBUTION : L'utilisateur ada n'est pas répertorié dans l'annuaire Domino",sender="postmaster@example.org"),{ADA:HARD}),
+    "Domino, in Spanish": (mail("Su mensaje\n\n  Asunto: News\n\nno se ha entregado a:\n\n  ada@example.org\n\nporque:\n\n  El usuario ada (ada@example.org) no aparece en el directorio de Domino\n",subject="ERROR DE ENTREGA: El usuario ada no aparece en el directorio de Domino",sender="postmaster@example.org"),{ADA:HARD}),
+    "Exim, in German": (mail("Diese Nachricht wurde automatisch von der Mailsoftware erstellt.\n\nEine von Ihnen gesendete Nachricht konnte an einen oder mehrere Empfänger nicht zugestellt werden. Dies ist ein permanenter Fehler. Folgende Adressen sind fehlgeschlagen:\n\n  ada@example.org\n    Empfänger unbekannt\n\n"+LETTER,subject="E-Mail-Zustellung fehlgeschlagen",more="X-Failed-Recipients: ada@example.org\n"),{ADA:HARD}),
+    "a provider, with a name in quotes": (mail("Diese E-Mail wurde automatisch vom Mail-System erzeugt.\n\nFolgende Empfängeradresse konnte nicht erreicht werden:\n\n\"ada@example.org\":\n550 5.1.1 Requested action not taken: mailbox unavailable\n",subject="Mail delivery failed: returning message to sender",sender="Mail Delivery System <mailer-daemon@kundenserver.de>"),{ADA:HARD}),
+    "a number and RCPT": (report("x",fields(ADA,"5.0.0","smtp; 550 RCPT TO: ada@example.org User unknown"),subject="Failure"),{ADA:HARD}),
+    "fields in capitals and brackets": (report("x","Final-Recipient: RFC822; <ADA@EXAMPLE.ORG>\nAction: FAILED (bounced)\nStatus: 5.1.1 (bad destination mailbox)\nDiagnostic-Code: SMTP;550 5.1.1 user unknown",subject="Failure"),{"ADA@EXAMPLE.ORG":HARD}),
+    "an address of other letters": (report("x","Final-Recipient: utf-8; \\x{7528}\\x{6237}@example.org\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 user unknown",subject="Failure"),{"用户@example.org":HARD}),
+    "Exchange, as a page alone": (mail("<html><body><p><b>Your message couldn't be delivered to the recipients shown below.</b></p><table><tr><td>ada@example.org</td></tr></table><p>The e-mail address you entered couldn't be found. Please check the recipient's e-mail address and try to resend the message.</p></body></html>",subject="Undeliverable: News",kind="html",sender="postmaster@example.org"),{ADA:HARD}),
+    "Exchange 2003": (mail("Your message\n\n  To:      ada@example.org\n  Subject: News\n  Sent:    Mon, 23 Nov 2026 07:00:00 +0000\n\ndid not reach the following recipient(s):\n\nada@example.org on Mon, 23 Nov 2026 08:00:00 +0000\n    The e-mail account does not exist at the organization this message was sent to.  Check the e-mail address, or contact the recipient directly to find out the correct address.\n    <mx.example.org #5.1.1>\n",subject="Undeliverable: News",sender="System Administrator <postmaster@example.org>"),{ADA:HARD}),
+    "Dovecot": (mail("Your message to <ada@example.org> was automatically rejected:\nQuota exceeded (mailbox for user is full)\n",subject="Rejected: News of Monday",sender="Mail Delivery Subsystem <postmaster@mx.example.org>"),{ADA:SOFT}),
+    "a provider, full, in French": (mail("Bonjour,\n\nVotre message adressé à ada@example.org n'a pas pu être distribué.\n\nMotif : la boîte aux lettres du destinataire est pleine.\n",subject="Échec de la distribution de votre message",sender="MAILER-DAEMON@sfr.example",charset="iso-8859-1"),{ADA:SOFT}),
+    "a provider, full, in Italian": (mail("Il messaggio inviato a ada@example.org non è stato consegnato: la casella del destinatario è piena.\n",subject="Mancata consegna",sender="postmaster@pec.example",charset="iso-8859-1"),{ADA:SOFT}),
+    "a provider, in Portuguese": (mail("Sua mensagem para ada@example.org não pôde ser entregue.\nMotivo: usuário inexistente.\n",subject="Mensagem não entregue",sender="MAILER-DAEMON@uol.example",charset="iso-8859-1"),{ADA:HARD}),
+    "a provider, in Spanish": (mail("Su mensaje no pudo ser entregado a:\n\nada@example.org\n\nMotivo: el buzón no existe.\n",subject="Mensaje no entregado",sender="postmaster@movistar.example",charset="iso-8859-1"),{ADA:HARD}),
+    "a provider, in Japanese": (mail("お客様が送信されたメールは、以下の理由により配送できませんでした。\n\n宛先：ada@example.org\n理由：宛先のメールアドレスが存在しません。\n",subject="メール配送エラー",charset="iso-2022-jp",sender="postmaster@ocn.example"),{ADA:HARD}),
+    "a provider, in Hungarian": (mail("Az üzenetet nem lehetett kézbesíteni a következő címzettnek: ada@example.org\nHiba: 550 5.1.1 nincs ilyen felhasználó\n",subject="Kézbesítési hiba",sender="MAILER-DAEMON@freemail.example"),{ADA:HARD}),
+    "a provider, in Chinese": (mail("您的郵件無法傳送給以下收件者：\nada@example.org\n原因：無此使用者\n",subject="郵件退回通知",charset="big5",sender="postmaster@hinet.example"),{ADA:HARD}),
 }  # fmt: skip
 
 # Exchange and Outlook in the languages of the world, with nothing for machines: a gateway took it away.
@@ -412,3 +429,37 @@ def test_a_report_in_any_language_is_about_its_recipient_and_hard_by_what_the_se
     person = "It seems that I get no mails any more. My new address is ada2@example.org."
     writer = "Ada <ada@example.org>"
     assert understand(mail(person, subject=subject, sender=writer, path=f"<{ADA}>")).kind is Kind.REPLY
+
+
+PEOPLE = [
+    (
+        "Newsletter not delivered",
+        "Hi, your newsletter was not delivered. My new address is ada2@example.org.",
+        f"<{ADA}>",
+        Kind.REPLY,
+    ),
+    (
+        "mail rejected",
+        "My provider says 550 5.7.1 rejected; my address is ada2@example.org now.",
+        f"<{ADA}>",
+        Kind.REPLY,
+    ),
+    (
+        "News of Monday",
+        "I am away until Monday, call 555 1234. Please write to bob@example.net instead.",
+        "<>",
+        Kind.UNKNOWN,
+    ),
+    (
+        "Out of office: News",
+        "I have left the company, my address is not found. Write to bob@example.net.",
+        "<>",
+        Kind.VACATION,
+    ),
+]
+
+
+@pytest.mark.parametrize(("subject", "words", "path", "kind"), PEOPLE)
+def test_what_people_write_about_failures_and_absence_is_no_report_of_those_they_name(subject, words, path, kind):
+    found = understand(mail(words, subject=subject, sender=f"Ada <{ADA}>", path=path))
+    assert (found.kind, found.recipients) == (kind, ())

@@ -113,10 +113,8 @@ def _told(one: Failed, words: str) -> Failed:
 def _by_words(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes) -> Report:
     """A mail without a part for machines."""
     server = notice.passed_on or robots.from_server(mail) or robots.says_undelivered(notice.text)
-    # People write of failures, too: without a server's number, or a letter that came back, it is a person's word.
-    said = notice.text
-    proven = bool(returned or reasons.status_in(said) or reasons.code_in(said)) or robots.automatic(mail)
-    seems = server or (robots.failure_subject(mail) and proven)
+    # People write of failures, too, and quote them: without a letter that came back it is a person's word.
+    seems = server or (robots.failure_subject(mail) and (bool(returned) or robots.automatic(mail)))
     if not seems and robots.challenge(mail, notice.text):
         return Report(Kind.CHALLENGE)
     if not seems and robots.away(mail):
