@@ -245,7 +245,7 @@ SERVERS = {
         {ADA: DELAYED},
     ),
     "hMailServer": (
-        mail("Your message did not reach some or all of the intended recipients.\n\n   Sent: Mon, 23 Nov 2026 07:00:00 +0000\n   Subject: News of Monday\n\nThe following recipient(s) could not be reached:\n\nada@example.org\n   Error Type: SMTP\n   Remote server (192.0.2.1) issued an error.\n   hMailServer sent: RCPT TO:<ada@example.org>\n   Remote server replied: 550 5.1.1 No such user here\n\nbob@example.net\n   Error Type: SMTP\n   Connection to recipients server failed.\n   Error: Host name: example.net, message: Connection timed out.\n   Tried 4 times.\n\n\nhMailServer\n", subject="Message undeliverable: News of Monday", sender="mailer-daemon@mx.example.org"),
+        mail("Your message did not reach some or all of the intended recipients.\n\n   Sent: Mon, 23 Nov 2026 07:00:00 +0000\n   Subject: News of Monday\n\nThe following recipient(s) could not be reached:\n\nada@example.org\n   Error Type: SMTP\n   Remote server (192.0.2.1) issued an error.\n   hMailServer sent: RCPT TO:<ada@example.org>\n   Remote server replied: 550 5.1.1 No such user here\n\nbob@example.net\n   Error Type: SMTP\n   Connection to recipients server failed.\n   Error: Host name: example.net, message: Connection timed out.\n   Tried 4 times.\n\n\nhMailServer\n\nFor questions please contact:\n\ncarla@mx.example.org\n", subject="Message undeliverable: News of Monday", sender="mailer-daemon@mx.example.org"),
         {ADA: HARD, BOB: SOFT},
     ),
     "MessageLabs": (

@@ -171,12 +171,17 @@ def _by_lines(text: str, ours: frozenset[str]) -> list[str]:
 
 def _with_neighbours(text: str, found: list[str], ours: frozenset[str]) -> list[str]:
     """Those that stand alone in a line as one of these does: flufl.bounce stops at the first in some shapes."""
-    alone = [line.strip(' \t<>":;*-') for line in lines(text, 300)]
-    if not {one.lower() for one in found} & {line.lower() for line in alone}:
-        return found
-    more = {line.lower(): line for line in alone if "@" in line and addresses_in(line) == [line]}
+    alone, before = dict[str, str](), ""
+    for line in lines(text, 300):
+        words = line.strip(' \t<>":;*-')
+        others = any(word in f"{before} {words}".lower() for word in _ABOUT_OTHERS)
+        if "@" in words and addresses_in(words) == [words] and not others:
+            alone.setdefault(words.lower(), words)
+        before = line if line.strip() else before
     known = {one.lower() for one in found}
-    return [*found, *(line for low, line in more.items() if low not in ours | known)]
+    if not known & set(alone):
+        return found
+    return [*found, *(line for low, line in alone.items() if low not in ours | known)]
 
 
 def _the_only(text: str, ours: frozenset[str]) -> list[str]:
