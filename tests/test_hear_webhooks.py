@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
 
@@ -397,6 +398,21 @@ def test_a_token_of_mailgun_says_one_thing_only(database, site, letters):
     assert standing(database, BOB) == UNTOUCHED
     assert [row.kind for row in kept(database)] == ["delayed"]
     assert refused(database) == [("mailgun", 1, "a token that came before")]
+
+
+def test_what_comes_in_two_requests_at_once_counts_once(database, site, letters):
+    event = sendgrid(grid_event(letters[ADA]))
+    soft, hard = (mailgun(letters[BOB], token="at once", severity=word) for word in ("temporary", "permanent"))
+    with ThreadPoolExecutor() as pool:
+        answers = list(
+            pool.map(
+                lambda one: site.post(f"/hear/{one[0]}", **one[1]).status_code,
+                [("sendgrid", event), ("sendgrid", event), ("mailgun", soft), ("mailgun", hard)],
+            )
+        )
+    assert (answers[:2], sorted(answers[2:])) == ([200, 200], [200, 403])
+    assert [row.copies for row in kept(database) if row.address == ADA] == [1]
+    assert len(kept(database)) == 2
 
 
 @on_sqlite
