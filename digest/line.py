@@ -278,7 +278,7 @@ def listen(
         with closing(mailbox(config, config.mail.source)) as source:
             readings = hear.read(database, config, source, clock=clock, bounds=bounds, rooms=rooms())
     except UserError as error:
-        trouble = "is not read" if readings is None else "was read, and could not be marked"
+        trouble = "is not read" if readings is None else "was read, but not all could be done"
         tell(Deaf(f"what came back {trouble}: {error}" + (f"\n  {error.hint}" if error.hint else "")))
     if readings is not None:
         tell(readings)
