@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from digest.config import OTHER, TOPICS, Topic
+from digest.curate.keywords import Keywords
 from digest.curate.learning import Kept, NaiveBayes, train
-from digest.curate.topics import Expected, Keywords, Label, Placer, Text, default_headings, headings
+from digest.curate.topics import Expected, Heading, Label, Placer, Text, default_headings, headings
+from digest.curate.words import words
 
 
 def placer() -> Placer:
@@ -77,6 +79,85 @@ def test_a_newsletter_chooses_its_topics_and_keeps_or_replaces_their_keywords() 
     assert Placer(chosen, Keywords(chosen)).place(Text.of("Roses in June")).topic == "gardening"
 
 
+@pytest.mark.parametrize(
+    ("keyword", "titles", "others"),
+    [
+        ("*suppe", ["Eine Kürbissuppe", "SUPPE", "Suppe, zwei Kürbissuppes"], ["Suppen", "Supper", "sup"]),
+        ("data*", ["Database", "data"], ["metadata"]),
+        ("post*gres", ["postgres", "Post-Postxgres", "postgress"], ["postgre", "postgresql", "pogres", "post gres"]),
+        ("a*ba", ["axba", "aba"], ["ba", "ab", "abax"]),
+        ("a*a", ["abba", "aa"], ["a", "ab"]),
+        ("*ferment*", ["Fermented things", "unfermentable", "ferment"], ["fermet"]),
+        ("f*r*t", ["ferment", "frt", "flirt"], ["ftr", "fer"]),
+        ("*.js", ["three.js in depth", "Vue.js"], ["js", "json"]),
+        ("hot *suppe", ["Hot Kürbissuppe"], ["Hot soup", "Kürbissuppe hot"]),
+        ("deep * learning", ["Deep machine learning"], ["Deep learning"]),
+        ("数据库", ["使用Kubernetes管理数据库的实践", "数据库"], ["数据 仓库", "数据"]),
+        ("交付", ["Kubernetes渐进式交付实践"], ["交通"]),
+        ("kubernetes", ["Kubernetes渐进式交付实践", "使用Kubernetes", "Oперация: Kubernetesом", "وKubernetes"], []),
+        ("猫", ["犬と猫です", "猫", "猫の日"], ["犬"]),
+        ("第5版", ["教科书第5版", "是第5版本", "第5版"], ["第6版", "5版"]),
+        ("c#", ["C#编程", "使用C#"], ["C 编程"]),
+        (".net", ["使用.NET开发", ".NET开发"], ["net"]),
+        ("вакцин*", ["Новая вакцина"], ["вакса"]),
+        ("हिन्दी", ["हिन्दी समाचार"], ["हिन्दू"]),
+        ("선거", ["대통령선거를 앞두고"], ["선물"]),
+    ],
+)
+def test_a_star_and_a_word_without_spaces_are_found_where_they_stand(
+    keyword: str, titles: list[str], others: list[str]
+) -> None:
+    found = Keywords({"it": Heading("", (keyword,))})
+    assert [title for title in titles if not found.find(words(title))] == []
+    assert [title for title in others if found.find(words(title))] == []
+
+
+def test_a_word_ends_where_its_script_does() -> None:
+    assert words("Kubernetes渐进式交付") == ["kubernetes", "渐进", "进式", "式交", "交付"]
+    assert words("第19版Postgres") == ["第", "19", "版", "postgres"]
+    assert words("Linuxом, العربيةLinux") == ["linux", "ом", "العربية", "linux"]
+    assert words("Don't naïve l'été café") == ["don't", "naïve", "l'été", "café"]
+
+
+@pytest.mark.parametrize(
+    ("slug", "title", "own"),
+    [
+        ("bread", "Bread", ("bread",)),
+        ("baking", "Baking & bread", ("baking", "bread")),
+        ("kita", "Schule und Kita", ("schule", "kita")),
+        ("ml", "Machine learning", ("machine learning", "ml")),
+        ("kitchen", "In the kitchen", ("kitchen",)),
+        ("db", "数据库", ("数据库", "db")),
+        ("more", "More", ("more?",)),
+        ("news", "News", ("news?",)),
+        ("local", "Local News!", ("local news?", "local?")),
+        ("sonstiges", "Verschiedenes", ("verschiedenes?", "sonstiges?")),
+        ("misc", "その他", ("その他?", "misc?")),
+        ("it", "IT", ()),
+    ],
+)
+def test_a_topic_without_keywords_is_known_by_its_name(slug: str, title: str, own: tuple[str, ...]) -> None:
+    assert headings({slug: Topic(title=title)})[slug].keywords == own
+    assert headings({slug: Topic(title=title, more_keywords=("x",))})[slug].keywords == (*own, "x")
+    assert headings({slug: Topic(title=title, keywords=())})[slug].keywords == ()
+
+
+def test_a_name_that_could_stand_over_anything_is_never_enough_alone() -> None:
+    chosen = headings({"news": Topic(title="More"), "bread": Topic()})
+    found = Placer(chosen, Keywords(chosen)).place(
+        Text.of("More news", "More news for you.", "https://news.example/more/news/1")
+    )
+    assert found.topic == OTHER
+    assert Placer(chosen, Keywords(chosen)).place(Text.of("News of bread")).topic == "bread"
+
+
+def test_a_name_goes_before_the_same_word_among_the_packaged_ones() -> None:
+    chosen = headings({"languages": Topic(), "python": Topic()})
+    assert Placer(chosen, Keywords(chosen)).place(Text.of("Python is slow")).topic == "python"
+    kept = headings({"languages": Topic(more_keywords=("python",)), "python": Topic()})
+    assert "python" in kept["languages"].keywords, "the operator's own word stands"
+
+
 def test_the_packages_topics_are_those_the_settings_know() -> None:
     assert [(slug, heading.title) for slug, heading in default_headings().items()] == list(TOPICS.items())
     assert len(TOPICS) == 12
@@ -92,8 +173,8 @@ def labels(count: int) -> list[Label]:
     found = []
     for topic, vocabulary in (("garden", GARDEN), ("kitchen", KITCHEN)):
         for n in range(count):
-            words = [vocabulary[(n * k + k) % len(vocabulary)] for k in (1, 3, 5)]
-            found.append(Label(Text.of(" ".join(words) + f" again {n}"), topic, f"{topic}-{n % 9}.example"))
+            said = [vocabulary[(n * k + k) % len(vocabulary)] for k in (1, 3, 5)]
+            found.append(Label(Text.of(" ".join(said) + f" again {n}"), topic, f"{topic}-{n % 9}.example"))
     return found
 
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from digest.config import OTHER
-from digest.curate.topics import Expected, Heading, Keywords, Label, Placer, Text, Trainer
+from digest.curate.keywords import Keywords
+from digest.curate.topics import Expected, Heading, Label, Placer, Text, Trainer
 
 LEAST_LABELS = 20  # of a topic, before its words are trusted
 _FOLDS = 3
@@ -227,7 +228,7 @@ class Kept:
 
 
 STALE = 0.1  # the share of labels that may come, go or change before all is learnt anew
-_FORMAT = 1  # of what is stored, and of how words are made of a text: raised where either changes
+_FORMAT = 2  # of what is stored, and of how words are made of a text: raised where either changes
 
 
 def mark(topics: Mapping[str, Heading], *, precision: float, scorer: str) -> str:

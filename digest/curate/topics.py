@@ -6,7 +6,7 @@ import heapq
 import math
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from digest.config import OTHER, Topic
+from digest.curate.keywords import Keywords, keyword_words
+from digest.curate.names import own_words
 from digest.curate.words import bigrams, singular, words
 
 # A keyword in the title gives two points, in the excerpt or the address one.
@@ -23,10 +25,14 @@ LEAST_MARGIN = 0.25  # below it a guess is no better than none
 
 @dataclass(frozen=True)
 class Heading:
-    """A topic as it is matched: what to call it, and its keywords."""
+    """A topic as it is matched: what to call it, and its keywords.
+
+    `vague` are those of its own name that could stand over anything ("news?"): they count beside others only.
+    """
 
     title: str
     keywords: tuple[str, ...]
+    vague: frozenset[str] = frozenset()
 
 
 @cache
@@ -37,79 +43,32 @@ def default_headings() -> Mapping[str, Heading]:
 
 
 def headings(chosen: Mapping[str, Topic]) -> dict[str, Heading]:
-    """The topics of a newsletter: those of its settings, filled up from ours of the same name, or else ours."""
+    """The topics of a newsletter: those of its settings, filled up from ours of the same name, or else ours.
+
+    One that is not ours and has no keywords is known by its own title and slug; where ours have such a word under
+    another topic, it is theirs who took it for a name.
+    """
     ours = default_headings()
     if not chosen:
         return dict(ours)
-    found = {}
+    found, named = {}, set()
     for slug, topic in chosen.items():
-        default = ours.get(slug, Heading(slug.replace("-", " ").replace("_", " ").capitalize(), ()))
-        keywords = topic.keywords if topic.keywords is not None else default.keywords
-        found[slug] = Heading(topic.title or default.title, (*keywords, *topic.more_keywords))
+        title = topic.title or (ours[slug].title if slug in ours else re.sub("[-_]", " ", slug).capitalize())
+        own = own_words(slug, title) if topic.keywords is None and slug not in ours else ()
+        named |= {keyword_words(keyword) for keyword in own if not keyword.endswith("?")}
+        base = own or (ours[slug].keywords if topic.keywords is None and slug in ours else topic.keywords or ())
+        vague = frozenset(one for one in own if one.endswith("?"))
+        found[slug] = Heading(title, (*base, *topic.more_keywords), vague)
+    if named:
+        for slug in chosen.keys() & ours.keys():
+            if chosen[slug].keywords is None:
+                kept = [one for one in found[slug].keywords if one in chosen[slug].more_keywords or _free(one, named)]
+                found[slug] = Heading(found[slug].title, tuple(kept))
     return found
 
 
-class Keywords:
-    """Finds the keywords of all topics in one walk over the words, however many there are."""
-
-    def __init__(self, topics: Mapping[str, Heading]) -> None:
-        # By first word, longest keyword first. A first word with a `*` is kept under its stem.
-        self._by_first: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
-        self._by_stem: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
-        for slug, heading in topics.items():
-            for keyword in heading.keywords:
-                if parts := _keyword_words(keyword):
-                    first = parts[0]
-                    table = self._by_stem if first.endswith("*") else self._by_first
-                    table.setdefault(first.rstrip("*"), []).append((parts, slug, keyword))
-        self._stems = range(min(map(len, self._by_stem), default=99), max(map(len, self._by_stem), default=0) + 1)
-
-    def find(self, found: Sequence[str]) -> dict[str, list[str]]:
-        """The distinct keywords among the words `found`, by topic. A word counts for one length of keyword only."""
-        hits: dict[str, dict[str, None]] = {}
-        start = 0
-        while start < len(found):
-            longest = 1
-            here: list[tuple[int, str, str]] = []
-            for parts, slug, keyword in self._candidates(found[start]):
-                length = len(parts)
-                if length == 1 or (
-                    len(found) - start >= length and all(map(_fits, parts[1:], found[start + 1 : start + length]))
-                ):
-                    here.append((length, slug, keyword))
-                    longest = max(longest, length)
-            for length, slug, keyword in here:
-                if length == longest:
-                    hits.setdefault(slug, {})[keyword] = None
-            start += longest
-        return {slug: list(names) for slug, names in hits.items()}
-
-    def _candidates(self, word: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
-        yield from self._by_first.get(word, ())
-        if word.endswith("s"):
-            yield from self._by_first.get(word[:-1], ())
-        for end in self._stems:
-            if end > len(word):
-                return
-            yield from self._by_stem.get(word[:end], ())
-
-
-def _fits(pattern: str, word: str) -> bool:
-    if pattern.endswith("*"):
-        return word.startswith(pattern[:-1])
-    return word == pattern or word == pattern + "s"
-
-
-@cache
-def _keyword_words(keyword: str) -> tuple[str, ...]:
-    """A keyword's words, each with its `*` where it has one."""
-    found = []
-    for part in keyword.removesuffix("?").split():
-        pieces = words(part.rstrip("*"))
-        if pieces and part.endswith("*"):
-            pieces[-1] += "*"
-        found.extend(pieces)
-    return tuple(found)
+def _free(keyword: str, named: Collection[tuple[str, ...]]) -> bool:
+    return keyword_words(keyword) not in named
 
 
 @dataclass(frozen=True)
@@ -326,4 +285,7 @@ class Placer:
                 for keyword in hits:
                     # What means something else elsewhere is not enough alone: "cloud?" is half a keyword.
                     mine[keyword] = mine.get(keyword, 0.0) + (weight / 2 if keyword.endswith("?") else weight)
+        for slug, mine in list(found.items()):
+            if self.topics[slug].vague.issuperset(mine):  # wherever they stand, in /news/2026 say
+                del found[slug]
         return {slug: list(mine.items()) for slug, mine in found.items()}
