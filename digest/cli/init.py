@@ -35,6 +35,10 @@ def init(
     ] = "",
     contact: Annotated[str, typer.Option("--contact", help="Shown to the sites that are asked.")] = "",
     database: Annotated[str, typer.Option("--database", metavar="PATH", help="Or postgresql://user@host/name.")] = "",
+    field: Annotated[
+        str,
+        typer.Option("--field", help="Topics to begin with: cooking, games, local, music, politics, science or tech."),
+    ] = "",
     cron: Annotated[bool, typer.Option("--cron", help="Only print lines for `crontab -e`.")] = False,
     systemd: Annotated[bool, typer.Option("--systemd", help="Only print a unit for `digest serve`.")] = False,
     run_service: Annotated[bool, typer.Option("--run-service", help="Only print a unit for `digest run`.")] = False,
@@ -77,6 +81,7 @@ def init(
         "relay": relay,
         "contact": contact,
         "database": database,
+        "field": field,
     }
     said = {name: value for name, value in given.items() if value}
     if wanted := [name for name, on in printed.items() if on]:
