@@ -251,7 +251,7 @@ def topics(scene: Scene) -> Iterator[Finding]:
             cure = None
             if one.key and one.value is not None:
                 file, prefix = scene.file_of(name)
-                value = _toml(one.value)
+                value = toml_value(one.value)
                 under = ".".join(filter(None, (prefix, one.table)))
                 cure = Cure(f"{one.key} = {value}", Place.SETTINGS, under, file)
             yield Finding("topics", f"{name}: {one.name}", Level.WARN, one.why, cure)
@@ -259,7 +259,8 @@ def topics(scene: Scene) -> Iterator[Finding]:
         yield Finding("topics", "topics", Level.OK, "every keyword and rule can match")
 
 
-def _toml(value: tuple[str, ...] | str) -> str:
+def toml_value(value: tuple[str, ...] | str) -> str:
+    """As it stands behind a key of the settings."""
     import json
 
     if isinstance(value, str):

@@ -40,7 +40,7 @@ class Feeds:
 def barren(settings: config.Newsletter, feeds: Feeds | None = None) -> list[Barren]:
     """Everything of one newsletter that can never match; of feeds only where they are known."""
     found = list(_keywords(settings.topics))
-    found += _shared(settings.topics)
+    found += shared(settings.topics)
     if feeds is not None:
         found += _empty(settings, feeds)
     found += _rules(settings.rules)
@@ -84,7 +84,7 @@ def _never(keyword: str) -> str:
 _STAR_WITHIN = re.compile(r"(\S)\*+(\S)")
 
 
-def _shared(topics: Mapping[str, config.Topic]) -> Iterator[Barren]:
+def shared(topics: Mapping[str, config.Topic]) -> Iterator[Barren]:
     """A keyword of two topics speaks for both alike, and so for neither."""
     whose: dict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
     for slug, heading in headings(topics).items():

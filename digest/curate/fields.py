@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from digest.curate.topics import Heading
@@ -26,7 +26,7 @@ def field_topics(field: str) -> Mapping[str, Heading]:
     return {slug: Heading(topic["title"], tuple(topic["keywords"])) for slug, topic in told.items()}
 
 
-def as_table(under: str, slug: str, title: str, keywords: Sequence[str], *, notes: Sequence[str] = ()) -> str:
+def as_table(under: str, slug: str, title: str, keywords: Sequence[str], *, notes: Iterable[str] = ()) -> str:
     """A topic as a table of the settings, `under` what stands before its slug; `notes` stand in it as comments."""
     lines = [f"[{under}.{slug}]", f"title = {_quoted(title)}", "keywords = ["]
     # Words of one keyword stay on one line.

@@ -26,6 +26,12 @@ def vague_words() -> frozenset[str]:
 
 
 @cache
+def common_words() -> frozenset[str]:
+    """What is said of any subject, so that two texts that share it need not share theirs."""
+    return frozenset(word for one in _lists()["common"].split() for word in words(one))
+
+
+@cache
 def _lists() -> dict[str, str]:
     lists: dict[str, str] = tomllib.loads((Path(__file__).parent / "names.toml").read_text(encoding="utf-8"))
     return lists
