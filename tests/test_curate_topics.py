@@ -90,6 +90,10 @@ def test_a_newsletter_chooses_its_topics_and_keeps_or_replaces_their_keywords() 
         ("*ferment*", ["Fermented things", "unfermentable", "ferment"], ["fermet"]),
         ("f*r*t", ["ferment", "frt", "flirt"], ["ftr", "fer"]),
         ("*.js", ["three.js in depth", "Vue.js"], ["js", "json"]),
+        ("e-*", ["e-mail", "E-Bikes"], ["e", "email", "the letter e"]),
+        ("*-mail", ["e-mail"], ["email"]),
+        ("soup *", ["soup"], ["so"]),
+        ("c++*", ["C++"], ["c"]),
         ("hot *suppe", ["Hot Kürbissuppe"], ["Hot soup", "Kürbissuppe hot"]),
         ("deep * learning", ["Deep machine learning"], ["Deep learning"]),
         ("数据库", ["使用Kubernetes管理数据库的实践", "数据库"], ["数据 仓库", "数据"]),
@@ -134,6 +138,9 @@ def test_a_word_ends_where_its_script_does() -> None:
         ("sonstiges", "Verschiedenes", ("verschiedenes?", "sonstiges?")),
         ("misc", "その他", ("その他?", "misc?")),
         ("it", "IT", ()),
+        ("c", "C++", ("c++", "c?")),
+        ("research", "R&D", ("r d?", "research")),
+        ("dotnet", ".NET / C#", (".net", "c#", "dotnet")),
     ],
 )
 def test_a_topic_without_keywords_is_known_by_its_name(slug: str, title: str, own: tuple[str, ...]) -> None:
@@ -156,6 +163,12 @@ def test_a_name_goes_before_the_same_word_among_the_packaged_ones() -> None:
     assert Placer(chosen, Keywords(chosen)).place(Text.of("Python is slow")).topic == "python"
     kept = headings({"languages": Topic(more_keywords=("python",)), "python": Topic()})
     assert "python" in kept["languages"].keywords, "the operator's own word stands"
+
+
+def test_a_packaged_topic_with_another_title_is_known_by_it_too() -> None:
+    plain = headings({"games": Topic()})["games"].keywords
+    assert headings({"games": Topic(title="Board games")})["games"].keywords == ("board games", *plain)
+    assert headings({"ai": Topic(title="AI")})["ai"].keywords == default_headings()["ai"].keywords
 
 
 def test_the_packages_topics_are_those_the_settings_know() -> None:

@@ -27,7 +27,25 @@ def test_no_keyword_of_ours_is_said_never_to_match():
 
 @pytest.mark.parametrize(
     "keyword",
-    ["", " ", "*", "* *", "!!!", "++", "— —", "?", "...", "#", "*?", "a.*b", r"\bfoo\b", "[a-z]+", "(?i)x", "数*库"],
+    [
+        "",
+        " ",
+        "*",
+        "* *",
+        "!!!",
+        "++",
+        "— —",
+        "?",
+        "...",
+        "#",
+        "*?",
+        "a.*b",
+        r"\bfoo\b",
+        "[a-z]+",
+        "(?i)x",
+        "数*库",
+        "cloud?*",
+    ],
 )
 def test_a_keyword_that_cannot_match_is_told_with_the_line_without_it(keyword):
     paper = Newsletter(

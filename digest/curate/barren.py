@@ -74,6 +74,8 @@ def _never(keyword: str) -> str:
         return "has no letter or digit in it, so that no word of a title can be it"
     if _EXPRESSION.search(keyword):
         return "is written as a regular expression, and keywords are plain words; `*` for any letters is all they know"
+    if re.search(r"\?\s*\*+$", keyword):
+        return "has `?` before its `*`, and marks nothing there: it stands last"
     if any(unspaced(begin) and unspaced(end) for begin, end in _STAR_WITHIN.findall(keyword)):
         return "has `*` within a script without spaces, whose words are found anywhere and as they stand"
     if not Keywords({"it": Heading("", (keyword,))}).find(words(re.sub(r"\*+", "x", keyword.removesuffix("?")))):

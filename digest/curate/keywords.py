@@ -12,6 +12,7 @@ from digest.curate.words import STAR, unspaced, words
 if TYPE_CHECKING:
     from digest.curate.topics import Heading
 
+_PIECE = 2  # letters: few enough to look at each place of a word once
 _Found = tuple[tuple[str, ...], str, str]  # a keyword's words, its topic, and how it is written
 
 
@@ -20,7 +21,7 @@ class Keywords:
 
     def __init__(self, topics: Mapping[str, Heading]) -> None:
         # By first word, or where it has a `*` by the plain part that is looked up: "post*gres" by its beginning,
-        # "*suppe" by its end, "*suppe*" by what stands within.
+        # "*suppe" by its end, "*suppe*" by two letters that stand within.
         self._whole: dict[str, list[_Found]] = {}
         self._begin: dict[str, list[_Found]] = {}
         self._end: dict[str, list[_Found]] = {}
@@ -40,7 +41,7 @@ class Keywords:
             return self._whole, first
         if begin:
             return self._begin, begin
-        return (self._end, end) if end else (self._within, max(between, key=len))
+        return (self._end, end) if end else (self._within, max(between, key=len)[:_PIECE])
 
     def find(self, found: Sequence[str]) -> dict[str, list[str]]:
         """The distinct keywords among the words `found`, by topic. A word counts for one length of keyword only."""
@@ -77,9 +78,10 @@ class Keywords:
                     if size <= len(one) and (looked_up := self._end.get(one[-size:])):
                         yield from _fitting(looked_up, one)
         for size in self._widths:
-            seen = {word[at : at + size] for at in range(len(word) - size + 1)}
-            for piece in seen & self._within.keys():
-                yield from _fitting(self._within[piece], word)
+            pieces = [word[at : at + size] for at in range(len(word) - size + 1)]
+            if not self._within.keys().isdisjoint(pieces):
+                for piece in dict.fromkeys(pieces):
+                    yield from _fitting(self._within.get(piece, ()), word)
 
 
 def _fitting(looked_up: Sequence[_Found], word: str) -> Iterator[_Found]:
@@ -110,11 +112,12 @@ def keyword_words(keyword: str) -> tuple[str, ...]:
 
     A `*` alone stands for one word; before the first and after the last it says nothing.
     """
-    plain = re.sub(r"\*+", STAR, keyword.removesuffix("?"))
+    plain = re.sub(r"\*+", STAR, re.sub(r"\s\*+$", "", keyword.removesuffix("?").strip()))
     found = [word.replace(STAR, "*") for word in words(plain)]
     while found and found[0] == "*":
         del found[0]
-    while found and found[-1] == "*":
+    # Behind a hyphen ("e-*") it is the word that follows, behind what cannot go on it is nothing.
+    while found and found[-1] == "*" and (found[-2:-1] == ["*"] or not found[-2][-1].isalnum() or unspaced(found[-2])):
         del found[-1]
     if len(found) == 1 and len(found[0]) == 1 and unspaced(found[0]):
         return (f"*{found[0]}*",)

@@ -10,7 +10,7 @@ from pathlib import Path
 from digest.curate.words import unspaced, words
 
 # Parts one title into several: "Bread & Baking", "Brot und Kuchen".
-_JOINED = re.compile(r"[,;:/|&+·•–—、，・]| (?:-|and|und|et|y|e|i|и|en|og|och|oder|or|ou) ", re.IGNORECASE)
+_JOINED = re.compile(r"[,;:/|·•–—、，・]| (?:[-&+]|and|und|et|y|e|i|и|en|og|och|oder|or|ou) ", re.IGNORECASE)
 
 
 @cache

@@ -22,6 +22,8 @@ LEAST = 60  # entries, below which chance looks like a subject
 MOST = 20_000  # entries that are looked at
 _TERMS = 600  # that are compared with each other, the most frequent
 _OF_ENTRY = 24  # of these in one entry
+_TEXT = 1000  # characters of a text
+_TITLE = 300  # characters of a title
 _OPENING = 40  # words of the text that are read beside the title
 _WIDEST = 0.3  # share of entries from which on a word tells nothing
 _LEAST_WORDS = 3  # two that keep company are a name, not a subject
@@ -47,11 +49,11 @@ class Sample:
 
     def text(self) -> Text:
         """What its topic is judged by."""
-        return Text.of(self.title, self.plain_opening())
+        return Text.of(self.title[:_TITLE], self.plain_opening())
 
     def plain_opening(self) -> str:
         """The beginning of its text without its marks, of which the last may have been cut off."""
-        return unescape(re.sub(r"<[^<>]*(?:>|$)", " ", self.opening))
+        return unescape(re.sub(r"<[^<>]*(?:>|$)", " ", self.opening[:_TEXT]))
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def suggest(
 
 def _terms(sample: Sample, spelt: dict[str, str]) -> _Read:
     """Words and neighbours of the title, categories as they stand, and words of the beginning of the text."""
-    title = words(sample.title[:300])
+    title = words(sample.title[:_TITLE])
     found: dict[str, None] = {}
     for word in title:
         if _tells(word):

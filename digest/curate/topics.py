@@ -6,8 +6,8 @@ import heapq
 import math
 import re
 import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Protocol
@@ -51,24 +51,32 @@ def headings(chosen: Mapping[str, Topic]) -> dict[str, Heading]:
     ours = default_headings()
     if not chosen:
         return dict(ours)
-    found, named = {}, set()
+    found: dict[str, Heading] = {}
+    named: dict[tuple[str, ...], str] = {}
     for slug, topic in chosen.items():
         title = topic.title or (ours[slug].title if slug in ours else re.sub("[-_]", " ", slug).capitalize())
-        own = own_words(slug, title) if topic.keywords is None and slug not in ours else ()
-        named |= {keyword_words(keyword) for keyword in own if not keyword.endswith("?")}
-        base = own or (ours[slug].keywords if topic.keywords is None and slug in ours else topic.keywords or ())
+        own = _own(slug, topic, title)
+        named |= {keyword_words(keyword): slug for keyword in own if not keyword.endswith("?")}
+        base = ours[slug].keywords if topic.keywords is None and slug in ours else topic.keywords or ()
         vague = frozenset(one for one in own if one.endswith("?"))
-        found[slug] = Heading(title, (*base, *topic.more_keywords), vague)
-    if named:
-        for slug in chosen.keys() & ours.keys():
-            if chosen[slug].keywords is None:
-                kept = [one for one in found[slug].keywords if one in chosen[slug].more_keywords or _free(one, named)]
-                found[slug] = Heading(found[slug].title, tuple(kept))
+        found[slug] = Heading(title, (*own, *base, *topic.more_keywords), vague)
+    for slug in (chosen.keys() & ours.keys()) if named else ():
+        if chosen[slug].keywords is None:
+            more = chosen[slug].more_keywords
+            kept = [one for one in found[slug].keywords if one in more or named.get(keyword_words(one), slug) == slug]
+            found[slug] = replace(found[slug], keywords=tuple(kept))
     return found
 
 
-def _free(keyword: str, named: Collection[tuple[str, ...]]) -> bool:
-    return keyword_words(keyword) not in named
+def _own(slug: str, topic: Topic, title: str) -> tuple[str, ...]:
+    """What a topic's name says of it where the settings have no keywords: of one of ours, the title they gave it."""
+    if topic.keywords is not None:
+        return ()
+    if (our := default_headings().get(slug)) is None:
+        return own_words(slug, title)
+    known = {keyword_words(keyword) for keyword in (*our.keywords, *topic.more_keywords)}
+    own = own_words("", title) if title != our.title else ()
+    return tuple(one for one in own if keyword_words(one) not in known)
 
 
 @dataclass(frozen=True)
