@@ -104,6 +104,12 @@ def test_a_newsletter_chooses_its_topics_and_keeps_or_replaces_their_keywords() 
         ("c#", ["C#编程", "使用C#"], ["C 编程"]),
         (".net", ["使用.NET开发", ".NET开发"], ["net"]),
         ("вакцин*", ["Новая вакцина"], ["вакса"]),
+        ("*метр", ["Термометр"], ["метрика"]),
+        ("био*лог", ["биоэколог", "биолог"], ["биология"]),
+        ("3д-*", ["3д-печать"], ["3 д"]),
+        ("*نامه", ["روزنامه"], ["نام"]),
+        ("*λογία", ["βιολογία"], ["λογικό"]),
+        ("μ*chip", ["μchip", "μbiochip"], ["chip"]),
         ("हिन्दी", ["हिन्दी समाचार"], ["हिन्दू"]),
         ("선거", ["대통령선거를 앞두고"], ["선물"]),
     ],
@@ -120,6 +126,7 @@ def test_a_word_ends_where_its_script_does() -> None:
     assert words("Kubernetes渐进式交付") == ["kubernetes", "渐进", "进式", "式交", "交付"]
     assert words("第19版Postgres") == ["第", "19", "版", "postgres"]
     assert words("Linuxом, العربيةLinux") == ["linux", "ом", "العربية", "linux"]
+    assert words("BεTrFS, 5μm") == ["bεtrfs", "5μm"], "Greek letters are signs in names"
     assert words("Don't naïve l'été café") == ["don't", "naïve", "l'été", "café"]
 
 

@@ -15,18 +15,22 @@ _MARKS = (
 _LETTER = rf"(?:[^\W_]|[{_MARKS}])"
 # Names keep their marks: node.js, c++, c#, f#, .net. Hyphens and slashes part words, so "risc-v" and "ci/cd"
 # are two words here and in a keyword alike.
-_WORD = re.compile(rf"(?<!\w)\.net(?![a-z0-9_])|{_LETTER}+(?:[.'’]{_LETTER}+)*(?:\+\+|#(?![a-z0-9_]))?", re.IGNORECASE)
+_WORD = re.compile(
+    rf"(?<!\w)\.net(?![a-z0-9_])|[^\W_]{_LETTER}*(?:[.'’]{_LETTER}+)*(?:\+\+|#(?![a-z0-9_]))?", re.IGNORECASE
+)
 # Scripts written without spaces give no words; two characters at a time serve as well.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_LATIN = "0-9a-zªµº\u00c0-\u036f\u1e00-\u1eff"
+# With Greek, whose letters are signs in names: "Bε tree", "5μm".
+_LATIN = "0-9a-zªµº\u00c0-\u03ff\u1e00-\u1fff"
 # Stands for the `*` of a keyword while it is taken apart: a letter of every script that has spaces, and in no text.
 STAR = "\ua66e"
 # What is written in one script, of a word in several: "使用kubernetes部署", "وkubernetes".
 _RUN = re.compile(
-    rf"[{_UNSPACED}]+|\.net(?![a-z0-9_])|[{_LATIN}{STAR}][{_LATIN}{STAR}.'+#]*|[^{_UNSPACED}{_LATIN}.'+#]+[^{_UNSPACED}a-z]*"
+    rf"[{_UNSPACED}]+|\.net(?![a-z0-9_])|[0-9{STAR}]*[^{_UNSPACED}{_LATIN}{STAR}.'+#]+[^{_UNSPACED}a-z]*"
+    rf"|[{_LATIN}{STAR}][{_LATIN}{STAR}.'+#]*"
 )
 
 
