@@ -141,6 +141,12 @@ def test_proposed_headings_are_settings_that_can_match() -> None:
         assert barren(paper) == []
 
 
+def test_a_heading_is_written_as_titles_have_it() -> None:
+    _subjects, found = proposed("local", feeds=1)
+    nouns = {noun for nouns in FIELDS["local"].values() for noun in nouns.split()}
+    assert all(set(heading.title.split(" & ")) <= nouns for heading in found.headings), found.headings
+
+
 def test_too_little_is_said_to_be_too_little() -> None:
     _subjects, few = proposed("cooking", 40)
     assert few.headings == () and few.why.startswith("40 entries with a title are too few")
@@ -151,7 +157,7 @@ def test_too_little_is_said_to_be_too_little() -> None:
 
 def test_what_only_one_of_several_feeds_says_is_no_subject() -> None:
     made = [sample for _subject, sample in entries("cooking", 200)]
-    made += [Sample(99, f"Weekly Roundup Megaphone Bulletin {n}") for n in range(60)]
+    made += [Sample(99, f"Parrot Megaphone Trumpet Kettle {n}") for n in range(60)]
     assert not any("megaphone" in heading.keywords for heading in suggest(made).headings)
 
 

@@ -22,6 +22,7 @@ LEAST = 60  # entries, below which chance looks like a subject
 MOST = 20_000  # entries that are looked at
 _TERMS = 600  # that are compared with each other, the most frequent
 _OF_ENTRY = 24  # of these in one entry
+_ASKED = 50  # titles, for how a word is written
 _TEXT = 1000  # characters of a text
 _TITLE = 300  # characters of a title
 _OPENING = 40  # words of the text that are read beside the title
@@ -268,8 +269,7 @@ def _title(names: Sequence[str]) -> str:
     first = _joined(names)[0]
     said = set(first.split())
     second = next((name for name in _joined(names)[1:6] if said.isdisjoint(name.split())), "")
-    title = f"{first} & {second}" if second else first
-    return title[0].upper() + title[1:]
+    return f"{first} & {second}" if second else first
 
 
 def _slug(title: str, number: int, taken: Collection[str]) -> str:
@@ -308,9 +308,21 @@ def _tried(
             draft = topics[key]
             slug = _slug(draft.title, len(found) + 1, used)
             used.add(slug)
-            examples = _examples([kept[number] for _score, number in sorted(under[key])])
-            found.append(Proposal(slug, draft.title, draft.keywords, len(under[key]), examples))
+            best = [kept[number] for _score, number in sorted(under[key])]
+            title = _as_written(draft.title, best[:_ASKED])
+            found.append(Proposal(slug, title, draft.keywords, len(under[key]), _examples(best)))
     return tuple(found), sum(one.entries for one in found)
+
+
+def _as_written(title: str, samples: Sequence[Sample]) -> str:
+    """A heading with its words in capitals where titles mostly have them so: "NASA", "Brand"."""
+    said = []
+    for name in title.split(" & "):
+        whole = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+        forms = Counter(form for sample in samples for form in whole.findall(sample.title[:_TITLE]))
+        said.append(min(forms, key=lambda form: (-forms[form], form)) if forms else name)
+    written = " & ".join(said)
+    return written[0].upper() + written[1:] if said[0].islower() else written
 
 
 def _examples(ordered: Sequence[Sample]) -> tuple[str, ...]:
