@@ -158,7 +158,7 @@ def test_too_little_is_said_to_be_too_little() -> None:
 def test_what_only_one_of_several_feeds_says_is_no_subject() -> None:
     made = [sample for _subject, sample in entries("cooking", 200)]
     made += [Sample(99, f"Parrot Megaphone Trumpet Kettle {n}") for n in range(60)]
-    assert not any("megaphone" in heading.keywords for heading in suggest(made).headings)
+    assert "megaphone" not in str(suggest(made).headings)
 
 
 def test_no_more_entries_are_read_than_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
