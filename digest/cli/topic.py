@@ -164,7 +164,7 @@ def suggest(context: typer.Context, newsletter: NewsletterName = None, as_json: 
 
 @app.command()
 def lint(context: typer.Context, newsletter: NewsletterName = None, as_json: Json = False) -> None:
-    """Look at the keywords: which never match, which match nearly all, and which two topics share.
+    """Tell which keywords never match, match nearly all, or overlap.
 
     Each is told with the line of the settings that mends it. Stored entries are asked, the newest 20,000 at most. Exit
     code 1 where something wants mending; that none of the entries has a keyword is told and counts for nothing.
