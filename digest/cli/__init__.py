@@ -151,6 +151,7 @@ from digest.cli.run import deliver_command, run  # noqa: E402
 from digest.cli.send_test import send_test  # noqa: E402
 from digest.cli.serve import serve  # noqa: E402
 from digest.cli.status import status  # noqa: E402
+from digest.cli.whole import export  # noqa: E402
 from digest.cli.why import why  # noqa: E402
 
 app.command()(init)
@@ -170,6 +171,7 @@ app.command()(backtest)
 app.command()(backup)
 app.command()(restore)
 app.command()(migrate)
+app.command()(export)
 app.command()(serve)
 app.command()(demo)
 app.command("help")(help_command)
