@@ -85,7 +85,7 @@ def undo(context: typer.Context, number: Which, dry_run: DryRun = False, json: J
     Example: digest import undo 3 --dry-run
     """
     from digest import curate
-    from digest.store import import_log
+    from digest.store import arrivals, import_log
     from digest.subscribe import Evidence
 
     options: Options = context.obj
@@ -98,7 +98,11 @@ def undo(context: typer.Context, number: Which, dry_run: DryRun = False, json: J
         except KeyboardInterrupt:
             options.warn("stopped; the same command takes back the rest")
             raise typer.Exit(130) from None
+        with database.read() as session:
+            move = arrivals.number_in(import_log.find(session, number).name)
     print_facts({**done.counts, "kept": done.kept}, as_json=json)
+    if move is not None:
+        options.say(f"it was a list of move {move}: `digest migrate undo {move}` takes back what else that brought")
     for key in done.kept_first:
         options.say(f"{key}: changed since, and stays")
     if done.kept > len(done.kept_first):

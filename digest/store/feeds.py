@@ -219,6 +219,18 @@ def was_published(session: Session, feed_id: int) -> bool:
     return session.exec(query).first() is not None
 
 
+def retire(session: Session, feed: Feed) -> bool:
+    """Ask a feed no more that nobody reads. It goes, with its entries and stories; True where one of these was sent:
+    then it stays, retired."""
+    if not was_published(session, feed.id or 0):
+        session.delete(feed)
+        return False
+    feed.state = FeedState.RETIRED
+    feed.error = "removed; its published stories stay"
+    session.add(feed)
+    return True
+
+
 def senders(session: Session, feed_id: int) -> set[str]:
     """Who writes a feed that comes by mail: `list:` and a List-Id, or `from:` and an address. Nobody yet is empty."""
     row = session.get(MailFeed, feed_id)

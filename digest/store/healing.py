@@ -95,6 +95,9 @@ SHOWN = {
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",
     "feed_seen.until",  # the word of whoever moved here
+    "arrival.at",
+    "arrival.done_at",  # that there is one, not when
+    "arrival.undone_at",
     "list_import.at",
     "list_import.undone_at",
     "import_change.paused_until",  # goes back to where it stood
