@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from digest import alerts, edition, event_loop, hear
+from digest import alerts, edition, event_loop, hear, spans
 from digest import collect as feeds
 from digest import deliver as mail
 from digest.collect import CollectReport, FullTextReport, mailed
@@ -326,7 +326,8 @@ def collect(
 ) -> CollectReport:
     """Ask the feeds that are due (with `force` all), or a batch of `most` of them; who else asks gets others."""
     tell(Begins("collect"))
-    report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
+    with spans.span("collect"):
+        report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
     report.changes += mailed.silences(database, now=clock())
     tell(report)
     return report
@@ -381,7 +382,8 @@ def remind(database: Database, config: Config, newsletter: str, *, now: datetime
 def admit(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> Admitted:
     """Decide about the entries that wait for a newsletter. ConfigError where `curate.scorer` cannot be loaded."""
     database.require_latest()
-    admitted = edition.take_in(database, newsletter, config.newsletters[newsletter], config.curate, now=now)
+    with spans.span("curate", newsletter=newsletter):
+        admitted = edition.take_in(database, newsletter, config.newsletters[newsletter], config.curate, now=now)
     tell(Taken(newsletter, admitted))
     return admitted
 
@@ -480,7 +482,9 @@ def compose(
         made = Unfit(newsletter, broken)
     else:
         try:
-            made = edition.take_turn(database, newsletter, config, now=now)
+            with spans.span("compose", newsletter=newsletter) as facts:
+                made = edition.take_turn(database, newsletter, config, now=now)
+                facts |= {"edition": made.number, "variants": made.variants, "letters": made.letters}
         except ConfigError as error:
             made = Unfit(newsletter, f"{newsletter}: {error}" + (f"\n  {error.hint}" if error.hint else ""))
     tell(made)
@@ -506,16 +510,8 @@ def deliver(
     report = Report() if report is None else report
     tell(Begins("deliver"))
     try:
-        mail.run(
-            database,
-            config,
-            clock=clock,
-            rng=rng,
-            progress=tell,
-            stop=stop,
-            share=share,
-            report=report,
-        )
+        with spans.span("deliver"):
+            mail.run(database, config, clock=clock, rng=rng, progress=tell, stop=stop, share=share, report=report)
     except BaseException:
         tell(BrokeOff(report))
         raise
