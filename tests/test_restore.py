@@ -168,6 +168,37 @@ def test_a_copy_put_back_is_noticed_and_once_accepted_nobody_gets_anything_twice
     assert [line["number"] for line in listed] == [4, 3, 2, 1]
 
 
+def test_in_a_copy_put_back_no_command_lets_letters_go_and_looking_harms_nothing(house):
+    """Each command that opens an edition or owes letters again refuses; collecting and a test letter are safe."""
+    house.day("one")
+    copy = house.copy()
+    house.day("two")
+    house.day("three")
+    before = house.letters()
+    house.put_back(copy)
+    for words in (
+        ("edition", "resume", "1"),
+        ("edition", "approve", "1"),
+        ("edition", "resend", "1", "--only", "refused"),
+        ("outbox", "retry", "1"),
+        ("outbox", "release", "1"),
+        ("outbox", "believe", "1"),
+        ("run",),
+        ("deliver",),
+    ):
+        refused = house(*words, code=69)
+        assert "digest restore accept" in refused.stderr, words
+    assert house.letters() == before
+    house("collect", "--force")
+    house("send-test", "operator@example.org")
+    assert house.letters() == before + Counter({"operator@example.org": 1})
+    house("restore", "accept", "--yes")
+    house.day("four")
+    for who, stories in house.had().items():
+        if who in PEOPLE:
+            assert stories == Counter(dict.fromkeys(("first", "one", "two", "three", "four"), 1)), who
+
+
 def test_who_reads_weekly_gets_all_that_they_had_not(house):
     house("subscriber", "set", PEOPLE[2], "--cadence", "weekly sun")
     house.day("quokka")  # Tuesday

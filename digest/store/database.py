@@ -79,6 +79,13 @@ class Database:
             with self.read() as session:
                 self.witness.require(session)
 
+    @contextmanager
+    def latest(self) -> Iterator[Session]:
+        """`write`, for what lets letters go: PutBack where this is an older copy, whose letters may be out already."""
+        self.require_latest()
+        with self.write() as session:
+            yield session
+
     def give_way(self) -> None:
         """Between two of many steps: let those have a turn who wait to write.
 
