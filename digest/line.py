@@ -546,8 +546,15 @@ def tell_webhooks(
 # ---------------------------------------------------------------- the operator
 
 
-def seen(database: Database, config: Config, *, now: datetime, outcome: Outcome | None = None) -> alerts.Seen:
-    """What can be seen besides what is stored: this machine, and how a run went, if there was one."""
+def seen(
+    database: Database,
+    config: Config,
+    *,
+    now: datetime,
+    outcome: Outcome | None = None,
+    looked: alerts.Looked | None = None,
+) -> alerts.Seen:
+    """What can be seen besides what is stored: this machine, how a run went, and what servers showed who looked."""
     with database.read() as session:
         begun = clock.first_run(session)
         rows = newsletters.by_name(session)
@@ -558,6 +565,14 @@ def seen(database: Database, config: Config, *, now: datetime, outcome: Outcome 
             slots[name] = slot
     free, growth = disk_space.outlook(database, days=(now - begun).days if begun else 0)
     found = alerts.Seen(database="", clock="", free=free, growth=growth, slots=slots)
+    if looked is not None:
+        found = replace(
+            found,
+            relays=looked.relays,
+            certificates=looked.certificates,
+            unseen=looked.unseen,
+            websites=looked.websites,
+        )
     if outcome is None:
         return found
     broken = {name: config.broken.get(name, "its edition cannot be made") for name in outcome.unfit}
