@@ -599,7 +599,11 @@ def alert(
     rng: random.Random,
     seen: alerts.Seen,
 ) -> alerts.Told:
-    """Judge what is the matter, tell the operator what they do not know, and send the letters that are theirs."""
+    """Judge what is the matter, tell the operator what they do not know, and send the letters that are theirs.
+
+    PutBack where this is an older copy: what was told since nobody knows yet.
+    """
+    database.require_latest()
     told = alerts.tell(database, config, seen, clock=clock, means=alert_means(config))
     told.mails += alerts.owe_weekly(database, config, now=clock())
     if told.mails and not any((seen.relays or {}).values()):

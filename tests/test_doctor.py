@@ -42,8 +42,9 @@ from digest import sign
 from digest.cli import checks, looked
 from digest.cli.checks import _started_twice as started_twice
 from digest.cli.checks import barren_words
+from digest.cli.doctor import ONLINE
 from digest.config import load
-from digest.doctor import Check, Finding, Level, dkim_key, links
+from digest.doctor import Check, Finding, Level, dkim_key, links, rules
 from digest.doctor import run as run_checks
 from digest.errors import FetchError, Unreachable
 from digest.models import (
@@ -997,3 +998,16 @@ def test_a_run_looks_at_certificates_once_a_day(installation, at):
             found = looked.daily(config)
             assert (found is None) == (moment == NOW + timedelta(hours=23))
     assert asked == [{"certificates_only": True}] * 2
+
+
+def test_no_fault_is_without_a_line_to_type(digest):
+    """Where nothing mends it by one line, the page of the guide that says what does; and that page is there."""
+    for section in (*checks.OFFLINE, *checks.HERE, *ONLINE, "mail"):
+        for level in (Level.WARN, Level.FAIL):
+            cure = Finding(section, "x", level, "seen").mended.cure
+            assert cure is not None and digest(*shlex.split(cure.text)[1:]).returncode == 0, section
+    assert Finding("dns", "x", Level.OK, "seen").mended.cure is None
+    bad = Finding("dns", "spf news.example", Level.FAIL, "no record")
+    for one in rules.judge([bad], domains=["gmail.com"]):
+        assert not one.is_fault or one.mended.cure is not None
+        assert one.name != "Gmail spf" or one.cure.text == "digest doctor --only dns"

@@ -19,12 +19,13 @@ import pytest
 from conftest import MONDAY, Clock, Done
 from mailing import notice, owe, readers, send, tallied
 
+from digest import alerts as room
 from digest.config import Config
 from digest.deliver.content import Contents
 from digest.deliver.ledger import Batch, Ledger, Wish
 from digest.deliver.papers import Papers
 from digest.demo.catcher import Catcher
-from digest.errors import PutBack
+from digest.errors import FetchError, PutBack
 from digest.models import OutboxState
 from digest.store import Database, backups, letters, open_database, outbox, restores
 from digest.store.journal import Journal
@@ -451,3 +452,46 @@ def test_reminders_and_confirmations_that_went_out_do_not_again(box, configure, 
             notice(database, "ada@example.org")
             assert send(database, config, clock).sent == 0
     assert inbox.recipients == ["ada@example.org"]
+
+
+def test_what_was_told_of_a_trouble_after_the_copy_is_known_and_what_was_not_said_is_said(
+    box, configure, clock, tmp_path
+):
+    config = configure(alerts={"webhook": "https://hooks.example/x", "mail": "ops@example.org"})
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    heard, deaf = [], []
+
+    async def post(url, headers, body, *, method="POST"):
+        if deaf:
+            raise FetchError(url, "does not answer")
+        heard.append(json.loads(body)["id"].split("/")[::2])
+        return 204
+
+    def tell(into=box, **seen) -> int:
+        clock.pass_(days=2)
+        return room.tell(into, config, room.Seen(**seen), clock=clock, means=room.Means(post)).mails
+
+    assert tell(clock="", mailbox="shut") == 1
+    copy = tmp_path / "copy.db"
+    backups.copy_sqlite(Path(config.database_url.removeprefix("sqlite:///")), copy)
+    assert tell(clock="wrong", mailbox="") == 2  # one begins, one is over
+    deaf.append(1)
+    assert tell(clock="wrong", mailbox="", database="ill") == 1  # which the webhook does not hear
+    box.close()
+    for beside in Path(config.database_url.removeprefix("sqlite:///")).parent.glob("digest.db-*"):
+        beside.unlink()
+    shutil.copy(copy, config.database_url.removeprefix("sqlite:///"))
+    there = open_database(config.database_url)
+    there.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    with there.write() as session:
+        standing = there.witness.standing(session)
+        known = restores.known([there.witness.journal.read()], after=standing.tick)
+        restores.accept(session, known, standing, restores.Terms({}, clock()))
+    deaf.clear()
+    before = len(heard)
+    # Three letters of these were owed, and none had gone out; what is said by the webhook is what was not.
+    assert tell(there, clock="wrong", mailbox="", database="ill") == 3
+    assert heard[before:] == [["database", "trouble"]]
+    tell(there, clock="", mailbox="", database="")
+    there.close()
+    assert sorted(heard[before + 1 :]) == [["clock", "well"], ["database", "well"]]

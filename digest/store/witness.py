@@ -408,6 +408,13 @@ def note_left(session: Session, what: str, **who: Any) -> None:
         notes.records[-1]["who"].append({"what": what, **who})
 
 
+def note_alerts(session: Session, **told: Any) -> None:
+    """How alerts stand, what of them is owed to whom, and what was said: see `store.alerts`."""
+    notes = noted(session)
+    if notes is not None:
+        notes.records.append({"k": "alerts", **told})
+
+
 def note_person(session: Session, what: str, key: str, **more: Any) -> None:
     """The same of an address, or a domain with its @: known by the reader that has it, and never written down."""
     if noted(session) is None:
