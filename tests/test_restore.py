@@ -282,6 +282,7 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
         connection.executescript(
             "DROP TABLE installation; DROP TABLE witnessed_entry; UPDATE alembic_version SET version_num = '0021';"
             "DROP TABLE run; DROP TABLE tally; DROP TABLE feed_seen; DROP TABLE alert; DROP TABLE alert_telling;"
+            "DROP TABLE arrival;"
             "DROP INDEX ix_outbox_held"
         )
     connection.close()
