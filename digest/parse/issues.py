@@ -267,7 +267,7 @@ _READERS = {"substack": _substack, "ghost": _ghost, "buttondown": _buttondown, "
 
 def _marked(text: str) -> str:
     """Markdown as HTML; what is HTML stays it."""
-    if re.match(r"\s*(<!--[^>]{0,80}-->)?\s*<(p|div|h[1-6]|table|figure)\b", text):
+    if re.match(r"(?:<!--[^>]{0,80}-->\s*+)?<(?:p|div|h[1-6]|table|figure)\b", text.lstrip()):
         return text
     from markdown_it import MarkdownIt
 
