@@ -7,6 +7,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -64,14 +65,23 @@ CADENCES = (
 HOURS = st.none() | st.integers(0, 23)
 
 
-def mine(turns: list[Turn], offered: datetime | None) -> Turn | None:
-    """The turn of a reader, as the database finds it: there is one at most."""
-    found = [
-        turn
-        for turn in turns
-        if (turn.new if offered is None else not turn.after or offered >= turn.after)
-        and (offered is None or not turn.before or offered < turn.before)
-    ]
+def mine(turns: list[Turn], offered: datetime | None, letters: Sequence[datetime] = ()) -> Turn | None:
+    """The turn of a reader, as the database finds it: there is one at most. `letters` came or are to come then."""
+
+    def had(since: datetime) -> bool:
+        return any(at >= since for at in (letters or [offered]) if at is not None)
+
+    def missed(day: datetime, *, new: bool) -> bool:
+        return (new if offered is None else offered < day) and not had(day)
+
+    def is_mine(turn: Turn) -> bool:
+        if turn.late:
+            return missed(turn.day, new=turn.new)
+        if turn.missed is not None and missed(turn.missed, new=True):
+            return False
+        return turn.day is None or offered is None or offered < turn.day or not had(turn.day)
+
+    found = [turn for turn in turns if is_mine(turn)]
     assert len(found) <= 1
     return found[0] if found else None
 
@@ -89,7 +99,7 @@ class Reader:
     letters: list[tuple[datetime, Turn, range, datetime]] = field(default_factory=list)  # due, turn, stories, composed
 
     def look(self, turns: list[Turn], *, upto: int, now: datetime) -> None:
-        turn = mine(turns, self.offered)
+        turn = mine(turns, self.offered, [due for due, *_ in self.letters])
         if turn is not None:
             self.letters.append((turn.due_at, turn, range(self.read, upto), now))
             self.offered, self.read = turn.slot, upto
@@ -383,6 +393,41 @@ def test_a_planned_letter_keeps_its_hour_when_its_reader_changes_it(database, co
         "earlier": [(1, tuesday.replace(hour=18)), (2, tuesday + timedelta(days=1))],
         "later": [(1, tuesday.replace(hour=8)), (2, tuesday.replace(hour=20) + timedelta(days=1))],
     }
+
+
+def choose(database, name: str, *, now: datetime, **choices) -> None:
+    with database.write() as session:
+        address, said = f"{name}@example.org", Evidence("page", now)
+        subscribe.change(session, address, newsletter="daily", evidence=said, known_topics={"web"}, choices=choices)
+
+
+def test_an_hour_that_had_nothing_for_its_reader_takes_no_other_hour_of_that_day_from_them(database, config):
+    tuesday, wednesday = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
+    join(database, "ada", topics=["web"], hour=1)
+    join(database, "all")
+    news(database, "ai")
+    compose(database, config, tuesday)  # had nothing for her, at 1:00 of Wednesday
+    choose(database, "ada", now=tuesday + timedelta(hours=5), topics=["web"], hour=9)
+    news(database, "web", at=tuesday + timedelta(hours=10))
+    compose(database, config, wednesday)
+    assert dated_letters(database)["ada"] == [(2, wednesday.replace(hour=9))]
+
+
+@pytest.mark.parametrize("hour", [20, None])
+def test_who_had_a_letter_on_their_rare_day_before_its_hour_did_not_miss_it(database, config, hour):
+    """Welcomed at 8:00, which counts for 20:00 of the day before; and the newsletter's hour, for whom it is theirs."""
+    tuesday = MONDAY + timedelta(days=1)
+    join(database, "all")
+    news(database, "ai")
+    compose(database, config, tuesday)
+    join(database, "ada", cadence="daily", hour=20, welcome=True)
+    assert edition.welcome(database, "daily", config, now=tuesday + timedelta(hours=1)) == 1
+    choose(database, "ada", now=tuesday + timedelta(hours=2), cadence="weekly tue", hour=hour)
+    for day in range(1, 8):
+        news(database, "ai", at=tuesday + timedelta(days=day, hours=-1))
+        compose(database, config, tuesday + timedelta(days=day))
+    later = tuesday + timedelta(days=7, hours=13 if hour else 0)
+    assert [due for _number, due in dated_letters(database)["ada"]][1:] == [later]
 
 
 def test_a_newsletter_of_several_times_has_an_edition_for_each(database, configure):
