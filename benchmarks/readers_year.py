@@ -75,6 +75,8 @@ class Year(World):
         if self.waiting:
             self.waiting = line.answer_signups(self.database, self.config, now=now)
         for name, paper in list(self.papers.items()):
+            if not self.is_read(paper):
+                continue
             if now.hour == 0:
                 line.remind(self.database, self.config, name, now=now)
             if any(reader.awaits_welcome for reader in self.readers if reader.paper is paper):
@@ -310,7 +312,7 @@ class Year(World):
         down, outages = self.now, self.chance_of("outages")
         for number, at in enumerate(times):
             share, self.now = (at - self.now) / DAY, at
-            for paper in self.papers.values():
+            for paper in filter(self.is_read, self.papers.values()):
                 if paper.chance.random() < (3 if paper.clock else 1) * share:
                     self.publish(paper)
             self.links()
@@ -361,6 +363,7 @@ def simulate(
     year = Year(folder, seed=seed, readers=readers, begin=begin, haste=haste)
     if only is not None:
         year.readers = [reader for reader in year.readers if reader.person == only]
+        year.read = {id(reader.paper) for reader in year.readers}
     try:
         year.play(times, until=until)
     finally:

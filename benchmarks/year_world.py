@@ -47,6 +47,7 @@ class World:
     """The product, its readers, and what went wrong: the first of it is told as it happens."""
 
     show = 10
+    read: set[int] | None = None  # of newsletters the ids, where the others are left out
 
     def __init__(self, folder: Path, *, seed: int, readers: int, begin: datetime, haste: float = 1) -> None:
         self.seed = seed
@@ -115,6 +116,9 @@ class World:
         self.told.append(f"{what}: {self.now:%Y-%m-%d %H:%M} {words}")
         if len(self.told) <= self.show:
             print(self.told[-1], file=sys.stderr, flush=True)
+
+    def is_read(self, paper: Paper) -> bool:
+        return self.read is None or id(paper) in self.read
 
     def note(self, reader: Reader, words: str) -> None:
         reader.diary.append(f"{self.now:%Y-%m-%d %H:%M} {words}")

@@ -308,10 +308,11 @@ def test_readers_of_topics_that_are_gone_share_the_variant_of_all():
 def test_a_new_name_reaches_sign_ups_that_wait_and_from_where_on_a_topic_counts(told):
     with told.write() as session:
         papers = {name: newsletters.lock(session, name) for name in ("daily", "fresh")}
-        for who, paper in (("lea", "daily"), ("max", "fresh")):
-            asked = signup.Asked(
-                paper, f"{who}@example.org", "", {"topics": ["ai", "web"]}, Evidence("web", MONDAY), ""
-            )
+        for who, paper, topics in (
+            ("lea", "daily", ["ai", "web"]), ("max", "fresh", ["ai", "web"]), ("sue", "daily", ["ml"])
+        ):  # fmt: skip
+            choices = {"topics": topics, "muted_topics": ["ai"]}
+            asked = signup.Asked(paper, f"{who}@example.org", "", choices, Evidence("web", MONDAY), "")
             signup.wait(session, papers[paper].id, asked)
         session.add(ListImport(newsletter_id=papers["fresh"].id, name="list.csv", at=MONDAY))
         _person, ada = subscribe.find(session, "ada@example.org", "daily")
@@ -321,8 +322,14 @@ def test_a_new_name_reaches_sign_ups_that_wait_and_from_where_on_a_topic_counts(
         renames.rename_newsletter(session, papers["daily"], papers["fresh"])
     with told.write() as session:
         waiting = signup.take_waiting(session, ["fresh", "daily"], full=(), limit=9)
-        assert [(one.newsletter, one.email, one.choices["topics"]) for one in waiting] == [
-            ("fresh", "lea@example.org", ["ml", "web"]), ("fresh", "max@example.org", ["ai", "web"]),
-        ]  # fmt: skip
+        said = [
+            (one.newsletter, one.email.partition("@")[0], one.choices["topics"], one.choices["muted_topics"])
+            for one in waiting
+        ]
+        assert said == [
+            ("fresh", "lea", ["ml", "web"], ["ml"]),
+            ("fresh", "max", ["ai", "web"], ["ai"]),
+            ("fresh", "sue", ["ml"], []),  # chose the new one by its name
+        ]
         assert [run.newsletter for run in import_log.listed(session, limit=9)] == ["fresh"]
         assert subscribe.find(session, "ada@example.org", "fresh")[1].chosen_from == {"*": 7, "ml": 2}

@@ -119,8 +119,8 @@ def rename_topic(session: Session, paper: Newsletter, old: str, new: str, eviden
         whose = sa.select(col(Subscription.subscriber_id), col(Subscription.newsletter_id), *values)
         whose = whose.where(*readers)
         connection.execute(sa.insert(Consent).from_select(columns, whose, include_defaults=False))
+    tastes.swap_topic(session, paper.id or 0, old, new)  # before: it asks who chose `new` by that name
     _swap(session, Subscription, _readers(paper), old, new)
-    tastes.swap_topic(session, paper.id or 0, old, new)
     _swap_counts(session, paper, old, new)
     _swap_waiting(session, paper, old, new)
     editions = sa.select(col(Edition.id)).where(col(Edition.newsletter_id) == paper.id)
@@ -159,10 +159,11 @@ def _swap_waiting(session: Session, paper: Newsletter, old: str, new: str) -> No
     """The same for sign-ups that wait for their answer."""
     mine = select(SignupWait).where(SignupWait.newsletter_id == paper.id)
     for waiting in session.exec(mine.with_for_update()).all():  # nobody answers one: the sign-up lock is ours
-        for choice in ("topics", "muted_topics"):
+        chose_new = new in waiting.choices.get("topics", ())  # and does not mute it, see `tastes.swap_topic`
+        for choice, name in (("topics", new), ("muted_topics", "" if chose_new else new)):
             topics = waiting.choices.get(choice, ())
             if old in topics:
-                renamed = sorted({new if topic == old else topic for topic in topics} - {""})
+                renamed = sorted({name if topic == old else topic for topic in topics} - {""})
                 waiting.choices = waiting.choices | {choice: renamed}
                 session.add(waiting)
 
