@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +15,12 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-import sqlalchemy as sa
 from conftest import MONDAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailing import send, sound, states
 from people import enrol, preferences
+from postgres import wait_until_somebody_waits
 from sqlmodel import select
 
 from digest import edition, schedule, subscribe
@@ -1121,16 +1120,6 @@ def test_without_a_schedule_the_first_run_of_their_day_that_has_something_is_the
         "weekly": [1],
         "games": [2],
     }
-
-
-def wait_until_somebody_waits(database) -> None:
-    """Until one transaction waits for what another has locked."""
-    for _ in range(2000):
-        with database.read() as session:
-            if session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
-                return
-        time.sleep(0.01)
-    raise AssertionError("nobody waited")
 
 
 @pytest.mark.parametrize("word", ["leave", "choose", "erase"])
