@@ -298,8 +298,9 @@ class Reader:
         """Have they the letter of the day that begins there?
 
         A slot without anything for them is none: who moves from there to another hour of that day gets what came since.
+        Who was away for some hours of it has the one of before.
         """
-        return self.offered is not None and self.offered >= day and self.had_since(day)
+        return (self.offered is None or self.offered >= day) and self.had_since(day)
 
     def _late(self, own: Clock, slots: Clock, now: datetime) -> tuple[datetime, datetime] | None:
         """A weekly or monthly reader whose day was missed gets the next edition on the day it comes."""

@@ -601,6 +601,28 @@ def test_whoever_comes_back_waits_for_their_own_day(database, config):
     assert compose(database, config, MONDAY + timedelta(days=28)).letters == 1
 
 
+@pytest.mark.parametrize("schedule", ["daily 07:00", ""])
+def test_whoever_is_away_for_an_hour_has_no_second_letter_that_day(database, configure, schedule):
+    config = configure(newsletters={"daily": NEWS | {"schedule": schedule}})
+    wednesday = MONDAY + timedelta(days=2)
+    join(database, "ada", cadence="daily", hour=7)
+    join(database, "all")
+    for hours in (0, 2, 4, 24):
+        if hours:
+            with database.write() as session:
+                said = Evidence("page", wednesday + timedelta(hours=hours - 1))
+                subscribe.pause(session, "ada@example.org", newsletter="daily", until=None, evidence=said)
+                subscribe.resume(session, "ada@example.org", newsletter="daily", evidence=said)
+                subscribe.change(
+                    session, "ada@example.org", newsletter="daily", evidence=said, known_topics=(),
+                    choices={"hour": 7 + hours % 24},
+                )  # fmt: skip
+        news(database, "ai", at=wednesday + timedelta(hours=hours))
+        compose(database, config, wednesday + timedelta(hours=hours))
+    due = [at for _number, at in dated_letters(database)["ada"]]
+    assert due == [wednesday, wednesday + timedelta(days=1)]
+
+
 def test_a_letter_is_late_from_its_own_hour_on(database, configure, inbox, clock):
     config = configure(newsletters={"daily": NEWS}, smtp={"url": inbox.url, "max_lateness_hours": 12})
     join(database, "late", hour=23)

@@ -168,7 +168,8 @@ def _grouped(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Grou
 def _has_turn(edition: Edition | None = None) -> tuple[sa.ColumnElement[bool], ...]:
     """Whose turn it is, see `schedule.Turn`; or was, before letters of `edition` were owed.
 
-    A slot that had nothing for them stands in `offered_at` too, and takes no later letter of that day from them.
+    A slot that had nothing for them stands in `offered_at` too, and takes no later letter of that day from them. Who
+    has come back has nothing there, and may have had a letter on that day before they went.
     """
     offered, day, missed = col(Subscription.offered_at), _turn.c.day, _turn.c.missed
     none_yet, but = offered.is_(None), edition.id if edition else None
@@ -176,7 +177,7 @@ def _has_turn(edition: Edition | None = None) -> tuple[sa.ColumnElement[bool], .
     missed_it = sa.and_(sa.or_(none_yet, offered < missed), ~_had_since(missed, but))
     regular = sa.and_(
         sa.or_(missed.is_(None), ~missed_it),
-        sa.or_(day.is_(None), none_yet, offered < day, ~_had_since(day, but)),
+        sa.or_(day.is_(None), offered < day, ~_had_since(day, but)),
     )
     return (
         _turn.c.cadence == Subscription.cadence,
