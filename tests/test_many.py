@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,7 +18,7 @@ from digest import subscribe
 from digest.cli.many import days
 from digest.errors import BadInput
 from digest.models import Consent, Edition, OutboxRow, Subscriber, Subscription, Suppression, Variant
-from digest.store import history, listing, newsletters, open_database, recipients, search
+from digest.store import history, import_log, listing, newsletters, open_database, recipients, search
 from digest.subscribe import Evidence, fields, many
 
 SAID = Evidence("command line", MONDAY)
@@ -257,6 +258,27 @@ def test_many_take_their_locks_in_the_order_of_a_composition_on_postgres(postgre
                 assert done.result() == 4, "who gets a letter may get a tag meanwhile"
             session.execute(select(Subscriber.id).with_for_update(read=True, key_share=True)).all()
         assert done.result() == 4
+    database.close()
+
+
+def test_a_list_that_adds_tags_beside_a_command_that_does_loses_none_on_postgres(postgres_url):
+    database = filled(open_database(postgres_url))
+    terms = subscribe.Terms("l.csv", MONDAY, TOPICS, secret=SECRET, vouched_by="Ada", update=frozenset({"tags"}))
+    list_ = io.BytesIO(b"email,tags\nbob@example.org,listed\n")
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            verb = many.label(whom("address=bob@example.org", newsletter=""), add=["typed"], evidence=SAID)
+            assert verb.step(session, verb.whom, ["bob@example.org"]) == 1
+            session.flush()
+            done = other.submit(subscribe.import_csv, database, list_, terms, newsletter="daily")
+            wait_until_somebody_waits(database)
+        assert done.result().updated == 1
+    with database.read() as session:
+        assert session.exec(select(Subscriber.tags).where(Subscriber.key == "bob@example.org")).one() == [
+            "listed", "typed",
+        ]  # fmt: skip
+    import_log.undo(database, 1, evidence=SAID)
+    assert names(database, whom("tag=typed", newsletter="")) == ["bob"]
     database.close()
 
 
