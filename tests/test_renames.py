@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -25,6 +26,7 @@ from digest.subscribe import Evidence
 from digest.web import application
 
 OLD = {"daily": ["ai", "web", "search"], "weekly": ["ai"]}
+SAID = Evidence("command line", MONDAY)
 TOPICS = {"ai": {}, "web": {}, "search": {}}
 
 
@@ -288,6 +290,43 @@ def test_what_a_reader_said_of_the_new_name_counts(told):
         ]  # fmt: skip
         said = [m.event for m in history.moments(session, people.find(session, "ada@example.org"))]
         assert said == ["subscribed", "subscribed", "unsubscribed"]
+
+
+def taken_in(database, newsletter, text, *update):
+    terms = subscribe.Terms("l.csv", MONDAY, ("ai", "web"), secret=SECRET, vouched_by="Ada", update=update)
+    return subscribe.import_csv(database, io.BytesIO(text), terms, newsletter=newsletter).number
+
+
+def test_an_import_is_taken_back_under_the_names_of_now_and_a_rename_is_nobody_s_own_change(told):
+    with told.write() as session:
+        choices = {"muted_topics": ["ai"]}
+        for who in ("ada@example.org", "kim@example.org"):
+            subscribe.change(session, who, newsletter="daily", evidence=SAID, known_topics=TOPICS, choices=choices)
+    text = b"email,topics,muted_topics\nada@example.org,,web\nbob@example.org,web,\nnew@example.org,web,ai\n"
+    number = taken_in(told, "daily", text, "topics", "muted_topics")
+    with told.write() as session:
+        paper = newsletters.lock(session, "daily")
+        for old, new in (("ai", "ml"), ("web", "net")):
+            renames.rename_topic(session, paper, old, new, SAID)
+    done = import_log.undo(told, number, evidence=SAID, topics={"daily": ["ml", "net"]})
+    assert (done.kept, done.counts) == (0, {"people made": 1, "subscriptions made": 1, "updated": 2})
+    with told.read() as session:
+        ada, bob = (subscribe.find(session, f"{who}@example.org", "daily")[1] for who in ("ada", "bob"))
+        kim = subscribe.find(session, "kim@example.org", "daily")[1]
+        assert (ada.topics, ada.muted_topics, ada.taste_key) == (["ml", "net"], ("ml",), kim.taste_key)
+        assert bob.topics == ["ml"]
+
+
+def test_an_undo_takes_from_nobody_what_they_had_before_a_newsletter_went_into_theirs(told):
+    number = taken_in(told, "fresh", b"email\nbob@example.org\nnew@example.org\n")
+    with told.write() as session:
+        renames.rename_newsletter(session, *(newsletters.lock(session, name) for name in ("daily", "fresh")))
+    done = import_log.undo(told, number, evidence=SAID)
+    assert (done.kept, done.counts) == (0, {"people made": 1, "subscriptions made": 1})
+    with told.read() as session:
+        _person, bob = subscribe.find(session, "bob@example.org", "fresh")
+        assert (bob.state, bob.topics) == ("active", ["ai"])
+        assert people.find(session, "new@example.org") is None
 
 
 def test_readers_of_topics_that_are_gone_share_the_variant_of_all():

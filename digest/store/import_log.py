@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -342,6 +342,7 @@ def _untouched(
     newest = sa.select(col(Consent.subscriber_id), sa.func.max(col(Consent.id))).where(
         col(Consent.subscriber_id).in_([person.person_id for person in people.values()]),
         sa.or_(col(Consent.newsletter_id).is_(None), col(Consent.newsletter_id) == run.newsletter_id),
+        ~renames.of_rename(),
     )
     lines = {row[0]: row[1] or 0 for row in session.connection().execute(newest.group_by(col(Consent.subscriber_id)))}
     stops = {
@@ -373,13 +374,17 @@ def _untouched(
 
 
 def _follow_names(session: Session, run: ListImport, changes: list[_Change], known: Collection[str]) -> list[_Change]:
-    """Nobody is given back a topic that was renamed since, or is no more."""
+    """Nobody is given back a topic that was renamed since, or is no more; nor the mute of one."""
     followed = []
     for change in changes:
-        if change.before and change.before.get("topics"):
-            now = renames.followed(session, run.newsletter_id, change.before["topics"], known)
-            change = change._replace(before=change.before | {"topics": now})
-        followed.append(change)
+        before = dict(change.before or {})
+        if topics := before.get("topics"):
+            before["topics"] = renames.followed(session, run.newsletter_id, topics, known)
+        if muted := before.get("taste", {}).get("muted_topics"):
+            now = renames.followed(session, run.newsletter_id, muted, known)
+            taste_now = replace(Taste.of(before["taste"]), muted_topics=tuple(now))
+            before |= {"taste": taste_now.stored, "taste_key": taste_now.key}
+        followed.append(change._replace(before=before) if before else change)
     return followed
 
 
