@@ -72,6 +72,20 @@ BUGS = (
         "missing",
     ),
     Bug(
+        "a letter of their rare day, before its hour, does not count",
+        "store/recipients.py",
+        "offered < day), ~_had_since(day, but))",
+        "offered < day))",
+        "wrong_hour",
+    ),
+    Bug(
+        "a slot without anything for them takes the day's letter",
+        "store/recipients.py",
+        "sa.or_(day.is_(None), offered < day, ~_had_since(day, but))",
+        "sa.or_(day.is_(None), none_yet, offered < day)",
+        "missing",
+    ),
+    Bug(
         "who comes back gets all they missed",
         "store/people.py",
         "    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))",
