@@ -81,7 +81,7 @@ BUGS = (
     Bug(
         "a slot without anything for them takes the day's letter",
         "store/recipients.py",
-        "sa.or_(day.is_(None), offered < day, ~_had_since(day, but))",
+        "sa.or_(day.is_(None), offered < day, sa.and_(sa.or_(none_yet, ~_turn.c.sure), ~_had_since(day, but)))",
         "sa.or_(day.is_(None), none_yet, offered < day)",
         "missing",
     ),

@@ -140,7 +140,7 @@ class Turn:
     To those who had no letter for a day of theirs from `day` on (None: to all), but not to whom a letter makes up for
     the day that began at `missed`. A `late` one makes up for `day`: it goes to those who had no letter at all since
     then, and whose last slot was before; where `new`, also to those who had none yet. `slot` is the reader's hour that
-    this letter counts for.
+    this letter counts for. `sure`: a slot counts only for whom it brought a letter, so that none need be looked for.
     """
 
     due_at: datetime
@@ -149,6 +149,7 @@ class Turn:
     missed: datetime | None = None
     late: bool = False
     new: bool = True
+    sure: bool = False
 
 
 def parse(words: str, holidays: Iterable[str] = ()) -> Schedule:
@@ -352,7 +353,7 @@ def turns_of_run(reader: Schedule | None, *, hour: bool, since: datetime, now: d
     if (hour and slot <= since) or (not hour and today != day and not reader.days.rare):
         return []
     late = not hour and today != day
-    return [Turn(now, reader.counts_for(now), reader._begin(day), late=late, new=not late)]
+    return [Turn(now, reader.counts_for(now), reader._begin(day), late=late, new=not late, sure=True)]
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from conftest import MONDAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,7 +79,9 @@ def mine(turns: list[Turn], offered: datetime | None, letters: Sequence[datetime
             return missed(turn.day, new=turn.new)
         if turn.missed is not None and missed(turn.missed, new=True):
             return False
-        return turn.day is None or offered is None or offered < turn.day or not had(turn.day)
+        if turn.day is None or (offered is not None and offered < turn.day):
+            return True
+        return not (turn.sure and offered is not None) and not had(turn.day)
 
     found = [turn for turn in turns if is_mine(turn)]
     assert len(found) <= 1
@@ -599,6 +602,18 @@ def test_whoever_comes_back_waits_for_their_own_day(database, config):
     news(database, "ai")
     assert compose(database, config, MONDAY + timedelta(days=25)).letters == 0  # a Friday
     assert compose(database, config, MONDAY + timedelta(days=28)).letters == 1
+
+
+def test_a_day_whose_letter_a_restored_database_forgot_has_had_it_without_a_schedule(database, configure):
+    config = configure(newsletters={"daily": NEWS | {"schedule": ""}})
+    join(database, "ada", cadence="daily")
+    news(database, "ai")
+    assert compose(database, config, MONDAY).letters == 1
+    with database.write() as session:
+        session.exec(sa.delete(OutboxRow))  # `store.restores` keeps which slot of theirs it was
+    news(database, "ai")
+    assert compose(database, config, MONDAY + timedelta(hours=2)).letters == 0
+    assert compose(database, config, MONDAY + timedelta(days=1)).letters == 1
 
 
 @pytest.mark.parametrize("schedule", ["daily 07:00", ""])

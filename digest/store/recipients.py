@@ -96,6 +96,7 @@ _turn = sa.Table(
     sa.Column("missed", UtcTime),
     sa.Column("late", sa.Boolean, nullable=False),
     sa.Column("new", sa.Boolean, nullable=False),
+    sa.Column("sure", sa.Boolean, nullable=False),
     prefixes=["TEMPORARY"],
 )
 _made = sa.Table(
@@ -177,7 +178,7 @@ def _has_turn(edition: Edition | None = None) -> tuple[sa.ColumnElement[bool], .
     missed_it = sa.and_(sa.or_(none_yet, offered < missed), ~_had_since(missed, but))
     regular = sa.and_(
         sa.or_(missed.is_(None), ~missed_it),
-        sa.or_(day.is_(None), offered < day, ~_had_since(day, but)),
+        sa.or_(day.is_(None), offered < day, sa.and_(sa.or_(none_yet, ~_turn.c.sure), ~_had_since(day, but))),
     )
     return (
         _turn.c.cadence == Subscription.cadence,
