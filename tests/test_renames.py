@@ -275,6 +275,7 @@ def test_names_are_followed_from_one_to_the_next_and_back(told):
 
 def test_what_a_reader_said_of_the_new_name_counts(told):
     with told.write() as session:
+        links = [subscribe.find(session, "ada@example.org", name)[1].id for name in ("daily", "fresh")]
         names = ("daily", "fresh")
         done = renames.rename_newsletter(session, *(newsletters.lock(session, name) for name in names))
         assert (done.readers, done.stories, done.feeds) == (4, 2, 1)
@@ -290,6 +291,10 @@ def test_what_a_reader_said_of_the_new_name_counts(told):
         ]  # fmt: skip
         said = [m.event for m in history.moments(session, people.find(session, "ada@example.org"))]
         assert said == ["subscribed", "subscribed", "unsubscribed"]
+    with told.write() as session:
+        assert subscribe.come_back(session, links[1], evidence=SAID), "the link in a mail of the one that is no more"
+        assert subscribe.leave(session, links[0], evidence=SAID) == "fresh"
+        assert {people.subscription_by_id(session, link)[0].id for link in links} == {links[0]}
 
 
 def taken_in(database, newsletter, text, *update):

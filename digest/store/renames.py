@@ -26,7 +26,7 @@ from digest.models import (
     SubscriptionState,
     Variant,
 )
-from digest.store import hooks, tastes
+from digest.store import hooks, people, tastes
 from digest.store.database import batched, insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange, ListImport
@@ -224,7 +224,7 @@ def rename_newsletter(session: Session, old: Newsletter, new: Newsletter) -> Ren
 
 
 def _join_readers(session: Session, old: Newsletter, new: Newsletter) -> None:
-    """Who has one of both keeps it; of who has both, what they said of the new one counts, and the links of the old."""
+    """Who has one of both keeps it; of who has both, what they said of the new one counts. Links of both go on."""
     assert old.id is not None
     theirs = {
         row.subscriber_id: row
@@ -248,6 +248,7 @@ def _join_readers(session: Session, old: Newsletter, new: Newsletter) -> None:
             had.state, had.changed_at, had.consent = joined.state, joined.changed_at, joined.consent
             had.paused_until, had.read_until, had.offered_at = joined.paused_until, upto, None
             had.awaits_welcome = joined.awaits_welcome
+        _remember(session, old, people.JOINED, f"{joined.id}", f"{had.id}")
         session.delete(joined)
     session.flush()
 
