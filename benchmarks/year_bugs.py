@@ -79,13 +79,6 @@ BUGS = (
         "wrong_hour",
     ),
     Bug(
-        "a slot without anything for them takes the day's letter",
-        "store/recipients.py",
-        "sa.or_(day.is_(None), offered < day, sa.and_(sa.or_(none_yet, ~_turn.c.sure), ~_had_since(day, but)))",
-        "sa.or_(day.is_(None), none_yet, offered < day)",
-        "missing",
-    ),
-    Bug(
         "who comes back gets all they missed",
         "store/people.py",
         "    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))",

@@ -282,11 +282,22 @@ class Reader:
             return now, now
         slot, following = slots.upto(now), slots.from_(now + timedelta(microseconds=1))
         coming = own.from_(slot)
-        if own.rare and (late := self._late(own, slots, now)):
+        if late := self._late(own, slots, now) if own.rare else self._skipped(own, slots, now):
             return late
         if coming < following and not self.served(own.begin(own.day(coming))):
             return max(coming, now), coming
         return None
+
+    def _skipped(self, own: Clock, slots: Clock, now: datetime) -> tuple[datetime, datetime] | None:
+        """Nothing ran at a slot whose edition would have come at an hour of theirs before this one's: what is late goes
+        at once."""
+        slot, following = slots.upto(now), slots.from_(now + timedelta(microseconds=1))
+        missed = own.before(slot)
+        passed_over = slots.from_(self.paper.looked + timedelta(microseconds=1)) <= missed
+        begun = own.begin(own.day(missed))
+        if not passed_over or own.from_(slot) < following or self.offered is None or self.offered >= begun:
+            return None
+        return None if self.had_since(begun) else (now, own.had(now))
 
     def had_since(self, moment: datetime) -> bool:
         """Did a letter come since, or is one to come at an hour that was theirs?"""

@@ -306,7 +306,7 @@ def own(cadence: str, hour: int | None, zone: str, newsletter: Schedule | None) 
     return Schedule(chosen, (time(hour or 0),), clock, skipped)
 
 
-def turns(reader: Schedule | None, newsletter: Schedule, *, now: datetime) -> list[Turn]:
+def turns(reader: Schedule | None, newsletter: Schedule, *, now: datetime, since: datetime | None = None) -> list[Turn]:
     """Which readers of a schedule get the edition of the newsletter's latest slot, and when.
 
     Their next slot counts, unless a fresher edition will be there by then; whoever had a letter for that day of
@@ -315,7 +315,9 @@ def turns(reader: Schedule | None, newsletter: Schedule, *, now: datetime) -> li
 
     Weekly and monthly readers would wait for long where they missed their slot: because nothing ran then, because they
     chose another day, or because the newsletter comes on their day and an hour later. They get this one today. Who had
-    any letter since that day began did not miss it, whatever hour, zone or cadence that one was for.
+    any letter since that day began did not miss it, whatever hour, zone or cadence that one was for. The others get it
+    at once only where nothing ran at a slot of the newsletter behind `since`, the last that had its turn, and their
+    hour came after it: its edition would have been theirs.
     """
     if reader is None:
         return [Turn(now, now)]
@@ -334,6 +336,10 @@ def turns(reader: Schedule | None, newsletter: Schedule, *, now: datetime) -> li
             made_up = reader._begin(missed)
             due_at = max(due_at, now)
             found.append(Turn(due_at, reader.counts_for(due_at), made_up, late=True, new=missed == today))
+    elif since is not None and coming >= following:
+        missed, missed_slot = reader._last(slot - timedelta(microseconds=1))
+        if newsletter.next_slot(since) <= missed_slot:
+            found.append(Turn(now, reader.counts_for(now), reader._begin(missed), late=True, new=False))
     if coming < following:
         coming_or_last = max(coming, reader.last_slot(now))
         found.append(Turn(max(coming, now), coming_or_last, reader._begin(day), made_up))

@@ -604,6 +604,24 @@ def test_whoever_comes_back_waits_for_their_own_day(database, config):
     assert compose(database, config, MONDAY + timedelta(days=28)).letters == 1
 
 
+def test_what_nothing_ran_for_goes_at_once_to_whose_hour_it_would_have_been(database, configure):
+    """Down from 18:00 to 8:00 of the next day, between two of four editions; each reader's hour is in another."""
+    config = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00,18:00"}})
+    tuesday, thursday = MONDAY + timedelta(days=1), MONDAY + timedelta(days=3)
+    join(database, "night", hour=20)
+    join(database, "noon", hour=12)
+    for at in (tuesday, tuesday.replace(hour=18), tuesday + timedelta(days=1)):
+        news(database, "ai", at=at)
+        compose(database, config, at)
+    before = dated_letters(database)
+    news(database, "ai", at=thursday)
+    compose(database, config, thursday + timedelta(hours=1))
+    found = {
+        name: [due for _number, due in theirs[len(before[name]) :]] for name, theirs in dated_letters(database).items()
+    }
+    assert found == {"night": [thursday + timedelta(hours=1)], "noon": [thursday.replace(hour=12)]}
+
+
 def test_a_day_whose_letter_a_restored_database_forgot_has_had_it_without_a_schedule(database, configure):
     config = configure(newsletters={"daily": NEWS | {"schedule": ""}})
     join(database, "ada", cadence="daily")
