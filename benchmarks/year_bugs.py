@@ -72,13 +72,6 @@ BUGS = (
         "missing",
     ),
     Bug(
-        "a letter of their rare day, before its hour, does not count",
-        "store/recipients.py",
-        "offered < day), ~_had_since(day, but))",
-        "offered < day))",
-        "wrong_hour",
-    ),
-    Bug(
         "who comes back gets all they missed",
         "store/people.py",
         "    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))",
