@@ -190,14 +190,14 @@ class Newsletter(SQLModel, table=True):
 
 
 class FormerName(SQLModel, table=True):
-    """What a newsletter, or one of its topics, was called before: links to it lead on."""
+    """What a newsletter, one of its topics, or by its number a subscription was called before: links to it lead on."""
 
     __tablename__ = "former_name"
 
     newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
-    kind: str = Field(primary_key=True)  # "newsletter" or "topic"
+    kind: str = Field(primary_key=True)  # "newsletter", "topic" or "subscription"
     old: str = Field(primary_key=True)
-    new: str = ""  # of a topic; a newsletter's is in its row
+    new: str = ""  # of a topic or subscription; a newsletter's is in its row
 
 
 class NewsletterFeed(SQLModel, table=True):
