@@ -535,8 +535,8 @@ def opened(config: Config) -> tuple[Any, tuple[Finding, ...]]:
     if (says or "0000") > head():
         words = f"the database is of a newer digest (revision {says}, this release knows {head()}): use that release"
         return None, (Finding("database", "revision", Level.FAIL, words),)
-    words = f"the tables are of revision {says or 'none'}, this release wants {head()}: the next command upgrades them"
-    return None, (Finding("database", "revision", Level.WARN, words, Cure("digest status")),)
+    words = f"the tables are of revision {says or 'none'}, this release wants {head()}"
+    return None, (Finding("database", "revision", Level.WARN, words, Cure("digest db upgrade")),)
 
 
 def barren_words(config: Config) -> str:

@@ -261,6 +261,14 @@ class Config(BaseSettings):
             return Path(self.database_url.removeprefix("sqlite:///") + ".witness").absolute()
         return beside.with_name(f"{beside.name}.witness").absolute()
 
+    def upgrade_folder(self, beside: Path) -> Path:
+        """Where backups lie that are made before an upgrade; on PostgreSQL beside the settings file, too."""
+        if self.keep.upgrade_folder:
+            return (beside.parent / Path(self.keep.upgrade_folder).expanduser()).absolute()
+        if self.database_url.startswith("sqlite"):
+            return Path(self.database_url.removeprefix("sqlite:///") + ".upgrades").absolute()
+        return beside.with_name(f"{beside.name}.upgrades").absolute()
+
     def chosen(self, names: Sequence[str] | None, *, every: bool = False) -> list[str] | None:
         """What `-n a,b -n c` means: each of them once; None for all of them, which `every` says too.
 

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 from digest import models
+from digest.store import schema
 
 
 def _plain(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
@@ -25,11 +25,14 @@ def _plain(kind: str, item: Any, _context: AutogenContext) -> str | Literal[Fals
     return False
 
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=SQLModel.metadata,
-    render_as_batch=True,
-    render_item=_plain,
-    compare_type=False,
-)
+if context.is_offline_mode():  # what would be done to a PostgreSQL database, as SQL; see `store.upgrades`
+    context.configure(dialect_name="postgresql", output_buffer=context.config.output_buffer)
+else:
+    context.configure(
+        connection=context.config.attributes["connection"],
+        target_metadata=schema.tables(),
+        render_as_batch=True,
+        render_item=_plain,
+        compare_type=False,
+    )
 context.run_migrations()

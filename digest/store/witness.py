@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest import identity
-from digest.errors import PutBack, StorageError, Unwitnessed
+from digest.errors import ConfigError, PutBack, StorageError, Unwitnessed
 from digest.models import (
     Admission,
     Decision,
@@ -101,6 +101,9 @@ class Witness:
         standing = self.standing(session, lock=True)
         if standing.is_ == "older" and notes.guarded:
             raise self.objection(session, standing)
+        row = session.get(Installation, standing.installation)
+        if row is not None and row.moved_to:
+            raise moved(row.moved_to)  # while we were at work: what we would note belongs to the other one
         if standing.is_ == "another":
             self._set_aside(standing)
         if standing.is_ == "lost":
@@ -258,6 +261,14 @@ class Witness:
             newsletter_id, number = session.execute(query).one()
             self._keys[edition_id] = f"{newsletter_id}/{number}"
         return self._keys[edition_id]
+
+
+def moved(to: str) -> ConfigError:
+    """What is said of a database that was copied elsewhere, and is nobody's since."""
+    return ConfigError(
+        f"this database was moved to {to}: nothing is done with it any more",
+        hint="name that one as `database` in the settings; to go on with this one after all: digest db unmove",
+    )
 
 
 def _in_use(session: Session) -> bool:
