@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digest.cli.common import Options, print_facts, print_json, print_rows
-from digest.cli.options import DryRun, Json
-from digest.errors import NotFound
+from digest.cli.common import Options, now, print_facts, print_json, print_rows
+from digest.cli.options import DryRun, Json, Yes
+from digest.errors import NotFound, UserError
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -114,6 +115,96 @@ def check(
     else:
         options.say(f"the database {config.database_name} is sound")
     raise typer.Exit(next((flaw.exit_code for flaw in found if flaw.exit_code), 0))
+
+
+@app.command("copy")
+def copy_command(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="A file (SQLite), or postgresql://user@host/name.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The same; it is new or empty.")],
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Move the database to another place: from SQLite to PostgreSQL, back, or to another file.
+
+    All rows are copied as they are at one moment, in steps, and compared by counts and hashes; the witness goes along.
+    Then the old database is at rest: nothing is sent from it any more. Killed at any moment, the same command goes on.
+    Exit 75: letters are under way, or somebody wrote to it meanwhile, and nothing was moved; the same command later.
+    Leave passwords out: PGPASSWORD, ~/.pgpass or the settings have them.
+
+    Example: digest db copy digest.db postgresql://digest@localhost/digest
+    """
+    from digest.store import copies
+
+    options: Options = context.obj
+    ends = _ends(options, source, target)
+    with options.progress("copy") as progress:
+        done = copies.copy(ends, now=now(), dry_run=dry_run, progress=progress)
+    if as_json:
+        print_json(asdict(done) | {"dry_run": dry_run})
+        return
+    if done.done_before:
+        options.say(f"{done.source} was moved to {done.target} before: there is nothing to do")
+        return
+    print_rows(("table", "rows"), [(name, rows) for name, rows in done.tables.items() if rows])
+    if done.mended:
+        options.warn(f"{done.mended:,} texts have a NUL, for which PostgreSQL has no room: there a mark stands for it")
+    if dry_run:
+        options.say(f"all of it can be copied to {done.target}; nothing was changed")
+        return
+    options.say(f"all is the same in {done.target} ({done.written:,} rows written now)")
+    if done.witness:
+        options.say(f"the witness is {done.witness}")
+    options.say(f"next: name it as `database` in the settings, then digest db check; {done.source} is at rest")
+
+
+def _ends(options: Options, source: str, target: str) -> Any:
+    """Both databases, and who witnesses what is sent from each."""
+    from digest.config import database_at
+    from digest.store import copies
+
+    try:
+        config: Config | None = options.load(partly=True)
+    except NotFound:
+        if options.config:
+            raise
+        config = None
+    login = {copies.place(config.database_url): config.database_url} if config else {}
+    urls, folders = [], []
+    for url in map(database_at, (source, target)):
+        urls.append(login.get(copies.place(url), url))
+        if config is not None:
+            folders.append(config.model_copy(update={"database": url}).witness(options.path))
+        elif url.startswith("sqlite"):
+            folders.append(Path(url.removeprefix("sqlite:///") + ".witness"))
+        else:
+            hint = "digest -c digest.toml db copy FROM TO"
+            raise UserError("there are no settings, beside which the witness of a PostgreSQL database is", hint=hint)
+    return copies.Ends(urls[0], urls[1], folders[0], folders[1])
+
+
+@app.command()
+def unmove(context: typer.Context, yes: Yes = False) -> None:
+    """Go on with a database that was moved elsewhere, after all.
+
+    From the other one nothing may be sent then: each of the two would write to the same readers.
+
+    Example: digest db unmove
+    """
+    from digest.store import copies
+    from digest.store.database import head
+
+    options: Options = context.obj
+    config = options.load(partly=True)
+    with _as_it_is(config) as (database, found):
+        to = copies.moved_to(database) if found == head() else ""
+        if not to:
+            options.say(f"the database {config.database_name} was not moved: there is nothing to do")
+            return
+        if not yes:
+            typer.confirm(f"Is nothing sent from {to}, and will it not be?", abort=True)
+        copies.unmove(database)
+    options.say(f"the database {config.database_name} goes on; nothing may be sent from {to} any more")
 
 
 @contextmanager

@@ -318,3 +318,16 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
+
+
+def database_at(text: str) -> str:
+    """SQLAlchemy's URL of a database as somebody types it. UserError says what is wrong with that."""
+    try:
+        if not text.strip():
+            raise ValueError("is empty")
+        Config._database(text)  # as that of the settings is judged
+    except ValueError as error:
+        raise UserError(f"the address of a database {error}") from None
+    if "://" in text and not text.startswith("sqlite"):
+        return Config.model_construct(database=text, database_user="", database_password=None).database_url
+    return f"sqlite:///{Path(text.removeprefix('sqlite:///')).expanduser().absolute()}"

@@ -22,6 +22,7 @@ class Flaw:
     exit_code: int
     index: str = ""  # that is missing
     numbers_of: str = ""  # the table whose next number was given already
+    state: bool = False  # it is not wrong, only not to be used
 
 
 def flaws(database: Database) -> Iterator[Flaw]:
@@ -77,9 +78,13 @@ def _moved(connection: Connection) -> Iterator[Flaw]:
         return
     (to, copying) = rows[0]
     if to:
-        yield Flaw(f"it was moved to {to}", "name that one as `database`, or: digest db unmove", Exit.CONFIG)
+        yield Flaw(
+            f"it was moved to {to}", "name that one as `database`, or: digest db unmove", Exit.CONFIG, state=True
+        )
     if copying:
-        yield Flaw("it is a copy that is not done", "digest db copy FROM TO, the same again", Exit.UNAVAILABLE)
+        yield Flaw(
+            "it is a copy that is not done", "digest db copy FROM TO, the same again", Exit.UNAVAILABLE, state=True
+        )
 
 
 def _drift(connection: Connection) -> Iterator[Flaw]:
