@@ -518,12 +518,18 @@ def _stuck(scene: Scene, one: Stuck, quarantined: int) -> Iterator[Finding]:
 def opened(config: Config) -> tuple[Any, tuple[Finding, ...]]:
     """The database as it is, without an upgrade; or None and why not."""
     from digest.store import open_database
-    from digest.store.database import head, revision
+    from digest.store.database import head, must_be_here, revision
 
     try:
         found = open_database(config.database_url, upgrade=False)
-        with found.read() as session:
-            says = revision(session.connection())
+        try:
+            with found.read() as session:
+                says = revision(session.connection())
+                if says == head():
+                    must_be_here(session)
+        except UserError:
+            found.close()
+            raise
     except UserError as error:
         words = f"{error}; {error.hint}" if error.hint else str(error)
         file = _sqlite_file(config)

@@ -25,14 +25,11 @@ def _plain(kind: str, item: Any, _context: AutogenContext) -> str | Literal[Fals
     return False
 
 
-if context.is_offline_mode():  # what would be done to a PostgreSQL database, as SQL; see `store.upgrades`
-    context.configure(dialect_name="postgresql", output_buffer=context.config.output_buffer)
-else:
-    context.configure(
-        connection=context.config.attributes["connection"],
-        target_metadata=schema.tables(),
-        render_as_batch=True,
-        render_item=_plain,
-        compare_type=False,
-    )
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=schema.tables(),
+    render_as_batch=True,
+    render_item=_plain,
+    compare_type=False,
+)
 context.run_migrations()

@@ -85,7 +85,7 @@ class Database:
         with self.read() as session:
             if self.witness is not None:
                 self.witness.require(session)
-            _must_be_here(session)
+            must_be_here(session)
 
     def give_way(self) -> None:
         """Between two of many steps: let those have a turn who wait to write.
@@ -282,7 +282,7 @@ def open_database(
         if upgrade:
             _upgrade(database, before)
             with database.read() as session:
-                _must_be_here(session)
+                must_be_here(session)
     except BaseException:
         database.close()
         raise
@@ -315,7 +315,7 @@ def judge_revision(found: str | None) -> None:
         )
 
 
-def _must_be_here(session: Session) -> None:
+def must_be_here(session: Session) -> None:
     """ConfigError where the database was moved elsewhere, Unavailable where it is a copy that is not done."""
     row = session.execute(sa.text("SELECT moved_to, copying FROM installation")).first()
     if row is not None and row.moved_to:

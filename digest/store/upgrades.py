@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import re
+import secrets
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
@@ -48,18 +48,8 @@ def pending(database: Database) -> list[Step]:
         found = revision(connection)
         rows = _rows(connection) if found else {}
     steps = [(one.revision, one.doc) for one in script.iterate_revisions("head", found or "base")][::-1]
-    if database.engine.dialect.name == "sqlite":
-        said = _tried(found, [number for number, _ in steps])
-    else:
-        said = {number: _offline(one, number) for one, number in _pairs(found, steps)}
+    said = said_of(database.engine, found, [number for number, _ in steps])
     return [Step(number, what, tuple(_does(said[number], rows))) for number, what in steps]
-
-
-def _pairs(found: str | None, steps: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    before = found or "base"
-    for number, _ in steps:
-        yield before, number
-        before = number
 
 
 def _rows(connection: Connection) -> dict[str, int]:
@@ -78,33 +68,40 @@ def _does(sql: str, rows: dict[str, int]) -> Iterator[tuple[str, str, int]]:
                 yield name, how, rows[name]
 
 
-def _tried(found: str | None, numbers: list[str]) -> dict[str, str]:
-    """What each migration says to SQLite, on tables in memory."""
+def said_of(engine: Engine, found: str | None, numbers: list[str]) -> dict[str, str]:
+    """What migrations say to a database of this kind, on empty tables: of SQLite in memory, of PostgreSQL in a schema
+    of their own that nobody gets to see.
+
+    StorageError where a schema may not be made.
+    """
     from alembic import command
 
-    engine = sa.create_engine("sqlite://")
+    trial = sa.create_engine("sqlite://") if engine.dialect.name == "sqlite" else engine
     said: list[str] = []
-    sa.event.listen(engine, "before_cursor_execute", lambda _c, _cur, sql, *_: said.append(f"{sql} "))
     found_of: dict[str, str] = {}
-    with engine.begin() as connection:
+    with trial.connect() as connection, connection.begin() as transaction:
+        if trial is engine:
+            name = f"digest_trial_{secrets.token_hex(8)}"
+            try:
+                connection.execute(sa.text(f"CREATE SCHEMA {name}"))
+            except sa.exc.ProgrammingError:
+                raise StorageError(
+                    "the migrations cannot be tried: we may make no schema in this database",
+                    hint="GRANT CREATE ON DATABASE … TO the user of the URL; digest db upgrade does not need it",
+                ) from None
+            connection.execute(sa.text(f"SET LOCAL search_path TO {name}"))
+        sa.event.listen(connection, "before_cursor_execute", lambda _c, _cur, sql, *_: said.append(f"{sql} "))
         settings = alembic_settings(connection)
         if found:
             command.upgrade(settings, found)
         for number in numbers:
             said.clear()
             command.upgrade(settings, number)
-            found_of[number] = "\n".join(said)
-    engine.dispose()
+            found_of[number] = ";\n".join(said)
+        transaction.rollback()
+    if trial is not engine:
+        trial.dispose()
     return found_of
-
-
-def _offline(before: str, number: str) -> str:
-    """What a migration would say to PostgreSQL."""
-    from alembic import command
-
-    out = io.StringIO()
-    command.upgrade(alembic_settings(None, output_buffer=out), f"{before}:{number}", sql=True)
-    return out.getvalue()
 
 
 # ---------------------------------------------------------------- a backup before them
