@@ -310,6 +310,8 @@ def test_a_sender_at_work_on_a_database_that_is_moved_stops(box, config, clock, 
     copy(config.database_url, copy_of(upgraded_sqlite, tmp_path / "target.db"), tmp_path)
     with pytest.raises(ConfigError, match="was moved to"), box.write() as session:
         witness.note_left(session, "unsubscribed", subscriptions="1")
+    with pytest.raises(ConfigError, match="was moved to"):  # nor is anything else stored that would be lost
+        newsletters.keep(box, ["another"], now=MONDAY)
     with pytest.raises(ConfigError, match="was moved to"):
         box.require_latest()
 

@@ -226,16 +226,6 @@ def test_letters_of_the_previous_release_stay_as_they_are_and_keep_their_numbers
     opened.close()
 
 
-def test_a_database_of_a_newer_release_is_left_alone(tmp_path):
-    url = f"sqlite:///{tmp_path / 'digest.db'}"
-    opened = open_database(url, create=True)
-    with opened.write() as session:
-        session.connection().execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    opened.close()
-    with pytest.raises(StorageError, match=r"newer digest \(revision 9999"):
-        open_database(url)
-
-
 def test_two_may_open_a_new_database_at_once(tmp_path):
     url, errors = f"sqlite:///{tmp_path / 'digest.db'}", []
 

@@ -192,12 +192,11 @@ def unmove(context: typer.Context, yes: Yes = False) -> None:
     Example: digest db unmove
     """
     from digest.store import copies
-    from digest.store.database import head
 
     options: Options = context.obj
     config = options.load(partly=True)
-    with _as_it_is(config) as (database, found):
-        to = copies.moved_to(database) if found == head() else ""
+    with _as_it_is(config) as (database, _found):
+        to = copies.moved_to(database)
         if not to:
             options.say(f"the database {config.database_name} was not moved: there is nothing to do")
             return

@@ -116,7 +116,9 @@ def copy(ends: Ends, *, now: datetime, dry_run: bool = False, progress: Progress
 def moved_to(database: Database) -> str:
     """Where a database is now; "" where it was not moved."""
     with database.read() as session:
-        return _whose(session.connection()).moved_to
+        look = sa.inspect(session.connection())
+        known = look.has_table(_OWN) and any(one["name"] == "moved_to" for one in look.get_columns(_OWN))
+        return str(session.execute(sa.text("SELECT moved_to FROM installation")).scalar() or "") if known else ""
 
 
 def unmove(database: Database) -> None:

@@ -63,6 +63,9 @@ class Database:
             if self.witness is not None:
                 self.witness.number(session)
             connection = session.connection() if session.in_transaction() else None
+            if connection is not None:
+                session.flush()
+                _must_not_be_moved(connection)
             try:
                 session.commit()
             except sa.exc.DBAPIError as error:
@@ -325,6 +328,16 @@ def must_be_here(session: Session) -> None:
             f"this database is to be a copy of {json.loads(row.copying)['from']}, and is not done",
             hint="digest db copy FROM TO, the same command again, goes on with it",
         )
+
+
+def _must_not_be_moved(connection: Connection) -> None:
+    """ConfigError where the database was moved while we were at work: what is written now would be lost.
+
+    Asked last: who moves it waits for those who have written, or else they see here that it was.
+    """
+    to = connection.exec_driver_sql("SELECT moved_to FROM installation").scalar()
+    if to:
+        raise moved(to)
 
 
 def alembic_settings(connection: Connection | None, **more: Any) -> Any:

@@ -101,9 +101,6 @@ class Witness:
         standing = self.standing(session, lock=True)
         if standing.is_ == "older" and notes.guarded:
             raise self.objection(session, standing)
-        row = session.get(Installation, standing.installation)
-        if row is not None and row.moved_to:
-            raise moved(row.moved_to)  # while we were at work: what we would note belongs to the other one
         if standing.is_ == "another":
             self._set_aside(standing)
         if standing.is_ == "lost":
