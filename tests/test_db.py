@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -263,6 +263,27 @@ def test_a_database_with_letters_under_way_is_not_moved(full, tmp_path):
     with pytest.raises(TryAgain, match=r"1 letters .* in hand"):
         copy(full, target, tmp_path)
     copies.copy(ends(full, target, tmp_path), now=MONDAY.replace(hour=8))  # its sender is dead by then
+
+
+def test_of_two_that_copy_at_once_the_second_finds_it_done(full, tmp_path, upgraded_sqlite, monkeypatch):
+    target = copy_of(upgraded_sqlite, tmp_path / "target.db")
+    turn, first = copies._turn, []
+
+    @contextmanager
+    def behind_another(database: Database) -> Iterator[None]:
+        if not first:
+            first.append(True)
+            copy(full, target, tmp_path)
+            with closing(sqlite3.connect(file_of(target))) as connection:  # and it is at work already
+                connection.execute("UPDATE feed SET title = 'of today' WHERE id = 1")
+                connection.commit()
+        with turn(database):
+            yield
+
+    monkeypatch.setattr(copies, "_turn", behind_another)
+    assert copy(full, target, tmp_path).done_before
+    assert "of today" in rows_of(target)["feed"][0]
+    open_database(target).close()
 
 
 def test_what_is_no_empty_target_or_no_sound_source_is_refused(full, tmp_path, upgraded_sqlite):

@@ -183,7 +183,9 @@ def read(database: Database, connection: Connection, shape: Shape) -> Iterator[l
                     if len(lot) >= _MOST_ROWS or size >= _MOST_SIZE:
                         yield lot
                         lot, size = [], 0
-        except sa.exc.OperationalError as error:
+        except (sa.exc.OperationalError, sa.exc.DataError) as error:
+            if isinstance(error, sa.exc.DataError):  # of PostgreSQL, such as a moment at infinity
+                raise BadInput(f"a row of {shape.name} cannot be read: {error.orig}", hint="put it right") from None
             if "decode to UTF-8" in str(error):
                 raise BadInput(
                     f"the table {shape.name} has text that is not in UTF-8", hint="put that row right, or remove it"

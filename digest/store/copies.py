@@ -103,6 +103,10 @@ def copy(ends: Ends, *, now: datetime, dry_run: bool = False, progress: Progress
                 work.sum_up(source, view)
             return done
         open_.enter_context(_turn(target))
+        with source.read() as session:
+            _judge(target, _whose(session.connection()), done)  # another may have done it while we waited
+        if done.done_before:
+            return done
         with work.view() as view:
             work.add(view)
             work.compare()
@@ -164,29 +168,12 @@ def _sound(source: Database, done: Copied) -> _Whose:
 
 def _target(url: str, whose: _Whose, done: Copied, *, dry_run: bool) -> Database | None:
     """A database with all tables and no rows, or a copy that was begun; None where a dry run would make one."""
-    hint = "name a new file or database, or empty it; it is left as it is"
     path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else None
     if path is not None and (not path.exists() or path.stat().st_size == 0):
         return None if dry_run else open_database(url, create=True)
     target = open_database(url, upgrade=False)
     try:
-        with target.read() as session:
-            connection = session.connection()
-            found = revision(connection)
-            names = set(sa.inspect(connection).get_table_names()) - {schema.OURS}
-            if found is None and not names:
-                fresh = True
-            elif found != head():
-                raise BadInput(f"{done.target} is not empty", hint=hint)
-            else:
-                fresh = False
-                there = _whose(connection)
-                begun = json.loads(there.copying) if there.copying else None
-                if begun and begun["installation"] != whose.id:
-                    raise BadInput(f"{done.target} is a copy of {begun['from']} that was begun", hint=hint)
-                done.done_before = not begun and there.id == whose.id and whose.moved_to == done.target
-                if not begun and not done.done_before and _has_rows(connection, names - {_OWN}):
-                    raise BadInput(f"{done.target} is not empty", hint=hint)
+        fresh = _judge(target, whose, done)
     except BaseException:
         target.close()
         raise
@@ -194,6 +181,27 @@ def _target(url: str, whose: _Whose, done: Copied, *, dry_run: bool) -> Database
         target.close()
         return None if dry_run else open_database(url)
     return target
+
+
+def _judge(target: Database, whose: _Whose, done: Copied) -> bool:
+    """BadInput where a database may not be the target; has it no tables yet?"""
+    hint = "name a new file or database, or empty it; it is left as it is"
+    with target.read() as session:
+        connection = session.connection()
+        found = revision(connection)
+        names = set(sa.inspect(connection).get_table_names()) - {schema.OURS}
+        if found is None and not names:
+            return True
+        if found != head():
+            raise BadInput(f"{done.target} is not empty", hint=hint)
+        there = _whose(connection)
+        begun = json.loads(there.copying) if there.copying else None
+        if begun and begun["installation"] != whose.id:
+            raise BadInput(f"{done.target} is a copy of {begun['from']} that was begun", hint=hint)
+        done.done_before = not begun and there.id == whose.id and whose.moved_to == done.target
+        if not begun and not done.done_before and _has_rows(connection, names - {_OWN}):
+            raise BadInput(f"{done.target} is not empty", hint=hint)
+    return False
 
 
 def _has_rows(connection: Connection, names: set[str]) -> bool:
