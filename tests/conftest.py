@@ -296,11 +296,11 @@ def quick_init(upgraded_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new SQLite file begins as a copy of the upgraded one: migrations have tests of their own."""
     upgrade = store_database._upgrade
 
-    def copy(database: Database) -> None:
+    def copy(database: Database, before: object = None) -> None:
         path = Path(database.engine.url.database or "")
         if database.engine.name == "sqlite" and path.stat().st_size == 0:
             path.write_bytes(upgraded_sqlite.read_bytes())
-        upgrade(database)
+        upgrade(database, before)
 
     monkeypatch.setattr(store_database, "_upgrade", copy)
 

@@ -576,7 +576,7 @@ def test_an_older_or_newer_database_is_looked_at_and_left_alone(installation):
     assert row["level"] == "fail" and "newer digest" in row["seen"]
     revision("0001")
     row = installation.faults("--only", "settings,database")["database", "revision"]
-    assert row["level"] == "warn" and row["cure"]["text"] == "digest status"
+    assert row["level"] == "warn" and row["cure"]["text"] == "digest db upgrade"
 
 
 def test_settings_that_are_named_are_named_in_the_cures_too(installation, tmp_path_factory, monkeypatch):

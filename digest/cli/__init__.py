@@ -115,6 +115,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     alerts,
     approve,
     collect,
+    db,
     edition,
     feed,
     feed_add,
@@ -181,6 +182,7 @@ app.add_typer(story.app, name="story")
 app.add_typer(topic.app, name="topic")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(relay.app, name="relay")
+app.add_typer(db.app, name="db")
 app.add_typer(config_app, name="config")
 subscriber_bars.register(subscriber.app)
 subscriber_csv.register(subscriber.app)

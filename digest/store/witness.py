@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest import identity
-from digest.errors import PutBack, StorageError, Unwitnessed
+from digest.errors import ConfigError, PutBack, StorageError, Unwitnessed
 from digest.models import (
     Admission,
     Decision,
@@ -258,6 +258,14 @@ class Witness:
             newsletter_id, number = session.execute(query).one()
             self._keys[edition_id] = f"{newsletter_id}/{number}"
         return self._keys[edition_id]
+
+
+def moved(to: str) -> ConfigError:
+    """What is said of a database that was copied elsewhere, and is nobody's since."""
+    return ConfigError(
+        f"this database was moved to {to}: nothing is done with it any more",
+        hint="name that one as `database` in the settings; to go on with this one after all: digest db unmove",
+    )
 
 
 def _in_use(session: Session) -> bool:
