@@ -321,6 +321,8 @@ def claim(
 
 
 _Which = Literal["edition", "notices", "nobody's notices"]
+_BY_NUMBER = ("due_at", "id")
+_BY_VARIANT = ("due_at", "variant_id", "id")  # the oldest first; those of one moment so that each mail is made once
 
 
 @cache
@@ -328,7 +330,7 @@ def _taking(which: _Which, tried_only: bool) -> sa.Update:
     due = (
         sa.select(_BOX.c.id)
         .where(*_claimable(which, tried_only))
-        .order_by(_BOX.c.due_at, _BOX.c.id)
+        .order_by(*(_BOX.c[name] for name in (_BY_VARIANT if which == "edition" else _BY_NUMBER)))
         .limit(sa.bindparam("most"))
         .with_for_update(skip_locked=True, of=_BOX)
         .cte("due")
