@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--letters", type=int, default=100_000)
     parser.add_argument("--variants", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="a worktree of another commit")
     parser.add_argument("--child", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -258,9 +258,11 @@ import asyncio, random, sys
 from email.utils import formatdate
 from time import time
 
-KINDS = ("model training inference", "vulnerability exploit patch", "postgres database index", "raft consensus replica",
-         "kubernetes deploy terraform", "css browser javascript", "rust compiler type", "linux kernel driver",
-         "startup funding acquisition", "open source license maintainer", "chip gpu semiconductor", "physics study genome")
+KINDS = (
+    "model training inference", "vulnerability exploit patch", "postgres database index", "raft consensus replica",
+    "kubernetes deploy terraform", "css browser javascript", "rust compiler type", "linux kernel driver",
+    "startup funding acquisition", "open source license", "chip gpu semiconductor", "physics study genome",
+)
 
 def feed(number):
     chance = random.Random(number)
