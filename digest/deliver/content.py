@@ -25,7 +25,7 @@ from digest.letter import Encoder, Folded, Letter, Recipient, Sender, Signer, Te
 from digest.render import Marker, Rendered
 from digest.store import editions, outbox
 
-KEPT = 8 << 20  # bytes of templates beyond those that letters in hand need
+KEPT = 4 << 20  # bytes of templates beyond those that letters in hand need
 
 
 @dataclass(eq=False)

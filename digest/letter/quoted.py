@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 LINE = 76
-REMEMBERED = 4 << 20  # bytes of lines
+REMEMBERED = 2 << 20  # bytes of lines
 _BREAK = b"=\r\n"
 _UNSAFE = re.compile(rb"[^\t\n\r -~]+")  # but `=`, which is done before
 
