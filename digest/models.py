@@ -522,11 +522,13 @@ class OutboxRow(SQLModel, table=True):
         UniqueConstraint("edition_id", "subscriber_id"),
         CheckConstraint("(notice_id IS NULL) = (edition_id IS NOT NULL)", name="edition_or_notice"),
         CheckConstraint("(variant_id IS NULL) = (edition_id IS NULL)", name="variant_of_edition"),
-        # What is not settled, by whose it is: a claim reads the head of one edition and nothing else.
+        # What is not settled, by whose it is: a claim reads the head of one edition and nothing else, and those of one
+        # moment variant by variant, since what each says is made once then.
         Index(
             "ix_outbox_due",
             "edition_id",
             "due_at",
+            "variant_id",
             "id",
             sqlite_where=text("settled_at IS NULL"),
             postgresql_where=text("settled_at IS NULL"),

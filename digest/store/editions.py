@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import defer
@@ -23,6 +23,7 @@ from digest.models import (
     VariantStory,
     address_key,
 )
+from digest.store.database import batched
 
 
 def add_variants(
@@ -179,15 +180,41 @@ def letter_counts(session: Session, *, edition_id: int | None = None) -> dict[st
     return {OutboxState(state).value: count for state, count in session.exec(query)}
 
 
-def variant_to_send(session: Session, variant_id: int) -> tuple[Variant, Edition, Newsletter]:
-    """A variant with the edition and newsletter it belongs to."""
+class Mail(NamedTuple):
+    """What a variant's letters say, and who says it. `html` and `text` are `column_types.packed`."""
+
+    variant_id: int
+    subject: str
+    html: bytes
+    text: bytes
+    plain: bool
+    marks: str
+    sender: str
+    composed_at: datetime
+    reply_to: str
+    number: int
+    newsletter: str
+
+
+def to_send(session: Session, variant_ids: Collection[int]) -> Iterator[Mail]:
+    """What the letters of these variants say, a few hundred variants in one question."""
+    table = Variant.__table__  # type: ignore[attr-defined]
+    wanted: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
     query = (
-        select(Variant, Edition, Newsletter)
-        .join(Edition, col(Edition.id) == col(Variant.edition_id))
+        sa.select(
+            *(table.c[name] for name in ("id", "subject")),
+            *(sa.type_coerce(table.c[name], sa.LargeBinary) for name in ("html", "text")),
+            *(table.c[name] for name in ("plain", "marks")),
+            *(col(column) for column in (Edition.sender, Edition.composed_at, Edition.reply_to, Edition.number)),
+            col(Newsletter.name),
+        )
+        .join(Edition, col(Edition.id) == table.c.edition_id)
         .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
-        .where(Variant.id == variant_id)
+        .where(table.c.id.in_(wanted))
     )
-    return session.exec(query).one()
+    for some in batched(variant_ids):
+        for row in session.connection().execute(query, {"wanted": some}):
+            yield Mail._make(row)
 
 
 def composed_upto(session: Session, newsletter_id: int) -> int:
