@@ -21,7 +21,7 @@ from sqlmodel import select
 
 from digest import edition, store, subscribe
 from digest.errors import DigestError, NotFound, StorageError, TryAgain
-from digest.models import Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
+from digest.models import Edition, Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
 from digest.store import database as store_database
 from digest.store import (
     editions,
@@ -134,6 +134,29 @@ def test_migrations_leave_the_tables_that_the_models_make(url):
     opened = open_database(url)
     with opened.read() as session:
         assert schema(session.connection()) == wanted
+    opened.close()
+
+
+def test_what_waits_and_what_has_ended_is_found_by_the_upgrade(url):
+    entry = (
+        "INSERT INTO entry (id, feed_id, key, twin, url, original_url, title, author, summary, content, categories, "
+        "language, image_url, enclosures, seen_at, content_hash) "
+        "VALUES ({0}, 1, 'k{0}', '', '', '', '', '', '', '', '[]', '', '', '[]', :at, '')"
+    )
+    rows = [
+        PREVIOUS.rstrip(),
+        "UPDATE outbox SET settled_at = :at",
+        *(entry.format(number) for number in (90, 91)),
+        "INSERT INTO admission (newsletter_id, entry_id, decision, reason, link, decided_at) "
+        "VALUES (1, 90, 'held', '', '', :at)",
+    ]
+    make_as_of("0002", url, ";".join(rows))
+    opened = open_database(url)
+    with opened.read() as session:
+        waits = session.execute(sa.text("SELECT newsletter_id, entry_id FROM undecided WHERE entry_id >= 90"))
+        assert waits.all() == [(1, 91)]
+        assert session.get(Feed, 1).entry_count >= 2
+        assert session.get(Edition, 1).tally == {"sent": 1, "in_doubt": 0, "owed": 1}
     opened.close()
 
 

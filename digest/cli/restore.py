@@ -201,7 +201,7 @@ def _accept(options: Options, how: _How) -> None:
             options.say(teller.words(session, standing))
         heard = _heard(database, teller, standing, how)
         terms = _terms(config, how.rest)
-        with database.rehearse() as rehearsal:
+        with database.copied() as rehearsal:
             done = _work_in(rehearsal, heard, standing, terms)
         if not how.dry_run:
             if not (how.yes or how.as_json):

@@ -26,6 +26,7 @@ from sqlmodel import Session, create_engine
 
 from digest import DISTRIBUTION
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, Unavailable, UserError
+from digest.store.rehearsal import overlaid
 from digest.store.witness import Witness, moved
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -157,36 +158,53 @@ class Database:
 
     @contextmanager
     def rehearse(self) -> Iterator[Database]:
-        """A database that looks like this one and forgets all that is done to it.
+        """A database that looks like this one and forgets all that is done to it; a sender at work is not held up.
 
-        SQLite: a copy in a private temporary file, so that a sender at work is not held up. PostgreSQL: one
-        connection whose transaction is rolled back.
+        SQLite: a connection that only reads this one, see `store.rehearsal`. PostgreSQL: one connection whose
+        transaction is rolled back.
         """
         if self.engine.dialect.name == "sqlite":
-            with tempfile.TemporaryDirectory(prefix="digest-rehearsal-") as folder:
-                original, copy = Path(self.engine.url.database or "").absolute(), Path(folder) / "digest.db"
-                try:
-                    with (
-                        closing(sqlite3.connect(f"{original.as_uri()}?mode=ro", uri=True)) as source,
-                        closing(sqlite3.connect(copy)) as target,
-                    ):
-                        source.backup(target)
-                except sqlite3.Error as error:
-                    raise StorageError(
-                        f"the database {original} cannot be copied to {folder}, to try things out there: {error}",
-                        hint="make room there, or name another folder in TMPDIR",
-                    ) from error
-                engine = _sqlite(copy, synchronous="OFF")
-                try:
-                    yield Database(engine)
-                finally:
-                    engine.dispose()
+            with (
+                self._told(),
+                overlaid(self._path, busy_seconds=BUSY_MS / 1000, serializer=_json) as (engine, connection),
+            ):
+                yield Database(engine, rehearsing=connection)
         else:
             with self._told(), self.engine.connect() as connection, connection.begin() as transaction:
                 try:
                     yield Database(self.engine, rehearsing=connection)
                 finally:
                     transaction.rollback()
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.engine.url.database or "").absolute()
+
+    @contextmanager
+    def copied(self) -> Iterator[Database]:
+        """The same, for what goes through all of it: on SQLite a copy in a private temporary file."""
+        if self.engine.dialect.name != "sqlite":
+            with self.rehearse() as rehearsal:
+                yield rehearsal
+            return
+        with tempfile.TemporaryDirectory(prefix="digest-rehearsal-") as folder:
+            original, copy = self._path, Path(folder) / "digest.db"
+            try:
+                with (
+                    closing(sqlite3.connect(f"{original.as_uri()}?mode=ro", uri=True)) as source,
+                    closing(sqlite3.connect(copy)) as target,
+                ):
+                    source.backup(target)
+            except sqlite3.Error as error:
+                raise StorageError(
+                    f"the database {original} cannot be copied to {folder}, to try things out there: {error}",
+                    hint="make room there, or name another folder in TMPDIR",
+                ) from error
+            engine = _sqlite(copy, synchronous="OFF")
+            try:
+                yield Database(engine)
+            finally:
+                engine.dispose()
 
     def checkpoint(self) -> bool:
         """Write SQLite's WAL back into the file and empty it: what was erased is then in neither.

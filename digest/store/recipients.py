@@ -27,6 +27,7 @@ from digest.models import (
     address_key,
 )
 from digest.schedule import Turn
+from digest.store import tallies
 from digest.store.database import count_rows, insert_into, shared_now
 from digest.store.suppressions import bars
 
@@ -369,6 +370,7 @@ def owe_welcome(session: Session, subscription: Subscription, edition: Edition, 
     )
     if owed.scalar() is None:
         return False
+    tallies.reopen(session, editions=[edition.id or 0])
     more = sa.update(Variant).where(col(Variant.id) == variant_id).values(letters=Variant.letters + 1)
     session.execute(more, execution_options=_NO_SYNC)
     subscription.read_until = edition.upto_seq

@@ -19,7 +19,7 @@ from digest.models import (
     Subscriber,
     Suppression,
 )
-from digest.store import witness
+from digest.store import tallies, witness
 from digest.store.database import insert_into, shared_now
 
 QUARANTINED = "quarantined: "  # how the reply of a letter begins whose refusal is not believed
@@ -119,6 +119,7 @@ def quarantine(session: Session, edition_id: int, *, domain: str = "", reason: s
         ),
         execution_options=_NO_SYNC,
     )
+    tallies.reopen(session, editions=[edition_id])
     held = session.execute(
         sa.update(OutboxRow)
         .where(*mine)

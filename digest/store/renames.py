@@ -26,7 +26,7 @@ from digest.models import (
     SubscriptionState,
     Variant,
 )
-from digest.store import hooks, people, tastes
+from digest.store import hooks, people, tastes, undecided
 from digest.store.database import batched, insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange, ListImport
@@ -200,7 +200,9 @@ def rename_newsletter(session: Session, old: Newsletter, new: Newsletter) -> Ren
     _join_readers(session, old, new)
     feeds = sa.select(col(NewsletterFeed.feed_id)).where(col(NewsletterFeed.newsletter_id) == old.id)
     mine = (col(NewsletterFeed.newsletter_id) == new.id, col(NewsletterFeed.feed_id).not_in(feeds))
+    moved = list(session.scalars(sa.select(col(NewsletterFeed.feed_id)).where(*mine)))
     session.execute(sa.update(NewsletterFeed).where(*mine).values(newsletter_id=old.id), execution_options=_NO_SYNC)
+    undecided.begins(session, old.id, moved)
     said = sa.update(Consent).where(col(Consent.newsletter_id) == new.id).values(newsletter_id=old.id)
     session.execute(said, execution_options=_NO_SYNC)
     for table in (SignupWait, ListImport, OutboxRow):  # of letters, what they are told in notices
