@@ -629,14 +629,3 @@ class RelayHour(SQLModel, table=True):
     relay: str = Field(primary_key=True)  # host:port, without who logs in
     hour: datetime = Field(sa_type=UtcTime, primary_key=True)
     letters: int = 0
-
-
-# ---------------------------------------------------------------- the clock
-
-
-class RunDay(SQLModel, table=True):
-    """A day (UTC, its beginning) on which digest ran: by these a clock that leapt, or fell behind, is known."""
-
-    __tablename__ = "run_day"
-
-    day: datetime = Field(sa_type=UtcTime, primary_key=True)
