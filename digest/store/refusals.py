@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from digest.models import (
@@ -22,7 +21,7 @@ from digest.models import (
     Suppression,
 )
 from digest.store import witness
-from digest.store.database import insert_into, shared_now
+from digest.store.database import insert_into, insert_of, shared_now
 
 QUARANTINED = "quarantined: "  # how the reply of a letter begins whose refusal is not believed
 _NO_SYNC = {"synchronize_session": False}
@@ -78,7 +77,7 @@ def _counting(dialect: str) -> Any:
         *(sa.bindparam(name, type_=sa.Integer) for name in counted),
         sa.false(),
     ).where(col(Edition.id) == sa.bindparam("edition"))
-    insert = (sqlite if dialect == "sqlite" else postgresql).insert(RefusalCount)
+    insert = insert_of(dialect, RefusalCount)
     insert = insert.from_select(["edition_id", "since", *counted, "quarantined"], opened)
     table = RefusalCount.__table__  # type: ignore[attr-defined]
     insert = insert.on_conflict_do_update(
