@@ -6,6 +6,7 @@ A command is imported when it is called for (`digest.cli.nouns`), and nothing he
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Annotated, Any
 
@@ -104,6 +105,8 @@ def main() -> None:
 
     What is a mistake of ours shows its traceback, and exits 70: 1 says something else, see `digest audit`.
     """
+    # What is imported stays; to look through it for garbage again and again was a tenth of a start.
+    gc.set_threshold(50_000)
     terminal.open_standard_streams()
     try:
         app(prog_name="digest")

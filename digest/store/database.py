@@ -220,7 +220,7 @@ def insert_into(session: Session, table: Any) -> Any:
 
 
 def insert_of(dialect: str, table: Any) -> Any:
-    """The same by the dialect's name. The other dialect is not imported: that takes as long as to ask it something."""
+    """The same by the dialect's name."""
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
