@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from glob import escape as glob_escape
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session, create_engine
 
@@ -245,7 +245,12 @@ def server_ahead(session: Session, now: datetime) -> timedelta:
 
 def insert_into(session: Session, table: Any) -> Any:
     """An INSERT that knows `on_conflict_…`, in the dialect of the session's database."""
-    return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
+    return insert_of(session.get_bind().dialect.name, table)
+
+
+def insert_of(dialect: str, table: Any) -> Any:
+    """The same by the dialect's name."""
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
 def batched(values: Iterable[_T]) -> Iterator[list[_T]]:

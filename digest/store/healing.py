@@ -58,7 +58,6 @@ from digest.models import (
     OutboxRow,
     OutboxState,
     RelayHour,
-    RunDay,
     Story,
     Subscriber,
     Subscription,
@@ -72,7 +71,7 @@ from digest.store.api_tables import ApiAnswer, Webhook, WebhookEvent
 from digest.store.clock import TOLERANCE, note_day, utc_day
 from digest.store.database import Database, shared_now
 from digest.store.feed_tables import FullText, Robots, WebSub
-from digest.store.run_tables import Run
+from digest.store.run_tables import Run, RunDay
 from digest.store.signup_tables import SignupMail, SignupWait
 
 if TYPE_CHECKING:
