@@ -22,7 +22,7 @@ from digest.deliver import hooks as events
 from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
-from digest.store import Database, clock, disk_space, healing, hooks, newsletters, once, websub
+from digest.store import Database, clock, disk_space, healing, hooks, newsletters, once, tallies, websub
 from digest.subscribe import asks, by_mail, signup
 
 # ---------------------------------------------------------------- what is told
@@ -278,7 +278,7 @@ def listen(
         with closing(mailbox(config, config.mail.source)) as source:
             readings = hear.read(database, config, source, clock=clock, bounds=bounds, rooms=rooms())
     except UserError as error:
-        trouble = "is not read" if readings is None else "was read, and could not be marked"
+        trouble = "is not read" if readings is None else "was read, but not all could be done"
         tell(Deaf(f"what came back {trouble}: {error}" + (f"\n  {error.hint}" if error.hint else "")))
     if readings is not None:
         tell(readings)
@@ -345,11 +345,12 @@ def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime
 
 
 def tidy(database: Database, *, now: datetime) -> int:
-    """Forget who asked to be subscribed and did not confirm in time; how many.
+    """Count editions whose letters have ended, and forget who did not confirm in time that they want any; how many.
 
     They are gone for good, so one leap of a clock may not decide that they asked long ago.
     """
     with database.write() as session:
+        tallies.count(session, now=now)
         once.prune(session, now=now, limit=1_000)
         if not clock.ran_lately(session, now=now):
             return 0

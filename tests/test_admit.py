@@ -11,6 +11,7 @@ from sqlmodel import select
 
 from digest import config as settings_file
 from digest import curate, edition
+from digest.curate import learning
 from digest.errors import BadInput, ConfigError, NotFound
 from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, Story
 from digest.store import Database, entries, full_texts, newsletters, stories, why
@@ -344,6 +345,40 @@ def test_a_backtest_says_what_other_rules_would_change_and_changes_nothing(desk:
         ("A mattress", "other", "muted"),
     ]
     assert [(story.title, story.topic, story.pinned) for story in desk.stories()] == before
+
+
+def test_labels_are_learnt_once_and_not_again_for_every_new_entry(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt: list[int] = []
+    train = learning.train
+
+    def counted(headings: Any, labels: Any, **more: Any) -> Any:
+        learnt.append(len(labels))
+        return train(headings, labels, **more)
+
+    monkeypatch.setattr(learning, "train", counted)
+    words = {"security": "lock key thief alarm vault", "web": "page link form style colour"}
+    for topic, said in words.items():
+        feed = desk.feed(topic.title(), topic=topic)
+        for n in range(24):
+            desk.entry(feed, f"{said} {n}", published_at=NOW - timedelta(days=n))
+    news = desk.old_feed("News")
+
+    def run(title: str) -> Story:
+        desk.entry(news, title)
+        edition.take_in(desk.database, "daily", desk.settings, CURATE, now=NOW)
+        return desk.stories()[-1]
+
+    first = run("thief opens vault with key, alarm silent")
+    again = run("alarm and vault: thief lost the key")
+    assert (first.topic, again.topic, again.topic_step) == ("security", "security", "words")
+    since = len(learnt)
+    run("a thief, an alarm, a lock")
+    assert learnt[since:] == []
+    other = desk.feed("Other", topic="web")
+    for n in range(30):
+        desk.entry(other, f"page and form and style {n}", published_at=NOW - timedelta(days=n))
+    run("the vault alarm of a thief")
+    assert len(learnt) == since + 1, "the labels are others now"
 
 
 def test_a_scorer_that_cannot_be_loaded_is_a_mistake_in_the_settings(desk: Desk) -> None:

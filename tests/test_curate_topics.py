@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable
+
 import pytest
 
 from digest.config import OTHER, TOPICS, Topic
-from digest.curate.topics import Keywords, Label, NaiveBayes, Placer, Text, default_headings, headings, train
+from digest.curate.learning import Kept, NaiveBayes, train
+from digest.curate.topics import Expected, Keywords, Label, Placer, Text, default_headings, headings
 
 
 def placer() -> Placer:
@@ -74,7 +78,8 @@ def test_a_newsletter_chooses_its_topics_and_keeps_or_replaces_their_keywords() 
 
 
 def test_the_packages_topics_are_those_the_settings_know() -> None:
-    assert set(default_headings()) == set(TOPICS) and len(TOPICS) == 12
+    assert [(slug, heading.title) for slug, heading in default_headings().items()] == list(TOPICS.items())
+    assert len(TOPICS) == 12
     assert all(len(heading.keywords) >= 25 for heading in default_headings().values())
 
 
@@ -117,6 +122,61 @@ def test_labels_that_contradict_each_other_place_nothing() -> None:
     mixed = [Label(one.text, ("garden", "kitchen")[n // 8 % 2], one.site) for n, one in enumerate(labels(40))]
     learnt = train(TWO, mixed, precision=0.9, trainer=NaiveBayes)
     assert learnt.place(Text.of("mulch for your tomato seed")).topic == OTHER
+
+
+@pytest.mark.parametrize("count", [0, 20, 40, 200])
+@pytest.mark.parametrize("puzzling", [False, True])
+def test_no_number_of_labels_silences_keywords(count: int, puzzling: bool) -> None:
+    """Neither many labels nor labels that contradict each other take a heading that keywords alone would give."""
+    topics = headings({"garden": Topic(keywords=("wheelbarrow",)), "kitchen": Topic(keywords=("oven",))})
+    some = labels(count)
+    if puzzling:
+        some = [Label(one.text, ("garden", "kitchen")[n // 8 % 2], one.site) for n, one in enumerate(some)]
+    learnt = train(topics, some, precision=0.99, trainer=NaiveBayes)
+    found = learnt.place(Text.of("All about a wheelbarrow"))
+    assert (found.topic, found.step, found.best) == ("garden", "keywords", "garden")
+    assert found.words[0][0] == "wheelbarrow"
+
+
+def test_a_handful_of_answers_does_not_move_the_cut_far() -> None:
+    twenty, many = (train(TWO, labels(n), precision=0.9, trainer=NaiveBayes).cut for n in (20, 400))
+    assert 1.4 < twenty < 1.7, "what held elsewhere"
+    assert many < 1.6, "labels that are told apart well are believed as soon"
+
+
+def test_what_is_expected_of_a_topic_is_counted_on_labels_not_learnt_from() -> None:
+    learnt = train(TWO, labels(40), precision=0.9, trainer=NaiveBayes)
+    expected = learnt.expected["garden"]
+    assert expected.labels == 40
+    assert 0 < expected.right <= expected.placed
+    assert (expected.precision, expected.share) == (expected.right / expected.placed, expected.right / 40)
+    nothing = Expected(0, 0, 0)
+    assert (nothing.precision, nothing.share) == (None, None)
+
+
+def test_what_was_learnt_is_the_same_when_it_was_kept() -> None:
+    learnt = train(TWO, labels(40), precision=0.9, trainer=NaiveBayes)
+    kept = Kept("mark", {1: "garden"}, learnt)
+    again = Kept.unpacked(kept.packed(), TWO)
+    assert again is not None
+    assert (again.mark, again.labels) == (kept.mark, kept.labels)
+    for text in (Text.of("mulch for your tomato seed"), Text.of("quarterly figures of a bank"), Text.of("")):
+        assert again.placer.place(text) == learnt.place(text)
+
+
+@pytest.mark.parametrize("harm", [lambda b: b[:-9], lambda b: b"", lambda b: b"{}", lambda b: zlib.compress(b"{}")])
+def test_what_was_kept_and_cannot_be_read_is_learnt_anew(harm: Callable[[bytes], bytes]) -> None:
+    stored = Kept("mark", {}, train(TWO, labels(40), precision=0.9, trainer=NaiveBayes)).packed()
+    assert Kept.unpacked(harm(stored), TWO) is None
+
+
+def test_what_was_kept_is_good_while_nearly_all_labels_are_the_same() -> None:
+    before = dict.fromkeys(range(100), "garden")
+    kept = Kept("mark", before, Placer(TWO, Keywords(TWO)))
+    assert kept.fits("mark", before | {100: "kitchen", 5: "kitchen"})
+    assert not kept.fits("other", before)
+    assert not kept.fits("mark", before | dict.fromkeys(range(12), "kitchen"))
+    assert not kept.fits("mark", dict.fromkeys(range(50), "garden"))
 
 
 def test_contributions_of_the_words_explain_the_score() -> None:

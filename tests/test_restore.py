@@ -282,8 +282,14 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
         connection.executescript(
             "DROP TABLE installation; DROP TABLE witnessed_entry; UPDATE alembic_version SET version_num = '0021';"
             "DROP TABLE run; DROP TABLE tally; DROP TABLE feed_seen; DROP TABLE alert; DROP TABLE alert_telling;"
-            "DROP TABLE arrival;"
-            "DROP INDEX ix_outbox_held"
+            "DROP INDEX ix_outbox_held; DROP TABLE undecided; ALTER TABLE feed DROP COLUMN entry_count;"
+            "DROP INDEX ix_edition_live; ALTER TABLE edition DROP COLUMN tally;"
+            "DROP INDEX ix_outbox_unhad; DROP INDEX ix_outbox_doubt; DROP INDEX ix_entry_url;"
+            "DROP INDEX ix_story_label;"
+            "DROP INDEX ix_entry_original_url; DROP INDEX ix_entry_feed_id_seen_at; DROP INDEX ix_variant_fullest;"
+            "DROP INDEX ix_admission_held; DROP INDEX ix_admission_decided_at; DROP INDEX ix_edition_upto;"
+            "DROP INDEX ix_entry_changed_at;"
+            "DROP TABLE arrival; DROP TABLE learned"
         )
     connection.close()
     house.day("marimba")

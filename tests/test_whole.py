@@ -32,7 +32,7 @@ from digest.models import (
     VariantStory,
 )
 from digest.store import Database, feeds, newsletters, open_database, whole
-from digest.store.feed_tables import FeedList
+from digest.store.feed_tables import FeedList, Undecided
 from digest.store.mail_tables import MailFeed
 from digest.store.witness_tables import WitnessedEntry
 
@@ -54,6 +54,7 @@ def furnish(database: Database, config) -> None:
         session.add_all((feed, entry, story))
         session.add(WitnessedEntry(newsletter_id=0, mark="m", seq=3))
         paper = session.exec(select(Newsletter)).one()
+        session.merge(Undecided(newsletter_id=paper.id, entry_id=entry.id))
         session.add(FormerName(newsletter_id=paper.id, kind="newsletter", old="before"))
         session.add(FeedList(newsletter_id=paper.id, url="https://lists.example/", folders=["a", "b"]))
         session.add(MailFeed(feed_id=feed.id, senders=["from:x@example.org"]))

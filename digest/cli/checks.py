@@ -520,12 +520,18 @@ def _stuck(scene: Scene, one: Stuck, quarantined: int) -> Iterator[Finding]:
 def opened(config: Config) -> tuple[Any, tuple[Finding, ...]]:
     """The database as it is, without an upgrade; or None and why not."""
     from digest.store import open_database
-    from digest.store.database import head, revision
+    from digest.store.database import head, must_be_here, revision
 
     try:
         found = open_database(config.database_url, upgrade=False)
-        with found.read() as session:
-            says = revision(session.connection())
+        try:
+            with found.read() as session:
+                says = revision(session.connection())
+                if says == head():
+                    must_be_here(session)
+        except UserError:
+            found.close()
+            raise
     except UserError as error:
         words = f"{error}; {error.hint}" if error.hint else str(error)
         file = _sqlite_file(config)
@@ -538,8 +544,8 @@ def opened(config: Config) -> tuple[Any, tuple[Finding, ...]]:
         words = f"the database is of a newer digest (revision {says}, this release knows {head()}): use that release"
         upgrade = Cure(f"{shlex.quote(sys.executable)} -m pip install --upgrade {DISTRIBUTION}")
         return None, (Finding("database", "revision", Level.FAIL, words, upgrade),)
-    words = f"the tables are of revision {says or 'none'}, this release wants {head()}: the next command upgrades them"
-    return None, (Finding("database", "revision", Level.WARN, words, Cure("digest status")),)
+    words = f"the tables are of revision {says or 'none'}, this release wants {head()}"
+    return None, (Finding("database", "revision", Level.WARN, words, Cure("digest db upgrade")),)
 
 
 def barren_words(config: Config) -> str:

@@ -243,13 +243,11 @@ def _clash(outline: Outline, before: tuple[Outline, str] | None) -> str:
 
 def topic_of(outline: Outline, newsletter: Newsletter) -> str:
     """The topic that a folder (the innermost first) or a category of an outline names, or ""."""
-    names = {}
-    for slug, topic in newsletter.topics.items():
-        names[_plain_name(topic.title)] = slug
-    names |= {_plain_name(slug): slug for slug in newsletter.topics}
+    known = newsletter.known_topics
+    names = {_plain_name(title): slug for slug, title in known.items()} | {_plain_name(slug): slug for slug in known}
     for name in (*reversed(outline.folders), *outline.topics):
-        if slug := names.get(_plain_name(name), ""):
-            return slug
+        if (plain_name := _plain_name(name)) and plain_name in names:
+            return names[plain_name]
     return ""
 
 

@@ -32,3 +32,8 @@ def words(text: str) -> list[str]:
 def bigrams(found: Sequence[str]) -> list[str]:
     """Neighbouring words, joined by a space."""
     return [f"{a} {b}" for a, b in pairwise(found)]
+
+
+def singular(word: str) -> str:
+    """An English word without the "s" of its plural."""
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 from sqlmodel import Session
 
 from digest import config, identity
-from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, topics, urls
+from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, urls
 from digest.curate import stories as same_story
 from digest.edition import formerly, sent
 from digest.edition.full_text import PageText, Texts
-from digest.errors import ConfigError
+from digest.edition.judge import JUDGED, Gists, Judge, subject
 from digest.models import Decision, Story
-from digest.parse import gist
-from digest.parse.gist import Gist
-from digest.store import Database, editions, entries, newsletters, stories
+from digest.store import Database, editions, entries, learned, newsletters, stories
 
 TRIES = 3  # to decide about entries that others decide about meanwhile
-_JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,8 @@ class _Group(NamedTuple):
 class Proposal:
     """What is to be decided about the entries that wait: all that needs their texts, worked out in no transaction.
 
-    `after` is the newsletter's `seq` that it was worked out for; `gists` are those made on the way, to be stored.
+    `after` is the newsletter's `seq` that it was worked out for; `gists` are those made on the way and `learnt` is what
+    labels taught, both to be stored.
     """
 
     after: int
@@ -95,6 +91,7 @@ class Proposal:
     new: tuple[_New, ...]
     again: tuple[_Again, ...]
     gists: Mapping[int, bytes]
+    learnt: bytes
 
 
 @dataclass(frozen=True)
@@ -132,9 +129,10 @@ def take_in(
     for _ in range(TRIES):
         with database.read() as session:
             proposal = propose(session, name, settings, curate_settings, now=now)
-        if proposal.gists:  # of entries that an older release stored: made once
+        if proposal.gists or proposal.learnt:  # of entries that an older release stored, of labels that came: made once
             with database.write() as session:
                 entries.keep_gists(session, proposal.gists)
+                learned.keep(session, newsletters.find(session, name), proposal.learnt)
         try:
             with database.write() as session:
                 return admit(session, name, settings, curate_settings, now=now, proposal=proposal)
@@ -219,7 +217,7 @@ def propose(
     minutes = _Minutes(newsletter_id, now)
     gists = Gists(session)
     if not waiting:
-        return Proposal(newsletter.seq, (), minutes, (), (), {})
+        return Proposal(newsletter.seq, (), minutes, (), (), {}, b"")
     feeds = entries.readings(session, newsletter_id)
     unsent, feeds = sent.hold(
         session, newsletter_id, waiting, feeds, lambda entry, why: minutes.decide(entry, Decision.HELD, why)
@@ -257,24 +255,7 @@ def propose(
             new.append(_New(row, best, tuple(one for one in joined if one[0] is not best), seq))
     _relate(new, grouping, told)
     ids = tuple(entry.id for entry in waiting)
-    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), gists.made)
-
-
-class Gists:
-    """What entries say: as it is stored, or made now where an older release stored nothing (`made`, packed)."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.made: dict[int, bytes] = {}
-
-    def of(self, ids: Iterable[int]) -> Iterator[tuple[int, Gist]]:
-        """Each entry's, some at a time."""
-        for id_, stored in entries.gists(self._session, ids):
-            found = gist.unpack(self.made.get(id_, stored))
-            if found is None:
-                found = gist.of(*entries.text(self._session, id_))
-                self.made[id_] = gist.pack(found)
-            yield id_, found
+    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), gists.made, judge.learnt)
 
 
 class _Minutes:
@@ -306,79 +287,6 @@ class _Minutes:
             muted=decisions.count(Decision.MUTED),
             held=decisions.count(Decision.HELD),
         )
-
-
-class Judge:
-    """Rules, category maps and the words of a newsletter. It learns when it is first asked about words."""
-
-    def __init__(
-        self,
-        session: Session,
-        newsletter_id: int,
-        settings: config.Newsletter,
-        curate_settings: config.Curate,
-        gists: Gists | None = None,
-    ) -> None:
-        self._gists = gists or Gists(session)
-        self._session = session
-        self._newsletter_id = newsletter_id
-        self._settings = settings
-        self._curate = curate_settings
-
-    @cached_property
-    def placer(self) -> topics.Placer:
-        headings = topics.headings(self._settings.topics)
-        rows = {
-            row.entry_id: row
-            for row in entries.labelled(self._session, self._newsletter_id)
-            if row.topic in headings or row.topic == config.OTHER
-        }
-        labels = [
-            topics.Label(
-                topics.Text.of(row.title, excerpts.prose_of(said, title=row.title)[:_JUDGED], row.url),
-                row.topic,
-                urls.site(urls.normalise(row.url)),
-            )
-            for id_, said in self._gists.of(rows)
-            for row in (rows[id_],)
-        ]
-        trainer = scorer(self._curate.scorer)
-        return topics.train(headings, labels, precision=self._curate.precision, trainer=trainer)
-
-    def place(self, title: str, prose: str, url: str) -> topics.Placement:
-        """Where the words alone would put an entry."""
-        return self.placer.place(topics.Text.of(title, prose[:_JUDGED], url))
-
-    def judge(self, entry: entries.Waiting, feed: entries.Reading, url: str, prose: str) -> rules.Verdict:
-        about = subject(entry, feed, url)
-        if reason := feed_rules.dropped(feed.keep, feed.drop, about):
-            return rules.Verdict(muted=reason, step="rule", why=reason)
-        text = topics.Text.of(entry.title, prose[:_JUDGED], url)
-        return rules.judge(about, text, settings=self._settings, placer=self.placer)
-
-
-def scorer(name: str) -> topics.Trainer:
-    """The scorer of the settings, "package.module:train", or ours. ConfigError where it cannot be loaded."""
-    if not name:
-        return topics.NaiveBayes
-    module, _, function = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), function)
-        if not callable(found):
-            raise TypeError(f"{function} is no function")
-    except Exception as error:  # it is the operator's code: whatever is wrong with it, they read of it here
-        raise ConfigError(
-            f"curate.scorer {name!r} cannot be loaded: {error}",
-            hint="write 'package.module:function', of a package installed beside digest",
-        ) from None
-    return cast(topics.Trainer, found)
-
-
-def subject(entry: entries.Waiting, feed: entries.Reading, url: str) -> rules.Subject:
-    """What rules look at."""
-    return rules.Subject(
-        feed.title, feed.url, feed.topic, url, entry.author, entry.title, tuple(map(str, entry.categories or ()))
-    )
 
 
 def _muted_and_held(
@@ -458,7 +366,7 @@ def _read(
                 feed=feeds[feed_id],
                 url=url,
                 link=urls.normalise(url),
-                prose=prose[: max(_JUDGED, 2 * settings.excerpt_length)],
+                prose=prose[: max(JUDGED, 2 * settings.excerpt_length)],
                 minutes=said.minutes,
                 image=excerpts.image(entry.image_url, repeated=repeated),
                 verdict=judge.judge(entry, feeds[feed_id], url, prose),

@@ -30,7 +30,7 @@ from digest.models import (
     SubscriptionState,
     Suppression,
 )
-from digest.store import alerts, people, suppressions, witness
+from digest.store import alerts, people, suppressions, tallies, witness
 from digest.store.database import batched, insert_into
 from digest.store.journal import Record, numbers_of
 from digest.store.witness import Standing
@@ -267,6 +267,7 @@ def _same(edition: Edition, issue: _Issue) -> bool:
 def _settle(session: Session, edition: Edition, issue: _Issue, terms: Terms, done: Paper) -> None:
     """An edition that is in the copy: its letters that went out since are settled, the others stay owed."""
     rest, box = terms.of(done.newsletter), _BOX.c
+    tallies.reopen(session, editions=[edition.id or 0])
     unsettled = (box.edition_id == edition.id, box.settled_at.is_(None) | (box.state == OutboxState.HELD))
     sent = {"state": OutboxState.SENT, "settled_at": terms.now, "code": 250, "reply": SENT, "in_doubt": False}
     done.settled += _update(session, unsettled, issue.had, sent)

@@ -6,8 +6,8 @@ from alembic import op
 from digest.column_types import PackedJson
 from digest.models import UtcTime
 
-revision = "0029"
-down_revision = "0025"
+revision = "0030"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
 
