@@ -25,8 +25,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from digest import curate
 from digest.config import OTHER
+from digest.curate import urls
+from digest.curate.keywords import Keywords
 from digest.curate.learning import NaiveBayes, train
 from digest.curate.topics import Label, Placer, Text, headings
 from digest.curate.urls import site
@@ -47,7 +48,7 @@ def text(row: dict[str, Any], *, excerpts: bool = True) -> Text:
 
 
 def learn(rows: list[dict[str, Any]], *, excerpts: bool = True) -> Placer:
-    labels = [Label(text(r, excerpts=excerpts), r["topic"] or OTHER, site(curate.normalise(r["url"]))) for r in rows]
+    labels = [Label(text(r, excerpts=excerpts), r["topic"] or OTHER, site(urls.normalise(r["url"]))) for r in rows]
     return train(headings({}), labels, precision=0.9, trainer=NaiveBayes)
 
 
@@ -74,7 +75,7 @@ def part(row: dict[str, Any], parts: int = PARTS) -> int:
     """Which part an entry belongs to, split as the corpus is: by site, blogs by repository, some by post."""
     key = row["source"]
     if row["stratum"] == "title":
-        host = site(curate.normalise(row["url"])).partition("/")[0]
+        host = site(urls.normalise(row["url"])).partition("/")[0]
         key = row["url"] if host in MANY_WRITERS else host
     elif any(name in key for name in BY_POST):
         key = row["id"]
@@ -213,7 +214,7 @@ def main() -> None:
     options.add_argument("corpus", nargs="?")
     given = options.parse_args()
     if given.predict:
-        placer = learn(load(given.train)) if given.train else Placer(headings({}), curate.Keywords(headings({})))
+        placer = learn(load(given.train)) if given.train else Placer(headings({}), Keywords(headings({})))
         for line in predict(placer, load(given.predict)):
             print(json.dumps(line))
         return

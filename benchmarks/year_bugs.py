@@ -36,15 +36,15 @@ BUGS = (
     Bug(
         "who moves west has two letters on one day",
         "schedule.py",
-        "found.append(Turn(max(coming, now), coming_or_last, after, reader._begin(day), first))",
-        "found.append(Turn(max(coming, now), coming_or_last, after, None, first))",
+        "found.append(Turn(max(coming, now), coming_or_last, reader._begin(day), made_up))",
+        "found.append(Turn(max(coming, now), coming_or_last, None, made_up))",
         "wrong_hour",
     ),
     Bug(
         "who had a letter yesterday has none today",
         "schedule.py",
-        "found.append(Turn(max(coming, now), coming_or_last, after, reader._begin(day), first))",
-        "found.append(Turn(max(coming, now), coming_or_last, after, reader._begin(day) - timedelta(days=1), first))",
+        "found.append(Turn(max(coming, now), coming_or_last, reader._begin(day), made_up))",
+        "found.append(Turn(max(coming, now), coming_or_last, reader._begin(day) - timedelta(days=1), made_up))",
         "missing",
     ),
     Bug(

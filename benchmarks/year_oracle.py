@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from random import Random
 from zoneinfo import ZoneInfo
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -143,6 +144,7 @@ class Paper:
     editions: list[tuple[int, int, datetime]] = field(default_factory=list)
     closed: list[tuple[datetime, int]] = field(default_factory=list)  # slots (or runs), and the last seq by then
     looked: datetime = NEVER  # the last slot that had its turn; of one without slots, the last run
+    chance: Random = field(default_factory=Random)
 
     @property
     def upto(self) -> int:
@@ -167,6 +169,11 @@ class Choices:
     muted_sources: tuple[str, ...] = ()
     muted_topics: tuple[str, ...] = ()
     story_languages: tuple[str, ...] = ()
+
+    def told(self) -> str:
+        return ", ".join(
+            f"{name}={value!r}" for name, value in vars(self).items() if value not in ((), "", None, False)
+        )
 
     def muted(self, tale: Tale) -> bool:
         words = tale.title.lower().split()
@@ -212,6 +219,8 @@ class Reader:
     letters: list[tuple[datetime, Planned]] = field(default_factory=list)
     full_upto: int = 0  # beyond the maximum of a letter there were more, up to here
     editions: set[int] = field(default_factory=set)  # owed, whatever became of it
+    chance: Random = field(default_factory=Random)
+    diary: list[str] = field(default_factory=list)
 
     # ------------------------------------------------------------ what they do
 
@@ -221,10 +230,12 @@ class Reader:
     def forgotten(self) -> None:
         """They asked, and nobody confirmed; nothing of it is known any more."""
         self.state, self.id, self.choices, self.since = "none", 0, Choices(), {}
+        self.diary.append("forgotten")
 
     def enter(self, state: str, now: datetime) -> None:
         """To be active is to begin with all others, and to have missed no day."""
         self.state, self.paused_until, self.settled = state, None, now
+        self.diary.append(f"{now:%Y-%m-%d %H:%M} {state}, {self.choices.told()}")
         if state == "active":
             self.begin_at(self.paper.upto)
             self.offered = None
@@ -235,6 +246,7 @@ class Reader:
             for topic in (wanted or set(self.paper.topics)) - former:
                 self.since[topic] = max(self.since.get(topic, 0), self.paper.start)
         self.choices, self.settled = choices, now
+        self.diary.append(f"{now:%Y-%m-%d %H:%M} chose {choices.told()}")
 
     def take(self, planned: Planned, now: datetime) -> None:
         self.had |= {tale.seq for tale in planned.tales}
@@ -270,11 +282,36 @@ class Reader:
             return now, now
         slot, following = slots.upto(now), slots.from_(now + timedelta(microseconds=1))
         coming = own.from_(slot)
-        if own.rare and (late := self._late(own, slots, now)):
+        if late := self._late(own, slots, now) if own.rare else self._skipped(own, slots, now):
             return late
-        if coming < following and (self.offered is None or self.offered < own.begin(own.day(coming))):
+        if coming < following and not self.served(own.begin(own.day(coming))):
             return max(coming, now), coming
         return None
+
+    def _skipped(self, own: Clock, slots: Clock, now: datetime) -> tuple[datetime, datetime] | None:
+        """Nothing ran at a slot whose edition would have come at an hour of theirs before this one's: what is late goes
+        at once."""
+        slot, following = slots.upto(now), slots.from_(now + timedelta(microseconds=1))
+        missed = own.before(slot)
+        passed_over = slots.from_(self.paper.looked + timedelta(microseconds=1)) <= missed
+        begun = own.begin(own.day(missed))
+        if not passed_over or own.from_(slot) < following or self.offered is None or self.offered >= begun:
+            return None
+        return None if self.had_since(begun) else (now, own.had(now))
+
+    def had_since(self, moment: datetime) -> bool:
+        """Did a letter come since, or is one to come at an hour that was theirs?"""
+        return any(at >= moment for at, _planned in self.letters) or any(
+            planned.due >= moment for planned in self.planned.values()
+        )
+
+    def served(self, day: datetime) -> bool:
+        """Have they the letter of the day that begins there?
+
+        A slot without anything for them is none: who moves from there to another hour of that day gets what came since.
+        Who was away for some hours of it has the one of before.
+        """
+        return (self.offered is None or self.offered >= day) and self.had_since(day)
 
     def _late(self, own: Clock, slots: Clock, now: datetime) -> tuple[datetime, datetime] | None:
         """A weekly or monthly reader whose day was missed gets the next edition on the day it comes."""
@@ -284,7 +321,9 @@ class Reader:
         came = slots.upto(missed) > own.before(missed)
         if not today and not (own.from_(slot) >= following and came):
             return None
-        if not (today if self.offered is None else self.offered < own.begin(own.day(missed))):
+        begun = own.begin(own.day(missed))
+        # What any letter since then was for, by an hour, zone or cadence of before, is nothing to them: they had one.
+        if not (today if self.offered is None else self.offered < begun) or self.had_since(begun):
             return None
         hour = Clock("daily", own.times, own.zone).from_(slot)
         due = hour if own.day(hour) == own.day(slot) and hour < following else now
@@ -298,11 +337,11 @@ class Reader:
         if self.choices.hour is not None:
             if slot <= self.paper.looked:
                 return None
-        elif own.day(now) != own.day(slot) and not (own.rare and self.offered is not None):
-            return None
-        if self.offered is not None and self.offered >= own.begin(own.day(slot)):
-            return None
-        return now, own.had(now)
+        elif own.day(now) != own.day(slot):
+            begun = own.begin(own.day(slot))
+            late = own.rare and self.offered is not None and self.offered < begun and not self.had_since(begun)
+            return (now, own.had(now)) if late else None
+        return None if self.served(own.begin(own.day(slot))) else (now, own.had(now))
 
     # ------------------------------------------------------------ what
 

@@ -78,5 +78,8 @@ def outstanding(reader: Reader, *, ran: datetime, now: datetime) -> Sequence[Tal
 
 def _a_whole_day(reader: Reader, own: Clock, time: datetime, now: datetime) -> bool:
     begin = own.begin(own.day(time))
+    # One that was planned before they changed something keeps its hour, and is the letter of that day of theirs; also
+    # where it comes in this very run, which may be hours after.
     former = any(planned.made < reader.settled for planned in reader.planned.values())
-    return begin > reader.settled and not former and not any(begin <= at < now for at, _planned in reader.letters)
+    came = any(begin <= at and (at < now or planned.made < reader.settled) for at, planned in reader.letters)
+    return begin > reader.settled and not former and not came

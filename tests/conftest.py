@@ -33,6 +33,7 @@ from typer.testing import CliRunner
 
 from digest import collect
 from digest.cli import app
+from digest.cli.nouns import Nouns
 from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
 from digest.store import Database, newsletters, open_database
@@ -46,6 +47,9 @@ on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 # A shell lets what it starts in the background ignore Ctrl-C, and so would what tests start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What is imported while a test has set the clock of the commands would keep that clock.
+list(Nouns({}).values())
 
 # A proxy of the machine's is none of the tests'.
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -296,11 +300,11 @@ def quick_init(upgraded_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new SQLite file begins as a copy of the upgraded one: migrations have tests of their own."""
     upgrade = store_database._upgrade
 
-    def copy(database: Database) -> None:
+    def copy(database: Database, before: object = None) -> None:
         path = Path(database.engine.url.database or "")
         if database.engine.name == "sqlite" and path.stat().st_size == 0:
             path.write_bytes(upgraded_sqlite.read_bytes())
-        upgrade(database)
+        upgrade(database, before)
 
     monkeypatch.setattr(store_database, "_upgrade", copy)
 

@@ -29,7 +29,6 @@ from digest.models import (
     OutboxRow,
     OutboxState,
     RelayHour,
-    RunDay,
     Story,
     Subscription,
     SubscriptionState,
@@ -54,9 +53,9 @@ from digest.store.alert_tables import AlertRow, AlertTelling
 from digest.store.api_tables import ApiAnswer, ApiKey, Webhook, WebhookEvent
 from digest.store.database import shared_now
 from digest.store.feed_tables import FeedSeen, FullText, Robots, WebSub
-from digest.store.import_tables import ImportChange, ListImport
+from digest.store.import_tables import Arrival, ImportChange, ListImport
 from digest.store.mail_tables import MailReport, MailSource
-from digest.store.run_tables import Run
+from digest.store.run_tables import Run, RunDay
 from digest.store.signup_tables import SignupMail, SignupRefusal, SignupWait
 from digest.subscribe import Evidence, signup
 from digest.web import application
@@ -142,6 +141,7 @@ def fill(database: Database, config: Config) -> None:
         session.add(run)
         session.flush()
         session.add(ImportChange(key="a@example.org", import_id=run.id, what="e", paused_until=MONDAY))
+        session.add(Arrival(newsletter_id=paper.id, tool="another", at=MONDAY, done_at=MONDAY, undone_at=MONDAY))
         session.add(Run(name="r", command="run", process="", began_at=MONDAY, ended_at=MONDAY))
         alert = dict.fromkeys(("since", "told_at", "last_at", "gone_at", "well_at"), MONDAY)
         session.add(AlertRow(key="disk", **alert))

@@ -700,12 +700,12 @@ def test_a_database_that_cannot_be_written_sends_nothing(small_disk, configure, 
         subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
 
 
-def test_a_rehearsal_that_has_no_room_is_told_and_leaves_nothing(small_disk, box, monkeypatch):
+def test_a_copy_that_has_no_room_is_told_and_leaves_nothing(small_disk, box, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(small_disk))
     with pytest.raises(OSError), (small_disk / "ballast").open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 65536)
-    with pytest.raises(StorageError, match=f"cannot be copied to {small_disk}.*full") as told, box.rehearse():
+    with pytest.raises(StorageError, match=f"cannot be copied to {small_disk}.*full") as told, box.copied():
         raise AssertionError("there was room")
     assert "TMPDIR" in told.value.hint and [path.name for path in small_disk.iterdir()] == ["ballast"]
 

@@ -1,11 +1,14 @@
-"""What readers are owed while clocks change and they change everything: a share of `benchmarks/readers_year.py`."""
+"""What readers are owed while clocks change and they change everything: a share of `benchmarks/readers_year.py`.
+
+And what an operator is told while copies of the database are put back: a share of `benchmarks/keep_year.py`.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks import year_promises
+from benchmarks import keep_year, year_promises
 from benchmarks.readers_year import GOALS, simulate
 from benchmarks.year_oracle import Choices, Clock, Paper, Planned, Reader, Tale
 
@@ -94,3 +97,9 @@ def test_a_weekly_reader_whose_day_passed_without_a_letter_may_have_it_later_and
     assert year_promises.hour(one, late, ran=saturday - HOUR, now=saturday) == "made up for"
     one.letters.append((saturday, late))
     assert year_promises.hour(one, late, ran=saturday + 23 * HOUR, now=saturday + 24 * HOUR) == "wrong"
+
+
+def test_over_restores_each_story_comes_once_and_each_alert_and_its_end_is_told_once(tmp_path: Path) -> None:
+    year = keep_year.simulate(tmp_path, seed=4, days=14, readers=2, restores=0.5)
+    assert (dict(year.wrong), year.told) == (dict.fromkeys(keep_year.GOALS, 0), [])
+    assert year.count["older"] >= 3 and year.count["alerts"] >= 4 and year.count["letters"] > 20

@@ -65,7 +65,7 @@ def backup(
         raise UserError(f"{path} is there and is no backup", hint="choose another name; it is left as it is")
     with options.progress("backup") as progress:
         manifest = backups.make(
-            config.database_url, path, _material(options, config, moment), recipient=to_age, progress=progress
+            config.database_url, path, material(options, config, moment), recipient=to_age, progress=progress
         )
     gone = backups.forget(place, keep=keep, last=path) if keep is not None else []
     _tell(options, path, manifest, as_json=as_json, removed=[one.name for one in gone])
@@ -80,7 +80,8 @@ def _make_folder(place: Path) -> None:
         raise StorageError(f"cannot make the folder {place}: {error.strerror}", hint="choose another place") from None
 
 
-def _material(options: Options, config: Config, moment: Any) -> Any:
+def material(options: Options, config: Config, moment: Any) -> Any:
+    """What goes into a backup besides the database."""
     from digest import __version__
     from digest.store import backups
 

@@ -96,7 +96,10 @@ def init(
         path /= config.FILE
     _write(options, path, said)
     settings = config.load(path)
-    open_database(settings.database_url, create=True).close()
+    there = Options(config=str(path), quiet=options.quiet)
+    keeper = there.keeper(settings)
+    open_database(settings.database_url, create=True, before=keeper).close()
+    there.tell_upgrade(keeper)
     options.say(f"the database is {settings.database_name}")
     command = "digest" if path == Path(config.FILE) else f"digest -c {shlex.quote(str(path))}"
     options.say("next:")

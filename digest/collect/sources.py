@@ -271,11 +271,8 @@ def remove_feed(database: Database, feed: str, *, newsletter: str | None) -> str
             )
         if not feeds.stop_reading(session, found.id, newsletter_id=reader_id):
             return f"{newsletter} no longer reads {found.title or found.url}; others do"
-        if feeds.was_published(session, found.id):
-            found.state = FeedState.RETIRED
-            found.error = "removed; its published stories stay"
+        if feeds.retire(session, found):
             return f"{found.title or found.url} is retired; its published stories stay"
-        session.delete(found)
         return f"{found.title or found.url} is removed"
 
 

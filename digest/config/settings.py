@@ -338,6 +338,17 @@ class Log(Section):
     format: Literal["text", "json"] = "text"
     addresses: bool = False  # of readers and visitors
     history_days: int = Field(90, ge=1, le=3650)  # that runs are remembered
+    otlp: Line = ""  # where spans go, as OTLP over HTTP: http://127.0.0.1:4318
+    otlp_headers: dict[Line, SecretStr] = Field(default_factory=dict)  # what a collector asks for, a token say
+
+    @field_validator("otlp")
+    @classmethod
+    def _otlp(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", value):
+            raise ValueError(
+                "is no address of a collector; write http://127.0.0.1:4318, a token goes into otlp_headers"
+            )
+        return value
 
     @property
     def history(self) -> timedelta:
@@ -511,6 +522,8 @@ class Keep(Section):
 
     witness: Line = ""  # a folder, or "none"; "": beside the database
     witness_days: int = Field(400, ge=7, le=36500)
+    upgrade_backups: int = Field(3, ge=0, le=1000)  # how many, each made before an upgrade; 0: none are made
+    upgrade_folder: Line = ""  # where they lie; "": beside the database
 
 
 class Newsletter(Section):

@@ -203,7 +203,7 @@ def _turns(
     for cadence, hour, zone in recipients.readers_hours(session, row.id):
         own = schedule.own(cadence, hour, zone, settings.slots)
         if slots := settings.slots:
-            theirs = schedule.turns(own, slots, now=now)
+            theirs = schedule.turns(own, slots, now=now, since=row.slot_at)
         else:
             theirs = schedule.turns_of_run(own, hour=hour is not None, since=row.slot_at, now=now)
         found[cadence, hour, zone] = theirs

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlmodel import Session, col, select
 
-from digest.models import Learned, Newsletter
+from digest.models import Newsletter
 from digest.store.database import insert_into
+from digest.store.learned_tables import Learned
 
 
 def of(session: Session, newsletter_id: int) -> bytes:
