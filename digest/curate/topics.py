@@ -6,7 +6,7 @@ import heapq
 import math
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -62,16 +62,25 @@ class Keywords:
                     first = parts[0]
                     table = self._by_stem if first.endswith("*") else self._by_first
                     table.setdefault(first.rstrip("*"), []).append((parts, slug, keyword))
-        self._stems = range(min(map(len, self._by_stem), default=99), max(map(len, self._by_stem), default=0) + 1)
+        # How long stems are, by how they begin.
+        self._shortest = min(map(len, self._by_stem), default=0)
+        ends: dict[str, set[int]] = {}
+        for stem in self._by_stem:
+            ends.setdefault(stem[: self._shortest], set()).add(len(stem))
+        self._ends = {begin: sorted(found) for begin, found in ends.items()}
 
     def find(self, found: Sequence[str]) -> dict[str, list[str]]:
         """The distinct keywords among the words `found`, by topic. A word counts for one length of keyword only."""
         hits: dict[str, dict[str, None]] = {}
         start = 0
         while start < len(found):
+            candidates = self._candidates(found[start])
+            if not candidates:
+                start += 1
+                continue
             longest = 1
             here: list[tuple[int, str, str]] = []
-            for parts, slug, keyword in self._candidates(found[start]):
+            for parts, slug, keyword in candidates:
                 length = len(parts)
                 if length == 1 or (
                     len(found) - start >= length and all(map(_fits, parts[1:], found[start + 1 : start + length]))
@@ -84,14 +93,15 @@ class Keywords:
             start += longest
         return {slug: list(names) for slug, names in hits.items()}
 
-    def _candidates(self, word: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
-        yield from self._by_first.get(word, ())
+    def _candidates(self, word: str) -> Sequence[tuple[tuple[str, ...], str, str]]:
+        """The keywords that may begin here. Most words begin none, and are found out first."""
+        exact = self._by_first.get(word, ())
         if word.endswith("s"):
-            yield from self._by_first.get(word[:-1], ())
-        for end in self._stems:
-            if end > len(word):
-                return
-            yield from self._by_stem.get(word[:end], ())
+            exact = (*exact, *self._by_first.get(word[:-1], ()))
+        ends = self._ends.get(word[: self._shortest])
+        if ends is None:
+            return exact
+        return (*exact, *(one for end in ends if end <= len(word) for one in self._by_stem.get(word[:end], ())))
 
 
 def _fits(pattern: str, word: str) -> bool:
