@@ -154,7 +154,7 @@ def fill(
     collect.import_feeds(database, outlines, name="daily", newsletter=config.newsletters["daily"], now=now)
     chance, choices = random.Random(1), {(): None}
     while len(choices) < variants:
-        choices[tuple(sorted(chance.sample(TOPICS, chance.randint(3, 9))))] = None
+        choices[tuple(sorted(chance.sample(sorted(TOPICS), chance.randint(3, 9))))] = None
     listed = [list(topics) for topics in choices]
     with database.write() as session:
         paper = newsletters.lock(session, "daily")

@@ -163,9 +163,29 @@ def test_what_is_kept_of_templates_has_a_bound_in_bytes(database, scattered, inb
     monkeypatch.setattr("digest.deliver.in_hand.MOST", 7)
     assert send(database, scattered, clock).sent == len(READERS)
     assert len(set(built)) == VARIANTS
-    assert len(built) <= 2 * VARIANTS  # one that two claims share is made for each
+    assert len(built) <= 2 * VARIANTS  # one that two connections share may be made for each
     bodies = Counter(message.content.rpartition(b"Variant ")[2][:3] for message in inbox.messages)
     assert set(bodies.values()) == {len(READERS) // VARIANTS}
+
+
+def test_a_claim_of_many_variants_makes_no_template_before_a_letter_goes_out(database, scattered, clock, built):
+    contents = content.Contents(Papers(scattered, {1: "daily"}, frozenset()))
+    with database.write() as session:
+        claim = outbox.claim(
+            session,
+            outbox.Wanted(1, len(READERS)),
+            now=clock(),
+            lease=timedelta(hours=1),
+            lifetime=timedelta(days=9),
+            hold_doubtful=False,
+        )
+        loaded = contents.load(session, claim.letters)
+    fillers = list(contents.fillers(loaded, claim.letters).values())
+    assert len(fillers) == len(READERS) and len({filler.words for filler in fillers}) == VARIANTS
+    assert not built
+    for filler in fillers[:2]:
+        filler.fill()
+    assert len(built) == len({filler.words for filler in fillers[:2]})
 
 
 def test_letters_of_one_moment_are_claimed_variant_by_variant_and_older_ones_first(database, scattered, clock):

@@ -86,14 +86,12 @@ def init(
     said = {name: value for name, value in given.items() if value}
     if wanted := [name for name, on in printed.items() if on]:
         if len(wanted) > 1 or said:
-            raise UserError(
-                f"--{wanted[0]} only prints, and stands alone", hint="what each prints goes to another place"
-            )
+            words = f"--{wanted[0]} only prints, and stands alone"
+            raise UserError(words, hint="what each prints goes to another place")
         _print_for_machine(options, folder, wanted[0])
         return
     path = Path(options.config) if options.config else (folder or Path()) / config.FILE
-    if path.is_dir():
-        path /= config.FILE
+    path = path / config.FILE if path.is_dir() else path
     _write(options, path, said)
     settings = config.load(path)
     there = Options(config=str(path), quiet=options.quiet)

@@ -1,8 +1,8 @@
 """What letters say: the templates of variants and notices, filled in for one reader each.
 
-A template lives as long as a letter in hand needs it, however many different ones that is: memory is bounded by what
-is claimed. Letters are claimed variant by variant, so each is made once, but for the few that are tried again; the
-latest used are kept a little longer, up to so many bytes.
+A letter in hand has what it will say as it is stored, packed and shared by all letters of its variant; a template is
+made of it when the first of them is about to go out, and the latest used are kept, up to so many bytes. Letters are
+claimed variant by variant, so each is made once, but for the few that are tried again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from digest.letter import Encoder, Folded, Letter, Recipient, Sender, Signer, Te
 from digest.render import Marker, Rendered
 from digest.store import editions, outbox
 
-KEPT = 4 << 20  # bytes of templates beyond those that letters in hand need
+KEPT = 4 << 20  # bytes of templates that are held at once; one there always is
 
 
 @dataclass(eq=False)
@@ -39,12 +39,15 @@ class Unwritable:
 Key = tuple[str, int]
 
 
-@dataclass
-class Loaded:
-    """What the letters of one claim say, by variant or notice: templates, and what more are made of."""
+@dataclass(eq=False)
+class Words:
+    """What a variant or notice says: a template is made of it when a letter needs one."""
 
-    templates: dict[Key, Template | Unwritable]
-    texts: dict[Key, Callable[[], tuple[Rendered, Sender]]]  # to be asked outside of the transaction
+    newsletter_id: int | None
+    read: Callable[[], tuple[Rendered, Sender]]  # to be asked outside of transactions
+
+
+Loaded = dict[Key, Words]  # of the letters of one claim
 
 
 class Kit:
@@ -79,8 +82,8 @@ class Contents:
 
     def __init__(self, papers: Papers) -> None:
         self._papers = papers
-        self._alive: WeakValueDictionary[Key, Template | Unwritable] = WeakValueDictionary()
-        self._latest: OrderedDict[Key, Template | Unwritable] = OrderedDict()
+        self._words: WeakValueDictionary[Key, Words] = WeakValueDictionary()  # that letters in hand need, or templates
+        self._latest: OrderedDict[Words, Template | Unwritable] = OrderedDict()
         self._kept = 0  # bytes of these
         self.built = 0  # templates so far
         self._encoder = Encoder()
@@ -99,44 +102,43 @@ class Contents:
         return kit
 
     def load(self, session: Session, letters: Iterable[outbox.Claimed]) -> Loaded:
-        """Read what these letters say and no template holds yet. To be made into fillers outside of the transaction."""
-        loaded = Loaded({}, {})
-        wanted: set[int] = set()
+        """Read what these letters say and no letter in hand or template says already."""
+        loaded: Loaded = {}
+        wanted: dict[int, int | None] = {}
         for key, claimed in {_key(claimed): claimed for claimed in letters}.items():
-            template = self._alive.get(key)
-            if template is not None:
-                loaded.templates[key] = template
+            words = self._words.get(key)
+            if words is not None:
+                loaded[key] = words
             elif claimed.notice_id is not None:
                 notice = outbox.notice_to_send(session, claimed.notice_id)
                 sender = Sender(notice.sender, notice.created_at)
-                loaded.texts[key] = partial(_said, Rendered(notice.subject, notice.html, notice.text), sender)
+                said = Rendered(notice.subject, notice.html, notice.text)
+                loaded[key] = Words(claimed.newsletter_id, partial(_said, said, sender))
             else:
-                wanted.add(key[1])
+                wanted[key[1]] = claimed.newsletter_id
         for mail in editions.to_send(session, wanted):
-            loaded.texts["variant", mail.variant_id] = partial(_read, mail)
+            loaded["variant", mail.variant_id] = Words(wanted[mail.variant_id], partial(_read, mail))
         return loaded
 
     def fillers(self, loaded: Loaded, letters: Iterable[outbox.Claimed]) -> dict[int, Filler]:
-        """The letters-to-be of a claim, by letter."""
-        listed = list(letters)
-        owners = {_key(claimed): claimed.newsletter_id for claimed in listed}
-        while loaded.texts:
-            key, read = loaded.texts.popitem()
-            template = loaded.templates[key] = _template(self.kit(owners.get(key)), *read(), self._encoder)
-            self._alive[key] = template
-            self.built += 1
-        for key, template in loaded.templates.items():
-            self._keep(key, template)
-        return {claimed.id: Filler(self, loaded.templates[_key(claimed)], claimed) for claimed in listed}
+        """The letters-to-be of a claim, by letter. ConfigError where a key of their newsletter's is of no use."""
+        for number in {words.newsletter_id for words in loaded.values()}:
+            self.kit(number)
+        self._words.update(loaded)
+        return {claimed.id: Filler(self, loaded[_key(claimed)], claimed) for claimed in letters}
 
-    def _keep(self, key: Key, template: Template | Unwritable) -> None:
-        """The latest used, as many as there is room for."""
-        if self._latest.pop(key, None) is None:
+    def template(self, words: Words) -> Template | Unwritable:
+        """Of a variant or notice, made now or kept from one of the last letters."""
+        template = self._latest.pop(words, None)
+        if template is None:
+            template = _template(self.kit(words.newsletter_id), *words.read(), self._encoder)
             self._kept += template.weight
-        self._latest[key] = template
-        while self._kept > KEPT:
+            self.built += 1
+        self._latest[words] = template
+        while self._kept > KEPT and len(self._latest) > 1:
             _, oldest = self._latest.popitem(last=False)
             self._kept -= oldest.weight
+        return template
 
     def fill(self, template: Template, claimed: outbox.Claimed) -> Letter:
         """The letter of one reader, the same at every attempt; ValueError where it cannot be written."""
@@ -226,14 +228,15 @@ class Filler:
     """A claimed letter and what it will say. `fill` is called when it is about to go out, not before."""
 
     contents: Contents
-    template: Template | Unwritable
+    words: Words
     claimed: outbox.Claimed
 
     def fill(self) -> Letter:
         """ValueError where this letter cannot be written."""
-        if isinstance(self.template, Unwritable):
-            raise self.template.error
-        return self.contents.fill(self.template, self.claimed)
+        template = self.contents.template(self.words)
+        if isinstance(template, Unwritable):
+            raise template.error
+        return self.contents.fill(template, self.claimed)
 
 
 def for_one(config: Config, rendered: Rendered, *, sender: Sender, to: str, number: int) -> Letter:

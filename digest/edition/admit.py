@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
@@ -19,8 +20,10 @@ from digest.edition import formerly, sent
 from digest.edition.full_text import PageText, Texts
 from digest.edition.judge import JUDGED, Gists, Judge, subject
 from digest.models import Decision, Story
+from digest.parse.gist import Gist
 from digest.store import Database, editions, entries, learned, newsletters, stories
 
+FEEDS = 20  # whose texts are asked for together
 TRIES = 3  # to decide about entries that others decide about meanwhile
 
 
@@ -50,18 +53,21 @@ class _Read:
     points: float | None = None  # see `rank.share`
     page: PageText | None = None  # what its page says, where its feed gives a stub
 
-    @property
+    def __post_init__(self) -> None:
+        _ = self.links, self.site, self.own  # while the addresses are remembered: `urls.normalise`
+
+    @cached_property
     def links(self) -> tuple[str, ...]:
         """The addresses by which it is known to tell what another does, normalised."""
         found = (self.link, urls.normalise(self.entry.url), self.page.link if self.page else "")
         return tuple(dict.fromkeys(filter(None, found)))
 
-    @property
+    @cached_property
     def site(self) -> str:
         """The site of the feed; several feeds of one site tell a story once."""
         return urls.site(urls.normalise(self.feed.site_url or self.feed.url)).partition("/")[0]
 
-    @property
+    @cached_property
     def own(self) -> bool:
         """Whether the feed tells what its own site wrote, and does not only point at it."""
         return urls.site(self.link).partition("/")[0] in (
@@ -340,20 +346,24 @@ def _read(
     *,
     now: datetime,
 ) -> Iterator[_Read]:
-    """Feed by feed, so that the texts of one feed only are in memory."""
+    """Some feeds at a time, so that the texts of these only are in memory."""
     texts = Texts(session)
-    for feed_id, group in groupby(fresh, key=lambda entry: entry.feed_id):
-        arrived = {entry.id: entry for entry in group}
-        lately = entries.latest(session, feed_id, limit=excerpts.RESIDUE_ENTRIES)
-        said_lately = [said for _id, said in gists.of(id_ for id_, _image in lately)]
-        known = excerpts.repeated_lines(said.summary for said in said_lately)
-        known |= excerpts.repeated_lines(said.content for said in said_lately)
-        repeated = excerpts.repeated_images([image for _id, image in lately])
-        pages = texts.of(arrived) if feeds[feed_id].full_text else {}
-        voted = any(entry.points is not None for entry in arrived.values())
-        most = entries.most_points(session, feed_id) if voted else 0
-        for id_, said in gists.of(arrived):
-            entry = arrived[id_]
+    by_feed = [
+        (feed_id, {entry.id: entry for entry in group}) for feed_id, group in groupby(fresh, key=lambda e: e.feed_id)
+    ]
+    for start in range(0, len(by_feed), FEEDS):
+        arrived = dict(by_feed[start : start + FEEDS])
+        waiting = {id_: entry for some in arrived.values() for id_, entry in some.items()}
+        lately = _lately(session, arrived, gists)
+        told_in_full = [id_ for id_, entry in waiting.items() if feeds[entry.feed_id].full_text]
+        pages = texts.of(told_in_full) if told_in_full else {}
+        voted = {entry.feed_id for entry in waiting.values() if entry.points is not None}
+        most = entries.most_points(session, voted)
+        had = {id_: said for told in lately.values() for id_, said in told.said.items()}
+        for id_, said in gists.of(waiting, had):
+            entry = waiting[id_]
+            feed_id = entry.feed_id
+            known, repeated = lately[feed_id].lines, lately[feed_id].images
             url = urls.leads_to(entry.url, entry.original_url, said.links)
             page = pages.get(id_)
             page = page if page is not None and stubs.reason(said, title=entry.title) else None
@@ -372,8 +382,33 @@ def _read(
                 verdict=judge.judge(entry, feeds[feed_id], url, prose),
                 shown_at=flood.shown_date(entry.published_at, seen_at=min(entry.seen_at, now)),
                 page=page,
-                points=None if entry.points is None else rank.share(entry.points, most=most),
+                points=None if entry.points is None else rank.share(entry.points, most=most.get(feed_id, 0)),
             )
+
+
+class _Lately(NamedTuple):
+    """What a feed's last entries repeat, lines and pictures; and what those say that are to be decided about."""
+
+    lines: frozenset[str]
+    images: frozenset[str]
+    said: dict[int, Gist]
+
+
+def _lately(session: Session, arrived: Mapping[int, Mapping[int, entries.Waiting]], gists: Gists) -> dict[int, _Lately]:
+    """Of each of these feeds."""
+    latest = entries.latest(session, arrived.keys(), limit=excerpts.RESIDUE_ENTRIES)
+    owner = {id_: feed_id for feed_id, some in latest.items() for id_, _image in some}
+    found = {
+        feed_id: _Lately(frozenset(), excerpts.repeated_images([image for _id, image in some]), {})
+        for feed_id, some in latest.items()
+    }
+    for feed_id, group in groupby(gists.of(owner), key=lambda one: owner[one[0]]):
+        told = list(group)
+        lines = excerpts.repeated_lines(said.summary for _id, said in told)
+        lines |= excerpts.repeated_lines(said.content for _id, said in told)
+        mine = {id_: said for id_, said in told if id_ in arrived[feed_id]}
+        found[feed_id] = found[feed_id]._replace(lines=lines, said=mine)
+    return found
 
 
 def _group(

@@ -17,6 +17,7 @@ from digest.parse.gist import Gist
 from digest.store import entries, learned
 
 JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so
+NONE: Mapping[int, Gist] = {}
 
 
 class Gists:
@@ -26,10 +27,10 @@ class Gists:
         self._session = session
         self.made: dict[int, bytes] = {}
 
-    def of(self, ids: Iterable[int]) -> Iterator[tuple[int, Gist]]:
-        """Each entry's, some at a time."""
+    def of(self, ids: Iterable[int], had: Mapping[int, Gist] = NONE) -> Iterator[tuple[int, Gist]]:
+        """Each entry's, some at a time; those that the caller `had` before are not unpacked once more."""
         for id_, stored in entries.gists(self._session, ids):
-            found = gist.unpack(self.made.get(id_, stored))
+            found = had.get(id_) or gist.unpack(self.made.get(id_, stored))
             if found is None:
                 found = gist.of(*entries.text(self._session, id_))
                 self.made[id_] = gist.pack(found)

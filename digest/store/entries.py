@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -127,11 +127,23 @@ def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
 _LATELY = 200  # entries of a feed by which its votes are judged
 
 
-def most_points(session: Session, feed_id: int) -> int:
-    """The most votes that one of a feed's latest entries has; 0 where there are no two to compare."""
-    query = select(Entry.points).where(Entry.feed_id == feed_id, col(Entry.points).is_not(None))
-    found = session.exec(query.order_by(col(Entry.id).desc()).limit(_LATELY)).all()
-    return max(points or 0 for points in found) if len(found) > 1 else 0
+def most_points(session: Session, feed_ids: Collection[int]) -> dict[int, int]:
+    """The most votes that one of a feed's latest entries has, by feed; none for one with no two to compare."""
+    if not feed_ids:
+        return {}
+    place = sa.func.row_number().over(partition_by=col(Entry.feed_id), order_by=col(Entry.id).desc())
+    voted = (
+        sa.select(col(Entry.feed_id), col(Entry.points), place.label("place"))
+        .where(col(Entry.feed_id).in_(feed_ids), col(Entry.points).is_not(None))
+        .subquery()
+    )
+    rows = session.execute(
+        sa.select(voted.c.feed_id, sa.func.max(voted.c.points))
+        .where(voted.c.place <= _LATELY)
+        .group_by(voted.c.feed_id)
+        .having(sa.func.count() > 1)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 class Labelled(NamedTuple):
@@ -177,34 +189,35 @@ def keys(session: Session, ids: Iterable[int]) -> dict[int, str]:
 
 def still_waiting(session: Session, newsletter_id: int, ids: Iterable[int]) -> bool:
     """Whether no decision was made about any of these entries, none was taken back, and the newsletter reads them."""
+    mine = set(session.exec(select(NewsletterFeed.feed_id).where(NewsletterFeed.newsletter_id == newsletter_id)))
     for some in batched(ids):
+        # Each by its own key: joined, SQLite goes through all entries of all feeds for every few.
+        there = session.execute(
+            sa.select(col(Entry.feed_id)).where(col(Entry.id).in_(some), col(Entry.withdrawn_at).is_(None))
+        ).all()
         decided = select(Admission.entry_id).where(
-            Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id
+            Admission.newsletter_id == newsletter_id, col(Admission.entry_id).in_(some)
         )
-        count = session.execute(
-            sa.select(sa.func.count())
-            .select_from(Undecided)
-            .join(Entry, col(Entry.id) == col(Undecided.entry_id))
-            .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
-            .where(col(Undecided.newsletter_id) == newsletter_id, col(Undecided.entry_id).in_(some))
-            .where(col(NewsletterFeed.newsletter_id) == newsletter_id, ~decided.exists())
-            .where(col(Entry.withdrawn_at).is_(None))
-        ).scalar_one()
-        if count != len(some):
+        if len(there) != len(some) or not mine.issuperset(row[0] for row in there) or session.exec(decided).first():
             return False
     return True
 
 
-def latest(session: Session, feed_id: int, *, limit: int) -> list[tuple[int, str]]:
-    """The last entries of a feed, newest first: id and address of its picture."""
-    rows = session.execute(
-        sa.select(col(Entry.id), col(Entry.image_url))
-        .where(col(Entry.feed_id) == feed_id, col(Entry.fault) == "")
-        # What one answer brought is stored the oldest first, whatever its order in the feed.
-        .order_by(col(Entry.seen_at).desc(), col(Entry.id).desc())
-        .limit(limit)
+def latest(session: Session, feed_ids: Collection[int], *, limit: int) -> dict[int, list[tuple[int, str]]]:
+    """The last entries of each feed, newest first: id and address of its picture. As many feeds as IN (…) takes."""
+    # What one answer brought is stored the oldest first, whatever its order in the feed.
+    order = col(Entry.seen_at).desc(), col(Entry.id).desc()
+    place = sa.func.row_number().over(partition_by=col(Entry.feed_id), order_by=order)
+    last = (
+        sa.select(col(Entry.feed_id), col(Entry.id), col(Entry.image_url), place.label("place"))
+        .where(col(Entry.feed_id).in_(feed_ids), col(Entry.fault) == "")
+        .subquery()
     )
-    return [(row[0], row[1]) for row in rows]
+    found: dict[int, list[tuple[int, str]]] = {feed_id: [] for feed_id in feed_ids}
+    query = sa.select(last.c.feed_id, last.c.id, last.c.image_url).where(last.c.place <= limit)
+    for feed_id, id_, image_url in session.execute(query.order_by(last.c.feed_id, last.c.place)):
+        found[feed_id].append((id_, image_url))
+    return found
 
 
 class ForRules(NamedTuple):

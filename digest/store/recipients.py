@@ -50,7 +50,9 @@ class VariantKey:
 
     def counts(self, seq: int, topic: str) -> bool:
         """Has a story of this topic not been offered yet to whom this is made for?"""
-        return seq > max(self.since, counts_from(dict(self.chosen_from), topic))
+        if seq <= self.since or not self.chosen_from:
+            return seq > self.since
+        return seq > counts_from(dict(self.chosen_from), topic)
 
     @classmethod
     def of(cls, variant: Variant) -> VariantKey:

@@ -171,8 +171,9 @@ def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> lis
 
     With who else tells them.
     """
+    # As columns: an edition may have thousands to choose from, and an object of each would be kept and never changed.
     rows = session.execute(
-        sa.select(Story, col(Entry.feed_id))
+        sa.select(*(col(getattr(Story, name)) for name in _TOLD), col(Entry.feed_id))
         .join(Entry, col(Entry.id) == col(Story.entry_id))
         .where(
             col(Story.newsletter_id) == newsletter_id,
@@ -182,7 +183,15 @@ def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> lis
         )
         .order_by(col(Story.seq))
     ).all()
-    return [story for story in as_told(session, [(row[0], row[1]) for row in rows]) if not story.withdrawn]
+    told = as_told(session, [(cast(Story, row), row.feed_id) for row in rows])
+    return [story for story in told if not story.withdrawn]
+
+
+# What `_value` asks of a story.
+_TOLD = (
+    *("id", "seq", "topic", "url", "title", "source", "author", "excerpt", "language", "image_url", "reading_minutes"),
+    *("published_at", "rank", "pinned", "reasons", "entry_id"),
+)
 
 
 def as_told(session: Session, rows: Sequence[tuple[Story, int]]) -> list[values.Story]:
