@@ -24,7 +24,7 @@ def import_(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Lists that were taken in, by their numbers; and all of another installation.
+    """Lists that were taken in; and all of another installation.
 
     Example: digest import --all digest-export.zip
     """

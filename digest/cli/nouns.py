@@ -52,7 +52,7 @@ NOUNS = {  # in the order of `digest --help`; a new one needs its line here and 
     "relay": Noun("relay", "app", "The mail servers that letters go by."),
     "db": Noun("db", "app", "The database as a whole: upgrade it, look through it, move it."),
     "config": Noun("doctor", "config_app", "Settings, and whether they are right."),
-    "import": Noun("imports", "app", "Lists that were taken in, by their numbers; and all of another installation."),
+    "import": Noun("imports", "app", "Lists that were taken in; and all of another installation."),
     "key": Noun("key", "app", "Keys of the API: who may ask, and what for."),
     "webhook": Noun("webhook", "app", "Webhooks: who is told what happens."),
     "alerts": Noun("alerts", "app", "Alerts: what is the matter, and who is told."),
