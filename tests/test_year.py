@@ -23,7 +23,7 @@ def at(words: str) -> datetime:
 def test_who_changes_everything_over_a_change_of_clocks_has_each_letter_once_and_in_its_hour(tmp_path: Path) -> None:
     begin, changing = at("2026-03-27"), at("2026-03-29")
     times = [begin + HOUR * 6 * number for number in range(1, 7)] + [changing + HOUR * number for number in range(9)]
-    year = simulate(tmp_path, seed=1, readers=9, begin=begin, times=times, haste=16)
+    year = simulate(tmp_path, seed=2, readers=9, begin=begin, times=times, haste=16)
     assert (dict(year.wrong), year.told) == (GOALS, [])
     assert year.count["letters"] > 5
 

@@ -503,8 +503,8 @@ def place_postgres(dump: Path, url: str, aside: Path) -> Path:
     aside.chmod(0o600)
     database = open_database(url, upgrade=False)
     try:
-        with database.write() as session:
-            connection = session.connection()
+        # Not as `Database.write` does it: at its end nothing is there to be asked any more.
+        with database.engine.begin() as connection:
             asked = (
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )

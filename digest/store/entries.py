@@ -131,16 +131,19 @@ def most_points(session: Session, feed_ids: Collection[int]) -> dict[int, int]:
     """The most votes that one of a feed's latest entries has, by feed; none for one with no two to compare."""
     if not feed_ids:
         return {}
-    place = sa.func.row_number().over(partition_by=col(Entry.feed_id), order_by=col(Entry.id).desc())
-    voted = (
-        sa.select(col(Entry.feed_id), col(Entry.points), place.label("place"))
-        .where(col(Entry.feed_id).in_(feed_ids), col(Entry.points).is_not(None))
-        .subquery()
+    other = aliased(Entry)
+    lately = (
+        sa.select(col(other.id))
+        .where(col(other.feed_id) == col(Feed.id), col(other.points).is_not(None))
+        .order_by(col(other.id).desc())
+        .limit(_LATELY)
+        .correlate(Feed)
     )
     rows = session.execute(
-        sa.select(voted.c.feed_id, sa.func.max(voted.c.points))
-        .where(voted.c.place <= _LATELY)
-        .group_by(voted.c.feed_id)
+        sa.select(col(Feed.id), sa.func.max(col(Entry.points)))
+        .join(Entry, col(Entry.id).in_(lately))
+        .where(col(Feed.id).in_(feed_ids))
+        .group_by(col(Feed.id))
         .having(sa.func.count() > 1)
     )
     return {row[0]: row[1] for row in rows}
@@ -205,17 +208,24 @@ def still_waiting(session: Session, newsletter_id: int, ids: Iterable[int]) -> b
 
 def latest(session: Session, feed_ids: Collection[int], *, limit: int) -> dict[int, list[tuple[int, str]]]:
     """The last entries of each feed, newest first: id and address of its picture. As many feeds as IN (…) takes."""
-    # What one answer brought is stored the oldest first, whatever its order in the feed.
-    order = col(Entry.seen_at).desc(), col(Entry.id).desc()
-    place = sa.func.row_number().over(partition_by=col(Entry.feed_id), order_by=order)
-    last = (
-        sa.select(col(Entry.feed_id), col(Entry.id), col(Entry.image_url), place.label("place"))
-        .where(col(Entry.feed_id).in_(feed_ids), col(Entry.fault) == "")
-        .subquery()
+    # What one answer brought is stored the oldest first, whatever its order in the feed. Each feed's are taken from the
+    # end of an index: numbered by a window, all that it ever had would be gone through.
+    other = aliased(Entry)
+    lately = (
+        sa.select(col(other.id))
+        .where(col(other.feed_id) == col(Feed.id), col(other.fault) == "")
+        .order_by(col(other.seen_at).desc(), col(other.id).desc())
+        .limit(limit)
+        .correlate(Feed)
+    )
+    query = (
+        sa.select(col(Feed.id), col(Entry.id), col(Entry.image_url))
+        .join(Entry, col(Entry.id).in_(lately))
+        .where(col(Feed.id).in_(feed_ids))
+        .order_by(col(Entry.seen_at).desc(), col(Entry.id).desc())
     )
     found: dict[int, list[tuple[int, str]]] = {feed_id: [] for feed_id in feed_ids}
-    query = sa.select(last.c.feed_id, last.c.id, last.c.image_url).where(last.c.place <= limit)
-    for feed_id, id_, image_url in session.execute(query.order_by(last.c.feed_id, last.c.place)):
+    for feed_id, id_, image_url in session.execute(query):
         found[feed_id].append((id_, image_url))
     return found
 

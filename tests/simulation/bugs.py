@@ -29,14 +29,6 @@ class Bug:
 
 
 BUGS = (
-    Bug(  # fault 1
-        "the contents forget templates that the claim at hand needs",
-        "deliver/content.py",
-        "        for key, template in loaded.templates.items():\n",
-        "        loaded.templates = dict(list(loaded.templates.items())[-64:])\n"
-        "        for key, template in loaded.templates.items():\n",
-        ("variants",),
-    ),
     Bug(
         "a template is kept under the variant's number alone",
         "deliver/content.py",
