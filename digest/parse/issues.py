@@ -29,7 +29,7 @@ MAX_ISSUES = 5_000
 _LIST = re.compile(r"(?i)(email_list|subscribers?|(un|non)?subscribed|cleaned|members)\b.*\.csv")
 _MERGE = re.compile(r"\*\|[A-Za-z0-9:_ ]{1,80}\|\*|\{\{[^{}]{0,200}\}\}|\{%[^{}%]{0,200}%\}")
 _BODY = re.compile(r"(?is)<body\b[^>]*>(.*?)(?:</body>|\Z)")
-_TITLE = re.compile(r"(?is)<title\b[^>]*>(.*?)</title>")
+_TITLE = re.compile(r"(?i)<title\b[^>]{0,200}>([^<]{1,2000})")
 _BLOCK = re.compile(r"(?i)</(?:p|h[1-6]|li|div|tr|blockquote|pre)>|<br\s*/?>")
 _SENT = {"true", "yes", "1", "sent", "published", "imported", "archived"}
 
