@@ -11,7 +11,6 @@ import csv
 import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +19,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from digest.errors import BadInput
-from digest.parse.leaving import MAX_FILE, MAX_MEMBERS
+from digest.parse.archives import unpacked
+from digest.parse.leaving import MAX_FILE
 from digest.parse.text import MAX_HTML, clean_html, escape, plain
 
 TOOLS = ("substack", "ghost", "buttondown", "mailchimp")
@@ -75,7 +75,7 @@ def is_archive(tool: str, content: bytes) -> bool:
 def read(tool: str, files: Mapping[str, bytes], *, now: datetime) -> Past:
     """The issues among files of a service. Raises BadInput where one is not what it should be."""
     found, past = dict[str, bytes](), Past()
-    for name, content in _unpacked(files):
+    for name, content in unpacked(files, _matters, members=2 * MAX_ISSUES, size=MAX_FILE):
         if _LIST.fullmatch(PurePosixPath(name.rpartition(": ")[2]).name):
             past.lists[PurePosixPath(name.rpartition(": ")[2]).name] = content
         else:
@@ -308,29 +308,6 @@ def _json(name: str, content: bytes) -> Any:
         raise BadInput(f"{name} is nested too deep to be an export") from None
     except ValueError as error:
         raise BadInput(f"{name} is broken: {str(error)[:100]}", hint="export it again") from None
-
-
-def _unpacked(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    """Files, and those in their ZIPs that can matter."""
-    room = MAX_FILE
-    for name, content in files.items():
-        if not content.startswith(b"PK\x03\x04"):
-            yield name, content
-            continue
-        try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                members = [one for one in archive.infolist() if _matters(one.filename)]
-                if len(members) > max(MAX_MEMBERS, 2 * MAX_ISSUES):
-                    raise BadInput(f"{name} holds more than {len(members):,} files")
-                for member in members:
-                    with archive.open(member) as stream:
-                        inside = stream.read(room + 1)  # whatever its header says of its size
-                    room -= len(inside)
-                    if room < 0:
-                        raise BadInput(f"{name} unpacks to more than {MAX_FILE // 1_000_000} MB")
-                    yield f"{name}: {member.filename}"[-300:], inside
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError):
-            raise BadInput(f"{name} is a broken or locked archive", hint="export it again") from None
 
 
 def _matters(name: str) -> bool:
