@@ -76,7 +76,7 @@ BUGS = (
         "store/people.py",
         "    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))",
         "    return col(Subscription.read_until)",
-        "wrong_hour",  # a letter where none is owed
+        "unwanted",
     ),
     Bug(
         "watermarks move to a story more than the letter had",
