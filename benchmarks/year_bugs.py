@@ -67,8 +67,8 @@ BUGS = (
     Bug(
         "a day that was missed is not made up for",
         "schedule.py",
-        "    if reader.days.rare:\n        missed",
-        "    if False:\n        missed",
+        "    if reader.days.rare:\n        # Where",
+        "    if False:\n        # Where",
         "missing",
     ),
     Bug(
@@ -76,7 +76,7 @@ BUGS = (
         "store/people.py",
         "    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))",
         "    return col(Subscription.read_until)",
-        "wrong_hour",  # a letter where none is owed
+        "unwanted",
     ),
     Bug(
         "watermarks move to a story more than the letter had",

@@ -213,6 +213,7 @@ class Reader:
     )  # topic: the seq up to which its stories do not count (any more)
     offered: datetime | None = None
     awaits_welcome: bool = False
+    came: datetime = NEVER  # since when they are active, or were
     settled: datetime = NEVER  # since when they chose, paused, and left nothing
     planned: dict[int, Planned] = field(default_factory=dict)  # by the number of the letter
     had: set[int] = field(default_factory=set)  # seqs that came
@@ -238,7 +239,7 @@ class Reader:
         self.diary.append(f"{now:%Y-%m-%d %H:%M} {state}, {self.choices.told()}")
         if state == "active":
             self.begin_at(self.paper.upto)
-            self.offered = None
+            self.offered, self.came = None, now
 
     def choose(self, choices: Choices, now: datetime) -> None:
         former, wanted = set(self.choices.topics), set(choices.topics)
@@ -251,10 +252,13 @@ class Reader:
     def take(self, planned: Planned, now: datetime) -> None:
         self.had |= {tale.seq for tale in planned.tales}
         self.letters.append((now, planned))
-        if len(planned.tales) >= min(self.paper.most, planned.choices.max_stories or self.paper.most):
-            self.full_upto = max(
-                self.full_upto, next(up for no, up, _at in self.paper.editions if no == planned.edition)
-            )
+        self.full_upto = max(self.full_upto, self.filled(planned))
+
+    def filled(self, planned: Planned) -> int:
+        """Up to where there may be more than a letter has: one of fewer than their maximum has it all."""
+        if len(planned.tales) < min(self.paper.most, planned.choices.max_stories or self.paper.most):
+            return 0
+        return next(up for number, up, _at in self.paper.editions if number == planned.edition)
 
     # ------------------------------------------------------------ when
 
@@ -284,8 +288,10 @@ class Reader:
         coming = own.from_(slot)
         if late := self._late(own, slots, now) if own.rare else self._skipped(own, slots, now):
             return late
-        if coming < following and not self.served(own.begin(own.day(coming))):
-            return max(coming, now), coming
+        while coming < following:  # a day of theirs that has its letter leaves the edition to the next one
+            if not self.served(own.begin(own.day(coming))):
+                return max(coming, now), coming
+            coming = own.from_(coming + timedelta(microseconds=1))
         return None
 
     def _skipped(self, own: Clock, slots: Clock, now: datetime) -> tuple[datetime, datetime] | None:
@@ -293,11 +299,20 @@ class Reader:
         at once."""
         slot, following = slots.upto(now), slots.from_(now + timedelta(microseconds=1))
         missed = own.before(slot)
-        passed_over = slots.from_(self.paper.looked + timedelta(microseconds=1)) <= missed
         begun = own.begin(own.day(missed))
-        if not passed_over or own.from_(slot) < following or self.offered is None or self.offered >= begun:
+        if not self._passed_over(slots, missed) or own.from_(slot) < following:
+            return None
+        if not (self._were_here(slots, missed) if self.offered is None else self.offered < begun):
             return None
         return None if self.had_since(begun) else (now, own.had(now))
+
+    def _passed_over(self, slots: Clock, missed: datetime) -> bool:
+        """Did nothing run for the edition that would have come at that time of theirs?"""
+        return slots.upto(missed) > self.paper.looked
+
+    def _were_here(self, slots: Clock, missed: datetime) -> bool:
+        """Who had no time of theirs yet missed one only where they had come before its edition was to close."""
+        return bool(self.paper.editions) and self._passed_over(slots, missed) and self.came <= slots.upto(missed)
 
     def had_since(self, moment: datetime) -> bool:
         """Did a letter come since, or is one to come at an hour that was theirs?"""
@@ -323,7 +338,8 @@ class Reader:
             return None
         begun = own.begin(own.day(missed))
         # What any letter since then was for, by an hour, zone or cadence of before, is nothing to them: they had one.
-        if not (today if self.offered is None else self.offered < begun) or self.had_since(begun):
+        none_yet = today or self._were_here(slots, missed)
+        if not (none_yet if self.offered is None else self.offered < begun) or self.had_since(begun):
             return None
         hour = Clock("daily", own.times, own.zone).from_(slot)
         due = hour if own.day(hour) == own.day(slot) and hour < following else now
@@ -339,7 +355,9 @@ class Reader:
                 return None
         elif own.day(now) != own.day(slot):
             begun = own.begin(own.day(slot))
-            late = own.rare and self.offered is not None and self.offered < begun and not self.had_since(begun)
+            were_here = bool(self.paper.editions) and self.came <= slot > self.paper.looked
+            missed = were_here if self.offered is None else self.offered < begun
+            late = own.rare and missed and not self.had_since(begun)
             return (now, own.had(now)) if late else None
         return None if self.served(own.begin(own.day(slot))) else (now, own.had(now))
 

@@ -79,6 +79,8 @@ def mine(turns: list[Turn], offered: datetime | None, letters: Sequence[datetime
             return missed(turn.day, new=turn.new)
         if turn.missed is not None and missed(turn.missed, new=True):
             return False
+        if turn.spent is not None and not ((offered is None or offered >= turn.spent) and had(turn.spent)):
+            return False
         if turn.day is None or (offered is not None and offered < turn.day):
             return True
         return not (turn.sure and offered is not None) and not had(turn.day)
@@ -620,6 +622,61 @@ def test_what_nothing_ran_for_goes_at_once_to_whose_hour_it_would_have_been(data
         name: [due for _number, due in theirs[len(before[name]) :]] for name, theirs in dated_letters(database).items()
     }
     assert found == {"night": [thursday + timedelta(hours=1)], "noon": [thursday.replace(hour=12)]}
+
+
+@pytest.mark.parametrize(("schedule", "hour"), [("daily 07:00", 13), ("daily 07:00", None), ("", None)])
+def test_what_nothing_ran_for_goes_to_who_had_come_before_it_and_had_no_day_of_theirs_yet(
+    database, configure, schedule, hour
+):
+    """Down on all of a Thursday; who came while nothing ran missed no edition."""
+    config = configure(newsletters={"daily": NEWS | {"schedule": schedule}})
+    wednesday, thursday, friday = (MONDAY + timedelta(days=days) for days in (2, 3, 4))
+    join(database, "before", now=wednesday - timedelta(hours=1), cadence="weekly thu", hour=hour)
+    join(database, "all")
+    news(database, "ai")
+    assert compose(database, config, wednesday).letters == 1
+    join(database, "meanwhile", now=thursday + timedelta(hours=1), cadence="weekly thu", hour=hour)
+    news(database, "ai")
+    compose(database, config, friday)
+    late = friday.replace(hour=hour or friday.hour)
+    assert dated_letters(database) == {"all": [(1, wednesday), (2, friday)], "before": [(2, late)]}
+
+
+def test_what_nothing_ran_for_goes_to_who_came_the_day_before_and_wants_weekdays(database, configure):
+    config = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00"}})
+    thursday, saturday = MONDAY + timedelta(days=3), MONDAY + timedelta(days=5)
+    join(database, "before", now=thursday - timedelta(hours=1), cadence="weekdays", hour=6)
+    news(database, "ai")
+    compose(database, config, thursday)
+    before = dated_letters(database)
+    join(database, "after", now=thursday + timedelta(hours=1), cadence="weekdays", hour=13)
+    join(database, "late", now=saturday - timedelta(hours=1), cadence="weekdays", hour=13)
+    news(database, "ai")
+    compose(database, config, saturday)
+    assert before == {"before": [(1, (thursday + timedelta(days=1)).replace(hour=6))]}
+    assert dated_letters(database) == before | {"after": [(2, saturday)]}
+
+
+def test_an_edition_closed_on_a_day_that_has_its_letter_comes_on_their_next_day_and_not_with_the_next(
+    database, configure
+):
+    """Of a weekly newsletter: who had the last edition this morning, by their days of before, wants it daily."""
+    config = configure(newsletters={"daily": NEWS | {"schedule": "weekly mon 12:00"}})
+    first, second, third = (MONDAY.replace(hour=12) + timedelta(days=7 * week) for week in (1, 2, 3))
+    join(database, "ada", cadence="fortnightly mon", hour=5)
+    news(database, "ai")
+    compose(database, config, first)
+    said = Evidence("page", first + timedelta(days=1))
+    with database.write() as session:
+        subscribe.change(
+            session, "ada@example.org", newsletter="daily", evidence=said, known_topics=(),
+            choices={"cadence": "daily", "hour": 21},
+        )  # fmt: skip
+    for at in (second, third):
+        news(database, "ai")
+        compose(database, config, at)
+    days = [second.replace(hour=5), second.replace(hour=21) + timedelta(days=1), third.replace(hour=21)]
+    assert dated_letters(database) == {"ada": list(enumerate(days, 1))}
 
 
 def test_a_day_whose_letter_a_restored_database_forgot_has_had_it_without_a_schedule(database, configure):

@@ -100,6 +100,8 @@ _turn = sa.Table(
     sa.Column("late", sa.Boolean, nullable=False),
     sa.Column("new", sa.Boolean, nullable=False),
     sa.Column("sure", sa.Boolean, nullable=False),
+    sa.Column("known", UtcTime),
+    sa.Column("spent", UtcTime),
     prefixes=["TEMPORARY"],
 )
 _made = sa.Table(
@@ -177,11 +179,13 @@ def _has_turn(edition: Edition | None = None) -> tuple[sa.ColumnElement[bool], .
     """
     offered, day, missed = col(Subscription.offered_at), _turn.c.day, _turn.c.missed
     none_yet, but = offered.is_(None), edition.id if edition else None
-    makes_up = sa.and_(sa.or_(sa.and_(none_yet, _turn.c.new), offered < day), ~_had_since(day, but))
+    new, spent = sa.or_(_turn.c.new, col(Subscription.changed_at) <= _turn.c.known), _turn.c.spent
+    makes_up = sa.and_(sa.or_(sa.and_(none_yet, new), offered < day), ~_had_since(day, but))
     missed_it = sa.and_(sa.or_(none_yet, offered < missed), ~_had_since(missed, but))
     regular = sa.and_(
         sa.or_(missed.is_(None), ~missed_it),
         sa.or_(day.is_(None), offered < day, sa.and_(sa.or_(none_yet, ~_turn.c.sure), ~_had_since(day, but))),
+        sa.or_(spent.is_(None), sa.and_(sa.or_(none_yet, offered >= spent), _had_since(spent, but))),
     )
     return (
         _turn.c.cadence == Subscription.cadence,
