@@ -12,9 +12,10 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
 
-from digest.colours import contrast
+from digest.config.look import Look, Tint
+from digest.config.section import Section as Section
 from digest.config.value_types import (
     OTHER,
     TOPICS,
@@ -41,10 +42,6 @@ from digest.config.value_types import (
 )
 from digest.schedule import Schedule
 from digest.schedule import parse as parse_schedule
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
 
 def _check_login(url: SecretStr | None, user: str, password: SecretStr | None, command: str) -> None:
@@ -219,7 +216,7 @@ class FeedHost(Section):
 
     gap_seconds: float | None = Field(None, ge=0, le=3600)
     connections: int | None = Field(None, ge=1, le=50)
-    headers: HttpHeaders = {}  # secret; sent to this host only, and not after a redirect
+    headers: HttpHeaders = Field(default_factory=dict)  # secret; sent to this host only, and not after a redirect
 
 
 class Collect(Section):
@@ -231,7 +228,7 @@ class Collect(Section):
     host_connections: int = Field(2, ge=1, le=50)  # to one host at once; this machine itself has no such limit
     host_gap_seconds: float = Field(0.5, ge=0, le=60)  # between two requests to one host
     address_connections: int = Field(0, ge=0, le=50)  # to one address at once, whatever its hosts; 0: as to one host
-    hosts: dict[HostName, FeedHost] = {}
+    hosts: dict[HostName, FeedHost] = Field(default_factory=dict)
     proxy: ProxyUrl = SecretStr("")  # "": as http_proxy and https_proxy say; "none": never
     timeout_seconds: float = Field(30, gt=0, le=600)
     max_bytes: int = Field(10_000_000, ge=10_000)
@@ -487,6 +484,7 @@ class Topic(Section):
     """A heading. Without `keywords` one of the packaged topics keeps its own; `more_keywords` adds to them."""
 
     title: Line = ""
+    accent: Tint = ""  # of what stands under it; "": the newsletter's
     keywords: tuple[Line, ...] | None = None
     more_keywords: tuple[Line, ...] = ()
     categories: tuple[Line, ...] = ()
@@ -526,22 +524,18 @@ class Keep(Section):
     upgrade_folder: Line = ""  # where they lie; "": beside the database
 
 
-class Newsletter(Section):
+class Newsletter(Look):
     """One newsletter: who sends it, when, how much, and under which headings."""
 
     title: Line
-    sender: Mailbox = Field(alias="from")
     reply_to: Mailbox | None = None
     base_url: BaseUrl = ""  # where its pages are; "": the common one
     secret_key: SecretKey | None = None  # what its links are signed with
     former_secret_keys: tuple[SecretStr, ...] = ()
     smtp: OwnSmtp | None = None  # of settings that were read, with all that `[smtp]` says besides
-    subject: Line = "{{ newsletter.title }}: {{ lead.title }}"
     schedule: str | None = None
     holidays: tuple[Line, ...] = ()  # dates and places that have no edition
     language: Line = "en"
-    theme: Literal["paper", "plain", "compact"] = "paper"
-    accent: Line = "#a03a12"
     preflight: Literal["warn", "stop"] = "warn"
     approve: bool = False
     editor: Person | None = None
@@ -570,16 +564,6 @@ class Newsletter(Section):
         if OTHER in value:
             raise ValueError("has a topic 'other'; that name is kept for stories without a heading")
         return value
-
-    @field_validator("accent")
-    @classmethod
-    def _accent(cls, value: str) -> str:
-        if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-            raise ValueError("is not a colour; write six hex digits, as in '#a03a12'")
-        # Against the darkest light ground of the packaged themes (WCAG 2.2, 1.4.3).
-        if (ratio := contrast(value, "#fffdf8")) < 4.5:
-            raise ValueError(f"is too pale to be read on paper: contrast {ratio:.1f}, and 4.5 is needed")
-        return value.lower()
 
     @field_validator("schedule")
     @classmethod

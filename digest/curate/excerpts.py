@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import urlsplit
 
+from digest import graphemes
 from digest.parse import gist
 from digest.parse.gist import Gist, Line
 
@@ -191,23 +191,11 @@ def _open(text: str) -> list[str]:
 
 
 def _boundary(text: str, at: int) -> bool:
-    """Whether a text can be parted before `at`: a plain reading of the grapheme rules (UAX #29) and no entity."""
+    """Whether a text can be parted before `at`: within no character and no entity."""
     if at >= len(text):
         return True
-    before, after = text[at - 1], text[at]
-    if unicodedata.combining(after) or unicodedata.category(after) in ("Mn", "Me", "Mc", "Cf"):
-        return False
-    if before == "\u200d" or "\U0001f3fb" <= after <= "\U0001f3ff" or (before == "\r" and after == "\n"):
-        return False
-    if "\U0001f1e6" <= after <= "\U0001f1ff":
-        flags = 0
-        while flags < at and "\U0001f1e6" <= text[at - 1 - flags] <= "\U0001f1ff":
-            flags += 1
-        if flags % 2:
-            return False
-    if "\u1160" <= after <= "\u11ff":  # a Hangul vowel or end joins the letter before
-        return False
-    return not any(found.start() < at < found.end() for found in _ENTITY.finditer(text, max(0, at - 33), at + 33))
+    around = _ENTITY.finditer(text, max(0, at - 33), at + 33)
+    return graphemes.boundary(text, at) and not any(found.start() < at < found.end() for found in around)
 
 
 def image(url: str, *, repeated: Collection[str] = ()) -> str:

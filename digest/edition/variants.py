@@ -322,6 +322,7 @@ def drafts(
     templates = Templates(*settings.template_folders)
     titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
     accent_dark, home = on_dark(settings.accent), config.imprint(name).base_url
+    identity = _identity(name, settings, titles, home)
     for choices in wanted:
         unread = [
             story
@@ -359,6 +360,7 @@ def drafts(
             accent_dark=accent_dark,
             schedule=settings.slots,
             by_mail=config.mail.comes_back,
+            identity=identity,
         )
         best_first = [story.id for story in selection.stories]
         rendered = templates.render(page, subject=settings.subject, best_first=best_first)
@@ -367,6 +369,19 @@ def drafts(
         too_much += tuple(curate.LeftOut(story, unfit[story.id]) for story in theirs if story.id in unfit)
         page = page.without(frozenset(story.id for story in rendered.dropped))
         yield choices, Draft(choices, page.stories, page.more, rendered, (*too_much, *selection.left), page)
+
+
+def _identity(name: str, settings: Newsletter, titles: Mapping[str, str], home: str) -> render.Identity:
+    return render.Identity(
+        palette=settings.palette,
+        masthead=settings.masthead,
+        tagline=settings.tagline,
+        titles=titles,
+        tints={slug: (t.accent, on_dark(t.accent)) for slug, t in settings.topics.items() if t.accent},
+        subscribe_url=f"{home}/subscribe/{name}" if settings.share and settings.signup and home else "",
+        share=settings.share,
+        replies=settings.reply_to is not None,
+    )
 
 
 def errors(mail: Rendered) -> list[Finding]:

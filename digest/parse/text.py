@@ -9,6 +9,8 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import nh3
 
+from digest.graphemes import unheaped
+
 # Characters that reorder or hide the text around them (Trojan Source, CVE-2021-42574), with what no reader needs:
 # soft hyphen, zero-width space, byte order mark, interlinear and tag characters. U+200C and U+200D stay: Persian
 # and emoji need them.
@@ -70,9 +72,9 @@ def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
 
 
 def tidy(text: str) -> str:
-    """Text on one line, without control, bidi or invisible characters."""
+    """Text on one line, without control, bidi or invisible characters, and without marks heaped upon letters."""
     if not (text.isascii() and text.isprintable()):  # else there is none of them, and spaces are all that parts words
-        text = _UNSEEN.sub("", _CONTROL.sub(" ", text))
+        text = unheaped(_UNSEEN.sub("", _CONTROL.sub(" ", text)))
     return " ".join(text.split())
 
 

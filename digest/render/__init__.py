@@ -4,6 +4,7 @@ Jinja2 runs sandboxed and escapes what feeds say; premailer writes the styles in
 result as the addresses of its `Marks`, which nobody else can have written and `letter` replaces.
 """
 
+from digest.graphemes import width as width
 from digest.render.check import Finding as Finding
 from digest.render.check import check as check
 from digest.render.check import findings_in_words as findings_in_words
@@ -14,6 +15,7 @@ from digest.render.note import MAILS as MAILS
 from digest.render.note import Fields as Fields
 from digest.render.note import Note as Note
 from digest.render.note import Reader as Reader
+from digest.render.page import Identity as Identity
 from digest.render.page import Page as Page
 from digest.render.page import Rendered as Rendered
 from digest.render.page import Section as Section

@@ -106,7 +106,7 @@ def _style(mail: Rendered) -> Finding:
 
 
 def _subject(mail: Rendered) -> Finding:
-    length = len(mail.subject)
+    length = columns(mail.subject)
     errors = ["it has bidi controls"] if _BIDI.search(mail.subject) else []
     if not mail.subject.strip():
         errors.append("it is empty")

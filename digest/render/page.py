@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
+from digest.colours import PALETTES, Palette
+from digest.graphemes import clamp, unheaped
+from digest.render import ranks
 from digest.render.marks import Marker, Marks
-from digest.render.words import WIDE, direction, shorten
+from digest.render.words import WIDE, direction
 from digest.schedule import Schedule
 from digest.values import Source, Story
 
+_TINTS = 12
+_LONG = 20
 _WORD = re.compile(r"\w+")
 
 
@@ -23,6 +28,20 @@ class Section:
     slug: str
     title: str
     stories: tuple[Story, ...]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """By what a newsletter is known again, besides its title and accent."""
+
+    palette: str = ""  # of `colours.PALETTES`; "" is the theme's own
+    masthead: str = "standard"  # or "centred", "banner", "slim"
+    tagline: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)  # of topics, by their slugs
+    tints: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # their accents, on light and on dark ground
+    subscribe_url: str = ""  # for who was forwarded the mail; "" where nobody can sign up
+    share: bool = False  # offer to pass the edition on
+    replies: bool = False  # answers go to somebody who reads them
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,9 @@ class Page:
     accent_dark: str = "#f08a5d"  # the same on dark ground
     schedule: Schedule | None = None
     by_mail: bool = False  # somebody reads what readers write
+    identity: Identity = Identity()
+    order: tuple[int, ...] = ()  # ids of the stories, the best first; empty where their ranks decide
+    subject: str = ""  # of the mail, as it was cut; `Templates.render` fills it in
     marks: Marks | None = None  # what personal links stand for; `Templates.render` sees to them
 
     @cached_property
@@ -105,12 +127,51 @@ class Page:
         return [" ".join(part.split()) for part in re.split(r"\n\s*\n", self.note) if part.strip()]
 
     @cached_property
+    def places(self) -> ranks.Places:
+        """Where each story after the lead stands."""
+        return ranks.place([(s.slug, s.title, s.stories) for s in self.sections], self.lead, self.order)
+
+    @property
+    def long(self) -> bool:
+        """Are there so many stories that each has to say less?"""
+        return len(self.stories) >= _LONG
+
+    @cached_property
+    def headings(self) -> Mapping[int, str]:
+        """The title of each story's topic, by its id; the lead's only where it is known."""
+        found = {story.id: section.title for section in self.sections for story in section.stories}
+        title = self.identity.titles.get(self.lead.topic)
+        return found | ({self.lead.id: title} if title else {})
+
+    @cached_property
+    def tinted(self) -> Mapping[str, int]:
+        """The topics of this mail that have an accent of their own, numbered from 1: as many as a style can hold."""
+        slugs = dict.fromkeys(story.topic for story in self.stories)
+        return {slug: n for n, slug in enumerate([s for s in slugs if s in self.identity.tints][:_TINTS], 1)}
+
+    @property
+    def tint_colours(self) -> list[tuple[str, str]]:
+        return [self.identity.tints[slug] for slug in self.tinted]
+
+    @cached_property
+    def told_by(self) -> tuple[str, ...]:
+        """The names of all sources, each once, in the order of the mail."""
+        names = [name for s in self.stories for name in (s.source, *(a.title for a in s.also))]
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    def colours(self, own: str) -> Palette:
+        """The palette of the settings, or else the theme's `own`."""
+        return PALETTES[self.identity.palette or own]
+
+    @cached_property
     def preheader(self) -> str:
-        """What the inbox shows after the subject, 40 to 130 characters: the next titles, as that tells the lead."""
+        """What the inbox shows after the subject, 40 to 130 columns: what was cut off there, and the next titles."""
         parts = [s.title for s in self.stories[1:4]] or [self.lead.excerpt or self.lead.title]
+        if rest := _rest(self.subject, self.lead.title):
+            parts = [f"…{rest}", *(part for part in parts if part != self.lead.title)]
         if len(" · ".join(parts)) < 40:
             parts += [part for part in (self.lead.excerpt, self.lead.source, self.title) if part and part not in parts]
-        return shorten(" · ".join(parts), 130)
+        return clamp(" · ".join(parts), 130)
 
     def _marker(self, marker: Marker) -> str:
         if self.marks is None:
@@ -124,6 +185,31 @@ class Page:
         )
         kept = tuple(section for section in sections if section.stories)
         return replace(self, sections=kept, more=self.more + len(dropped))
+
+    def fair(self) -> Page:
+        """The page without marks heaped upon letters, in whatever strangers say."""
+        lead = _fair(self.lead)
+        sections = tuple(replace(s, stories=tuple(map(_fair, s.stories))) for s in self.sections)
+        return self if (lead, sections) == (self.lead, self.sections) else replace(self, lead=lead, sections=sections)
+
+
+def _fair(story: Story) -> Story:
+    if f"{story.title}{story.source}{story.author}{story.excerpt}".isascii():
+        return story
+    title, source, author, excerpt = map(unheaped, (story.title, story.source, story.author, story.excerpt))
+    if (title, source, author, excerpt) == (story.title, story.source, story.author, story.excerpt):
+        return story
+    return replace(story, title=title, source=source, author=author, excerpt=excerpt)
+
+
+def _rest(subject: str, title: str) -> str:
+    """What a subject that ends with "…" leaves out of a title."""
+    title = " ".join(title.split())
+    said = subject.removesuffix("…").rstrip()
+    at = said.rfind(title[:12])
+    if said == subject or at < 0 or not title.startswith(said[at:]):
+        return ""
+    return title[len(said) - at :].lstrip(" ,;:")
 
 
 @dataclass(frozen=True)

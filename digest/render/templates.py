@@ -13,12 +13,15 @@ from typing import Any, TypeVar, cast
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from digest.colours import Palette
 from digest.errors import ConfigError
+from digest.graphemes import clamp
 from digest.render import apart
 from digest.render.inline import inline
 from digest.render.marks import Marks
 from digest.render.note import MAILS, Note, Reader, fault, text_fault
-from digest.render.page import Page, Rendered, Section
+from digest.render.page import Identity, Page, Rendered, Section
+from digest.render.ranks import Band, Block, Places, quoted
 from digest.render.speech import speech
 from digest.render.words import bind, direction, one_line, subject_line, tidy, wrap
 from digest.values import Source, Story
@@ -26,7 +29,7 @@ from digest.values import Source, Story
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
 _LINK = 200  # at most, what a reader's own address takes the place of a marker
 _PACKAGE = Path(__file__).parent.parent
-_VALUES = frozenset({Note, Page, Reader, Section, Story, Source})
+_VALUES = frozenset({Note, Page, Identity, Palette, Places, Band, Block, Reader, Section, Story, Source})
 _TAG = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*")  # BCP 47; nothing that leads out of a folder
 _SIMPLE = re.compile(r"([^{]|\{(?![{%#])|\{\{ *[\w.]+ *\}\})*")  # a subject that cannot take long
 _HINT = "nothing was sent; `digest help templates` says what a template is given"
@@ -81,7 +84,9 @@ class Templates:
         if not self._at_home and (self.theirs or not _SIMPLE.fullmatch(subject)):
             return cast(Rendered, apart.ask(self.theirs, "render", page, subject=subject, best_first=best_first))
         drawn = Marks.drawn()
-        page = replace(page, marks=drawn)
+        page = replace(page.fair(), marks=drawn, order=tuple(best_first) or page.order)
+        words = self._guarded(lambda env: _subject(env, subject).render(_subject_values(page)), page.language)
+        page = replace(page, subject=subject_line(words))
         order = [id_ for id_ in best_first or [s.id for s in page.stories] if id_ != page.lead.id]
         html = self._html(page)
         fitting, dropped = page, 0
@@ -91,10 +96,9 @@ class Templates:
             fitting = page.without(frozenset(order[len(order) - dropped :]))
             html = self._html(fitting)
         gone = frozenset(order[len(order) - dropped :]) if dropped else frozenset()
-        words = self._guarded(lambda env: _subject(env, subject).render(_subject_values(page)), page.language)
         text = self._guarded(lambda env: env.get_template("edition.txt").render(page=fitting), page.language)
         marks, (html, text) = drawn.settled(html, tidy(text))
-        return Rendered(subject_line(words), html, text, tuple(s for s in page.stories if s.id in gone), marks)
+        return Rendered(page.subject, html, text, tuple(s for s in page.stories if s.id in gone), marks)
 
     def note(self, note: Note) -> Rendered:
         """A mail with one thing to do. ConfigError like `render`, and where what must be in it is left out."""
@@ -213,7 +217,15 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
     environment.install_gettext_callables(said.gettext, said.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals["our"] = {"language": said.language, "dir": direction(said.language)}
     environment.filters.update(
-        ago=said.ago, day=said.day, listed=said.listed, rhythm=said.rhythm, wrap=wrap, bind=bind, dir=direction
+        ago=lambda moment, now: said.ago(moment, now).replace(" ", "\xa0"),  # "3 h" and "ago" on one line
+        day=said.day,
+        listed=said.listed,
+        rhythm=said.rhythm,
+        wrap=wrap,
+        bind=bind,
+        dir=direction,
+        clamp=clamp,
+        quoted=quoted,
     )
     return environment
 

@@ -6,11 +6,13 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from digest.graphemes import clamp, unheaped
+
 SUBJECT_LENGTH = 70
 # What takes two columns of a terminal: Hangul, the CJK blocks, full-width forms, emoji (UAX #11).
 WIDE = re.compile(
     "[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f"
-    "\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001f64f\U0001f900-\U0001f9ff\U00020000-\U0003fffd]"
+    "\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f900-\U0001f9ff\U0001fa70-\U0001faff\U00020000-\U0003fffd]"
 )
 
 # LRM, RLM, ALM, embeddings, overrides and isolates: in a subject they can turn the words around them.
@@ -19,13 +21,13 @@ _RTL = ("ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ku", "ps", "sd", "ug"
 
 
 def subject_line(text: str) -> str:
-    """One clean line: no control or bidi characters, white space folded, at most 70 characters."""
+    """One clean line: no control or bidi characters, white space folded, at most 70 columns."""
     return plain_line(text, SUBJECT_LENGTH)
 
 
 def plain_line(text: str, length: int) -> str:
-    """A stranger's words on one line: no control or bidi characters, at most `length` of the others."""
-    return shorten(_one_line(text), length)
+    """A stranger's words on one line: no control or bidi characters, at most `length` columns of the others."""
+    return shorten(unheaped(_one_line(text)), length)
 
 
 def _one_line(text: str) -> str:
@@ -33,14 +35,8 @@ def _one_line(text: str) -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """At most `length` characters, cut at a word, with "…" where something is missing."""
-    text = " ".join(text.split())
-    if len(text) <= length:
-        return text
-    cut = text[: length - 1]
-    head = cut.rsplit(" ", 1)[0] if " " in cut and not text[length - 1].isspace() else cut
-    # A language that writes no spaces, or one very long word: cut where the room ends.
-    return (head if len(head) > length // 2 else cut).rstrip(" .,;:–—-") + "…"
+    """At most `length` columns, cut at a word and within no character, with "…" where something is missing."""
+    return clamp(text, length)
 
 
 def bind(text: str) -> str:

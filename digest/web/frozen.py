@@ -19,6 +19,9 @@ from digest.web.site import NUMBER, PRIVATE, Site, site_of, visited
 # A frozen mail may show pictures.
 IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src https:"
 
+# A title that was cut for the mail, with the whole of it beside.
+_CUT = re.compile(r'(<a class="(?:story|line)" [^<>]*?) title="([^"<>]*+)"([^<>]*+)>[^<>]*+<')
+
 
 def keyed(request: Request) -> Response:
     """What a letter's own link leads to, for as long as somebody keeps the letter."""
@@ -54,6 +57,7 @@ def in_browser(site: Site, name: str, number: int, frozen: archive.Frozen, *, pa
 
 def _made(site: Site, name: str, number: int, frozen: archive.Frozen, page: int, language: str) -> str:
     html = _impersonal(frozen.html, render.marks(frozen.marks), site.base_of(name))
+    html = _CUT.sub(r"\1\3>\2<", html)
     html = re.sub(r'(?s)<span class="yours".*?</span>', "", html)
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)

@@ -1,0 +1,87 @@
+"""Characters as people see them, of one code point or several: where they end, how wide they stand."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_MARKS = ("Mn", "Me")
+# Signs in a row that are no letters, blanks or ASCII: what is heaped upon a letter is among them.
+_HEAP = re.compile(r"[^\w\s\x00-\x7f]{3,}+")
+_ANY_SCRIPT = 2  # marks that belong to no script, as accents: Vietnamese and scholars write two on a letter
+_SIGNS = 6  # code points for a column, at most: what takes none has its bound too
+_OWN_SCRIPT = 4  # of scripts that write vowels, tones and cantillation as marks
+
+
+def boundary(text: str, at: int) -> bool:
+    """Whether a text can be parted before `at`: a plain reading of the grapheme rules (UAX #29)."""
+    if at >= len(text):
+        return True
+    before, after = text[at - 1], text[at]
+    if unicodedata.combining(after) or unicodedata.category(after) in ("Mn", "Me", "Mc", "Cf"):
+        return False
+    if before == "\u200d" or "\U0001f3fb" <= after <= "\U0001f3ff" or (before == "\r" and after == "\n"):
+        return False
+    if "\U0001f1e6" <= after <= "\U0001f1ff":
+        flags = 0
+        while flags < at and "\U0001f1e6" <= text[at - 1 - flags] <= "\U0001f1ff":
+            flags += 1
+        if flags % 2:
+            return False
+    return not "\u1160" <= after <= "\u11ff"  # a Hangul vowel or end joins the letter before
+
+
+def width(text: str) -> int:
+    """Columns it takes where each letter has one: two for what is wide (UAX #11), none for marks and joiners."""
+    return len(text) if text.isascii() else sum(map(_width, text))
+
+
+def _width(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def clamp(text: str, columns: int) -> str:
+    """At most so many columns of a text, cut at a word, with "…" where something is missing.
+
+    Where a language writes no blanks, or a word is very long, it is cut between two characters.
+    """
+    text = " ".join(text.split())
+    most = min(len(text), columns * _SIGNS)
+    if most == len(text) and width(text) <= columns:
+        return text
+    taken = end = 0
+    while end < most and taken + _width(text[end]) < columns:
+        taken += _width(text[end])
+        end += 1
+    space = text.rfind(" ", 0, end + 1)
+    if space > 0 and width(text[:space]) > columns // 2:
+        end = space
+    while end > 1 and not boundary(text, end):
+        end -= 1
+    return text[:end].rstrip(" .,:;–—-(\u200d…") + "…"
+
+
+def unheaped(text: str) -> str:
+    """Without the marks that are heaped upon letters until they run over the lines above and below."""
+    return text if text.isascii() else _HEAP.sub(_few, text)
+
+
+def _few(heap: re.Match[str]) -> str:
+    kept, general, own, before = [], 0, 0, ""
+    for character in heap[0]:
+        same, before = character == before, character
+        if unicodedata.category(character) not in _MARKS:
+            general = own = 0
+        elif _of_no_script(character):
+            general += 1
+        else:
+            own += 1
+        if general <= _ANY_SCRIPT and own <= _OWN_SCRIPT and not (same and general + own):
+            kept.append(character)
+    return "".join(kept)
+
+
+def _of_no_script(mark: str) -> bool:
+    return unicodedata.name(mark, "").startswith("COMBINING")
