@@ -18,8 +18,8 @@ from digest.values import Story
 Kind = Literal["story", "briefs", "releases", "papers"]
 
 _FEW = 9  # stories, that are all told: nobody has to be led through them
-_TOLD = 5  # at least, of those under headings
-_SHARE = 6  # and one of so many of a large edition
+_TOLD = 4  # at least, of those under headings
+_SHARE = 7  # and one of so many of a large edition
 _MANY = 3  # briefs of one source have its name above them instead of behind each
 _LITTLE = 2  # briefs are worth no heading of their own
 _NOTE = 20  # characters of a title that are no chance beginning of its text
