@@ -65,7 +65,7 @@ MADE_UP = {
 
 
 NAMES = ("demo", "real feeds", *MADE_UP)
-THEMES = ("paper", "plain", "compact")
+THEMES = ("paper", "plain", "compact", "magazine")
 
 
 @cache

@@ -67,7 +67,7 @@ class Places:
     briefs: tuple[Story, ...] = ()  # of several topics, in one list at the end
 
 
-def quoted(story: Story) -> str:
+def saying(story: Story) -> str:
     """What a note says, where its title is only the beginning of that; "" for what has a title of its own."""
     title, said = _folded(story.title), _folded(story.excerpt)
     if len(title) < _NOTE and not story.title.rstrip().endswith(("…", "...")):
@@ -129,7 +129,7 @@ def _ranked(stories: Sequence[Story], order: Sequence[int]) -> list[Story]:
 
 def _seconds(ranked: Iterable[Story], lead: Story) -> list[Story]:
     """Two or three after the lead, of as many sources as there are; a quotation is no second."""
-    some = [story for story in ranked if not quoted(story)]
+    some = [story for story in ranked if not saying(story)]
     number = 0 if len(some) < 5 else 2 if len(some) < 12 else 3
     sources = {lead.source}
     first: list[Story] = []

@@ -21,7 +21,7 @@ from digest.render.inline import inline
 from digest.render.marks import Marks
 from digest.render.note import MAILS, Note, Reader, fault, text_fault
 from digest.render.page import Identity, Page, Rendered, Section
-from digest.render.ranks import Band, Block, Places, quoted
+from digest.render.ranks import Band, Block, Places, saying
 from digest.render.speech import speech
 from digest.render.words import bind, direction, one_line, subject_line, tidy, wrap
 from digest.values import Source, Story
@@ -225,7 +225,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         bind=bind,
         dir=direction,
         clamp=clamp,
-        quoted=quoted,
+        saying=saying,
     )
     return environment
 

@@ -12,7 +12,7 @@ SUBJECT_LENGTH = 70
 # What takes two columns of a terminal: Hangul, the CJK blocks, full-width forms, emoji (UAX #11).
 WIDE = re.compile(
     "[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f"
-    "\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f900-\U0001f9ff\U0001fa70-\U0001faff\U00020000-\U0003fffd]"
+    "\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001f64f\U0001f900-\U0001f9ff\U00020000-\U0003fffd]"
 )
 
 # LRM, RLM, ALM, embeddings, overrides and isolates: in a subject they can turn the words around them.
