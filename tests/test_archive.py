@@ -181,7 +181,7 @@ def test_an_edition_is_shown_as_it_was_frozen_without_anything_personal(site, fi
     assert common.story_count == len(titles)
     assert "because you subscribed" in html and "because you subscribed" not in answer.text
     text = re.sub(r"\s+", " ", answer.text)
-    assert text.count('class="name"') + text.count('class="headline"') == common.story_count
+    assert text.count('class="story"') + text.count('class="line"') == common.story_count
     assert 'rel="prev" href="/newsletters/daily/editions/1"' in answer.text and 'rel="next"' not in answer.text
     assert "noindex" not in answer.text and "x-robots-tag" not in answer.headers
     assert answer.headers["content-security-policy"].endswith("img-src https:")

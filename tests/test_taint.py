@@ -49,6 +49,7 @@ from digest.models import Entry, Feed, NewsletterFeed, Story, Subscriber, Subscr
 from digest.parse import text
 from digest.parse.pages import Candidate
 from digest.render import Marker, Marks, Note, Page, Rendered, Section, Templates
+from digest.render.ranks import Band, Block, Places
 from digest.render.words import WIDE
 from digest.store import Database, feed_entries, newsletters, open_database
 from digest.values import Source
@@ -187,6 +188,14 @@ def addresses(html: str) -> list[str]:
     return [str(value) for value in tree.xpath("//@href | //@src")]
 
 
+LINKED = ("story", "line")  # what leads to a story
+
+
+def said_of(one: Any) -> tuple[str, str]:
+    """The title of a story, and what is shown in its place."""
+    return one.title, render.shorten(quoted(one), 280) or one.title
+
+
 def bare(mail: Rendered, body: str) -> str:
     """A part with markers that say nothing of its nonce."""
     assert mail.marks is not None
@@ -198,8 +207,33 @@ def unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("digest.render.templates.HTML_LIMIT", 10**9)
 
 
+def quoted(other: Any) -> str:
+    return other.excerpt if other.id % 7 == 3 else ""
+
+
+def fixed_places(sections: Any, lead: Any, order: Any) -> Places:
+    """Some stories in every place there is, by their number and whatever they say: what they say has its own place."""
+    bands, seconds, briefs = [], [], []
+    for slug, title, stories in sections:
+        first, more, told, *lists = (stories[at : at + 4] for at in range(0, 24, 4))
+        blocks = [Block("story", first[:1], first[0].source, more), *(Block("story", (one,)) for one in told)]
+        for kind, source, some in zip(("briefs", "releases", "papers"), ("who?", "", ""), lists, strict=True):
+            blocks += [Block(kind, some, some[0].source if source else "")] if some else []
+        bands.append(Band(slug, title, (*blocks, *([Block("briefs", stories[30:])] if stories[30:] else []))))
+        seconds += first[1:]
+        briefs += stories[24:30]
+    return Places(tuple(seconds), tuple(bands), tuple(briefs))
+
+
+@pytest.fixture
+def placed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a text says is one reason for its place in the mail: here it has none of it."""
+    monkeypatch.setattr("digest.render.ranks.place", fixed_places)
+    monkeypatch.setattr("digest.render.ranks.saying", quoted)
+
+
 @pytest.mark.parametrize("layout", ["", OWN_LAYOUT, WHOLE_LAYOUT], ids=["ours", "own", "whole"])
-def test_a_mail_has_the_shape_of_one_that_says_something_harmless(layout, tmp_path, unbounded):
+def test_a_mail_has_the_shape_of_one_that_says_something_harmless(layout, tmp_path, unbounded, placed):
     if layout:
         (tmp_path / "edition.html").write_text(layout, encoding="utf-8")
     templates = Templates(tmp_path if layout else None, at_home=True)  # where `unbounded` holds
@@ -219,9 +253,11 @@ def test_a_mail_has_the_shape_of_one_that_says_something_harmless(layout, tmp_pa
         return [one.marks.cut(part)[1] for part in (one.html, one.text)]
 
     assert marked(mail) == marked(other)
-    named = [" ".join(e.text_content().split()) for e in parser.document_fromstring(html).find_class("name")]
-    told = [" ".join(s.title.split()) for s in one.stories[1:]]
-    assert named == told, "what feeds say is shown as they said it"
+    tree = parser.document_fromstring(html)
+    named = {" ".join((a.get("title") or a.text_content()).split()) for name in LINKED for a in tree.find_class(name)}
+    ways = [{" ".join(text.split()) for text in said_of(one)} for one in one.stories]
+    assert layout or (all(way & named for way in ways) and named <= set().union(*ways)), "said as they said it"
+    assert {" ".join(e.text_content().split()) for e in tree.find_class("name")} <= set().union(*ways)
     questions = {"style block", "structure", "contrast, light", "contrast, dark", "css", "unsubscribe"}
     answers, others = ({f.check: f.level for f in render.check(one)} for one in (mail, other))
     assert {name: answers[name] for name in questions} == {name: others[name] for name in questions}
@@ -611,7 +647,7 @@ def test_pages_and_feeds_for_everybody_hold_nobodys_links_and_say_what_was_said(
             said, expected = answers[path].json()["items"], client.get(path).json()["items"]
             assert [shape(one["content_html"]) for one in said] == [shape(one["content_html"]) for one in expected]
     frozen = parser.document_fromstring(answers[f"{paper}/editions/1"].text)
-    assert len(frozen.find_class("name")) + len(frozen.find_class("headline")) > 100  # those without room among them
+    assert sum(len(frozen.find_class(name)) for name in LINKED) > 100  # those without room among them
     assert len(frozen.xpath("//main")) == len(frozen.xpath("//body")) == 1 and not frozen.find_class("yours")
     for path in feeds:
         if path.endswith("json"):
@@ -656,4 +692,4 @@ def test_an_edition_of_an_older_release_is_delivered_and_shown_without_telling_a
     with TestClient(application(box, config, clock=clock)) as client:
         shown = client.get("/editions/daily/1/all").text
     tree = parser.document_fromstring(shown)
-    assert len(tree.find_class("name")) + 1 == len(hostile().stories) and not tree.find_class("foot")
+    assert sum(len(tree.find_class(name)) for name in LINKED) == len(hostile().stories) and not tree.find_class("foot")

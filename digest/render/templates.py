@@ -16,12 +16,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from digest.colours import Palette
 from digest.errors import ConfigError
 from digest.graphemes import clamp
-from digest.render import apart
+from digest.render import apart, ranks
 from digest.render.inline import inline
 from digest.render.marks import Marks
 from digest.render.note import MAILS, Note, Reader, fault, text_fault
 from digest.render.page import Identity, Page, Rendered, Section
-from digest.render.ranks import Band, Block, Places, saying
+from digest.render.ranks import Band, Block, Places
 from digest.render.speech import speech
 from digest.render.words import bind, direction, one_line, subject_line, tidy, wrap
 from digest.values import Source, Story
@@ -225,7 +225,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         bind=bind,
         dir=direction,
         clamp=clamp,
-        saying=saying,
+        saying=lambda story: ranks.saying(story),
     )
     return environment
 
