@@ -33,10 +33,15 @@ def boundary(text: str, at: int) -> bool:
 
 def width(text: str) -> int:
     """Columns it takes where each letter has one: two for what is wide (UAX #11), none for marks and joiners."""
-    return len(text) if text.isascii() else sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width, text, f" {text}"))
 
 
-def _width(character: str) -> int:
+def _width(character: str, before: str) -> int:
+    """Of a character after another: what is joined to that stands where that does."""
+    if character.isascii():
+        return 1
+    if before == "\u200d" or "\U0001f3fb" <= character <= "\U0001f3ff":
+        return 0
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
@@ -52,13 +57,12 @@ def clamp(text: str, columns: int) -> str:
     if most == len(text) and width(text) <= columns:
         return text
     taken = end = 0
-    while end < most and taken + _width(text[end]) < columns:
-        taken += _width(text[end])
+    while end < most and (taken := taken + _width(text[end], text[end - 1])) < columns:
         end += 1
     space = text.rfind(" ", 0, end + 1)
     if space > 0 and width(text[:space]) > columns // 2:
         end = space
-    while end > 1 and not boundary(text, end):
+    while end > 0 and not boundary(text, end):
         end -= 1
     return text[:end].rstrip(" .,:;–—-(\u200d…") + "…"
 

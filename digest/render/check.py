@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from digest.colours import contrast
+from digest.graphemes import width
 from digest.render.marks import Marker
 from digest.render.page import Rendered
 from digest.render.words import columns
@@ -106,12 +107,12 @@ def _style(mail: Rendered) -> Finding:
 
 
 def _subject(mail: Rendered) -> Finding:
-    length = columns(mail.subject)
+    length = width(mail.subject)
     errors = ["it has bidi controls"] if _BIDI.search(mail.subject) else []
     if not mail.subject.strip():
         errors.append("it is empty")
-    warnings = [f"{length} characters, 30 to 70 are best"] if not 30 <= length <= 70 else []
-    return _found("subject", errors, f"{length} characters", warnings=warnings)
+    warnings = [f"{length} columns, 30 to 70 are best"] if not 30 <= length <= 70 else []
+    return _found("subject", errors, f"{length} columns", warnings=warnings)
 
 
 def _preheader(mail: Rendered, tree: HtmlElement) -> Finding:

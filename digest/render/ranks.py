@@ -78,7 +78,7 @@ def saying(story: Story) -> str:
 
 
 def _folded(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip("….[]()\"'“”«» ")
+    return " ".join(text.casefold().split()).rstrip("….[]()\"'“”«» ").lstrip("\"'“„«( ")
 
 
 def kind_of(story: Story) -> Literal["", "releases", "papers"]:

@@ -57,7 +57,7 @@ def in_browser(site: Site, name: str, number: int, frozen: archive.Frozen, *, pa
 
 def _made(site: Site, name: str, number: int, frozen: archive.Frozen, page: int, language: str) -> str:
     html = _impersonal(frozen.html, render.marks(frozen.marks), site.base_of(name))
-    html = _CUT.sub(r"\1\3>\2<", html)
+    html = whole(html)
     html = re.sub(r'(?s)<span class="yours".*?</span>', "", html)
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)
@@ -79,6 +79,11 @@ def _made(site: Site, name: str, number: int, frozen: archive.Frozen, page: int,
         return html
     note = site.html("withdrawn.html", stories=frozen.withdrawn, said=said, dir=direction(said.language))
     return re.sub(r"<body\b[^>]*>", lambda tag: tag[0] + note, html, count=1)
+
+
+def whole(html: str) -> str:
+    """A mail with the titles whole that were cut for it: here is room."""
+    return _CUT.sub(r"\1\3>\2<", html)
 
 
 def as_text(site: Site, name: str, number: int, frozen: archive.Frozen) -> str:

@@ -1,0 +1,349 @@
+"""Which place each story has in a mail, how much of it is said there, and by what a newsletter is known again."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lxml import html as parser
+from test_render import page, story
+
+from digest import render
+from digest.colours import PALETTES, contrast, on_dark
+from digest.config import from_values
+from digest.errors import ConfigError
+from digest.graphemes import clamp, unheaped, width
+from digest.render import Identity, Templates, ranks
+from digest.web.frozen import whole
+
+TOPICS = ("ai", "databases", "security", "web")
+TITLES = {"ai": "AI", "databases": "Databases", "security": "Security", "web": "Web"}
+NOTE = (
+    "Reminder to self: the backup that nobody has ever restored is a rumour with a cron job, and rumours do not boot."
+)
+THEMES = ("paper", "plain", "compact", "magazine")
+
+
+def mixed(count: int, sources: int = 9):
+    """Stories of all kinds, the best first."""
+    stories = []
+    for n in range(1, count + 1):
+        said = {"title": f"Number {n} of them happened", "source": f"Source {n % sources}", "rank": 100.0 - n}
+        if n % 8 == 3:
+            said |= {"title": f"Number {n}. {NOTE}"[:60] + "…", "excerpt": f"Number {n}. {NOTE}"}
+        if n % 8 == 5:
+            said |= {"title": f"tool-{n} 1.{n}.0", "url": f"https://github.com/a/b/releases/tag/v1.{n}"}
+        if n % 8 == 7:
+            said |= {"title": f"On the Number {n}", "url": f"https://arxiv.org/abs/2611.{n:05}"}
+        stories.append(story(n, topic=TOPICS[n % 4], author="Ada" if n % 6 == 0 else "", **said))
+    return stories
+
+
+def shown(mail: render.Rendered) -> Counter[str]:
+    """How often the HTML part leads to each address of a story."""
+    tree = parser.document_fromstring(mail.html)
+    return Counter(a.get("href") for a in tree.iter("a") if a.get("class") in ("story", "line"))
+
+
+def made(*stories, theme="paper", subject="{{ lead.title }}", **changes):
+    return Templates().render(page(*stories, theme=theme, **changes), subject=subject)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6, 9, 10, 13, 14, 31, 80])
+@pytest.mark.parametrize("sources", [1, 2, 9])
+def test_every_story_stands_in_a_mail_once_whatever_its_rank(count, sources):
+    stories = mixed(count, sources)
+    mail = made(*stories, theme=THEMES[count % 4])
+    assert shown(mail) == dict.fromkeys((s.url for s in stories), 1)
+    assert all(mail.text.count(f"\n{s.url}\n") + mail.text.count(f"\n  {s.url}\n") == 1 for s in stories)
+
+
+def test_a_mail_leads_from_what_counts_most_to_lines():
+    stories = mixed(40)
+    whole_page = page(*stories)
+    places = whole_page.places
+    assert len(places.seconds) == 3 and len({s.source for s in (stories[0], *places.seconds)}) == 4
+    told = [s for band in places.bands for b in band.blocks if b.kind == "story" for s in b.stories]
+    lines = [s for band in places.bands for b in band.blocks for s in (b.more if b.kind == "story" else b.stories)]
+    assert 4 <= len(told) <= 6 and len(lines) + len(places.briefs) == 40 - 1 - 3 - len(told)
+    assert min(s.rank for s in places.seconds) > max(s.rank for s in told if not ranks.saying(s))
+    assert render.size(made(*stories).html, render.Marks(""), "") < 40 * 1_100  # bytes: a line is no story told
+
+
+def test_the_order_of_an_edition_decides_before_ranks():
+    stories = mixed(20)
+    best = [s.id for s in reversed(stories)]
+    assert {s.id for s in replace(page(*stories), order=tuple(best)).places.seconds} <= set(best[:6])
+
+
+def test_few_stories_are_all_told():
+    stories = [story(n, rank=float(-n)) for n in range(1, 10)]
+    assert [len(page(*stories[:n]).places.seconds) for n in (1, 5, 6, 9)] == [0, 0, 2, 2]
+    blocks = [b for band in page(*stories).places.bands for b in band.blocks]
+    assert {b.kind for b in blocks} == {"story"} and not any(b.more for b in blocks)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        NOTE[:60] + "…",
+        NOTE[:60] + "...",
+        NOTE[:45],
+        NOTE,
+        f"“{NOTE[:50]}…",
+        NOTE[:64].upper(),
+        NOTE[:50] + " […]",
+        NOTE[:9] + "…",
+    ],
+)
+@pytest.mark.parametrize("place", ["lead", "story"])
+def test_a_note_is_quoted_once_and_not_said_in_its_title_too(title, place):
+    note = story(1, title=title, excerpt=NOTE)
+    mail = made(note) if place == "lead" else made(story(2, title="Another one"), note)
+    text = " ".join(parser.document_fromstring(mail.html.partition("<h1")[2]).text_content().split())
+    for part in (text, " ".join(mail.text.split())):
+        assert part.casefold().count(NOTE[:9].casefold()) == 1 and part.count(NOTE[-20:]) == 1
+
+
+def test_a_title_of_its_own_is_no_quotation():
+    for title, excerpt in (
+        ("Postgres", "Postgres is a database."),
+        ("A long title that says it all", NOTE),
+        ("Hi", ""),
+    ):
+        assert ranks.saying(story(1, title=title, excerpt=excerpt)) == ""
+
+
+@pytest.mark.parametrize(
+    ("title", "url", "kind"),
+    [
+        ("v1.2.3", "https://github.com/a/b/releases/tag/v1.2.3", "releases"),
+        ("Django 5.2.1 released", "https://djangoproject.example/weblog/1", "releases"),
+        ("requests 2.33.0", "https://pypi.org/project/requests/2.33.0/", "releases"),
+        ("Version 3", "https://gitlab.example/a/b/-/tags/v3", "releases"),
+        ("Announcing Rust 1.80.0: what is new in it for you", "https://blog.example/rust", ""),
+        ("We moved from 3.11 to 3.14 in one night", "https://blog.example/move", ""),
+        ("On Consensus", "https://arxiv.org/abs/2611.00001", "papers"),
+        ("On Consensus", "https://doi.org/10.1145/12345.678", "papers"),
+        ("On Consensus", "https://www.pnas.example/doi/10.1073/pnas.1", "papers"),
+        ("Press releases of the week", "https://town.example/press-releases/4", ""),
+    ],
+)
+def test_releases_and_papers_are_known_by_where_they_are_and_what_they_are_called(title, url, kind):
+    assert ranks.kind_of(story(1, title=title, url=url)) == kind
+
+
+def test_what_is_alike_is_listed_together_unless_all_is_alike():
+    some = [story(n, title=f"Story {n}", source=f"S{n}", rank=9.0 - n) for n in range(1, 9)]
+    papers = [story(n, title=f"On {n}", url=f"https://arxiv.org/abs/{n}") for n in range(20, 24)]
+    assert "Papers" in made(*some, *papers).html and "Papers" in made(*some, *papers).text
+    assert "Papers" not in made(*some[:2], *papers).html
+
+
+def test_several_items_of_one_source_or_author_stand_under_one_of_them():
+    stories = [story(n, topic="ai", title=f"Story {n}", source=f"S{n}", rank=50.0 - n) for n in range(1, 20)]
+    stories[15] = replace(stories[15], source="S5")
+    stories[4], stories[16] = (replace(stories[n], author="Ada L.") for n in (4, 16))
+    blocks = [b for band in page(*stories).places.bands for b in band.blocks if b.more]
+    assert [(b.source, [s.id for s in b.more]) for b in blocks] == [("S5", [16, 17])]
+    assert "More from S5" in made(*stories).html and "More from S5" in made(*stories).text
+
+
+def test_headings_with_a_line_under_them_are_gathered_in_one():
+    stories = [story(n, topic=f"t{n}", title=f"Story {n}", source=f"S{n}", rank=50.0 - n) for n in range(1, 30)]
+    places = page(*stories).places
+    assert len(places.bands) == 4 and len(places.briefs) == 29 - 1 - 3 - 4
+    assert made(*stories).html.count("In brief") == 2  # in the index and above them
+    tree = parser.document_fromstring(made(*stories).html)
+    assert {a.get("href")[1:] for a in tree.find_class("jump")} == {h.get("id") for h in tree.find_class("topic")}
+
+
+# ---------------------------------------------------------------- how much is said
+
+FAMILY, FLAG, WAVE = "👩\u200d👩\u200d👧\u200d👦", "🇩🇪", "👋🏽"
+
+
+@pytest.mark.parametrize(
+    "unit", ["word ", "数据库", "ข้อมูล", "कि", "a\u0301", FAMILY, FLAG, WAVE, "مرحبا ", "שָׁלוֹם ", "x", "1\ufe0f\u20e3"]
+)
+def test_what_is_cut_keeps_to_its_columns_and_within_no_character(unit):
+    for columns in (1, 2, 5, 20, 70):
+        cut = clamp(unit * 100, columns)
+        assert width(cut) <= max(columns, 1) and cut.endswith("…")
+        kept = cut[:-1].rstrip()
+        whole_units, rest = divmod(len(kept), len(unit)) if " " not in unit else (0, 0)
+        if unit in (FAMILY, FLAG, WAVE, "a\u0301", "1\ufe0f\u20e3", "कि"):
+            assert not rest and kept == unit * whole_units, (columns, ascii(cut))
+    assert clamp(unit, 70) == " ".join(unit.split())
+
+
+def test_a_heap_of_marks_is_bounded_and_every_script_keeps_its_own():
+    for marks in ("".join(map(chr, range(0x300, 0x340))), "\u0e47" * 30, "\u0489" * 30, "\u20dd\u0336" * 20):
+        assert len(unheaped(f"Z{marks}algo")) <= 5 + 4
+    for said in (
+        "Việt Nam phẩm",
+        "שָׁלוֹם",
+        "कि्षि",
+        "ประเทศไทยที่นี่",
+        "1\ufe0f\u20e3",
+        FAMILY,
+        "é",
+        "e\u0301\u0323",
+        "…—“”",
+        "مُحَمَّدٌ",
+    ):
+        assert unheaped(said) == said
+    zalgo = "".join(f"{c}{'̶̷͜͠͡' * 9}" for c in "story")
+    mail = made(story(1, title=zalgo, excerpt=zalgo, source=zalgo), story(2, title=zalgo, source=zalgo), title="Daily")
+    assert not re.search("[\u0300-\u036f]{3}", mail.html + mail.text + mail.subject)
+
+
+LONG = (
+    "An account of everything that happened to the replica between the night of Tuesday and the morning on which " * 2
+)
+
+
+def test_a_long_title_is_cut_in_the_mail_and_whole_on_its_page():
+    stories = [story(n, title=f"{n} <b> {LONG}", source=f"S{n}") for n in range(1, 30)]
+    mail = made(*stories)
+    tree, page_ = parser.document_fromstring(mail.html), parser.document_fromstring(whole(mail.html))
+    for found, cut in ((tree, True), (page_, False)):
+        links = [a for name in ("story", "line") for a in found.find_class(name)]
+        texts = [" ".join(a.text_content().split()) for a in links]
+        assert len(texts) == 29 and all((width(text) <= 160 and text.endswith("…")) is cut for text in texts)
+        assert all(
+            (a.get("title") or text) in {" ".join(s.title.split()) for s in stories} | {s.title for s in stories}
+            for a, text in zip(links, texts, strict=True)
+        )
+    assert " ".join(LONG.split())[:-1] in " ".join(mail.text.split())  # the text part has it whole too
+
+
+def test_an_age_stands_on_one_line():
+    mail = made(*mixed(8))
+    assert "5\xa0h\xa0ago" in mail.html and "4\xa0min" in mail.html and "5 h ago" not in mail.html
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "A checkpoint moved too early and a mailing queue lost one reader in seven because nobody had looked at it",
+        "数据库副本说了实话只是晚了十毫秒" * 4,
+        "word " * 40,
+        "👩\u200d👩\u200d👧\u200d👦" * 50,
+        "قاعدة البيانات التي قالت الحقيقة متأخرة " * 3,
+    ],
+)
+def test_the_preheader_goes_on_where_the_subject_was_cut(title):
+    stories = [story(1, title=title), *(story(n, title=f"The next of them, {n}") for n in (2, 3))]
+    for before in ("", "Daily: "):
+        mail = made(*stories, subject=before + "{{ lead.title }}")
+        assert width(mail.subject) <= 70 and mail.subject.endswith("…")
+        said = parser.document_fromstring(mail.html).find_class("preheader")[0].text_content()
+        begun = mail.subject.removeprefix(before).rstrip("…")
+        assert said.startswith("…") and " ".join(title.split()).replace(" ", "").startswith(
+            (begun + said[1:9]).replace(" ", "")
+        )
+        assert "The next" not in mail.subject
+
+
+def test_a_subject_that_says_all_is_followed_by_the_next_titles():
+    mail = made(
+        story(1, title="A short one"), story(2, title="The second of them"), story(3, title="The third of them")
+    )
+    assert mail.subject == "A short one"
+    assert (
+        parser.document_fromstring(mail.html)
+        .find_class("preheader")[0]
+        .text_content()
+        .startswith("The second of them · ")
+    )
+
+
+# ---------------------------------------------------------------- identity
+
+
+@pytest.mark.parametrize("name", PALETTES)
+def test_every_colour_of_a_palette_can_be_read_on_every_ground_of_it(name):
+    one = PALETTES[name]
+    for ink, ground in itertools.product((one.accent, one.ink, one.text, one.soft), (one.sheet, one.band, one.ground)):
+        assert contrast(ink, ground) >= 4.5, (ink, ground)
+    dark = (on_dark(one.accent), one.dark_ink, one.dark_text, one.dark_soft)
+    for ink, ground in itertools.product(dark, (one.dark_sheet, one.dark_band, one.dark_ground)):
+        assert contrast(ink, ground) >= 4.5, (ink, ground)
+    assert contrast(one.accent, "#ffffff") >= 4.5  # on the banner
+
+
+@pytest.mark.parametrize("masthead", ["standard", "centred", "banner", "slim"])
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_every_masthead_and_palette_is_fit_to_be_sent(masthead, language):
+    tints = {slug: ("#0b6e4f", on_dark("#0b6e4f")) for slug in TOPICS}
+    for theme, palette in zip(THEMES, PALETTES, strict=False):
+        known = Identity(
+            palette, masthead, "Every <morning>", TITLES, tints, "https://digest.example/subscribe/d", True, True
+        )
+        accent = PALETTES[palette].accent
+        mail = made(
+            *mixed(14),
+            theme=theme,
+            identity=known,
+            accent=accent,
+            accent_dark=on_dark(accent),
+            language=language,
+            title="The Daily",
+            view_url="https://digest.example/e",
+        )
+        assert [f for f in render.check(mail) if f.level == "error" or (f.check == "css" and f.level != "ok")] == []
+        assert "Every &lt;morning&gt;" in mail.html and "Every <morning>" in mail.text
+        assert (
+            mail.html.count("https://digest.example/subscribe/d")
+            == mail.text.count("https://digest.example/subscribe/d")
+            == 1
+        )
+        assert "color:#0b6e4f" in mail.html and on_dark("#0b6e4f") in mail.html
+
+
+def test_a_mail_with_many_topics_keeps_its_style_small():
+    tints = {f"t{n}": (f"#0b{n:02}4f", "#aabbcc") for n in range(10, 50)}
+    stories = [story(n, topic=f"t{n}", source=f"S{n}") for n in range(10, 50)]
+    assert [
+        f.level for f in render.check(made(*stories, identity=Identity(tints=tints))) if f.check == "style block"
+    ] == ["ok"]
+
+
+def settings(**newsletter: object):
+    values = {"title": "Daily", "from": "Daily <daily@digest.example>"} | newsletter
+    return from_values(
+        {
+            "database": "x.db",
+            "base_url": "https://digest.example",
+            "secret_key": "a key for tests, long enough",
+            "newsletters": {"daily": values},
+        },
+        Path("digest.toml"),
+        environment=False,
+    ).newsletters["daily"]
+
+
+def test_the_subject_names_the_newsletter_only_where_from_does_not():
+    assert settings().subject == "{{ lead.title }}"
+    assert settings(**{"from": "daily@digest.example"}).subject == "{{ newsletter.title }}: {{ lead.title }}"
+    assert settings(subject="No. {{ edition.number }}").subject == "No. {{ edition.number }}"
+
+
+def test_an_accent_is_its_palettes_and_what_cannot_be_read_is_refused():
+    assert (
+        settings().accent == PALETTES["paper"].accent and settings(palette="slate").accent == PALETTES["slate"].accent
+    )
+    assert settings(topics={"ai": {"accent": "#0B6E4F"}}).topics["ai"].accent == "#0b6e4f"
+    for wrong in (
+        {"accent": "#f0a0a0"},
+        {"topics": {"ai": {"accent": "#f0a0a0"}}},
+        {"palette": "neon"},
+        {"masthead": "x"},
+    ):
+        with pytest.raises(ConfigError):
+            settings(**wrong)
