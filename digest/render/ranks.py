@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 from digest.values import Story
 
@@ -21,6 +20,7 @@ _FEW = 9  # stories, that are all told: nobody has to be led through them
 _TOLD = 4  # at least, of those under headings
 _SHARE = 7  # and one of so many of a large edition
 _MANY = 3  # briefs of one source have its name above them instead of behind each
+_SHORT = 60  # characters: the title of a release is a name and a version
 _LITTLE = 2  # briefs are worth no heading of their own
 _NOTE = 20  # characters of a title that are no chance beginning of its text
 
@@ -83,15 +83,16 @@ def _folded(text: str) -> str:
 
 def kind_of(story: Story) -> Literal["", "releases", "papers"]:
     """Of a version that came out, or of a paper, by where it is and what it is called."""
-    parts = urlsplit(story.url)
-    place = f"{parts.hostname or ''}{parts.path}"
+    place = story.url.partition("://")[2].partition("?")[0]
     if _RELEASES.search(place):
         return "releases"
     if _PAPERS.search(place):
         return "papers"
     # "Tool 1.2.3", with hardly a word besides: what a release is about would be more.
+    if len(story.title) > _SHORT:
+        return ""
     besides = _VERSION.sub("", story.title, count=1)
-    return "releases" if besides != story.title and len(besides.split()) <= 3 and len(besides) <= 40 else ""
+    return "releases" if besides != story.title and len(besides.split()) <= 3 else ""
 
 
 def place(sections: Sequence[tuple[str, str, Sequence[Story]]], lead: Story, order: Sequence[int]) -> Places:
