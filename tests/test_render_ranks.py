@@ -109,6 +109,19 @@ def test_a_note_is_quoted_once_and_not_said_in_its_title_too(title, place):
         assert part.casefold().count(NOTE[:9].casefold()) == 1 and part.count(NOTE[-20:]) == 1
 
 
+def test_an_excerpt_that_begins_with_the_title_goes_on_after_it():
+    one = story(
+        1, title="The query planner is no enemy", excerpt="The query  planner is no enemy: it knows what you forgot."
+    )
+    assert ranks.saying(one) == "" and ranks.beyond(one) == "it knows what you forgot."
+    for mail in (made(one), made(story(2, title="Another"), one)):
+        assert (
+            mail.html.count("planner is no\xa0enemy") + mail.html.count("planner is no enemy") <= 2
+        )  # and the preheader
+        assert mail.text.count("planner is no enemy") == 1 and "headline" in mail.html
+    assert ranks.beyond(story(1, title="Postgres", excerpt="Postgres is a database.")) == "Postgres is a database."
+
+
 def test_a_title_of_its_own_is_no_quotation():
     for title, excerpt in (
         ("Postgres", "Postgres is a database."),

@@ -20,6 +20,8 @@ _FEW = 9  # stories, that are all told: nobody has to be led through them
 _TOLD = 4  # at least, of those under headings
 _SHARE = 7  # and one of so many of a large edition
 _MANY = 3  # briefs of one source have its name above them instead of behind each
+_DOTS = ("…", "...")
+_ENDS = (".", "!", "?", "。", "！", "？")
 _SHORT = 60  # characters: the title of a release is a name and a version
 _LITTLE = 2  # briefs are worth no heading of their own
 _NOTE = 20  # characters of a title that are no chance beginning of its text
@@ -70,11 +72,22 @@ class Places:
 def saying(story: Story) -> str:
     """What a note says, where its title is only the beginning of that; "" for what has a title of its own."""
     title, said = _folded(story.title), _folded(story.excerpt)
-    if len(title) < _NOTE and not story.title.rstrip().endswith(("…", "...")):
+    cut = story.title.rstrip(" ])").endswith(_DOTS)
+    if len(title) < _NOTE and not cut:
         return ""
     if said and said.startswith(title):
-        return story.excerpt
+        # A title that was given ends neither with dots, nor like a sentence, nor within a word.
+        begun = cut or said == title or story.title.rstrip("\"'”») ").endswith(_ENDS) or said[len(title)].isalnum()
+        return story.excerpt if begun else ""
     return story.title if len(said) >= _NOTE and title.startswith(said) else ""
+
+
+def beyond(story: Story) -> str:
+    """The excerpt without the words of the title, where it begins with them."""
+    title, said = (" ".join(text.split()) for text in (story.title, story.excerpt))
+    if len(title) < _NOTE or not said.casefold().startswith(title.casefold()) or said[len(title) :][:1].isalnum():
+        return story.excerpt
+    return said[len(title) :].lstrip(" .,:;–—-|")
 
 
 def _folded(text: str) -> str:

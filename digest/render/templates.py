@@ -226,6 +226,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         dir=direction,
         clamp=clamp,
         saying=lambda story: ranks.saying(story),
+        beyond=ranks.beyond,
     )
     return environment
 

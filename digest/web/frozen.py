@@ -22,6 +22,15 @@ IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src https:"
 # A title that was cut for the mail, with the whole of it beside.
 _CUT = re.compile(r'(<a class="(?:story|line)" [^<>]*?) title="([^"<>]*+)"([^<>]*+)>[^<>]*+<')
 
+# What stories look like that had no room in a mail: like those that had, whatever their place.
+_LOOKS = {
+    "sheet": "sheet",
+    "pad item": "pad item|pad list|pad lead",
+    "name": "name|deck|headline",
+    "story": "story",
+    "meta": "meta",
+}
+
 
 def keyed(request: Request) -> Response:
     """What a letter's own link leads to, for as long as somebody keeps the letter."""
@@ -67,7 +76,7 @@ def _made(site: Site, name: str, number: int, frozen: archive.Frozen, page: int,
     rest = site.html(
         "more.html",
         stories=linked,
-        look={names: _look(html, names) for names in ("sheet", "pad item", "name", "story", "meta")},
+        look={name: _look(html, of) for name, of in _LOOKS.items()},
         page=page,
         pages=frozen.pages,
         t=said.gettext,
@@ -121,9 +130,11 @@ def _anchor(address: str) -> str:
 
 
 def _look(html: str, names: str) -> Markup:
-    """The style of the first element of these classes in a mail, so that what follows it looks like it."""
-    found = re.search(rf'<[a-z0-9]+\b[^>]*\sclass="{names}"[^>]*?(\sstyle="[^"]*")', html)
-    return Markup(found[1]) if found else Markup("")  # noqa: S704 (our own frozen HTML)
+    """The style of the first element of these classes in a mail, the first of them before the others (`|`)."""
+    for name in names.split("|"):
+        if found := re.search(rf'<[a-z0-9]+\b[^>]*\sclass="{name}"[^>]*?(\sstyle="[^"]*")', html):
+            return Markup(found[1])  # noqa: S704 (our own frozen HTML)
+    return Markup("")
 
 
 ROUTES = [
