@@ -18,6 +18,7 @@ from digest.config import from_values
 from digest.errors import ConfigError
 from digest.graphemes import clamp, unheaped, width
 from digest.render import Identity, Templates, ranks
+from digest.values import Source
 from digest.web.frozen import whole
 
 TOPICS = ("ai", "databases", "security", "web")
@@ -175,6 +176,18 @@ def test_headings_with_a_line_under_them_are_gathered_in_one():
     assert {a.get("href")[1:] for a in tree.find_class("jump")} == {h.get("id") for h in tree.find_class("topic")}
 
 
+def test_a_masthead_of_ones_own_may_lead_to_every_topic(tmp_path):
+    (tmp_path / "edition.html").write_text(
+        '{% extends "base.html" %}{% block title %}{% for s in page.counted %}<a class="jump" href="#{{ s.slug }}">'
+        "{{ s.title }}</a>{% endfor %}{% endblock %}"
+    )
+    templates = Templates(tmp_path, at_home=True)
+    for count in (7, 30):
+        some = [story(n, topic=f"t{n}", title=f"Story {n}", source=f"S{n}", rank=50.0 - n) for n in range(count)]
+        mail = templates.render(page(*some), subject="{{ lead.title }}")
+        assert [f.words for f in render.check(mail) if f.check in ("links", "structure") and f.level == "error"] == []
+
+
 # ---------------------------------------------------------------- how much is said
 
 FAMILY, FLAG, WAVE = "👩\u200d👩\u200d👧\u200d👦", "🇩🇪", "👋🏽"
@@ -211,7 +224,9 @@ def test_a_heap_of_marks_is_bounded_and_every_script_keeps_its_own():
     ):
         assert unheaped(said) == said
     zalgo = "".join(f"{c}{'̶̷͜͠͡' * 9}" for c in "story")
-    mail = made(story(1, title=zalgo, excerpt=zalgo, source=zalgo), story(2, title=zalgo, source=zalgo), title="Daily")
+    others = (Source(zalgo, "https://other.example/"),)
+    some = [story(n, title=zalgo, excerpt=zalgo, source=zalgo, also=others, related=others) for n in (1, 2)]
+    mail = made(*some, title="Daily")
     assert not re.search("[\u0300-\u036f]{3}", mail.html + mail.text + mail.subject)
 
 

@@ -29,7 +29,7 @@ _KNOWN = re.compile(
     r"|text-(?:align|decoration|indent|transform)|white-space|word-break|(?:padding|margin)(?:-(?:top|right|bottom|left))?"
     r"|border(?:-(?:top|right|bottom|left))?(?:-(?:color|style|width))?|border-(?:collapse|radius|spacing)"
     r"|(?:max-|min-)?(?:width|height)|display|overflow|list-style(?:-type|-position)?"
-    r"|mso-[\w-]+|-(?:webkit|ms)-text-size-adjust|(?:supported-)?color-schemes?"
+    r"|(?:-webkit-)?hyphens|mso-[\w-]+|-(?:webkit|ms)-text-size-adjust|(?:supported-)?color-schemes?"
 )
 _DECLARED = re.compile(r"(?:^|[;{])\s*([\w-]+)\s*:")
 # What some of them leave out, and a reader would miss.

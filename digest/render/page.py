@@ -132,6 +132,12 @@ class Page:
         return ranks.place([(s.slug, s.title, s.stories) for s in self.sections], self.lead, self.order)
 
     @property
+    def unbanded(self) -> list[str]:
+        """The slugs of sections that have no heading of their own: what leads to one must lead somewhere."""
+        bands = {band.slug for band in self.places.bands}
+        return [section.slug for section in self.counted if section.slug not in bands]
+
+    @property
     def long(self) -> bool:
         """Are there so many stories that each has to say less?"""
         return len(self.stories) >= _LONG
@@ -194,12 +200,17 @@ class Page:
 
 
 def _fair(story: Story) -> Story:
-    if f"{story.title}{story.source}{story.author}{story.excerpt}".isascii():
+    others = (*story.also, *story.related)
+    said = (story.title, story.source, story.author, story.excerpt, *(other.title for other in others))
+    if "".join(said).isascii():
         return story
-    title, source, author, excerpt = map(unheaped, (story.title, story.source, story.author, story.excerpt))
-    if (title, source, author, excerpt) == (story.title, story.source, story.author, story.excerpt):
+    fair = tuple(map(unheaped, said))
+    if fair == said:
         return story
-    return replace(story, title=title, source=source, author=author, excerpt=excerpt)
+    titles = iter(fair[4:])
+    also, related = (tuple(replace(o, title=next(titles)) for o in some) for some in (story.also, story.related))
+    title, source, author, excerpt = fair[:4]
+    return replace(story, title=title, source=source, author=author, excerpt=excerpt, also=also, related=related)
 
 
 def _rest(subject: str, title: str) -> str:
