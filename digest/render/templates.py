@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from digest.colours import Palette
 from digest.errors import ConfigError
@@ -227,8 +228,17 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         clamp=clamp,
         saying=lambda story: ranks.saying(story),
         beyond=ranks.beyond,
+        tongue=_tongue,
     )
     return environment
+
+
+@lru_cache(maxsize=256)
+def _tongue(language: str, around: str) -> Markup:
+    """The attributes of a text in a language, or in that of the mail `around` it; on what may be aligned otherwise."""
+    runs, theirs = direction(language or around), direction(around)
+    side = Markup(' align="{}"').format("right" if runs == "rtl" else "left") if runs != theirs else ""
+    return Markup(' lang="{}" dir="{}"{}').format(language or around, runs, side)
 
 
 @lru_cache(maxsize=64)
