@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.config import Config, Newsletter, Smtp
+from digest.config.look import SUBJECTS
 from digest.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _scorer(name: str) -> Iterator[Finding]:
 
 
 def _templates(name: str, settings: Newsletter, config: Config) -> Iterator[Finding]:
-    if not settings.template_folders and settings.subject == Newsletter.model_fields["subject"].default:
+    if not settings.template_folders and settings.subject in SUBJECTS:
         return  # all is ours, and a renderer is dear to load
     from digest import render
 

@@ -14,6 +14,7 @@ from digest.config.value_types import Line, Mailbox
 
 SUBJECT = "{{ lead.title }}"
 NAMED_SUBJECT = "{{ newsletter.title }}: {{ lead.title }}"
+SUBJECTS = (SUBJECT, NAMED_SUBJECT)  # of ours: no template of somebody else
 
 
 def readable(value: str, sheet: str = PALETTES["paper"].sheet) -> str:
