@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from lxml import html as parser
@@ -18,7 +19,7 @@ from digest.config import from_values
 from digest.errors import ConfigError
 from digest.graphemes import clamp, unheaped, width
 from digest.render import Identity, Templates, ranks
-from digest.values import Source
+from digest.values import Source, Story
 from digest.web.frozen import whole
 
 TOPICS = ("ai", "databases", "security", "web")
@@ -186,6 +187,39 @@ def test_a_masthead_of_ones_own_may_lead_to_every_topic(tmp_path):
         some = [story(n, topic=f"t{n}", title=f"Story {n}", source=f"S{n}", rank=50.0 - n) for n in range(count)]
         mail = templates.render(page(*some), subject="{{ lead.title }}")
         assert [f.words for f in render.check(mail) if f.check in ("links", "structure") and f.level == "error"] == []
+
+
+@dataclass(frozen=True)
+class Seen(Story):
+    picture: object = None
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_pictures_stand_where_a_theme_has_them_and_each_says_its_size(theme, language):
+    def shot(n, size, alt=""):
+        return SimpleNamespace(
+            src=f"cid:{n}-{size}@p", width=size, height=size // 2, alt=alt, ground="#445566", ink="#fff"
+        )
+
+    def seen(one):
+        picture = (
+            SimpleNamespace(hero=shot(one.id, 520, "A hill"), thumb=shot(one.id, 96))
+            if one.id % 2 or one.id < 8
+            else None
+        )
+        return Seen(**vars(one), picture=picture or SimpleNamespace(hero=None, thumb=None))
+
+    some = [seen(story(n, title=f"Story {n}", source=f"S{n}", rank=50.0 - n)) for n in range(1, 14)]
+    mail = Templates(at_home=True).render(
+        page(*some, theme=theme, language=language, title="Daily"), subject="{{ lead.title }}"
+    )
+    assert [f for f in render.check(mail) if f.level == "error" or (f.check == "css" and f.level != "ok")] == []
+    tree = parser.document_fromstring(mail.html)
+    shown_ = {image.get("src").partition("@")[0].removeprefix("cid:") for image in tree.iter("img")}
+    assert ("1-520" in shown_) and (theme != "magazine" or {"7-96", "3-520"} <= shown_)
+    assert all(image.get("width") and image.get("height") for image in tree.iter("img"))
+    assert all(image.getparent().get("href", "").startswith("https://site.example/") for image in tree.iter("img"))
 
 
 # ---------------------------------------------------------------- how much is said

@@ -160,7 +160,8 @@ def _links(mail: Rendered, tree: HtmlElement) -> Finding:
             errors.append(f"{href or 'an empty address'} is not absolute")
         elif urlsplit(href).scheme == "http":
             warnings.append(f"{urlsplit(href).hostname} without https")
-        if not text and not link.xpath(".//img[@alt!='']"):
+        # A picture that leads where the title beside it leads is said to nobody twice.
+        if not text and not link.xpath(".//img[@alt!='']") and link.get("aria-hidden") != "true":
             errors.append(f"a link without words to {href[:60]}")
         elif _VAGUE.fullmatch(text.strip(" .…»→")):
             errors.append(f"“{text}” does not say where it leads")
@@ -179,8 +180,8 @@ def _images(tree: HtmlElement) -> Finding:
             errors.append("an image without alt")
         if not image.get("width"):
             errors.append("an image without a width attribute, which Outlook shows at its full size")
-        if not (image.get("src") or "").startswith("https://"):
-            errors.append(f"an image that is not https: {(image.get('src') or '')[:60]}")
+        if not (image.get("src") or "").startswith(("https://", "cid:")):
+            errors.append(f"an image that is neither https nor in the mail: {(image.get('src') or '')[:60]}")
     return _found("images", errors, f"{count} image{'s' if count > 1 else ''}" if count else "none, and none needed")
 
 
