@@ -9,7 +9,7 @@ feed ── entry ──┐── full_text   robots
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
 api_key ── api_answer   webhook ── webhook_event   alert   alert_telling
 installation              witnessed_entry                                  mail_feed ── feed
-run   tally               arrival ── newsletter
+run   tally               arrival ── newsletter      archive_words ── story
 """
 
 from __future__ import annotations

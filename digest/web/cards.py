@@ -79,9 +79,10 @@ def _lines(draw: ImageDraw, words: str, size: int) -> list[str]:
 def _pieces(words: str) -> list[str]:
     """What stays on one line: words with the space after them, or single wide characters."""
     pieces = [""]
-    for sign in words:
+    for sign, following in zip(words, [*words[1:], " "], strict=False):
         pieces[-1] += sign
-        if sign == " " or unicodedata.east_asian_width(sign) in "WF":
+        ends = unicodedata.category(following) in ("Pe", "Pf", "Po")  # which begins no line
+        if sign == " " or (unicodedata.east_asian_width(sign) in "WF" and not ends):
             pieces.append("")
     return pieces
 

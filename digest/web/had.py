@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -34,7 +36,7 @@ def show(request: Request) -> Response:
             )
         else:
             letters = finding.letters(session, reader.id, before=asked.before, limit=PAGE_OF_LETTERS + 1)
-    rows = letters[:PAGE_OF_LETTERS]
+    rows = [replace(one, subject=one.subject.removeprefix(f"{reader.title}: ")) for one in letters[:PAGE_OF_LETTERS]]
     moments = {one.number: one.at for one in letters} | {one.number: one.at for one in found}
     return page(
         site,
