@@ -415,7 +415,7 @@ def test_a_letter_is_signed_by_the_key_of_its_newsletter_and_leads_to_its_host(b
     known(box, config)
     owe(box, config, "ada@example.org", newsletter="own")
     send(box, config, clock)
-    link = message_from_bytes(inbox.messages[0].content)["List-Unsubscribe"].partition(">")[0].removeprefix("<")
+    link = message_from_bytes(inbox.messages[0].content)["List-Unsubscribe"].strip().partition(">")[0].removeprefix("<")
     base, _, token = link.rpartition("/")
     assert base == "https://own.example/unsubscribe"
     assert sign.read_token(Purpose.UNSUBSCRIBE, token, keys=[KEY]) and not sign.read_token(
