@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -26,7 +27,8 @@ from test_flow import join
 from digest import collect, edition, parse, sign
 from digest.config import Config
 from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Story, Variant
-from digest.store import Database, archive, editions, keys, newsletters
+from digest.store import Database, archive, editions, keys, lasting, newsletters
+from digest.store.archive_tables import LastingId
 from digest.web import application, frozen
 from digest.web import archive as archive_pages
 from digest.web.shelf import Shelf
@@ -156,7 +158,11 @@ def test_the_archive_lists_what_went_out_and_not_what_is_held_or_cancelled(site,
     with filled.write() as session:
         session.execute(sa.update(Edition).where(col(Edition.number) == 2).values(state=EditionState.CANCELLED))
     assert re.findall(r"No\. (\d+)", site.get("/newsletters/daily").text) == ["1"]
-    assert site.get("/newsletters/daily/editions/2").status_code == 404
+    gone = site.get("/newsletters/daily/editions/2")
+    assert (gone.status_code, gone.headers["cache-control"]) == (410, "no-store") and "<h1" in gone.text
+    assert site.get("/newsletters/daily/editions/4").status_code == 404
+    for kind in ("atom", "json"):
+        assert "/editions/2" not in site.get(f"/newsletters/daily/feed.{kind}").text
 
 
 def test_the_keyed_link_of_a_mail_works_whatever_became_of_the_edition(site, filled):
@@ -384,6 +390,75 @@ def test_feeds_are_read_by_others_and_by_ourselves(site, filled, config, what):
         assert all(e.published_at and e.url for e in ours.entries)
 
 
+def ids_of(client: TestClient, topic: str) -> dict[str, list[str]]:
+    """The ids of each feed's entries, and last its own."""
+    found = {}
+    for what in ("feed", f"topics/{topic}/feed"):
+        theirs = feedparser.parse(client.get(f"/newsletters/daily/{what}.atom").content)
+        assert theirs.entries
+        found[what] = [*(entry.id for entry in theirs.entries), theirs.feed.id]
+        told = client.get(f"/newsletters/daily/{what}.json").json()["items"]
+        assert [item["id"] for item in told] == found[what][:-1]
+    return found
+
+
+@on_sqlite
+def test_what_feeds_know_entries_by_outlives_where_the_newsletter_is_at_home(filled, configure, clock):
+    with filled.read() as session:
+        topic = session.exec(select(Story.topic).where(Story.seq == 1)).one()
+    before = configure()
+    moved = configure(base_url="https://elsewhere.example:8443/news")
+    homes = {"daily": lasting.Home(before.page_of("daily"), "news.example")}
+    unwritten = ids_of(TestClient(application(filled, before, clock=clock)), topic)
+    assert unwritten == ids_of(TestClient(application(filled, moved, clock=clock)), topic)
+    lasting.keep(filled, homes, now=clock())
+    written = ids_of(TestClient(application(filled, before, clock=clock)), topic)
+    lasting.keep(filled, {"daily": lasting.Home(moved.page_of("daily"), "other.example")}, now=clock())
+    assert unwritten == written == ids_of(TestClient(application(filled, moved, clock=clock)), topic)
+    every = [id_ for ids in written.values() for id_ in ids]
+    assert len(set(every)) == len(every)
+    # RFC 4151 §2.1: an authority, a date on which it was that, and what is its own.
+    assert all(re.fullmatch(r"tag:news\.example,\d{4}-\d\d-\d\d:[0-9a-f-]{36}/[\w/-]+", id_) for id_ in every)
+
+
+@on_sqlite
+def test_what_was_published_before_the_upgrade_keeps_the_ids_that_readers_know(filled, configure, clock):
+    before = configure()
+    with filled.write() as session:
+        paper = newsletters.find(session, "daily")
+        topic, last = session.exec(select(Story.topic, Story.seq).where(Story.seq == 1)).one()
+        session.add(LastingId(newsletter_id=paper.id, number=1, seq=6))  # as the migration has it
+    home = f"{before.base_url}/newsletters/daily"
+    story = uuid.uuid5(uuid.NAMESPACE_URL, f"{home}/stories/{last}").urn
+    lasting.keep(filled, {"daily": lasting.Home(home, "news.example")}, now=clock())
+    for base_url in (before.base_url, "https://elsewhere.example"):
+        found = ids_of(TestClient(application(filled, configure(base_url=base_url), clock=clock)), topic)
+        second, first, feed = found["feed"]
+        assert (first, feed) == (f"{home}/editions/1", home) and second.startswith("tag:news.example,")
+        assert found[f"topics/{topic}/feed"][-2:] == [story, f"{home}/topics/{topic}"]
+
+
+@on_sqlite
+def test_a_story_without_a_date_has_no_age_wherever_it_is_told(filled, config, clock):
+    with filled.write() as session:
+        stories = session.exec(select(Story)).all()
+        for one in stories:
+            one.reasons = one.reasons | {"rank": {"undated": True}}
+            session.add(one)
+        topic = stories[0].topic
+        session.execute(sa.update(Variant).values(topics=["security"]))  # so that the page is made of stories
+        made = {"newsletters": (), "verbs": ["editions:read"], "expires_at": None, "now": clock()}
+        token = keys.add(session, "site", **made)[1]
+    client = TestClient(application(filled, config, clock=clock), headers={"Authorization": f"Bearer {token}"})
+    for path in (f"/newsletters/daily/topics/{topic}", "/newsletters/daily/editions/1"):
+        page = client.get(path).text
+        assert "<li>" in page and "<time" not in page and " ago" not in page
+    feed = f"/newsletters/daily/topics/{topic}/feed"
+    assert "<published>" not in client.get(feed + ".atom").text and "<updated>" in client.get(feed + ".atom").text
+    assert not any("date_published" in item for item in client.get(feed + ".json").json()["items"])
+    assert not any(one["dated"] for one in client.get("/api/v1/newsletters/daily/editions/1").json()["stories"])
+
+
 @on_sqlite
 def test_a_feed_of_ours_can_be_added_to_digest_itself(site, filled, config, clock):
     base = str(site.base_url).rstrip("/")
@@ -541,6 +616,9 @@ def test_the_api_tells_editions_as_the_archive_shows_them(filled, config, clock)
         assert not re.search(r"digest\.invalid|/unsubscribe|/preferences|\0|Unsubscribe|View in browser", text)
     assert client.get(f"{home}/2", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
     assert {client.get(f"{home}/{number}").status_code for number in ("3", "4", "0", "x", "9999999999")} == {404}
+    with filled.write() as session:
+        session.execute(sa.update(Edition).where(col(Edition.number) == 3).values(state=EditionState.CANCELLED))
+    assert client.get(f"{home}/3").status_code == 410
     daily = config.newsletters["daily"].model_copy(update={"archive": False})
     shut = config.model_copy(update={"newsletters": {"daily": daily}})
     client = TestClient(application(filled, shut, clock=clock), headers={"Authorization": f"Bearer {token}"})

@@ -272,6 +272,7 @@ class Story(Given):
     image_url: str
     reading_minutes: int
     published_at: datetime
+    dated: bool = Field(description="false: its feed says no date, and `published_at` is when it was first seen")
     withdrawn: bool
     also: list[Source] = Field(description="who else tells it")
 

@@ -30,10 +30,12 @@ class Item:
     author: str
     language: str
     tags: tuple[str, ...] = ()
+    dated: bool = True  # else `published` is when we saw it, which is told only where a moment must be
 
 
 @dataclass(frozen=True)
 class Feed:
+    id: str  # stays the same for ever
     title: str
     page: str  # the address of the page that shows the same
     address: str  # its own
@@ -46,7 +48,7 @@ class Feed:
 def atom(feed: Feed) -> bytes:
     ET.register_namespace("", _NS)
     root = ET.Element(_tag("feed"), {_LANG: feed.language})
-    _add(root, "id", feed.page)
+    _add(root, "id", feed.id)
     _add(root, "title", feed.title)
     _add(root, "updated", _moment(feed.updated or _NEVER))
     _link(root, "self", feed.address, ATOM)
@@ -57,7 +59,8 @@ def atom(feed: Feed) -> bytes:
         _add(entry, "id", item.id)
         _add(entry, "title", item.title)
         _add(entry, "updated", _moment(item.published))
-        _add(entry, "published", _moment(item.published))
+        if item.dated:
+            _add(entry, "published", _moment(item.published))
         if item.url:
             _link(entry, "alternate", item.url, "text/html")
         _add(ET.SubElement(entry, _tag("author")), "name", item.author)
@@ -74,9 +77,10 @@ def json_feed(feed: Feed) -> bytes:
             "id": item.id,
             "title": item.title,
             "content_html": item.html,
-            "date_published": _moment(item.published),
             "authors": [{"name": item.author}],
         }
+        if item.dated:
+            one["date_published"] = _moment(item.published)
         if item.url:
             one["url"] = item.url
         if item.language:
