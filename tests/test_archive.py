@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
+from html import escape
 
 import browser
 import feedparser
@@ -436,6 +437,40 @@ def test_what_was_published_before_the_upgrade_keeps_the_ids_that_readers_know(f
         second, first, feed = found["feed"]
         assert (first, feed) == (f"{home}/editions/1", home) and second.startswith("tag:news.example,")
         assert found[f"topics/{topic}/feed"][-2:] == [story, f"{home}/topics/{topic}"]
+
+
+@on_sqlite
+def test_what_can_be_heard_is_linked_and_its_length_told_on_pages_in_feeds_and_in_the_api(filled, config, clock):
+    file = {"url": "https://pod.example/7.mp3?a=1&b=2", "type": "audio/mpeg", "size_bytes": 38_123_456, "seconds": 2520}
+    with filled.write() as session:
+        story = session.exec(select(Story).order_by(col(Story.seq))).first()
+        entry = session.get_one(Entry, story.entry_id)
+        entry.enclosures = [{"url": "https://pod.example/cover.jpg", "type": "image/jpeg", "size_bytes": 9}, file]
+        session.add(entry)
+        topic = story.topic
+        session.execute(sa.update(Variant).values(topics=["security"]))
+        made = {"newsletters": (), "verbs": ["editions:read"], "expires_at": None, "now": clock()}
+        token = keys.add(session, "site", **made)[1]
+    client = TestClient(application(filled, config, clock=clock), headers={"Authorization": f"Bearer {token}"})
+    for path in (f"/newsletters/daily/topics/{topic}", "/newsletters/daily/editions/1"):
+        page = client.get(path).text
+        assert page.count(">Listen</a> · 42 min") == 1 and escape(file["url"]) in page
+    told = client.get("/api/v1/newsletters/daily/editions/1").json()["stories"]
+    recording = {"url": file["url"], "kind": "audio", "type": "audio/mpeg", "seconds": 2520, "size_bytes": 38_123_456}
+    assert [one["recording"] for one in told if one["recording"]] == [recording]
+    atom = feedparser.parse(client.get(f"/newsletters/daily/topics/{topic}/feed.atom").content)
+    (link,) = [link for entry in atom.entries for link in entry.links if link.rel == "enclosure"]
+    assert (link.href, link.type, link.length) == (file["url"], "audio/mpeg", "38123456")
+    items = client.get(f"/newsletters/daily/topics/{topic}/feed.json").json()["items"]
+    (attached,) = [item["attachments"] for item in items if "attachments" in item]
+    assert attached[0]["duration_in_seconds"] == 2520 and attached[0]["mime_type"] == "audio/mpeg"
+    ours = parse.feed(
+        client.get(f"/newsletters/daily/topics/{topic}/feed.json").content,
+        url="https://digest.example/feed.json",
+        content_type="application/feed+json",
+        now=MONDAY + timedelta(9),
+    )
+    assert [e.seconds for one in ours.entries for e in one.enclosures] == [2520]
 
 
 @on_sqlite

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest import values
+from digest import recordings, values
 from digest.models import (
     Admission,
     Entry,
@@ -214,6 +214,7 @@ class _ToldBy(NamedTuple):
     site_url: str
     url: str
     withdrawn: bool
+    enclosures: Sequence[dict[str, Any]]
 
     @property
     def host(self) -> str:
@@ -253,7 +254,18 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         dated=not story.reasons.get("rank", {}).get("undated"),
         withdrawn=bool(tellers) and all(teller.withdrawn for teller in tellers),
         feeds=tuple(dict.fromkeys(teller.feed_id for teller in tellers if not teller.withdrawn)),
+        recording=_recording(story.entry_id, tellers),
     )
+
+
+def _recording(entry_id: int, tellers: Sequence[_ToldBy]) -> values.Recording | None:
+    """The file that whoever stands for a story encloses, else another who tells it and did not take it back."""
+    for teller in sorted(tellers, key=lambda one: one.entry_id != entry_id) if len(tellers) > 1 else tellers:
+        for file in () if teller.withdrawn else teller.enclosures:
+            if kind := recordings.kind(file.get("type", ""), file.get("url", "")):
+                seconds, size = file.get("seconds", 0), file.get("size_bytes", 0)
+                return values.Recording(file["url"], kind, file.get("type", ""), seconds, size)
+    return None
 
 
 def _tellers(session: Session, story_ids: Iterable[int]) -> defaultdict[int, list[_ToldBy]]:
@@ -269,6 +281,7 @@ def _tellers(session: Session, story_ids: Iterable[int]) -> defaultdict[int, lis
                 col(Feed.site_url),
                 col(Entry.url),
                 col(Entry.withdrawn_at).is_not(None),
+                col(Entry.enclosures),
             )
             .join(Entry, col(Entry.id) == col(Admission.entry_id))
             .join(Feed, col(Feed.id) == col(Entry.feed_id))

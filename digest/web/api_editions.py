@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from digest import curate
 from digest.store import archive
 from digest.values import Story
@@ -81,6 +83,7 @@ def _story(story: Story) -> shapes.Story:
         dated=story.dated,
         withdrawn=story.withdrawn,
         also=[shapes.Source(title=one.title, url=one.url) for one in story.also],
+        recording=shapes.Recording(**asdict(story.recording)) if story.recording else None,
     )
 
 

@@ -50,6 +50,7 @@ def of_topic(site: Site, session: Session, request: Request) -> feeds.Feed:
             language=story.language or one.settings.language,
             tags=(title,),
             dated=story.dated,
+            recording=story.recording,
         )
         for story in stories
     ]

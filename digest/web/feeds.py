@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from digest.values import Recording
+
 ATOM = "application/atom+xml"
 JSON = "application/feed+json"
 _NS = "http://www.w3.org/2005/Atom"
@@ -31,6 +33,7 @@ class Item:
     language: str
     tags: tuple[str, ...] = ()
     dated: bool = True  # else `published` is when we saw it, which is told only where a moment must be
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def atom(feed: Feed) -> bytes:
         if item.url:
             _link(entry, "alternate", item.url, "text/html")
         _add(ET.SubElement(entry, _tag("author")), "name", item.author)
+        if item.recording is not None:
+            _enclosed(entry, item.recording)
         for tag in item.tags:
             ET.SubElement(entry, _tag("category"), {"term": _clean(tag)})
         _add(entry, "content", item.html, type="html")
@@ -87,6 +92,8 @@ def json_feed(feed: Feed) -> bytes:
             one["language"] = item.language
         if item.tags:
             one["tags"] = list(item.tags)
+        if item.recording is not None:
+            one["attachments"] = [_attached(item.recording)]
         items.append(one)
     whole = {
         "version": "https://jsonfeed.org/version/1.1",
@@ -98,6 +105,21 @@ def json_feed(feed: Feed) -> bytes:
         "items": items,
     }
     return json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _enclosed(entry: ET.Element, file: Recording) -> None:
+    link = ET.SubElement(entry, _tag("link"), {"rel": "enclosure", "href": _clean(file.url)})
+    if "/" in file.type:
+        link.set("type", _clean(file.type))
+    if file.size_bytes:
+        link.set("length", str(file.size_bytes))
+
+
+def _attached(file: Recording) -> dict[str, Any]:
+    # A type must be there: where nobody said one, any of the kind is right.
+    found: dict[str, Any] = {"url": file.url, "mime_type": file.type if "/" in file.type else f"{file.kind}/*"}
+    known = {"size_in_bytes": file.size_bytes, "duration_in_seconds": file.seconds}
+    return found | {name: number for name, number in known.items() if number}
 
 
 def _tag(name: str) -> str:
