@@ -142,6 +142,8 @@ def test_a_list_without_a_title_has_the_name_of_its_sender_or_none():
     assert parsed(letter().content)["list-id"] == '"Daily, the" <daily.news.example>'
     bare = replace(SENDER, mailbox="news@news.example")
     assert parsed(letter(sender=bare).content)["list-id"] == "<daily.news.example>"
+    unseen = replace(bare, title="\u202e \0\ud800")
+    assert parsed(letter(sender=unseen).content)["list-id"] == "<daily.news.example>"
 
 
 @pytest.mark.parametrize("newsletter", ["daily", ""])

@@ -20,7 +20,7 @@ SIGNED = (
 # Those of which there may be one though we write none: an added one would be shown, answered, or read by.
 _NEVER_ADDED = (b"reply-to", b"cc", b"content-transfer-encoding")
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
-_TRAILING = re.compile(rb"[ \t]+(?=\r\n)")
+_SPACES = re.compile(rb"\t[ \t]*| [ \t]+")
 _SPACE = re.compile(rb"[ \t]+")
 
 
@@ -80,7 +80,7 @@ class Signer:
 
 def relaxed_body(pieces: Sequence[bytes]) -> list[bytes]:
     """A body in relaxed form (RFC 6376 §3.4.4), in the pieces that it is given in: each begins and ends a line."""
-    found = [_SPACE.sub(b" ", _TRAILING.sub(b"", piece)) for piece in pieces]
+    found = [_SPACES.sub(b" ", piece).replace(b" \r\n", b"\r\n") for piece in pieces]
     last = found[-1].rstrip(b"\r\n")
     found[-1] = last + b"\r\n" if last else b""
     return found

@@ -289,7 +289,7 @@ def _dated(date: datetime) -> str:
 
 def _list_id(title: str, number: str) -> str:
     """RFC 2919 §2: people read the phrase, filters go by what is in the brackets."""
-    name = shorten(title, _LIST_NAME)
+    name = shorten(_clean(title), _LIST_NAME)
     return _mailbox("List-Id", name, number) if name else f"List-Id: <{number}>"
 
 
@@ -309,11 +309,16 @@ def _text(header: str, text: str) -> str:
     return f"{header}: " + Header(text, charset, maxlinelen=LINE, header_name=header).encode(linesep="\r\n")
 
 
-def _mailbox(header: str, name: str, email: str) -> str:
-    """`Name <address>` (RFC 5322 §3.4), the address on a line of its own where the name is long."""
+def _clean(name: str) -> str:
+    """A name on one line, without what nobody sees."""
     if not name.isprintable():
         name = "".join(c if c.isprintable() or c in _JOINERS else " " for c in name)
-    clean = " ".join(name.split())
+    return " ".join(name.split())
+
+
+def _mailbox(header: str, name: str, email: str) -> str:
+    """`Name <address>` (RFC 5322 §3.4), the address on a line of its own where the name is long."""
+    clean = _clean(name)
     if not clean:
         return f"{header}: {email}"
     # A "<" is encoded too: filters look for the first one, also within quotes.
