@@ -202,7 +202,7 @@ def test_a_domain_beyond_ascii_goes_out_as_the_network_has_it(box, configure, in
     assert message["From"].addresses[0].addr_spec == "news@xn--bcher-kva.example"
     assert message["From"].addresses[0].display_name == "Bücher"
     assert message["Message-ID"].endswith("@xn--bcher-kva.example>")
-    assert message["List-Id"] == "<daily.xn--bcher-kva.example>"
+    assert message["List-Id"] == "Bücher <daily.xn--bcher-kva.example>"
     assert "<https://xn--bcher-kva.example:8443/a/unsubscribe/" in message["List-Unsubscribe"]
 
 

@@ -83,6 +83,15 @@ def of(session: Session, newsletter_id: int, home: Home) -> Ids:
     return Ids(tag, known.home or home.page, known.number, known.seq)
 
 
+def known_by_address(session: Session) -> None:
+    """All that is published comes from a former release, where addresses were ids."""
+    of_former = sa.select(
+        col(Newsletter.id), sa.literal(""), sa.literal(""), col(Newsletter.edition_number), col(Newsletter.seq)
+    ).where(col(Newsletter.edition_number) > 0)
+    names = ["newsletter_id", "tag", "home", "number", "seq"]
+    session.execute(sa.insert(LastingId).from_select(names, of_former))
+
+
 def _unknown(session: Session, homes: Mapping[str, Home]) -> list[tuple[Newsletter, LastingId | None]]:
     rows = session.exec(
         select(Newsletter, LastingId)
