@@ -10,9 +10,11 @@ import re
 import socket
 import threading
 import urllib.robotparser
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
+from html import escape
 from io import BytesIO
 from typing import Any
 
@@ -44,7 +46,8 @@ from digest.models import (
     Subscription,
     Variant,
 )
-from digest.store import Database, archive, editions, finding, keys, newsletters
+from digest.store import Database, archive, editions, finding, keys, lasting, newsletters
+from digest.store.lasting_tables import LastingId
 from digest.web import application, cards, frozen
 from digest.web import archive as archive_pages
 from digest.web.shelf import Shelf
@@ -180,7 +183,11 @@ def test_the_archive_lists_what_went_out_and_not_what_is_held_or_cancelled(site,
     with filled.write() as session:
         session.execute(sa.update(Edition).where(col(Edition.number) == 2).values(state=EditionState.CANCELLED))
     assert re.findall(r"No\. (\d+)", site.get("/newsletters/daily").text) == ["1"]
-    assert site.get("/newsletters/daily/editions/2").status_code == 404
+    gone = site.get("/newsletters/daily/editions/2")
+    assert (gone.status_code, gone.headers["cache-control"]) == (410, "no-store") and "<h1" in gone.text
+    assert site.get("/newsletters/daily/editions/4").status_code == 404
+    for kind in ("atom", "json"):
+        assert "/editions/2" not in site.get(f"/newsletters/daily/feed.{kind}").text
 
 
 def test_the_keyed_link_of_a_mail_works_whatever_became_of_the_edition(site, filled):
@@ -408,6 +415,109 @@ def test_feeds_are_read_by_others_and_by_ourselves(site, filled, config, what):
         assert [e.title for e in ours.entries] == [entry.title for entry in theirs.entries]
         assert ours.title == theirs.feed.title
         assert all(e.published_at and e.url for e in ours.entries)
+
+
+def ids_of(client: TestClient, topic: str) -> dict[str, list[str]]:
+    """The ids of each feed's entries, and last its own."""
+    found = {}
+    for what in ("feed", f"topics/{topic}/feed"):
+        theirs = feedparser.parse(client.get(f"/newsletters/daily/{what}.atom").content)
+        assert theirs.entries
+        found[what] = [*(entry.id for entry in theirs.entries), theirs.feed.id]
+        told = client.get(f"/newsletters/daily/{what}.json").json()["items"]
+        assert [item["id"] for item in told] == found[what][:-1]
+    return found
+
+
+@on_sqlite
+def test_what_feeds_know_entries_by_outlives_where_the_newsletter_is_at_home(filled, configure, clock):
+    with filled.read() as session:
+        topic = session.exec(select(Story.topic).where(Story.seq == 1)).one()
+    before = configure()
+    moved = configure(base_url="https://elsewhere.example:8443/news")
+    homes = {"daily": lasting.Home(before.page_of("daily"), "news.example")}
+    unwritten = ids_of(TestClient(application(filled, before, clock=clock)), topic)
+    assert unwritten == ids_of(TestClient(application(filled, moved, clock=clock)), topic)
+    lasting.keep(filled, homes, now=clock())
+    written = ids_of(TestClient(application(filled, before, clock=clock)), topic)
+    lasting.keep(filled, {"daily": lasting.Home(moved.page_of("daily"), "other.example")}, now=clock())
+    assert unwritten == written == ids_of(TestClient(application(filled, moved, clock=clock)), topic)
+    every = [id_ for ids in written.values() for id_ in ids]
+    assert len(set(every)) == len(every)
+    # RFC 4151 §2.1: an authority, a date on which it was that, and what is its own.
+    assert all(re.fullmatch(r"tag:news\.example,\d{4}-\d\d-\d\d:[0-9a-f-]{36}/[\w/-]+", id_) for id_ in every)
+
+
+@on_sqlite
+def test_what_was_published_before_the_upgrade_keeps_the_ids_that_readers_know(filled, configure, clock):
+    before = configure()
+    with filled.write() as session:
+        paper = newsletters.find(session, "daily")
+        topic, last = session.exec(select(Story.topic, Story.seq).where(Story.seq == 1)).one()
+        session.add(LastingId(newsletter_id=paper.id, number=1, seq=6))  # as the migration has it
+    home = f"{before.base_url}/newsletters/daily"
+    story = uuid.uuid5(uuid.NAMESPACE_URL, f"{home}/stories/{last}").urn
+    lasting.keep(filled, {"daily": lasting.Home(home, "news.example")}, now=clock())
+    for base_url in (before.base_url, "https://elsewhere.example"):
+        found = ids_of(TestClient(application(filled, configure(base_url=base_url), clock=clock)), topic)
+        second, first, feed = found["feed"]
+        assert (first, feed) == (f"{home}/editions/1", home) and second.startswith("tag:news.example,")
+        assert found[f"topics/{topic}/feed"][-2:] == [story, f"{home}/topics/{topic}"]
+
+
+@on_sqlite
+def test_what_can_be_heard_is_linked_and_its_length_told_on_pages_in_feeds_and_in_the_api(filled, config, clock):
+    file = {"url": "https://pod.example/7.mp3?a=1&b=2", "type": "audio/mpeg", "size_bytes": 38_123_456, "seconds": 2520}
+    with filled.write() as session:
+        story = session.exec(select(Story).order_by(col(Story.seq))).first()
+        entry = session.get_one(Entry, story.entry_id)
+        entry.enclosures = [{"url": "https://pod.example/cover.jpg", "type": "image/jpeg", "size_bytes": 9}, file]
+        session.add(entry)
+        topic = story.topic
+        session.execute(sa.update(Variant).values(topics=["security"]))
+        made = {"newsletters": (), "verbs": ["editions:read"], "expires_at": None, "now": clock()}
+        token = keys.add(session, "site", **made)[1]
+    client = TestClient(application(filled, config, clock=clock), headers={"Authorization": f"Bearer {token}"})
+    for path in (f"/newsletters/daily/topics/{topic}", "/newsletters/daily/editions/1"):
+        page = client.get(path).text
+        assert page.count(">Listen</a> · 42 min") == 1 and escape(file["url"]) in page
+    told = client.get("/api/v1/newsletters/daily/editions/1").json()["stories"]
+    recording = {"url": file["url"], "kind": "audio", "type": "audio/mpeg", "seconds": 2520, "size_bytes": 38_123_456}
+    assert [one["recording"] for one in told if one["recording"]] == [recording]
+    atom = feedparser.parse(client.get(f"/newsletters/daily/topics/{topic}/feed.atom").content)
+    (link,) = [link for entry in atom.entries for link in entry.links if link.rel == "enclosure"]
+    assert (link.href, link.type, link.length) == (file["url"], "audio/mpeg", "38123456")
+    items = client.get(f"/newsletters/daily/topics/{topic}/feed.json").json()["items"]
+    (attached,) = [item["attachments"] for item in items if "attachments" in item]
+    assert attached[0]["duration_in_seconds"] == 2520 and attached[0]["mime_type"] == "audio/mpeg"
+    ours = parse.feed(
+        client.get(f"/newsletters/daily/topics/{topic}/feed.json").content,
+        url="https://digest.example/feed.json",
+        content_type="application/feed+json",
+        now=MONDAY + timedelta(9),
+    )
+    assert [e.seconds for one in ours.entries for e in one.enclosures] == [2520]
+
+
+@on_sqlite
+def test_a_story_without_a_date_has_no_age_wherever_it_is_told(filled, config, clock):
+    with filled.write() as session:
+        stories = session.exec(select(Story)).all()
+        for one in stories:
+            one.reasons = one.reasons | {"rank": {"undated": True}}
+            session.add(one)
+        topic = stories[0].topic
+        session.execute(sa.update(Variant).values(topics=["security"]))  # so that the page is made of stories
+        made = {"newsletters": (), "verbs": ["editions:read"], "expires_at": None, "now": clock()}
+        token = keys.add(session, "site", **made)[1]
+    client = TestClient(application(filled, config, clock=clock), headers={"Authorization": f"Bearer {token}"})
+    for path in (f"/newsletters/daily/topics/{topic}", "/newsletters/daily/editions/1"):
+        page = client.get(path).text
+        assert "<li>" in page and "<time" not in page and " ago" not in page
+    feed = f"/newsletters/daily/topics/{topic}/feed"
+    assert "<published>" not in client.get(feed + ".atom").text and "<updated>" in client.get(feed + ".atom").text
+    assert not any("date_published" in item for item in client.get(feed + ".json").json()["items"])
+    assert not any(one["dated"] for one in client.get("/api/v1/newsletters/daily/editions/1").json()["stories"])
 
 
 @on_sqlite
@@ -761,6 +871,9 @@ def test_the_api_tells_editions_as_the_archive_shows_them(filled, config, clock)
         assert not re.search(r"digest\.invalid|/unsubscribe|/preferences|\0|Unsubscribe|View in browser", text)
     assert client.get(f"{home}/2", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
     assert {client.get(f"{home}/{number}").status_code for number in ("3", "4", "0", "x", "9999999999")} == {404}
+    with filled.write() as session:
+        session.execute(sa.update(Edition).where(col(Edition.number) == 3).values(state=EditionState.CANCELLED))
+    assert client.get(f"{home}/3").status_code == 410
     daily = config.newsletters["daily"].model_copy(update={"archive": False})
     shut = config.model_copy(update={"newsletters": {"daily": daily}})
     client = TestClient(application(filled, shut, clock=clock), headers={"Authorization": f"Bearer {token}"})

@@ -12,6 +12,7 @@ from pathlib import Path
 import browser
 import editions
 import pytest
+from conftest import MONDAY
 from corpus import CORPUS
 from lxml import html as parser
 from test_render import page, rendered, story
@@ -19,6 +20,7 @@ from test_render import page, rendered, story
 import digest
 from digest import render, schedule
 from digest.colours import DARK_SHEET, contrast, on_dark
+from digest.letter import Recipient, Sender, Template
 from digest.render import HTML_LIMIT, Marker, Templates
 from digest.render.inline import inline, premail
 from digest.render.speech import FOLDER, speech
@@ -87,6 +89,55 @@ def test_every_edition_is_fit_in_every_theme(name):
         assert [f for f in render.check(mail) if f.level == "error" or f.check == "css"] == [FINE], theme
         assert render.size(mail.html, mail.marks, edition.home) <= HTML_LIMIT
         assert all(render.columns(line) <= 72 or "://" in line for line in mail.text.splitlines())
+
+
+FILLER = "\u034f\u00a0"
+
+
+@pytest.mark.parametrize("name", ["Arabic", "Arabic in English", "Chinese", "a note, an image, a rhythm"])
+def test_language_and_direction_are_said_where_webmails_keep_them(name):
+    """Gmail and others keep what is within `<body>` and nothing around it."""
+    edition = edition_named(name)
+    for theme in THEMES:
+        mail = Templates().render(dataclasses.replace(edition, theme=theme), subject=SUBJECT)
+        body = parser.document_fromstring(mail.html).body
+        outer = [element for element in body if isinstance(element.tag, str)]
+        assert [(e.get("lang"), e.get("dir")) for e in outer] == [(edition.language, edition.dir)]
+        cells = body.xpath("//td[.//*[@class='headline' or @class='name']][not(.//td)]")
+        told = [(s.language or edition.language) for s in edition.stories]
+        assert [(c.get("lang"), c.get("dir")) for c in cells] == [(one, render.direction(one)) for one in told]
+
+
+def note_in(language: str):
+    words = ("الرسالة", language, "تأكيد", "تأكيد", "كلمات", "نعم", "https://digest.example/confirm/x", "بعد")
+    return Templates().note(render.Note(*words, postal_address="1 Example Street"))
+
+
+def test_a_mail_to_one_person_says_its_language_and_direction_within_its_body_too():
+    (outer,) = [e for e in parser.document_fromstring(note_in("ar").html).body if isinstance(e.tag, str)]
+    assert (outer.get("lang"), outer.get("dir")) == ("ar", "rtl")
+
+
+def test_the_inbox_shows_the_preheader_and_then_nothing_of_the_mail():
+    for theme in THEMES:
+        mail = Templates().render(dataclasses.replace(edition_named("one story"), theme=theme), subject=SUBJECT)
+        shown = parser.document_fromstring(mail.html).body.text_content().lstrip()
+        preheader, _, rest = shown.partition(FILLER)
+        assert preheader.strip() == edition_named("one story").preheader
+        begins = re.search(r"[^\s\u034f]", rest).start()
+        assert begins >= 250, "as many characters as any inbox shows"
+        assert "\u034f" not in mail.text
+        hidden = parser.document_fromstring(mail.html).find_class("preheader")
+        assert all("display:none" in e.get("style").replace(" ", "") for e in hidden) and len(hidden) == 2
+
+
+def test_what_follows_the_stories_is_a_signature_to_who_reads_text():
+    for text in (Templates().render(edition_named("one story"), subject=SUBJECT).text, note_in("en").text):
+        assert text.count("\n-- \n") == 1 and "1 Example Street" not in text.partition("\n-- \n")[0]
+        raw = Template(render.Rendered("s", "", text), Sender("n@news.example", MONDAY)).fill(
+            Recipient("ada@example.org", ""), mail_from="b@news.example", message_id="<1@news.example>"
+        )
+        assert b"\r\n--=20\r\n" in raw.content, "a space at the end of a line is lost on the way"
 
 
 def test_what_does_not_fit_falls_from_the_end_and_is_counted():

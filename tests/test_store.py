@@ -162,6 +162,17 @@ def test_what_waits_and_what_has_ended_is_found_by_the_upgrade(url):
     opened.close()
 
 
+@pytest.mark.parametrize("state", ["owed", "sent"])
+def test_what_was_tried_before_the_upgrade_and_may_go_out_again_keeps_the_date_that_it_had(url, state):
+    tried = f"UPDATE outbox SET attempts = 1, state = '{state}'"
+    make_as_of("0002", url, ";".join([PREVIOUS.rstrip(), tried]))
+    opened = open_database(url)
+    with opened.read() as session:
+        moments = session.execute(sa.select(OutboxRow.dated_at, Edition.composed_at).join(Edition)).all()
+        assert moments and all(at == (composed if state == "owed" else None) for at, composed in moments)
+    opened.close()
+
+
 def test_a_database_of_the_first_release_keeps_its_rows(url):
     make_as_of("0001", url, PREVIOUS)
     opened = open_database(url)

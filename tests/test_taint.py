@@ -51,7 +51,7 @@ from digest.parse.pages import Candidate
 from digest.render import Marker, Marks, Note, Page, Rendered, Section, Templates
 from digest.render.words import WIDE
 from digest.store import Database, feed_entries, newsletters, open_database
-from digest.values import Source
+from digest.values import Recording, Source
 from digest.web import application
 from digest.web import preview as editor
 
@@ -114,6 +114,7 @@ def tainted(*, largest: bool) -> Page:
                 image_url=url.replace("http:", "https:"),
                 also=(Source(excerpt, url),) if number % 3 else (),
                 related=(Source(source, url + "x"),) if number % 5 == 0 else (),
+                recording=Recording(url, "audio", author, 60, 0) if number % 2 else None,
             )
         )
     lead, *others = stories
@@ -156,6 +157,7 @@ def twin(one: Page) -> Page:
             image_url=address(other.image_url),
             also=sources(other.also),
             related=sources(other.related),
+            recording=other.recording and replace(other.recording, url=address(other.recording.url), type=""),
         )
 
     return replace(

@@ -33,6 +33,7 @@ from digest.models import (
 )
 from digest.store import Database, feeds, newsletters, open_database, whole
 from digest.store.feed_tables import FeedList, Undecided
+from digest.store.lasting_tables import LastingId
 from digest.store.mail_tables import MailFeed
 from digest.store.witness_tables import WitnessedEntry
 
@@ -56,6 +57,9 @@ def furnish(database: Database, config) -> None:
         paper = session.exec(select(Newsletter)).one()
         session.merge(Undecided(newsletter_id=paper.id, entry_id=entry.id))
         session.add(FormerName(newsletter_id=paper.id, kind="newsletter", old="before"))
+        session.merge(
+            LastingId(newsletter_id=paper.id, tag="tag:news.example,2026-11-23:i/1", home="h", number=1, seq=2)
+        )
         session.add(FeedList(newsletter_id=paper.id, url="https://lists.example/", folders=["a", "b"]))
         session.add(MailFeed(feed_id=feed.id, senders=["from:x@example.org"]))
         variant = session.exec(select(Variant)).first()

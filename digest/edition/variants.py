@@ -418,6 +418,7 @@ def _neutral(story: Story) -> Story:
         image_url=f"{place}.png" if story.image_url else "",
         also=tuple(Source("Example Herald", place) for _ in story.also),
         related=tuple(Source("What the council decided before", f"{place}/before") for _ in story.related),
+        recording=replace(story.recording, url=f"{place}.mp3") if story.recording else None,
     )
 
 

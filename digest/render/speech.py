@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from digest.recordings import LEAST_SIZE
 from digest.schedule import Days, Schedule
+from digest.values import Recording
 
 FOLDER = Path(__file__).parent / "languages"
 
@@ -50,6 +52,17 @@ class Speech:
         from babel.dates import format_skeleton
 
         return str(format_skeleton("yMMMd", moment, locale=self.locale))
+
+    def length(self, recording: Recording) -> str:
+        """How long it lasts, "42 min", or how large it is where nobody says; "" where that is no better known."""
+        from babel.units import format_unit
+
+        kind, number = "duration-minute", max(1, round(recording.seconds / 60))
+        if not recording.seconds:
+            kind, number = "digital-megabyte", max(1, round(recording.size_bytes / 1_000_000))
+            if recording.size_bytes < LEAST_SIZE:
+                return ""
+        return str(format_unit(number, kind, "short", locale=self.locale))
 
     def day(self, moment: datetime) -> str:
         """The date in words."""

@@ -107,8 +107,8 @@ def _pieces(word: str, room: int) -> Iterator[str]:
 
 
 def tidy(text: str) -> str:
-    """No trailing blanks, at most two empty lines in a row."""
-    lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    """No trailing blanks but that of a signature's mark (RFC 3676 §4.3), at most two empty lines in a row."""
+    lines = "\n".join(line if line == "-- " else line.rstrip() for line in text.strip().splitlines())
     return re.sub(r"\n{4,}", "\n\n\n", lines) + "\n"
 
 

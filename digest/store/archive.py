@@ -66,6 +66,12 @@ def latest(session: Session, newsletter_id: int) -> int | None:
     return session.execute(sa.select(sa.func.max(Edition.number)).where(*_open(newsletter_id))).scalar()
 
 
+def cancelled(session: Session, newsletter_id: int, number: int) -> bool:
+    """Was there such an edition, that was called back and will not come again?"""
+    of = col(Edition.newsletter_id) == newsletter_id, col(Edition.number) == number
+    return session.execute(sa.select(col(Edition.state)).where(*of)).scalar() == EditionState.CANCELLED
+
+
 def neighbours(session: Session, newsletter_id: int, number: int) -> tuple[int | None, int | None]:
     """The numbers of the open editions before and after this one."""
     before = sa.select(sa.func.max(Edition.number)).where(*_open(newsletter_id), col(Edition.number) < number)

@@ -29,6 +29,7 @@ from sqlmodel import Session, SQLModel
 from digest import models
 from digest.column_types import UtcTime
 from digest.errors import BadInput, NotFound, StorageError, UserError
+from digest.store import lasting
 from digest.store.database import Database, head
 
 FORMAT = 1
@@ -248,11 +249,13 @@ def take_in(
         session = stack.enter_context(database.write())
         tables = [table for table in kinds(with_secrets=True) if table.name in manifest.kinds]
         _must_be_empty(session)
-        # Those that the settings gave a row; nothing refers to them yet.
+        # Those that the settings gave a row; what refers to them yet goes with them.
         session.connection().execute(sa.delete(models.Newsletter))
         for table in tables:
             progress(table.name)
             _store_rows(session, table, archive, path)
+        if "lasting_id" not in manifest.kinds:
+            lasting.known_by_address(session)
         _go_on_counting(session, tables, manifest.numbers)
         held = _hold(session, now)
         session.connection().execute(sa.update(models.Edition).values(findable=False))
@@ -306,6 +309,8 @@ def _must_be_empty(session: Session) -> None:
     for table in kinds(with_secrets=True):
         if table.name == "newsletter":
             row = sa.select(table.c.name).where((table.c.seq > 0) | (table.c.edition_number > 0))
+        elif table.name == "lasting_id":
+            continue  # written down by the first command
         else:
             row = sa.select(sa.literal(table.name)).select_from(table)
         if session.connection().execute(row.limit(1)).first() is not None:

@@ -130,7 +130,8 @@ def edition(request: Request) -> Response:
         one = paper_of(site, session, request)
         found = archive.edition(session, one.id, number)
         if found is None:
-            raise HTTPException(404)
+            # What has it may forget it (RFC 9110 §15.5.11).
+            raise HTTPException(410 if archive.cancelled(session, one.id, number) else 404)
         previous, following = archive.neighbours(session, one.id, number)
         frozen = archive.frozen(session, found.variant_id, page=page) if found.variant_id else None
         start = (page - 1) * archive.PAGE
