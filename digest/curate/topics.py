@@ -68,6 +68,19 @@ def headings(chosen: Mapping[str, Topic]) -> dict[str, Heading]:
     return found
 
 
+def titles(chosen: Mapping[str, Topic], say: Callable[[str], str] = str) -> dict[str, str]:
+    """What the topics of a newsletter are called, by slug, in the order of the mail.
+
+    Ours go through `say`, which has them in a language; what an operator called one stays as it was written.
+    """
+    ours = default_headings()
+    given = {slug for slug, topic in chosen.items() if topic.title}
+    return {
+        slug: say(heading.title) if slug in ours and slug not in given else heading.title
+        for slug, heading in headings(chosen).items()
+    }
+
+
 def _own(slug: str, topic: Topic, title: str) -> tuple[str, ...]:
     """What a topic's name says of it where the settings have no keywords: of one of ours, the title they gave it."""
     if topic.keywords is not None:

@@ -19,6 +19,7 @@ from digest.errors import ConfigError
 from digest.models import Edition, packed
 from digest.models import Newsletter as NewsletterRow
 from digest.render import HTML_LIMIT, Finding, Page, Rendered, Section, Templates, check, findings_in_words
+from digest.render.scripts import told_in
 from digest.render.speech import speech
 from digest.store import recipients, stories, tastes
 from digest.values import Source, Story
@@ -320,7 +321,6 @@ def drafts(
     Stories that are `unfit` (ids, each with the reason) are left out.
     """
     templates = Templates(*settings.template_folders)
-    titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
     accent_dark, home = on_dark(settings.accent), config.imprint(name).base_url
     for choices in wanted:
         unread = [
@@ -341,12 +341,13 @@ def drafts(
         lead, language = selection.lead, choices.language or settings.language
         if choices.max_stories:
             selection = selection.at_most(choices.max_stories)
+        titles = _titles(settings, language)
         page = Page(
             title=settings.title,
             language=language,
             number=matter.number,
             date=matter.at.astimezone(settings.slots.zone) if settings.slots else matter.at,
-            lead=lead,
+            lead=_told(lead, language),
             sections=_sections(selection, titles, language),
             more=selection.more,
             topics=tuple(title for slug, title in titles.items() if slug in choices.topics),
@@ -425,7 +426,20 @@ def _sections(selection: curate.Selection, titles: Mapping[str, str], language: 
     """The stories after the lead under their headings; what has none comes last."""
     found = selection.sections(list(titles))
     unnamed = speech(language).gettext("More stories" if len(found) > 1 else "Stories")
-    return tuple(Section(slug, titles.get(slug, unnamed), stories) for slug, stories in found)
+    return tuple(
+        Section(slug, titles.get(slug, unnamed), tuple(_told(story, language) for story in stories))
+        for slug, stories in found
+    )
+
+
+def _titles(settings: Newsletter, language: str) -> dict[str, str]:
+    return curate.titles(settings.topics, speech(language).gettext)
+
+
+def _told(story: Story, around: str) -> Story:
+    """A story as it stands among words of a language: in its own, and running the way its letters do."""
+    language = told_in(f"{story.title} {story.excerpt}", story.language, around)
+    return story if language == story.language else replace(story, language=language)
 
 
 def _key(newsletter: str, number: int, choices: recipients.VariantKey, config: Config) -> str:

@@ -30,6 +30,9 @@ _SCRIPTS = {
     "GEORGIAN": ("ka",),
     "ARMENIAN": ("hy",),
 }
+# Those of which a text without a letter of their script is none; others are written in Latin letters as well.
+_NEVER_LATIN = frozenset(language for some in _SCRIPTS.values() for language in some) - {"sr", "kk", "mn", "tg", "ky"}
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 _LETTERS = {"fa": "پچژگ", "ur": "ٹڈڑے", "uk": "іїєґ", "be": "ў", "sr": "ђћљњџ", "mk": "ѓќѕ"}
 # The commonest little words; a text of a dozen words has some of them.
 _LITTLE = {
@@ -68,6 +71,10 @@ def of(text: str, declared: str = "") -> str:
     found = _by_script(text)
     if found:
         return declared if declared.partition("-")[0] in found else _which(text, found)
+    if declared.partition("-")[0] in _NEVER_LATIN and len(_LATIN.findall(text)) >= 4:
+        # An English item in an Arabic feed; of a few words in a Chinese one nobody knows better than the feed.
+        runs_back = declared.partition("-")[0] in (*_SCRIPTS["ARABIC"], *_SCRIPTS["HEBREW"])
+        return _by_words(text) or ("" if runs_back else declared)
     return declared or _by_words(text)
 
 
