@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _RTL = ("ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ku", "ps", "sd", "ug", "ur", "yi")
 _RTL_SCRIPTS = ("adlm", "arab", "hebr", "nkoo", "syrc", "thaa")  # ISO 15924
@@ -57,6 +58,7 @@ def direction(language: str) -> str:
     return "rtl" if tag.partition("-")[0] in _RTL else "ltr"
 
 
+@lru_cache(maxsize=2_000)
 def told_in(text: str, language: str, around: str) -> str:
     """The language of a text where it stands in one of `around`, as a tag that runs the way its letters do.
 
