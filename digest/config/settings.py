@@ -23,6 +23,7 @@ from digest.config.value_types import (
     FilePath,
     HostName,
     HttpHeaders,
+    Languages,
     Line,
     Mailbox,
     Network,
@@ -540,7 +541,7 @@ class Newsletter(Section):
     schedule: str | None = None
     holidays: tuple[Line, ...] = ()  # dates and places that have no edition
     language: Line = "en"
-    languages: tuple[Line, ...] = ()  # of stories; none is all
+    languages: Languages = ()  # of stories; none is all
     other_languages: Literal["out", "apart"] = "out"  # what becomes of stories in others
     theme: Literal["paper", "plain", "compact"] = "paper"
     accent: Line = "#a03a12"
@@ -572,14 +573,6 @@ class Newsletter(Section):
         if OTHER in value:
             raise ValueError("has a topic 'other'; that name is kept for stories without a heading")
         return value
-
-    @field_validator("languages")
-    @classmethod
-    def _languages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            if not re.fullmatch(r"[a-zA-Z]{2,3}([-_][a-zA-Z0-9]{2,8})*", one.strip()):
-                raise ValueError(f'has {one!r}, which is no language; write codes, as in ["en", "de"]')
-        return tuple(dict.fromkeys(re.split("[-_]", one.strip().lower())[0] for one in value))
 
     @field_validator("accent")
     @classmethod

@@ -19,7 +19,6 @@ from digest.curate.keywords import Keywords, keyword_words
 from digest.curate.names import own_words
 from digest.curate.stems import has_stems, stem
 from digest.curate.words import bigrams, singular, words
-from digest.parse import language as tongue
 
 # A keyword in the title gives two points, in the excerpt or the address one.
 KEYWORD_MARGIN = 2  # points before the second from which keywords alone decide
@@ -126,7 +125,7 @@ class Text:
         host = (parts.hostname or "").removeprefix("www.").replace("-", ".").split(".")[:-1]
         plain = _NOT_A_WORD.sub(" ", _ENDING.sub("", unquote(parts.path)))
         path = [w for w in words(plain) if len(w) > 1 and not w.isdigit()]
-        spoken = (language or tongue.of(f"{title} {excerpt}")).partition("-")[0].lower()
+        spoken = (language or _guessed(f"{title} {excerpt}")).partition("-")[0].lower()
         found = spoken if has_stems(spoken) else ""
         return cls(tuple(words(title)), tuple(words(_ADDRESS.sub(" ", excerpt))), tuple(path), tuple(host), found)
 
@@ -157,6 +156,14 @@ class Text:
 
 
 _NOT_A_WORD = re.compile(r"[/_\-.+%]+")
+
+
+def _guessed(text: str) -> str:
+    from digest.parse import language  # whose room is large, and not needed to name topics
+
+    return language.of(text)
+
+
 _ADDRESS = re.compile(r"https?://\S+")
 # How a page is served says nothing of what is in it.
 _ENDING = re.compile(
