@@ -147,7 +147,7 @@ def test_a_mail_speaks_the_language_it_is_asked_to():
         ("monthly first sun 08:00", "it", "D arriva ogni mese la prima domenica alle 08:00 (UTC)."),
         ("monthly last sat 08:00", "pt", "D chega todo mês no último sábado, às 08:00 (UTC)."),
         ("weekly mon 08:00", "pt-PT", "D chega toda semana na segunda-feira, às 08:00 (UTC)."),
-        ("monthly third fri 08:00", "tr", "D her ay üçüncü Cuma günü saat 08:00 olunca gelir (UTC)."),
+        ("monthly third fri 08:00", "tr", "D her ay üçüncü Cuma günü 08:00 saatinde gelir (UTC)."),
         ("monthly 15 08:00", "ja", "「D」は毎月15日の8:00（UTC）に届きます。"),
         ("monthly last mon 08:00", "hi", "D हर महीने आख़िरी सोमवार को 8:00 am (UTC) पर आता है।"),
     ],

@@ -143,7 +143,7 @@ def _owe(
     words = []
     if wishes.strange:
         words.append(
-            t("This was not understood: %(words)s.") % {"words": said.listed([f"“{w}”" for w in wishes.strange])}
+            t("This was not understood: %(words)s.") % {"words": said.listed([said.quoted(w) for w in wishes.strange])}
         )
     if refused:
         words.append(t("Some of it is not possible as things stand."))
