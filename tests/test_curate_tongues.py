@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from digest.config import OTHER, Topic
+from digest.curate import rules
 from digest.curate.keywords import Keywords, keyword_words
 from digest.curate.stems import Spellings, plain, same_stem, stem
 from digest.curate.stories import Telling, group
@@ -137,6 +138,36 @@ def test_spellings_of_one_title_are_one_story(one, two):
         for n, title in enumerate((one, two))
     ]
     assert len(group(tellings).groups) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("Linux内核6.9正式发布", "Linux内核6.10正式发布"),
+        ("リナックスカーネル入門講座第3回", "リナックスカーネル入門講座第4回"),
+        ("Über Brücken: Müller und die Stadt, Teil 2", "Über Brücken: Mueller und die Stadt, Teil 3"),
+        ("PostgreSQL 18新特性详解", "PostgreSQL 19新特性详解"),
+    ],
+)
+def test_versions_and_parts_keep_titles_of_any_script_apart(one, two):
+    tellings = [Telling(n, title, (f"https://s{n}.example/{n}",), n, NOW) for n, title in enumerate((one, two))]
+    assert len(group(tellings).groups) == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "title", "found"),
+    [
+        ("数据库", "分布式数据库实践", True),
+        ("rust", "用Rust编写操作系统", True),
+        ("rust", "Trust and rustic", False),
+        ("セキュリティ", "最新セキュリティ情報", True),
+        ("дом", "Домашний очаг", False),
+        ("дом", "Новый дом", True),
+        ("数据*实践", "分布式数据库实践", True),
+    ],
+)
+def test_the_rules_of_an_operator_know_the_borders_of_scripts(pattern, title, found):
+    assert rules.fits(pattern, title) is found
 
 
 def test_what_is_written_out_is_known_by_a_word_that_is_not():

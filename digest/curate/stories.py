@@ -14,7 +14,7 @@ from itertools import product
 
 from digest.curate.stems import Spellings
 from digest.curate.urls import bare, site
-from digest.curate.words import bigrams, words
+from digest.curate.words import bigrams, parted, words
 
 WINDOW = timedelta(days=7)  # between two tellings that only their titles join
 # Titles tell the same from this cosine on; or where so much of the shorter is in the longer, with three words
@@ -332,7 +332,9 @@ def _title(text: str, spellings: Spellings) -> _Title:
     found = tuple(spellings.of(words(text)))
     informative = frozenset(word for word in found if word not in _STOP and (len(word) > 1 or word.isdigit()))
     stems = [_stem(word) for word in found]
-    return _Title(found, frozenset(stems), informative, frozenset(stems) | frozenset(bigrams(stems)), _marks(text))
+    return _Title(
+        found, frozenset(stems), informative, frozenset(stems) | frozenset(bigrams(stems)), _marks(parted(text))
+    )
 
 
 def _marks(text: str) -> _Marks:

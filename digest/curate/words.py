@@ -70,6 +70,16 @@ def words(text: str) -> list[str]:
     return found
 
 
+_BORDER = re.compile(rf"(?<=[{_UNSPACED}])(?=[0-9a-z])|(?<=[0-9a-z.%])(?=[{_UNSPACED}])", re.IGNORECASE)
+# The bounds of a word of letters, which what is written without spaces may stand beside: "用rust写".
+BEFORE, AFTER = rf"(?<![^\W{_UNSPACED}])", rf"(?![^\W{_UNSPACED}])"
+
+
+def parted(text: str) -> str:
+    """A text with a space where its script changes from one without spaces, as between "内核" and "6.9"."""
+    return text if text.isascii() else _BORDER.sub(" ", text)
+
+
 _STARTS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 
 
