@@ -133,7 +133,7 @@ def test_only_the_writers_own_lines_count(below):
 
 def test_the_subject_counts_where_it_is_no_answer_and_the_mail_is_empty():
     assert understood("", "weekly", topics={}).choices == {"cadence": "weekly mon"}
-    for subject in ("Re: weekly", "AW: weekly", "回复：weekly"):
+    for subject in ("Re: weekly", "AW: weekly", "回复：weekly", "Odp: weekly", "YNT: weekly", "השב: weekly"):
         assert not understood("\n> old", subject, topics={}).any
 
 

@@ -25,7 +25,8 @@ MOST_STRANGE = 5  # pieces that are told as not understood
 _CUT = ',;.!?،；。，、！？؟।\n\t ()[]"“”„«»*:：'
 _ENDS = ",;.!?،；。，、！？؟।\n"
 _REPLY = re.compile(
-    r"\s*+(?:re|aw|sv|antw|rif|res|rép|tr|fwd?|wg|回复|答复|رد)\s*+(?:\[\d{1,3}\]\s*+)?[:：]", re.IGNORECASE
+    r"\s*+(?:re|aw|sv|antw|rif|res|rép|tr|fwd?|wg|odp|ynt|回复|答复|返信|رد|השב|תגובה)\s*+(?:\[\d{1,3}\]\s*+)?[:：]",
+    re.IGNORECASE,
 )
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?!\d)")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?(?!\d)")
