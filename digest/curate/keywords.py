@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from digest.curate.stems import has_stems, same_stem, stem
+from digest.curate.stems import begun, has_stems, same_stem
 from digest.curate.words import STAR, unspaced, words
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Keywords:
                 if parts := keyword_words(keyword):
                     table, key = self._place(parts[0])
                     table.setdefault(key, []).append((parts, slug, keyword))
-        self._stems: dict[str, dict[str, list[_Found]]] = {}  # whole ones by language and stem, where it is asked for
+        self._begun: dict[str, dict[str, list[_Found]]] = {}  # whole ones by language, where it is asked for
         self._begins: dict[str, list[int]] = {}  # their lengths, by the first letter
         for key in sorted(self._begin, key=len):
             sizes = self._begins.setdefault(key[0], [])
@@ -53,10 +53,10 @@ class Keywords:
 
         In a `language` with stems a keyword is found in its other forms too.
         """
-        stems = self._stemmed(language) if has_stems(language) else {}
+        others = self._others(language) if has_stems(language) else {}
 
         def same(pattern: str, word: str) -> bool:
-            return fits(pattern, word) or (bool(stems) and same_stem(pattern, word, language))
+            return fits(pattern, word) or same_stem(pattern, word, language)
 
         hits: dict[str, dict[str, None]] = {}
         start = 0
@@ -69,7 +69,7 @@ class Keywords:
                     here.append((length, slug, keyword))
                     longest = max(longest, length)
             told = {(length, slug) for length, slug, _ in here}
-            for parts, slug, keyword in stems.get(stem(found[start], language), ()) if stems else ():
+            for parts, slug, keyword in others.get(begun(found[start], language), ()) if others else ():
                 # What stands there as it is written says it already.
                 length = len(parts)
                 if (length, slug) not in told and self._goes_on(parts, found, start, same, first=0):
@@ -89,13 +89,15 @@ class Keywords:
         there = found[start + first : start + len(parts)]
         return len(there) == len(parts) - first and all(map(same, parts[first:], there))
 
-    def _stemmed(self, language: str) -> dict[str, list[_Found]]:
-        if language not in self._stems:
+    def _others(self, language: str) -> dict[str, list[_Found]]:
+        """Keywords by what a word of the same stem has in common with their first: few are looked at, and stemmed."""
+        if language not in self._begun:
             table: dict[str, list[_Found]] = {}
             for word, some in self._whole.items():
-                table.setdefault(stem(word, language), []).extend(some)
-            self._stems[language] = table
-        return self._stems[language]
+                if begin := begun(word, language):
+                    table.setdefault(begin, []).extend(some)
+            self._begun[language] = table
+        return self._begun[language]
 
     def _candidates(self, word: str) -> Iterator[_Found]:
         yield from self._whole.get(word, ())

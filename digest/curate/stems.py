@@ -28,8 +28,10 @@ _SNOWBALL = {
     "tr": "turkish",
 }
 _LEAST = 4  # letters of a word, and three of its stem: what is shorter is many things
+_ENDING = 3  # letters that the shorter of two forms may have of its own
 _FRONT = 3  # letters that two words of one stem begin with alike: a German stem takes "rüsten" for "rust"
 _PREFIXED = ("ar",)  # where the article is a part of the word
+_NOT_LATIN = ("ar", "ru")
 
 
 def has_stems(language: str) -> bool:
@@ -42,6 +44,8 @@ def stem(word: str, language: str) -> str:
     """A word of `words` without its ending (snowballstem.org); itself in languages without stems."""
     if language not in _SNOWBALL or len(word) < _LEAST or not word.isalpha():
         return word
+    if word.isascii() and language in _NOT_LATIN:
+        return word
     import snowballstemmer  # only where a language asks for it
 
     # One for each word: it keeps what it works on, and threads must not share that.
@@ -49,10 +53,24 @@ def stem(word: str, language: str) -> str:
     return found if len(found) >= _LEAST - 1 else word
 
 
+def begun(word: str, language: str) -> str:
+    """What words of one stem have in common at sight; "" where a word has no stem."""
+    if len(word) < _LEAST:
+        return ""
+    return stem(word, language) if language in _PREFIXED else word[:_FRONT]
+
+
 def same_stem(one: str, two: str, language: str) -> bool:
     """Whether two words are one in its forms: "suppe" and "suppen"."""
-    begin = one[:_FRONT] == two[:_FRONT] or language in _PREFIXED
-    return begin and min(len(one), len(two)) >= _LEAST and stem(one, language) == stem(two, language)
+    begin = begun(one, language)
+    if not begin or begin != begun(two, language):
+        return False
+    # Endings are short: most words are told apart at sight, and that is what keeps it cheap.
+    least = max(0, min(len(one), len(two)) - _ENDING)
+    apart = one[:least] != two[:least] or abs(len(one) - len(two)) > _ENDING + 1
+    if apart and language not in _PREFIXED:
+        return False
+    return stem(one, language) == stem(two, language)
 
 
 # ---------------------------------------------------------------- spellings
