@@ -471,6 +471,14 @@ def test_an_address_is_absolute_or_nothing(words: str) -> None:
         ("RSS 2.0", "", ""),
         ("RSS 2.0", "pt_br", "pt-BR"),
         ("Hello", "not a tag", ""),
+        ("The kernel is out, and it has what you have been waiting for", "ar", "en"),  # a stranger in its feed
+        ("Kernel update", "ar", ""),
+        ("iPhone", "zh-CN", "zh-CN"),
+        ("Novosti iz sveta", "sr", "sr"),
+        ("Der Kernel ist da, und er bringt nicht nur die neuen Treiber für alte Geräte mit", "en-us", "de"),
+        ("O que há de novo no Python e como usar o tempo que ele dá para a sua equipe", "en", "pt"),
+        ("How to do it all in a day, and why no one can say so", "en", "en"),
+        ("Der Spiegel and Die Zeit on the news of the day", "en-GB", "en-GB"),
     ],
 )
 def test_a_language_is_declared_or_guessed_or_left_open(words: str, declared: str, expected: str) -> None:

@@ -23,6 +23,7 @@ from digest.config.value_types import (
     FilePath,
     HostName,
     HttpHeaders,
+    Languages,
     Line,
     Mailbox,
     Network,
@@ -540,6 +541,8 @@ class Newsletter(Section):
     schedule: str | None = None
     holidays: tuple[Line, ...] = ()  # dates and places that have no edition
     language: Line = "en"
+    languages: Languages = ()  # of stories; none is all
+    other_languages: Literal["out", "apart"] = "out"  # what becomes of stories in others
     theme: Literal["paper", "plain", "compact"] = "paper"
     accent: Line = "#a03a12"
     preflight: Literal["warn", "stop"] = "warn"

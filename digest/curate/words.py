@@ -34,17 +34,32 @@ _RUN = re.compile(
 )
 
 
+# What French and Italian put before a vowel, and is no part of the word: "l'intelligence", "dell'anno".
+_ELIDED = re.compile(
+    r"(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|(?:d[ae]|ne|su|co|que)?ll|al?l|un|quest|nessun)'(?=[^\W\d_]{2})"
+)
+
+
+def _after_article(word: str) -> str:
+    elided = _ELIDED.match(word)
+    return word[elided.end() :] if elided else word
+
+
 def words(text: str) -> list[str]:
     """The words of `text` in order, in small letters, without accents' variants (NFKC).
 
-    A word ends where its script does. Scripts without spaces give two characters at a time, one after the other.
+    A word ends where its script does, and begins behind an elided article. Scripts without spaces give two characters
+    at a time, one after the other.
     """
     found = []
     for word in _WORD.findall(unicodedata.normalize("NFKC", text).lower()):
         if word.isascii():
-            found.append(word.removesuffix("'s"))
+            word = word.removesuffix("'s")
+            found.append(_after_article(word) if "'" in word else word)
             continue
         plain = word.replace("’", "'").removesuffix("'s")
+        if "'" in plain:
+            plain = _after_article(plain)
         for run in _RUN.findall(plain):
             if not unspaced(run):
                 found.append(run if run == ".net" else run.lstrip("'+#").rstrip(".'") or run)
@@ -53,6 +68,16 @@ def words(text: str) -> list[str]:
             else:
                 found.extend(run[i : i + 2] for i in range(len(run) - 1))
     return found
+
+
+_BORDER = re.compile(rf"(?<=[{UNSPACED}])(?=[0-9a-z])|(?<=[0-9a-z.%])(?=[{UNSPACED}])", re.IGNORECASE)
+# The bounds of a word of letters, which what is written without spaces may stand beside: "用rust写".
+BEFORE, AFTER = rf"(?<![^\W{UNSPACED}])", rf"(?![^\W{UNSPACED}])"
+
+
+def parted(text: str) -> str:
+    """A text with a space where its script changes from one without spaces, as between "内核" and "6.9"."""
+    return text if text.isascii() else _BORDER.sub(" ", text)
 
 
 _STARTS_UNSPACED = re.compile(f"[{UNSPACED}]")

@@ -19,8 +19,9 @@ from digest.render.inline import inline
 from digest.render.marks import Marks
 from digest.render.note import MAILS, Note, Reader, fault, text_fault
 from digest.render.page import Page, Rendered, Section
+from digest.render.scripts import direction, fonts
 from digest.render.speech import speech
-from digest.render.words import bind, direction, one_line, subject_line, tidy, wrap
+from digest.render.words import bind, one_line, subject_line, tidy, wrap
 from digest.values import Recording, Source, Story
 
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
@@ -222,6 +223,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         bind=bind,
         dir=direction,
     )
+    environment.filters.update(upper=said.upper, quoted=said.quoted, fonts=fonts)
     return environment
 
 

@@ -66,7 +66,7 @@ class Paper:
     @property
     def topics(self) -> dict[str, str]:
         """Titles by slug, in the order of the settings; what has no heading comes last."""
-        titles = {slug: heading.title for slug, heading in curate.headings(self.settings.topics).items()}
+        titles = curate.titles(self.settings.topics, self.said.gettext)
         return titles | {curate.OTHER: self.said.gettext("More stories")}
 
     def on(self, moment: datetime) -> datetime:

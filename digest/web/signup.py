@@ -126,7 +126,7 @@ def _page(site: Site, template: str, name: str, settings: Newsletter, status: in
 
 def _form(request: Request, given: Form, *, wrong: Mapping[str, str] | None = None) -> Response:
     name, settings = _asked(request)
-    headings = curate.headings(settings.topics)
+    titles = curate.titles(settings.topics, speech(settings.language).gettext)
     site = site_of(request)
     return _page(
         site,
@@ -134,7 +134,7 @@ def _form(request: Request, given: Form, *, wrong: Mapping[str, str] | None = No
         name,
         settings,
         422 if wrong else 200,
-        topics=[(slug, heading.title) for slug, heading in headings.items() if slug != curate.OTHER],
+        topics=[(slug, title) for slug, title in titles.items() if slug != curate.OTHER],
         chosen=given.get("topic", []),
         email=given.get("email", [""])[0][:_SHOWN],
         person=given.get("name", [""])[0][:_SHOWN],

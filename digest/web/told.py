@@ -16,7 +16,7 @@ from markupsafe import Markup
 from digest.render.speech import Speech
 
 _MOST = 200  # characters of a description: what search engines show
-_LOCALES = {"en": "en_US", "de": "de_DE", "fr": "fr_FR", "es": "es_ES", "zh": "zh_CN", "ar": "ar_AR"}
+_REGIONS = {"ar": "AR", "en": "US", "he": "IL", "hi": "IN", "ja": "JP", "pt": "BR", "zh": "CN"}  # else its own name
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Told:
             "og:description": words,
             "og:url": self.address,
             "og:site_name": self.site,
-            "og:locale": _LOCALES.get(said.language, said.language),
+            "og:locale": f"{said.language}_{_REGIONS.get(said.language, said.language.upper())}",
             "og:image": self.picture,
             "og:image:width": "1200" if self.picture else "",
             "og:image:height": "630" if self.picture else "",
