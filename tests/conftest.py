@@ -13,6 +13,7 @@ sys.dont_write_bytecode = False
 import gc
 import shutil
 import signal
+import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -24,8 +25,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import forked
+import httpx._transports.default as httpx_transports
 import hypothesis
 import postgres
+import pydantic._internal._fields as pydantic_fields
 import pytest
 import sqlalchemy as sa
 import typer.main
@@ -36,6 +39,7 @@ from digest.cli import app
 from digest.cli.nouns import Nouns
 from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
+from digest.render import apart
 from digest.store import Database, newsletters, open_database
 from digest.store import database as store_database
 
@@ -160,6 +164,31 @@ def parsers_forked() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collect.workers, "multiprocessing", SimpleNamespace(get_context=lambda _kind: forked.context()))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def templates_forked() -> Iterator[None]:
+    """So is who renders an operator's own templates; `test_render.py` starts one of them anew, as `digest` does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apart, "multiprocessing", SimpleNamespace(get_context=lambda _kind: forked.context()))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def found_out_once() -> Iterator[None]:
+    """What Pydantic asks anew for each row: whether a default takes arguments. Httpx, for each client: whom to trust."""
+    takes, trusted = pydantic_fields.takes_validated_data_argument, httpx_transports.create_ssl_context
+    kept: dict[bool, ssl.SSLContext] = {}
+
+    def create_ssl_context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        if verify is not True or cert is not None or {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys():
+            return trusted(verify, cert, trust_env)
+        return kept.setdefault(trust_env, kept.get(trust_env) or trusted())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pydantic_fields, "takes_validated_data_argument", cache(takes))
+        patch.setattr(httpx_transports, "create_ssl_context", create_ssl_context)
         yield
 
 
