@@ -13,6 +13,7 @@ sys.dont_write_bytecode = False
 import gc
 import shutil
 import signal
+import sqlite3
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import forked
 import httpx._transports.default as httpx_transports
@@ -177,7 +178,7 @@ def templates_forked() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def found_out_once() -> Iterator[None]:
-    """What Pydantic asks anew for each row: whether a default takes arguments. Httpx, for each client: whom to trust."""
+    """What Pydantic asks for each row (does a default take arguments?), and httpx for each client (whom to trust?)."""
     takes, trusted = pydantic_fields.takes_validated_data_argument, httpx_transports.create_ssl_context
     kept: dict[bool, ssl.SSLContext] = {}
 
@@ -322,6 +323,27 @@ def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Databas
     newsletters.keep(opened, config.newsletters, now=clock())
     yield opened
     opened.close()
+
+
+_filled: dict[str, sqlite3.Connection] = {}
+
+
+def fill_once(database: Database, what: str, fill: Callable[[], object]) -> None:
+    """Fill a new database, where it is a file with what the first test of this process that asked for `what` got.
+
+    For what takes longer to fill than most tests take that look at it, and is the same for all of them.
+    """
+    if database.engine.name != "sqlite":
+        fill()
+        return
+    known = what in _filled
+    if not known:
+        fill()
+        _filled[what] = sqlite3.connect(":memory:", check_same_thread=False)
+    raw = database.engine.raw_connection()
+    here, there = cast(sqlite3.Connection, raw.driver_connection), _filled[what]
+    (there if known else here).backup(here if known else there)
+    raw.close()
 
 
 @pytest.fixture
