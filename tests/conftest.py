@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import forked
 import httpx._transports.default as httpx_transports
@@ -159,13 +159,58 @@ def commands_built_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def parsers_forked() -> Iterator[None]:
-    """Who reads feeds is a process of its own, here too, but forked from one that has imported everything.
+    """Who reads feeds is a process of its own, here too, but forked from one that has imported everything, and kept.
 
     What is run as a process, the demo for one, starts them as `digest collect` does.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collect.workers, "multiprocessing", SimpleNamespace(get_context=lambda _kind: forked.context()))
+        patch.setattr(collect.workers, "_Worker", KeptWorker.another)
         yield
+    for one in KeptWorker.idle:
+        one.end()
+
+
+class KeptWorker(collect.workers._Worker):
+    """One that has nothing more to do reads for the next test: to fork it costs more than what most give it to read."""
+
+    idle: ClassVar[list[KeptWorker]] = []
+
+    @classmethod
+    def another(cls) -> KeptWorker:
+        kind = collect.workers.MEMORY, collect.workers.serve
+        one = next((one for one in cls.idle if one._kind == kind and one._process.is_alive()), None) or cls()
+        if one in cls.idle:
+            cls.idle.remove(one)
+        one.tasks = 0
+        return one
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kind = collect.workers.MEMORY, collect.workers.serve
+        self._answered = self._leaves = False
+
+    def ask(self, *args: Any) -> Any:
+        self._answered = False
+        answer = super().ask(*args)
+        self._answered = not isinstance(answer, MemoryError)
+        return answer
+
+    def hang_up(self) -> None:
+        self._leaves = self._answered
+        if not self._leaves:
+            super().hang_up()
+
+    def kill(self) -> int | None:
+        if not self._leaves:
+            return super().kill()
+        self._leaves = False
+        self.idle.append(self)
+        return None
+
+    def end(self) -> None:
+        super().hang_up()
+        super().kill()
 
 
 @pytest.fixture(scope="session", autouse=True)
