@@ -33,6 +33,7 @@ import pydantic._internal._fields as pydantic_fields
 import pytest
 import sqlalchemy as sa
 import typer.main
+from cryptography.hazmat.primitives import serialization
 from typer.testing import CliRunner
 
 from digest import collect
@@ -223,7 +224,11 @@ def templates_forked() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def found_out_once() -> Iterator[None]:
-    """What Pydantic asks for each row (does a default take arguments?), and httpx for each client (whom to trust?)."""
+    """What libraries find out again and again, and is the same each time.
+
+    Pydantic for each row whether a default takes arguments, httpx for each client whom it trusts, and OpenSSL for each
+    signer whether a key of ours is one: that alone takes longer than most of what is done with it.
+    """
     takes, trusted = pydantic_fields.takes_validated_data_argument, httpx_transports.create_ssl_context
     kept: dict[bool, ssl.SSLContext] = {}
 
@@ -235,6 +240,7 @@ def found_out_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pydantic_fields, "takes_validated_data_argument", cache(takes))
         patch.setattr(httpx_transports, "create_ssl_context", create_ssl_context)
+        patch.setattr(serialization, "load_pem_private_key", cache(serialization.load_pem_private_key))
         yield
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pathlib import Path
 
 from tests.simulation.bugs import BUGS, ROOT
 from tests.simulation.history import Verdict, play
@@ -16,7 +15,7 @@ LONG = ("line", "pace")  # what a second of CPU is too much for here
 
 
 @pytest.fixture(scope="module")
-def theatre(upgraded_sqlite: Path) -> Iterator[Theatre]:
+def theatre() -> Iterator[Theatre]:
     with installed():
         yield Theatre()
 
