@@ -71,8 +71,12 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK):
     if _about.f_bavail * _about.f_frsize > 2e9 and not _about.f_flag & os.ST_NOEXEC:
         os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
 
-# How long an example takes says how busy the machine is, and nothing about what is tested.
-hypothesis.settings.register_profile("digest", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# How long an example takes says how busy the machine is, and nothing about what is tested. Others are drawn each time:
+# thirty of them in each run of the suite, and ten times as many in CI's long steps.
+EXAMPLES = 300 if os.environ.get("DIGEST_TESTS") == "long" else 30
+hypothesis.settings.register_profile(
+    "digest", deadline=None, max_examples=EXAMPLES, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("digest")
 
 
