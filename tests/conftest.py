@@ -34,6 +34,7 @@ import pytest
 import sqlalchemy as sa
 import typer.main
 from cryptography.hazmat.primitives import serialization
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from typer.testing import CliRunner
 
 from digest import collect
@@ -70,6 +71,10 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK):
     _about = os.statvfs(MEMORY)
     if _about.f_bavail * _about.f_frsize > 2e9 and not _about.f_flag & os.ST_NOEXEC:
         os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
+
+# A server of our own is as slow as the machine is busy: by itself httpx would give it five seconds.
+for _name in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, _name, 120.0)
 
 # How long an example takes says how busy the machine is, and nothing about what is tested. Others are drawn each time:
 # thirty of them in each run of the suite, and ten times as many in CI's long steps.
