@@ -24,7 +24,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 import uvicorn
-from conftest import MONDAY, Clock, on_sqlite
+from conftest import MONDAY, Clock, fill_once, on_sqlite
 from PIL import Image
 from sqlmodel import col, select
 from starlette.testclient import TestClient
@@ -79,6 +79,13 @@ Monorepos and the people who leave them | practices
 @pytest.fixture
 def filled(database: Database, config: Config, clock: Clock) -> Database:
     """Two editions that went out, to readers with various choices, and a third that waits for its editor."""
+    began = clock()
+    fill_once(database, "archive", lambda: fill(database, config, clock))
+    clock.now = began + timedelta(days=3)
+    return database
+
+
+def fill(database: Database, config: Config, clock: Clock) -> None:
     with database.write() as session:
         paper = newsletters.find(session, "daily")
         for number, line in enumerate(TITLES):
@@ -118,7 +125,6 @@ def filled(database: Database, config: Config, clock: Clock) -> Database:
             session.add(paper)
             session.flush()
             assert edition.compose(session, "daily", changed, now=clock.pass_(days=1)).number
-    return database
 
 
 class Server:

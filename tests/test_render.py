@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import multiprocessing
 import re
 from datetime import timedelta
 
@@ -217,7 +218,10 @@ def test_a_subject_and_a_note_have_the_same_bound(tmp_path, monkeypatch):
         Templates(tmp_path).note(note)  # at once: nobody waits for it anew
 
 
-def test_the_same_mail_comes_out_of_the_process_beside_us(tmp_path):
+def test_the_same_mail_comes_out_of_the_process_beside_us(tmp_path, monkeypatch):
+    # Started as `digest` starts it; all other tests fork one.
+    monkeypatch.setattr(apart, "multiprocessing", multiprocessing)
+    monkeypatch.setattr(apart, "_worker", None)
     (tmp_path / "mine.txt").write_text("unused")
     mine, ours = (
         Templates(folder).render(page(*(story(n) for n in range(1, 9))), subject="{{ lead.title }}")
