@@ -6,6 +6,7 @@ import colorsys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+ACCENT = "#a03a12"  # where a newsletter has chosen none, on light ground
 DARK_SHEET = "#1c1f23"  # behind the words of our mails and pages in dark mode
 
 

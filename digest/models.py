@@ -9,7 +9,7 @@ feed ── entry ──┐── full_text   robots
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
 api_key ── api_answer   webhook ── webhook_event   alert   alert_telling
 installation              witnessed_entry                                  mail_feed ── feed
-run   tally               arrival ── newsletter
+run   tally               arrival ── newsletter      archive_words ── story       lasting_id ── newsletter
 """
 
 from __future__ import annotations
@@ -287,6 +287,9 @@ class Story(SQLModel, table=True):
 # ---------------------------------------------------------------- editions
 
 
+UNFOUND = text("NOT findable AND state = 'open'")
+
+
 class EditionState(StrEnum):
     """held → open ⇄ paused, and from each → cancelled. Letters are claimed from open editions only."""
 
@@ -306,13 +309,15 @@ class Edition(SQLModel, table=True):
         Index("ix_edition_upto", "newsletter_id", "upto_seq", "number"),
         # Those with letters that have not ended, or that nobody has counted yet.
         Index("ix_edition_live", "id", sqlite_where=text("tally IS NULL"), postgresql_where=text("tally IS NULL")),
+        Index("ix_edition_unfound", "id", sqlite_where=UNFOUND, postgresql_where=UNFOUND),
     )
 
     id: int | None = Field(default=None, primary_key=True)
     newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")
     number: int
     slot_at: datetime | None = _time(default=None, nullable=True)  # None: no schedule, cron is the schedule
-    composed_at: datetime = _time()  # also the Date: of every letter
+    composed_at: datetime = _time()
+    title: str = Field(default="", sa_column_kwargs={"server_default": ""})  # of the newsletter then, in List-Id
     upto_seq: int
     note: str = ""  # the editor's
     state: EditionState = _state(EditionState, default=EditionState.OPEN)
@@ -322,6 +327,8 @@ class Edition(SQLModel, table=True):
     reply_to: str = ""
     # Its letters by state, once all of them have ended, see `store.tallies`; None while one has not.
     tally: dict[str, int] | None = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
+    # Whether its stories can be found by their words, see `store.finding`.
+    findable: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
 
 
 class Variant(SQLModel, table=True):
@@ -534,7 +541,7 @@ class Notice(SQLModel, table=True):
     text: str
     html: str = ""
     subscription_id: int | None = Field(default=None, foreign_key="subscription.id", index=True, ondelete="CASCADE")
-    created_at: datetime = _time()  # also its Date:
+    created_at: datetime = _time()  # also in its Message-ID
 
 
 # Letters that ended otherwise than delivered. Queries say it in the same words.
@@ -600,6 +607,8 @@ class OutboxRow(SQLModel, table=True):
     attempts: int = 0
     created_at: datetime = _time()
     tried_at: datetime | None = _time(default=None, nullable=True)  # the first attempt: its lifetime counts from here
+    # Its Date: the first attempt that may have reached a server. Its lifetime may start over, this stays.
+    dated_at: datetime | None = _time(default=None, nullable=True)
     settled_at: datetime | None = _time(default=None, nullable=True)  # set in the final states only
     code: int = 0  # the last SMTP reply
     reply: str = ""  # its text, or why it was dropped

@@ -17,6 +17,17 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Recording:
+    """What can be heard or watched of a story: a file that its feed encloses. A mail links to it, and loads nothing."""
+
+    url: str
+    kind: str  # "audio" or "video"
+    type: str = ""  # its media type, where it is known
+    seconds: int = 0  # 0: its feed does not say
+    size_bytes: int = 0  # the same
+
+
+@dataclass(frozen=True)
 class Story:
     """A story as it is chosen and rendered. `topic` is a slug of the newsletter's settings, or "other"."""
 
@@ -40,6 +51,7 @@ class Story:
     dated: bool = True  # else `published_at` is when we saw it, which says nothing about its age
     withdrawn: bool = False  # everyone who told it took it back
     feeds: tuple[int, ...] = ()  # the ids of all that tell it and did not take it back
+    recording: Recording | None = None  # of a podcast, or a film
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ sys.dont_write_bytecode = False
 import gc
 import shutil
 import signal
+import sqlite3
+import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,14 +23,18 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import forked
+import httpx._transports.default as httpx_transports
 import hypothesis
 import postgres
+import pydantic._internal._fields as pydantic_fields
 import pytest
 import sqlalchemy as sa
 import typer.main
+from cryptography.hazmat.primitives import serialization
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from typer.testing import CliRunner
 
 from digest import collect
@@ -36,6 +42,7 @@ from digest.cli import app
 from digest.cli.nouns import Nouns
 from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
+from digest.render import apart
 from digest.store import Database, newsletters, open_database
 from digest.store import database as store_database
 
@@ -65,8 +72,16 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK):
     if _about.f_bavail * _about.f_frsize > 2e9 and not _about.f_flag & os.ST_NOEXEC:
         os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
 
-# How long an example takes says how busy the machine is, and nothing about what is tested.
-hypothesis.settings.register_profile("digest", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# A server of our own is as slow as the machine is busy: by itself httpx would give it five seconds.
+for _name in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, _name, 120.0)
+
+# How long an example takes says how busy the machine is, and nothing about what is tested. Others are drawn each time:
+# thirty of them in each run of the suite, and ten times as many in CI's long steps.
+EXAMPLES = 300 if os.environ.get("DIGEST_TESTS") == "long" else 30
+hypothesis.settings.register_profile(
+    "digest", deadline=None, max_examples=EXAMPLES, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("digest")
 
 
@@ -154,12 +169,87 @@ def commands_built_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def parsers_forked() -> Iterator[None]:
-    """Who reads feeds is a process of its own, here too, but forked from one that has imported everything.
+    """Who reads feeds is a process of its own, here too, but forked from one that has imported everything, and kept.
 
     What is run as a process, the demo for one, starts them as `digest collect` does.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collect.workers, "multiprocessing", SimpleNamespace(get_context=lambda _kind: forked.context()))
+        patch.setattr(collect.workers, "_Worker", KeptWorker.another)
+        yield
+    for one in KeptWorker.idle:
+        one.end()
+
+
+class KeptWorker(collect.workers._Worker):
+    """One that has nothing more to do reads for the next test: to fork it costs more than what most give it to read."""
+
+    idle: ClassVar[list[KeptWorker]] = []
+
+    @classmethod
+    def another(cls) -> KeptWorker:
+        kind = collect.workers.MEMORY, collect.workers.serve
+        one = next((one for one in cls.idle if one._kind == kind and one._process.is_alive()), None) or cls()
+        if one in cls.idle:
+            cls.idle.remove(one)
+        one.tasks = 0
+        return one
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kind = collect.workers.MEMORY, collect.workers.serve
+        self._answered = self._leaves = False
+
+    def ask(self, *args: Any) -> Any:
+        self._answered = False
+        answer = super().ask(*args)
+        self._answered = not isinstance(answer, MemoryError)
+        return answer
+
+    def hang_up(self) -> None:
+        self._leaves = self._answered
+        if not self._leaves:
+            super().hang_up()
+
+    def kill(self) -> int | None:
+        if not self._leaves:
+            return super().kill()
+        self._leaves = False
+        self.idle.append(self)
+        return None
+
+    def end(self) -> None:
+        super().hang_up()
+        super().kill()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def templates_forked() -> Iterator[None]:
+    """So is who renders an operator's own templates; `test_render.py` starts one of them anew, as `digest` does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apart, "multiprocessing", SimpleNamespace(get_context=lambda _kind: forked.context()))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def found_out_once() -> Iterator[None]:
+    """What libraries find out again and again, and is the same each time.
+
+    Pydantic for each row whether a default takes arguments, httpx for each client whom it trusts, and OpenSSL for each
+    signer whether a key of ours is one: that alone takes longer than most of what is done with it.
+    """
+    takes, trusted = pydantic_fields.takes_validated_data_argument, httpx_transports.create_ssl_context
+    kept: dict[bool, ssl.SSLContext] = {}
+
+    def create_ssl_context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        if verify is not True or cert is not None or {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys():
+            return trusted(verify, cert, trust_env)
+        return kept.setdefault(trust_env, kept.get(trust_env) or trusted())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pydantic_fields, "takes_validated_data_argument", cache(takes))
+        patch.setattr(httpx_transports, "create_ssl_context", create_ssl_context)
+        patch.setattr(serialization, "load_pem_private_key", cache(serialization.load_pem_private_key))
         yield
 
 
@@ -293,6 +383,27 @@ def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Databas
     newsletters.keep(opened, config.newsletters, now=clock())
     yield opened
     opened.close()
+
+
+_filled: dict[str, sqlite3.Connection] = {}
+
+
+def fill_once(database: Database, what: str, fill: Callable[[], object]) -> None:
+    """Fill a new database, where it is a file with what the first test of this process that asked for `what` got.
+
+    For what takes longer to fill than most tests take that look at it, and is the same for all of them.
+    """
+    if database.engine.name != "sqlite":
+        fill()
+        return
+    known = what in _filled
+    if not known:
+        fill()
+        _filled[what] = sqlite3.connect(":memory:", check_same_thread=False)
+    raw = database.engine.raw_connection()
+    here, there = cast(sqlite3.Connection, raw.driver_connection), _filled[what]
+    (there if known else here).backup(here if known else there)
+    raw.close()
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ Python starting anew takes longer than what most tests let a process do. Some do
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import multiprocessing
 import os
 import signal
@@ -83,6 +85,24 @@ class Command:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+def said(code: str) -> str:
+    """What some lines of Python print, in a process that has imported `digest` and nothing of the tests."""
+    here, there = context().Pipe()
+    process = context().Process(target=_say, args=(code, there))
+    process.start()
+    there.close()
+    with here:
+        told: str = here.recv()
+    process.join()
+    return told
+
+
+def _say(code: str, there: Any) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(code, {"__name__": "said"})
+    there.send(out.getvalue())
 
 
 def onto(number: int, path: str) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from house import nodes
+from house import tree
 
 import digest
 
 PACKAGE = Path(digest.__file__).parent
 _TRIES = ("match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")
+_NAMED = re.compile(rf"\.(?:compile|{'|'.join(_TRIES)})\b")
+_CALLED = re.compile(rf"\bre{_NAMED.pattern}\(")
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,19 @@ def _in_toml(value: Any, kind: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _of(path: Path) -> Iterator[Found]:
-    if "re." not in path.read_text(encoding="utf-8"):
+    source = path.read_text(encoding="utf-8")
+    if not _CALLED.search(source):
         return
     module = ".".join(("digest", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    lines = [number for number, line in enumerate(source.split("\n"), 1) if _NAMED.search(line)]
     names: dict[str, str] = {}
     tries: dict[str, set[str]] = {}
     at_once: dict[ast.AST, str] = {}  # what is done with what an expression gives, where it stands
     calls: list[tuple[ast.Call, str]] = []
-    for node in nodes(path):
+    for node in _around(tree(path), lines):
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:  # what a compiled pattern is called
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for call in ast.walk(node.value):
+            for call in _around(node.value, lines):
                 if _re_call(call) == "compile":
                     names |= {ast.dump(call): ast.unparse(t) for t in targets}
         elif isinstance(node, ast.Attribute) and node.attr in _TRIES:
@@ -81,6 +86,15 @@ def _of(path: Path) -> Iterator[Found]:
         how = {at_once[node]} if node in at_once else how or {"search"}
         kept = frozenset(h if h in ("match", "fullmatch") else "search" for h in how)
         yield Found(f"{path.relative_to(PACKAGE)}:{node.lineno}", pattern, int(flags), kept)
+
+
+def _around(node: ast.AST, lines: list[int]) -> Iterator[ast.AST]:
+    """The nodes that stand on these lines, and what they are part of: each process that runs tests looks for them."""
+    first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", None)
+    if last is None or bisect_left(lines, first) < bisect_right(lines, last):
+        yield node
+        for child in ast.iter_child_nodes(node):
+            yield from _around(child, lines)
 
 
 def _re_call(node: ast.AST) -> str:

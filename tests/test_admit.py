@@ -19,6 +19,7 @@ from digest.errors import BadInput, ConfigError, NotFound
 from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, Story
 from digest.parse import gist
 from digest.store import Database, entries, full_texts, newsletters, stories, why
+from digest.untracked import page_key, untracked
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SETTINGS = settings_file.Newsletter(**{"title": "Daily", "from": "Daily <news@example.org>"})
@@ -130,16 +131,55 @@ def test_an_old_entry_of_a_known_feed_is_a_story_all_the_same(desk: Desk) -> Non
     assert desk.admission(entry).decision == Decision.STORY
 
 
+KAFKA = "http://www.kafka.example/5/"
+
+
+def test_who_else_tells_a_story_is_named_once_for_each_page_and_always_in_one_order(desk: Desk) -> None:
+    feeds = [desk.old_feed(name) for name in ("Ada", "Bob", "Cyd", "Dan", "Eve")]
+    pages = ("kafka.example/5", "b.example/k", "www.b.example/k/?utm_medium=rss", "d.example/?p=5", "e.example/k#x")
+    for feed, page in zip(feeds, pages, strict=True):
+        desk.entry(feed, "Kafka 5 is out", url=f"https://{page}", original_url=KAFKA)
+    desk.admit()
+    with desk.database.read() as session:
+        newsletter = newsletters.find(session, "daily")
+        told = [stories.since(session, newsletter.id, since=0, upto=newsletter.seq)[-1].also for _ in range(2)]
+    assert [source.title for source in told[0]] == ["Bob", "Dan", "Eve"]
+    assert told[0] == told[1] and len({page_key(source.url) for source in told[0]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.example/x?utm_source=rss&utm_medium=feed", "https://a.example/x"),
+        ("https://a.example/x?id=5&fbclid=q&b=%C3%BC+%2f", "https://a.example/x?id=5&b=%C3%BC+%2f"),
+        ("https://a.example/x?source=rss----abc---4", "https://a.example/x"),
+        ("https://a.example/x?source=energy&ref=17", "https://a.example/x?source=energy&ref=17"),
+        ("https://a.example/x?at_medium=RSS&at_campaign=rss#top", "https://a.example/x#top"),
+        ("https://a.example/x#xtor=RSS-3208", "https://a.example/x"),
+        ("https://a.example/x?UTM_Source=x&v=1#utm_source=x", "https://a.example/x?v=1"),
+        ("https://a.example/x?ref=rss&CMP=Share&mc_cid=1&mc_eid=2&gclid=3", "https://a.example/x"),
+        ("https://a.example/x?", "https://a.example/x"),
+        ("https://a.example/?attachment_id=3&p=1", "https://a.example/?attachment_id=3&p=1"),
+        ("mailto:x@a.example", "mailto:x@a.example"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_shown_without_what_only_tracks_its_reader(url: str, shown: str) -> None:
+    assert untracked(url) == shown == untracked(shown)
+
+
 def test_stories_are_read_by_seq_and_name_who_else_tells_them(desk: Desk) -> None:
-    one, two = desk.old_feed("Ada"), desk.old_feed("Bob")
+    one, two, three = (desk.old_feed(name) for name in ("Ada", "Bob", "Cyd"))
     desk.entry(one, "Kafka 5 is out", url="https://kafka.example/5?utm_source=rss")
-    desk.entry(two, "Kafka 5 is out", url="http://www.kafka.example/5/")
-    assert desk.admit() == edition.Admitted(stories=1, joined=1)
+    desk.entry(two, "Kafka 5 is out", url="https://bob.example/kafka?utm_source=rss&id=5", original_url=KAFKA)
+    desk.entry(three, "Kafka 5 is out", url=KAFKA)
+    assert desk.admit() == edition.Admitted(stories=1, joined=2)
     with desk.database.read() as session:
         newsletter = newsletters.find(session, "daily")
         assert newsletter.id is not None
         (story,) = stories.since(session, newsletter.id, since=newsletter.seq - 1, upto=newsletter.seq)
-    assert [source.title for source in story.also] == ["Bob"]
+    # Cyd's is the page of the title, and a reader who follows both has been there.
+    assert [(source.title, source.url) for source in story.also] == [("Bob", "https://bob.example/kafka?id=5")]
     chosen = curate.pick([story], topics=frozenset(), limit=10, curate=CURATE, now=NOW)
     assert chosen.lead == story and chosen.more == 0
 

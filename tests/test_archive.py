@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import html
 import json
 import re
 import socket
 import threading
+import urllib.robotparser
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
+from html import escape
+from io import BytesIO
+from typing import Any
 
 import browser
 import feedparser
@@ -18,16 +24,31 @@ import httpx
 import pytest
 import sqlalchemy as sa
 import uvicorn
-from conftest import MONDAY, Clock, on_sqlite
+from conftest import MONDAY, Clock, fill_once, on_sqlite
+from PIL import Image
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 from test_flow import join
 
-from digest import collect, edition, parse, sign
+from digest import collect, edition, line, parse, sign
 from digest.config import Config
-from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Story, Variant
-from digest.store import Database, archive, editions, keys, newsletters
-from digest.web import application, frozen
+from digest.curate import lexemes
+from digest.models import (
+    Edition,
+    EditionState,
+    Entry,
+    Feed,
+    NewsletterFeed,
+    OutboxRow,
+    OutboxState,
+    Story,
+    Subscriber,
+    Subscription,
+    Variant,
+)
+from digest.store import Database, archive, editions, finding, keys, lasting, newsletters
+from digest.store.lasting_tables import LastingId
+from digest.web import application, cards, frozen
 from digest.web import archive as archive_pages
 from digest.web.shelf import Shelf
 from digest.web.turns import Turns
@@ -58,6 +79,13 @@ Monorepos and the people who leave them | practices
 @pytest.fixture
 def filled(database: Database, config: Config, clock: Clock) -> Database:
     """Two editions that went out, to readers with various choices, and a third that waits for its editor."""
+    began = clock()
+    fill_once(database, "archive", lambda: fill(database, config, clock))
+    clock.now = began + timedelta(days=3)
+    return database
+
+
+def fill(database: Database, config: Config, clock: Clock) -> None:
     with database.write() as session:
         paper = newsletters.find(session, "daily")
         for number, line in enumerate(TITLES):
@@ -97,7 +125,6 @@ def filled(database: Database, config: Config, clock: Clock) -> Database:
             session.add(paper)
             session.flush()
             assert edition.compose(session, "daily", changed, now=clock.pass_(days=1)).number
-    return database
 
 
 class Server:
@@ -137,6 +164,12 @@ def key_of(database: Database, number: int, *, topics: list[str] | None = None) 
         return variants[0].key
 
 
+def apart(html: str) -> tuple[str, dict[str, Any]]:
+    """A page without the data that it tells search engines, and these."""
+    [data] = re.findall(r'<script type="application/ld\+json">(.*?)</script>', html)
+    return html.replace(f'<script type="application/ld+json">{data}</script>', ""), json.loads(data)
+
+
 def hrefs(html: str) -> list[str]:
     return re.findall(r'href="([^"]*)"', html)
 
@@ -156,7 +189,11 @@ def test_the_archive_lists_what_went_out_and_not_what_is_held_or_cancelled(site,
     with filled.write() as session:
         session.execute(sa.update(Edition).where(col(Edition.number) == 2).values(state=EditionState.CANCELLED))
     assert re.findall(r"No\. (\d+)", site.get("/newsletters/daily").text) == ["1"]
-    assert site.get("/newsletters/daily/editions/2").status_code == 404
+    gone = site.get("/newsletters/daily/editions/2")
+    assert (gone.status_code, gone.headers["cache-control"]) == (410, "no-store") and "<h1" in gone.text
+    assert site.get("/newsletters/daily/editions/4").status_code == 404
+    for kind in ("atom", "json"):
+        assert "/editions/2" not in site.get(f"/newsletters/daily/feed.{kind}").text
 
 
 def test_the_keyed_link_of_a_mail_works_whatever_became_of_the_edition(site, filled):
@@ -184,7 +221,7 @@ def test_an_edition_is_shown_as_it_was_frozen_without_anything_personal(site, fi
     assert text.count('class="story"') + text.count('class="line"') == common.story_count
     assert 'rel="prev" href="/newsletters/daily/editions/1"' in answer.text and 'rel="next"' not in answer.text
     assert "noindex" not in answer.text and "x-robots-tag" not in answer.headers
-    assert answer.headers["content-security-policy"].endswith("img-src https:")
+    assert answer.headers["content-security-policy"].count("img-src 'self' https:") == 1
 
 
 def test_what_its_publisher_took_back_since_is_marked(site, filled):
@@ -195,7 +232,8 @@ def test_what_its_publisher_took_back_since_is_marked(site, filled):
         session.execute(sa.update(Entry).where(col(Entry.id) == entry_id).values(withdrawn_at=MONDAY))
     page = site.get("/newsletters/daily/editions/1").text
     assert f'Withdrawn since by its publisher: <cite dir="auto">{title}</cite>' in page
-    row = site.get(f"/newsletters/daily/topics/{topic}").text.partition(title)[2].partition("</li>")[0]
+    row = site.get(f"/newsletters/daily/topics/{topic}").text.partition("<main>")[2].partition(title)[2]
+    row = row.partition("</li>")[0]
     assert "withdrawn by its publisher" in row
 
 
@@ -229,7 +267,7 @@ def test_what_had_no_room_is_told_page_by_page_and_each_story_once(site, filled,
         onward = re.search(r'<a rel="next" href="(\?more=\d+)#more"', page.text)
         address = path + onward[1] if onward else ""
     assert found == [str(n) for n in range(2 * archive.PAGE + 1)]
-    mailed, second = site.get(path).text, site.get(path + "?more=2").text
+    mailed, second = site.get(path).text, site.get(path + "?more=2").text.partition("</head>")[2]
     told = [title for line in TITLES if (title := line.partition(" | ")[0].partition("'")[0]) in mailed]
     assert told and not [title for title in told if title in second], "the mail is on the first page"
     assert [site.get(f"{path}?more={n}").status_code for n in ("4", "0", "x", "999999999")] == [404, 200, 200, 404]
@@ -346,7 +384,8 @@ def test_a_strangers_text_is_text_on_every_page_and_in_every_feed(site, filled):
         session.execute(sa.update(Variant).values(subject=evil))
         topic = session.exec(select(Story.topic).where(Story.seq == 1)).one()
     for path in ("/", "/newsletters/daily", f"/newsletters/daily/topics/{topic}"):
-        html = site.get(path).text
+        html, data = apart(site.get(path).text)
+        assert data.keys() >= {"@context", "name"}
         assert "<script" not in html and "49" not in re.sub(r"<style.*?</style>", "", html, flags=re.S)
         assert "javascript:" not in html
     for path in (f"/newsletters/daily/topics/{topic}/feed", "/newsletters/daily/feed"):
@@ -382,6 +421,109 @@ def test_feeds_are_read_by_others_and_by_ourselves(site, filled, config, what):
         assert [e.title for e in ours.entries] == [entry.title for entry in theirs.entries]
         assert ours.title == theirs.feed.title
         assert all(e.published_at and e.url for e in ours.entries)
+
+
+def ids_of(client: TestClient, topic: str) -> dict[str, list[str]]:
+    """The ids of each feed's entries, and last its own."""
+    found = {}
+    for what in ("feed", f"topics/{topic}/feed"):
+        theirs = feedparser.parse(client.get(f"/newsletters/daily/{what}.atom").content)
+        assert theirs.entries
+        found[what] = [*(entry.id for entry in theirs.entries), theirs.feed.id]
+        told = client.get(f"/newsletters/daily/{what}.json").json()["items"]
+        assert [item["id"] for item in told] == found[what][:-1]
+    return found
+
+
+@on_sqlite
+def test_what_feeds_know_entries_by_outlives_where_the_newsletter_is_at_home(filled, configure, clock):
+    with filled.read() as session:
+        topic = session.exec(select(Story.topic).where(Story.seq == 1)).one()
+    before = configure()
+    moved = configure(base_url="https://elsewhere.example:8443/news")
+    homes = {"daily": lasting.Home(before.page_of("daily"), "news.example")}
+    unwritten = ids_of(TestClient(application(filled, before, clock=clock)), topic)
+    assert unwritten == ids_of(TestClient(application(filled, moved, clock=clock)), topic)
+    lasting.keep(filled, homes, now=clock())
+    written = ids_of(TestClient(application(filled, before, clock=clock)), topic)
+    lasting.keep(filled, {"daily": lasting.Home(moved.page_of("daily"), "other.example")}, now=clock())
+    assert unwritten == written == ids_of(TestClient(application(filled, moved, clock=clock)), topic)
+    every = [id_ for ids in written.values() for id_ in ids]
+    assert len(set(every)) == len(every)
+    # RFC 4151 §2.1: an authority, a date on which it was that, and what is its own.
+    assert all(re.fullmatch(r"tag:news\.example,\d{4}-\d\d-\d\d:[0-9a-f-]{36}/[\w/-]+", id_) for id_ in every)
+
+
+@on_sqlite
+def test_what_was_published_before_the_upgrade_keeps_the_ids_that_readers_know(filled, configure, clock):
+    before = configure()
+    with filled.write() as session:
+        paper = newsletters.find(session, "daily")
+        topic, last = session.exec(select(Story.topic, Story.seq).where(Story.seq == 1)).one()
+        session.add(LastingId(newsletter_id=paper.id, number=1, seq=6))  # as the migration has it
+    home = f"{before.base_url}/newsletters/daily"
+    story = uuid.uuid5(uuid.NAMESPACE_URL, f"{home}/stories/{last}").urn
+    lasting.keep(filled, {"daily": lasting.Home(home, "news.example")}, now=clock())
+    for base_url in (before.base_url, "https://elsewhere.example"):
+        found = ids_of(TestClient(application(filled, configure(base_url=base_url), clock=clock)), topic)
+        second, first, feed = found["feed"]
+        assert (first, feed) == (f"{home}/editions/1", home) and second.startswith("tag:news.example,")
+        assert found[f"topics/{topic}/feed"][-2:] == [story, f"{home}/topics/{topic}"]
+
+
+@on_sqlite
+def test_what_can_be_heard_is_linked_and_its_length_told_on_pages_in_feeds_and_in_the_api(filled, config, clock):
+    file = {"url": "https://pod.example/7.mp3?a=1&b=2", "type": "audio/mpeg", "size_bytes": 38_123_456, "seconds": 2520}
+    with filled.write() as session:
+        story = session.exec(select(Story).order_by(col(Story.seq))).first()
+        entry = session.get_one(Entry, story.entry_id)
+        entry.enclosures = [{"url": "https://pod.example/cover.jpg", "type": "image/jpeg", "size_bytes": 9}, file]
+        session.add(entry)
+        topic = story.topic
+        session.execute(sa.update(Variant).values(topics=["security"]))
+        made = {"newsletters": (), "verbs": ["editions:read"], "expires_at": None, "now": clock()}
+        token = keys.add(session, "site", **made)[1]
+    client = TestClient(application(filled, config, clock=clock), headers={"Authorization": f"Bearer {token}"})
+    for path in (f"/newsletters/daily/topics/{topic}", "/newsletters/daily/editions/1"):
+        page = client.get(path).text
+        assert page.count(">Listen</a> · 42 min") == 1 and escape(file["url"]) in page
+    told = client.get("/api/v1/newsletters/daily/editions/1").json()["stories"]
+    recording = {"url": file["url"], "kind": "audio", "type": "audio/mpeg", "seconds": 2520, "size_bytes": 38_123_456}
+    assert [one["recording"] for one in told if one["recording"]] == [recording]
+    atom = feedparser.parse(client.get(f"/newsletters/daily/topics/{topic}/feed.atom").content)
+    (link,) = [link for entry in atom.entries for link in entry.links if link.rel == "enclosure"]
+    assert (link.href, link.type, link.length) == (file["url"], "audio/mpeg", "38123456")
+    items = client.get(f"/newsletters/daily/topics/{topic}/feed.json").json()["items"]
+    (attached,) = [item["attachments"] for item in items if "attachments" in item]
+    assert attached[0]["duration_in_seconds"] == 2520 and attached[0]["mime_type"] == "audio/mpeg"
+    ours = parse.feed(
+        client.get(f"/newsletters/daily/topics/{topic}/feed.json").content,
+        url="https://digest.example/feed.json",
+        content_type="application/feed+json",
+        now=MONDAY + timedelta(9),
+    )
+    assert [e.seconds for one in ours.entries for e in one.enclosures] == [2520]
+
+
+@on_sqlite
+def test_a_story_without_a_date_has_no_age_wherever_it_is_told(filled, config, clock):
+    with filled.write() as session:
+        stories = session.exec(select(Story)).all()
+        for one in stories:
+            one.reasons = one.reasons | {"rank": {"undated": True}}
+            session.add(one)
+        topic = stories[0].topic
+        session.execute(sa.update(Variant).values(topics=["security"]))  # so that the page is made of stories
+        made = {"newsletters": (), "verbs": ["editions:read"], "expires_at": None, "now": clock()}
+        token = keys.add(session, "site", **made)[1]
+    client = TestClient(application(filled, config, clock=clock), headers={"Authorization": f"Bearer {token}"})
+    for path in (f"/newsletters/daily/topics/{topic}", "/newsletters/daily/editions/1"):
+        page = client.get(path).text
+        assert "<li>" in page and "<time" not in page and " ago" not in page
+    feed = f"/newsletters/daily/topics/{topic}/feed"
+    assert "<published>" not in client.get(feed + ".atom").text and "<updated>" in client.get(feed + ".atom").text
+    assert not any("date_published" in item for item in client.get(feed + ".json").json()["items"])
+    assert not any(one["dated"] for one in client.get("/api/v1/newsletters/daily/editions/1").json()["stories"])
 
 
 @on_sqlite
@@ -494,13 +636,206 @@ def test_a_browser_and_axe_find_nothing_wrong_with_any_page(filled, config, cloc
         session.execute(chosen.values(topics=["ai"]))
     paper = "/newsletters/daily"
     paths = ["/", paper, f"{paper}/editions/1", f"{paper}/editions/2", f"{paper}/topics/security", "/none"]
+    line.make_findable(filled)
+    paths += [f"{paper}/search?q=the", f"{paper}/search?q=zebra", f"{paper}/search", "/subscribe/daily"]
+    paths += [f"{own_page(filled, config)}/sent", f"{own_page(filled, config)}/sent?q=the"]
     with Server(filled, config, clock) as site:
         assert browser.run(BROWSER, str(site.base_url).rstrip("/"), *paths) == []
+
+
+def own_page(database: Database, config: Config, email: str = "ada@a.example") -> str:
+    """The signed page of a reader, to whom everything was sent."""
+    with database.write() as session:
+        person = session.exec(select(Subscriber).where(Subscriber.email == email)).one()
+        reader = session.exec(select(Subscription).where(Subscription.subscriber_id == person.id)).one()
+        sent = sa.update(OutboxRow).where(col(OutboxRow.subscription_id) == reader.id)
+        session.execute(sent.values(state=OutboxState.SENT, settled_at=MONDAY))
+        return f"/preferences/{sign.token(sign.Purpose.PREFERENCES, reader.id, key=config.imprint('daily').key)}"
+
+
+ANSWERS = {
+    "planner": {1: ["The query planner is not your enemy"]},
+    "QUÉRY plan": {1: ["The query planner is not your enemy"]},
+    "vacuum sleep": {2: ["What a vacuum does while you sleep"]},
+    "jour": {2: TITLES, 1: TITLES},
+    "journal 9": {2: ["What a vacuum does while you sleep"]},
+    "vacuum zebra": {},
+    "zero-day": {},  # of the edition that waits
+    "' OR 1=1 --": {},
+    '"*) NEAR (': {},
+    "": {},
+}
+
+
+@pytest.mark.parametrize("asked", ANSWERS)
+def test_what_was_sent_is_found_by_its_words_on_both_databases_alike(filled, config, clock, asked):
+    line.make_findable(filled)
+    site = TestClient(application(filled, config, clock=clock))
+    page = site.get("/newsletters/daily/search", params={"q": asked})
+    assert page.status_code == 200 and page.text.count('content="noindex"') == 1
+    found = re.findall(r"<h2[^>]*><a[^>]*>([^<]*)</a>", page.text)
+    if asked == "jour":  # all of both editions, the newest first
+        assert len(found) == len(set(found)) == 12
+    else:
+        assert found == [html.escape(title) for titles in ANSWERS[asked].values() for title in titles]
+        assert [int(n) for n in re.findall(r'/editions/(\d+)">No\.', page.text)] == list(ANSWERS[asked])
+
+
+@pytest.mark.parametrize(
+    ("title", "asked"),
+    [
+        ("Kubernetes渐进式交付实践", "交付"),
+        ("Kubernetes渐进式交付实践", "kubernetes 渐进式"),
+        ("日本語の見出し", "見"),
+        ("日本語の見出し", "し"),
+        ("हिन्दी समाचार", "समाचार"),
+        ("Die Größe der Straße", "grosse strasse"),
+        ("أخبار اليوم", "اليوم"),
+        ("ÉCOLE İstanbul ﬁne", "ecole istanbul fine"),
+        ("한국어 뉴스", "뉴스"),
+        ("Node.js 22.1 & C++", "node 22"),
+        ("Отчёт о выборах", "отчет"),
+    ],
+)
+def test_words_of_every_script_are_found(filled, config, clock, title, asked):
+    with filled.write() as session:
+        session.execute(sa.update(Story).where(col(Story.seq) == 3).values(title=title))
+    line.make_findable(filled)
+    with filled.read() as session:
+        paper = archive.newsletter_id(session, "daily")
+        found = finding.stories(session, lexemes.of_question(asked), paper, upto=99)
+    assert [one.story.title for one in found] == [title]
+
+
+def test_long_answers_are_read_page_by_page_and_cancelled_editions_are_not_found(filled, config, clock, monkeypatch):
+    line.make_findable(filled)
+    monkeypatch.setattr("digest.web.search.PAGE_OF_FOUND", 5)
+    site, address, found = TestClient(application(filled, config, clock=clock)), "?q=journal", list[str]()
+    while address:
+        page = site.get(f"/newsletters/daily/search{address}").text
+        found += re.findall(r"<h2[^>]*><a[^>]*>([^<]*)</a>", page)
+        onward = re.search(r'<a rel="next" href="([^"]*)"', page)
+        address = html.unescape(onward[1]) if onward else ""
+    assert len(found) == len(set(found)) == 12
+    with filled.write() as session:
+        session.execute(sa.update(Edition).where(col(Edition.number) == 2).values(state=EditionState.CANCELLED))
+    page = site.get("/newsletters/daily/search?q=vacuum").text
+    assert "Nothing was found." in page
+    with filled.write() as session:
+        session.execute(sa.delete(Story).where(col(Story.seq) == 3))
+    assert "Nothing was found." in site.get("/newsletters/daily/search?q=planner").text
+
+
+def test_an_edition_is_made_findable_once_it_is_open_and_what_changed_in_it_is_found_as_it_is(filled):
+    assert (line.make_findable(filled), line.make_findable(filled)) == (12, 0)
+    with filled.write() as session:
+        session.execute(sa.update(Story).where(col(Story.seq) == 14).values(title="Zebras of the third edition"))
+        session.execute(sa.update(Edition).values(state=EditionState.OPEN))
+    assert line.make_findable(filled) == 4
+    with filled.read() as session:
+        paper = archive.newsletter_id(session, "daily")
+        assert [one.number for one in finding.stories(session, ["zebra"], paper, upto=99)] == [3]
+        assert finding.stories(session, ["zero"], paper, upto=12) == []
+        assert len(finding.stories(session, ["zero"], paper, upto=16)) == 1
+
+
+def test_a_reader_finds_what_they_were_sent_and_nothing_else(filled, config, clock):
+    line.make_findable(filled)
+    site = TestClient(application(filled, config, clock=clock))
+    eve, ada = own_page(filled, config, "eve@e.example"), own_page(filled, config)
+    shown = site.get(f"{ada}/sent").text
+    assert [int(n) for n in re.findall(r"/editions/daily/(\d)/", shown)] == [3, 2, 1]  # each as it was sent to her
+    for found in re.findall(r'href="(/editions/daily/[^"]*)"', shown):
+        assert site.get(found).status_code == 200
+    assert "What a vacuum does" in site.get(f"{ada}/sent?q=vacuum").text
+    assert "Nothing was found." in site.get(f"{eve}/sent?q=vacuum").text
+    assert "Two-factor codes" in site.get(f"{eve}/sent?q=codes").text
+    with filled.write() as session:  # what did not reach them, they were not sent
+        session.execute(sa.update(OutboxRow).values(state=OutboxState.REFUSED))
+    assert (
+        "Nothing was found." in site.get(f"{ada}/sent?q=vacuum").text
+        and "/editions/daily/" not in site.get(f"{ada}/sent").text
+    )
+    assert site.get("/preferences/nobody/sent").status_code == 404
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_latest_edition_has_an_address_that_stays(filled, configure, clock, alone):
+    papers = {"daily": DAILY} if alone else {"daily": DAILY, "other": DAILY | {"title": "Other"}}
+    config = configure(newsletters=papers)
+    newsletters.keep(filled, config.newsletters, now=MONDAY)
+    site = TestClient(application(filled, config, clock=clock), follow_redirects=False)
+    answer = site.get("/newsletters/daily/latest")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/newsletters/daily/editions/2")
+    assert site.get("/latest").headers["location"] == ("/newsletters/daily/editions/2" if alone else "/")
+    assert site.get("/newsletters/none/latest").status_code == 404
+
+
+def test_who_comes_by_themselves_is_told_which_pages_there_are(site, filled):
+    robots = site.get("/robots.txt").text
+    assert "Sitemap: https://digest.example/sitemap.xml" in robots and "Disallow: /preferences/" in robots
+    rules = urllib.robotparser.RobotFileParser()
+    rules.parse(robots.splitlines())
+    listed = re.findall(r"<loc>(.*?)</loc>", site.get("/sitemap.xml").text)
+    assert len(listed) == len(set(listed)) >= 6
+    for address in listed:
+        assert rules.can_fetch("anybot", address), address
+        assert site.get(address.removeprefix("https://digest.example")).status_code == 200
+    assert "https://digest.example/newsletters/daily/editions/2" in listed
+    assert not [address for address in listed if "editions/3" in address], "it waits for its editor"
+    icon = site.get("/favicon.svg")
+    assert icon.headers["content-type"] == "image/svg+xml" and "<svg" in icon.text
+
+
+def test_what_is_shared_tells_what_it_is_and_has_a_picture_of_it(site, filled):
+    page = site.get("/newsletters/daily/editions/2").text
+    _, data = apart(page)
+    told = dict(re.findall(r'<meta (?:name|property)="([^"]*)" content="([^"]*)">', page))
+    assert told["og:url"] == "https://digest.example/newsletters/daily/editions/2" and told["og:type"] == "article"
+    assert data["headline"] in html.unescape(told["og:title"]) and len(data["mentions"]) > 1
+    assert data["mentions"][1]["name"] in html.unescape(told["description"])
+    address = told["og:image"].removeprefix("https://digest.example")
+    picture = site.get(address)
+    assert picture.headers["content-type"] == "image/png" and len(picture.content) < 100_000
+    assert Image.open(BytesIO(picture.content)).size == (1200, 630)
+    assert site.get(address, headers={"If-None-Match": picture.headers["etag"]}).status_code == 304
+    assert site.get(address.replace("editions/2", "editions/3")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "headline",
+    [
+        "Short",
+        "word " * 60,
+        "x" * 300,
+        "渐进式交付实践" * 20,
+        "أخبار اليوم",
+        "हिन्दी",
+        "🙂🙂🙂",
+        "",
+        "\u202egnp\x00\x1b",
+        "Zalg" + "o\u0301" * 90,
+    ],
+)
+def test_a_picture_is_made_of_any_headline(headline):
+    for rtl in (False, True):
+        made = cards.card("Daily \U0001f600", headline, "No. 1 · Monday", "#a03a12", rtl=rtl)
+        assert Image.open(BytesIO(made)).size == (1200, 630)
+
+
+def test_the_sign_up_form_shows_the_last_edition_where_it_is_public(filled, configure, clock):
+    for open_, shown in ((True, True), (False, False)):
+        config = configure(newsletters={"daily": DAILY | {"archive": open_}})
+        page = TestClient(application(filled, config, clock=clock)).get("/subscribe/daily").text
+        assert ("The last edition" in page and "/newsletters/daily/editions/2" in page) is shown
 
 
 @pytest.mark.parametrize(
     "path",
     [
+        "/newsletters/daily/search?q=%00&before=99999999999",
+        "/newsletters/daily/latest%00",
+        "/newsletters/daily/editions/9999999999/card.png",
         "/newsletters/daily/editions/9999999999",
         f"/newsletters/daily/editions/{'9' * 5000}",
         "/newsletters/daily%00",
@@ -512,7 +847,8 @@ def test_a_browser_and_axe_find_nothing_wrong_with_any_page(filled, config, cloc
     ],
 )
 def test_an_address_that_no_database_could_know_is_of_no_page(database, config, clock, path):
-    assert TestClient(application(database, config, clock=clock)).get(path).status_code == 404
+    status = 200 if "search" in path else 404
+    assert TestClient(application(database, config, clock=clock)).get(path).status_code == status
 
 
 def test_a_page_beyond_all_numbers_is_the_first(database, config, clock):
@@ -541,6 +877,9 @@ def test_the_api_tells_editions_as_the_archive_shows_them(filled, config, clock)
         assert not re.search(r"digest\.invalid|/unsubscribe|/preferences|\0|Unsubscribe|View in browser", text)
     assert client.get(f"{home}/2", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
     assert {client.get(f"{home}/{number}").status_code for number in ("3", "4", "0", "x", "9999999999")} == {404}
+    with filled.write() as session:
+        session.execute(sa.update(Edition).where(col(Edition.number) == 3).values(state=EditionState.CANCELLED))
+    assert client.get(f"{home}/3").status_code == 410
     daily = config.newsletters["daily"].model_copy(update={"archive": False})
     shut = config.model_copy(update={"newsletters": {"daily": daily}})
     client = TestClient(application(filled, shut, clock=clock), headers={"Authorization": f"Bearer {token}"})

@@ -141,7 +141,7 @@ def test_a_body_is_unpacked_however_it_is_packed_called_and_cut(body: bytes, enc
         (TWO[:-3], "gzip", "ends in the middle of its gzip data"),
         (brotli.compress(BODY)[:-3], "br", "ends in the middle of its br data"),
         (ZSTD[:-3], "zstd", "ends in the middle of its zstd data"),
-        (GZIP[:20] + b"nonsense" * 9, "gzip", "sends damaged gzip data"),
+        (GZIP[:10] + b"\xff" * 99, "gzip", "sends damaged gzip data"),  # a kind of block that there is not
         (b"\xff" * 99, "br", "sends damaged br data"),
         (ZSTD[:9] + b"\xff" * 99, "zstd", "sends damaged zstd data"),
         (b"\x00\x01" * 99, "compress", "answers in an encoding that was not asked for (compress)"),
@@ -169,12 +169,12 @@ def test_a_body_that_cannot_be_unpacked_is_named(body: bytes, encoding: str, rea
 def test_a_small_body_that_unpacks_to_a_huge_one_is_taken_out_in_small_pieces(
     database: Database, site: Site, pack: Callable[[bytes], bytes], encoding: str
 ) -> None:
-    body = pack(b" " * 40_000_000)
+    body = pack(b" " * 12_000_000)
     site.pages["/feed"] = Reply(body, headers={"Content-Encoding": encoding} if encoding else {})
     reason = fails(database, site.base + "/feed", config=settings(max_bytes=20_000))
     assert reason == "is larger than 0.02 MB"
     for piece in _pieces(body, encoding):
-        assert len(piece) < 9_000_000
+        assert len(piece) < 9_000_000  # and not all of it at once
 
 
 def _pieces(body: bytes, encoding: str) -> list[bytes]:

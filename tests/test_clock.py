@@ -182,6 +182,7 @@ def fill(database: Database, config: Config) -> None:
         session.add(edition_)
         settled, *_ = session.exec(select(OutboxRow).order_by(OutboxRow.id)).all()
         settled.state, settled.settled_at, settled.tried_at = OutboxState.SENT, MONDAY, MONDAY
+        settled.dated_at = MONDAY
         session.add(settled)
         refusals.count(session, edition_.id, refusals.Refusals(sent=1))
         room.note_day(session, now=MONDAY)

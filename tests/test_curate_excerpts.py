@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from digest.curate import excerpts as ex
 from digest.parse.text import clean_html
+from digest.widths import columns
 
 PROSE = "Postgres now keeps a list of pages to visit, so that a vacuum of a large table takes minutes instead of hours."
 TITLE = "Vacuum in minutes"
@@ -121,6 +122,17 @@ def test_a_summary_cut_by_its_publisher_ends_in_an_ellipsis() -> None:
     assert ex.prose("A vacuum of a large table takes minutes instead of [&#8230;]", "", title=TITLE) == (
         "A vacuum of a large table takes minutes instead of…"
     )
+
+
+def test_an_excerpt_is_as_wide_in_every_script() -> None:
+    japanese = "分散データベースは、止まらないことを約束する仕組みです。"  # 28 signs, a whole sentence
+    assert ex.prose(japanese, "", title="分散データベース") == japanese
+    assert ex.prose("とても短い。", "", title="分散データベース") == ""
+    said = ex.cut(japanese * 6, 150)
+    assert said == japanese * 2 and columns(said) <= 150 < columns(japanese * 3)
+    latin = "A distributed database promises that it will not stop working. " * 6
+    assert columns(ex.cut(latin, 150)) > 100 and columns(ex.cut("数据" * 200, 150)) == 149
+    assert ex.cut("नमस्ते दुनिया", 150) == "नमस्ते दुनिया"
 
 
 def test_a_cut_prefers_a_sentence_then_a_word() -> None:

@@ -50,10 +50,10 @@ def test_each_letter_carries_its_own_links_and_bounce_address(database, mailing,
     send(database, config, clock)
     assert len({m.sender for m in inbox.messages}) == 3
     bodies = [message_from_bytes(m.content, policy=policy.default) for m in inbox.messages]
-    links = {str(m["list-unsubscribe"]).partition(">")[0][1:] for m in bodies}
+    links = {m["list-unsubscribe"].strip().partition(">")[0][1:] for m in bodies}
     assert len(links) == 3
     for message in bodies:
-        link = str(message["list-unsubscribe"]).partition(">")[0][1:]
+        link = message["list-unsubscribe"].strip().partition(">")[0][1:]
         assert all(link in part.get_content() for part in message.iter_parts())
         assert "digest.invalid" not in str(message)
 
@@ -491,3 +491,95 @@ def test_delays_grow_and_are_jittered():
     for delay, base in zip(minutes, (5, 10, 20, 40, 60, 60, 60), strict=True):
         assert base * 0.8 <= delay <= base * 1.2
     assert len(set(minutes[-3:])) == 3
+
+
+# ---------------------------------------------------------------- the moment of a letter
+
+
+def dates(inbox) -> list[tuple[str, str, datetime]]:
+    """Of each mail that came: to whom, its Message-ID, its Date."""
+    found = [message_from_bytes(m.content, policy=policy.default) for m in inbox.messages]
+    return [(m["to"].addresses[0].addr_spec, m["message-id"], m["date"].datetime) for m in found]
+
+
+def test_a_letter_that_waits_for_its_readers_hour_is_dated_when_it_goes_out(database, mailing, inbox, clock):
+    config = mailing(max_lateness_hours=1000)
+    owe(database, config, "ada@example.org", "bob@example.org")
+    evening = clock() + timedelta(hours=22)
+    with database.write() as session:
+        row = session.exec(select(OutboxRow).order_by(OutboxRow.id)).first()
+        row.due_at = evening
+    notice(database, "new@example.org", now=clock())
+    clock.pass_(minutes=7)
+    send(database, config, clock)
+    early = clock()
+    clock.now = evening
+    send(database, config, clock)
+    (ada,) = [at for who, _, at in dates(inbox) if who == "ada@example.org"]
+    assert ada == evening
+    assert {at for who, _, at in dates(inbox) if who != "ada@example.org"} == {early}, "a notice has its moment too"
+
+
+@pytest.mark.parametrize("kind", ["edition", "notice"])
+def test_every_copy_of_a_letter_has_the_same_bytes_however_late_it_comes(database, mailing, inbox, clock, kind):
+    """Put off, in doubt, held, and owed anew by a person: the Date stays that of the first attempt."""
+    config = mailing(after_crash="hold")
+    if kind == "edition":
+        owe(database, config, "ada@example.org")
+    else:
+        notice(database, "ada@example.org")
+    clock.pass_(minutes=3)
+    first = clock()
+    inbox.refuse_data["ada@example.org"] = "451 4.7.1 greylisted, come back"
+    assert send(database, config, clock).deferred == 1
+    inbox.refuse_data.clear()
+    clock.pass_(minutes=30)
+    inbox.drop_after_data.add("ada@example.org")
+    assert send(database, config, clock).held == 1
+    inbox.drop_after_data.clear()
+    for _copy in range(2):
+        clock.pass_(hours=5)
+        with database.write() as session:
+            (letter_id,) = session.exec(select(OutboxRow.id)).all()
+            states = [OutboxState.HELD, OutboxState.SENT]
+            assert letters.owe_again(session, letter_ids=[letter_id], states=states, now=clock()) == 1
+        assert send(database, config, clock).sent == 1
+    assert len({message.content for message in inbox.messages}) == 1 < len(inbox.messages)
+    assert {at for _who, _id, at in dates(inbox)} == {first}
+
+
+def test_a_letter_that_was_given_back_before_it_went_out_has_no_date_yet(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, "ada@example.org")
+    (letter,) = claim(database, clock)
+    attempts = mark(database, clock, letter)
+    with database.write() as session:
+        outbox.unmark(session, attempts.items(), now=clock())
+    clock.pass_(hours=3)
+    assert send(database, config, clock).sent == 1
+    assert dates(inbox)[0][2] == clock()
+
+
+def test_who_takes_over_a_letter_dates_it_as_whoever_had_it_first(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, "ada@example.org")
+    (slept,) = claim(database, clock)
+    clock.pass_(minutes=11)
+    (fresh,) = claim(database, clock)
+    first = clock()
+    marked = mark(database, clock, fresh)
+    with database.write() as session:
+        outbox.settle(session, [outbox.Outcome(*marked.popitem(), OutboxState.OWED, due_at=clock())], now=clock())
+    clock.pass_(minutes=11)
+    claim(database, clock)
+    with database.write() as session:
+        (mark_,) = outbox.mark_dated(session, [slept], now=clock(), lease=timedelta(minutes=10)).values()
+    assert slept.dated_at is None and mark_ == (2, first), "the row is asked, not what was claimed long ago"
+
+
+def test_letters_in_a_maildir_are_dated_when_they_are_put_there(database, config, clock):
+    owe(database, config, "ada@example.org")
+    clock.pass_(hours=2)
+    send(database, config, clock)
+    (path,) = (config.maildir / "new").iterdir()
+    assert message_from_bytes(path.read_bytes(), policy=policy.default)["date"].datetime == clock()

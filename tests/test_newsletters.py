@@ -202,7 +202,7 @@ def test_a_domain_beyond_ascii_goes_out_as_the_network_has_it(box, configure, in
     assert message["From"].addresses[0].addr_spec == "news@xn--bcher-kva.example"
     assert message["From"].addresses[0].display_name == "Bücher"
     assert message["Message-ID"].endswith("@xn--bcher-kva.example>")
-    assert message["List-Id"] == "<daily.xn--bcher-kva.example>"
+    assert message["List-Id"] == "Bücher <daily.xn--bcher-kva.example>"
     assert "<https://xn--bcher-kva.example:8443/a/unsubscribe/" in message["List-Unsubscribe"]
 
 
@@ -415,7 +415,7 @@ def test_a_letter_is_signed_by_the_key_of_its_newsletter_and_leads_to_its_host(b
     known(box, config)
     owe(box, config, "ada@example.org", newsletter="own")
     send(box, config, clock)
-    link = message_from_bytes(inbox.messages[0].content)["List-Unsubscribe"].partition(">")[0].removeprefix("<")
+    link = message_from_bytes(inbox.messages[0].content)["List-Unsubscribe"].strip().partition(">")[0].removeprefix("<")
     base, _, token = link.rpartition("/")
     assert base == "https://own.example/unsubscribe"
     assert sign.read_token(Purpose.UNSUBSCRIBE, token, keys=[KEY]) and not sign.read_token(

@@ -471,6 +471,14 @@ def test_an_address_is_absolute_or_nothing(words: str) -> None:
         ("RSS 2.0", "", ""),
         ("RSS 2.0", "pt_br", "pt-BR"),
         ("Hello", "not a tag", ""),
+        ("The kernel is out, and it has what you have been waiting for", "ar", "en"),  # a stranger in its feed
+        ("Kernel update", "ar", ""),
+        ("iPhone", "zh-CN", "zh-CN"),
+        ("Novosti iz sveta", "sr", "sr"),
+        ("Der Kernel ist da, und er bringt nicht nur die neuen Treiber für alte Geräte mit", "en-us", "de"),
+        ("O que há de novo no Python e como usar o tempo que ele dá para a sua equipe", "en", "pt"),
+        ("How to do it all in a day, and why no one can say so", "en", "en"),
+        ("Der Spiegel and Die Zeit on the news of the day", "en-GB", "en-GB"),
     ],
 )
 def test_a_language_is_declared_or_guessed_or_left_open(words: str, declared: str, expected: str) -> None:
@@ -680,3 +688,19 @@ def test_every_real_list_comes_back_without_loss() -> None:
         again = parse.opml(parse.write_opml(outlines, title="Mine", now=NOW).encode())
         named = [replace(outline, title=outline.title or outline.url) for outline in outlines]
         assert sorted(again, key=repr) == sorted(named, key=repr), name
+
+
+@pytest.mark.parametrize("odd", ["", "<odd xmlns='urn:x'><title>o</title></odd>"])  # read quickly, and by feedparser
+def test_how_long_an_episode_lasts_is_read_with_its_file(odd):
+    document = f"""<?xml version="1.0"?><rss version="2.0" xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"
+    xmlns:media="http://search.yahoo.com/mrss/"><channel><title>P</title><link>https://p.example/</link>
+    <item><title>One</title><guid>urn:1</guid>{odd}<itunes:duration>42:10</itunes:duration>
+    <enclosure url="https://p.example/1.mp3" type="audio/mpeg" length="38000000"/>
+    <media:content url="https://p.example/1.mp4" type="video/mp4" duration="61"/>
+    <media:content url="https://p.example/1.jpg" medium="image"/></item></channel></rss>"""
+    (entry,) = parse.feed(document.encode(), url=URL, content_type="", now=NOW).entries
+    assert [(e.url[-3:], e.seconds, e.size_bytes) for e in entry.enclosures] == [
+        ("mp3", 2530, 38_000_000),
+        ("mp4", 61, 0),
+        ("jpg", 0, 0),
+    ]

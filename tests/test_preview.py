@@ -8,13 +8,12 @@ import os
 import re
 import signal
 import stat
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from conftest import MONDAY, on_sqlite
+from forked import Command
 from people import enrol
 from sqlmodel import select
 from starlette.testclient import TestClient
@@ -288,13 +287,10 @@ def test_the_token_stands_in_no_process_list(tmp_path):
     settings.chmod(0o600)
     found = load_settings(settings)
     open_database(found.database_url, create=True).close()
-    command = [sys.executable, "-m", "digest", "-c", str(settings), "preview", "--serve", "--port", "0"]
-    environment = os.environ | {"BROWSER": str(tmp_path / "browser"), "PYTHONPATH": str(Path(__file__).parent.parent)}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as run:
+    environment = os.environ | {"BROWSER": str(tmp_path / "browser")}
+    words = ("-c", settings, "preview", "--serve", "--port", 0)
+    with Command(*words, cwd=tmp_path, env=environment) as run:
         try:
-            assert run.stdout is not None
             url = run.stdout.readline().strip()
             token = url.split("/")[3]
             argv = run.stdout.readline().strip()  # the browser says what it was started with

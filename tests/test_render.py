@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import html
+import multiprocessing
 import re
 from datetime import timedelta
 
@@ -9,11 +11,11 @@ from conftest import MONDAY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest import render
+from digest import recordings, render
 from digest.errors import ConfigError
 from digest.render import Note, Page, Section, Templates, apart
 from digest.render.speech import speech
-from digest.values import Source, Story
+from digest.values import Recording, Source, Story
 
 
 def story(seq: int = 1, **changes) -> Story:
@@ -108,7 +110,7 @@ def test_the_text_part_is_wrapped_and_has_no_trailing_blanks():
     mail = rendered(story(excerpt="word " * 80), more=3, postal_address="1 Example Street")
     lines = mail.text.splitlines()
     assert all(len(line) <= 72 for line in lines if "http" not in line)
-    assert all(line == line.rstrip() for line in lines)
+    assert [line for line in lines if line != line.rstrip()] == ["-- "], "the mark of a signature (RFC 3676 §4.3)"
     assert "3 more stories there was no room for" in mail.text and "1 Example Street" in mail.text
 
 
@@ -216,10 +218,64 @@ def test_a_subject_and_a_note_have_the_same_bound(tmp_path, monkeypatch):
         Templates(tmp_path).note(note)  # at once: nobody waits for it anew
 
 
-def test_the_same_mail_comes_out_of_the_process_beside_us(tmp_path):
+def test_the_same_mail_comes_out_of_the_process_beside_us(tmp_path, monkeypatch):
+    # Started as `digest` starts it; all other tests fork one.
+    monkeypatch.setattr(apart, "multiprocessing", multiprocessing)
+    monkeypatch.setattr(apart, "_worker", None)
     (tmp_path / "mine.txt").write_text("unused")
     mine, ours = (
         Templates(folder).render(page(*(story(n) for n in range(1, 9))), subject="{{ lead.title }}")
         for folder in (tmp_path, None)
     )
     assert (mine.subject, mine.html, mine.text, mine.dropped) == (ours.subject, ours.html, ours.text, ours.dropped)
+
+
+@pytest.mark.parametrize(
+    ("recording", "language", "said"),
+    [
+        (Recording("https://pod.example/7.mp3", "audio", "audio/mpeg", 2520, 38_000_000), "en", ("Listen", "42 min")),
+        (Recording("https://pod.example/7.mp3", "audio", "audio/mpeg", 20), "en", ("Listen", "1 min")),
+        (Recording("https://pod.example/7.mp3", "audio", "audio/mpeg", 0, 38_400_000), "en", ("Listen", "38 MB")),
+        (Recording("https://pod.example/7.mp3", "audio", "audio/mpeg", 0, 1), "en", ("Listen", "")),
+        (Recording("https://pod.example/7.mp4", "video", "video/mp4", 5700), "de", ("Ansehen", "95 Min.")),
+        (Recording("https://pod.example/7.mp3", "audio", "audio/mpeg", 0, 38_400_000), "fr", ("Écouter", "38 Mo")),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_can_be_heard_or_watched_is_linked_and_its_length_told_in_both_parts(recording, language, said, place):
+    stories = [story(1), story(2), story(3)]
+    stories[place] = story(stories[place].seq, recording=recording)
+    mail = rendered(*stories, language=language)
+    word, length = said
+    mail_text = mail.text.replace("\xa0", " ").replace("\u202f", " ")
+    assert f"{word}{f' ({length})' if length else ''}: {recording.url}\n" in mail_text
+    assert mail.html.count(f'href="{recording.url}"') == 1
+    shown = html.unescape(re.sub(r"<[^>]+>", "", mail.html)).replace("\xa0", " ").replace("\u202f", " ")
+    assert f"{word} · {length}\n" in shown if length else f"{word}\n" in shown
+    assert [f for f in render.check(mail) if f.level == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("2520", 2520), ("42:00", 2520), ("1:02:03", 3723), ("01:02:03.5", 3723), (" 61:30 ", 3690), ("PT1H2M3S", 3723),
+        ("42:00:00", 2520), ("", 0), ("0", 0), ("-5", 0), ("42 min", 0), ("1:2:3:4", 0), ("99999999", 0), ("PT", 0),
+        ("9" * 5000, 0), ("४२", 42),
+    ],
+)  # fmt: skip
+def test_a_length_is_read_in_all_its_forms_and_nonsense_is_none(words, seconds):
+    assert recordings.seconds(words) == seconds
+
+
+@pytest.mark.parametrize(
+    ("type_", "url", "kind"),
+    [
+        ("audio/mpeg", "https://a.example/x", "audio"), ("video", "https://a.example/x", "video"),
+        ("", "https://a.example/x.MP3?y", "audio"), ("application/octet-stream", "http://a.example/x.m4v#t", "video"),
+        ("image/jpeg", "https://a.example/x.mp3", ""), ("", "https://a.example/x.mp3.html", ""),
+        ("audio/mpeg", "ftp://a.example/x.mp3", ""), ("application/pdf", "https://a.example/x.pdf", ""),
+        ("AUDIO/ogg; codecs=opus", "https://a.example/x", "audio"), ("audiobook", "https://a.example/x", ""),
+    ],
+)  # fmt: skip
+def test_a_file_is_heard_or_watched_by_what_its_feed_says_of_it(type_, url, kind):
+    assert recordings.kind(type_, url) == kind

@@ -52,7 +52,7 @@ from digest.render import Marker, Marks, Note, Page, Rendered, Section, Template
 from digest.render.ranks import Band, Block, Places
 from digest.render.words import WIDE
 from digest.store import Database, feed_entries, newsletters, open_database
-from digest.values import Source
+from digest.values import Recording, Source
 from digest.web import application
 from digest.web import preview as editor
 
@@ -115,6 +115,7 @@ def tainted(*, largest: bool) -> Page:
                 image_url=url.replace("http:", "https:"),
                 also=(Source(excerpt, url),) if number % 3 else (),
                 related=(Source(source, url + "x"),) if number % 5 == 0 else (),
+                recording=Recording(url, "audio", author, 60, 0) if number % 2 else None,
             )
         )
     lead, *others = stories
@@ -157,6 +158,7 @@ def twin(one: Page) -> Page:
             image_url=address(other.image_url),
             also=sources(other.also),
             related=sources(other.related),
+            recording=other.recording and replace(other.recording, url=address(other.recording.url), type=""),
         )
 
     return replace(

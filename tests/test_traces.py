@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
+import forked
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -186,15 +186,14 @@ def test_a_run_of_very_many_spans_keeps_the_first_and_says_so(collector, configu
     assert {one.key: one.value.int_value for one in told[-1].attributes}["digest.spans_not_kept"] == 3
 
 
-def test_nothing_of_it_is_imported_where_no_collector_is_named(tmp_path):
+def test_nothing_of_it_is_imported_where_no_collector_is_named():
     code = (
         "import sys\nfrom digest.cli import app\n"
         "from digest import line, spans\nfrom digest.cli import record\n"
         "with spans.span('feed', feed=1) as facts:\n    facts['bytes'] = 1\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry') or name == 'digest.observe.traces'])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert told.stdout.strip() == "[]"
+    assert forked.said(code) == "[]\n"
 
 
 @pytest.mark.parametrize("otlp", ["127.0.0.1:4318", "http://user:word@host/", "http://host/?token=x", "ftp://host"])

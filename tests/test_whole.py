@@ -33,6 +33,7 @@ from digest.models import (
 )
 from digest.store import Database, feeds, newsletters, open_database, whole
 from digest.store.feed_tables import FeedList, Undecided
+from digest.store.lasting_tables import LastingId
 from digest.store.mail_tables import MailFeed
 from digest.store.witness_tables import WitnessedEntry
 
@@ -56,6 +57,9 @@ def furnish(database: Database, config) -> None:
         paper = session.exec(select(Newsletter)).one()
         session.merge(Undecided(newsletter_id=paper.id, entry_id=entry.id))
         session.add(FormerName(newsletter_id=paper.id, kind="newsletter", old="before"))
+        session.merge(
+            LastingId(newsletter_id=paper.id, tag="tag:news.example,2026-11-23:i/1", home="h", number=1, seq=2)
+        )
         session.add(FeedList(newsletter_id=paper.id, url="https://lists.example/", folders=["a", "b"]))
         session.add(MailFeed(feed_id=feed.id, senders=["from:x@example.org"]))
         variant = session.exec(select(Variant)).first()
@@ -229,6 +233,22 @@ def test_a_damaged_archive_gets_one_sentence_and_stores_nothing(kind, box, confi
         whole.take_in(here, path, now=MONDAY)
     assert "is no whole export of digest" in str(refused.value) and "\n" not in str(refused.value)
     assert rows(here) == before
+    here.close()
+
+
+@pytest.mark.parametrize("fault", [KeyError("id"), TypeError("no"), ValueError("no"), OSError("no")])
+def test_a_fault_of_our_own_while_rows_are_stored_is_not_told_as_the_files(
+    fault, box, config, tmp_path, upgraded_sqlite
+):
+    whole.export(box, tmp_path / "one.zip", BESIDE)
+    here = empty(tmp_path / "here.db", upgraded_sqlite)
+
+    def stumble(kind: str) -> None:
+        raise fault
+
+    with pytest.raises(type(fault)) as raised:
+        whole.take_in(here, tmp_path / "one.zip", now=MONDAY, progress=stumble)
+    assert raised.value is fault
     here.close()
 
 

@@ -79,7 +79,7 @@ class Options:
         `only` are those to work for, as `-n a,b` names them, and `every` is `--all`. With `partly` one with which
         something is wrong is told of and left out, and stops no other.
         """
-        from digest.store import newsletters, open_database
+        from digest.store import lasting, newsletters, open_database
 
         config = self.load(partly=partly)
         if self.record is not None:
@@ -93,6 +93,8 @@ class Options:
         database.witness = self.witness(config)
         try:
             newsletters.keep(database, config.newsletters, now=now())
+            homes = {name: lasting.Home(config.page_of(name), one.domain) for name, one in config.newsletters.items()}
+            lasting.keep(database, homes, now=now())
             yield config, database
         finally:
             database.close()

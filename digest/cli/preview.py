@@ -181,7 +181,7 @@ def _message(config: Config, name: str, shown: Shown, *, to: str | None, note: b
     from digest import deliver, letter
 
     settings = config.newsletters[name]
-    of_edition = () if note else (settings.reply_to or "", name, shown.number)
+    of_edition = () if note else (settings.reply_to or "", name, shown.number, settings.title)
     sender = letter.Sender(settings.sender, shown.at, *of_edition)
     made = deliver.for_one(config, shown.rendered, sender=sender, to=to or "reader@example.org", number=0)
     return made.content

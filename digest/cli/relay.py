@@ -68,7 +68,7 @@ def _sent(options: Options, address: str, relay: str, newsletter: str | None) ->
     name = newsletter or next(iter(config.newsletters))
     name, settings = config.newsletter(name)
     rendered = edition.sample(name, config, now=moment)
-    sender = Sender(settings.sender, moment, settings.reply_to or "", name)
+    sender = Sender(settings.sender, moment, settings.reply_to or "", name, title=settings.title)
     letter = deliver.for_one(config, rendered, sender=sender, to=to, number=int(moment.timestamp()))
     try:
         return deliver.send_one(config, letter, newsletter=name, relay=relay)

@@ -46,7 +46,7 @@ def send_test(
             rendered = draft.rendered if draft else edition.sample(name, config, now=moment)
             if draft is None:
                 options.say("there are not enough new stories for an edition yet: this is a sample")
-        sender = Sender(settings.sender, moment, settings.reply_to or "", name)
+        sender = Sender(settings.sender, moment, settings.reply_to or "", name, title=settings.title)
         letter = deliver.for_one(config, rendered, sender=sender, to=to, number=int(moment.timestamp()))
         options.say(f"“{rendered.subject}” to {to}, {letter.size} bytes")
         if dry_run:

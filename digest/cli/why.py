@@ -34,7 +34,7 @@ def why(
         assert paper.id is not None
         answers: list[dict[str, Any]] = []
         if story.isdecimal():
-            answers.append(edition.explain(session, edition.find(session, name, int(story))))
+            answers.append(edition.explain(session, edition.find(session, name, int(story)), settings=settings))
         else:
             fates = why.entries_at(session, paper.id, story)
             if not fates:
@@ -43,7 +43,7 @@ def why(
                     hint="`digest story list` has the numbers, `digest feed list` the feeds",
                 )
             told = dict.fromkeys(fate.story_id for fate in fates if fate.story_id is not None)
-            answers += [edition.explain(session, edition.find(session, name, id_)) for id_ in told]
+            answers += [edition.explain(session, edition.find(session, name, id_), settings=settings) for id_ in told]
             answers += [
                 edition.explain_entry(fate, settle=config.curate.settle, now=now())
                 for fate in fates

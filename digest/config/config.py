@@ -140,6 +140,10 @@ class Config(BaseSettings):
             keys = (own.secret_key.get_secret_value(), *former, *self.keys)
         return Imprint(own.base_url or self.base_url, keys, own.smtp or self.smtp)
 
+    def page_of(self, newsletter: str) -> str:
+        """The address of a newsletter's page in the archive."""
+        return f"{self.imprint(newsletter).base_url}/newsletters/{newsletter}"
+
     @property
     def lasting_key(self) -> str:
         """The oldest key: of what must stay the same when the key is changed, Message-IDs and marks of the erased."""

@@ -24,6 +24,7 @@ from digest.config.value_types import (
     FilePath,
     HostName,
     HttpHeaders,
+    Languages,
     Line,
     Mailbox,
     Network,
@@ -536,6 +537,8 @@ class Newsletter(Look):
     schedule: str | None = None
     holidays: tuple[Line, ...] = ()  # dates and places that have no edition
     language: Line = "en"
+    languages: Languages = ()  # of stories; none is all
+    other_languages: Literal["out", "apart"] = "out"  # what becomes of stories in others
     preflight: Literal["warn", "stop"] = "warn"
     approve: bool = False
     editor: Person | None = None

@@ -81,10 +81,18 @@ def _secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _languages(value: tuple[str, ...]) -> tuple[str, ...]:
+    for one in value:
+        if not re.fullmatch(r"[a-zA-Z]{2,3}([-_][a-zA-Z0-9]{2,8})*", one.strip()):
+            raise ValueError(f'has {one!r}, which is no language; write codes, as in ["en", "de"]')
+    return tuple(dict.fromkeys(re.split("[-_]", one.strip().lower())[0] for one in value))
+
+
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Person = Annotated[str, AfterValidator(_person)]
 Domain = Annotated[str, AfterValidator(_domain)]
 Line = Annotated[str, AfterValidator(_one_line)]
+Languages = Annotated[tuple[str, ...], AfterValidator(_languages)]  # without their countries
 FilePath = Annotated[Path, AfterValidator(_path)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 

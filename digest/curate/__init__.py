@@ -9,3 +9,4 @@ from digest.curate.sieve import Cut as Cut
 from digest.curate.sieve import Sieve as Sieve
 from digest.curate.topics import Heading as Heading
 from digest.curate.topics import headings as headings
+from digest.curate.topics import titles as titles

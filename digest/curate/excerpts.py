@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from digest import graphemes
 from digest.parse import gist
 from digest.parse.gist import Gist, Line
+from digest.widths import columns, fitting
 
 reading_minutes = gist.minutes
 
-LEAST = 40  # characters of prose; fewer tell nothing
+LEAST = 40  # columns of prose; fewer tell nothing. A sentence of twenty signs of Chinese is one
 RESIDUE_ENTRIES = 20  # of a feed are looked through for what it repeats
 RESIDUE_TIMES = 3  # a line in so many of them is the feed's, not the entry's
 _ENOUGH = 2500  # characters of prose from which an excerpt is cut: no one is longer
@@ -81,12 +82,12 @@ def prose_of(entry: Gist, *, title: str, known: Collection[str] = ()) -> str:
     sentences after it. "" where there is no prose.
     """
     first = _prose(entry.summary, title, known)
-    if len(first) >= LEAST:
+    if columns(first) >= LEAST:
         return first
     body = _prose(entry.content, title, known)
     if first and body and not body.startswith(first[:20]) and first[-1] in ".!?。":
         body = f"{first} {body}"
-    return body if len(body) >= LEAST else ""
+    return body if columns(body) >= LEAST else ""
 
 
 def _prose(lines: Sequence[Line], title: str, known: Collection[str]) -> str:
@@ -139,15 +140,16 @@ def _telling(text: str, title: str) -> bool:
     start = text[:400]
     letters = sum(map(str.isalpha, start))
     plain, known = text.rstrip("….").casefold(), title.rstrip("….").casefold()
-    again = plain == known or (len(known) > 8 and plain.startswith(known) and len(plain) - len(known) < LEAST)
+    again = plain == known or (len(known) > 8 and plain.startswith(known) and columns(plain) - columns(known) < LEAST)
     return letters * 2 > len(start) and not again
 
 
 def cut(text: str, length: int) -> str:
-    """At most `length` characters, ended at a sentence, else at a word with "…".
+    """At most `length` columns, in which a sign of Chinese is two, ended at a sentence, else at a word with "…".
 
     Never inside a character of several code points, an entity or a bidi pair: what is opened is closed.
     """
+    length = fitting(text, length)
     if len(text) <= length:
         return _closed(text, length) if _open(text) else text
     best = 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from digest.curate.stems import begun, has_stems, same_stem
 from digest.curate.words import STAR, unspaced, words
 
 if TYPE_CHECKING:
@@ -31,9 +32,13 @@ class Keywords:
                 if parts := keyword_words(keyword):
                     table, key = self._place(parts[0])
                     table.setdefault(key, []).append((parts, slug, keyword))
-        self._begins, self._ends, self._widths = (
-            sorted({len(key) for key in table}) for table in (self._begin, self._end, self._within)
-        )
+        self._begun: dict[str, dict[str, list[_Found]]] = {}  # whole ones by language, where it is asked for
+        self._begins: dict[str, list[int]] = {}  # their lengths, by the first letter
+        for key in sorted(self._begin, key=len):
+            sizes = self._begins.setdefault(key[0], [])
+            if len(key) not in sizes:
+                sizes.append(len(key))
+        self._ends, self._widths = (sorted({len(key) for key in table}) for table in (self._end, self._within))
 
     def _place(self, first: str) -> tuple[dict[str, list[_Found]], str]:
         begin, *between, end = first.split("*") if "*" in first else (first, "")
@@ -43,8 +48,16 @@ class Keywords:
             return self._begin, begin
         return (self._end, end) if end else (self._within, max(between, key=len)[:_PIECE])
 
-    def find(self, found: Sequence[str]) -> dict[str, list[str]]:
-        """The distinct keywords among the words `found`, by topic. A word counts for one length of keyword only."""
+    def find(self, found: Sequence[str], language: str = "") -> dict[str, list[str]]:
+        """The distinct keywords among the words `found`, by topic. A word counts for one length of keyword only.
+
+        In a `language` with stems a keyword is found in its other forms too.
+        """
+        others = self._others(language) if has_stems(language) else {}
+
+        def same(pattern: str, word: str) -> bool:
+            return fits(pattern, word) or same_stem(pattern, word, language)
+
         hits: dict[str, dict[str, None]] = {}
         start = 0
         while start < len(found):
@@ -52,9 +65,14 @@ class Keywords:
             here: list[tuple[int, str, str]] = []
             for parts, slug, keyword in self._candidates(found[start]):
                 length = len(parts)
-                if length == 1 or (
-                    len(found) - start >= length and all(map(fits, parts[1:], found[start + 1 : start + length]))
-                ):
+                if length == 1 or self._goes_on(parts, found, start, fits):
+                    here.append((length, slug, keyword))
+                    longest = max(longest, length)
+            told = {(length, slug) for length, slug, _ in here}
+            for parts, slug, keyword in others.get(begun(found[start], language), ()) if others else ():
+                # What stands there as it is written says it already.
+                length = len(parts)
+                if (length, slug) not in told and self._goes_on(parts, found, start, same, first=0):
                     here.append((length, slug, keyword))
                     longest = max(longest, length)
             for length, slug, keyword in here:
@@ -63,11 +81,29 @@ class Keywords:
             start += longest
         return {slug: list(names) for slug, names in hits.items()}
 
+    @staticmethod
+    def _goes_on(
+        parts: Sequence[str], found: Sequence[str], start: int, same: Callable[[str, str], bool], *, first: int = 1
+    ) -> bool:
+        """Whether the words of a keyword, from its `first`, are those that stand there."""
+        there = found[start + first : start + len(parts)]
+        return len(there) == len(parts) - first and all(map(same, parts[first:], there))
+
+    def _others(self, language: str) -> dict[str, list[_Found]]:
+        """Keywords by what a word of the same stem has in common with their first: few are looked at, and stemmed."""
+        if language not in self._begun:
+            table: dict[str, list[_Found]] = {}
+            for word, some in self._whole.items():
+                if begin := begun(word, language):
+                    table.setdefault(begin, []).extend(some)
+            self._begun[language] = table
+        return self._begun[language]
+
     def _candidates(self, word: str) -> Iterator[_Found]:
         yield from self._whole.get(word, ())
         if word.endswith("s"):
             yield from self._whole.get(word[:-1], ())
-        for size in self._begins:
+        for size in self._begins.get(word[:1], ()):
             if size > len(word):
                 break
             if looked_up := self._begin.get(word[:size]):

@@ -228,7 +228,7 @@ class Kept:
 
 
 STALE = 0.1  # the share of labels that may come, go or change before all is learnt anew
-_FORMAT = 2  # of what is stored, and of how words are made of a text: raised where either changes
+_FORMAT = 3  # of what is stored, and of how words are made of a text: raised where either changes
 
 
 def mark(topics: Mapping[str, Heading], *, precision: float, scorer: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from digest import config
 from digest.values import Story
+from digest.widths import columns
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def parts(
 
 def of_excerpt(curate: config.Curate, excerpt: str) -> float:
     """The part of a rank that is its excerpt's."""
-    return round(curate.weight_excerpt * min(1.0, len(excerpt) / (curate.excerpt_length * 0.6)), 3)
+    return round(curate.weight_excerpt * min(1.0, columns(excerpt) / (curate.excerpt_length * 0.6)), 3)
 
 
 def share(points: int, *, most: int) -> float:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from digest import config
 from digest.config import OTHER
 from digest.curate.topics import Placer, Text
+from digest.curate.words import AFTER, BEFORE, unspaced
 
 _LONGEST = 500  # characters of a stranger's text that a pattern is tried on
 
@@ -47,8 +48,8 @@ def _pattern(words: str) -> tuple[re.Pattern[str], ...]:
     """What has to be found, one after the other: the pieces between the stars."""
     words = words.strip()
     parts = [re.escape(part) for part in words.split("*")]
-    parts[0] = (r"(?<!\w)" if words[:1].isalnum() else "") + parts[0]
-    parts[-1] += r"(?!\w)" if words[-1:].isalnum() else ""
+    parts[0] = (BEFORE if words[:1].isalnum() and not unspaced(words[0]) else "") + parts[0]
+    parts[-1] += AFTER if words[-1:].isalnum() and not unspaced(words[-1]) else ""
     return tuple(re.compile(part, re.IGNORECASE) for part in parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
 
+from digest.curate.stems import Spellings
 from digest.curate.urls import bare, site
-from digest.curate.words import bigrams, words
+from digest.curate.words import bigrams, parted, words
 
 WINDOW = timedelta(days=7)  # between two tellings that only their titles join
 # Titles tell the same from this cosine on; or where so much of the shorter is in the longer, with three words
@@ -159,7 +161,8 @@ def group(tellings: Sequence[Telling], *, settled: int = 0) -> Grouping:
     The first `settled` of them were grouped before: they are joined by those that come after, and among
     themselves they are left alone.
     """
-    titles = [_title(telling.title) for telling in tellings]
+    spellings = Spellings(telling.title for telling in tellings)
+    titles = [_title(telling.title, spellings) for telling in tellings]
     clusters = _Clusters(len(tellings))
     joins: list[Join] = []
     _by_link(tellings, titles, clusters, joins, settled)
@@ -324,12 +327,14 @@ def _agree(one: str, two: str) -> bool:
     return a[:short] == b[:short] and all(part == "0" for part in (*a[short:], *b[short:]))
 
 
-def _title(text: str) -> _Title:
-    text = _TAIL.sub("", text)
-    found = tuple(words(text))
+def _title(text: str, spellings: Spellings) -> _Title:
+    text = _TAIL.sub("", unicodedata.normalize("NFKC", text))
+    found = tuple(spellings.of(words(text)))
     informative = frozenset(word for word in found if word not in _STOP and (len(word) > 1 or word.isdigit()))
     stems = [_stem(word) for word in found]
-    return _Title(found, frozenset(stems), informative, frozenset(stems) | frozenset(bigrams(stems)), _marks(text))
+    return _Title(
+        found, frozenset(stems), informative, frozenset(stems) | frozenset(bigrams(stems)), _marks(parted(text))
+    )
 
 
 def _marks(text: str) -> _Marks:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from digest.config import OTHER, Topic
 from digest.curate.keywords import Keywords, keyword_words
 from digest.curate.names import own_words
+from digest.curate.stems import has_stems, stem
 from digest.curate.words import bigrams, singular, words
 
 # A keyword in the title gives two points, in the excerpt or the address one.
@@ -38,8 +40,17 @@ class Heading:
 @cache
 def default_headings() -> Mapping[str, Heading]:
     """The twelve topics of the package, in the order of the mail."""
-    shipped = tomllib.loads((Path(__file__).parent / "topics.toml").read_text(encoding="utf-8"))
-    return {slug: Heading(topic["title"], tuple(topic["keywords"])) for slug, topic in shipped.items()}
+    folder = Path(__file__).parent
+    shipped = tomllib.loads((folder / "topics.toml").read_text(encoding="utf-8"))
+    world = tomllib.loads((folder / "topics_world.toml").read_text(encoding="utf-8"))
+    found = {}
+    for slug, topic in shipped.items():
+        # What two languages write alike counts once.
+        known = {keyword_words(keyword): keyword for keyword in reversed([*chain(*world[slug].values())])}
+        english = {keyword_words(keyword) for keyword in topic["keywords"]}
+        more = [keyword for said, keyword in reversed(known.items()) if said not in english]
+        found[slug] = Heading(topic["title"], (*topic["keywords"], *more))
+    return found
 
 
 def headings(chosen: Mapping[str, Topic]) -> dict[str, Heading]:
@@ -68,6 +79,19 @@ def headings(chosen: Mapping[str, Topic]) -> dict[str, Heading]:
     return found
 
 
+def titles(chosen: Mapping[str, Topic], say: Callable[[str], str] = str) -> dict[str, str]:
+    """What the topics of a newsletter are called, by slug, in the order of the mail.
+
+    Ours go through `say`, which has them in a language; what an operator called one stays as it was written.
+    """
+    ours = default_headings()
+    given = {slug for slug, topic in chosen.items() if topic.title}
+    return {
+        slug: say(heading.title) if slug in ours and slug not in given else heading.title
+        for slug, heading in headings(chosen).items()
+    }
+
+
 def _own(slug: str, topic: Topic, title: str) -> tuple[str, ...]:
     """What a topic's name says of it where the settings have no keywords: of one of ours, the title they gave it."""
     if topic.keywords is not None:
@@ -81,15 +105,19 @@ def _own(slug: str, topic: Topic, title: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Text:
-    """An entry as words: what its topic is judged by. `path` and `host` are the words of its address."""
+    """An entry as words: what its topic is judged by. `path` and `host` are the words of its address.
+
+    `language` is that of title and excerpt where its words have stems, else "".
+    """
 
     title: tuple[str, ...]
     excerpt: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
     host: tuple[str, ...] = ()
+    language: str = ""
 
     @classmethod
-    def of(cls, title: str, excerpt: str = "", url: str = "") -> Text:
+    def of(cls, title: str, excerpt: str = "", url: str = "", *, language: str = "") -> Text:
         try:
             parts = urlsplit(url)
         except ValueError:
@@ -97,20 +125,22 @@ class Text:
         host = (parts.hostname or "").removeprefix("www.").replace("-", ".").split(".")[:-1]
         plain = _NOT_A_WORD.sub(" ", _ENDING.sub("", unquote(parts.path)))
         path = [w for w in words(plain) if len(w) > 1 and not w.isdigit()]
-        return cls(tuple(words(title)), tuple(words(_ADDRESS.sub(" ", excerpt))), tuple(path), tuple(host))
+        spoken = (language or _guessed(f"{title} {excerpt}")).partition("-")[0].lower()
+        found = spoken if has_stems(spoken) else ""
+        return cls(tuple(words(title)), tuple(words(_ADDRESS.sub(" ", excerpt))), tuple(path), tuple(host), found)
 
     @cached_property
     def features(self) -> Mapping[str, float]:
         """Words and neighbours with their counts; the title counts double, neighbours in the excerpt half."""
-        title = [singular(word) for word in self.title]
-        excerpt = [singular(word) for word in self.excerpt]
+        title = [self._base(word) for word in self.title]
+        excerpt = [self._base(word) for word in self.excerpt]
         counts: dict[str, float] = {}
         for weight, found in (
             (2.0, title),
             (1.0, bigrams(title)),
             (1.0, excerpt),
             (0.5, bigrams(excerpt)),
-            (1.0, [singular(word) for word in self.path]),
+            (1.0, [self._base(word) for word in self.path]),
             (1.0, [f"@{word}" for word in self.host]),
             # Beginnings and ends tell of words never seen: "postgrest", "dragonflybsd".
             (1.0, [f"{word[:5]}…" for word in self.title if len(word) > 5]),
@@ -121,8 +151,19 @@ class Text:
                 counts[feature] = counts.get(feature, 0.0) + weight
         return counts
 
+    def _base(self, word: str) -> str:
+        return stem(word, self.language) if self.language else singular(word)
+
 
 _NOT_A_WORD = re.compile(r"[/_\-.+%]+")
+
+
+def _guessed(text: str) -> str:
+    from digest.parse import language  # whose room is large, and not needed to name topics
+
+    return language.of(text)
+
+
 _ADDRESS = re.compile(r"https?://\S+")
 # How a page is served says nothing of what is in it.
 _ENDING = re.compile(
@@ -288,7 +329,7 @@ class Placer:
         """Points by topic and keyword."""
         found: dict[str, dict[str, float]] = {}
         for part, weight in ((text.title, 2.0), (text.excerpt, 1.0), ((*text.path, "/", *text.host), 1.0)):
-            for slug, hits in self.keywords.find(part).items():
+            for slug, hits in self.keywords.find(part, text.language).items():
                 mine = found.setdefault(slug, {})
                 for keyword in hits:
                     # What means something else elsewhere is not enough alone: "cloud?" is half a keyword.

@@ -12,14 +12,14 @@ _MARKS = (
     "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0981-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
     "\u102b-\u103e\u17b4-\u17d3"
 )
-_LETTER = rf"(?:[^\W_]|[{_MARKS}])"
+LETTER = rf"(?:[^\W_]|[{_MARKS}])"
 # Names keep their marks: node.js, c++, c#, f#, .net. Hyphens and slashes part words, so "risc-v" and "ci/cd"
 # are two words here and in a keyword alike.
 _WORD = re.compile(
-    rf"(?<!\w)\.net(?![a-z0-9_])|[^\W_]{_LETTER}*(?:[.'’]{_LETTER}+)*(?:\+\+|#(?![a-z0-9_]))?", re.IGNORECASE
+    rf"(?<!\w)\.net(?![a-z0-9_])|[^\W_]{LETTER}*(?:[.'’]{LETTER}+)*(?:\+\+|#(?![a-z0-9_]))?", re.IGNORECASE
 )
 # Scripts written without spaces give no words; two characters at a time serve as well.
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
@@ -29,22 +29,37 @@ _LATIN = "0-9a-zªµº\u00c0-\u03ff\u1e00-\u1fff"
 STAR = "\ua66e"
 # What is written in one script, of a word in several: "使用kubernetes部署", "وkubernetes".
 _RUN = re.compile(
-    rf"[{_UNSPACED}]+|\.net(?![a-z0-9_])|[0-9{STAR}]*[^{_UNSPACED}{_LATIN}{STAR}.'+#]+[^{_UNSPACED}a-z]*"
+    rf"[{UNSPACED}]+|\.net(?![a-z0-9_])|[0-9{STAR}]*[^{UNSPACED}{_LATIN}{STAR}.'+#]+[^{UNSPACED}a-z]*"
     rf"|[{_LATIN}{STAR}][{_LATIN}{STAR}.'+#]*"
 )
+
+
+# What French and Italian put before a vowel, and is no part of the word: "l'intelligence", "dell'anno".
+_ELIDED = re.compile(
+    r"(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|(?:d[ae]|ne|su|co|que)?ll|al?l|un|quest|nessun)'(?=[^\W\d_]{2})"
+)
+
+
+def _after_article(word: str) -> str:
+    elided = _ELIDED.match(word)
+    return word[elided.end() :] if elided else word
 
 
 def words(text: str) -> list[str]:
     """The words of `text` in order, in small letters, without accents' variants (NFKC).
 
-    A word ends where its script does. Scripts without spaces give two characters at a time, one after the other.
+    A word ends where its script does, and begins behind an elided article. Scripts without spaces give two characters
+    at a time, one after the other.
     """
     found = []
     for word in _WORD.findall(unicodedata.normalize("NFKC", text).lower()):
         if word.isascii():
-            found.append(word.removesuffix("'s"))
+            word = word.removesuffix("'s")
+            found.append(_after_article(word) if "'" in word else word)
             continue
         plain = word.replace("’", "'").removesuffix("'s")
+        if "'" in plain:
+            plain = _after_article(plain)
         for run in _RUN.findall(plain):
             if not unspaced(run):
                 found.append(run if run == ".net" else run.lstrip("'+#").rstrip(".'") or run)
@@ -55,7 +70,17 @@ def words(text: str) -> list[str]:
     return found
 
 
-_STARTS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_BORDER = re.compile(rf"(?<=[{UNSPACED}])(?=[0-9a-z])|(?<=[0-9a-z.%])(?=[{UNSPACED}])", re.IGNORECASE)
+# The bounds of a word of letters, which what is written without spaces may stand beside: "用rust写".
+BEFORE, AFTER = rf"(?<![^\W{UNSPACED}])", rf"(?![^\W{UNSPACED}])"
+
+
+def parted(text: str) -> str:
+    """A text with a space where its script changes from one without spaces, as between "内核" and "6.9"."""
+    return text if text.isascii() else _BORDER.sub(" ", text)
+
+
+_STARTS_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def unspaced(word: str) -> bool:

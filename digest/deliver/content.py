@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -140,14 +141,15 @@ class Contents:
             self._kept -= oldest.weight
         return template
 
-    def fill(self, template: Template, claimed: outbox.Claimed) -> Letter:
+    def fill(self, template: Template, claimed: outbox.Claimed, dated: datetime | None = None) -> Letter:
         """The letter of one reader, the same at every attempt; ValueError where it cannot be written."""
         place = (claimed.newsletter_id, template.domain)
         addresses = self._addresses.get(place)
         if addresses is None:
             addresses = Addresses(self.kit(claimed.newsletter_id), self._papers.config, template.domain)
             self._addresses[place] = addresses
-        return (addresses.fill if claimed.notice_id is None else addresses.fill_notice)(template, claimed)
+        fill = addresses.fill if claimed.notice_id is None else addresses.fill_notice
+        return fill(template, claimed, dated or claimed.dated_at)
 
 
 class Addresses:
@@ -173,11 +175,11 @@ class Addresses:
         self._common = config.keys[0] if mail.comes_back else ""
         f"{base}{choices}{self._end}".encode("ascii")
 
-    def fill_notice(self, template: Template, claimed: outbox.Claimed) -> Letter:
+    def fill_notice(self, template: Template, claimed: outbox.Claimed, dated: datetime | None) -> Letter:
         mail_from, first, more = self._envelope(claimed.id, template.sender.date.isoformat().encode())
-        return template.join(letter.Own(claimed.email, claimed.name, mail_from, first, more, {}))
+        return template.join(letter.Own(claimed.email, claimed.name, mail_from, first, more, {}, dated))
 
-    def fill(self, template: Template, claimed: outbox.Claimed) -> Letter:
+    def fill(self, template: Template, claimed: outbox.Claimed, dated: datetime | None) -> Letter:
         """Of an edition: with ways to leave and to choose."""
         subscription = claimed.subscription_id
         assert subscription is not None
@@ -194,7 +196,7 @@ class Addresses:
         slots[Marker.CHOICES] = choose
         if template.sender.newsletter:
             more += letter.leave_line(self._base + token.decode("ascii"), leave)
-        return template.join(letter.Own(claimed.email, claimed.name, mail_from, first, more, slots))
+        return template.join(letter.Own(claimed.email, claimed.name, mail_from, first, more, slots, dated))
 
     def _envelope(self, row_id: int, when: bytes = b"") -> tuple[str, str, str]:
         """MAIL FROM, the header line with the Message-ID, and what a service gives back."""
@@ -211,7 +213,7 @@ def _said(rendered: Rendered, sender: Sender) -> tuple[Rendered, Sender]:
 def _read(mail: editions.Mail) -> tuple[Rendered, Sender]:
     """Unpack what a variant says."""
     html = "" if mail.plain else unpacked(mail.html)
-    sender = Sender(mail.sender, mail.composed_at, mail.reply_to, mail.newsletter, mail.number)
+    sender = Sender(mail.sender, mail.composed_at, mail.reply_to, mail.newsletter, mail.number, mail.title)
     return Rendered(mail.subject, html, unpacked(mail.text), marks=render.marks(mail.marks)), sender
 
 
@@ -231,12 +233,12 @@ class Filler:
     words: Words
     claimed: outbox.Claimed
 
-    def fill(self) -> Letter:
-        """ValueError where this letter cannot be written."""
+    def fill(self, dated: datetime | None = None) -> Letter:
+        """`dated` is its Date. ValueError where this letter cannot be written."""
         template = self.contents.template(self.words)
         if isinstance(template, Unwritable):
             raise template.error
-        return self.contents.fill(template, self.claimed)
+        return self.contents.fill(template, self.claimed, dated)
 
 
 def for_one(config: Config, rendered: Rendered, *, sender: Sender, to: str, number: int) -> Letter:

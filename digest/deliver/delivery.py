@@ -298,7 +298,7 @@ class Delivery:
                 continue
             # Written here, all those of a commit in one go, which costs less than each between two reads of a socket.
             try:
-                letter = waiting.filler.fill()
+                letter = waiting.filler.fill(done.dated.get(claimed.id))
             except ValueError as error:
                 route.forgo()
                 self._book.unwritable(claimed, number, error)

@@ -82,6 +82,7 @@ class Committed:
     batch: Batch
     settled: Counter[OutboxState] = field(default_factory=Counter)
     marked: dict[int, int] = field(default_factory=dict)
+    dated: dict[int, datetime] = field(default_factory=dict)  # the Date: of each of these
     marks_lease: Lease | None = None
     claim: outbox.Claim | None = None
     claim_lease: Lease | None = None
@@ -210,7 +211,9 @@ class Ledger:
         at = batch.at
         if batch.marks:
             done.marks_lease = Lease(at, now, self._lease)
-            done.marked = outbox.mark(session, batch.marks, now=now, lease=self._lease)
+            marks = outbox.mark_dated(session, batch.marks, now=now, lease=self._lease)
+            done.marked = {letter_id: mark.attempt for letter_id, mark in marks.items()}
+            done.dated = {letter_id: mark.dated_at for letter_id, mark in marks.items()}
         if batch.look:
             done.sources = [source for source in outbox.due_sources(session, now=now) if self._ours(source)]
         if batch.wish is not None:

@@ -82,7 +82,7 @@ class Maildir:
         try:
             for letter_id, number in marked.items():
                 try:
-                    letter = claimed.fillers[letter_id].fill()
+                    letter = claimed.fillers[letter_id].fill(marking.dated.get(letter_id))
                 except ValueError as error:
                     words = f"the letter could not be written: {error}"
                     batch.outcomes.append(outbox.Outcome(letter_id, number, OutboxState.HELD, reply=words))

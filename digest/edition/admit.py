@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from sqlmodel import Session
 
 from digest import config, identity
-from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, urls
+from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, tongues, urls
 from digest.curate import stories as same_story
 from digest.edition import formerly, sent
 from digest.edition.full_text import PageText, Texts
@@ -315,6 +315,7 @@ def _muted_and_held(
                 continue
             about = subject(entry, feeds[feed_id], entry.original_url or entry.url)
             reason = rules.muted(settings.rules, about)
+            reason = reason or tongues.kept_out(entry.language, settings)
             reason = reason or feed_rules.dropped(feeds[feed_id].keep, feeds[feed_id].drop, about)
             if reason:
                 minutes.decide(entry, Decision.MUTED, reason)

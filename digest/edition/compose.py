@@ -224,6 +224,7 @@ def _open(
         number=matter.number,
         slot_at=slot,
         composed_at=matter.at,
+        title=settings.title,
         upto_seq=matter.upto,
         sender=settings.sender,
         reply_to=settings.reply_to or "",

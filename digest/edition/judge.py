@@ -83,7 +83,9 @@ class Judge:
     def _labels(self, rows: Mapping[int, entries.Labelled]) -> list[topics.Label]:
         return [
             topics.Label(
-                topics.Text.of(row.title, excerpts.prose_of(said, title=row.title)[:JUDGED], row.url),
+                topics.Text.of(
+                    row.title, excerpts.prose_of(said, title=row.title)[:JUDGED], row.url, language=row.language
+                ),
                 row.topic,
                 urls.site(urls.normalise(row.url)),
             )
@@ -99,7 +101,7 @@ class Judge:
         about = subject(entry, feed, url)
         if reason := feed_rules.dropped(feed.keep, feed.drop, about):
             return rules.Verdict(muted=reason, step="rule", why=reason)
-        text = topics.Text.of(entry.title, prose[:JUDGED], url)
+        text = topics.Text.of(entry.title, prose[:JUDGED], url, language=entry.language)
         return rules.judge(about, text, settings=self._settings, placer=self.placer)
 
 

@@ -15,10 +15,12 @@ from sqlmodel import Session
 from digest import curate, render, spans
 from digest.colours import on_dark
 from digest.config import Config, Newsletter
+from digest.curate import tongues
 from digest.errors import ConfigError
 from digest.models import Edition, packed
 from digest.models import Newsletter as NewsletterRow
 from digest.render import HTML_LIMIT, Finding, Page, Rendered, Section, Templates, check, findings_in_words
+from digest.render.scripts import told_in
 from digest.render.speech import speech
 from digest.store import recipients, stories, tastes
 from digest.values import Source, Story
@@ -320,7 +322,9 @@ def drafts(
     Stories that are `unfit` (ids, each with the reason) are left out.
     """
     templates = Templates(*settings.template_folders)
-    titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
+    unfit = {story.id: why for story in matter.stories if (why := tongues.kept_out(story.language, settings))} | dict(
+        unfit
+    )
     accent_dark, home = on_dark(settings.accent), config.imprint(name).base_url
     identity = _identity(name, settings, titles, home)
     for choices in wanted:
@@ -336,19 +340,21 @@ def drafts(
             curate=config.curate,
             now=matter.at,
         )
+        selection = tongues.led(selection, settings)
         if selection.lead is None or len(selection.stories) < settings.min_stories:
             yield choices, None
             continue
         lead, language = selection.lead, choices.language or settings.language
         if choices.max_stories:
             selection = selection.at_most(choices.max_stories)
+        titles = _titles(settings, language)
         page = Page(
             title=settings.title,
             language=language,
             number=matter.number,
             date=matter.at.astimezone(settings.slots.zone) if settings.slots else matter.at,
-            lead=lead,
-            sections=_sections(selection, titles, language),
+            lead=_told(lead, language),
+            sections=_sections(selection, titles, language, settings),
             more=selection.more,
             topics=tuple(title for slug, title in titles.items() if slug in choices.topics),
             postal_address=settings.postal_address,
@@ -433,14 +439,32 @@ def _neutral(story: Story) -> Story:
         image_url=f"{place}.png" if story.image_url else "",
         also=tuple(Source("Example Herald", place) for _ in story.also),
         related=tuple(Source("What the council decided before", f"{place}/before") for _ in story.related),
+        recording=replace(story.recording, url=f"{place}.mp3") if story.recording else None,
     )
 
 
-def _sections(selection: curate.Selection, titles: Mapping[str, str], language: str) -> tuple[Section, ...]:
-    """The stories after the lead under their headings; what has none comes last."""
-    found = selection.sections(list(titles))
-    unnamed = speech(language).gettext("More stories" if len(found) > 1 else "Stories")
-    return tuple(Section(slug, titles.get(slug, unnamed), stories) for slug, stories in found)
+def _sections(
+    selection: curate.Selection, titles: Mapping[str, str], language: str, settings: Newsletter
+) -> tuple[Section, ...]:
+    """The stories after the lead under their headings; what has none comes last, and then what stands apart."""
+    apart = tuple(story for story in selection.stories[1:] if tongues.stands_apart(story, settings))
+    own = tuple(story for story in selection.stories if story not in apart) if apart else selection.stories
+    found = replace(selection, stories=own).sections(list(titles))
+    say = speech(language).gettext
+    unnamed = say("More stories" if len(found) > 1 else "Stories")
+    named = [(slug, titles.get(slug, unnamed), stories) for slug, stories in found]
+    named += [(tongues.APART, say("In other languages"), apart)] if apart else []
+    return tuple(Section(slug, title, tuple(_told(story, language) for story in some)) for slug, title, some in named)
+
+
+def _titles(settings: Newsletter, language: str) -> dict[str, str]:
+    return curate.titles(settings.topics, speech(language).gettext)
+
+
+def _told(story: Story, around: str) -> Story:
+    """A story as it stands among words of a language: in its own, and running the way its letters do."""
+    language = told_in(f"{story.title} {story.excerpt}", story.language, around)
+    return story if language == story.language else replace(story, language=language)
 
 
 def _key(newsletter: str, number: int, choices: recipients.VariantKey, config: Config) -> str:

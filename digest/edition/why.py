@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from digest import config
+from digest.curate import tongues
 from digest.edition.full_text import from_page
 from digest.edition.variants import sieve_of
 from digest.errors import NotFound
@@ -29,8 +30,11 @@ _STEPS = {
 _BEFORE_HER_CHOICE = "it came before she chose its topic, in an edition before the last one then"
 
 
-def explain(session: Session, story: Story) -> dict[str, Any]:
-    """All reasons kept with a story: topic, who tells it and why they count as one, rank part by part, editions."""
+def explain(session: Session, story: Story, *, settings: config.Newsletter | None = None) -> dict[str, Any]:
+    """All reasons kept with a story: topic, who tells it and why they count as one, rank part by part, editions.
+
+    The `settings` of the newsletter say what becomes of its language.
+    """
     assert story.id is not None
     topic = story.reasons.get("topic", {})
     tellings = why.tellings(session, story.id)
@@ -52,6 +56,7 @@ def explain(session: Session, story: Story) -> dict[str, Any]:
             }
             for t in tellings
         ],
+        "language": tongues.told(story.language, settings) if settings else story.language,
         "excerpt_from": _excerpt_from(session, story),
         "related": story.reasons.get("related", []),
         "rank": story.rank,

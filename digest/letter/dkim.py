@@ -1,6 +1,6 @@
 """DKIM signatures (RFC 6376; Ed25519 by RFC 8463), for senders whose relay does not sign. Pure.
 
-relaxed/simple: headers may be refolded on the way, the body is quoted-printable and arrives as it left.
+relaxed/relaxed: on the way headers may be refolded, and spaces at the ends of lines and empty lines at the end be lost.
 """
 
 from __future__ import annotations
@@ -8,15 +8,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-# Both List-Unsubscribe headers must be signed for one-click to count (RFC 8058 §4).
+# Both List-Unsubscribe headers must be signed for one-click to count (RFC 8058 §4). Each is named once more than it
+# is there, so that no second one can be added (RFC 6376 §8.15).
 SIGNED = (
     b"from", b"to", b"reply-to", b"subject", b"date", b"message-id", b"mime-version", b"content-type",
     b"content-transfer-encoding", b"list-id", b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id",
 )  # fmt: skip
+# Those of which there may be one though we write none: an added one would be shown, answered, or read by.
+_NEVER_ADDED = (b"reply-to", b"cc", b"content-transfer-encoding")
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
+_SPACES = re.compile(rb"\t[ \t]*| [ \t]+")
 _SPACE = re.compile(rb"[ \t]+")
 
 
@@ -55,15 +59,14 @@ class Signer:
         """The DKIM-Signature header, to stand before `head`.
 
         `head` holds the message's headers, each ended by CRLF, and may end with the empty line; `body_hash` is
-        the SHA-256 of the body, which ends with one CRLF. `at` is the edition's date, so that every attempt
-        has the same bytes.
+        the SHA-256 of the body, relaxed. `at` is the letter's own date, so that every attempt has the same bytes.
         """
         found = dict(_headers(head))
         names = [name for name in SIGNED if name in found]
-        # Each From is named once more than it is there, so that none can be added (RFC 6376 §8.15).
-        listed = b":".join([*names, b"from"]).decode("ascii")
+        absent = [name for name in _NEVER_ADDED if name not in found]
+        listed = b":".join([*names, *names, *absent]).decode("ascii")
         value = (
-            f"v=1; a={self._algorithm}; c=relaxed/simple; d={self.domain}; s={self.selector};\r\n"
+            f"v=1; a={self._algorithm}; c=relaxed/relaxed; d={self.domain}; s={self.selector};\r\n"
             f" t={int(at.timestamp())}; bh={base64.b64encode(body_hash).decode('ascii')};\r\n"
             f" h={_wrapped(listed, ':')};\r\n b="
         ).encode("ascii")
@@ -73,6 +76,14 @@ class Signer:
         encoded = base64.b64encode(signature).decode("ascii")
         lines = "\r\n ".join(encoded[at : at + 72] for at in range(0, len(encoded), 72))
         return b"DKIM-Signature: " + value + lines.encode("ascii") + b"\r\n"
+
+
+def relaxed_body(pieces: Sequence[bytes]) -> list[bytes]:
+    """A body in relaxed form (RFC 6376 §3.4.4), in the pieces that it is given in: each begins and ends a line."""
+    found = [_SPACES.sub(b" ", piece).replace(b" \r\n", b"\r\n") for piece in pieces]
+    last = found[-1].rstrip(b"\r\n")
+    found[-1] = last + b"\r\n" if last else b""
+    return found
 
 
 def _headers(head: bytes) -> list[tuple[bytes, bytes]]:

@@ -12,13 +12,19 @@ from email.utils import format_datetime, parseaddr, quote
 from functools import lru_cache
 from typing import NamedTuple
 
-from digest.letter.dkim import Signer
+from digest.letter.dkim import Signer, relaxed_body
 from digest.letter.quoted import LINE, Encoder, folded
-from digest.render import Marker, Marks, Rendered
+from digest.render import Marker, Marks, Rendered, shorten
 
 _CRLF = b"\r\n"
+_LEAVE_ROOM = 78 - len("List-Unsubscribe: <>,")
+# Exchange's word for what RFC 3834 says ([MS-OXCMAIL] 2.2.3.2.14). All of its kinds but NDR: bounces are listened to.
+_NO_ANSWERS = "DR, RN, NRN, OOF, AutoReply"
+_LIST_NAME = 100  # characters of a newsletter's title that stand in List-Id
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")
 _UNSAFE = re.compile(r"[\x00-\x20<>\x7f]")
+_ODD = re.compile(r"=\?|[<>]")
+_JOINERS = "\u200c\u200d"  # within words of Persian and Hindi, and within emoji
 
 
 @dataclass(frozen=True)
@@ -26,10 +32,11 @@ class Sender:
     """Who letters come from: the same for all of one edition, or for a notice."""
 
     mailbox: str  # "Name <address>", the From:
-    date: datetime
+    date: datetime  # of letters that were given none of their own
     reply_to: str = ""
     newsletter: str = ""  # the slug, for List-Id; "" for a notice, which belongs to no list
     number: int = 0  # of the edition
+    title: str = ""  # of the newsletter, for List-Id; "": the name in the From:
 
     @property
     def domain(self) -> str:
@@ -82,6 +89,7 @@ class Own(NamedTuple):
     first: str  # header lines before To:, in ASCII
     more: str  # and after it
     slots: Mapping[Marker, bytes]  # their addresses, folded
+    date: datetime | None = None  # None: the sender's
 
 
 def address(mailbox: str) -> str:
@@ -135,8 +143,8 @@ class Template:
         self._places = list(places.items())
         self._size = len(self._head) + sum(map(len, body.fixed))
         # What signers hash of the body: all of it but the pieces in between.
-        self._unstuffed = body.fixed if signers else []
-        self._hash = hashlib.sha256(body.fixed[0]) if signers else None
+        self._relaxed = relaxed_body(body.fixed) if signers else []
+        self._hash = hashlib.sha256(self._relaxed[0]) if signers else None
 
     @property
     def weight(self) -> int:
@@ -159,14 +167,15 @@ class Template:
 
     def join(self, own: Own) -> Letter:
         """The same with what is the reader's own made already. ValueError where their address is no address."""
-        email, name, mail_from, first, more, slots = own
+        email, name, mail_from, first, more, slots, date = own
+        date = date or self.sender.date
         check_address(email)
         to = f"To: {name} <{email}>" if _PLAIN_NAME.fullmatch(name) and len(name) < 60 else ""
         if not to or len(to) >= LINE:
             to = _mailbox("To", name, email)
-        head = f"{first}{to}\r\n{more}".encode() + self._head
+        head = f"{first}{_dated(date)}{to}\r\n{more}".encode() + self._head
         if self._signers:
-            head = self._signed(head, [slots[marker] for _, marker in self._slots])
+            head = self._signed(head, [slots[marker] for _, marker in self._slots], date)
         size = len(head) - len(self._head) + self._size
         parts = self._parts.copy()
         parts[0] = head
@@ -178,14 +187,14 @@ class Template:
                 parts[at] = wire
         return Letter(mail_from, email, tuple(parts), size)
 
-    def _signed(self, head: bytes, slots: Sequence[bytes]) -> bytes:
+    def _signed(self, head: bytes, slots: Sequence[bytes], date: datetime) -> bytes:
         assert self._hash is not None
         body = self._hash.copy()
-        for slot, fixed in zip(slots, self._unstuffed[1:], strict=True):
-            body.update(slot)
+        for slot, fixed in zip(slots, self._relaxed[1:], strict=True):
+            body.update(slot)  # an address has no space in it
             body.update(fixed)
         for signer in self._signers:
-            head = signer.sign(head, body.digest(), self.sender.date) + head
+            head = signer.sign(head, body.digest(), date) + head
         return head
 
 
@@ -223,7 +232,8 @@ def returned_line(word: str) -> str:
 def leave_line(url: str, by_mail: str) -> str:
     """`email` would fold these long words by encoding them, which no mail client reads as an address."""
     also = f",\r\n <mailto:{by_mail}>" if by_mail else ""
-    return f"List-Unsubscribe: <{url}>{also}\r\n"
+    apart = "\r\n " if len(url) > _LEAVE_ROOM else " "
+    return f"List-Unsubscribe:{apart}<{url}>{also}\r\n"
 
 
 def stuffed(piece: bytes) -> bytes:
@@ -252,7 +262,7 @@ def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:
     lines = [_mailbox("From", *_parsed(sender.mailbox))]
     if sender.reply_to:
         lines.append(_mailbox("Reply-To", *_parsed(sender.reply_to)))
-    lines += [_text("Subject", rendered.subject), f"Date: {format_datetime(sender.date)}", "MIME-Version: 1.0"]
+    lines += [_text("Subject", rendered.subject), "MIME-Version: 1.0"]
     if rendered.html:
         lines.append(f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"')
     else:
@@ -260,14 +270,27 @@ def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:
     if sender.newsletter:
         # All our own ASCII, written as it must stand. RFC 2919; RFC 8058 §3.1; RFC 3834 §2.
         lines += [
-            f"List-Id: <{sender.newsletter}.{sender.domain}>",
+            _list_id(sender.title or _parsed(sender.mailbox)[0], f"{sender.newsletter}.{sender.domain}"),
             "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
             f"Feedback-ID: {sender.number}:{sender.newsletter}:edition:{re.sub('[^a-z0-9]', '', sender.domain)[:15]}",
             "Precedence: bulk",
         ]
     else:
         lines.append("Auto-Submitted: auto-generated")  # so that no robot answers (RFC 3834 §5)
+    lines.append(f"X-Auto-Response-Suppress: {_NO_ANSWERS}")
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+@lru_cache(maxsize=64)
+def _dated(date: datetime) -> str:
+    """The header of a letter; those that are marked at once have it in common."""
+    return f"Date: {format_datetime(date)}\r\n"
+
+
+def _list_id(title: str, number: str) -> str:
+    """RFC 2919 §2: people read the phrase, filters go by what is in the brackets."""
+    name = shorten(_clean(title), _LIST_NAME)
+    return _mailbox("List-Id", name, number) if name else f"List-Id: <{number}>"
 
 
 @lru_cache(maxsize=256)
@@ -286,14 +309,20 @@ def _text(header: str, text: str) -> str:
     return f"{header}: " + Header(text, charset, maxlinelen=LINE, header_name=header).encode(linesep="\r\n")
 
 
+def _clean(name: str) -> str:
+    """A name on one line, without what nobody sees."""
+    if not name.isprintable():
+        name = "".join(c if c.isprintable() or c in _JOINERS else " " for c in name)
+    return " ".join(name.split())
+
+
 def _mailbox(header: str, name: str, email: str) -> str:
     """`Name <address>` (RFC 5322 §3.4), the address on a line of its own where the name is long."""
-    if not name.isprintable():
-        name = "".join(c if c.isprintable() else " " for c in name)
-    clean = " ".join(name.split())
+    clean = _clean(name)
     if not clean:
         return f"{header}: {email}"
-    if clean.isascii() and "=?" not in clean and len(clean) < 60:
+    # A "<" is encoded too: filters look for the first one, also within quotes.
+    if clean.isascii() and not _ODD.search(clean) and len(clean) < 60:
         written = f"{header}: " + (clean if _PLAIN_NAME.fullmatch(clean) else f'"{quote(clean)}"')
     else:
         written = f"{header}: " + Header(clean, "utf-8", maxlinelen=LINE, header_name=header).encode(linesep="\r\n")

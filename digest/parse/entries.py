@@ -45,11 +45,12 @@ class Unread(NotAFeed):
 
 @dataclass(frozen=True)
 class Enclosure:
-    """A file that comes with an entry. `size_bytes` 0 is unknown."""
+    """A file that comes with an entry. `size_bytes` and `seconds` 0 are unknown."""
 
     url: str
     type: str = ""
     size_bytes: int = 0
+    seconds: int = 0
 
 
 class Shown(NamedTuple):

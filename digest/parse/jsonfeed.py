@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from digest import recordings
 from digest.parse import language, text
 from digest.parse.dates import Dates
 from digest.parse.entries import (
@@ -92,7 +93,12 @@ def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, note
     title, summary, content = text.plain(texts.title), text.escape(texts.summary), clean_content(prose or texts.content)
     attachments = item.get("attachments")
     enclosures = tuple(
-        Enclosure(found, text.plain(string(a.get("mime_type")), limit=100), _size(a.get("size_in_bytes")))
+        Enclosure(
+            found,
+            text.plain(string(a.get("mime_type")), limit=100),
+            _size(a.get("size_in_bytes")),
+            recordings.seconds(str(_size(a.get("duration_in_seconds")))),
+        )
         for a in (attachments if isinstance(attachments, list) else [])[:MAX_ENCLOSURES]
         if isinstance(a, dict) and (found := text.http_url(string(a.get("url")), base))
     )

@@ -593,7 +593,7 @@ _ENTRY = _Place(
         "content_encoded": _Reader.encoded,
         "contributor": _into(_PERSON),
         "enclosure": _Reader.enclosure,
-        **_names("feedburner_origlink slash_comments thr_total", _Reader.kept),
+        **_names("feedburner_origlink itunes_duration slash_comments thr_total", _Reader.kept),
         "itunes_category": _Reader.itunes_category,
         "itunes_image": _Reader.picture,
         "itunes_keywords": _Reader.keywords,

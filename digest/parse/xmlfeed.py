@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from digest import recordings
 from digest.parse import documents, language, popularity, quick, text
 from digest.parse.dates import Dates
 from digest.parse.entries import (
@@ -265,13 +266,17 @@ def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:
     found: dict[str, Enclosure] = {}
     media = [m for m in entry.get("media_content") or () if string(m.get("type")) or string(m.get("medium"))]
     enclosed = [link for link in entry.get("links") or () if link.get("rel") == "enclosure"]
-    for item in [*enclosed, *media]:
+    lasts = recordings.seconds(string(entry.get("itunes_duration")))
+    for item, known in [*((link, lasts) for link in enclosed), *((medium, 0) for medium in media)]:
         url = text.http_url(string(item.get("href") or item.get("url")), base)
         if url and url not in found:
             size = string(item.get("length") or item.get("filesize")).strip()
             kind = string(item.get("type")) or string(item.get("medium"))
             found[url] = Enclosure(
-                url, text.plain(kind, limit=100), int(size) if re.fullmatch("[0-9]{1,15}", size) else 0
+                url,
+                text.plain(kind, limit=100),
+                int(size) if re.fullmatch("[0-9]{1,15}", size) else 0,
+                recordings.seconds(string(item.get("duration"))) or known,
             )
         if len(found) >= MAX_ENCLOSURES:
             break

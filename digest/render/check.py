@@ -274,7 +274,7 @@ def _text(mail: Rendered) -> Finding:
     long = [line for line in lines if columns(line) > 78 and "://" not in line]
     if long:
         errors.append(f"{len(long)} lines of more than 78 columns")
-    if any(line != line.rstrip() for line in lines):
+    if any(line != line.rstrip() and line != "-- " for line in lines):  # which is the mark of a signature
         errors.append("blanks at the ends of lines")
     return _found("text part", errors, f"{len(lines)} lines")
 

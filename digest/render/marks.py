@@ -80,15 +80,15 @@ class _FormerMarks(Marks):
     nonce: str = ""
 
     # By what begins with a tag: the end of what strangers say, and what an address is whole in.
-    _HTML: ClassVar = ('class="pad footer"', re.compile(rf"(?<=[\"'>]){re.escape(_HOME)}{_NAMES}(?=[\"'<#])"))
-    _TEXT: ClassVar = ("\n--\n", re.compile(rf"(?<!\S){re.escape(_HOME)}{_NAMES}(?!\S)"))
+    _HTML: ClassVar = (('class="pad footer"',), re.compile(rf"(?<=[\"'>]){re.escape(_HOME)}{_NAMES}(?=[\"'<#])"))
+    _TEXT: ClassVar = (("\n--\n", "\n-- \n"), re.compile(rf"(?<!\S){re.escape(_HOME)}{_NAMES}(?!\S)"))
 
     def address(self, marker: Marker) -> str:
         return f"{_HOME}{marker}"
 
     def cut(self, text: str) -> tuple[list[str], list[Marker]]:
-        footer, whole = self._HTML if text.startswith("<") else self._TEXT
-        start = max(0, text.rfind(footer))
+        footers, whole = self._HTML if text.startswith("<") else self._TEXT
+        start = max(0, *map(text.rfind, footers))
         parts: list[str] = whole.split(text[start:])
         parts[0] = text[:start] + parts[0]
         return parts[::2], [Marker(name) for name in parts[1::2]]

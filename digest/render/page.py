@@ -14,6 +14,7 @@ from digest.render import ranks
 from digest.render.marks import Marker, Marks
 from digest.render.words import WIDE, direction
 from digest.schedule import Schedule
+from digest.untracked import untracked
 from digest.values import Source, Story
 
 _TINTS = 12
@@ -95,12 +96,14 @@ class Page:
     @cached_property
     def see_also(self) -> Mapping[int, Source]:
         """By a story's id, the one most like it that the mail does not tell itself; none is pointed to twice."""
-        told = {url for s in self.stories for url in (s.url, *(a.url for a in s.also))}
+        if not any(story.related for story in self.stories):
+            return {}
+        told = {untracked(url) for s in self.stories for url in (s.url, *(a.url for a in s.also))}
         found = {}
         for story in self.stories:
-            other = next((other for other in story.related if other.url not in told), None)
+            other = next((other for other in story.related if untracked(other.url) not in told), None)
             if other is not None:
-                told.add(other.url)
+                told.add(untracked(other.url))
                 found[story.id] = other
         return found
 

@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from digest.recordings import LEAST_SIZE
+from digest.render.scripts import quotation_marks
 from digest.schedule import Days, Schedule
+from digest.values import Recording
 
 FOLDER = Path(__file__).parent / "languages"
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")  # as catalogues have them
 
 
 class Speech:
@@ -51,6 +55,17 @@ class Speech:
 
         return str(format_skeleton("yMMMd", moment, locale=self.locale))
 
+    def length(self, recording: Recording) -> str:
+        """How long it lasts, "42 min", or how large it is where nobody says; "" where that is no better known."""
+        from babel.units import format_unit
+
+        kind, number = "duration-minute", max(1, round(recording.seconds / 60))
+        if not recording.seconds:
+            kind, number = "digital-megabyte", max(1, round(recording.size_bytes / 1_000_000))
+            if recording.size_bytes < LEAST_SIZE:
+                return ""
+        return str(format_unit(number, kind, "short", locale=self.locale))
+
     def day(self, moment: datetime) -> str:
         """The date in words."""
         from babel.dates import format_date
@@ -69,6 +84,15 @@ class Speech:
 
         return str(format_list(list(words), locale=self.locale))
 
+    def quoted(self, text: str) -> str:
+        """A text between the quotation marks of the language (CLDR, "delimiters")."""
+        begin, end = quotation_marks(self.language)
+        return f"{begin}{text}{end}"
+
+    def upper(self, text: str) -> str:
+        """In capitals; a Turkish "i" keeps its dot."""
+        return (text.replace("i", "İ") if self.locale.language in ("tr", "az") else text).upper()
+
     def zone(self, zone: ZoneInfo) -> str:
         """A time zone as people call it. One of no place, such as UTC, is called what it is."""
         from babel.dates import get_timezone_name
@@ -81,7 +105,7 @@ class Speech:
         """When a newsletter comes, as a sentence; "" where cron is the schedule."""
         if schedule is None:
             return ""
-        from babel.dates import format_time, get_day_names
+        from babel.dates import format_time
 
         days = schedule.days
         hours = self.listed([format_time(at, "short", locale=self.locale) for at in schedule.times])
@@ -93,19 +117,32 @@ class Speech:
             return self.gettext("%(title)s comes every day at %(time)s (%(zone)s).") % facts
         if days.weekdays == frozenset(range(5)):
             return self.gettext("%(title)s comes on weekdays at %(time)s (%(zone)s).") % facts
-        names = get_day_names("wide", locale=self.locale)
-        facts["day"] = self.listed([str(names[day]) for day in sorted(days.weekdays)])
+        facts["day"] = self.listed([self.weekday(day) for day in sorted(days.weekdays)])
         if days.fortnight:
             return self.gettext("%(title)s comes every second week on %(day)s at %(time)s (%(zone)s).") % facts
         return self.gettext("%(title)s comes every %(day)s at %(time)s (%(zone)s).") % facts
+
+    def weekday(self, day: int) -> str:
+        """A weekday (0 is Monday) as it stands in a sentence; by its name alone where the catalogue has no more."""
+        from babel.dates import get_day_names
+
+        said = self._catalogue.pgettext("on", _WEEKDAYS[day])
+        return said if said != _WEEKDAYS[day] else str(get_day_names("wide", locale=self.locale)[day])
 
     def day_of_month(self, days: Days) -> str:
         """Which day of a month, as it stands in a sentence: "on the last Friday"."""
         from babel.dates import get_day_names
 
-        t = self.gettext
         if days.number:
-            return t("on its last day") if days.number == 31 else t("on day %(number)s") % {"number": days.number}
+            last, day = self.gettext("on its last day"), self.gettext("on day %(number)s")
+            return last if days.number == 31 else day % {"number": days.number}
+        (weekday,) = days.weekdays
+
+        def t(message: str) -> str:
+            # Where "first" follows the gender of the day it stands in the context of that day.
+            said = self._catalogue.pgettext(_WEEKDAYS[weekday], message)
+            return said if said != message else self.gettext(message)
+
         words = {
             1: t("on the first %(day)s"),
             2: t("on the second %(day)s"),
@@ -113,7 +150,6 @@ class Speech:
             4: t("on the fourth %(day)s"),
             -1: t("on the last %(day)s"),
         }
-        (weekday,) = days.weekdays
         return words[days.nth] % {"day": get_day_names("wide", locale=self.locale)[weekday]}
 
 

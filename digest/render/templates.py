@@ -23,14 +23,15 @@ from digest.render.marks import Marks
 from digest.render.note import MAILS, Note, Reader, fault, text_fault
 from digest.render.page import Identity, Page, Rendered, Section
 from digest.render.ranks import Band, Block, Places
+from digest.render.scripts import direction, fonts
 from digest.render.speech import speech
-from digest.render.words import bind, direction, one_line, subject_line, tidy, wrap
-from digest.values import Source, Story
+from digest.render.words import bind, one_line, subject_line, tidy, wrap
+from digest.values import Recording, Source, Story
 
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
 _LINK = 200  # at most, what a reader's own address takes the place of a marker
 _PACKAGE = Path(__file__).parent.parent
-_VALUES = frozenset({Note, Page, Identity, Palette, Places, Band, Block, Reader, Section, Story, Source})
+_VALUES = frozenset({Note, Page, Identity, Palette, Places, Band, Block, Reader, Section, Story, Source, Recording})
 _TAG = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*")  # BCP 47; nothing that leads out of a folder
 _SIMPLE = re.compile(r"([^{]|\{(?![{%#])|\{\{ *[\w.]+ *\}\})*")  # a subject that cannot take long
 _HINT = "nothing was sent; `digest help templates` says what a template is given"
@@ -220,6 +221,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
     environment.filters.update(
         ago=lambda moment, now: said.ago(moment, now).replace(" ", "\xa0"),  # "3 h" and "ago" on one line
         day=said.day,
+        length_of=said.length,
         listed=said.listed,
         rhythm=said.rhythm,
         wrap=wrap,
@@ -230,6 +232,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         beyond=ranks.beyond,
         tongue=_tongue,
     )
+    environment.filters.update(upper=said.upper, quoted=said.quoted, fonts=fonts)
     return environment
 
 

@@ -1,4 +1,4 @@
-"""Words on a line: subjects, cuts, wrapping, writing direction."""
+"""Words on a line: subjects, cuts, wrapping."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ import unicodedata
 from collections.abc import Iterator
 
 from digest.graphemes import clamp, unheaped
+from digest.render.scripts import direction as direction
+from digest.widths import WIDE as WIDE
+from digest.widths import columns as columns
 
 SUBJECT_LENGTH = 70
-# What takes two columns of a terminal: Hangul, the CJK blocks, full-width forms, emoji (UAX #11).
-WIDE = re.compile(
-    "[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f"
-    "\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001f64f\U0001f900-\U0001f9ff\U00020000-\U0003fffd]"
-)
-
 # LRM, RLM, ALM, embeddings, overrides and isolates: in a subject they can turn the words around them.
 _BIDI = dict.fromkeys([0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
-_RTL = ("ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ku", "ps", "sd", "ug", "ur", "yi")
 
 
 def subject_line(text: str) -> str:
@@ -43,16 +39,6 @@ def bind(text: str) -> str:
     """No line with a short last word alone on it: the last two words stay together."""
     head, _, last = text.rpartition(" ")
     return f"{head}\xa0{last}" if " " in head and len(last) <= 8 else text
-
-
-def direction(language: str) -> str:
-    """`rtl` for languages written from right to left, else `ltr`."""
-    return "rtl" if language.lower().partition("-")[0] in _RTL else "ltr"
-
-
-def columns(text: str) -> int:
-    """How wide it stands in a terminal: two columns for what is wide (UAX #11), as Chinese is."""
-    return len(text) if text.isascii() else len(text) + len(WIDE.findall(text))
 
 
 def wrap(text: str, width: int = 72, indent: str = "") -> str:
@@ -103,8 +89,8 @@ def _pieces(word: str, room: int) -> Iterator[str]:
 
 
 def tidy(text: str) -> str:
-    """No trailing blanks, at most two empty lines in a row."""
-    lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    """No trailing blanks but that of a signature's mark (RFC 3676 §4.3), at most two empty lines in a row."""
+    lines = "\n".join(line if line == "-- " else line.rstrip() for line in text.strip().splitlines())
     return re.sub(r"\n{4,}", "\n\n\n", lines) + "\n"
 
 

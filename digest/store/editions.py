@@ -203,6 +203,7 @@ class Mail(NamedTuple):
     composed_at: datetime
     reply_to: str
     number: int
+    title: str
     newsletter: str
 
 
@@ -216,6 +217,7 @@ def to_send(session: Session, variant_ids: Collection[int]) -> Iterator[Mail]:
             *(sa.type_coerce(table.c[name], sa.LargeBinary) for name in ("html", "text")),
             *(table.c[name] for name in ("plain", "marks")),
             *(col(column) for column in (Edition.sender, Edition.composed_at, Edition.reply_to, Edition.number)),
+            col(Edition.title),
             col(Newsletter.name),
         )
         .join(Edition, col(Edition.id) == table.c.edition_id)

@@ -155,6 +155,7 @@ class Labelled(NamedTuple):
     entry_id: int
     title: str
     url: str
+    language: str
     topic: str
 
 
@@ -256,7 +257,7 @@ def labelled(session: Session, newsletter_id: int, *, per_feed: int = 150, limit
 
     An entry of a feed with one topic counts even where it was held; a correction goes before everything.
     """
-    text = (col(Entry.id), col(Entry.title), col(Entry.url))
+    text = (col(Entry.id), col(Entry.title), col(Entry.url), col(Entry.language))
     other = aliased(Entry)
     latest = (
         sa.select(col(other.id))

@@ -15,7 +15,7 @@ the place of a later one. Days on which digest ran (`RunDay`) tell the rest: whe
     robots.read_at                now                             when robots.txt is read anew
     newsletter.slot_at            the coming slot                 whether an edition is due
     edition.slot_at               the coming slot                 one edition a day; unique, once its time comes
-    edition.composed_at           now                             lateness, welcome, archive, the Date: of its mails
+    edition.composed_at           now                             lateness, welcome, archive
     edition.open_at               held: 240 hours; else now       when it opens by itself, lateness, its canary
     outbox.due_at                 a reader's hour, a retry,       which letters are due, which may be
                                   or a lease                      taken over from a dead sender
@@ -91,6 +91,7 @@ SHOWN = {
     "entry.published_at",
     "entry.updated_at",
     "entry.withdrawn_at",
+    "outbox.dated_at",  # a letter that was tried has its Date: for good
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",
     "feed_seen.until",  # the word of whoever moved here
@@ -367,7 +368,7 @@ def _thorough(at: _Bearings) -> Iterator[Part]:
     )
     columns = (OutboxRow.tried_at, OutboxRow.settled_at, OutboxRow.created_at)
     yield Rule("settled letters", tuple(Bound(col(column), late, now) for column in columns), (settled, _not_counted()))
-    # The Date: and the Message-ID of a letter that was tried stay what they were.
+    # The Message-ID of a letter that was tried stays what it was.
     yield Rule("notices", (Bound(col(Notice.created_at), late, now),), (untried,))
     yield Rule("suppressions", (Bound(col(Suppression.created_at), late, now),))
     yield Rule("readings of feeds", (Bound(col(NewsletterFeed.added_at), late, now),))

@@ -39,7 +39,7 @@ _NO_SYNC = {"synchronize_session": False}
 _READ = """
     SELECT o.id, o.edition_id, o.variant_id, o.notice_id, o.subscription_id,
         coalesce(n.email, p.email), coalesce(n.name, p.name), o.attempts, o.tried_at, o.in_doubt, o.created_at,
-        coalesce(e.newsletter_id, o.newsletter_id), s.state, coalesce(x.reason, d.reason)
+        coalesce(e.newsletter_id, o.newsletter_id), o.dated_at, s.state, coalesce(x.reason, d.reason)
     FROM outbox AS o
         LEFT JOIN edition AS e ON e.id = o.edition_id
         LEFT JOIN notice AS n ON n.id = o.notice_id
@@ -52,7 +52,8 @@ _READ = """
     ORDER BY o.id
 """
 _MARK = """
-    UPDATE outbox SET state = 'sending', attempts = attempts + 1, due_at = ?, tried_at = coalesce(tried_at, ?)
+    UPDATE outbox SET state = 'sending', attempts = attempts + 1, due_at = ?, tried_at = coalesce(tried_at, ?),
+        dated_at = coalesce(dated_at, ?)
     WHERE id IN {} AND state = 'claimed'
         AND NOT EXISTS (SELECT 1 FROM edition WHERE edition.id = outbox.edition_id AND edition.state <> 'open')
         AND (edition_id IS NULL OR EXISTS (
@@ -63,7 +64,7 @@ _MARK = """
         AND NOT EXISTS (SELECT 1 FROM suppression AS d WHERE d.key = coalesce(
             (SELECT substr(p.key, {find}(p.key, '@')) FROM subscriber AS p WHERE p.id = outbox.subscriber_id),
             (SELECT substr(n.address, {find}(n.address, '@')) FROM notice AS n WHERE n.id = outbox.notice_id)))
-    RETURNING id, attempts
+    RETURNING id, attempts, dated_at
 """
 # One statement for a whole batch: with one for each row, the writer's thread and the loop would take turns at
 # Python's lock for each. What a server says may name the reader, so nothing of it is kept of somebody erased.
@@ -105,7 +106,7 @@ _OURS = (
 class Claimed(NamedTuple):
     """A letter that is ours until its lease runs out: of an edition, or a notice.
 
-    `attempts` counts those before this one, `tried_at` is the first of them.
+    `attempts` counts those before this one, `tried_at` is the first of them; `dated_at` is the letter's Date.
     """
 
     id: int
@@ -120,10 +121,18 @@ class Claimed(NamedTuple):
     in_doubt: bool
     created_at: datetime
     newsletter_id: int | None = None  # whose letter it is; None: of a notice that belongs to no newsletter
+    dated_at: datetime | None = None
 
     @property
     def source(self) -> Source:
         return Source(self.edition_id, self.newsletter_id)
+
+
+class Mark(NamedTuple):
+    """A letter's attempt, from 1, and its Date."""
+
+    attempt: int
+    dated_at: datetime
 
 
 class Source(NamedTuple):
@@ -290,15 +299,13 @@ def claim(
     if not taken:
         return Claim(held=held, doubtful=held)
     letters, ended = [], []
-    dialect = session.get_bind().dialect
-    read = UtcTime().dialect_impl(dialect).result_processor(dialect, None)
-    assert read is not None
-    as_moment: Any = lru_cache(maxsize=64)(read)  # most letters were made in one moment
+    as_moment = _as_moment(session)
     before = now - lifetime
     rows: Sequence[Any] = _driver(session, _READ, _IDS, json.dumps(taken)).cursor.fetchall()
     for row in rows:
-        *values, tried_at, in_doubt, created_at, owner, subscribed, barred = tuple[Any, ...](row)
-        letter = Claimed._make((*values, as_moment(tried_at), bool(in_doubt), as_moment(created_at), owner))
+        *values, tried_at, in_doubt, created_at, owner, dated_at, subscribed, barred = tuple[Any, ...](row)
+        moments = as_moment(tried_at), bool(in_doubt), as_moment(created_at)
+        letter = Claimed._make((*values, *moments, owner, as_moment(dated_at)))
         end = _end_of(letter, subscribed, barred, before=before)
         if end is None:
             letters.append(letter)
@@ -419,12 +426,19 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
     marks a letter has it: those that are missing from the answer were taken by another worker, or belong to
     an edition that was paused meanwhile.
     """
+    return {letter_id: mark.attempt for letter_id, mark in mark_dated(session, letters, now=now, lease=lease).items()}
+
+
+def mark_dated(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: timedelta) -> dict[int, Mark]:
+    """The same, with the Date: of each letter, which its first attempt fixes."""
     if not letters:
         return {}
     now = shared_now(session, now)
     moment, ids = _moments(session), json.dumps([letter.id for letter in letters])
-    marked: Sequence[Any] = _driver(session, _MARK, _IDS, moment(now + lease), moment(now), ids).fetchall()
-    return {row[0]: row[1] for row in marked}
+    values = (moment(now + lease), moment(now), moment(now), ids)
+    marked: Sequence[Any] = _driver(session, _MARK, _IDS, *values).fetchall()
+    as_moment = _as_moment(session)
+    return {row[0]: Mark(row[1], as_moment(row[2])) for row in marked}
 
 
 def unclaim(
@@ -467,6 +481,7 @@ def unmark(session: Session, attempts: Iterable[tuple[int, int]], *, now: dateti
                 due_at=shared_now(session, now),
                 attempts=OutboxRow.attempts - 1,
                 tried_at=sa.case((col(OutboxRow.attempts) > 1, col(OutboxRow.tried_at)), else_=None),
+                dated_at=sa.case((col(OutboxRow.attempts) > 1, col(OutboxRow.dated_at)), else_=None),
             ),
             rows,
         )
@@ -525,6 +540,14 @@ def _driver(session: Session, statement: str, listed: dict[str, str], *values: o
     if dialect.paramstyle != "qmark":
         statement = statement.replace("?", "%s")
     return session.connection().exec_driver_sql(statement, values)
+
+
+def _as_moment(session: Session) -> Any:
+    """How the driver gives a time back; most letters have theirs in common."""
+    dialect = session.get_bind().dialect
+    read = UtcTime().dialect_impl(dialect).result_processor(dialect, None)
+    assert read is not None
+    return lru_cache(maxsize=64)(read)
 
 
 def _moments(session: Session) -> Callable[[datetime], Any]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest import values
+from digest import recordings, values
 from digest.models import (
     Admission,
     Entry,
@@ -23,6 +23,7 @@ from digest.models import (
 from digest.store import undecided
 from digest.store.database import batched
 from digest.store.feed_tables import FullText
+from digest.untracked import page_key, untracked
 
 
 def to_take_back(session: Session, newsletter_id: int, *, upto: int) -> list[tuple[int, int, bool]]:
@@ -213,6 +214,7 @@ class _ToldBy(NamedTuple):
     site_url: str
     url: str
     withdrawn: bool
+    enclosures: Sequence[dict[str, Any]]
 
     @property
     def host(self) -> str:
@@ -221,13 +223,16 @@ class _ToldBy(NamedTuple):
 
 
 def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.Story:
-    """A row as a value, with each site that tells it besides the one it is told by here."""
+    """A row as a value, with each site that tells it besides the one it is told by here, at a page of its own."""
     told = {teller.host for teller in tellers if teller.entry_id == story.entry_id}
+    pages = {page_key(story.url)} if len(tellers) > 1 else set()
     also = []
-    for teller in tellers:
-        if teller.host not in told:
+    for teller in tellers if len(tellers) > 1 else ():
+        page = page_key(teller.url)
+        if teller.host not in told and page not in pages:
             told.add(teller.host)
-            also.append(values.Source(teller.feed_title or teller.feed_url, teller.url))
+            pages.add(page)
+            also.append(values.Source(teller.feed_title or teller.feed_url, untracked(teller.url)))
     return values.Story(
         id=cast(int, story.id),
         seq=story.seq,
@@ -245,11 +250,22 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         pinned=story.pinned,
         feed_id=feed_id,
         also=tuple(also),
-        related=tuple(values.Source(r["title"], r["url"]) for r in story.reasons.get("related", ())),
+        related=tuple(values.Source(r["title"], untracked(r["url"])) for r in story.reasons.get("related", ())),
         dated=not story.reasons.get("rank", {}).get("undated"),
         withdrawn=bool(tellers) and all(teller.withdrawn for teller in tellers),
         feeds=tuple(dict.fromkeys(teller.feed_id for teller in tellers if not teller.withdrawn)),
+        recording=_recording(story.entry_id, tellers),
     )
+
+
+def _recording(entry_id: int, tellers: Sequence[_ToldBy]) -> values.Recording | None:
+    """The file that whoever stands for a story encloses, else another who tells it and did not take it back."""
+    for teller in sorted(tellers, key=lambda one: one.entry_id != entry_id) if len(tellers) > 1 else tellers:
+        for file in () if teller.withdrawn else teller.enclosures:
+            if kind := recordings.kind(file.get("type", ""), file.get("url", "")):
+                seconds, size = file.get("seconds", 0), file.get("size_bytes", 0)
+                return values.Recording(file["url"], kind, file.get("type", ""), seconds, size)
+    return None
 
 
 def _tellers(session: Session, story_ids: Iterable[int]) -> defaultdict[int, list[_ToldBy]]:
@@ -265,6 +281,7 @@ def _tellers(session: Session, story_ids: Iterable[int]) -> defaultdict[int, lis
                 col(Feed.site_url),
                 col(Entry.url),
                 col(Entry.withdrawn_at).is_not(None),
+                col(Entry.enclosures),
             )
             .join(Entry, col(Entry.id) == col(Admission.entry_id))
             .join(Feed, col(Feed.id) == col(Entry.feed_id))

@@ -38,7 +38,7 @@ def answer(session: Session, config: Config, mail: Wished, *, now: datetime) -> 
     if mail.robot:
         return Followed("none", "a robot wrote, which asks for nothing", subscriber_id=subscription.subscriber_id)
     settings = config.newsletters[name]
-    titles = _titles(settings)
+    titles = _titles(settings, speech(subscription.language or settings.language))
     weekday = subscription.cadence.partition(" ")[2][:3]
     wishes = understood(mail.text, mail.subject, topics=titles, weekday=weekday if weekday in DAYS else DAYS[0])
     was = _standing(subscription)
@@ -53,8 +53,8 @@ def answer(session: Session, config: Config, mail: Wished, *, now: datetime) -> 
     return Followed("chose" if before else "none", why, before, person.id)
 
 
-def _titles(settings: Newsletter) -> dict[str, str]:
-    return {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
+def _titles(settings: Newsletter, said: Speech) -> dict[str, str]:
+    return curate.titles(settings.topics, said.gettext)
 
 
 # ---------------------------------------------------------------- done
@@ -143,7 +143,7 @@ def _owe(
     words = []
     if wishes.strange:
         words.append(
-            t("This was not understood: %(words)s.") % {"words": said.listed([f"“{w}”" for w in wishes.strange])}
+            t("This was not understood: %(words)s.") % {"words": said.listed([said.quoted(w) for w in wishes.strange])}
         )
     if refused:
         words.append(t("Some of it is not possible as things stand."))
@@ -180,7 +180,7 @@ def _how(config: Config, subscription_id: int, newsletter: str, said: Speech) ->
         domain=config.imprint(newsletter).smtp.envelope_domain or settings.sender.rpartition("@")[2].strip("> "),
         mailbox=config.mail.address,
     )
-    slugs = list(_titles(settings))[:3]
+    slugs = list(_titles(settings, said))[:3]
     t = said.gettext
     words = t(
         "Write to %(address)s, as in: pause 2 weeks, back, weekly, %(topics)stext, language de, at 8, stop, help."
@@ -205,7 +205,7 @@ def in_words(subscription: Subscription, settings: Newsletter, said: Speech) -> 
         found.append(t("Paused until %(day)s.") % {"day": said.date(until)} if until else t("Paused until you resume."))
     else:
         found.append(t("You get %(title)s.") % facts)
-    titles = _titles(settings)
+    titles = _titles(settings, said)
     topics = said.listed([titles[slug] for slug in subscription.topics if slug in titles])
     rows = [
         (t("Topics"), topics or t("all of them")),

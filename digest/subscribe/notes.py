@@ -85,12 +85,12 @@ def _tell(words: str) -> None:
 
 def reader_of(person: Subscriber, ours: Subscription, settings: Newsletter) -> Reader:
     """What templates are told of a person."""
-    headings = curate.headings(settings.topics)
+    titles = curate.titles(settings.topics, speech(ours.language or settings.language).gettext)
     return Reader(
         email=person.email,
         called=person.name,
         fields=Fields(person.fields),
-        topics=tuple(headings[slug].title for slug in ours.topics if slug in headings),
+        topics=tuple(titles[slug] for slug in ours.topics if slug in titles),
         cadence=ours.cadence,
         hour=ours.hour,
         language=ours.language,

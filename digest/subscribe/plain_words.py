@@ -22,16 +22,17 @@ MOST_LINES = 6  # that are read: below are signatures, and what was quoted
 LONGEST = 200  # characters of a line that is read
 MOST_DAYS = 366  # of a pause
 MOST_STRANGE = 5  # pieces that are told as not understood
-_CUT = ',;.!?،；。，、！？؟\n\t ()[]"“”„«»*:：'
-_ENDS = ",;.!?،；。，、！？؟\n"
+_CUT = ',;.!?،；。，、！？؟।\n\t ()[]"“”„«»*:：'
+_ENDS = ",;.!?،；。，、！？؟।\n"
 _REPLY = re.compile(
-    r"\s*+(?:re|aw|sv|antw|rif|res|rép|tr|fwd?|wg|回复|答复|رد)\s*+(?:\[\d{1,3}\]\s*+)?[:：]", re.IGNORECASE
+    r"\s*+(?:re|aw|sv|antw|rif|res|rép|tr|fwd?|wg|odp|ynt|回复|答复|返信|رد|השב|תגובה)\s*+(?:\[\d{1,3}\]\s*+)?[:：]",
+    re.IGNORECASE,
 )
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?!\d)")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?(?!\d)")
 _NUMBER = re.compile(r"\d{1,4}(?![\d:.])")
 _WORD = re.compile(r"\w[\w'’-]{0,60}|\S")
-_HAN = re.compile("[\u3400-\u9fff]")
+_HAN = re.compile("[\u3040-\u30ff\u3400-\u9fff]")  # and kana
 
 
 @dataclass
@@ -334,7 +335,7 @@ def _folded(section: str, name: str) -> tuple[str, ...]:
 
 
 def _fits(text: str, at: int, word: str) -> bool:
-    """Does the word stand here, and end here? Chinese has no blanks between words."""
+    """Does the word stand here, and end here? Chinese and Japanese have no blanks between words."""
     after = at + len(word)
     if not text.startswith(word, at):
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from digest import curate
 from digest.store import archive
 from digest.values import Story
@@ -40,6 +42,8 @@ def editions(call: Call) -> Answer:
 def edition(call: Call) -> Answer:
     paper, number = paper_of(call.site, call.session, call.request), int(call.request.path_params["number"])
     found = archive.edition(call.session, paper.id, number)
+    if found is None and archive.cancelled(call.session, paper.id, number):
+        raise Problem(410, "this edition was cancelled, and will not come again")
     if found is None:
         raise Problem(404, "there is no such edition in the archive")
     frozen = archive.frozen(call.session, found.variant_id) if found.variant_id else None
@@ -76,8 +80,10 @@ def _story(story: Story) -> shapes.Story:
     return shapes.Story(
         **{name: getattr(story, name) for name in same},
         published_at=story.published_at,
+        dated=story.dated,
         withdrawn=story.withdrawn,
         also=[shapes.Source(title=one.title, url=one.url) for one in story.also],
+        recording=shapes.Recording(**asdict(story.recording)) if story.recording else None,
     )
 
 
@@ -102,7 +108,7 @@ ENDPOINTS = (
         _EDITIONS + "/{number}",
         edition,
         "Read an edition as the archive shows it",
-        {200: ("The edition.", shapes.EditionShape)},
+        {200: ("The edition.", shapes.EditionShape), 410: ("It was cancelled.", shapes.ProblemShape)},
         verbs=_READ,
     ),
     Endpoint(

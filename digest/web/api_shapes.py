@@ -261,6 +261,14 @@ class Source(Given):
     url: str
 
 
+class Recording(Given):
+    url: str
+    kind: Literal["audio", "video"]
+    type: str
+    seconds: int = Field(description="0 where its feed does not say")
+    size_bytes: int = Field(description="0 where its feed does not say")
+
+
 class Story(Given):
     title: str
     url: str
@@ -272,8 +280,10 @@ class Story(Given):
     image_url: str
     reading_minutes: int
     published_at: datetime
+    dated: bool = Field(description="false: its feed says no date, and `published_at` is when it was first seen")
     withdrawn: bool
     also: list[Source] = Field(description="who else tells it")
+    recording: Recording | None = Field(description="what can be heard or watched of it")
 
 
 class EditionShape(Given):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -11,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from digest.store import archive
+from digest.store import archive, lasting
 from digest.web import feeds
 from digest.web.archive import NEWSLETTER, PAGE_OF_EDITIONS, TOPIC, Paper, on_topic, paper_of
 from digest.web.public import public
@@ -24,7 +23,7 @@ Make = Callable[[Site, Session, Request], feeds.Feed]
 
 def of_editions(site: Site, session: Session, request: Request) -> feeds.Feed:
     one = paper_of(site, session, request)
-    home = site.base_of(one.name) + one.path
+    ids, home = _ids(site, session, one), site.config.page_of(one.name)
     items = []
     rows = archive.editions(session, one.id, limit=PAGE_OF_EDITIONS)
     told = archive.headlines(session, rows)
@@ -32,15 +31,17 @@ def of_editions(site: Site, session: Session, request: Request) -> feeds.Feed:
         address = f"{home}/editions/{row.number}"
         html = site.html("feed/edition.html", stories=told.get(row.id, []))
         title = row.subject or one.settings.title
-        items.append(feeds.Item(address, address, title, html, row.at, one.settings.title, one.settings.language))
-    return _feed(one, one.settings.title, home, request, items)
+        known = ids.edition(row.number)
+        items.append(feeds.Item(known, address, title, html, row.at, one.settings.title, one.settings.language))
+    return _feed(one, ids.feed, one.settings.title, home, request, items)
 
 
 def of_topic(site: Site, session: Session, request: Request) -> feeds.Feed:
     one, title, stories = on_topic(site, session, request, limit=FEED_OF_STORIES)
+    ids, slug = _ids(site, session, one), request.path_params["topic"]
     items = [
         feeds.Item(
-            id=uuid.uuid5(uuid.NAMESPACE_URL, f"{site.base_of(one.name)}{one.path}/stories/{story.seq}").urn,
+            id=ids.story(story.seq),
             url=story.url,
             title=story.title,
             html=site.html("feed/story.html", story=story, t=one.said.gettext, nt=one.said.ngettext),
@@ -48,11 +49,13 @@ def of_topic(site: Site, session: Session, request: Request) -> feeds.Feed:
             author=story.author or story.source,
             language=story.language or one.settings.language,
             tags=(title,),
+            dated=story.dated,
+            recording=story.recording,
         )
         for story in stories
     ]
-    home = f"{site.base_of(one.name)}{one.path}/topics/{request.path_params['topic']}"
-    return _feed(one, f"{one.settings.title}: {title}", home, request, items)
+    home = f"{site.config.page_of(one.name)}/topics/{slug}"
+    return _feed(one, ids.topic(slug), f"{one.settings.title}: {title}", home, request, items)
 
 
 def feed(make: Make, request: Request) -> Response:
@@ -64,9 +67,14 @@ def feed(make: Make, request: Request) -> Response:
     return public(request, feeds.atom(made), media_type=feeds.ATOM, modified=made.updated)
 
 
-def _feed(one: Paper, title: str, page: str, request: Request, items: Sequence[feeds.Item]) -> feeds.Feed:
+def _ids(site: Site, session: Session, one: Paper) -> lasting.Ids:
+    return lasting.of(session, one.id, lasting.Home(site.config.page_of(one.name), one.settings.domain))
+
+
+def _feed(one: Paper, id_: str, title: str, page: str, request: Request, items: Sequence[feeds.Item]) -> feeds.Feed:
     address = f"{page}/feed.{request.url.path.rpartition('.')[2]}"
-    return feeds.Feed(title, page, address, one.settings.title, one.settings.language, tuple(items), one.latest)
+    author, language = one.settings.title, one.settings.language
+    return feeds.Feed(id_, title, page, address, author, language, tuple(items), one.latest)
 
 
 ROUTES = [

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from digest.values import Recording
+
 ATOM = "application/atom+xml"
 JSON = "application/feed+json"
 _NS = "http://www.w3.org/2005/Atom"
@@ -30,10 +32,13 @@ class Item:
     author: str
     language: str
     tags: tuple[str, ...] = ()
+    dated: bool = True  # else `published` is when we saw it, which is told only where a moment must be
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True)
 class Feed:
+    id: str  # stays the same for ever
     title: str
     page: str  # the address of the page that shows the same
     address: str  # its own
@@ -46,7 +51,7 @@ class Feed:
 def atom(feed: Feed) -> bytes:
     ET.register_namespace("", _NS)
     root = ET.Element(_tag("feed"), {_LANG: feed.language})
-    _add(root, "id", feed.page)
+    _add(root, "id", feed.id)
     _add(root, "title", feed.title)
     _add(root, "updated", _moment(feed.updated or _NEVER))
     _link(root, "self", feed.address, ATOM)
@@ -57,10 +62,13 @@ def atom(feed: Feed) -> bytes:
         _add(entry, "id", item.id)
         _add(entry, "title", item.title)
         _add(entry, "updated", _moment(item.published))
-        _add(entry, "published", _moment(item.published))
+        if item.dated:
+            _add(entry, "published", _moment(item.published))
         if item.url:
             _link(entry, "alternate", item.url, "text/html")
         _add(ET.SubElement(entry, _tag("author")), "name", item.author)
+        if item.recording is not None:
+            _enclosed(entry, item.recording)
         for tag in item.tags:
             ET.SubElement(entry, _tag("category"), {"term": _clean(tag)})
         _add(entry, "content", item.html, type="html")
@@ -74,15 +82,18 @@ def json_feed(feed: Feed) -> bytes:
             "id": item.id,
             "title": item.title,
             "content_html": item.html,
-            "date_published": _moment(item.published),
             "authors": [{"name": item.author}],
         }
+        if item.dated:
+            one["date_published"] = _moment(item.published)
         if item.url:
             one["url"] = item.url
         if item.language:
             one["language"] = item.language
         if item.tags:
             one["tags"] = list(item.tags)
+        if item.recording is not None:
+            one["attachments"] = [_attached(item.recording)]
         items.append(one)
     whole = {
         "version": "https://jsonfeed.org/version/1.1",
@@ -94,6 +105,21 @@ def json_feed(feed: Feed) -> bytes:
         "items": items,
     }
     return json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _enclosed(entry: ET.Element, file: Recording) -> None:
+    link = ET.SubElement(entry, _tag("link"), {"rel": "enclosure", "href": _clean(file.url)})
+    if "/" in file.type:
+        link.set("type", _clean(file.type))
+    if file.size_bytes:
+        link.set("length", str(file.size_bytes))
+
+
+def _attached(file: Recording) -> dict[str, Any]:
+    # A type must be there: where nobody said one, any of the kind is right.
+    found: dict[str, Any] = {"url": file.url, "mime_type": file.type if "/" in file.type else f"{file.kind}/*"}
+    known = {"size_in_bytes": file.size_bytes, "duration_in_seconds": file.seconds}
+    return found | {name: number for name, number in known.items() if number}
 
 
 def _tag(name: str) -> str:

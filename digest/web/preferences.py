@@ -237,7 +237,7 @@ def _topics(reader: Reader) -> dict[str, str]:
     """Titles by slug."""
     if reader.settings is None:
         return {}
-    return {slug: heading.title for slug, heading in curate.headings(reader.settings.topics).items()}
+    return curate.titles(reader.settings.topics, reader.said.gettext)
 
 
 def _gone(reader: Reader) -> str:

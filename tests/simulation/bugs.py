@@ -92,6 +92,13 @@ BUGS = (
         "tried_at = ?",
         ("clocks",),
     ),
+    Bug(
+        "a letter is dated anew at each attempt",
+        "store/outbox.py",
+        "dated_at = coalesce(dated_at, ?)",
+        "dated_at = ?",
+        ("clocks", "kills", "relays"),
+    ),
     Bug(  # fault 6
         "a deadline is judged before what came is read",
         "deliver/smtp.py",
