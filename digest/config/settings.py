@@ -542,6 +542,8 @@ class Newsletter(Section):
     language: Line = "en"
     theme: Literal["paper", "plain", "compact"] = "paper"
     accent: Line = "#a03a12"
+    images: Literal["none", "lead", "all"] = "lead"  # which stories are shown with their picture
+    image_source: Literal["", "served", "attached"] = ""  # "": served where `base_url` is https and not this machine
     preflight: Literal["warn", "stop"] = "warn"
     approve: bool = False
     editor: Person | None = None

@@ -62,9 +62,19 @@ def inline(html: str) -> str:
     at = 0
     for match, path in tags:
         end = match.end(3)
-        pieces += (bare[at:end], known[path])
+        pieces += (bare[at:end], known[path] if "width=" not in match[3] else _own_first(match[3], known[path]))
         at = end
     return "".join((*pieces, bare[at:]))
+
+
+_SIZE = re.compile(r"\s(width|height)=\"[^\"]*\"")
+
+
+def _own_first(own: str, given: str) -> str:
+    """What premailer gives to an element that says its size itself: without a second one, made of CSS."""
+    return _SIZE.sub(
+        lambda size: "" if f" {size[1]}=" in own or not re.search(r'="\d+%?"$', size[0]) else size[0], given
+    )
 
 
 def _long_colours(token: re.Match[str]) -> str:

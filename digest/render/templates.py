@@ -21,12 +21,12 @@ from digest.render.note import MAILS, Note, Reader, fault, text_fault
 from digest.render.page import Page, Rendered, Section
 from digest.render.speech import speech
 from digest.render.words import bind, direction, one_line, subject_line, tidy, wrap
-from digest.values import Source, Story
+from digest.values import Picture, Shot, Source, Story
 
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
 _LINK = 200  # at most, what a reader's own address takes the place of a marker
 _PACKAGE = Path(__file__).parent.parent
-_VALUES = frozenset({Note, Page, Reader, Section, Story, Source})
+_VALUES = frozenset({Note, Page, Reader, Section, Story, Source, Picture, Shot})
 _TAG = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*")  # BCP 47; nothing that leads out of a folder
 _SIMPLE = re.compile(r"([^{]|\{(?![{%#])|\{\{ *[\w.]+ *\}\})*")  # a subject that cannot take long
 _HINT = "nothing was sent; `digest help templates` says what a template is given"

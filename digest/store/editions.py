@@ -204,6 +204,7 @@ class Mail(NamedTuple):
     reply_to: str
     number: int
     newsletter: str
+    attached: Sequence[str]  # copies of pictures that it shows and brings along
 
 
 def to_send(session: Session, variant_ids: Collection[int]) -> Iterator[Mail]:
@@ -217,6 +218,7 @@ def to_send(session: Session, variant_ids: Collection[int]) -> Iterator[Mail]:
             *(table.c[name] for name in ("plain", "marks")),
             *(col(column) for column in (Edition.sender, Edition.composed_at, Edition.reply_to, Edition.number)),
             col(Newsletter.name),
+            table.c.attached,
         )
         .join(Edition, col(Edition.id) == table.c.edition_id)
         .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from markupsafe import Markup
 from starlette.requests import Request
@@ -11,13 +12,14 @@ from starlette.routing import Route
 
 from digest import render
 from digest.render import Marks, direction
+from digest.render.shown import at_home
 from digest.render.speech import speech
 from digest.store import archive
 from digest.web.moved import led_on
 from digest.web.site import NUMBER, PRIVATE, Site, site_of, visited
 
-# A frozen mail may show pictures.
-IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src https:"
+# A frozen mail may show pictures, of ours alone.
+IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src 'self'"
 
 
 def keyed(request: Request) -> Response:
@@ -53,7 +55,8 @@ def in_browser(site: Site, name: str, number: int, frozen: archive.Frozen, *, pa
 
 
 def _made(site: Site, name: str, number: int, frozen: archive.Frozen, page: int, language: str) -> str:
-    html = _impersonal(frozen.html, render.marks(frozen.marks), site.base_of(name))
+    home = site.base_of(name)
+    html = at_home(_impersonal(frozen.html, render.marks(frozen.marks), home), urlsplit(home).path)
     html = re.sub(r'(?s)<span class="yours".*?</span>', "", html)
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)
