@@ -144,7 +144,7 @@ class _Finder:
                 return  # another run has it
             tried: list[tuple[str, str]] = []
             best: _Had | None = None
-            again = False
+            again, print_ = False, ""
             try:
                 for url in self._worth(one, tried):
                     try:
@@ -163,6 +163,7 @@ class _Finder:
                     else:
                         if await self._store(self._repeats, one, had):
                             tried.append((url, OTHERS))
+                            print_ = had.found.print
                         elif best is None or _better(had, best):
                             best = had
                         if best is not None and best.found.hero:
@@ -176,7 +177,7 @@ class _Finder:
                 raise
             if best is None:
                 self.report.none += 1
-                await self._store(self._refuse, one.entry_id, tried, again)
+                await self._store(self._refuse, one.entry_id, tried, again, print_)
             else:
                 self.report.taken += 1
                 await self._store(self._keep, one.entry_id, best, tried)
@@ -260,9 +261,10 @@ class _Finder:
         with self.database.write() as session:
             pictures.release(session, entry_id, next_at=until)
 
-    def _refuse(self, entry_id: int, tried: Sequence[tuple[str, str]], again: bool) -> None:
+    def _refuse(self, entry_id: int, tried: Sequence[tuple[str, str]], again: bool, print_: str = "") -> None:
         with self.database.write() as session:
-            pictures.refuse(session, entry_id, tried, next_at=self.clock() + AGAIN if again else None)
+            next_at = self.clock() + AGAIN if again else None
+            pictures.refuse(session, entry_id, tried, next_at=next_at, print_=print_)
 
     def _keep(self, entry_id: int, had: _Had, tried: Sequence[tuple[str, str]]) -> None:
         with self.database.write() as session:

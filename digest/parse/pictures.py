@@ -242,6 +242,7 @@ def _jpeg(picture: Image, width: int, most: int) -> File:
     for again in (1.0, 0.7, 0.5):
         wide = min(width, size[0]) if again == 1 else max(SMALL, round(min(width, size[0]) * again))
         copy = picture.resize((wide, max(1, round(wide * size[1] / size[0]))), Image.Resampling.LANCZOS)
+        copy.info = {}  # of which Pillow would write the comment
         for quality in _QUALITIES:
             out = BytesIO()
             copy.save(out, "JPEG", quality=quality, optimize=True, progressive=True)

@@ -26,7 +26,7 @@ class EntryPicture(SQLModel, table=True):
     url: str = Field(default="", index=True)  # of the one that was taken
     etag: str = ""
     last_modified: str = ""
-    print: str = Field(default="", index=True)  # what it shows, alike at any size: see `parse.pictures`
+    print: str = ""  # what it shows, alike at any size: see `parse.pictures`
     width: int = 0  # as its publisher has it
     height: int = 0
     ground: str = ""  # its colour in all, "#rrggbb"

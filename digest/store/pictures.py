@@ -20,6 +20,7 @@ from digest.store.picture_tables import EntryPicture, PictureFile
 from digest.values import Picture, Shot
 
 TRIES = 3  # the first and two more
+_DIFFERENT = 6  # bits of a print
 REPEATED = 3  # entries of a feed with the same picture: it is the site's
 FRESH = timedelta(days=7)  # for so long an address is not asked again for another entry
 FORGOTTEN = timedelta(days=60)  # after which what was found of an entry goes
@@ -95,11 +96,12 @@ def release(session: Session, entry_id: int, *, next_at: datetime) -> None:
     _change(session, entry_id, free)
 
 
-def refuse(session: Session, entry_id: int, tried: Sequence[tuple[str, str]], *, next_at: datetime | None) -> None:
-    """No picture was found; they are asked for again at `next_at`, or never."""
-    _change(
-        session, entry_id, {"tried": _told(tried)} | ({"tries": TRIES} if next_at is None else {"next_at": next_at})
-    )
+def refuse(
+    session: Session, entry_id: int, tried: Sequence[tuple[str, str]], *, next_at: datetime | None, print_: str = ""
+) -> None:
+    """No picture was found; they are asked for again at `next_at`, or never. `print_`: of one that is its site's."""
+    values = {"tried": _told(tried), "print": print_}
+    _change(session, entry_id, values | ({"tries": TRIES} if next_at is None else {"next_at": next_at}))
 
 
 class Found(NamedTuple):
@@ -179,14 +181,29 @@ def refused_of(session: Session, feed_id: int, *, limit: int = 30) -> dict[str, 
 
 
 def repeats(session: Session, feed_id: int, entry_id: int, print_: str) -> int:
-    """How many other entries of a feed have a picture that looks like this one."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(EntryPicture)
-        .join(Entry, col(Entry.id) == col(EntryPicture.entry_id))
-        .where(col(EntryPicture.print) == print_, col(Entry.feed_id) == feed_id, col(Entry.id) != entry_id)
-    )
-    return int(session.execute(query).scalar_one())
+    """How many other entries of a feed have, or might have had, a picture that looks like this one."""
+    others = _prints(session, [feed_id])[feed_id]
+    return sum(_alike(print_, theirs) for id_, theirs in others if id_ != entry_id)
+
+
+def _prints(session: Session, feed_ids: Collection[int]) -> dict[int, list[tuple[int, str]]]:
+    """The entries of these feeds with what their pictures look like, as far back as that is kept."""
+    found: dict[int, list[tuple[int, str]]] = {id_: [] for id_ in feed_ids}
+    for some in batched(feed_ids):
+        rows = session.execute(
+            sa.select(col(Entry.feed_id), col(Entry.id), col(EntryPicture.print))
+            .join(EntryPicture, col(EntryPicture.entry_id) == col(Entry.id))
+            .where(col(Entry.feed_id).in_(some), col(EntryPicture.print) != "")
+        )
+        for feed_id, entry_id, print_ in rows:
+            found[feed_id].append((entry_id, print_))
+    return found
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two prints are of the same picture: copies at other sizes differ in a few of 64 bits."""
+    (bits, shape), (others, its) = (print_.split("-") for print_ in (one, other))
+    return abs(int(shape) - int(its)) <= 1 and (int(bits, 16) ^ int(others, 16)).bit_count() <= _DIFFERENT
 
 
 # ---------------------------------------------------------------- for mails and pages
@@ -194,28 +211,23 @@ def repeats(session: Session, feed_id: int, entry_id: int, print_: str) -> int:
 
 def of_stories(session: Session, story_ids: Iterable[int]) -> dict[int, Picture]:
     """The pictures of these stories, without an address yet; not those that three of a feed's entries have alike."""
-    found: dict[int, Picture] = {}
-    other, theirs = sa.orm.aliased(EntryPicture), sa.orm.aliased(Entry)
-    alike = (
-        sa.select(sa.func.count())
-        .select_from(other)
-        .join(theirs, col(theirs.id) == col(other.entry_id))
-        .where(col(other.print) == col(EntryPicture.print), col(theirs.feed_id) == col(Entry.feed_id))
-        .correlate(EntryPicture, Entry)
-        .scalar_subquery()
-    )
-    shown = ("ground", "hero", "hero_width", "hero_height", "thumb", "small")
+    shown = ("entry_id", "print", "ground", "hero", "hero_width", "hero_height", "thumb", "small")
     query = (
-        sa.select(col(Story.id), *(col(getattr(EntryPicture, name)) for name in shown))
+        sa.select(col(Story.id), col(Entry.feed_id), *(col(getattr(EntryPicture, name)) for name in shown))
         .join(EntryPicture, col(EntryPicture.entry_id) == col(Story.entry_id))
         .join(Entry, col(Entry.id) == col(EntryPicture.entry_id))
-        .where(col(EntryPicture.thumb) != "", alike < REPEATED)
+        .where(col(EntryPicture.thumb) != "")
     )
     rows = [row for some in batched(story_ids) for row in session.execute(query.where(col(Story.id).in_(some)))]
+    if not rows:
+        return {}
+    prints = _prints(session, {row.feed_id for row in rows})
     here = sizes(session, {name for row in rows for name in (row.hero, row.thumb, row.small) if name})
-    for row in rows:
-        found[row.id] = _picture(row, here)
-    return found
+    return {
+        row.id: _picture(row, here)
+        for row in rows
+        if sum(_alike(row.print, theirs) for _id, theirs in prints[row.feed_id]) < REPEATED
+    }
 
 
 def _picture(row: Any, here: Mapping[str, int]) -> Picture:

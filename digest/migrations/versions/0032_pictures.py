@@ -39,7 +39,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_entry_picture")),
     )
     op.create_index(op.f("ix_entry_picture_url"), "entry_picture", ["url"])
-    op.create_index(op.f("ix_entry_picture_print"), "entry_picture", ["print"])
     op.add_column("full_text", sa.Column("image_url", sa.String(), nullable=False, server_default=""))
     op.add_column("variant", sa.Column("attached", sa.JSON(), nullable=False, server_default="[]"))
 
@@ -47,8 +46,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("variant", "attached")
     op.drop_column("full_text", "image_url")
-    for name in ("ix_entry_picture_print", "ix_entry_picture_url"):
-        op.drop_index(op.f(name), table_name="entry_picture")
+    op.drop_index(op.f("ix_entry_picture_url"), table_name="entry_picture")
     op.drop_table("entry_picture")
     op.drop_index(op.f("ix_picture_file_used_at"), table_name="picture_file")
     op.drop_table("picture_file")
