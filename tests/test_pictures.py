@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import email
+import email.policy
+import hashlib
 import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from email.utils import format_datetime
-from functools import cache
+from functools import cache, partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from pathlib import Path
 from random import Random
 from typing import Any
 
+import dkim
+import httpx
 import pytest
+import sqlalchemy as sa
 import test_collect
+import test_letter
+import test_render
+import uvicorn
+from lxml.html import fromstring
+from mailing import MARKS
 from people import enrol
 from PIL import Image
 from sqlmodel import select
 from test_collect import MONDAY, Reply, Site, add, run
 
-from digest import collect, line
+from digest import collect, deliver, edition, line
 from digest.config import Config, from_values
 from digest.curate.pictures import candidates, possible
+from digest.edition import pictures as showing
 from digest.edition.compose import compose
-from digest.models import Entry, Story, Variant
+from digest.letter import Attached, Recipient, Sender, Signer, Template
+from digest.models import Entry, Variant
+from digest.models import Story as StoryRow
 from digest.parse import pictures as looking
 from digest.parse.pictures import Made, NotPicture, Raw
+from digest.render import Marker, Rendered, Templates
 from digest.store import Database, pictures
-from digest.store.picture_tables import EntryPicture
+from digest.store.picture_tables import EntryPicture, PictureFile
+from digest.values import Picture, Shot, Story
+from digest.web import application
 
 site, database = test_collect.site, test_collect.database
 
@@ -56,18 +82,26 @@ def refused(body: bytes, url: str = "https://a.example/p.jpg") -> str:
     return caught.value.reason
 
 
-def settings(site: Site, *, images: str = "all", source: str = "served", base: str = "", **more: Any) -> Config:
-    values = {
+def settings(
+    site: Site, *, images: str = "all", source: str = "served", base: str = "", theme: str = "paper", **more: Any
+) -> Config:
+    values: dict[str, Any] = {
         "database": "digest.db",
         "base_url": base or "https://news.example/digest",
         "secret_key": "0123456789abcdef",
         "collect": {"allow_private_addresses": True, "contact": "https://news.example/", "host_gap_seconds": 0},
         "curate": {"newest_of_new_feed": 40, "settle_minutes": 0, "per_feed": 40, "per_topic": 40},
         "newsletters": {
-            "daily": {"title": "Daily", "from": "news@example.org", "images": images, "image_source": source}
+            "daily": {
+                "title": "Daily",
+                "from": "a@news.example",
+                "images": images,
+                "image_source": source,
+                "theme": theme,
+            }
         },
     }
-    return from_values(values | more, test_collect.Path("digest.toml"), environment=False)
+    return from_values(values | more, Path("digest.toml"), environment=False)
 
 
 def item(site: Site, number: int, *inside: str, text: str = "") -> str:
@@ -107,12 +141,12 @@ def of(database: Database, number: int) -> EntryPicture:
         return session.exec(select(EntryPicture).where(EntryPicture.entry_id == entry.id)).one()
 
 
-def mail(database: Database, config: Config, at: datetime = MONDAY) -> Variant:
+def mail(database: Database, config: Config, at: datetime = MONDAY, letters: int = 1) -> Variant:
     with database.write() as session:
         enrol(session, "ada@example.org")
     with database.write() as session:
         composed = compose(session, "daily", config, now=at)
-        assert composed.letters == 1, composed.why
+        assert composed.letters == letters, composed.why
     with database.read() as session:
         return session.exec(select(Variant).order_by(Variant.id.desc())).first()
 
@@ -283,6 +317,10 @@ def test_each_picture_is_asked_for_once_and_the_best_of_an_entry_is_taken(databa
     assert (one.url, one.width, one.hero_width, one.hero != "") == (site.base + "/big.jpg", 1400, 1040, True)
     assert (two.url, two.hero) == (site.base + "/other.jpg", "")
     assert [why for _url, why in two.tried] == ["is a tracking dot, 1 × 1", ""]
+    with database.read() as session:
+        told = [edition.explain(session, story)["picture"] for story in session.exec(select(StoryRow))]
+    assert any(f"{site.base}/big.jpg, 1400 × 900, read" in words for words in told)
+    assert any("/c.png is a tracking dot, 1 × 1" in words for words in told) and "none: it was not asked for" in told
     assert sorted(site.paths()[1:]) == ["/big.jpg", "/c.png", "/other.jpg", "/robots.txt"]  # no thumb.jpg: enough
     assert found(database, config, MONDAY + HOUR).asked == 0
 
@@ -313,7 +351,7 @@ def test_what_a_site_gives_to_each_entry_at_another_address_and_size_is_not_take
     collected(database, site, config, *items)
     found(database, config)
     with database.read() as session:
-        ids = list(session.exec(select(Story.id)))
+        ids = list(session.exec(select(StoryRow.id)))
         assert pictures.of_stories(session, ids) == {}
 
 
@@ -364,3 +402,385 @@ def test_without_images_nobody_is_asked_and_with_the_lead_alone_few(database, si
     assert found(database, config).wanted == 0
     assert found(database, settings(site, images="lead")).wanted == 3
     assert found(database, settings(site)).wanted == 5
+
+
+# ---------------------------------------------------------------- in the mail
+
+EVIL = "https://evil.example"
+HOSTILE = (
+    f'<p style="background:url({EVIL}/css.png)">Words <img srcset="{EVIL}/set.png 2x" src="//evil.example/r.png">'
+    f'<img src="data:image/png;base64,AAAA"><img src="{EVIL}/v.svg"><table background="{EVIL}/bg.png"><td>x</table>'
+    f'<picture><source srcset="{EVIL}/source.webp"><img src="{EVIL}/inner.jpg"></picture><video poster="{EVIL}/f.jpg">'
+    f'<input type=image src="{EVIL}/i.png"><link rel=stylesheet href="{EVIL}/s.css"><svg><image href="{EVIL}/i"/></svg>'
+)
+LOADS = ("src", "srcset", "background", "poster", "data", "lowsrc", "dynsrc", "xlink:href")
+
+
+def loaded(html: str) -> set[str]:
+    """The addresses that are asked for by who opens this."""
+    found, styles = set(), ""
+    for element in fromstring(html).iter():
+        if isinstance(element.tag, str):
+            found |= {value for name, value in element.attrib.items() if name in LOADS}
+            found |= {element.get("href", "")} if element.tag in ("link", "image", "use") else set()
+            styles += element.get("style", "") + (element.text or "" if element.tag == "style" else "")
+    return found | set(re.findall(r"url\(([^)]*)|@import([^;]*)", styles))
+
+
+def tags(html: str) -> list[str]:
+    return re.findall(r"<img\b(?:[^>\"]|\"[^\"]*\")*>", html)
+
+
+def hostile(database: Database, site: Site, config: Config) -> None:
+    """Two stories with a picture, and what strangers write around it."""
+    site.pages |= {f"/{n}.jpg": Reply(picture(1200, 800, seed=60 + n), headers=JPEG) for n in (1, 2)}
+    evil = (f"{EVIL}/a.jpg", "//evil.example/b.jpg", f"{EVIL}/c.svg", "data:image/gif;base64,R0lGODlhAQABAAAAACw=")
+    items = [item(site, n, media(site, f"/{n}.jpg"), text=f"{HOSTILE} of {n}") for n in (1, 2)]
+    items += [item(site, n, media(site, url) if "://" in url else "", text=HOSTILE) for n, url in enumerate(evil, 3)]
+    items[0] = items[0].replace("<title>", '<title>"&gt;&lt;img src="cid:x"&gt; ')
+    collected(database, site, config, *items)
+
+    async def nowhere(host: str, _port: int) -> list[str]:
+        return ["127.0.0.1"] if host == "127.0.0.1" else []
+
+    wanted = edition.wanting_pictures(database, "daily", config, now=MONDAY)
+    read = collect.read_pictures(database, config, wanted, clock=lambda: MONDAY, seconds=60, most=99, resolve=nowhere)
+    assert asyncio.run(read).taken == 2
+
+
+@pytest.mark.parametrize("source", ["served", "attached"])
+@pytest.mark.parametrize("theme", ["paper", "compact"])
+def test_a_mail_of_hostile_feeds_loads_nothing_from_elsewhere(database, site, source, theme):
+    config = settings(site, source=source, theme=theme)
+    hostile(database, site, config)
+    variant = mail(database, config)
+    ours = re.compile(
+        r"https://news\.example/digest/p/[0-9a-f]{64}\.jpg" if source == "served" else "cid:[0-9a-f]{64}@pictures"
+    )
+    assert loaded(variant.html), "no picture at all"
+    assert [url for url in loaded(variant.html) if not ours.fullmatch(url)] == []
+    assert "/1.jpg" not in variant.html and "evil.example" not in "".join(tags(variant.html))
+    assert variant.attached == ([] if source == "served" else [next(iter(loaded(variant.html)))[4:68]])
+
+
+def test_a_hero_is_linked_and_has_its_size_its_words_and_its_ground_once(database, site):
+    config = settings(site)
+    hostile(database, site, config)
+    variant = mail(database, config)
+    [tag] = tags(variant.html)
+    names = re.findall(r"\s([a-z-]+)=", re.sub(r'"[^"]*"', '""', tag))
+    assert sorted(names) == ["alt", "class", "height", "src", "style", "width"]
+    assert 'width="520"' in tag and 'height="346"' in tag and "height:auto" in tag
+    around = variant.html[: variant.html.index(tag)]
+    assert re.search(rf'<a href="{re.escape(site.base)}/\d"[^>]*>$', around)
+    assert re.search(r'<td class="frame"[^>]*bgcolor="#[0-9a-f]{6}"[^>]*><a [^>]*>$', around)
+    [alt] = re.findall(r'alt="([^"]*)"', tag)
+    assert alt and alt in variant.html.replace(tag, "").replace("\xa0", " ")
+
+
+def test_images_of_all_stories_or_of_the_lead_or_none_and_an_own_address_of_a_newsletter(database, site):
+    hostile(database, site, settings(site))
+    shown = {}
+    for images in ("none", "lead", "all"):
+        config = settings(site, images=images)
+        with database.read() as session:
+            page = edition.preview(session, "daily", config, now=MONDAY).page
+        shown[images] = [(bool(s.picture.hero), bool(s.picture.thumb), s.image_url) for s in page.stories]
+    nothing = (False, False, "")
+    assert shown["none"] == [nothing] * 6
+    assert shown["lead"] == [(True, True, ""), *[nothing] * 5]
+    assert sorted(shown["all"]) == [nothing] * 4 + [(True, True, "")] * 2
+
+
+def test_where_nobody_can_be_served_letters_bring_their_pictures_along():
+    def attaches(base: str, source: str = "") -> bool:
+        config = settings(Site.__new__(Site), source=source, base=base)
+        return config.attaches("daily")
+
+    for base in (
+        "http://localhost:8000",
+        "http://news.example",
+        "https://127.0.0.1",
+        "https://box.local",
+        "https://nas",
+    ):
+        assert attaches(base), base
+    assert not attaches("https://news.example/digest")
+    assert attaches("https://news.example", "attached") and not attaches("http://localhost:8000", "served")
+
+
+def story_with(number: int, *, heavy: bool = True) -> Story:
+    bytes_ = (
+        {"hero": 120_000, "thumb": 18_000, "small": 7_000} if heavy else {"hero": 9_000, "thumb": 900, "small": 300}
+    )
+    shots = {
+        name: Shot(
+            f"{number:03d}{name:_<5}".encode().hex().ljust(64, "0"),
+            520 if name == "hero" else 96,
+            96,
+            "#123456",
+            bytes=size,
+        )
+        for name, size in bytes_.items()
+    }
+    return dataclasses.replace(test_render.story(number), picture=Picture(**shots))
+
+
+THUMBS = """<p>{{ page.unsubscribe_url }}</p><img src="{{ page.lead.picture.hero.src if page.lead.picture.hero }}">
+{% for story in page.stories[1:] %}{% if story.picture.thumb %}<img src="{{ story.picture.thumb.src }}">{% endif %}
+{% endfor %}"""
+
+
+def test_a_mail_that_brings_pictures_along_has_500_kb_at_most(tmp_path):
+    (tmp_path / "edition.html").write_text(THUMBS)
+    render = partial(Templates(tmp_path, at_home=True).render, subject="Hello")
+    for count, heavy in ((40, True), (12, True), (40, False)):
+        page = test_render.page(*(story_with(n, heavy=heavy) for n in range(1, count + 1)))
+        page, rendered = showing.rendered(page, render, "all", attached=True)
+        names = set(showing.named(rendered.html, page.stories))
+        sizes = {shot.name: shot.bytes for s in page.stories for shot in vars(s.picture).values() if shot}
+        attached = [Attached(name, bytes(sizes[name])) for name in names]
+        letter = Template(rendered, Sender("a@example.org", MONDAY), attached=attached).fill(
+            Recipient("b@example.org", "B", dict.fromkeys(Marker, "https://news.example/" + "x" * 150)),
+            mail_from="a@example.org",
+            message_id="<1@example.org>",
+        )
+        assert letter.size <= 500_000
+        assert page.lead.picture.hero is not None
+        assert len(names) == (count if not heavy or count == 12 else len(names)) and len(names) > 10
+
+
+def test_a_letter_with_pictures_is_whole_signed_and_shows_them():
+    pem, record = test_letter.rsa_key()
+    signer = Signer(pem, domain="news.example", selector="s1")
+    jpeg = [made(picture(900, 600, seed=n)).thumb for n in (80, 81)]
+    attached = [Attached(file.name, file.data) for file in jpeg]
+    shown = "".join(f'<img src="cid:{file.name}@pictures" width="96" alt="">' for file in jpeg)
+    leave = MARKS.address(Marker.UNSUBSCRIBE)
+    rendered = Rendered("Hello", f'<p>{shown}<a href="{leave}">x</a></p>', f"Hello\n.dot\n{leave}\n", marks=MARKS)
+    sender = Sender("Daily <a@news.example>", MONDAY, newsletter="daily", number=3)
+    template = Template(rendered, sender, signers=[signer], attached=attached)
+    links = dict.fromkeys(Marker, "https://news.example/leave/1")
+    letter = template.fill(
+        Recipient("b@example.org", "B", links), mail_from="a@news.example", message_id="<1@news.example>"
+    )
+    assert letter.size == len(letter.content)
+    assert dkim.verify(letter.content, dnsfunc=lambda name, timeout=5: record)
+    assert all(len(line) <= 998 for line in letter.content.split(b"\r\n")) and b"\n" not in letter.content.replace(
+        b"\r\n", b""
+    )
+    read = email.message_from_bytes(letter.content, policy=email.policy.default)
+    assert [part.get_content_type() for part in read.walk()] == [
+        "multipart/alternative", "text/plain", "multipart/related", "text/html", "image/jpeg", "image/jpeg",
+    ]  # fmt: skip
+    assert not read.defects and not [defect for part in read.walk() for defect in part.defects]
+    images = [part for part in read.walk() if part.get_content_type() == "image/jpeg"]
+    assert [part.get_content() for part in images] == [file.data for file in jpeg]
+    cids = [f"cid:{part['Content-ID'][1:-1]}" for part in images]
+    assert cids == [tag.split('"')[1] for tag in tags(read.get_body(("html",)).get_content())]
+    # The bytes of a picture are the same object in the letters of all readers and variants.
+    other = Template(rendered, sender, attached=attached).fill(
+        Recipient("c@example.org", "C", links), mail_from="a@news.example", message_id="<2@news.example>"
+    )
+    assert {id(part) for part in letter.parts} & {id(part) for part in other.parts} >= {
+        id(one.part) for one in attached
+    }
+
+
+def test_an_edition_goes_out_with_its_pictures_and_they_are_read_once(database, site, inbox):
+    config = settings(site, source="attached", smtp={"url": inbox.url})
+    hostile(database, site, config)
+    with database.write() as session:
+        for name in ("bob", "cyd"):
+            enrol(session, f"{name}@example.org")
+    variant = mail(database, config, letters=3)
+    report = deliver.run(database, config, clock=lambda: MONDAY, rng=Random(1))
+    assert report.sent == 3
+    for message in inbox.messages:
+        read = email.message_from_bytes(message.content, policy=email.policy.default)
+        [image] = [part for part in read.walk() if part.get_content_type() == "image/jpeg"]
+        assert image["Content-ID"] == f"<{variant.attached[0]}@pictures>"
+        assert hashlib.sha256(image.get_content()).hexdigest() == variant.attached[0]
+        assert len(message.content) < 500_000
+
+
+def test_a_letter_whose_picture_is_gone_goes_out_without_it(database, site, inbox):
+    config = settings(site, source="attached", smtp={"url": inbox.url})
+    hostile(database, site, config)
+    mail(database, config)
+    with database.write() as session:
+        session.execute(sa.delete(PictureFile))
+    assert deliver.run(database, config, clock=lambda: MONDAY, rng=Random(1)).sent == 1
+    read = email.message_from_bytes(inbox.messages[0].content, policy=email.policy.default)
+    assert [part.get_content_type() for part in read.walk()][-1] == "text/html"
+
+
+# ---------------------------------------------------------------- on pages
+
+
+@pytest.fixture
+def served(database, site) -> Iterator[tuple[str, Variant, Config, Database]]:
+    """An edition with a picture, as `digest serve` shows it, at an address of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = settings(site, base=base)
+        hostile(database, site, config)
+        variant = mail(database, config)
+        app = application(database, config, clock=lambda: MONDAY + HOUR)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield base, variant, config, database
+        server.should_exit = True
+        thread.join()
+
+
+def test_a_picture_is_served_for_good_and_what_is_not_there_is_not_found(served):
+    base, variant, _config, database = served
+    [url] = loaded(variant.html)
+    answer = httpx.get(url)
+    headers = answer.headers
+    assert (answer.status_code, headers["content-type"]) == (200, "image/jpeg")
+    assert hashlib.sha256(answer.content).hexdigest() == url[-68:-4]
+    assert "immutable" in headers["cache-control"] and "max-age=31536000" in headers["cache-control"]
+    assert headers["x-content-type-options"] == "nosniff" and "set-cookie" not in headers
+    assert httpx.get(url, headers={"If-None-Match": headers["etag"]}).status_code == 304
+    assert httpx.head(url).status_code == 200
+    for other in (
+        f"{base}/p/{'0' * 64}.jpg",
+        f"{base}/p/{'0' * 63}.jpg",
+        f"{base}/p/{'0' * 64}.png",
+    ):
+        gone = httpx.get(other)
+        assert gone.status_code == 404 and "immutable" not in gone.headers["cache-control"]
+    with database.write() as session:
+        session.execute(sa.delete(PictureFile))
+    assert httpx.get(url, headers={"If-None-Match": headers["etag"]}).status_code == 404
+
+
+def pages_of(base: str, variant: Variant) -> list[str]:
+    public = f"{base}/newsletters/daily"
+    return [
+        f"{base}/",
+        public,
+        f"{public}/editions/1",
+        f"{base}/editions/daily/1/{variant.key}",
+        f"{public}/topics/other",
+    ]
+
+
+def test_no_page_shows_or_may_load_a_picture_from_elsewhere(served):
+    base, variant, _config, database = served
+    # As a former release, and another service, had it.
+    with database.write() as session:
+        row = session.exec(select(Variant)).one()
+        row.html = row.html.replace("<h2", f'{HOSTILE}<img alt="A lake" src="{EVIL}/a.jpg"><h2', 1)
+        session.add(row)
+    for url in pages_of(base, variant):
+        answer = httpx.get(url)
+        assert answer.status_code == 200, url
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "https:" not in policy
+        assert "evil.example" not in "".join(tags(answer.text))
+    assert re.search(r'<img[^>]* src="/p/[0-9a-f]{64}\.jpg"', httpx.get(pages_of(base, variant)[2]).text)
+    assert "<span>A lake</span>" in httpx.get(pages_of(base, variant)[2]).text
+
+
+def test_the_pages_of_a_mail_that_brings_its_pictures_along_are_served_them(served):
+    base, variant, _config, database = served
+    [name] = [url[-68:-4] for url in loaded(variant.html)]
+    with database.write() as session:
+        row = session.exec(select(Variant)).one()
+        row.html = row.html.replace(f"{base}/p/{name}.jpg", f"cid:{name}@pictures")
+        session.add(row)
+    assert f'src="/p/{name}.jpg"' in httpx.get(pages_of(base, variant)[2]).text
+    with database.read() as session:
+        html = session.exec(select(Variant)).one().html
+    seen = edition.seen(database, html)
+    assert 'src="data:image/jpeg;base64,' in seen and 'src="cid:' not in seen
+
+
+class Watch:
+    """A proxy on loopback that keeps what it is asked for, and gives nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        watch = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                watch.asked.append(self.path)
+                self.send_error(502)
+
+            do_GET = do_CONNECT = do_POST = do_HEAD = answer
+
+            def log_message(self, *_args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def look(self, url: str, folder: Any) -> list[str]:
+        """Which hosts of strangers Chromium asks to show this."""
+        self.asked.clear()
+        chromium = shutil.which("chromium")
+        if chromium is None:
+            pytest.skip("no Chromium")
+        options = [
+            "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync", f"--user-data-dir={folder}",
+            f"--proxy-server=http://127.0.0.1:{self.server.server_address[1]}", "--dump-dom",
+        ]  # fmt: skip
+        subprocess.run([chromium, *options, url], capture_output=True, check=True, timeout=120)
+        return [one for one in self.asked if "evil.example" in one]
+
+
+def test_chromium_asks_no_stranger_for_mail_or_page(served, site, tmp_path):
+    base, variant, _config, database = served
+    watch = Watch()
+    try:
+        # What the watch would see, so that it can be trusted where it sees nothing.
+        site.pages["/mail"] = Reply(
+            f'<body>{HOSTILE}<img src="{EVIL}/a.jpg">'.encode(), headers={"Content-Type": "text/html"}
+        )
+        assert watch.look(site.base + "/mail", tmp_path / "one")
+        site.pages["/mail"] = Reply(variant.html.encode(), headers={"Content-Type": "text/html; charset=utf-8"})
+        assert watch.look(site.base + "/mail", tmp_path / "one") == []
+        with database.write() as session:
+            row = session.exec(select(Variant)).one()
+            row.html = row.html.replace("<h2", f"{HOSTILE}<h2", 1)
+            session.add(row)
+        assert watch.look(pages_of(base, variant)[2], tmp_path / "one") == []
+    finally:
+        watch.server.shutdown()
+        watch.server.server_close()
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+def test_copies_go_when_nobody_showed_them_for_long_or_there_are_too_many(database):
+    with database.write() as session:
+        for number in range(10):
+            session.add(
+                PictureFile(
+                    name=f"{number:064d}", size=1_000, data=bytes(1_000), used_at=MONDAY - timedelta(days=20 * number)
+                )
+            )
+    with database.write() as session:
+        assert pictures.prune(session, now=MONDAY, days=150, most=10**9, limit=100) == 2
+        assert pictures.prune(session, now=MONDAY, days=150, most=5_000, limit=2) == 2
+        assert pictures.prune(session, now=MONDAY, days=150, most=5_000, limit=100) == 1
+        assert pictures.prune(session, now=MONDAY, days=150, most=0, limit=100) == 4
+        assert len(session.exec(select(PictureFile)).all()) == 1  # it was used this week
+
+
+def test_what_stands_in_a_mail_counts_as_used(database, site):
+    config = settings(site)
+    hostile(database, site, config)
+    later = MONDAY + timedelta(days=5)
+    variant = mail(database, config, at=later)
+    names = {url[-68:-4] for url in loaded(variant.html)}
+    with database.read() as session:
+        used = {row.name for row in session.exec(select(PictureFile)) if row.used_at == later}
+    assert used == names and len(names) == 1
