@@ -169,11 +169,13 @@ class _Finder:
                         if best is not None and best.found.hero:
                             break
             except asyncio.CancelledError:
-                if best is None:
+                if best is not None:
+                    self.storing.submit(self._keep, one.entry_id, best, tried)
+                elif any(without_login(url)[0] in self._fetcher.begun for url in one.urls):
                     late = [*tried, ("", "was not there in time")]
                     self.storing.submit(self._refuse, one.entry_id, late, True)
-                else:
-                    self.storing.submit(self._keep, one.entry_id, best, tried)
+                else:  # its host had no turn for it: that is no try
+                    self.storing.submit(self._release, one.entry_id, self.clock())
                 raise
             if best is None:
                 self.report.none += 1

@@ -22,6 +22,7 @@ from digest.edition.matter import Matter
 from digest.letter import Attached
 from digest.letter.attached import MOST, cid
 from digest.render import Page, Rendered, shown
+from digest.render.words import shorten
 from digest.store import Database, editions, entries, newsletters, pictures, stories
 from digest.values import Picture, Shot, Story
 
@@ -193,7 +194,7 @@ def _placed(story: Story, home: str, attached: bool) -> Picture:
         return replace(shot, src=src, alt=alt, ink=ink)
 
     one = story.picture
-    return Picture(place(one.hero, story.title), place(one.thumb), place(one.small))
+    return Picture(place(one.hero, shorten(story.title, 150)), place(one.thumb), place(one.small))
 
 
 def _sizes(some: Iterable[Story]) -> dict[str, int]:

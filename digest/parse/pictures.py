@@ -105,7 +105,7 @@ def read(raw: Raw) -> Made:
 
 
 def _read(raw: Raw) -> Made:
-    from PIL import AvifImagePlugin, Image, ImageOps  # noqa: F401 (it makes AVIF known)
+    from PIL import AvifImagePlugin, Image, ImageOps, WebPImagePlugin  # noqa: F401 (so that no others are loaded)
 
     with Image.open(BytesIO(raw.body), formats=_FORMATS) as opened:
         width, height = opened.size

@@ -178,8 +178,8 @@ def _images(tree: HtmlElement) -> Finding:
             errors.append("an image without alt")
         if not image.get("width"):
             errors.append("an image without a width attribute, which Outlook shows at its full size")
-        if not (image.get("src") or "").startswith("https://"):
-            errors.append(f"an image that is not https: {(image.get('src') or '')[:60]}")
+        if not (image.get("src") or "").startswith(("https://", "cid:")):
+            errors.append(f"an image that is not https and no part of the mail: {(image.get('src') or '')[:60]}")
     return _found("images", errors, f"{count} image{'s' if count > 1 else ''}" if count else "none, and none needed")
 
 

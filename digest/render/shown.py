@@ -10,6 +10,7 @@ _NAME = "[0-9a-f]{64}"
 _IMAGE = re.compile(r"<(?:img|image|source)\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
 _OURS = re.compile(rf"""\ssrc="(?:cid:({_NAME})@pictures|(?:https?://[^"\s]*)?/p/({_NAME})\.jpg)\"""")
 _CID = re.compile(rf'\ssrc="cid:({_NAME})@')
+_LOADS = re.compile(r"\s(?:src|srcset|href|xlink:href)\s*=", re.IGNORECASE)
 _ALT = re.compile(r'\salt="([^"]*)"')
 
 
@@ -42,6 +43,8 @@ def _shown(html: str, place: Callable[[str], str]) -> str:
         if ours is not None:
             src = place(ours[1] or ours[2])
             return f'{image[0][: ours.start()]} src="{src}"{image[0][ours.end() :]}'
+        if not _LOADS.search(image[0]):
+            return image[0]
         # Of a publisher, in a mail of an older release or of another service: its words are what is left of it.
         alt = _ALT.search(image[0])
         return f"<span>{alt[1]}</span>" if alt and alt[1].strip() else ""
