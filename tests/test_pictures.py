@@ -47,11 +47,13 @@ from digest.models import Entry, Variant
 from digest.models import Story as StoryRow
 from digest.parse import pictures as looking
 from digest.parse.pictures import Made, NotPicture, Raw
-from digest.render import Marker, Rendered, Templates
+from digest.render import Marker, Rendered, Templates, check
+from digest.render.inline import inline
 from digest.store import Database, pictures
 from digest.store.picture_tables import EntryPicture, PictureFile
 from digest.values import Picture, Shot, Story
 from digest.web import application
+from digest.web.guises import guise
 
 site, database = test_collect.site, test_collect.database
 
@@ -784,3 +786,53 @@ def test_what_stands_in_a_mail_counts_as_used(database, site):
     with database.read() as session:
         used = {row.name for row in session.exec(select(PictureFile)) if row.used_at == later}
     assert used == names and len(names) == 1
+
+
+# ---------------------------------------------------------------- who looks
+
+
+def test_a_mail_with_pictures_passes_its_checks_and_guises_show_it_blocked_or_not(database, site):
+    for source in ("served", "attached"):
+        config = settings(site, source=source)
+        if source == "served":
+            hostile(database, site, config)
+        with database.read() as session:
+            draft = edition.preview(session, "daily", config, now=MONDAY)
+        assert [f for f in check(draft.rendered) if f.level != "ok" and f.check == "images"] == []
+        assert [f for f in check(draft.rendered) if f.level == "error"] == []
+        assert "src=" in tags(edition.seen(database, guise(draft.rendered, "desktop")))[0]
+        [blocked] = tags(edition.seen(database, guise(draft.rendered, "no-images")))
+        assert "src=" not in blocked.replace("&#34;", "") and 'width="520"' in blocked and "alt=" in blocked
+
+
+def test_an_address_of_its_own_in_the_settings_of_all_holds_for_each_newsletter():
+    both = from_values(
+        {
+            "database": "digest.db",
+            "secret_key": "0123456789abcdef",
+            "images": "none",
+            "newsletters": {
+                "a": {"title": "A", "from": "a@news.example"},
+                "b": {"title": "B", "from": "b@news.example", "images": "all"},
+            },
+        },
+        Path("digest.toml"),
+        environment=False,
+    )
+    assert [paper.images for paper in both.newsletters.values()] == ["none", "all"]
+
+
+def test_a_size_that_a_tag_says_itself_is_not_said_twice_nor_auto():
+    html = (
+        "<html><head><style>.p { width: 100%; max-width: 520px; height: auto } .q { width: 90px; height: 40px }</style>"
+        '</head><body><img class="p" src="x" width="520" height="300" alt=""><img class="q" src="y" alt="">'
+        '<img class="p" src="z" alt="width=">MORE</body></html>'
+    )
+    for whole in (html, html.replace("MORE", '<p style="color: red">its own</p>')):
+        first, second, third = tags(inline(whole))
+        for tag in (first, second, third):
+            names = re.findall(r"\s([a-z-]+)=", re.sub(r'"[^"]*"', '""', tag))
+            assert len(names) == len(set(names)), tag
+            assert 'height="auto"' not in tag
+        assert 'width="520"' in first and 'height="300"' in first
+        assert 'width="90"' in second and 'height="40"' in second

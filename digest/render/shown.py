@@ -11,6 +11,7 @@ _IMAGE = re.compile(r"<(?:img|image|source)\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*>", 
 _OURS = re.compile(rf"""\ssrc="(?:cid:({_NAME})@pictures|(?:https?://[^"\s]*)?/p/({_NAME})\.jpg)\"""")
 _CID = re.compile(rf'\ssrc="cid:({_NAME})@')
 _LOADS = re.compile(r"\s(?:src|srcset|href|xlink:href)\s*=", re.IGNORECASE)
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _ALT = re.compile(r'\salt="([^"]*)"')
 
 
@@ -43,7 +44,7 @@ def _shown(html: str, place: Callable[[str], str]) -> str:
         if ours is not None:
             src = place(ours[1] or ours[2])
             return f'{image[0][: ours.start()]} src="{src}"{image[0][ours.end() :]}'
-        if not _LOADS.search(image[0]):
+        if not _LOADS.search(_QUOTED.sub('""', image[0])):
             return image[0]
         # Of a publisher, in a mail of an older release or of another service: its words are what is left of it.
         alt = _ALT.search(image[0])
