@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 
 _NAME = "[0-9a-f]{64}"
-_IMAGE = re.compile(r"<(?:img|image|source)\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
+_START = re.compile(r"<(?:img|image|source)\b", re.IGNORECASE)
+_REST = re.compile(r"(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
 _OURS = re.compile(rf"""\ssrc="(?:cid:({_NAME})@pictures|(?:https?://[^"\s]*)?/p/({_NAME})\.jpg)\"""")
 _CID = re.compile(rf'\ssrc="cid:({_NAME})@')
 _LOADS = re.compile(r"\s(?:src|srcset|href|xlink:href)\s*=", re.IGNORECASE)
@@ -39,15 +40,25 @@ def embedded(html: str, data: Mapping[str, bytes]) -> str:
 
 
 def _shown(html: str, place: Callable[[str], str]) -> str:
-    def one(image: re.Match[str]) -> str:
-        ours = _OURS.search(image[0])
-        if ours is not None:
-            src = place(ours[1] or ours[2])
-            return f'{image[0][: ours.start()]} src="{src}"{image[0][ours.end() :]}'
-        if not _LOADS.search(_QUOTED.sub('""', image[0])):
-            return image[0]
-        # Of a publisher, in a mail of an older release or of another service: its words are what is left of it.
-        alt = _ALT.search(image[0])
-        return f"<span>{alt[1]}</span>" if alt and alt[1].strip() else ""
+    pieces, at = [], 0
+    for start in _START.finditer(html):
+        if start.start() < at:
+            continue  # in an attribute of the one before
+        end = _REST.match(html, start.end())
+        if end is None:
+            break  # a tag without an end is none, and neither is any after it
+        pieces += (html[at : start.start()], _image(html[start.start() : end.end()], place))
+        at = end.end()
+    return "".join((*pieces, html[at:]))
 
-    return _IMAGE.sub(one, html)
+
+def _image(tag: str, place: Callable[[str], str]) -> str:
+    """What stands in the place of a picture."""
+    ours = _OURS.search(tag)
+    if ours is not None:
+        return f'{tag[: ours.start()]} src="{place(ours[1] or ours[2])}"{tag[ours.end() :]}'
+    if not _LOADS.search(_QUOTED.sub('""', tag)):
+        return tag
+    # Of a publisher, in a mail of an older release or of another service: its words are what is left of it.
+    alt = _ALT.search(tag)
+    return f"<span>{alt[1]}</span>" if alt and alt[1].strip() else ""
