@@ -40,7 +40,8 @@ def embedded(html: str, data: Mapping[str, bytes]) -> str:
 
 
 def _shown(html: str, place: Callable[[str], str]) -> str:
-    pieces, at = [], 0
+    pieces: list[str] = []
+    at = 0
     for start in _START.finditer(html):
         if start.start() < at:
             continue  # in an attribute of the one before
