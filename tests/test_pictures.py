@@ -474,7 +474,7 @@ def test_a_hero_is_linked_and_has_its_size_its_words_and_its_ground_once(databas
     assert sorted(names) == ["alt", "class", "height", "src", "style", "width"]
     assert 'width="520"' in tag and 'height="346"' in tag and "height:auto" in tag
     around = variant.html[: variant.html.index(tag)]
-    assert re.search(rf'<a href="{re.escape(site.base)}/\d"[^>]*>$', around)
+    assert re.search(rf'<a class="open" href="{re.escape(site.base)}/\d"[^>]*>$', around)
     assert re.search(r'<td class="frame"[^>]*bgcolor="#[0-9a-f]{6}"[^>]*><a [^>]*>$', around)
     [alt] = re.findall(r'alt="([^"]*)"', tag)
     assert alt and alt in variant.html.replace(tag, "").replace("\xa0", " ")
