@@ -49,6 +49,7 @@ from digest.parse import pictures as looking
 from digest.parse.pictures import Made, NotPicture, Raw
 from digest.render import Marker, Rendered, Templates, check
 from digest.render.inline import inline
+from digest.render.templates import template_folder
 from digest.store import Database, pictures
 from digest.store.picture_tables import EntryPicture, PictureFile
 from digest.values import Picture, Shot, Story
@@ -836,3 +837,17 @@ def test_a_size_that_a_tag_says_itself_is_not_said_twice_nor_auto():
             assert 'height="auto"' not in tag
         assert 'width="520"' in first and 'height="300"' in first
         assert 'width="90"' in second and 'height="40"' in second
+
+
+def test_thumbnails_are_links_that_only_the_eye_sees_and_pass_the_checks(tmp_path):
+    ours = (template_folder() / "base.html").read_text(encoding="utf-8")
+    beside = "{{ pictures.thumb(story) }}{% block excerpt scoped %}"
+    (tmp_path / "base.html").write_text(ours.replace("{% block excerpt scoped %}", beside))
+    page = test_render.page(*(story_with(n) for n in range(1, 4)))
+    render = partial(Templates(tmp_path, at_home=True).render, subject="What the council decided on Tuesday")
+    _page, mail = showing.rendered(page, render, "all", attached=False)
+    assert [f for f in check(mail) if f.level == "error"] == []
+    tags_ = tags(mail.html)
+    assert len(tags_) == 3 and all('alt="" ' in tag and 'width="96" height="96"' in tag for tag in tags_[1:])
+    unseen = mail.html.replace(' aria-hidden="true"', "")
+    assert [f.check for f in check(dataclasses.replace(mail, html=unseen)) if f.level == "error"] == ["links"]
