@@ -92,7 +92,13 @@ def settings(
         "database": "digest.db",
         "base_url": base or "https://news.example/digest",
         "secret_key": "0123456789abcdef",
-        "collect": {"allow_private_addresses": True, "contact": "https://news.example/", "host_gap_seconds": 0},
+        "collect": {
+            "allow_private_addresses": True,
+            "contact": "https://news.example/",
+            "host_gap_seconds": 0,
+            "parse_seconds": 120,
+        },
+        "pictures": {"seconds": 600},
         "curate": {"newest_of_new_feed": 40, "settle_minutes": 0, "per_feed": 40, "per_topic": 40},
         "newsletters": {
             "daily": {
@@ -389,7 +395,7 @@ def test_private_addresses_are_refused_for_pictures_as_for_feeds(database, site)
 
 
 def test_so_many_are_asked_for_in_a_run_and_the_rest_in_the_next(database, site):
-    config = settings(site, pictures={"per_run": 2})
+    config = settings(site, pictures={"per_run": 2, "seconds": 600})
     for number in range(1, 6):
         site.pages[f"/{number}.jpg"] = Reply(picture(900, 600, seed=20 + number))
     collected(database, site, config, *(item(site, n, media(site, f"/{n}.jpg")) for n in range(1, 6)))
@@ -447,7 +453,7 @@ def hostile(database: Database, site: Site, config: Config) -> None:
         return ["127.0.0.1"] if host == "127.0.0.1" else []
 
     wanted = edition.wanting_pictures(database, "daily", config, now=MONDAY)
-    read = collect.read_pictures(database, config, wanted, clock=lambda: MONDAY, seconds=60, most=99, resolve=nowhere)
+    read = collect.read_pictures(database, config, wanted, clock=lambda: MONDAY, seconds=600, most=99, resolve=nowhere)
     assert asyncio.run(read).taken == 2
 
 

@@ -33,8 +33,7 @@ from digest.values import Pictured
 T = TypeVar("T")
 
 MAX_BYTES = 8_000_000  # of a picture
-PICTURE_SECONDS = 10  # that a server has for one
-WORK_SECONDS = 5
+PICTURE_SECONDS = 20  # that a server has for one
 CONNECTIONS = 8
 OF_ENTRY = 4  # that are asked for, until one will do over the column
 LEASE = timedelta(minutes=10)  # beyond the seconds of a run
@@ -119,7 +118,7 @@ class _Finder:
         connections = fitting(most, each=2, beside=16 + 8 * settings.workers, what="reading pictures")
         hosts_ = Hosts(config.collect, clock=self.clock, known=await self._store(self._known_hosts))
         self._seats = asyncio.Semaphore(2 * connections)
-        with Parsers(workers=settings.workers, seconds=min(settings.parse_seconds, WORK_SECONDS)) as self._parsers:
+        with Parsers(workers=settings.workers, seconds=settings.parse_seconds) as self._parsers:
             async with Fetcher(
                 config, hosts_, resolve=resolve, connections=connections, accept=ACCEPT
             ) as self._fetcher:

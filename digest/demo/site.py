@@ -43,8 +43,10 @@ _TYPES = {
     "json": "application/feed+json",
     "opml": "text/x-opml; charset=utf-8",
 }
-_PICTURE = re.compile(r"https://[a-z]{1,40}\.example(/img/[a-z-]{1,40}\.(?:jpg|png))")
-_DRAWN = re.compile(r"/img/([a-z-]{1,40})\.(?:jpg|png)")
+_PICTURE = re.compile(
+    r"(?:https://[a-z]{1,40}\.example|(?<=src=&quot;)|(?<=src=\"))/(?:[a-z]{1,20}/){1,3}([a-z0-9-]{1,40}\.(?:jpg|png))"
+)
+_DRAWN = re.compile(r"/img/([a-z0-9-]{1,40})\.(?:jpg|png)")
 _MOMENT = re.compile(r"\{\{ (?P<way>ago|in) (?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)? \}\}")
 
 
@@ -94,7 +96,7 @@ class FeedSite:
         base = f"http://127.0.0.1:{self._server.server_port}"
         for name, _title, _topic in FEEDS:
             # The demo asks nobody beyond this machine: what stories show is drawn here.
-            pages[f"/{name}"] = _page(name, _PICTURE.sub(rf"{base}\1", sample(name, now=self._now)))
+            pages[f"/{name}"] = _page(name, _PICTURE.sub(rf"{base}/img/\1", sample(name, now=self._now)))
         self.urls = [(f"{base}/{name}", title, topic) for name, title, topic in (*FEEDS, BROKEN)]
         self.opml_url = f"{base}/feeds.opml"
         pages["/feeds.opml"] = _page("feeds.opml", opml(self.urls, now=self._now))
