@@ -71,7 +71,7 @@ class Year(World):
         with self.database.write() as session:
             clock.note_day(session, now=now)
         if now.hour == 0:  # what is asked once a day here makes a year cost a third less
-            line.tidy(self.database, now=now)
+            line.tidy(self.database, self.config, now=now)
         if self.waiting:
             self.waiting = line.answer_signups(self.database, self.config, now=now)
         for name, paper in list(self.papers.items()):

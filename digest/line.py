@@ -14,7 +14,7 @@ from datetime import datetime
 from digest import alerts, edition, event_loop, hear, spans
 from digest import collect as feeds
 from digest import deliver as mail
-from digest.collect import CollectReport, FullTextReport, mailed
+from digest.collect import Bounds, CollectReport, FullTextReport, PictureReport, mailed
 from digest.collect.posting import Poster
 from digest.config import Config, imap_server
 from digest.curate import lexemes
@@ -24,6 +24,7 @@ from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
 from digest.store import Database, clock, disk_space, finding, healing, hooks, newsletters, once, tallies, websub
+from digest.store import pictures as copies
 from digest.subscribe import asks, by_mail, signup
 
 _MOST_FINDABLE = 50  # steps of a run
@@ -64,6 +65,14 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """What came of the pictures of a newsletter's stories."""
+
+    newsletter: str
+    report: PictureReport
+
+
+@dataclass(frozen=True)
 class Unfit:
     """A newsletter whose edition cannot be made, and why; its stories wait."""
 
@@ -92,6 +101,7 @@ Told = (
     | CollectReport
     | Taken
     | Texts
+    | Pictures
     | Unfit
     | Composed
     | mail.Progress
@@ -215,14 +225,15 @@ def all_but_sending(
     """
     outcome = Outcome(collect(database, config, clock=clock, force=force, tell=tell))
     now = clock()
-    tidy(database, now=now)
+    tidy(database, config, now=now)
     answer_signups(database, config, now=now)
-    left = Bounds.of(config)
+    left, room = Bounds.of(config), Bounds.of_pictures(config)
     outcome.unfit += config.broken
     for name in config.turn:
         remind(database, config, name, now=now, tell=tell)
         outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
         left = left.without(full_texts(database, config, name, clock=clock, bounds=left, tell=tell))
+        room = room.without(pictures(database, config, name, clock=clock, bounds=room, tell=tell))
         welcome(database, config, name, now=now, tell=tell)
         made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
         if isinstance(made, Unfit):
@@ -348,7 +359,7 @@ def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime
     return event_loop.run(lambda: feeds.ask_hubs(database, config, clock=clock))
 
 
-def tidy(database: Database, *, now: datetime) -> int:
+def tidy(database: Database, config: Config, *, now: datetime) -> int:
     """Count editions whose letters have ended, and forget who did not confirm in time that they want any; how many.
 
     They are gone for good, so one leap of a clock may not decide that they asked long ago.
@@ -358,6 +369,8 @@ def tidy(database: Database, *, now: datetime) -> int:
         once.prune(session, now=now, limit=1_000)
         if not clock.ran_lately(session, now=now):
             return 0
+        kept = config.pictures
+        copies.prune(session, now=now, days=kept.keep_days, most=round(kept.keep_mb * 1e6), limit=500)
         if database.witness is not None:
             database.witness.forget(now=now)
         return signup.tidy(session, now=now)
@@ -408,21 +421,6 @@ def admit(database: Database, config: Config, newsletter: str, *, now: datetime,
     return admitted
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """How long pages may be read in a run, and how many of them, in all newsletters together."""
-
-    seconds: float
-    pages: int
-
-    @classmethod
-    def of(cls, config: Config) -> Bounds:
-        return cls(config.collect.full_text_seconds, config.collect.full_text_pages)
-
-    def without(self, report: FullTextReport) -> Bounds:
-        return Bounds(self.seconds - report.seconds, self.pages - report.asked)
-
-
 def full_texts(
     database: Database,
     config: Config,
@@ -440,35 +438,53 @@ def full_texts(
     report = FullTextReport()
     stubs = edition.wanting(database, newsletter, config, now=clock())
     if stubs:
-        report = event_loop.run(
-            lambda: feeds.read_full_texts(
-                database, config, stubs, clock=clock, seconds=bounds.seconds, most=bounds.pages
-            )
-        )
+        report = feeds.full_texts(database, config, stubs, clock=clock, bounds=bounds)
         if report.asked or report.missing:
             tell(Texts(newsletter, report))
     edition.use_full_texts(database, newsletter, config.curate)
     return report
 
 
+def pictures(
+    database: Database,
+    config: Config,
+    newsletter: str,
+    *,
+    clock: Callable[[], datetime],
+    bounds: Bounds | None = None,
+    tell: Tell = nobody,
+) -> PictureReport:
+    """Find the pictures of stories that stand for the next edition, within bounds and in no transaction.
+
+    What is not there in time is not shown.
+    """
+    bounds = bounds or Bounds.of_pictures(config)
+    wanted = edition.wanting_pictures(database, newsletter, config, now=clock())
+    if not wanted:
+        return PictureReport()
+    with spans.span("pictures", newsletter=newsletter):
+        report = feeds.pictures_of(database, config, wanted, clock=clock, bounds=bounds)
+    if report.taken or report.none:
+        tell(Pictures(newsletter, report))
+    return report
+
+
 def read_ahead(
     database: Database, config: Config, newsletter: str, *, clock: Callable[[], datetime], tell: Tell = nobody
 ) -> None:
-    """Read the pages of stubs among what waits for a newsletter, before it is admitted: for who looks at it now.
+    """Read pages of stubs, and pictures, of what waits for a newsletter before it is admitted: for who looks at it now.
 
     Which entries these are a rehearsal tells; the pages are kept, so that nobody asks for them again.
     """
     with database.rehearse() as rehearsal:
         admit(rehearsal, config, newsletter, now=clock())
         stubs = edition.wanting(rehearsal, newsletter, config, now=clock())
+        wanted = edition.wanting_pictures(rehearsal, newsletter, config, now=clock())
     if stubs:
-        bounds = Bounds.of(config)
-        report = event_loop.run(
-            lambda: feeds.read_full_texts(
-                database, config, stubs, clock=clock, seconds=bounds.seconds, most=bounds.pages
-            )
-        )
-        tell(Texts(newsletter, report))
+        tell(Texts(newsletter, feeds.full_texts(database, config, stubs, clock=clock, bounds=Bounds.of(config))))
+    if wanted:
+        bounds = Bounds.of_pictures(config)
+        tell(Pictures(newsletter, feeds.pictures_of(database, config, wanted, clock=clock, bounds=bounds)))
 
 
 def welcome(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> int:

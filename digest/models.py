@@ -1,6 +1,6 @@
 """The tables: what we remember. Rows stay inside a session; steps hand each other frozen values.
 
-feed ── entry ──┐── full_text   robots
+feed ── entry ──┐── full_text, entry_picture   robots   picture_file
   ├ websub      │
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
                           ├ former_name, feed_list, feed_seen, learned, undecided ── entry
@@ -360,6 +360,7 @@ class Variant(SQLModel, table=True):
     # [story id, why] of what was due and did not fit
     left_out: list[list[Any]] = Field(default_factory=list, sa_type=PackedJson, nullable=False)
     letters: int = 0  # how many were owed when it was composed: what `digest audit` holds the outbox to
+    attached: list[str] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})  # pictures in its mail
 
 
 class VariantStory(SQLModel, table=True):

@@ -28,6 +28,32 @@ class Recording:
 
 
 @dataclass(frozen=True)
+class Shot:
+    """A picture as it is shown: `width` and `height` in pixels of the page, `ground` its colour where it is blocked.
+
+    `src` is an address of ours, or names a part of the mail; `alt` is "" where it only adorns.
+    """
+
+    name: str  # of a `PictureFile`
+    width: int
+    height: int
+    ground: str
+    alt: str = ""
+    src: str = ""
+    ink: str = "#000000"  # words on `ground`
+    bytes: int = 0  # of the file
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a mail may show of a story's picture: over the column, as a square beside the text, and that with less."""
+
+    hero: Shot | None = None
+    thumb: Shot | None = None
+    small: Shot | None = None
+
+
+@dataclass(frozen=True)
 class Story:
     """A story as it is chosen and rendered. `topic` is a slug of the newsletter's settings, or "other"."""
 
@@ -52,6 +78,7 @@ class Story:
     withdrawn: bool = False  # everyone who told it took it back
     feeds: tuple[int, ...] = ()  # the ids of all that tell it and did not take it back
     recording: Recording | None = None  # of a podcast, or a film
+    picture: Picture = Picture()
 
 
 @dataclass(frozen=True)
@@ -66,6 +93,22 @@ class Stub:
     title: str
     said: str
     why: str
+    feed_url: str
+    headers: Mapping[str, str] = field(repr=False, default_factory=dict)
+    proxy: str = field(repr=False, default="")
+    ca_file: str = ""
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """An entry whose picture is to be found: addresses that it may have, the best first.
+
+    `headers` and `ca_file` as of a `Stub`.
+    """
+
+    entry_id: int
+    feed_id: int
+    urls: tuple[str, ...]
     feed_url: str
     headers: Mapping[str, str] = field(repr=False, default_factory=dict)
     proxy: str = field(repr=False, default="")

@@ -17,7 +17,7 @@ from digest.curate import learning
 from digest.edition.admit import FEEDS
 from digest.errors import BadInput, ConfigError, NotFound
 from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, Story
-from digest.parse import gist
+from digest.parse import article, gist
 from digest.store import Database, entries, full_texts, newsletters, stories, why
 from digest.untracked import page_key, untracked
 
@@ -455,7 +455,7 @@ def test_the_page_of_a_stub_is_in_one_hand_and_is_tried_so_often_on_either_datab
         full_texts.refuse(session, number, "its page is slow", next_at=NOW)
     assert [claim(NOW), claim(NOW + hour), claim(NOW + 9 * hour)] == [True, True, False]
     with desk.database.write() as session:
-        full_texts.keep(session, number, text="Text", gist=b"gist", link="https://a.example/1")
+        full_texts.keep(session, number, article.Article("Text", b"gist"), link="https://a.example/1")
         full_texts.refuse(session, number, "too late", next_at=None)
         full_texts.keep_robots(session, "https://a.example", "disallow /", now=NOW)
         full_texts.keep_robots(session, "https://a.example", "allow /", now=NOW)

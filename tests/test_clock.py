@@ -55,6 +55,7 @@ from digest.store.database import shared_now
 from digest.store.feed_tables import FeedSeen, FullText, Robots, WebSub
 from digest.store.import_tables import Arrival, ImportChange, ListImport
 from digest.store.mail_tables import MailReport, MailSource
+from digest.store.picture_tables import EntryPicture, PictureFile
 from digest.store.run_tables import Run, RunDay
 from digest.store.signup_tables import SignupMail, SignupRefusal, SignupWait
 from digest.subscribe import Evidence, signup
@@ -131,6 +132,10 @@ def fill(database: Database, config: Config) -> None:
         row = story | {"newsletter_id": paper.id, "seq": 1, "entry_id": entry.id}
         session.add(Story(**row, published_at=MONDAY, admitted_at=MONDAY))
         session.add(FullText(entry_id=entry.id, next_at=MONDAY, asked_at=MONDAY))
+        session.add(
+            EntryPicture(entry_id=entry.id, next_at=MONDAY, asked_at=MONDAY, tried=[["https://a.example/p", ""]])
+        )
+        session.add(PictureFile(name="a" * 64, data=b"\xff\xd8\x00", size=3, used_at=MONDAY))
         session.add(Robots(origin="https://feeds.example", read_at=MONDAY))
         session.add(FeedSeen(newsletter_id=paper.id, feed_id=entry.feed_id, tool="another", until=MONDAY))
         session.add(Admission(newsletter_id=paper.id, entry_id=entry.id, decision=Decision.STORY, decided_at=MONDAY))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import smtplib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -104,10 +105,21 @@ def site() -> Iterator[FeedSite]:
 def test_the_site_serves_each_feed_and_answers_304_to_who_has_it(site: FeedSite) -> None:
     for url, _title, _topic in site.urls[:-1]:
         first = httpx.get(url)
-        assert (first.status_code, first.text) == (200, sample(url.rpartition("/")[2], now=NOW))
+        name = url.rpartition("/")[2]
+        elsewhere = re.findall(r"https://[a-z]+\.example/[a-z/]+/[a-z0-9-]+\.(?:jpg|png)", first.text)
+        assert (first.status_code, elsewhere) == (200, [])
+        words = re.sub(r"\S*/[a-z0-9-]+\.(?:jpg|png)\S*", "", sample(name, now=NOW))
+        assert re.sub(r"\S*/[a-z0-9-]+\.(?:jpg|png)\S*", "", first.text) == words
         again = httpx.get(url, headers={"If-None-Match": f'"other", {first.headers["etag"]}'})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == first.headers["etag"]
+
+
+def test_each_picture_of_a_story_is_another_and_of_this_machine(site: FeedSite) -> None:
+    base = site.urls[0][0].rpartition("/")[0]
+    one, other = (httpx.get(f"{base}/img/{name}.jpg") for name in ("canary", "letters"))
+    assert one.headers["content-type"] == "image/jpeg" and one.content != other.content
+    assert httpx.get(f"{base}/img/").status_code == 404
 
 
 def test_the_ninth_feed_is_broken_and_a_page_nobody_wrote_is_not_found(site: FeedSite) -> None:

@@ -430,6 +430,11 @@ FAULTS = [
     Fault("clock", "clock", in_database(_clock_was_wrong)),
     Fault("settings", "mode digest.db", _mode("digest.db")),
     Fault("settings", "smtp.dkim key_file", _mode("dkim.pem")),
+    Fault(
+        "settings",
+        "pictures of weekly",
+        _settings("\n[newsletters.weekly.smtp]\n", '\nimage_source = "served"\n[newsletters.weekly.smtp]\n'),
+    ),
     Fault("names", "newsletter week", _renamed_newsletter),
     Fault("names", "topic storages of daily", in_database(_renamed_topic)),
     Fault("topics", "daily: keyword '+++' of databases", _settings('"sqlite"]', '"sqlite", "+++"]')),

@@ -94,7 +94,7 @@ def settings(scene: Scene) -> Iterator[Finding]:
     for name, words in config.broken.items():
         bad += 1
         yield Finding(section, f"newsletter {name}", Level.FAIL, words.replace("\n", "; "))
-    for one in _exposed(scene):
+    for one in (*_exposed(scene), *_unseen_pictures(scene)):
         bad += 1
         yield one
     for found in files.check(config, templates=False):
@@ -103,6 +103,19 @@ def settings(scene: Scene) -> Iterator[Finding]:
     if not bad:
         many = "newsletter" if len(config.newsletters) == 1 else "newsletters"
         yield Finding(section, "settings", Level.OK, f"{scene.path}, {len(config.newsletters)} {many}")
+
+
+def _unseen_pictures(scene: Scene) -> Iterator[Finding]:
+    """Pictures that are to be served from where no reader gets any."""
+    from digest.config.hosts import reachable
+
+    for name, paper in scene.config.newsletters.items():
+        home = scene.config.imprint(name).base_url
+        if paper.images != "none" and not scene.config.attaches(name) and not reachable(home):
+            file, under = scene.file_of(name)
+            seen = f"pictures are to be served from {home}, where no reader gets them; let letters bring them along"
+            cure = Cure('image_source = "attached"', Place.SETTINGS, under, file)
+            yield Finding("settings", f"pictures of {name}", Level.WARN, seen, cure)
 
 
 def _of_file(section: str, found: files.Finding) -> Finding:

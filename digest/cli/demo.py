@@ -113,11 +113,16 @@ def _open_mail(mail: Message, folder: Path, options: Options, *, show: bool) -> 
     """The HTML part as a file that a browser opens; its path goes to standard output."""
     from email import message_from_bytes, policy
 
-    body = message_from_bytes(mail.content, policy=policy.default).get_body(("html",))
+    from digest.render.shown import embedded
+
+    read = message_from_bytes(mail.content, policy=policy.default)
+    body = read.get_body(("html",))
     if body is None:
         raise AssertionError("a letter without HTML")
     path = folder / "mail.html"
-    path.write_text(body.get_content(), encoding="utf-8")
+    brought = [part for part in read.walk() if part.get_content_maintype() == "image"]
+    data = {str(part["Content-ID"]).strip("<>").partition("@")[0]: part.get_content() for part in brought}
+    path.write_text(embedded(body.get_content(), data), encoding="utf-8")
     print(path)
     if show and not webbrowser.open(path.absolute().as_uri()):
         options.say("no browser was found here; open that file yourself")

@@ -49,7 +49,7 @@ def preview(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port for --serve.")] = 8025,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
     full_text: Annotated[
-        bool, typer.Option("--full-text", help="Read the pages of stubs first, as a run does.")
+        bool, typer.Option("--full-text", help="Read the pages of stubs, and pictures, first, as a run does.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -78,14 +78,16 @@ def preview(
         if check:
             _check(options, shown.rendered, as_json=as_json, note=bool(mail))
             return
-        content = _message(config, name, shown, to=reader, note=bool(mail)) if eml else None
+        content = _message(config, database, name, shown, to=reader, note=bool(mail)) if eml else None
+        if content is None and not text and not as_json:
+            content = _seen(database, shown)
     if as_json:
         made = shown.rendered
         print_json({"newsletter": name, "mail": mail, "subject": made.subject, "html": made.html, "text": made.text})
         return
     options.say(f"subject: {shown.rendered.subject}")
     if content is None:
-        content = (shown.rendered.text if text else shown.rendered.html).encode()
+        content = shown.rendered.text.encode()
     if (text or eml) and out is None:
         if text:
             print(content.decode(), end="")
@@ -108,7 +110,11 @@ def _read_ahead(options: Options, config: Config, database: Database, name: str)
 
     with telling(options, config) as tell:
         line.read_ahead(
-            database, config, name, clock=now, tell=lambda told: tell(told) if isinstance(told, line.Texts) else None
+            database,
+            config,
+            name,
+            clock=now,
+            tell=lambda told: tell(told) if isinstance(told, line.Texts | line.Pictures) else None,
         )
 
 
@@ -177,13 +183,23 @@ def _check(options: Options, rendered: Rendered, *, as_json: bool, note: bool) -
     options.say("fit to be sent")
 
 
-def _message(config: Config, name: str, shown: Shown, *, to: str | None, note: bool) -> bytes:
-    from digest import deliver, letter
+def _seen(database: Database, shown: Shown) -> bytes:
+    """The HTML with its pictures in it: a file has no server."""
+    from digest import edition
+
+    return edition.seen(database, shown.rendered.html).encode()
+
+
+def _message(config: Config, database: Database, name: str, shown: Shown, *, to: str | None, note: bool) -> bytes:
+    from digest import deliver, edition, letter
 
     settings = config.newsletters[name]
     of_edition = () if note else (settings.reply_to or "", name, shown.number, settings.title)
     sender = letter.Sender(settings.sender, shown.at, *of_edition)
-    made = deliver.for_one(config, shown.rendered, sender=sender, to=to or "reader@example.org", number=0)
+    brought = edition.brought(database, shown.rendered.html)
+    made = deliver.for_one(
+        config, shown.rendered, sender=sender, to=to or "reader@example.org", number=0, attached=brought
+    )
     return made.content
 
 

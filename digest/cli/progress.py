@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from digest import deliver, edition, hear
     from digest.collect import CollectReport
     from digest.config import Config
-    from digest.line import Clock, Taken, Tell, Texts, Told
+    from digest.line import Clock, Pictures, Taken, Tell, Texts, Told
     from digest.store import Database
 
 
@@ -47,6 +47,8 @@ def telling(options: Options, config: Config) -> Iterator[Tell]:
                     options.say(_taken_words(told))
                 case line.Texts():
                     options.say(_texts_words(told))
+                case line.Pictures():
+                    options.say(_pictures_words(told))
                 case line.Unfit():
                     options.warn(told.words)
                 case edition.Composed():
@@ -179,6 +181,13 @@ def _texts_words(told: Texts) -> str:
             "pip install 'digest-newsletter[fulltext]'"
         )
     return f"pages: {told.newsletter}: {report.asked:,} of {report.wanted:,} asked for, {report.taken:,} taken"
+
+
+def _pictures_words(told: Pictures) -> str:
+    """`pictures: daily: 14 asked for, 9 stories have one, 3 have none`"""
+    report = told.report
+    found = count(report.taken, "story has one", "stories have one")
+    return f"pictures: {told.newsletter}: {report.asked:,} asked for, {found}, {report.none:,} none"
 
 
 def _taken_words(taken: Taken) -> str:

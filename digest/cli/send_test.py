@@ -47,7 +47,9 @@ def send_test(
             if draft is None:
                 options.say("there are not enough new stories for an edition yet: this is a sample")
         sender = Sender(settings.sender, moment, settings.reply_to or "", name, title=settings.title)
-        letter = deliver.for_one(config, rendered, sender=sender, to=to, number=int(moment.timestamp()))
+        brought = edition.brought(database, rendered.html)
+        number = int(moment.timestamp())
+        letter = deliver.for_one(config, rendered, sender=sender, to=to, number=number, attached=brought)
         options.say(f"“{rendered.subject}” to {to}, {letter.size} bytes")
         if dry_run:
             return

@@ -64,6 +64,7 @@ def show(context: typer.Context, story: WhichStory, newsletter: NewsletterName =
         "author": found.author,
         "excerpt": found.excerpt,
         "image_url": found.image_url,
+        "picture": why["picture"],
         "reading_minutes": found.reading_minutes,
         "language": found.language,
         "published_at": found.published_at,

@@ -4,6 +4,9 @@
 `guard`, `fetch`, `hosts` and `workers` are how a stranger is asked, `rhythm` decides when and how a feed is doing.
 """
 
+from digest.collect.ahead import Bounds as Bounds
+from digest.collect.ahead import full_texts as full_texts
+from digest.collect.ahead import pictures_of as pictures_of
 from digest.collect.full_text import FullTextReport as FullTextReport
 from digest.collect.full_text import read_full_texts as read_full_texts
 from digest.collect.lists import Plan as Plan
@@ -16,6 +19,8 @@ from digest.collect.look import Wish as Wish
 from digest.collect.look import diagnose as diagnose
 from digest.collect.look import look as look
 from digest.collect.look import repair as repair
+from digest.collect.pictures import PictureReport as PictureReport
+from digest.collect.pictures import read_pictures as read_pictures
 from digest.collect.rhythm import Health as Health
 from digest.collect.rhythm import Vitals as Vitals
 from digest.collect.rhythm import health as health

@@ -12,19 +12,17 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, zip_longest
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-from digest.collect import robots
 from digest.collect.addresses import host_of, without_login
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
 from digest.collect.manner import Manner
-from digest.collect.wire import Way
+from digest.collect.rules import Rules, end, passing
 from digest.collect.workers import Parsers
 from digest.config import Config
 from digest.curate import urls
-from digest.errors import DigestError, FetchError, Unreachable
+from digest.errors import DigestError, FetchError
 from digest.means import fitting
 from digest.parse import article
 from digest.store import Database, feed_claims, full_texts, hosts
@@ -40,7 +38,6 @@ MAX_LINK = 1_000  # characters; an index of PostgreSQL takes no more than 2,700 
 LEASE = timedelta(minutes=10)  # beyond the seconds of a run
 AGAIN = timedelta(hours=1)  # after which a page that was not had is tried again
 ACCEPT = "text/html, application/xhtml+xml, */*;q=0.1"
-_PASSING = (408, 425, 429)
 
 
 @dataclass
@@ -114,7 +111,6 @@ class _Reader:
         self._storing = storing
         self._report = report
         self._lease = lease
-        self._rules: dict[tuple[str, Way], asyncio.Task[str]] = {}  # by origin, asked for once in a run
 
     async def run(self, stubs: Sequence[Stub], seconds: float, resolve: Resolve) -> None:
         settings = self._config.collect
@@ -129,11 +125,12 @@ class _Reader:
             async with Fetcher(
                 self._config, hosts_, resolve=resolve, connections=connections, accept=ACCEPT
             ) as self._fetcher:
+                self._rules = Rules(self._database, self._fetcher, self._storing, self._clock)
                 tasks = [asyncio.create_task(self._one(stub, at_host[host_of(stub.url)], seats)) for stub in stubs]
                 try:
                     done, _late = await asyncio.wait(tasks, timeout=seconds)
                 finally:
-                    await _end([*tasks, *self._rules.values()])
+                    await end([*tasks, *self._rules.tasks])
         for task in done:
             task.result()  # trouble with the database is everybody's
         await self._store(self._remember, hosts_.changed())
@@ -166,7 +163,7 @@ class _Reader:
                 self._report.asked -= 1
                 await self._store(self._release, stub.entry_id, held.until)
             except FetchError as error:
-                await self._refused(stub, f"its page {error.reason}", passing=_passing(error))
+                await self._refused(stub, f"its page {error.reason}", passing=passing(error))
             except article.NotTaken as error:
                 await self._refused(stub, f"its page {error.reason}", passing=False)
             except asyncio.CancelledError:
@@ -195,7 +192,7 @@ class _Reader:
                 hold=hold,
                 headers=dict(headers) | login,
                 way=way,
-                allowed=partial(self._allowed, manner),
+                allowed=partial(self._rules.allow, manner),
             )
             if urls.bare(urls.normalise(answer.url)) and not urls.bare(urls.normalise(url)):
                 raise article.NotTaken("is another page: the front page of its site")
@@ -206,47 +203,6 @@ class _Reader:
     async def _refused(self, stub: Stub, why: str, *, passing: bool) -> None:
         self._report.refused += 1
         await self._store(self._refuse, stub.entry_id, why, passing)
-
-    # ------------------------------------------------------------ robots.txt
-
-    async def _allowed(self, manner: Manner, url: str) -> None:
-        """Raise FetchError where robots.txt does not let an address be read, or cannot be had (RFC 9309 §2.3.1)."""
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}".lower()
-        _, way = manner.to(origin)  # who has it asked through a proxy has no other way there
-        if (origin, way) not in self._rules:
-            self._rules[origin, way] = asyncio.create_task(self._rules_of(origin, way))
-        # Shielded: one page that is given up does not take the rules from the others.
-        if not robots.allows(await asyncio.shield(self._rules[origin, way]), url):
-            raise FetchError(url, f"is not for us: {host_of(url)}/robots.txt does not let it be read")
-
-    async def _rules_of(self, origin: str, way: Way) -> str:
-        known = await self._store(self._known_rules, origin)
-        if known is not None:
-            return known
-        try:
-            async with AsyncExitStack() as hold:
-                answer = await self._fetcher.fetch(f"{origin}/robots.txt", now=self._clock(), hold=hold, way=way)
-                rules = robots.group(answer.body)
-        except Held:
-            raise
-        except FetchError as error:
-            if error.challenge:
-                raise
-            status = error.status or 0
-            if not 400 <= status < 500 or status in _PASSING:
-                raise Unreachable(origin, f"is not asked for: the robots.txt of its host {error.reason}") from None
-            rules = robots.EVERYTHING
-        await self._store(self._keep_rules, origin, rules)
-        return rules
-
-    def _known_rules(self, origin: str) -> str | None:
-        with self._database.read() as session:
-            return full_texts.robots(session, [origin], now=self._clock()).get(origin)
-
-    def _keep_rules(self, origin: str, rules: str) -> None:
-        with self._database.write() as session:
-            full_texts.keep_robots(session, origin, rules, now=self._clock())
 
     # ------------------------------------------------------------ rows
 
@@ -264,19 +220,7 @@ class _Reader:
 
     def _keep(self, entry_id: int, found: article.Article, link: str) -> None:
         with self._database.write() as session:
-            full_texts.keep(session, entry_id, text=found.text, gist=found.gist, link=link)
-
-
-async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _passing(error: FetchError) -> bool:
-    """Whether a page may be had another time."""
-    status = error.status or 0
-    return isinstance(error, Unreachable) or status >= 500 or status in _PASSING
+            full_texts.keep(session, entry_id, found, link=link)
 
 
 def _own_link(asked: str, answered: str, canonical: str) -> str:

@@ -16,8 +16,9 @@ from digest.parse.article import Article, NotTaken, Page
 from digest.parse.entries import Unread
 from digest.parse.mailed import Posted
 from digest.parse.outlines import Listed
+from digest.parse.pictures import Made, NotPicture, Raw
 from digest.parse.recipes import Recipe
-from digest.parse.worker import Task, serve
+from digest.parse.worker import Result, Task, Work, serve
 from digest.values import Mailed
 
 MEMORY = 170_000_000  # bytes a worker may hold
@@ -26,7 +27,7 @@ START_SECONDS = 60
 # Of the seconds that a document may take: what one entry may, by its process's own clock of work; what one may when it
 # is read apart, by ours; and how often a document may take them all when it is read entry by entry.
 ENTRY_SHARE, PIECE_SHARE, MOST_TIMES = 0.25, 0.5, 3
-Heard = ParsedFeed | Listed | Article | Posted | Exception
+Heard = Result | Exception
 SETBACKS = 4  # entries that bring a process down, before the whole feed is given up
 
 
@@ -93,6 +94,21 @@ class Parsers:
             raise NotTaken(f"takes more than {MEMORY / 1e6:g} MB of memory to read")
         raise NotTaken(f"cannot be read ({str(answer).partition(':')[0][:60]})")
 
+    async def picture(self, raw: Raw) -> Made:
+        """`pictures.read` in another process. Raises NotPicture; what one is too much for is a reason as well."""
+        async with self._seats:
+            try:
+                answer, _ = await self._heard(raw, self._seconds)
+            except _Setback as setback:
+                raise NotPicture(setback.reason) from None
+        if isinstance(answer, Made):
+            return answer
+        if isinstance(answer, NotPicture):
+            raise answer
+        if isinstance(answer, MemoryError):
+            raise NotPicture(f"takes more than {MEMORY / 1e6:g} MB of memory to read")
+        raise NotPicture(f"cannot be read ({str(answer).partition(':')[0][:60]})")
+
     async def read_list(self, body: bytes, form: str, *, url: str, now: datetime) -> Listed:
         """`parse.lists.read` in another process. Raises FetchError with the reason in words."""
         task = Task(body, url, "", now, self._seconds * ENTRY_SHARE, as_list=form)
@@ -126,7 +142,7 @@ class Parsers:
             raise FetchError(task.url, answer.reason)
         raise _Setback(answer.reason if isinstance(answer, Unread) else f"cannot be read ({answer})", at)
 
-    async def _heard(self, task: Task | Page | Mailed, seconds: float) -> tuple[Heard, int | None]:
+    async def _heard(self, task: Work, seconds: float) -> tuple[Heard, int | None]:
         """What a process answers, and the entry it was at. Raises _Setback where the document was too much for it."""
         one = self._idle.pop() if self._idle else _Worker()
         self._all.add(one)
@@ -180,7 +196,7 @@ class _Worker:
         self.tasks = 0
         self.at: int | None = None  # the entry that it is reading, where it says so
 
-    def ask(self, task: Task | Page | Mailed, seconds: float, in_all: float) -> Heard:
+    def ask(self, task: Work, seconds: float, in_all: float) -> Heard:
         """Blocks until the answer, `seconds` for each thing that is heard and as many as `in_all`.
 
         Raises TimeoutError, and EOFError or OSError when the process is gone.

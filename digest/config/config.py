@@ -7,18 +7,21 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest.config.alerts import Alerts
+from digest.config.hosts import reachable
+from digest.config.pictures import Pictures
 from digest.config.settings import Collect, Curate, Doctor, Keep, Log, Mail, Newsletter, Smtp, Web
 from digest.config.value_types import BaseUrl, FilePath, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
 from digest.errors import ConfigError, NotFound, UserError
 
-_COMMON = {"sender": ("from",), "reply_to": (), "postal_address": ()}  # and what else they are called in a newsletter
+# And what else they are called in a newsletter.
+_COMMON = {"sender": ("from",), "reply_to": (), "postal_address": (), "images": (), "image_source": ()}
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -65,6 +68,8 @@ class Config(BaseSettings):
     sender: Mailbox | None = None
     reply_to: Mailbox | None = None
     postal_address: str = ""
+    images: Literal["none", "lead", "all"] = "lead"
+    image_source: Literal["", "served", "attached"] = ""
     secret_key: SecretKey
     former_secret_keys: tuple[SecretStr, ...] = ()
     smtp: Smtp = Smtp()
@@ -72,6 +77,7 @@ class Config(BaseSettings):
     curate: Curate = Curate()
     web: Web = Web()
     mail: Mail = Mail()
+    pictures: Pictures = Pictures()
     doctor: Doctor = Doctor()
     keep: Keep = Keep()
     log: Log = Log()
@@ -143,6 +149,11 @@ class Config(BaseSettings):
     def page_of(self, newsletter: str) -> str:
         """The address of a newsletter's page in the archive."""
         return f"{self.imprint(newsletter).base_url}/newsletters/{newsletter}"
+
+    def attaches(self, newsletter: str) -> bool:
+        """Do letters of a newsletter bring their pictures along, since nobody is served them?"""
+        source = self.newsletters[newsletter].image_source
+        return source == "attached" if source else not reachable(self.imprint(newsletter).base_url)
 
     @property
     def lasting_key(self) -> str:

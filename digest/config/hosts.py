@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+from urllib.parse import urlsplit
+
 _MARK = "xn--"
+_AT_HOME = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".invalid")
 
 
 def as_ascii(host: str) -> str:
@@ -28,6 +32,18 @@ def as_read(host: str) -> str:
         return idna.decode(host)
     except idna.IDNAError:
         return host
+
+
+def reachable(url: str) -> bool:
+    """Whether who reads a mail may have a picture from an address: https, at a name or address of the internet."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower().rstrip(".")
+    if parts.scheme != "https" or host.endswith(_AT_HOME):
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host
 
 
 def address_as_read(address: str) -> str:

@@ -539,6 +539,8 @@ class Newsletter(Look):
     language: Line = "en"
     languages: Languages = ()  # of stories; none is all
     other_languages: Literal["out", "apart"] = "out"  # what becomes of stories in others
+    images: Literal["none", "lead", "all"] = "lead"  # which stories are shown with their picture
+    image_source: Literal["", "served", "attached"] = ""  # "": served where `base_url` is https and not this machine
     preflight: Literal["warn", "stop"] = "warn"
     approve: bool = False
     editor: Person | None = None

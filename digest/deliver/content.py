@@ -8,7 +8,7 @@ claimed variant by variant, so each is made once, but for the few that are tried
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,9 +22,9 @@ from digest.column_types import unpacked
 from digest.config import Config, Imprint
 from digest.deliver.papers import Papers
 from digest.errors import ConfigError
-from digest.letter import Encoder, Folded, Letter, Recipient, Sender, Signer, Template, folded
+from digest.letter import Attached, Encoder, Folded, Letter, Recipient, Sender, Signer, Template, folded
 from digest.render import Marker, Rendered
-from digest.store import editions, outbox
+from digest.store import editions, outbox, pictures
 
 KEPT = 4 << 20  # bytes of templates that are held at once; one there always is
 
@@ -46,6 +46,7 @@ class Words:
 
     newsletter_id: int | None
     read: Callable[[], tuple[Rendered, Sender]]  # to be asked outside of transactions
+    attached: tuple[Attached, ...] = ()  # which the words of other variants share
 
 
 Loaded = dict[Key, Words]  # of the letters of one claim
@@ -87,6 +88,7 @@ class Contents:
         self._latest: OrderedDict[Words, Template | Unwritable] = OrderedDict()
         self._kept = 0  # bytes of these
         self.built = 0  # templates so far
+        self._pictures: WeakValueDictionary[str, Attached] = WeakValueDictionary()  # by name, that words need
         self._encoder = Encoder()
         self._addresses: dict[tuple[int | None, str], Addresses] = {}  # by newsletter and domain
         self._known: list[tuple[Imprint, Kit]] = []
@@ -117,9 +119,20 @@ class Contents:
                 loaded[key] = Words(claimed.newsletter_id, partial(_said, said, sender))
             else:
                 wanted[key[1]] = claimed.newsletter_id
-        for mail in editions.to_send(session, wanted):
-            loaded["variant", mail.variant_id] = Words(wanted[mail.variant_id], partial(_read, mail))
+        mails = list(editions.to_send(session, wanted))
+        brought = self._attached(session, {name for mail in mails for name in mail.attached})
+        for mail in mails:
+            theirs = tuple(brought[name] for name in mail.attached if name in brought)
+            loaded["variant", mail.variant_id] = Words(wanted[mail.variant_id], partial(_read, mail), theirs)
         return loaded
+
+    def _attached(self, session: Session, names: set[str]) -> Mapping[str, Attached]:
+        """Pictures by their names, read where no words have them yet. One that is gone shows as its ground."""
+        found = {name: known for name in names if (known := self._pictures.get(name)) is not None}
+        if missing := names - found.keys():
+            found |= {name: Attached(name, data) for name, data in pictures.data(session, missing).items()}
+            self._pictures.update(found)
+        return found
 
     def fillers(self, loaded: Loaded, letters: Iterable[outbox.Claimed]) -> dict[int, Filler]:
         """The letters-to-be of a claim, by letter. ConfigError where a key of their newsletter's is of no use."""
@@ -132,7 +145,8 @@ class Contents:
         """Of a variant or notice, made now or kept from one of the last letters."""
         template = self._latest.pop(words, None)
         if template is None:
-            template = _template(self.kit(words.newsletter_id), *words.read(), self._encoder)
+            kit = self.kit(words.newsletter_id)
+            template = _template(kit, *words.read(), self._encoder, words.attached)
             self._kept += template.weight
             self.built += 1
         self._latest[words] = template
@@ -217,10 +231,17 @@ def _read(mail: editions.Mail) -> tuple[Rendered, Sender]:
     return Rendered(mail.subject, html, unpacked(mail.text), marks=render.marks(mail.marks)), sender
 
 
-def _template(kit: Kit, rendered: Rendered, sender: Sender, encoder: Encoder | None = None) -> Template | Unwritable:
+def _template(
+    kit: Kit,
+    rendered: Rendered,
+    sender: Sender,
+    encoder: Encoder | None = None,
+    attached: Sequence[Attached] = (),
+) -> Template | Unwritable:
     """Cut once."""
     try:
-        return Template(rendered, sender, signers=kit.signers(sender.domain), encoder=encoder)
+        signers = kit.signers(sender.domain)
+        return Template(rendered, sender, signers=signers, encoder=encoder, attached=attached)
     except ValueError as error:
         return Unwritable(error)
 
@@ -241,10 +262,12 @@ class Filler:
         return self.contents.fill(template, self.claimed, dated)
 
 
-def for_one(config: Config, rendered: Rendered, *, sender: Sender, to: str, number: int) -> Letter:
+def for_one(
+    config: Config, rendered: Rendered, *, sender: Sender, to: str, number: int, attached: Sequence[Attached] = ()
+) -> Letter:
     """A single letter outside the outbox, to look at: its personal links lead to the start page."""
     imprint = config.imprint(sender.newsletter)
-    template = _template(Kit(imprint), rendered, sender)
+    template = _template(Kit(imprint), rendered, sender, attached=attached)
     if isinstance(template, Unwritable):
         raise template.error
     return template.fill(

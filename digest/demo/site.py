@@ -21,6 +21,8 @@ from threading import Thread
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from digest.demo.pictures import drawn
+
 # File, title, topic: None where one feed writes about many things.
 FEEDS: tuple[tuple[str, str, str | None], ...] = (
     ("quorum-notes.rss", "Quorum Notes", "distributed"),
@@ -41,6 +43,10 @@ _TYPES = {
     "json": "application/feed+json",
     "opml": "text/x-opml; charset=utf-8",
 }
+_PICTURE = re.compile(
+    r"(?:https://[a-z]{1,40}\.example|(?<=src=&quot;)|(?<=src=\"))/(?:[a-z]{1,20}/){1,3}([a-z0-9-]{1,40}\.(?:jpg|png))"
+)
+_DRAWN = re.compile(r"/img/([a-z0-9-]{1,40})\.(?:jpg|png)")
 _MOMENT = re.compile(r"\{\{ (?P<way>ago|in) (?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)? \}\}")
 
 
@@ -85,9 +91,12 @@ class FeedSite:
         self._now = now
 
     def __enter__(self) -> FeedSite:
-        pages = {f"/{name}": _page(name, sample(name, now=self._now)) for name, _title, _topic in FEEDS}
+        pages: dict[str, _Page] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, pages))
         base = f"http://127.0.0.1:{self._server.server_port}"
+        for name, _title, _topic in FEEDS:
+            # The demo asks nobody beyond this machine: what stories show is drawn here.
+            pages[f"/{name}"] = _page(name, _PICTURE.sub(rf"{base}/img/\1", sample(name, now=self._now)))
         self.urls = [(f"{base}/{name}", title, topic) for name, title, topic in (*FEEDS, BROKEN)]
         self.opml_url = f"{base}/feeds.opml"
         pages["/feeds.opml"] = _page("feeds.opml", opml(self.urls, now=self._now))
@@ -120,6 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         page = self._pages.get(self.path)
+        if (picture := _DRAWN.fullmatch(self.path)) is not None:
+            body = drawn(picture[1])
+            page = _Page("image/jpeg", body, f'"{picture[1]}"')
         if page is None:
             broken = self.path == f"/{BROKEN[0]}"
             self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR if broken else HTTPStatus.NOT_FOUND)

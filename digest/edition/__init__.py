@@ -22,6 +22,9 @@ from digest.edition.held import held_edition as held_edition
 from digest.edition.held import recompose as recompose
 from digest.edition.judge import Judge as Judge
 from digest.edition.judge import scorer as scorer
+from digest.edition.pictures import brought as brought
+from digest.edition.pictures import seen as seen
+from digest.edition.pictures import wanting_pictures as wanting_pictures
 from digest.edition.sample import sample as sample
 from digest.edition.show import Shown as Shown
 from digest.edition.show import coming as coming

@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from digest import schedule
 from digest.config import Config, Newsletter
+from digest.edition import pictures
 from digest.edition.held import ask_editor
 from digest.edition.variants import TRIES, Composed, Frozen, Matter, Press, matter_of, muted_all, variants_of
 from digest.models import Edition, EditionState
@@ -64,6 +65,7 @@ def prepare(
         if not groups:
             return None
         matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
+        matter = pictures.pictured(session, matter, settings.images)
     if before is not None and before.matter.still(matter):
         press, matter = before, before.matter
     else:
@@ -116,7 +118,7 @@ def compose(
         if press is not None and not press.matter.still(matter):
             press = None
             matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
-        press = press or Press(name, settings, config, matter)
+        press = press or Press(name, settings, config, pictures.pictured(session, matter, settings.images))
         cuts = press.cut(session, row.id, groups)
         wanted = variants_of(groups, matter.stories, settings, cuts)
         if prepared and not wanted.keys() <= press.made.keys():
@@ -130,6 +132,7 @@ def compose(
             return Composed(name, why=_too_few(settings))
         edition = _open(session, row, settings, matter, slot=slot)
         variants = _store(session, edition, made, wanted)
+        pictures.used(session, made, now=now)
         letters = recipients.owe_letters(session, edition, variants, now=now)
         recipients.pass_over(session, row.id, spared, upto=matter.upto)
         recipients.mark_turns(session, row.id, edition=edition, now=now)

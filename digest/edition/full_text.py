@@ -38,9 +38,9 @@ def wanting(database: Database, name: str, settings: config.Config, *, now: date
         if not full_texts.wished_for(session, paper_id):
             return []
         new = stories.since(session, paper_id, since=editions.composed_upto(session, paper_id), upto=paper.seq)
-        likely = _likely(new, settings.newsletters[name], settings.curate, now=now)
+        wanted = likely(new, settings.newsletters[name], settings.curate, now=now)
         found = []
-        for one in full_texts.candidates(session, likely, now=now):
+        for one in full_texts.candidates(session, wanted, now=now):
             said = gist.unpack(one.gist)
             if said is None:
                 continue  # of an older release: admission makes it
@@ -54,13 +54,19 @@ def wanting(database: Database, name: str, settings: config.Config, *, now: date
         return found
 
 
-def _likely(
-    new: Sequence[values.Story], settings: config.Newsletter, curate_settings: config.Curate, *, now: datetime
+def likely(
+    new: Sequence[values.Story],
+    settings: config.Newsletter,
+    curate_settings: config.Curate,
+    *,
+    now: datetime,
+    first: int | None = None,
 ) -> list[int]:
+    """The stories that the next edition may carry (the `first` of each choice), by their ids: the best first."""
     found: dict[int, None] = {}
     for topics in ((), *((slug,) for slug in (*settings.known_topics, OTHER))):
         chosen = curate.pick(new, topics=frozenset(topics), limit=settings.max_stories, curate=curate_settings, now=now)
-        found |= dict.fromkeys(story.id for story in chosen.stories)
+        found |= dict.fromkeys(story.id for story in chosen.stories[:first])
     return list(found)
 
 

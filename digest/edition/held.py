@@ -9,6 +9,7 @@ from email.utils import parseaddr
 from sqlmodel import Session
 
 from digest.config import Config
+from digest.edition import pictures
 from digest.edition.variants import TRIES, Composed, Matter, Press, matter_of
 from digest.errors import BadInput, NotFound
 from digest.models import Edition, EditionState
@@ -30,10 +31,12 @@ def recompose(
         with database.write() as session:
             change(session)
             matter, variants = _held_matter(session, name, number)
+            matter = pictures.pictured(session, matter, config.newsletters[name].images)
             if press is not None and seen == variants and press.matter.still(matter):
                 made = press.make(variants)
                 for one in made:
                     editions.change_variant(session, variants[one.choices], one.row, one.stories)
+                pictures.used(session, made, now=matter.at)
                 fullest = max(made, key=lambda one: len(one.stories))
                 return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)
             session.rollback()

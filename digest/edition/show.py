@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from digest import render
 from digest.config import Config
+from digest.edition import pictures
 from digest.edition.variants import Draft, Press, matter_of, variants_of
 from digest.edition.why import explain
 from digest.errors import NotFound
@@ -56,7 +57,7 @@ def preview(
     everything = recipients.Group(editions.composed_upto(session, row.id), "[]", "", plain=False)
     groups = [choices] if choices is not None else recipients.all_groups(session, row.id) or [everything]
     matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
-    press = Press(name, settings, config, matter)
+    press = Press(name, settings, config, pictures.pictured(session, matter, settings.images))
     shared = variants_of(groups, matter.stories, settings, press.cut(session, row.id, groups))
     if not shared:
         return None

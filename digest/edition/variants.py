@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from sqlmodel import Session
 
@@ -16,6 +17,8 @@ from digest import curate, render, spans
 from digest.colours import on_dark
 from digest.config import Config, Newsletter
 from digest.curate import tongues
+from digest.edition import pictures
+from digest.edition.matter import Matter as Matter
 from digest.errors import ConfigError
 from digest.models import Edition, packed
 from digest.models import Newsletter as NewsletterRow
@@ -42,26 +45,6 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Matter:
-    """What an edition is made of: its number, the stories to choose from in the order of their admission, the note."""
-
-    number: int
-    upto: int
-    stories: tuple[Story, ...]
-    note: str
-    at: datetime
-
-    def still(self, other: Matter) -> bool:
-        """Has nobody decided anything since? That another source told a story meanwhile is no reason to begin anew."""
-
-        def decided(matter: Matter) -> list[tuple[object, ...]]:
-            return [(story.seq, story.topic, story.pinned) for story in matter.stories]
-
-        same = (self.number, self.upto, self.note, self.at) == (other.number, other.upto, other.note, other.at)
-        return same and decided(self) == decided(other)
-
-
-@dataclass(frozen=True)
 class Frozen:
     """A draft as it is stored. Thousands are kept at a time, so the mail is compressed already."""
 
@@ -74,6 +57,8 @@ class Frozen:
     stories: tuple[int, ...]
     more: int
     left: bytes
+    attached: tuple[str, ...] = ()  # copies of pictures that its letters bring along
+    shows: tuple[str, ...] = ()  # all that its mail names
 
     @property
     def row(self) -> dict[str, object]:
@@ -93,6 +78,7 @@ class Frozen:
             "story_count": len(self.stories),
             "more_count": self.more,
             "left_out": self.left,
+            "attached": list(self.attached),
         }
 
 
@@ -179,6 +165,7 @@ class Press:
         return found
 
     def _freeze(self, one: Draft) -> Frozen:
+        shows = () if one.choices.plain else pictures.named(one.rendered.html, one.page.stories)
         return Frozen(
             key=_key(self.name, self.matter.number, one.choices, self.config),
             choices=one.choices,
@@ -189,6 +176,8 @@ class Press:
             stories=tuple(story.id for story in one.stories),
             more=one.more,
             left=packed(json.dumps([[left.story.id, left.why] for left in one.left])),
+            attached=shows if self.config.attaches(self.name) else (),
+            shows=shows,
         )
 
 
@@ -326,7 +315,6 @@ def drafts(
         unfit
     )
     accent_dark, home = on_dark(settings.accent), config.imprint(name).base_url
-    identity = _identity(name, settings, titles, home)
     for choices in wanted:
         unread = [
             story
@@ -366,10 +354,11 @@ def drafts(
             accent_dark=accent_dark,
             schedule=settings.slots,
             by_mail=config.mail.comes_back,
-            identity=identity,
+            identity=_identity(name, settings, titles, home),
         )
         best_first = [story.id for story in selection.stories]
-        rendered = templates.render(page, subject=settings.subject, best_first=best_first)
+        render_ = partial(templates.render, subject=settings.subject, best_first=best_first)
+        page, rendered = pictures.rendered(page, render_, settings.images, attached=config.attaches(name))
         too_much = tuple(curate.LeftOut(story, _TOO_BIG) for story in rendered.dropped)
         theirs = [story for story in unread if not choices.topics or story.topic in choices.topics]
         too_much += tuple(curate.LeftOut(story, unfit[story.id]) for story in theirs if story.id in unfit)
@@ -436,7 +425,8 @@ def _neutral(story: Story) -> Story:
         source="Example Gazette",
         author="Ada Example" if story.author else "",
         excerpt="It met in the evening, and the hall was full of people." if story.excerpt else "",
-        image_url=f"{place}.png" if story.image_url else "",
+        image_url="",
+        picture=replace(story.picture, hero=story.picture.hero and replace(story.picture.hero, alt="The town hall")),
         also=tuple(Source("Example Herald", place) for _ in story.also),
         related=tuple(Source("What the council decided before", f"{place}/before") for _ in story.related),
         recording=replace(story.recording, url=f"{place}.mp3") if story.recording else None,

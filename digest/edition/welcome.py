@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from digest import curate, schedule
 from digest.config import Config, Newsletter
+from digest.edition import pictures
 from digest.edition.variants import Matter, Press, matter_of, variants_of
 from digest.store import Database, editions, newsletters, recipients
 
@@ -66,6 +67,7 @@ def _look(session: Session, name: str, config: Config, *, now: datetime) -> _See
     matter = matter_of(
         session, row, groups, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
     )
+    matter = pictures.pictured(session, matter, config.newsletters[name].images)
     cuts = Press(name, config.newsletters[name], config, matter).cut(session, row.id, groups)
     wanted = variants_of(groups, matter.stories, config.newsletters[name], cuts)
     choices = {group: choices for choices, theirs in wanted.items() for group in theirs}
@@ -99,6 +101,7 @@ def _owe(session: Session, press: Press, seen: _Seen, *, now: datetime) -> tuple
         if variant_id is None:
             added = editions.add_variants(session, found.edition, [made.row], {made.key: made.stories})
             variant_id = added[made.key]
+            pictures.used(session, [made], now=now)
         letters += recipients.owe_welcome(session, subscription, found.edition, variant_id, now)
         own = schedule.own(subscription.cadence, subscription.hour, subscription.zone, press.settings.slots)
         subscription.offered_at = own.counts_for(now) if own else None

@@ -13,7 +13,7 @@ from digest.edition.full_text import from_page
 from digest.edition.variants import sieve_of
 from digest.errors import NotFound
 from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
-from digest.store import editions, entries, full_texts, people, recipients, stories, suppressions, why
+from digest.store import editions, entries, full_texts, people, pictures, recipients, stories, suppressions, why
 from digest.taste import Taste
 
 _STEPS = {
@@ -58,6 +58,7 @@ def explain(session: Session, story: Story, *, settings: config.Newsletter | Non
         ],
         "language": tongues.told(story.language, settings) if settings else story.language,
         "excerpt_from": _excerpt_from(session, story),
+        "picture": _picture(session, story),
         "related": story.reasons.get("related", []),
         "rank": story.rank,
         "rank_parts": story.reasons.get("rank", {}),
@@ -83,6 +84,19 @@ def _excerpt_from(session: Session, story: Story) -> str:
     if fate.taken:
         return "its feed: the page came when an edition had the story already, or is no longer wished for"
     return f"its feed: {fate.why or 'its page is being asked for'}"
+
+
+def _picture(session: Session, story: Story) -> str:
+    """Which picture a story has, or why each that it might have had is not taken."""
+    fate = pictures.fate(session, story.entry_id)
+    if fate is None:
+        return "none: it was not asked for"
+    why = "; ".join(f"{url} {why}".strip() for url, why in fate.tried if why)
+    if fate.url:
+        same = "; not shown, since others of its feed have the same" if fate.repeated else ""
+        before = f"; before it {why}" if why else ""
+        return f"{fate.url}, {fate.width} × {fate.height}, read {fate.asked_at:%Y-%m-%d %H:%M} UTC{same}{before}"
+    return f"none: {why or 'it is being asked for'}"
 
 
 def explain_for(

@@ -4,6 +4,7 @@ The same letter has the same bytes at every attempt: Date is the edition's, Mess
 drawn at random.
 """
 
+from digest.letter.attached import Attached as Attached
 from digest.letter.dkim import Signer as Signer
 from digest.letter.message import Letter as Letter
 from digest.letter.message import Own as Own

@@ -12,6 +12,7 @@ from email.utils import format_datetime, parseaddr, quote
 from functools import lru_cache
 from typing import NamedTuple
 
+from digest.letter.attached import Attached
 from digest.letter.dkim import Signer, relaxed_body
 from digest.letter.quoted import LINE, Encoder, folded
 from digest.render import Marker, Marks, Rendered, shorten
@@ -117,39 +118,54 @@ class Template:
     """
 
     def __init__(
-        self, rendered: Rendered, sender: Sender, *, signers: Sequence[Signer] = (), encoder: Encoder | None = None
+        self,
+        rendered: Rendered,
+        sender: Sender,
+        *,
+        signers: Sequence[Signer] = (),
+        encoder: Encoder | None = None,
+        attached: Sequence[Attached] = (),
     ) -> None:
-        """`encoder`: of the other templates that are made of much the same lines."""
+        """`encoder`: of the other templates that are made of much the same lines; `attached`: what its HTML shows."""
         self.sender = sender
         self.domain = sender.domain
         self._signers = signers
         boundary = "=_" + hashlib.sha256(f"{rendered.text}\0{rendered.html}".encode()).hexdigest()[:32]
         self._head = _head(rendered, sender, boundary)
+        self._tail: tuple[bytes, ...] = ()  # what follows all of that: pictures, which other templates share
         body = _Pieces(encoder or Encoder())
         if rendered.html:
             body.add(_part_head(boundary, "plain"))
         body.encode(rendered.text, rendered.marks)
         if rendered.html:
-            body.add(_part_head(boundary, "html"))
+            # Of another beginning: where one is the other's, they are taken for each other (RFC 2046 §5.1.1).
+            inner = f"={boundary}" if attached else boundary
+            body.add((_related_head(boundary, inner) if attached else b"") + _part_head(inner, "html"))
             body.encode(rendered.html, rendered.marks)
-            body.add(f"\r\n--{boundary}--\r\n".encode())
+            if attached:
+                self._tail = _tail(boundary, inner, attached)
+            else:
+                body.add(f"\r\n--{boundary}--\r\n".encode())
         fixed = [stuffed(piece) for piece in body.fixed]
-        fixed[-1] += b".\r\n"
+        if not self._tail:
+            fixed[-1] += b".\r\n"
         # As a letter has them: head, fixed, slot, fixed, slot … fixed.
         self._parts = [b""] * (2 * len(fixed))
         self._parts[1::2] = fixed
         self._slots = [(2 * at + 2, marker) for at, marker in enumerate(body.markers)]
         places = {marker: [at for at, one in self._slots if one is marker] for marker in body.markers}
         self._places = list(places.items())
-        self._size = len(self._head) + sum(map(len, body.fixed))
+        self._own_size = len(self._head) + sum(map(len, body.fixed))
+        self._size = self._own_size + sum(map(len, self._tail))
+        self._wire_tail = (*self._tail[:-1], self._tail[-1] + b".\r\n") if self._tail else ()
         # What signers hash of the body: all of it but the pieces in between.
         self._relaxed = relaxed_body(body.fixed) if signers else []
         self._hash = hashlib.sha256(self._relaxed[0]) if signers else None
 
     @property
     def weight(self) -> int:
-        """How many bytes of memory it takes, about."""
-        return self._size * (2 if self._signers else 1) + 200 * len(self._parts)
+        """How many bytes of memory it takes, about; pictures are others' as well."""
+        return self._own_size * (2 if self._signers else 1) + 200 * len(self._parts)
 
     def fill(self, recipient: Recipient, *, mail_from: str, message_id: str) -> Letter:
         """The letter of one reader. ValueError where an address or a name cannot stand in a message."""
@@ -185,7 +201,7 @@ class Template:
             wire = stuffed(slot) if b"\n." in slot or slot.startswith(b".") else slot
             for at in places:
                 parts[at] = wire
-        return Letter(mail_from, email, tuple(parts), size)
+        return Letter(mail_from, email, (*parts, *self._wire_tail), size)
 
     def _signed(self, head: bytes, slots: Sequence[bytes], date: datetime) -> bytes:
         assert self._hash is not None
@@ -193,6 +209,8 @@ class Template:
         for slot, fixed in zip(slots, self._relaxed[1:], strict=True):
             body.update(slot)  # an address has no space in it
             body.update(fixed)
+        for part in self._tail:
+            body.update(part)
         for signer in self._signers:
             head = signer.sign(head, body.digest(), date) + head
         return head
@@ -255,6 +273,18 @@ def _part_head(boundary: str, subtype: str) -> bytes:
         f'Content-Type: text/{subtype}; charset="utf-8"\r\n'
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     ).encode("ascii")
+
+
+def _related_head(boundary: str, inner: str) -> bytes:
+    return (
+        f'\r\n--{boundary}\r\nContent-Type: multipart/related; type="text/html";\r\n boundary="{inner}"\r\n'
+    ).encode("ascii")
+
+
+def _tail(boundary: str, inner: str, attached: Sequence[Attached]) -> tuple[bytes, ...]:
+    """From the end of the HTML part to the end of the message. No line of it begins with a dot."""
+    between, end = f"\r\n--{inner}\r\n".encode(), f"\r\n--{inner}--\r\n\r\n--{boundary}--\r\n".encode()
+    return (*(piece for one in attached for piece in (between, one.part)), end)
 
 
 def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:

@@ -34,6 +34,8 @@ class Deeds:
                 self._of(told.newsletter).update(stories=told.admitted.stories)
             case line.Texts():
                 self._add("pages", asked=told.report.asked, taken=told.report.taken)
+            case line.Pictures():
+                self._add("pictures", asked=told.report.asked, taken=told.report.taken)
             case edition.Composed():
                 if not told.why:
                     counts = {"stories": told.stories, "variants": told.variants, "letters": told.letters}

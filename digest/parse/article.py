@@ -12,6 +12,7 @@ import importlib.util
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from digest.errors import DigestError
@@ -57,11 +58,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Article:
-    """What a page says: plain `text`, a paragraph a line, with its packed `gist`; where it says that it is, or ""."""
+    """What a page says: plain `text`, a paragraph a line, with its packed `gist`; where it says that it is, or "".
+
+    `image_url` is the picture that it names for itself (og:image), or "".
+    """
 
     text: str
     gist: bytes
     canonical: str = ""
+    image_url: str = ""
 
 
 class NotTaken(DigestError):
@@ -84,7 +89,7 @@ def read(page: Page) -> Article:
     """The text of a page. Raises NotTaken."""
     markup = _markup(page)
     root = _tree(markup)
-    canonical = _canonical(root, page.url)
+    canonical, image = _canonical(root, page.url), _image(root, page.url)
     heads = [*root.iter("title"), *root.iter("h1")][:5]
     heading = " ".join(plain("".join(head.itertext())[:2_000], limit=300) for head in heads)
     lines, links = _extracted(root, size=len(markup))
@@ -92,7 +97,7 @@ def read(page: Page) -> Article:
     walled = _WALLED.search(markup) is not None
     if why := refusal(text, title=page.title, said=page.said, heading=heading, links=links, walled=walled):
         raise NotTaken(why)
-    return Article(text, gist_of(text), canonical)
+    return Article(text, gist_of(text), canonical, image)
 
 
 def refusal(text: str, *, title: str, said: str, heading: str = "", links: float = 0.0, walled: bool = False) -> str:
@@ -196,6 +201,19 @@ def _canonical(root: Any, url: str) -> str:
     for element in root.iter("link"):
         if "canonical" in str(element.get("rel") or "").lower().split():
             return http_url(str(element.get("href") or ""), url)
+    return ""
+
+
+_IMAGES = ("og:image", "og:image:url", "og:image:secure_url", "twitter:image", "twitter:image:src")
+
+
+def _image(root: Any, url: str) -> str:
+    """The picture that a page names for who links to it (Open Graph, Twitter cards)."""
+    for element in islice(root.iter("meta"), 300):
+        if str(element.get("property") or element.get("name") or "").strip().lower() in _IMAGES:
+            found = http_url(str(element.get("content") or ""), url)
+            if found:
+                return found
     return ""
 
 

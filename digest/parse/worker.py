@@ -21,6 +21,8 @@ from digest.parse.feeds import feed
 from digest.parse.mailed import Posted
 from digest.parse.mailed import read as read_mail
 from digest.parse.outlines import Listed
+from digest.parse.pictures import Made, Raw
+from digest.parse.pictures import read as read_picture
 from digest.parse.recipes import Recipe
 from digest.values import Mailed
 
@@ -43,8 +45,12 @@ class Task:
     as_list: str | None = None  # a list of feeds in this format ("": as it looks) is read, and no feed
 
 
+Work = Task | Page | Mailed | Raw
+Result = ParsedFeed | Listed | Article | Posted | Made
+
+
 def serve(connection: Connection, memory_bytes: int) -> None:
-    """Answer each task with what reads it gives or raises: `parse.feed`, `article.read` for a page, `mailed.read`.
+    """Answer each task with what reads it gives or raises: `parse.feed`, `article.read` for a page, `mailed.read`, ….
 
     The end is a hang-up.
 
@@ -65,14 +71,16 @@ def serve(connection: Connection, memory_bytes: int) -> None:
         connection.send(None)
         while True:
             try:
-                task: Task | Page | Mailed = connection.recv()
+                task: Work = connection.recv()
                 connection.send(_answer(task, connection))
             except MemoryError:
                 connection.send(MemoryError())
 
 
-def _answer(task: Task | Page | Mailed, connection: Connection) -> ParsedFeed | Listed | Article | Posted | Exception:
+def _answer(task: Work, connection: Connection) -> Result | Exception:
     try:
+        if isinstance(task, Raw):
+            return read_picture(task)
         if isinstance(task, Mailed):
             return read_mail(task)
         if isinstance(task, Page):

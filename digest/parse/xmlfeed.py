@@ -286,7 +286,7 @@ def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:
 def _image(entry: Mapping[str, Any], enclosures: Iterable[Enclosure], markup: str, base: str) -> str:
     """The picture of an entry: as declared, else an enclosed one, else the first in its text but for tracking dots."""
     declared = [m.get("url") for m in entry.get("media_thumbnail") or ()]
-    declared += [m.get("url") for m in entry.get("media_content") or () if m.get("medium") == "image"]
+    declared += [m.get("url") for m in entry.get("media_content") or () if _shows(m)]
     declared.append((entry.get("image") or {}).get("href"))
     for url in declared:
         if found := text.http_url(string(url), base):
@@ -295,6 +295,15 @@ def _image(entry: Mapping[str, Any], enclosures: Iterable[Enclosure], markup: st
         if enclosure.type.startswith("image"):
             return enclosure.url
     return first_image(markup)
+
+
+_PICTURE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif)(?:$|[?#])", re.I)
+
+
+def _shows(medium: Mapping[str, Any]) -> bool:
+    """Whether a `media:content` is a picture, by what it says or, where it says nothing, by its name."""
+    said = string(medium.get("medium")) or string(medium.get("type"))
+    return "image" in said.lower() if said else _PICTURE.search(string(medium.get("url"))) is not None
 
 
 _DATE = re.compile(

@@ -50,7 +50,7 @@ def inline(html: str) -> str:
     tags = list(_walk(bare))
     # Merging the rules with a style that a template wrote itself is premailer's business.
     if _ASKS_MORE.search(selectors) or any("style=" in match[3] and _STYLE.match(match[3]) for match, _path in tags):
-        return _TOKEN.sub(_long_colours, premail(html))
+        return _TOKEN.sub(_long_colours, _TOKEN.sub(_put_back, premail(_TOKEN.sub(_set_aside, html))))
     known = _answers.setdefault(sheet, {})
     _answers.move_to_end(sheet)
     while len(_answers) > _KEPT_SHEETS:
@@ -62,9 +62,35 @@ def inline(html: str) -> str:
     at = 0
     for match, path in tags:
         end = match.end(3)
-        pieces += (bare[at:end], known[path])
+        given = known[path]
+        pieces += (bare[at:end], _own_first(match[3], given) if 'th="' in given or 'ht="' in given else given)
         at = end
     return "".join((*pieces, bare[at:]))
+
+
+_SIZE = re.compile(r"\s(width|height)=\"([^\"]*)\"")
+_OWN = re.compile(r"\sdata-own-(width|height)=")
+_NUMBER = re.compile(r"\d+%?")
+
+
+def _own_first(own: str, given: str) -> str:
+    """What premailer gives to an element that says its size itself: without another one, made of CSS."""
+    return _SIZE.sub(lambda size: size[0] if f" {size[1]}=" not in own and _NUMBER.fullmatch(size[2]) else "", given)
+
+
+def _set_aside(token: re.Match[str]) -> str:
+    """A tag with its own size under another name, since premailer would put what is made of CSS in its place."""
+    if token[2] is None or token[1]:
+        return token[0]
+    return _SIZE.sub(r' data-own-\1="\2"', token[0])
+
+
+def _put_back(token: re.Match[str]) -> str:
+    if token[2] is None or token[1]:
+        return token[0]
+    own = set(_OWN.findall(token[0]))
+    kept = _SIZE.sub(lambda size: size[0] if size[1] not in own and _NUMBER.fullmatch(size[2]) else "", token[0])
+    return _OWN.sub(r" \1=", kept)
 
 
 def _long_colours(token: re.Match[str]) -> str:

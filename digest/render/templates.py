@@ -26,12 +26,14 @@ from digest.render.ranks import Band, Block, Places
 from digest.render.scripts import direction, fonts
 from digest.render.speech import speech
 from digest.render.words import bind, one_line, subject_line, tidy, wrap
-from digest.values import Recording, Source, Story
+from digest.values import Picture, Recording, Shot, Source, Story
 
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
 _LINK = 200  # at most, what a reader's own address takes the place of a marker
 _PACKAGE = Path(__file__).parent.parent
-_VALUES = frozenset({Note, Page, Identity, Palette, Places, Band, Block, Reader, Section, Story, Source, Recording})
+_VALUES = frozenset(
+    {Note, Page, Identity, Palette, Places, Band, Block, Reader, Section, Story, Source, Recording, Picture, Shot}
+)
 _TAG = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*")  # BCP 47; nothing that leads out of a folder
 _SIMPLE = re.compile(r"([^{]|\{(?![{%#])|\{\{ *[\w.]+ *\}\})*")  # a subject that cannot take long
 _HINT = "nothing was sent; `digest help templates` says what a template is given"

@@ -205,6 +205,7 @@ class Mail(NamedTuple):
     number: int
     title: str
     newsletter: str
+    attached: Sequence[str]  # copies of pictures that it shows and brings along
 
 
 def to_send(session: Session, variant_ids: Collection[int]) -> Iterator[Mail]:
@@ -219,6 +220,7 @@ def to_send(session: Session, variant_ids: Collection[int]) -> Iterator[Mail]:
             *(col(column) for column in (Edition.sender, Edition.composed_at, Edition.reply_to, Edition.number)),
             col(Edition.title),
             col(Newsletter.name),
+            table.c.attached,
         )
         .join(Edition, col(Edition.id) == table.c.edition_id)
         .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))

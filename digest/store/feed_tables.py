@@ -36,6 +36,7 @@ class FullText(SQLModel, table=True):
     text: str = Field(default="", sa_type=Packed, nullable=False)  # plain, a paragraph a line
     gist: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)  # of `text`; None: not taken
     link: str = Field(default="", index=True)  # normalised: where the page says it is, "" where the entry said so
+    image_url: str = Field(default="", sa_column_kwargs={"server_default": ""})  # the picture that the page names
 
 
 class Robots(SQLModel, table=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -102,10 +102,21 @@ def refuse(session: Session, entry_id: int, why: str, *, next_at: datetime | Non
     session.execute(statement.values(values), execution_options=_NO_SYNC)
 
 
-def keep(session: Session, entry_id: int, *, text: str, gist: bytes, link: str) -> None:
+class Read(Protocol):
+    """As `article.Article`."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def gist(self) -> bytes: ...
+    @property
+    def image_url(self) -> str: ...
+
+
+def keep(session: Session, entry_id: int, found: Read, *, link: str) -> None:
     """A page was read and taken."""
     statement = sa.update(FullText).where(col(FullText.entry_id) == entry_id)
-    values = {"text": text, "gist": gist, "link": link, "why": ""}
+    values = {"text": found.text, "gist": found.gist, "link": link, "image_url": found.image_url, "why": ""}
     session.execute(statement.values(values), execution_options=_NO_SYNC)
 
 

@@ -92,6 +92,9 @@ SHOWN = {
     "entry.updated_at",
     "entry.withdrawn_at",
     "outbox.dated_at",  # a letter that was tried has its Date: for good
+    "entry_picture.next_at",  # whether one story is shown without its picture, at the worst
+    "entry_picture.asked_at",
+    "picture_file.used_at",  # which copies go last, within a bound of their size
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",
     "feed_seen.until",  # the word of whoever moved here

@@ -27,7 +27,7 @@ from digest.render.speech import Speech, speech
 from digest.store import archive
 from digest.values import Story
 from digest.web import cards
-from digest.web.frozen import IMAGES, in_browser, page_of
+from digest.web.frozen import in_browser, page_of
 from digest.web.public import public
 from digest.web.site import NUMBER, Site, site_of, visited
 from digest.web.told import Told
@@ -159,7 +159,7 @@ def edition(request: Request) -> Response:
     html = in_browser(site, one.name, number, frozen, page=page)
     html = html.replace("</head>", head + "</head>", 1).replace("</body>", f"</main>{bottom}</body>", 1)
     html = re.sub(r"<body\b[^>]*>", lambda tag: f"{tag[0]}{top}<main>", html, count=1)
-    return public(request, html.encode(), csp=IMAGES)
+    return public(request, html.encode())
 
 
 def topic(request: Request) -> Response:

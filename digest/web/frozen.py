@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from markupsafe import Markup
 from starlette.requests import Request
@@ -11,13 +12,11 @@ from starlette.routing import Route
 
 from digest import render
 from digest.render import Marks, direction
+from digest.render.shown import at_home
 from digest.render.speech import speech
 from digest.store import archive
 from digest.web.moved import led_on
 from digest.web.site import NUMBER, PRIVATE, Site, site_of, visited
-
-# A frozen mail may show pictures.
-IMAGES = PRIVATE["Content-Security-Policy"].replace("img-src 'self'", "img-src 'self' https:")
 
 # A title that was cut for the mail, with the whole of it beside.
 _CUT = re.compile(r'(<a class="(?:story|line)" [^<>]*?) title="([^"<>]*+)"([^<>]*+)>[^<>]*+<')
@@ -42,7 +41,7 @@ def keyed(request: Request) -> Response:
         found = archive.variant_in_browser(session, asked["newsletter"], asked["number"], asked["key"], page=page)
     if found is None or page > max(1, found.pages):
         return site.unknown(request)
-    headers = PRIVATE | {"Content-Security-Policy": IMAGES, "X-Robots-Tag": "noindex"}
+    headers = PRIVATE | {"X-Robots-Tag": "noindex"}
     return HTMLResponse(in_browser(site, asked["newsletter"], asked["number"], found, page=page), headers=headers)
 
 
@@ -65,7 +64,8 @@ def in_browser(site: Site, name: str, number: int, frozen: archive.Frozen, *, pa
 
 
 def _made(site: Site, name: str, number: int, frozen: archive.Frozen, page: int, language: str) -> str:
-    html = _impersonal(frozen.html, render.marks(frozen.marks), site.base_of(name))
+    home = site.base_of(name)
+    html = at_home(_impersonal(frozen.html, render.marks(frozen.marks), home), urlsplit(home).path)
     html = whole(html)
     html = re.sub(r'(?s)<span class="yours".*?</span>', "", html)
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'

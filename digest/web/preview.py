@@ -44,7 +44,7 @@ _HEADERS = {
 }
 # The mail itself: nothing runs in it, and its links open elsewhere.
 _MAIL = _HEADERS | {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src https:; frame-ancestors 'self'; "
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox",
     "Referrer-Policy": "no-referrer",
 }
@@ -158,7 +158,7 @@ def mail(preview: Preview, request: Request) -> Response:
         return PlainTextResponse(f"{error}\n{error.hint}\n", headers=_MAIL)
     if name in ("text", "source"):
         return PlainTextResponse(found.text if name == "text" else found.html, headers=_MAIL)
-    return HTMLResponse(guise(found, name), headers=_MAIL)
+    return HTMLResponse(edition.seen(preview.database, guise(found, name)), headers=_MAIL)
 
 
 def version(preview: Preview, request: Request) -> Response:

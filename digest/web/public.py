@@ -20,12 +20,11 @@ def public(
     body: bytes,
     *,
     media_type: str = _HTML,
-    csp: str = PRIVATE["Content-Security-Policy"],
     modified: datetime | None = None,
 ) -> Response:
     """An answer that anybody may keep, or 304 for who has it already (RFC 9110 §13.2.2)."""
     tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
-    headers = _PUBLIC | {"Content-Security-Policy": csp, "ETag": tag}
+    headers = _PUBLIC | {"Content-Security-Policy": PRIVATE["Content-Security-Policy"], "ETag": tag}
     if modified is not None:
         headers["Last-Modified"] = format_datetime(modified.astimezone(UTC), usegmt=True)
     if _has_it(request, tag, modified):

@@ -1,0 +1,28 @@
+"""What an edition is made of, before it is rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from digest.values import Story
+
+
+@dataclass(frozen=True)
+class Matter:
+    """What an edition is made of: its number, the stories to choose from in the order of their admission, the note."""
+
+    number: int
+    upto: int
+    stories: tuple[Story, ...]
+    note: str
+    at: datetime
+
+    def still(self, other: Matter) -> bool:
+        """Has nobody decided anything since? That another source told a story meanwhile is no reason to begin anew."""
+
+        def decided(matter: Matter) -> list[tuple[object, ...]]:
+            return [(story.seq, story.topic, story.pinned) for story in matter.stories]
+
+        same = (self.number, self.upto, self.note, self.at) == (other.number, other.upto, other.note, other.at)
+        return same and decided(self) == decided(other)

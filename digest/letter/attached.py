@@ -1,0 +1,36 @@
+"""Pictures that a letter brings along (RFC 2387, RFC 2392): encoded once, and the same bytes in all letters."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+
+MOST = 500_000  # bytes of a letter with its pictures
+_AT = "pictures"
+
+
+def cid(name: str) -> str:
+    """What a mail calls a picture of this name, behind `cid:`."""
+    return f"{name}@{_AT}"
+
+
+@dataclass(frozen=True, eq=False)
+class Attached:
+    """A JPEG, and the name by which the mail shows it."""
+
+    name: str
+    data: bytes
+
+    @cached_property
+    def part(self) -> bytes:
+        """The part of a multipart/related, from its headers to its last line end, without boundaries.
+
+        Shown where the mail says, and nowhere else: no name, so that no client lists it as a file.
+        """
+        encoded = base64.b64encode(self.data)
+        lines = b"\r\n".join(encoded[at : at + 76] for at in range(0, len(encoded), 76))
+        return (
+            b"Content-Type: image/jpeg\r\nContent-Transfer-Encoding: base64\r\n"
+            b"Content-Disposition: inline\r\nContent-ID: <" + cid(self.name).encode() + b">\r\n\r\n" + lines + b"\r\n"
+        )
