@@ -17,17 +17,14 @@ from digest import deliver as mail
 from digest.collect import Bounds, CollectReport, FullTextReport, PictureReport, mailed
 from digest.collect.posting import Poster
 from digest.config import Config, imap_server
-from digest.curate import lexemes
 from digest.deliver import ALL, Report, Share
 from digest.deliver import hooks as events
 from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
-from digest.store import Database, clock, disk_space, finding, healing, hooks, newsletters, once, tallies, websub
+from digest.store import Database, clock, disk_space, healing, hooks, newsletters, once, tallies, websub
 from digest.store import pictures as copies
 from digest.subscribe import asks, by_mail, signup
-
-_MOST_FINDABLE = 50  # steps of a run
 
 # ---------------------------------------------------------------- what is told
 
@@ -200,7 +197,7 @@ def run(
         share = share_of(config)
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, share=share, tell=tell)
         outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
-    make_findable(database)
+    edition.make_findable(database)
     ask_hubs(database, config, clock=clock)
     return outcome
 
@@ -374,21 +371,6 @@ def tidy(database: Database, config: Config, *, now: datetime) -> int:
         if database.witness is not None:
             database.witness.forget(now=now)
         return signup.tidy(session, now=now)
-
-
-def make_findable(database: Database) -> int:
-    """Let the stories of editions that opened be found by their words, some editions at a time; how many stories.
-
-    So many at most that a run after years without this does not take long.
-    """
-    done = 0
-    for _step in range(_MOST_FINDABLE):
-        with database.read() as session:
-            if not finding.unfound(session, limit=1):
-                break
-        with database.write() as session:
-            done += finding.keep(session, finding.unfound(session, limit=5), lexemes.of_text)
-    return done
 
 
 def answer_signups(database: Database, config: Config, *, now: datetime) -> int:

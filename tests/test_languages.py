@@ -18,7 +18,7 @@ OURS = sorted(path.stem for path in FOLDER.glob("*.po"))
 PLACE = re.compile(r"%\(\w+\)s")
 # What is the same word in both, or a sign.
 ALIKE = {"%(stories)s %(sources)s", "%(n)s min", "Newsletters", "Format", "Web", "Mobile", "Hardware", "Pages", "Pause"}
-ALIKE |= {"No. %(number)s"}
+ALIKE |= {"No. %(number)s", "Sources"}
 
 
 def messages(language):

@@ -102,9 +102,12 @@ def test_language_and_direction_are_said_where_webmails_keep_them(name):
         body = parser.document_fromstring(mail.html).body
         outer = [element for element in body if isinstance(element.tag, str)]
         assert [(e.get("lang"), e.get("dir")) for e in outer] == [(edition.language, edition.dir)]
-        cells = body.xpath("//td[.//*[@class='headline' or @class='name']][not(.//td)]")
-        told = [(s.language or edition.language) for s in edition.stories]
-        assert [(c.get("lang"), c.get("dir")) for c in cells] == [(one, render.direction(one)) for one in told]
+        tongues = {story.url: story.language or edition.language for story in edition.stories}
+        told = {(url, tongue, render.direction(tongue)) for url, tongue in tongues.items()}
+        ways = body.xpath("//a[@class='story' or @class='line']")
+        around = [way.xpath("ancestor-or-self::*[@lang]")[-1] for way in ways]
+        found = {(way.get("href"), one.get("lang"), one.get("dir")) for way, one in zip(ways, around, strict=True)}
+        assert found == told
 
 
 def note_in(language: str):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from lxml import html as parser
@@ -19,7 +18,7 @@ from digest.config import from_values
 from digest.errors import ConfigError
 from digest.graphemes import clamp, unheaped, width
 from digest.render import Identity, Templates, ranks
-from digest.values import Source, Story
+from digest.values import Picture, Shot, Source
 from digest.web.frozen import whole
 
 TOPICS = ("ai", "databases", "security", "web")
@@ -189,26 +188,15 @@ def test_a_masthead_of_ones_own_may_lead_to_every_topic(tmp_path):
         assert [f.words for f in render.check(mail) if f.check in ("links", "structure") and f.level == "error"] == []
 
 
-@dataclass(frozen=True)
-class Seen(Story):
-    picture: object = None
-
-
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_pictures_stand_where_a_theme_has_them_and_each_says_its_size(theme, language):
     def shot(n, size, alt=""):
-        return SimpleNamespace(
-            src=f"cid:{n}-{size}@p", width=size, height=size // 2, alt=alt, ground="#445566", ink="#fff"
-        )
+        return Shot("", size, size // 2, "#445566", alt, f"cid:{n}-{size}@p", "#ffffff")
 
     def seen(one):
-        picture = (
-            SimpleNamespace(hero=shot(one.id, 520, "A hill"), thumb=shot(one.id, 96))
-            if one.id % 2 or one.id < 8
-            else None
-        )
-        return Seen(**vars(one), picture=picture or SimpleNamespace(hero=None, thumb=None))
+        picture = Picture(shot(one.id, 520, "A hill"), shot(one.id, 96)) if one.id % 2 or one.id < 8 else Picture()
+        return replace(one, picture=picture)
 
     some = [seen(story(n, title=f"Story {n}", source=f"S{n}", rank=50.0 - n)) for n in range(1, 14)]
     mail = Templates(at_home=True).render(

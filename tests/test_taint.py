@@ -175,12 +175,15 @@ def twin(one: Page) -> Page:
 def shape(html: str) -> list[Any]:
     """All of a page but what it says and where it leads."""
     said = {"href", "src", "alt", "title"}
+    words = re.compile("description|title|alt")
     found: list[Any] = []
     for element in parser.document_fromstring(html).iter():
         if not isinstance(element.tag, str):
             found.append(element.text)
             continue
-        attributes = {name: "" if name in said else value for name, value in element.attrib.items()}
+        named = element.get("name", "") + element.get("property", "")
+        told = {*said, "content"} if element.tag == "meta" and words.search(named) else said
+        attributes = {name: "" if name in told else value for name, value in element.attrib.items()}
         found.append((element.tag, attributes, element.text if element.tag == "style" else ""))
     return found
 

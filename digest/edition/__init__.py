@@ -14,6 +14,7 @@ from digest.edition.editor import drop as drop
 from digest.edition.editor import find as find
 from digest.edition.editor import move as move
 from digest.edition.editor import pin as pin
+from digest.edition.findable import make_findable as make_findable
 from digest.edition.full_text import use_full_texts as use_full_texts
 from digest.edition.full_text import wanting as wanting
 from digest.edition.held import annotate as annotate
