@@ -31,9 +31,7 @@ from digest.store import (
     healing,
     idle,
     newsletters,
-    once,
     tallies,
-    websub,
 )
 from digest.told import Begins as Begins
 from digest.told import BrokeOff as BrokeOff
@@ -308,6 +306,10 @@ def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime
     No part of `collect`, which is rehearsed, too: what a hub is told it believes.
     """
     with database.read() as session:
+        if not idle.hubs(session):
+            return 0
+        from digest.store import websub
+
         if not websub.any_due(session, now=clock(), wanted=config.collect.websub):
             return 0
     return event_loop.run(lambda: feeds.ask_hubs(database, config, clock=clock))
@@ -320,7 +322,10 @@ def tidy(database: Database, *, now: datetime) -> int:
     """
     with database.write() as session:
         tallies.count(session, now=now)
-        once.prune(session, now=now, limit=1_000)
+        if idle.answers(session):
+            from digest.store import once
+
+            once.prune(session, now=now, limit=1_000)
         if not clock.ran_lately(session, now=now):
             return 0
         if database.witness is not None:

@@ -15,6 +15,8 @@ from digest import lazily
 
 if TYPE_CHECKING:
     from digest.deliver.content import for_one as for_one
+    from digest.deliver.papers import Papers as Papers
+    from digest.deliver.papers import Relays as Relays
     from digest.deliver.replies import retry_delay as retry_delay
     from digest.deliver.report import Done as Done
     from digest.deliver.report import Progress as Progress

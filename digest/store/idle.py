@@ -38,6 +38,18 @@ SELECT EXISTS (
   SELECT 1 FROM subscription s JOIN newsletter n ON n.id = s.newsletter_id
   WHERE s.state <> 'unsubscribed' AND (CAST(s.topics AS TEXT) <> '[]' OR n.name NOT IN :names))
 """
+_RARE = """
+SELECT EXISTS (SELECT 1 FROM websub) OR EXISTS (SELECT 1 FROM full_text) OR EXISTS (SELECT 1 FROM robots)
+  OR EXISTS (SELECT 1 FROM webhook) OR EXISTS (SELECT 1 FROM webhook_event) OR EXISTS (SELECT 1 FROM api_answer)
+  OR EXISTS (SELECT 1 FROM signup_wait) OR EXISTS (SELECT 1 FROM signup_mail)
+"""
+_IN_USE = """
+SELECT EXISTS (SELECT 1 FROM signup_wait) OR EXISTS (SELECT 1 FROM signup_refusal),
+  EXISTS (SELECT 1 FROM entry WHERE fault <> ''),
+  EXISTS (SELECT 1 FROM mail_report) OR EXISTS (SELECT 1 FROM mail_source),
+  EXISTS (SELECT 1 FROM alert_telling WHERE error <> ''),
+  EXISTS (SELECT 1 FROM webhook)
+"""
 _WAITS = """
 SELECT EXISTS (SELECT 1 FROM subscription WHERE newsletter_id = n.id AND state = 'pending'),
   EXISTS (SELECT 1 FROM undecided WHERE newsletter_id = n.id)
@@ -76,6 +88,35 @@ def chosen(session: Session, names: Collection[str]) -> bool:
     """Has anybody chosen topics, or a newsletter that is not among these?"""
     asked = sa.text(_CHOSEN).bindparams(sa.bindparam("names", list(names), expanding=True))
     return bool(session.execute(asked).scalar_one())
+
+
+class InUse(NamedTuple):
+    """What there is to tell of."""
+
+    signups: bool
+    faults: bool  # entries that could not be read
+    mails: bool  # that came back
+    alerts: bool  # that could not be told
+    webhooks: bool
+
+
+def in_use(session: Session) -> InUse:
+    return InUse(*map(bool, session.execute(sa.text(_IN_USE)).one()))
+
+
+def rare(session: Session) -> bool:
+    """Has any of the tables rows whose bounds are in `healing_rare`?"""
+    return _says(session, _RARE)
+
+
+def answers(session: Session) -> bool:
+    """Are there answers of the API that are kept?"""
+    return _says(session, "SELECT EXISTS (SELECT 1 FROM api_answer)")
+
+
+def hubs(session: Session) -> bool:
+    """Is there a feed of which a hub is known?"""
+    return _says(session, "SELECT EXISTS (SELECT 1 FROM websub)")
 
 
 def webhooks(session: Session) -> bool:
