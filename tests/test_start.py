@@ -69,6 +69,16 @@ def test_each_command_imports_what_it_needs_and_no_more(digest, tmp_path):
         assert {f"digest.store.{name}" for name in RARE}.isdisjoint(modules)
 
 
+def test_styles_are_written_inline_without_an_http_client():
+    page = "<html><head><style>p { color: #123456 }</style></head><body><p>x</p></body></html>"
+    code = (
+        f"import sys; from digest.render.inline import inline; assert 'style=' in inline({page!r})\n"
+        "print('requests' in sys.modules, 'urllib3' in sys.modules); import requests; requests.get"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
 @pytest.fixture
 def asked() -> Iterator[list[str]]:
     """Statements, as databases are asked them."""
