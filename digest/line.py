@@ -9,103 +9,45 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+# Rooms of work are imported as rooms, and their values from where these are light: a run with nothing to do imports no
+# more of them (`digest.lazily`). What has a whole file to itself is imported where it is used.
 from digest import alerts, edition, event_loop, hear, spans
 from digest import collect as feeds
 from digest import deliver as mail
-from digest.collect import CollectReport, FullTextReport, mailed
-from digest.collect.posting import Poster
+from digest.collect.report import CollectReport, FullTextReport
 from digest.config import Config, imap_server
-from digest.curate import lexemes
-from digest.deliver import ALL, Report, Share
-from digest.deliver import hooks as events
-from digest.deliver.hooks import Told as EventsTold
-from digest.edition import Admitted, Composed
+from digest.deliver.report import EventsTold, Report
+from digest.deliver.shares import ALL, Share
+from digest.edition.report import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
-from digest.store import Database, clock, disk_space, finding, healing, hooks, newsletters, once, tallies, websub
-from digest.subscribe import asks, by_mail, signup
+from digest.store import (
+    Database,
+    clock,
+    disk_space,
+    feed_claims,
+    healing,
+    idle,
+    newsletters,
+    tallies,
+)
+from digest.told import Begins as Begins
+from digest.told import BrokeOff as BrokeOff
+from digest.told import Clock as Clock
+from digest.told import Deaf as Deaf
+from digest.told import Taken as Taken
+from digest.told import Texts as Texts
+from digest.told import Unfit as Unfit
+from digest.told import nobody as nobody
+
+if TYPE_CHECKING:
+    from digest.told import Tell as Tell
+    from digest.told import Told as Told
+
 
 _MOST_FINDABLE = 50  # steps of a run
-
-# ---------------------------------------------------------------- what is told
-
-
-@dataclass(frozen=True)
-class Begins:
-    """A step begins that may take long: what it tells until it ends is its progress."""
-
-    step: str
-
-
-@dataclass(frozen=True)
-class Clock:
-    """What the clock gives to say before work begins by it: one of these."""
-
-    trouble: str = ""  # it cannot be right, and work goes on all the same
-    idle_since: datetime | None = None  # the last day of work, longer ago than is usual
-    healed: Mapping[str, int] = field(default_factory=dict)  # moments put back, by kind
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What became of the entries that waited for a newsletter."""
-
-    newsletter: str
-    admitted: Admitted
-
-
-@dataclass(frozen=True)
-class Texts:
-    """What came of the pages of a newsletter's stubs."""
-
-    newsletter: str
-    report: FullTextReport
-
-
-@dataclass(frozen=True)
-class Unfit:
-    """A newsletter whose edition cannot be made, and why; its stories wait."""
-
-    newsletter: str
-    words: str
-
-
-@dataclass(frozen=True)
-class Deaf:
-    """The mailbox of the settings cannot be read, and why; what lies in it waits."""
-
-    words: str
-
-
-@dataclass(frozen=True)
-class BrokeOff:
-    """Delivery ends by an error or a second Ctrl-C: what was done by then."""
-
-    report: Report
-
-
-Told = (
-    Begins
-    | Clock
-    | feeds.Progress
-    | CollectReport
-    | Taken
-    | Texts
-    | Unfit
-    | Composed
-    | mail.Progress
-    | Report
-    | BrokeOff
-    | EventsTold
-    | hear.Readings
-    | Deaf
-)
-Tell = Callable[[Told], None]
-
-
-def nobody(_told: Told) -> None:
-    """For steps that nobody listens to."""
 
 
 # ---------------------------------------------------------------- what it comes to
@@ -220,10 +162,19 @@ def all_but_sending(
     left = Bounds.of(config)
     outcome.unfit += config.broken
     for name in config.turn:
-        remind(database, config, name, now=now, tell=tell)
-        outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
-        left = left.without(full_texts(database, config, name, clock=clock, bounds=left, tell=tell))
-        welcome(database, config, name, now=now, tell=tell)
+        with database.read() as session:
+            waits = idle.waits(session, name)
+        if waits.unconfirmed:
+            remind(database, config, name, now=now, tell=tell)
+        if waits.entries:
+            outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
+        else:
+            outcome.curate[name] = Admitted()
+            tell(Taken(name, Admitted()))
+        if waits.texts:
+            left = left.without(full_texts(database, config, name, clock=clock, bounds=left, tell=tell))
+        if waits.welcomes:
+            welcome(database, config, name, now=now, tell=tell)
         made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
         if isinstance(made, Unfit):
             outcome.unfit.append(name)
@@ -260,6 +211,9 @@ def heal(
 
 def rooms() -> hear.Rooms:
     """Who does what mails ask for that are no answer to a letter: choices of readers, and entries of feeds."""
+    from digest.collect import mailed
+    from digest.subscribe import by_mail
+
     return hear.Rooms(
         choose=lambda session, config, mail, now: by_mail.answer(session, config, mail, now=now),
         read=mailed.read,
@@ -272,7 +226,10 @@ def listen(
     database: Database, config: Config, *, clock: Callable[[], datetime], tell: Tell = nobody
 ) -> hear.Readings | None:
     """Read the mailbox of the settings, within its bounds, and forget old mails. None where there is none to read."""
-    hear.prune(database, config, now=clock(), steps=2)
+    with database.read() as session:
+        old = idle.old_mails(session, before=clock() - timedelta(days=config.mail.keep_days))
+    if old:
+        hear.prune(database, config, now=clock(), steps=2)
     if not config.mail.source:
         return None
     tell(Begins("mail"))
@@ -330,9 +287,19 @@ def collect(
 ) -> CollectReport:
     """Ask the feeds that are due (with `force` all), or a batch of `most` of them; who else asks gets others."""
     tell(Begins("collect"))
-    with spans.span("collect"):
-        report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
-    report.changes += mailed.silences(database, now=clock())
+    report, now = CollectReport(), clock()
+    with database.read() as session:
+        due = feed_claims.count_due(session, now=now, asked_before=now, regardless=force)
+        by_mail = idle.feeds_by_mail(session)
+    if due:
+        with spans.span("collect"):
+            report = event_loop.run(
+                lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most)
+            )
+    if by_mail:
+        from digest.collect import mailed
+
+        report.changes += mailed.silences(database, now=clock())
     tell(report)
     return report
 
@@ -343,6 +310,10 @@ def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime
     No part of `collect`, which is rehearsed, too: what a hub is told it believes.
     """
     with database.read() as session:
+        if not idle.hubs(session):
+            return 0
+        from digest.store import websub
+
         if not websub.any_due(session, now=clock(), wanted=config.collect.websub):
             return 0
     return event_loop.run(lambda: feeds.ask_hubs(database, config, clock=clock))
@@ -355,11 +326,18 @@ def tidy(database: Database, *, now: datetime) -> int:
     """
     with database.write() as session:
         tallies.count(session, now=now)
-        once.prune(session, now=now, limit=1_000)
+        if idle.answers(session):
+            from digest.store import once
+
+            once.prune(session, now=now, limit=1_000)
         if not clock.ran_lately(session, now=now):
             return 0
         if database.witness is not None:
             database.witness.forget(now=now)
+        if not idle.unconfirmed(session):
+            return 0
+        from digest.subscribe import signup
+
         return signup.tidy(session, now=now)
 
 
@@ -371,8 +349,11 @@ def make_findable(database: Database) -> int:
     done = 0
     for _step in range(_MOST_FINDABLE):
         with database.read() as session:
-            if not finding.unfound(session, limit=1):
+            if not idle.unfound(session):
                 break
+        from digest.curate import lexemes
+        from digest.store import finding
+
         with database.write() as session:
             done += finding.keep(session, finding.unfound(session, limit=5), lexemes.of_text)
     return done
@@ -380,6 +361,11 @@ def make_findable(database: Database) -> int:
 
 def answer_signups(database: Database, config: Config, *, now: datetime) -> int:
     """Owe the mails that answer sign-ups, as far as the limits allow; how many have to wait on."""
+    with database.read() as session:
+        if not idle.signups(session):
+            return 0
+    from digest.subscribe import signup
+
     return signup.answer_all(database, config, now=now)
 
 
@@ -391,6 +377,8 @@ def remind(database: Database, config: Config, newsletter: str, *, now: datetime
     with database.read() as session:
         if not clock.ran_lately(session, now=now):
             return 0
+    from digest.subscribe import asks
+
     try:
         return asks.remind(database, newsletter, config=config, now=now)
     except ConfigError as error:
@@ -503,7 +491,12 @@ def compose(
     else:
         try:
             with spans.span("compose", newsletter=newsletter) as facts:
-                made = edition.take_turn(database, newsletter, config, now=now)
+                with database.read() as session:
+                    row = newsletters.find(session, newsletter)
+                    why = edition.not_now(session, row, config.newsletters[newsletter], now=now)
+                made = (
+                    Composed(newsletter, why=why) if why else edition.take_turn(database, newsletter, config, now=now)
+                )
                 facts |= {"edition": made.number, "variants": made.variants, "letters": made.letters}
         except ConfigError as error:
             made = Unfit(newsletter, f"{newsletter}: {error}" + (f"\n  {error.hint}" if error.hint else ""))
@@ -550,8 +543,12 @@ def tell_webhooks(
 ) -> EventsTold:
     """Send the events that are owed to webhooks and due; how many, and whether some wait on."""
     with database.read() as session:
-        if not hooks.any_there(session):
+        if not idle.webhooks(session):
             return EventsTold()
+    from digest.collect.posting import Poster
+    from digest.deliver import hooks as events
+    from digest.store import hooks
+
     with database.write() as session:
         now = clock()
         hooks.note_sent(session, now=now)
@@ -633,5 +630,7 @@ def alert(
 
 def alert_means(config: Config) -> alerts.Means:
     """By what is told: requests under the guard."""
+    from digest.collect.posting import Poster
+
     private = config.alerts.private_addresses
     return alerts.Means(Poster(allow_private=private, proxy=config.collect.proxy.get_secret_value()))

@@ -19,22 +19,13 @@ from digest.curate import stories as same_story
 from digest.edition import formerly, sent
 from digest.edition.full_text import PageText, Texts
 from digest.edition.judge import JUDGED, Gists, Judge, subject
+from digest.edition.report import Admitted
 from digest.models import Decision, Story
 from digest.parse.gist import Gist
 from digest.store import Database, editions, entries, learned, newsletters, stories
 
 FEEDS = 20  # whose texts are asked for together
 TRIES = 3  # to decide about entries that others decide about meanwhile
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """What became of the entries that waited."""
-
-    stories: int = 0
-    joined: int = 0
-    muted: int = 0
-    held: int = 0
 
 
 @dataclass(frozen=True)

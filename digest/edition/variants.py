@@ -192,22 +192,6 @@ class Press:
         )
 
 
-@dataclass(frozen=True)
-class Composed:
-    """What a newsletter's turn came to. Without an edition `why` says so in words."""
-
-    newsletter: str
-    number: int = 0
-    subject: str = ""
-    stories: int = 0
-    more: int = 0
-    variants: int = 0
-    letters: int = 0
-    why: str = ""
-    held: bool = False  # until the editor lets it go
-    findings: tuple[Finding, ...] = ()  # what preflight had to say
-
-
 def matter_of(
     session: Session,
     row: NewsletterRow,
