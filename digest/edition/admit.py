@@ -426,6 +426,8 @@ def _group(
             t.feed_id,
             flood.shown_date(t.published_at, seen_at=t.seen_at),
             links_tell.get(t.feed_id, True),
+            t.excerpt,
+            t.author,
         )
         for t in told
     ]
@@ -438,6 +440,8 @@ def _group(
             read.entry.feed_id,
             read.shown_at,
             links_tell.get(read.entry.feed_id, True),
+            read.prose,
+            read.entry.author,
         )
         for read in ordered
     ]
