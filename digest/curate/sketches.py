@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from zlib import crc32
 
 from digest.curate.names import common_words, little_words
@@ -19,18 +16,10 @@ STRANGE = 0.08  # of the shorter text's telling words, up to which they are of o
 _SHINGLE = 4  # words
 _KEPT = 16  # marks of a text
 _LEAST = 24  # words; a shorter text tells nothing by itself
-_TELLING = 12  # different telling words of a text that is long enough to say so
+TELLING = 12  # different telling words of a text that is long enough to say so
 
 
-@dataclass(frozen=True)
-class Sketch:
-    """The least hashes of a text's runs of four words, and its telling words; both empty for a short text."""
-
-    marks: tuple[int, ...] = ()
-    stems: frozenset[str] = frozenset()
-
-
-_NONE = Sketch()
+Sketch = tuple[int, ...]  # the least hashes of a text's runs of four words
 
 
 @cache
@@ -39,24 +28,30 @@ def _common_stems() -> frozenset[str]:
 
 
 def of(text: str) -> Sketch:
-    """The sketch of the head of a plain text."""
+    """The sketch of the head of a plain text; () for a short one."""
     found = words(text[:HEAD])
     if len(found) < _LEAST:
-        return _NONE
-    runs: Sequence[str] = [" ".join(found[at : at + _SHINGLE]) for at in range(len(found) - _SHINGLE + 1)]
-    marks = heapq.nsmallest(_KEPT, {crc32(run.encode()) for run in runs})
-    return Sketch(tuple(marks), frozenset(map(stem, found)) - STOP_STEMS - _common_stems())
+        return ()
+    runs = zip(*(found[at:] for at in range(_SHINGLE)), strict=False)
+    return tuple(sorted({crc32(" ".join(run).encode()) for run in runs})[:_KEPT])
 
 
 def alike(one: Sketch, two: Sketch) -> float:
     """About how much of two texts is the same, 0 to 1."""
-    if not one.marks or not two.marks:
+    common = {*one} & {*two}
+    if not common:
         return 0.0
-    least = heapq.nsmallest(_KEPT, {*one.marks, *two.marks})
-    return len({*one.marks} & {*two.marks} & {*least}) / len(least)
+    least = sorted({*one, *two})[:_KEPT]
+    return len(common.intersection(least)) / len(least)
 
 
-def strangers(one: Sketch, two: Sketch) -> bool:
+def strangers(text: str, other: str) -> bool:
     """Whether two texts are long enough to tell, and of nothing that is in the other."""
-    least = min(len(one.stems), len(two.stems))
-    return least >= _TELLING and len(one.stems & two.stems) <= least * STRANGE
+    one, two = _telling(text[:HEAD]), _telling(other[:HEAD])
+    least = min(len(one), len(two))
+    return least >= TELLING and len(one & two) <= least * STRANGE
+
+
+@lru_cache(maxsize=256)
+def _telling(text: str) -> frozenset[str]:
+    return frozenset(map(stem, words(text))) - STOP_STEMS - _common_stems()

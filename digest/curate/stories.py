@@ -12,7 +12,6 @@ from functools import cached_property
 from itertools import islice, product
 
 from digest.curate import sketches, titles
-from digest.curate.sketches import Sketch
 from digest.curate.titles import Title
 from digest.curate.urls import bare, site
 
@@ -20,7 +19,7 @@ WINDOW = timedelta(days=7)  # between two tellings that only their titles join
 REPOSTED = timedelta(hours=1)  # within which a feed posts the same anew; later it is the next of a series
 RELATED = 0.35  # cosine from which they are worth naming together
 LEAST_SHARED = 2  # telling words of two titles whose writers are known
-LEAST_CONTAINED = 0.3  # of the shorter title, by rarity: with less nothing else makes two alike
+LEAST_CONTAINED = 0.4  # of the shorter title, by rarity: with less nothing else makes two alike
 _COMMON = 60  # titles; a word in more of them finds no candidates, it only adds to the likeness
 # A small set is taken to stand beside so many titles, in which a word has these shares: rarity means something there.
 _PRIOR = 500
@@ -181,25 +180,26 @@ class _Pairs:
             for t in tellings
         ]
 
-    def candidates(self, settled: int) -> Iterator[tuple[int, list[int]]]:
-        """Each telling that is not settled, with those before it that may be alike: by rare words, or by their text."""
+    def candidates(self, settled: int) -> Iterator[tuple[int, list[int], set[int]]]:
+        """Each telling that is not settled, with those before it that may be alike, and which of them by their text."""
         saying: dict[str, list[int]] = defaultdict(list)
         marked: dict[int, list[int]] = defaultdict(list)
+        most = WINDOW / timedelta(days=1)
         for i, (title, text) in enumerate(zip(self.titles, self.texts, strict=True)):
             rare = sorted(stem for stem in title.stems if self._seen[stem] <= _COMMON)
-            marks = text.marks[: sketches.FINDING]
+            marks = text[: sketches.FINDING]
             if i >= settled:
                 known: dict[int, float] = defaultdict(float)
                 for stem in rare:
                     worth = self.idf[stem]
                     for j in saying[stem]:
                         known[j] += worth
-                day, most = self._days[i], WINDOW / timedelta(days=1)
-                found = {j for j, worth in known.items() if self._may_do(i, j, worth)}
-                for mark in marks:
-                    found.update(marked[mark][-_COMMON:])
-                found = {j for j in found if abs(day - self._days[j]) <= most}
-                yield i, sorted(found)
+                day = self._days[i]
+                by_text = {j for mark in marks for j in marked[mark][-_COMMON:] if abs(day - self._days[j]) <= most}
+                by_title = {
+                    j for j, worth in known.items() if self._may_do(i, j, worth) and abs(day - self._days[j]) <= most
+                }
+                yield i, sorted(by_title | by_text), by_text
             for stem in rare:
                 saying[stem].append(i)
             for mark in marks:
@@ -287,7 +287,7 @@ def _likely(pairs: _Pairs, clusters: _Clusters, settled: int) -> tuple[list[_Lik
     """Pairs that tell the same, as far as only these two are looked at; and those that are related."""
     likely: list[_Likely] = []
     related: list[Join] = []
-    for i, candidates in pairs.candidates(settled):
+    for i, candidates, by_text in pairs.candidates(settled):
         for j in candidates:
             if clusters.root(i) == clusters.root(j):
                 continue
@@ -295,7 +295,7 @@ def _likely(pairs: _Pairs, clusters: _Clusters, settled: int) -> tuple[list[_Lik
             title, other = pairs.titles[j], pairs.titles[i]
             surplus = pairs.surplus(i, j)
             cosine = pairs.cosine(i, j) if surplus >= -FAR else 0.0
-            copied = _copied(pairs, i, j)
+            copied = _copied(pairs, i, j) if j in by_text else 0.0
             if titles.same_release(title, other):
                 surplus, why = max(surplus, 1.0), f"one release: {' '.join(title.release or ())}"
             elif copied:
@@ -303,8 +303,7 @@ def _likely(pairs: _Pairs, clusters: _Clusters, settled: int) -> tuple[list[_Lik
             elif surplus >= 0 or cosine >= RELATED:
                 why = f"title {cosine:.2f} alike: {pairs.shared(i, j)}"
             if surplus >= 0 and not _conflict(one, title, two, other, copied=bool(copied)):
-                if not _of_other_things(one, pairs.texts[j], two, pairs.texts[i]):
-                    likely.append(_Likely(j, i, cosine, surplus, why))
+                likely.append(_Likely(j, i, cosine, surplus, why))
             elif cosine >= RELATED:
                 related.append(Join(one.id, two.id, why, cosine))
     return likely, related
@@ -320,6 +319,8 @@ def _joined(pairs: _Pairs, clusters: _Clusters, likely: Sequence[_Likely]) -> li
             titles.conflict(pairs.titles[a].marks, pairs.titles[b].marks)
             for a, b in product(clusters.members(pair.one), clusters.members(pair.two))
         ):
+            continue
+        if _of_other_things(pairs.tellings[pair.one], pairs.tellings[pair.two]):
             continue
         if not pairs.close(clusters.members(pair.one), clusters.members(pair.two)):
             continue
@@ -339,7 +340,7 @@ def _copied(pairs: _Pairs, i: int, j: int) -> float:
     A feed begins several entries alike, and so does a site, unless their titles are alike as well.
     """
     text, other = pairs.texts[i], pairs.texts[j]
-    if not text.marks or not other.marks or pairs.tellings[i].feed == pairs.tellings[j].feed:
+    if not text or not other or pairs.tellings[i].feed == pairs.tellings[j].feed:
         return 0.0
     if pairs.places[i] and pairs.places[i] == pairs.places[j]:
         some, others = pairs.titles[i].telling, pairs.titles[j].telling
@@ -349,11 +350,11 @@ def _copied(pairs: _Pairs, i: int, j: int) -> float:
     return alike if alike >= sketches.COPIED else 0.0
 
 
-def _of_other_things(one: Telling, text: Sketch, two: Telling, other: Sketch) -> bool:
+def _of_other_things(one: Telling, two: Telling) -> bool:
     """Whether two long texts of different writers have nothing in common: a title that both came upon."""
     if not (one.place and two.place) or (one.author and one.author == two.author):
         return False
-    return sketches.strangers(text, other)
+    return sketches.strangers(one.text, two.text)
 
 
 def _conflict(one: Telling, title: Title, two: Telling, other: Title, *, copied: bool) -> bool:

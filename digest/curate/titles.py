@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 from digest.curate.words import bigrams, words
@@ -121,6 +122,7 @@ _BEFORE_NAMES = frozenset(["in", "on", "for", "with", "to", "under", "from", "us
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Without the endings by which two headlines of one story differ: announces, announced, announcing."""
     for ending in ("ing", "ed", "es", "s", "er", "ion", "e"):
