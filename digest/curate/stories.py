@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
@@ -21,6 +22,7 @@ RELATED = 0.35  # cosine from which they are worth naming together
 LEAST_SHARED = 2  # telling words of two titles whose writers are known
 LEAST_CONTAINED = 0.4  # of the shorter title, by rarity: with less nothing else makes two alike
 _COMMON = 60  # titles; a word in more of them finds no candidates, it only adds to the likeness
+_NEAREST = 20  # candidates of one title that are looked at, those first that share the rarest
 # A small set is taken to stand beside so many titles, in which a word has these shares: rarity means something there.
 _PRIOR = 500
 _STOP_SHARE = 0.03
@@ -196,10 +198,12 @@ class _Pairs:
                         known[j] += worth
                 day = self._days[i]
                 by_text = {j for mark in marks for j in marked[mark][-_COMMON:] if abs(day - self._days[j]) <= most}
-                by_title = {
-                    j for j, worth in known.items() if self._may_do(i, j, worth) and abs(day - self._days[j]) <= most
-                }
-                yield i, sorted(by_title | by_text), by_text
+                by_title = [
+                    j for j, worth in known.items() if abs(day - self._days[j]) <= most and self._may_do(i, j, worth)
+                ]
+                if len(by_title) > _NEAREST:
+                    by_title = heapq.nsmallest(_NEAREST, by_title, key=lambda j: (-known[j], j))
+                yield i, sorted({*by_title, *by_text}), by_text
             for stem in rare:
                 saying[stem].append(i)
             for mark in marks:
