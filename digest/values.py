@@ -40,6 +40,7 @@ class Story:
     dated: bool = True  # else `published_at` is when we saw it, which says nothing about its age
     withdrawn: bool = False  # everyone who told it took it back
     feeds: tuple[int, ...] = ()  # the ids of all that tell it and did not take it back
+    more_by: tuple[Source, ...] = ()  # others of its author that the edition has no room for, see `curate.pick`
 
 
 @dataclass(frozen=True)

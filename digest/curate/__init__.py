@@ -1,6 +1,7 @@
 """What a newsletter makes of entries: topic, story, rank, excerpt, and a reason for each. Values in, values out."""
 
 from digest.config import OTHER as OTHER
+from digest.curate.leading import Paper as Paper
 from digest.curate.rank import LeftOut as LeftOut
 from digest.curate.rank import Selection as Selection
 from digest.curate.rank import pick as pick

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
@@ -321,6 +321,7 @@ def drafts(
     """
     templates = Templates(*settings.template_folders)
     titles = {slug: heading.title for slug, heading in curate.headings(settings.topics).items()}
+    rhythm = settings.slots.rhythm(matter.at) if settings.slots else timedelta(days=1)
     accent_dark, home = on_dark(settings.accent), config.imprint(name).base_url
     for choices in wanted:
         unread = [
@@ -334,6 +335,7 @@ def drafts(
             limit=settings.max_stories,
             curate=config.curate,
             now=matter.at,
+            paper=curate.Paper(choices.language or settings.language, rhythm),
         )
         if selection.lead is None or len(selection.stories) < settings.min_stories:
             yield choices, None
