@@ -40,8 +40,15 @@ _LISTING = re.compile(
     _I,
 )
 _LISTING_PATH = re.compile(
-    r"/(?:tags?|categor(?:y|ies)|labels?|kategorien?|schlagwort|authors?|archives?)(?:/[^/]{1,60})?/?$", _I
+    r"/(?:(?:tags?|categor(?:y|ies)|labels?|kategorien?|schlagwort|authors?)(?:/[^/]{1,60})?|archives?(?:/(?:19|20)\d\d)?)"
+    r"/?(?:index\.html?)?$",
+    _I,
 )
+# Pages that a site's generator puts into its feed beside what was written.
+_PAGE = re.compile(
+    r"^(?:about(?: (?:me|us))?|archives?|categories|contact|home|impressum|imprint|posts|search|tags)$", _I
+)
+_LISTED_TITLE = 4  # words; who writes of a category writes more than its name
 _EMPTY = re.compile(
     r"^(?:hello,? world!?|test(?:ing)?(?: post)?|untitled|no title|lorem ipsum.{0,80}|sample (?:page|post)|"
     r"(?:my )?first (?:blog )?post!?|new post|draft|todo|placeholder|\W*)$",
@@ -76,14 +83,26 @@ def broken(text: str) -> bool:
 
 
 def listing(title: str, url: str) -> bool:
-    """Whether something is a page of a site's tags, categories or archive, and no text of its own."""
-    return _LISTING.search(title) is not None or _LISTING_PATH.search(_path(url)) is not None
+    """Whether something is a page of a site's tags, categories or archive, or about it, and no text of its own."""
+    path = _path(url)
+    if _LISTING.search(title) or (_PAGE.search(title.strip()) and path.strip("/").count("/") <= 1):
+        return True
+    return len(title.split()) <= _LISTED_TITLE and _LISTING_PATH.search(path) is not None
+
+
+def no_story(title: str, url: str) -> str:
+    """Why an entry is no story at all, as the end of a sentence that begins with it; "" where it may be one."""
+    if listing(title, url):
+        return "is a page of tags or an archive of its site"
+    if title.count("\ufffd") > 1:
+        return "has a title whose letters are lost"
+    return ""
 
 
 @lru_cache(maxsize=4096)  # asked for each variant
 def never(title: str, url: str, excerpt: str) -> str:
     """Why such a story never leads, as the end of a sentence that begins with it; "" where it may."""
-    if listing(title, url):
+    if listing(title, url) or _LISTING_PATH.search(_path(url)):
         return "is a page of tags or an archive"
     if _MOVED.search(title):
         return "says that a feed or site moved"
