@@ -15,7 +15,7 @@ from digest.curate import urls
 from digest.curate.leading import Paper, lead
 from digest.values import Source, Story
 
-MORE_BY = 5  # stories that an author's first one names
+MORE_BY = 3  # stories that an author's first one names
 PAPER = Paper()
 
 
@@ -164,7 +164,8 @@ def pick(
             why = ""
         if why:
             left.append(LeftOut(story, why))
-            if author in first and len(more[first[author]]) < MORE_BY:
+            capped = author in first and series[author] >= per_author and len(taken) < limit
+            if capped and len(more[first[author]]) < MORE_BY:
                 more[first[author]].append(Source(story.title, story.url))
             continue
         if author:

@@ -329,13 +329,14 @@ def drafts(
             for story in matter.stories
             if choices.counts(story.seq, story.topic) and story.seq not in choices.muted
         ]
+        paper = curate.Paper(choices.language or settings.language, rhythm)
         selection = curate.pick(
             [story for story in unread if story.id not in unfit],
             topics=choices.topics,
             limit=settings.max_stories,
             curate=config.curate,
             now=matter.at,
-            paper=curate.Paper(choices.language or settings.language, rhythm),
+            paper=paper,
         )
         if selection.lead is None or len(selection.stories) < settings.min_stories:
             yield choices, None
@@ -361,6 +362,7 @@ def drafts(
             accent_dark=accent_dark,
             schedule=settings.slots,
             by_mail=config.mail.comes_back,
+            beginning=matter.number == 1 and curate.beginning(selection.stories, paper, now=matter.at),
         )
         best_first = [story.id for story in selection.stories]
         rendered = templates.render(page, subject=settings.subject, best_first=best_first)
