@@ -29,7 +29,9 @@ def _common_stems() -> frozenset[str]:
 
 def of(text: str) -> Sketch:
     """The sketch of the head of a plain text; () for a short one."""
-    found = words(text[:HEAD])
+    found = text[:HEAD].casefold().split()  # many times as fast as `words`, and copies have the same spaces
+    if len(found) < _LEAST:
+        found = words(text[:HEAD])  # of a script without spaces
     if len(found) < _LEAST:
         return ()
     runs = zip(*(found[at:] for at in range(_SHINGLE)), strict=False)
