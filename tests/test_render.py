@@ -223,3 +223,11 @@ def test_the_same_mail_comes_out_of_the_process_beside_us(tmp_path):
         for folder in (tmp_path, None)
     )
     assert (mine.subject, mine.html, mine.text, mine.dropped) == (ours.subject, ours.html, ours.text, ours.dropped)
+
+
+def test_a_beginning_and_more_by_an_author_are_said_in_html_and_text() -> None:
+    others = (Source("What the ferry cost", "https://ada.example/cost"),)
+    mail = rendered(story(author="Ada Example", more_by=others), beginning=True)
+    for part in (mail.html, mail.text):
+        assert "A beginning:" in part and "More by Ada Example" in part and "https://ada.example/cost" in part
+    assert "A beginning:" not in rendered(story()).text
