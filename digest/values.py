@@ -52,6 +52,7 @@ class Story:
     withdrawn: bool = False  # everyone who told it took it back
     feeds: tuple[int, ...] = ()  # the ids of all that tell it and did not take it back
     recording: Recording | None = None  # of a podcast, or a film
+    more_by: tuple[Source, ...] = ()  # others of its author that the edition has no room for, see `curate.pick`
 
 
 @dataclass(frozen=True)

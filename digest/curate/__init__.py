@@ -8,6 +8,8 @@ from digest import lazily
 
 if TYPE_CHECKING:
     from digest.config import OTHER as OTHER
+    from digest.curate.leading import Paper as Paper
+    from digest.curate.leading import beginning as beginning
     from digest.curate.rank import LeftOut as LeftOut
     from digest.curate.rank import Selection as Selection
     from digest.curate.rank import pick as pick

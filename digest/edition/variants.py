@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
@@ -309,6 +309,7 @@ def drafts(
     unfit = {story.id: why for story in matter.stories if (why := tongues.kept_out(story.language, settings))} | dict(
         unfit
     )
+    rhythm = settings.slots.rhythm(matter.at) if settings.slots else timedelta(days=1)
     accent_dark, home = on_dark(settings.accent), config.imprint(name).base_url
     for choices in wanted:
         unread = [
@@ -316,12 +317,14 @@ def drafts(
             for story in matter.stories
             if choices.counts(story.seq, story.topic) and story.seq not in choices.muted
         ]
+        paper = curate.Paper(choices.language or settings.language, rhythm)
         selection = curate.pick(
             [story for story in unread if story.id not in unfit],
             topics=choices.topics,
             limit=settings.max_stories,
             curate=config.curate,
             now=matter.at,
+            paper=paper,
         )
         selection = tongues.led(selection, settings)
         if selection.lead is None or len(selection.stories) < settings.min_stories:
@@ -349,6 +352,7 @@ def drafts(
             accent_dark=accent_dark,
             schedule=settings.slots,
             by_mail=config.mail.comes_back,
+            beginning=matter.number == 1 and curate.beginning(selection.stories, paper, now=matter.at),
         )
         best_first = [story.id for story in selection.stories]
         rendered = templates.render(page, subject=settings.subject, best_first=best_first)
