@@ -287,7 +287,9 @@ def own_child(folder: Path, connections: int, port: int, letters: int, how: str)
     config = settings(folder, connections, port)
     database = open_database(config.database_url)
     if how == "memory":
-        deliver.Ledger = unrecorded(letters)  # type: ignore[misc]
+        from digest.deliver import ledger
+
+        ledger.Ledger = deliver.Ledger = unrecorded(letters)  # type: ignore[attr-defined,misc]  (where releases have it)
     elif how != "unwitnessed":
         with contextlib.suppress(ImportError):  # of a release without a witness
             from digest.store.journal import Journal

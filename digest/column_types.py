@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Enum, LargeBinary
+from sqlalchemy import JSON, DateTime, Dialect, Enum, LargeBinary, TextClause, text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field
 
@@ -35,9 +35,9 @@ class UtcTime(TypeDecorator[datetime]):
 _ZLIB = b"x\x9c"  # how zlib begins at its usual level, and no text in UTF-8 does
 
 
-def packed(text: str) -> bytes:
+def packed(words: str) -> bytes:
     """Text as a `Packed` column keeps it: mails of many variants are much alike and large, a seventh of it then."""
-    return zlib.compress(text.encode(), 6)
+    return zlib.compress(words.encode(), 6)
 
 
 def unpacked(content: bytes) -> str:
@@ -91,3 +91,12 @@ def state_field(kind: type[StrEnum], **options: Any) -> Any:
         ),
         **options,
     )
+
+
+def only(where: str | TextClause = "", *, hashed: bool = False) -> dict[str, Any]:
+    """The `info` of an index: the rows that it has, where not all; and whether PostgreSQL is to hash them.
+
+    `Index(…, sqlite_where=…, postgresql_where=…)` would load both dialects into every process, to judge these words.
+    Who makes or compares tables gets them from `store.schema`, which says it to the dialects.
+    """
+    return {"where": text(where) if isinstance(where, str) and where else where, "hashed": hashed}

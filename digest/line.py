@@ -9,110 +9,43 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+# Rooms of work are imported as rooms, and their values from where these are light: a run with nothing to do imports no
+# more of them (`digest.lazily`). What has a whole file to itself is imported where it is used.
 from digest import alerts, edition, event_loop, hear, spans
 from digest import collect as feeds
 from digest import deliver as mail
-from digest.collect import Bounds, CollectReport, FullTextReport, PictureReport, mailed
-from digest.collect.posting import Poster
+from digest.collect.report import CollectReport, FullTextReport, PictureReport
 from digest.config import Config, imap_server
-from digest.deliver import ALL, Report, Share
-from digest.deliver import hooks as events
-from digest.deliver.hooks import Told as EventsTold
-from digest.edition import Admitted, Composed
+from digest.deliver.report import EventsTold, Report
+from digest.deliver.shares import ALL, Share
+from digest.edition.report import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
-from digest.store import Database, clock, disk_space, healing, hooks, newsletters, once, tallies, websub
-from digest.store import pictures as copies
-from digest.subscribe import asks, by_mail, signup
-
-# ---------------------------------------------------------------- what is told
-
-
-@dataclass(frozen=True)
-class Begins:
-    """A step begins that may take long: what it tells until it ends is its progress."""
-
-    step: str
-
-
-@dataclass(frozen=True)
-class Clock:
-    """What the clock gives to say before work begins by it: one of these."""
-
-    trouble: str = ""  # it cannot be right, and work goes on all the same
-    idle_since: datetime | None = None  # the last day of work, longer ago than is usual
-    healed: Mapping[str, int] = field(default_factory=dict)  # moments put back, by kind
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What became of the entries that waited for a newsletter."""
-
-    newsletter: str
-    admitted: Admitted
-
-
-@dataclass(frozen=True)
-class Texts:
-    """What came of the pages of a newsletter's stubs."""
-
-    newsletter: str
-    report: FullTextReport
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """What came of the pictures of a newsletter's stories."""
-
-    newsletter: str
-    report: PictureReport
-
-
-@dataclass(frozen=True)
-class Unfit:
-    """A newsletter whose edition cannot be made, and why; its stories wait."""
-
-    newsletter: str
-    words: str
-
-
-@dataclass(frozen=True)
-class Deaf:
-    """The mailbox of the settings cannot be read, and why; what lies in it waits."""
-
-    words: str
-
-
-@dataclass(frozen=True)
-class BrokeOff:
-    """Delivery ends by an error or a second Ctrl-C: what was done by then."""
-
-    report: Report
-
-
-Told = (
-    Begins
-    | Clock
-    | feeds.Progress
-    | CollectReport
-    | Taken
-    | Texts
-    | Pictures
-    | Unfit
-    | Composed
-    | mail.Progress
-    | Report
-    | BrokeOff
-    | EventsTold
-    | hear.Readings
-    | Deaf
+from digest.store import (
+    Database,
+    clock,
+    disk_space,
+    feed_claims,
+    healing,
+    idle,
+    newsletters,
+    tallies,
 )
-Tell = Callable[[Told], None]
+from digest.told import Begins as Begins
+from digest.told import BrokeOff as BrokeOff
+from digest.told import Clock as Clock
+from digest.told import Deaf as Deaf
+from digest.told import Pictures as Pictures
+from digest.told import Taken as Taken
+from digest.told import Texts as Texts
+from digest.told import Unfit as Unfit
+from digest.told import nobody as nobody
 
-
-def nobody(_told: Told) -> None:
-    """For steps that nobody listens to."""
+if TYPE_CHECKING:
+    from digest.told import Tell as Tell
+    from digest.told import Told as Told
 
 
 # ---------------------------------------------------------------- what it comes to
@@ -197,7 +130,10 @@ def run(
         share = share_of(config)
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, share=share, tell=tell)
         outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
-    edition.make_findable(database)
+    with database.read() as session:
+        unfound = idle.unfound(session)
+    if unfound:
+        edition.make_findable(database)
     ask_hubs(database, config, clock=clock)
     return outcome
 
@@ -224,14 +160,24 @@ def all_but_sending(
     now = clock()
     tidy(database, config, now=now)
     answer_signups(database, config, now=now)
-    left, room = Bounds.of(config), Bounds.of_pictures(config)
+    left, room = feeds.Bounds.of(config), feeds.Bounds.of_pictures(config)
     outcome.unfit += config.broken
     for name in config.turn:
-        remind(database, config, name, now=now, tell=tell)
-        outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
-        left = left.without(full_texts(database, config, name, clock=clock, bounds=left, tell=tell))
-        room = room.without(pictures(database, config, name, clock=clock, bounds=room, tell=tell))
-        welcome(database, config, name, now=now, tell=tell)
+        with database.read() as session:
+            waits = idle.waits(session, name)
+        if waits.unconfirmed:
+            remind(database, config, name, now=now, tell=tell)
+        if waits.entries:
+            outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
+        else:
+            outcome.curate[name] = Admitted()
+            tell(Taken(name, Admitted()))
+        if waits.texts:
+            left = left.without(full_texts(database, config, name, clock=clock, bounds=left, tell=tell))
+        if waits.entries or waits.stories:
+            room = room.without(pictures(database, config, name, clock=clock, bounds=room, tell=tell))
+        if waits.welcomes:
+            welcome(database, config, name, now=now, tell=tell)
         made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
         if isinstance(made, Unfit):
             outcome.unfit.append(name)
@@ -268,6 +214,9 @@ def heal(
 
 def rooms() -> hear.Rooms:
     """Who does what mails ask for that are no answer to a letter: choices of readers, and entries of feeds."""
+    from digest.collect import mailed
+    from digest.subscribe import by_mail
+
     return hear.Rooms(
         choose=lambda session, config, mail, now: by_mail.answer(session, config, mail, now=now),
         read=mailed.read,
@@ -280,7 +229,10 @@ def listen(
     database: Database, config: Config, *, clock: Callable[[], datetime], tell: Tell = nobody
 ) -> hear.Readings | None:
     """Read the mailbox of the settings, within its bounds, and forget old mails. None where there is none to read."""
-    hear.prune(database, config, now=clock(), steps=2)
+    with database.read() as session:
+        old = idle.old_mails(session, before=clock() - timedelta(days=config.mail.keep_days))
+    if old:
+        hear.prune(database, config, now=clock(), steps=2)
     if not config.mail.source:
         return None
     tell(Begins("mail"))
@@ -338,9 +290,19 @@ def collect(
 ) -> CollectReport:
     """Ask the feeds that are due (with `force` all), or a batch of `most` of them; who else asks gets others."""
     tell(Begins("collect"))
-    with spans.span("collect"):
-        report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
-    report.changes += mailed.silences(database, now=clock())
+    report, now = CollectReport(), clock()
+    with database.read() as session:
+        due = feed_claims.count_due(session, now=now, asked_before=now, regardless=force)
+        by_mail = idle.feeds_by_mail(session)
+    if due:
+        with spans.span("collect"):
+            report = event_loop.run(
+                lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most)
+            )
+    if by_mail:
+        from digest.collect import mailed
+
+        report.changes += mailed.silences(database, now=clock())
     tell(report)
     return report
 
@@ -351,6 +313,10 @@ def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime
     No part of `collect`, which is rehearsed, too: what a hub is told it believes.
     """
     with database.read() as session:
+        if not idle.hubs(session):
+            return 0
+        from digest.store import websub
+
         if not websub.any_due(session, now=clock(), wanted=config.collect.websub):
             return 0
     return event_loop.run(lambda: feeds.ask_hubs(database, config, clock=clock))
@@ -363,18 +329,33 @@ def tidy(database: Database, config: Config, *, now: datetime) -> int:
     """
     with database.write() as session:
         tallies.count(session, now=now)
-        once.prune(session, now=now, limit=1_000)
+        if idle.answers(session):
+            from digest.store import once
+
+            once.prune(session, now=now, limit=1_000)
         if not clock.ran_lately(session, now=now):
             return 0
-        kept = config.pictures
-        copies.prune(session, now=now, days=kept.keep_days, most=round(kept.keep_mb * 1e6), limit=500)
+        if idle.pictures(session):
+            from digest.store import pictures as copies
+
+            kept = config.pictures
+            copies.prune(session, now=now, days=kept.keep_days, most=round(kept.keep_mb * 1e6), limit=500)
         if database.witness is not None:
             database.witness.forget(now=now)
+        if not idle.unconfirmed(session):
+            return 0
+        from digest.subscribe import signup
+
         return signup.tidy(session, now=now)
 
 
 def answer_signups(database: Database, config: Config, *, now: datetime) -> int:
     """Owe the mails that answer sign-ups, as far as the limits allow; how many have to wait on."""
+    with database.read() as session:
+        if not idle.signups(session):
+            return 0
+    from digest.subscribe import signup
+
     return signup.answer_all(database, config, now=now)
 
 
@@ -386,6 +367,8 @@ def remind(database: Database, config: Config, newsletter: str, *, now: datetime
     with database.read() as session:
         if not clock.ran_lately(session, now=now):
             return 0
+    from digest.subscribe import asks
+
     try:
         return asks.remind(database, newsletter, config=config, now=now)
     except ConfigError as error:
@@ -409,14 +392,14 @@ def full_texts(
     newsletter: str,
     *,
     clock: Callable[[], datetime],
-    bounds: Bounds | None = None,
+    bounds: feeds.Bounds | None = None,
     tell: Tell = nobody,
 ) -> FullTextReport:
     """Read the pages of stubs among the stories that stand for the next edition, and give these what they say.
 
     Within its bounds, and in no transaction: what is not there in time goes out with its feed's own excerpt.
     """
-    bounds = bounds or Bounds.of(config)
+    bounds = bounds or feeds.Bounds.of(config)
     report = FullTextReport()
     stubs = edition.wanting(database, newsletter, config, now=clock())
     if stubs:
@@ -433,14 +416,16 @@ def pictures(
     newsletter: str,
     *,
     clock: Callable[[], datetime],
-    bounds: Bounds | None = None,
+    bounds: feeds.Bounds | None = None,
     tell: Tell = nobody,
 ) -> PictureReport:
     """Find the pictures of stories that stand for the next edition, within bounds and in no transaction.
 
     What is not there in time is not shown.
     """
-    bounds = bounds or Bounds.of_pictures(config)
+    if config.newsletters[newsletter].images == "none":
+        return PictureReport()
+    bounds = bounds or feeds.Bounds.of_pictures(config)
     wanted = edition.wanting_pictures(database, newsletter, config, now=clock())
     if not wanted:
         return PictureReport()
@@ -463,9 +448,9 @@ def read_ahead(
         stubs = edition.wanting(rehearsal, newsletter, config, now=clock())
         wanted = edition.wanting_pictures(rehearsal, newsletter, config, now=clock())
     if stubs:
-        tell(Texts(newsletter, feeds.full_texts(database, config, stubs, clock=clock, bounds=Bounds.of(config))))
+        tell(Texts(newsletter, feeds.full_texts(database, config, stubs, clock=clock, bounds=feeds.Bounds.of(config))))
     if wanted:
-        bounds = Bounds.of_pictures(config)
+        bounds = feeds.Bounds.of_pictures(config)
         tell(Pictures(newsletter, feeds.pictures_of(database, config, wanted, clock=clock, bounds=bounds)))
 
 
@@ -501,7 +486,12 @@ def compose(
     else:
         try:
             with spans.span("compose", newsletter=newsletter) as facts:
-                made = edition.take_turn(database, newsletter, config, now=now)
+                with database.read() as session:
+                    row = newsletters.find(session, newsletter)
+                    why = edition.not_now(session, row, config.newsletters[newsletter], now=now)
+                made = (
+                    Composed(newsletter, why=why) if why else edition.take_turn(database, newsletter, config, now=now)
+                )
                 facts |= {"edition": made.number, "variants": made.variants, "letters": made.letters}
         except ConfigError as error:
             made = Unfit(newsletter, f"{newsletter}: {error}" + (f"\n  {error.hint}" if error.hint else ""))
@@ -548,8 +538,12 @@ def tell_webhooks(
 ) -> EventsTold:
     """Send the events that are owed to webhooks and due; how many, and whether some wait on."""
     with database.read() as session:
-        if not hooks.any_there(session):
+        if not idle.webhooks(session):
             return EventsTold()
+    from digest.collect.posting import Poster
+    from digest.deliver import hooks as events
+    from digest.store import hooks
+
     with database.write() as session:
         now = clock()
         hooks.note_sent(session, now=now)
@@ -631,5 +625,7 @@ def alert(
 
 def alert_means(config: Config) -> alerts.Means:
     """By what is told: requests under the guard."""
+    from digest.collect.posting import Poster
+
     private = config.alerts.private_addresses
     return alerts.Means(Poster(allow_private=private, proxy=config.collect.proxy.get_secret_value()))

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy import false as sa_false
 from sqlmodel import Field, SQLModel
 
-from digest.column_types import Packed, PackedJson
+from digest.column_types import Packed, PackedJson, only
 from digest.column_types import UtcTime as UtcTime
 from digest.column_types import json_field as _json
 from digest.column_types import packed as packed
@@ -48,6 +48,8 @@ SQLModel.metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+# Rows of tables are not validated; what would do it is made where a row is written out as a whole, which is seldom.
+SQLModel.model_config["defer_build"] = True
 
 
 # ---------------------------------------------------------------- feeds
@@ -135,14 +137,12 @@ class Entry(SQLModel, table=True):
     __tablename__ = "entry"
     __table_args__ = (
         UniqueConstraint("feed_id", "key"),
-        Index("ix_entry_fault", "feed_id", sqlite_where=text("fault <> ''"), postgresql_where=text("fault <> ''")),
-        Index("ix_entry_url", "url", postgresql_using="hash"),  # longer than its B-trees take
+        Index("ix_entry_fault", "feed_id", info=only("fault <> ''")),
+        Index("ix_entry_url", "url", info=only(hashed=True)),  # longer than its B-trees take
         Index(
             "ix_entry_original_url",
             "original_url",
-            postgresql_using="hash",
-            sqlite_where=text("original_url <> ''"),
-            postgresql_where=text("original_url <> ''"),
+            info=only("original_url <> ''", hashed=True),
         ),
         Index("ix_entry_changed_at", "changed_at"),
         Index("ix_entry_feed_id_seen_at", "feed_id", "seen_at", "id"),
@@ -234,7 +234,7 @@ class Admission(SQLModel, table=True):
     __tablename__ = "admission"
     __table_args__ = (
         Index("ix_admission_link", "newsletter_id", "link"),
-        Index("ix_admission_held", "entry_id", sqlite_where=HELD, postgresql_where=HELD),
+        Index("ix_admission_held", "entry_id", info=only(HELD)),
         Index("ix_admission_decided_at", "newsletter_id", "decided_at"),
     )
 
@@ -259,7 +259,7 @@ class Story(SQLModel, table=True):
         UniqueConstraint("newsletter_id", "seq"),
         Index("ix_story_topic", "newsletter_id", "topic", "seq"),
         # Those that say what belongs under a topic: see `entries.labelled`.
-        Index("ix_story_label", "newsletter_id", "seq", sqlite_where=LABELS, postgresql_where=LABELS),
+        Index("ix_story_label", "newsletter_id", "seq", info=only(LABELS)),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -308,8 +308,8 @@ class Edition(SQLModel, table=True):
         UniqueConstraint("newsletter_id", "slot_at"),
         Index("ix_edition_upto", "newsletter_id", "upto_seq", "number"),
         # Those with letters that have not ended, or that nobody has counted yet.
-        Index("ix_edition_live", "id", sqlite_where=text("tally IS NULL"), postgresql_where=text("tally IS NULL")),
-        Index("ix_edition_unfound", "id", sqlite_where=UNFOUND, postgresql_where=UNFOUND),
+        Index("ix_edition_live", "id", info=only("tally IS NULL")),
+        Index("ix_edition_unfound", "id", info=only(UNFOUND)),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -423,8 +423,7 @@ class Subscription(Tasting, SQLModel, table=True):
             "ix_subscription_taste",
             "newsletter_id",
             "taste_key",
-            sqlite_where=text("taste_key <> ''"),
-            postgresql_where=text("taste_key <> ''"),
+            info=only("taste_key <> ''"),
         ),
         # SQLite would give the number of one that was deleted last to the next, and with it all links in their mail.
         {"sqlite_autoincrement": True},
@@ -568,8 +567,7 @@ class OutboxRow(SQLModel, table=True):
             "due_at",
             "variant_id",
             "id",
-            sqlite_where=text("settled_at IS NULL"),
-            postgresql_where=text("settled_at IS NULL"),
+            info=only("settled_at IS NULL"),
         ),
         # And of notices, by the newsletter whose relays carry them.
         Index(
@@ -577,14 +575,13 @@ class OutboxRow(SQLModel, table=True):
             "newsletter_id",
             "due_at",
             "id",
-            sqlite_where=text("settled_at IS NULL AND edition_id IS NULL"),
-            postgresql_where=text("settled_at IS NULL AND edition_id IS NULL"),
+            info=only("settled_at IS NULL AND edition_id IS NULL"),
         ),
         # The few that wait for a person, who is told of them at each run.
-        Index("ix_outbox_held", "id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")),
+        Index("ix_outbox_held", "id", info=only("state = 'held'")),
         # What was not delivered, and what a server may have taken without our hearing of it: few of all.
-        Index("ix_outbox_unhad", "state", "id", sqlite_where=UNHAD, postgresql_where=UNHAD),
-        Index("ix_outbox_doubt", "id", sqlite_where=text("in_doubt"), postgresql_where=text("in_doubt")),
+        Index("ix_outbox_unhad", "state", "id", info=only(UNHAD)),
+        Index("ix_outbox_doubt", "id", info=only("in_doubt")),
         # SQLite would give the number of one that was deleted last to the next, and with it the bounces of that one.
         {"sqlite_autoincrement": True},
     )

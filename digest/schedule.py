@@ -91,6 +91,11 @@ class Schedule:
         """The first slot after `now`, in UTC."""
         return self._first(now + timedelta(microseconds=1))[1]
 
+    def rhythm(self, now: datetime) -> timedelta:
+        """How long it is from the slot before the last to the last one."""
+        last = self.last_slot(now)
+        return last - self.last_slot(last - timedelta(seconds=1))
+
     def on(self, day: date) -> bool:
         """Has this day slots?"""
         return day in self.days and day not in self.holidays

@@ -79,6 +79,7 @@ class Story:
     feeds: tuple[int, ...] = ()  # the ids of all that tell it and did not take it back
     recording: Recording | None = None  # of a podcast, or a film
     picture: Picture = Picture()
+    more_by: tuple[Source, ...] = ()  # others of its author that the edition has no room for, see `curate.pick`
 
 
 @dataclass(frozen=True)

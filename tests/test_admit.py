@@ -243,6 +243,44 @@ def test_an_entry_with_nothing_to_show_is_no_story(desk: Desk) -> None:
     assert desk.admit() == edition.Admitted(held=1)
 
 
+def test_a_page_of_tags_is_no_story_and_says_so(desk: Desk) -> None:
+    feed = desk.old_feed("Ada")
+    tags = desk.entry(feed, "databases", url="https://ada.example/tags/databases/")
+    desk.entry(feed, "Why the old bridge is to be replaced by a ferry", url="https://ada.example/bridge")
+    assert desk.admit() == edition.Admitted(stories=1, held=1)
+    assert desk.admission(tags).reason == "it is a page of tags or an archive of its site"
+
+
+def test_only_sources_that_speak_for_themselves_count(desk: Desk) -> None:
+    """Not two feeds of one owner, and not a copy of a feed at another address."""
+    title, link = "Kafka adds tiered storage to its brokers", "https://ada.example/kafka"
+    text = "<p>The brokers of Kafka can keep what is old in a store of objects, and nobody has to buy disks.</p>"
+    homes = {"one": "ada.example", "two": "blog.ada.example", "copy": "planet.example", "other": "bob.example"}
+    feeds = [desk.old_feed(name) for name in homes]
+    with desk.database.write() as session:
+        for feed_id, home in zip(feeds, homes.values(), strict=True):
+            session.get_one(Feed, feed_id).site_url = f"https://{home}/"
+    for feed_id in feeds[:3]:
+        desk.entry(feed_id, title, url=link, content=text)
+    desk.entry(feeds[3], title, url=link, content="<p>At last: we waited for years, and our budget for disks too.</p>")
+    desk.admit()
+    story = desk.stories()[-1]
+    assert len(story.reasons["told_by"]) == 2 and "bob.example" in story.reasons["told_by"]
+    assert story.reasons["rank"]["sources"] == 1.0
+    with desk.database.read() as session:
+        why = edition.explain(session, session.get_one(Story, story.id))
+    assert why["independent"] == story.reasons["told_by"] and why["as_lead"] == "may lead, by its rank"
+
+
+def test_why_says_what_speaks_against_a_story_as_the_lead(desk: Desk) -> None:
+    feed = desk.old_feed("Ada")
+    desk.entry(feed, "Example Ltd. is hiring", published_at=NOW - timedelta(days=900))
+    desk.admit()
+    with desk.database.read() as session:
+        said = edition.explain(session, session.get_one(Story, desk.stories()[-1].id))["as_lead"]
+    assert "is a job advert" in said and "is old" in said and "has no text" in said
+
+
 def test_a_note_without_a_title_is_called_by_its_first_words(desk: Desk) -> None:
     feed = desk.old_feed("Notes")
     with desk.database.write() as session:

@@ -12,7 +12,6 @@ import aged
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY
-from sqlmodel import SQLModel
 
 from digest import config
 from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, OutboxRow, OutboxState
@@ -25,6 +24,7 @@ from digest.store import (
     looking,
     newsletters,
     open_database,
+    schema,
     stories,
     tallies,
     undecided,
@@ -69,7 +69,7 @@ BIG = {"entry", "admission", "outbox", "variant"}
 # Indexes of a few of all rows: these are what is to be gone through.
 PARTIAL = {
     index.name
-    for table in SQLModel.metadata.tables.values()
+    for table in schema.tables().tables.values()
     for index in table.indexes
     if index.dialect_options["sqlite"]["where"] is not None
 }

@@ -135,6 +135,37 @@ def test_an_excerpt_is_as_wide_in_every_script() -> None:
     assert ex.cut("नमस्ते दुनिया", 150) == "नमस्ते दुनिया"
 
 
+def test_a_text_that_its_publisher_cut_within_a_word_goes_back_to_the_last_whole_one() -> None:
+    text = "At first a few hundred connections were fine, and then one morning all of them went away w"
+    for dots in ("…", "...", "…</p>", "… Read more"):
+        assert ex.prose(f"<p>{text}{dots}", "", title=TITLE) == text.removesuffix(" w") + "…"
+    assert ex.prose(f"{text} …", "", title=TITLE) == f"{text}…"  # cut between words
+    short = "And after all of that work we simply waited…"
+    assert ex.prose(short, "", title=TITLE) == short
+
+
+@pytest.mark.parametrize(
+    "residue",
+    [
+        'title: "What others call it" published: false description:',
+        "description:",
+        "layout: post tags: [one, two]",
+        "title: 'It' draft: true summary:",
+        "slug: a-vacuum cover_image: https://a.example/one.png excerpt:",
+    ],
+)
+def test_front_matter_goes_and_what_it_describes_stays(residue: str) -> None:
+    assert ex.prose(f"{residue} {PROSE}", "", title=TITLE) == PROSE
+
+
+def test_what_has_no_title_is_called_by_its_first_words_and_goes_on_after_them() -> None:
+    first, rest = "Today I mended the kettle.", "It took three hours and two friends, and now it whistles in D minor."
+    title, excerpt = ex.titled("", f"{first} {rest}", 150)
+    assert not excerpt.startswith(title.removesuffix("…"))
+    assert ex.titled("", first, 150) == (first, "")
+    assert ex.titled("Kettle", f"{first} {rest}", 150) == ("Kettle", f"{first} {rest}")
+
+
 def test_a_cut_prefers_a_sentence_then_a_word() -> None:
     text = "A vacuum takes minutes instead of hours. Nobody asked how long it would take to write this text about it."
     assert ex.cut(text, 60) == "A vacuum takes minutes instead of hours."

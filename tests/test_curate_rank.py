@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.config import Curate, Newsletter, Rule
-from digest.curate import flood, pick, rank, rules
+from digest.curate import Paper, flood, leading, pick, rank, rules
 from digest.curate.keywords import Keywords
 from digest.curate.topics import Placer, Text, headings
 from digest.values import Story
@@ -68,12 +69,111 @@ def test_a_newsletter_of_one_feed_and_author_is_not_cut_to_the_caps() -> None:
     assert len(choose(stories, limit=10, per_feed=2, per_author=1)[0]) == 10
 
 
-def test_a_series_by_one_author_is_capped_on_its_topic() -> None:
-    series = [story(n, author="Bot", rank=5) for n in range(5)] + [story(9, author="BOT", topic="ai", rank=4)]
+def test_an_author_is_capped_over_the_whole_edition_and_the_first_story_names_the_others() -> None:
+    series = [story(n, author="Bot", rank=5, topic=("web", "ai", "games")[n % 3]) for n in range(5)]
     others = [story(10 + n, author=f"Ada {n}") for n in range(8)]
-    chosen, left = choose([*series, *others], limit=10, per_author=1)
-    assert [n for n in chosen if n < 10] == [4, 9]
-    assert any("one author on one topic (Bot)" in why for why in left)
+    chosen, left = choose([*series, story(9, author="BOT", topic="ai", rank=4), *others], limit=10, per_author=1)
+    assert [n for n in chosen if n < 10] == [4]
+    assert any("one author (Bot)" in why for why in left)
+    found = pick([*series, *others], topics=frozenset(), limit=10, curate=Curate(per_author=1), now=NOW)
+    assert [other.title for other in found.stories[0].more_by] == ["Story 3", "Story 2", "Story 1"]
+
+
+def test_a_name_that_anybody_has_is_one_author_on_one_site_only() -> None:
+    stories = [story(n, author="admin", topic=str(n)) for n in range(4)] + [story(9, author="Ada")]
+    assert len(choose(stories, limit=5, per_author=1)[0]) == 5
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda n: {"excerpt": f"In this article we will look at thing number {n}, which everybody needs."},
+        lambda n: {"title": f"Day {n} of 100 days of code"},
+    ],
+)
+def test_a_template_of_several_authors_is_a_series_too(values: Any) -> None:
+    stories = [story(n, author=f"Ada {n}", topic=str(n), **values(n)) for n in range(6)]
+    chosen, left = choose([*stories, story(9, author="Eve")], limit=7, per_author=2)
+    assert len([n for n in chosen if n < 9]) == 2 and any("from a template" in why for why in left)
+
+
+TEXT = "The council decided on Tuesday evening that the old bridge is to be replaced by a ferry."
+
+
+def leads(*rivals: Story, **of_paper: Any) -> int:
+    """Which story leads; the first has the best rank, the second the next."""
+    ranked = [replace(s, rank=9.0 - at) for at, s in enumerate(rivals)]
+    found = pick(ranked, topics=frozenset(), limit=9, curate=Curate(), now=NOW, paper=Paper(**of_paper))
+    assert {s.id for s in found.stories} == {s.id for s in rivals}
+    assert found.lead is not None
+    return found.lead.id
+
+
+GOOD = story(2, excerpt=TEXT, title="Old bridge is replaced by a ferry")
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        {"title": "Tag: databases"},
+        {"url": "https://ada.example/tags/rust/"},
+        {"url": "https://ada.example/blog/category/databases"},
+        {"title": "Posts tagged databases"},
+        {"title": "Example Ltd. is hiring a database engineer"},
+        {"title": "Senior Rust Developer (m/f/d) in Berlin"},
+        {"url": "https://ada.example/careers/database-engineer"},
+        {"title": "This feed has moved"},
+        {"title": "We've moved to a new home"},
+        {"title": "Please update your RSS subscription"},
+        {"title": "Hello world!"},
+        {"title": "Test post"},
+        {"title": "Sponsored: buy this"},
+        {"url": "http://localhost:1313/posts/one/"},
+        {"url": "http://127.0.0.1:4000/one"},
+        {"url": "http://192.168.1.20/one"},
+        {"url": "http://blog.local/one"},
+        {"title": "La saison commence \u00c3\u00a0 Lyon"},
+        {"title": "Fu\ufffdball am Sonntag"},
+        {"excerpt": "It\u00e2\u20ac\u2122s a good day for all of those who are here, and for those who are not."},
+        {"published_at": NOW - timedelta(days=4000)},
+        {"dated": False},
+        {"language": "de"},
+        {"excerpt": ""},
+        {"topic": "other"},
+    ],
+)
+def test_what_is_unfit_does_not_lead_whatever_its_rank(unfit: dict[str, Any]) -> None:
+    assert leads(story(1, **{"excerpt": TEXT} | unfit), GOOD, language="en-GB") == 2
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        {"title": "How we tag a million photos"},
+        {"title": "Hiring is broken, and what a bank does about it"},
+        {"title": "NASA moved its launch to Friday"},
+        {"title": "Why tests of flats lie"},
+        {"url": "https://ada.example/posts/tags-in-databases"},
+        {"title": "Ângela e os gatos, à noite"},
+        {"language": ""},
+        {"pinned": True, "excerpt": "", "published_at": NOW - timedelta(days=400)},
+    ],
+)
+def test_what_is_fit_leads_by_its_rank(fit: dict[str, Any]) -> None:
+    assert leads(story(1, **{"excerpt": TEXT} | fit), GOOD, language="en") == 1
+
+
+def test_what_is_old_depends_on_the_newsletters_rhythm() -> None:
+    old = story(1, excerpt=TEXT, published_at=NOW - timedelta(days=10))
+    assert leads(old, GOOD) == 2
+    assert leads(old, GOOD, rhythm=timedelta(days=7)) == 1
+
+
+def test_an_edition_of_old_feeds_begins_with_the_newest() -> None:
+    ages = {1: 900, 2: 400, 3: 700}
+    rivals = [story(n, excerpt=TEXT, published_at=NOW - timedelta(days=days)) for n, days in ages.items()]
+    assert leads(*rivals) == 2
+    assert leading.beginning(rivals, Paper(), now=NOW) and not leading.beginning([*rivals, GOOD], Paper(), now=NOW)
 
 
 def test_a_reader_gets_her_topics_only() -> None:

@@ -121,3 +121,18 @@ def test_a_tag_full_of_addresses_is_looked_at_once() -> None:
     markup = f"<a href='{PAGE}' title=\"" + "href='x' " * 100_000 + '">here</a>'
     assert urls.real_link(PAGE, "", markup) == PAGE
     assert urls.real_link(PAGE, "", markup.replace(">here", "<>here")) == PAGE
+
+
+@pytest.mark.parametrize(
+    ("host", "whose"),
+    [
+        ("feeds.ada.example", "ada.example"),
+        ("ada.example", "ada.example"),
+        ("news.bbc.co.uk", "bbc.co.uk"),
+        ("ada.github.io", "ada.github.io"),
+        ("127.0.0.1:8000", "127.0.0.1:8000"),
+        ("", ""),
+    ],
+)
+def test_hosts_of_one_owner_are_one_family(host: str, whose: str) -> None:
+    assert urls.family(host) == whose

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 from collections import Counter
 
@@ -19,6 +21,7 @@ from house import (
     show_lengths,
     sources,
     tables,
+    tree,
     written,
 )
 from sqlmodel import SQLModel
@@ -117,6 +120,26 @@ LONGEST_FILE = 640  # models.py: all tables at one glance
 def test_no_function_grows_beyond_the_longest_that_there_was():
     size, place = lengths()[-1]
     assert size <= LONGEST_FUNCTION, f"{place} has {size} lines"
+
+
+def test_a_room_has_all_that_it_says_it_offers():
+    """`lazily` reads the lines under TYPE_CHECKING; one that is written otherwise would be offered to mypy alone."""
+    rooms = [path for path in PACKAGE.glob("*/__init__.py") if "lazily.offer(" in path.read_text()]
+    assert len(rooms) >= 10
+    for path in rooms:
+        listed = {
+            alias.asname or alias.name: (node.module, alias.name)
+            for top in tree(path).body
+            if isinstance(top, ast.If)
+            for node in ast.walk(top)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        room = importlib.import_module(f"digest.{path.parent.name}")
+        assert room._offers == listed, path
+        for name, (place, theirs) in listed.items():
+            home = importlib.import_module(place)
+            assert getattr(room, name) is getattr(home, theirs)
 
 
 def test_no_file_grows_beyond_the_longest_that_there_was():

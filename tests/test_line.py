@@ -18,9 +18,9 @@ from digest.deliver import Share
 from digest.demo.site import FeedSite
 from digest.edition import Composed
 from digest.errors import Exit, WrongClock
-from digest.models import Admission, Entry
+from digest.models import Admission, Entry, Feed, Subscription, SubscriptionState
 from digest.store import clock as stored_clock
-from digest.store import editions, letters, newsletters
+from digest.store import editions, idle, letters, newsletters
 
 TWO = {
     "daily": {"title": "Daily", "from": "Daily <news@news.example>"},
@@ -55,6 +55,36 @@ def join(database, config, newsletter, *emails):
 
 def deliver(database, config, clock, **options):
     return line.deliver(database, config, clock=clock, rng=random.Random(1), **options)
+
+
+def test_what_there_is_to_do_is_told_before_it_is_done(database, config, site):
+    names = ["daily"]
+    asked = (idle.feeds_by_mail, idle.signups, idle.unconfirmed, idle.hubs, idle.webhooks, idle.answers, idle.rare)
+    with database.read() as session:
+        assert not any(is_there(session) for is_there in asked)
+        assert not idle.old_mails(session, before=MONDAY)
+        assert not idle.chosen(session, names)
+        assert not any(idle.in_use(session))
+        assert not any(idle.waits(session, "daily"))
+        assert not any(idle.waits(session, "nobody's"))
+    read(database, site, "daily", number=1)
+    join(database, config, "daily", "ada@example.org")
+    with database.write() as session:
+        feed = session.exec(select(Feed)).one()
+        feed.full_text = True
+        session.add(feed)
+        session.add(Entry(feed_id=feed.id, key="k", url="https://example.org/k", seen_at=MONDAY, content_hash="k"))
+        subscription = session.exec(select(Subscription)).one()
+        subscription.topics, subscription.awaits_welcome = ["web"], True
+        session.add(subscription)
+    with database.read() as session:
+        assert idle.waits(session, "daily") == idle.Waits(unconfirmed=False, entries=True, texts=True, welcomes=True)
+        assert idle.chosen(session, names)
+    with database.write() as session:
+        session.exec(select(Subscription)).one().state = SubscriptionState.PENDING
+    with database.read() as session:
+        assert idle.waits(session, "daily").unconfirmed
+        assert idle.unconfirmed(session)
 
 
 def count(database, model) -> int:

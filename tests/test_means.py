@@ -19,6 +19,7 @@ from forked import Command, onto, speaking
 
 from digest import collect, config, deliver, means
 from digest.cli.terminal import in_words
+from digest.deliver.run import _fitting
 from digest.demo.site import FeedSite
 from digest.store import newsletters, open_database
 
@@ -130,7 +131,7 @@ def test_feeds_and_mail_servers_get_no_more_connections_than_there_are_files_for
     relays = deliver.Relays()
     relays.add(config.Smtp(relays=urls))
     monkeypatch.setattr(means, "files_left", lambda _wanted=0: 46)
-    assert [one.settings.connections for one in deliver._fitting(relays.found).values()] == [15, 5]
+    assert [one.settings.connections for one in _fitting(relays.found).values()] == [15, 5]
     database = open_database(found.database_url)
     seen: list[int] = []
     semaphore = asyncio.Semaphore
@@ -141,7 +142,7 @@ def test_feeds_and_mail_servers_get_no_more_connections_than_there_are_files_for
     with pytest.raises(means.OutOfMeans, match="asking feeds needs"):
         asyncio.run(collect.run(database, found, clock=lambda: datetime.now(UTC)))
     with pytest.raises(means.OutOfMeans, match="sending needs"):
-        deliver._fitting(relays.found)
+        _fitting(relays.found)
     database.close()
 
 

@@ -279,3 +279,11 @@ def test_a_length_is_read_in_all_its_forms_and_nonsense_is_none(words, seconds):
 )  # fmt: skip
 def test_a_file_is_heard_or_watched_by_what_its_feed_says_of_it(type_, url, kind):
     assert recordings.kind(type_, url) == kind
+
+
+def test_a_beginning_and_more_by_an_author_are_said_in_html_and_text() -> None:
+    others = (Source("What the ferry cost", "https://ada.example/cost"),)
+    mail = rendered(story(author="Ada Example", more_by=others), beginning=True)
+    for part in (mail.html, mail.text):
+        assert "A beginning:" in part and "More by Ada Example" in part and "https://ada.example/cost" in part
+    assert "A beginning:" not in rendered(story()).text

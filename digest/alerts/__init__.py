@@ -7,18 +7,25 @@ operator's own digest.
 
 from __future__ import annotations
 
-from digest.alerts.channels import Means as Means
-from digest.alerts.channels import beat as beat
-from digest.alerts.conditions import Lines as Lines
-from digest.alerts.conditions import Looked as Looked
-from digest.alerts.conditions import Seen as Seen
-from digest.alerts.conditions import conditions as conditions
-from digest.alerts.judge import Judgement as Judgement
-from digest.alerts.judge import judge as judge
-from digest.alerts.telling import Told as Told
-from digest.alerts.telling import now_wrong as now_wrong
-from digest.alerts.telling import tell as tell
-from digest.alerts.telling import test as test
-from digest.alerts.weekly import owe as owe_weekly
+from typing import TYPE_CHECKING
+
+from digest import lazily
+
+if TYPE_CHECKING:
+    from digest.alerts.channels import Means as Means
+    from digest.alerts.channels import beat as beat
+    from digest.alerts.conditions import Lines as Lines
+    from digest.alerts.conditions import Looked as Looked
+    from digest.alerts.conditions import Seen as Seen
+    from digest.alerts.conditions import conditions as conditions
+    from digest.alerts.judge import Judgement as Judgement
+    from digest.alerts.judge import judge as judge
+    from digest.alerts.telling import Told as Told
+    from digest.alerts.telling import now_wrong as now_wrong
+    from digest.alerts.telling import tell as tell
+    from digest.alerts.telling import test as test
+    from digest.alerts.weekly import owe as owe_weekly
+
+lazily.offer(__name__)
 
 __all__ = ["beat", "conditions", "judge", "now_wrong", "owe_weekly", "tell", "test"]

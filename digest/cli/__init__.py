@@ -7,6 +7,7 @@ A command is imported when it is called for (`digest.cli.nouns`), and nothing he
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import Annotated, Any
 
@@ -107,6 +108,8 @@ def main() -> None:
     """
     # What is imported stays; to look through it for garbage again and again was a tenth of a start.
     gc.set_threshold(50_000)
+    # Pydantic would read what every package of the environment says of itself, to find plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     terminal.open_standard_streams()
     try:
         app(prog_name="digest")

@@ -560,14 +560,3 @@ def opened(config: Config) -> tuple[Any, tuple[Finding, ...]]:
         return None, (Finding("database", "revision", Level.FAIL, words, upgrade),)
     words = f"the tables are of revision {says or 'none'}, this release wants {head()}"
     return None, (Finding("database", "revision", Level.WARN, words, Cure("digest db upgrade")),)
-
-
-def barren_words(config: Config) -> str:
-    """For a run: how many keywords and rules can never match, or "". Cheap: it looks at the settings alone."""
-    from digest.curate.barren import barren
-
-    number = sum(len(barren(config.newsletters[name])) for name in config.turn if name in config.newsletters)
-    if not number:
-        return ""
-    many = "keyword or rule never matches" if number == 1 else "keywords or rules never match"
-    return f"{number:,} {many}; `digest config check` names them"

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 def lost(config: Config, database: Database) -> list[Lost]:
     """Topics that readers chose, and newsletters that they have, which the settings do not know."""
-    from digest import curate
-    from digest.store import renames
+    from digest.store import idle
 
     with database.read() as session:
+        if not idle.chosen(session, config.newsletters):
+            return []
+        from digest import curate
+        from digest.store import renames
+
         known = {name: curate.headings(n.topics) for name, n in config.newsletters.items()}
         return [one for one in renames.lost(session, known) if one.newsletter not in config.broken]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def telling(options: Options, config: Config) -> Iterator[Tell]:
     """Whom the steps tell: a bar while one of them goes on, on a terminal; then a line, and what somebody has to do."""
     from digest import collect, deliver, edition, hear, line
-    from digest.deliver.hooks import Told as EventsTold
+    from digest.deliver.report import EventsTold
 
     bar: Callable[..., None] = _no_bar
     with ExitStack() as bars:

@@ -43,7 +43,6 @@ def run(
     """
     from digest import line
     from digest.cli import alarms
-    from digest.cli.checks import barren_words
 
     options: Options = context.obj
     with (
@@ -51,7 +50,7 @@ def run(
         options.open(newsletter, every=every, partly=True) as (config, database),
     ):
         broken = options.judge(config)
-        if barren := barren_words(config):
+        if barren := _barren_words(config):
             options.warn(barren)
         tell_lost(options, config, lost(config, database))
         if dry_run:
@@ -174,3 +173,17 @@ def _show_editions(database: Database, outcome: Outcome) -> None:
             print(f"to {count(composed.letters, 'subscriber', 'subscribers')}; nothing was stored or sent")
             for story in editions.stories_of(session, found.id):
                 print(f"  [{story.topic}] {story.title} ({story.source})")
+
+
+def _barren_words(config: Config) -> str:
+    """How many keywords and rules can never match, or "". Cheap: it looks at the settings alone."""
+    papers = [config.newsletters[name] for name in config.turn if name in config.newsletters]
+    if not any(paper.topics or paper.rules for paper in papers):
+        return ""
+    from digest.curate.barren import barren
+
+    number = sum(len(barren(paper)) for paper in papers)
+    if not number:
+        return ""
+    many = "keyword or rule never matches" if number == 1 else "keywords or rules never match"
+    return f"{number:,} {many}; `digest config check` names them"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from digest.cli.options import All, Json, Newsletters
 from digest.errors import Exit, PutBack, WrongClock
 
 if TYPE_CHECKING:
+    from sqlmodel import Session
+
     from digest.store import alerts, hooks, letters, newsletters
 
 
@@ -28,7 +30,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
     Example: digest status --json
     """
     from digest.cli import files
-    from digest.store import alerts, clock, editions, feeds, healing, hooks, letters, newsletters, reports, signup
+    from digest.store import clock, editions, healing, letters, newsletters
 
     options: Options = context.obj
     moment = now()
@@ -48,14 +50,8 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         left = letters.together(owed.values() if config.narrowed else each.values())
         trouble = clock.verdict(session, now=moment)
         ahead = healing.ahead(session, healing.Scene.of(config), now=moment)
-        waiting = signup.waiting(session).all
-        turned_away = signup.refused(session, since=moment - timedelta(days=2))
-        aside = feeds.set_aside_counts(session, since=moment - timedelta(days=30))
-        heard = reports.counts(session, since=moment - timedelta(days=30))
-        asks, complaints = reports.asks(session), reports.complaints(session, since=moment - timedelta(days=30))
-        strangers = reports.refused(session, since=moment - timedelta(days=30))
-        starving, mute = lost(config, database), alerts.failing(session, now=moment)
-        told = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
+        rest = _rest(session, moment)
+        starving = lost(config, database)
     if as_json:
         print_json(
             {
@@ -69,32 +65,32 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
                 "wrong": wrong,
                 "letters": standing,
                 "left": asdict(left),
-                "signups": {"waiting": waiting, "turned_away": turned_away},
+                "signups": {"waiting": rest.waiting, "turned_away": rest.turned_away},
                 "clock": {"trouble": trouble, "ahead": ahead},
                 "put_back": str(put_back or ""),
                 "gone": [asdict(one) for one in starving],
-                "webhooks": [asdict(one) for one in told],
-                "alerts": [asdict(one) for one in mute],
+                "webhooks": [asdict(one) for one in rest.webhooks],
+                "alerts": [asdict(one) for one in rest.mute],
                 "mail": {
-                    "read": heard,
-                    "asks": asks,
-                    "complained": complaints[0],
-                    "delivered": complaints[1],
-                    "refused": {service: number for service, number, _why in strangers},
+                    "read": rest.heard,
+                    "asks": rest.asks,
+                    "complained": rest.complaints[0],
+                    "delivered": rest.complaints[1],
+                    "refused": {service: number for service, number, _why in rest.strangers},
                 },
-                "set_aside": {str(feed): number for feed, number in aside.items()},
+                "set_aside": {str(feed): number for feed, number in rest.aside.items()},
             }
         )
     else:
         _show(options, lines, slots, owed)
         words = ", ".join(f"{number} {state}" for state, number in standing.items()) or "none yet"
         options.say(f"letters: {'; '.join([words, *left_words(left)])}")
-        _tell_signups(options, waiting, turned_away)
-        _tell_aside(options, aside)
-        tell_heard(options, heard, asks, *complaints)
-        _tell_refused(options, strangers)
+        _tell_signups(options, rest.waiting, rest.turned_away)
+        _tell_aside(options, rest.aside)
+        tell_heard(options, rest.heard, rest.asks, *rest.complaints)
+        _tell_refused(options, rest.strangers)
         options.say(f"database: {config.database_name}")
-    _tell_webhooks(options, told, mute)
+    _tell_webhooks(options, rest.webhooks, rest.mute)
     tell_lost(options, config, [one for one in starving if not config.narrowed or one.newsletter in papers])
     for name, words in wrong.items():
         if name not in config.broken:  # of which the settings told already
@@ -104,6 +100,52 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         raise typer.Exit(Exit.CONFIG)
     if trouble or ahead or put_back:
         raise typer.Exit(Exit.UNAVAILABLE)
+
+
+@dataclass
+class _Rest:
+    """What not every installation has anything of."""
+
+    waiting: int = 0  # sign-ups
+    turned_away: int = 0
+    aside: Mapping[int, int] = field(default_factory=dict)  # entries that could not be read, by feed
+    heard: dict[str, int] = field(default_factory=dict)  # mails that came back, by what followed
+    asks: int = 0
+    complaints: tuple[int, int] = (0, 0)
+    strangers: list[tuple[str, int, str]] = field(default_factory=list)
+    mute: list[alerts.Failing] = field(default_factory=list)
+    webhooks: list[hooks.Standing] = field(default_factory=list)
+
+
+def _rest(session: Session, moment: datetime) -> _Rest:
+    """Each is asked where there is anything: to ask takes the tables, and these take time to import."""
+    from digest.store import idle
+
+    found, there, month = _Rest(), idle.in_use(session), moment - timedelta(days=30)
+    if there.signups:
+        from digest.store import signup
+
+        found.waiting = signup.waiting(session).all
+        found.turned_away = signup.refused(session, since=moment - timedelta(days=2))
+    if there.faults:
+        from digest.store import feeds
+
+        found.aside = feeds.set_aside_counts(session, since=month)
+    if there.mails:
+        from digest.store import reports
+
+        found.heard, found.asks = reports.counts(session, since=month), reports.asks(session)
+        found.complaints = reports.complaints(session, since=month)
+        found.strangers = reports.refused(session, since=month)
+    if there.alerts:
+        from digest.store import alerts
+
+        found.mute = alerts.failing(session, now=moment)
+    if there.webhooks:
+        from digest.store import hooks
+
+        found.webhooks = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
+    return found
 
 
 def _show(

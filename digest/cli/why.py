@@ -76,6 +76,7 @@ def _in_lines(answer: dict[str, Any]) -> dict[str, Any]:
         "told_by": "; ".join(f"{t['feed']} ({t['why']})" for t in answer["told_by"]),
         "related": "; ".join(f"{r['title']} ({r['why']})" for r in answer["related"]),
         "rank_parts": ", ".join(f"{part} {worth:g}" for part, worth in answer["rank_parts"].items()),
+        "independent": ", ".join(answer["independent"]),
         "editions": ", ".join(map(str, answer["editions"])),
         "left_out": "; ".join(f"of {edition}: {why}" for edition, why in answer["left_out"].items()),
     }

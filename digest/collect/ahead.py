@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from digest import event_loop
-from digest.collect.full_text import FullTextReport, read_full_texts
-from digest.collect.pictures import PictureReport, read_pictures
+from digest.collect.bounds import Bounds
+from digest.collect.full_text import read_full_texts
+from digest.collect.pictures import read_pictures
+from digest.collect.report import FullTextReport, PictureReport
 from digest.config import Config
 from digest.store import Database
 from digest.values import Pictured, Stub
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How long pages or pictures may be asked for in a run, and how many, in all newsletters together."""
-
-    seconds: float
-    most: int
-
-    @classmethod
-    def of(cls, config: Config) -> Bounds:
-        """Of pages."""
-        return cls(config.collect.full_text_seconds, config.collect.full_text_pages)
-
-    @classmethod
-    def of_pictures(cls, config: Config) -> Bounds:
-        return cls(config.pictures.seconds, config.pictures.per_run)
-
-    def without(self, report: FullTextReport | PictureReport) -> Bounds:
-        return Bounds(self.seconds - report.seconds, self.most - report.asked)
 
 
 def full_texts(

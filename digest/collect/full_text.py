@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, zip_longest
@@ -18,6 +17,7 @@ from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
 from digest.collect.manner import Manner
+from digest.collect.report import FullTextReport
 from digest.collect.rules import Rules, end, passing
 from digest.collect.workers import Parsers
 from digest.config import Config
@@ -38,18 +38,6 @@ MAX_LINK = 1_000  # characters; an index of PostgreSQL takes no more than 2,700 
 LEASE = timedelta(minutes=10)  # beyond the seconds of a run
 AGAIN = timedelta(hours=1)  # after which a page that was not had is tried again
 ACCEPT = "text/html, application/xhtml+xml, */*;q=0.1"
-
-
-@dataclass
-class FullTextReport:
-    """What came of the pages of one newsletter's stubs; `missing`: the extra is not there, and none was asked for."""
-
-    wanted: int = 0
-    asked: int = 0
-    taken: int = 0
-    refused: int = 0
-    seconds: float = 0.0
-    missing: bool = False
 
 
 async def read_full_texts(

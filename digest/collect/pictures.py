@@ -21,6 +21,7 @@ from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
 from digest.collect.manner import Manner
+from digest.collect.report import PictureReport
 from digest.collect.rules import Rules, end, passing
 from digest.collect.workers import Parsers
 from digest.config import Config
@@ -40,17 +41,6 @@ LEASE = timedelta(minutes=10)  # beyond the seconds of a run
 AGAIN = timedelta(hours=1)  # after which what was not had is tried again
 ACCEPT = "image/jpeg, image/png, image/webp, image/gif;q=0.9, image/*;q=0.5"
 OTHERS = "is the same in other entries of its feed: it is the site's"
-
-
-@dataclass
-class PictureReport:
-    """What came of the pictures of one newsletter's stories: entries that want one, requests, entries that have one."""
-
-    wanted: int = 0
-    asked: int = 0
-    taken: int = 0
-    none: int = 0
-    seconds: float = 0.0
 
 
 async def read_pictures(

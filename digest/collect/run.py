@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
 from digest.collect.manner import Manner
+from digest.collect.report import Change, CollectReport, Failure, Progress
 from digest.collect.rhythm import Health, Vitals
 from digest.collect.workers import Parsers
 from digest.config import Collect, Config
@@ -63,57 +63,6 @@ _SETTLED = (
     "told",
 )
 MAX_TROUBLE, MAX_NOTE = 8, 200  # notes that are kept of an answer, and characters of each
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is. `due` may grow while it runs."""
-
-    due: int
-    done: int
-    new: int
-    failed: int
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A feed that could not be collected, and why: `feed` is its title or address, `reason` goes after it."""
-
-    feed_id: int
-    feed: str
-    url: str
-    reason: str
-    failures: int  # in a row, this one included
-
-
-@dataclass(frozen=True)
-class Change:
-    """A feed's state changed: told once."""
-
-    feed_id: int
-    feed: str
-    health: Health
-    words: str
-
-
-@dataclass
-class CollectReport:
-    """What a run did, counted as it was stored."""
-
-    asked: int = 0
-    unchanged: int = 0  # 304, or the same bytes as before
-    updated: int = 0
-    failed: int = 0
-    held: int = 0  # not asked: their host had told us to stay away
-    new: int = 0  # entries
-    edited: int = 0  # entries
-    set_aside: int = 0  # entries that were new and could not be read
-    failures: list[Failure] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-
-    @property
-    def reasons(self) -> Counter[str]:
-        return Counter(failure.reason for failure in self.failures)
 
 
 @dataclass(frozen=True)

@@ -24,18 +24,19 @@ FILE = "digest.toml"
 
 def find(option: Path | None, environ: Mapping[str, str]) -> Path:
     """The settings file: `--config`, `DIGEST_CONFIG`, `./digest.toml`, then the user's config folder."""
-    import platformdirs
-
-    user = platformdirs.user_config_path("digest") / FILE
     named = option or (Path(environ["DIGEST_CONFIG"]) if environ.get("DIGEST_CONFIG") else None)
     if named is not None:
         path = named / FILE if named.is_dir() else named
         if not path.is_file():
             raise NotFound(f"there is no settings file {path}", hint="`digest init` makes one")
         return path
-    for path in (Path(FILE), user):
-        if path.is_file():
-            return path
+    if Path(FILE).is_file():
+        return Path(FILE)
+    import platformdirs
+
+    user = platformdirs.user_config_path("digest") / FILE
+    if user.is_file():
+        return user
     raise NotFound(
         f"no settings file: neither ./{FILE} nor {user} is there",
         hint="`digest init` makes one; --config or DIGEST_CONFIG names another",

@@ -17,6 +17,9 @@ reading_minutes = gist.minutes
 LEAST = 40  # columns of prose; fewer tell nothing. A sentence of twenty signs of Chinese is one
 RESIDUE_ENTRIES = 20  # of a feed are looked through for what it repeats
 RESIDUE_TIMES = 3  # a line in so many of them is the feed's, not the entry's
+TITLE = 80  # characters of prose that stand for a title
+_CUT_BY_LENGTH = 80  # characters of a text that a feed may have cut where it ended up
+_LONGEST_WORD = 30  # characters
 _ENOUGH = 2500  # characters of prose from which an excerpt is cut: no one is longer
 
 _I = re.IGNORECASE
@@ -102,10 +105,36 @@ def _prose(lines: Sequence[Line], title: str, known: Collection[str]) -> str:
     text = _front(" ".join(kept), title, known)
     shorter = _TRUNCATED.sub("", text)
     if shorter != text:
-        text = shorter.rstrip(" ,;:-–—")
+        text = _whole_words(shorter, text).rstrip(" ,;:-–—(“‘\"'")
         if text and not _SENTENCE_END.search(text[-3:]):
             text += "…"
     return text if _telling(text, title) else ""
+
+
+def _whole_words(shorter: str, text: str) -> str:
+    """A cut text without its last word, where its publisher's dots follow that at once: mostly it is half of one.
+
+    A short text may well end so, and scripts without spaces have no words to go back to.
+    """
+    space = shorter.rfind(" ")
+    within = shorter[-1:].isalnum() and text[len(shorter)] in ".…"
+    if not within or len(shorter) < _CUT_BY_LENGTH or len(shorter) - space > _LONGEST_WORD:
+        return shorter
+    return shorter[:space]
+
+
+def titled(title: str, prose: str, length: int) -> tuple[str, str]:
+    """The title and excerpt to show. What has no title, as notes on a microblog have none, is called by its first
+    words, and its excerpt goes on where they end."""
+    if title:
+        excerpt = cut(prose, length)
+        return title, "" if excerpt == title else excerpt
+    title = cut(prose, TITLE)
+    said = title.removesuffix("…")
+    rest = prose[len(said) :].strip() if prose.startswith(said) else ""
+    if len(rest) < LEAST:
+        return title, ""
+    return title, cut(f"…{rest}" if title != said else rest, length)
 
 
 def cut_off(text: str) -> bool:

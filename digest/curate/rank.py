@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from digest import config
-from digest.values import Story
+from digest.curate import urls
+from digest.curate.leading import Paper, lead
+from digest.values import Source, Story
 from digest.widths import columns
+
+MORE_BY = 3  # stories that an author's first one names
+PAPER = Paper()
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Selection:
-    """The stories of one variant, best first: pins, then by rank. The first is the lead."""
+    """The stories of one variant: the lead, and then the best first, which is pins and then by rank."""
 
     stories: tuple[Story, ...] = ()
     left: tuple[LeftOut, ...] = ()
@@ -108,12 +115,19 @@ def freshness(published_at: datetime, *, now: datetime, half_life: timedelta) ->
 
 
 def pick(
-    stories: Iterable[Story], *, topics: frozenset[str], limit: int, curate: config.Curate, now: datetime
+    stories: Iterable[Story],
+    *,
+    topics: frozenset[str],
+    limit: int,
+    curate: config.Curate,
+    now: datetime,
+    paper: Paper = PAPER,
 ) -> Selection:
-    """Choose the stories of one variant.
+    """Choose the stories of one variant, and which of them leads (see `leading`).
 
     `topics` are the reader's, none meaning all. Pins come first and no cap holds them. Dates only order
-    here: which stories are offered at all is decided by their `seq`, before.
+    here: which stories are offered at all is decided by their `seq`, before. Of an author who is capped the first
+    story names the others.
     """
     half_life = timedelta(hours=curate.fresh_hours)
 
@@ -129,33 +143,74 @@ def pick(
     taken: list[Story] = []
     left: list[LeftOut] = []
     feeds: Counter[int] = Counter()
-    authors: Counter[tuple[str, str]] = Counter()
+    series: Counter[str] = Counter()
     sections: Counter[str] = Counter()
+    first: dict[str, int] = {}  # where the first story of an author stands
+    more: defaultdict[int, list[Source]] = defaultdict(list)
     for story in mine:
+        author, *templates = _series(story)
         if len(taken) >= limit:
             why = f"there was room for {limit} stories only, and others ranked higher"
         elif story.pinned:
             why = ""
         elif feeds[story.feed_id] >= per_feed:
             why = f"capped: at most {per_feed} of one feed ({story.source})"
-        elif story.author and authors[_author(story)] >= per_author:
-            why = f"capped: at most {per_author} of one author on one topic ({story.author})"
+        elif author and series[author] >= per_author:
+            why = f"capped: at most {per_author} of one author ({story.author})"
+        elif any(series[key] >= per_author for key in templates):
+            why = f"capped: at most {per_author} of texts that begin alike, as from a template"
         elif sections[story.topic] >= per_topic:
             why = f"capped: at most {per_topic} of one topic ({story.topic})"
         else:
             why = ""
         if why:
             left.append(LeftOut(story, why))
+            capped = author in first and series[author] >= per_author and len(taken) < limit
+            if capped and len(more[first[author]]) < MORE_BY:
+                more[first[author]].append(Source(story.title, story.url))
             continue
+        if author:
+            first.setdefault(author, len(taken))
         taken.append(story)
         feeds[story.feed_id] += 1
-        authors[_author(story)] += 1
+        series.update(key for key in (author, *templates) if key)
         sections[story.topic] += 1
+    for at, others in more.items():
+        taken[at] = replace(taken[at], more_by=tuple(others))
+    if taken:
+        front = lead(taken, paper, now=now)
+        taken = [front, *(story for story in taken if story is not front)]
     return Selection(tuple(taken), tuple(left))
 
 
-def _author(story: Story) -> tuple[str, str]:
-    return story.author.casefold(), story.topic
+_SHORT_OPENING, _SHORT_TITLE = 6, 3  # words
+# On one site it is somebody.
+_ANYBODY = frozenset(
+    """
+    admin administrator anonymous author blog contributor editor editors editorial guest info me news newsroom noreply
+    office press redaktion root staff support team unknown user webmaster writer
+    """.split()  # noqa: SIM905
+)
+_DIGITS = re.compile(r"\d+")
+
+
+def _series(story: Story) -> tuple[str, ...]:
+    """What a story may share with others of a series: its author ("" where nobody is named), the beginning of its
+    text and the form of its title, as keys."""
+    return _keys(story.author.casefold().strip(), story.url, story.title, story.excerpt)
+
+
+@lru_cache(maxsize=4096)  # asked for each variant
+def _keys(author: str, url: str, title: str, excerpt: str) -> tuple[str, ...]:
+    who = f"{author} at {urls.site(urls.normalise(url))}" if author in _ANYBODY else author
+    found = [f"author {who}" if who else ""]
+    opening = excerpt.casefold().split()[:_SHORT_OPENING]
+    if len(opening) == _SHORT_OPENING:
+        found.append(f"opening {' '.join(opening)}")
+    form = _DIGITS.sub("#", title.casefold())
+    if "#" in form and len(form.split()) >= _SHORT_TITLE:
+        found.append(f"title {form}")
+    return tuple(found)
 
 
 def _share(cap: int, limit: int, rivals: Collection[object]) -> int:

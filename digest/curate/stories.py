@@ -2,37 +2,65 @@
 
 from __future__ import annotations
 
+import heapq
 import math
-import re
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import product
+from functools import cached_property
+from itertools import islice, product
 
+from digest.curate import headlines, sketches
+from digest.curate.headlines import Title
 from digest.curate.stems import Spellings
 from digest.curate.urls import bare, site
-from digest.curate.words import bigrams, parted, words
 
 WINDOW = timedelta(days=7)  # between two tellings that only their titles join
-# Titles tell the same from this cosine on; or where so much of the shorter is in the longer, with three words
-# shared that are telling. The more is told in a week, the likelier are two titles alike by chance ("Getting
-# started with …"), so each bound lies between that of a quiet week and that of a busy one.
 REPOSTED = timedelta(hours=1)  # within which a feed posts the same anew; later it is the next of a series
-QUIET, BUSY = 40, 1000  # tellings within the window
-ALIKE = (0.38, 0.50)
-CONTAINED = (0.50, 0.85)
-CONTAINED_IDF = 11.0
 RELATED = 0.35  # cosine from which they are worth naming together
-LEAST_SHARED = 2  # words
-LEAST_IDF = 8.0  # of the words shared: two rare ones, or several common ones
+LEAST_SHARED = 2  # telling words of two titles whose writers are known
+LEAST_CONTAINED = 0.4  # of the shorter title, by rarity: with less nothing else makes two alike
 _COMMON = 60  # titles; a word in more of them finds no candidates, it only adds to the likeness
+_NEAREST = 20  # candidates of one title that are looked at, those first that share the rarest
 # A small set is taken to stand beside so many titles, in which a word has these shares: rarity means something there.
 _PRIOR = 500
 _STOP_SHARE = 0.03
 _RARE_SHARE = 0.0005
+QUIET, BUSY = 100, 1000  # tellings within the window
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How alike two titles must be to tell the same: a logistic fit on labelled pairs, rounded.
+
+    contained  for the part of the shorter title that is in the longer, 0 to 1
+    known      for the rarity (idf) of the words that they share, up to `most_known`
+    shared     taken off for each word that they share, as many are little words
+    telling    for each that is none
+    first      for the same word at the front
+    writers    taken off where both writers are known: they chose their titles alone, an aggregator's posters did not
+    day        taken off for each day between them
+    busy       taken off in a week of 1,000 tellings, and less below: the more is told, the likelier two are by chance
+    """
+
+    contained: float = 5.0
+    known: float = 0.09
+    most_known: float = 40.0
+    shared: float = 0.31
+    telling: float = 0.5
+    first: float = 0.65
+    writers: float = 2.4
+    day: float = 0.5
+    busy: float = 1.0
+    least: float = 2.55
+
+
+BOUND = Bound()
+CLOSE = -0.5  # what the pairs between two groups must have over the bound on average
+FAR = 4.0  # no pair counts for more than that, for or against
+MOST_PAIRS = 64  # of two groups that are looked at
 
 # Where people link to what others wrote: an address there says nothing about who wrote it.
 AGGREGATORS = frozenset(
@@ -41,54 +69,6 @@ AGGREGATORS = frozenset(
     barrapunto.com hackernoon.com/tagged echojs.com lamernews.com techmeme.com memeorandum.com x.com t.co
     """.split()  # noqa: SIM905
 )
-_STOP = frozenset(
-    """
-    a about after all also am an and any are as at be because been before being but by can could did do does doing
-    don't for from get getting got had has have having he her here his how i if in into is isn't it its just let
-    let's make makes making me more most my new no not now of off on one only or our out over own really she should
-    so some such than that the their them then there these they this those to too up us use used uses using very
-    via vs was we were what what's when where which while who why will with without would you your
-    der die das und ist ein eine von mit für auf den dem zu im nicht le la les des un une et est pour dans sur avec
-    el los las en que por para con del una y
-    show ask hn tell pdf video blog post
-    """.split()  # noqa: SIM905
-)
-_MONTHS = {name: n for n, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}  # noqa: SIM905
-_MONTH = re.compile(
-    r"\b(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
-    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?(?=\s+\d|\s*,|\s*$|\s+(?:report|update|status|news|issue|in)\b)",
-    re.IGNORECASE,
-)
-_PART = re.compile(
-    r"(?:\b(?:part|pt|episode|ep|chapter|vol|volume|issue|day|week|lesson|step|no|session|round)\.?\s*|#)"
-    r"(\d+|[ivx]+|one|two|three|four|five|six|seven|eight|nine|ten)\b|\((\d{1,2})/\d{1,2}\)",
-    re.IGNORECASE,
-)
-_ORDINALS = {
-    name: n
-    for n, names in enumerate(("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th"), 1)
-    for name in names.split()
-}
-_WRITTEN = {
-    name: str(n)
-    for n, name in enumerate("one two three four five six seven eight nine ten".split(), 1)  # noqa: SIM905
-} | {name: str(n) for n, name in enumerate("i ii iii iv v vi vii viii ix x".split(), 1)}  # noqa: SIM905
-_NUMBER = re.compile(r"(?<![\w.])v?(\d+(?:[.,]\d+)*)(?:[a-z%]{0,3}\d*)?(?!\w)", re.IGNORECASE)
-_ANSWER = re.compile(r"^\s*re\s*:|\b(?:reply|response|rebuttal|reaction|answer|follow-?up)\b", re.IGNORECASE)
-_TAIL = re.compile(
-    r"(?<!\s)\s*+(?:\[(?:pdf|video|audio|\d{4}|[a-z ]{3,12})\]|\((?:pdf|video|\d{4})\))\s*+$", re.IGNORECASE
-)
-
-
-def _stem(word: str) -> str:
-    """Without the endings by which two headlines of one story differ: announces, announced, announcing."""
-    for ending in ("ing", "ed", "es", "s", "er", "ion", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 4 and not word.endswith("ss"):
-            return word[: -len(ending)]
-    return word
-
-
-_STOP_STEMS = frozenset(map(_stem, _STOP))
 
 
 @dataclass(frozen=True)
@@ -97,6 +77,7 @@ class Telling:
 
     `links` are normalised; `place` is the site that wrote it, "" where only an aggregator's page is known.
     `links_tell` is false where the entries of its feed have one link and are different all the same: a status page.
+    `text` is what it says, or the beginning of that.
     """
 
     id: Hashable
@@ -105,8 +86,10 @@ class Telling:
     feed: Hashable
     when: datetime
     links_tell: bool = True
+    text: str = ""
+    author: str = ""
 
-    @property
+    @cached_property
     def place(self) -> str:
         for link in self.links:
             found = site(link)
@@ -134,39 +117,17 @@ class Grouping:
     related: tuple[Join, ...]
 
 
-@dataclass(frozen=True)
-class _Marks:
-    """What two titles of one story must not differ in."""
-
-    parts: frozenset[str]
-    months: frozenset[int]
-    years: frozenset[str]
-    numbers: frozenset[str]
-    ordinals: frozenset[int]
-    answer: bool
-
-
-@dataclass(frozen=True)
-class _Title:
-    words: tuple[str, ...]
-    stems: frozenset[str]
-    informative: frozenset[str]
-    features: frozenset[str]
-    marks: _Marks
-
-
-def group(tellings: Sequence[Telling], *, settled: int = 0) -> Grouping:
+def group(tellings: Sequence[Telling], *, settled: int = 0, bound: Bound = BOUND) -> Grouping:
     """Join the tellings of the same news.
 
     The first `settled` of them were grouped before: they are joined by those that come after, and among
     themselves they are left alone.
     """
-    spellings = Spellings(telling.title for telling in tellings)
-    titles = [_title(telling.title, spellings) for telling in tellings]
+    pairs = _Pairs(tellings, bound)
     clusters = _Clusters(len(tellings))
-    joins: list[Join] = []
-    _by_link(tellings, titles, clusters, joins, settled)
-    related = _by_title(tellings, titles, clusters, joins, settled)
+    joins = _by_link(pairs, clusters, settled)
+    likely, related = _likely(pairs, clusters, settled)
+    joins += _joined(pairs, clusters, likely)
     groups: dict[int, list[Hashable]] = {}
     for i, telling in enumerate(tellings):
         groups.setdefault(clusters.root(i), []).append(telling.id)
@@ -195,92 +156,184 @@ class _Clusters:
             self._members[keep].append(member)
 
 
-def _by_link(
-    tellings: Sequence[Telling], titles: Sequence[_Title], clusters: _Clusters, joins: list[Join], settled: int
-) -> None:
+class _Pairs:
+    """What is known of each telling, and how alike two of them are."""
+
+    def __init__(self, tellings: Sequence[Telling], bound: Bound) -> None:
+        self.tellings, self.bound = tellings, bound
+        spellings = Spellings(telling.title for telling in tellings)
+        read = [headlines.read(telling.title, spellings, place=telling.place) for telling in tellings]
+        self.titles = headlines.joined(read)
+        self.texts = [sketches.of(telling.text) for telling in tellings]
+        self._seen = seen = Counter(feature for title in self.titles for feature in title.features)
+        total = len(tellings) + _PRIOR
+        self.idf = {
+            feature: math.log(total / (n + _PRIOR * (_STOP_SHARE if feature in headlines.STOP_STEMS else _RARE_SHARE)))
+            for feature, n in seen.items()
+        }
+        # `fsum`, since sets come in another order in each process, and a sum must not: the same news, the same edition.
+        self._length = [math.sqrt(math.fsum(self.idf[f] ** 2 for f in t.features)) or 1.0 for t in self.titles]
+        self._weight = [math.fsum(self.idf[stem] for stem in t.stems) or 1.0 for t in self.titles]
+        self._common = [  # of this, what words have that are in many titles
+            math.fsum(self.idf[stem] for stem in t.stems if seen[stem] > _COMMON) for t in self.titles
+        ]
+        self.places = [telling.place for telling in tellings]
+        self._days = [telling.when.timestamp() / 86_400 for telling in tellings]
+        moments = sorted(telling.when for telling in tellings)
+        self._strict = [
+            _strictness(bisect_right(moments, t.when + WINDOW / 2) - bisect_left(moments, t.when - WINDOW / 2))
+            for t in tellings
+        ]
+
+    def candidates(self, settled: int) -> Iterator[tuple[int, list[int], set[int]]]:
+        """Each telling that is not settled, with those before it that may be alike, and which of them by their text."""
+        saying: dict[str, list[int]] = defaultdict(list)
+        marked: dict[int, list[int]] = defaultdict(list)
+        most = WINDOW / timedelta(days=1)
+        for i, (title, text) in enumerate(zip(self.titles, self.texts, strict=True)):
+            rare = sorted(stem for stem in title.stems if self._seen[stem] <= _COMMON)
+            marks = text[: sketches.FINDING]
+            if i >= settled:
+                known: dict[int, float] = defaultdict(float)
+                for stem in rare:
+                    worth = self.idf[stem]
+                    for j in saying[stem]:
+                        known[j] += worth
+                day = self._days[i]
+                by_text = {j for mark in marks for j in marked[mark][-_COMMON:] if abs(day - self._days[j]) <= most}
+                by_title = [
+                    j for j, worth in known.items() if abs(day - self._days[j]) <= most and self._may_do(i, j, worth)
+                ]
+                if len(by_title) > _NEAREST:
+                    by_title = heapq.nsmallest(_NEAREST, by_title, key=lambda j: (-known[j], j))
+                yield i, sorted({*by_title, *by_text}), by_text
+            for stem in rare:
+                saying[stem].append(i)
+            for mark in marks:
+                marked[mark].append(i)
+
+    def _may_do(self, i: int, j: int, rare: float) -> bool:
+        """Whether two titles can be alike that share words of this rarity, whatever commoner ones they share."""
+        known = rare + min(self._common[i], self._common[j])
+        return known >= LEAST_CONTAINED * min(self._weight[i], self._weight[j])
+
+    def cosine(self, i: int, j: int) -> float:
+        common = math.fsum(self.idf[f] ** 2 for f in self.titles[i].features & self.titles[j].features)
+        return common / (self._length[i] * self._length[j])
+
+    def surplus(self, i: int, j: int) -> float:
+        """By how much two titles are more alike than they must be; negative for less."""
+        title, other = self.titles[i], self.titles[j]
+        telling = title.telling & other.telling
+        if not telling and not headlines.equal(title, other):
+            return -math.inf
+        bound = self.bound
+        shared = title.stems & other.stems
+        known = math.fsum(self.idf[stem] for stem in shared)
+        said = (
+            bound.contained * known / min(self._weight[i], self._weight[j])
+            + bound.known * min(known, bound.most_known)
+            - bound.shared * len(shared)
+            + bound.telling * len(telling)
+            - bound.day * abs(self._days[i] - self._days[j])
+            - bound.busy * self._strict[i]
+        )
+        if title.words[:1] == other.words[:1]:
+            said += bound.first
+        if self.places[i] and self.places[j]:
+            said -= bound.writers
+        return said - bound.least
+
+    def close(self, some: Sequence[int], others: Sequence[int]) -> bool:
+        """Whether two groups are alike as a whole, and not by one pair of many: a chain leads anywhere."""
+        if len(some) == len(others) == 1:
+            return True
+        found = [max(-FAR, min(FAR, self.surplus(i, j))) for i, j in islice(product(some, others), MOST_PAIRS)]
+        return math.fsum(found) / len(found) >= CLOSE
+
+    def shared(self, i: int, j: int) -> str:
+        """The words that two titles share, the rarest first."""
+        words = sorted(self.titles[i].stems & self.titles[j].stems, key=lambda word: (-self.idf[word], word))
+        return ", ".join(words[:5])
+
+
+def _by_link(pairs: _Pairs, clusters: _Clusters, settled: int) -> list[Join]:
     tellers: dict[str, list[int]] = defaultdict(list)
-    for i, telling in enumerate(tellings):
+    for i, telling in enumerate(pairs.tellings):
         for link in dict.fromkeys(telling.links):
             tellers[link].append(i)
+    joins = []
     for link, found in tellers.items():
         first = found[0]
+        one, title = pairs.tellings[first], pairs.titles[first]
         for i in found[1:]:
             if i < settled:
                 continue
+            two, other = pairs.tellings[i], pairs.titles[i]
             # A front page, or one page that a feed links from several entries, is nobody's identity.
-            same_feed = tellings[i].feed == tellings[first].feed
-            if same_feed and (titles[i].words != titles[first].words or bare(link) or not tellings[i].links_tell):
+            if one.feed == two.feed and (title.words != other.words or bare(link) or not two.links_tell):
                 continue
-            if bare(link) and not titles[i].informative & titles[first].informative:
+            if bare(link) and not title.informative & other.informative:
                 continue
             if clusters.root(i) != clusters.root(first):
                 clusters.join(first, i)
-                joins.append(Join(tellings[first].id, tellings[i].id, "same link"))
+                joins.append(Join(one.id, two.id, "same link"))
+    return joins
 
 
-def _by_title(
-    tellings: Sequence[Telling],
-    titles: Sequence[_Title],
-    clusters: _Clusters,
-    joins: list[Join],
-    settled: int,
-) -> list[Join]:
-    seen = Counter(feature for title in titles for feature in title.features)
-    total = len(titles)
-    idf = {
-        feature: math.log((total + _PRIOR) / (n + _PRIOR * (_STOP_SHARE if feature in _STOP_STEMS else _RARE_SHARE)))
-        for feature, n in seen.items()
-    }
-    postings: dict[str, list[int]] = defaultdict(list)
-    # `fsum`, since sets come in another order in each process, and a sum must not: the same news, the same edition.
-    length = [math.sqrt(math.fsum(idf[f] ** 2 for f in title.features)) or 1.0 for title in titles]
-    weight = [math.fsum(idf[stem] for stem in title.stems) or 1.0 for title in titles]
-    moments = sorted(telling.when for telling in tellings)
-    neighbours = [
-        bisect_right(moments, telling.when + WINDOW / 2) - bisect_left(moments, telling.when - WINDOW / 2)
-        for telling in tellings
-    ]
-    for i, title in enumerate(titles):
-        for word in title.stems:
-            postings[word].append(i)
-    likely: list[tuple[float, int, int, str]] = []
+@dataclass(frozen=True)
+class _Likely:
+    one: int
+    two: int
+    alike: float
+    surplus: float
+    why: str
+
+
+def _likely(pairs: _Pairs, clusters: _Clusters, settled: int) -> tuple[list[_Likely], list[Join]]:
+    """Pairs that tell the same, as far as only these two are looked at; and those that are related."""
+    likely: list[_Likely] = []
     related: list[Join] = []
-    for i, title in enumerate(titles[settled:], settled):
-        candidates = Counter(
-            j for word in title.stems if len(postings[word]) <= _COMMON for j in postings[word] if j < i
-        )
-        for j in sorted(candidates):
-            if clusters.root(i) == clusters.root(j) or abs(tellings[i].when - tellings[j].when) > WINDOW:
+    for i, candidates, by_text in pairs.candidates(settled):
+        for j in candidates:
+            if clusters.root(i) == clusters.root(j):
                 continue
-            other = titles[j]
-            shared = title.stems & other.stems
-            known = math.fsum(idf[stem] for stem in shared)
-            if len(shared) < LEAST_SHARED or known < LEAST_IDF:
-                continue
-            common = math.fsum(idf[f] ** 2 for f in title.features & other.features)
-            cosine = common / (length[i] * length[j])
-            contained = known / min(weight[i], weight[j])
-            strict = _strictness(neighbours[i])
-            same = cosine >= _between(ALIKE, strict) or (
-                contained >= _between(CONTAINED, strict) and len(shared) >= 3 and known >= CONTAINED_IDF
-            )
-            why = ", ".join(sorted(shared, key=lambda word: (-idf[word], word))[:5])
-            if same and not _conflict(tellings[i], title, tellings[j], other):
-                likely.append((cosine, j, i, f"title {cosine:.2f} alike: {why}"))
+            one, two = pairs.tellings[j], pairs.tellings[i]
+            title, other = pairs.titles[j], pairs.titles[i]
+            surplus = pairs.surplus(i, j)
+            cosine = pairs.cosine(i, j) if surplus >= -FAR else 0.0
+            copied = _copied(pairs, i, j) if j in by_text else 0.0
+            if headlines.same_release(title, other):
+                surplus, why = max(surplus, 1.0), f"one release: {' '.join(title.release or ())}"
+            elif copied:
+                surplus, why = max(surplus, 4.0), f"text {copied:.2f} the same"
+            elif surplus >= 0 or cosine >= RELATED:
+                why = f"title {cosine:.2f} alike: {pairs.shared(i, j)}"
+            if surplus >= 0 and not _conflict(one, title, two, other, copied=bool(copied)):
+                likely.append(_Likely(j, i, cosine, surplus, why))
             elif cosine >= RELATED:
-                related.append(Join(tellings[j].id, tellings[i].id, f"title {cosine:.2f} alike: {why}", cosine))
-    # The likeliest first, and nobody joins a group one of whose members contradicts.
-    for cosine, j, i, why in sorted(likely, key=lambda found: -found[0]):
-        if clusters.root(i) == clusters.root(j):
+                related.append(Join(one.id, two.id, why, cosine))
+    return likely, related
+
+
+def _joined(pairs: _Pairs, clusters: _Clusters, likely: Sequence[_Likely]) -> list[Join]:
+    """Join the likeliest first; nobody joins a group one of whose members contradicts."""
+    joins = []
+    for pair in sorted(likely, key=lambda pair: (-pair.surplus, pair.one, pair.two)):
+        if clusters.root(pair.one) == clusters.root(pair.two):
             continue
         if any(
-            _marks_conflict(titles[a].marks, titles[b].marks)
-            for a, b in product(clusters.members(i), clusters.members(j))
+            headlines.conflict(pairs.titles[a].marks, pairs.titles[b].marks)
+            for a, b in product(clusters.members(pair.one), clusters.members(pair.two))
         ):
             continue
-        clusters.join(j, i)
-        joins.append(Join(tellings[j].id, tellings[i].id, why, cosine))
-    return related
+        if _of_other_things(pairs.tellings[pair.one], pairs.tellings[pair.two]):
+            continue
+        if not pairs.close(clusters.members(pair.one), clusters.members(pair.two)):
+            continue
+        clusters.join(pair.one, pair.two)
+        joins.append(Join(pairs.tellings[pair.one].id, pairs.tellings[pair.two].id, pair.why, pair.alike))
+    return joins
 
 
 def _strictness(neighbours: int) -> float:
@@ -288,61 +341,54 @@ def _strictness(neighbours: int) -> float:
     return min(1.0, max(0.0, math.log(max(1, neighbours) / QUIET) / math.log(BUSY / QUIET)))
 
 
-def _between(bounds: tuple[float, float], strict: float) -> float:
-    return bounds[0] + (bounds[1] - bounds[0]) * strict
+def _copied(pairs: _Pairs, i: int, j: int) -> float:
+    """How much of two texts is the same, where it is so much that one is the other's copy; else 0.
+
+    A feed begins several entries alike, and so does a site, unless their titles are alike as well.
+    """
+    text, other = pairs.texts[i], pairs.texts[j]
+    if not text or not other or pairs.tellings[i].feed == pairs.tellings[j].feed:
+        return 0.0
+    if pairs.places[i] and pairs.places[i] == pairs.places[j]:
+        some, others = pairs.titles[i].telling, pairs.titles[j].telling
+        if len(some & others) < max(2, min(len(some), len(others)) * 2 / 3):
+            return 0.0
+    alike = sketches.alike(text, other)
+    return alike if alike >= sketches.COPIED else 0.0
 
 
-def _conflict(one: Telling, title: _Title, two: Telling, other: _Title) -> bool:
+def _of_other_things(one: Telling, two: Telling) -> bool:
+    """Whether two long texts of different writers have nothing in common: a title that both came upon."""
+    if not (one.place and two.place) or (one.author and one.author == two.author):
+        return False
+    return sketches.strangers(one.text, two.text)
+
+
+def _conflict(one: Telling, title: Title, two: Telling, other: Title, *, copied: bool) -> bool:
     """Whether two alike titles are two stories all the same."""
-    if _marks_conflict(title.marks, other.marks):
+    if headlines.conflict(title.marks, other.marks) or headlines.other_release(title, other):
         return True
-    equal = title.words == other.words
+    equal = headlines.equal(title, other)
     here, there = one.place, two.place
     if one.feed == two.feed and equal and (not one.links_tell or abs(one.when - two.when) >= REPOSTED):
         return True  # one feed has two entries of one title: a series, or a mended one posted anew
     if here and here == there:
         # One site does not tell its own news twice: alike titles are a series.
-        return not equal
+        return not (equal or copied or _one_page(one, two))
     # "Weekly links" of one site is not that of another, nor this week's the last's; but where an
     # aggregator hides the site, two posts with one short title most likely point at the same thing.
-    apart = bool(here and there) or one.feed == two.feed
-    return apart and equal and len(title.informative) <= LEAST_SHARED
-
-
-def _marks_conflict(a: _Marks, b: _Marks) -> bool:
-    # The first part is often announced without its number.
-    if a.answer != b.answer or (a.parts != b.parts and {*a.parts} ^ {*b.parts} != {"1"}):
+    if not ((here and there) or one.feed == two.feed) or copied:
+        return False
+    if title.custom or other.custom:
         return True
-    if any(x and y and not x & y for x, y in ((a.months, b.months), (a.years, b.years), (a.ordinals, b.ordinals))):
-        return True
-    left = {n for n in a.numbers if not any(_agree(n, m) for m in b.numbers)}
-    right = {n for n in b.numbers if not any(_agree(n, m) for m in a.numbers)}
-    return bool(left and right)
+    if headlines.same_release(title, other):
+        return False
+    # Two who write on one subject name it alike, and then each says something else of it.
+    shared = len(title.telling & other.telling)
+    each = not (title.telling <= other.telling or other.telling <= title.telling)
+    return shared < LEAST_SHARED or (shared == LEAST_SHARED and (equal or each))
 
 
-def _agree(one: str, two: str) -> bool:
-    """8 and 8.0 and 8.0.0 may be one version, 8.0 and 8.1 are not."""
-    a, b = one.split("."), two.split(".")
-    short = min(len(a), len(b))
-    return a[:short] == b[:short] and all(part == "0" for part in (*a[short:], *b[short:]))
-
-
-def _title(text: str, spellings: Spellings) -> _Title:
-    text = _TAIL.sub("", unicodedata.normalize("NFKC", text))
-    found = tuple(spellings.of(words(text)))
-    informative = frozenset(word for word in found if word not in _STOP and (len(word) > 1 or word.isdigit()))
-    stems = [_stem(word) for word in found]
-    return _Title(
-        found, frozenset(stems), informative, frozenset(stems) | frozenset(bigrams(stems)), _marks(parted(text))
-    )
-
-
-def _marks(text: str) -> _Marks:
-    parts = frozenset(
-        _WRITTEN.get(found.lower(), found.lower()) for pair in _PART.findall(text) for found in pair if found
-    )
-    months = frozenset(_MONTHS[found[:3].lower()] for found in _MONTH.findall(text))
-    numbers = {found.replace(",", "") for found in _NUMBER.findall(text)}
-    years = frozenset(n for n in numbers if re.fullmatch(r"(?:19|20)\d\d", n))
-    ordinals = frozenset(_ORDINALS[word] for word in words(text) if word in _ORDINALS)
-    return _Marks(parts, months, years, frozenset(numbers - years - parts), ordinals, bool(_ANSWER.search(text)))
+def _one_page(one: Telling, two: Telling) -> bool:
+    """Whether their addresses differ in what stands behind the path only."""
+    return not {link.partition("?")[0] for link in one.links}.isdisjoint(link.partition("?")[0] for link in two.links)

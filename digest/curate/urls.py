@@ -19,7 +19,7 @@ _TRACKING = frozenset(
     responsesopen hss_channel _branch_match_id _branch_referrer fsrc linkid
     """.split()  # noqa: SIM905
 )
-_TRACKING_PREFIX = ("utm_", "pk_", "mtm_", "hsa_", "itm_", "wt_", "ns_", "__hs", "at_custom", "stm_", "piwik_")
+_TRACKING_PREFIX = ("utm_", "pk_", "mtm_", "hsa_", "itm_", "wt_", "ns_", "__hs", "at_custom", "stm_", "piwik_", "wt.")
 _SPARE_HOST = re.compile(r"^(?:www\d?|m|mobile|amp)\.(?=[^.]+\.)")
 _INNER_MOBILE = re.compile(r"^([a-z-]{2,12})\.m\.(?=[^.]+\.)")  # en.m.wikipedia.org
 _INDEX = re.compile(r"/(?:index|default)\.(?:html?|php|aspx?)$", re.IGNORECASE)
@@ -70,6 +70,27 @@ def site(key: str) -> str:
     ):
         return f"{parts.netloc}/{first}"
     return parts.netloc
+
+
+# Where anybody gets a host of their own.
+_HOSTED = frozenset(
+    """
+    github.io gitlab.io codeberg.page blogspot.com wordpress.com substack.com medium.com tumblr.com netlify.app
+    vercel.app pages.dev web.app firebaseapp.com hashnode.dev bearblog.dev micro.blog ghost.io livejournal.com
+    typepad.com neocities.org sourceforge.io readthedocs.io herokuapp.com hatenablog.com posthaven.com
+    write.as svbtle.com wixsite.com weebly.com squarespace.com over-blog.com
+    """.split()  # noqa: SIM905
+)
+_SECOND_LEVEL = frozenset(["ac", "co", "com", "edu", "gov", "gob", "go", "ne", "net", "or", "org"])
+
+
+def family(host: str) -> str:
+    """What a host belongs to: "example.com" of "feeds.example.com". A guess without the list of public suffixes."""
+    labels = host.partition(":")[0].split(".")
+    if len(labels) < 3 or labels[-1].isdigit():
+        return host
+    size = 3 if ".".join(labels[-2:]) in _HOSTED or (len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL) else 2
+    return ".".join(labels[-size:])
 
 
 def bare(key: str) -> bool:

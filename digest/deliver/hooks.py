@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from digest.deliver.replies import retry_delay
+from digest.deliver.report import EventsTold as Told
 from digest.errors import BadInput, FetchError
 from digest.store import Database, hooks
 from digest.store.hooks import Claimed, Event, Outcome
@@ -29,15 +30,6 @@ _MOST = 500  # characters of an address
 _GONE = 410
 
 Post = Callable[[str, Mapping[str, str], bytes], Awaitable[int]]  # the status of an answer; raises FetchError
-
-
-@dataclass
-class Told:
-    """What a pass came to."""
-
-    sent: int = 0
-    failed: int = 0
-    waiting: bool = False  # something is owed still
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from digest.deliver.attempt import Lease
 from digest.deliver.canary import Look, look
 from digest.deliver.content import Contents, Filler, Loaded
 from digest.deliver.judge import Quarantine
-from digest.deliver.papers import Papers
+from digest.deliver.papers import Papers, hold_late
 from digest.deliver.replies import Reply
+from digest.deliver.shares import ALL, Share
 from digest.errors import CommitUnknown, StorageError, Unwitnessed
 from digest.models import EditionState, OutboxState
 from digest.store import Database, edition_states, outbox, refusals, relays, suppressions, witness
@@ -25,19 +26,6 @@ CLAIM_LEASE = timedelta(minutes=2)  # for letters that are about to be marked
 PUT_OFF = timedelta(minutes=5)
 LATE_AGAIN = timedelta(minutes=10)
 PUT_OFF_WHY = "not tried yet: the mail server of its domain asked for patience"
-
-
-@dataclass(frozen=True)
-class Share:
-    """Which of the letters that are due one pass takes in hand; the rest is anybody's."""
-
-    most: int | None = None  # letters claimed; None: as many as there are
-    notices_only: bool = False  # editions are left to others, and what becomes of late ones to who tells the operator
-    newsletters: frozenset[str] | None = None  # letters of these only; None: of all
-
-
-ALL = Share()
-NOTICES = Share(notices_only=True)
 
 
 @dataclass(frozen=True)
@@ -100,12 +88,6 @@ class Committed:
     why_full: str = "the disk with the database has no room left"
     left_out: list[outbox.Claimed] = field(default_factory=list)  # not marked, since the database was in the way
     notes: witness.Notes | None = None
-
-
-def hold_late(session: Session, papers: Papers, *, now: datetime) -> list[tuple[str, int]]:
-    """Hold the editions that are too late, each by what its newsletter calls so: (newsletter, number)."""
-    common = papers.config.smtp.max_lateness
-    return edition_states.hold_late(session, now=now, max_lateness=common, own=papers.late_after)
 
 
 class Ledger:

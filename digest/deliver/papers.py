@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
 
 from digest.config import Config, Imprint, Relay, Smtp
 from digest.deliver.login import Server, name_of
 from digest.errors import ConfigError
+from digest.store import edition_states
 
 Key = tuple[str, str]
 Number = int | None  # of a newsletter; None: what belongs to none
@@ -107,3 +110,9 @@ def _strictest(one: Relay, other: Relay) -> Relay:
         given = [value for relay in (one, other) if (value := getattr(relay, limit))]
         limits[limit] = min(given, default=0)
     return one.model_copy(update=limits)
+
+
+def hold_late(session: Session, papers: Papers, *, now: datetime) -> list[tuple[str, int]]:
+    """Hold the editions that are too late, each by what its newsletter calls so: (newsletter, number)."""
+    common = papers.config.smtp.max_lateness
+    return edition_states.hold_late(session, now=now, max_lateness=common, own=papers.late_after)

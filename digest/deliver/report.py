@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from digest.deliver.ledger import Committed
 from digest.models import OutboxState
 from digest.store import letters
+
+if TYPE_CHECKING:
+    from digest.deliver.ledger import Committed
 
 
 @dataclass
@@ -96,3 +99,12 @@ class Progress:
     settled: int
     due: int
     finish: datetime | None = None  # a forecast: when all that is due will be out, over as many runs as it takes
+
+
+@dataclass
+class EventsTold:
+    """What a pass over webhooks came to."""
+
+    sent: int = 0
+    failed: int = 0
+    waiting: bool = False  # something is owed still

@@ -1,39 +1,49 @@
 """Editions: entries admitted as stories, stories composed into letters owed, and the answers about both."""
 
-from digest.edition.admit import Admitted as Admitted
-from digest.edition.admit import admit as admit
-from digest.edition.admit import propose as propose
-from digest.edition.admit import take_in as take_in
-from digest.edition.backtest import Backtest as Backtest
-from digest.edition.backtest import Difference as Difference
-from digest.edition.backtest import backtest as backtest
-from digest.edition.compose import compose as compose
-from digest.edition.compose import prepare as prepare
-from digest.edition.compose import take_turn as take_turn
-from digest.edition.editor import drop as drop
-from digest.edition.editor import find as find
-from digest.edition.editor import move as move
-from digest.edition.editor import pin as pin
-from digest.edition.findable import make_findable as make_findable
-from digest.edition.full_text import use_full_texts as use_full_texts
-from digest.edition.full_text import wanting as wanting
-from digest.edition.held import annotate as annotate
-from digest.edition.held import approve as approve
-from digest.edition.held import held_edition as held_edition
-from digest.edition.held import recompose as recompose
-from digest.edition.judge import Judge as Judge
-from digest.edition.judge import scorer as scorer
-from digest.edition.pictures import brought as brought
-from digest.edition.pictures import seen as seen
-from digest.edition.pictures import wanting_pictures as wanting_pictures
-from digest.edition.sample import sample as sample
-from digest.edition.show import Shown as Shown
-from digest.edition.show import coming as coming
-from digest.edition.show import preview as preview
-from digest.edition.show import shown as shown
-from digest.edition.variants import Composed as Composed
-from digest.edition.variants import Draft as Draft
-from digest.edition.welcome import welcome as welcome
-from digest.edition.why import explain as explain
-from digest.edition.why import explain_entry as explain_entry
-from digest.edition.why import explain_for as explain_for
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from digest import lazily
+
+if TYPE_CHECKING:
+    from digest.edition.admit import admit as admit
+    from digest.edition.admit import propose as propose
+    from digest.edition.admit import take_in as take_in
+    from digest.edition.backtest import Backtest as Backtest
+    from digest.edition.backtest import Difference as Difference
+    from digest.edition.backtest import backtest as backtest
+    from digest.edition.compose import compose as compose
+    from digest.edition.compose import prepare as prepare
+    from digest.edition.compose import take_turn as take_turn
+    from digest.edition.editor import drop as drop
+    from digest.edition.editor import find as find
+    from digest.edition.editor import move as move
+    from digest.edition.editor import pin as pin
+    from digest.edition.findable import make_findable as make_findable
+    from digest.edition.full_text import use_full_texts as use_full_texts
+    from digest.edition.full_text import wanting as wanting
+    from digest.edition.held import annotate as annotate
+    from digest.edition.held import approve as approve
+    from digest.edition.held import held_edition as held_edition
+    from digest.edition.held import recompose as recompose
+    from digest.edition.judge import Judge as Judge
+    from digest.edition.judge import scorer as scorer
+    from digest.edition.pictures import brought as brought
+    from digest.edition.pictures import seen as seen
+    from digest.edition.pictures import wanting_pictures as wanting_pictures
+    from digest.edition.report import Admitted as Admitted
+    from digest.edition.report import Composed as Composed
+    from digest.edition.sample import sample as sample
+    from digest.edition.show import Shown as Shown
+    from digest.edition.show import coming as coming
+    from digest.edition.show import preview as preview
+    from digest.edition.show import shown as shown
+    from digest.edition.turns import not_now as not_now
+    from digest.edition.variants import Draft as Draft
+    from digest.edition.welcome import welcome as welcome
+    from digest.edition.why import explain as explain
+    from digest.edition.why import explain_entry as explain_entry
+    from digest.edition.why import explain_for as explain_for
+
+lazily.offer(__name__)

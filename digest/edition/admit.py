@@ -14,27 +14,18 @@ from typing import Any, NamedTuple, cast
 from sqlmodel import Session
 
 from digest import config, identity
-from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, tongues, urls
+from digest.curate import excerpts, feed_rules, flood, leading, rank, rules, stubs, tongues, urls
 from digest.curate import stories as same_story
 from digest.edition import formerly, sent
 from digest.edition.full_text import PageText, Texts
 from digest.edition.judge import JUDGED, Gists, Judge, subject
+from digest.edition.report import Admitted
 from digest.models import Decision, Story
 from digest.parse.gist import Gist
 from digest.store import Database, editions, entries, learned, newsletters, stories
 
 FEEDS = 20  # whose texts are asked for together
 TRIES = 3  # to decide about entries that others decide about meanwhile
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """What became of the entries that waited."""
-
-    stories: int = 0
-    joined: int = 0
-    muted: int = 0
-    held: int = 0
 
 
 @dataclass(frozen=True)
@@ -232,10 +223,12 @@ def propose(
     judge = Judge(session, newsletter_id, settings, curate_settings, gists)
     reads = []
     for read in _read(session, fresh, feeds, judge, gists, curate_settings, now=now):
-        if read.entry.title or read.prose:
-            reads.append(read)
-        else:
+        if not (read.entry.title or read.prose):
             minutes.decide(read.entry, Decision.HELD, "there is neither title nor text to show")
+        elif fault := leading.no_story(read.entry.title, read.url):
+            minutes.decide(read.entry, Decision.HELD, f"it {fault}")
+        else:
+            reads.append(read)
     told = stories.told_lately(
         session,
         newsletter_id,
@@ -427,6 +420,8 @@ def _group(
             t.feed_id,
             flood.shown_date(t.published_at, seen_at=t.seen_at),
             links_tell.get(t.feed_id, True),
+            t.excerpt,
+            t.author,
         )
         for t in told
     ]
@@ -439,6 +434,8 @@ def _group(
             read.entry.feed_id,
             read.shown_at,
             links_tell.get(read.entry.feed_id, True),
+            read.prose,
+            read.entry.author,
         )
         for read in ordered
     ]
@@ -467,7 +464,7 @@ def _story(
     told = _told(best, curate_settings)
     worth = rank.parts(
         curate_settings,
-        sources=len({read.site for read in reads}),
+        sources=len(_voices(reads)),
         feed=_feed_weight(best, settings),
         fit=verdict.fit,
         excerpt=told["excerpt"],
@@ -493,10 +490,21 @@ def _story(
             "rank": worth,
             "own": best.own,
             "excerpt": "page" if best.page else "feed",
-            "told_by": sorted({read.site for read in reads}),
+            "told_by": _voices(reads),
             "related": [],
         },
     }
+
+
+def _voices(reads: Sequence[_Read]) -> list[str]:
+    """The sites that tell a story by themselves: one of those of one owner, and of those whose words are the same."""
+    found: dict[object, str] = {}
+    for read in sorted(reads, key=_representative):
+        family = urls.family(read.site)
+        words = (read.entry.title.casefold(), read.prose[:120]) if len(read.prose) >= excerpts.LEAST else family
+        if family not in found.values():
+            found.setdefault(words, family)
+    return sorted(found.values())
 
 
 def _feed_weight(read: _Read, settings: config.Newsletter) -> float:
@@ -515,16 +523,14 @@ _STEPS = ("none", "keywords", "words", "category", "feed", "rule")  # the surest
 
 def _told(best: _Read, settings: config.Curate) -> dict[str, Any]:
     """The part of a story's values that is its representative's."""
-    # What has no title, as notes on a microblog have none, is called by its first words.
-    title = best.entry.title or excerpts.cut(best.prose, 80)
-    excerpt = excerpts.cut(best.prose, settings.excerpt_length)
+    title, excerpt = excerpts.titled(best.entry.title, best.prose, settings.excerpt_length)
     return {
         "entry_id": best.entry.id,
         "url": best.url or best.feed.site_url or best.feed.url,
         "title": title,
         "source": best.feed.title or best.feed.url,
         "author": best.entry.author,
-        "excerpt": "" if excerpt == title else excerpt,
+        "excerpt": excerpt,
         "language": best.entry.language,
         "image_url": best.image,
         "reading_minutes": best.minutes,
@@ -539,7 +545,7 @@ def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Cur
     reads = [read for read, _why in again.reads]
     reasons = dict(story.reasons)
     worth = dict(reasons["rank"])
-    told_by = sorted({*reasons["told_by"], *(read.site for read in reads)})
+    told_by = sorted({*reasons["told_by"], *_voices(reads)})
     if again.best.own and not reasons["own"]:
         for field, value in again.told.items():
             setattr(story, field, value)

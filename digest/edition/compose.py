@@ -16,10 +16,12 @@ from digest import schedule
 from digest.config import Config, Newsletter
 from digest.edition import pictures
 from digest.edition.held import ask_editor
-from digest.edition.variants import TRIES, Composed, Frozen, Matter, Press, matter_of, muted_all, variants_of
+from digest.edition.report import Composed
+from digest.edition.turns import not_now
+from digest.edition.variants import TRIES, Frozen, Matter, Press, matter_of, muted_all, variants_of
 from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
-from digest.schedule import Schedule, Turn
+from digest.schedule import Turn
 from digest.store import Database, editions, newsletters, people, recipients, witness
 
 _AT_A_TIME = 500  # variants stored
@@ -53,7 +55,7 @@ def prepare(
     settings = config.newsletters[name]
     with database.read() as session:
         row = newsletters.find(session, name)
-        if _not_now(session, row, settings, now=now):
+        if not_now(session, row, settings, now=now):
             return None
     with database.write() as session:
         people.end_pauses(session, now=now)
@@ -96,7 +98,7 @@ def compose(
     settings = config.newsletters[name]
     row = newsletters.lock(session, name)
     assert row.id is not None
-    if why := _not_now(session, row, settings, now=now):
+    if why := not_now(session, row, settings, now=now):
         return Composed(name, why=why)
     slot = settings.slots.last_slot(now) if settings.slots else None
     recipients.lock_readers(session, row.id)
@@ -169,33 +171,6 @@ def _store(
         ids = editions.add_variants(session, edition, [one.row for one in some], {one.key: one.stories for one in some})
         found |= {group: ids[one.key] for one in some for group in wanted[one.choices]}
     return found
-
-
-def _not_now(session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime) -> str:
-    """Why no edition is composed at this moment, in words; "" where one may be."""
-    assert row.id is not None
-    if slots := settings.slots:
-        due = _due_slot(session, row, slots, now=now)
-        return "" if due else f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC"
-    # Where readers chose hours, each of these would come to few, and what others get would be in pieces.
-    last = recipients.last_composed(session, row.id)
-    begun = now.replace(minute=0, second=0, microsecond=0)
-    if last is None or last < begun or all(hour is None for _, hour, _ in recipients.readers_hours(session, row.id)):
-        return ""
-    return f"one edition an hour, since readers chose hours: not before {begun + timedelta(hours=1):%H:%M} UTC"
-
-
-def _due_slot(session: Session, row: NewsletterRow, slots: Schedule, *, now: datetime) -> datetime | None:
-    """The slot whose edition is to be composed now, if any: on the newsletter's clock, as many a day as it has times.
-
-    A schedule that was moved to a later hour has another slot on the day whose edition is with its readers already.
-    """
-    assert row.id is not None
-    slot = slots.last_slot(now)
-    if slot <= row.slot_at:
-        return None
-    place, begin, end = slots.day_of(slot)
-    return None if editions.slots_had(session, row.id, begin, end) >= place else slot
 
 
 def _turns(

@@ -10,7 +10,8 @@ from sqlmodel import Session
 
 from digest.config import Config
 from digest.edition import pictures
-from digest.edition.variants import TRIES, Composed, Matter, Press, matter_of
+from digest.edition.report import Composed
+from digest.edition.variants import TRIES, Matter, Press, matter_of
 from digest.errors import BadInput, NotFound
 from digest.models import Edition, EditionState
 from digest.store import Database, editions, newsletters, outbox, recipients

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlmodel import Session
@@ -181,22 +181,6 @@ class Press:
         )
 
 
-@dataclass(frozen=True)
-class Composed:
-    """What a newsletter's turn came to. Without an edition `why` says so in words."""
-
-    newsletter: str
-    number: int = 0
-    subject: str = ""
-    stories: int = 0
-    more: int = 0
-    variants: int = 0
-    letters: int = 0
-    why: str = ""
-    held: bool = False  # until the editor lets it go
-    findings: tuple[Finding, ...] = ()  # what preflight had to say
-
-
 def matter_of(
     session: Session,
     row: NewsletterRow,
@@ -314,6 +298,7 @@ def drafts(
     unfit = {story.id: why for story in matter.stories if (why := tongues.kept_out(story.language, settings))} | dict(
         unfit
     )
+    rhythm = settings.slots.rhythm(matter.at) if settings.slots else timedelta(days=1)
     accent_dark, home = on_dark(settings.accent), config.imprint(name).base_url
     for choices in wanted:
         unread = [
@@ -321,12 +306,14 @@ def drafts(
             for story in matter.stories
             if choices.counts(story.seq, story.topic) and story.seq not in choices.muted
         ]
+        paper = curate.Paper(choices.language or settings.language, rhythm)
         selection = curate.pick(
             [story for story in unread if story.id not in unfit],
             topics=choices.topics,
             limit=settings.max_stories,
             curate=config.curate,
             now=matter.at,
+            paper=paper,
         )
         selection = tongues.led(selection, settings)
         if selection.lead is None or len(selection.stories) < settings.min_stories:
@@ -355,6 +342,7 @@ def drafts(
             schedule=settings.slots,
             by_mail=config.mail.comes_back,
             identity=_identity(name, settings, titles, home),
+            beginning=matter.number == 1 and curate.beginning(selection.stories, paper, now=matter.at),
         )
         best_first = [story.id for story in selection.stories]
         render_ = partial(templates.render, subject=settings.subject, best_first=best_first)

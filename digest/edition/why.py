@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from digest import config
-from digest.curate import tongues
+from digest.curate import Paper, leading, tongues
 from digest.edition.full_text import from_page
 from digest.edition.variants import sieve_of
 from digest.errors import NotFound
@@ -62,6 +62,8 @@ def explain(session: Session, story: Story, *, settings: config.Newsletter | Non
         "related": story.reasons.get("related", []),
         "rank": story.rank,
         "rank_parts": story.reasons.get("rank", {}),
+        "independent": story.reasons.get("told_by", []),
+        "as_lead": _as_lead(session, story),
         "pinned": story.pinned,
         "dropped": story.dropped,
         "published_at": story.published_at,
@@ -72,6 +74,12 @@ def explain(session: Session, story: Story, *, settings: config.Newsletter | Non
             for number, reason in why.left_out_of(session, story.newsletter_id, seq=story.seq, story_id=story.id)
         },
     }
+
+
+def _as_lead(session: Session, story: Story) -> str:
+    """What spoke against a story as the lead when it came, whatever the newsletter's language and rhythm."""
+    found = leading.faults(stories.told(session, story), Paper(), now=story.admitted_at)
+    return f"only where nothing better is there: it {', '.join(found)}" if found else "may lead, by its rank"
 
 
 def _excerpt_from(session: Session, story: Story) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from digest import collect, deliver, edition, hear, line
-from digest.deliver.hooks import Told as EventsTold
+from digest import collect, deliver, hear, line
+from digest.collect.report import CollectReport
+from digest.deliver.report import EventsTold, Report
+from digest.edition.report import Composed
 
 _COLLECTED = ("asked", "unchanged", "updated", "failed", "held", "new", "edited", "set_aside")
 _CURATED = ("stories", "joined", "muted", "held")
@@ -24,9 +26,9 @@ class Deeds:
 
     def take(self, told: line.Told) -> None:
         match told:
-            case hear.Readings():
-                self._add("mail", read=told.read, copies=told.copies, changed=told.changed)
-            case collect.CollectReport():
+            case line.Begins() | line.Clock() | collect.Progress() | deliver.Progress():
+                pass
+            case CollectReport():
                 self._add("collect", **{name: getattr(told, name) for name in _COLLECTED})
             case line.Taken():
                 counts = {name: getattr(told.admitted, name) for name in _CURATED}
@@ -36,23 +38,25 @@ class Deeds:
                 self._add("pages", asked=told.report.asked, taken=told.report.taken)
             case line.Pictures():
                 self._add("pictures", asked=told.report.asked, taken=told.report.taken)
-            case edition.Composed():
+            case Composed():
                 if not told.why:
                     counts = {"stories": told.stories, "variants": told.variants, "letters": told.letters}
                     self._add("compose", editions=1, **counts)
                     self._of(told.newsletter).update(edition=told.number, letters=told.letters)
             case line.Unfit():
                 self._of(told.newsletter).update(trouble=told.words)
-            case deliver.Report():
+            case Report():
                 self._delivered(told)
             case line.BrokeOff():
                 self._delivered(told.report)
             case EventsTold():
                 self._add("webhooks", sent=told.sent, failed=told.failed)
+            case hear.Readings():  # last: asking for it brings all that reads mail
+                self._add("mail", read=told.read, copies=told.copies, changed=told.changed)
             case _:
-                pass  # that something begins, how far it is, and words
+                pass  # words
 
-    def _delivered(self, report: deliver.Report) -> None:
+    def _delivered(self, report: Report) -> None:
         counts = {name: max(0, getattr(report, name)) for name in _DELIVERED}
         self._add("deliver", **counts)
         for name in ("sent", "refused", "deferred"):

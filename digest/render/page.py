@@ -65,6 +65,7 @@ class Page:
     accent: str = "#a03a12"  # six-digit hex, on light ground
     accent_dark: str = "#f08a5d"  # the same on dark ground
     schedule: Schedule | None = None
+    beginning: bool = False  # the first edition, of feeds that had nothing new: what leads is merely the newest
     by_mail: bool = False  # somebody reads what readers write
     identity: Identity = Identity()
     order: tuple[int, ...] = ()  # ids of the stories, the best first; empty where their ranks decide

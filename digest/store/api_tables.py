@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Index, Text, UniqueConstraint, text
+from sqlalchemy import JSON, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from digest.models import UtcTime
+from digest.column_types import UtcTime, only
 
 
 class ApiKey(SQLModel, table=True):
@@ -74,8 +74,7 @@ class WebhookEvent(SQLModel, table=True):
             "webhook_id",
             "due_at",
             "id",
-            sqlite_where=text("settled_at IS NULL"),
-            postgresql_where=text("settled_at IS NULL"),
+            info=only("settled_at IS NULL"),
         ),
     )
 

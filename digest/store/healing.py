@@ -66,13 +66,10 @@ from digest.models import (
     UtcTime,
 )
 from digest.schedule import LONGEST, Schedule
-from digest.store import relays, websub
-from digest.store.api_tables import ApiAnswer, Webhook, WebhookEvent
+from digest.store import idle, relays
 from digest.store.clock import TOLERANCE, note_day, utc_day
 from digest.store.database import Database, shared_now
-from digest.store.feed_tables import FullText, Robots, WebSub
 from digest.store.run_tables import Run, RunDay
-from digest.store.signup_tables import SignupMail, SignupWait
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -80,7 +77,7 @@ if TYPE_CHECKING:
 _DAY = timedelta(days=1)
 _FEED = timedelta(days=14)  # the longest interval is 7 days, and so is the longest backoff; 7 days may be skipped
 _READERS_HOUR = LONGEST  # readers' hours lie before the newsletter's next slot, and before their own next day
-_RETRY = timedelta(hours=3)  # a letter that was put off; delivery waits for an hour and a bit at most
+RETRY = timedelta(hours=3)  # a letter that was put off; delivery waits for an hour and a bit at most
 _APPROVAL = timedelta(hours=240)  # as `approve_hours` has it
 _KEPT = timedelta(days=800)  # days of runs
 _CLOCK_LOCK = 0x6469676573740003  # "digest", for pg_advisory_xact_lock
@@ -189,7 +186,7 @@ class Rule:
 
 def ahead(session: Session, scene: Scene, *, now: datetime, kinds: Collection[str] = ()) -> Healed:
     """What `heal` would put back, as far as somebody waits for it: how many rows, by kind; of some `kinds`, or all."""
-    parts = _urgent(_bearings(session, scene, now=now))
+    parts = _urgent(session, _bearings(session, scene, now=now))
     return _counted(session, (part for part in parts if not kinds or part.kind in kinds))
 
 
@@ -204,7 +201,7 @@ def heal(database: Database, scene: Scene, *, now: datetime) -> Healed:
     with database.read() as session:
         found_at = _bearings(session, scene, now=now)
         known = session.get(RunDay, found_at.today) is not None
-        found = set(_counted(session, _urgent(found_at)))
+        found = set(_counted(session, _urgent(session, found_at)))
         if known and not found_at.leapt and not found:
             return {}
         found |= set(_counted(session, _thorough(found_at)))
@@ -216,7 +213,7 @@ def heal(database: Database, scene: Scene, *, now: datetime) -> Healed:
         session.execute(sa.delete(RunDay).where(days), execution_options=_NO_SYNC)
         note_day(session, now=found_at.now)
         healed: Counter[str] = Counter()
-        for part in (*_urgent(found_at), *_thorough(found_at)):
+        for part in (*_urgent(session, found_at), *_thorough(found_at)):
             if part.kind in found:
                 healed[part.kind] += part.mend(session)
         return dict(+healed)
@@ -241,7 +238,7 @@ def _counted(session: Session, parts: Iterable[Part]) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class _Bearings:
+class Bearings:
     """Where we are: `late` is beyond every clock that is right, `slots` the coming slot by newsletter (its id)."""
 
     now: datetime
@@ -264,22 +261,30 @@ class _Bearings:
         )
 
 
-def _bearings(session: Session, scene: Scene, *, now: datetime) -> _Bearings:
+def _bearings(session: Session, scene: Scene, *, now: datetime) -> Bearings:
     now = shared_now(session, now)
     rows = session.exec(select(Newsletter)).all()
     slots = {row.id or 0: slots.next_slot(now) for row in rows if (slots := scene.slots.get(row.name))}
     slots |= {row.id or 0: now + _ANY_SLOT for row in rows if row.name in scene.unknown}
     last = session.exec(select(sa.func.max(RunDay.day))).one()
     leapt = last is not None and last > utc_day(now) + _DAY
-    return _Bearings(now, now + TOLERANCE, now + _DAY, utc_day(now), leapt, slots, scene.lease)
+    return Bearings(now, now + TOLERANCE, now + _DAY, utc_day(now), leapt, slots, scene.lease)
 
 
 def _at(moment: datetime) -> Any:
     return sa.literal(moment, UtcTime)
 
 
-def _urgent(at: _Bearings) -> Iterator[Part]:
+def _urgent(session: Session, at: Bearings) -> Iterator[Part]:
     """What decides what is due: tables that are small, or have an index for it."""
+    yield from _common(at)
+    if idle.rare(session):
+        from digest.store import healing_rare
+
+        yield from healing_rare.urgent(at)
+
+
+def _common(at: Bearings) -> Iterator[Part]:
     now, late = _at(at.now), _at(at.late)
     feed_ahead = sa.or_(col(Feed.checked_at) > late, col(Feed.claimed_at) > late)
     yield Rule(
@@ -302,23 +307,6 @@ def _urgent(at: _Bearings) -> Iterator[Part]:
             Bound(col(Host.said_at), late, now),
         ),
     )
-    yield Rule(
-        "hubs",
-        (
-            Bound(col(WebSub.due_at), _at(at.late + websub.LONGEST_LEASE), now),
-            Bound(col(WebSub.lease_until), _at(at.late + websub.LONGEST_LEASE), None),
-            Bound(col(WebSub.verified_at), late, None),
-            Bound(col(WebSub.pinged_at), late, None),
-        ),
-    )
-    yield Rule(
-        "pages of entries",
-        (
-            Bound(col(FullText.next_at), _at(at.late + _DAY), now),
-            Bound(col(FullText.asked_at), late, now),
-        ),
-    )
-    yield Rule("rules of robots", (Bound(col(Robots.read_at), late, _at(at.now - _DAY)),))
     composed = (
         sa.select(sa.func.max(col(Edition.composed_at)))
         .where(col(Edition.newsletter_id) == Newsletter.id, col(Edition.composed_at) <= late)
@@ -334,17 +322,9 @@ def _urgent(at: _Bearings) -> Iterator[Part]:
     yield _letters(at)
     yield _Tries(at)
     yield _RelayHours(at)
-    yield Rule("webhooks", (Bound(col(Webhook.failing_since), late, now),))
-    due = Bound(col(WebhookEvent.due_at), _at(at.late + _RETRY), now)
-    told = (Bound(col(WebhookEvent.created_at), late, now), Bound(col(WebhookEvent.settled_at), late, now))
-    yield Rule("events of webhooks", (due, *told))
-    yield Rule("answers of the API", (Bound(col(ApiAnswer.at), late, now),))
-    # As if it were a day ago: neither does it keep anybody out, nor is it forgotten.
-    yield Rule("sign-ups that wait", (Bound(col(SignupWait.at), late, now),))
-    yield Rule("sign-up mails", (Bound(col(SignupMail.at), late, _at(at.now - _DAY)),))
 
 
-def _thorough(at: _Bearings) -> Iterator[Part]:
+def _thorough(at: Bearings) -> Iterator[Part]:
     """The rest of what somebody believes, in tables that grow."""
     now, late = _at(at.now), _at(at.day_late)
     settled = col(OutboxRow.settled_at).is_not(None)
@@ -394,13 +374,13 @@ _UNSETTLED = col(OutboxRow.settled_at).is_(None)
 _IN_HAND = col(OutboxRow.state).in_((OutboxState.CLAIMED, OutboxState.SENDING))
 
 
-def _letters(at: _Bearings) -> Rule:
+def _letters(at: Bearings) -> Rule:
     now, late = _at(at.now), _at(at.late)
     lease = _at(at.now + at.lease)
     paper = sa.select(col(Edition.newsletter_id)).where(col(Edition.id) == OutboxRow.edition_id).scalar_subquery()
     latest = sa.case(
         (_IN_HAND, _at(at.late + at.lease)),
-        (col(OutboxRow.attempts) > 0, _at(at.late + _RETRY)),
+        (col(OutboxRow.attempts) > 0, _at(at.late + RETRY)),
         (col(OutboxRow.edition_id).is_(None) | (col(OutboxRow.created_at) > late), late),
         else_=at.coming(paper, at_least=_READERS_HOUR),
     )
@@ -423,7 +403,7 @@ class _Hours:
     They are counted as letters.
     """
 
-    at: _Bearings
+    at: Bearings
     kind: str = "letters"
 
     def count(self, session: Session) -> int:
@@ -453,7 +433,7 @@ class _Hours:
 class _Tries:
     """Letters tried long before they were written, by a clock that was behind: their lifetime would be over."""
 
-    at: _Bearings
+    at: Bearings
     kind: str = "letters"
 
     def _found(self, session: Session) -> list[tuple[int, datetime]]:
@@ -479,7 +459,7 @@ class _Tries:
 class _Editions:
     """Editions of days to come. A Date: of theirs that is on a letter already stays what it was."""
 
-    at: _Bearings
+    at: Bearings
     kind: str = "editions"
 
     def _found(self, session: Session, *, lock: bool = False) -> list[Edition]:
@@ -535,7 +515,7 @@ def _being_sent(edition_id: Any) -> Any:
 class _Pauses:
     """Pauses that began in days to come, or before there was a subscription: as long as the person wanted, from now."""
 
-    at: _Bearings
+    at: Bearings
     kind: str = "pauses"
 
     def _found(self, session: Session, *, lock: bool = False) -> list[Subscription]:
@@ -566,7 +546,7 @@ class _Pauses:
 class _RelayHours:
     """Letters that relays took in hours to come: they did take them, so they count in this one."""
 
-    at: _Bearings
+    at: Bearings
     kind: str = "hours of relays"
 
     def count(self, session: Session) -> int:

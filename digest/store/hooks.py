@@ -140,10 +140,6 @@ def remove(session: Session, webhook_id: int) -> None:
     session.info.pop(_LISTENERS, None)
 
 
-def any_there(session: Session) -> bool:
-    return session.execute(sa.select(sa.exists().where(col(Webhook.id).is_not(None)))).scalar() is True
-
-
 # ---------------------------------------------------------------- what happens
 
 

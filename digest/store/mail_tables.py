@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import JSON, Index, LargeBinary
 from sqlmodel import Field, Session, SQLModel, col
 
-from digest.models import Notice, UtcTime
+from digest.column_types import UtcTime, only
+from digest.models import Notice
 
 
 class MailReport(SQLModel, table=True):
@@ -20,12 +21,9 @@ class MailReport(SQLModel, table=True):
         Index(
             "ix_mail_report_kept",
             "read_at",
-            sqlite_where=sa.text("raw IS NOT NULL"),
-            postgresql_where=sa.text("raw IS NOT NULL"),
+            info=only("raw IS NOT NULL"),
         ),
-        Index(
-            "ix_mail_report_unproven", "id", sqlite_where=sa.text("proof = ''"), postgresql_where=sa.text("proof = ''")
-        ),
+        Index("ix_mail_report_unproven", "id", info=only("proof = ''")),
         {"sqlite_autoincrement": True},
     )
 

@@ -24,7 +24,18 @@ def tables() -> sa.MetaData:
     for module in pkgutil.iter_modules(store.__path__):
         if module.name.endswith("_tables"):
             importlib.import_module(f"digest.store.{module.name}")
+    for table in SQLModel.metadata.tables.values():
+        for index in table.indexes:
+            _say(index)
     return SQLModel.metadata
+
+
+def _say(index: sa.Index) -> None:
+    """Say to both dialects what `column_types.only` said of an index."""
+    if (where := index.info.get("where", "")) != "":
+        index.dialect_options["sqlite"]["where"] = index.dialect_options["postgresql"]["where"] = where
+    if index.info.get("hashed"):
+        index.dialect_options["postgresql"]["using"] = "hash"
 
 
 @dataclass(frozen=True)

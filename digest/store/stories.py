@@ -89,6 +89,8 @@ class Told(NamedTuple):
     published_at: datetime | None
     seen_at: datetime
     page_link: str = ""  # where its page was found to be
+    author: str = ""
+    excerpt: str = ""  # of its story, where it represents that
 
 
 def told_lately(session: Session, newsletter_id: int, *, since: datetime, links: Iterable[str]) -> list[Told]:
@@ -104,8 +106,11 @@ def told_lately(session: Session, newsletter_id: int, *, since: datetime, links:
             col(Entry.published_at),
             col(Entry.seen_at),
             sa.func.coalesce(col(FullText.link), ""),
+            col(Entry.author),
+            sa.func.coalesce(col(Story.excerpt), ""),
         )
         .join(Entry, col(Entry.id) == col(Admission.entry_id))
+        .outerjoin(Story, (col(Story.id) == col(Admission.story_id)) & (col(Story.entry_id) == col(Entry.id)))
         .outerjoin(FullText, col(FullText.entry_id) == col(Entry.id))
         .where(col(Admission.newsletter_id) == newsletter_id, col(Admission.story_id).is_not(None))
     )

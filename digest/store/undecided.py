@@ -13,11 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from digest.models import Admission, Entry, Feed, NewsletterFeed
-from digest.store.database import batched
+from digest.store.database import batched, insert_of
 from digest.store.feed_tables import Undecided
 
 
@@ -91,8 +90,7 @@ def _add(connection: sa.Connection, found: Any) -> None:
 
 
 def _inserting(dialect: str, found: Any) -> Any:
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return insert(Undecided).from_select(["newsletter_id", "entry_id"], found).on_conflict_do_nothing()
+    return insert_of(dialect, Undecided).from_select(["newsletter_id", "entry_id"], found).on_conflict_do_nothing()
 
 
 # Rows that are added one by one bring this with them.

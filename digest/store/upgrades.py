@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from digest.errors import StorageError, UserError
-from digest.store import backups, schema
+from digest.store import schema
 from digest.store.database import Database, alembic_settings, head, revision
+
+if TYPE_CHECKING:
+    from digest.store import backups
 
 _MARGIN = 16 << 20  # bytes that must stay free
 _NAME = r"(?:public\.)?\"?(\w+)\"?"
@@ -134,6 +137,8 @@ class Keeper:
             ) from error
 
     def _make(self, engine: Engine) -> None:
+        from digest.store import backups  # each command is ready to upgrade, and hardly any does
+
         with _folder(self.folder):
             lacking = _lacking(engine, self.folder)
         if lacking:

@@ -1,0 +1,315 @@
+"""What a title says: its words, and the marks by which two alike ones are of different stories. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+
+from digest.curate.stems import Spellings
+from digest.curate.words import bigrams, parted, words
+
+_STOP = frozenset(
+    """
+    a about after all also am an and any are as at be because been before being but by can could did do does doing
+    don't for from get getting got had has have having he her here his how i if in into is isn't it its just let
+    let's make makes making me more most my new no not now of off on one only or our out over own really she should
+    so some such than that the their them then there these they this those to too up us use used uses using very
+    via vs was we were what what's when where which while who why will with without would you your
+    der die das und ist ein eine von mit für auf den dem zu im nicht le la les des un une et est pour dans sur avec
+    el los las en que por para con del una y
+    show ask hn tell pdf video blog post
+    """.split()  # noqa: SIM905
+)
+# What many write over texts of their own: "Hello world", "First impressions", "Weekly links", "Getting started with".
+_ANYBODYS = frozenset(
+    """
+    hello world welcome introduction intro introducing first second third impression impressions look started start
+    beginner beginners guide tutorial quick learning learn learned learnt lessons journey thoughts notes note review
+    year years month months week weekly monthly daily day days later today link links roundup newsletter issue
+    changelog release released status update updates news report reports progress survey
+    results state retrospective recap favorite favourite best top
+    reading read setup test testing part part-time moving switching joining leaving goodbye
+    2019 2020 2021 2022 2023 2024 2025 2026 2027 2028 2029 2030
+    """.split()  # noqa: SIM905
+)
+# What a season or a custom has many write at once, each their own: only a link says that two of them are one.
+_CUSTOM = re.compile(
+    r"\b(?:advent of|advent calendar|year in review|(?:in|a) retrospective|hacktoberfest|ludum dare|nanowrimo|"
+    r"week ?notes|monthly (?:notes|links|update)|weekly (?:notes|links|update)|"
+    r"(?:links|notes|reading) of the (?:week|month)|"
+    r"(?:my|our) (?:uses|setup|desk|year|favou?rite)|what i(?:'ve| have)? (?:read|learn|watched|played)|"
+    r"(?:best|books|albums|games|films) of (?:19|20)\d\d|20\d\d in review|goals for 20\d\d|"
+    r"hello,? world|first (?:blog ?)?post|"
+    r"hallo,? welt|bonjour(?: le)? monde|hola,? mundo|jahresr(?:ü|ue)ckblick|wochenr(?:ü|ue)ckblick|bilan 20\d\d)\b",
+    re.IGNORECASE,
+)
+_MONTHS = {name: n for n, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}  # noqa: SIM905
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_NOTHING: frozenset[str] = frozenset()
+_COUNTED = frozenset(
+    "part pt chapter day week lesson step episode ep vol volume issue no session round podcast show".split()  # noqa: SIM905
+)
+_MONTH = re.compile(
+    r"\b(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?(?=\s+\d|\s*,|\s*$|\s+(?:report|update|status|news|issue|in)\b)",
+    re.IGNORECASE,
+)
+_PART = re.compile(
+    r"\b(?:part|pt|chapter|day|week|lesson|step)\.?\s*"
+    r"(\d+|[ivx]+|one|two|three|four|five|six|seven|eight|nine|ten)\b|[(\[](\d{1,2})/\d{1,2}[)\]]",
+    re.IGNORECASE,
+)
+# What a site counts: one may say it, and another that tells the same leave it away.
+_LABEL = re.compile(
+    r"(?:\b(?:episode|ep|vol|volume|issue|no|session|round|podcast|show)\.?\s*#?|#)(\d+|[ivx]+)\b", re.IGNORECASE
+)
+_ORDINALS = {
+    name: n
+    for n, names in enumerate(("first 1st", "second 2nd", "third 3rd", "fourth 4th", "fifth 5th", "sixth 6th"), 1)
+    for name in names.split()
+}
+_WRITTEN = {
+    name: str(n)
+    for n, name in enumerate("one two three four five six seven eight nine ten".split(), 1)  # noqa: SIM905
+} | {name: str(n) for n, name in enumerate("i ii iii iv v vi vii viii ix x".split(), 1)}  # noqa: SIM905
+_NUMBER = re.compile(r"(?<![\w.])v?(\d+(?:[.,]\d+)*)(?:[a-z%]{0,3}\d*)?(?!\w)", re.IGNORECASE)
+_EARLY = re.compile(r"(?<![a-z])(alpha|beta|rc|preview|nightly|milestone|snapshot)[ .-]?(\d{0,3})\b", re.IGNORECASE)
+_ANSWER = re.compile(r"^\s*re\s*:|\b(?:reply|response|rebuttal|reaction|answer|follow-?up)\b", re.IGNORECASE)
+_TAIL = re.compile(
+    r"(?<!\s)\s*+(?:\[(?:pdf|video|audio|\d{4}|[a-z ]{3,12})\]|\((?:pdf|video|\d{4})\))\s*+$", re.IGNORECASE
+)
+# What a page's title says after its own: "… | Azure DevOps Blog", "… - Ars Technica".
+_SITE_TAIL = re.compile(r"\s(?:[|–—·»•-]|::)\s([^|–—·»•]{2,40})$")
+_SITES = frozenset(
+    """
+    blog blogs news magazine journal weekly daily times developers developer docs documentation wiki wikipedia
+    youtube github gitlab medium reddit substack tumblr wordpress hackernoon slashdot press website
+    """.split()  # noqa: SIM905
+)
+# What stands around the name and the version of a release: "Announcing Linux 5.7", "Linux Kernel 5.7 is out!".
+_AROUND_RELEASE = frozenset(
+    """
+    announce announced announces announcing announcement introducing meet release released releases releasing version
+    stable final lts is was has have been now just got finally here out available landed lands launched launches
+    published publishes ships shipped today the a of new official officially general generally
+    """.split()  # noqa: SIM905
+)
+_KINDS = frozenset(
+    "kernel os project programming language framework desktop database browser cms linux gnu".split()  # noqa: SIM905
+)
+# What an article is to its subject. Two that differ in it are two, however alike their subjects.
+_ARTICLES = {
+    name: kind
+    for kind, names in {
+        "news": "announced announces announcing announcement released releases releasing launched launches unveiled",
+        "notes": "changelog notes changes",
+        "review": "review reviewed test",
+        "impressions": "impressions impression unboxing",
+        "teardown": "teardown repair repairing disassembly",
+        "guide": "guide tutorial introduction intro primer started cheatsheet howto",
+        "benchmark": "benchmark benchmarks benchmarking benchmarked",
+        "history": "history retrospective",
+        "later": "later months",
+        "interview": "interview",
+        "postmortem": "postmortem post-mortem",
+        "survey": "survey",
+    }.items()
+    for name in names.split()
+}
+_BEFORE_NAMES = frozenset(["in", "on", "for", "with", "to", "under", "from", "using", "into"])
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """Without the endings by which two headlines of one story differ: announces, announced, announcing."""
+    for ending in ("ing", "ed", "es", "s", "er", "ion", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 4 and not word.endswith("ss"):
+            return word[: -len(ending)]
+    return word
+
+
+STOP_STEMS = frozenset(map(stem, _STOP))
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What two titles of one story must not differ in."""
+
+    parts: frozenset[str]
+    labels: frozenset[str]
+    months: frozenset[str]
+    years: frozenset[str]
+    numbers: frozenset[str]
+    ordinals: frozenset[int]
+    articles: frozenset[str]  # of which kinds it is: "review", "guide"
+    early: frozenset[str]  # before a release: "beta1"
+    answer: bool
+
+
+@dataclass(frozen=True)
+class Title:
+    """A title taken apart. `head` are its words without a last part that may be the site's name."""
+
+    words: tuple[str, ...]
+    head: tuple[str, ...]
+    stems: frozenset[str]
+    informative: frozenset[str]
+    telling: frozenset[str]  # the stems of these
+    features: frozenset[str]
+    marks: Marks
+    release: tuple[str, str] | None  # a name and its version, where the title says no more than that they are there
+    custom: bool  # many write under it, each their own
+
+
+def read(text: str, spellings: Spellings, *, place: str = "") -> Title:
+    """A title taken apart; `place` is the site that wrote it, as far as it is known."""
+    text = _TAIL.sub("", unicodedata.normalize("NFKC", text))
+    head: tuple[str, ...] = ()
+    if (tail := _SITE_TAIL.search(text)) and len(start := spellings.of(words(text[: tail.start()]))) >= 2:
+        if _names_site(tail[1], place):
+            text = text[: tail.start()]
+        else:
+            head = tuple(start)
+    found = tuple(spellings.of(words(text)))
+    informative = frozenset(
+        word for word in found if word not in _STOP and word not in _ANYBODYS and (len(word) > 1 or word.isdigit())
+    )
+    stems = [stem(word) for word in found]
+    telling = frozenset(map(stem, informative))
+    features = frozenset(stems) | frozenset(bigrams(stems))
+    custom = _CUSTOM.search(text) is not None
+    marks = _marks(parted(text), found)
+    return Title(
+        found,
+        head or found,
+        frozenset(stems),
+        informative,
+        telling,
+        features,
+        marks,
+        None if marks.parts or marks.labels else _release(found),
+        custom,
+    )
+
+
+def joined(titles: Sequence[Title]) -> list[Title]:
+    """The same, with words that are two in one title and one in another as one: "Bash Pitfalls", "BashPitfalls"."""
+    single = {word for title in titles for word in title.words if len(word) >= 6}
+    found = []
+    for title in titles:
+        both = {stem(a + b) for a, b in pairwise(title.words) if a + b in single}
+        if both:
+            title = replace(
+                title, stems=title.stems | both, telling=title.telling | both, features=title.features | both
+            )
+        found.append(title)
+    return found
+
+
+def equal(one: Title, two: Title) -> bool:
+    """Whether two titles are one, but for the name of a site after one of them."""
+    return one.words == two.words or one.head == two.words or one.words == two.head
+
+
+def _names_site(tail: str, place: str) -> bool:
+    said = words(tail)
+    plain = "".join(said)
+    return bool(said) and len(said) <= 5 and (said[-1] in _SITES or (len(plain) > 3 and plain in _plain(place)))
+
+
+def _plain(place: str) -> str:
+    return "".join(letter for letter in place.lower() if letter.isalnum())
+
+
+def _release(found: Sequence[str]) -> tuple[str, str] | None:
+    said = [word for word in found if word not in _AROUND_RELEASE]
+    versions = [at for at, word in enumerate(said) if _VERSION.fullmatch(word)]
+    # The version stands last, behind a name of three words at most, or before it: "version 0.7 of Zig".
+    if len(versions) != 1 or versions[0] not in (0, len(said) - 1) or not 2 <= len(said) <= 4:
+        return None
+    version = said.pop(versions[0]).removeprefix("v")
+    if _YEAR.fullmatch(version) or not _STOP.isdisjoint(said):
+        return None
+    name = [word for word in said if word not in _KINDS] or said[:1]
+    return " ".join(name), version
+
+
+def same_release(one: Title, two: Title) -> bool:
+    """Whether both titles say that one version of one thing is there, and no more."""
+    if one.release is None or two.release is None:
+        return False
+    return not other_release(one, two) and agree(one.release[1], two.release[1])
+
+
+def other_release(one: Title, two: Title) -> bool:
+    """Whether one title says that a release is there, and the other tells of another, or of something in it."""
+    for title, other in ((one, two), (two, one)):
+        if title.release is None:
+            continue
+        name = title.release[0]
+        if other.release is None:
+            if any(a in _BEFORE_NAMES and b == name.partition(" ")[0] for a, b in pairwise(other.words)):
+                return True
+        elif not (f" {name}".endswith(f" {other.release[0]}") or f" {other.release[0]}".endswith(f" {name}")):
+            return True
+    return False
+
+
+def conflict(a: Marks, b: Marks) -> bool:
+    """Whether two titles differ in a part, a month, a year, a number, or in being an answer."""
+    # The first part is often announced without its number.
+    if a.answer != b.answer or a.early != b.early or (a.parts != b.parts and {*a.parts} ^ {*b.parts} != {"1"}):
+        return True
+    pairs = (
+        (a.labels, b.labels),
+        (a.months, b.months),
+        (a.years, b.years),
+        (a.ordinals, b.ordinals),
+        (a.articles, b.articles),
+    )
+    if any(x and y and not x & y for x, y in pairs):
+        return True
+    left = {n for n in a.numbers if not any(agree(n, m) for m in b.numbers)}
+    right = {n for n in b.numbers if not any(agree(n, m) for m in a.numbers)}
+    return bool(left and right)
+
+
+def agree(one: str, two: str) -> bool:
+    """8 and 8.0 and 8.0.0 may be one version, 8.0 and 8.1 are not."""
+    a, b = one.split("."), two.split(".")
+    short = min(len(a), len(b))
+    return a[:short] == b[:short] and all(part == "0" for part in (*a[short:], *b[short:]))
+
+
+def _marks(text: str, said: Sequence[str]) -> Marks:
+    """The marks of a title of these words. Most titles have none of a kind, and are not looked through for it."""
+    digit = any(map(str.isdigit, text))
+    parts = labels = months = numbers = years = early = _NOTHING
+    if digit or not _COUNTED.isdisjoint(said):
+        found = (number for pair in _PART.findall(text) for number in pair if number)
+        parts = frozenset(_WRITTEN.get(number.lower(), number.lower()) for number in found)
+        labels = frozenset(_WRITTEN.get(number.lower(), number.lower()) for number in _LABEL.findall(text))
+    if any(word[:3] in _MONTHS for word in said):
+        months = frozenset(str(_MONTHS[name[:3].lower()]) for name in _MONTH.findall(text))
+    if digit:
+        numbers = frozenset(number.replace(",", "") for number in _NUMBER.findall(text))
+        years = frozenset(n for n in numbers if _YEAR.fullmatch(n))
+        early = frozenset(kind.lower() + number for kind, number in _EARLY.findall(text) if number)
+    ordinals = frozenset(_ORDINALS[word] for word in said if word in _ORDINALS)
+    articles = frozenset(_ARTICLES[word] for word in said if word in _ARTICLES)
+    return Marks(
+        parts,
+        labels,
+        months,
+        years,
+        numbers - years - parts - labels,
+        ordinals,
+        articles,
+        early,
+        bool(_ANSWER.search(text)),
+    )

@@ -1,0 +1,192 @@
+"""Whether a story is worth the first place and the subject line. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from digest.config import OTHER
+from digest.values import Story
+from digest.widths import columns
+
+LEAST_TEXT = 60  # characters of an excerpt; with fewer nobody knows what it is about
+_FRESH = timedelta(days=3)  # news, however often the newsletter comes
+_RHYTHMS = 2  # editions back that still count as fresh
+
+_I = re.IGNORECASE
+_MOVED = re.compile(
+    r"\b(?:feed|rss|blog|(?:web)?site|newsletter|podcast|journal)\b.{0,24}\b(?:has |have |is |was )?(?:been )?"
+    r"(?:moved|moving|relocated|migrated|closed|discontinued)\b|\bwe(?:'ve| have|’ve|'re| are) (?:moved|moving)\b|"
+    r"\b(?:update|change) your (?:feed|rss|subscription|bookmark)|\bnew (?:feed|rss) (?:url|address|location)\b|"
+    r"\b(?:feed|blog) (?:ist |wurde )?umgezogen\b|\b(?:flux|blog) (?:a )?(?:été )?déplacé\b",
+    _I,
+)
+_JOB = re.compile(
+    r"\b(?:we(?:'re|’re| are) hiring|is hiring|now hiring|who is hiring|job (?:opening|offer|advert|posting|vacancy)|"
+    r"jobs? at|vacanc(?:y|ies)|open positions?|join our team|apply now|stellenangebot|stellenanzeige|"
+    r"offre d['’]emploi|oferta de empleo)\b|\((?:m/[wf]/[dx]|[wf]/m/[dx]|f/m/x|h/f)\)|\bhiring:|"
+    r"\[hiring\]|\b(?:engineer|developer|designer|manager)s? (?:wanted|needed)\b",
+    _I,
+)
+_JOB_PATH = re.compile(r"/(?:jobs?|careers?|vacanc(?:y|ies)|stellen(?:angebote)?)/", _I)
+_LISTING = re.compile(
+    r"^(?:(?:tag|tags|category|categories|archives?|author|label|kategorie|schlagwort|etiqueta|catégorie)\s?[:»-]\s|"
+    r"(?:posts|articles|entries|stories) (?:tagged|in category|by|from|filed under)\b|archives? (?:for|of)\b|"
+    r"(?:all )?(?:tags|categories|archives?|index|home|homepage|sitemap|page \d+)\s*$)",
+    _I,
+)
+_LISTING_PATH = re.compile(
+    r"/(?:(?:tags?|categor(?:y|ies)|labels?|kategorien?|schlagwort|authors?)(?:/[^/]{1,60})?|archives?(?:/(?:19|20)\d\d)?)"
+    r"/?(?:index\.html?)?$",
+    _I,
+)
+# Pages that a site's generator puts into its feed beside what was written.
+_PAGE = re.compile(
+    r"^(?:about(?: (?:me|us))?|archives?|categories|contact|home|impressum|imprint|posts|search|tags)$", _I
+)
+_LISTED_TITLE = 4  # words; who writes of a category writes more than its name
+_EMPTY = re.compile(
+    r"^(?:hello,? world!?|test(?:ing)?(?: post)?|untitled|no title|lorem ipsum.{0,80}|sample (?:page|post)|"
+    r"(?:my )?first (?:blog )?post!?|new post|draft|todo|placeholder|\W*)$",
+    _I,
+)
+_ADVERT = re.compile(
+    r"^\W*(?:sponsored|advertisement|anzeige|promoted|\[ad\]|publicité)\b|\b(?:promo code|coupon code|% off)\b", _I
+)
+# Letters of UTF-8 that were read as if they were of Windows or of ISO 8859-1, and what stands for those that are lost.
+_BROKEN = re.compile(
+    "\ufffd|[ÃÂ][\u0080-\u00bf\u20ac\u201a-\u203a\u0152-\u0178]|â€|ï»¿|[ÐÑ][\u0080-\u00bf°±µ‚ƒ„…‹€]|(?:\\?){4}|[\u0080-\u009f]"
+)
+# What the same news of the local machine would lead to.
+_OWN_NAMES = re.compile(r"^(?:localhost|.{0,200}\.(?:localhost|local|internal|lan|home|invalid|test))$", _I)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Of a newsletter, what its lead has to fit: its language ("": any), and the time from one edition to the next."""
+
+    language: str = ""
+    rhythm: timedelta = timedelta(days=1)
+
+    def stale_before(self, now: datetime) -> datetime:
+        """What was published before is no news here."""
+        return now - max(_FRESH, _RHYTHMS * self.rhythm)
+
+
+def broken(text: str) -> bool:
+    """Whether letters of a text are lost or stand for others."""
+    return _BROKEN.search(text) is not None
+
+
+def listing(title: str, url: str) -> bool:
+    """Whether something is a page of a site's tags, categories or archive, or about it, and no text of its own."""
+    path = _path(url)
+    if _LISTING.search(title) or (_PAGE.search(title.strip()) and path.strip("/").count("/") <= 1):
+        return True
+    return len(title.split()) <= _LISTED_TITLE and _LISTING_PATH.search(path) is not None
+
+
+def no_story(title: str, url: str) -> str:
+    """Why an entry is no story at all, as the end of a sentence that begins with it; "" where it may be one."""
+    if listing(title, url):
+        return "is a page of tags or an archive of its site"
+    if title.count("\ufffd") > 1:
+        return "has a title whose letters are lost"
+    return ""
+
+
+@lru_cache(maxsize=4096)  # asked for each variant
+def never(title: str, url: str, excerpt: str) -> str:
+    """Why such a story never leads, as the end of a sentence that begins with it; "" where it may."""
+    if listing(title, url) or _LISTING_PATH.search(_path(url)):
+        return "is a page of tags or an archive"
+    if _MOVED.search(title):
+        return "says that a feed or site moved"
+    if _JOB.search(title) or _JOB_PATH.search(_path(url)):
+        return "is a job advert"
+    if _ADVERT.search(title):
+        return "is an advertisement"
+    if _EMPTY.search(title.strip()):
+        return "has a title that says nothing"
+    if broken(title) or broken(excerpt):
+        return "has broken letters"
+    if _nowhere(url):
+        return "leads to an address that readers cannot open"
+    return ""
+
+
+def faults(story: Story, paper: Paper, *, now: datetime) -> tuple[str, ...]:
+    """What speaks against a story as the lead, as ends of sentences that begin with it."""
+    found = [never(story.title, story.url, story.excerpt)]
+    if _stale(story, paper, now=now):
+        found.append("is old" if story.dated else "has no date")
+    if _foreign(story, paper):
+        found.append(f"is in another language ({story.language})")
+    if columns(story.excerpt) < LEAST_TEXT:
+        found.append("has no text to show")
+    if story.topic == OTHER:
+        found.append("is under no heading")
+    return tuple(fault for fault in found if fault)
+
+
+def lead(stories: Sequence[Story], paper: Paper, *, now: datetime) -> Story:
+    """Which of these, best first, leads: what an editor pinned, else the best with the least against it.
+
+    Where all are old, the newest: an edition of old feeds is a beginning.
+    """
+    if stories[0].pinned:
+        return stories[0]
+    old = all(_stale(story, paper, now=now) for story in stories)
+
+    def worse(at: int) -> tuple[bool, bool, bool, int, float, int]:
+        story = stories[at]
+        wanting = (columns(story.excerpt) < LEAST_TEXT) + (story.topic == OTHER)
+        return (
+            bool(never(story.title, story.url, story.excerpt)),
+            not old and _stale(story, paper, now=now),
+            _foreign(story, paper),
+            0 if old else wanting,
+            -story.published_at.timestamp() if old and story.dated else 0.0,
+            at,
+        )
+
+    return stories[min(range(len(stories)), key=worse)]
+
+
+def beginning(stories: Sequence[Story], paper: Paper, *, now: datetime) -> bool:
+    """Whether nothing of these is news: an edition made of what feeds had before."""
+    return bool(stories) and all(_stale(story, paper, now=now) for story in stories)
+
+
+def _stale(story: Story, paper: Paper, *, now: datetime) -> bool:
+    return not story.dated or story.published_at < paper.stale_before(now)
+
+
+def _foreign(story: Story, paper: Paper) -> bool:
+    spoken, ours = (language.lower().partition("-")[0] for language in (story.language, paper.language))
+    return bool(spoken and ours) and spoken != ours
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
+
+
+def _nowhere(url: str) -> bool:
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return True
+    if not host or _OWN_NAMES.match(host):
+        return True
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return "." not in host
