@@ -22,7 +22,8 @@ BASE = {
 }
 # Files of rooms that a run with nothing due imports: what steps come to, and whether there is anything for them.
 RUN = {
-    *("alerts", "collect", "collect.report", "collect.rhythm", "curate", "curate.barren", "curate.keywords"),
+    *("alerts", "collect", "collect.bounds", "collect.report", "collect.rhythm", "curate", "curate.barren"),
+    "curate.keywords",
     *("curate.names", "curate.rules", "curate.stems", "curate.topics", "curate.words", "deliver", "deliver.login"),
     "deliver.papers",
     *("deliver.replies", "deliver.report", "deliver.run", "deliver.shares", "edition", "edition.report"),
