@@ -9,7 +9,7 @@ feed ── entry ──┐── full_text   robots
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
 api_key ── api_answer   webhook ── webhook_event   alert   alert_telling
 installation              witnessed_entry                                  mail_feed ── feed
-run   tally
+run   tally   pruning   pruned_mark           edition ── letter_roll
 """
 
 from __future__ import annotations
@@ -288,6 +288,8 @@ class Edition(SQLModel, table=True):
     open_at: datetime | None = _time(default=None, nullable=True)  # a held edition opens by itself then
     sender: str  # From:, Reply-To: and the domain of Message-ID stay what they were, at every attempt
     reply_to: str = ""
+    # Only the mail that the archive shows is kept of it, and none of its letters is sent again: see `store.pruning`.
+    pruned: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
 
 
 class Variant(SQLModel, table=True):
@@ -411,6 +413,8 @@ class Subscription(Tasting, SQLModel, table=True):
     consent: str = ""  # how they came to be here: "command line", "import FILE", …
     created_at: datetime = _time()
     changed_at: datetime = _time()  # of the state
+    # When the latest of those of their letters was taken that are in rolls, and that nothing came back of.
+    arrived_at: datetime | None = _time(default=None, nullable=True)
 
 
 class ConsentEvent(StrEnum):

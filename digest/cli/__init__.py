@@ -125,6 +125,7 @@ from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
     mail,
     newsletter,
     outbox,
+    prune,
     relay,
     story,
     subscriber,
@@ -181,6 +182,7 @@ app.add_typer(story.app, name="story")
 app.add_typer(topic.app, name="topic")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(relay.app, name="relay")
+app.add_typer(prune.app, name="db")
 app.add_typer(config_app, name="config")
 subscriber_bars.register(subscriber.app)
 subscriber_csv.register(subscriber.app)

@@ -33,3 +33,4 @@ from digest.edition.welcome import welcome as welcome
 from digest.edition.why import explain as explain
 from digest.edition.why import explain_entry as explain_entry
 from digest.edition.why import explain_for as explain_for
+from digest.edition.why import pruned_words as pruned_words

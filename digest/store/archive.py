@@ -84,6 +84,9 @@ def variant_in_browser(session: Session, name: str, number: int, key: str) -> Fr
         .where(Newsletter.name == name, Edition.number == number, Variant.key == key)
     )
     variant = session.exec(query).first()
+    if variant is not None and not variant.html and not variant.text:
+        kept = shown(session, variant.edition_id)  # its own is pruned: what everybody got is the nearest to it
+        variant = session.get(Variant, kept) if kept else None
     return _frozen(session, variant) if variant else None
 
 
@@ -266,6 +269,12 @@ def _common_variant(session: Session, edition_id: int, *, whole: bool) -> tuple[
     )
     found = session.execute(query).first()
     return (found[0], found[1], found[2]) if found else None
+
+
+def shown(session: Session, edition_id: int) -> int | None:
+    """The variant that everybody is shown of an edition: what is kept of its mails. None where none is for all."""
+    found = _common_variant(session, edition_id, whole=session.get_one(Edition, edition_id).slot_at is None)
+    return found[0] if found else None
 
 
 def _of_all_variants(session: Session, row: Edition) -> OpenEdition:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import Feed, RunDay
+from digest.models import Edition, Feed, RunDay
 from digest.store.database import insert_into, shared_now
 
 TOLERANCE = timedelta(hours=1)  # clocks that differ by less are both right
@@ -70,3 +70,28 @@ def forget_days(session: Session, *, now: datetime) -> None:
     """Somebody says that this clock is right: what ran on days to come ran by one that was not."""
     session.execute(sa.delete(RunDay).where(col(RunDay.day) > utc_day(now)), execution_options=_NO_SYNC)
     session.execute(sa.update(Feed).where(col(Feed.added_at) > now).values(added_at=now), execution_options=_NO_SYNC)
+
+
+_WEEKLY = timedelta(days=8)  # between two days of work, where somebody works once a week
+
+
+def lived_before(session: Session, *, days: int, now: datetime) -> datetime | None:
+    """The moment that is `days` days ago by this clock and by the days that were lived; None where none is.
+
+    What cannot be undone is judged by it. A day was lived on which digest ran or composed an edition; where more than
+    a week lies between two of them it counts as one day, so a clock that leaps a year ahead makes nothing a year older.
+    """
+    today, begin = utc_day(now), utc_day(now) - timedelta(days=4 * 366)
+    ran = session.scalars(sa.select(col(RunDay.day)).where(col(RunDay.day) >= begin, col(RunDay.day) <= now))
+    made = session.scalars(
+        sa.select(col(Edition.composed_at)).where(col(Edition.composed_at) >= begin, col(Edition.composed_at) <= now)
+    )
+    lived = {utc_day(moment) for some in (ran, made) for moment in some if moment is not None}
+    age, later = timedelta(0), today
+    for day in sorted(lived, reverse=True):
+        gap = later - day
+        age += gap if gap <= _WEEKLY else _DAY
+        later = day
+        if age >= timedelta(days=days):
+            return min(day, now - timedelta(days=days))
+    return None

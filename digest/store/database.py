@@ -177,6 +177,30 @@ class Database:
                 finally:
                     transaction.rollback()
 
+    def compact(self) -> None:
+        """Write the database anew without what is free in it: it takes as much room again, and everybody waits.
+
+        A SQLite file can give pages back from then on.
+        """
+        if self.engine.dialect.name != "sqlite":
+            with self._told(), self.engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM (FULL, ANALYZE)")
+            return
+        connection_ = self.engine.raw_connection()
+        try:
+            cursor = connection_.cursor()
+            cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            cursor.execute("VACUUM")
+            cursor.close()
+        except sqlite3.OperationalError as error:
+            raise StorageError(
+                f"the database {self.engine.url.database} cannot be compacted: {error}",
+                hint="it needs as much room again as it has, and that nobody writes to it meanwhile; nothing is lost",
+            ) from error
+        finally:
+            connection_.close()
+        self.checkpoint()
+
     def checkpoint(self) -> bool:
         """Write SQLite's WAL back into the file and empty it: what was erased is then in neither.
 
@@ -364,6 +388,7 @@ def _sqlite(path: Path, *, synchronous: str = "FULL") -> Engine:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA secure_delete = ON")
         cursor.execute(f"PRAGMA synchronous = {synchronous}")
+        cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a file that is made now; of others once compacted
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:

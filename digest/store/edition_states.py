@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from digest.models import Edition, EditionState, Newsletter, OutboxRow, OutboxState, UtcTime, Variant
+from digest.store import rolls
 from digest.store.database import shared_now
 
 _NO_SYNC = {"synchronize_session": False}
@@ -211,7 +212,10 @@ class Account:
 def accounts(
     session: Session, *, newsletters: Collection[str] | None = None, number: int | None = None
 ) -> list[Account]:
-    """One account for each edition, the oldest first, and one for the notices where no edition is asked for."""
+    """One account for each edition, the oldest first, and one for the notices where no edition is asked for.
+
+    Of one that is asked for, each letter in its rolls is looked at; else that these are as they were written.
+    """
     promised = (
         sa.select(col(Variant.edition_id), sa.func.sum(Variant.letters).label("letters"))
         .group_by(col(Variant.edition_id))
@@ -234,7 +238,7 @@ def accounts(
     if number is not None:
         query = query.where(col(Edition.number) == number)
     found = [
-        _account(session, edition_id, name, count, state.value, letters)
+        _account(session, edition_id, name, count, state.value, letters, thorough=number is not None)
         for edition_id, name, count, state, letters in session.execute(query)
     ]
     if newsletters is None and number is None:
@@ -242,8 +246,21 @@ def accounts(
     return found
 
 
+def account_of(session: Session, edition_id: int) -> Account:
+    """The account of one edition."""
+    promised = sa.select(sa.func.coalesce(sa.func.sum(Variant.letters), 0)).where(col(Variant.edition_id) == edition_id)
+    return _account(session, edition_id, "", 0, "", session.execute(promised).scalar_one())
+
+
 def _account(
-    session: Session, edition_id: int | None, name: str, number: int, state: str, promised: int | None
+    session: Session,
+    edition_id: int | None,
+    name: str,
+    number: int,
+    state: str,
+    promised: int | None,
+    *,
+    thorough: bool = False,
 ) -> Account:
     mine = col(OutboxRow.edition_id) == edition_id if edition_id is not None else col(OutboxRow.edition_id).is_(None)
     counts: dict[OutboxState, int] = {}
@@ -265,12 +282,17 @@ def _account(
             unfinished += letters - unsettled
         else:
             overdone += unsettled
+    rolled = rolls.Sums() if edition_id is None else rolls.proven(session, edition_id, thorough=thorough)
+    for end, letters in rolled.counts().items():
+        counts[end] = counts.get(end, 0) + letters
+    in_doubt += rolled.in_doubt
     total = sum(counts.values())
     owed = total if promised is None else promised
     still = sum(counts.get(s, 0) for s in (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING))
-    wrong = []
+    wrong = list(rolled.wrong)
     if owed != total:
-        wrong.append(f"{owed} letters were owed, {total} are in the outbox")
+        among = f", {rolled.letters} of them in rolls" if rolled.letters else ""
+        wrong.append(f"{owed} letters were owed, {total} are in the outbox{among}")
     if unfinished:
         wrong.append(f"{unfinished} letters are marked settled and are not")
     if overdone:

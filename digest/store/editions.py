@@ -23,6 +23,7 @@ from digest.models import (
     VariantStory,
     address_key,
 )
+from digest.store import rolls
 
 
 def add_variants(
@@ -130,7 +131,16 @@ def variant_of(session: Session, edition_id: int, email: str) -> Variant | None:
         .join(Subscriber, col(Subscriber.id) == col(OutboxRow.subscriber_id))
         .where(OutboxRow.edition_id == edition_id, Subscriber.key == address_key(email))
     )
-    return session.exec(query).first()
+    found = session.exec(query).first()
+    if found is not None:
+        return found
+    person = session.exec(select(Subscriber.id).where(Subscriber.key == address_key(email))).first()
+    past = rolls.of_person(session, person, edition_id=edition_id) if person is not None else []
+    return session.get(Variant, past[0].variant_id) if past else None
+
+
+def variant(session: Session, variant_id: int) -> Variant:
+    return session.get_one(Variant, variant_id)
 
 
 def variant_id(session: Session, edition_id: int, key: str) -> int | None:
@@ -176,7 +186,9 @@ def letter_counts(session: Session, *, edition_id: int | None = None) -> dict[st
     query = select(OutboxRow.state, sa.func.count()).group_by(col(OutboxRow.state))
     if edition_id is not None:
         query = query.where(OutboxRow.edition_id == edition_id)
-    return {OutboxState(state).value: count for state, count in session.exec(query)}
+    counts = rolls.counts(session, edition_id)
+    counts.update({OutboxState(state): count for state, count in session.exec(query)})
+    return {state.value: counts[state] for state in OutboxState if counts[state]}
 
 
 def variant_to_send(session: Session, variant_id: int) -> tuple[Variant, Edition, Newsletter]:

@@ -1,0 +1,236 @@
+"""Keeping within bounds: what `[keep]` lets go of, in small steps beside whoever else is at work.
+
+Each kind of rows is gone through in laps: every day from where it had come to, and once a week from the first row,
+for what was held back before. How far a lap is stands in the database, so it is broken off at any moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from digest.errors import TryAgain
+from digest.store import clock, pruning, pruning_entries
+from digest.store.database import Database, shared_now
+from digest.store.keep_tables import Pruning
+from digest.store.pruning import Kind, Scope, Step
+
+ROWS = 500  # of a step: some ten milliseconds of SQLite's lock
+_LOOKED = 40  # steps that find nothing are taken together
+_PAGES = 1_000  # that SQLite gives back to the file system in a step
+_FREE = 0.05  # the share of its pages that it keeps for what comes
+
+_STEPS: Mapping[Kind, Callable[[Session, Scope, int], Step]] = {
+    Kind.MAILS: pruning.mails,
+    Kind.LETTERS: pruning.letters,
+    Kind.TEXTS: pruning_entries.texts,
+    Kind.PLACES: pruning.places,
+    Kind.ENTRIES: pruning_entries.entries,
+    Kind.NOTICES: pruning.notices,
+    Kind.REPORTS: pruning.reports,
+}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long things are kept, in days by kind (0: for ever), and how many of the newest entries in any case."""
+
+    days: Mapping[Kind, int]
+    least: int = 0
+    rows: int = ROWS
+
+
+@dataclass
+class Pruned:
+    """What was let go of, by kind: rows, about how many bytes, and what is old enough and stays, by why."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    held: dict[str, dict[str, int]] = field(default_factory=dict)
+    young: list[str] = field(default_factory=list)  # kinds of which nothing can be old enough
+    given_back: int = 0  # bytes, to the file system
+    finished: bool = True  # not broken off
+
+    def add(self, kind: Kind, step: Step) -> None:
+        self.rows[kind] = self.rows.get(kind, 0) + step.rows
+        self.sizes[kind] = self.sizes.get(kind, 0) + step.size
+
+
+Tell = Callable[[Pruned], None]
+
+
+def due(session: Session, terms: Terms, *, now: datetime) -> list[Kind]:
+    """The kinds that were not gone through today."""
+    done = {row.kind for row in session.exec(select(Pruning).where(Pruning.day == _day(now)))}
+    return [kind for kind in Kind if terms.days.get(kind) and kind not in done]
+
+
+def prune(
+    database: Database,
+    terms: Terms,
+    *,
+    clock: Callable[[], datetime],
+    seconds: float | None = None,
+    whole: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    tell: Tell = lambda _done: None,
+) -> Pruned:
+    """Let go of what is old, each kind once a day, for so many `seconds` at most; `whole`: all of it, now.
+
+    Not by a clock that may be wrong: see `clock.lived_before`. Whoever else prunes at the same time shares the work.
+    """
+    began, done = clock(), Pruned()
+
+    def over() -> bool:
+        late = seconds is not None and clock() - began >= timedelta(seconds=seconds)
+        return stop() or late
+
+    with database.read() as session:
+        kinds = [kind for kind in Kind if terms.days.get(kind)] if whole else due(session, terms, now=began)
+    if not kinds:
+        return done
+    try:
+        for kind in kinds:
+            if over() or not _lap(database, terms, kind, done, now=began, whole=whole, over=over, tell=tell):
+                done.finished = False
+                return done
+        give_back(database, done, over=over)
+    except TryAgain:  # of two that waited for each other we were stopped: the next run goes on
+        done.finished = False
+    return done
+
+
+def _lap(
+    database: Database,
+    terms: Terms,
+    kind: Kind,
+    done: Pruned,
+    *,
+    now: datetime,
+    whole: bool,
+    over: Callable[[], bool],
+    tell: Tell,
+) -> bool:
+    """All of one kind; False where it was broken off."""
+    with database.read() as session:
+        before = clock.lived_before(session, days=terms.days[kind], now=shared_now(session, now))
+    if before is None:
+        done.young.append(kind)
+        with database.write() as session:
+            _save(session, kind, Step(), {}, now=now, last=True)
+        return True
+    scope = Scope(before, terms.rows, terms.least)
+    first, last = whole, False
+    while not last:
+        scope.held.clear()
+        with database.write() as session:
+            step = _some(session, kind, scope, now=now, first=first)
+        first, last = False, step.last
+        done.add(kind, step)
+        held = done.held.setdefault(kind, {})
+        for why, number in scope.held.items():
+            held[why] = held.get(why, 0) + number
+        tell(done)
+        if not last and over():
+            return False
+    return True
+
+
+def _some(session: Session, kind: Kind, scope: Scope, *, now: datetime, first: bool) -> Step:
+    """One step, or several that find nothing, from where the last ended; from the first row once a week, or asked."""
+    row = session.exec(select(Pruning).where(Pruning.kind == kind).with_for_update()).one_or_none() or Pruning(
+        kind=kind
+    )
+    first = first or _week(row.begun) != _week(_day(now))
+    held: dict[str, int] = {} if first else dict(row.held)
+    after = 0 if first else row.after
+    for _ in range(_LOOKED):
+        step = _STEPS[kind](session, scope, after)
+        after = step.after
+        if step.rows or step.last:
+            break
+    for why, number in scope.held.items():
+        held[why] = held.get(why, 0) + number
+    _save(session, kind, step, held, now=now, last=step.last, first=first)
+    return step
+
+
+def _save(
+    session: Session, kind: Kind, step: Step, held: Mapping[str, int], *, now: datetime, last: bool, first: bool = False
+) -> None:
+    row = session.get(Pruning, kind) or Pruning(kind=kind)
+    row.after, row.rows = step.after, row.rows + step.rows
+    if first:
+        row.begun = _day(now)
+    if last:
+        row.day = _day(now)
+    row.held = dict(held)
+    session.add(row)
+
+
+def _day(now: datetime) -> str:
+    return f"{clock.utc_day(now):%Y-%m-%d}"
+
+
+def _week(day: str) -> tuple[int, int] | None:
+    return datetime.fromisoformat(day).isocalendar()[:2] if day else None
+
+
+# ---------------------------------------------------------------- the file
+
+
+def give_back(database: Database, done: Pruned, *, over: Callable[[], bool] = lambda: False) -> None:
+    """Give pages that are free to the file system, some at a time, where SQLite was told to be able to.
+
+    PostgreSQL's autovacuum makes room for new rows by itself.
+    """
+    if database.engine.dialect.name != "sqlite":
+        return
+    while not over():
+        with database.write() as session:
+            page, pages, free = facts(session)[:3]
+            if not gives_back(session) or free <= max(_PAGES, _FREE * pages):
+                return
+            # It gives one page back for each row that is asked of it.
+            session.connection().exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+            left = facts(session)[2]
+            done.given_back += (free - left) * page
+            if left >= free:
+                return
+
+
+def facts(session: Session) -> tuple[int, int, int]:
+    """Of a SQLite file: bytes of a page, pages, and how many of them are free."""
+    connection = session.connection()
+    page, pages, free = (
+        int(connection.exec_driver_sql(f"PRAGMA {what}").scalar() or 0)
+        for what in ("page_size", "page_count", "freelist_count")
+    )
+    return page, pages, free
+
+
+def gives_back(session: Session) -> bool:
+    """Can a SQLite file grow smaller without being written anew (auto_vacuum = INCREMENTAL)?"""
+    return int(session.connection().exec_driver_sql("PRAGMA auto_vacuum").scalar() or 0) == 2
+
+
+# ---------------------------------------------------------------- for people
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the pruning of a kind is, as it is shown."""
+
+    kind: str
+    day: str
+    rows: int
+    held: Mapping[str, int]
+
+
+def standings(session: Session) -> list[Standing]:
+    """Of all kinds that were ever gone through."""
+    rows = {row.kind: row for row in session.exec(select(Pruning).order_by(col(Pruning.kind)))}
+    return [Standing(kind, rows[kind].day, rows[kind].rows, dict(rows[kind].held)) for kind in Kind if kind in rows]
