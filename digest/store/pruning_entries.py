@@ -35,6 +35,7 @@ from digest.store.pruning import Scope, Step
 from digest.store.recipients import deliverable
 
 PER_FEED = 60  # entries of a feed that are kept however old, as `feed_entries` looks for a new one among as many
+GISTS = 20  # of these, that keep what curation knows of their texts: by it is found what a feed repeats in all
 _NO_SYNC = {"synchronize_session": False}
 
 
@@ -48,19 +49,43 @@ class _Old(NamedTuple):
     published_at: datetime | None
     seen_at: datetime
     withdrawn_at: datetime | None
-    size: int
+    text: int  # bytes
+    gist: int
+
+    @property
+    def size(self) -> int:
+        return self.text + self.gist
 
 
-_SIZE = (
-    sa.func.length(col(Entry.summary))
-    + sa.func.length(col(Entry.content))
-    + sa.func.coalesce(sa.func.length(col(Entry.gist)), 0)
-)
+_TEXT = sa.func.length(col(Entry.summary)) + sa.func.length(col(Entry.content))
+_GIST = sa.func.coalesce(sa.func.length(col(Entry.gist)), 0)
 _COLUMNS = [
     *(col(getattr(Entry, name)) for name in ("id", "feed_id", "key", "title", "published_at", "seen_at")),
     col(Entry.withdrawn_at),
-    _SIZE,
+    _TEXT,
+    _GIST,
 ]
+
+
+def _latest(number: int) -> Any:
+    """The entry of a feed before which there are so many later ones."""
+    one = sa.orm.aliased(Entry)
+    query = (
+        sa.select(col(one.id))
+        .where(col(one.feed_id) == Feed.id)
+        .order_by(col(one.id).desc())
+        .offset(number - 1)
+        .limit(1)
+    )
+    return query.correlate(Feed).scalar_subquery()
+
+
+class _FeedNow(NamedTuple):
+    """A feed: its latest entries, from these numbers on, and those that are in it at this moment."""
+
+    latest: int
+    gists: int
+    window: frozenset[int]
 
 
 @dataclass
@@ -74,7 +99,7 @@ class _Around:
         session, least = self.session, self.scope.least
         newest = sa.select(col(Entry.id)).order_by(col(Entry.id).desc()).offset(max(0, least)).limit(1)
         self.upto_id: int = session.execute(newest).scalar() or 0  # beyond it are the `least` newest
-        self._feeds: dict[int, tuple[int, frozenset[int]]] = self.scope.seen.setdefault("feeds", {})
+        self.feeds: dict[int, _FeedNow] = self.scope.seen.setdefault("feeds", {})
         rows = session.execute(
             sa.select(col(Edition.newsletter_id), sa.func.max(col(Edition.upto_seq))).group_by(
                 col(Edition.newsletter_id)
@@ -82,8 +107,8 @@ class _Around:
         )
         self.composed: dict[int, int] = {row[0]: row[1] for row in rows}
 
-    def batch(self, after: int) -> list[_Old]:
-        query = sa.select(*_COLUMNS).where(col(Entry.id) > after, col(Entry.id) <= self.upto_id)
+    def batch(self, after: int, *which: Any) -> list[_Old]:
+        query = sa.select(*_COLUMNS).where(col(Entry.id) > after, col(Entry.id) <= self.upto_id, *which)
         return [_Old._make(row) for row in self.session.execute(query.order_by(col(Entry.id)).limit(self.scope.most))]
 
     def by_id(self, ids: Iterable[int]) -> list[_Old]:
@@ -93,19 +118,27 @@ class _Around:
             found += [_Old._make(row) for row in self.session.execute(query)]
         return found
 
-    def free(self, entries: Collection[_Old]) -> list[_Old]:
-        """Those that are old enough, that every newsletter has decided about, and that their feed needs no more."""
+    def decided(self, entries: Collection[_Old]) -> list[_Old]:
+        """Those that are old enough, and that every newsletter has decided about."""
         old = [one for one in entries if one.id <= self.upto_id and one.seen_at < self.scope.before]
         waiting = self._waiting([one.id for one in old])
         self._look([one.feed_id for one in old])
-        free = []
+        found = []
         for one in old:
-            newest, window = self._feeds[one.feed_id]
             if one.id in waiting and one.withdrawn_at is None:
                 self.scope.hold("entries wait for a newsletter to decide about them")
-            elif one.id in window:
+            else:
+                found.append(one)
+        return found
+
+    def free(self, entries: Collection[_Old]) -> list[_Old]:
+        """Those of them that their feed needs no more."""
+        free = []
+        for one in self.decided(entries):
+            feed = self.feeds[one.feed_id]
+            if one.id in feed.window:
                 self.scope.hold("entries are in their feeds at this moment")
-            elif one.id >= newest:
+            elif one.id >= feed.latest:
                 self.scope.hold(f"entries are among the latest {PER_FEED} of their feeds")
             else:
                 free.append(one)
@@ -126,26 +159,32 @@ class _Around:
         return found
 
     def _look(self, feed_ids: Iterable[int]) -> None:
-        """The number of the 60th newest entry of each feed, and which are in it now."""
-        for feed_id in sorted(set(feed_ids) - self._feeds.keys()):
-            last = sa.select(col(Entry.id)).where(col(Entry.feed_id) == feed_id).order_by(col(Entry.id).desc())
-            newest = self.session.execute(last.offset(PER_FEED - 1).limit(1)).scalar()
-            window = self.session.execute(sa.select(col(Feed.window)).where(col(Feed.id) == feed_id)).scalar()
-            self._feeds[feed_id] = (newest or 0, frozenset(window or ()))
+        for some in batched(sorted(set(feed_ids) - self.feeds.keys())):
+            query = sa.select(col(Feed.id), _latest(PER_FEED), _latest(GISTS), col(Feed.window))
+            for id_, latest, gists, window in self.session.execute(query.where(col(Feed.id).in_(some))):
+                self.feeds[id_] = _FeedNow(latest or 0, gists or 0, frozenset(window or ()))
 
 
 def texts(session: Session, scope: Scope, after: int) -> Step:
     """Let go of what entries said, once everybody has decided about them."""
     around = _Around(session, scope)
-    found = around.batch(after)
-    free = around.free([one for one in found if one.size])
-    free = [one for one in free if one.id not in _needed(session, around, [one.id for one in free])]
-    emptied: dict[str, Any] = {"summary": "", "content": "", "gist": None, "enclosures": []}
-    for some in batched([one.id for one in free]):
+    found = around.batch(after, (_TEXT > 0) | col(Entry.gist).is_not(None))
+    old = around.decided(found)
+    needed = _needed(session, around, [one.id for one in old])
+    # Without a gist its text is what curation would ask.
+    short = [one for one in old if one.text and one.gist and one.id not in needed]
+    bare = [one for one in old if one.id < around.feeds[one.feed_id].gists and one.id not in needed]
+    for some in batched([one.id for one in short]):
+        emptied: dict[str, Any] = {"summary": "", "content": "", "enclosures": []}
+        session.execute(sa.update(Entry).where(col(Entry.id).in_(some)).values(**emptied), execution_options=_NO_SYNC)
+    for some in batched([one.id for one in bare]):
+        emptied = {"summary": "", "content": "", "enclosures": [], "gist": None}
         session.execute(sa.update(Entry).where(col(Entry.id).in_(some)).values(**emptied), execution_options=_NO_SYNC)
         pages = sa.update(FullText).where(col(FullText.entry_id).in_(some), col(FullText.gist).is_not(None))
         session.execute(pages.values(text=""), execution_options=_NO_SYNC)
-    return Step(len(free), sum(one.size for one in free), *_next(found, scope, after))
+    gone = {one.id for one in (*short, *bare)}
+    size = sum(one.text for one in old if one.id in gone) + sum(one.gist for one in bare)
+    return Step(len(gone), size, *_next(found, scope, after))
 
 
 def _needed(session: Session, around: _Around, ids: Collection[int]) -> set[int]:
