@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -12,10 +14,11 @@ import sqlalchemy as sa
 from conftest import MONDAY, on_sqlite
 from hypothesis import given
 from hypothesis import strategies as st
-from mailing import PEOPLE, owe, sound
+from mailing import PEOPLE, notice, owe, sound
 from sqlmodel import Session, col, select
 
-from digest import edition, subscribe
+from digest import edition, line, subscribe
+from digest.config.settings import Keep
 from digest.curate import urls
 from digest.errors import NotFound
 from digest.models import (
@@ -25,12 +28,14 @@ from digest.models import (
     EditionState,
     Entry,
     Feed,
+    Notice,
     OutboxRow,
     OutboxState,
     RunDay,
     Story,
     Subscriber,
     Subscription,
+    SubscriptionState,
     Variant,
     VariantStory,
 )
@@ -47,6 +52,7 @@ from digest.store import (
     keeping,
     letters,
     newsletters,
+    open_database,
     reports,
     rolls,
 )
@@ -615,3 +621,125 @@ def test_texts_go_before_their_entries(database, config):
         assert not any(one.content or one.summary for one in found)
         assert [bool(one.gist) for one in found] == [False] * (PER_FEED + 10 - GISTS) + [True] * GISTS
         assert all(one.title for one in found)
+
+
+# ---------------------------------------------------------------- the rest, and commands
+
+
+def test_mails_of_no_edition_go_and_are_not_sent_again(database, config):
+    notice(database, "ada@example.org")
+    notice(database, "bob@example.org")
+    with database.write() as session:
+        ended = {"state": OutboxState.SENT, "settled_at": MONDAY}
+        session.execute(sa.update(OutboxRow).where(col(OutboxRow.id) == 1).values(**ended))
+    lived(database)
+    assert prune(database).rows["notices"] == 1
+    with database.read() as session:
+        assert [one.email for one in session.exec(select(Notice))] == ["bob@example.org"]
+        assert rows(session, OutboxRow) == 1
+    assert not notice(database, "ada@example.org", now=LATER)
+
+
+@on_sqlite
+def test_who_has_not_answered_yet_keeps_what_they_were_asked(database, config):
+    sent(database, config, "ada@example.org", number=1)
+    notice(database, "ada@example.org", subscription_id=1)
+    with database.write() as session:
+        session.execute(sa.update(OutboxRow).values(state=OutboxState.SENT, settled_at=MONDAY))
+        session.execute(sa.update(Subscription).values(state=SubscriptionState.PENDING))
+    lived(database)
+    assert not prune(database).rows["notices"]
+
+
+@on_sqlite
+def test_what_came_back_goes_but_for_what_waits_for_an_answer(database):
+    with database.write() as session:
+        for number, act in enumerate(("none", "ask", "suppress")):
+            session.add(MailReport(hash=str(number), source="s", read_at=MONDAY, kind="hard", act=act))
+    lived(database)
+    assert prune(database).rows["reports"] == 2
+    with database.read() as session:
+        assert session.exec(select(MailReport.act)).one() == "ask"
+
+
+@on_sqlite
+def test_a_new_file_grows_smaller_and_an_old_one_once_it_is_compacted(database, config):
+    with database.read() as session:
+        assert keeping.gives_back(session)
+    with database.write() as session:
+        session.connection().exec_driver_sql("CREATE TABLE ballast (content)")
+        session.connection().exec_driver_sql("INSERT INTO ballast VALUES (zeroblob(9000000))")
+    with database.write() as session:
+        session.connection().exec_driver_sql("DROP TABLE ballast")
+        before = keeping.facts(session)
+    done = keeping.Pruned()
+    keeping.give_back(database, done)
+    with database.read() as session:
+        page, pages, _free = keeping.facts(session)
+    assert pages < before[1] / 2
+    assert done.given_back == (before[1] - pages) * page
+    database.compact()
+    with database.read() as session:
+        assert keeping.facts(session)[2] == 0
+        assert keeping.gives_back(session)
+
+
+@on_sqlite
+def test_why_says_that_what_is_gone_was_pruned(database, config):
+    sent(database, config, number=4)
+    told(database, PER_FEED + 10)
+    lived(database)
+    with database.write() as session:
+        (last,) = session.exec(select(Story.id).where(Story.entry_id == PER_FEED + 10))
+        session.add(VariantStory(variant_id=1, position=0, story_id=last))
+        session.execute(sa.update(Variant).values(since_seq=0))
+    prune(database)
+    with database.read() as session:
+        paper = newsletters.find(session, "daily")
+        assert "pruned" in edition.pruned_words(session, "https://site.example/0", paper)
+        assert not edition.pruned_words(session, "https://site.example/500", paper)
+        carried, other = session.get_one(Story, last), session.get_one(Story, last - 1)
+        assert "in edition 1, as the lead" in edition.explain_for(session, paper, carried, PEOPLE[0], now=LATER)
+        assert "pruned" in edition.explain_for(session, paper, other, PEOPLE[0], now=LATER)
+        with pytest.raises(NotFound, match="no story 1") as found:
+            edition.find(session, "daily", 1)
+        assert "pruned" in found.value.hint
+
+
+@on_sqlite
+def test_a_run_prunes_after_its_letters_by_the_days_of_the_settings(database, configure):
+    config = configure(keep={"letters_days": 20, "mails_days": 7, "entries_days": 0})
+    sent(database, config)
+    lived(database)
+    done = line.prune(database, config, clock=lambda: LATER)
+    assert done.rows["letters"] == 6
+    assert "entries" not in done.rows
+
+
+@pytest.mark.parametrize("words", [{"mails_days": 3}, {"letters_days": 1}, {"entries_days": 7}, {"reports_days": 9}])
+def test_days_that_would_break_a_promise_are_refused(words):
+    with pytest.raises(ValueError, match="at least, or 0 to keep all"):
+        Keep(**words)
+
+
+def test_the_command_says_what_would_go_and_lets_it_go(digest, at):
+    assert digest("init").returncode == 0
+    digest("status")
+    at(LATER)
+    database = open_database(f"sqlite:///{Path.cwd() / 'digest.db'}")
+    told(database, PER_FEED + 10)
+    lived(database)
+    Path("digest.toml").write_text(Path("digest.toml").read_text() + "\n[keep]\nentries_least = 0\n")
+    said = json.loads(digest("db", "prune", "--dry-run", "--json").stdout)
+    assert said["kinds"]["entries"]["rows"] == 10
+    assert said["dry_run"]
+    with database.read() as session:
+        assert rows(session, Entry) == PER_FEED + 10
+    assert digest("db", "prune", "--compact").returncode == 0
+    with database.read() as session:
+        assert rows(session, Entry) == PER_FEED
+    database.close()
+    kept = json.loads(digest("status", "--json").stdout)["keep"]
+    assert kept["kinds"]["entries"]["pruned"] == 10
+    assert kept["bytes"] > 0
+    assert "10 entries" in digest("doctor", "--offline", "--only", "database").stdout

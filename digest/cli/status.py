@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,7 +16,9 @@ from digest.cli.options import All, Json, Newsletters
 from digest.errors import Exit, PutBack, WrongClock
 
 if TYPE_CHECKING:
-    from digest.store import alerts, hooks, letters, newsletters
+    from sqlmodel import Session
+
+    from digest.store import Database, alerts, hooks, letters, newsletters
 
 
 def status(context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False) -> None:
@@ -56,6 +58,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         strangers = reports.refused(session, since=moment - timedelta(days=30))
         starving, mute = lost(config, database), alerts.failing(session, now=moment)
         told = [one for one in hooks.listed(session) if one.failing_since or one.disabled_at]
+        kept = _kept(database, session, moment)
     if as_json:
         print_json(
             {
@@ -83,6 +86,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
                     "refused": {service: number for service, number, _why in strangers},
                 },
                 "set_aside": {str(feed): number for feed, number in aside.items()},
+                "keep": kept,
             }
         )
     else:
@@ -93,7 +97,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         _tell_aside(options, aside)
         tell_heard(options, heard, asks, *complaints)
         _tell_refused(options, strangers)
-        options.say(f"database: {config.database_name}")
+        options.say(f"database: {config.database_name}{_size_words(kept)}")
     _tell_webhooks(options, told, mute)
     tell_lost(options, config, [one for one in starving if not config.narrowed or one.newsletter in papers])
     for name, words in wrong.items():
@@ -104,6 +108,24 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         raise typer.Exit(Exit.CONFIG)
     if trouble or ahead or put_back:
         raise typer.Exit(Exit.UNAVAILABLE)
+
+
+def _kept(database: Database, session: Session, moment: datetime) -> dict[str, Any]:
+    """How large the database is, by how much it grew a day so far, and what was let go of by kind (bytes; rows)."""
+    from digest.store import clock, disk_space, keeping
+
+    begun = clock.first_run(session)
+    size, growth = disk_space.size_of(database, days=(moment - begun).days if begun else 0)
+    kinds = {one.kind: {"pruned": one.rows, "day": one.day, "held": one.held} for one in keeping.standings(session)}
+    return {"bytes": size, "bytes_a_day": round(growth), "kinds": kinds}
+
+
+def _size_words(kept: Mapping[str, Any]) -> str:
+    if kept["bytes"] is None:
+        return ""
+    held = max((sum(kind["held"].values()) for kind in kept["kinds"].values()), default=0)
+    back = f"; {held:,} rows are kept though old, `digest doctor` says why" if held else ""
+    return f", {kept['bytes'] / 1e6:,.1f} MB, {kept['bytes_a_day'] / 1e6:,.1f} MB more a day so far{back}"
 
 
 def _show(

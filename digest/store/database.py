@@ -177,6 +177,18 @@ class Database:
                 finally:
                     transaction.rollback()
 
+    def give_back(self, pages: int) -> None:
+        """Give so many of SQLite's free pages to the file system, as far as nobody writes meanwhile."""
+        connection = self.engine.raw_connection()
+        try:
+            # A script, since it gives one back at each step of its statement, and `execute` takes one step.
+            connection.cursor().executescript(f"PRAGMA incremental_vacuum({pages})")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise StorageError(f"the database {self.engine.url.database} cannot grow smaller: {error}") from error
+        finally:
+            connection.close()
+
     def compact(self) -> None:
         """Write the database anew without what is free in it: it takes as much room again, and everybody waits.
 

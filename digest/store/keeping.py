@@ -189,17 +189,16 @@ def give_back(database: Database, done: Pruned, *, over: Callable[[], bool] = la
     """
     if database.engine.dialect.name != "sqlite":
         return
+    before: int | None = None
     while not over():
-        with database.write() as session:
-            page, pages, free = facts(session)[:3]
-            if not gives_back(session) or free <= max(_PAGES, _FREE * pages):
+        with database.read() as session:
+            page, pages, free = facts(session)
+            if before is not None:
+                done.given_back += (before - pages) * page
+            if not gives_back(session) or free <= max(_PAGES, _FREE * pages) or before == pages:
                 return
-            # It gives one page back for each row that is asked of it.
-            session.connection().exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
-            left = facts(session)[2]
-            done.given_back += (free - left) * page
-            if left >= free:
-                return
+        before = pages
+        database.give_back(_PAGES)
 
 
 def facts(session: Session) -> tuple[int, int, int]:

@@ -168,16 +168,10 @@ def letter(session: Session, letter_id: int) -> Letter | None:
 
 def _rolled(session: Session, past: rolls.Past) -> Letter:
     reader = rolls.reader_of(session, past.subscription_id)
-    return Letter(
-        id=past.id,
-        at=past.at,
-        tried=past.state is not OutboxState.DROPPED,
-        edition_id=past.edition_id,
-        subscriber_id=reader[0] if reader else None,
-        subscription_id=past.subscription_id if reader else None,
-        email=reader[1] if reader else "",
-        rolled=True,
-    )
+    who, email = reader or (None, "")
+    subscription = past.subscription_id if reader else None
+    tried = past.state is not OutboxState.DROPPED
+    return Letter(past.id, past.at, tried, past.edition_id, who, subscription, email, rolled=True)
 
 
 @cache
