@@ -2,6 +2,9 @@
 
     python benchmarks/keep.py --quick
     python benchmarks/keep.py --days 365 --readers 5000 --variants 200 --entries 500000 --json
+    python benchmarks/keep.py --days 365 --readers 500 --variants 20 --entries 50000 --feeds 100 --least 300
+
+The last is a tenth of the year before it in all that adds up, and takes a tenth of its bytes.
 
 Rows are laid as the product lays them, with texts and mails of the usual length and of words that compress as words
 do, day after day, and pruned after each with the default `[keep]`, as runs would. Sizes are of the file, with nothing
@@ -47,7 +50,6 @@ from digest.store.pruning import Kind
 
 BEGIN = UtcTime().process_result_value(datetime(2026, 1, 1, 7), None)  # type: ignore[arg-type]
 DAY = timedelta(days=1)
-FEEDS = 1000
 TOPICS = 60
 IN_MAIL = 30
 PLACES = 40  # entries that are in a feed at a time
@@ -121,10 +123,10 @@ class World:
             feeds = [
                 {"id": n, "url": f"https://feed{n}.example/rss.xml", "host": f"feed{n}.example", "title": f"Feed {n}"}
                 | {"added_at": BEGIN, "next_at": BEGIN}
-                for n in range(1, FEEDS + 1)
+                for n in range(1, asked.feeds + 1)
             ]
             connection.execute(sa.insert(Feed), feeds)
-            read = [{"newsletter_id": 1, "feed_id": n, "added_at": BEGIN} for n in range(1, FEEDS + 1)]
+            read = [{"newsletter_id": 1, "feed_id": n, "added_at": BEGIN} for n in range(1, asked.feeds + 1)]
             connection.execute(sa.insert(NewsletterFeed), read)
             numbers = range(1, asked.readers + 1)
             people = [{"id": n, "email": f"reader.number{n}@mail{n % 9}.example", "created_at": BEGIN} for n in numbers]
@@ -155,7 +157,7 @@ class World:
         entries, stories, told = [], [], []
         for _ in range(number):
             self.entry += 1
-            feed = self.chance.randint(1, FEEDS)
+            feed = self.chance.randint(1, self.asked.feeds)
             self.recent.setdefault(feed, []).append(self.entry)
             title, url = (
                 self.words.some(9),
@@ -222,7 +224,7 @@ class World:
             | {"settled_at": now + timedelta(seconds=self.chance.randint(1, 900)), "code": 250}
             | {"reply": f"2.0.0 Ok: queued as {self.chance.getrandbits(40):010X}", "relay": "relay.example:587"}
             for place, variant in enumerate(variants)
-            for who, _ in zip(reader, range(variant["letters"]), strict=False)
+            for _, who in zip(range(variant["letters"]), reader, strict=False)
         ]
         connection.execute(sa.insert(OutboxRow), rows)
 
@@ -252,7 +254,7 @@ def measure(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     days = {Kind.MAILS: keep.mails_days, Kind.LETTERS: keep.letters_days, Kind.TEXTS: keep.texts_days}
     days |= {Kind.PLACES: keep.entries_days, Kind.ENTRIES: keep.entries_days}
     days |= {Kind.NOTICES: keep.notices_days, Kind.REPORTS: keep.reports_days}
-    terms = keeping.Terms(days, least=keep.entries_least)
+    terms = keeping.Terms(days, least=keep.entries_least if asked.least is None else asked.least)
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         database = open_database(f"sqlite:///{Path(folder) / 'digest.db'}", create=True)
         world, spent, worst = World(database, asked), 0.0, 0.0
@@ -284,6 +286,8 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=1000)
     parser.add_argument("--variants", type=int, default=40)
     parser.add_argument("--entries", type=int, default=41_000)
+    parser.add_argument("--feeds", type=int, default=1000)
+    parser.add_argument("--least", type=int, help="entries_least of [keep], where it is not the default")
     parser.add_argument("--once", dest="every", action="store_false", help="prune at the end, not day by day")
     parser.add_argument("--folder", help="where the database is made")
     parser.add_argument("--quick", action="store_true")

@@ -743,3 +743,26 @@ def test_the_command_says_what_would_go_and_lets_it_go(digest, at):
     assert kept["kinds"]["entries"]["pruned"] == 10
     assert kept["bytes"] > 0
     assert "10 entries" in digest("doctor", "--offline", "--only", "database").stdout
+
+
+@on_sqlite
+def test_what_is_let_go_of_leaves_pages_free_and_all_else_as_it_was(database, config):
+    """SQLite leaves a row that grew smaller alone on its page: then nothing would be won."""
+    sent(database, config, "ada@example.org", number=4)
+    text = "".join(random.Random(1).choices("abcdefghij", k=3000))
+    with database.write() as session:
+        session.execute(sa.update(Variant).values(html=text * 4, text=text))
+    told(database, PER_FEED + 60)
+    with database.write() as session:
+        session.execute(sa.update(Entry).values(content=text))
+        before = [one.model_dump(exclude={"content", "summary", "gist"}) for one in session.exec(select(Entry))]
+        pages = keeping.facts(session)
+    lived(database)
+    prune(database, keeping.Terms({Kind.MAILS: 60, Kind.TEXTS: 60}))
+    with database.read() as session:
+        after = keeping.facts(session)
+        assert after[2] > pages[2] + 50  # free: nearly all that these texts had filled
+        assert [one.model_dump(exclude={"content", "summary", "gist"}) for one in session.exec(select(Entry))] == before
+        assert session.connection().exec_driver_sql("PRAGMA foreign_key_check").first() is None
+        assert rows(session, Admission) == rows(session, Story) == len(before)
+        assert sound_in(session)

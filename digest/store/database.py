@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
@@ -250,6 +250,31 @@ def server_ahead(session: Session, now: datetime) -> timedelta:
     return says - now
 
 
+def rewrite(session: Session, table: Any, ids: Sequence[int], values: Mapping[str, Any]) -> None:
+    """Change rows of a table by their `id`, so that what they no longer fill is free.
+
+    SQLite leaves a row that grows smaller where it was, alone on its page; taken out and put in again it lies beside
+    others. Only where foreign keys are not acted on (`without_foreign_keys`), since what refers to the rows stays.
+    """
+    connection, columns = session.connection(), table.__table__.c
+    mine = columns.id.in_(list(ids))
+    sqlite = connection.dialect.name == "sqlite"
+    if not sqlite or connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
+        session.execute(sa.update(table.__table__).where(mine).values(values))
+        return
+    moved = f"moved_{table.__tablename__}"
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    # As they are stored, but for what changes.
+    connection.exec_driver_sql(f"CREATE TEMP TABLE {moved} AS SELECT {names} FROM {table.__tablename__} WHERE 0")  # noqa: S608
+    connection.execute(sa.text(f"INSERT INTO {moved} SELECT {names} FROM {table.__tablename__} WHERE id IN :ids")  # noqa: S608
+                       .bindparams(sa.bindparam("ids", expanding=True)), {"ids": list(ids)})  # fmt: skip
+    there = sa.table(moved, *(sa.column(name, columns[name].type) for name in values))
+    connection.execute(sa.update(there).values(values))
+    connection.execute(sa.delete(table.__table__).where(mine))
+    connection.exec_driver_sql(f"INSERT INTO {table.__tablename__} ({names}) SELECT {names} FROM {moved}")  # noqa: S608
+    connection.exec_driver_sql(f"DROP TABLE {moved}")
+
+
 def insert_into(session: Session, table: Any) -> Any:
     """An INSERT that knows `on_conflict_…`, in the dialect of the session's database."""
     return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
@@ -337,7 +362,7 @@ def _upgrade(database: Database) -> None:
     from alembic import command
     from alembic.config import Config as Alembic
 
-    with _without_foreign_keys(database) as upgraded, upgraded.write() as session:
+    with without_foreign_keys(database) as upgraded, upgraded.write() as session:
         connection = session.connection()
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
@@ -353,7 +378,7 @@ def _upgrade(database: Database) -> None:
 
 
 @contextmanager
-def _without_foreign_keys(database: Database) -> Iterator[Database]:
+def without_foreign_keys(database: Database) -> Iterator[Database]:
     """On SQLite, a connection that does not act on foreign keys.
 
     SQLite alters a table by making it anew and dropping the old one, and a dropped table would take with it

@@ -28,7 +28,7 @@ from digest.models import (
     VariantStory,
 )
 from digest.store import archive, rolls, witness
-from digest.store.database import batched, insert_into
+from digest.store.database import batched, insert_into, rewrite
 from digest.store.edition_states import account_of
 from digest.store.mail_tables import MailReport
 from digest.store.rolls import Rolled
@@ -139,9 +139,7 @@ def mails(session: Session, scope: Scope, after: int) -> Step:
     found = session.execute(query).all()
     emptied = {"html": "", "text": "", "left_out": []}
     for some in batched([row[0] for row in found]):
-        session.execute(
-            sa.update(Variant).where(col(Variant.id).in_(some)).values(**emptied), execution_options=_NO_SYNC
-        )
+        rewrite(session, Variant, some, emptied)
     whole = len(found) < scope.most
     return Step(len(found), sum(row[1] for row in found), edition_id if whole else edition_id - 1)
 

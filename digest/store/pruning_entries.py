@@ -29,7 +29,7 @@ from digest.models import (
     VariantStory,
 )
 from digest.store import pruned
-from digest.store.database import batched
+from digest.store.database import batched, rewrite
 from digest.store.feed_tables import FullText
 from digest.store.pruning import Scope, Step
 from digest.store.recipients import deliverable
@@ -176,10 +176,10 @@ def texts(session: Session, scope: Scope, after: int) -> Step:
     bare = [one for one in old if one.id < around.feeds[one.feed_id].gists and one.id not in needed]
     for some in batched([one.id for one in short]):
         emptied: dict[str, Any] = {"summary": "", "content": "", "enclosures": []}
-        session.execute(sa.update(Entry).where(col(Entry.id).in_(some)).values(**emptied), execution_options=_NO_SYNC)
+        rewrite(session, Entry, some, emptied)
     for some in batched([one.id for one in bare]):
         emptied = {"summary": "", "content": "", "enclosures": [], "gist": None}
-        session.execute(sa.update(Entry).where(col(Entry.id).in_(some)).values(**emptied), execution_options=_NO_SYNC)
+        rewrite(session, Entry, some, emptied)
         pages = sa.update(FullText).where(col(FullText.entry_id).in_(some), col(FullText.gist).is_not(None))
         session.execute(pages.values(text=""), execution_options=_NO_SYNC)
     gone = {one.id for one in (*short, *bare)}
