@@ -26,9 +26,11 @@ from digest.store import (
     feed_claims,
     feeds,
     hosts,
+    keep_tables,  # noqa: F401
     newsletters,
     outbox,
     people,
+    run_tables,  # noqa: F401
 )
 from digest.store import database as store_database
 from digest.store.database import head, open_database, revision
