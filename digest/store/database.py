@@ -425,7 +425,8 @@ def _sqlite(path: Path, *, synchronous: str = "FULL") -> Engine:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA secure_delete = ON")
         cursor.execute(f"PRAGMA synchronous = {synchronous}")
-        cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a file that is made now; of others once compacted
+        if path.is_file() and path.stat().st_size == 0:  # it is made now; others can give pages back once compacted
+            cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
