@@ -250,7 +250,8 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
         connection.executescript(
             "DROP TABLE installation; DROP TABLE witnessed_entry; UPDATE alembic_version SET version_num = '0021';"
             "DROP TABLE run; DROP TABLE tally; DROP TABLE feed_seen; DROP TABLE alert; DROP TABLE alert_telling;"
-            "DROP INDEX ix_outbox_held"
+            "DROP INDEX ix_outbox_held; DROP TABLE letter_roll; DROP TABLE pruned_mark; DROP TABLE pruning;"
+            "ALTER TABLE edition DROP COLUMN pruned; ALTER TABLE subscription DROP COLUMN arrived_at"
         )
     connection.close()
     house.day("marimba")
