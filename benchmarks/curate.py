@@ -92,8 +92,10 @@ def main() -> None:
 
     figures: dict[str, float] = {"modules_at_start": modules_at_start()}
     from digest.curate import excerpts
+    from digest.curate.keywords import Keywords
+    from digest.curate.learning import NaiveBayes, train
     from digest.curate.stories import Telling, group
-    from digest.curate.topics import Keywords, Label, NaiveBayes, Placer, Text, headings, train
+    from digest.curate.topics import Label, Placer, Text, headings
 
     given = texts(5000)
     plain = seconds(lambda: [json.loads(json.dumps(pair)) for pair in given])

@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -102,7 +100,9 @@ def mails(letters: list[tuple[int, str]], *, storm: bool) -> Iterator[bytes]:
 
 def filled(place: str, folder: Path, letters: list[tuple[int, str]], *, storm: bool) -> Path:
     """The mailbox itself: a Maildir (which Dovecot reads as well), or an mbox."""
-    where = folder / "home/back/Maildir" if place == "imap" else folder / place
+    import dovecot
+
+    where = dovecot.maildir(folder) if place == "imap" else folder / place
     if place == "mbox":
         with where.open("wb") as file:
             for raw in mails(letters, storm=storm):
@@ -124,8 +124,10 @@ def child(place: str, folder: Path) -> None:
     from digest.store import open_database
 
     if place == "imap":
+        import dovecot
+
         url = (folder / "url").read_text()
-        config = settings(folder, url, password="a-pass-word", ca_file=str(folder / "ca.pem"))
+        config = settings(folder, url, password=dovecot.PASSWORD, ca_file=str(folder / "ca.pem"))
     else:
         config = settings(folder, str(folder / place))
     database = open_database(config.database_url)
@@ -156,62 +158,16 @@ def child(place: str, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def dovecot(folder: Path) -> Iterator[None]:
-    """A Dovecot that has the Maildir of `back`; its address in `url`, whom to trust in `ca.pem`."""
-    import trustme
+def served(place: str, folder: Path) -> Iterator[None]:
+    """While a Dovecot runs, where it is IMAP; its address stands in `url`."""
+    import dovecot
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    issued.private_key_pem.write_to_path(str(folder / "key.pem"))
-    (folder / "cert.pem").write_bytes(b"".join(one.bytes() for one in issued.cert_chain_pems))
-    (folder / "url").write_text(f"imaps://back@127.0.0.1:{port}")
-    subprocess.run(["chown", "-R", "nobody", folder / "home"], check=True)
-    for one in (folder, folder / "home"):
-        one.chmod(0o755)
-    (folder / "dovecot.conf").write_text(f"""base_dir = {folder}/run
-state_dir = {folder}/state
-log_path = {folder}/log
-protocols = imap
-listen = 127.0.0.1
-ssl = required
-ssl_cert = <{folder}/cert.pem
-ssl_key = <{folder}/key.pem
-first_valid_uid = 1
-first_valid_gid = 1
-mail_location = maildir:{folder}/home/%u/Maildir
-passdb {{
-  driver = static
-  args = password=a-pass-word
-}}
-userdb {{
-  driver = static
-  args = uid=nobody gid=nogroup home={folder}/home/%u
-}}
-service imap-login {{
-  inet_listener imap {{
-    port = 0
-  }}
-  inet_listener imaps {{
-    port = {port}
-    ssl = yes
-  }}
-}}
-""")
-    program = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "dovecot"
-    server = subprocess.Popen([program, "-F", "-c", folder / "dovecot.conf"], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            time.sleep(0.05)
+    if place != "imap":
         yield
-    finally:
-        server.terminate()
-        server.wait()
+        return
+    with dovecot.running(folder) as url:
+        (folder / "url").write_text(url)
+        yield
 
 
 def measured(place: str, letters: list[tuple[int, str]], *, database: Path, storm: bool) -> dict[str, Any]:
@@ -220,7 +176,7 @@ def measured(place: str, letters: list[tuple[int, str]], *, database: Path, stor
         folder = Path(name)
         shutil.copy(database, folder / "digest.db")
         filled(place, folder, letters, storm=storm)
-        with dovecot(folder) if place == "imap" else contextlib.nullcontext():
+        with served(place, folder):
             done = subprocess.run(
                 [sys.executable, __file__, "--child", place, str(folder)], stdout=subprocess.PIPE, text=True, check=True
             )
@@ -243,8 +199,9 @@ def main() -> None:
         child(given.child[0], Path(given.child[1]))
         return
     most = 5_000 if given.quick else given.mails
-    here = os.geteuid() == 0 and shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    places = [one for one in given.only.split(",") if one != "imap" or here]
+    import dovecot
+
+    places = [one for one in given.only.split(",") if one != "imap" or not dovecot.missing()]
     found: dict[str, Any] = {"goals": GOALS, "good": True}
     with tempfile.TemporaryDirectory(prefix="hear", dir="/tmp") as name:
         letters = prepared(Path(name), most)
@@ -267,7 +224,7 @@ def main() -> None:
     if given.json:
         print(json.dumps(found))
     elif "imap" not in places and "imap" in given.only:
-        print("imap     not measured: it needs Dovecot, and root to start it")
+        print(f"imap     not measured: {dovecot.missing()}")
     sys.exit(0 if found["good"] else 1)
 
 

@@ -75,6 +75,8 @@ class Year(World):
         if self.waiting:
             self.waiting = line.answer_signups(self.database, self.config, now=now)
         for name, paper in list(self.papers.items()):
+            if not self.is_read(paper):
+                continue
             if now.hour == 0:
                 line.remind(self.database, self.config, name, now=now)
             if any(reader.awaits_welcome for reader in self.readers if reader.paper is paper):
@@ -177,24 +179,25 @@ class Year(World):
             _reader, tales = missing.pop(subscription, (reader, ()))
             planned = Planned(due.get(subscription, self.now), tales, number, welcome, reader.choices, self.now)
             reader.planned[letter], self.by_letter[letter] = planned, reader
+            self.note(reader, f"owed edition {number}, due {planned.due:%m-%d %H:%M}{' as a welcome' * welcome}")
             reader.editions.add(number)
             self.count["letters owed"] += 1
-            words = f"{self.name(reader)} edition {number}{' as a welcome' if welcome else ''}"
+            words = f"edition {number}{' as a welcome' if welcome else ''}"
             if not tales:
-                self.blame("wrong_hour", f"{words}: a letter with {stories} though none is owed, {reader.choices}")
+                self.blame("wrong_hour", f"{words}: a letter with {stories} though none is owed", reader=reader)
             else:
                 wanted = {tale.id for tale in tales}
                 if lost := wanted - set(stories):
-                    self.blame("missing", f"{words}: without {sorted(lost)}, {reader.choices}", len(lost))
+                    self.blame("missing", f"{words}: without {sorted(lost)}", len(lost), reader=reader)
                 if more := set(stories) - wanted:
-                    self.blame("unwanted", f"{words}: also {sorted(more)}, {reader.choices}", len(more))
+                    self.blame("unwanted", f"{words}: also {sorted(more)}", len(more), reader=reader)
                 if at != planned.due and (at > self.now or planned.due > self.now):
-                    self.blame("wrong_hour", f"{words}: due {at}, not {planned.due}, {reader.choices}")
+                    self.blame("wrong_hour", f"{words}: due {at}, not {planned.due}", reader=reader)
             if (variant.plain, variant.language) != (reader.choices.plain, reader.choices.language):
-                self.blame("unwanted", f"{words}: in another language or format")
+                self.blame("unwanted", f"{words}: in another language or format", reader=reader)
             found.append((reader, planned))
         for reader, tales in missing.values():
-            self.blame("missing", f"{self.name(reader)} edition {number}: no letter, {reader.choices}", len(tales))
+            self.blame("missing", f"edition {number}: no letter", len(tales), reader=reader)
         return found
 
     def _rows(self, session: Session, paper: Paper, number: int) -> list[Any]:
@@ -229,18 +232,19 @@ class Year(World):
                 for letter in claim.letters:
                     if letter.id in marked and letter.notice_id is not None:
                         self.mailed[letter.email] = now
-                        self.read_notice(outbox.notice_to_send(session, letter.notice_id).text)
+                        self.read_notice(letter.email, outbox.notice_to_send(session, letter.notice_id).text)
             taken += [letter for letter in claim.letters if letter.id in marked]
         for letter in taken:
             if letter.notice_id is None:
                 self.arrived(letter)
         self.end_of_run()
 
-    def read_notice(self, text: str) -> None:
+    def read_notice(self, email: str, text: str) -> None:
         self.count["notices"] += 1
+        chance = self.chance_of(f"{email} {self.now}")
         for kind, token in LINK.findall(text):
-            if self.chance.random() < 0.75:
-                after = timedelta(hours=self.chance.choice([0, 1, 5, 30, 24 * 8]))
+            if chance.random() < 0.75:
+                after = timedelta(hours=chance.choice([0, 1, 5, 30, 24 * 8]))
                 self.tokens.append((self.now + after, kind, token))
 
     def arrived(self, letter: outbox.Claimed) -> None:
@@ -250,27 +254,28 @@ class Year(World):
             self.blame("unwanted", f"{letter.email}: a letter of edition {letter.edition_id} that nobody expected")
             return
         planned = reader.planned.pop(letter.id, None)
-        words = f"{self.name(reader)} edition {letter.edition_id}"
+        words = f"the letter with the number {letter.id}" if planned is None else f"edition {planned.edition}"
         if planned is None:
-            self.blame("twice", f"{words}: the letter came again")
+            self.blame("twice", f"{words}: came again", reader=reader)
             return
         if not self.wants(reader):
-            self.blame("to_who_left", f"{words}: {reader.state}")
+            self.blame("to_who_left", f"{words}: {reader.state}", reader=reader)
         if letter.email != self.addresses[reader.person]:
-            self.blame("to_who_left", f"{words}: went to {letter.email}")
+            self.blame("to_who_left", f"{words}: went to {letter.email}", reader=reader)
         if not self.ran < planned.due <= self.now:
-            self.blame("wrong_hour", f"{words}: came now, and not at {planned.due}")
+            self.blame("wrong_hour", f"{words}: came now, and not at {planned.due}", reader=reader)
         match year_promises.hour(reader, planned, ran=self.ran, now=self.now):
             case "wrong":
-                self.blame("wrong_hour", f"{words}: it is no hour of theirs, {reader.choices}")
+                self.blame("wrong_hour", f"{words}: it is no hour of theirs", reader=reader)
             case "made up for":
                 self.count["days made up for"] += 1
             case "open":
                 self.count["planned before a change"] += 1
         if again := reader.had & {tale.seq for tale in planned.tales}:
-            self.blame("twice", f"{words}: {sorted(again)} again", len(again))
+            self.blame("twice", f"{words}: {sorted(again)} again", len(again), reader=reader)
         if year_promises.second_of_its_day(reader, planned):
-            self.blame("twice", f"{words}: the second letter of their day, {reader.choices}")
+            self.blame("twice", f"{words}: the second letter of their day", reader=reader)
+        self.note(reader, f"{words} came")
         reader.take(planned, self.now)
 
     def wants(self, reader: Reader) -> bool:
@@ -283,8 +288,9 @@ class Year(World):
             for letter, planned in list(reader.planned.items()):
                 if planned.due <= self.now:
                     if self.wants(reader):
-                        words = f"{self.name(reader)} edition {planned.edition}: due {planned.due}, did not come"
-                        self.blame("missing", f"{words}, {reader.state} {reader.paused_until}", len(planned.tales))
+                        words = f"edition {planned.edition}: due {planned.due}, did not come"
+                        words += f", {reader.state} {reader.paused_until}"
+                        self.blame("missing", words, len(planned.tales), reader=reader)
                     del reader.planned[letter]
                     self.count["dropped"] += 1
             lacking = year_promises.outstanding(reader, ran=self.ran, now=self.now)
@@ -293,8 +299,8 @@ class Year(World):
             elif lacking != ():
                 self.count["days judged"] += 1
             if lacking:
-                words = f"{self.name(reader)}: lacks {[tale.seq for tale in lacking]}"
-                self.blame("missing", f"{words}, {reader.choices}, settled {reader.settled}", len(lacking))
+                words = f"lacks {[tale.seq for tale in lacking]} of {lacking[0].at:%m-%d %H:%M} and later"
+                self.blame("missing", f"{words}, settled {reader.settled}", len(lacking), reader=reader)
                 reader.settled = self.now
 
     # ------------------------------------------------------------ the year
@@ -303,21 +309,21 @@ class Year(World):
         renaming = {len(times) // 3: lambda: self.rename_topic(self.papers["berlin"], "games", "play"),
                     len(times) // 3 + 5: lambda: self.rename_topic(self.papers["loose"], "ai", "machines"),
                     len(times) // 2: lambda: self.rename_paper("howe", "island")}  # fmt: skip
-        down = self.now
+        down, outages = self.now, self.chance_of("outages")
         for number, at in enumerate(times):
             share, self.now = (at - self.now) / DAY, at
-            for paper in self.papers.values():
-                if self.chance.random() < (3 if paper.clock else 1) * share:
+            for paper in filter(self.is_read, self.papers.values()):
+                if paper.chance.random() < (3 if paper.clock else 1) * share:
                     self.publish(paper)
             self.links()
             for reader in self.readers:
                 often = 1 / 8 if reader.state in ("active", "left") else 1 / 4
-                if self.chance.random() < self.haste * often * share:
+                if reader.chance.random() < self.haste * often * share:
                     self.act(reader)
             if number in renaming:
                 renaming[number]()
-            if down < at and self.chance.random() < 8 * share / 365:
-                down = at + HOUR * self.chance.randrange(1, 30)
+            if down < at and outages.random() < 8 * share / 365:
+                down = at + HOUR * outages.randrange(1, 30)
             if at < down:
                 self.count["runs missed"] += 1
                 continue
@@ -332,8 +338,8 @@ class Year(World):
     def look_back(self) -> None:
         for reader in self.readers:
             if late := reader.overdue(self.now):
-                words = f"{self.name(reader)}: waits for {[tale.seq for tale in late]} since {late[0].at:%Y-%m-%d}"
-                self.blame("missing", f"{words}, {reader.choices}", len(late))
+                words = f"waits for {[tale.seq for tale in late]} since {late[0].at:%Y-%m-%d}"
+                self.blame("missing", words, len(late), reader=reader)
                 reader.settled = self.now
 
 
@@ -351,9 +357,13 @@ def simulate(
     times: Sequence[datetime],
     haste: float = 1,
     until: int | None = None,
+    only: int | None = None,
 ) -> Year:
-    """Play it to its end; `folder` is empty, and gets the database."""
+    """Play it to its end; `folder` is empty, and gets the database. `only` one person, who does what they would."""
     year = Year(folder, seed=seed, readers=readers, begin=begin, haste=haste)
+    if only is not None:
+        year.readers = [reader for reader in year.readers if reader.person == only]
+        year.read = {id(reader.paper) for reader in year.readers}
     try:
         year.play(times, until=until)
     finally:
@@ -371,11 +381,13 @@ def main() -> int:
     options.add_argument("--until", type=int, metavar="N", help="end the day after as many violations")
     options.add_argument("--days", type=int, metavar="N")
     options.add_argument("--readers", type=int, metavar="N")
+    options.add_argument("--only", type=int, metavar="PERSON", help="the year of one of them, told from day to day")
     options.add_argument("--show", type=int, default=10, metavar="N", help="how many violations are told in words")
     options.add_argument("--bugs", action="store_true", help="put errors into copies of digest: is each found?")
     chosen = options.parse_args()
     if chosen.bugs:
         return year_bugs.seek_all()
+    Year.show = chosen.show
     days = chosen.days or (33 if chosen.quick else 365)
     readers = chosen.readers or (40 if chosen.quick else 200)
     begun, cpu = time.perf_counter(), time.process_time()
@@ -384,14 +396,15 @@ def main() -> int:
         times = runs(begin, days)
         year = simulate(
             Path(name), seed=chosen.seed, readers=readers, begin=begin, times=times, haste=chosen.haste,
-            until=chosen.until,
+            until=chosen.until, only=chosen.only,
         )  # fmt: skip
+    if chosen.only is not None:
+        for reader in year.readers:
+            print("\n".join([year.name(reader), *reader.diary]), file=sys.stderr)
     figures = {"seed": chosen.seed, "days": days, "readers": readers, "subscriptions": len(year.readers)}
     figures |= {"seconds": round(time.perf_counter() - begun), "cpu_seconds": round(time.process_time() - cpu)}
     figures |= {word.replace(" ", "_"): number for word, number in sorted(year.count.items())}
     figures |= dict(year.wrong)
-    for words in year.told[: chosen.show]:
-        print(words, file=sys.stderr)
     if chosen.json:
         print(json.dumps({"benchmark": "readers_year", **figures, "goals": GOALS}))
     else:

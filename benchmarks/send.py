@@ -2,9 +2,13 @@
 
     python benchmarks/send.py [--quick] [--json] [--letters N] [--connections N] [--rounds N]
     python benchmarks/send.py --memory 1000000 [--variants 4000]
-    python benchmarks/send.py --against CHECKOUT [--letters N] [--rounds N]
+    python benchmarks/send.py --variants 1,60,500,4096 [--letters N] [--rounds N]
+    python benchmarks/send.py --against CHECKOUT [--letters N] [--rounds N] [--variants N]
 
-With `--against` it is this digest and another checkout's, in turns, and nothing else.
+With `--against` it is this digest and another checkout's, in turns, and nothing else. With `--variants` it is this
+digest alone, with so many different mails among its letters, in turns; they differ in a line and lie as badly as they
+can, each letter beside one of another variant. The rate and the processor's time of each are told as ratios to the
+first.
 
 All send the same 39 KB message to Postfix's smtp-sink on loopback, in turns, so that a busy machine is busy for
 all of them. digest sends personalised letters from a real outbox (SQLite, WAL, synchronous=FULL) and records
@@ -52,6 +56,8 @@ GOALS = {
     "cpu_of_smtp_source": 1.0,  # at most
     "recording_costs": 0.07,  # at most
     "memory_mb": 60,  # at most
+    "rate_at_500_variants": 0.85,
+    "rate_at_4096_variants": 0.7,
 }
 
 
@@ -63,7 +69,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, metavar="LETTERS", help="only send so many, and tell the peak memory")
-    parser.add_argument("--variants", type=int, default=1, help="with --memory: so many different mails among them")
+    parser.add_argument("--variants", default="", metavar="N,N…", help="so many different mails among the letters")
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="compare with this other digest alone")
     parser.add_argument("--child", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -73,7 +79,8 @@ def main() -> None:
     if options.quick:
         options.letters, options.rounds = 4_000, 2
     with tempfile.TemporaryDirectory(prefix="digest-benchmark-") as folder:
-        what = memory if options.memory else against if options.against else compare
+        several = by_variants if options.variants else compare
+        what = memory if options.memory else against if options.against else several
         figures = what(Path(folder), options)
     if options.json:
         print(json.dumps(figures))
@@ -134,7 +141,31 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     }
 
 
+def by_variants(folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    """What it costs that letters are of many variants, side by side."""
+    numbers = [int(number) for number in options.variants.split(",")]
+    seen: dict[int, list[tuple[float, float]]] = {number: [] for number in numbers}
+    peaks: dict[str, float] = {}
+    with sink(folder) as (port, _):
+        for turn in range(options.rounds):
+            for number in numbers[:: -1 if turn % 2 else 1]:
+                found = own(folder, options.connections, port, options.letters, "record", variants=number)
+                seen[number].append(found)
+                peaks[f"memory_mb_at_{number}"] = float((folder / "peak").read_text())
+                if not options.json:
+                    words = "  round {}: {:>6} variants {:8.0f} letters/s {:6.0f} us CPU"
+                    print(words.format(turn + 1, number, found[0], found[1] * 1e6), flush=True)
+    first, figures = seen[numbers[0]], {}
+    for number in numbers[1:]:
+        pairs = list(zip(seen[number], first, strict=True))
+        figures[f"rate_at_{number}_variants"] = round(statistics.median(a[0] / b[0] for a, b in pairs), 3)
+        figures[f"rate_by_cpu_at_{number}"] = round(statistics.median(b[1] / a[1] for a, b in pairs), 3)
+    load = round(os.getloadavg()[1], 1)
+    return {"letters": options.letters, "load_average": load, **figures, **peaks, "goals": GOALS}
+
+
 def memory(folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    options.variants = int(options.variants or 1)
     with sink(folder) as (port, _):
         rate, _ = own(folder, options.connections, port, options.memory, "record", variants=options.variants)
         peak = float((folder / "peak").read_text())
@@ -149,13 +180,15 @@ def memory(folder: Path, options: argparse.Namespace) -> dict[str, object]:
 
 def against(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     seen: list[tuple[float, float]] = []
+    variants = int(options.variants or 1)
     with sink(folder) as (port, _):
         for turn in range(options.rounds):
             checkouts = [HERE, options.against.absolute()]
             if turn % 2:
                 checkouts.reverse()
             rates = {
-                top: own(folder, options.connections, port, options.letters, "record", top=top)[0] for top in checkouts
+                top: own(folder, options.connections, port, options.letters, "record", variants=variants, top=top)[0]
+                for top in checkouts
             }
             seen.append((rates[HERE], rates[options.against.absolute()]))
             if not options.json:

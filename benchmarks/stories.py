@@ -21,8 +21,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from digest.curate import normalise
 from digest.curate.stories import Telling, group
+from digest.curate.urls import normalise
 
 GOALS = {"f1_urls": 0.96, "f1_discussion": 0.85, "seconds_5000": 2.0}
 

@@ -3,6 +3,8 @@
 
     topics.py --train LABELLED.jsonl --predict FILE.jsonl > PREDICTED.jsonl
     topics.py [--quick] [--json] [CORPUS]        train on a part of the corpus, score on the rest
+    topics.py --curve [--quick] [--json] [CORPUS]
+                                                 the same with few labels a topic and with many, several seeds each
 
 A line has `id`, `title` and perhaps `excerpt` and `url`; a labelled one `topic` (null is Other). Predictions are
 `{"id", "topic"|null, "score", "placed"}`: the best guess, how clear it was, and whether the product would place
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import sys
 import time
 import zlib
@@ -22,9 +25,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from digest import curate
 from digest.config import OTHER
-from digest.curate.topics import Label, NaiveBayes, Placer, Text, headings, train
+from digest.curate import urls
+from digest.curate.keywords import Keywords
+from digest.curate.learning import NaiveBayes, train
+from digest.curate.topics import Label, Placer, Text, headings
 from digest.curate.urls import site
 
 GOALS = {
@@ -34,6 +39,7 @@ GOALS = {
     "train_seconds": 2.0,
     "place_ms": 1.0,
 }
+CURVE_GOALS = {"placed_right": 0.43, "placed_right_all": 0.48, "precision": 0.9}
 PARTS = 5
 
 
@@ -42,7 +48,7 @@ def text(row: dict[str, Any], *, excerpts: bool = True) -> Text:
 
 
 def learn(rows: list[dict[str, Any]], *, excerpts: bool = True) -> Placer:
-    labels = [Label(text(r, excerpts=excerpts), r["topic"] or OTHER, site(curate.normalise(r["url"]))) for r in rows]
+    labels = [Label(text(r, excerpts=excerpts), r["topic"] or OTHER, site(urls.normalise(r["url"]))) for r in rows]
     return train(headings({}), labels, precision=0.9, trainer=NaiveBayes)
 
 
@@ -69,7 +75,7 @@ def part(row: dict[str, Any], parts: int = PARTS) -> int:
     """Which part an entry belongs to, split as the corpus is: by site, blogs by repository, some by post."""
     key = row["source"]
     if row["stratum"] == "title":
-        host = site(curate.normalise(row["url"])).partition("/")[0]
+        host = site(urls.normalise(row["url"])).partition("/")[0]
         key = row["url"] if host in MANY_WRITERS else host
     elif any(name in key for name in BY_POST):
         key = row["id"]
@@ -158,17 +164,57 @@ def bench(rows: list[dict[str, Any]], parts: range, split: Callable[[dict[str, A
     return figures
 
 
+CURVE = (0, 20, 50, 100, 200, 10**6)  # labels a topic
+
+
+def curve(rows: list[dict[str, Any]], *, parts: range, seeds: int) -> dict[str, dict[str, float]]:
+    """What is placed rightly, and at what precision, by the number of labels a topic: the mean and the least."""
+    found: dict[str, dict[str, float]] = {}
+    for most in CURVE:
+        shares, precisions = [], []
+        for seed in range(seeds if 0 < most < 10**6 else 1):
+            right = placed = labelled = 0
+            for number in parts:
+                rest = [row for row in rows if part(row) != number]
+                random.Random(f"{seed} {number}").shuffle(rest)
+                counts: Counter[str] = Counter()
+                learned = []
+                for row in rest:
+                    topic = row["topic"] or OTHER
+                    if counts[topic] < most:
+                        counts[topic] += 1
+                        learned.append(row)
+                placer = learn(learned)
+                for row in rows:
+                    if part(row) == number:
+                        topic = placer.place(text(row)).topic
+                        labelled += row["topic"] is not None
+                        placed += topic != OTHER
+                        right += topic == row["topic"]
+            shares.append(right / labelled)
+            precisions.append(right / placed)
+        name = "all" if most == 10**6 else str(most)
+        found[name] = {
+            "placed_right": sum(shares) / len(shares),
+            "placed_right_least": min(shares),
+            "precision": sum(precisions) / len(precisions),
+            "precision_least": min(precisions),
+        }
+    return found
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--train", metavar="LABELLED")
     options.add_argument("--predict", metavar="FILE")
     options.add_argument("--quick", action="store_true", help="hold out one part of five only")
     options.add_argument("--json", action="store_true")
+    options.add_argument("--curve", action="store_true", help="by the number of labels a topic")
     options.add_argument("--split", choices=SPLITS, default="site", help="hold out whole sites, or single entries")
     options.add_argument("corpus", nargs="?")
     given = options.parse_args()
     if given.predict:
-        placer = learn(load(given.train)) if given.train else Placer(headings({}), curate.Keywords(headings({})))
+        placer = learn(load(given.train)) if given.train else Placer(headings({}), Keywords(headings({})))
         for line in predict(placer, load(given.predict)):
             print(json.dumps(line))
         return
@@ -176,6 +222,15 @@ def main() -> None:
     if not path.exists():
         print(f"no corpus at {path}; give its folder or DIGEST_CORPUS", file=sys.stderr)
         sys.exit(66)
+    if given.curve:
+        by_labels = curve(load(path), parts=range(1 if given.quick else PARTS), seeds=1 if given.quick else 10)
+        if given.json:
+            print(json.dumps({"benchmark": "topics curve", "figures": by_labels, "goals": CURVE_GOALS}))
+            return
+        for name, row in by_labels.items():
+            print(f"{name:>4} labels a topic", {k: round(v, 3) for k, v in row.items()})
+        print("goals", CURVE_GOALS)
+        return
     figures = bench(load(path), range(1 if given.quick else PARTS), SPLITS[given.split])
     if given.json:
         print(json.dumps({"benchmark": "topics", "split": given.split, "figures": figures, "goals": GOALS}))

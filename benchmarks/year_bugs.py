@@ -36,15 +36,15 @@ BUGS = (
     Bug(
         "who moves west has two letters on one day",
         "schedule.py",
-        "found.append(Turn(max(coming, now), coming_or_last, after, reader._begin(day), first))",
-        "found.append(Turn(max(coming, now), coming_or_last, after, None, first))",
+        "found.append(Turn(max(coming, now), coming_or_last, reader._begin(day), made_up))",
+        "found.append(Turn(max(coming, now), coming_or_last, None, made_up))",
         "wrong_hour",
     ),
     Bug(
         "who had a letter yesterday has none today",
         "schedule.py",
-        "found.append(Turn(max(coming, now), coming_or_last, after, reader._begin(day), first))",
-        "found.append(Turn(max(coming, now), coming_or_last, after, reader._begin(day) - timedelta(days=1), first))",
+        "found.append(Turn(max(coming, now), coming_or_last, reader._begin(day), made_up))",
+        "found.append(Turn(max(coming, now), coming_or_last, reader._begin(day) - timedelta(days=1), made_up))",
         "missing",
     ),
     Bug(
@@ -67,8 +67,8 @@ BUGS = (
     Bug(
         "a day that was missed is not made up for",
         "schedule.py",
-        "    if reader.days.rare:\n        missed",
-        "    if False:\n        missed",
+        "    if reader.days.rare:\n        # Where",
+        "    if False:\n        # Where",
         "missing",
     ),
     Bug(
@@ -76,7 +76,7 @@ BUGS = (
         "store/people.py",
         "    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))",
         "    return col(Subscription.read_until)",
-        "wrong_hour",  # a letter where none is owed
+        "unwanted",
     ),
     Bug(
         "watermarks move to a story more than the letter had",

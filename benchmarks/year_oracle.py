@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from random import Random
 from zoneinfo import ZoneInfo
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -143,6 +144,7 @@ class Paper:
     editions: list[tuple[int, int, datetime]] = field(default_factory=list)
     closed: list[tuple[datetime, int]] = field(default_factory=list)  # slots (or runs), and the last seq by then
     looked: datetime = NEVER  # the last slot that had its turn; of one without slots, the last run
+    chance: Random = field(default_factory=Random)
 
     @property
     def upto(self) -> int:
@@ -167,6 +169,11 @@ class Choices:
     muted_sources: tuple[str, ...] = ()
     muted_topics: tuple[str, ...] = ()
     story_languages: tuple[str, ...] = ()
+
+    def told(self) -> str:
+        return ", ".join(
+            f"{name}={value!r}" for name, value in vars(self).items() if value not in ((), "", None, False)
+        )
 
     def muted(self, tale: Tale) -> bool:
         words = tale.title.lower().split()
@@ -206,12 +213,15 @@ class Reader:
     )  # topic: the seq up to which its stories do not count (any more)
     offered: datetime | None = None
     awaits_welcome: bool = False
+    came: datetime = NEVER  # since when they are active, or were
     settled: datetime = NEVER  # since when they chose, paused, and left nothing
     planned: dict[int, Planned] = field(default_factory=dict)  # by the number of the letter
     had: set[int] = field(default_factory=set)  # seqs that came
     letters: list[tuple[datetime, Planned]] = field(default_factory=list)
     full_upto: int = 0  # beyond the maximum of a letter there were more, up to here
     editions: set[int] = field(default_factory=set)  # owed, whatever became of it
+    chance: Random = field(default_factory=Random)
+    diary: list[str] = field(default_factory=list)
 
     # ------------------------------------------------------------ what they do
 
@@ -221,13 +231,15 @@ class Reader:
     def forgotten(self) -> None:
         """They asked, and nobody confirmed; nothing of it is known any more."""
         self.state, self.id, self.choices, self.since = "none", 0, Choices(), {}
+        self.diary.append("forgotten")
 
     def enter(self, state: str, now: datetime) -> None:
         """To be active is to begin with all others, and to have missed no day."""
         self.state, self.paused_until, self.settled = state, None, now
+        self.diary.append(f"{now:%Y-%m-%d %H:%M} {state}, {self.choices.told()}")
         if state == "active":
             self.begin_at(self.paper.upto)
-            self.offered = None
+            self.offered, self.came = None, now
 
     def choose(self, choices: Choices, now: datetime) -> None:
         former, wanted = set(self.choices.topics), set(choices.topics)
@@ -235,14 +247,18 @@ class Reader:
             for topic in (wanted or set(self.paper.topics)) - former:
                 self.since[topic] = max(self.since.get(topic, 0), self.paper.start)
         self.choices, self.settled = choices, now
+        self.diary.append(f"{now:%Y-%m-%d %H:%M} chose {choices.told()}")
 
     def take(self, planned: Planned, now: datetime) -> None:
         self.had |= {tale.seq for tale in planned.tales}
         self.letters.append((now, planned))
-        if len(planned.tales) >= min(self.paper.most, planned.choices.max_stories or self.paper.most):
-            self.full_upto = max(
-                self.full_upto, next(up for no, up, _at in self.paper.editions if no == planned.edition)
-            )
+        self.full_upto = max(self.full_upto, self.filled(planned))
+
+    def filled(self, planned: Planned) -> int:
+        """Up to where there may be more than a letter has: one of fewer than their maximum has it all."""
+        if len(planned.tales) < min(self.paper.most, planned.choices.max_stories or self.paper.most):
+            return 0
+        return next(up for number, up, _at in self.paper.editions if number == planned.edition)
 
     # ------------------------------------------------------------ when
 
@@ -270,11 +286,47 @@ class Reader:
             return now, now
         slot, following = slots.upto(now), slots.from_(now + timedelta(microseconds=1))
         coming = own.from_(slot)
-        if own.rare and (late := self._late(own, slots, now)):
+        if late := self._late(own, slots, now) if own.rare else self._skipped(own, slots, now):
             return late
-        if coming < following and (self.offered is None or self.offered < own.begin(own.day(coming))):
-            return max(coming, now), coming
+        while coming < following:  # a day of theirs that has its letter leaves the edition to the next one
+            if not self.served(own.begin(own.day(coming))):
+                return max(coming, now), coming
+            coming = own.from_(coming + timedelta(microseconds=1))
         return None
+
+    def _skipped(self, own: Clock, slots: Clock, now: datetime) -> tuple[datetime, datetime] | None:
+        """Nothing ran at a slot whose edition would have come at an hour of theirs before this one's: what is late goes
+        at once."""
+        slot, following = slots.upto(now), slots.from_(now + timedelta(microseconds=1))
+        missed = own.before(slot)
+        begun = own.begin(own.day(missed))
+        if not self._passed_over(slots, missed) or own.from_(slot) < following:
+            return None
+        if not (self._were_here(slots, missed) if self.offered is None else self.offered < begun):
+            return None
+        return None if self.had_since(begun) else (now, own.had(now))
+
+    def _passed_over(self, slots: Clock, missed: datetime) -> bool:
+        """Did nothing run for the edition that would have come at that time of theirs?"""
+        return slots.upto(missed) > self.paper.looked
+
+    def _were_here(self, slots: Clock, missed: datetime) -> bool:
+        """Who had no time of theirs yet missed one only where they had come before its edition was to close."""
+        return bool(self.paper.editions) and self._passed_over(slots, missed) and self.came <= slots.upto(missed)
+
+    def had_since(self, moment: datetime) -> bool:
+        """Did a letter come since, or is one to come at an hour that was theirs?"""
+        return any(at >= moment for at, _planned in self.letters) or any(
+            planned.due >= moment for planned in self.planned.values()
+        )
+
+    def served(self, day: datetime) -> bool:
+        """Have they the letter of the day that begins there?
+
+        A slot without anything for them is none: who moves from there to another hour of that day gets what came since.
+        Who was away for some hours of it has the one of before.
+        """
+        return (self.offered is None or self.offered >= day) and self.had_since(day)
 
     def _late(self, own: Clock, slots: Clock, now: datetime) -> tuple[datetime, datetime] | None:
         """A weekly or monthly reader whose day was missed gets the next edition on the day it comes."""
@@ -284,7 +336,10 @@ class Reader:
         came = slots.upto(missed) > own.before(missed)
         if not today and not (own.from_(slot) >= following and came):
             return None
-        if not (today if self.offered is None else self.offered < own.begin(own.day(missed))):
+        begun = own.begin(own.day(missed))
+        # What any letter since then was for, by an hour, zone or cadence of before, is nothing to them: they had one.
+        none_yet = today or self._were_here(slots, missed)
+        if not (none_yet if self.offered is None else self.offered < begun) or self.had_since(begun):
             return None
         hour = Clock("daily", own.times, own.zone).from_(slot)
         due = hour if own.day(hour) == own.day(slot) and hour < following else now
@@ -298,11 +353,13 @@ class Reader:
         if self.choices.hour is not None:
             if slot <= self.paper.looked:
                 return None
-        elif own.day(now) != own.day(slot) and not (own.rare and self.offered is not None):
-            return None
-        if self.offered is not None and self.offered >= own.begin(own.day(slot)):
-            return None
-        return now, own.had(now)
+        elif own.day(now) != own.day(slot):
+            begun = own.begin(own.day(slot))
+            were_here = bool(self.paper.editions) and self.came <= slot > self.paper.looked
+            missed = were_here if self.offered is None else self.offered < begun
+            late = own.rare and missed and not self.had_since(begun)
+            return (now, own.had(now)) if late else None
+        return None if self.served(own.begin(own.day(slot))) else (now, own.had(now))
 
     # ------------------------------------------------------------ what
 

@@ -68,15 +68,30 @@ def outstanding(reader: Reader, *, ran: datetime, now: datetime) -> Sequence[Tal
     if own and not _a_whole_day(reader, own, time, now):
         return None
     wanted = reader.choices.topics or paper.topics
+    made_up = _made_up_today(reader, own, now) if own and own.rare else []
+    had = reader.had | {tale.seq for planned in made_up for tale in planned.tales}
+    full_upto = max([reader.full_upto, *map(reader.filled, made_up)])
     begin = next((number for number, tale in enumerate(paper.tales) if tale.at > reader.settled), len(paper.tales))
     return [
         tale
-        for tale in paper.tales[max(begin, reader.full_upto) : closed[-1]]
-        if tale.topic in wanted and not reader.choices.muted(tale) and tale.seq not in reader.had
+        for tale in paper.tales[max(begin, full_upto) : closed[-1]]
+        if tale.topic in wanted and not reader.choices.muted(tale) and tale.seq not in had
     ]
+
+
+def _made_up_today(reader: Reader, own: Clock, now: datetime) -> list[Planned]:
+    """What a weekly or monthly reader's day missed comes on the day of the next edition, at their hour where that is
+    still to be (docs/subscribers.md). A letter planned for that very hour brings it; where it does not come then,
+    `readers_year` says so.
+    """
+    hour = Clock("daily", own.times, own.zone).from_(now)
+    return [planned for planned in reader.planned.values() if planned.due == hour and own.day(hour) == own.day(now)]
 
 
 def _a_whole_day(reader: Reader, own: Clock, time: datetime, now: datetime) -> bool:
     begin = own.begin(own.day(time))
+    # One that was planned before they changed something keeps its hour, and is the letter of that day of theirs; also
+    # where it comes in this very run, which may be hours after.
     former = any(planned.made < reader.settled for planned in reader.planned.values())
-    return begin > reader.settled and not former and not any(begin <= at < now for at, _planned in reader.letters)
+    came = any(begin <= at and (at < now or planned.made < reader.settled) for at, planned in reader.letters)
+    return begin > reader.settled and not former and not came

@@ -6,6 +6,7 @@ What the product is told, the readers of `year_oracle` are told as well.
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -39,13 +40,18 @@ WORDS = ("copper", "meadow", "harbour", "violin", "glacier")
 TOPICS = ("ai", "web", "art", "games", "law")
 LANGUAGES = ("en", "de", "")
 MOST = 40
+DIARY = 12  # entries of a reader's that are told with what went wrong
 
 
 class World:
-    """The product, its readers, and what went wrong."""
+    """The product, its readers, and what went wrong: the first of it is told as it happens."""
+
+    show = 10
+    read: set[int] | None = None  # of newsletters the ids, where the others are left out
 
     def __init__(self, folder: Path, *, seed: int, readers: int, begin: datetime, haste: float = 1) -> None:
-        self.chance = random.Random(seed)
+        self.seed = seed
+        chance = self.chance_of("readers")
         self.folder, self.now, self.haste = folder, begin, haste
         self.holidays = frozenset({(5, 1), (10, 25), (12, 25)})
         self.papers = {
@@ -60,13 +66,17 @@ class World:
         for paper in self.papers.values():
             paper.looked = self.now
         self.addresses = [f"reader{n}@example.org" for n in range(readers)]
-        self.readers = [Reader(n, self.chance.choice([*self.papers.values()])) for n in range(readers)]
+        self.readers = [Reader(n, chance.choice([*self.papers.values()])) for n in range(readers)]
         self.readers += [
             Reader(one.person, paper)
             for one in self.readers
             for paper in self.papers.values()
-            if paper is not one.paper and self.chance.random() < 0.1
+            if paper is not one.paper and chance.random() < 0.1
         ]
+        for one in self.readers:
+            one.chance = self.chance_of(f"{one.person} {one.paper.name}")
+        for paper in self.papers.values():
+            paper.chance = self.chance_of(paper.name)
         self.by_letter: dict[int, Reader] = {}
         self.tokens: list[tuple[datetime, str, str]] = []  # when they follow a link, which, and its token
         self.count: Counter[str] = Counter()
@@ -95,20 +105,36 @@ class World:
         }
         return from_values(values, self.folder / "digest.toml", environment=False)
 
-    def blame(self, what: str, words: str, times: int = 1) -> None:
-        self.wrong[what] += times
-        self.told.append(f"{what}: {self.now:%Y-%m-%d %H:%M} {words}")
+    def chance_of(self, whom: str) -> random.Random:
+        """Each has their own, so that a reader alone lives the same year as among all others."""
+        return random.Random(f"{self.seed} {whom}")
 
-    def said(self) -> Evidence:
-        return Evidence("year", self.now, ip=f"192.{self.chance.randrange(9)}.{self.chance.randrange(250)}.7")
+    def blame(self, what: str, words: str, times: int = 1, *, reader: Reader | None = None) -> None:
+        self.wrong[what] += times
+        if reader is not None:
+            words = "\n    ".join([f"{self.name(reader)}: {words}", *reader.diary[-DIARY:]])
+        self.told.append(f"{what}: {self.now:%Y-%m-%d %H:%M} {words}")
+        if len(self.told) <= self.show:
+            print(self.told[-1], file=sys.stderr, flush=True)
+
+    def is_read(self, paper: Paper) -> bool:
+        return self.read is None or id(paper) in self.read
+
+    def note(self, reader: Reader, words: str) -> None:
+        reader.diary.append(f"{self.now:%Y-%m-%d %H:%M} {words}")
+
+    def said(self, reader: Reader | None = None) -> Evidence:
+        chance = reader.chance if reader else self.chance_of(f"{self.now}")
+        return Evidence("year", self.now, ip=f"192.{chance.randrange(9)}.{chance.randrange(250)}.7")
 
     # ------------------------------------------------------------ news
 
     def publish(self, paper: Paper) -> None:
         seq = len(paper.tales) + 1
-        topic, site = self.chance.choice(paper.topics), self.chance.choice(SITES)
-        word, language = self.chance.choice(WORDS), self.chance.choice(LANGUAGES)
-        title, rank = f"Story {seq} of the {word} as it was told", self.chance.random()
+        chance = paper.chance
+        topic, site = chance.choice(paper.topics), chance.choice(SITES)
+        word, language = chance.choice(WORDS), chance.choice(LANGUAGES)
+        title, rank = f"Story {seq} of the {word} as it was told", chance.random()
         with self.database.write() as session:
             row = newsletters.lock(session, paper.name)
             row.seq = seq
@@ -143,40 +169,41 @@ class World:
         self.count["changes"] += 1
         match reader.state:
             case "none":
-                self.chance.choice([self.added, self.asks])(reader)
+                reader.chance.choice([self.added, self.asks])(reader)
             case "pending":
-                self.chance.choice([self.asks, self.added])(reader)
+                reader.chance.choice([self.asks, self.added])(reader)
             case "left":
-                self.chance.choice([self.added, self.asks, self.comes_back, self.comes_back, self.chooses])(reader)
+                reader.chance.choice([self.added, self.asks, self.comes_back, self.comes_back, self.chooses])(reader)
             case "paused":
-                self.chance.choice([self.resumes, self.resumes, self.chooses, self.leaves, self.moves])(reader)
+                reader.chance.choice([self.resumes, self.resumes, self.chooses, self.leaves, self.moves])(reader)
             case _:
                 some = [self.chooses] * 12 + [self.pauses, self.leaves, self.moves, self.asks_to_move]
-                self.chance.choice(some)(reader)
+                reader.chance.choice(some)(reader)
 
     def added(self, reader: Reader) -> None:
         now, paper = self.now, reader.paper
-        choices = self.wish(Choices(), paper, changes=self.chance.randrange(5))
-        welcome = self.chance.random() < 0.5
+        choices = self.wish(Choices(), reader, changes=reader.chance.randrange(5))
+        welcome = reader.chance.random() < 0.5
         joining = Joining(paper.name, frozenset(paper.topics), SECRET, welcome=welcome)
         wanted = Preferences(**vars(choices))
         with self.database.write() as session:
             email = self.addresses[reader.person]
-            subscribe.add(session, email, joining, evidence=self.said(), preferences=wanted, again=True)
+            subscribe.add(session, email, joining, evidence=self.said(reader), preferences=wanted, again=True)
             reader.id = subscribe.find(session, email, paper.name)[1].id or 0
         reader.enter("active", now)
         reader.choices = replace(reader.choices, **{name: getattr(choices, name) for name in wanted.said})
+        self.note(reader, f"was added with {reader.choices.told()}{', to be welcomed' * welcome}")
         reader.awaits_welcome |= welcome
         self.count["joined"] += 1
 
     def asks(self, reader: Reader) -> None:
         choices: Any = {}
         if reader.state == "none":
-            choices = {"cadence": self.chance.choice(CADENCES), "topics": self.some_topics(reader.paper)}
+            choices = {"cadence": reader.chance.choice(CADENCES), "topics": self.some_topics(reader)}
         with self.database.write() as session:
             paper, email = reader.paper, self.addresses[reader.person]
             known = frozenset(paper.topics)
-            signups.ask(session, email, newsletter=paper.name, config=self.config, evidence=self.said(),
+            signups.ask(session, email, newsletter=paper.name, config=self.config, evidence=self.said(reader),
                         known_topics=known, choices=choices)  # fmt: skip
         self.waiting += 1
         if reader.state == "none":
@@ -184,43 +211,43 @@ class World:
 
     def comes_back(self, reader: Reader) -> None:
         with self.database.write() as session:
-            if subscribe.come_back(session, reader.id, evidence=self.said()):
+            if subscribe.come_back(session, reader.id, evidence=self.said(reader)):
                 reader.enter("active", self.now)
             else:
                 self.blame("unwanted", f"{self.name(reader)} cannot come back")
 
     def leaves(self, reader: Reader) -> None:
         with self.database.write() as session:
-            subscribe.leave(session, reader.id, evidence=self.said())
+            subscribe.leave(session, reader.id, evidence=self.said(reader))
         reader.enter("left", self.now)
 
     def pauses(self, reader: Reader) -> None:
-        hours = self.chance.choice([3, 8, 30, 24 * 7, 24 * 30])
-        until = self.now + timedelta(hours=hours) if self.chance.random() < 0.8 else None
+        hours = reader.chance.choice([3, 8, 30, 24 * 7, 24 * 30])
+        until = self.now + timedelta(hours=hours) if reader.chance.random() < 0.8 else None
         with self.database.write() as session:
             email = self.addresses[reader.person]
-            subscribe.pause(session, email, newsletter=reader.paper.name, until=until, evidence=self.said())
+            subscribe.pause(session, email, newsletter=reader.paper.name, until=until, evidence=self.said(reader))
         reader.enter("paused", self.now)
         reader.paused_until = until
 
     def resumes(self, reader: Reader) -> None:
         with self.database.write() as session:
             email = self.addresses[reader.person]
-            subscribe.resume(session, email, newsletter=reader.paper.name, evidence=self.said())
+            subscribe.resume(session, email, newsletter=reader.paper.name, evidence=self.said(reader))
         reader.enter("active", self.now)
 
     def moves(self, reader: Reader) -> None:
         email, new = self.addresses[reader.person], self.elsewhere(reader)
         with self.database.write() as session:
-            moves.move(session, email, new, secret=SECRET, evidence=self.said())
+            moves.move(session, email, new, secret=SECRET, evidence=self.said(reader))
         self.moved(reader.person, new)
 
     def asks_to_move(self, reader: Reader) -> None:
         with self.database.write() as session:
-            moves.ask(session, reader.id, self.elsewhere(reader), config=self.config, evidence=self.said())
+            moves.ask(session, reader.id, self.elsewhere(reader), config=self.config, evidence=self.said(reader))
 
     def elsewhere(self, reader: Reader) -> str:
-        return f"reader{reader.person}.{self.count['changes']}@example.org"
+        return f"reader{reader.person}.{reader.chance.randrange(10**6)}@example.org"
 
     def moved(self, person: int, email: str) -> None:
         """What nobody confirmed does not go along."""
@@ -233,38 +260,41 @@ class World:
     def chooses(self, reader: Reader) -> None:
         """The form of their page, with all choices; or some of them, by the operator."""
         paper = reader.paper
-        choices = self.wish(reader.choices, paper, changes=self.chance.choice([1, 1, 1, 2, 4]))
+        choices = self.wish(reader.choices, reader, changes=reader.chance.choice([1, 1, 1, 2, 4]))
         known, wanted = frozenset(paper.topics), Preferences(**vars(choices))
         with self.database.write() as session:
-            if self.chance.random() < 0.5:
-                changed = subscribe.choose_all(session, reader.id, wanted, known_topics=known, evidence=self.said())
+            if reader.chance.random() < 0.5:
+                changed = subscribe.choose_all(
+                    session, reader.id, wanted, known_topics=known, evidence=self.said(reader)
+                )
             else:
                 some: Any = {k: v for k, v in vars(choices).items() if v != getattr(reader.choices, k)}
                 email = self.addresses[reader.person]
-                changed = subscribe.change(session, email, newsletter=paper.name, evidence=self.said(),
+                changed = subscribe.change(session, email, newsletter=paper.name, evidence=self.said(reader),
                                            known_topics=known, choices=some)  # fmt: skip
         if changed:
             reader.choose(choices, self.now)
 
-    def some_topics(self, paper: Paper) -> tuple[str, ...]:
-        chosen = self.chance.sample(paper.topics, self.chance.choice([0, 0, 1, 2, 3, 4]))
+    def some_topics(self, reader: Reader) -> tuple[str, ...]:
+        chosen = reader.chance.sample(reader.paper.topics, reader.chance.choice([0, 0, 1, 2, 3, 4]))
         return tuple(sorted(chosen))
 
-    def wish(self, choices: Choices, paper: Paper, *, changes: int) -> Choices:
+    def wish(self, choices: Choices, reader: Reader, *, changes: int) -> Choices:
+        chance, paper = reader.chance, reader.paper
         some = {
-            "topics": lambda: self.some_topics(paper),
-            "cadence": lambda: self.chance.choice(CADENCES),
-            "hour": lambda: self.chance.choice([None, 0, 1, 2, 2, 3, *range(24)]),
-            "zone": lambda: self.chance.choice(["", *ZONES]),
-            "language": lambda: self.chance.choice(["", "de", "fr"]),
-            "plain": lambda: self.chance.random() < 0.3,
-            "max_stories": lambda: self.chance.choice([None, None, 1, 3, 20]),
-            "muted_words": lambda: tuple(sorted(self.chance.sample(WORDS, self.chance.choice([0, 0, 1, 2])))),
-            "muted_sources": lambda: tuple(sorted(self.chance.sample(SITES, self.chance.choice([0, 0, 1])))),
-            "muted_topics": lambda: tuple(sorted(self.chance.sample(paper.topics, self.chance.choice([0, 0, 1])))),
-            "story_languages": lambda: self.chance.choice([(), (), ("de",), ("en",)]),
+            "topics": lambda: self.some_topics(reader),
+            "cadence": lambda: chance.choice(CADENCES),
+            "hour": lambda: chance.choice([None, 0, 1, 2, 2, 3, *range(24)]),
+            "zone": lambda: chance.choice(["", *ZONES]),
+            "language": lambda: chance.choice(["", "de", "fr"]),
+            "plain": lambda: chance.random() < 0.3,
+            "max_stories": lambda: chance.choice([None, None, 1, 3, 20]),
+            "muted_words": lambda: tuple(sorted(chance.sample(WORDS, chance.choice([0, 0, 1, 2])))),
+            "muted_sources": lambda: tuple(sorted(chance.sample(SITES, chance.choice([0, 0, 1])))),
+            "muted_topics": lambda: tuple(sorted(chance.sample(paper.topics, chance.choice([0, 0, 1])))),
+            "story_languages": lambda: chance.choice([(), (), ("de",), ("en",)]),
         }
-        names = self.chance.choices([*some, "topics", "cadence", "hour", "hour", "zone"], k=changes)
+        names = chance.choices([*some, "topics", "cadence", "hour", "hour", "zone"], k=changes)
         return replace(choices, **{name: some[name]() for name in names})
 
     def follow(self, kind: str, token: str) -> None:

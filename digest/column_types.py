@@ -40,6 +40,11 @@ def packed(text: str) -> bytes:
     return zlib.compress(text.encode(), 6)
 
 
+def unpacked(content: bytes) -> str:
+    """What a `Packed` column holds. What an older release stored as it was is given as it is."""
+    return (zlib.decompress(content) if content.startswith(_ZLIB) else content).decode()
+
+
 class Packed(TypeDecorator[str]):
     """Compressed text. What an older release stored as it was is read as it is; `packed` text may be given."""
 
@@ -52,8 +57,7 @@ class Packed(TypeDecorator[str]):
     def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        content = bytes(value)
-        return (zlib.decompress(content) if content.startswith(_ZLIB) else content).decode()
+        return unpacked(bytes(value))
 
 
 class PackedJson(TypeDecorator[Any]):

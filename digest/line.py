@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from digest import alerts, edition, event_loop, hear
+from digest import alerts, edition, event_loop, hear, spans
 from digest import collect as feeds
 from digest import deliver as mail
 from digest.collect import CollectReport, FullTextReport, mailed
@@ -22,7 +22,7 @@ from digest.deliver import hooks as events
 from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
-from digest.store import Database, clock, disk_space, healing, hooks, keeping, newsletters, once, websub
+from digest.store import Database, clock, disk_space, healing, hooks, keeping, newsletters, once, tallies, websub
 from digest.store.pruning import Kind
 from digest.subscribe import asks, by_mail, signup
 
@@ -282,7 +282,7 @@ def listen(
         with closing(mailbox(config, config.mail.source)) as source:
             readings = hear.read(database, config, source, clock=clock, bounds=bounds, rooms=rooms())
     except UserError as error:
-        trouble = "is not read" if readings is None else "was read, and could not be marked"
+        trouble = "is not read" if readings is None else "was read, but not all could be done"
         tell(Deaf(f"what came back {trouble}: {error}" + (f"\n  {error.hint}" if error.hint else "")))
     if readings is not None:
         tell(readings)
@@ -330,7 +330,8 @@ def collect(
 ) -> CollectReport:
     """Ask the feeds that are due (with `force` all), or a batch of `most` of them; who else asks gets others."""
     tell(Begins("collect"))
-    report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
+    with spans.span("collect"):
+        report = event_loop.run(lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most))
     report.changes += mailed.silences(database, now=clock())
     tell(report)
     return report
@@ -370,11 +371,12 @@ def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime
 
 
 def tidy(database: Database, *, now: datetime) -> int:
-    """Forget who asked to be subscribed and did not confirm in time; how many.
+    """Count editions whose letters have ended, and forget who did not confirm in time that they want any; how many.
 
     They are gone for good, so one leap of a clock may not decide that they asked long ago.
     """
     with database.write() as session:
+        tallies.count(session, now=now)
         once.prune(session, now=now, limit=1_000)
         if not clock.ran_lately(session, now=now):
             return 0
@@ -407,7 +409,8 @@ def remind(database: Database, config: Config, newsletter: str, *, now: datetime
 def admit(database: Database, config: Config, newsletter: str, *, now: datetime, tell: Tell = nobody) -> Admitted:
     """Decide about the entries that wait for a newsletter. ConfigError where `curate.scorer` cannot be loaded."""
     database.require_latest()
-    admitted = edition.take_in(database, newsletter, config.newsletters[newsletter], config.curate, now=now)
+    with spans.span("curate", newsletter=newsletter):
+        admitted = edition.take_in(database, newsletter, config.newsletters[newsletter], config.curate, now=now)
     tell(Taken(newsletter, admitted))
     return admitted
 
@@ -506,7 +509,9 @@ def compose(
         made = Unfit(newsletter, broken)
     else:
         try:
-            made = edition.take_turn(database, newsletter, config, now=now)
+            with spans.span("compose", newsletter=newsletter) as facts:
+                made = edition.take_turn(database, newsletter, config, now=now)
+                facts |= {"edition": made.number, "variants": made.variants, "letters": made.letters}
         except ConfigError as error:
             made = Unfit(newsletter, f"{newsletter}: {error}" + (f"\n  {error.hint}" if error.hint else ""))
     tell(made)
@@ -532,16 +537,8 @@ def deliver(
     report = Report() if report is None else report
     tell(Begins("deliver"))
     try:
-        mail.run(
-            database,
-            config,
-            clock=clock,
-            rng=rng,
-            progress=tell,
-            stop=stop,
-            share=share,
-            report=report,
-        )
+        with spans.span("deliver"):
+            mail.run(database, config, clock=clock, rng=rng, progress=tell, stop=stop, share=share, report=report)
     except BaseException:
         tell(BrokeOff(report))
         raise
@@ -576,8 +573,15 @@ def tell_webhooks(
 # ---------------------------------------------------------------- the operator
 
 
-def seen(database: Database, config: Config, *, now: datetime, outcome: Outcome | None = None) -> alerts.Seen:
-    """What can be seen besides what is stored: this machine, and how a run went, if there was one."""
+def seen(
+    database: Database,
+    config: Config,
+    *,
+    now: datetime,
+    outcome: Outcome | None = None,
+    looked: alerts.Looked | None = None,
+) -> alerts.Seen:
+    """What can be seen besides what is stored: this machine, how a run went, and what servers showed who looked."""
     with database.read() as session:
         begun = clock.first_run(session)
         rows = newsletters.by_name(session)
@@ -588,6 +592,14 @@ def seen(database: Database, config: Config, *, now: datetime, outcome: Outcome 
             slots[name] = slot
     free, growth = disk_space.outlook(database, days=(now - begun).days if begun else 0)
     found = alerts.Seen(database="", clock="", free=free, growth=growth, slots=slots)
+    if looked is not None:
+        found = replace(
+            found,
+            relays=looked.relays,
+            certificates=looked.certificates,
+            unseen=looked.unseen,
+            websites=looked.websites,
+        )
     if outcome is None:
         return found
     broken = {name: config.broken.get(name, "its edition cannot be made") for name in outcome.unfit}
@@ -614,7 +626,11 @@ def alert(
     rng: random.Random,
     seen: alerts.Seen,
 ) -> alerts.Told:
-    """Judge what is the matter, tell the operator what they do not know, and send the letters that are theirs."""
+    """Judge what is the matter, tell the operator what they do not know, and send the letters that are theirs.
+
+    PutBack where this is an older copy: what was told since nobody knows yet.
+    """
+    database.require_latest()
     told = alerts.tell(database, config, seen, clock=clock, means=alert_means(config))
     told.mails += alerts.owe_weekly(database, config, now=clock())
     if told.mails and not any((seen.relays or {}).values()):

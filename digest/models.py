@@ -3,13 +3,13 @@
 feed ── entry ──┐── full_text   robots
   ├ websub      │
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
-                          ├ former_name, feed_list, feed_seen
+                          ├ former_name, feed_list, feed_seen, learned, undecided ── entry
                           └ subscription ── subscriber ── outbox ── variant   suppression  import_change ── list_import
                                           ├ consent     └ notice       erasure    relay_hour    signup_mail    run_day
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
 api_key ── api_answer   webhook ── webhook_event   alert   alert_telling
 installation              witnessed_entry                                  mail_feed ── feed
-run   tally   pruning   pruned_mark           edition ── letter_roll
+run   tally   pruning   pruned_mark           edition ── letter_roll   arrival ── newsletter
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     CheckConstraint,
     Index,
     LargeBinary,
@@ -109,6 +110,7 @@ class Feed(SQLModel, table=True):
     identity: str = Field(default="", sa_column_kwargs={"server_default": ""})
     evidence: dict[str, Any] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
     window: list[int] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})
+    entry_count: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # how many came
     settle_minutes: float | None = Field(default=None, nullable=True)  # in place of that of the settings
     # How its entries are found where it is no feed but a page (see `parse.recipes`); {} for a feed.
     recipe: dict[str, str] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
@@ -134,6 +136,16 @@ class Entry(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("feed_id", "key"),
         Index("ix_entry_fault", "feed_id", sqlite_where=text("fault <> ''"), postgresql_where=text("fault <> ''")),
+        Index("ix_entry_url", "url", postgresql_using="hash"),  # longer than its B-trees take
+        Index(
+            "ix_entry_original_url",
+            "original_url",
+            postgresql_using="hash",
+            sqlite_where=text("original_url <> ''"),
+            postgresql_where=text("original_url <> ''"),
+        ),
+        Index("ix_entry_changed_at", "changed_at"),
+        Index("ix_entry_feed_id_seen_at", "feed_id", "seen_at", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -181,14 +193,14 @@ class Newsletter(SQLModel, table=True):
 
 
 class FormerName(SQLModel, table=True):
-    """What a newsletter, or one of its topics, was called before: links to it lead on."""
+    """What a newsletter, one of its topics, or by its number a subscription was called before: links to it lead on."""
 
     __tablename__ = "former_name"
 
     newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
-    kind: str = Field(primary_key=True)  # "newsletter" or "topic"
+    kind: str = Field(primary_key=True)  # "newsletter", "topic" or "subscription"
     old: str = Field(primary_key=True)
-    new: str = ""  # of a topic; a newsletter's is in its row
+    new: str = ""  # of a topic or subscription; a newsletter's is in its row
 
 
 class NewsletterFeed(SQLModel, table=True):
@@ -212,11 +224,19 @@ class Decision(StrEnum):
     HELD = "held"  # a new feed's archive, or a flood: marked seen
 
 
+# Queries say it in the same words.
+HELD = text("decision = 'held'")
+
+
 class Admission(SQLModel, table=True):
     """What a newsletter decided about an entry, and why: one row for each of its entries."""
 
     __tablename__ = "admission"
-    __table_args__ = (Index("ix_admission_link", "newsletter_id", "link"),)
+    __table_args__ = (
+        Index("ix_admission_link", "newsletter_id", "link"),
+        Index("ix_admission_held", "entry_id", sqlite_where=HELD, postgresql_where=HELD),
+        Index("ix_admission_decided_at", "newsletter_id", "decided_at"),
+    )
 
     newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
     entry_id: int = Field(foreign_key="entry.id", primary_key=True, index=True, ondelete="CASCADE")
@@ -227,6 +247,10 @@ class Admission(SQLModel, table=True):
     decided_at: datetime = _time()
 
 
+# Stories whose topic somebody knew, as against those whose topic was guessed. Queries say it in the same words.
+LABELS = text("topic_step IN ('moved', 'rule', 'category')")
+
+
 class Story(SQLModel, table=True):
     """What a newsletter makes of one or more entries. `seq` is its place in the order of admission."""
 
@@ -234,6 +258,8 @@ class Story(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("newsletter_id", "seq"),
         Index("ix_story_topic", "newsletter_id", "topic", "seq"),
+        # Those that say what belongs under a topic: see `entries.labelled`.
+        Index("ix_story_label", "newsletter_id", "seq", sqlite_where=LABELS, postgresql_where=LABELS),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -274,7 +300,13 @@ class Edition(SQLModel, table=True):
     """One issue of a newsletter, frozen when composed."""
 
     __tablename__ = "edition"
-    __table_args__ = (UniqueConstraint("newsletter_id", "number"), UniqueConstraint("newsletter_id", "slot_at"))
+    __table_args__ = (
+        UniqueConstraint("newsletter_id", "number"),
+        UniqueConstraint("newsletter_id", "slot_at"),
+        Index("ix_edition_upto", "newsletter_id", "upto_seq", "number"),
+        # Those with letters that have not ended, or that nobody has counted yet.
+        Index("ix_edition_live", "id", sqlite_where=text("tally IS NULL"), postgresql_where=text("tally IS NULL")),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")
@@ -290,6 +322,8 @@ class Edition(SQLModel, table=True):
     reply_to: str = ""
     # Only the mail that the archive shows is kept of it, and none of its letters is sent again: see `store.pruning`.
     pruned: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
+    # Its letters by state, once all of them have ended, see `store.tallies`; None while one has not.
+    tally: dict[str, int] | None = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
 
 
 class Variant(SQLModel, table=True):
@@ -299,6 +333,7 @@ class Variant(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("edition_id", "key"),
         Index("ix_variant_letters", "edition_id", "letters"),
+        Index("ix_variant_fullest", "edition_id", "story_count", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -506,6 +541,10 @@ class Notice(SQLModel, table=True):
     created_at: datetime = _time()  # also its Date:
 
 
+# Letters that ended otherwise than delivered. Queries say it in the same words.
+UNHAD = text("settled_at IS NOT NULL AND state <> 'sent'")
+
+
 class OutboxRow(SQLModel, table=True):
     """A letter owed to one person: of an edition, or a notice.
 
@@ -517,11 +556,13 @@ class OutboxRow(SQLModel, table=True):
         UniqueConstraint("edition_id", "subscriber_id"),
         CheckConstraint("(notice_id IS NULL) = (edition_id IS NOT NULL)", name="edition_or_notice"),
         CheckConstraint("(variant_id IS NULL) = (edition_id IS NULL)", name="variant_of_edition"),
-        # What is not settled, by whose it is: a claim reads the head of one edition and nothing else.
+        # What is not settled, by whose it is: a claim reads the head of one edition and nothing else, and those of one
+        # moment variant by variant, since what each says is made once then.
         Index(
             "ix_outbox_due",
             "edition_id",
             "due_at",
+            "variant_id",
             "id",
             sqlite_where=text("settled_at IS NULL"),
             postgresql_where=text("settled_at IS NULL"),
@@ -537,6 +578,9 @@ class OutboxRow(SQLModel, table=True):
         ),
         # The few that wait for a person, who is told of them at each run.
         Index("ix_outbox_held", "id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")),
+        # What was not delivered, and what a server may have taken without our hearing of it: few of all.
+        Index("ix_outbox_unhad", "state", "id", sqlite_where=UNHAD, postgresql_where=UNHAD),
+        Index("ix_outbox_doubt", "id", sqlite_where=text("in_doubt"), postgresql_where=text("in_doubt")),
         # SQLite would give the number of one that was deleted last to the next, and with it the bounces of that one.
         {"sqlite_autoincrement": True},
     )
@@ -589,14 +633,3 @@ class RelayHour(SQLModel, table=True):
     relay: str = Field(primary_key=True)  # host:port, without who logs in
     hour: datetime = Field(sa_type=UtcTime, primary_key=True)
     letters: int = 0
-
-
-# ---------------------------------------------------------------- the clock
-
-
-class RunDay(SQLModel, table=True):
-    """A day (UTC, its beginning) on which digest ran: by these a clock that leapt, or fell behind, is known."""
-
-    __tablename__ = "run_day"
-
-    day: datetime = Field(sa_type=UtcTime, primary_key=True)

@@ -137,15 +137,23 @@ class Schedule:
 class Turn:
     """When an edition's letters go to readers of one schedule, and to which of these readers.
 
-    To those whose last letter was for a slot from `after` on and before `before` (None: whenever it was), and, where
-    `new`, to those who had none yet. `slot` is the reader's hour that this letter counts for.
+    To those who had no letter for a day of theirs from `day` on (None: to all), but not to whom a letter makes up for
+    the day that began at `missed`. A `late` one makes up for `day`: it goes to those who had no letter at all since
+    then, and whose last slot was before; also to those who had none yet, where `new`, or where they were here by
+    `known`, when what nothing ran for would have been made. `slot` is the reader's hour that this letter counts for.
+    `sure`: a slot counts only for whom it brought a letter, so that none need be looked for. `spent`: to those alone
+    who had a letter for the day of theirs that began there.
     """
 
     due_at: datetime
     slot: datetime
-    after: datetime | None = None
-    before: datetime | None = None
+    day: datetime | None = None
+    missed: datetime | None = None
+    late: bool = False
     new: bool = True
+    sure: bool = False
+    known: datetime | None = None
+    spent: datetime | None = None
 
 
 def parse(words: str, holidays: Iterable[str] = ()) -> Schedule:
@@ -302,15 +310,19 @@ def own(cadence: str, hour: int | None, zone: str, newsletter: Schedule | None) 
     return Schedule(chosen, (time(hour or 0),), clock, skipped)
 
 
-def turns(reader: Schedule | None, newsletter: Schedule, *, now: datetime) -> list[Turn]:
+def turns(reader: Schedule | None, newsletter: Schedule, *, now: datetime, since: datetime | None = None) -> list[Turn]:
     """Which readers of a schedule get the edition of the newsletter's latest slot, and when.
 
     Their next slot counts, unless a fresher edition will be there by then; whoever had a letter for that day of
-    theirs waits for the next one. So each gets at most one for each of their days, at their hour to the minute, and
-    a day passes without one only where no edition came between two of their slots. What is late goes at once.
+    theirs waits for the one after it, or for the fresher edition. So each gets at most one for each of their days, at
+    their hour to the minute, and a day passes without one only where no edition came between two of their slots. What
+    is late goes at once.
 
     Weekly and monthly readers would wait for long where they missed their slot: because nothing ran then, because they
-    chose another day, or because the newsletter comes on their day and an hour later. They get this one today.
+    chose another day, or because the newsletter comes on their day and an hour later. They get this one today. Who had
+    any letter since that day began did not miss it, whatever hour, zone or cadence that one was for. The others get it
+    at once only where nothing ran at a slot of the newsletter behind `since`, the last that had its turn, and their
+    hour came after it: its edition would have been theirs. So it would of those who had no slot yet and were here then.
     """
     if reader is None:
         return [Turn(now, now)]
@@ -318,21 +330,28 @@ def turns(reader: Schedule | None, newsletter: Schedule, *, now: datetime) -> li
     day, coming = reader._first(slot)
     today = slot.astimezone(reader.zone).date()
     found = []
-    after = None
+    made_up = None
+    missed, missed_slot = reader._last(slot - timedelta(microseconds=1))
+    would_have = newsletter.last_slot(missed_slot)
+    known = would_have if since is not None and would_have > since else None
     if reader.days.rare:
-        missed, missed_slot = reader._last(slot - timedelta(microseconds=1))
         # Where no edition came between two of their days they missed none, as when the newsletter has holidays.
         one_came = newsletter.last_slot(missed_slot) > reader.last_slot(missed_slot - timedelta(microseconds=1))
         if missed == today or (coming >= following and one_came):
             on, at = replace(reader, days=Days())._first(slot)
             due_at = at if on == today and at < following else now
-            after = reader._begin(missed)
+            made_up = reader._begin(missed)
             due_at = max(due_at, now)
-            found.append(Turn(due_at, reader.counts_for(due_at), before=after, new=missed == today))
+            found.append(Turn(due_at, reader.counts_for(due_at), made_up, late=True, new=missed == today, known=known))
+    elif known and coming >= following:
+        found.append(Turn(now, reader.counts_for(now), reader._begin(missed), late=True, new=False, known=known))
     if coming < following:
-        first = not any(turn.new for turn in found)
         coming_or_last = max(coming, reader.last_slot(now))
-        found.append(Turn(max(coming, now), coming_or_last, after, reader._begin(day), first))
+        found.append(Turn(max(coming, now), coming_or_last, reader._begin(day), made_up))
+        next_day, after = reader._first(coming + timedelta(microseconds=1))
+        if after < following:
+            counts_for = max(after, reader.last_slot(now))
+            found.append(Turn(max(after, now), counts_for, reader._begin(next_day), spent=reader._begin(day)))
     return found
 
 
@@ -348,7 +367,9 @@ def turns_of_run(reader: Schedule | None, *, hour: bool, since: datetime, now: d
     today = now.astimezone(reader.zone).date()
     if (hour and slot <= since) or (not hour and today != day and not reader.days.rare):
         return []
-    return [Turn(now, reader.counts_for(now), before=reader._begin(day), new=hour or today == day)]
+    late = not hour and today != day
+    known = slot if slot > since else None
+    return [Turn(now, reader.counts_for(now), reader._begin(day), late=late, new=not late, sure=True, known=known)]
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,8 @@ import hashlib
 import hmac
 import re
 from base64 import b32decode, b32encode, urlsafe_b64encode
-from collections.abc import Sequence
+from binascii import b2a_base64
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -23,6 +24,7 @@ NOBODY = 0  # the number of no subscription: a link for it shows whether links w
 NOBODYS = "This link is nobody's. It works: digest doctor asks by it.\n"
 _MAC_BYTES = 8
 _TAG, _NUMBER = 16, 8  # bytes of a token
+TOKEN = 32  # letters of it
 _MAIL_TAG = 12  # with the number 20 bytes: 32 letters of base32
 _VERP = re.compile(rf"{VERP_PREFIX}(?P<mac>[0-9a-f]{{{2 * _MAC_BYTES}}})(?P<row>[1-9a-f][0-9a-f]{{0,15}})", re.ASCII)
 # Wherever forwarders put it: SRS0=…=b-…, prvs=…=b-…, bounces+b-…, b-…=news.example
@@ -232,18 +234,61 @@ def _mac(row_id: int, key: str) -> bytes:
 
 
 class _Keyed:
-    """HMAC-SHA256 (RFC 2104) whose key is hashed once; `hmac.digest` does it for each letter, at thrice the cost."""
+    """HMAC-SHA256 (RFC 2104) whose key is hashed once; `hmac.digest` does it for each letter, at thrice the cost.
 
-    def __init__(self, key: bytes) -> None:
+    `prefix` is what each message begins with, hashed once too.
+    """
+
+    def __init__(self, key: bytes, prefix: bytes = b"") -> None:
         block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self.inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + prefix).copy
+        self.outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block)).copy
 
     def digest(self, message: bytes) -> bytes:
-        inner, outer = self._inner.copy(), self._outer.copy()
+        inner, outer = self.inner(), self.outer()
         inner.update(message)
         outer.update(inner.digest())
         return outer.digest()
+
+
+class Stamps:
+    """What `token`, `verp` and `message_id` make, for who makes very many of them with the same keys."""
+
+    def __init__(self, *, links: str, letters: str) -> None:
+        """The key that links are made with, and the one of bounce addresses and Message-IDs."""
+        self._links = links
+        self._verp = _Keyed(letters.encode(), b"verp")
+        self._message_id = _Keyed(letters.encode(), b"message-id")
+
+    def tokens(self, purpose: Purpose) -> Callable[[bytes], bytes]:
+        """`token` of a number in eight bytes. Written out: it is called twice for each letter."""
+        mac, pad = _link_keys(purpose, self._links)
+        mac_inner, mac_outer, pad_inner, pad_outer = mac.inner, mac.outer, pad.inner, pad.outer
+        as_number = int.from_bytes
+
+        def make(number: bytes) -> bytes:
+            inner, outer = mac_inner(), mac_outer()
+            inner.update(number)
+            outer.update(inner.digest())
+            tag = outer.digest()[:_TAG]
+            inner, outer = pad_inner(), pad_outer()
+            inner.update(tag)
+            outer.update(inner.digest())
+            hidden = as_number(number, "big") ^ as_number(outer.digest()[:_NUMBER], "big")
+            return b2a_base64(tag + hidden.to_bytes(_NUMBER, "big"), newline=False).translate(_URL_SAFE)
+
+        return make
+
+    def verp(self, number: bytes, row_id: int) -> str:
+        """The local part of `verp`."""
+        return f"{VERP_PREFIX}{self._verp.digest(number)[:_MAC_BYTES].hex()}{row_id:x}"
+
+    def message_id(self, number: bytes, when: bytes = b"") -> str:
+        """The part of `message_id` before its domain."""
+        return self._message_id.digest(number + when)[:15].hex()
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 @lru_cache(maxsize=256)

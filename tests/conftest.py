@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import os
+import sys
+
+# The command line is started a hundred times: where bytecode may not be kept, each would compile everything anew, and
+# each of us what is imported from here on.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+import gc
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,6 +33,7 @@ from typer.testing import CliRunner
 
 from digest import collect
 from digest.cli import app
+from digest.cli.nouns import Nouns
 from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
 from digest.store import Database, newsletters, open_database
@@ -37,13 +44,12 @@ MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 # For a test of the `database` fixture to which it is all the same how rows are kept.
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
-# The command line is started a hundred times: where bytecode may not be kept, each would compile everything anew.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False  # and so would each of us
-
 # A shell lets what it starts in the background ignore Ctrl-C, and so would what tests start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What is imported while a test has set the clock of the commands would keep that clock.
+list(Nouns({}).values())
 
 # A proxy of the machine's is none of the tests'.
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -74,13 +80,15 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 gc.disable()
 
 
-# What both databases have of their own is asked here of both; the rest on PostgreSQL too with DIGEST_ENGINES=all.
+# What both databases have of their own is asked here of both. DIGEST_ENGINES=other asks the rest on PostgreSQL, that
+# alone; DIGEST_ENGINES=all asks everything.
 ON_BOTH = ("test_store", "test_deliver", "test_flow", "test_line", "test_api")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only repeats on PostgreSQL what is asked on SQLite."""
-    if os.environ.get("DIGEST_ENGINES") == "all":
+    """Leave out what only repeats on PostgreSQL what is asked on SQLite, or all but that."""
+    engines = os.environ.get("DIGEST_ENGINES", "")
+    if engines == "all":
         return
     names = {item.nodeid for item in items}
 
@@ -91,7 +99,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         named = Path(path.partition("::")[0]).stem in ON_BOTH
         return on_postgres and not named and f"{path}[{parameters.replace('postgres', 'sqlite', 1)}" in names
 
-    left_out = [item for item in items if twin(item)]
+    left_out = [item for item in items if twin(item) == (engines != "other")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         gone = set(map(id, left_out))
@@ -240,6 +248,15 @@ def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def upgraded_postgres_url(
+    postgres_server: str, upgraded_postgres: str, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """The URL of a database that is upgraded, and empty but for that."""
+    with postgres.fresh(postgres_server, request.node.nodeid, template=upgraded_postgres) as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def kept_postgres(postgres_server: str, upgraded_postgres: str) -> Iterator[str]:
     """The URL of an upgraded database that tests of one process have after each other, each of them empty."""
@@ -283,11 +300,11 @@ def quick_init(upgraded_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new SQLite file begins as a copy of the upgraded one: migrations have tests of their own."""
     upgrade = store_database._upgrade
 
-    def copy(database: Database) -> None:
+    def copy(database: Database, before: object = None) -> None:
         path = Path(database.engine.url.database or "")
         if database.engine.name == "sqlite" and path.stat().st_size == 0:
             path.write_bytes(upgraded_sqlite.read_bytes())
-        upgrade(database)
+        upgrade(database, before)
 
     monkeypatch.setattr(store_database, "_upgrade", copy)
 

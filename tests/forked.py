@@ -6,6 +6,7 @@ Python starting anew takes longer than what most tests let a process do. Some do
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -21,7 +22,7 @@ from typing import Any
 
 def context() -> ForkServerContext:
     found = multiprocessing.get_context("forkserver")
-    rooms = ["collect", "deliver", "edition", "parse.sax", "subscribe", "web"]
+    rooms = ["cli.run", "collect", "deliver", "edition", "parse.sax", "subscribe", "web"]
     found.set_forkserver_preload([*(f"digest.{room}" for room in rooms), "psycopg", "trafilatura", "uvicorn"])
     return found
 
@@ -114,7 +115,7 @@ def _run(
     from digest.cli import main
 
     if late is not None:
-        sys.modules["digest.cli.run"].now = lambda: datetime.now(UTC) + timedelta(hours=late.exists())
+        importlib.import_module("digest.cli.run").now = lambda: datetime.now(UTC) + timedelta(hours=late.exists())
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

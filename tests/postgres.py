@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
@@ -203,3 +204,13 @@ def waiting_for_us(session: Any) -> bool:
     """Whether somebody waits for a lock in this database."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     return bool(session.execute(sa.text(query)).scalar_one())
+
+
+def wait_until_somebody_waits(database: Any) -> None:
+    """Until one transaction waits for what another has locked."""
+    for _ in range(2000):
+        with database.read() as session:
+            if session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waited")

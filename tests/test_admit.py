@@ -6,13 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from conftest import on_sqlite
 from people import enrol
 from sqlmodel import select
 
 from digest import config as settings_file
 from digest import curate, edition
+from digest.curate import learning
+from digest.edition.admit import FEEDS
 from digest.errors import BadInput, ConfigError, NotFound
 from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, Story
+from digest.parse import gist
 from digest.store import Database, entries, full_texts, newsletters, stories, why
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -346,6 +351,40 @@ def test_a_backtest_says_what_other_rules_would_change_and_changes_nothing(desk:
     assert [(story.title, story.topic, story.pinned) for story in desk.stories()] == before
 
 
+def test_labels_are_learnt_once_and_not_again_for_every_new_entry(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt: list[int] = []
+    train = learning.train
+
+    def counted(headings: Any, labels: Any, **more: Any) -> Any:
+        learnt.append(len(labels))
+        return train(headings, labels, **more)
+
+    monkeypatch.setattr(learning, "train", counted)
+    words = {"security": "lock key thief alarm vault", "web": "page link form style colour"}
+    for topic, said in words.items():
+        feed = desk.feed(topic.title(), topic=topic)
+        for n in range(24):
+            desk.entry(feed, f"{said} {n}", published_at=NOW - timedelta(days=n))
+    news = desk.old_feed("News")
+
+    def run(title: str) -> Story:
+        desk.entry(news, title)
+        edition.take_in(desk.database, "daily", desk.settings, CURATE, now=NOW)
+        return desk.stories()[-1]
+
+    first = run("thief opens vault with key, alarm silent")
+    again = run("alarm and vault: thief lost the key")
+    assert (first.topic, again.topic, again.topic_step) == ("security", "security", "words")
+    since = len(learnt)
+    run("a thief, an alarm, a lock")
+    assert learnt[since:] == []
+    other = desk.feed("Other", topic="web")
+    for n in range(30):
+        desk.entry(other, f"page and form and style {n}", published_at=NOW - timedelta(days=n))
+    run("the vault alarm of a thief")
+    assert len(learnt) == since + 1, "the labels are others now"
+
+
 def test_a_scorer_that_cannot_be_loaded_is_a_mistake_in_the_settings(desk: Desk) -> None:
     desk.entry(desk.feed("Ada"), "Postgres 19 is out")
     with desk.database.write() as session, pytest.raises(ConfigError, match="nowhere:train"):
@@ -384,3 +423,57 @@ def test_the_page_of_a_stub_is_in_one_hand_and_is_tried_so_often_on_either_datab
         assert [(fate.taken, fate.why) for fate in full_texts.fates(session, entry_id=number)] == [(True, "")]
         assert full_texts.text(session, number) == "Text"
         assert full_texts.robots(session, ["https://a.example"], now=NOW) == {"https://a.example": "allow /"}
+
+
+@on_sqlite
+def test_admission_asks_no_more_often_for_more_feeds_of_some(desk: Desk) -> None:
+    statements: list[str] = []
+    sa.event.listen(desk.database.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    asked = []
+    for number in (2, FEEDS, 3 * FEEDS):
+        feeds = [desk.feed(f"Feed {number} {n}") for n in range(number)]
+        with desk.database.write() as session:
+            values = {"key": "1", "points": 3, "seen_at": NOW, "gist": gist.pack(gist.of("", "A text."))}
+            session.add_all(
+                Entry(feed_id=feed, title=f"Entry {feed}", url=f"https://a.example/{feed}", **values) for feed in feeds
+            )
+        statements.clear()
+        assert edition.take_in(desk.database, "daily", SETTINGS, CURATE, now=NOW).stories == number
+        asked.append(len(statements))
+    few, some, many = asked
+    assert some == few
+    assert many - some == 2 * 4, (
+        asked
+    )  # for each more of some: the latest, their gists, the votes, the gists of what came
+
+
+@on_sqlite
+def test_who_still_waits_is_looked_up_by_key_and_not_feed_by_feed(desk: Desk) -> None:
+    waiting = [desk.entry(desk.feed(f"Feed {n}")) for n in range(3)]
+    said: list[tuple[str, Any]] = []
+    sa.event.listen(desk.database.engine, "before_cursor_execute", lambda *told: said.append((told[2], told[3])))
+    with desk.database.read() as session:
+        newsletter_id = newsletters.find(session, "daily").id or 0
+        said.clear()
+        assert entries.still_waiting(session, newsletter_id, waiting)
+        plans = [
+            row[3]
+            for statement, values in list(said)
+            for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    assert [plan for plan in plans if "entry" in plan and "PRIMARY KEY" not in plan and "admission" not in plan] == []
+    assert not [plan for plan in plans if plan.startswith("SCAN")], plans
+
+
+def test_what_no_longer_waits_is_known_whatever_happened_to_it(desk: Desk) -> None:
+    decided, gone, kept = (desk.entry(desk.feed(f"Feed {n}")) for n in range(3))
+    alone = desk.feed("Left")
+    left = desk.entry(alone)
+    with desk.database.write() as session:
+        newsletter_id = newsletters.find(session, "daily").id or 0
+        session.add(Admission(newsletter_id=newsletter_id, entry_id=decided, decision=Decision.HELD, decided_at=NOW))
+        session.get_one(Entry, gone).withdrawn_at = NOW
+        session.delete(session.get_one(NewsletterFeed, (newsletter_id, alone)))
+    with desk.database.read() as session:
+        waits = [entries.still_waiting(session, newsletter_id, {kept, one}) for one in (kept, decided, gone, left, 99)]
+    assert waits == [True, False, False, False, False]

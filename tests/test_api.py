@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,13 +17,14 @@ import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, Clock, on_sqlite
 from people import enrol
+from postgres import wait_until_somebody_waits
 from starlette.testclient import TestClient
 from test_web import serving
 
 from digest import subscribe
 from digest.config import Config
 from digest.models import Consent, Subscriber, Subscription
-from digest.store import Database, history, keys, newsletters, once, people, renames
+from digest.store import Database, history, keys, newsletters, once, open_database, people, renames
 from digest.store.api_tables import ApiAnswer, ApiKey
 from digest.store.signup_tables import SignupWait
 from digest.subscribe import Preferences, signup
@@ -288,6 +290,50 @@ def test_a_change_of_what_has_changed_meanwhile_is_refused(ask, ada):
     problem(asker("PATCH", ADA, json={"hour": 9}, headers={"If-Match": seen}), 412)
     problem(asker("POST", f"{ADA}/leave", headers={"If-Match": f'W/{seen}, "x"'}), 412)
     assert asker("PATCH", ADA, json={"hour": 9}, headers={"If-Match": "*"}).json()["hour"] == 9
+
+
+def test_of_two_changes_of_what_both_read_one_is_refused_on_postgres(postgres_url, configure, clock):
+    """One waits for the subscription while the other changes the person, by this newsletter or by another."""
+    database, config = open_database(postgres_url), configure(newsletters={"daily": NEWS, "weekly": NEWS})
+    newsletters.keep(database, config.newsletters, now=MONDAY)
+    asker = Asker(TestClient(application(database, config, clock=clock)), token(database))
+    with database.write() as session:
+        enrol(session, "ada@example.org", tags=["vip"])
+    said = {"json": {"tags": ["mine"]}, "headers": {"If-Match": asker("GET", ADA).headers["etag"]}}
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            person, _ours = subscribe.find(session, "ada@example.org", "daily")
+            answer = other.submit(asker, "PATCH", ADA, **said)
+            wait_until_somebody_waits(database)
+            person.tags = ["theirs"]
+        problem(answer.result(), 412)
+        seen = asker("GET", ADA)
+        assert seen.json()["tags"] == ["theirs"]
+        with database.write() as session:
+            person = session.exec(sa.select(Subscriber).with_for_update(key_share=True)).scalar_one()
+            said["headers"]["If-Match"] = seen.headers["etag"]
+            answer = other.submit(asker, "PATCH", ADA, **said)
+            wait_until_somebody_waits(database)
+            person.tags = ["of weekly"]
+        problem(answer.result(), 412)
+    database.close()
+
+
+def test_a_key_that_is_revoked_while_its_request_comes_in_changes_nothing(box, config, clock, ada, monkeypatch):
+    asker = Asker(TestClient(application(box, config, clock=clock)), token(box))
+    really = api_calls.body_of
+
+    async def slowly(request: Any) -> bytes:
+        with box.write() as session:
+            keys.revoke(session, "shop", now=clock())
+        return await really(request)
+
+    monkeypatch.setattr(api_calls, "body_of", slowly)
+    for headers in ({}, {"Idempotency-Key": "k"}):
+        problem(asker("PATCH", ADA, json={"hour": 8}, headers=headers), 401)
+        with box.write() as session:
+            session.exec(sa.update(ApiKey).values(revoked_at=None))
+    assert len(moments(box)) == 1
 
 
 def test_leaving_twice_is_once(box, ask, ada):

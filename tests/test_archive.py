@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
 import socket
@@ -22,11 +23,14 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 from test_flow import join
 
-from digest import collect, edition, parse
+from digest import collect, edition, parse, sign
 from digest.config import Config
 from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Story, Variant
-from digest.store import Database, editions, keys, newsletters
-from digest.web import application
+from digest.store import Database, archive, editions, keys, newsletters
+from digest.web import application, frozen
+from digest.web import archive as archive_pages
+from digest.web.shelf import Shelf
+from digest.web.turns import Turns
 
 DAILY = {"title": "Daily", "from": "Daily <news@news.example>"}
 
@@ -193,6 +197,87 @@ def test_what_its_publisher_took_back_since_is_marked(site, filled):
     assert f'Withdrawn since by its publisher: <cite dir="auto">{title}</cite>' in page
     row = site.get(f"/newsletters/daily/topics/{topic}").text.partition(title)[2].partition("</li>")[0]
     assert "withdrawn by its publisher" in row
+
+
+def crowd(database: Database, stories: int) -> str:
+    """The first edition's common variant with so many stories for which it had no room; its key."""
+    with database.write() as session:
+        row = editions.row(session, "daily", 1)
+        variant = next(v for v in editions.variants(session, row.id) if v.topics == [])
+        entry = session.exec(select(Entry)).first()
+        told = {"newsletter_id": row.newsletter_id, "entry_id": entry.id, "source": "Journal", "topic": "other"}
+        told |= {"published_at": MONDAY, "admitted_at": MONDAY}
+        many = [
+            Story(**told, seq=1000 + n, title=f"Left out, number {n}.", url=f"https://left.example/{n}")
+            for n in range(stories)
+        ]
+        session.add_all(many)
+        session.flush()
+        variant.left_out = [[story.id, "no room"] for story in many]
+        session.add(variant)
+        return variant.key
+
+
+@pytest.mark.parametrize("place", ["/newsletters/daily/editions/1", "/editions/daily/1/{key}"])
+def test_what_had_no_room_is_told_page_by_page_and_each_story_once(site, filled, place):
+    path, found = place.format(key=crowd(filled, 2 * archive.PAGE + 1)), []
+    address = path
+    while address:
+        page = site.get(address)
+        assert page.status_code == 200
+        found += re.findall(r"Left out, number (\d+)\.", page.text)
+        onward = re.search(r'<a rel="next" href="(\?more=\d+)#more"', page.text)
+        address = path + onward[1] if onward else ""
+    assert found == [str(n) for n in range(2 * archive.PAGE + 1)]
+    mailed, second = site.get(path).text, site.get(path + "?more=2").text
+    told = [title for line in TITLES if (title := line.partition(" | ")[0].partition("'")[0]) in mailed]
+    assert told and not [title for title in told if title in second], "the mail is on the first page"
+    assert [site.get(f"{path}?more={n}").status_code for n in ("4", "0", "x", "999999999")] == [404, 200, 200, 404]
+
+
+def test_a_page_that_was_made_is_made_again_only_when_something_in_it_changed(site, filled, monkeypatch):
+    made = []
+    make = frozen._made
+    monkeypatch.setattr(frozen, "_made", lambda *given: made.append(given) or make(*given))
+    path = f"/editions/daily/1/{crowd(filled, 5)}"
+    assert len({site.get(path).text for _ in range(3)}) == 1 and len(made) == 1
+    with filled.write() as session:
+        story = session.exec(select(Story).where(Story.seq == 1000)).one()
+        story.title = "Left out, but corrected"
+    assert "Left out, but corrected" in site.get(path).text and len(made) == 2
+
+
+def test_the_shelf_keeps_the_latest_asked_for_within_its_bound():
+    shelf, made = Shelf(most=100), []
+    for name in ("a", "b", "a", "c", "a", "b"):
+        shelf.get((name,), lambda name=name: made.append(name) or name * 40)
+        assert shelf.size <= 100
+    assert made == ["a", "b", "c", "b"], "b was longest not asked for when c came"
+    assert shelf.get("large", lambda: "x" * 101) == "x" * 101 and shelf.size <= 100
+
+
+def test_who_wants_to_leave_does_not_wait_behind_a_crowd_in_the_archive(filled, config, clock, monkeypatch):
+    """All turns of the archive are taken and nobody gives one back; of those who wait too many are sent away."""
+    app, held, paper_of = application(filled, config, clock=clock), threading.Event(), archive_pages.paper_of
+    app.state.site = dataclasses.replace(app.state.site, _visitors=Turns(2, most=3))
+    monkeypatch.setattr(archive_pages, "paper_of", lambda *given: held.wait() and paper_of(*given))
+
+    async def visit() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://news.example") as client:
+            asked = [asyncio.create_task(client.get("/newsletters/daily")) for _ in range(7)]
+            try:
+                first, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+                assert {(one.result().status_code, one.result().headers["retry-after"]) for one in first} == {
+                    (503, "5")
+                }
+                leave = sign.token("unsubscribe", 1, key=config.imprint("daily").key)
+                assert (await client.get(f"/unsubscribe/{leave}")).status_code == 200
+            finally:
+                held.set()
+            answers = await asyncio.gather(*asked)
+            assert sorted(answer.status_code for answer in answers) == [200] * 5 + [503] * 2
+
+    asyncio.run(visit())
 
 
 def test_where_everybody_chose_topics_an_edition_is_all_of_its_stories(site, filled):

@@ -13,8 +13,9 @@ from test_many import whom
 
 from digest import line, sign, subscribe
 from digest.errors import UserError
-from digest.models import Notice, OutboxRow, RunDay
+from digest.models import Notice, OutboxRow
 from digest.store import history, people
+from digest.store.run_tables import RunDay
 from digest.subscribe import Evidence, asks, many, signup
 
 SAID = Evidence("sign-up page", MONDAY)

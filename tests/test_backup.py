@@ -22,7 +22,7 @@ from digest.store import Database, backups, newsletters, open_database
 from digest.store.journal import Journal
 from digest.store.witness import Witness
 
-MANY = int(os.environ.get("DIGEST_BACKUP_LETTERS", "2000"))
+MANY = int(os.environ.get("DIGEST_BACKUP_LETTERS", "800"))
 
 
 def material(**files: Path) -> backups.Material:
@@ -299,14 +299,13 @@ def _go_on(config, clock, journal: Journal) -> None:
     database.close()
 
 
-def test_a_postgres_database_is_backed_up_and_put_back(digest, postgres_url, tmp_path, at):
+def test_a_postgres_database_is_backed_up_and_put_back(digest, upgraded_postgres_url, tmp_path, at):
     if not shutil.which("pg_dump"):
         pytest.skip("pg_dump is not installed")
     at(MONDAY)
     digest("init")
     text = (tmp_path / "digest.toml").read_text().replace('database = "digest.db"', "")
-    (tmp_path / "digest.toml").write_text(f'database = "{postgres_url.replace("+psycopg", "")}"\n{text}')
-    open_database(postgres_url).close()
+    (tmp_path / "digest.toml").write_text(f'database = "{upgraded_postgres_url.replace("+psycopg", "")}"\n{text}')
     assert digest("subscriber", "add", "ada@example.org").returncode == 0
     done = digest("backup", "one.tar")
     assert done.returncode == 0, done
@@ -322,24 +321,23 @@ def test_a_postgres_database_is_backed_up_and_put_back(digest, postgres_url, tmp
     done = digest("restore", "accept", "--yes")
     assert done.returncode == 0, done
     assert "known from the witness" in digest("subscriber", "show", "ada@example.org").stdout
-    with open_database(postgres_url).read() as session:  # no number of theirs is given to anybody
+    with open_database(upgraded_postgres_url).read() as session:  # no number of theirs is given to anybody
         ids = "SELECT nextval(pg_get_serial_sequence('subscription', 'id'))"
         assert session.connection().exec_driver_sql(ids).scalar_one() > 1000
 
 
-def test_other_machines_that_send_have_to_say_what_they_know(digest, postgres_url, tmp_path, at):
+def test_other_machines_that_send_have_to_say_what_they_know(digest, upgraded_postgres_url, tmp_path, at):
     at(MONDAY)
     digest("init")
     text = (tmp_path / "digest.toml").read_text().replace('database = "digest.db"', "")
-    text = f'database = "{postgres_url.replace("+psycopg", "")}"\n{text}'
+    text = f'database = "{upgraded_postgres_url.replace("+psycopg", "")}"\n{text}'
     for name in ("here", "there"):
         (tmp_path / f"{name}.toml").write_text(text)
-    open_database(postgres_url).close()
     digest("-c", "here.toml", "subscriber", "add", "ada@example.org")
     digest("-c", "here.toml", "subscriber", "remove", "ada@example.org")
     digest("-c", "there.toml", "subscriber", "add", "ada@example.org", "--again")
     digest("-c", "here.toml", "subscriber", "remove", "ada@example.org")
-    database = open_database(postgres_url)
+    database = open_database(upgraded_postgres_url)
     with database.write() as session:  # as a copy of it that knows both machines
         session.connection().exec_driver_sql("UPDATE installation SET tick = 1")
     assert digest("-c", "here.toml", "run").returncode == digest("-c", "there.toml", "run").returncode == 69

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import random
 import sys
-import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailing import send, sound, states
 from people import enrol, preferences
+from postgres import wait_until_somebody_waits
 from sqlmodel import select
 
 from digest import edition, schedule, subscribe
@@ -64,14 +65,27 @@ CADENCES = (
 HOURS = st.none() | st.integers(0, 23)
 
 
-def mine(turns: list[Turn], offered: datetime | None) -> Turn | None:
-    """The turn of a reader, as the database finds it: there is one at most."""
-    found = [
-        turn
-        for turn in turns
-        if (turn.new if offered is None else not turn.after or offered >= turn.after)
-        and (offered is None or not turn.before or offered < turn.before)
-    ]
+def mine(turns: list[Turn], offered: datetime | None, letters: Sequence[datetime] = ()) -> Turn | None:
+    """The turn of a reader, as the database finds it: there is one at most. `letters` came or are to come then."""
+
+    def had(since: datetime) -> bool:
+        return any(at >= since for at in (letters or [offered]) if at is not None)
+
+    def missed(day: datetime, *, new: bool) -> bool:
+        return (new if offered is None else offered < day) and not had(day)
+
+    def is_mine(turn: Turn) -> bool:
+        if turn.late:
+            return missed(turn.day, new=turn.new)
+        if turn.missed is not None and missed(turn.missed, new=True):
+            return False
+        if turn.spent is not None and not ((offered is None or offered >= turn.spent) and had(turn.spent)):
+            return False
+        if turn.day is None or (offered is not None and offered < turn.day):
+            return True
+        return not (turn.sure and offered is not None) and not had(turn.day)
+
+    found = [turn for turn in turns if is_mine(turn)]
     assert len(found) <= 1
     return found[0] if found else None
 
@@ -89,7 +103,7 @@ class Reader:
     letters: list[tuple[datetime, Turn, range, datetime]] = field(default_factory=list)  # due, turn, stories, composed
 
     def look(self, turns: list[Turn], *, upto: int, now: datetime) -> None:
-        turn = mine(turns, self.offered)
+        turn = mine(turns, self.offered, [due for due, *_ in self.letters])
         if turn is not None:
             self.letters.append((turn.due_at, turn, range(self.read, upto), now))
             self.offered, self.read = turn.slot, upto
@@ -385,6 +399,41 @@ def test_a_planned_letter_keeps_its_hour_when_its_reader_changes_it(database, co
     }
 
 
+def choose(database, name: str, *, now: datetime, **choices) -> None:
+    with database.write() as session:
+        address, said = f"{name}@example.org", Evidence("page", now)
+        subscribe.change(session, address, newsletter="daily", evidence=said, known_topics={"web"}, choices=choices)
+
+
+def test_an_hour_that_had_nothing_for_its_reader_takes_no_other_hour_of_that_day_from_them(database, config):
+    tuesday, wednesday = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
+    join(database, "ada", topics=["web"], hour=1)
+    join(database, "all")
+    news(database, "ai")
+    compose(database, config, tuesday)  # had nothing for her, at 1:00 of Wednesday
+    choose(database, "ada", now=tuesday + timedelta(hours=5), topics=["web"], hour=9)
+    news(database, "web", at=tuesday + timedelta(hours=10))
+    compose(database, config, wednesday)
+    assert dated_letters(database)["ada"] == [(2, wednesday.replace(hour=9))]
+
+
+@pytest.mark.parametrize("hour", [20, None])
+def test_who_had_a_letter_on_their_rare_day_before_its_hour_did_not_miss_it(database, config, hour):
+    """Welcomed at 8:00, which counts for 20:00 of the day before; and the newsletter's hour, for whom it is theirs."""
+    tuesday = MONDAY + timedelta(days=1)
+    join(database, "all")
+    news(database, "ai")
+    compose(database, config, tuesday)
+    join(database, "ada", cadence="daily", hour=20, welcome=True)
+    assert edition.welcome(database, "daily", config, now=tuesday + timedelta(hours=1)) == 1
+    choose(database, "ada", now=tuesday + timedelta(hours=2), cadence="weekly tue", hour=hour)
+    for day in range(1, 8):
+        news(database, "ai", at=tuesday + timedelta(days=day, hours=-1))
+        compose(database, config, tuesday + timedelta(days=day))
+    later = tuesday + timedelta(days=7, hours=13 if hour else 0)
+    assert [due for _number, due in dated_letters(database)["ada"]][1:] == [later]
+
+
 def test_a_newsletter_of_several_times_has_an_edition_for_each(database, configure):
     config = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00,18:00", "holidays": ["11-25"]}})
     tuesday = MONDAY + timedelta(days=1)
@@ -555,6 +604,113 @@ def test_whoever_comes_back_waits_for_their_own_day(database, config):
     news(database, "ai")
     assert compose(database, config, MONDAY + timedelta(days=25)).letters == 0  # a Friday
     assert compose(database, config, MONDAY + timedelta(days=28)).letters == 1
+
+
+def test_what_nothing_ran_for_goes_at_once_to_whose_hour_it_would_have_been(database, configure):
+    """Down from 18:00 to 8:00 of the next day, between two of four editions; each reader's hour is in another."""
+    config = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00,18:00"}})
+    tuesday, thursday = MONDAY + timedelta(days=1), MONDAY + timedelta(days=3)
+    join(database, "night", hour=20)
+    join(database, "noon", hour=12)
+    for at in (tuesday, tuesday.replace(hour=18), tuesday + timedelta(days=1)):
+        news(database, "ai", at=at)
+        compose(database, config, at)
+    before = dated_letters(database)
+    news(database, "ai", at=thursday)
+    compose(database, config, thursday + timedelta(hours=1))
+    found = {
+        name: [due for _number, due in theirs[len(before[name]) :]] for name, theirs in dated_letters(database).items()
+    }
+    assert found == {"night": [thursday + timedelta(hours=1)], "noon": [thursday.replace(hour=12)]}
+
+
+@pytest.mark.parametrize(("schedule", "hour"), [("daily 07:00", 13), ("daily 07:00", None), ("", None)])
+def test_what_nothing_ran_for_goes_to_who_had_come_before_it_and_had_no_day_of_theirs_yet(
+    database, configure, schedule, hour
+):
+    """Down on all of a Thursday; who came while nothing ran missed no edition."""
+    config = configure(newsletters={"daily": NEWS | {"schedule": schedule}})
+    wednesday, thursday, friday = (MONDAY + timedelta(days=days) for days in (2, 3, 4))
+    join(database, "before", now=wednesday - timedelta(hours=1), cadence="weekly thu", hour=hour)
+    join(database, "all")
+    news(database, "ai")
+    assert compose(database, config, wednesday).letters == 1
+    join(database, "meanwhile", now=thursday + timedelta(hours=1), cadence="weekly thu", hour=hour)
+    news(database, "ai")
+    compose(database, config, friday)
+    late = friday.replace(hour=hour or friday.hour)
+    assert dated_letters(database) == {"all": [(1, wednesday), (2, friday)], "before": [(2, late)]}
+
+
+def test_what_nothing_ran_for_goes_to_who_came_the_day_before_and_wants_weekdays(database, configure):
+    config = configure(newsletters={"daily": NEWS | {"schedule": "daily 07:00"}})
+    thursday, saturday = MONDAY + timedelta(days=3), MONDAY + timedelta(days=5)
+    join(database, "before", now=thursday - timedelta(hours=1), cadence="weekdays", hour=6)
+    news(database, "ai")
+    compose(database, config, thursday)
+    before = dated_letters(database)
+    join(database, "after", now=thursday + timedelta(hours=1), cadence="weekdays", hour=13)
+    join(database, "late", now=saturday - timedelta(hours=1), cadence="weekdays", hour=13)
+    news(database, "ai")
+    compose(database, config, saturday)
+    assert before == {"before": [(1, (thursday + timedelta(days=1)).replace(hour=6))]}
+    assert dated_letters(database) == before | {"after": [(2, saturday)]}
+
+
+def test_an_edition_closed_on_a_day_that_has_its_letter_comes_on_their_next_day_and_not_with_the_next(
+    database, configure
+):
+    """Of a weekly newsletter: who had the last edition this morning, by their days of before, wants it daily."""
+    config = configure(newsletters={"daily": NEWS | {"schedule": "weekly mon 12:00"}})
+    first, second, third = (MONDAY.replace(hour=12) + timedelta(days=7 * week) for week in (1, 2, 3))
+    join(database, "ada", cadence="fortnightly mon", hour=5)
+    news(database, "ai")
+    compose(database, config, first)
+    said = Evidence("page", first + timedelta(days=1))
+    with database.write() as session:
+        subscribe.change(
+            session, "ada@example.org", newsletter="daily", evidence=said, known_topics=(),
+            choices={"cadence": "daily", "hour": 21},
+        )  # fmt: skip
+    for at in (second, third):
+        news(database, "ai")
+        compose(database, config, at)
+    days = [second.replace(hour=5), second.replace(hour=21) + timedelta(days=1), third.replace(hour=21)]
+    assert dated_letters(database) == {"ada": list(enumerate(days, 1))}
+
+
+def test_a_day_whose_letter_a_restored_database_forgot_has_had_it_without_a_schedule(database, configure):
+    config = configure(newsletters={"daily": NEWS | {"schedule": ""}})
+    join(database, "ada", cadence="daily")
+    news(database, "ai")
+    assert compose(database, config, MONDAY).letters == 1
+    with database.write() as session:
+        session.exec(sa.delete(OutboxRow))  # `store.restores` keeps which slot of theirs it was
+    news(database, "ai")
+    assert compose(database, config, MONDAY + timedelta(hours=2)).letters == 0
+    assert compose(database, config, MONDAY + timedelta(days=1)).letters == 1
+
+
+@pytest.mark.parametrize("schedule", ["daily 07:00", ""])
+def test_whoever_is_away_for_an_hour_has_no_second_letter_that_day(database, configure, schedule):
+    config = configure(newsletters={"daily": NEWS | {"schedule": schedule}})
+    wednesday = MONDAY + timedelta(days=2)
+    join(database, "ada", cadence="daily", hour=7)
+    join(database, "all")
+    for hours in (0, 2, 4, 24):
+        if hours:
+            with database.write() as session:
+                said = Evidence("page", wednesday + timedelta(hours=hours - 1))
+                subscribe.pause(session, "ada@example.org", newsletter="daily", until=None, evidence=said)
+                subscribe.resume(session, "ada@example.org", newsletter="daily", evidence=said)
+                subscribe.change(
+                    session, "ada@example.org", newsletter="daily", evidence=said, known_topics=(),
+                    choices={"hour": 7 + hours % 24},
+                )  # fmt: skip
+        news(database, "ai", at=wednesday + timedelta(hours=hours))
+        compose(database, config, wednesday + timedelta(hours=hours))
+    due = [at for _number, at in dated_letters(database)["ada"]]
+    assert due == [wednesday, wednesday + timedelta(days=1)]
 
 
 def test_a_letter_is_late_from_its_own_hour_on(database, configure, inbox, clock):
@@ -1078,19 +1234,9 @@ def test_without_a_schedule_the_first_run_of_their_day_that_has_something_is_the
     }
 
 
-def wait_until_somebody_waits(database) -> None:
-    """Until one transaction waits for what another has locked."""
-    for _ in range(2000):
-        with database.read() as session:
-            if session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
-                return
-        time.sleep(0.01)
-    raise AssertionError("nobody waited")
-
-
 @pytest.mark.parametrize("word", ["leave", "choose", "erase"])
-def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(postgres_url, config, word):
-    database = open_database(postgres_url)
+def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(upgraded_postgres_url, config, word):
+    database = open_database(upgraded_postgres_url)
     newsletters.keep(database, config.newsletters, now=MONDAY)
     join(database, "ada", cadence="weekly tue")
     join(database, "bob")
@@ -1123,8 +1269,8 @@ def test_a_click_and_a_composition_at_once_wait_for_each_other_on_postgres(postg
     database.close()
 
 
-def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_url, config, monkeypatch):
-    database = open_database(postgres_url)
+def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(upgraded_postgres_url, config, monkeypatch):
+    database = open_database(upgraded_postgres_url)
     newsletters.keep(database, config.newsletters, now=MONDAY)
     join(database, "ada", cadence="weekly tue")
     join(database, "bob")
@@ -1161,8 +1307,8 @@ def test_nobody_changes_between_two_looks_of_a_composition_on_postgres(postgres_
     database.close()
 
 
-def test_a_pause_that_two_end_at_once_ends_once_on_postgres(postgres_url, config):
-    database = open_database(postgres_url)
+def test_a_pause_that_two_end_at_once_ends_once_on_postgres(upgraded_postgres_url, config):
+    database = open_database(upgraded_postgres_url)
     newsletters.keep(database, config.newsletters, now=MONDAY)
     join(database, "ada")
     over = MONDAY + timedelta(days=1)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.curate import excerpts as ex
+from digest.parse.text import clean_html
 
 PROSE = "Postgres now keeps a list of pages to visit, so that a vacuum of a large table takes minutes instead of hours."
 TITLE = "Vacuum in minutes"
@@ -129,6 +130,91 @@ def test_a_cut_prefers_a_sentence_then_a_word() -> None:
     assert ex.cut("See e.g. the manual, or ask somebody who knows the whole of it by heart", 40) == (
         "See e.g. the manual, or ask somebody…"
     )
+
+
+ENOUGH = " This sentence is here so that there is enough prose to be an excerpt at all."
+
+
+@pytest.mark.parametrize(
+    ("markup", "shown"),
+    [
+        ("A number of up to 2<sup>64</sup> fits.", "A number of up to 2⁶⁴ fits."),
+        ("<p>H<sub>2</sub>O, x<sup>n</sup>, e<sup>iπ</sup>, a<sub>b&lt;c</sub>.</p>", "H₂O, xⁿ, e^(iπ), a_(b<c)."),
+        ("<p>The 1<sup>st</sup> of May<sup><a href='#f'>1</a></sup>, Acme<sup>TM</sup>.</p>", "The 1st of May, Acme™."),
+        ("-40 is the same in both scales.", "-40 is the same in both scales."),
+        (".NET 9 is out.", ".NET 9 is out."),
+        ("<p>--help prints it.</p>", "--help prints it."),
+        ("<p>#include &lt;stdio.h&gt; comes first.</p>", "#include <stdio.h> comes first."),
+        ("<p>|x| is a length.</p>", "|x| is a length."),
+        ("<p>- A dash alone is none of it.</p>", "A dash alone is none of it."),
+        ("<del>100</del> 80 seats are left.", "80 seats are left."),
+        ("Only <s>100</s> <strike>90</strike> 80 are left.", "Only 80 are left."),
+        ("Stop using &lt;div&gt; for everything.", "Stop using <div> for everything."),
+        ("<p>Stop using <code>&lt;div&gt;&lt;/div&gt;</code> at all.</p>", "Stop using <div></div> at all."),
+        ("<p><code>&amp;amp;</code> is how one writes &amp;.</p>", "&amp; is how one writes &."),
+        ("&lt;p&gt;Doubly &lt;a href=&quot;x&quot;&gt;escaped&lt;/a&gt;.&lt;/p&gt;", "Doubly escaped."),
+        ("<p>Seen.<span hidden>Not seen.</span></p>", "Seen."),
+        ("<p>Seen.<span style='color:red; display : none'>Not <span>seen</span>.</span></p>", "Seen."),
+        ("<p>Seen.<i style='visibility:hidden'>Not seen.</i></p>", "Seen."),
+        ("<p>Seen <span style='display:none'>to the end.</p>", "Seen to the end."),
+        (
+            "<p>A loss of <math><semantics><mi>L</mi><mo>=</mo><mn>2</mn>"
+            '<annotation encoding="application/x-tex">L=2</annotation></semantics></math> is shown.</p>',
+            "A loss of L=2 is shown.",
+        ),
+        ("<p>So <math alttext='a/b'><mfrac><mi>a</mi><mi>b</mi></mfrac></math> is it.</p>", "So a/b is it."),
+        ("<p>So <math><mfrac><mi>a</mi><mi>b</mi></mfrac></math> is it.</p>", "So … is it."),
+        ("<p>So <math><mi>a</mi><mo>&lt;</mo><mi>b</mi></math> is it.</p>", "So a<b is it."),
+        (
+            "<p>Of <span class='katex'><span class='katex-mathml'><math><mi>x</mi>"
+            "<annotation encoding='application/x-tex'>x</annotation></math></span>"
+            "<span class='katex-html' aria-hidden='true'><span>x</span></span></span> once.</p>",
+            "Of x once.",
+        ),
+    ],
+)
+def test_an_excerpt_says_what_a_reader_of_the_markup_sees(markup: str, shown: str) -> None:
+    told = ex.prose(clean_html(markup + ENOUGH, base="https://a.example/"), "", title="Another thing")
+    assert told == shown + ENOUGH
+
+
+def test_a_title_is_taken_off_and_the_sign_of_what_follows_is_not() -> None:
+    for following in ("-40 degrees were measured in that one night.", ".NET has what all the others have, and a cat."):
+        told = ex.prose(f"<p>Cold and colder</p><p>{following}</p>", "", title="Cold and colder")
+        assert told == following
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            ("<sup>64</sup>", "64"),
+            ("<sub>n</sub>", "n"),
+            ("<del>gone</del>", ""),
+            ("<code>&lt;b&gt;</code>", "<b>"),
+            ("<b>bold</b>", "bold"),
+            ("<span hidden>unseen</span>", ""),
+            (" -40 ", "-40"),
+            (" .NET ", ".NET"),
+            ("<math><mi>x</mi></math>", "x"),
+            ("</p><p>", " "),
+            (" word", "word"),
+            ("<br>", " "),
+            (" &amp;lt; ", "&lt;"),
+        ]
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(PIECES)
+def test_what_is_shown_is_a_run_of_the_visible_text(pieces: list[tuple[str, str]]) -> None:
+    def bare(text: str) -> str:
+        return "".join(c for c in unicodedata.normalize("NFKC", text) if c.isalnum() or c in "<>&;")
+
+    markup = "".join(markup for markup, _seen in pieces)
+    told = ex.prose(clean_html(f"<p>Begin {markup}</p><p>{ENOUGH}</p>", base="https://a.example/"), "", title="T")
+    assert bare(told) == bare("Begin" + "".join(seen for _markup, seen in pieces) + ENOUGH)
 
 
 def test_bidi_pairs_are_closed() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from digest.config import Curate, Newsletter, Rule
 from digest.curate import flood, pick, rank, rules
-from digest.curate.topics import Keywords, Placer, Text, headings
+from digest.curate.keywords import Keywords
+from digest.curate.topics import Placer, Text, headings
 from digest.values import Story
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable
+
 import pytest
 
 from digest.config import OTHER, TOPICS, Topic
-from digest.curate.topics import Keywords, Label, NaiveBayes, Placer, Text, default_headings, headings, train
+from digest.curate.keywords import Keywords
+from digest.curate.learning import Kept, NaiveBayes, train
+from digest.curate.topics import Expected, Heading, Label, Placer, Text, default_headings, headings
+from digest.curate.words import words
 
 
 def placer() -> Placer:
@@ -73,8 +79,108 @@ def test_a_newsletter_chooses_its_topics_and_keeps_or_replaces_their_keywords() 
     assert Placer(chosen, Keywords(chosen)).place(Text.of("Roses in June")).topic == "gardening"
 
 
+@pytest.mark.parametrize(
+    ("keyword", "titles", "others"),
+    [
+        ("*suppe", ["Eine Kürbissuppe", "SUPPE", "Suppe, zwei Kürbissuppes"], ["Suppen", "Supper", "sup"]),
+        ("data*", ["Database", "data"], ["metadata"]),
+        ("post*gres", ["postgres", "Post-Postxgres", "postgress"], ["postgre", "postgresql", "pogres", "post gres"]),
+        ("a*ba", ["axba", "aba"], ["ba", "ab", "abax"]),
+        ("a*a", ["abba", "aa"], ["a", "ab"]),
+        ("*ferment*", ["Fermented things", "unfermentable", "ferment"], ["fermet"]),
+        ("f*r*t", ["ferment", "frt", "flirt"], ["ftr", "fer"]),
+        ("*.js", ["three.js in depth", "Vue.js"], ["js", "json"]),
+        ("e-*", ["e-mail", "E-Bikes"], ["e", "email", "the letter e"]),
+        ("*-mail", ["e-mail"], ["email"]),
+        ("soup *", ["soup"], ["so"]),
+        ("c++*", ["C++"], ["c"]),
+        ("hot *suppe", ["Hot Kürbissuppe"], ["Hot soup", "Kürbissuppe hot"]),
+        ("deep * learning", ["Deep machine learning"], ["Deep learning"]),
+        ("数据库", ["使用Kubernetes管理数据库的实践", "数据库"], ["数据 仓库", "数据"]),
+        ("交付", ["Kubernetes渐进式交付实践"], ["交通"]),
+        ("kubernetes", ["Kubernetes渐进式交付实践", "使用Kubernetes", "Oперация: Kubernetesом", "وKubernetes"], []),
+        ("猫", ["犬と猫です", "猫", "猫の日"], ["犬"]),
+        ("第5版", ["教科书第5版", "是第5版本", "第5版"], ["第6版", "5版"]),
+        ("c#", ["C#编程", "使用C#"], ["C 编程"]),
+        (".net", ["使用.NET开发", ".NET开发"], ["net"]),
+        ("вакцин*", ["Новая вакцина"], ["вакса"]),
+        ("*метр", ["Термометр"], ["метрика"]),
+        ("био*лог", ["биоэколог", "биолог"], ["биология"]),
+        ("3д-*", ["3д-печать"], ["3 д"]),
+        ("*نامه", ["روزنامه"], ["نام"]),
+        ("*λογία", ["βιολογία"], ["λογικό"]),
+        ("μ*chip", ["μchip", "μbiochip"], ["chip"]),
+        ("हिन्दी", ["हिन्दी समाचार"], ["हिन्दू"]),
+        ("선거", ["대통령선거를 앞두고"], ["선물"]),
+    ],
+)
+def test_a_star_and_a_word_without_spaces_are_found_where_they_stand(
+    keyword: str, titles: list[str], others: list[str]
+) -> None:
+    found = Keywords({"it": Heading("", (keyword,))})
+    assert [title for title in titles if not found.find(words(title))] == []
+    assert [title for title in others if found.find(words(title))] == []
+
+
+def test_a_word_ends_where_its_script_does() -> None:
+    assert words("Kubernetes渐进式交付") == ["kubernetes", "渐进", "进式", "式交", "交付"]
+    assert words("第19版Postgres") == ["第", "19", "版", "postgres"]
+    assert words("Linuxом, العربيةLinux") == ["linux", "ом", "العربية", "linux"]
+    assert words("BεTrFS, 5μm") == ["bεtrfs", "5μm"], "Greek letters are signs in names"
+    assert words("Don't naïve l'été café") == ["don't", "naïve", "l'été", "café"]
+
+
+@pytest.mark.parametrize(
+    ("slug", "title", "own"),
+    [
+        ("bread", "Bread", ("bread",)),
+        ("baking", "Baking & bread", ("baking", "bread")),
+        ("kita", "Schule und Kita", ("schule", "kita")),
+        ("ml", "Machine learning", ("machine learning", "ml")),
+        ("kitchen", "In the kitchen", ("kitchen",)),
+        ("db", "数据库", ("数据库", "db")),
+        ("more", "More", ("more?",)),
+        ("news", "News", ("news?",)),
+        ("local", "Local News!", ("local news?", "local?")),
+        ("sonstiges", "Verschiedenes", ("verschiedenes?", "sonstiges?")),
+        ("misc", "その他", ("その他?", "misc?")),
+        ("it", "IT", ()),
+        ("c", "C++", ("c++", "c?")),
+        ("research", "R&D", ("r d?", "research")),
+        ("dotnet", ".NET / C#", (".net", "c#", "dotnet")),
+    ],
+)
+def test_a_topic_without_keywords_is_known_by_its_name(slug: str, title: str, own: tuple[str, ...]) -> None:
+    assert headings({slug: Topic(title=title)})[slug].keywords == own
+    assert headings({slug: Topic(title=title, more_keywords=("x",))})[slug].keywords == (*own, "x")
+    assert headings({slug: Topic(title=title, keywords=())})[slug].keywords == ()
+
+
+def test_a_name_that_could_stand_over_anything_is_never_enough_alone() -> None:
+    chosen = headings({"news": Topic(title="More"), "bread": Topic()})
+    found = Placer(chosen, Keywords(chosen)).place(
+        Text.of("More news", "More news for you.", "https://news.example/more/news/1")
+    )
+    assert found.topic == OTHER
+    assert Placer(chosen, Keywords(chosen)).place(Text.of("News of bread")).topic == "bread"
+
+
+def test_a_name_goes_before_the_same_word_among_the_packaged_ones() -> None:
+    chosen = headings({"languages": Topic(), "python": Topic()})
+    assert Placer(chosen, Keywords(chosen)).place(Text.of("Python is slow")).topic == "python"
+    kept = headings({"languages": Topic(more_keywords=("python",)), "python": Topic()})
+    assert "python" in kept["languages"].keywords, "the operator's own word stands"
+
+
+def test_a_packaged_topic_with_another_title_is_known_by_it_too() -> None:
+    plain = headings({"games": Topic()})["games"].keywords
+    assert headings({"games": Topic(title="Board games")})["games"].keywords == ("board games", *plain)
+    assert headings({"ai": Topic(title="AI")})["ai"].keywords == default_headings()["ai"].keywords
+
+
 def test_the_packages_topics_are_those_the_settings_know() -> None:
-    assert set(default_headings()) == set(TOPICS) and len(TOPICS) == 12
+    assert [(slug, heading.title) for slug, heading in default_headings().items()] == list(TOPICS.items())
+    assert len(TOPICS) == 12
     assert all(len(heading.keywords) >= 25 for heading in default_headings().values())
 
 
@@ -87,8 +193,8 @@ def labels(count: int) -> list[Label]:
     found = []
     for topic, vocabulary in (("garden", GARDEN), ("kitchen", KITCHEN)):
         for n in range(count):
-            words = [vocabulary[(n * k + k) % len(vocabulary)] for k in (1, 3, 5)]
-            found.append(Label(Text.of(" ".join(words) + f" again {n}"), topic, f"{topic}-{n % 9}.example"))
+            said = [vocabulary[(n * k + k) % len(vocabulary)] for k in (1, 3, 5)]
+            found.append(Label(Text.of(" ".join(said) + f" again {n}"), topic, f"{topic}-{n % 9}.example"))
     return found
 
 
@@ -117,6 +223,61 @@ def test_labels_that_contradict_each_other_place_nothing() -> None:
     mixed = [Label(one.text, ("garden", "kitchen")[n // 8 % 2], one.site) for n, one in enumerate(labels(40))]
     learnt = train(TWO, mixed, precision=0.9, trainer=NaiveBayes)
     assert learnt.place(Text.of("mulch for your tomato seed")).topic == OTHER
+
+
+@pytest.mark.parametrize("count", [0, 20, 40, 200])
+@pytest.mark.parametrize("puzzling", [False, True])
+def test_no_number_of_labels_silences_keywords(count: int, puzzling: bool) -> None:
+    """Neither many labels nor labels that contradict each other take a heading that keywords alone would give."""
+    topics = headings({"garden": Topic(keywords=("wheelbarrow",)), "kitchen": Topic(keywords=("oven",))})
+    some = labels(count)
+    if puzzling:
+        some = [Label(one.text, ("garden", "kitchen")[n // 8 % 2], one.site) for n, one in enumerate(some)]
+    learnt = train(topics, some, precision=0.99, trainer=NaiveBayes)
+    found = learnt.place(Text.of("All about a wheelbarrow"))
+    assert (found.topic, found.step, found.best) == ("garden", "keywords", "garden")
+    assert found.words[0][0] == "wheelbarrow"
+
+
+def test_a_handful_of_answers_does_not_move_the_cut_far() -> None:
+    twenty, many = (train(TWO, labels(n), precision=0.9, trainer=NaiveBayes).cut for n in (20, 400))
+    assert 1.4 < twenty < 1.7, "what held elsewhere"
+    assert many < 1.6, "labels that are told apart well are believed as soon"
+
+
+def test_what_is_expected_of_a_topic_is_counted_on_labels_not_learnt_from() -> None:
+    learnt = train(TWO, labels(40), precision=0.9, trainer=NaiveBayes)
+    expected = learnt.expected["garden"]
+    assert expected.labels == 40
+    assert 0 < expected.right <= expected.placed
+    assert (expected.precision, expected.share) == (expected.right / expected.placed, expected.right / 40)
+    nothing = Expected(0, 0, 0)
+    assert (nothing.precision, nothing.share) == (None, None)
+
+
+def test_what_was_learnt_is_the_same_when_it_was_kept() -> None:
+    learnt = train(TWO, labels(40), precision=0.9, trainer=NaiveBayes)
+    kept = Kept("mark", {1: "garden"}, learnt)
+    again = Kept.unpacked(kept.packed(), TWO)
+    assert again is not None
+    assert (again.mark, again.labels) == (kept.mark, kept.labels)
+    for text in (Text.of("mulch for your tomato seed"), Text.of("quarterly figures of a bank"), Text.of("")):
+        assert again.placer.place(text) == learnt.place(text)
+
+
+@pytest.mark.parametrize("harm", [lambda b: b[:-9], lambda b: b"", lambda b: b"{}", lambda b: zlib.compress(b"{}")])
+def test_what_was_kept_and_cannot_be_read_is_learnt_anew(harm: Callable[[bytes], bytes]) -> None:
+    stored = Kept("mark", {}, train(TWO, labels(40), precision=0.9, trainer=NaiveBayes)).packed()
+    assert Kept.unpacked(harm(stored), TWO) is None
+
+
+def test_what_was_kept_is_good_while_nearly_all_labels_are_the_same() -> None:
+    before = dict.fromkeys(range(100), "garden")
+    kept = Kept("mark", before, Placer(TWO, Keywords(TWO)))
+    assert kept.fits("mark", before | {100: "kitchen", 5: "kitchen"})
+    assert not kept.fits("other", before)
+    assert not kept.fits("mark", before | dict.fromkeys(range(12), "kitchen"))
+    assert not kept.fits("mark", dict.fromkeys(range(50), "garden"))
 
 
 def test_contributions_of_the_words_explain_the_score() -> None:

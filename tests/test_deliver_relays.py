@@ -222,7 +222,15 @@ def test_a_relay_that_asks_for_patience_gets_its_letters_one_at_a_time(box, conf
         expect(route, now)
 
     monkeypatch.setattr(Route, "expect", noted)
-    server.on_mail = lambda sender, number: "421 4.3.2 slow down" if len(server.log) % 5 < 3 else "250 Ok"
+    monkeypatch.setattr("digest.deliver.relays.PATIENCE", 3600)  # with a server that takes nothing
+
+    def answer(sender, number) -> str:
+        """Once it has taken some, it takes nothing until a letter was held back; and then two of five."""
+        slow = any(interval for _, interval in begun)
+        taken = len(server.log) % 5 >= 3 if slow else len(server.taken) < 5
+        return "250 Ok" if taken else "421 4.3.2 slow down"
+
+    server.on_mail = answer
     owe(box, config := configure(smtp={"url": server.url, "connections": 4}), *readers(80))
     assert send(box, config, clock).sent == 80
     slowed = [(next_at - at, interval) for (at, interval), (next_at, _) in pairwise(begun) if interval]
@@ -692,12 +700,12 @@ def test_a_database_that_cannot_be_written_sends_nothing(small_disk, configure, 
         subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
 
 
-def test_a_rehearsal_that_has_no_room_is_told_and_leaves_nothing(small_disk, box, monkeypatch):
+def test_a_copy_that_has_no_room_is_told_and_leaves_nothing(small_disk, box, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(small_disk))
     with pytest.raises(OSError), (small_disk / "ballast").open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 65536)
-    with pytest.raises(StorageError, match=f"cannot be copied to {small_disk}.*full") as told, box.rehearse():
+    with pytest.raises(StorageError, match=f"cannot be copied to {small_disk}.*full") as told, box.copied():
         raise AssertionError("there was room")
     assert "TMPDIR" in told.value.hint and [path.name for path in small_disk.iterdir()] == ["ballast"]
 

@@ -32,6 +32,7 @@ import uvicorn
 from conftest import Done
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from dns.resolver import LifetimeTimeout
 from dnsserver import DnsServer
 from imapserver import ImapServer
 from mailserver import MailServer
@@ -39,11 +40,12 @@ from people import enrol
 from sqlmodel import select
 
 from digest import sign
-from digest.cli import checks
+from digest.cli import checks, looked
 from digest.cli.checks import _started_twice as started_twice
 from digest.cli.checks import barren_words
+from digest.cli.doctor import ONLINE
 from digest.config import load
-from digest.doctor import Check, Finding, Level, dkim_key, links
+from digest.doctor import Check, Finding, Level, dkim_key, links, rules
 from digest.doctor import run as run_checks
 from digest.errors import FetchError, Unreachable
 from digest.models import (
@@ -54,11 +56,11 @@ from digest.models import (
     NewsletterFeed,
     OutboxRow,
     OutboxState,
-    RunDay,
     Subscription,
     Variant,
 )
 from digest.store import Database, looking, newsletters, open_database
+from digest.store.run_tables import RunDay
 from digest.web import application
 
 US = "192.0.2.25"
@@ -575,7 +577,7 @@ def test_an_older_or_newer_database_is_looked_at_and_left_alone(installation):
     assert row["level"] == "fail" and "newer digest" in row["seen"]
     revision("0001")
     row = installation.faults("--only", "settings,database")["database", "revision"]
-    assert row["level"] == "warn" and row["cure"]["text"] == "digest status"
+    assert row["level"] == "warn" and row["cure"]["text"] == "digest db upgrade"
 
 
 def test_settings_that_are_named_are_named_in_the_cures_too(installation, tmp_path_factory, monkeypatch):
@@ -906,12 +908,110 @@ def test_a_website_whose_certificate_nobody_trusts_is_told(installation, monkeyp
     assert all(row["level"] == "fail" for row in found.values()) and installation.code == 69
 
 
-def test_a_name_server_that_is_none_is_refused_and_a_silent_one_is_told(installation):
+def test_a_name_server_that_is_none_is_refused_and_a_silent_one_is_told(installation, monkeypatch):
     done = installation.run("doctor", "--only", "dns", "--nameserver", "dns.example")
     assert done.returncode == 64 and "must be the address of a name server" in done.stderr
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.0.0.1", 0))
-        installation.change("[doctor]", "[doctor]\nseconds = 1.0")
-        rows = installation.doctor("--only", "dns", "--nameserver", f"127.0.0.1:{silent.getsockname()[1]}")
+
+    async def waited_in_vain(*_: object, **__: object) -> None:
+        raise LifetimeTimeout(timeout=5, errors=[])
+
+    # How long is waited for one is asked of a real one, where the DNS has its tests.
+    monkeypatch.setattr("dns.asyncresolver.Resolver.resolve", waited_in_vain)
+    rows = installation.doctor("--only", "dns", "--nameserver", "127.0.0.1:9")
     assert {row["level"] for row in rows} == {"fail", "unknown"} and installation.code == 69
     assert [row["name"] for row in rows if row["level"] == "fail"] == ["name server"]
+
+
+# ---------------------------------------------------------------- alerts, which look at the same
+
+
+def told(installation: Installation) -> list[str]:
+    done = installation.run("alerts", "check", "--json")
+    assert done.returncode == 0, done
+    return sorted(re.sub("/[^/]*/", "/", name) for name in json.loads(done.stdout)["told"])
+
+
+def by_tls(installation: Installation, *, days: float) -> str:
+    """The relay by TLS from now on, with a certificate that ends in so many days; its name."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(installation.folder / "mail-ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", not_after=NOW.replace(tzinfo=None) + timedelta(days=days)).configure_cert(context)
+    installation.mail.context, installation.mail.implicit_tls = context, True
+    url = f"smtps://localhost:{installation.mail.port}"
+    text = re.sub(
+        r"^url = .*(\nca_file = .*)?",
+        f'url = "{url}"\nca_file = "mail-ca.pem"',
+        installation.settings.read_text(),
+        count=1,
+        flags=re.M,
+    )
+    installation.settings.write_text(text)
+    return f"localhost:{installation.mail.port}"
+
+
+def test_alerts_tell_of_relays_that_cannot_be_used_and_of_certificates_that_end(installation):
+    installation.settings.write_text(installation.settings.read_text() + '[alerts]\nmail = "ops@news.example"\n')
+    name = by_tls(installation, days=9)
+    assert told(installation) == [f"certificate:{name}/trouble"]
+    assert told(installation) == []  # once
+    known = json.loads(installation.run("alerts", "list", "--json").stdout)
+    assert known[0]["cure"] == f"digest relay test --relay {name}"
+    assert installation.run(*shlex.split(known[0]["cure"])[1:]).returncode == 0
+    secure, installation.mail.context = installation.mail.context, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(installation.mail.context)  # which nobody trusts
+    assert told(installation) == ["relay/trouble"]  # and of its certificate nobody knows more
+    installation.mail.context = secure
+    assert told(installation) == ["relay/well"]
+    by_tls(installation, days=300)
+    assert told(installation) == [f"certificate:{name}/well"]
+
+
+def test_a_website_whose_certificate_is_over_is_told_and_so_is_its_end(installation, monkeypatch):
+    installation.settings.write_text(installation.settings.read_text() + '[alerts]\nmail = "ops@news.example"\n')
+    ends = NOW + timedelta(days=100)
+
+    async def end(host: str, port: int) -> datetime:
+        if ends < NOW:
+            raise ssl.SSLCertVerificationError("certificate has expired")
+        return ends
+
+    async def over(place: tuple[str, int]) -> datetime | None:
+        return ends
+
+    monkeypatch.setattr(links, "certificate_end", end)
+    monkeypatch.setattr("digest.cli.looked._ended", over)
+    assert told(installation) == []
+    ends = NOW - timedelta(days=1)
+    site = f"localhost:{installation.port}"
+    assert told(installation) == [f"certificate:{site}/trouble"]
+    ends = NOW + timedelta(days=100)
+    assert told(installation) == [f"certificate:{site}/well"]
+
+
+def test_a_run_looks_at_certificates_once_a_day(installation, at):
+    installation.settings.write_text(installation.settings.read_text() + '[alerts]\ncommand = ["true"]\n')
+    by_tls(installation, days=300)
+    config = load(installation.settings)
+    asked = []
+    real = looked.look
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(looked, "look", lambda config, **how: asked.append(how) or real(config, **how))
+        for moment in (NOW, NOW + timedelta(hours=23), NOW + timedelta(hours=25)):
+            at(moment)
+            found = looked.daily(config)
+            assert (found is None) == (moment == NOW + timedelta(hours=23))
+    assert asked == [{"certificates_only": True}] * 2
+
+
+def test_no_fault_is_without_a_line_to_type(digest):
+    """Where nothing mends it by one line, the page of the guide that says what does; and that page is there."""
+    for section in (*checks.OFFLINE, *checks.HERE, *ONLINE, "mail"):
+        for level in (Level.WARN, Level.FAIL):
+            cure = Finding(section, "x", level, "seen").mended.cure
+            assert cure is not None and digest(*shlex.split(cure.text)[1:]).returncode == 0, section
+    assert Finding("dns", "x", Level.OK, "seen").mended.cure is None
+    bad = Finding("dns", "spf news.example", Level.FAIL, "no record")
+    for one in rules.judge([bad], domains=["gmail.com"]):
+        assert not one.is_fault or one.mended.cure is not None
+        assert one.name != "Gmail spf" or one.cure.text == "digest doctor --only dns"

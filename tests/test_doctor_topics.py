@@ -7,7 +7,8 @@ import pytest
 from digest import curate
 from digest.config import Newsletter
 from digest.curate.barren import Feeds, _never, barren
-from digest.curate.topics import Heading, Keywords, default_headings
+from digest.curate.keywords import Keywords
+from digest.curate.topics import Heading, default_headings
 from digest.curate.words import words
 
 FEEDS = Feeds((("Ada's Blog", "https://ada.example/feed.xml"),), {"sorted"})
@@ -25,7 +26,26 @@ def test_no_keyword_of_ours_is_said_never_to_match():
 
 
 @pytest.mark.parametrize(
-    "keyword", ["", " ", "*", "!!!", "++", "— —", "?", "...", "#", "*?", "a.*b", r"\bfoo\b", "[a-z]+", "(?i)x"]
+    "keyword",
+    [
+        "",
+        " ",
+        "*",
+        "* *",
+        "!!!",
+        "++",
+        "— —",
+        "?",
+        "...",
+        "#",
+        "*?",
+        "a.*b",
+        r"\bfoo\b",
+        "[a-z]+",
+        "(?i)x",
+        "数*库",
+        "cloud?*",
+    ],
 )
 def test_a_keyword_that_cannot_match_is_told_with_the_line_without_it(keyword):
     paper = Newsletter(
@@ -38,11 +58,12 @@ def test_a_keyword_that_cannot_match_is_told_with_the_line_without_it(keyword):
 @pytest.mark.parametrize(
     "keyword",
     ["c++", "c#", ".net", "node.js", "ci/cd", "risc-v", "cloud?", "postgres*", "l'état", "naïve*", "日本", "日本語",
-     "l", "machine learning", "[video]", "f# 4.0", "no. 1", "R&D", "§ 5", "50%", "*sql", "don’t"],
+     "l", "machine learning", "[video]", "f# 4.0", "no. 1", "R&D", "§ 5", "50%", "*sql", "don’t",
+     "post*gres", "*suppe*", "*.js", "hot *suppe", "deep * learning", "猫", "日本*", "K8s集群", "第5版", "선거", "ข่าว"],
 )  # fmt: skip
 def test_a_keyword_that_can_match_is_left_alone_and_does(keyword):
     assert _never(keyword) == ""
-    said = keyword.removesuffix("?").replace("*", "")
+    said = keyword.removesuffix("?").replace("*", "x")
     assert Keywords({"it": Heading("", (keyword,))}).find(words(f"About {said} today"))
 
 
@@ -57,7 +78,9 @@ def test_a_keyword_of_two_topics_decides_for_neither():
 
 
 def test_a_topic_that_nothing_leads_to_is_told_where_the_feeds_are_known():
-    topics = {"empty": {}, "sorted": {}, "ruled": {}, "said": {"categories": ["x"]}, "mapped": {}, "web": {}}
+    none: dict[str, list[str]] = {"keywords": []}
+    topics = {"empty": none, "sorted": none, "ruled": none, "said": none | {"categories": ["x"]}, "mapped": none}
+    topics |= {"web": {}, "named": {}}
     settings = {
         "topics": topics,
         "rules": [{"title": "x", "topic": "ruled"}],
@@ -117,7 +140,7 @@ def test_a_rule_behind_one_that_takes_all_of_its_entries_is_told():
 
 
 def test_what_is_offered_in_its_place_is_never_told_again():
-    paper = Newsletter(**{"title": "T", "from": "T <t@news.example>", "topics": {"new-things": {}}})
+    paper = Newsletter(**{"title": "T", "from": "T <t@news.example>", "topics": {"new-things": {"keywords": []}}})
     (found,) = barren(paper, FEEDS)
     assert found.value == ("new things",)
     assert told(FEEDS, topics={"new-things": {"keywords": found.value}}) == []

@@ -698,7 +698,7 @@ def test_a_story_has_the_votes_of_its_entry_among_those_of_its_feed(
     with database.read() as session:
         parts = {story.title: story.reasons["rank"].get("points") for story in session.exec(select(Story))}
         assert parts["high"] == 0.5 and 0 < parts["low"] < 0.1 and parts["alone"] == 0
-        assert entries.most_points(session, 1) == 1000
+        assert entries.most_points(session, [1]) == {1: 1000}
         [number] = [story.id for story in session.exec(select(Story)) if story.title == "high"]
     assert "points 0.5" in digest("why", str(number)).stdout
 

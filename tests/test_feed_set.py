@@ -16,6 +16,8 @@ from test_collect import MONDAY, Reply, Site, add, feed, rss, run, settings
 
 from digest import collect, edition, line, parse
 from digest.cli import feed_add
+from digest.cli.feed_reading import known_topic
+from digest.collect.sources import Outline, topic_of
 from digest.config import Curate
 from digest.curate import feed_rules
 from digest.curate.rules import Subject
@@ -57,6 +59,20 @@ def test_a_title_of_ones_own_stays_whatever_the_feed_calls_itself(
         assert {story.source for story in session.exec(select(Story))} == {"My paper"}
     assert digest("feed", "set", "1", "--title", "").exit_code == 0
     assert feed(database).title == "Renamed"
+
+
+def test_without_topics_in_the_settings_the_packaged_ones_are_known_everywhere(
+    database: Database, configure: Any
+) -> None:
+    daily = configure(newsletters={"daily": {"title": "Daily", "from": "news@example.org"}}).newsletters["daily"]
+    assert not daily.topics
+    known_topic("security", daily)
+    with pytest.raises(BadInput, match="no topic 'cooking'"):
+        known_topic("cooking", daily)
+    outlines = [
+        Outline("https://a.example/", folders=(name,)) for name in ("Security", "AI and data science", "ai", "?")
+    ]
+    assert [topic_of(outline, daily) for outline in outlines] == ["security", "ai", "ai", ""]
 
 
 def test_a_topic_is_set_in_one_newsletter_and_taken_away(database: Database, digest: Any) -> None:
@@ -234,7 +250,7 @@ def test_of_one_answer_the_newest_entry_comes_first(database: Database, site: Si
     run(database)
     with database.read() as session:
         names = {entry.id: entry.title for entry in session.exec(select(Entry))}
-        assert [names[id_] for id_, _ in entries.latest(session, 1, limit=2)] == ["newest", "middle"]
+        assert [names[id_] for id_, _ in entries.latest(session, [1], limit=2)[1]] == ["newest", "middle"]
         paper = session.exec(select(Newsletter)).one().id or 0
         assert [label.title for label in entries.labelled(session, paper, per_feed=2)] == ["newest", "middle"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
+from itertools import count
 
 import hearing
 import pytest
@@ -238,6 +240,171 @@ def test_a_run_reads_so_many_and_goes_on_later(server, read):
     assert [read(server.url(), bounds=hear.Bounds(2)).read for _ in range(4)] == [2, 2, 1, 0]
 
 
+# ---------------------------------------------------------------- servers that do what they must not
+
+
+def only(uid, says):
+    """An answer to what asks for this mail's text; `says` where others are asked for together with it."""
+
+    def answer(command):
+        if "BODY.PEEK" not in command:
+            return None
+        numbers = command.split(" ")[2]
+        return says if uid in _numbers(numbers) else None
+
+    return answer
+
+
+def _numbers(text):
+    pairs = [(piece.partition(":")[0], piece.rpartition(":")[2]) for piece in text.split(",")]
+    return {one for low, high in pairs for one in range(int(low), int(high) + 1)}
+
+
+@on_sqlite
+def test_a_mail_that_the_server_refuses_to_give_stands_before_no_other_and_is_told(database, server, read):
+    server.add(*(REPLY.replace(b"hello", b"%d" % number) for number in range(5)))
+    server.answer = only(2, b"TAG NO [SERVERBUG] it cannot be converted\r\n")
+    with pytest.raises(Unavailable, match="the mail with UID 2 was left out"):
+        read(server.url())
+    assert len(kept(database)) == 4
+    assert server.flags[1] == "\\Flagged \\Seen"
+    assert read(server.url()).read == 0  # and is not told again
+    server.add(REPLY)
+    server.answer = lambda command: b"TAG NO [NONEXISTENT] renamed\r\n" if "BODY.PEEK" in command else None
+    with pytest.raises(Unavailable, match="renamed"):
+        read(server.url())
+
+
+@on_sqlite
+def test_a_mailbox_that_is_gone_in_mid_reading_is_not_asked_for_each_of_its_mails(server, read):
+    server.add(*(REPLY.replace(b"hello", b"%d" % number) for number in range(60)))
+    server.answer = lambda command: b"TAG NO no such mailbox\r\n" if "BODY.PEEK" in command else None
+    with pytest.raises(Unavailable, match="no such mailbox"):
+        read(server.url())
+    assert len(server.commands("UID FETCH")) < 30
+
+
+@on_sqlite
+def test_a_mail_that_is_larger_than_the_server_has_said_is_read(server, read, letters):
+    server.add(hearing.bounce(letters[ADA]) + b"x" * 1_900_000, REPLY)
+    server.answer = lambda command: (
+        b"* 1 FETCH (UID 1 RFC822.SIZE 0)\r\n* 2 FETCH (UID 2 RFC822.SIZE 99999999999999999999)\r\nTAG OK\r\n"
+        if "RFC822.SIZE" in command
+        else None
+    )
+    assert read(server.url()).acts == {"suppress": 1, "ask": 1}
+
+
+@on_sqlite
+def test_a_folder_that_takes_nothing_stops_no_reading(database, server, read, letters):
+    server.add(hearing.bounce(letters[ADA]), *(REPLY.replace(b"hello", b"%d" % number) for number in range(60)))
+    server.add(hearing.bounce(letters[BOB]))
+    server.boxes["Read"] = []
+    says = b"TAG NO [OVERQUOTA] quota exceeded\r\n"
+    server.answer = lambda command: (
+        says if command.startswith("UID MOVE") else b"TAG NO exists\r\n" if command.startswith("CREATE") else None
+    )
+    with pytest.raises(NotFound, match=r"OVERQUOTA.*stays, marked as seen") as error:
+        read(server.url(), move_to="Read")
+    assert error.value.hint == "make room there"
+    assert len(kept(database)) == 62
+    assert len(server.commands("UID MOVE")) == 1
+    assert set(server.flags) == {"\\Seen", "\\Flagged \\Seen"}
+    assert read(server.url(), move_to="Read").read == 0
+
+
+@on_sqlite
+def test_a_copy_that_cannot_be_taken_away_is_told(server, read, letters):
+    server.capabilities = ("IMAP4rev1", "UIDPLUS")
+    server.add(hearing.bounce(letters[ADA]))
+    server.answer = lambda command: b"TAG NO read only flag\r\n" if "Deleted" in command else None
+    with pytest.raises(NotFound, match="refuses STORE"):
+        read(server.url(), move_to="Read")
+    assert len(server.boxes["INBOX"]) == 1
+
+
+@on_sqlite
+def test_flags_that_are_refused_stop_nothing(database, server, read, letters):
+    server.add(hearing.bounce(letters[ADA]), REPLY)
+    server.answer = lambda command: b"TAG NO [NOPERM] no\r\n" if command.startswith("UID STORE") else None
+    assert read(server.url(), keyword="digest").read == 2
+    again = read(server.url(), keyword="digest")
+    assert again.read == again.copies
+
+
+@on_sqlite
+def test_numbers_that_change_while_it_is_read_flag_and_move_nothing(database, server, read, letters):
+    server.add(hearing.bounce(letters[ADA]), REPLY)
+    server.answer = lambda command: (
+        b"* OK [UIDVALIDITY 8] anew\r\nTAG OK\r\n" if command.startswith("UID FETCH") and "PEEK" in command else None
+    )
+    with pytest.raises(Unavailable, match="has numbered its mails anew"):
+        read(server.url(), move_to="Read")
+    assert server.flags == ["", ""]
+    assert not server.commands("UID MOVE")
+
+
+@on_sqlite
+def test_what_others_change_meanwhile_is_no_mail_of_ours(database, server, read, letters):
+    server.add(hearing.bounce(letters[ADA]), REPLY)
+    meanwhile = b"* 1 EXPUNGE\r\n* 1 EXISTS\r\n* 1 RECENT\r\n* 1 FETCH (FLAGS (\\Seen))\r\n* OK [ALERT] soon\r\n"
+    given = hearing.bounce(letters[ADA])
+    fetched = b"* 2 FETCH (FLAGS () UID 1 BODY[]<0> {%d}\r\n%b)\r\n" % (len(given), given)
+    server.answer = lambda command: (
+        meanwhile + fetched + fetched + meanwhile + b"TAG OK [EXPUNGEISSUED] done\r\n" if "PEEK" in command else None
+    )
+    found = read(server.url())
+    assert (found.read, found.acts) == (1, {"suppress": 1})
+
+
+@on_sqlite
+def test_a_server_that_gives_nothing_is_left_when_the_time_is_up(database, configure, server):
+    ticks = count()
+    server.answer = lambda command: (
+        b"* SEARCH " + b" ".join(b"%d" % uid for uid in range(1, 5001)) + b"\r\nTAG OK\r\n"
+        if "SEARCH" in command
+        else b"TAG OK\r\n"
+        if "FETCH" in command
+        else None
+    )
+    server.add(REPLY)
+    config = configure(mail={"address": "bounces@news.example", "source": server.url()})
+    with closing(line.mailbox(config, server.url())) as source:
+        clock = lambda: MONDAY + timedelta(seconds=next(ticks))  # noqa: E731
+        found = hear.read(database, config, source, clock=clock, bounds=hear.Bounds(None, 5))
+    assert (found.read, found.more) == (0, True)
+    assert len(server.commands("UID FETCH")) < 10
+
+
+ENDLESS = [
+    ("CAPABILITY", b"+\r\n" * 6000),
+    ("SELECT", b"* OK\r\n" * 6000),
+    ("UID SEARCH", b"* SEARCH 1 {0}\r\n" * 2000),
+    ("UID FETCH", b"* 1 FETCH (UID 1 X " + b"y" * 300_000 + b"{0}\r\n" + b"y" * 300_000 + b"{0}\r\n"),
+    ("SELECT", "* OK [UIDVALIDITY \u00b2]\r\nTAG OK\r\n".encode()),
+]
+
+
+@on_sqlite
+def test_answers_without_end_are_cut_off(server, read, monkeypatch):
+    monkeypatch.setattr(imap_wire, "_LINE", 500_000)
+    server.add(REPLY)
+    for word, says in ENDLESS:
+        server.answer = lambda command, word=word, says=says: says if command.startswith(word) else None
+        with pytest.raises(Unavailable, match=r"what no IMAP server says|does not number"):
+            read(server.url())
+
+
+@on_sqlite
+def test_long_words_of_greeting_and_a_reader_who_is_known_already_are_taken(server, read):
+    server.add(REPLY)
+    server.greeting = b"* OK " + b"x" * 100_000
+    assert read(server.url()).read == 1
+    server.greeting = b"* PREAUTH welcome"
+    assert read(server.url()).read == 0
+    assert len(server.logins) == 1
+
+
 # ---------------------------------------------------------------- who is let in
 
 
@@ -260,8 +427,11 @@ def test_tls_is_verified_and_plain_text_refused(server, read, tmp_path):
     with pytest.raises(Unavailable, match=r"what no IMAP server says|no TLS"):
         read(url, ca_file="ca.pem")
     server.capabilities = ("IMAP4rev1", "AUTH=PLAIN")
-    with pytest.raises(ConfigError, match="offers no STARTTLS"):
-        read(url, ca_file="ca.pem")
+    for greeting in (b"* OK ready", b"* PREAUTH come in"):  # said by whoever stands between
+        server.greeting = greeting
+        with pytest.raises(ConfigError, match="offers no STARTTLS"):
+            read(url, ca_file="ca.pem")
+    server.greeting = b"* OK ready"
     assert len(server.logins) == 1
     server.implicit_tls, server.injected = True, b""
     assert read(server.url("imaps"), ca_file="ca.pem").source.startswith("imaps://")

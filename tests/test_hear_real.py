@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
+import dovecot
 import hearing
 import pytest
-import trustme
 from conftest import MONDAY, on_sqlite
 from mailing import owe, send
 from test_hear_reading import ADA, BOB, kept, standing
@@ -208,68 +208,17 @@ def test_postfix_pipes_a_mail_and_keeps_it_while_it_cannot_be_stored(
 
 
 @pytest.fixture
-def dovecot(place: Path) -> Iterator[str]:
+def imaps(place: Path) -> Iterator[str]:
     """The address of a mailbox with TLS; the certificate to trust lies in `place`/ca.pem."""
-    if not _program("dovecot"):
-        pytest.skip("Dovecot is not installed (apt-get install --no-install-recommends dovecot-imapd)")
-    root = os.getuid() == 0
-    if root and not (_user("dovecot") and _user("dovenull")):
-        pytest.skip("Dovecot has no users of its own here")
-    owner = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.getuid())
-    me = owner.pw_name
-    port, authority = _port(), trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    authority.cert_pem.write_to_path(str(place / "ca.pem"))
-    issued.private_key_pem.write_to_path(str(place / "key.pem"))
-    (place / "cert.pem").write_bytes(b"".join(one.bytes() for one in issued.cert_chain_pems))
-    (place / "home").mkdir()
-    os.chown(place / "home", owner.pw_uid, owner.pw_gid)
-    internal, login = ("dovecot", "dovenull") if root else (me, me)
-    chroots = "" if root else "service imap-login {\n  chroot =\n}\nservice anvil {\n  chroot =\n}\n"
-    (place / "dovecot.conf").write_text(f"""base_dir = {place}/run
-state_dir = {place}/state
-log_path = {place}/log
-protocols = imap
-listen = 127.0.0.1
-ssl = required
-ssl_cert = <{place}/cert.pem
-ssl_key = <{place}/key.pem
-default_internal_user = {internal}
-default_internal_group = {grp.getgrgid(pwd.getpwnam(internal).pw_gid).gr_name}
-default_login_user = {login}
-first_valid_uid = 1
-first_valid_gid = 1
-mail_location = maildir:{place}/home/%u/Maildir
-passdb {{
-  driver = static
-  args = password=a-pass-word
-}}
-userdb {{
-  driver = static
-  args = uid={owner.pw_uid} gid={owner.pw_gid} home={place}/home/%u
-}}
-service imap-login {{
-  inet_listener imap {{
-    port = 0
-  }}
-  inet_listener imaps {{
-    port = {port}
-    ssl = yes
-  }}
-}}
-{chroots}""")
-    server = subprocess.Popen([_program("dovecot"), "-F", "-c", place / "dovecot.conf"], stderr=subprocess.DEVNULL)
-    try:
-        _until(lambda: _listens(port), "Dovecot does not listen", place / "log")
-        yield f"imaps://back@127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
+    if why := dovecot.missing():
+        pytest.skip(why)
+    with dovecot.running(place) as url:
+        yield url
 
 
 @on_sqlite
 def test_dovecot_is_read_by_two_at_once_moved_and_read_anew_when_its_numbers_change(
-    database, configure, clock, dovecot, place
+    database, configure, clock, imaps, place
 ):
     config = configure(mail={"address": "bounces@news.example"})
     owe(database, config, ADA, BOB)
@@ -277,11 +226,11 @@ def test_dovecot_is_read_by_two_at_once_moved_and_read_anew_when_its_numbers_cha
     letters = hearing.sent(config)
     mails = [hearing.bounce(letters[ADA])]
     mails += [hearing.person(f"hello {number}", sender="Eve <eve@example.org>") for number in range(60)]
-    url = f"{dovecot}/Zurückgekommen"
-    login = {"password": "a-pass-word", "ca_file": str(place / "ca.pem"), "move_to": "Gelesen"}
+    url = f"{imaps}/Zurückgekommen"
+    login = {"password": dovecot.PASSWORD, "ca_file": str(place / "ca.pem"), "move_to": "Gelesen"}
     config = configure(mail={"address": "bounces@news.example", "source": url, **login})
-    by_hand = imaplib.IMAP4_SSL("127.0.0.1", int(dovecot.rpartition(":")[2]), ssl_context=_trusting(place))
-    by_hand.login("back", "a-pass-word")
+    by_hand = imaplib.IMAP4_SSL("127.0.0.1", int(imaps.rpartition(":")[2]), ssl_context=_trusting(place))
+    by_hand.login("back", dovecot.PASSWORD)
     folder = '"Zur&APw-ckgekommen"'
 
     def fill(*raws: bytes) -> None:
@@ -312,7 +261,7 @@ def test_dovecot_is_read_by_two_at_once_moved_and_read_anew_when_its_numbers_cha
     assert len(kept(database)) == 62
     by_hand.logout()
     with pytest.raises(ConfigError, match="is not trusted"):
-        line.mailbox(configure(mail={"source": url, "password": "a-pass-word"}), url).look("")
+        line.mailbox(configure(mail={"source": url, "password": dovecot.PASSWORD}), url).look("")
     with pytest.raises(ConfigError, match="refuses the login of back"):
         wrong = configure(mail={"source": url, "password": "another", "ca_file": str(place / "ca.pem")})
         line.mailbox(wrong, url).look("")
@@ -320,7 +269,7 @@ def test_dovecot_is_read_by_two_at_once_moved_and_read_anew_when_its_numbers_cha
 
 @on_sqlite
 def test_a_reader_of_dovecot_that_gets_sigkill_in_the_middle_reads_on_and_counts_once(
-    database, configure, clock, dovecot, place
+    database, configure, clock, imaps, place
 ):
     config = configure(mail={"address": "bounces@news.example"})
     owe(database, config, ADA, BOB)
@@ -328,16 +277,16 @@ def test_a_reader_of_dovecot_that_gets_sigkill_in_the_middle_reads_on_and_counts
     letters = hearing.sent(config)
     mails = [hearing.person(f"hello {number}", sender="Eve <eve@example.org>") for number in range(58)]
     mails[52:52] = [hearing.bounce(letters[ADA]), hearing.complaint(letters[BOB])]
-    login = {"password": "a-pass-word", "ca_file": str(place / "ca.pem"), "move_to": "Read"}
-    config = configure(mail={"address": "bounces@news.example", "source": dovecot, **login})
-    by_hand = imaplib.IMAP4_SSL("127.0.0.1", int(dovecot.rpartition(":")[2]), ssl_context=_trusting(place))
-    by_hand.login("back", "a-pass-word")
+    login = {"password": dovecot.PASSWORD, "ca_file": str(place / "ca.pem"), "move_to": "Read"}
+    config = configure(mail={"address": "bounces@news.example", "source": imaps, **login})
+    by_hand = imaplib.IMAP4_SSL("127.0.0.1", int(imaps.rpartition(":")[2]), ssl_context=_trusting(place))
+    by_hand.login("back", dovecot.PASSWORD)
     for raw in mails:
         by_hand.append("INBOX", None, None, raw.replace(b"\n", b"\r\n"))
     for at, stored in (("mail", 50), ("commit", 50), ("mark", 60)):
-        hearing.killed(config, dovecot, at=at, after=3 if len(kept(database)) else 53)
+        hearing.killed(config, imaps, at=at, after=3 if len(kept(database)) else 53)
         assert len(kept(database)) == stored
-    with closing(line.mailbox(config, dovecot)) as source:
+    with closing(line.mailbox(config, imaps)) as source:
         found = hear.read(database, config, source, clock=lambda: MONDAY)
     assert (found.read, found.copies) == (10, 10)
     assert standing(database, ADA) == ("active", suppressions.BOUNCED)

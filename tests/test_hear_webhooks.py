@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
 
@@ -20,7 +21,7 @@ from starlette.testclient import TestClient
 from test_hear_reading import ADA, BOB, kept, standing
 
 from digest import hear
-from digest.errors import ConfigError, FetchError
+from digest.errors import ConfigError, FetchError, StorageError
 from digest.hear import services, signatures
 from digest.store import reports, suppressions
 from digest.web import application
@@ -286,13 +287,18 @@ SPOILT = [
     ("ses", {"pem": "https://evil.example/sns.eu-west-1.amazonaws.com/x.pem"}, "certificate that is not Amazon's"),
     ("ses", {"pem": "https://s3.eu-west-1.amazonaws.com/x.pem"}, "certificate that is not Amazon's"),
     ("ses", {"pem": "https://sns.us-east-1.amazonaws.com/x.pem"}, "certificate that is not Amazon's"),
+    ("ses", {"pem": f"{CERTIFICATE}?again=1"}, "certificate that is not Amazon's"),
+    ("ses", {"pem": f"{CERTIFICATE}#again"}, "certificate that is not Amazon's"),
+    ("ses", {"pem": "https://sns.eu-west-1.amazonaws.com/../1.pem"}, "certificate that is not Amazon's"),
+    ("ses", {"pem": "https://sns.eu-west-1.amazonaws.com/?Action=Publish&x=.pem"}, "certificate that is not Amazon's"),
     ("sendgrid", {"key": ec.generate_private_key(ec.SECP256R1())}, "wrong signature"),
     ("sendgrid", {"spoil": b" "}, "wrong signature"),
     ("sendgrid", {"at": MONDAY - timedelta(hours=25)}, "old"),
     ("postmark", {"secret": "another secret of nobody"}, "wrong password"),
     ("postmark", {"secret": ""}, "wrong password"),
     ("mailgun", {"key": "another signing key"}, "wrong signature"),
-    ("mailgun", {"at": MONDAY - timedelta(minutes=16)}, "old"),
+    ("mailgun", {"at": MONDAY - timedelta(hours=10)}, "old"),
+    ("mailgun", {"at": MONDAY + timedelta(minutes=6)}, "old"),
 ]
 
 
@@ -337,6 +343,32 @@ def test_a_certificate_is_fetched_once_and_so_many_an_hour(site, letters, asked)
 
 
 @on_sqlite
+def test_names_that_strangers_make_up_neither_displace_nor_starve_the_certificate_in_use(
+    database, config, letters, clock, asked
+):
+    async def ask(url, most):
+        asked.append(url)
+        if asked.pem is None:
+            raise FetchError(url, "answers 500")
+        return asked.pem
+
+    app = application(database, config, clock=clock, ask=ask)
+    amazon, stranger = (TestClient(app, client=(host, 1)) for host in ("203.0.113.1", "198.51.100.1"))
+    assert amazon.post("/hear/ses", **sns(ses(letters[BOB], kind="Delivery"))).status_code == 200
+    forged = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    for number in range(30):
+        stranger.post("/hear/ses", **sns("{}", key=forged, pem=CERTIFICATE.replace("1.pem", f"x{number}.pem")))
+    assert len(asked) == 21
+    other = CERTIFICATE.replace("1.pem", "2.pem")  # Amazon has another one from today
+    assert amazon.post("/hear/ses", **sns(ses(letters[BOB]), pem=other)).status_code == 200
+    clock.pass_(hours=25)
+    asked.pem = None  # and for a while gives none
+    again = sns(ses(letters[ADA]), at=clock())
+    assert amazon.post("/hear/ses", **again).status_code == 200
+    assert standing(database, ADA) == BARRED
+
+
+@on_sqlite
 def test_sns_is_told_to_come_back_while_its_certificate_cannot_be_had(database, site, letters, asked):
     asked.pem = None
     assert site.post("/hear/ses", **sns(ses(letters[ADA]))).status_code == 503
@@ -368,6 +400,21 @@ def test_a_token_of_mailgun_says_one_thing_only(database, site, letters):
     assert refused(database) == [("mailgun", 1, "a token that came before")]
 
 
+def test_what_comes_in_two_requests_at_once_counts_once(database, site, letters):
+    event = sendgrid(grid_event(letters[ADA]))
+    soft, hard = (mailgun(letters[BOB], token="at once", severity=word) for word in ("temporary", "permanent"))
+    with ThreadPoolExecutor() as pool:
+        answers = list(
+            pool.map(
+                lambda one: site.post(f"/hear/{one[0]}", **one[1]).status_code,
+                [("sendgrid", event), ("sendgrid", event), ("mailgun", soft), ("mailgun", hard)],
+            )
+        )
+    assert (answers[:2], sorted(answers[2:])) == ([200, 200], [200, 403])
+    assert [row.copies for row in kept(database) if row.address == ADA] == [1]
+    assert len(kept(database)) == 2
+
+
 @on_sqlite
 def test_many_that_are_refused_make_few_writes_and_are_all_counted(database, site, letters, clock):
     for _ in range(3):
@@ -382,8 +429,19 @@ def test_many_that_are_refused_make_few_writes_and_are_all_counted(database, sit
 def test_bodies_are_bounded_and_nonsense_is_no_crash(site, letters):
     assert site.post("/hear/ses", content=b"x" * 1_000_001).status_code == 413
     deep = b"[" * 100_000
+    odd_type = json.dumps({"TopicArn": TOPIC, "Type": ["Notification"]}).encode()
     for service in ALL:
-        for body in (b"", b"\xff\xfe", b"[]", b"{}", b'{"signature": []}', b'{"TopicArn": ["x"]}', deep, b"[" + deep):
+        for body in (
+            b"",
+            b"\xff\xfe",
+            b"[]",
+            b"{}",
+            b'{"signature": []}',
+            b'{"TopicArn": ["x"]}',
+            odd_type,
+            deep,
+            b"[" + deep,
+        ):
             assert site.post(f"/hear/{service}", content=body).status_code == 403
         assert site.get(f"/hear/{service}").status_code == 405
     for body in (b"", b"{}", b"\xff", deep, b"7"):
@@ -394,6 +452,74 @@ def test_bodies_are_bounded_and_nonsense_is_no_crash(site, letters):
     assert (
         site.post("/hear/mailgun", **{"content": json.dumps(mailgun(letters[ADA], **odd)["json"])}).status_code == 200
     )
+
+
+@on_sqlite
+def test_of_ten_thousand_events_with_nonsense_among_them_the_last_counts(database, site, letters):
+    nothing = {"event": "open", "email": ADA}
+    odd = [
+        "x",
+        None,
+        {"event": ["bounce"], "timestamp": 1e400},
+        {"event": "bounce", "email": "\ud800\0", "status": "9" * 999},
+    ]
+    events = [nothing] * 5000 + odd + [nothing] * 4994 + [grid_event(letters[ADA]), grid_event(letters[ADA])]
+    assert site.post("/hear/sendgrid", **sendgrid(*events)).status_code == 200
+    assert standing(database, ADA) == BARRED
+    assert [row.copies for row in kept(database, acts=("suppress",))] == [1]
+
+
+@on_sqlite
+def test_what_a_service_tries_again_for_hours_still_counts_once(database, site, letters):
+    late = mailgun(letters[ADA], at=MONDAY - timedelta(hours=8), token="late")
+    for _ in range(2):
+        assert site.post("/hear/mailgun", **late).status_code == 200
+    assert (
+        site.post("/hear/mailgun", **mailgun(letters[BOB], at=MONDAY - timedelta(hours=8), token="late")).status_code
+        == 403
+    )
+    assert (standing(database, ADA), standing(database, BOB)) == (BARRED, UNTOUCHED)
+
+
+@on_sqlite
+def test_a_large_bounce_of_postmark_is_taken_from_whom_it_is_known_and_from_nobody_else(database, site, letters):
+    large = postmark(letters[ADA], Content="x" * 3_000_000)
+    assert site.post("/hear/postmark", **(large | {"auth": ("postmark", "another secret")})).status_code == 403
+    assert standing(database, ADA) == UNTOUCHED
+    assert site.post("/hear/postmark", **large).status_code == 200
+    assert standing(database, ADA) == BARRED
+
+
+@on_sqlite
+def test_a_mark_of_byte_order_hides_no_event(database, site, letters):
+    for service in ("ses", "mailgun"):
+        given = ALL[service](letters[ADA])
+        body = given.get("content") or json.dumps(given["json"])
+        assert site.post(f"/hear/{service}", content=b"\xef\xbb\xbf" + body.encode()).status_code == 200
+    assert len(kept(database)) == 2
+
+
+@on_sqlite
+def test_a_letter_that_is_late_at_ses_is_told_as_late(database, site, letters):
+    late = {"delayType": "MailboxFull", "delayedRecipients": [{"emailAddress": ADA, "status": "4.2.2"}]}
+    event = {"eventType": "DeliveryDelay", "mail": {"source": letters[ADA].mail_from}, "deliveryDelay": late}
+    assert site.post("/hear/ses", **sns(json.dumps(event))).status_code == 200
+    assert [(row.kind, row.proof) for row in kept(database)] == [("delayed", "verp")]
+
+
+@on_sqlite
+def test_a_database_that_others_hold_is_told_and_what_came_meanwhile_counts_later(database, site, letters, monkeypatch):
+    def held(*_args, **_named):
+        raise StorageError("the database is locked by another program")
+
+    for service, given in ALL.items():
+        told = given(letters[ADA])
+        with monkeypatch.context() as patch:
+            patch.setattr(type(database), "write", held)
+            answer = site.post(f"/hear/{service}", **told)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "60"), service
+        assert site.post(f"/hear/{service}", **told).status_code == 200
+    assert len(kept(database)) == len(ALL)
 
 
 @on_sqlite

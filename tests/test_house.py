@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -44,24 +42,6 @@ def test_work_rooms_reach_each_other_through_rows_only():
 def test_every_room_has_a_floor():
     rooms = {p.stem for p in PACKAGE.iterdir() if (p.suffix == ".py" or (p / "__init__.py").is_file())}
     assert rooms - {"__init__", "__main__"} == set(FLOORS)
-
-
-def test_help_imports_nothing_heavy():
-    code = "import sys, digest.cli; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {
-        "sqlmodel",
-        "sqlalchemy",
-        "pydantic",
-        "httpx",
-        "feedparser",
-        "premailer",
-        "lxml",
-        "jinja2",
-        "rich",
-        "babel",
-    }
-    assert heavy.isdisjoint(loaded)
 
 
 def test_nothing_below_the_doors_prints_or_knows_a_terminal():

@@ -31,7 +31,6 @@ from digest.models import (
     Notice,
     OutboxRow,
     OutboxState,
-    RunDay,
     Story,
     Subscriber,
     Subscription,
@@ -63,6 +62,7 @@ from digest.store.keep_tables import LetterRoll
 from digest.store.mail_tables import MailReport
 from digest.store.pruning import Kind
 from digest.store.rolls import Rolled
+from digest.store.run_tables import RunDay
 
 DAY = timedelta(days=1)
 LATER = MONDAY + 400 * DAY
@@ -78,6 +78,7 @@ GIST = gist.pack(gist.of("<p>Summary</p>", "<p>Text</p>"))
 def fewer_entries_per_feed(monkeypatch):
     monkeypatch.setattr("digest.store.pruning_entries.PER_FEED", PER_FEED)
     monkeypatch.setattr("digest.store.pruning_entries.GISTS", GISTS)
+    monkeypatch.setattr("digest.store.database._GAP_S", 0)
 
 
 def lived(database: Database, first: datetime = MONDAY, *, days: int = 401) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY
 from people import SECRET, enrol, typed
+from postgres import wait_until_somebody_waits
 from sqlmodel import select
 
 from digest import subscribe
 from digest.cli.many import days
 from digest.errors import BadInput
 from digest.models import Consent, Edition, OutboxRow, Subscriber, Subscription, Suppression, Variant
-from digest.store import history, listing, newsletters, search
+from digest.store import history, import_log, listing, newsletters, open_database, recipients, search
 from digest.subscribe import Evidence, fields, many
 
 SAID = Evidence("command line", MONDAY)
@@ -207,6 +210,76 @@ def test_who_is_stopped_half_way_goes_on_where_it_ended(local, monkeypatch):
     assert names(local, whom("state=unsubscribed")) == ["ada"]
     assert many.each(local, many.remove(whom(), evidence=SAID)) == 3
     assert names(local, whom("state=unsubscribed")) == ["ada", "bob", "eve"]
+
+
+def test_a_pause_said_again_is_the_same_and_shortens_nobody_s_own(readers):
+    weeks = timedelta(weeks=2)
+    with readers.write() as session:
+        for who, until in (("ada", None), ("bob", MONDAY + 3 * weeks)):
+            email, own = f"{who}@example.org", Evidence("page", MONDAY)
+            subscribe.pause(session, email, newsletter="daily", until=until, evidence=own)
+    first = many.pause(whom(), until=MONDAY + weeks, evidence=SAID)
+    assert names(readers, first.whom) == ["eve", "kim"] and many.each(readers, first) == 2
+    again = many.pause(whom(), until=MONDAY + weeks + timedelta(hours=1), evidence=SAID)
+    assert (many.count(readers, again.whom), many.each(readers, again)) == (0, 0)
+    assert [len(lines(readers, f"{who}@example.org")) for who in ("ada", "bob")] == [3, 3]
+    longer = many.pause(whom(), until=MONDAY + 4 * weeks, evidence=SAID)
+    assert names(readers, longer.whom) == ["bob", "eve", "kim"]
+    for_good = many.pause(whom(), until=None, evidence=SAID)
+    assert names(readers, for_good.whom) == ["bob", "eve", "kim"]
+
+
+def test_two_who_suppress_the_same_people_at_once_suppress_each_once(readers):
+    """Each sees whom it is to suppress before the other has: it is asked again in the step."""
+    wanted = whom("domain=example.org", newsletter="")
+    one, two = (many.suppress(wanted, reason=reason, evidence=SAID) for reason in ("one", "two"))
+    keys = many.first(readers, two.whom)
+    assert many.each(readers, one) == 2
+    with readers.write() as session:
+        assert two.step(session, two.whom, keys) == 0
+    assert [event for event, *_ in lines(readers, "ada@example.org")].count("suppressed") == 1
+
+
+@pytest.mark.parametrize("verb", ["erase", "tag"])
+def test_many_take_their_locks_in_the_order_of_a_composition_on_postgres(postgres_url, verb):
+    """A composition has readers' subscriptions, and owes letters to the people whose they are."""
+    database = filled(open_database(postgres_url))
+    verbs = {
+        "erase": many.erase(whom(), secret=SECRET, now=MONDAY),
+        "tag": many.label(whom(), add=["new"], evidence=SAID),
+    }
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            recipients.lock_readers(session, newsletters.find(session, "daily").id)
+            done = other.submit(many.each, database, verbs[verb])
+            if verb == "erase":
+                wait_until_somebody_waits(database)
+            else:
+                assert done.result() == 4, "who gets a letter may get a tag meanwhile"
+            session.execute(select(Subscriber.id).with_for_update(read=True, key_share=True)).all()
+        assert done.result() == 4
+    database.close()
+
+
+def test_a_list_that_adds_tags_beside_a_command_that_does_loses_none_on_postgres(postgres_url):
+    database = filled(open_database(postgres_url))
+    terms = subscribe.Terms("l.csv", MONDAY, TOPICS, secret=SECRET, vouched_by="Ada", update=frozenset({"tags"}))
+    list_ = io.BytesIO(b"email,tags\nbob@example.org,listed\n")
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            verb = many.label(whom("address=bob@example.org", newsletter=""), add=["typed"], evidence=SAID)
+            assert verb.step(session, verb.whom, ["bob@example.org"]) == 1
+            session.flush()
+            done = other.submit(subscribe.import_csv, database, list_, terms, newsletter="daily")
+            wait_until_somebody_waits(database)
+        assert done.result().updated == 1
+    with database.read() as session:
+        assert session.exec(select(Subscriber.tags).where(Subscriber.key == "bob@example.org")).one() == [
+            "listed", "typed",
+        ]  # fmt: skip
+    import_log.undo(database, 1, evidence=SAID)
+    assert names(database, whom("tag=typed", newsletter="")) == ["bob"]
+    database.close()
 
 
 def test_who_pauses_resumes_and_is_lifted_are_those_whom_it_changes_something_for(readers):

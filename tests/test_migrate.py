@@ -5,22 +5,28 @@ from __future__ import annotations
 import io
 import json
 import os
+import pkgutil
 import random
+import signal
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
+import sqlalchemy as sa
 from conftest import MONDAY
+from starlette.testclient import TestClient
 
 from digest import line
 from digest.config import load
 from digest.errors import BadInput
-from digest.parse import leaving
+from digest.parse import issues, leaving
 from digest.store import open_database
+from digest.web import application
 
 RUN = MONDAY - timedelta(days=1)  # the old tool's last run
 
@@ -251,3 +257,273 @@ def test_a_date_that_is_yet_to_come_and_a_tool_that_is_unknown_are_refused(home,
     assert "yet to come" in digest("migrate", "miniflux", file, "--seen-until", "2031-01-01").stderr
     assert "one of rss2email" in digest("migrate", "pigeon", file).stderr
     assert "cannot read" in digest("migrate", "miniflux", tmp_path / "none").stderr
+
+
+# ---------------------------------------------------------------- a data file that rss2email itself wrote
+
+DATA = Path(__file__).parent / "data" / "rss2email"
+
+
+def test_the_first_run_after_a_real_rss2email_sends_only_what_is_new(home, site, digest, tmp_path):
+    """rss2email 3.14 wrote these files of four such feeds on loopback, whose address is put in here."""
+    old = {
+        "plain": [item("A", guid="tag:gazette,1", days=7), item("B", guid="tag:gazette,2", days=7)],
+        "perma": [permalink("C", "http://gazette.example/c"), permalink("Rel", "/rel-7")],
+        "noid": [item("D", days=7), item("E", days=7)],
+        "trust": [item("F", guid="changing-2", link="http://gazette.example/f", days=7)],
+    }
+    for name, items in old.items():
+        fresh = item(f"News of {name}", guid=f"new-{name}" if name != "noid" else "", days=0.1)
+        site.pages[f"/{name}.xml"] = rss(*(one.replace("<title>", "<title>Old ") for one in items), fresh)
+    files = []
+    for name in ("rss2email.cfg", "rss2email.json"):
+        content = (DATA / name).read_text().replace("http://127.0.0.1:8899", site.base)
+        files.append(dated(tmp_path / name, content))
+    done = digest("migrate", "rss2email", *files, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["feeds"] == 4
+    mail = home()
+    assert sent(mail, *(f"News of {name}" for name in old)) == [f"News of {name}" for name in old]
+    assert "Old " not in mail
+
+
+def permalink(title: str, guid: str) -> str:
+    return item(title, guid=guid, days=7).replace(' isPermaLink="false"', "")
+
+
+# ---------------------------------------------------------------- past issues
+
+SENT = "2025-03-04T07:00:00.000Z"
+HOSTILE = '<p>Words <script>alert(1)</script><a href="javascript:x">of</a> %s *|UNSUB|*</p>'
+
+
+def packed(**files: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, words in files.items():
+            archive.writestr(name, words)
+    return content.getvalue()
+
+
+def substack() -> bytes:
+    columns = "post_id,post_date,is_published,email_sent_at,inbox_sent_at,type,audience,title,subtitle,podcast_url"
+    rows = [
+        f"2.second,{SENT},true,2025-04-01T07:00:00.000Z,,newsletter,everyone,Second,Sub,",
+        f"1.first,{SENT},true,{SENT},,newsletter,everyone,First,,",
+        f"3.paid,{SENT},true,{SENT},,newsletter,only_paid,Secret,,",
+        f"4.draft,{SENT},false,,,newsletter,everyone,Draft,,",
+    ]
+    posts = {f"posts/{row.partition(',')[0]}.html": HOSTILE % row.split(",")[7] for row in rows}
+    readers = "email,active_subscription,expiry,email_disabled,created_at\nbob@example.org,false,,false,2025-01-02\n"
+    return packed(**{"posts.csv": "\n".join([columns, *rows]), "email_list.daily.csv": readers, **posts})
+
+
+def ghost() -> str:
+    post = {"type": "post", "status": "published", "visibility": "public"}
+    posts = [
+        post | {"title": "Second", "html": HOSTILE % "Second", "published_at": "2025-04-01T07:00:00.000Z"},
+        post | {"title": "First", "html": HOSTILE % "First", "published_at": SENT},
+        post | {"title": "Secret", "html": "<p>x</p>", "published_at": SENT, "visibility": "paid"},
+        post | {"title": "Draft", "html": "<p>x</p>", "published_at": None, "status": "draft"},
+        post | {"title": "About", "html": "<p>x</p>", "published_at": SENT, "type": "page"},
+    ]
+    return json.dumps({"db": [{"meta": {}, "data": {"posts": posts}}]})
+
+
+def buttondown() -> bytes:
+    def email(subject: str, at: str, status: str = "published") -> str:
+        head = f"---\nid: 1\nsubject: {subject}\nemail_type: public\nstatus: {status}\npublish_date: {at}\n---\n"
+        return head + f"\n# {subject}\n\nWords of **{subject}** <script>alert(1)</script> {{{{ unsubscribe_url }}}}\n"
+
+    return packed(
+        **{
+            "emails/second.md": email("Second", "2025-04-01T07:00:00Z"),
+            "emails/first.md": email("First", "2025-03-04T07:00:00Z"),
+            "emails/draft.md": email("Draft", "2025-03-04T07:00:00Z", "draft"),
+        }
+    )
+
+
+def mailchimp() -> bytes:
+    page = "<html><head><style>p {{}}</style><title>{0}</title></head><body>{1}</body></html>"
+    report = (
+        "Title,Subject,Send Date,Unique Id\n"
+        'second,Second,"Apr 01, 2025 07:00 am",b\nfirst,First,"Mar 04, 2025 07:00 am",a\n'
+    )
+    return packed(
+        **{
+            "campaigns_content/11_second.html": page.format("Second", HOSTILE % "Second"),
+            "campaigns_content/10_first.html": page.format("First", HOSTILE % "First"),
+            "campaigns_content/12_never-sent.html": page.format("Draft", "<p>x</p>"),
+            "campaigns.csv": report,
+        }
+    )
+
+
+ARCHIVES = {"substack": substack, "ghost": ghost, "buttondown": buttondown, "mailchimp": mailchimp}
+
+
+def page(tmp_path, path: str) -> str:
+    config = load(tmp_path / "digest.toml")
+    database = open_database(config.database_url)
+    try:
+        answer = TestClient(application(database, config, clock=lambda: MONDAY)).get(path)
+    finally:
+        database.close()
+    assert answer.status_code == 200, path
+    return answer.text
+
+
+@pytest.mark.parametrize("tool", ARCHIVES)
+def test_past_issues_are_editions_of_the_archive_and_nothing_is_sent_of_them(tool, home, site, digest, tmp_path, inbox):
+    file = dated(tmp_path / "export.zip", ARCHIVES[tool]())
+    site.pages["/a.xml"] = rss(item("Fresh news", guid="n", days=0.1), item("Dated old", guid="d", days=2))
+    assert digest("feed", "add", f"{site.base}/a.xml").returncode == 0
+    done = digest("migrate", tool, file, "--dry-run")
+    assert done.returncode == 0 and "2 past issues would become" in done.stderr
+    done = digest("migrate", tool, file)
+    assert done.returncode == 0, done.stderr
+    assert "2 past issues are editions of the archive, No. 1 to 2" in done.stderr and "not taken" in done.stderr
+    listed = page(tmp_path, "/newsletters/daily")
+    assert listed.index("Second") < listed.index("First")
+    first = page(tmp_path, "/newsletters/daily/editions/1")
+    assert "First" in first and "Mar 4, 2025" in first
+    for word in ("alert(1)", "javascript:", "UNSUB", "unsubscribe_url"):
+        assert word not in first
+    assert "Second" in page(tmp_path, "/newsletters/daily/feed.atom")
+    mail = home()
+    assert sent(mail, "Fresh news", "Dated old", "Second") == ["Fresh news"]
+    assert len(inbox.messages) == (2 if tool == "substack" else 1)  # whose list lay in the archive
+    assert digest("audit").returncode == 0
+    assert "Fresh news" in page(tmp_path, "/newsletters/daily/editions/3")
+
+
+def test_the_same_command_twice_brings_nothing_twice(home, digest, tmp_path):
+    file = dated(tmp_path / "export.zip", substack())
+    assert digest("migrate", "substack", file).returncode == 0
+    again = digest("migrate", "substack", file)
+    assert again.returncode == 0 and "past issues were not taken" in again.stderr
+    assert len(json.loads(digest("edition", "list", "--json").stdout)) == 2
+
+
+@pytest.mark.parametrize(
+    ("tool", "content", "words"),
+    [
+        ("substack", b"PK\x03\x04 and no more", "broken or locked archive"),
+        ("substack", packed(**{"posts/1.html": "<p>x</p>"}), "no posts.csv"),
+        ("ghost", b"{", "is broken"),
+        ("ghost", b'{"db": 7}', "no list of posts"),
+        ("ghost", b'{"a":' * 100_000, "nested too deep"),
+        ("buttondown", b'{"results": 7}', "no list of emails"),
+        ("buttondown", packed(**{"a.csv": "subject,body\n\x00,1\n"}), ""),
+        ("mailchimp", packed(**{"a.html": "<p>x</p>"}), ""),
+    ],
+)
+def test_archives_that_are_broken_or_hostile_get_one_sentence(tool, content, words):
+    if not words:
+        assert issues.read(tool, {"file": content}, now=MONDAY).issues == []
+        return
+    name = "file.json" if content[:1] == b"{" else "file"
+    with pytest.raises(BadInput) as refused:
+        issues.read(tool, {name: content}, now=MONDAY)
+    assert words in str(refused.value)
+
+
+# ---------------------------------------------------------------- taken back, and broken off
+
+
+def held_rows(tmp_path) -> dict[str, list]:
+    """What a move may bring, without the move itself and numbers that were given away."""
+    database = open_database(f"sqlite:///{tmp_path / 'digest.db'}")
+    tables = ("feed", "newsletter_feed", "feed_seen", "edition", "variant", "subscriber", "subscription", "newsletter")
+    with database.read() as session:
+        found = {name: session.execute(sa.text(f"SELECT * FROM {name}")).all() for name in tables}
+    database.close()
+    return found
+
+
+def test_a_move_is_taken_back_with_all_that_it_brought_and_nothing_else(home, site, digest, tmp_path):
+    site.pages["/a.xml"] = rss(item("Dated old", guid="d", days=1.5))
+    assert digest("feed", "add", f"{site.base}/a.xml").returncode == 0
+    before = held_rows(tmp_path)
+    assert digest("migrate", "substack", dated(tmp_path / "export.zip", substack())).returncode == 0
+    between = held_rows(tmp_path)
+    cfg = f"[DEFAULT]\n[feed.a]\nurl = {site.base}/a.xml\n[feed.b]\nurl = {site.base}/b.xml\n"
+    seen = {"version": 2, "feeds": [{"name": name, "seen": {"d": {}}} for name in "ab"]}
+    files = dated(tmp_path / "rss2email.cfg", cfg), dated(tmp_path / "rss2email.json", json.dumps(seen))
+    assert digest("migrate", "rss2email", *files).returncode == 0
+    assert "a.xml" in digest("feed", "list").stdout and "b.xml" in digest("feed", "list").stdout
+    assert digest("migrate", "undo", "2", "--dry-run").returncode == 0
+    assert "b.xml" in digest("feed", "list").stdout
+    assert digest("migrate", "undo", "2").returncode == 0
+    assert held_rows(tmp_path) == between
+    done = digest("migrate", "undo", "1")
+    assert done.returncode == 0, done.stderr
+    assert held_rows(tmp_path) == before
+    assert "was taken back on" in digest("migrate", "undo", "1").stderr
+    assert "there are: 2 (from rss2email" in digest("migrate", "undo", "9").stderr
+    assert "Dated old" in home()
+
+
+def test_what_came_after_a_move_outlives_its_undo(home, site, digest, tmp_path):
+    site.pages["/a.xml"] = rss(item("Fresh news", guid="n", days=0.1))
+    assert digest("feed", "add", f"{site.base}/a.xml").returncode == 0
+    assert digest("migrate", "substack", dated(tmp_path / "export.zip", substack())).returncode == 0
+    home()
+    assert digest("subscriber", "set", "bob@example.org", "--topic", "ai").returncode == 0
+    done = digest("migrate", "undo", "1")
+    assert "past issues stay: No. 3 follows them" in done.stderr and "1 people were changed since" in done.stderr
+    assert "bob@example.org" in digest("subscriber", "list").stdout
+    assert len(json.loads(digest("edition", "list", "--json").stdout)) == 3
+
+
+STEPS = {
+    "the marks": ("digest.store.arrivals.begin", "in"),
+    "the first list": ("digest.store.imports.settle", "in"),
+    "between the lists": ("digest.cli.subscriber_csv.take_in", "after"),
+    "the second list": ("digest.store.imports.end_log", "second"),
+    "the past issues": ("digest.store.arrivals.add_editions", "in"),
+    "the end": ("digest.store.arrivals.end", "in"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_move_that_is_killed_goes_on_with_nothing_twice_and_nobody_lost(
+    step, home, site, digest, tmp_path, inbox, monkeypatch
+):
+    site.pages["/a.xml"] = rss(item("Fresh news", guid="n", days=0.1), item("Dated old", guid="d", days=2))
+    assert digest("feed", "add", f"{site.base}/a.xml").returncode == 0
+    people = "email,active_subscription,expiry,email_disabled,created_at\n"
+    files = (
+        dated(tmp_path / "one.csv", f"{people}cyd@example.org,false,,false,2025-01-02\n"),
+        dated(tmp_path / "two.csv", f"{people}dan@example.org,false,,false,2025-01-02\n"),
+        dated(tmp_path / "export.zip", substack()),
+    )
+    command = ("migrate", "substack", *files)
+    place, when = STEPS[step]
+    calls = []
+
+    def deadly(*args: object, **options: object) -> object:
+        calls.append(1)
+        if when == "after":
+            real(*args, **options)
+        if when != "second" or len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **options)
+
+    child = os.fork()
+    if not child:
+        try:
+            real = pkgutil.resolve_name(place)
+            monkeypatch.setattr(place, deadly)
+            digest(*command)
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert digest(*command).returncode == 0
+    mail = home()
+    assert sent(mail, "Fresh news", "Dated old") == ["Fresh news"]
+    assert sorted(inbox.recipients) == [f"{name}@example.org" for name in ("ada", "bob", "cyd", "dan")]
+    assert len(json.loads(digest("edition", "list", "--json").stdout)) == 3
+    done = digest("migrate", "undo", "1", "--json")
+    assert json.loads(done.stdout)["people made"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -25,6 +26,7 @@ from digest.subscribe import Evidence
 from digest.web import application
 
 OLD = {"daily": ["ai", "web", "search"], "weekly": ["ai"]}
+SAID = Evidence("command line", MONDAY)
 TOPICS = {"ai": {}, "web": {}, "search": {}}
 
 
@@ -273,6 +275,7 @@ def test_names_are_followed_from_one_to_the_next_and_back(told):
 
 def test_what_a_reader_said_of_the_new_name_counts(told):
     with told.write() as session:
+        links = [subscribe.find(session, "ada@example.org", name)[1].id for name in ("daily", "fresh")]
         names = ("daily", "fresh")
         done = renames.rename_newsletter(session, *(newsletters.lock(session, name) for name in names))
         assert (done.readers, done.stories, done.feeds) == (4, 2, 1)
@@ -288,6 +291,47 @@ def test_what_a_reader_said_of_the_new_name_counts(told):
         ]  # fmt: skip
         said = [m.event for m in history.moments(session, people.find(session, "ada@example.org"))]
         assert said == ["subscribed", "subscribed", "unsubscribed"]
+    with told.write() as session:
+        assert subscribe.come_back(session, links[1], evidence=SAID), "the link in a mail of the one that is no more"
+        assert subscribe.leave(session, links[0], evidence=SAID) == "fresh"
+        assert {people.subscription_by_id(session, link)[0].id for link in links} == {links[0]}
+
+
+def taken_in(database, newsletter, text, *update):
+    terms = subscribe.Terms("l.csv", MONDAY, ("ai", "web"), secret=SECRET, vouched_by="Ada", update=update)
+    return subscribe.import_csv(database, io.BytesIO(text), terms, newsletter=newsletter).number
+
+
+def test_an_import_is_taken_back_under_the_names_of_now_and_a_rename_is_nobody_s_own_change(told):
+    with told.write() as session:
+        choices = {"muted_topics": ["ai"]}
+        for who in ("ada@example.org", "kim@example.org"):
+            subscribe.change(session, who, newsletter="daily", evidence=SAID, known_topics=TOPICS, choices=choices)
+    text = b"email,topics,muted_topics\nada@example.org,,web\nbob@example.org,web,\nnew@example.org,web,ai\n"
+    number = taken_in(told, "daily", text, "topics", "muted_topics")
+    with told.write() as session:
+        paper = newsletters.lock(session, "daily")
+        for old, new in (("ai", "ml"), ("web", "net")):
+            renames.rename_topic(session, paper, old, new, SAID)
+    done = import_log.undo(told, number, evidence=SAID, topics={"daily": ["ml", "net"]})
+    assert (done.kept, done.counts) == (0, {"people made": 1, "subscriptions made": 1, "updated": 2})
+    with told.read() as session:
+        ada, bob = (subscribe.find(session, f"{who}@example.org", "daily")[1] for who in ("ada", "bob"))
+        kim = subscribe.find(session, "kim@example.org", "daily")[1]
+        assert (ada.topics, ada.muted_topics, ada.taste_key) == (["ml", "net"], ("ml",), kim.taste_key)
+        assert bob.topics == ["ml"]
+
+
+def test_an_undo_takes_from_nobody_what_they_had_before_a_newsletter_went_into_theirs(told):
+    number = taken_in(told, "fresh", b"email\nbob@example.org\nnew@example.org\n")
+    with told.write() as session:
+        renames.rename_newsletter(session, *(newsletters.lock(session, name) for name in ("daily", "fresh")))
+    done = import_log.undo(told, number, evidence=SAID)
+    assert (done.kept, done.counts) == (0, {"people made": 1, "subscriptions made": 1})
+    with told.read() as session:
+        _person, bob = subscribe.find(session, "bob@example.org", "fresh")
+        assert (bob.state, bob.topics) == ("active", ["ai"])
+        assert people.find(session, "new@example.org") is None
 
 
 def test_readers_of_topics_that_are_gone_share_the_variant_of_all():
@@ -308,10 +352,11 @@ def test_readers_of_topics_that_are_gone_share_the_variant_of_all():
 def test_a_new_name_reaches_sign_ups_that_wait_and_from_where_on_a_topic_counts(told):
     with told.write() as session:
         papers = {name: newsletters.lock(session, name) for name in ("daily", "fresh")}
-        for who, paper in (("lea", "daily"), ("max", "fresh")):
-            asked = signup.Asked(
-                paper, f"{who}@example.org", "", {"topics": ["ai", "web"]}, Evidence("web", MONDAY), ""
-            )
+        for who, paper, topics in (
+            ("lea", "daily", ["ai", "web"]), ("max", "fresh", ["ai", "web"]), ("sue", "daily", ["ml"])
+        ):  # fmt: skip
+            choices = {"topics": topics, "muted_topics": ["ai"]}
+            asked = signup.Asked(paper, f"{who}@example.org", "", choices, Evidence("web", MONDAY), "")
             signup.wait(session, papers[paper].id, asked)
         session.add(ListImport(newsletter_id=papers["fresh"].id, name="list.csv", at=MONDAY))
         _person, ada = subscribe.find(session, "ada@example.org", "daily")
@@ -321,8 +366,14 @@ def test_a_new_name_reaches_sign_ups_that_wait_and_from_where_on_a_topic_counts(
         renames.rename_newsletter(session, papers["daily"], papers["fresh"])
     with told.write() as session:
         waiting = signup.take_waiting(session, ["fresh", "daily"], full=(), limit=9)
-        assert [(one.newsletter, one.email, one.choices["topics"]) for one in waiting] == [
-            ("fresh", "lea@example.org", ["ml", "web"]), ("fresh", "max@example.org", ["ai", "web"]),
-        ]  # fmt: skip
+        said = [
+            (one.newsletter, one.email.partition("@")[0], one.choices["topics"], one.choices["muted_topics"])
+            for one in waiting
+        ]
+        assert said == [
+            ("fresh", "lea", ["ml", "web"], ["ml"]),
+            ("fresh", "max", ["ai", "web"], ["ai"]),
+            ("fresh", "sue", ["ml"], []),  # chose the new one by its name
+        ]
         assert [run.newsletter for run in import_log.listed(session, limit=9)] == ["fresh"]
         assert subscribe.find(session, "ada@example.org", "fresh")[1].chosen_from == {"*": 7, "ml": 2}

@@ -19,12 +19,13 @@ import pytest
 from conftest import MONDAY, Clock, Done
 from mailing import notice, owe, readers, send, tallied
 
+from digest import alerts as room
 from digest.config import Config
 from digest.deliver.content import Contents
 from digest.deliver.ledger import Batch, Ledger, Wish
 from digest.deliver.papers import Papers
 from digest.demo.catcher import Catcher
-from digest.errors import PutBack
+from digest.errors import FetchError, PutBack
 from digest.models import OutboxState
 from digest.store import Database, backups, letters, open_database, outbox, restores
 from digest.store.journal import Journal
@@ -168,6 +169,37 @@ def test_a_copy_put_back_is_noticed_and_once_accepted_nobody_gets_anything_twice
     assert [line["number"] for line in listed] == [4, 3, 2, 1]
 
 
+def test_in_a_copy_put_back_no_command_lets_letters_go_and_looking_harms_nothing(house):
+    """Each command that opens an edition or owes letters again refuses; collecting and a test letter are safe."""
+    house.day("one")
+    copy = house.copy()
+    house.day("two")
+    house.day("three")
+    before = house.letters()
+    house.put_back(copy)
+    for words in (
+        ("edition", "resume", "1"),
+        ("edition", "approve", "1"),
+        ("edition", "resend", "1", "--only", "refused"),
+        ("outbox", "retry", "1"),
+        ("outbox", "release", "1"),
+        ("outbox", "believe", "1"),
+        ("run",),
+        ("deliver",),
+    ):
+        refused = house(*words, code=69)
+        assert "digest restore accept" in refused.stderr, words
+    assert house.letters() == before
+    house("collect", "--force")
+    house("send-test", "operator@example.org")
+    assert house.letters() == before + Counter({"operator@example.org": 1})
+    house("restore", "accept", "--yes")
+    house.day("four")
+    for who, stories in house.had().items():
+        if who in PEOPLE:
+            assert stories == Counter(dict.fromkeys(("first", "one", "two", "three", "four"), 1)), who
+
+
 def test_who_reads_weekly_gets_all_that_they_had_not(house):
     house("subscriber", "set", PEOPLE[2], "--cadence", "weekly sun")
     house.day("quokka")  # Tuesday
@@ -250,8 +282,16 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
         connection.executescript(
             "DROP TABLE installation; DROP TABLE witnessed_entry; UPDATE alembic_version SET version_num = '0021';"
             "DROP TABLE run; DROP TABLE tally; DROP TABLE feed_seen; DROP TABLE alert; DROP TABLE alert_telling;"
-            "DROP INDEX ix_outbox_held; DROP TABLE letter_roll; DROP TABLE pruned_mark; DROP TABLE pruning;"
-            "ALTER TABLE edition DROP COLUMN pruned; ALTER TABLE subscription DROP COLUMN arrived_at"
+            "DROP TABLE letter_roll; DROP TABLE pruned_mark; DROP TABLE pruning;"
+            "ALTER TABLE edition DROP COLUMN pruned; ALTER TABLE subscription DROP COLUMN arrived_at;"
+            "DROP INDEX ix_outbox_held; DROP TABLE undecided; ALTER TABLE feed DROP COLUMN entry_count;"
+            "DROP INDEX ix_edition_live; ALTER TABLE edition DROP COLUMN tally;"
+            "DROP INDEX ix_outbox_unhad; DROP INDEX ix_outbox_doubt; DROP INDEX ix_entry_url;"
+            "DROP INDEX ix_story_label;"
+            "DROP INDEX ix_entry_original_url; DROP INDEX ix_entry_feed_id_seen_at; DROP INDEX ix_variant_fullest;"
+            "DROP INDEX ix_admission_held; DROP INDEX ix_admission_decided_at; DROP INDEX ix_edition_upto;"
+            "DROP INDEX ix_entry_changed_at;"
+            "DROP TABLE arrival; DROP TABLE learned"
         )
     connection.close()
     house.day("marimba")
@@ -421,3 +461,46 @@ def test_reminders_and_confirmations_that_went_out_do_not_again(box, configure, 
             notice(database, "ada@example.org")
             assert send(database, config, clock).sent == 0
     assert inbox.recipients == ["ada@example.org"]
+
+
+def test_what_was_told_of_a_trouble_after_the_copy_is_known_and_what_was_not_said_is_said(
+    box, configure, clock, tmp_path
+):
+    config = configure(alerts={"webhook": "https://hooks.example/x", "mail": "ops@example.org"})
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    heard, deaf = [], []
+
+    async def post(url, headers, body, *, method="POST"):
+        if deaf:
+            raise FetchError(url, "does not answer")
+        heard.append(json.loads(body)["id"].split("/")[::2])
+        return 204
+
+    def tell(into=box, **seen) -> int:
+        clock.pass_(days=2)
+        return room.tell(into, config, room.Seen(**seen), clock=clock, means=room.Means(post)).mails
+
+    assert tell(clock="", mailbox="shut") == 1
+    copy = tmp_path / "copy.db"
+    backups.copy_sqlite(Path(config.database_url.removeprefix("sqlite:///")), copy)
+    assert tell(clock="wrong", mailbox="") == 2  # one begins, one is over
+    deaf.append(1)
+    assert tell(clock="wrong", mailbox="", database="ill") == 1  # which the webhook does not hear
+    box.close()
+    for beside in Path(config.database_url.removeprefix("sqlite:///")).parent.glob("digest.db-*"):
+        beside.unlink()
+    shutil.copy(copy, config.database_url.removeprefix("sqlite:///"))
+    there = open_database(config.database_url)
+    there.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    with there.write() as session:
+        standing = there.witness.standing(session)
+        known = restores.known([there.witness.journal.read()], after=standing.tick)
+        restores.accept(session, known, standing, restores.Terms({}, clock()))
+    deaf.clear()
+    before = len(heard)
+    # Three letters of these were owed, and none had gone out; what is said by the webhook is what was not.
+    assert tell(there, clock="wrong", mailbox="", database="ill") == 3
+    assert heard[before:] == [["database", "trouble"]]
+    tell(there, clock="", mailbox="", database="")
+    there.close()
+    assert sorted(heard[before + 1 :]) == [["clock", "well"], ["database", "well"]]

@@ -559,11 +559,13 @@ def test_it_is_chosen_for_many_at_once(database):
 def test_a_topic_that_is_called_otherwise_stays_muted_and_one_that_is_chosen_is_not_taken_away(database):
     join(database, "mutes", muted_topics=["ai"])
     join(database, "chose", topics=["web"], muted_topics=["ai"])
+    join(database, "both", topics=["ai"], muted_topics=["ai"])
     with database.write() as session:
         paper = newsletters.lock(session, "daily")
-        assert renames.uses(session, paper, "ai").readers == 2
+        assert renames.uses(session, paper, "ai").readers == 3
         renames.rename_topic(session, paper, "ai", "web", SAID)
     assert kept(database, "mutes").muted_topics == ("web",) and kept(database, "chose") == Taste()
+    assert kept(database, "both").muted_topics == ("web",), "they chose it by its old name only, and got nothing of it"
     assert standing(database, "chose").taste_key == "" and standing(database, "mutes").taste_key
     with database.write() as session:
         paper = newsletters.lock(session, "daily")

@@ -1,11 +1,14 @@
-"""What readers are owed while clocks change and they change everything: a share of `benchmarks/readers_year.py`."""
+"""What readers are owed while clocks change and they change everything: a share of `benchmarks/readers_year.py`.
+
+And what an operator is told while copies of the database are put back: a share of `benchmarks/keep_year.py`.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks import year_promises
+from benchmarks import keep_year, year_promises
 from benchmarks.readers_year import GOALS, simulate
 from benchmarks.year_oracle import Choices, Clock, Paper, Planned, Reader, Tale
 
@@ -20,7 +23,7 @@ def at(words: str) -> datetime:
 def test_who_changes_everything_over_a_change_of_clocks_has_each_letter_once_and_in_its_hour(tmp_path: Path) -> None:
     begin, changing = at("2026-03-27"), at("2026-03-29")
     times = [begin + HOUR * 6 * number for number in range(1, 7)] + [changing + HOUR * number for number in range(9)]
-    year = simulate(tmp_path, seed=1, readers=12, begin=begin, times=times, haste=16)
+    year = simulate(tmp_path, seed=6, readers=9, begin=begin, times=times, haste=16)
     assert (dict(year.wrong), year.told) == (GOALS, [])
     assert year.count["letters"] > 5
 
@@ -94,3 +97,20 @@ def test_a_weekly_reader_whose_day_passed_without_a_letter_may_have_it_later_and
     assert year_promises.hour(one, late, ran=saturday - HOUR, now=saturday) == "made up for"
     one.letters.append((saturday, late))
     assert year_promises.hour(one, late, ran=saturday + 23 * HOUR, now=saturday + 24 * HOUR) == "wrong"
+
+
+def test_a_weekly_reader_s_missed_day_may_wait_for_their_hour_of_the_day_it_comes_and_for_no_other() -> None:
+    one = reader(Choices(cadence="weekly fri", hour=9, zone="Europe/Berlin"))
+    friday, saturday = at("2026-03-27T05:00"), at("2026-03-28T06:00")
+    hour, tales = at("2026-03-28T08:00"), tuple(one.paper.tales)
+    for due, lacks in ((hour, False), (hour + HOUR, True), (hour + 24 * HOUR, True)):
+        one.planned = {1: Planned(due, tales, 1, False, one.choices, saturday)}
+        assert bool(year_promises.outstanding(one, ran=friday, now=saturday)) == lacks
+    one.planned = {1: Planned(hour, (), 1, False, one.choices, saturday)}
+    assert year_promises.outstanding(one, ran=friday, now=saturday), "and brings it"
+
+
+def test_over_restores_each_story_comes_once_and_each_alert_and_its_end_is_told_once(tmp_path: Path) -> None:
+    year = keep_year.simulate(tmp_path, seed=4, days=14, readers=2, restores=0.5)
+    assert (dict(year.wrong), year.told) == (dict.fromkeys(keep_year.GOALS, 0), [])
+    assert year.count["older"] >= 3 and year.count["alerts"] >= 4 and year.count["letters"] > 20

@@ -10,6 +10,7 @@ from __future__ import annotations
 from digest.alerts.channels import Means as Means
 from digest.alerts.channels import beat as beat
 from digest.alerts.conditions import Lines as Lines
+from digest.alerts.conditions import Looked as Looked
 from digest.alerts.conditions import Seen as Seen
 from digest.alerts.conditions import conditions as conditions
 from digest.alerts.judge import Judgement as Judgement

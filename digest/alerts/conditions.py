@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from digest.values import Condition, Watched
 
 _NAMED = 10  # feeds, at most, in one alert
+_NO_LETTER = "After it no letter goes there; it is renewed on the mail server."
 _KEPT_FREE = 200_000_000  # bytes that a disk should have at least
 
 
@@ -27,6 +28,20 @@ class Lines:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """What servers showed whoever connected to them, without a letter.
+
+    `relays` as in `Seen`, None where that was not asked; `certificates` when they end, of relays and of `websites`;
+    `unseen` those of which that could not be seen.
+    """
+
+    relays: Mapping[str, str] | None
+    certificates: Mapping[str, datetime]
+    unseen: frozenset[str] = frozenset()
+    websites: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Seen:
     """What is not in the database: how a run went, and this machine. None: nobody looked, and nothing is known."""
 
@@ -38,7 +53,9 @@ class Seen:
     database: str | None = None  # what is the matter with it, "" where nothing is
     free: int | None = None  # bytes on the disk of the database
     growth: float = 0  # bytes a day
-    certificates: Mapping[str, datetime] | None = None  # when those of relays end
+    certificates: Mapping[str, datetime] | None = None  # when those of relays and websites end
+    unseen: frozenset[str] = frozenset()  # those of which nobody knows: who did not answer
+    websites: frozenset[str] = frozenset()  # those that are of websites
     slots: Mapping[str, datetime] = field(default_factory=dict)  # newsletters whose slot passed, and nothing came: when
 
     def unknown(self, key: str) -> bool:
@@ -55,6 +72,8 @@ class Seen:
         kind, _, name = key.partition(":")
         if kind == "relay" and self.relays is not None:
             return name not in self.relays
+        if kind == "certificate" and name in self.unseen:
+            return True
         return kind in looked and looked[kind] is None
 
 
@@ -146,9 +165,10 @@ def _machine(seen: Seen, lines: Lines, now: datetime) -> Iterator[Condition]:
         if end - now < timedelta(days=lines.certificate_days):
             verb = "ends" if end > now else "ended"
             title = f"the certificate of {name} {verb} on {end:%Y-%m-%d}"
-            yield Condition(
-                f"certificate:{name}", title, "After it no letter goes there.", "renew it on the mail server"
-            )
+            website = name in seen.websites
+            after = "After it readers are warned of links, and nobody can leave." if website else _NO_LETTER
+            mend = "digest doctor --only links" if website else f"digest relay test --relay {name}"
+            yield Condition(f"certificate:{name}", title, after, mend)
     plain: Sequence[tuple[str, str | None, str, str]] = (
         ("mailbox", seen.mailbox, "what came back cannot be read", "digest mail read"),
         ("clock", seen.clock, "the clock of this machine is wrong", "digest clock"),

@@ -55,6 +55,7 @@ def tell(database: Database, config: Config, seen: Seen, *, clock: Callable[[], 
     if not config.alerts.channels:
         return told
     now = clock()
+    told.mails += _mails_of_before(database, config, now=now)
     with database.read() as session:
         quiet = not _judged(session, config, seen, now)[1]
     if not quiet:
@@ -88,7 +89,25 @@ def _owe(session: Session, config: Config, word: AlertWord, *, now: datetime) ->
     of_relays = word.key.partition(":")[0] == _RELAY and word.state != "well"
     if "mail" not in channels or (of_relays and others):
         return 0
+    alerts.note_owed(session, word, ["mail"])
+    return _mail_word(session, config, word, now=now)
+
+
+def _mail_word(session: Session, config: Config, word: AlertWord, *, now: datetime) -> int:
     return int(mail(session, config, shapes.title(word), shapes.text(word), key=f"alert:{word.name}", now=now))
+
+
+def _mails_of_before(database: Database, config: Config, *, now: datetime) -> int:
+    """Letters that were owed when an older copy took the database's place: once more, unless they went out."""
+    with database.read() as session:
+        if "mail" not in config.alerts.channels or not alerts.any_owed(session):
+            return 0
+    with database.write() as session:
+        owed = 0
+        for taken in alerts.take(session, ["mail"], now=now):
+            owed += _mail_word(session, config, taken.word, now=now)
+            alerts.settle(session, taken, error="", now=now)
+        return owed
 
 
 def mail(session: Session, config: Config, subject: str, text: str, *, key: str, now: datetime, html: str = "") -> bool:

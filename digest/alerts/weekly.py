@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from digest.alerts.telling import mail
 from digest.colours import on_dark
 from digest.config import Config
-from digest.render import Note, Templates
-from digest.render.words import plain_line
 from digest.store import Database, weekly
 from digest.store.weekly import Week
+
+if TYPE_CHECKING:
+    from digest.render import Note
 
 _WEEK = timedelta(days=7)
 _LATE = timedelta(days=2)  # a letter of a week that was over longer ago is not sent any more
@@ -26,6 +28,8 @@ def owe(database: Database, config: Config, *, now: datetime) -> bool:
         return False
     with database.read() as session:
         week = weekly.figures(session, since=slot - _WEEK, until=slot)
+    from digest.render import Templates  # once a week
+
     made = Templates().note(_note(config, week, slot))
     key = f"weekly:{slot.astimezone(UTC):%G-W%V}"
     with database.write() as session:
@@ -34,6 +38,9 @@ def owe(database: Database, config: Config, *, now: datetime) -> bool:
 
 def _note(config: Config, week: Week, slot: datetime) -> Note:
     """The letter as note templates are given it; stories and feeds are strangers' words, each of one line."""
+    from digest.render import Note
+    from digest.render.words import plain_line
+
     settings = next(iter(config.newsletters.values()))
     begun = slot - _WEEK
     words = [

@@ -1,11 +1,12 @@
 """The operator's door: `digest NOUN VERB`. Commands read options and the clock, call one function, print its value.
 
-Nothing heavy is imported at the top of a module here: `digest --help` must stay quick. A command imports
-what it needs inside.
+A command is imported when it is called for (`digest.cli.nouns`), and nothing heavy at the top of a module here:
+`digest --help` must stay quick. A command imports what it needs inside.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from digest.cli import terminal
+from digest.cli.nouns import Nouns
 from digest.errors import Exit
 
 
@@ -21,6 +23,15 @@ class Group(TyperGroup):
 
     Typer carries its own copy of Click, so a `click.ClickException` would pass through it as a crash.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = self._nouns = Nouns(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Click would make each command for its line."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._nouns.lines().items()))
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         with terminal.streams():
@@ -94,6 +105,8 @@ def main() -> None:
 
     What is a mistake of ours shows its traceback, and exits 70: 1 says something else, see `digest audit`.
     """
+    # What is imported stays; to look through it for garbage again and again was a tenth of a start.
+    gc.set_threshold(50_000)
     terminal.open_standard_streams()
     try:
         app(prog_name="digest")
@@ -109,91 +122,3 @@ def main() -> None:
         traceback.print_exc()
         print("digest: this is a mistake of ours, please tell us of it; what was stored is kept", file=sys.stderr)
         sys.exit(Exit.SOFTWARE)
-
-
-from digest.cli import (  # noqa: E402  (commands register themselves on `app`)
-    alerts,
-    approve,
-    collect,
-    edition,
-    feed,
-    feed_add,
-    feed_lists,
-    feed_set,
-    imports,
-    key,
-    mail,
-    newsletter,
-    outbox,
-    prune,
-    relay,
-    story,
-    subscriber,
-    subscriber_address,
-    subscriber_bars,
-    subscriber_csv,
-    topic,
-    webhook,
-)
-from digest.cli.audit import audit  # noqa: E402
-from digest.cli.backtest import backtest  # noqa: E402
-from digest.cli.backup import backup  # noqa: E402
-from digest.cli.clock import clock  # noqa: E402
-from digest.cli.demo import demo  # noqa: E402
-from digest.cli.doctor import config_app, doctor  # noqa: E402
-from digest.cli.help import help_command  # noqa: E402
-from digest.cli.history import history  # noqa: E402
-from digest.cli.init import init  # noqa: E402
-from digest.cli.metrics import metrics  # noqa: E402
-from digest.cli.migrate import migrate  # noqa: E402
-from digest.cli.preview import preview  # noqa: E402
-from digest.cli.restore import restore  # noqa: E402
-from digest.cli.run import deliver_command, run  # noqa: E402
-from digest.cli.send_test import send_test  # noqa: E402
-from digest.cli.serve import serve  # noqa: E402
-from digest.cli.status import status  # noqa: E402
-from digest.cli.why import why  # noqa: E402
-
-app.command()(init)
-app.command()(run)
-app.command()(collect.collect)
-app.command("deliver")(deliver_command)
-app.command()(preview)
-app.command("send-test")(send_test)
-app.command()(status)
-app.command()(audit)
-app.command()(history)
-app.command()(metrics)
-app.command()(clock)
-app.command()(doctor)
-app.command()(why)
-app.command()(backtest)
-app.command()(backup)
-app.command()(restore)
-app.command()(migrate)
-app.command()(serve)
-app.command()(demo)
-app.command("help")(help_command)
-app.add_typer(feed.app, name="feed")
-app.add_typer(newsletter.app, name="newsletter")
-approve.register(edition.app)
-app.add_typer(edition.app, name="edition")
-app.add_typer(story.app, name="story")
-app.add_typer(topic.app, name="topic")
-app.add_typer(outbox.app, name="outbox")
-app.add_typer(relay.app, name="relay")
-app.add_typer(prune.app, name="db")
-app.add_typer(config_app, name="config")
-subscriber_bars.register(subscriber.app)
-subscriber_csv.register(subscriber.app)
-feed_add.register(feed.app)
-feed_lists.register(feed.app)
-feed_set.register(feed.app)
-subscriber_address.register(subscriber.app)
-app.add_typer(imports.app, name="import")
-app.add_typer(key.app, name="key")
-app.add_typer(webhook.app, name="webhook")
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(mail.app, name="mail")
-app.add_typer(mail.bounces, name="bounce")
-app.add_typer(subscriber.app, name="subscriber")

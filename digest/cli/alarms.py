@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.cli.common import Options, now
+from digest.cli.looked import daily
 from digest.errors import Exit, StorageError, UserError, WrongClock
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def after(options: Options, config: Config, database: Database, outcome: Outcome
     code = int(outcome.exit_code)
     try:
         _recovered(config, means)
-        seen = line.seen(database, config, now=now(), outcome=outcome)
+        looked = daily(config) if config.alerts.channels else None
+        seen = line.seen(database, config, now=now(), outcome=outcome, looked=looked)
         rng = random.Random()  # noqa: S311  (jitter, not a secret)
         told = line.alert(database, config, clock=now, rng=rng, seen=seen)
         for channel, why in told.failed.items():

@@ -7,6 +7,7 @@ import random
 import typer
 
 from digest.cli.common import Options, now, print_json, print_rows
+from digest.cli.looked import look
 from digest.cli.options import Json
 from digest.errors import ConfigError, Exit
 
@@ -46,6 +47,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 def check(context: typer.Context, as_json: Json = False) -> None:
     """Judge what is the matter now and tell what was not told, as each `digest run` does at its end.
 
+    It connects to relays and to the website of links: what it cannot use is told without a letter that waits.
     Exit 69 where a channel cannot be told.
 
     Example: digest alerts check
@@ -55,7 +57,7 @@ def check(context: typer.Context, as_json: Json = False) -> None:
     options: Options = context.obj
     with options.open(partly=True) as (config, database):
         _want(config.alerts.channels)
-        seen = line.seen(database, config, now=now())
+        seen = line.seen(database, config, now=now(), looked=look(config))
         rng = random.Random()  # noqa: S311  (jitter, not a secret)
         told = line.alert(database, config, clock=now, rng=rng, seen=seen)
     if as_json:

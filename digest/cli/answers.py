@@ -38,6 +38,8 @@ def settings(text: str, answers: Mapping[str, str], path: Path) -> str:
             "a password in an option is seen by everybody on this machine",
             hint="leave it out here: it stands in `password` of [smtp] in digest.toml, or in DIGEST_SMTP__PASSWORD",
         )
+    if field := answers.get("field"):
+        text = _with_topics(text, field)
     name = answers.get("newsletter", _NAME)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         raise UserError(
@@ -45,7 +47,7 @@ def settings(text: str, answers: Mapping[str, str], path: Path) -> str:
         )
     text = text.replace(f"[newsletters.{_NAME}", f"[newsletters.{name}")
     for option, value in answers.items():
-        if option != "newsletter":
+        if option not in ("newsletter", "field"):
             section, key = PLACES[option]
             text = _set(text, section.format(name), key, value)
     try:
@@ -55,6 +57,27 @@ def settings(text: str, answers: Mapping[str, str], path: Path) -> str:
             f"an answer cannot be written as TOML: {error}", hint="leave out signs that do not print"
         ) from None
     return text
+
+
+def _with_topics(text: str, field: str) -> str:
+    """The text with the topics of a field in place of those that stand in it. UserError for a field that is none."""
+    from digest.curate import fields
+
+    if field not in fields.fields():
+        raise UserError(f"there is no field {field!r}", hint="one of " + ", ".join(fields.fields()))
+    begin, last = text.index(_HEADINGS), text.rindex(f"[newsletters.{_NAME}.topics.")
+    end = text.find("\n\n", last)
+    tables = [
+        fields.as_table(f"newsletters.{_NAME}.topics", slug, heading.title, heading.keywords)
+        for slug, heading in fields.field_topics(field).items()
+    ]
+    about = f"""{_HEADINGS}; an entry goes under the one that its words fit best, or under none. These are a beginning:
+# `digest topic suggest` proposes others by what your feeds bring, `digest topic lint` looks at their keywords.
+"""
+    return text[:begin] + about + "\n".join(tables) + (text[end + 1 :] if end >= 0 else "")
+
+
+_HEADINGS = "# Headings, in this order"
 
 
 def _set(text: str, section: str, key: str, value: str) -> str:

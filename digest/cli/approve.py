@@ -28,7 +28,7 @@ def approve(
     from digest import edition
 
     options: Options = context.obj
-    with options.open() as (config, database), database.write() as session:
+    with options.open() as (config, database), database.latest() as session:
         name, _ = config.newsletter(newsletter)
         edition.approve(session, name, number, now=now())
     options.say(f"No. {number} of {name} goes out with the next run")

@@ -20,12 +20,15 @@ def audit(
     edition: Annotated[int | None, typer.Argument(metavar="EDITION", help="Only this one.")] = None,
     newsletter: Newsletters = None,
     every: All = False,
+    full: Annotated[bool, typer.Option("--full", help="Count every letter anew, also of editions long ended.")] = False,
     as_json: Json = False,
 ) -> None:
     """Prove from the rows that every letter is accounted for. Owed = sent + refused + dropped + held + still owed.
 
-    Owed is what was counted when the edition was composed. Letters in doubt, which a server may have taken
-    without our hearing of it, are listed by name. Exit code 1 where something does not add up.
+    Owed is what was counted when the edition was composed. Where the last letter of an edition has ended, the others
+    are told as they were counted then; --full counts them again, and says where the two differ. Letters in doubt,
+    which a server may have taken without our hearing of it, are listed by name. Exit code 1 where something does not
+    add up.
 
     Example: digest audit 12
     """
@@ -36,7 +39,7 @@ def audit(
         names = config.chosen(newsletter, every=every)
         if names is None and edition is not None and not every:
             names = [config.newsletter(None)[0]]
-        accounts = edition_states.accounts(session, newsletters=names, number=edition)
+        accounts = edition_states.accounts(session, newsletters=names, number=edition, full=full)
         if edition is not None and not accounts:
             whose = f"{' or '.join(names)} has" if names else "there is"
             raise NotFound(f"{whose} no edition {edition}", hint="`digest edition list` shows what there is")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,7 +64,7 @@ def backup(
         raise UserError(f"{path} is there and is no backup", hint="choose another name; it is left as it is")
     with options.progress("backup") as progress:
         manifest = backups.make(
-            config.database_url, path, _material(options, config, moment), recipient=to_age, progress=progress
+            config.database_url, path, material(options, config, moment), recipient=to_age, progress=progress
         )
     gone = backups.forget(place, keep=keep, last=path) if keep is not None else []
     _tell(options, path, manifest, as_json=as_json, removed=[one.name for one in gone])
@@ -80,29 +79,16 @@ def _make_folder(place: Path) -> None:
         raise StorageError(f"cannot make the folder {place}: {error.strerror}", hint="choose another place") from None
 
 
-def _material(options: Options, config: Config, moment: Any) -> Any:
+def material(options: Options, config: Config, moment: Any) -> Any:
+    """What goes into a backup besides the database."""
     from digest import __version__
+    from digest.config.leaves import leaves
     from digest.store import backups
 
-    files = backups.material(options.path, config.files, list(dict.fromkeys(_paths(config))))
+    files = backups.material(
+        options.path, config.files, list(dict.fromkeys(one for one in leaves(config) if isinstance(one, Path)))
+    )
     return backups.Material(files, __version__, moment)
-
-
-def _paths(value: Any) -> Iterator[Path]:
-    """Every file and folder that settings name."""
-    from pydantic import BaseModel
-
-    if isinstance(value, Path):
-        yield value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _paths(getattr(value, name))
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _paths(one)
-    elif isinstance(value, tuple | list):
-        for one in value:
-            yield from _paths(one)
 
 
 def facts(path: Path, manifest: Manifest) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digest import DISTRIBUTION
 from digest.cli import files
 from digest.cli.common import edition_words, in_words
 from digest.cli.names import lost
@@ -251,7 +252,7 @@ def topics(scene: Scene) -> Iterator[Finding]:
             cure = None
             if one.key and one.value is not None:
                 file, prefix = scene.file_of(name)
-                value = _toml(one.value)
+                value = toml_value(one.value)
                 under = ".".join(filter(None, (prefix, one.table)))
                 cure = Cure(f"{one.key} = {value}", Place.SETTINGS, under, file)
             yield Finding("topics", f"{name}: {one.name}", Level.WARN, one.why, cure)
@@ -259,7 +260,8 @@ def topics(scene: Scene) -> Iterator[Finding]:
         yield Finding("topics", "topics", Level.OK, "every keyword and rule can match")
 
 
-def _toml(value: tuple[str, ...] | str) -> str:
+def toml_value(value: tuple[str, ...] | str) -> str:
+    """As it stands behind a key of the settings."""
     import json
 
     if isinstance(value, str):
@@ -442,7 +444,8 @@ def feeds(scene: Scene) -> Iterator[Finding]:
     failing = counts[collect.Health.FAILING.value]
     all_fail = failing > 2 and failing == len(listed) - counts[collect.Health.RETIRED.value]
     seen = f"{words}; none answers, so is the network there?" if all_fail else words
-    yield Finding("feeds", "feeds", Level.FAIL if all_fail else Level.OK, seen)
+    again = Cure("digest collect --force") if all_fail else None
+    yield Finding("feeds", "feeds", Level.FAIL if all_fail else Level.OK, seen, again)
 
 
 def cron(scene: Scene) -> Iterator[Finding]:
@@ -537,12 +540,18 @@ def _stuck(scene: Scene, one: Stuck, quarantined: int) -> Iterator[Finding]:
 def opened(config: Config) -> tuple[Any, tuple[Finding, ...]]:
     """The database as it is, without an upgrade; or None and why not."""
     from digest.store import open_database
-    from digest.store.database import head, revision
+    from digest.store.database import head, must_be_here, revision
 
     try:
         found = open_database(config.database_url, upgrade=False)
-        with found.read() as session:
-            says = revision(session.connection())
+        try:
+            with found.read() as session:
+                says = revision(session.connection())
+                if says == head():
+                    must_be_here(session)
+        except UserError:
+            found.close()
+            raise
     except UserError as error:
         words = f"{error}; {error.hint}" if error.hint else str(error)
         file = _sqlite_file(config)
@@ -553,9 +562,10 @@ def opened(config: Config) -> tuple[Any, tuple[Finding, ...]]:
     found.close()
     if (says or "0000") > head():
         words = f"the database is of a newer digest (revision {says}, this release knows {head()}): use that release"
-        return None, (Finding("database", "revision", Level.FAIL, words),)
-    words = f"the tables are of revision {says or 'none'}, this release wants {head()}: the next command upgrades them"
-    return None, (Finding("database", "revision", Level.WARN, words, Cure("digest status")),)
+        upgrade = Cure(f"{shlex.quote(sys.executable)} -m pip install --upgrade {DISTRIBUTION}")
+        return None, (Finding("database", "revision", Level.FAIL, words, upgrade),)
+    words = f"the tables are of revision {says or 'none'}, this release wants {head()}"
+    return None, (Finding("database", "revision", Level.WARN, words, Cure("digest db upgrade")),)
 
 
 def barren_words(config: Config) -> str:

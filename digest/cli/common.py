@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from digest.cli.record import Record
     from digest.config import Config
     from digest.store import Database, letters
+    from digest.store.upgrades import Keeper
     from digest.store.witness import Witness
 
 
@@ -86,13 +87,30 @@ class Options:
         config = config.only(config.chosen(only, every=every))
         for name, words in config.broken.items():
             self.warn(f"{name} is left out: {words}")
-        database = open_database(config.database_url)
+        keeper = self.keeper(config)
+        database = open_database(config.database_url, before=keeper)
+        self.tell_upgrade(keeper)
         database.witness = self.witness(config)
         try:
             newsletters.keep(database, config.newsletters, now=now())
             yield config, database
         finally:
             database.close()
+
+    def keeper(self, config: Config) -> Keeper:
+        """Who backs the database up before it is upgraded."""
+        from digest.cli.backup import material
+        from digest.store.upgrades import Keeper
+
+        folder, most = config.upgrade_folder(self.path), config.keep.upgrade_backups
+        return Keeper(folder, most, lambda: material(self, config, now()), lambda: self.progress("backup"))
+
+    def tell_upgrade(self, keeper: Keeper) -> None:
+        """Where the backup lies, where there was an upgrade."""
+        from digest.store import upgrades
+
+        if keeper.found:
+            self.say(upgrades.words(keeper, keeper.found))
 
     def witness(self, config: Config) -> Witness | None:
         """Who is told what goes out, outside the database."""

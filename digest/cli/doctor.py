@@ -89,7 +89,7 @@ def check(context: typer.Context, as_json: Json = False) -> None:
 
 def _finish(options: Options, findings: Sequence[Finding], *, as_json: bool) -> None:
     """Show the rows, and exit by the worst."""
-    findings = [_here(options, one) for one in findings]
+    findings = [_here(options, one.mended) for one in findings]
     columns = ("section", "name", "level", "seen", "cure")
     if as_json:
         print_json([_as_json(one) for one in findings])
@@ -287,7 +287,7 @@ async def _relay(way: Way, seconds: float, moment: datetime) -> list[Finding]:
     else:
         found.append(Finding("relays", where, Level.OK, ", ".join(words)))
     if seen.certificate_end is not None:
-        renew = Cure("certbot renew") if relay.server.is_here else None
+        renew = Cure("certbot renew") if relay.server.is_here else Cure(f"digest relay test --relay {name}")
         ends = seen.certificate_end
         found.append(links.certificate("relays", f"certificate {name}", ends, now=moment, cure=renew))
     return found

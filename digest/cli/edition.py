@@ -172,7 +172,7 @@ def resend(
     if only != "refused":
         raise UserError(f"--only {only}: nothing but what was refused goes out again", hint="write --only refused")
     status, place = reply_status(status), subscribe.domain_of(domain) if domain else ""
-    with options.open() as (config, database), database.write() as session:
+    with options.open() as (config, database), database.latest() as session:
         name, _ = config.newsletter(newsletter)
         row = editions.row(session, name, number)
         if row is None or row.id is None:
@@ -218,7 +218,8 @@ def _move(
     options: Options = context.obj
     wanted = EditionState(to)
     moment = now()
-    with options.open() as (config, database), database.write() as session:
+    opening = wanted is EditionState.OPEN
+    with options.open() as (config, database), database.latest() if opening else database.write() as session:
         name, _ = config.newsletter(newsletter)
         found = editions.line(session, newsletters.find(session, name).id or 0, number)
         if found is None:

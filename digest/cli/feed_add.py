@@ -99,7 +99,7 @@ def add(
     )
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
-        known_topic(topic, settings.topics)
+        known_topic(topic, settings)
         if mailed.is_mail(url):
             with database.rehearse() if dry_run else nullcontext(database) as into:
                 by_mail = mailed.add(into, config, url, newsletter=name, topic=topic, now=now())

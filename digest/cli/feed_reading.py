@@ -12,7 +12,7 @@ from digest.origin import shown
 if TYPE_CHECKING:
     from sqlmodel import Session
 
-    from digest.config import Config
+    from digest.config import Config, Newsletter
     from digest.models import Feed
     from digest.store import feeds
 
@@ -75,17 +75,16 @@ def judged(wish: Wish, config: Config, newsletter: str | None) -> Change:
     if wish.topic is None:
         return Change(columns)
     name, settings = config.newsletter(newsletter)
-    known_topic(wish.topic, settings.topics)
+    known_topic(wish.topic, settings)
     return Change(columns, name, wish.topic)
 
 
-def known_topic(topic: str, topics: Any) -> None:
-    """BadInput for a topic that the settings of a newsletter do not know."""
+def known_topic(topic: str, settings: Newsletter) -> None:
+    """BadInput for a topic that a newsletter does not have."""
     from digest.errors import BadInput
 
-    if topic and topic not in topics:
-        known = ", ".join(topics) or "none yet"
-        raise BadInput(f"there is no topic {topic!r}", hint=f"the settings know: {known}")
+    if topic and topic not in settings.known_topics:
+        raise BadInput(f"there is no topic {topic!r}", hint="the settings know: " + ", ".join(settings.known_topics))
 
 
 def need_full_text() -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from digest.config import Config, Newsletter, Smtp
 from digest.errors import ConfigError
-from digest.hear.signatures import is_public_key
 
 if TYPE_CHECKING:
     from digest.render import Templates
@@ -96,9 +95,15 @@ def _sending(smtp: Smtp, where: str) -> Iterator[Finding]:
 def _hearing(config: Config) -> Iterator[Finding]:
     if config.mail.ca_file and (words := _unreadable(config.mail.ca_file) or _no_certificates(config.mail.ca_file)):
         yield Finding("mail.ca_file", words, "a PEM file with the certificates to trust", warning=True)
-    if config.mail.webhooks.sendgrid_key and not is_public_key(config.mail.webhooks.sendgrid_key):
+    if config.mail.webhooks.sendgrid_key and not _public(config.mail.webhooks.sendgrid_key):
         hint = "SendGrid shows it: Mail Settings, Event Webhook"
         yield Finding("mail.webhooks sendgrid_key", "is no public key", hint, warning=True)
+
+
+def _public(key: str) -> bool:
+    from digest.hear.signatures import is_public_key
+
+    return is_public_key(key)
 
 
 def _keeping(config: Config) -> Iterator[Finding]:
@@ -149,6 +154,8 @@ def _unwritable(folder: Path) -> str:
 
 
 def _scorer(name: str) -> Iterator[Finding]:
+    if not name:
+        return
     from digest import edition
 
     try:
@@ -158,6 +165,8 @@ def _scorer(name: str) -> Iterator[Finding]:
 
 
 def _templates(name: str, settings: Newsletter, config: Config) -> Iterator[Finding]:
+    if not settings.template_folders and settings.subject == Newsletter.model_fields["subject"].default:
+        return  # all is ours, and a renderer is dear to load
     from digest import render
 
     if settings.templates is not None:

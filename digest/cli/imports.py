@@ -1,4 +1,4 @@
-"""`digest import …`: the lists that were taken in, and taking one back."""
+"""`digest import …`: the lists that were taken in, and taking one back; and all of an export."""
 
 from __future__ import annotations
 
@@ -6,13 +6,31 @@ from typing import Annotated
 
 import typer
 
+from digest.cli import whole
 from digest.cli.common import Options, in_words, now, print_facts, print_json, print_rows
 from digest.cli.options import DryRun, Json, Limit, NewsletterName
 
-app = typer.Typer(no_args_is_help=True, help="Lists that were taken in, by their numbers.")
+app = typer.Typer(no_args_is_help=True)
 
 Which = Annotated[int, typer.Argument(metavar="NUMBER", help="Of the import, as `digest import list` shows it.")]
 _COLUMNS = ("number", "at", "newsletter", "name", "rows", "added", "ended", "suppressed", "by", "undone")
+
+
+@app.callback(invoke_without_command=True)
+def import_(
+    context: typer.Context,
+    everything: Annotated[
+        str | None, typer.Option("--all", metavar="FILE", help="Take all of an export into an empty database.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Lists that were taken in; and all of another installation.
+
+    Example: digest import --all digest-export.zip
+    """
+    whole.ask_for_one(everything, context.invoked_subcommand)
+    if everything:
+        whole.import_all(context.obj, everything, as_json=json)
 
 
 @app.command("list")
@@ -67,7 +85,7 @@ def undo(context: typer.Context, number: Which, dry_run: DryRun = False, json: J
     Example: digest import undo 3 --dry-run
     """
     from digest import curate
-    from digest.store import import_log
+    from digest.store import arrivals, import_log
     from digest.subscribe import Evidence
 
     options: Options = context.obj
@@ -80,7 +98,11 @@ def undo(context: typer.Context, number: Which, dry_run: DryRun = False, json: J
         except KeyboardInterrupt:
             options.warn("stopped; the same command takes back the rest")
             raise typer.Exit(130) from None
+        with database.read() as session:
+            move = arrivals.number_in(import_log.find(session, number).name)
     print_facts({**done.counts, "kept": done.kept}, as_json=json)
+    if move is not None:
+        options.say(f"it was a list of move {move}: `digest migrate undo {move}` takes back what else that brought")
     for key in done.kept_first:
         options.say(f"{key}: changed since, and stays")
     if done.kept > len(done.kept_first):

@@ -35,6 +35,10 @@ def init(
     ] = "",
     contact: Annotated[str, typer.Option("--contact", help="Shown to the sites that are asked.")] = "",
     database: Annotated[str, typer.Option("--database", metavar="PATH", help="Or postgresql://user@host/name.")] = "",
+    field: Annotated[
+        str,
+        typer.Option("--field", help="Topics to begin with: cooking, games, local, music, politics, science or tech."),
+    ] = "",
     cron: Annotated[bool, typer.Option("--cron", help="Only print lines for `crontab -e`.")] = False,
     systemd: Annotated[bool, typer.Option("--systemd", help="Only print a unit for `digest serve`.")] = False,
     run_service: Annotated[bool, typer.Option("--run-service", help="Only print a unit for `digest run`.")] = False,
@@ -77,21 +81,23 @@ def init(
         "relay": relay,
         "contact": contact,
         "database": database,
+        "field": field,
     }
     said = {name: value for name, value in given.items() if value}
     if wanted := [name for name, on in printed.items() if on]:
         if len(wanted) > 1 or said:
-            raise UserError(
-                f"--{wanted[0]} only prints, and stands alone", hint="what each prints goes to another place"
-            )
+            words = f"--{wanted[0]} only prints, and stands alone"
+            raise UserError(words, hint="what each prints goes to another place")
         _print_for_machine(options, folder, wanted[0])
         return
     path = Path(options.config) if options.config else (folder or Path()) / config.FILE
-    if path.is_dir():
-        path /= config.FILE
+    path = path / config.FILE if path.is_dir() else path
     _write(options, path, said)
     settings = config.load(path)
-    open_database(settings.database_url, create=True).close()
+    there = Options(config=str(path), quiet=options.quiet)
+    keeper = there.keeper(settings)
+    open_database(settings.database_url, create=True, before=keeper).close()
+    there.tell_upgrade(keeper)
     options.say(f"the database is {settings.database_name}")
     command = "digest" if path == Path(config.FILE) else f"digest -c {shlex.quote(str(path))}"
     options.say("next:")

@@ -62,6 +62,8 @@ def place(settings: Path, config: Config) -> Place:
     database = [Path(url.removeprefix("sqlite:///")).absolute().parent] if url.startswith("sqlite") else []
     witness = config.witness(settings) if config.keep.witness else None
     elsewhere = [witness.parent] if witness else []
+    if config.keep.upgrade_folder:
+        elsewhere.append(config.upgrade_folder(settings).parent)
     written = tuple(dict.fromkeys([settings.parent, *database, *elsewhere]))
     found = Place(command, settings, written, config.base_url)
     for path in (*command, *found.written):

@@ -126,7 +126,7 @@ def retry(
     if state not in allowed:
         raise UserError(f"a letter that is {state!r} cannot be retried", hint="one of: " + ", ".join(allowed))
     states = allowed if ids else (OutboxState(state),)
-    with options.open() as (config, database), database.write() as session:
+    with options.open() as (config, database), database.latest() as session:
         edition_id = None
         if edition is not None:
             name, _ = config.newsletter(newsletter)
@@ -192,7 +192,7 @@ def _end_quarantine(
     from digest.errors import NotFound
     from digest.store import editions, newsletters
 
-    with options.open() as (config, database), database.write() as session:
+    with options.open() as (config, database), database.latest() as session:
         name, _ = config.newsletter(newsletter)
         line = editions.line(session, newsletters.find(session, name).id or 0, number)
         if line is None:

@@ -54,8 +54,8 @@ def prune(
         heed_clock(options, config, database)
         terms = line.terms_of(config)
         if dry_run:
-            with database.rehearse() as rehearsal:
-                done = keeping.prune(rehearsal, terms, clock=now, whole=True)
+            with database.copied() as copy:
+                done = keeping.prune(copy, terms, clock=now, whole=True)
         else:
             with stop_between_letters(options) as stop, _progress(options) as tell:
                 done = keeping.prune(database, terms, clock=now, whole=True, stop=stop, tell=tell)
@@ -114,5 +114,6 @@ def facts(done: Pruned) -> dict[str, Any]:
     }
 
 
-app = typer.Typer(help="The database itself: what it keeps.", no_args_is_help=True)
-app.command()(prune)
+def register(app: typer.Typer) -> None:
+    """Stand among the commands of `digest db`."""
+    app.command()(prune)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from digest.line import Tell, Told
     from digest.observe.deeds import Deeds
     from digest.observe.log import Level, Log
+    from digest.observe.traces import Traces
     from digest.store import Database
     from digest.web.logged import Asked
 
@@ -39,6 +40,8 @@ class Record:
         self._log: Log | None = None
         self._early: list[tuple[Level, str]] = []  # said before the settings were read
         self._deeds: Deeds | None = None
+        self._traces: Traces | None = None
+        self._heard = ExitStack()
         self._code: int | None = None
         self._trouble = ""
 
@@ -109,6 +112,7 @@ class Record:
         from digest.observe.deeds import Deeds
 
         deeds = self._deeds = self._deeds or Deeds()
+        self._trace()
 
         def tell(told: Told) -> None:
             deeds.take(told)
@@ -118,6 +122,29 @@ class Record:
                 put(told)
 
         return tell
+
+    # ------------------------------------------------------------ its spans
+
+    def _trace(self) -> None:
+        """Hear of spans from here on, where the settings name a collector."""
+        if self._config is None or not self._config.log.otlp or self._traces is not None:
+            return
+        from digest import spans
+        from digest.observe.traces import Traces
+
+        self._traces = Traces(self._config.log, self._command, self.name)
+        self._heard.enter_context(spans.heard_by(self._traces, self._traces.root))
+
+    def hand_over_spans(self) -> None:
+        """At its end: all is done, and this alone may wait a moment for somebody else."""
+        if self._traces is None:
+            return
+        self._heard.close()
+        steps = self._deeds.steps if self._deeds else {}
+        facts = {f"{step}.{name}": number for step, counts in steps.items() for name, number in counts.items()}
+        code = Exit.SOFTWARE if self._code is None else self._code
+        if why := self._traces.finish(facts, exit_code=int(code)):
+            self._options.warn(why)
 
     # ------------------------------------------------------------ its row, and its end
 
@@ -184,6 +211,7 @@ def recorded(options: Options, command: str, clock: Callable[[], datetime], *log
         record.broke(error)
         raise
     finally:
+        record.hand_over_spans()
         record.tell_end(began)
 
 

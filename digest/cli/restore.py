@@ -141,17 +141,20 @@ def _must_not_be_sending(config: Config) -> None:
     """Unavailable where a sender has letters in hand: of a PostgreSQL database its connections tell."""
     from digest.errors import DigestError
     from digest.store import backups, letters, open_database
+    from digest.store.database import head, revision
 
     try:
-        database = open_database(config.database_url)
+        database = open_database(config.database_url, upgrade=False)
+        try:
+            with database.read() as session:
+                ours = revision(session.connection()) == head()  # of tables of another release nobody asks that
+                in_hand = letters.left(session, now=now()).in_hand.letters if ours else 0
+        finally:
+            database.close()
     except DigestError:  # it is gone, or damaged: that is what the backup is for
         return
-    try:
-        with database.read() as session:
-            if letters.left(session, now=now()).in_hand.letters:
-                raise backups.in_use(config.database_name)
-    finally:
-        database.close()
+    if in_hand:
+        raise backups.in_use(config.database_name)
 
 
 def _look(options: Options) -> None:
@@ -198,7 +201,7 @@ def _accept(options: Options, how: _How) -> None:
             options.say(teller.words(session, standing))
         heard = _heard(database, teller, standing, how)
         terms = _terms(config, how.rest)
-        with database.rehearse() as rehearsal:
+        with database.copied() as rehearsal:
             done = _work_in(rehearsal, heard, standing, terms)
         if not how.dry_run:
             if not (how.yes or how.as_json):

@@ -12,11 +12,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
-
 from digest import __version__
 from digest.collect import challenge, trouble
 from digest.collect.addresses import host_of, without_login
+from digest.collect.client import httpx
 from digest.collect.guard import Guard, Resolve, is_this_machine, resolve
 from digest.collect.hosts import Hosts
 from digest.collect.packing import ACCEPTED, decompress

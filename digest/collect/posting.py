@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
-import httpx
-
 from digest import __version__
 from digest.collect import trouble
+from digest.collect.client import httpx
 from digest.collect.guard import Guard, Resolve, resolve
 from digest.collect.wire import Proxies, Transport, refused
 from digest.errors import FetchError, Unreachable

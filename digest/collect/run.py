@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
+from digest import spans
 from digest.collect import gathering, kinship, rhythm
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
@@ -258,7 +259,10 @@ class _Run:
     async def _collect(self, feed: feed_claims.Due) -> None:
         try:
             async with AsyncExitStack() as hold:
-                await self._outcomes.put(await self._ask(feed, hold))
+                with spans.span("feed", feed=feed.id) as facts:
+                    outcome = await self._ask(feed, hold)
+                    facts |= _facts(outcome)
+                await self._outcomes.put(outcome)
         finally:
             self._in_hand.release()
 
@@ -543,6 +547,15 @@ class _Run:
         feeds.move(session, feed.id, url=target, host=host_of(target), now=at)
         left = "; its login stays behind, `digest feed add ADDRESS --login` gives it to the new address"
         return f"moved to {target}{left if feed.headers and not same(target, feed.url) else ''}"
+
+
+def _facts(outcome: _Outcome) -> dict[str, int | float | bool | str]:
+    """What a span tells of it."""
+    answer, parsed = outcome.answer, outcome.parsed
+    found: dict[str, int | float | bool | str] = {"failed": outcome.error is not None}
+    if answer is not None:
+        found |= {"status": answer.status, "bytes": len(answer.body)}
+    return found | ({"entries": len(parsed.entries)} if parsed is not None else {})
 
 
 def _manner(feed: feed_claims.Due) -> Manner:

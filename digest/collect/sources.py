@@ -243,13 +243,11 @@ def _clash(outline: Outline, before: tuple[Outline, str] | None) -> str:
 
 def topic_of(outline: Outline, newsletter: Newsletter) -> str:
     """The topic that a folder (the innermost first) or a category of an outline names, or ""."""
-    names = {}
-    for slug, topic in newsletter.topics.items():
-        names[_plain_name(topic.title)] = slug
-    names |= {_plain_name(slug): slug for slug in newsletter.topics}
+    known = newsletter.known_topics
+    names = {_plain_name(title): slug for slug, title in known.items()} | {_plain_name(slug): slug for slug in known}
     for name in (*reversed(outline.folders), *outline.topics):
-        if slug := names.get(_plain_name(name), ""):
-            return slug
+        if (plain_name := _plain_name(name)) and plain_name in names:
+            return names[plain_name]
     return ""
 
 
@@ -273,11 +271,8 @@ def remove_feed(database: Database, feed: str, *, newsletter: str | None) -> str
             )
         if not feeds.stop_reading(session, found.id, newsletter_id=reader_id):
             return f"{newsletter} no longer reads {found.title or found.url}; others do"
-        if feeds.was_published(session, found.id):
-            found.state = FeedState.RETIRED
-            found.error = "removed; its published stories stay"
+        if feeds.retire(session, found):
             return f"{found.title or found.url} is retired; its published stories stay"
-        session.delete(found)
         return f"{found.title or found.url} is removed"
 
 

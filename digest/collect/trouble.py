@@ -6,8 +6,7 @@ import re
 import ssl
 from collections.abc import Iterator
 
-import httpx
-
+from digest.collect.client import httpx
 from digest.collect.wire import refused
 from digest.means import lacking
 

@@ -17,8 +17,8 @@ from typing import Any, cast
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 import httpcore
-import httpx
 
+from digest.collect.client import httpx
 from digest.collect.guard import is_this_machine
 from digest.config.value_types import server_url
 

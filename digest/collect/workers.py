@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
+from digest import spans
 from digest.errors import FetchError
 from digest.parse import NotAFeed, ParsedFeed
 from digest.parse.article import Article, NotTaken, Page
@@ -59,19 +60,23 @@ class Parsers:
         """
         task = Task(body, url, content_type, now, self._seconds * ENTRY_SHARE, recipe=recipe)
         async with self._seats:
+            with spans.span("parse", bytes=len(body)):
+                return await self._parsed(task)
+
+    async def _parsed(self, task: Task) -> ParsedFeed:
+        try:
+            return _feed(await self._ask(task, self._seconds))
+        except _Setback as first:
+            reason = first.reason
+        apart: dict[int, str] = {}
+        while len(apart) <= SETBACKS:
             try:
-                return _feed(await self._ask(task, self._seconds))
-            except _Setback as first:
-                reason = first.reason
-            apart: dict[int, str] = {}
-            while len(apart) <= SETBACKS:
-                try:
-                    return _feed(await self._ask(replace(task, apart=apart), self._seconds * PIECE_SHARE))
-                except _Setback as again:
-                    if again.at is None:
-                        break
-                    apart[again.at] = f"it {again.reason}"
-        raise FetchError(url, reason)
+                return _feed(await self._ask(replace(task, apart=apart), self._seconds * PIECE_SHARE))
+            except _Setback as again:
+                if again.at is None:
+                    break
+                apart[again.at] = f"it {again.reason}"
+        raise FetchError(task.url, reason)
 
     async def read(self, page: Page) -> Article:
         """`article.read` in another process. Raises NotTaken; what a page is too much for is a reason as well."""

@@ -261,6 +261,14 @@ class Config(BaseSettings):
             return Path(self.database_url.removeprefix("sqlite:///") + ".witness").absolute()
         return beside.with_name(f"{beside.name}.witness").absolute()
 
+    def upgrade_folder(self, beside: Path) -> Path:
+        """Where backups lie that are made before an upgrade; on PostgreSQL beside the settings file, too."""
+        if self.keep.upgrade_folder:
+            return (beside.parent / Path(self.keep.upgrade_folder).expanduser()).absolute()
+        if self.database_url.startswith("sqlite"):
+            return Path(self.database_url.removeprefix("sqlite:///") + ".upgrades").absolute()
+        return beside.with_name(f"{beside.name}.upgrades").absolute()
+
     def chosen(self, names: Sequence[str] | None, *, every: bool = False) -> list[str] | None:
         """What `-n a,b -n c` means: each of them once; None for all of them, which `every` says too.
 
@@ -310,3 +318,16 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
+
+
+def database_at(text: str) -> str:
+    """SQLAlchemy's URL of a database as somebody types it. UserError says what is wrong with that."""
+    try:
+        if not text.strip():
+            raise ValueError("is empty")
+        Config._database(text)  # as that of the settings is judged
+    except ValueError as error:
+        raise UserError(f"the address of a database {error}") from None
+    if "://" in text and not text.startswith("sqlite"):
+        return Config.model_construct(database=text, database_user="", database_password=None).database_url
+    return f"sqlite:///{Path(text.removeprefix('sqlite:///')).expanduser().absolute()}"

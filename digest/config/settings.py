@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import parseaddr
@@ -338,6 +338,17 @@ class Log(Section):
     format: Literal["text", "json"] = "text"
     addresses: bool = False  # of readers and visitors
     history_days: int = Field(90, ge=1, le=3650)  # that runs are remembered
+    otlp: Line = ""  # where spans go, as OTLP over HTTP: http://127.0.0.1:4318
+    otlp_headers: dict[Line, SecretStr] = Field(default_factory=dict)  # what a collector asks for, a token say
+
+    @field_validator("otlp")
+    @classmethod
+    def _otlp(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", value):
+            raise ValueError(
+                "is no address of a collector; write http://127.0.0.1:4318, a token goes into otlp_headers"
+            )
+        return value
 
     @property
     def history(self) -> timedelta:
@@ -511,6 +522,8 @@ class Keep(Section):
 
     witness: Line = ""  # a folder, or "none"; "": beside the database
     witness_days: int = Field(400, ge=7, le=36500)
+    upgrade_backups: int = Field(3, ge=0, le=1000)  # how many, each made before an upgrade; 0: none are made
+    upgrade_folder: Line = ""  # where they lie; "": beside the database
     # Days that digest ran, after which is let go of what nobody needs any more; 0: never. See `store.pruning`.
     mails_days: int = Field(14, ge=0, le=1000)
     letters_days: int = Field(45, ge=0, le=1000)
@@ -604,7 +617,7 @@ class Newsletter(Section):
             raise ValueError("min_stories is larger than max_stories")
         if self.approve and not self.editor:
             raise ValueError("has approve = true and no editor to ask; add editor = 'name@example.org'")
-        known = {*(self.topics or TOPICS), OTHER}
+        known = {*self.known_topics, OTHER}
         for number, rule in enumerate(self.rules, 1):
             if rule.topic and rule.topic not in known:
                 raise ValueError(f"rule {number} names the topic {rule.topic!r}, which it does not have")
@@ -613,10 +626,15 @@ class Newsletter(Section):
                 raise ValueError(f"feed_categories of {feed!r} name the topic {strange[0]!r}, which it does not have")
         return self
 
+    @property
+    def known_topics(self) -> Mapping[str, str]:
+        """The titles of its topics by their slugs, in the order of the mail: its own, or else those of the package."""
+        return {slug: topic.title or TOPICS.get(slug, "") for slug, topic in self.topics.items()} or TOPICS
+
     def wanted(self, chosen: Iterable[str]) -> frozenset[str]:
         """What a choice of topics comes to: none is all, and so is one of which nothing is left (`gone_topics`)."""
         topics = frozenset(chosen)
-        return frozenset() if self.gone_topics == "all" and topics.isdisjoint(self.topics or TOPICS) else topics
+        return frozenset() if self.gone_topics == "all" and topics.isdisjoint(self.known_topics) else topics
 
     @property
     def template_folders(self) -> tuple[Path, ...]:

@@ -15,21 +15,21 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from digest.config.hosts import as_ascii
 from digest.errors import BadInput
 
-# The topics of the package (`curate/topics.toml`), and the name of what has none.
-TOPICS = (
-    "ai",
-    "security",
-    "databases",
-    "distributed",
-    "devops",
-    "web",
-    "languages",
-    "systems",
-    "mobile",
-    "hardware",
-    "games",
-    "practices",
-)
+# The topics of the package with their titles (`curate/topics.toml`), and the name of what has none.
+TOPICS = {
+    "ai": "AI and data science",
+    "security": "Security",
+    "databases": "Databases",
+    "distributed": "Distributed systems",
+    "devops": "DevOps and cloud",
+    "web": "Web",
+    "languages": "Programming languages",
+    "systems": "Operating systems",
+    "mobile": "Mobile",
+    "hardware": "Hardware",
+    "games": "Games and graphics",
+    "practices": "Craft and teams",
+}
 OTHER = "other"
 SLUG = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 Slug = Annotated[str, Field(pattern=SLUG)]

@@ -1,7 +1,6 @@
 """What a newsletter makes of entries: topic, story, rank, excerpt, and a reason for each. Values in, values out."""
 
 from digest.config import OTHER as OTHER
-from digest.curate.excerpts import reading_minutes as reading_minutes
 from digest.curate.rank import LeftOut as LeftOut
 from digest.curate.rank import Selection as Selection
 from digest.curate.rank import pick as pick
@@ -9,6 +8,4 @@ from digest.curate.sieve import WHOLE as WHOLE
 from digest.curate.sieve import Cut as Cut
 from digest.curate.sieve import Sieve as Sieve
 from digest.curate.topics import Heading as Heading
-from digest.curate.topics import Keywords as Keywords
 from digest.curate.topics import headings as headings
-from digest.curate.urls import normalise as normalise

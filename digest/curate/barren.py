@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from digest import config
+from digest.curate.keywords import Keywords, keyword_words
 from digest.curate.rules import _LONGEST, fits
-from digest.curate.topics import Heading, Keywords, headings
-from digest.curate.words import words
+from digest.curate.topics import Heading, headings
+from digest.curate.words import unspaced, words
 
 _PATTERNS = ("feed", "url", "author", "title", "category")
 # What stands in regular expressions, and hardly in a title: keywords and rules are none.
@@ -39,7 +40,7 @@ class Feeds:
 def barren(settings: config.Newsletter, feeds: Feeds | None = None) -> list[Barren]:
     """Everything of one newsletter that can never match; of feeds only where they are known."""
     found = list(_keywords(settings.topics))
-    found += _shared(settings.topics)
+    found += shared(settings.topics)
     if feeds is not None:
         found += _empty(settings, feeds)
     found += _rules(settings.rules)
@@ -69,23 +70,29 @@ def _keywords(topics: Mapping[str, config.Topic]) -> Iterator[Barren]:
 
 def _never(keyword: str) -> str:
     """Why a keyword is never found, or ""."""
-    if not any(words(part.rstrip("*")) for part in keyword.removesuffix("?").split()):
+    if not keyword_words(keyword):
         return "has no letter or digit in it, so that no word of a title can be it"
     if _EXPRESSION.search(keyword):
-        return "is written as a regular expression, and keywords are plain words; `*` at a word's end is all they know"
-    plain = " ".join(part.rstrip("*") for part in keyword.removesuffix("?").split())
-    if not Keywords({"it": Heading("", (keyword,))}).find(words(plain)):
+        return "is written as a regular expression, and keywords are plain words; `*` for any letters is all they know"
+    if re.search(r"\?\s*\*+$", keyword):
+        return "has `?` before its `*`, and marks nothing there: it stands last"
+    if any(unspaced(begin) and unspaced(end) for begin, end in _STAR_WITHIN.findall(keyword)):
+        return "has `*` within a script without spaces, whose words are found anywhere and as they stand"
+    if not Keywords({"it": Heading("", (keyword,))}).find(words(re.sub(r"\*+", "x", keyword.removesuffix("?")))):
         return "is not found even in its own words"
     return ""
 
 
-def _shared(topics: Mapping[str, config.Topic]) -> Iterator[Barren]:
+_STAR_WITHIN = re.compile(r"(\S)\*+(\S)")
+
+
+def shared(topics: Mapping[str, config.Topic]) -> Iterator[Barren]:
     """A keyword of two topics speaks for both alike, and so for neither."""
     whose: dict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
     for slug, heading in headings(topics).items():
         for keyword in dict.fromkeys(heading.keywords):
             if not keyword.endswith("?"):
-                whose[tuple(words(keyword))].append((slug, keyword))
+                whose[keyword_words(keyword)].append((slug, keyword))
     for said, uses in whose.items():
         owners = list(dict.fromkeys(slug for slug, _ in uses))
         if len(owners) < 2 or not said:

@@ -30,6 +30,8 @@ _ABBREVIATED = re.compile(
     _I,
 )
 _SENTENCE_END = re.compile(r"(?<![.!?。！？])[.!?。！？]+[\"'”’»)\]]*(?=\s|$|(?<=[。！？]))")
+# What parts a title from what follows it, which may begin with a sign of its own: "-40", ".NET".
+_AFTER_TITLE = re.compile(r"\A(?:[.:–—|…!?-]++(?=\s|$)|[:—|…!?\s]++)*+")
 _ENTITY = re.compile(r"&(?:#?\w{1,31});")
 _OPENERS = {"\u2066": "\u2069", "\u2067": "\u2069", "\u2068": "\u2069"} | dict.fromkeys(
     "\u202a\u202b\u202d\u202e", "\u202c"
@@ -125,7 +127,7 @@ def _front(text: str, title: str, known: Collection[str]) -> str:
             rest = text[len(title) :]
             # A title that is the beginning of a sentence is no repetition.
             if not rest or not rest[0].isalnum():
-                following = rest.lstrip(" .:–—|-…!?")
+                following = _AFTER_TITLE.sub("", rest, count=1)
                 if not following or not following[0].islower():
                     text = following
         if text == before:

@@ -6,30 +6,33 @@ import heapq
 import math
 import re
 import tomllib
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from digest.config import OTHER, Topic
-from digest.curate.words import bigrams, words
+from digest.curate.keywords import Keywords, keyword_words
+from digest.curate.names import own_words
+from digest.curate.words import bigrams, singular, words
 
 # A keyword in the title gives two points, in the excerpt or the address one.
-KEYWORD_MARGIN = 2  # points before the second, while there are too few labels for anything finer
-LEAST_LABELS = 20  # of a topic, before its words are trusted
+KEYWORD_MARGIN = 2  # points before the second from which keywords alone decide
 LEAST_MARGIN = 0.25  # below it a guess is no better than none
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A topic as it is matched: what to call it, and its keywords."""
+    """A topic as it is matched: what to call it, and its keywords.
+
+    `vague` are those of its own name that could stand over anything ("news?"): they count beside others only.
+    """
 
     title: str
     keywords: tuple[str, ...]
+    vague: frozenset[str] = frozenset()
 
 
 @cache
@@ -40,79 +43,40 @@ def default_headings() -> Mapping[str, Heading]:
 
 
 def headings(chosen: Mapping[str, Topic]) -> dict[str, Heading]:
-    """The topics of a newsletter: those of its settings, filled up from ours of the same name, or else ours."""
+    """The topics of a newsletter: those of its settings, filled up from ours of the same name, or else ours.
+
+    One that is not ours and has no keywords is known by its own title and slug; where ours have such a word under
+    another topic, it is theirs who took it for a name.
+    """
     ours = default_headings()
     if not chosen:
         return dict(ours)
-    found = {}
+    found: dict[str, Heading] = {}
+    named: dict[tuple[str, ...], str] = {}
     for slug, topic in chosen.items():
-        default = ours.get(slug, Heading(slug.replace("-", " ").replace("_", " ").capitalize(), ()))
-        keywords = topic.keywords if topic.keywords is not None else default.keywords
-        found[slug] = Heading(topic.title or default.title, (*keywords, *topic.more_keywords))
+        title = topic.title or (ours[slug].title if slug in ours else re.sub("[-_]", " ", slug).capitalize())
+        own = _own(slug, topic, title)
+        named |= {keyword_words(keyword): slug for keyword in own if not keyword.endswith("?")}
+        base = ours[slug].keywords if topic.keywords is None and slug in ours else topic.keywords or ()
+        vague = frozenset(one for one in own if one.endswith("?"))
+        found[slug] = Heading(title, (*own, *base, *topic.more_keywords), vague)
+    for slug in (chosen.keys() & ours.keys()) if named else ():
+        if chosen[slug].keywords is None:
+            more = chosen[slug].more_keywords
+            kept = [one for one in found[slug].keywords if one in more or named.get(keyword_words(one), slug) == slug]
+            found[slug] = replace(found[slug], keywords=tuple(kept))
     return found
 
 
-class Keywords:
-    """Finds the keywords of all topics in one walk over the words, however many there are."""
-
-    def __init__(self, topics: Mapping[str, Heading]) -> None:
-        # By first word, longest keyword first. A first word with a `*` is kept under its stem.
-        self._by_first: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
-        self._by_stem: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
-        for slug, heading in topics.items():
-            for keyword in heading.keywords:
-                if parts := _keyword_words(keyword):
-                    first = parts[0]
-                    table = self._by_stem if first.endswith("*") else self._by_first
-                    table.setdefault(first.rstrip("*"), []).append((parts, slug, keyword))
-        self._stems = range(min(map(len, self._by_stem), default=99), max(map(len, self._by_stem), default=0) + 1)
-
-    def find(self, found: Sequence[str]) -> dict[str, list[str]]:
-        """The distinct keywords among the words `found`, by topic. A word counts for one length of keyword only."""
-        hits: dict[str, dict[str, None]] = {}
-        start = 0
-        while start < len(found):
-            longest = 1
-            here: list[tuple[int, str, str]] = []
-            for parts, slug, keyword in self._candidates(found[start]):
-                length = len(parts)
-                if length == 1 or (
-                    len(found) - start >= length and all(map(_fits, parts[1:], found[start + 1 : start + length]))
-                ):
-                    here.append((length, slug, keyword))
-                    longest = max(longest, length)
-            for length, slug, keyword in here:
-                if length == longest:
-                    hits.setdefault(slug, {})[keyword] = None
-            start += longest
-        return {slug: list(names) for slug, names in hits.items()}
-
-    def _candidates(self, word: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
-        yield from self._by_first.get(word, ())
-        if word.endswith("s"):
-            yield from self._by_first.get(word[:-1], ())
-        for end in self._stems:
-            if end > len(word):
-                return
-            yield from self._by_stem.get(word[:end], ())
-
-
-def _fits(pattern: str, word: str) -> bool:
-    if pattern.endswith("*"):
-        return word.startswith(pattern[:-1])
-    return word == pattern or word == pattern + "s"
-
-
-@cache
-def _keyword_words(keyword: str) -> tuple[str, ...]:
-    """A keyword's words, each with its `*` where it has one."""
-    found = []
-    for part in keyword.removesuffix("?").split():
-        pieces = words(part.rstrip("*"))
-        if pieces and part.endswith("*"):
-            pieces[-1] += "*"
-        found.extend(pieces)
-    return tuple(found)
+def _own(slug: str, topic: Topic, title: str) -> tuple[str, ...]:
+    """What a topic's name says of it where the settings have no keywords: of one of ours, the title they gave it."""
+    if topic.keywords is not None:
+        return ()
+    if (our := default_headings().get(slug)) is None:
+        return own_words(slug, title)
+    known = {keyword_words(keyword) for keyword in (*our.keywords, *topic.more_keywords)}
+    own = own_words("", title) if title != our.title else ()
+    return tuple(one for one in own if keyword_words(one) not in known)
 
 
 @dataclass(frozen=True)
@@ -138,15 +102,15 @@ class Text:
     @cached_property
     def features(self) -> Mapping[str, float]:
         """Words and neighbours with their counts; the title counts double, neighbours in the excerpt half."""
-        title = [_singular(word) for word in self.title]
-        excerpt = [_singular(word) for word in self.excerpt]
+        title = [singular(word) for word in self.title]
+        excerpt = [singular(word) for word in self.excerpt]
         counts: dict[str, float] = {}
         for weight, found in (
             (2.0, title),
             (1.0, bigrams(title)),
             (1.0, excerpt),
             (0.5, bigrams(excerpt)),
-            (1.0, [_singular(word) for word in self.path]),
+            (1.0, [singular(word) for word in self.path]),
             (1.0, [f"@{word}" for word in self.host]),
             # Beginnings and ends tell of words never seen: "postgrest", "dragonflybsd".
             (1.0, [f"{word[:5]}…" for word in self.title if len(word) > 5]),
@@ -208,11 +172,56 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What speaks for which topic: all together (`first` before `second`), what was learnt, and keywords alone.
+
+    `learnt` is `first` where enough is known of it, else ""; `keyed` is the topic that keywords alone would choose,
+    `lead` their points before the next; `keywords` and `learned` are what both rest on.
+    """
+
+    first: str
+    second: str
+    margin: float
+    learnt: str
+    keyed: str
+    lead: float
+    keywords: Mapping[str, Sequence[tuple[str, float]]]
+    learned: Mapping[str, float]
+
+    def believed(self, cut: float) -> bool:
+        """Whether what was learnt is sure enough."""
+        return bool(self.learnt) and self.first == self.learnt and self.margin >= cut
+
+    def at(self, cut: float) -> str:
+        """The topic that is chosen, or "other"."""
+        return self.learnt if self.believed(cut) else self.keyed or OTHER
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is to be expected of a topic, measured on labels that were not learnt from."""
+
+    labels: int  # that were asked about
+    placed: int  # of all that were asked, put under this topic
+    right: int  # of these
+
+    @property
+    def precision(self) -> float | None:
+        """The share of what is put under it that belongs there; None where nothing was."""
+        return self.right / self.placed if self.placed else None
+
+    @property
+    def share(self) -> float | None:
+        """The share of what belongs there that is put there; None where nothing was asked."""
+        return self.right / self.labels if self.labels else None
+
+
+@dataclass(frozen=True)
 class Placer:
     """All that is needed to place the entries of one newsletter by their text.
 
     `scorer` may be None (too few labels); `trained` are the topics it knows well enough; `cut` is the margin
-    before the second topic from which its word is taken.
+    before the second topic from which its word is taken, `expected` what it is worth.
     """
 
     topics: Mapping[str, Heading]
@@ -220,9 +229,10 @@ class Placer:
     scorer: Scorer | None = None
     trained: frozenset[str] = frozenset()
     cut: float = 0.0
+    expected: Mapping[str, Expected] = field(default_factory=dict)
 
-    def place(self, text: Text) -> Placement:
-        """Choose by the words alone: a missing heading is better than a wrong one."""
+    def answer(self, text: Text) -> Answer:
+        """What was learnt and what keywords say of a text, before either is believed."""
         by_keyword = self._keywords(text)
         points = {slug: sum(weight for _word, weight in found) for slug, found in by_keyword.items()}
         learned = self.scorer.scores(text) if self.scorer else {}
@@ -232,24 +242,47 @@ class Placer:
             for slug in (*self.topics, OTHER)
         }
         first, second = heapq.nlargest(2, totals, key=totals.__getitem__)
-        margin = totals[first] - totals[second]
-        if first == OTHER or totals[first] <= 0:
+        most = heapq.nlargest(2, points, key=points.__getitem__)
+        lead = points[most[0]] - (points[most[1]] if most[1:] else 0.0) if most else 0.0
+        return Answer(
+            first=first if totals[first] > 0 else OTHER,
+            second=second,
+            margin=totals[first] - totals[second],
+            learnt=first if first in self.trained else "",
+            keyed=most[0] if lead >= KEYWORD_MARGIN else "",
+            lead=lead,
+            keywords=by_keyword,
+            learned=learned,
+        )
+
+    def place(self, text: Text) -> Placement:
+        """Choose by the words alone: a missing heading is better than a wrong one.
+
+        What was learnt adds to the keywords and overrules them where it is sure; it never silences them.
+        """
+        answer = self.answer(text)
+        topic, first, margin = answer.at(self.cut), answer.first, answer.margin
+        before = f"{margin:.2f} before {answer.second}, where {self.cut:.2f} is clear enough"
+        points = f"{answer.lead:g} keyword points before the next topic, where {KEYWORD_MARGIN} are clear enough"
+        if topic == OTHER and first == OTHER:
             return Placement(OTHER, "none", "nothing in it speaks for a topic")
-        evidence = [(word, weight / math.sqrt(points[first])) for word, weight in by_keyword.get(first, ())]
-        if self.scorer and first in learned:
-            evidence += self.scorer.evidence(text, first)
-        said = tuple(sorted(evidence, key=lambda pair: -pair[1])[:8])
-        if first in self.trained:
-            step, clear = "words", margin >= self.cut
-            why = f"{margin:.2f} before {second}, where {self.cut:.2f} is clear enough"
-        else:
-            lead = points.get(first, 0) - max((p for slug, p in points.items() if slug != first), default=0)
-            step, clear = "keywords", lead >= KEYWORD_MARGIN
-            why = f"{lead:g} keyword points before the next topic, where {KEYWORD_MARGIN} are clear enough"
-        best = first if margin >= LEAST_MARGIN else ""
-        if clear:
-            return Placement(first, step, why, margin, best, said)
-        return Placement(OTHER, "none", f"perhaps {first}: {why}", margin, best, said)
+        if topic == OTHER:
+            why = f"perhaps {first}: {before if answer.learnt else points}"
+            best = first if margin >= LEAST_MARGIN else ""
+            return Placement(OTHER, "none", why, margin, best, self._said(text, first, answer))
+        said = self._said(text, topic, answer)
+        if answer.believed(self.cut):
+            return Placement(topic, "words", before, margin, topic, said)
+        return Placement(topic, "keywords", points, margin if topic == first else LEAST_MARGIN, topic, said)
+
+    def _said(self, text: Text, topic: str, answer: Answer) -> tuple[tuple[str, float], ...]:
+        """The words that speak for a topic, weightiest first."""
+        keywords = answer.keywords.get(topic, ())
+        points = sum(weight for _word, weight in keywords)
+        evidence = [(word, weight / math.sqrt(points)) for word, weight in keywords]
+        if self.scorer and topic in answer.learned:
+            evidence += self.scorer.evidence(text, topic)
+        return tuple(sorted(evidence, key=lambda pair: -pair[1])[:8])
 
     def _keywords(self, text: Text) -> dict[str, list[tuple[str, float]]]:
         """Points by topic and keyword."""
@@ -260,114 +293,7 @@ class Placer:
                 for keyword in hits:
                     # What means something else elsewhere is not enough alone: "cloud?" is half a keyword.
                     mine[keyword] = mine.get(keyword, 0.0) + (weight / 2 if keyword.endswith("?") else weight)
+        for slug, mine in list(found.items()):
+            if self.topics[slug].vague.issuperset(mine):  # wherever they stand, in /news/2026 say
+                del found[slug]
         return {slug: list(mine.items()) for slug, mine in found.items()}
-
-
-def train(topics: Mapping[str, Heading], labels: Sequence[Label], *, precision: float, trainer: Trainer) -> Placer:
-    """Learn from the labels: a scorer over all of them, and the smallest cut that holds `precision` on them.
-
-    The cut is measured on labels the scorer had not seen, those of one site kept together, since a site's own
-    name would give its topic away.
-    """
-    keywords = Keywords(topics)
-    counts = Counter(label.topic for label in labels)
-    trained = frozenset(slug for slug in topics if counts[slug] >= LEAST_LABELS)
-    usable = [label for label in labels if label.topic in trained or label.topic == OTHER]
-    if len(trained) < 2:
-        return Placer(topics, keywords)
-    fold_of = _folds(usable)
-    tried: list[tuple[float, bool]] = []
-    for fold in range(_FOLDS):
-        rest = [label for label in usable if fold_of(label) != fold]
-        asked = [label for label in usable if fold_of(label) == fold]
-        placer = Placer(topics, keywords, trainer(rest), trained)
-        for label in asked[:: max(1, len(asked) // _ASKED)]:
-            placement = placer.place(label.text)
-            if placement.best in trained:
-                tried.append((placement.score, placement.best == label.topic))
-    return Placer(topics, keywords, trainer(usable), trained, _cut(tried, precision))
-
-
-_FOLDS = 3
-_ASKED = 600  # labels asked about in each fold: enough for two digits of precision
-_NEVER = 99.0
-
-
-def _folds(labels: Sequence[Label]) -> Callable[[Label], int]:
-    """Sites stay together where each topic comes from several; else a fold would lack a topic altogether."""
-    sites: dict[str, set[str]] = {}
-    for label in labels:
-        sites.setdefault(label.topic, set()).add(label.site)
-    together = all(len(found) >= 2 * _FOLDS for found in sites.values())
-
-    def fold(label: Label) -> int:
-        # crc32 and not hash(): the same labels give the same cut in every process.
-        return zlib.crc32((label.site if together else " ".join(label.text.title)).encode()) % _FOLDS
-
-    return fold
-
-
-def _cut(tried: Sequence[tuple[float, bool]], precision: float) -> float:
-    """The smallest margin from which on at least `precision` of 20 or more were right."""
-    best = _NEVER
-    right = 0
-    ordered = sorted(tried, reverse=True)
-    for place, (margin, good) in enumerate(ordered, 1):
-        right += good
-        tied = place < len(ordered) and ordered[place][0] == margin
-        if place >= LEAST_LABELS and not tied and right / place >= precision:
-            best = margin
-    return best
-
-
-class NaiveBayes:
-    """Complement naive Bayes (Rennie et al. 2003, "Tackling the Poor Assumptions…", without its last step).
-
-    Weights are centred for each word, so that a word that says nothing weighs nothing and the contributions
-    of the words explain the score.
-    """
-
-    ALPHA = 0.3
-
-    def __init__(self, labels: Sequence[Label]) -> None:
-        documents = [(label.text.features, label.topic) for label in labels]
-        seen = Counter(feature for counts, _topic in documents for feature in counts)
-        # What was seen once cannot tell one topic from another well, and is most of the vocabulary.
-        self._idf = {f: math.log(len(documents) / n) for f, n in seen.items() if 1 < n < len(documents)}
-        self._topics = sorted({topic for _counts, topic in documents})
-        place = {topic: i for i, topic in enumerate(self._topics)}
-        mass: dict[str, list[float]] = {feature: [0.0] * len(place) for feature in self._idf}
-        for counts, topic in documents:
-            for feature, value in self._vector(counts).items():
-                mass[feature][place[topic]] += value
-        topic_mass = [sum(column) for column in zip(*mass.values(), strict=True)] or [0.0] * len(place)
-        smooth = self.ALPHA * len(mass)
-        outside = [math.log(sum(topic_mass) - own + smooth) if mass else 0.0 for own in topic_mass]
-        self._weights: dict[str, list[float]] = {}
-        for feature, row in mass.items():
-            whole = sum(row) + self.ALPHA
-            raw = [base - math.log(whole - own) for own, base in zip(row, outside, strict=True)]
-            middle = sum(raw) / len(raw)
-            self._weights[feature] = [weight - middle for weight in raw]
-
-    def scores(self, text: Text) -> Mapping[str, float]:
-        totals = [0.0] * len(self._topics)
-        for feature, value in self._vector(text.features).items():
-            for i, weight in enumerate(self._weights[feature]):
-                totals[i] += value * weight
-        return dict(zip(self._topics, totals, strict=True))
-
-    def evidence(self, text: Text, topic: str) -> Sequence[tuple[str, float]]:
-        place = self._topics.index(topic)
-        vector = self._vector(text.features)
-        parts = [(feature, value * self._weights[feature][place]) for feature, value in vector.items()]
-        return sorted((part for part in parts if part[1] > 0), key=lambda part: -part[1])[:8]
-
-    def _vector(self, counts: Mapping[str, float]) -> dict[str, float]:
-        vector = {f: math.log1p(n) * self._idf[f] for f, n in counts.items() if f in self._idf}
-        length = math.sqrt(sum(value * value for value in vector.values())) or 1.0
-        return {feature: value / length for feature, value in vector.items()}
-
-
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

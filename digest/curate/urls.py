@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from digest.parse import gist
@@ -28,6 +29,7 @@ _YOUTUBE = re.compile(r"^/(?:shorts|embed|live|v)/([\w-]{6,})")
 _SAFE = "!$&'()*+,;=:@~-._"
 
 
+@lru_cache(maxsize=1024)  # an entry's address and its feed's are asked for again and again while it is judged
 def normalise(url: str) -> str:
     """The key of `url`, itself an https address; "" where there is no http(s) link in it.
 

@@ -7,28 +7,67 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 
+# Vowel signs and tone marks, which the expressions of Python take for no part of a word.
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0981-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+    "\u102b-\u103e\u17b4-\u17d3"
+)
+_LETTER = rf"(?:[^\W_]|[{_MARKS}])"
 # Names keep their marks: node.js, c++, c#, f#, .net. Hyphens and slashes part words, so "risc-v" and "ci/cd"
 # are two words here and in a keyword alike.
-_WORD = re.compile(r"(?<!\w)\.net\b|[^\W_]+(?:[.'’][^\W_]+)*(?:\+\+|#(?!\w))?", re.IGNORECASE)
+_WORD = re.compile(
+    rf"(?<!\w)\.net(?![a-z0-9_])|[^\W_]{_LETTER}*(?:[.'’]{_LETTER}+)*(?:\+\+|#(?![a-z0-9_]))?", re.IGNORECASE
+)
 # Scripts written without spaces give no words; two characters at a time serve as well.
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]{2,}")
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+    "\uf900-\ufaff\U00020000-\U0003ffff"
+)
+# With Greek, whose letters are signs in names: "Bε tree", "5μm".
+_LATIN = "0-9a-zªµº\u00c0-\u03ff\u1e00-\u1fff"
+# Stands for the `*` of a keyword while it is taken apart: a letter of every script that has spaces, and in no text.
+STAR = "\ua66e"
+# What is written in one script, of a word in several: "使用kubernetes部署", "وkubernetes".
+_RUN = re.compile(
+    rf"[{_UNSPACED}]+|\.net(?![a-z0-9_])|[0-9{STAR}]*[^{_UNSPACED}{_LATIN}{STAR}.'+#]+[^{_UNSPACED}a-z]*"
+    rf"|[{_LATIN}{STAR}][{_LATIN}{STAR}.'+#]*"
+)
 
 
 def words(text: str) -> list[str]:
-    """The words of `text` in order, in small letters, without accents' variants (NFKC)."""
+    """The words of `text` in order, in small letters, without accents' variants (NFKC).
+
+    A word ends where its script does. Scripts without spaces give two characters at a time, one after the other.
+    """
     found = []
     for word in _WORD.findall(unicodedata.normalize("NFKC", text).lower()):
         if word.isascii():
             found.append(word.removesuffix("'s"))
             continue
         plain = word.replace("’", "'").removesuffix("'s")
-        if _UNSPACED.fullmatch(plain):
-            found.extend(plain[i : i + 2] for i in range(len(plain) - 1))
-        else:
-            found.append(plain)
+        for run in _RUN.findall(plain):
+            if not unspaced(run):
+                found.append(run if run == ".net" else run.lstrip("'+#").rstrip(".'") or run)
+            elif len(run) == 1:
+                found.append(run)
+            else:
+                found.extend(run[i : i + 2] for i in range(len(run) - 1))
     return found
+
+
+_STARTS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+
+
+def unspaced(word: str) -> bool:
+    """Whether a word of `words` is of a script that is written without spaces."""
+    return _STARTS_UNSPACED.match(word) is not None
 
 
 def bigrams(found: Sequence[str]) -> list[str]:
     """Neighbouring words, joined by a space."""
     return [f"{a} {b}" for a, b in pairwise(found)]
+
+
+def singular(word: str) -> str:
+    """An English word without the "s" of its plural."""
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

@@ -1,28 +1,31 @@
 """What letters say: the templates of variants and notices, filled in for one reader each.
 
-A template lives as long as a letter in hand needs it, however many different ones that is: memory is bounded by what
-is claimed. The latest used are kept a little longer, since the next claim mostly needs them again.
+A letter in hand has what it will say as it is stored, packed and shared by all letters of its variant; a template is
+made of it when the first of them is about to go out, and the latest used are kept, up to so many bytes. Letters are
+claimed variant by variant, so each is made once, but for the few that are tried again.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from sqlmodel import Session
 
 from digest import letter, render, sign
+from digest.column_types import unpacked
 from digest.config import Config, Imprint
 from digest.deliver.papers import Papers
 from digest.errors import ConfigError
-from digest.letter import Letter, Recipient, Sender, Signer, Template
+from digest.letter import Encoder, Folded, Letter, Recipient, Sender, Signer, Template, folded
 from digest.render import Marker, Rendered
 from digest.store import editions, outbox
 
-KEPT = 64  # templates beyond those that letters in hand need
+KEPT = 4 << 20  # bytes of templates that are held at once; one there always is
 
 
 @dataclass(eq=False)
@@ -30,17 +33,21 @@ class Unwritable:
     """What no letter can be written of, and why: a subject or sender that cannot stand in a header."""
 
     error: ValueError
+    weight: int = 0
 
 
 Key = tuple[str, int]
 
 
-@dataclass
-class Loaded:
-    """What the letters of one claim say, by variant or notice: templates, and what more are made of."""
+@dataclass(eq=False)
+class Words:
+    """What a variant or notice says: a template is made of it when a letter needs one."""
 
-    templates: dict[Key, Template | Unwritable]
-    texts: dict[Key, tuple[Rendered, Sender]]
+    newsletter_id: int | None
+    read: Callable[[], tuple[Rendered, Sender]]  # to be asked outside of transactions
+
+
+Loaded = dict[Key, Words]  # of the letters of one claim
 
 
 class Kit:
@@ -75,9 +82,12 @@ class Contents:
 
     def __init__(self, papers: Papers) -> None:
         self._papers = papers
-        self._lasting_key = papers.config.lasting_key
-        self._alive: WeakValueDictionary[Key, Template | Unwritable] = WeakValueDictionary()
-        self._latest: deque[Template | Unwritable] = deque(maxlen=KEPT)
+        self._words: WeakValueDictionary[Key, Words] = WeakValueDictionary()  # that letters in hand need, or templates
+        self._latest: OrderedDict[Words, Template | Unwritable] = OrderedDict()
+        self._kept = 0  # bytes of these
+        self.built = 0  # templates so far
+        self._encoder = Encoder()
+        self._addresses: dict[tuple[int | None, str], Addresses] = {}  # by newsletter and domain
         self._known: list[tuple[Imprint, Kit]] = []
         self._kit_of: dict[int | None, Kit] = {}
 
@@ -92,75 +102,123 @@ class Contents:
         return kit
 
     def load(self, session: Session, letters: Iterable[outbox.Claimed]) -> Loaded:
-        """Read what these letters say and no template holds yet. To be made into fillers outside of the transaction."""
-        loaded = Loaded({}, {})
-        for claimed in letters:
-            key = _key(claimed)
-            if key in loaded.templates or key in loaded.texts:
-                continue
-            template = self._alive.get(key)
-            if template is not None:
-                loaded.templates[key] = template
+        """Read what these letters say and no letter in hand or template says already."""
+        loaded: Loaded = {}
+        wanted: dict[int, int | None] = {}
+        for key, claimed in {_key(claimed): claimed for claimed in letters}.items():
+            words = self._words.get(key)
+            if words is not None:
+                loaded[key] = words
             elif claimed.notice_id is not None:
                 notice = outbox.notice_to_send(session, claimed.notice_id)
                 sender = Sender(notice.sender, notice.created_at)
-                loaded.texts[key] = (Rendered(notice.subject, notice.html, notice.text), sender)
+                said = Rendered(notice.subject, notice.html, notice.text)
+                loaded[key] = Words(claimed.newsletter_id, partial(_said, said, sender))
             else:
-                assert claimed.variant_id is not None
-                variant, edition, newsletter = editions.variant_to_send(session, claimed.variant_id)
-                sender = Sender(edition.sender, edition.composed_at, edition.reply_to, newsletter.name, edition.number)
-                html = "" if variant.plain else variant.html
-                rendered = Rendered(variant.subject, html, variant.text, marks=render.marks(variant.marks))
-                loaded.texts[key] = (rendered, sender)
+                wanted[key[1]] = claimed.newsletter_id
+        for mail in editions.to_send(session, wanted):
+            loaded["variant", mail.variant_id] = Words(wanted[mail.variant_id], partial(_read, mail))
         return loaded
 
     def fillers(self, loaded: Loaded, letters: Iterable[outbox.Claimed]) -> dict[int, Filler]:
-        """The letters-to-be of a claim, by letter."""
-        listed = list(letters)
-        owners = {_key(claimed): claimed.newsletter_id for claimed in listed}
-        while loaded.texts:
-            key, (rendered, sender) = loaded.texts.popitem()
-            template = loaded.templates[key] = _template(self.kit(owners.get(key)), rendered, sender)
-            self._alive[key] = template
-        self._latest.extend(loaded.templates.values())
-        return {claimed.id: Filler(self, loaded.templates[_key(claimed)], claimed) for claimed in listed}
+        """The letters-to-be of a claim, by letter. ConfigError where a key of their newsletter's is of no use."""
+        for number in {words.newsletter_id for words in loaded.values()}:
+            self.kit(number)
+        self._words.update(loaded)
+        return {claimed.id: Filler(self, loaded[_key(claimed)], claimed) for claimed in letters}
+
+    def template(self, words: Words) -> Template | Unwritable:
+        """Of a variant or notice, made now or kept from one of the last letters."""
+        template = self._latest.pop(words, None)
+        if template is None:
+            template = _template(self.kit(words.newsletter_id), *words.read(), self._encoder)
+            self._kept += template.weight
+            self.built += 1
+        self._latest[words] = template
+        while self._kept > KEPT and len(self._latest) > 1:
+            _, oldest = self._latest.popitem(last=False)
+            self._kept -= oldest.weight
+        return template
 
     def fill(self, template: Template, claimed: outbox.Claimed) -> Letter:
         """The letter of one reader, the same at every attempt; ValueError where it cannot be written."""
-        domain, kit, mail = template.domain, self.kit(claimed.newsletter_id), self._papers.config.mail
-        ours = {"domain": kit.envelope_domain or domain, "mailbox": mail.address}
-        links, leave_by_mail = {}, ""
-        if claimed.notice_id is None:
-            assert claimed.subscription_id is not None
-            links = {
-                marker: base + sign.token(purpose, claimed.subscription_id, key=kit.key)
-                for marker, (base, purpose) in kit.links.items()
-            }
-            links[Marker.CHOICES] = links[Marker.PREFERENCES]  # once nobody reads mail any more
-            if mail.comes_back:  # its mailbox is everybody's, and so is the key
-                common = self._papers.config.keys[0]
-                token = sign.mail_token(sign.Purpose.LEAVE, claimed.subscription_id, key=common)
-                leave_by_mail = sign.at_mailbox(f"leave+{token}", **ours)
-                links[Marker.CHOICES] = sign.choices_address(claimed.subscription_id, key=common, **ours)
-        mail_from = sign.verp(claimed.id, key=self._lasting_key, **ours)
+        place = (claimed.newsletter_id, template.domain)
+        addresses = self._addresses.get(place)
+        if addresses is None:
+            addresses = Addresses(self.kit(claimed.newsletter_id), self._papers.config, template.domain)
+            self._addresses[place] = addresses
+        return (addresses.fill if claimed.notice_id is None else addresses.fill_notice)(template, claimed)
+
+
+class Addresses:
+    """The addresses of ours that stand in letters, each around what is one reader's alone.
+
+    ValueError where they cannot stand in a message.
+    """
+
+    def __init__(self, kit: Kit, config: Config, domain: str) -> None:
+        self._stamps = stamps = sign.Stamps(links=kit.key, letters=config.lasting_key)
+        mail = config.mail
+        self._ours = {"domain": kit.envelope_domain or domain, "mailbox": mail.address}
+        letter.check_address(sign.at_mailbox("b", **self._ours))
+        self._before, self._after = sign.at_mailbox("\0", **self._ours).split("\0")
+        self._begin, self._end = "Message-ID: <", f"@{domain}>\r\n"
         # Postmark has bounce addresses of its own, and gives no Message-ID back.
-        returned = mail_from.partition("@")[0] if mail.webhooks.postmark_secret else ""
-        return template.fill(
-            Recipient(claimed.email, claimed.name, links, leave_by_mail, returned),
-            mail_from=mail_from,
-            message_id=sign.message_id(
-                claimed.id,
-                key=self._lasting_key,
-                domain=domain,
-                written_at=None if claimed.notice_id is None else template.sender.date,
-            ),
-        )
+        self._returned = bool(mail.webhooks.postmark_secret)
+        (base, leave), (choices, prefer) = (kit.links[marker] for marker in (Marker.UNSUBSCRIBE, Marker.PREFERENCES))
+        self._leave_token, self._choices_token = stamps.tokens(leave), stamps.tokens(prefer)
+        self._leave_by, self._choose_by = Folded(base, sign.TOKEN), Folded(choices, sign.TOKEN)
+        self._base = base
+        # Written to by readers: the mailbox is everybody's, and so is the key. "" where nobody reads mail.
+        self._common = config.keys[0] if mail.comes_back else ""
+        f"{base}{choices}{self._end}".encode("ascii")
+
+    def fill_notice(self, template: Template, claimed: outbox.Claimed) -> Letter:
+        mail_from, first, more = self._envelope(claimed.id, template.sender.date.isoformat().encode())
+        return template.join(letter.Own(claimed.email, claimed.name, mail_from, first, more, {}))
+
+    def fill(self, template: Template, claimed: outbox.Claimed) -> Letter:
+        """Of an edition: with ways to leave and to choose."""
+        subscription = claimed.subscription_id
+        assert subscription is not None
+        mail_from, first, more = self._envelope(claimed.id)
+        number = subscription.to_bytes(8, "big")
+        token = self._leave_token(number)
+        choose = self._choose_by.around(self._choices_token(number))
+        # Once nobody reads mail any more, choices are made on the page.
+        slots, leave = {Marker.UNSUBSCRIBE: self._leave_by.around(token), Marker.PREFERENCES: choose}, ""
+        if self._common:
+            word = sign.mail_token(sign.Purpose.LEAVE, subscription, key=self._common)
+            leave = sign.at_mailbox(f"leave+{word}", **self._ours)
+            choose = folded(sign.choices_address(subscription, key=self._common, **self._ours))
+        slots[Marker.CHOICES] = choose
+        if template.sender.newsletter:
+            more += letter.leave_line(self._base + token.decode("ascii"), leave)
+        return template.join(letter.Own(claimed.email, claimed.name, mail_from, first, more, slots))
+
+    def _envelope(self, row_id: int, when: bytes = b"") -> tuple[str, str, str]:
+        """MAIL FROM, the header line with the Message-ID, and what a service gives back."""
+        number, stamps = row_id.to_bytes(8, "big"), self._stamps
+        mail_from = f"{self._before}{stamps.verp(number, row_id)}{self._after}"
+        more = letter.returned_line(mail_from.partition("@")[0]) if self._returned else ""
+        return mail_from, f"{self._begin}{stamps.message_id(number, when)}{self._end}", more
 
 
-def _template(kit: Kit, rendered: Rendered, sender: Sender) -> Template | Unwritable:
+def _said(rendered: Rendered, sender: Sender) -> tuple[Rendered, Sender]:
+    return rendered, sender
+
+
+def _read(mail: editions.Mail) -> tuple[Rendered, Sender]:
+    """Unpack what a variant says."""
+    html = "" if mail.plain else unpacked(mail.html)
+    sender = Sender(mail.sender, mail.composed_at, mail.reply_to, mail.newsletter, mail.number)
+    return Rendered(mail.subject, html, unpacked(mail.text), marks=render.marks(mail.marks)), sender
+
+
+def _template(kit: Kit, rendered: Rendered, sender: Sender, encoder: Encoder | None = None) -> Template | Unwritable:
     """Cut once."""
     try:
-        return Template(rendered, sender, signers=kit.signers(sender.domain))
+        return Template(rendered, sender, signers=kit.signers(sender.domain), encoder=encoder)
     except ValueError as error:
         return Unwritable(error)
 
@@ -170,14 +228,15 @@ class Filler:
     """A claimed letter and what it will say. `fill` is called when it is about to go out, not before."""
 
     contents: Contents
-    template: Template | Unwritable
+    words: Words
     claimed: outbox.Claimed
 
     def fill(self) -> Letter:
         """ValueError where this letter cannot be written."""
-        if isinstance(self.template, Unwritable):
-            raise self.template.error
-        return self.contents.fill(self.template, self.claimed)
+        template = self.contents.template(self.words)
+        if isinstance(template, Unwritable):
+            raise template.error
+        return self.contents.fill(template, self.claimed)
 
 
 def for_one(config: Config, rendered: Rendered, *, sender: Sender, to: str, number: int) -> Letter:

@@ -98,7 +98,9 @@ class Claims:
             self._fruitless.add(wish.source)
         source.out += len(claim.letters)
         self.waiting.extend(
-            Waiting(done.fillers[letter.id], done.claim_lease, domain_of(letter.email)) for letter in claim.letters
+            Waiting(done.fillers[letter.id], done.claim_lease, domain_of(letter.email))
+            # Variant by variant: each is made where its first letter goes out, and not many are kept.
+            for letter in sorted(claim.letters, key=lambda letter: letter.variant_id or 0)
         )
 
     def over(self, claimed: outbox.Claimed) -> None:

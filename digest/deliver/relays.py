@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from digest import config
+from digest import config, spans
 from digest.deliver.attempt import Attempt
 from digest.deliver.login import Server, Unusable
 from digest.deliver.pace import Bucket, Pace, Quota
@@ -104,6 +104,7 @@ class Route:
         self._same = 0  # how often in a row it ended at that number
         self._since_learnt = 0  # connections
         self._testing: set[Connection] = set()  # that heed no limit
+        self._ends: dict[Connection, spans.End] = {}  # of their spans
         self._strikes = 0  # failures in a row
         self._struck: set[int | None] = set()  # letters that met them
         self._broke: set[int] = set()  # letters over which it was left alone once
@@ -242,14 +243,21 @@ class Route:
         task.add_done_callback(lambda _: self._delivery.wake())
 
     async def _open(self) -> None:
+        end = spans.begin("smtp")
         try:
             connection = await Connection.open(self.server, self)
-        except Unusable as error:
+        except BaseException as error:
+            end(failed=type(error).__name__)
+            if not isinstance(error, Unusable):
+                raise
             if self._connections and self.down is None:
                 self._fewer()  # whatever it says: those that it let in are at work
             else:
                 self._break(str(error), final=error.final and not self.proven)
             return
+        self._ends[connection] = end
+        if connection.ended:
+            self._end_span(connection)
         if self.down is not None and self.down.final:
             connection.abort("it refuses us")  # which was proved while this one was opened
             return
@@ -391,7 +399,12 @@ class Route:
         self._delivery.booked(self, attempt, Verdict.DEFERRED, Reply(0, "", why), Step.MAIL)
         return False
 
+    def _end_span(self, connection: Connection, why: str = "") -> None:
+        if end := self._ends.pop(connection, None):
+            end(letters=connection.begun, failed="lost" if why else "")
+
     def closed(self, connection: Connection, why: str) -> None:
+        self._end_span(connection, why)
         was_idle = connection in self._idle
         self._connections.discard(connection)
         self._testing.discard(connection)

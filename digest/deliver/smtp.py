@@ -375,18 +375,20 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        whole = False
         try:
             for reply in self._reader.feed(data):
                 if self._greeting is not None:
                     self._greeting.append(reply)
                     self._wake()
                     continue
+                whole = True
                 self._answer(reply)
                 if self._ending and not self._expected:
                     return
-                # Only a whole reply begins a new wait: one that drips in must come to its end in time.
-                if not self._ending:
-                    self._wait()
+            # Only a whole reply begins a new wait: one that drips in must come to its end in time.
+            if whole and not self._ending:
+                self._wait()
         except Garbled as error:
             self.abort(f"{self.server.name} sent {error}")
 

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+# Of the guide, by section.
+PAGES = {
+    "settings": "settings",
+    "topics": "curating",
+    "database": "restoring",
+    "templates": "templates",
+    "feeds": "feeds",
+    "letters": "delivering",
+    "relays": "delivering",
+    "mailbox": "hearing",
+    "links": "serving",
+}
 
 
 class Level(StrEnum):
@@ -47,6 +60,13 @@ class Finding:
     level: Level
     seen: str
     cure: Cure | None = None
+
+    @property
+    def mended(self) -> Finding:
+        """With a cure, if it is a fault: where no line mends it, the page of the guide that says what does."""
+        if self.cure is not None or not self.is_fault:
+            return self
+        return replace(self, cure=Cure(f"digest help {PAGES.get(self.section, 'keeping')}"))
 
     @property
     def is_fault(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from digest.doctor.findings import Finding, Level
+from digest.doctor.findings import Cure, Finding, Level
 
 SECTION = "rules"
 _GMAIL, _YAHOO, _MICROSOFT = "Gmail", "Yahoo", "Microsoft"
@@ -54,7 +54,9 @@ def judge(findings: Iterable[Finding], *, domains: Sequence[str], note: str = ""
     listed = list(findings)
     found = [_own_name(whose, domains) for whose in _ALL]
     for rule in RULES:
-        level, why = _met(rule, listed)
+        level, bad = _met(rule, listed)
+        why = bad.name if bad else ""
+        cure = Cure(f"digest doctor --only {bad.section}") if bad else None
         for whose in rule.whose:
             seen = {
                 Level.OK: f"met: {rule.words}",
@@ -63,17 +65,17 @@ def judge(findings: Iterable[Finding], *, domains: Sequence[str], note: str = ""
             }[level]
             if rule.name in ("spam rate", "reputation") and note:
                 seen += f" ({note})"
-            found.append(Finding(SECTION, f"{whose} {rule.name}", level, seen))
+            found.append(Finding(SECTION, f"{whose} {rule.name}", level, seen, cure))
     return sorted((one for one in found if one), key=lambda one: _ALL.index(one.name.split(" ")[0]))
 
 
-def _met(rule: Rule, findings: Sequence[Finding]) -> tuple[Level, str]:
+def _met(rule: Rule, findings: Sequence[Finding]) -> tuple[Level, Finding | None]:
     mine = [one for one in findings for start in rule.by if f"{one.section} {one.name}".startswith(start)]
     if bad := next((one for one in mine if one.level is Level.FAIL), None):
-        return Level.WARN, bad.name
+        return Level.WARN, bad
     if not mine or any(one.level is not Level.OK for one in mine):
-        return Level.UNKNOWN, ""
-    return Level.OK, ""
+        return Level.UNKNOWN, None
+    return Level.OK, None
 
 
 _FREE = {

@@ -135,7 +135,8 @@ async def _spf(lookup: Lookup, one: Sender) -> list[Finding]:
     if not texts:
         cure = _line(dkim_key.zone_line(one.envelope, spf.for_addresses(list(one.public), includes=one.includes)))
         seen = f"{one.envelope} says not who may send for it (no TXT record that begins with v=spf1)"
-        return [_finding(name, Level.FAIL, seen, cure if one.public or one.includes else None)]
+        mail = _line(dkim_key.zone_line(one.envelope, "v=spf1 mx ~all"))  # nothing is known but who takes its mail
+        return [_finding(name, Level.FAIL, seen, cure if one.public or one.includes else mail)]
     if len(texts) > 1:
         seen = f"{one.envelope} has {len(texts)} SPF records, and receivers then take none; one must say all"
         return [_finding(name, Level.FAIL, seen, _line(dkim_key.zone_line(one.envelope, spf.together(texts))))]
@@ -151,7 +152,7 @@ async def _counted(lookup: Lookup, one: Sender, text: str, name: str) -> Finding
     level = Level.WARN if one.public and await _passes(lookup, one) else Level.FAIL
     passing = [*one.public, *[include for include in one.includes if include in whole.domains]]
     line = spf.for_addresses(list(one.public), includes=one.includes)
-    mend = _line(dkim_key.zone_line(one.envelope, line)) if passing else None
+    mend = _line(dkim_key.zone_line(one.envelope, line)) if passing else Cure("digest relay test")
     if whole.why:
         return _finding(name, level, f"the record cannot be used as a whole: it {whole.why}", mend)
     if whole.lookups > spf.LOOKUPS:
@@ -325,7 +326,7 @@ async def _mx(lookup: Lookup, one: Sender, domain: str) -> list[Finding]:
         return [_finding(name, Level.OK, f"{what} go to {', '.join(reached[:3])}")]
     if hosts:
         seen = f"the mail server {hosts[0]} of {domain} has no address"
-        mend = _line(f"{hosts[0]}. IN {_kind(one.public[0])} {one.public[0]}") if one.public else None
+        mend = _line(f"{hosts[0]}. IN {_kind(one.public[0])} {one.public[0]}") if one.public else line
         return [_finding(name, Level.FAIL, seen, mend)]
     if direct:
         seen = f"{domain} has no MX; {what} go to its own address {direct[0]}, if a mail server is there"

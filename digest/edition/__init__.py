@@ -1,10 +1,8 @@
 """Editions: entries admitted as stories, stories composed into letters owed, and the answers about both."""
 
 from digest.edition.admit import Admitted as Admitted
-from digest.edition.admit import Judge as Judge
 from digest.edition.admit import admit as admit
 from digest.edition.admit import propose as propose
-from digest.edition.admit import scorer as scorer
 from digest.edition.admit import take_in as take_in
 from digest.edition.backtest import Backtest as Backtest
 from digest.edition.backtest import Difference as Difference
@@ -22,6 +20,8 @@ from digest.edition.held import annotate as annotate
 from digest.edition.held import approve as approve
 from digest.edition.held import held_edition as held_edition
 from digest.edition.held import recompose as recompose
+from digest.edition.judge import Judge as Judge
+from digest.edition.judge import scorer as scorer
 from digest.edition.sample import sample as sample
 from digest.edition.show import Shown as Shown
 from digest.edition.show import coming as coming

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,18 +14,17 @@ from typing import Any, NamedTuple, cast
 from sqlmodel import Session
 
 from digest import config, identity
-from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, topics, urls
+from digest.curate import excerpts, feed_rules, flood, rank, rules, stubs, urls
 from digest.curate import stories as same_story
 from digest.edition import formerly, sent
 from digest.edition.full_text import PageText, Texts
-from digest.errors import ConfigError
+from digest.edition.judge import JUDGED, Gists, Judge, subject
 from digest.models import Decision, Story
-from digest.parse import gist
 from digest.parse.gist import Gist
-from digest.store import Database, editions, entries, newsletters, stories
+from digest.store import Database, editions, entries, learned, newsletters, stories
 
+FEEDS = 20  # whose texts are asked for together
 TRIES = 3  # to decide about entries that others decide about meanwhile
-_JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so
 
 
 @dataclass(frozen=True)
@@ -55,18 +53,21 @@ class _Read:
     points: float | None = None  # see `rank.share`
     page: PageText | None = None  # what its page says, where its feed gives a stub
 
-    @property
+    def __post_init__(self) -> None:
+        _ = self.links, self.site, self.own  # while the addresses are remembered: `urls.normalise`
+
+    @cached_property
     def links(self) -> tuple[str, ...]:
         """The addresses by which it is known to tell what another does, normalised."""
         found = (self.link, urls.normalise(self.entry.url), self.page.link if self.page else "")
         return tuple(dict.fromkeys(filter(None, found)))
 
-    @property
+    @cached_property
     def site(self) -> str:
         """The site of the feed; several feeds of one site tell a story once."""
         return urls.site(urls.normalise(self.feed.site_url or self.feed.url)).partition("/")[0]
 
-    @property
+    @cached_property
     def own(self) -> bool:
         """Whether the feed tells what its own site wrote, and does not only point at it."""
         return urls.site(self.link).partition("/")[0] in (
@@ -86,7 +87,8 @@ class _Group(NamedTuple):
 class Proposal:
     """What is to be decided about the entries that wait: all that needs their texts, worked out in no transaction.
 
-    `after` is the newsletter's `seq` that it was worked out for; `gists` are those made on the way, to be stored.
+    `after` is the newsletter's `seq` that it was worked out for; `gists` are those made on the way and `learnt` is what
+    labels taught, both to be stored.
     """
 
     after: int
@@ -95,6 +97,7 @@ class Proposal:
     new: tuple[_New, ...]
     again: tuple[_Again, ...]
     gists: Mapping[int, bytes]
+    learnt: bytes
 
 
 @dataclass(frozen=True)
@@ -132,9 +135,10 @@ def take_in(
     for _ in range(TRIES):
         with database.read() as session:
             proposal = propose(session, name, settings, curate_settings, now=now)
-        if proposal.gists:  # of entries that an older release stored: made once
+        if proposal.gists or proposal.learnt:  # of entries that an older release stored, of labels that came: made once
             with database.write() as session:
                 entries.keep_gists(session, proposal.gists)
+                learned.keep(session, newsletters.find(session, name), proposal.learnt)
         try:
             with database.write() as session:
                 return admit(session, name, settings, curate_settings, now=now, proposal=proposal)
@@ -219,7 +223,7 @@ def propose(
     minutes = _Minutes(newsletter_id, now)
     gists = Gists(session)
     if not waiting:
-        return Proposal(newsletter.seq, (), minutes, (), (), {})
+        return Proposal(newsletter.seq, (), minutes, (), (), {}, b"")
     feeds = entries.readings(session, newsletter_id)
     unsent, feeds = sent.hold(
         session, newsletter_id, waiting, feeds, lambda entry, why: minutes.decide(entry, Decision.HELD, why)
@@ -257,24 +261,7 @@ def propose(
             new.append(_New(row, best, tuple(one for one in joined if one[0] is not best), seq))
     _relate(new, grouping, told)
     ids = tuple(entry.id for entry in waiting)
-    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), gists.made)
-
-
-class Gists:
-    """What entries say: as it is stored, or made now where an older release stored nothing (`made`, packed)."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.made: dict[int, bytes] = {}
-
-    def of(self, ids: Iterable[int]) -> Iterator[tuple[int, Gist]]:
-        """Each entry's, some at a time."""
-        for id_, stored in entries.gists(self._session, ids):
-            found = gist.unpack(self.made.get(id_, stored))
-            if found is None:
-                found = gist.of(*entries.text(self._session, id_))
-                self.made[id_] = gist.pack(found)
-            yield id_, found
+    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), gists.made, judge.learnt)
 
 
 class _Minutes:
@@ -306,79 +293,6 @@ class _Minutes:
             muted=decisions.count(Decision.MUTED),
             held=decisions.count(Decision.HELD),
         )
-
-
-class Judge:
-    """Rules, category maps and the words of a newsletter. It learns when it is first asked about words."""
-
-    def __init__(
-        self,
-        session: Session,
-        newsletter_id: int,
-        settings: config.Newsletter,
-        curate_settings: config.Curate,
-        gists: Gists | None = None,
-    ) -> None:
-        self._gists = gists or Gists(session)
-        self._session = session
-        self._newsletter_id = newsletter_id
-        self._settings = settings
-        self._curate = curate_settings
-
-    @cached_property
-    def placer(self) -> topics.Placer:
-        headings = topics.headings(self._settings.topics)
-        rows = {
-            row.entry_id: row
-            for row in entries.labelled(self._session, self._newsletter_id)
-            if row.topic in headings or row.topic == config.OTHER
-        }
-        labels = [
-            topics.Label(
-                topics.Text.of(row.title, excerpts.prose_of(said, title=row.title)[:_JUDGED], row.url),
-                row.topic,
-                urls.site(urls.normalise(row.url)),
-            )
-            for id_, said in self._gists.of(rows)
-            for row in (rows[id_],)
-        ]
-        trainer = scorer(self._curate.scorer)
-        return topics.train(headings, labels, precision=self._curate.precision, trainer=trainer)
-
-    def place(self, title: str, prose: str, url: str) -> topics.Placement:
-        """Where the words alone would put an entry."""
-        return self.placer.place(topics.Text.of(title, prose[:_JUDGED], url))
-
-    def judge(self, entry: entries.Waiting, feed: entries.Reading, url: str, prose: str) -> rules.Verdict:
-        about = subject(entry, feed, url)
-        if reason := feed_rules.dropped(feed.keep, feed.drop, about):
-            return rules.Verdict(muted=reason, step="rule", why=reason)
-        text = topics.Text.of(entry.title, prose[:_JUDGED], url)
-        return rules.judge(about, text, settings=self._settings, placer=self.placer)
-
-
-def scorer(name: str) -> topics.Trainer:
-    """The scorer of the settings, "package.module:train", or ours. ConfigError where it cannot be loaded."""
-    if not name:
-        return topics.NaiveBayes
-    module, _, function = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), function)
-        if not callable(found):
-            raise TypeError(f"{function} is no function")
-    except Exception as error:  # it is the operator's code: whatever is wrong with it, they read of it here
-        raise ConfigError(
-            f"curate.scorer {name!r} cannot be loaded: {error}",
-            hint="write 'package.module:function', of a package installed beside digest",
-        ) from None
-    return cast(topics.Trainer, found)
-
-
-def subject(entry: entries.Waiting, feed: entries.Reading, url: str) -> rules.Subject:
-    """What rules look at."""
-    return rules.Subject(
-        feed.title, feed.url, feed.topic, url, entry.author, entry.title, tuple(map(str, entry.categories or ()))
-    )
 
 
 def _muted_and_held(
@@ -432,20 +346,24 @@ def _read(
     *,
     now: datetime,
 ) -> Iterator[_Read]:
-    """Feed by feed, so that the texts of one feed only are in memory."""
+    """Some feeds at a time, so that the texts of these only are in memory."""
     texts = Texts(session)
-    for feed_id, group in groupby(fresh, key=lambda entry: entry.feed_id):
-        arrived = {entry.id: entry for entry in group}
-        lately = entries.latest(session, feed_id, limit=excerpts.RESIDUE_ENTRIES)
-        said_lately = [said for _id, said in gists.of(id_ for id_, _image in lately)]
-        known = excerpts.repeated_lines(said.summary for said in said_lately)
-        known |= excerpts.repeated_lines(said.content for said in said_lately)
-        repeated = excerpts.repeated_images([image for _id, image in lately])
-        pages = texts.of(arrived) if feeds[feed_id].full_text else {}
-        voted = any(entry.points is not None for entry in arrived.values())
-        most = entries.most_points(session, feed_id) if voted else 0
-        for id_, said in gists.of(arrived):
-            entry = arrived[id_]
+    by_feed = [
+        (feed_id, {entry.id: entry for entry in group}) for feed_id, group in groupby(fresh, key=lambda e: e.feed_id)
+    ]
+    for start in range(0, len(by_feed), FEEDS):
+        arrived = dict(by_feed[start : start + FEEDS])
+        waiting = {id_: entry for some in arrived.values() for id_, entry in some.items()}
+        lately = _lately(session, arrived, gists)
+        told_in_full = [id_ for id_, entry in waiting.items() if feeds[entry.feed_id].full_text]
+        pages = texts.of(told_in_full) if told_in_full else {}
+        voted = {entry.feed_id for entry in waiting.values() if entry.points is not None}
+        most = entries.most_points(session, voted)
+        had = {id_: said for told in lately.values() for id_, said in told.said.items()}
+        for id_, said in gists.of(waiting, had):
+            entry = waiting[id_]
+            feed_id = entry.feed_id
+            known, repeated = lately[feed_id].lines, lately[feed_id].images
             url = urls.leads_to(entry.url, entry.original_url, said.links)
             page = pages.get(id_)
             page = page if page is not None and stubs.reason(said, title=entry.title) else None
@@ -458,14 +376,39 @@ def _read(
                 feed=feeds[feed_id],
                 url=url,
                 link=urls.normalise(url),
-                prose=prose[: max(_JUDGED, 2 * settings.excerpt_length)],
+                prose=prose[: max(JUDGED, 2 * settings.excerpt_length)],
                 minutes=said.minutes,
                 image=excerpts.image(entry.image_url, repeated=repeated),
                 verdict=judge.judge(entry, feeds[feed_id], url, prose),
                 shown_at=flood.shown_date(entry.published_at, seen_at=min(entry.seen_at, now)),
                 page=page,
-                points=None if entry.points is None else rank.share(entry.points, most=most),
+                points=None if entry.points is None else rank.share(entry.points, most=most.get(feed_id, 0)),
             )
+
+
+class _Lately(NamedTuple):
+    """What a feed's last entries repeat, lines and pictures; and what those say that are to be decided about."""
+
+    lines: frozenset[str]
+    images: frozenset[str]
+    said: dict[int, Gist]
+
+
+def _lately(session: Session, arrived: Mapping[int, Mapping[int, entries.Waiting]], gists: Gists) -> dict[int, _Lately]:
+    """Of each of these feeds."""
+    latest = entries.latest(session, arrived.keys(), limit=excerpts.RESIDUE_ENTRIES)
+    owner = {id_: feed_id for feed_id, some in latest.items() for id_, _image in some}
+    found = {
+        feed_id: _Lately(frozenset(), excerpts.repeated_images([image for _id, image in some]), {})
+        for feed_id, some in latest.items()
+    }
+    for feed_id, group in groupby(gists.of(owner), key=lambda one: owner[one[0]]):
+        told = list(group)
+        lines = excerpts.repeated_lines(said.summary for _id, said in told)
+        lines |= excerpts.repeated_lines(said.content for _id, said in told)
+        mine = {id_: said for id_, said in told if id_ in arrived[feed_id]}
+        found[feed_id] = found[feed_id]._replace(lines=lines, said=mine)
+    return found
 
 
 def _group(

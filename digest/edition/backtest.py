@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from digest import config
 from digest.curate import excerpts, urls
-from digest.edition.admit import Gists, Judge
+from digest.edition.judge import Gists, Judge
 from digest.models import Decision
 from digest.store import entries, newsletters, why
 

@@ -7,6 +7,7 @@ Rendering thousands of variants takes minutes, and on SQLite a transaction that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -132,9 +133,9 @@ def compose(
         letters = recipients.owe_letters(session, edition, variants, now=now)
         recipients.pass_over(session, row.id, spared, upto=matter.upto)
         recipients.mark_turns(session, row.id, edition=edition, now=now)
-    witness.note_edition(
-        session, edition.id or 0, ((*own, turn.slot) for own, theirs in due.items() for turn in theirs)
-    )
+    # Whose day was spent has this one a day later: a restore need not know it, they had one for the day it counts as.
+    slots_had = ((*own, turn.slot) for own, theirs in due.items() for turn in theirs if turn.spent is None)
+    witness.note_edition(session, edition.id or 0, slots_had)
     fullest = max(made, key=lambda one: len(one.stories))
     composed = Composed(
         newsletter=name,
@@ -203,9 +204,11 @@ def _turns(
     for cadence, hour, zone in recipients.readers_hours(session, row.id):
         own = schedule.own(cadence, hour, zone, settings.slots)
         if slots := settings.slots:
-            theirs = schedule.turns(own, slots, now=now)
+            theirs = schedule.turns(own, slots, now=now, since=row.slot_at)
         else:
             theirs = schedule.turns_of_run(own, hour=hour is not None, since=row.slot_at, now=now)
+        if not row.edition_number:  # nobody missed an edition of what had none yet
+            theirs = [replace(turn, known=None) for turn in theirs]
         found[cadence, hour, zone] = theirs
     return found
 

@@ -17,7 +17,6 @@ from sqlmodel import Session
 
 from digest import config, curate, identity, values
 from digest.config import OTHER
-from digest.config.value_types import TOPICS
 from digest.curate import excerpts, rank, stubs, urls
 from digest.identity import Evidence
 from digest.models import Story
@@ -59,7 +58,7 @@ def _likely(
     new: Sequence[values.Story], settings: config.Newsletter, curate_settings: config.Curate, *, now: datetime
 ) -> list[int]:
     found: dict[int, None] = {}
-    for topics in ((), *((slug,) for slug in (*(settings.topics or TOPICS), OTHER))):
+    for topics in ((), *((slug,) for slug in (*settings.known_topics, OTHER))):
         chosen = curate.pick(new, topics=frozenset(topics), limit=settings.max_stories, curate=curate_settings, now=now)
         found |= dict.fromkeys(story.id for story in chosen.stories)
     return list(found)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from digest import curate, render
+from digest import curate, render, spans
 from digest.colours import on_dark
 from digest.config import Config, Newsletter
 from digest.errors import ConfigError
@@ -124,9 +124,11 @@ class Press:
         template or settings do, and nobody's text.
         """
         missing = [choices for choices in wanted if choices not in self.made]
-        for choices, draft in self._drafts(missing) if missing else ():
-            fit = self._fit(choices, draft)
-            self.made[choices] = None if fit is None else self._freeze(fit)
+        if missing:
+            with spans.span("render", newsletter=self.name, variants=len(missing)):
+                for choices, draft in self._drafts(missing):
+                    fit = self._fit(choices, draft)
+                    self.made[choices] = None if fit is None else self._freeze(fit)
         return [one for choices in wanted if (one := self.made[choices]) is not None]
 
     def draft(self, choices: recipients.VariantKey) -> Draft | None:

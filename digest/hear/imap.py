@@ -15,20 +15,22 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from urllib.parse import unquote
 
-from digest.errors import NotFound, Unavailable
-from digest.hear.imap_wire import Lost, Refused, Said, Server, Wire, folder_name
+from digest.errors import NotFound, Unavailable, UserError
+from digest.hear.imap_wire import MOST_LITERALS, WAITS, Lost, Refused, Said, Server, Wire, folder_name
 from digest.hear.mime import MOST_BYTES
 from digest.hear.sources import Incoming
 
 _SOME = 50  # mails whose sizes are asked at a time
 _SOME_BYTES = 2_000_000  # of mails that are fetched at a time
 _SLACK = 1_000_000  # servers give sizes that are a little wrong
+_WITHHELD = 20  # mails in a row that may be refused, before it is the mailbox that is
 _FETCH = re.compile(r"\d+ FETCH \((.*)\)$", re.DOTALL)
 _UID = re.compile(r"\bUID (\d{1,10})")
 _SIZE = re.compile(r"RFC822\.SIZE (\d{1,20})")
 _SHORT = re.compile(r'BODY\[\](?:<0>)? "((?:[^"\\]|\\.)*)"')
 _MARK = re.compile(r"(\d{1,10}) (\d{1,10}) (\d{1,10})")
 _KEYWORD = re.compile(r"[A-Za-z0-9$_.-]{1,60}")
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _DIGITS = re.compile(r" (\d{1,10})(?= |$)")
 
 
@@ -54,6 +56,9 @@ class Imap:
     _waiting: list[tuple[int, bool]] = field(default_factory=list)  # (UID, understood) of what is stored
     _upto: int = 0  # as far as all is stored, or at hand
     _done: int = 0  # as far as all is flagged
+    _withheld: int = 0  # mails in a row that the server refused to give
+    _stays: bool = False  # nothing can be moved
+    _trouble: UserError | None = None  # told at the end: it keeps nothing from being read
 
     def __post_init__(self) -> None:
         url = self.server.url
@@ -62,16 +67,18 @@ class Imap:
 
     # ---------------------------------------------------------------- reading
 
-    def mails(self, mark: str) -> Iterator[Incoming]:
+    def mails(self, mark: str) -> Iterator[Incoming | None]:
         wire, opened = self._open()
         uids = self._unread(wire, opened, mark)
         for at in range(0, len(uids), _SOME):
             self._flush()
             sizes = self._sizes(wire, list(uids[at : at + _SOME]))
             for some in _groups(sizes):
-                for uid, raw in self._fetched(wire, some, sum(sizes[one] for one in some)):
+                for uid, raw in self._fetched(wire, some, sizes):
                     self._flush()
                     yield Incoming(raw, handle=uid, mark=self._mark(opened, uid))
+                yield None  # a server may take its time for each of them, or give none
+            yield None
         self._flush()
 
     def _mark(self, opened: Opened, uid: int) -> str:
@@ -90,7 +97,7 @@ class Imap:
         except Refused as error:
             raise NotFound(f"{error}", hint=f"is there a folder {self.folder}? [mail] source names it") from None
         validity = next((code for said in replies if (code := said.code("UIDVALIDITY"))), "")
-        if not validity.isdigit():
+        if not _NUMBER.fullmatch(validity):
             raise Lost(f"{self.server.name} does not number its mails (no UIDVALIDITY)", hint="use another server")
         exists = [int(said.text.split()[0]) for said in replies if re.fullmatch(r"\d{1,10} EXISTS", said.text)]
         read_only = replies[-1].code("READ-ONLY") is not None
@@ -117,7 +124,7 @@ class Imap:
         found = array("Q")
         if not opened.mails:
             return found
-        for said in wire.ask(f"UID SEARCH {what}"):
+        for said in self._ask(wire, f"UID SEARCH {what}"):
             if said.text[:6].upper() == "SEARCH":
                 found.extend(uid for word in _DIGITS.finditer(said.text) if (uid := int(word[1])) > after)
         if any(one >= other for one, other in pairwise(found)):
@@ -127,24 +134,57 @@ class Imap:
     def _sizes(self, wire: Wire, uids: list[int]) -> dict[int, int]:
         """How much of each mail is fetched, by UID; one that is gone meanwhile is not there."""
         wanted, found = set(uids), dict[int, int]()
-        for said in wire.ask(f"UID FETCH {_set(uids)} (UID RFC822.SIZE)"):
+        for said in self._ask(wire, f"UID FETCH {_set(uids)} (UID RFC822.SIZE)"):
             body = _FETCH.match(said.text)
             uid, size = _number(_UID, body), _number(_SIZE, body)
             if uid in wanted and uid is not None:
                 found[uid] = min(size or 0, MOST_BYTES + 1)
         return dict(sorted(found.items()))
 
-    def _fetched(self, wire: Wire, uids: list[int], size: int) -> Iterator[tuple[int, bytes]]:
-        """Each mail, cut beyond `MOST_BYTES`; held together, since we talk between them."""
-        wanted = set(uids)
-        most = 2 * size + _SLACK
-        found = []
-        for said in wire.ask(f"UID FETCH {_set(uids)} (UID BODY.PEEK[]<0.{MOST_BYTES + 1}>)", most=most):
+    def _fetched(self, wire: Wire, uids: list[int], sizes: dict[int, int]) -> Iterator[tuple[int, bytes]]:
+        """Each mail, cut beyond `MOST_BYTES`; held together, since we talk between them.
+
+        One that a server refuses to give (it cannot read it any more, say) does not stand before the others.
+        """
+        try:
+            found = self._bodies(wire, uids, sizes)
+            self._withheld = 0
+        except Refused as error:
+            if len(uids) > 1:
+                for uid in uids:
+                    yield from self._fetched(wire, [uid], sizes)
+                return
+            self._withheld += 1
+            if self._withheld > _WITHHELD:
+                raise
+            self._trouble = self._trouble or Unavailable(
+                f"{error}; the mail with UID {uids[0]} was left out",
+                hint="it is flagged: look at it with a mail program, and at what the server says of it",
+            )
+            self._waiting.append((uids[0], False))
+            return
+        yield from sorted(found)
+
+    def _bodies(self, wire: Wire, uids: list[int], sizes: dict[int, int]) -> list[tuple[int, bytes]]:
+        wanted, found = set(uids), list[tuple[int, bytes]]()
+        # One of them may be larger than the server has said.
+        most = 2 * sum(sizes[one] for one in uids) + MOST_BYTES + _SLACK
+        for said in self._ask(wire, f"UID FETCH {_set(uids)} (UID BODY.PEEK[]<0.{MOST_BYTES + 1}>)", most=most):
             uid, raw = _number(_UID, _FETCH.match(said.text)), _body(said)
             if uid in wanted and uid is not None and raw is not None:
                 wanted.discard(uid)
-                found.append((uid, raw))
-        yield from sorted(found)
+                found.append((uid, raw[: MOST_BYTES + 1]))
+        return found
+
+    def _ask(self, wire: Wire, command: str, *, most: int = MOST_LITERALS) -> list[Said]:
+        """The replies; Lost where the server says meanwhile that its numbers mean other mails now."""
+        replies = wire.ask(command, most=most)
+        for said in replies:
+            other = said.code("UIDVALIDITY") if said.text[:3].upper() == "OK " else None
+            if other is not None and self._opened is not None and other != str(self._opened.validity):
+                wire.broken = True
+                raise Lost(f"{wire.server.name} has numbered its mails anew", hint=WAITS)
+        return replies
 
     # ---------------------------------------------------------------- marking
 
@@ -175,35 +215,54 @@ class Imap:
             return
         store = f"UID STORE {_set(uids)} +FLAGS.SILENT"
         try:
-            wire.ask(f"{store} (\\Seen{also})")
+            self._ask(wire, f"{store} (\\Seen{also})")
         except Refused:
             if also:  # a server that has no keywords
                 with suppress(Refused):
-                    wire.ask(f"{store} (\\Seen)")
+                    self._ask(wire, f"{store} (\\Seen)")
 
     def _move(self, wire: Wire, uids: list[int]) -> None:
-        """RFC 6851; else by a copy, of which only ourselves are taken away (RFC 4315), else not at all."""
-        if not uids:
+        """RFC 6851; else by a copy, of which only ourselves are taken away (RFC 4315), else not at all.
+
+        Where it cannot be, what was read stays and is flagged: it is told at the end, and not tried again until then.
+        """
+        if not uids or self._stays:
             return
         numbers, there = _set(uids), folder_name(self.move_to)
         copying = "MOVE" not in wire.capabilities
-        command = f"UID {'COPY' if copying else 'MOVE'} {numbers} {there}"
         try:
-            try:
-                wire.ask(command)
-            except Refused:
-                wire.ask(f"CREATE {there}")
-                wire.ask(command)
+            self._into(wire, f"UID {'COPY' if copying else 'MOVE'} {numbers} {there}", there)
+            if copying:
+                self._ask(wire, f"UID STORE {numbers} +FLAGS.SILENT (\\Deleted)")
+                self._ask(wire, f"UID EXPUNGE {numbers}")
         except Refused as error:
-            raise NotFound(f"{error}", hint=f"is {self.move_to} a folder? move_to in [mail] names it") from None
-        if copying:
-            wire.ask(f"UID STORE {numbers} +FLAGS.SILENT (\\Deleted)")
-            wire.ask(f"UID EXPUNGE {numbers}")
+            self._stays = True
+            full = "OVERQUOTA" in str(error).upper()
+            hint = "make room there" if full else f"is {self.move_to} a folder? move_to in [mail] names it"
+            self._trouble = self._trouble or NotFound(f"{error}; what was read stays, marked as seen", hint=hint)
+
+    def _into(self, wire: Wire, command: str, there: str) -> None:
+        """Have mails put into a folder, which is made where it is not there."""
+        try:
+            self._ask(wire, command)
+        except Refused:
+            try:
+                self._ask(wire, f"CREATE {there}")
+            except Refused:
+                made = False
+            else:
+                made = True
+            if not made:  # the first answer says more than that it is there
+                raise
+            self._ask(wire, command)
 
     # ---------------------------------------------------------------- the end, and a look
 
     def close(self) -> None:
-        """What is stored and not flagged is flagged; UserError where it cannot be: then the next reader does it."""
+        """What is stored and not flagged is flagged; UserError where it cannot be: then the next reader does it.
+
+        Also for what kept nothing else from being read: a mail that was not given, a folder that takes nothing.
+        """
         wire = self._wire
         if wire is None:
             return
@@ -212,8 +271,10 @@ class Imap:
                 self._flush()
                 with suppress(Lost):
                     wire.ask("LOGOUT")
+                if self._trouble is not None:
+                    raise self._trouble
         finally:
-            self._wire, self._opened, self._waiting = None, None, []
+            self._wire, self._opened, self._waiting, self._trouble = None, None, [], None
             wire.close()
 
     def look(self, mark: str) -> str:

@@ -20,7 +20,8 @@ from digest.errors import ConfigError, Unavailable
 PORTS = {"imap": 143, "imap+starttls": 143, "imaps": 993}
 NUL = "\0"
 _LINE = 16_000_000  # bytes: a SEARCH tells the numbers of two million mails in so many
-_LITERALS = 16_000_000  # bytes of one reply
+MOST_LITERALS = 16_000_000  # bytes of one reply
+_REPLY = 100  # bytes that are counted of each, however short it is: a run of them is held
 _SLOWEST = 20_000  # bytes in a second: mails may take so long, where they come at all
 _LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
 _CODE = re.compile(r"\[([A-Z-]{1,40})(?: ([^\]\[]{0,200}))?\]", re.IGNORECASE)
@@ -69,7 +70,7 @@ class Wire:
         self.capabilities: frozenset[str] = frozenset()
         self.broken = False
         self._number = 0
-        self._got = b""
+        self._got, self._at = b"", 0  # what has come, and as far as it was read
         self._until = time.monotonic() + server.seconds
         self._socket = self._connect()
         try:
@@ -80,16 +81,18 @@ class Wire:
 
     # ---------------------------------------------------------------- commands
 
-    def ask(self, command: str, *, most: int = _LITERALS) -> list[Said]:
+    def ask(self, command: str, *, most: int = MOST_LITERALS) -> list[Said]:
         """The replies to a command, its end last; Refused where it is not OK. So many bytes of literals at most."""
         tag = self._send(command)
-        self._until += most / _SLOWEST if most < _LITERALS else 0  # of what was asked for, it is known how much it is
+        self._until += (
+            most / _SLOWEST if most < MOST_LITERALS else 0
+        )  # of what was asked for, it is known how much it is
         word = command.removeprefix("UID ").split(" ")[0]
         replies, size = list[Said](), 0
         while True:
             said = self._reply(most)
             most -= sum(map(len, said.literals))
-            size += len(said.text)
+            size += len(said.text) + _REPLY
             if said.text.startswith(tag + " "):
                 end = Said(said.text[len(tag) + 1 :], said.literals)
                 if not end.text.upper().startswith("OK"):
@@ -121,8 +124,9 @@ class Wire:
         url = self.server.url
         try:
             plain = socket.create_connection((url.host, url.port or PORTS[url.scheme]), self.server.seconds)
-        except OSError as error:
-            raise Lost(f"{self.server.name} cannot be reached: {error.strerror or error}", hint=_WAITS) from None
+        except (OSError, UnicodeError) as error:  # of a name that DNS can have nowhere
+            why = getattr(error, "strerror", "") or error
+            raise Lost(f"{self.server.name} cannot be reached: {why}", hint=WAITS) from None
         return self._secured(plain) if url.scheme == "imaps" else plain
 
     def _secured(self, plain: socket.socket) -> socket.socket:
@@ -141,9 +145,9 @@ class Wire:
 
     def _begin(self) -> None:
         url = self.server.url
-        greeting = self._reply(_LITERALS)
+        greeting = self._reply(MOST_LITERALS)
         if not greeting.text.upper().startswith(("* OK", "* PREAUTH")):
-            raise Lost(f"{self.server.name} does not let us in: {_shown(greeting.text)}", hint=_WAITS)
+            raise Lost(f"{self.server.name} does not let us in: {_shown(greeting.text)}", hint=WAITS)
         self._learn(self.ask("CAPABILITY"))
         if url.scheme == "imap+starttls" or (url.scheme == "imap" and not url.is_here):
             if "STARTTLS" not in self.capabilities:
@@ -151,8 +155,8 @@ class Wire:
                     f"{self.server.name} offers no STARTTLS, and nothing is read in clear", hint="is it imaps://?"
                 )
             self.ask("STARTTLS")
-            if self._got:  # said in clear by whoever stands between (CVE-2011-0411)
-                raise self._odd(self._got.decode("latin-1"))
+            if rest := self._rest():  # said in clear by whoever stands between (CVE-2011-0411)
+                raise self._odd(rest.decode("latin-1"))
             self._socket = self._secured(self._socket)
             self._learn(self.ask("CAPABILITY"))  # what was said in clear is forgotten
         if url.user and greeting.text.upper().startswith("* OK"):
@@ -183,7 +187,7 @@ class Wire:
         except Refused as error:
             # Nothing of its words: a server may repeat what we sent.
             if error.temporary:
-                raise Lost(f"{server.name} cannot let {user} in for now", hint=_WAITS) from None
+                raise Lost(f"{server.name} cannot let {user} in for now", hint=WAITS) from None
             raise ConfigError(
                 f"{server.name} refuses the login of {user}", hint="user and password, or token_command, in [mail]"
             ) from None
@@ -192,7 +196,7 @@ class Wire:
         tag = self._send(f"AUTHENTICATE {way}")
         answers = [base64.b64encode(text.encode()), b"", b"*"]  # an empty one ends XOAUTH2's explanation
         for _ in range(20):
-            said = self._reply(_LITERALS)
+            said = self._reply(MOST_LITERALS)
             if said.text.startswith("+") and answers:
                 self._write(answers.pop(0) + b"\r\n")
             elif said.text.startswith(tag + " "):
@@ -218,27 +222,36 @@ class Wire:
                 raise self._odd(f"a literal of {size:,} bytes")
             most -= size
             words += line[: match.start()] + b"{}"
+            if len(words) > _LINE:
+                raise self._odd("a line without end")
             literals.append(self._take(size))
 
     def _line(self) -> bytes:
         pieces, size = list[bytes](), 0
-        while b"\n" not in self._got:
-            pieces.append(self._got)
-            size += len(self._got)
+        while (end := self._got.find(b"\n", self._at)) < 0:
+            pieces.append(self._rest())
+            size += len(pieces[-1])
             if size > _LINE:
                 raise self._odd("a line without end")
             self._got = self._receive()
-        line, _, self._got = self._got.partition(b"\n")
-        return (b"".join(pieces) + line).rstrip(b"\r")
+        pieces.append(self._got[self._at : end])
+        self._at = end + 1
+        return b"".join(pieces).rstrip(b"\r")
 
     def _take(self, size: int) -> bytes:
-        pieces, have = [self._got], len(self._got)
+        pieces = [self._rest()]
+        have = len(pieces[0])
         while have < size:
             pieces.append(self._receive())
             have += len(pieces[-1])
         data = b"".join(pieces)
         self._got = data[size:]
         return data[:size]
+
+    def _rest(self) -> bytes:
+        """What has come and was not read; it is read now."""
+        rest, self._got, self._at = self._got[self._at :], b"", 0
+        return rest
 
     def _receive(self) -> bytes:
         self._socket.settimeout(self._left())
@@ -269,7 +282,7 @@ class Wire:
 
     def _lost(self, words: str, hint: str = "") -> Lost:
         self.broken = True
-        return Lost(f"{self.server.name} {words}", hint=hint or _WAITS)
+        return Lost(f"{self.server.name} {words}", hint=hint or WAITS)
 
     def _silent(self) -> Lost:
         return self._lost(f"has not answered in {self.server.seconds:g} seconds")
@@ -289,7 +302,7 @@ class Refused(Lost):
         return "[UNAVAILABLE]" in str(self).upper() or "[INUSE]" in str(self).upper()
 
 
-_WAITS = "what lies in the mailbox waits; the next run reads it"
+WAITS = "what lies in the mailbox waits; the next run reads it"
 
 
 def _shown(text: str) -> str:

@@ -6,6 +6,7 @@ What is here says what a notification means. Whether it really comes from the se
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from digest.hear import reasons
@@ -30,7 +31,7 @@ def parsed(text: str, *, envelope: bool = False) -> dict[str, Any]:
     Out of the envelope of SNS, unless that is what is wanted.
     """
     try:
-        found, _end = json.JSONDecoder(strict=False).raw_decode(text.lstrip())
+        found, _end = json.JSONDecoder(strict=False).raw_decode(text.lstrip("\ufeff \t\r\n"))
         if not envelope and isinstance(found, dict) and isinstance(found.get("Message"), str):
             found, _end = json.JSONDecoder(strict=False).raw_decode(found["Message"].lstrip())
         return _inert(found) if isinstance(found, dict) else {}
@@ -61,6 +62,10 @@ def ses(data: dict[str, Any]) -> Report | None:
         lasting = str(bounce.get("bounceType", "")).lower() == "permanent"
         found = merged([_bounced(one, lasting) for one in objects(bounce.get("bouncedRecipients"))])
         return Report(worst(found) if found else Kind.SOFT, found, returned=headers)
+    if kind == "deliverydelay":
+        late = objects(table(data.get("deliveryDelay")).get("delayedRecipients"))
+        waiting = merged([replace(_bounced(one, False), kind=Kind.DELAYED) for one in late])
+        return Report(Kind.DELAYED, waiting, returned=headers)
     if kind == "complaint":
         said = table(data.get("complaint"))
         who = [str(one.get("emailAddress", "")) for one in objects(said.get("complainedRecipients"))]

@@ -10,7 +10,7 @@ import re
 
 from digest.hear.addresses import without
 from digest.hear.report import Kind, Reason
-from digest.hear.words import listed, says
+from digest.hear.words import less, says
 
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _CODE = re.compile(r"(?<![\d.\w/-])([245][0-7]\d)(?![\d.\w/@]|-\d\d)")
@@ -74,9 +74,7 @@ def _plainly(text: str, kind: str, code: int) -> bool:
 
 
 def _less(text: str, name: str) -> str:
-    for words in listed("reasons", name):
-        text = text.replace(words, "")
-    return text
+    return less(text, "reasons", name)
 
 
 def _other(text: str) -> bool:
@@ -117,6 +115,8 @@ def _reason(text: str, status: str, code: int) -> Reason:
         return Reason.NO_MAILBOX
     if _says(text, "no_domain") and subject != "5":  # of the protocol: what we said, not to whom
         return Reason.NO_DOMAIN
+    if kind == "2.1" and _says(text, "idle"):
+        return Reason.SUSPENDED
     if _says(text, "policy") or subject == "6":
         return Reason.POLICY
     if kind == "2.1" or _says(text, "suspended"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from digest.hear import reasons
 from digest.hear.mime import Mail
 from digest.hear.words import says
 
@@ -35,6 +36,15 @@ def says_undelivered(text: str) -> bool:
     """Do the first words say that a letter was not delivered, as people do not say it?"""
     said = plain(text[:1500])
     return says(said, "robots", "undelivered")
+
+
+def surely_failed(mail: Mail, text: str) -> bool:
+    """Does a mail server speak of a failure, by its subject, first words or numbers? People write of failures, too."""
+    if not from_server(mail) or away(mail):
+        return False
+    daemon = says(plain(mail.get("from")), "robots", "daemon")
+    numbers = daemon and bool(reasons.status_in(text) or reasons.code_in(text))
+    return numbers or failure_subject(mail) or says_undelivered(text)
 
 
 def automatic(mail: Mail) -> bool:

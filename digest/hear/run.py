@@ -147,29 +147,46 @@ def read(
     with database.read() as session:
         mark = reports.mark(session, source.name)
     for batch in _batches(source.mails(mark)):
-        left = len(batch) if bounds.mails is None else min(len(batch), bounds.mails - done.read)
-        some = _for_feeds([prepare(mail, config) for mail in batch[:left]], config, rooms, clock())
-        with database.write() as session:
-            acts = _store(session, config, source.name, some, clock(), rooms, storms)
-        done.count(some, acts)
-        for one, act in zip(some, acts, strict=True):
-            source.done(one.mail, understood=one.understood and act is not Act.UNPROVEN)
-        if progress is not None:
-            progress(done)
+        some = batch if bounds.mails is None else batch[: bounds.mails - done.read]
+        if some:
+            _take(database, config, source, some, done, clock=clock, rooms=rooms, storms=storms)
+            if progress is not None:
+                progress(done)
         full = bounds.mails is not None and done.read >= bounds.mails
-        if full or left < len(batch) or stop() or (until is not None and clock() >= until):
+        if full or stop() or (until is not None and clock() >= until):
             done.more = True
             break
     return done
 
 
-def _batches(mails: Iterator[Incoming]) -> Iterator[list[Incoming]]:
-    """Mails by the batch: so many, or so many bytes, are held at a time."""
+def _take(
+    database: Database,
+    config: Config,
+    source: Source,
+    batch: list[Incoming],
+    done: Readings,
+    *,
+    clock: Callable[[], datetime],
+    rooms: Rooms | None,
+    storms: Storms,
+) -> None:
+    """One transaction, and what it means for the mailbox and for the figures."""
+    some = _for_feeds([prepare(mail, config) for mail in batch], config, rooms, clock())
+    with database.write() as session:
+        acts = _store(session, config, source.name, some, clock(), rooms, storms)
+    done.count(some, acts)
+    for one, act in zip(some, acts, strict=True):
+        source.done(one.mail, understood=one.understood and act is not Act.UNPROVEN)
+
+
+def _batches(mails: Iterator[Incoming | None]) -> Iterator[list[Incoming]]:
+    """Mails by the batch: so many, or so many bytes, are held at a time; perhaps none, where a while has passed."""
     batch: list[Incoming] = []
     try:
         for mail in mails:
-            batch.append(mail)
-            if len(batch) >= BATCH or sum(len(one.raw) for one in batch) > BATCH_BYTES:
+            if mail is not None:
+                batch.append(mail)
+            if mail is None or len(batch) >= BATCH or sum(len(one.raw) for one in batch) > BATCH_BYTES:
                 yield batch
                 batch = []
     except UserError:

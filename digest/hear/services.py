@@ -18,7 +18,6 @@ from digest.hear.sources import Incoming
 from digest.hear.understand import understand
 
 _WORDS = 2000  # characters of a server's words
-_MOST = 5000  # events of one request
 _POSTMARK = {
     "HardBounce": Kind.HARD,
     "BadEmailAddress": Kind.HARD,
@@ -59,7 +58,7 @@ def sendgrid(body: bytes) -> list[Incoming] | None:
     events = _list(body)
     if events is None:
         return None
-    return [_incoming("sendgrid", one, report) for one in events[:_MOST] if (report := _sendgrid(one)) is not None]
+    return [_incoming("sendgrid", one, report) for one in events if (report := _sendgrid(one)) is not None]
 
 
 def _sendgrid(event: dict[str, Any]) -> Report | None:
@@ -168,8 +167,10 @@ def _given(event: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
 
 
 def _list(body: bytes) -> list[dict[str, Any]] | None:
-    data = parsed('{"events":' + body.decode("utf-8", "replace") + "}")
-    return objects(data["events"], most=_MOST) if isinstance(data.get("events"), list) else None
+    """All of them: what is answered 200 is told to nobody again, and how large a request may be is bounded."""
+    data = parsed('{"events":' + body.decode("utf-8-sig", "replace") + "}")
+    events = data.get("events")
+    return objects(events, most=len(events)) if isinstance(events, list) else None
 
 
 def _text(event: dict[str, Any], name: str, *, most: int = _WORDS) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import email
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from digest.hear import reasons
 from digest.hear.addresses import address_in, addresses_in
 from digest.hear.mime import Headers, Mail, fields, lines
 from digest.hear.report import Failed, Kind, Reason
 from digest.hear.robots import plain
-from digest.hear.words import says
+from digest.hear.words import less, says
 
 logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it tells of each thing that it tries
 FLUFL_BYTES = 60_000  # its patterns go back and forth over a line
@@ -26,6 +26,9 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _FROM = ("from", "von", "de", "da")
+_ABOUT_OTHERS = (
+    "from:", "sender", "message-id", "mailto:", "contact", "postmaster@", "help@", "support@", "http",
+)  # fmt: skip
 _ANSWER = re.compile(r"(?:>>>|<<<|[245]\d\d[ -])")
 _BEGINS = re.compile(r"[\s>*\-\[]{0,20}<?[^\s<>()\[\],;:\"]{1,200}@[^\s<>()\[\],;:\"@]{1,255}")
 
@@ -81,13 +84,17 @@ def apart(text: str) -> Notice:
     return Notice("\n".join(found))
 
 
-def failed(mail: Mail, notice: Notice, raw: bytes, ours: frozenset[str]) -> list[Failed]:
-    """The recipients of a report without machine-readable part. `ours`: addresses that it is from and for."""
+def failed(mail: Mail, notice: Notice, raw: bytes, ours: frozenset[str], *, server: bool = False) -> list[Failed]:
+    """The recipients of a report without machine-readable part. `ours`: addresses that it is from and for.
+
+    `server`: it surely is one, in whatever language.
+    """
     text = notice.text
     said = plain(text)
-    delayed = says(said, "shapes", "delay") and not says(said, "shapes", "given_up")
+    delayed = says(said, "shapes", "delay") and not says(less(said, "shapes", "not_yet"), "shapes", "given_up")
     header = [one for value in mail.all("x-failed-recipients") for one in addresses_in(value)]
     lasting: dict[str, str] = {}
+    perhaps = False
     found = header
     if not found:
         temporary, permanent = _flufl(raw) if not notice.passed_on else ([], [])
@@ -96,19 +103,27 @@ def failed(mail: Mail, notice: Notice, raw: bytes, ours: frozenset[str]) -> list
         named = [one for one in (*temporary, *permanent) if one.lower() in low]
         found = [one for one in named if one.lower() not in ours] or named
         lasting = dict.fromkeys(permanent, "failed")
-        delayed = delayed or (bool(temporary) and not permanent)
+        perhaps = bool(temporary) and not permanent
+        found = _with_neighbours(text, found, ours)
     if not found:
         found = _by_lines(text, ours)
     if not found:  # some mail programs have the recipient in X-Original-To
         found = _by_lines(text, ours - {one.lower() for one in addresses_in(mail.get("x-original-to"))})
         found = found or list(lasting)
+    if not found and server:
+        found = _the_only(text, ours)
     if not found and not mail.get("list-post") and not mail.get("x-beenthere"):
         found = [one for name, value in notice.returned if name == "to" for one in addresses_in(value)][:1]
         if not says(said, "shapes", "fails"):
             return []
     about = paragraphs(text, found)
     action = "delayed" if delayed else ""
-    return [_judged(one, about.get(one.lower(), ""), said, action, lasting.get(one, "")) for one in found]
+    judged = [_judged(one, about.get(one.lower(), ""), said, action, lasting.get(one, "")) for one in found]
+    # What flufl.bounce takes for a warning is one, unless another reason stands there.
+    late = (Reason.UNSAID, Reason.EXPIRED, Reason.SERVER)
+    return [
+        replace(one, kind=Kind.DELAYED) if perhaps and one.reason in late and one.code < 500 else one for one in judged
+    ]
 
 
 def _judged(address: str, paragraph: str, whole: str, action: str, known: str) -> Failed:
@@ -139,20 +154,7 @@ def _by_lines(text: str, ours: frozenset[str]) -> list[str]:
                 score += 2
             if reasons.code_in(line) or "rcpt to" in low:
                 score += 1
-            if any(
-                word in low
-                for word in (
-                    "from:",
-                    "sender",
-                    "message-id",
-                    "mailto:",
-                    "contact",
-                    "postmaster@",
-                    "help@",
-                    "support@",
-                    "http",
-                )
-            ):
+            if any(word in low for word in _ABOUT_OTHERS):
                 score -= 3
             ranked[address] = max(score, ranked.get(address, -9))
         if says(low, "shapes", "introduces"):
@@ -165,6 +167,34 @@ def _by_lines(text: str, ours: frozenset[str]) -> list[str]:
         if score >= 2 and score >= best - 1:
             found.setdefault(address.lower(), address)
     return list(found.values())[:100]
+
+
+def _with_neighbours(text: str, found: list[str], ours: frozenset[str]) -> list[str]:
+    """Those that stand alone in a line as one of these does: flufl.bounce stops at the first in some shapes."""
+    alone, before = dict[str, str](), ""
+    for line in lines(text, 300):
+        words = line.strip(' \t<>":;*-')
+        others = any(word in f"{before} {words}".lower() for word in _ABOUT_OTHERS)
+        if "@" in words and addresses_in(words) == [words] and not others:
+            alone.setdefault(words.lower(), words)
+        before = line if line.strip() else before
+    known = {one.lower() for one in found}
+    if not known & set(alone):
+        return found
+    return [*found, *(line for low, line in alone.items() if low not in ours | known)]
+
+
+def _the_only(text: str, ours: frozenset[str]) -> list[str]:
+    """The one address in a server's words that is neither theirs nor ours nor somebody to be asked, if there is one."""
+    found = dict[str, str]()
+    for line in lines(text, 300):
+        low = line.lower()
+        if any(word in low for word in _ABOUT_OTHERS):
+            continue
+        for address in addresses_in(line):
+            if address.lower() not in ours and "." in address.rpartition("@")[2]:
+                found.setdefault(address.lower(), address)
+    return list(found.values()) if len(found) == 1 else []
 
 
 def paragraphs(text: str, found: list[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | Amazon SNS | the message, by RSA of a certificate of theirs | 75 minutes: they try again for an hour |
 | SendGrid | the whole body and a moment, by ECDSA | a day: they try again for as long; each event counts once |
-| Mailgun | a moment and a token, not the body: so each token counts once | 15 minutes |
+| Mailgun | a moment and a token, not the body: so each token counts once | 9 hours: they try again for 8 |
 | Postmark | nothing: a password of ours | |
 """
 
@@ -21,8 +21,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _SNS_HOST = re.compile(r"sns\.([a-z0-9-]{1,40})\.amazonaws\.com(?:\.cn)?")
+_CERTIFICATE = re.compile(r"/[A-Za-z0-9-]{1,100}\.pem")
 _AHEAD = timedelta(minutes=5)  # that clocks may differ
-_SNS, _SENDGRID, _MAILGUN = timedelta(minutes=75), timedelta(hours=24), timedelta(minutes=15)
+_SNS, _SENDGRID, _MAILGUN = timedelta(minutes=75), timedelta(hours=24), timedelta(hours=9)
 _SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
@@ -96,7 +97,7 @@ def sns_topic(message: Mapping[str, Any], *, topics: tuple[str, ...], now: datet
     topic = message.get("TopicArn")
     if topic not in topics:
         raise Untrue("a topic that is not in ses_topics")
-    if message.get("Type") not in _SIGNED:
+    if str(message.get("Type")) not in _SIGNED:
         raise Untrue("no message of SNS")
     try:
         at = datetime.fromisoformat(str(message.get("Timestamp", ""))[:40].replace("Z", "+00:00"))
@@ -106,19 +107,20 @@ def sns_topic(message: Mapping[str, Any], *, topics: tuple[str, ...], now: datet
     if not -_AHEAD <= now - at <= _SNS:
         raise Untrue("old, or of another time")
     region = str(topic).split(":")[3]
-    if not amazons(str(message.get("SigningCertURL", "")), region=region, ending=".pem"):
+    if not amazons(str(message.get("SigningCertURL", "")), region=region, path=_CERTIFICATE):
         raise Untrue("a certificate that is not Amazon's")
 
 
-def amazons(url: str, *, region: str, ending: str = "") -> bool:
-    """Is it an address of SNS in a region?"""
+def amazons(url: str, *, region: str, path: re.Pattern[str] | None = None) -> bool:
+    """Is it an address of SNS in a region? With `path`: of that alone, so that one thing has one address."""
     try:
         parts = urlsplit(url)
         host = _SNS_HOST.fullmatch(parts.netloc)  # with a port, a user or capitals it is none
     except ValueError:
         return False
     plain = len(url) <= 2000 and url.isascii() and url.isprintable() and " " not in url and "\\" not in url
-    return parts.scheme == "https" and host is not None and host[1] == region and plain and parts.path.endswith(ending)
+    there = path is None or path.fullmatch(url.removeprefix(f"https://{parts.netloc}")) is not None
+    return parts.scheme == "https" and host is not None and host[1] == region and plain and there
 
 
 def sns(message: Mapping[str, Any], certificate: bytes, *, now: datetime) -> None:

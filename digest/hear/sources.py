@@ -46,7 +46,8 @@ class Source(Protocol):
     """A place with mails.
 
     `name` is what their rows are kept under, without secrets. `mails` gives those that were not read, in their order,
-    holding one at a time; UserError where the place cannot be read. `done` is called for each after it was stored,
+    holding one at a time, and None where a while has passed, so that the reader can look at its bounds; UserError
+    where the place cannot be read. `done` is called for each after it was stored,
     perhaps by another reader: it marks it as read, and as `understood` or not, and must not mind that it is gone.
     `close` once; UserError where what was read could not be marked, which the next reader does. `look` says what is
     there, and changes nothing.
@@ -54,7 +55,7 @@ class Source(Protocol):
 
     name: str
 
-    def mails(self, mark: str) -> Iterator[Incoming]: ...
+    def mails(self, mark: str) -> Iterator[Incoming | None]: ...
 
     def done(self, mail: Incoming, *, understood: bool) -> None: ...
 

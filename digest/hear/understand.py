@@ -113,7 +113,8 @@ def _told(one: Failed, words: str) -> Failed:
 def _by_words(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes) -> Report:
     """A mail without a part for machines."""
     server = notice.passed_on or robots.from_server(mail) or robots.says_undelivered(notice.text)
-    seems = server or robots.failure_subject(mail)  # people write of failures, too
+    # People write of failures, too, and quote them: without a letter that came back it is a person's word.
+    seems = server or (robots.failure_subject(mail) and (bool(returned) or robots.automatic(mail)))
     if not seems and robots.challenge(mail, notice.text):
         return Report(Kind.CHALLENGE)
     if not seems and robots.away(mail):
@@ -122,7 +123,8 @@ def _by_words(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes) 
         return Report(Kind.VACATION)
     if seems or returned:
         ours = _ours(mail) | _writers(returned)
-        found = merged(shapes.failed(mail, shapes.Notice(notice.text, returned, notice.passed_on), raw, ours))
+        named = shapes.Notice(notice.text, returned, notice.passed_on)
+        found = merged(shapes.failed(mail, named, raw, ours, server=robots.surely_failed(mail, notice.text)))
         if found:
             return Report(worst(found), found)
         kind, reason = reasons.judge(said := robots.plain(notice.text), status=reasons.status_in(said))

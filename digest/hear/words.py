@@ -21,3 +21,10 @@ def listed(section: str, name: str) -> tuple[str, ...]:
 def says(text: str, section: str, name: str) -> bool:
     """Does one of a list's words stand in a text of small letters?"""
     return any(word in text for word in listed(section, name))
+
+
+def less(text: str, section: str, name: str) -> str:
+    """A text without one list's words."""
+    for words in listed(section, name):
+        text = text.replace(words, "")
+    return text

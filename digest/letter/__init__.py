@@ -6,8 +6,15 @@ drawn at random.
 
 from digest.letter.dkim import Signer as Signer
 from digest.letter.message import Letter as Letter
+from digest.letter.message import Own as Own
 from digest.letter.message import Recipient as Recipient
 from digest.letter.message import Sender as Sender
 from digest.letter.message import Template as Template
 from digest.letter.message import address as address
+from digest.letter.message import check_address as check_address
 from digest.letter.message import domain as domain
+from digest.letter.message import leave_line as leave_line
+from digest.letter.message import returned_line as returned_line
+from digest.letter.quoted import Encoder as Encoder
+from digest.letter.quoted import Folded as Folded
+from digest.letter.quoted import folded as folded

@@ -7,15 +7,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from email import quoprimime
 from email.header import Header
 from email.utils import format_datetime, parseaddr, quote
+from functools import lru_cache
 from typing import NamedTuple
 
 from digest.letter.dkim import Signer
+from digest.letter.quoted import LINE, Encoder, folded
 from digest.render import Marker, Marks, Rendered
 
-LINE = 76  # encoded lines (RFC 2045 §6.7)
 _CRLF = b"\r\n"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")
 _UNSAFE = re.compile(r"[\x00-\x20<>\x7f]")
@@ -73,14 +73,31 @@ class Letter(NamedTuple):
         return unstuffed(self.wire)
 
 
+class Own(NamedTuple):
+    """What is one reader's alone in a letter, ready to be joined."""
+
+    email: str
+    name: str
+    mail_from: str
+    first: str  # header lines before To:, in ASCII
+    more: str  # and after it
+    slots: Mapping[Marker, bytes]  # their addresses, folded
+
+
 def address(mailbox: str) -> str:
     """The address in "Name <address>"."""
-    return parseaddr(mailbox)[1]
+    return _parsed(mailbox)[1]
 
 
 def domain(mailbox: str) -> str:
     """The domain of "Name <address>", in small letters."""
     return address(mailbox).rpartition("@")[2].lower()
+
+
+def check_address(email: str) -> None:
+    """ValueError where it would be more than an address, in a header or a command."""
+    if _UNSAFE.search(email):
+        raise ValueError("the address has a space, bracket or control character in it")
 
 
 class Template:
@@ -91,13 +108,16 @@ class Template:
     them in moves no other byte.
     """
 
-    def __init__(self, rendered: Rendered, sender: Sender, *, signers: Sequence[Signer] = ()) -> None:
+    def __init__(
+        self, rendered: Rendered, sender: Sender, *, signers: Sequence[Signer] = (), encoder: Encoder | None = None
+    ) -> None:
+        """`encoder`: of the other templates that are made of much the same lines."""
         self.sender = sender
         self.domain = sender.domain
         self._signers = signers
         boundary = "=_" + hashlib.sha256(f"{rendered.text}\0{rendered.html}".encode()).hexdigest()[:32]
         self._head = _head(rendered, sender, boundary)
-        body = _Pieces()
+        body = _Pieces(encoder or Encoder())
         if rendered.html:
             body.add(_part_head(boundary, "plain"))
         body.encode(rendered.text, rendered.marks)
@@ -105,41 +125,58 @@ class Template:
             body.add(_part_head(boundary, "html"))
             body.encode(rendered.html, rendered.marks)
             body.add(f"\r\n--{boundary}--\r\n".encode())
-        self._fixed = [stuffed(piece) for piece in body.fixed]
-        self._fixed[-1] += b".\r\n"
-        self._markers = body.markers
-        self._own_markers = set(body.markers)
+        fixed = [stuffed(piece) for piece in body.fixed]
+        fixed[-1] += b".\r\n"
+        # As a letter has them: head, fixed, slot, fixed, slot … fixed.
+        self._parts = [b""] * (2 * len(fixed))
+        self._parts[1::2] = fixed
+        self._slots = [(2 * at + 2, marker) for at, marker in enumerate(body.markers)]
+        places = {marker: [at for at, one in self._slots if one is marker] for marker in body.markers}
+        self._places = list(places.items())
         self._size = len(self._head) + sum(map(len, body.fixed))
         # What signers hash of the body: all of it but the pieces in between.
-        self._unstuffed = body.fixed
-        self._hash = hashlib.sha256(self._unstuffed[0]) if signers else None
+        self._unstuffed = body.fixed if signers else []
+        self._hash = hashlib.sha256(body.fixed[0]) if signers else None
+
+    @property
+    def weight(self) -> int:
+        """How many bytes of memory it takes, about."""
+        return self._size * (2 if self._signers else 1) + 200 * len(self._parts)
 
     def fill(self, recipient: Recipient, *, mail_from: str, message_id: str) -> Letter:
         """The letter of one reader. ValueError where an address or a name cannot stand in a message."""
-        if _UNSAFE.search(recipient.email) or _UNSAFE.search(mail_from):
-            raise ValueError("the address has a space, bracket or control character in it")
-        own = [
-            f"Message-ID: {message_id}\r\n".encode("ascii"),
-            f"{_mailbox('To', recipient.name, recipient.email)}\r\n".encode(),
-        ]
+        check_address(mail_from)
+        more = ""
         if recipient.returned:
-            own.append(f"X-PM-Metadata-digest: {recipient.returned}\r\n".encode("ascii"))
+            more = returned_line(recipient.returned)
         leave = recipient.links.get(Marker.UNSUBSCRIBE)
         if leave and self.sender.newsletter:
-            # `email` would fold these long words by encoding them, which no mail client reads as an address.
-            by_mail = f",\r\n <mailto:{recipient.leave_by_mail}>" if recipient.leave_by_mail else ""
-            own.append(f"List-Unsubscribe: <{leave}>{by_mail}\r\n".encode("ascii"))
-        own.append(self._head)
-        folded = {marker: _folded(recipient.links[marker]) for marker in self._own_markers}
-        slots = [folded[marker] for marker in self._markers]
-        head = b"".join(own)
+            more += leave_line(leave, recipient.leave_by_mail)
+        first = f"Message-ID: {message_id}\r\n"
+        (first + more).encode("ascii")
+        slots = {marker: folded(recipient.links[marker]) for marker, _ in self._places}
+        return self.join(Own(recipient.email, recipient.name, mail_from, first, more, slots))
+
+    def join(self, own: Own) -> Letter:
+        """The same with what is the reader's own made already. ValueError where their address is no address."""
+        email, name, mail_from, first, more, slots = own
+        check_address(email)
+        to = f"To: {name} <{email}>" if _PLAIN_NAME.fullmatch(name) and len(name) < 60 else ""
+        if not to or len(to) >= LINE:
+            to = _mailbox("To", name, email)
+        head = f"{first}{to}\r\n{more}".encode() + self._head
         if self._signers:
-            head = self._signed(head, slots)
-        parts = [head, self._fixed[0]]
-        for slot, fixed in zip(slots, self._fixed[1:], strict=True):
-            parts += (stuffed(slot), fixed)
-        size = len(head) - len(self._head) + self._size + sum(map(len, slots))
-        return Letter(mail_from, recipient.email, tuple(parts), size)
+            head = self._signed(head, [slots[marker] for _, marker in self._slots])
+        size = len(head) - len(self._head) + self._size
+        parts = self._parts.copy()
+        parts[0] = head
+        for marker, places in self._places:
+            slot = slots[marker]
+            size += len(places) * len(slot)
+            wire = stuffed(slot) if b"\n." in slot or slot.startswith(b".") else slot
+            for at in places:
+                parts[at] = wire
+        return Letter(mail_from, email, tuple(parts), size)
 
     def _signed(self, head: bytes, slots: Sequence[bytes]) -> bytes:
         assert self._hash is not None
@@ -155,9 +192,10 @@ class Template:
 class _Pieces:
     """The body being cut: `fixed[0] slot fixed[1] slot … fixed[n]`, `markers` says what goes into each slot."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         self.fixed = [b""]
         self.markers: list[Marker] = []
+        self._quoted = encoder.encode
 
     def add(self, text: bytes) -> None:
         self.fixed[-1] += text
@@ -168,13 +206,24 @@ class _Pieces:
         text = text.replace("\r\n", "\n").rstrip("\n") + "\n"
         pieces, markers = marks.cut(text) if marks else ([text], [])
         for piece, marker in zip(pieces, markers, strict=False):
-            before = _quoted(piece)
+            before = self._quoted(piece)
             if before and not before.endswith(_CRLF):
                 before += b"=\r\n"
             self.add(before)
             self.markers.append(marker)
             self.fixed.append(b"")
-        self.add(_quoted(pieces[-1]))
+        self.add(self._quoted(pieces[-1]))
+
+
+def returned_line(word: str) -> str:
+    """What Postmark is to give back with what it tells."""
+    return f"X-PM-Metadata-digest: {word}\r\n"
+
+
+def leave_line(url: str, by_mail: str) -> str:
+    """`email` would fold these long words by encoding them, which no mail client reads as an address."""
+    also = f",\r\n <mailto:{by_mail}>" if by_mail else ""
+    return f"List-Unsubscribe: <{url}>{also}\r\n"
 
 
 def stuffed(piece: bytes) -> bytes:
@@ -190,25 +239,6 @@ def unstuffed(wire: bytes) -> bytes:
     return content[1:] if content.startswith(b"..") else content
 
 
-def _quoted(text: str) -> bytes:
-    return quoprimime.body_encode(text.encode().decode("latin-1"), LINE, "\r\n").encode("ascii")
-
-
-def _folded(url: str) -> bytes:
-    """A personal address in quoted-printable: whole lines, each ended by a soft break."""
-    quoted = url.replace("=", "=3D").encode("ascii")
-    lines, at = [], 0
-    while at < len(quoted):
-        end = at + LINE - 1
-        # A soft break must not stand inside =3D.
-        tail = quoted[max(end - 2, at) : end]
-        if end < len(quoted) and b"=" in tail:
-            end -= len(tail) - tail.rindex(b"=")
-        lines.append(quoted[at:end] + b"=\r\n")
-        at = end
-    return b"".join(lines)
-
-
 def _part_head(boundary: str, subtype: str) -> bytes:
     return (
         f"\r\n--{boundary}\r\n"
@@ -219,9 +249,9 @@ def _part_head(boundary: str, subtype: str) -> bytes:
 
 def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:
     """The headers that all readers share, and the empty line after them."""
-    lines = [_mailbox("From", *parseaddr(sender.mailbox))]
+    lines = [_mailbox("From", *_parsed(sender.mailbox))]
     if sender.reply_to:
-        lines.append(_mailbox("Reply-To", *parseaddr(sender.reply_to)))
+        lines.append(_mailbox("Reply-To", *_parsed(sender.reply_to)))
     lines += [_text("Subject", rendered.subject), f"Date: {format_datetime(sender.date)}", "MIME-Version: 1.0"]
     if rendered.html:
         lines.append(f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"')
@@ -240,6 +270,12 @@ def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
+@lru_cache(maxsize=256)
+def _parsed(mailbox: str) -> tuple[str, str]:
+    return parseaddr(mailbox)
+
+
+@lru_cache(maxsize=256)
 def _text(header: str, text: str) -> str:
     """A header of running text, folded.
 

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 from digest import models
+from digest.store import schema
 
 
 def _plain(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
@@ -27,7 +27,7 @@ def _plain(kind: str, item: Any, _context: AutogenContext) -> str | Literal[Fals
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=SQLModel.metadata,
+    target_metadata=schema.tables(),
     render_as_batch=True,
     render_item=_plain,
     compare_type=False,

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr
 
+from digest.config.leaves import leaves
 from digest.origin import shown
 
 _HIDDEN = "[secret]"
@@ -64,7 +65,7 @@ def _is_address(part: str) -> bool:
 
 def secrets_of(settings: BaseModel) -> tuple[str, ...]:
     """Every secret that settings hold, however deep, the longest first: a piece of one may be another."""
-    found = {one for one in _secrets(settings) if len(one) >= _SHORT}
+    found = {one for value in leaves(settings) for one in _secrets(value) if len(one) >= _SHORT}
     return tuple(sorted(found, key=lambda one: (-len(one), one)))
 
 
@@ -74,15 +75,6 @@ def _secrets(value: Any) -> Iterator[str]:
         yield from _login(value.get_secret_value())
     elif isinstance(value, str):
         yield from _login(value)
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _secrets(getattr(value, name))
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _secrets(one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _secrets(one)
 
 
 def _login(url: str) -> Iterator[str]:

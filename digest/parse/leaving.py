@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import configparser
-import io
 import json
 import re
-import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from digest.errors import BadInput
+from digest.parse.archives import unpacked
 from digest.parse.lists import read as read_list
 from digest.parse.outlines import MAX_FEEDS, Outline
 
@@ -142,7 +141,7 @@ def reader(files: Mapping[str, bytes]) -> Leaving:
     found, outlines = Leaving(), list[Outline]()
     links: dict[str, list[str]] = {}
     ids: dict[str, list[str]] = {}
-    for name, content in _unpacked(files):
+    for name, content in unpacked(files, _matters, members=MAX_MEMBERS, size=MAX_FILE):
         text = _text(name, content) if content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") else ""
         if text:
             _entries(name, _json(name, text), links, ids)
@@ -213,25 +212,5 @@ def _json(name: str, text: str) -> Any:
         raise BadInput(f"{name} is broken{place}: it is no JSON", hint="copy or export it again") from None
 
 
-def _unpacked(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    room = MAX_FILE
-    for name, content in files.items():
-        if not content.startswith(b"PK\x03\x04"):
-            yield name, content
-            continue
-        try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                members = [one for one in archive.infolist() if not one.is_dir()]
-                if len(members) > MAX_MEMBERS:
-                    raise BadInput(f"{name} holds more than {MAX_MEMBERS:,} files")
-                for member in members:
-                    if not member.filename.lower().endswith((".opml", ".xml", ".json")):
-                        continue
-                    with archive.open(member) as stream:
-                        inside = stream.read(room + 1)  # whatever its header says of its size
-                    room -= len(inside)
-                    if room < 0:
-                        raise BadInput(f"{name} unpacks to more than {MAX_FILE // 1_000_000} MB")
-                    yield f"{name}: {member.filename}"[:200], inside
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError):
-            raise BadInput(f"{name} is a broken or locked archive", hint="unpack it and give the files") from None
+def _matters(name: str) -> bool:
+    return name.lower().endswith((".opml", ".xml", ".json"))

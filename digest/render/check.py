@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -215,19 +216,24 @@ def _look(element: HtmlElement, over: dict[str, dict[str, str]]) -> tuple[str | 
     ink = ground = None
     pixels, bold = 0.0, None
     for one in (element, *element.iterancestors()):
-        style = one.get("style") or ""
-        said = dict(_HEX.findall(style))
-        names = [str(one.tag), *(f".{name}" for name in (one.get("class") or "").split())]
-        for name in names:
-            said |= over.get(name, {})
-        ink = ink or said.get("color")
-        ground = ground or said.get("background-color")
-        sizes = [size for said in _FONT.findall(style) if (size := _PIXELS.search(said))]
-        pixels = pixels or (float(sizes[0][1]) if sizes else 0.0)
-        weight = re.search(r"font-weight:\s*(\d+|bold)", style)
-        if bold is None and weight:
-            bold = weight[1] == "bold" or int(weight[1]) >= 700
+        colours, size, weight = _styled(one.get("style") or "")
+        if over:
+            for name in (str(one.tag), *(f".{name}" for name in (one.get("class") or "").split())):
+                colours = colours | over.get(name, {})
+        ink = ink or colours.get("color")
+        ground = ground or colours.get("background-color")
+        pixels = pixels or size
+        bold = weight if bold is None else bold
     return ink, ground, pixels, bool(bold)
+
+
+@lru_cache(maxsize=256)  # a mail has some dozens, each many times
+def _styled(style: str) -> tuple[dict[str, str], float, bool | None]:
+    """Colours, size in pixels (0.0 where it says none) and whether it is bold."""
+    sizes = [size for said in _FONT.findall(style) if (size := _PIXELS.search(said))]
+    weight = re.search(r"font-weight:\s*(\d+|bold)", style)
+    bold = None if weight is None else weight[1] == "bold" or int(weight[1]) >= 700
+    return dict(_HEX.findall(style)), float(sizes[0][1]) if sizes else 0.0, bold
 
 
 def _dark_rules(html: str) -> dict[str, dict[str, str]]:

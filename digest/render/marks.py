@@ -13,7 +13,6 @@ import re
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import ClassVar
 
 _HOME = "https://digest.invalid/"  # `.invalid` can belong to nobody (RFC 2606)
@@ -52,17 +51,22 @@ class Marks:
 
     def cut(self, text: str) -> tuple[list[str], list[Marker]]:
         """What stands around the markers in `text`, and which they are: one piece more than markers."""
-        parts = self._pattern.split(text)
-        return parts[::2], [Marker(name) for name in parts[1::2]]
+        begin = f"{_HOME}{self.nonce}/"
+        first, *rest = text.split(begin)  # a pattern would have to be compiled for each nonce
+        pieces, markers = [first], []
+        for piece in rest:
+            found = next((marker for marker in Marker if piece.startswith(marker)), None)
+            if found is None:
+                pieces[-1] += begin + piece
+            else:
+                markers.append(found)
+                pieces.append(piece[len(found) :])
+        return pieces, markers
 
     def joined(self, pieces: list[str], markers: list[Marker]) -> str:
         """What `cut` cuts."""
         between = [*map(self.address, markers), ""]
         return "".join(part for pair in zip(pieces, between, strict=True) for part in pair)
-
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        return re.compile(re.escape(f"{_HOME}{self.nonce}/") + _NAMES)
 
 
 @dataclass(frozen=True)

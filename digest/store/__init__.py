@@ -4,8 +4,9 @@
 `entries`, `stories`, `why`; `recipients`, `editions`, `archive`; `people`, `history`, `listing`, `suppressions`,
 `signup`, `imports`; `outbox`, `letters`, `edition_states`, `refusals`, `relays`; `keys`, `once`, `hooks` of the API.
 `witness` tells a `journal` outside the database what goes out, `restores` goes on from a copy by it, `backups` makes
-one. `alerts` and `weekly` are for the operator. `disk_space` keeps some of the disk free, and `clock` mends what a
-wrong one has stored. All take a session of `Database.read()` or `Database.write()`; the block's end commits, never a
+one. `upgrades`, `soundness` and `copies` are of the database as a whole, whose tables are in `schema`. `alerts` and
+`weekly` are for the operator. `disk_space` keeps some of the disk free, and `clock` mends what a wrong one has stored.
+All take a session of `Database.read()` or `Database.write()`; the block's end commits, never a
 query.
 """
 

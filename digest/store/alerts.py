@@ -8,7 +8,7 @@ A mail is a notice of the outbox.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from digest.models import (
     UtcTime,
 )
 from digest.origin import shown
+from digest.store import witness
 from digest.store.alert_tables import AlertRow, AlertTelling
 from digest.store.database import insert_into, shared_now
 from digest.store.mail_tables import MailReport
@@ -152,9 +153,54 @@ def standing(session: Session) -> dict[str, Alert]:
 
 def keep(session: Session, alerts: Mapping[str, Alert]) -> None:
     """Write down how they stand now; what is not among them is forgotten."""
+    before = standing(session)
+    changed = {key: _told(alert) for key, alert in alerts.items() if before.get(key) != alert}
+    if gone := dict.fromkeys(before.keys() - alerts.keys()) | changed:
+        witness.note_alerts(session, rows=gone)
     session.execute(sa.delete(AlertRow).where(col(AlertRow.key).not_in(list(alerts))))
     for alert in alerts.values():
         session.merge(AlertRow(**asdict(alert) | {"names": list(alert.names)}))
+    session.flush()
+
+
+_MOMENTS = ("since", "told_at", "last_at", "gone_at", "well_at")
+
+
+def _told(alert: Alert) -> dict[str, Any]:
+    """As the witness is told of it."""
+    said = asdict(alert) | {"names": list(alert.names)}
+    return said | {name: said[name].isoformat() if said[name] else None for name in _MOMENTS}
+
+
+@dataclass
+class Heard:
+    """What a witness knows of alerts since a copy was made: rows by key, and tellings by (name, channel)."""
+
+    rows: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    owed: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    said: set[tuple[str, str]] = field(default_factory=set)
+
+    def hear(self, record: Mapping[str, Any]) -> None:
+        self.rows |= record.get("rows", {})
+        self.owed |= {(word["name"], channel): word for channel, word in record.get("owed", ())}
+        self.said |= {(name, channel) for name, channel in record.get("said", ())}
+
+
+def work_in(session: Session, heard: Heard, *, now: datetime) -> None:
+    """Let a database that was put back know what was told since, so that none of it is told again, and none missed."""
+    for key, row in heard.rows.items():
+        session.execute(sa.delete(AlertRow).where(col(AlertRow.key) == key))
+        if row is not None:
+            moments = {name: datetime.fromisoformat(row[name]) if row[name] else None for name in _MOMENTS}
+            session.add(AlertRow(**{**row, **moments}))
+    for name, channel in heard.said:
+        mine = (col(AlertTelling.name) == name, col(AlertTelling.channel) == channel)
+        session.execute(sa.update(AlertTelling).where(*mine).values(settled_at=now, error=""))
+    for (name, channel), word in heard.owed.items():
+        settled = now if (name, channel) in heard.said else None
+        values = {"name": name, "channel": channel, "word": word, "made_at": now, "tries": 0, "error": ""}
+        insert = insert_into(session, AlertTelling).values(values | {"settled_at": settled})
+        session.execute(insert.on_conflict_do_nothing())
     session.flush()
 
 
@@ -171,10 +217,21 @@ class Taken:
 
 def owe(session: Session, word: AlertWord, channels: Sequence[str], *, now: datetime) -> None:
     """Let channels say a word, each once."""
-    told = {**asdict(word), "since": word.since.isoformat(), "at": word.at.isoformat()}
+    told = _as_said(word)
+    note_owed(session, word, channels)
     for channel in channels:
         values = {"name": word.name, "channel": channel, "word": told, "made_at": now, "tries": 0, "error": ""}
         session.execute(insert_into(session, AlertTelling).values(values).on_conflict_do_nothing())
+
+
+def note_owed(session: Session, word: AlertWord, channels: Sequence[str]) -> None:
+    """That channels are to say a word; a mail is one of them."""
+    if channels:
+        witness.note_alerts(session, owed=[[channel, _as_said(word)] for channel in channels])
+
+
+def _as_said(word: AlertWord) -> dict[str, Any]:
+    return {**asdict(word), "since": word.since.isoformat(), "at": word.at.isoformat()}
 
 
 def any_owed(session: Session) -> bool:
@@ -220,6 +277,7 @@ def settle(session: Session, taken: Taken, *, error: str, now: datetime) -> None
     row.error, row.taken_until = error, None
     if not error or taken.word.state == "test" or now - row.made_at > LIFETIME:
         row.settled_at = now
+        witness.note_alerts(session, said=[[row.name, row.channel]])
     session.flush()
 
 

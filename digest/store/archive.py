@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +13,9 @@ from sqlmodel import Session, col, select
 
 from digest import values
 from digest.models import Edition, EditionState, Entry, Newsletter, Story, Variant, VariantStory
-from digest.store import stories
 from digest.store.stories import as_told, withdrawn_of
+
+PAGE = 60  # stories on one page, of those that an edition had no room for or that all of its readers chose from
 
 
 @dataclass(frozen=True)
@@ -64,19 +66,29 @@ def neighbours(session: Session, newsletter_id: int, number: int) -> tuple[int |
 class Frozen:
     """A variant as it was mailed, and the stories there was no room for, best first.
 
-    `withdrawn` are title and source of what its publisher took back since.
+    `rest` are those of one page, of `pages` (0 where there was room for all); `withdrawn` are title and source of
+    what its publisher took back since.
     """
 
     key: str
     html: str
     marks: str
-    rest: tuple[Story, ...]
+    rest: tuple[Left, ...] = ()
+    pages: int = 0
     withdrawn: tuple[tuple[str, str], ...] = ()
     text: str = ""
 
 
-def variant_in_browser(session: Session, name: str, number: int, key: str) -> Frozen | None:
-    """What a mail's own link leads to, whatever became of the edition since."""
+class Left(NamedTuple):
+    """As much of a story as is told where there was no room for it."""
+
+    title: str
+    url: str
+    source: str
+
+
+def variant_in_browser(session: Session, name: str, number: int, key: str, *, page: int = 1) -> Frozen | None:
+    """What a mail's own link leads to, whatever became of the edition since; `page` of what had no room."""
     query = (
         select(Variant)
         .join(Edition, col(Edition.id) == col(Variant.edition_id))
@@ -87,34 +99,36 @@ def variant_in_browser(session: Session, name: str, number: int, key: str) -> Fr
     if variant is not None and not variant.html and not variant.text:
         kept = shown(session, variant.edition_id)  # its own is pruned: what everybody got is the nearest to it
         variant = session.get(Variant, kept) if kept else None
-    return _frozen(session, variant) if variant else None
+    return _frozen(session, variant, page) if variant else None
 
 
-def frozen(session: Session, variant_id: int) -> Frozen:
-    return _frozen(session, session.get_one(Variant, variant_id))
+def frozen(session: Session, variant_id: int, *, page: int = 1) -> Frozen:
+    return _frozen(session, session.get_one(Variant, variant_id), page)
 
 
-def _frozen(session: Session, variant: Variant) -> Frozen:
+def _frozen(session: Session, variant: Variant, page: int) -> Frozen:
     ids = [int(id_) for id_, _why in variant.left_out]
-    found = stories.by_id(session, ids)
+    some = ids[(page - 1) * PAGE : page * PAGE]
+    query = sa.select(col(Story.id), col(Story.title), col(Story.url), col(Story.source))
+    found = {row[0]: Left(*row[1:]) for row in session.execute(query.where(col(Story.id).in_(some)))} if some else {}
     return Frozen(
         variant.key,
         variant.html,
         variant.marks,
-        tuple(found[id_] for id_ in ids if id_ in found),
+        tuple(found[id_] for id_ in some if id_ in found),
+        math.ceil(len(ids) / PAGE),
         tuple(withdrawn_of(session, variant)),
         variant.text,
     )
 
 
-def told_in(session: Session, edition: OpenEdition) -> list[values.Story]:
-    """The stories of an edition in its order."""
+def told_in(session: Session, edition: OpenEdition, *, start: int = 0, limit: int | None = None) -> list[values.Story]:
+    """The stories of an edition in its order, from `start` on."""
+    place = sa.func.min(VariantStory.position).label("place")
     query = (
-        sa.select(Story, col(Entry.feed_id), sa.func.min(VariantStory.position).label("place"))
-        .join(VariantStory, col(VariantStory.story_id) == col(Story.id))
-        .join(Entry, col(Entry.id) == col(Story.entry_id))
-        .group_by(col(Story.id), col(Entry.feed_id))
-        .order_by(sa.text("place"), col(Story.id))
+        sa.select(col(VariantStory.story_id), place)
+        .group_by(col(VariantStory.story_id))
+        .order_by(place, col(VariantStory.story_id))
     )
     if edition.variant_id is not None:
         query = query.where(col(VariantStory.variant_id) == edition.variant_id)
@@ -122,14 +136,21 @@ def told_in(session: Session, edition: OpenEdition) -> list[values.Story]:
         query = query.join(Variant, col(Variant.id) == col(VariantStory.variant_id)).where(
             col(Variant.edition_id) == edition.id
         )
-    rows = [(row[0], row[1]) for row in session.execute(query)]
+    ids = [row[0] for row in session.execute(query)]
     if edition.variant_id is None:
-        rows += _muted_of(session, edition.id)
-    return as_told(session, rows)
+        ids += _muted_of(session, edition.id)
+    some = ids[start:][:limit]
+    told = (
+        sa.select(Story, col(Entry.feed_id))
+        .join(Entry, col(Entry.id) == col(Story.entry_id))
+        .where(col(Story.id).in_(some))
+    )
+    found = {row[0].id: (row[0], row[1]) for row in session.execute(told)} if some else {}
+    return as_told(session, [found[id_] for id_ in some if id_ in found])
 
 
-def _muted_of(session: Session, edition_id: int) -> list[tuple[Story, int]]:
-    """What an edition had new and all of its readers muted, and the feeds it is told by: no variant carries it."""
+def _muted_of(session: Session, edition_id: int) -> list[int]:
+    """What an edition had new and all of its readers muted: no variant carries it."""
     muted = sa.select(col(Variant.id)).where(col(Variant.edition_id) == edition_id, _has_mutes())
     if session.execute(muted.limit(1)).first() is None:
         return []
@@ -143,8 +164,7 @@ def _muted_of(session: Session, edition_id: int) -> list[tuple[Story, int]]:
         .where(col(Variant.edition_id) == edition_id)
     )
     query = (
-        sa.select(Story, col(Entry.feed_id))
-        .join(Entry, col(Entry.id) == col(Story.entry_id))
+        sa.select(col(Story.id))
         .where(
             col(Story.newsletter_id) == edition.newsletter_id,
             col(Story.seq) > (session.exec(before).one() or 0),
@@ -154,7 +174,7 @@ def _muted_of(session: Session, edition_id: int) -> list[tuple[Story, int]]:
         )
         .order_by(col(Story.rank).desc(), col(Story.id))
     )
-    return [(row[0], row[1]) for row in session.execute(query)]
+    return list(session.execute(query).scalars())
 
 
 def _has_mutes() -> sa.ColumnElement[bool]:
@@ -188,7 +208,7 @@ def headlines(
         found.setdefault(frozen[variant_id], []).append(Headline(*told))
     for edition in editions:
         if edition.variant_id is None:
-            told_by_all = told_in(session, edition)[:first]
+            told_by_all = told_in(session, edition, limit=first)
             found[edition.id] = [Headline(s.title, s.url, s.source, s.excerpt) for s in told_by_all]
     return found
 

@@ -206,7 +206,7 @@ def _facts(ask: Callable[[str], Sequence[Any]]) -> dict[str, Any]:
 def _pg_facts(url: str) -> dict[str, Any]:
     from digest.store.database import open_database
 
-    database = open_database(url)
+    database = open_database(url, upgrade=False)
     try:
         with database.read() as session:
             return _facts(lambda query: session.connection().exec_driver_sql(query).fetchall())
@@ -358,6 +358,34 @@ def opened(path: Path, *, identity: Path | None = None, beside: Path | None = No
         yield manifest, folder / "in"
 
 
+def verify(path: Path) -> Manifest:
+    """Read a backup that is not encrypted through: BadInput where something of it is not as it was written."""
+    try:
+        with tarfile.open(path, mode="r|") as tar:
+            manifest = _manifest(tar)
+            missing = dict(manifest.files)
+            while (entry := tar.next()) is not None:
+                content = tar.extractfile(entry)
+                if content is None or hashlib.file_digest(content, "sha256").hexdigest() != missing.pop(entry.name, ""):  # type: ignore[arg-type]
+                    raise ValueError(f"{entry.name} is not as it was written")
+            if missing:
+                raise ValueError(f"{next(iter(missing))} is missing")
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from None
+    except (tarfile.TarError, ValueError, TypeError, KeyError) as error:
+        raise _broken(path, str(error)) from None
+    return manifest
+
+
+def _manifest(tar: tarfile.TarFile) -> Manifest:
+    first = tar.next()
+    if first is None or first.name != MANIFEST or first.size > _MOST_MANIFEST:
+        raise ValueError("it has no manifest")
+    said = tar.extractfile(first)
+    assert said is not None
+    return Manifest(**json.loads(said.read()))
+
+
 def _broken(path: Path, why: str) -> BadInput:
     return BadInput(f"{path} is no whole backup of digest: {why[:200]}", hint="take another one; this one is of no use")
 
@@ -379,12 +407,7 @@ def _unpack(path: Path, folder: Path) -> Manifest:
     root = folder / "in"
     root.mkdir(mode=0o700)
     with tarfile.open(path, mode="r|") as tar:
-        first = tar.next()
-        if first is None or first.name != MANIFEST or first.size > _MOST_MANIFEST:
-            raise ValueError("it has no manifest")
-        said = tar.extractfile(first)
-        assert said is not None
-        manifest = Manifest(**json.loads(said.read()))
+        manifest = _manifest(tar)
         missing = dict(manifest.files)
         while (entry := tar.next()) is not None:
             wanted = missing.pop(entry.name, None)
@@ -478,10 +501,10 @@ def place_postgres(dump: Path, url: str, aside: Path) -> Path:
 
     _pg("pg_dump", url, ["--format=custom", "--no-owner", f"--file={aside}"])
     aside.chmod(0o600)
-    database = open_database(url)
+    database = open_database(url, upgrade=False)
     try:
-        with database.write() as session:
-            connection = session.connection()
+        # Not as `Database.write` does it: at its end nothing is there to be asked any more.
+        with database.engine.begin() as connection:
             asked = (
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import Edition, Feed, RunDay
+from digest.models import Edition, Feed
 from digest.store.database import insert_into, shared_now
+from digest.store.run_tables import RunDay
 
 TOLERANCE = timedelta(hours=1)  # clocks that differ by less are both right
 MADE = datetime(2025, 11, 23, tzinfo=UTC)  # a year before this release: no right clock says less

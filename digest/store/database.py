@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -9,27 +10,31 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
+from glob import escape as glob_escape
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session, create_engine
 
 from digest import DISTRIBUTION
-from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, UserError
-from digest.store.witness import Witness
+from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, Unavailable, UserError
+from digest.store.rehearsal import overlaid
+from digest.store.witness import Witness, moved
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_MS = 60_000  # how long a writer waits for another before it gives up
 _GAP_S = 0.11  # SQLite looks every tenth of a second whether the lock that it waits for is free
 _UPGRADE_LOCK = 0x6469676573740001  # "digest", for pg_advisory_xact_lock
+_TURN_LOCK = 0x6469676573740002  # held around it, while the database is backed up
+PATIENCE = 3600.0  # seconds for which another process is waited for that upgrades
 _T = TypeVar("_T")
 
 
@@ -43,6 +48,7 @@ class Database:
         self._reading = engine.execution_options(sqlite_begin="DEFERRED")
         self._rehearsing = rehearsing
         self._pinned = pinned
+        self.shared = True  # others may be at work on it
         self.witness: Witness | None = None  # that is told what went out; see `store.witness`
 
     @contextmanager
@@ -59,6 +65,9 @@ class Database:
             if self.witness is not None:
                 self.witness.number(session)
             connection = session.connection() if session.in_transaction() else None
+            if connection is not None:
+                session.flush()
+                _must_not_be_moved(connection)
             try:
                 session.commit()
             except sa.exc.DBAPIError as error:
@@ -74,17 +83,28 @@ class Database:
                 self.witness.keep(session)
 
     def require_latest(self) -> None:
-        """PutBack where this is a copy that is older than what was sent since: nothing may be composed or sent."""
-        if self.witness is not None:
-            with self.read() as session:
+        """PutBack where this is a copy that is older than what was sent since: nothing may be composed or sent.
+
+        ConfigError where it was moved elsewhere.
+        """
+        with self.read() as session:
+            if self.witness is not None:
                 self.witness.require(session)
+            must_be_here(session)
+
+    @contextmanager
+    def latest(self) -> Iterator[Session]:
+        """`write`, for what lets letters go: PutBack where this is an older copy, whose letters may be out already."""
+        self.require_latest()
+        with self.write() as session:
+            yield session
 
     def give_way(self) -> None:
         """Between two of many steps: let those have a turn who wait to write.
 
         SQLite has no queue for its one lock: who takes it again at once would keep a sender out for minutes.
         """
-        if self.engine.dialect.name == "sqlite" and self._rehearsing is None:
+        if self.engine.dialect.name == "sqlite" and self._rehearsing is None and self.shared:
             time.sleep(_GAP_S)
 
     @property
@@ -146,30 +166,17 @@ class Database:
 
     @contextmanager
     def rehearse(self) -> Iterator[Database]:
-        """A database that looks like this one and forgets all that is done to it.
+        """A database that looks like this one and forgets all that is done to it; a sender at work is not held up.
 
-        SQLite: a copy in a private temporary file, so that a sender at work is not held up. PostgreSQL: one
-        connection whose transaction is rolled back.
+        SQLite: a connection that only reads this one, see `store.rehearsal`. PostgreSQL: one connection whose
+        transaction is rolled back.
         """
         if self.engine.dialect.name == "sqlite":
-            with tempfile.TemporaryDirectory(prefix="digest-rehearsal-") as folder:
-                original, copy = Path(self.engine.url.database or "").absolute(), Path(folder) / "digest.db"
-                try:
-                    with (
-                        closing(sqlite3.connect(f"{original.as_uri()}?mode=ro", uri=True)) as source,
-                        closing(sqlite3.connect(copy)) as target,
-                    ):
-                        source.backup(target)
-                except sqlite3.Error as error:
-                    raise StorageError(
-                        f"the database {original} cannot be copied to {folder}, to try things out there: {error}",
-                        hint="make room there, or name another folder in TMPDIR",
-                    ) from error
-                engine = _sqlite(copy, synchronous="OFF")
-                try:
-                    yield Database(engine)
-                finally:
-                    engine.dispose()
+            with (
+                self._told(),
+                overlaid(self._path, busy_seconds=BUSY_MS / 1000, serializer=_json) as (engine, connection),
+            ):
+                yield Database(engine, rehearsing=connection)
         else:
             with self._told(), self.engine.connect() as connection, connection.begin() as transaction:
                 try:
@@ -212,6 +219,37 @@ class Database:
         finally:
             connection_.close()
         self.checkpoint()
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.engine.url.database or "").absolute()
+
+    @contextmanager
+    def copied(self) -> Iterator[Database]:
+        """The same, for what goes through all of it: on SQLite a copy in a private temporary file."""
+        if self.engine.dialect.name != "sqlite":
+            with self.rehearse() as rehearsal:
+                yield rehearsal
+            return
+        with tempfile.TemporaryDirectory(prefix="digest-rehearsal-") as folder:
+            original, copy = self._path, Path(folder) / "digest.db"
+            try:
+                with (
+                    closing(sqlite3.connect(f"{original.as_uri()}?mode=ro", uri=True)) as source,
+                    closing(sqlite3.connect(copy)) as target,
+                ):
+                    source.backup(target)
+            except sqlite3.Error as error:
+                raise StorageError(
+                    f"the database {original} cannot be copied to {folder}, to try things out there: {error}",
+                    hint="make room there, or name another folder in TMPDIR",
+                ) from error
+            private = Database(_sqlite(copy, synchronous="OFF"))
+            private.shared = False
+            try:
+                yield private
+            finally:
+                private.close()
 
     def checkpoint(self) -> bool:
         """Write SQLite's WAL back into the file and empty it: what was erased is then in neither.
@@ -277,7 +315,12 @@ def rewrite(session: Session, table: Any, ids: Sequence[int], values: Mapping[st
 
 def insert_into(session: Session, table: Any) -> Any:
     """An INSERT that knows `on_conflict_…`, in the dialect of the session's database."""
-    return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)
+    return insert_of(session.get_bind().dialect.name, table)
+
+
+def insert_of(dialect: str, table: Any) -> Any:
+    """The same by the dialect's name."""
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
 def batched(values: Iterable[_T]) -> Iterator[list[_T]]:
@@ -294,11 +337,16 @@ def count_rows(session: Session, table: str) -> None:
         connection.execute(sa.text(f"ANALYZE {table}"))
 
 
-def open_database(url: str, *, create: bool = False, upgrade: bool = True) -> Database:
+def open_database(
+    url: str, *, create: bool = False, upgrade: bool = True, before: Callable[[Database, str], None] | None = None
+) -> Database:
     """Open the database at `url` (SQLAlchemy's form) and bring its tables up to date, unless it is only looked at.
 
+    `before` is called before tables that are there are upgraded, with their revision: to back them up. Nobody else
+    upgrades meanwhile.
+
     Raises NotFound where a SQLite file is missing and `create` is false, StorageError where it cannot be
-    used: not a database, not ours to write, made by a newer release.
+    used: not a database, not ours to write, made by a newer release; ConfigError where it was moved elsewhere.
     """
     if url.startswith("sqlite"):
         path = Path(url.removeprefix("sqlite:///"))
@@ -328,7 +376,9 @@ def open_database(url: str, *, create: bool = False, upgrade: bool = True) -> Da
     database = Database(engine)
     try:
         if upgrade:
-            _upgrade(database)
+            _upgrade(database, before)
+            with database.read() as session:
+                must_be_here(session)
     except BaseException:
         database.close()
         raise
@@ -347,34 +397,140 @@ def revision(connection: Connection) -> str | None:
     return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _upgrade(database: Database) -> None:
-    """Bring the tables to `head()`, in one transaction, whoever else is doing the same."""
+def judge_revision(found: str | None) -> None:
+    """StorageError where tables are of a revision that this release does not know."""
     newest = head()
-    with database.read() as session:
-        found = revision(session.connection())
-    if (found or "0000") == newest:
-        return
-    if found is not None and found > newest:
+    if found is not None and found > newest and found.isdigit():
         raise StorageError(
             f"the database is of a newer digest (revision {found}, this release knows {newest})",
             hint="use that release again, or a backup made before it",
         )
-    from alembic import command
+    if found is not None and not any((MIGRATIONS / "versions").glob(f"{glob_escape(found)}_*.py")):
+        raise StorageError(
+            f"the database is of no release of digest (revision {found[:40]})", hint="is `database` the right one?"
+        )
+
+
+def must_be_here(session: Session) -> None:
+    """ConfigError where the database was moved elsewhere, Unavailable where it is a copy that is not done."""
+    row = session.execute(sa.text("SELECT moved_to, copying FROM installation")).first()
+    if row is not None and row.moved_to:
+        raise moved(row.moved_to)
+    if row is not None and row.copying:
+        raise Unavailable(
+            f"this database is to be a copy of {json.loads(row.copying)['from']}, and is not done",
+            hint="digest db copy FROM TO, the same command again, goes on with it",
+        )
+
+
+def _must_not_be_moved(connection: Connection) -> None:
+    """ConfigError where the database was moved while we were at work: what is written now would be lost.
+
+    Asked last: who moves it waits for those who have written, or else they see here that it was.
+    """
+    to = connection.exec_driver_sql("SELECT moved_to FROM installation").scalar()
+    if to:
+        raise moved(to)
+
+
+def alembic_settings(connection: Connection | None, **more: Any) -> Any:
+    """What Alembic is told: to work on this connection, in the transaction that it is in."""
     from alembic.config import Config as Alembic
+
+    settings = Alembic(**more)
+    settings.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    settings.attributes["connection"] = connection
+    return settings
+
+
+def _upgrade(database: Database, before: Callable[[Database, str], None] | None = None) -> None:
+    """Bring the tables to `head()`, in one transaction; whoever else wants to do the same waits."""
+    if _found(database) == head():
+        return
+    with _turn(database):
+        found = _found(database)
+        if found == head():
+            return  # another did it meanwhile
+        if found is not None and before is not None:
+            before(database, found)
+        _migrate(database)
+
+
+def _found(database: Database) -> str | None:
+    with database.read() as session:
+        found = revision(session.connection())
+    judge_revision(found)
+    return found
+
+
+def _migrate(database: Database) -> None:
+    from alembic import command
 
     with without_foreign_keys(database) as upgraded, upgraded.write() as session:
         connection = session.connection()
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
-        settings = Alembic()
-        settings.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        settings.attributes["connection"] = connection
-        command.upgrade(settings, "head")
+        try:
+            command.upgrade(alembic_settings(connection), "head")
+        except sa.exc.DBAPIError as error:
+            raise _in_words(error, database.engine.url) or StorageError(
+                f"{database.name} cannot be upgraded: {_first_line(error)}",
+                hint="nothing was changed; go on with the release before, and tell the makers of digest",
+            ) from error
         if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
             raise StorageError(
-                f"the upgrade to revision {newest} would leave rows that belong to nothing",
+                f"the upgrade to revision {head()} would leave rows that belong to nothing",
                 hint="nothing was changed; go on with the release before, and tell the makers of digest",
             )
+
+
+@contextmanager
+def _turn(database: Database) -> Iterator[None]:
+    """Be the only one that backs up and upgrades. TryAgain where somebody else does not come to an end."""
+    if database.engine.dialect.name == "sqlite":
+        path = Path(f"{database.engine.url.database}-upgrade")
+        try:
+            lock = _waited(lambda: _locked(path))
+        except OSError as error:
+            raise StorageError(
+                f"{database.name} cannot be upgraded: {path}: {error.strerror}",
+                hint="let the user who runs digest write the folder of the database",
+            ) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # while it is ours
+            os.close(lock)
+        return
+    with database._told(), database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        asked = sa.text("SELECT pg_try_advisory_lock(:key)")
+        _waited(lambda: connection.execute(asked, {"key": _TURN_LOCK}).scalar() or None)
+        try:
+            yield
+        finally:
+            connection.invalidate()  # which ends the lock, whatever became of the connection
+
+
+def _locked(path: Path) -> int | None:
+    """The lock file, locked; None where another has it. One that was unlinked meanwhile is nobody's."""
+    file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    with suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file).st_ino == path.stat().st_ino:
+            return file
+    os.close(file)
+    return None
+
+
+def _waited(take: Callable[[], _T | None]) -> _T:
+    end = time.monotonic() + PATIENCE
+    while (found := take()) is None:
+        if time.monotonic() > end:
+            raise TryAgain(
+                "another process upgrades the database, and does not come to an end", hint="see what it does"
+            )
+        time.sleep(0.05)
+    return found
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -210,46 +210,79 @@ class Account:
 
 
 def accounts(
-    session: Session, *, newsletters: Collection[str] | None = None, number: int | None = None
+    session: Session, *, newsletters: Collection[str] | None = None, number: int | None = None, full: bool = False
 ) -> list[Account]:
     """One account for each edition, the oldest first, and one for the notices where no edition is asked for.
 
-    Of one that is asked for, each letter in its rolls is looked at; else that these are as they were written.
+    What was counted when the last letter of an edition had ended is told as it was; with `full` each row is counted
+    anew, each letter in its rolls is looked at, and the two are compared.
     """
-    promised = (
-        sa.select(col(Variant.edition_id), sa.func.sum(Variant.letters).label("letters"))
-        .group_by(col(Variant.edition_id))
-        .subquery()
+    promised: Any = (
+        sa.select(sa.func.coalesce(sa.func.sum(col(Variant.letters)), 0))
+        .where(col(Variant.edition_id) == col(Edition.id))
+        .correlate(Edition)
+        .scalar_subquery()
     )
+    if not full:
+        promised = sa.case((col(Edition.tally).is_(None), promised))
     query = (
         sa.select(
             col(Edition.id),
             col(Newsletter.name),
             col(Edition.number),
             col(Edition.state),
-            sa.func.coalesce(promised.c.letters, 0),
+            col(Edition.tally),
+            promised,
         )
         .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
-        .join(promised, promised.c.edition_id == col(Edition.id), isouter=True)
         .order_by(col(Newsletter.name), col(Edition.number))
     )
     if newsletters is not None:
         query = query.where(col(Newsletter.name).in_(newsletters))
     if number is not None:
         query = query.where(col(Edition.number) == number)
-    found = [
-        _account(session, edition_id, name, count, state.value, letters, thorough=number is not None)
-        for edition_id, name, count, state, letters in session.execute(query)
-    ]
+    found = []
+    for edition_id, name, count, state, tally, letters in session.execute(query):
+        if tally is not None and not full:
+            found.append(_counted(name, count, state.value, tally))
+        else:
+            account = _account(session, edition_id, name, count, state.value, letters, thorough=full)
+            found.append(account if tally is None else _compared(account, _counted(name, count, state.value, tally)))
     if newsletters is None and number is None:
         found.append(_account(session, None, "", 0, "", None))
     return found
 
 
 def account_of(session: Session, edition_id: int) -> Account:
-    """The account of one edition."""
+    """The account of one edition, from its rows and rolls."""
     promised = sa.select(sa.func.coalesce(sa.func.sum(Variant.letters), 0)).where(col(Variant.edition_id) == edition_id)
     return _account(session, edition_id, "", 0, "", session.execute(promised).scalar_one())
+
+
+def _counted(name: str, number: int, state: str, tally: Mapping[str, int]) -> Account:
+    """The account of an edition all of whose letters had ended when it was counted."""
+    ends = {one: tally.get(one, 0) for one in ("sent", "refused", "dropped", "held")}
+    owed, total = tally["owed"], sum(ends.values())
+    wrong = () if owed == total else (f"{owed} letters were owed, {total} are in the outbox",)
+    return Account(
+        newsletter=name,
+        number=number,
+        state=state,
+        owed=owed,
+        **ends,
+        still_owed=0,
+        in_doubt=tally.get("in_doubt", 0),
+        wrong=wrong,
+    )
+
+
+def _compared(account: Account, counted: Account) -> Account:
+    """The account from the rows, which says what is otherwise than it was when it was counted."""
+    if replace(account, wrong=()) == replace(counted, wrong=()):
+        return account
+    return replace(
+        account, wrong=(*account.wrong, "its letters are not what they were when the last of them had ended")
+    )
 
 
 def _account(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from digest.models import (
+    LABELS,
     Admission,
     Entry,
     Feed,
@@ -19,6 +21,7 @@ from digest.models import (
     Story,
 )
 from digest.store.database import batched
+from digest.store.feed_tables import Undecided
 
 
 class Waiting(NamedTuple):
@@ -76,15 +79,18 @@ def waiting(session: Session, newsletter_id: int, *, settle: timedelta | None, n
     Not those that their publisher took back, nor those that have not settled yet (but for None, where these count):
     the next time has them.
 
-    By the absence of an `Admission`, never by a date or an id: entries of a feed subscribed to later, or stored
-    by a transaction that committed later, are found all the same.
+    By the rows of `Undecided` and the absence of an `Admission`, never by a date or an id: entries of a feed
+    subscribed to later, or stored by a transaction that committed later, are found all the same.
     """
     decided = select(Admission.entry_id).where(Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id)
     rows = session.execute(
         sa.select(*(getattr(Entry, name) for name in Waiting._fields), col(Entry.changed_at), col(Feed.settle_minutes))
+        .select_from(Undecided)
+        .join(Entry, col(Entry.id) == col(Undecided.entry_id))
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
         .join(Feed, col(Feed.id) == col(Entry.feed_id))
-        .where(col(NewsletterFeed.newsletter_id) == newsletter_id, ~decided.exists(), col(Entry.withdrawn_at).is_(None))
+        .where(col(Undecided.newsletter_id) == newsletter_id, col(NewsletterFeed.newsletter_id) == newsletter_id)
+        .where(~decided.exists(), col(Entry.withdrawn_at).is_(None))
         .order_by(col(Entry.feed_id), col(Entry.id))
     )
     found = []
@@ -98,12 +104,9 @@ def waiting(session: Session, newsletter_id: int, *, settle: timedelta | None, n
 
 def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
     """The feeds of a newsletter by id."""
-    known = (
-        select(Admission.entry_id)
-        .join(Entry, col(Entry.id) == col(Admission.entry_id))
-        .where(Admission.newsletter_id == newsletter_id, Entry.feed_id == NewsletterFeed.feed_id)
-        .exists()
-    )
+    # One within the other, so that a feed without a decision costs its own entries and not all decisions.
+    decided = select(Admission.entry_id).where(Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id)
+    known = select(Entry.id).where(Entry.feed_id == NewsletterFeed.feed_id, decided.exists()).exists()
     rows = session.execute(
         sa.select(
             col(Feed.id),
@@ -124,11 +127,26 @@ def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
 _LATELY = 200  # entries of a feed by which its votes are judged
 
 
-def most_points(session: Session, feed_id: int) -> int:
-    """The most votes that one of a feed's latest entries has; 0 where there are no two to compare."""
-    query = select(Entry.points).where(Entry.feed_id == feed_id, col(Entry.points).is_not(None))
-    found = session.exec(query.order_by(col(Entry.id).desc()).limit(_LATELY)).all()
-    return max(points or 0 for points in found) if len(found) > 1 else 0
+def most_points(session: Session, feed_ids: Collection[int]) -> dict[int, int]:
+    """The most votes that one of a feed's latest entries has, by feed; none for one with no two to compare."""
+    if not feed_ids:
+        return {}
+    other = aliased(Entry)
+    lately = (
+        sa.select(col(other.id))
+        .where(col(other.feed_id) == col(Feed.id), col(other.points).is_not(None))
+        .order_by(col(other.id).desc())
+        .limit(_LATELY)
+        .correlate(Feed)
+    )
+    rows = session.execute(
+        sa.select(col(Feed.id), sa.func.max(col(Entry.points)))
+        .join(Entry, col(Entry.id).in_(lately))
+        .where(col(Feed.id).in_(feed_ids))
+        .group_by(col(Feed.id))
+        .having(sa.func.count() > 1)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 class Labelled(NamedTuple):
@@ -174,32 +192,42 @@ def keys(session: Session, ids: Iterable[int]) -> dict[int, str]:
 
 def still_waiting(session: Session, newsletter_id: int, ids: Iterable[int]) -> bool:
     """Whether no decision was made about any of these entries, none was taken back, and the newsletter reads them."""
+    mine = set(session.exec(select(NewsletterFeed.feed_id).where(NewsletterFeed.newsletter_id == newsletter_id)))
     for some in batched(ids):
+        # Each by its own key: joined, SQLite goes through all entries of all feeds for every few.
+        there = session.execute(
+            sa.select(col(Entry.feed_id)).where(col(Entry.id).in_(some), col(Entry.withdrawn_at).is_(None))
+        ).all()
         decided = select(Admission.entry_id).where(
-            Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id
+            Admission.newsletter_id == newsletter_id, col(Admission.entry_id).in_(some)
         )
-        count = session.execute(
-            sa.select(sa.func.count())
-            .select_from(Entry)
-            .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
-            .where(col(NewsletterFeed.newsletter_id) == newsletter_id, col(Entry.id).in_(some), ~decided.exists())
-            .where(col(Entry.withdrawn_at).is_(None))
-        ).scalar_one()
-        if count != len(some):
+        if len(there) != len(some) or not mine.issuperset(row[0] for row in there) or session.exec(decided).first():
             return False
     return True
 
 
-def latest(session: Session, feed_id: int, *, limit: int) -> list[tuple[int, str]]:
-    """The last entries of a feed, newest first: id and address of its picture."""
-    rows = session.execute(
-        sa.select(col(Entry.id), col(Entry.image_url))
-        .where(col(Entry.feed_id) == feed_id, col(Entry.fault) == "")
-        # What one answer brought is stored the oldest first, whatever its order in the feed.
-        .order_by(col(Entry.seen_at).desc(), col(Entry.id).desc())
+def latest(session: Session, feed_ids: Collection[int], *, limit: int) -> dict[int, list[tuple[int, str]]]:
+    """The last entries of each feed, newest first: id and address of its picture. As many feeds as IN (…) takes."""
+    # What one answer brought is stored the oldest first, whatever its order in the feed. Each feed's are taken from the
+    # end of an index: numbered by a window, all that it ever had would be gone through.
+    other = aliased(Entry)
+    lately = (
+        sa.select(col(other.id))
+        .where(col(other.feed_id) == col(Feed.id), col(other.fault) == "")
+        .order_by(col(other.seen_at).desc(), col(other.id).desc())
         .limit(limit)
+        .correlate(Feed)
     )
-    return [(row[0], row[1]) for row in rows]
+    query = (
+        sa.select(col(Feed.id), col(Entry.id), col(Entry.image_url))
+        .join(Entry, col(Entry.id).in_(lately))
+        .where(col(Feed.id).in_(feed_ids))
+        .order_by(col(Entry.seen_at).desc(), col(Entry.id).desc())
+    )
+    found: dict[int, list[tuple[int, str]]] = {feed_id: [] for feed_id in feed_ids}
+    for feed_id, id_, image_url in session.execute(query):
+        found[feed_id].append((id_, image_url))
+    return found
 
 
 class ForRules(NamedTuple):
@@ -229,26 +257,28 @@ def labelled(session: Session, newsletter_id: int, *, per_feed: int = 150, limit
     An entry of a feed with one topic counts even where it was held; a correction goes before everything.
     """
     text = (col(Entry.id), col(Entry.title), col(Entry.url))
-    place = sa.func.row_number().over(
-        partition_by=col(Entry.feed_id), order_by=(col(Entry.seen_at).desc(), col(Entry.id).desc())
+    other = aliased(Entry)
+    latest = (
+        sa.select(col(other.id))
+        .where(col(other.feed_id) == col(NewsletterFeed.feed_id), col(other.fault) == "")
+        .order_by(col(other.seen_at).desc(), col(other.id).desc())
+        .limit(per_feed)
+        .correlate(NewsletterFeed)
     )
-    by_feed = (
-        sa.select(*text, col(NewsletterFeed.topic).label("topic"), place.label("place"))
-        .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
-        .where(
-            col(NewsletterFeed.newsletter_id) == newsletter_id, col(NewsletterFeed.topic) != "", col(Entry.fault) == ""
-        )
-        .subquery()
+    of_feeds = (
+        sa.select(*text, col(NewsletterFeed.topic))
+        .join(NewsletterFeed, col(Entry.id).in_(latest))
+        .where(col(NewsletterFeed.newsletter_id) == newsletter_id, col(NewsletterFeed.topic) != "")
+        .order_by(col(Entry.id).desc())
+        .limit(limit)
     )
     by_story = (
         sa.select(*text, col(Story.topic))
         .join(Story, col(Story.entry_id) == col(Entry.id))
-        .where(col(Story.newsletter_id) == newsletter_id, col(Story.topic_step).in_(LABELLING))
+        .where(col(Story.newsletter_id) == newsletter_id, LABELS)
         .order_by(col(Story.seq).desc())
         .limit(limit)
     )
-    columns = list(by_feed.c)[:-1]
-    of_feeds = sa.select(*columns).where(by_feed.c.place <= per_feed).order_by(by_feed.c.id.desc()).limit(limit)
     found = {row[0]: Labelled(*row) for row in session.execute(of_feeds)}
     found |= {row[0]: Labelled(*row) for row in session.execute(by_story)}
     return sorted(found.values(), key=lambda label: -label.entry_id)[:limit]
@@ -257,6 +287,3 @@ def labelled(session: Session, newsletter_id: int, *, per_feed: int = 150, limit
 def label_counts(session: Session, newsletter_id: int) -> dict[str, int]:
     """How many entries are known to belong under each topic."""
     return dict(Counter(label.topic for label in labelled(session, newsletter_id)))
-
-
-LABELLING = ("moved", "rule", "category")  # the steps that know, as against those that guess

@@ -17,6 +17,7 @@ from digest.models import (
     Entry,
     Feed,
 )
+from digest.store import undecided
 from digest.store.database import insert_into
 
 _FORMER = 20  # addresses kept in a feed's history
@@ -83,7 +84,9 @@ def save_entries(
     if new:
         statement = insert_into(session, Entry).on_conflict_do_nothing(index_elements=["feed_id", "key"])
         session.connection().execute(statement, new)
-        present |= {one.id for one in _entries_by(session, feed_id, "key", [row["key"] for row in new])}
+        stored_now = {one.id for one in _entries_by(session, feed_id, "key", [row["key"] for row in new])}
+        undecided.came(session, feed_id, stored_now)
+        present |= stored_now
     evidence = identity.observed(evidence, marks, pairs, known)
     evidence.vanished[1] += back
     ids = [known[place].id for place in found if place is not None and place >= 0]
@@ -92,7 +95,7 @@ def save_entries(
     gone = _withdraw(
         session, feed_id, known, frozenset(present), len(new), tombstones, evidence, can_tell=can_tell, now=now
     )
-    learnt = {"feed": feed_id, "new_evidence": vars(evidence), "new_window": sorted(present)}
+    learnt = {"feed": feed_id, "new_evidence": vars(evidence), "new_window": sorted(present), "more": len(new)}
     session.connection().execute(_LEARNT, learnt)
     return Saved(len(new), edited, sum(bool(row.get("fault")) for row in new), gone)
 
@@ -238,7 +241,11 @@ _WAYS = sa.select(col(Feed.identity), col(Feed.evidence), col(Feed.window)).wher
 _LEARNT = (
     sa.update(Feed)
     .where(col(Feed.id) == sa.bindparam("feed"))
-    .values(evidence=sa.bindparam("new_evidence"), window=sa.bindparam("new_window"))
+    .values(
+        evidence=sa.bindparam("new_evidence"),
+        window=sa.bindparam("new_window"),
+        entry_count=Feed.entry_count + sa.bindparam("more"),
+    )
 )
 
 

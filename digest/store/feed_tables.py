@@ -11,6 +11,18 @@ from digest.column_types import Packed
 from digest.models import UtcTime
 
 
+class Undecided(SQLModel, table=True):
+    """An entry about which a newsletter that reads its feed has not decided: what each run looks at, at any age.
+
+    A superset: `entries.waiting` says what waits. `feed_entries` and `feeds.read` add to it, decisions take from it.
+    """
+
+    __tablename__ = "undecided"
+
+    newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
+    entry_id: int = Field(foreign_key="entry.id", primary_key=True, index=True, ondelete="CASCADE")
+
+
 class FullText(SQLModel, table=True):
     """What the page of an entry says, where its feed gives a stub: read for a story that stands for an edition."""
 

@@ -12,8 +12,8 @@ from sqlmodel import Session, col, select
 
 from digest.errors import NotFound
 from digest.models import (
+    HELD,
     Admission,
-    Decision,
     Entry,
     Feed,
     FeedState,
@@ -23,7 +23,7 @@ from digest.models import (
     VariantStory,
 )
 from digest.origin import open_part, same, shown, without_login
-from digest.store import tastes
+from digest.store import tastes, undecided
 from digest.store.database import batched
 from digest.store.feed_tables import FeedList
 from digest.store.mail_tables import MailFeed, MailReport
@@ -81,6 +81,7 @@ def add_readings(session: Session, newsletter_id: int, rows: Sequence[Mapping[st
     if rows:
         own = {"newsletter_id": newsletter_id, "added_at": now}
         session.connection().execute(sa.insert(NewsletterFeed), [{**row, **own} for row in rows])
+        undecided.begins(session, newsletter_id, (row["feed_id"] for row in rows))
 
 
 def ids_read(session: Session, newsletter_id: int) -> set[int]:
@@ -128,6 +129,7 @@ def stop_reading(session: Session, feed_id: int, *, newsletter_id: int | None = 
     if newsletter_id is not None:
         query = query.where(col(NewsletterFeed.newsletter_id) == newsletter_id)
     session.execute(query)
+    undecided.ends(session, feed_id, newsletter_id=newsletter_id)
     return session.exec(select(NewsletterFeed).where(NewsletterFeed.feed_id == feed_id)).first() is None
 
 
@@ -161,9 +163,9 @@ def listed(session: Session, *, newsletters: Collection[str] | None = None) -> l
 
 
 def entry_counts(session: Session) -> dict[int, int]:
-    """How many entries are stored of each feed."""
-    rows = session.exec(select(Entry.feed_id, sa.func.count()).group_by(col(Entry.feed_id)))
-    return dict(rows.all())
+    """How many entries came of each feed."""
+    rows = session.exec(select(Feed.id, Feed.entry_count).where(Feed.entry_count > 0))
+    return {id_ or 0: count for id_, count in rows}
 
 
 def newest_entries(session: Session, feed_id: int, *, limit: int) -> list[Entry]:
@@ -195,13 +197,11 @@ def set_aside_counts(session: Session, *, since: datetime) -> dict[int, int]:
 
 def held_counts(session: Session) -> dict[int, int]:
     """How many entries of each feed were held back, as a flood or a new feed's archive, by some newsletter."""
-    query = (
-        select(Entry.feed_id, sa.func.count(sa.distinct(col(Entry.id))))
-        .join(Admission, col(Entry.id) == col(Admission.entry_id))
-        .where(col(Admission.decision) == Decision.HELD)
-        .group_by(col(Entry.feed_id))
-    )
-    return dict(session.exec(query).all())
+    held = sa.select(col(Admission.entry_id)).where(HELD).distinct().subquery()
+    # An outer join, so that it begins with the few and not with all entries.
+    query = sa.select(col(Entry.feed_id), sa.func.count()).select_from(held)
+    query = query.outerjoin(Entry, col(Entry.id) == held.c.entry_id).group_by(col(Entry.feed_id))
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def reads(session: Session, newsletter_id: int, feed_id: int) -> bool:
@@ -218,6 +218,18 @@ def was_published(session: Session, feed_id: int) -> bool:
         .limit(1)
     )
     return session.exec(query).first() is not None
+
+
+def retire(session: Session, feed: Feed) -> bool:
+    """Ask a feed no more that nobody reads. It goes, with its entries and stories; True where one of these was sent:
+    then it stays, retired."""
+    if not was_published(session, feed.id or 0):
+        session.delete(feed)
+        return False
+    feed.state = FeedState.RETIRED
+    feed.error = "removed; its published stories stay"
+    session.add(feed)
+    return True
 
 
 def senders(session: Session, feed_id: int) -> set[str]:
@@ -273,6 +285,7 @@ def hand_over(session: Session, feed_id: int, to_id: int, *, now: datetime) -> N
     for link in session.exec(select(NewsletterFeed).where(NewsletterFeed.feed_id == feed_id)).all():
         read(session, link.newsletter_id, to_id, topic=link.topic, folder=link.folder, places=link.places, now=now)
         session.delete(link)
+    undecided.ends(session, feed_id)
 
 
 def added_at(session: Session, ids: Collection[int]) -> dict[int, datetime]:

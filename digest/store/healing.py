@@ -59,7 +59,6 @@ from digest.models import (
     OutboxRow,
     OutboxState,
     RelayHour,
-    RunDay,
     Story,
     Subscriber,
     Subscription,
@@ -73,7 +72,7 @@ from digest.store.api_tables import ApiAnswer, Webhook, WebhookEvent
 from digest.store.clock import TOLERANCE, note_day, utc_day
 from digest.store.database import Database, shared_now
 from digest.store.feed_tables import FullText, Robots, WebSub
-from digest.store.run_tables import Run
+from digest.store.run_tables import Run, RunDay
 from digest.store.signup_tables import SignupMail, SignupWait
 
 if TYPE_CHECKING:
@@ -96,6 +95,9 @@ SHOWN = {
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",
     "feed_seen.until",  # the word of whoever moved here
+    "arrival.at",
+    "arrival.done_at",  # that there is one, not when
+    "arrival.undone_at",
     "list_import.at",
     "list_import.undone_at",
     "import_change.paused_until",  # goes back to where it stood
@@ -346,8 +348,12 @@ def _thorough(at: _Bearings) -> Iterator[Part]:
     untried = sa.exists().where(
         col(OutboxRow.notice_id) == Notice.id, col(OutboxRow.settled_at).is_(None), col(OutboxRow.attempts) == 0
     )
-    yield Rule("entries", (Bound(col(Entry.seen_at), late, now), Bound(col(Entry.changed_at), late, now)))
-    yield Rule("decisions", (Bound(col(Admission.decided_at), late, now),))
+    # By their indexes, which begin with whose they are.
+    of_feeds = col(Entry.feed_id).in_(sa.select(col(Feed.id)))
+    yield Rule("entries", (Bound(col(Entry.seen_at), late, now),), (of_feeds,))
+    yield Rule("entries", (Bound(col(Entry.changed_at), late, now),))
+    of_newsletters = col(Admission.newsletter_id).in_(sa.select(col(Newsletter.id)))
+    yield Rule("decisions", (Bound(col(Admission.decided_at), late, now),), (of_newsletters,))
     yield Rule(
         "stories", tuple(Bound(column, late, now) for column in (col(Story.published_at), col(Story.admitted_at)))
     )
@@ -362,13 +368,21 @@ def _thorough(at: _Bearings) -> Iterator[Part]:
         ),
     )
     columns = (OutboxRow.tried_at, OutboxRow.settled_at, OutboxRow.created_at)
-    yield Rule("settled letters", tuple(Bound(col(column), late, now) for column in columns), (settled,))
+    yield Rule("settled letters", tuple(Bound(col(column), late, now) for column in columns), (settled, _not_counted()))
     # The Date: and the Message-ID of a letter that was tried stay what they were.
     yield Rule("notices", (Bound(col(Notice.created_at), late, now),), (untried,))
     yield Rule("suppressions", (Bound(col(Suppression.created_at), late, now),))
     yield Rule("readings of feeds", (Bound(col(NewsletterFeed.added_at), late, now),))
     yield Rule("runs", (Bound(col(Run.began_at), late, now), Bound(col(Run.ended_at), late, now)))
     yield Rule("subscribers", (Bound(col(Subscriber.created_at), late, now),))
+
+
+def _not_counted() -> Any:
+    """Letters of editions that are not counted, and notices: what was counted had nothing ahead, see `tallies`."""
+    live = sa.select(col(Edition.id)).where(col(Edition.tally).is_(None))
+    letters = sa.select(col(OutboxRow.id)).where(col(OutboxRow.edition_id).in_(live))
+    notices = sa.select(col(OutboxRow.id)).where(col(OutboxRow.edition_id).is_(None))
+    return col(OutboxRow.id).in_(letters.union_all(notices))
 
 
 # ---------------------------------------------------------------- letters

@@ -201,12 +201,13 @@ def _sent_untold(one: _Listener, now: datetime) -> Any:
         col(WebhookEvent.webhook_id) == one.id,
         col(WebhookEvent.message) == sa.literal(_SENT) + sa.cast(Edition.id, sa.String),
     )
+    owed = sa.exists().where(col(OutboxRow.edition_id) == Edition.id)  # nobody is, of past issues that were brought
     unsettled = sa.exists().where(col(OutboxRow.edition_id) == Edition.id, col(OutboxRow.settled_at).is_(None))
     query = (
         sa.select(Edition, col(Newsletter.name))
         .join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
         .where(col(Edition.id) > one.after_edition, col(Edition.composed_at) > now - _LOOKED_AT)
-        .where(col(Edition.state).in_((EditionState.OPEN, EditionState.CANCELLED)), ~told, ~unsettled)
+        .where(col(Edition.state).in_((EditionState.OPEN, EditionState.CANCELLED)), ~told, owed, ~unsettled)
     )
     if one.newsletters:
         query = query.where(col(Newsletter.name).in_(one.newsletters))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ from digest.models import (
     SubscriptionState,
     Suppression,
 )
-from digest.store import imports, recipients, renames, tastes, witness
+from digest.store import imports, recipients, renames, suppressions, tastes, witness
 from digest.store.database import Database
 from digest.store.import_tables import ImportChange, ListImport
 from digest.taste import Taste
@@ -156,6 +156,7 @@ def update(
         sa.select(rows).where(known, rows.c.state != "", rows.c.key > last).order_by(rows.c.key).limit(STEP)
     ).all():  # fmt: skip
         last = some[-1].key
+        _lock(session, paper.id or 0, [row.key for row in some])  # what they have is added to
         people = _people(session, paper.id or 0, [row.key for row in some])
         for row in some:
             person, subscription = people.get(row.key, (None, None))
@@ -325,11 +326,13 @@ class _Undoing:
 
 
 def _lock(session: Session, newsletter_id: int, keys: Collection[str]) -> None:
-    """Let nobody change these people's subscriptions meanwhile; in the order in which all take them."""
+    """Let nobody change these people and their subscriptions meanwhile; in the order in which all take them."""
     query = select(Subscription.id).join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
     # Not by its index: SQLite would go through all of the newsletter's for each step, and an undo take their square.
     query = query.where(col(Subscription.newsletter_id) + 0 == newsletter_id, col(Subscriber.key).in_(keys))
     session.exec(query.order_by(col(Subscription.id)).with_for_update(of=Subscription)).all()
+    people = select(Subscriber.id).where(col(Subscriber.key).in_(keys)).order_by(col(Subscriber.key))
+    session.exec(people.with_for_update(key_share=True)).all()
 
 
 def _untouched(
@@ -339,6 +342,7 @@ def _untouched(
     newest = sa.select(col(Consent.subscriber_id), sa.func.max(col(Consent.id))).where(
         col(Consent.subscriber_id).in_([person.person_id for person in people.values()]),
         sa.or_(col(Consent.newsletter_id).is_(None), col(Consent.newsletter_id) == run.newsletter_id),
+        ~renames.of_rename(),
     )
     lines = {row[0]: row[1] or 0 for row in session.connection().execute(newest.group_by(col(Consent.subscriber_id)))}
     stops = {
@@ -370,47 +374,57 @@ def _untouched(
 
 
 def _follow_names(session: Session, run: ListImport, changes: list[_Change], known: Collection[str]) -> list[_Change]:
-    """Nobody is given back a topic that was renamed since, or is no more."""
+    """Nobody is given back a topic that was renamed since, or is no more; nor the mute of one."""
     followed = []
     for change in changes:
-        if change.before and change.before.get("topics"):
-            now = renames.followed(session, run.newsletter_id, change.before["topics"], known)
-            change = change._replace(before=change.before | {"topics": now})
-        followed.append(change)
+        before = dict(change.before or {})
+        if topics := before.get("topics"):
+            before["topics"] = renames.followed(session, run.newsletter_id, topics, known)
+        if muted := before.get("taste", {}).get("muted_topics"):
+            now = renames.followed(session, run.newsletter_id, muted, known)
+            taste_now = replace(Taste.of(before["taste"]), muted_topics=tuple(now))
+            before |= {"taste": taste_now.stored, "taste_key": taste_now.key}
+        followed.append(change._replace(before=before) if before else change)
     return followed
 
 
 def _take_back(
     session: Session, run: ListImport, changes: list[_Change], now: Mapping[str, _Now], evidence: Evidence
 ) -> None:
-    gone: list[int] = []  # subscriptions
-    stay = [change.key for change in changes if change.before or "e" in change.what or "c" in change.what]
-    people = _people(session, run.newsletter_id, stay)
-    for change in changes:
-        made = now[change.key].subscription_id if "s" in change.what and change.key in now else None
-        if made is not None:
-            gone.append(made)
+    """What was made goes, what was ended, confirmed or updated is as before, who was suppressed is let go."""
+    made = {one.key: id_ for one in changes if "s" in one.what and (id_ := _subscription_of(one.key, now)) is not None}
+    stay = [one for one in changes if one.before or (_of_state(one) and one.key not in made)]
+    people = _people(session, run.newsletter_id, [one.key for one in stay])
+    for change in stay:
         person, subscription = people.get(change.key, (None, None))
-        if made is None and subscription is not None and ("e" in change.what or "c" in change.what):
+        if _of_state(change) and change.key not in made and subscription is not None:
             _restore(session, change, subscription, evidence)
         if change.before and person is not None:
-            former = subscription.topics if subscription else []
-            for name, value in change.before.items():
-                setattr(person if name in ("name", "tags", "fields") else subscription, name, value)
-            if subscription is not None:
-                recipients.widen(session, subscription, former)
-    connection = session.connection()
+            _give_back(session, person, subscription, change.before)
     session.flush()
-    if gone:
-        _forget(session, run, gone, [c.key for c in changes if "p" in c.what], evidence.at)
-    stopped = [change.key for change in changes if "x" in change.what]
-    for key in stopped:
-        witness.note_person(session, "lifted", key)
-    if stopped:
-        connection.execute(sa.delete(Suppression).where(col(Suppression.key).in_(stopped)))
-    keys = [change.key for change in changes]
-    noted = sa.delete(ImportChange).where(col(ImportChange.import_id) == run.id, col(ImportChange.key).in_(keys))
-    connection.execute(noted.execution_options(synchronize_session=False))
+    if made:
+        _forget(session, run, list(made.values()), [one.key for one in changes if "p" in one.what], evidence.at)
+    suppressions.lift_some(session, [one.key for one in changes if "x" in one.what])
+    mine = (col(ImportChange.import_id) == run.id, col(ImportChange.key).in_([one.key for one in changes]))
+    noted = sa.delete(ImportChange).where(*mine)
+    session.connection().execute(noted.execution_options(synchronize_session=False))
+
+
+def _subscription_of(key: str, now: Mapping[str, _Now]) -> int | None:
+    return now[key].subscription_id if key in now else None
+
+
+def _of_state(change: _Change) -> bool:
+    """Did it end or confirm a subscription?"""
+    return "e" in change.what or "c" in change.what
+
+
+def _give_back(session: Session, person: Subscriber, subscription: Subscription | None, before: dict[str, Any]) -> None:
+    former = subscription.topics if subscription else []
+    for name, value in before.items():
+        setattr(person if name in ("name", "tags", "fields") else subscription, name, value)
+    if subscription is not None:
+        recipients.widen(session, subscription, former)
 
 
 def _restore(session: Session, change: _Change, subscription: Subscription, evidence: Evidence) -> None:

@@ -1,4 +1,4 @@
-"""The tables of imports: which lists were taken in, and what each changed of whom."""
+"""The tables of imports: which lists were taken in, what each changed of whom; and what moves brought."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel
 
+from digest.column_types import PackedJson
 from digest.models import UtcTime
 
 
@@ -45,3 +46,24 @@ class ImportChange(SQLModel, table=True):
     read_until: int | None = None
     reason: str = ""  # that it suppressed them for
     before: dict[str, Any] | None = Field(sa_type=JSON, default=None, nullable=True)  # what it updated
+
+
+class Arrival(SQLModel, table=True):
+    """A move from another tool: all that it brought besides readers, whose imports name it. See `store.arrivals`."""
+
+    __tablename__ = "arrival"
+
+    id: int | None = Field(default=None, primary_key=True)
+    newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")
+    tool: str
+    files: list[str] = Field(sa_type=JSON, default_factory=list, nullable=False)  # their names
+    at: datetime = Field(sa_type=UtcTime)
+    done_at: datetime | None = Field(
+        default=None, sa_type=UtcTime, nullable=True
+    )  # None: it was broken off, or goes on
+    undone_at: datetime | None = Field(default=None, sa_type=UtcTime, nullable=True)
+    feeds: list[int] = Field(sa_type=JSON, default_factory=list, nullable=False)  # that it stored
+    readings: list[int] = Field(sa_type=JSON, default_factory=list, nullable=False)  # feeds that its newsletter took
+    # By feed: what was known as sent before it said so too; None: nothing.
+    before: dict[str, Any] = Field(sa_type=PackedJson, default_factory=dict, nullable=False)
+    editions: list[int] = Field(sa_type=JSON, default_factory=list, nullable=False)  # their numbers

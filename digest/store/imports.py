@@ -37,35 +37,26 @@ STEP = 5_000  # rows in one transaction: a fraction of a second on SQLite, where
 NEW, ENDED, CONFIRMED = "new", "ended", "confirmed"
 KNOWN, STAYS_GONE, STAYS_SUPPRESSED, STAYS_ERASED = "known", "stays gone", "stays suppressed", "stays erased"
 
+
+def _cell(name: str, kind: Any = sa.String, empty: str | None = "") -> sa.Column[Any]:
+    """A column of `import_row`; `empty` is what stands in it where nothing is said (None: NULL)."""
+    if empty is None:
+        return sa.Column(name, kind)
+    return sa.Column(name, kind, nullable=False, server_default=sa.false() if kind is sa.Boolean else empty)
+
+
 _row = sa.Table(
     "import_row",
     sa.MetaData(),
     sa.Column("key", sa.String, primary_key=True),
-    sa.Column("email", sa.String, nullable=False),
-    sa.Column("mark", sa.String, nullable=False),
-    sa.Column("name", sa.String, nullable=False),
-    sa.Column("state", sa.String, nullable=False),
-    sa.Column("rank", sa.Integer, nullable=False),
-    sa.Column("topics", sa.JSON, nullable=False),
-    sa.Column("cadence", sa.String, nullable=False),
-    sa.Column("hour", sa.Integer),
-    sa.Column("zone", sa.String, nullable=False),
-    sa.Column("language", sa.String, nullable=False),
-    sa.Column("plain", sa.Boolean, nullable=False),
-    sa.Column("taste", sa.JSON, nullable=False),
-    sa.Column("taste_key", sa.String, nullable=False),
-    sa.Column("tags", sa.JSON, nullable=False),
-    sa.Column("since", UtcTime),
-    sa.Column("changed_at", UtcTime),
-    sa.Column("paused_until", UtcTime),
-    sa.Column("ip", sa.String, nullable=False),
-    sa.Column("consent", sa.String, nullable=False),
-    sa.Column("reason", sa.String, nullable=False),
-    sa.Column("status", sa.String, nullable=False),
-    sa.Column("suppressed_at", UtcTime),
-    sa.Column("fields", sa.JSON, nullable=False),
-    sa.Column("stamp", sa.Integer, nullable=False),
-    sa.Column("outcome", sa.String, nullable=False, server_default=""),
+    *map(_cell, ("email", "mark", "name", "state", "cadence", "zone", "language", "taste_key")),
+    *map(_cell, ("ip", "consent", "reason", "status", "outcome")),
+    *(_cell(name, sa.Integer, "0") for name in ("rank", "stamp")),
+    *(_cell(name, sa.JSON, "[]") for name in ("topics", "tags")),
+    *(_cell(name, sa.JSON, "{}") for name in ("taste", "fields")),
+    *(_cell(name, UtcTime, None) for name in ("since", "changed_at", "paused_until", "suppressed_at")),
+    _cell("hour", sa.Integer, None),
+    _cell("plain", sa.Boolean),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )
@@ -113,7 +104,14 @@ def add_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
         if name not in ("key", "outcome", *_SUPPRESSION)
     }
     values |= {name: sa.case((old.reason == "", new[name]), else_=old[name]) for name in _SUPPRESSION}
-    session.connection().execute(insert.on_conflict_do_update(index_elements=["key"], set_=values), rows)
+    said = [name for name in rows[0] if name == "key" or any(_says(row[name]) for row in rows)]
+    some = [{name: row[name] for name in said} for row in rows]
+    session.connection().execute(insert.on_conflict_do_update(index_elements=["key"], set_=values), some)
+
+
+def _says(value: Any) -> bool:
+    """Is it anything but what stands in its column by itself? Most lists fill few columns, and each cell costs."""
+    return bool(value) or (value == 0 and value is not False)
 
 
 def spans(session: Session) -> Iterator[Span]:

@@ -50,21 +50,22 @@ class Journal:
     def files(self) -> list[Path]:
         """The oldest first."""
         try:
-            names = [path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name)]
+            # Asked at each commit while letters go out, so without a Path for each name.
+            names = [name for name in os.listdir(self.folder) if _NAME.fullmatch(name)]  # noqa: PTH208
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise self._trouble("read", error) from None
         return [self.folder / name for name in sorted(names, key=lambda name: int(name.partition("-")[0]))]
 
-    def top(self) -> Top | None:
+    def top(self, files: Sequence[Path] | None = None) -> Top | None:
         """What the last whole record says; None where there is none. StorageError where it cannot be read."""
-        for path in reversed(self.files()):
+        for path in reversed(self.files() if files is None else files):
             try:
+                if self._seen is not None and self._seen[:2] == (path.name, path.stat().st_size):
+                    return self._seen[2]
                 with path.open("rb") as file:
                     size = os.fstat(file.fileno()).st_size
-                    if self._seen is not None and self._seen[:2] == (path.name, size):
-                        return self._seen[2]
                     first = _parsed(file.readline())
                     last = next(_backwards(file, size), None)
             except OSError as error:
@@ -89,9 +90,9 @@ class Journal:
             raise self._trouble("written", error) from None
 
     def _append(self, records: Sequence[Record], installation: str, at: datetime, sync: bool) -> None:
-        month, top = at.astimezone(UTC).strftime("%Y-%m"), self.top()
+        files = self.files()  # nobody else adds one, while we have the lock
+        month, top = at.astimezone(UTC).strftime("%Y-%m"), self.top(files)
         highest = top.tick if top is not None and top.installation == installation else 0
-        files = self.files()
         lines: list[Record] = list(records)
         if top is None or not files or not files[-1].name.endswith(f"-{month}.jsonl"):
             number = int(files[-1].name.partition("-")[0]) + 1 if files else 1
@@ -251,22 +252,42 @@ def _sync_folder(folder: Path) -> None:
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Numbers as "1-90,93": letters go out in their order, so these are few words."""
+    """Numbers as "1-90,+3,+40-7", each but the first told by how far it is from the one before it.
+
+    Letters go out variant by variant, and of each in their order: so these are few characters a letter.
+    """
     parts: list[str] = []
+    before = 0
     begin = last = None
+
+    def add() -> None:
+        nonlocal before
+        if begin is None or last is None:
+            return
+        if parts:
+            parts.append(f"+{begin - before}-{last - begin}" if last != begin else f"+{begin - before}")
+        else:
+            parts.append(f"{begin}-{last}" if last != begin else f"{begin}")
+        before = last
+
     for number in sorted(set(numbers)):
         if last is None or number != last + 1:
-            if begin is not None:
-                parts.append(f"{begin}-{last}" if last != begin else f"{begin}")
+            add()
             begin = number
         last = number
-    if begin is not None:
-        parts.append(f"{begin}-{last}" if last != begin else f"{begin}")
+    add()
     return ",".join(parts)
 
 
 def numbers_of(text: str) -> Iterator[int]:
-    """What `ranges` wrote."""
+    """What `ranges` wrote, or that of a release before, which told each number as it is."""
+    last = 0
     for part in text.split(",") if text else ():
-        begin, _, end = part.partition("-")
-        yield from range(int(begin), int(end or begin) + 1)
+        first, _, end = part.partition("-")
+        if first.startswith("+"):
+            begin = last + int(first)
+            last = begin + int(end or 0)
+        else:
+            begin = int(first)
+            last = int(end or first)
+        yield from range(begin, last + 1)

@@ -95,6 +95,12 @@ def find(session: Session, token: str, *, now: datetime) -> tuple[Key, bool] | N
     return Key(row.id, row.name, frozenset(row.newsletters), frozenset(row.verbs)), stale
 
 
+def hold(session: Session, key_id: int, *, now: datetime) -> bool:
+    """Is a key that was found still good? Whoever revokes it meanwhile waits until this transaction has ended."""
+    row = session.exec(select(ApiKey).where(ApiKey.id == key_id).with_for_update(read=True)).one_or_none()
+    return row is not None and row.revoked_at is None and (row.expires_at is None or row.expires_at > now)
+
+
 def note_use(session: Session, key_id: int, *, now: datetime) -> None:
     session.execute(sa.update(ApiKey).where(col(ApiKey.id) == key_id).values(used_at=now))
 

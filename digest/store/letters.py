@@ -23,8 +23,9 @@ from digest.models import (
     Suppression,
     Variant,
 )
+from digest.store import tallies
 from digest.store.database import shared_now
-from digest.store.outbox import waiting_at
+from digest.store.outbox import UNSETTLED, waiting_at
 from digest.store.suppressions import bars, not_had
 
 _NO_SYNC = {"synchronize_session": False}
@@ -230,8 +231,12 @@ def lines(
         query = query.where(col(Edition.number) == edition)
     if state is not None:
         query = query.where(col(OutboxRow.state) == state)
+        if state in (OutboxState.REFUSED, OutboxState.DROPPED, OutboxState.HELD):
+            query = query.where(sa.text("outbox.settled_at IS NOT NULL AND outbox.state <> 'sent'"))
+        elif state in UNSETTLED:
+            query = query.where(col(OutboxRow.settled_at).is_(None))
     if in_doubt is not None:
-        query = query.where(col(OutboxRow.in_doubt).is_(in_doubt))
+        query = query.where(sa.text("outbox.in_doubt") if in_doubt else col(OutboxRow.in_doubt).is_(False))
     if letter_id is not None:
         query = query.where(col(OutboxRow.id) == letter_id)
     return [
@@ -280,6 +285,7 @@ def owe_again(
     which = col(Edition.id) == edition_id if edition_id is not None else col(Edition.id).in_(mine)
     rows = session.execute(sa.select(col(Edition.id), col(Edition.pruned)).where(which).with_for_update())
     pruned = [id_ for id_, gone in rows if gone]
+    tallies.reopen(session, editions=[edition_id] if edition_id is not None else (), letters=letter_ids)
     statement = sa.update(OutboxRow).where(col(OutboxRow.state).in_(states))
     if pruned:
         statement = statement.where(col(OutboxRow.edition_id).is_(None) | col(OutboxRow.edition_id).not_in(pruned))

@@ -10,8 +10,10 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import Edition, EditionState, Entry, Feed, Newsletter, OutboxRow, OutboxState, RunDay
+from digest.models import Edition, EditionState, Entry, Feed, Newsletter, OutboxRow, OutboxState
+from digest.store import tallies
 from digest.store.database import Database, shared_now
+from digest.store.run_tables import RunDay
 
 WEEK = timedelta(days=7)
 
@@ -53,12 +55,12 @@ def size(database: Database, session: Session, *, now: datetime) -> Size:
 
 def _growth(session: Session, used: int, *, now: datetime) -> float:
     """By what part of entries and letters, which are most of it, came within a week."""
-    came = sa.func.count().filter
-    entries = session.execute(sa.select(sa.func.count(), came(col(Entry.seen_at) >= now - WEEK)).select_from(Entry))
-    letters = session.execute(
-        sa.select(sa.func.count(), came(col(OutboxRow.created_at) >= now - WEEK)).select_from(OutboxRow)
-    )
-    (some, new), (more, sent) = entries.one(), letters.one()
+    some = session.execute(sa.select(sa.func.coalesce(sa.func.sum(col(Feed.entry_count)), 0))).scalar_one()
+    of_feeds = col(Entry.feed_id).in_(sa.select(col(Feed.id)))  # by the index that begins with them
+    lately = sa.select(sa.func.count()).select_from(Entry).where(of_feeds, col(Entry.seen_at) >= now - WEEK)
+    new = session.execute(lately).scalar_one()
+    more = sum(tallies.by_state(session).values())
+    sent = tallies.owed_since(session, now - WEEK)
     return used * (new + sent) / (some + more) / WEEK.days if some + more else 0.0
 
 
@@ -74,7 +76,9 @@ def at_work(session: Session, *, now: datetime) -> int:
     """Letters that a sender has in hand, and feeds that somebody asks at this moment."""
     shared = shared_now(session, now)
     letters = select(sa.func.count()).where(
-        col(OutboxRow.state).in_((OutboxState.CLAIMED, OutboxState.SENDING)), col(OutboxRow.due_at) > shared
+        col(OutboxRow.settled_at).is_(None),
+        col(OutboxRow.state).in_((OutboxState.CLAIMED, OutboxState.SENDING)),
+        col(OutboxRow.due_at) > shared,
     )
     asking = select(sa.func.count()).where(col(Feed.claimed_at) > shared - timedelta(minutes=10))
     return session.exec(letters).one() + session.exec(asking).one()
@@ -101,6 +105,8 @@ def stuck(session: Session, *, now: datetime, after: timedelta = timedelta(days=
         col(Edition.state).in_((EditionState.HELD, EditionState.PAUSED)),
         sa.or_(col(Edition.open_at).is_(None), col(Edition.open_at) < now),
     )
+    held = sa.select(col(OutboxRow.id)).where(sa.text("outbox.state = 'held'"))
+    waiting = sa.select(col(OutboxRow.id)).where(owed).union_all(held)
     query = (
         sa.select(
             col(Newsletter.name),
@@ -112,7 +118,7 @@ def stuck(session: Session, *, now: datetime, after: timedelta = timedelta(days=
         )
         .join(Edition, col(Edition.id) == OutboxRow.edition_id)
         .join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
-        .where(sa.or_(owed, col(OutboxRow.state) == OutboxState.HELD))
+        .where(col(OutboxRow.id).in_(waiting))
         .group_by(col(Newsletter.name), col(Edition.number))
         .order_by(col(Newsletter.name), col(Edition.number))
     )

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -291,14 +291,15 @@ def claim(
         return Claim(held=held, doubtful=held)
     letters, ended = [], []
     dialect = session.get_bind().dialect
-    as_moment = UtcTime().dialect_impl(dialect).result_processor(dialect, None)
-    assert as_moment is not None
-    for row in _driver(session, _READ, _IDS, json.dumps(taken)).fetchall():
-        values: tuple[Any, ...] = tuple(row)
-        created_at = as_moment(values[10])
-        assert created_at is not None
-        letter = Claimed._make((*values[:8], as_moment(values[8]), bool(values[9]), created_at, values[11]))
-        end = _end_of(letter, *values[12:], before=now - lifetime)
+    read = UtcTime().dialect_impl(dialect).result_processor(dialect, None)
+    assert read is not None
+    as_moment: Any = lru_cache(maxsize=64)(read)  # most letters were made in one moment
+    before = now - lifetime
+    rows: Sequence[Any] = _driver(session, _READ, _IDS, json.dumps(taken)).cursor.fetchall()
+    for row in rows:
+        *values, tried_at, in_doubt, created_at, owner, subscribed, barred = tuple[Any, ...](row)
+        letter = Claimed._make((*values, as_moment(tried_at), bool(in_doubt), as_moment(created_at), owner))
+        end = _end_of(letter, subscribed, barred, before=before)
         if end is None:
             letters.append(letter)
         else:
@@ -321,6 +322,8 @@ def claim(
 
 
 _Which = Literal["edition", "notices", "nobody's notices"]
+_BY_NUMBER = ("due_at", "id")
+_BY_VARIANT = ("due_at", "variant_id", "id")  # the oldest first; those of one moment so that each mail is made once
 
 
 @cache
@@ -328,7 +331,7 @@ def _taking(which: _Which, tried_only: bool) -> sa.Update:
     due = (
         sa.select(_BOX.c.id)
         .where(*_claimable(which, tried_only))
-        .order_by(_BOX.c.due_at, _BOX.c.id)
+        .order_by(*(_BOX.c[name] for name in (_BY_VARIANT if which == "edition" else _BY_NUMBER)))
         .limit(sa.bindparam("most"))
         .with_for_update(skip_locked=True, of=_BOX)
         .cte("due")

@@ -14,6 +14,7 @@ from digest.models import (
     Consent,
     ConsentEvent,
     Edition,
+    FormerName,
     Newsletter,
     Notice,
     OutboxRow,
@@ -30,6 +31,7 @@ from digest.store.import_tables import ImportChange
 from digest.store.signup_tables import SignupWait
 
 # What this transaction read before it had the lock may have changed meanwhile.
+JOINED = "subscription"  # of `FormerName`: one that went into another, by its number
 _AS_IT_IS = {"populate_existing": True}
 
 
@@ -189,12 +191,21 @@ def moved_from(session: Session, person: Subscriber, email: str) -> bool:
 def subscription_by_id(
     session: Session, subscription_id: int, *, lock: bool = False
 ) -> tuple[Subscription, str] | None:
-    """A subscription and the name of its newsletter, or None where it is gone; with `lock` ours alone."""
-    query = select(Subscription, Newsletter.name).join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
-    query = query.where(Subscription.id == subscription_id)
-    if lock:
-        return session.exec(query.with_for_update(of=Subscription), execution_options=_AS_IT_IS).one_or_none()
-    return session.exec(query).one_or_none()
+    """A subscription and the name of its newsletter, or None where it is gone; with `lock` ours alone.
+
+    One that went into another when their newsletters became one is that other: links in old mail go by its number.
+    """
+    every = select(Subscription, Newsletter.name).join(Newsletter, col(Newsletter.id) == Subscription.newsletter_id)
+    query = every.with_for_update(of=Subscription) if lock else every
+    options = _AS_IT_IS if lock else {}
+    found = session.exec(query.where(Subscription.id == subscription_id), execution_options=options).one_or_none()
+    if found is not None:
+        return found
+    joined = select(FormerName.new).where(FormerName.kind == JOINED, FormerName.old == str(subscription_id))
+    other = session.exec(joined).first()
+    if other is None:
+        return None
+    return session.exec(query.where(Subscription.id == int(other)), execution_options=options).one_or_none()
 
 
 def subscriptions_of(session: Session, person: Subscriber, *, lock: bool = False) -> list[tuple[Subscription, str]]:

@@ -27,6 +27,7 @@ from digest.models import (
     address_key,
 )
 from digest.schedule import Turn
+from digest.store import tallies
 from digest.store.database import count_rows, insert_into, shared_now
 from digest.store.suppressions import bars
 
@@ -49,7 +50,9 @@ class VariantKey:
 
     def counts(self, seq: int, topic: str) -> bool:
         """Has a story of this topic not been offered yet to whom this is made for?"""
-        return seq > max(self.since, counts_from(dict(self.chosen_from), topic))
+        if seq <= self.since or not self.chosen_from:
+            return seq > self.since
+        return seq > counts_from(dict(self.chosen_from), topic)
 
     @classmethod
     def of(cls, variant: Variant) -> VariantKey:
@@ -92,9 +95,13 @@ _turn = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("due_at", UtcTime, nullable=False),
     sa.Column("slot", UtcTime, nullable=False),
-    sa.Column("after", UtcTime),
-    sa.Column("before", UtcTime),
+    sa.Column("day", UtcTime),
+    sa.Column("missed", UtcTime),
+    sa.Column("late", sa.Boolean, nullable=False),
     sa.Column("new", sa.Boolean, nullable=False),
+    sa.Column("sure", sa.Boolean, nullable=False),
+    sa.Column("known", UtcTime),
+    sa.Column("spent", UtcTime),
     prefixes=["TEMPORARY"],
 )
 _made = sa.Table(
@@ -164,16 +171,40 @@ def _grouped(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Grou
     return [Group._make(row) for row in session.connection().execute(query)]
 
 
-def _has_turn() -> tuple[sa.ColumnElement[bool], ...]:
-    offered = col(Subscription.offered_at)
+def _has_turn(edition: Edition | None = None) -> tuple[sa.ColumnElement[bool], ...]:
+    """Whose turn it is, see `schedule.Turn`; or was, before letters of `edition` were owed.
+
+    A slot that had nothing for them stands in `offered_at` too, and takes no later letter of that day from them. Who
+    has come back has nothing there, and may have had a letter on that day before they went.
+    """
+    offered, day, missed = col(Subscription.offered_at), _turn.c.day, _turn.c.missed
+    none_yet, but = offered.is_(None), edition.id if edition else None
+    new, spent = sa.or_(_turn.c.new, col(Subscription.changed_at) <= _turn.c.known), _turn.c.spent
+    makes_up = sa.and_(sa.or_(sa.and_(none_yet, new), offered < day), ~_had_since(day, but))
+    missed_it = sa.and_(sa.or_(none_yet, offered < missed), ~_had_since(missed, but))
+    regular = sa.and_(
+        sa.or_(missed.is_(None), ~missed_it),
+        sa.or_(day.is_(None), offered < day, sa.and_(sa.or_(none_yet, ~_turn.c.sure), ~_had_since(day, but))),
+        sa.or_(spent.is_(None), sa.and_(sa.or_(none_yet, offered >= spent), _had_since(spent, but))),
+    )
     return (
         _turn.c.cadence == Subscription.cadence,
         _turn.c.hour == sa.func.coalesce(col(Subscription.hour), -1),
         _turn.c.zone == Subscription.zone,
-        sa.or_(sa.and_(offered.is_(None), _turn.c.new), offered.is_not(None)),
-        sa.or_(offered.is_(None), _turn.c.after.is_(None), offered >= _turn.c.after),
-        sa.or_(offered.is_(None), _turn.c.before.is_(None), offered < _turn.c.before),
+        sa.case((_turn.c.late, makes_up), else_=regular),
     )
+
+
+def _had_since(moment: Any, but: int | None) -> sa.ColumnElement[bool]:
+    """Did a letter of an edition (`but` one) go to them since, or is it to go?"""
+    letter = sa.select(col(OutboxRow.id)).where(
+        col(OutboxRow.subscription_id) == col(Subscription.id),
+        col(OutboxRow.edition_id) != (but or 0),  # of a notice it is NULL
+        col(OutboxRow.state) != OutboxState.DROPPED,
+        # Of one under way `due_at` is when its lease runs out.
+        sa.func.coalesce(col(OutboxRow.tried_at), col(OutboxRow.due_at)) >= moment,
+    )
+    return letter.correlate(Subscription, _turn).exists()
 
 
 def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int], *, now: datetime) -> int:
@@ -274,7 +305,9 @@ def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None,
     )
     had = chosen if edition is None or edition.slot_at else sa.and_(chosen, owed)
     session.execute(
-        sa.update(Subscription).where(had, *deliverable(newsletter_id), *_has_turn()).values(offered_at=_turn.c.slot),
+        sa.update(Subscription)
+        .where(had, *deliverable(newsletter_id), *_has_turn(edition))
+        .values(offered_at=_turn.c.slot),
         execution_options=_NO_SYNC,
     )
     if edition is None:
@@ -343,6 +376,7 @@ def owe_welcome(session: Session, subscription: Subscription, edition: Edition, 
     )
     if owed.scalar() is None:
         return False
+    tallies.reopen(session, editions=[edition.id or 0])
     more = sa.update(Variant).where(col(Variant.id) == variant_id).values(letters=Variant.letters + 1)
     session.execute(more, execution_options=_NO_SYNC)
     subscription.read_until = edition.upto_seq

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from digest.models import (
@@ -21,7 +19,7 @@ from digest.models import (
     Subscriber,
     Suppression,
 )
-from digest.store import witness
+from digest.store import tallies, witness
 from digest.store.database import insert_into, shared_now
 
 QUARANTINED = "quarantined: "  # how the reply of a letter begins whose refusal is not believed
@@ -60,32 +58,24 @@ class Refusals:
 
 def count(session: Session, edition_id: int, more: Refusals) -> Refusals:
     """Add answers to an edition's count; what all senders together heard since it was opened."""
-    values = {"edition": edition_id, "sent": more.sent, "refused": more.refused, "gone": more.gone}
-    counting = _counting(session.get_bind().dialect.name)
-    sent, refused, gone, content, quarantined = (
-        session.connection().execute(counting, values | {"content": more.content}).one()
-    )
+    connection = session.connection()
+    words = _COUNT if connection.dialect.paramstyle == "qmark" else _COUNT.replace("?", "%s")
+    values = (more.sent, more.refused, more.gone, more.content, edition_id)
+    row: Any = connection.exec_driver_sql(words, values).one()
+    sent, refused, gone, content, quarantined = row
     worst = _worst(session, edition_id) if gone >= _ENOUGH else 0.0
-    return Refusals(sent, refused, gone, content, quarantined, worst)
+    return Refusals(sent, refused, gone, content, bool(quarantined), worst)
 
 
-@cache
-def _counting(dialect: str) -> Any:
-    counted = ("sent", "refused", "gone", "content")
-    opened = sa.select(
-        col(Edition.id),
-        sa.func.coalesce(col(Edition.open_at), col(Edition.composed_at)),
-        *(sa.bindparam(name, type_=sa.Integer) for name in counted),
-        sa.false(),
-    ).where(col(Edition.id) == sa.bindparam("edition"))
-    insert = (sqlite if dialect == "sqlite" else postgresql).insert(RefusalCount)
-    insert = insert.from_select(["edition_id", "since", *counted, "quarantined"], opened)
-    table = RefusalCount.__table__  # type: ignore[attr-defined]
-    insert = insert.on_conflict_do_update(
-        index_elements=["edition_id", "since"],
-        set_={name: table.c[name] + insert.excluded[name] for name in counted},
-    )
-    return insert.returning(*(table.c[name] for name in (*counted, "quarantined")))
+# At each commit while letters go out: in words, which cost less than SQLAlchemy's making of them.
+_COUNT = """
+    INSERT INTO refusal_count (edition_id, since, sent, refused, gone, content, quarantined)
+    SELECT id, coalesce(open_at, composed_at), ?, ?, ?, ?, false FROM edition WHERE id = ?
+    ON CONFLICT (edition_id, since) DO UPDATE SET sent = refusal_count.sent + excluded.sent,
+        refused = refusal_count.refused + excluded.refused, gone = refusal_count.gone + excluded.gone,
+        content = refusal_count.content + excluded.content
+    RETURNING sent, refused, gone, content, quarantined
+"""
 
 
 def _worst(session: Session, edition_id: int) -> float:
@@ -129,6 +119,7 @@ def quarantine(session: Session, edition_id: int, *, domain: str = "", reason: s
         ),
         execution_options=_NO_SYNC,
     )
+    tallies.reopen(session, editions=[edition_id])
     held = session.execute(
         sa.update(OutboxRow)
         .where(*mine)

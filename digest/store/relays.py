@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from digest.models import RelayHour
+from digest.store.database import insert_into
 
 _NO_SYNC = {"synchronize_session": False}
 
@@ -17,7 +17,7 @@ _NO_SYNC = {"synchronize_session": False}
 def add_letters(session: Session, letters: Mapping[str, int], *, now: datetime) -> None:
     """Count letters that relays took in this hour."""
     hour = now.replace(minute=0, second=0, microsecond=0)
-    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(RelayHour)
+    insert = insert_into(session, RelayHour)
     statement = insert.on_conflict_do_update(
         index_elements=["relay", "hour"], set_={"letters": RelayHour.letters + insert.excluded.letters}
     )

@@ -21,18 +21,20 @@ from digest.models import (
     NewsletterFeed,
     OutboxRow,
     Story,
+    Subscriber,
     Subscription,
     SubscriptionState,
     Variant,
 )
-from digest.store import hooks, tastes
-from digest.store.database import insert_into
+from digest.store import hooks, people, tastes, undecided
+from digest.store.database import batched, insert_into
 from digest.store.editions import composed_upto
-from digest.store.import_tables import ListImport
+from digest.store.import_tables import ImportChange, ListImport
 from digest.store.signup_tables import SignupWait
 from digest.values import Evidence
 
 NEWSLETTER, TOPIC = "newsletter", "topic"  # kinds of `FormerName`
+_OF_TOPIC = "the topic "  # so begins what a reader's history says of a name that changed; else it names choices
 _HERE = (SubscriptionState.ACTIVE, SubscriptionState.PAUSED, SubscriptionState.PENDING)
 _NO_SYNC = {"synchronize_session": False}
 
@@ -112,15 +114,15 @@ def rename_topic(session: Session, paper: Newsletter, old: str, new: str, eviden
         list(tastes.whose(paper.id or 0, key, text)) for key, text, _w in muted if old not in json.loads(text)
     ]
     for readers in whose_words:
-        detail = f"the topic {old} is called {new} now" if new else f"the topic {old} is no more"
+        detail = f"{_OF_TOPIC}{old} is called {new} now" if new else f"{_OF_TOPIC}{old} is no more"
         said = asdict(evidence) | {"event": ConsentEvent.CHOSE.value, "detail": detail}
         columns = ["subscriber_id", "newsletter_id", *said]
         values = [sa.literal(value, Consent.__table__.c[name].type) for name, value in said.items()]  # type: ignore[attr-defined]
         whose = sa.select(col(Subscription.subscriber_id), col(Subscription.newsletter_id), *values)
         whose = whose.where(*readers)
         connection.execute(sa.insert(Consent).from_select(columns, whose, include_defaults=False))
+    tastes.swap_topic(session, paper.id or 0, old, new)  # before: it asks who chose `new` by that name
     _swap(session, Subscription, _readers(paper), old, new)
-    tastes.swap_topic(session, paper.id or 0, old, new)
     _swap_counts(session, paper, old, new)
     _swap_waiting(session, paper, old, new)
     editions = sa.select(col(Edition.id)).where(col(Edition.newsletter_id) == paper.id)
@@ -159,10 +161,11 @@ def _swap_waiting(session: Session, paper: Newsletter, old: str, new: str) -> No
     """The same for sign-ups that wait for their answer."""
     mine = select(SignupWait).where(SignupWait.newsletter_id == paper.id)
     for waiting in session.exec(mine.with_for_update()).all():  # nobody answers one: the sign-up lock is ours
-        for choice in ("topics", "muted_topics"):
+        chose_new = new in waiting.choices.get("topics", ())  # and does not mute it, see `tastes.swap_topic`
+        for choice, name in (("topics", new), ("muted_topics", "" if chose_new else new)):
             topics = waiting.choices.get(choice, ())
             if old in topics:
-                renamed = sorted({new if topic == old else topic for topic in topics} - {""})
+                renamed = sorted({name if topic == old else topic for topic in topics} - {""})
                 waiting.choices = waiting.choices | {choice: renamed}
                 session.add(waiting)
 
@@ -197,7 +200,9 @@ def rename_newsletter(session: Session, old: Newsletter, new: Newsletter) -> Ren
     _join_readers(session, old, new)
     feeds = sa.select(col(NewsletterFeed.feed_id)).where(col(NewsletterFeed.newsletter_id) == old.id)
     mine = (col(NewsletterFeed.newsletter_id) == new.id, col(NewsletterFeed.feed_id).not_in(feeds))
+    moved = list(session.scalars(sa.select(col(NewsletterFeed.feed_id)).where(*mine)))
     session.execute(sa.update(NewsletterFeed).where(*mine).values(newsletter_id=old.id), execution_options=_NO_SYNC)
+    undecided.begins(session, old.id, moved)
     said = sa.update(Consent).where(col(Consent.newsletter_id) == new.id).values(newsletter_id=old.id)
     session.execute(said, execution_options=_NO_SYNC)
     for table in (SignupWait, ListImport, OutboxRow):  # of letters, what they are told in notices
@@ -221,7 +226,7 @@ def rename_newsletter(session: Session, old: Newsletter, new: Newsletter) -> Ren
 
 
 def _join_readers(session: Session, old: Newsletter, new: Newsletter) -> None:
-    """Who has one of both keeps it; of who has both, what they said of the new one counts, and the links of the old."""
+    """Who has one of both keeps it; of who has both, what they said of the new one counts. Links of both go on."""
     assert old.id is not None
     theirs = {
         row.subscriber_id: row
@@ -234,6 +239,7 @@ def _join_readers(session: Session, old: Newsletter, new: Newsletter) -> None:
             )
         )
     }
+    _let_go_of_imports(session, new, list(theirs))
     upto = composed_upto(session, old.id)
     for joined in session.exec(select(Subscription).where(col(Subscription.newsletter_id) == new.id)):
         had = theirs.get(joined.subscriber_id)
@@ -244,8 +250,26 @@ def _join_readers(session: Session, old: Newsletter, new: Newsletter) -> None:
             had.state, had.changed_at, had.consent = joined.state, joined.changed_at, joined.consent
             had.paused_until, had.read_until, had.offered_at = joined.paused_until, upto, None
             had.awaits_welcome = joined.awaits_welcome
+        _remember(session, old, people.JOINED, f"{joined.id}", f"{had.id}")
         session.delete(joined)
     session.flush()
+
+
+def _let_go_of_imports(session: Session, new: Newsletter, people: list[int]) -> None:
+    """What lists made of `new` goes into what these people had before: an undo is not to take that from them."""
+    runs = sa.select(col(ListImport.id)).where(col(ListImport.newsletter_id) == new.id)
+    for some in batched(people):
+        keys = sa.select(col(Subscriber.key)).where(col(Subscriber.id).in_(some))
+        mine = (col(ImportChange.import_id).in_(runs), col(ImportChange.key).in_(keys))
+        rest = sa.func.replace(sa.func.replace(col(ImportChange.what), "s", ""), "p", "")
+        session.execute(sa.update(ImportChange).where(*mine).values(what=rest), execution_options=_NO_SYNC)
+        nothing = sa.delete(ImportChange).where(*mine, col(ImportChange.what) == "")
+        session.execute(nothing, execution_options=_NO_SYNC)
+
+
+def of_rename() -> sa.ColumnElement[bool]:
+    """That a line of somebody's history tells of a topic's new name, which is none of their doing."""
+    return sa.and_(col(Consent.event) == ConsentEvent.CHOSE, col(Consent.detail).startswith(_OF_TOPIC))
 
 
 def begun(session: Session, paper: Newsletter) -> bool:

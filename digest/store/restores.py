@@ -30,7 +30,7 @@ from digest.models import (
     SubscriptionState,
     Suppression,
 )
-from digest.store import people, suppressions, witness
+from digest.store import alerts, people, suppressions, tallies, witness
 from digest.store.database import batched, insert_into
 from digest.store.journal import Record, numbers_of
 from digest.store.witness import Standing
@@ -100,6 +100,7 @@ class Known:
     notices: _Issue = field(default_factory=lambda: _Issue("", 0))
     notice_marks: dict[int, str] = field(default_factory=dict)
     left: list[Record] = field(default_factory=list)
+    alerts: alerts.Heard = field(default_factory=alerts.Heard)
     box: int = 0  # the highest number of a letter
     subscription: int = 0
 
@@ -122,6 +123,8 @@ class Known:
             self._hear_letters(record)
         elif kind == "left" and new:
             self.left += record["who"]
+        elif kind == "alerts" and new:
+            self.alerts.hear(record)
 
     def _hear_letters(self, record: Record) -> None:
         self.box = max(self.box, record.get("box", 0))
@@ -195,6 +198,7 @@ def accept(session: Session, heard: Known, standing: Standing, terms: Terms) -> 
     # All of what went out has to be there again before something else does: each feed is asked in the next run.
     session.execute(sa.update(Feed).where(col(Feed.next_at) > terms.now).values(next_at=terms.now))
     _notices(session, heard, terms)
+    alerts.work_in(session, heard.alerts, now=terms.now)
     for what, number in _leave(session, heard.left, terms.now):
         if number:
             done.gone[what] = done.gone.get(what, 0) + number
@@ -263,6 +267,7 @@ def _same(edition: Edition, issue: _Issue) -> bool:
 def _settle(session: Session, edition: Edition, issue: _Issue, terms: Terms, done: Paper) -> None:
     """An edition that is in the copy: its letters that went out since are settled, the others stay owed."""
     rest, box = terms.of(done.newsletter), _BOX.c
+    tallies.reopen(session, editions=[edition.id or 0])
     unsettled = (box.edition_id == edition.id, box.settled_at.is_(None) | (box.state == OutboxState.HELD))
     sent = {"state": OutboxState.SENT, "settled_at": terms.now, "code": 250, "reply": SENT, "in_doubt": False}
     done.settled += _update(session, unsettled, issue.had, sent)

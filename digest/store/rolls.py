@@ -146,13 +146,14 @@ def proven(session: Session, edition_id: int, *, thorough: bool = False) -> Sums
     return replace(found, wrong=tuple(wrong))
 
 
-def counts(session: Session, edition_id: int | None = None) -> Counter[OutboxState]:
-    """How many letters ended how, of those in the rolls of an edition or of all."""
-    sums = (sa.func.coalesce(sa.func.sum(c), 0) for c in (LetterRoll.sent, LetterRoll.refused, LetterRoll.dropped))
-    query = sa.select(*sums)
-    if edition_id is not None:
-        query = query.where(col(LetterRoll.edition_id) == edition_id)
-    return +Counter(dict(zip(STATES, map(int, session.execute(query).one()), strict=True)))
+def sums(session: Session, editions: Any) -> Sums:
+    """The sums of the rolls of an edition, or of those of a query, as they were written."""
+    which = col(LetterRoll.edition_id)
+    columns = (LetterRoll.sent, LetterRoll.refused, LetterRoll.dropped, LetterRoll.in_doubt)
+    query = sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in columns))
+    row = session.execute(query.where(which == editions if isinstance(editions, int) else which.in_(editions))).one()
+    sent, refused, dropped, in_doubt = map(int, row)
+    return Sums(sent, refused, dropped, in_doubt)
 
 
 # ---------------------------------------------------------------- single letters

@@ -1,4 +1,4 @@
-"""The tables of what was done: each run, and how many letters there were in all."""
+"""The tables of what was done: each run, the days on which there was one, and how many letters there were in all."""
 
 from __future__ import annotations
 
@@ -35,3 +35,11 @@ class Tally(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     total: int = Field(default=0, sa_type=BigInteger)
+
+
+class RunDay(SQLModel, table=True):
+    """A day (UTC, its beginning) on which digest ran: by these a clock that leapt, or fell behind, is known."""
+
+    __tablename__ = "run_day"
+
+    day: datetime = Field(sa_type=UtcTime, primary_key=True)

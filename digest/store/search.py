@@ -17,6 +17,7 @@ from digest.models import (
     OutboxState,
     Subscriber,
     Subscription,
+    SubscriptionState,
     Suppression,
     address_key,
 )
@@ -48,7 +49,7 @@ class Search:
     given: bool = False  # only who is on the list that `given` laid down
     among: Among = "people"
 
-    def narrowed(self, field: str, sign: str, *values: str) -> Search:
+    def narrowed(self, field: str, sign: str, *values: Value) -> Search:
         return replace(self, wanted=(*self.wanted, Condition(field, sign, values)))
 
     def of_states(self) -> tuple[str, ...]:
@@ -122,9 +123,12 @@ def subscriptions(session: Session, search: Search, some: Sequence[str]) -> list
 
 
 def people(session: Session, search: Search, some: Sequence[str]) -> list[Subscriber]:
-    """Of these people who still are found; ours until the transaction ends."""
+    """Of these people who still are found; ours until the transaction ends.
+
+    In the order of their keys, as an import takes them. Letters may be owed to them meanwhile.
+    """
     query = select(Subscriber).where(col(Subscriber.key).in_(some), *of_person(search), subscribed(search))
-    query = query.order_by(col(Subscriber.id)).with_for_update(of=Subscriber)
+    query = query.order_by(col(Subscriber.key)).with_for_update(of=Subscriber, key_share=True)
     return list(session.exec(query, execution_options={"populate_existing": True}))
 
 
@@ -170,6 +174,8 @@ def of_subscription(search: Search) -> list[Any]:
                 conditions.append(_any(one, _standing(one.values)))
             case "subscription":  # its own state, whatever bars the address
                 conditions.append(_any(one, col(Subscription.state).in_(one.values)))
+            case "back":  # gets letters, or will before then (None: ever); who paused for longer does not
+                conditions.append(_any(one, sa.or_(*(_back(v) for v in one.values))))
             case "topic":
                 whole = sa.cast(Subscription.topics, sa.String) == "[]"
                 got = (sa.or_(whole, has(Subscription.topics, str(v))) & ~_mutes(str(v)) for v in one.values)
@@ -238,6 +244,13 @@ def _standing(states: Sequence[Value]) -> Any:
     stopped = barred(col(Subscriber.key)).correlate(Subscriber)
     own = sa.and_(col(Subscription.state).in_([s for s in states if s != SUPPRESSED]), ~stopped)
     return sa.or_(own, stopped) if SUPPRESSED in states else own
+
+
+def _back(value: Value) -> Any:
+    until = col(Subscription.paused_until)
+    ends = until < value[0] if isinstance(value, tuple) else until.is_not(None)
+    paused = sa.and_(col(Subscription.state) == SubscriptionState.PAUSED, ends)
+    return sa.or_(col(Subscription.state) == SubscriptionState.ACTIVE, paused)
 
 
 def _cadence(said: str) -> Any:

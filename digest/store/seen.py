@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import urljoin
 
 import sqlalchemy as sa
@@ -97,7 +98,10 @@ def unread_feeds(session: Session, newsletter_id: int) -> list[int]:
     return list(session.exec(query.order_by(col(NewsletterFeed.feed_id))))
 
 
-def forget(session: Session, newsletter_id: int, feed_ids: Collection[int]) -> None:
-    """Take back what was kept of these feeds."""
-    ours = (col(FeedSeen.newsletter_id) == newsletter_id, col(FeedSeen.feed_id).in_(sorted(feed_ids)))
+def put_back(session: Session, newsletter_id: int, feed_id: int, former: Mapping[str, Any] | None) -> None:
+    """What was kept of a feed, as it was before: see `arrivals.keep_seen`. None: nothing was."""
+    ours = (col(FeedSeen.newsletter_id) == newsletter_id, col(FeedSeen.feed_id) == feed_id)
     session.execute(sa.delete(FeedSeen).where(*ours))
+    if former is not None:
+        until = datetime.fromisoformat(former["until"]) if former["until"] else None
+        session.add(FeedSeen(newsletter_id=newsletter_id, feed_id=feed_id, **{**former, "until": until}))

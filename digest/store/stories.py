@@ -20,6 +20,7 @@ from digest.models import (
     Variant,
     VariantStory,
 )
+from digest.store import undecided
 from digest.store.database import batched
 from digest.store.feed_tables import FullText
 
@@ -51,11 +52,11 @@ def take_back(session: Session, newsletter_id: int, *, upto: int) -> None:
     rows = to_take_back(session, newsletter_id, upto=upto)
     stories = {story_id for _entry, story_id, stands in rows if stands}
     for some in batched(sorted(stories)):
-        session.execute(sa.delete(Admission).where(col(Admission.story_id).in_(some)))
+        undecided.taken_back(session, col(Admission.story_id).in_(some))
         session.execute(sa.delete(Story).where(col(Story.id).in_(some)))
     for some in batched(sorted(entry_id for entry_id, story_id, _stands in rows if story_id not in stories)):
         ours = (col(Admission.newsletter_id) == newsletter_id, col(Admission.entry_id).in_(some))
-        session.execute(sa.delete(Admission).where(*ours))
+        undecided.taken_back(session, *ours)
 
 
 def withdrawn_of(session: Session, variant: Variant) -> list[tuple[str, str]]:
@@ -110,7 +111,8 @@ def told_lately(session: Session, newsletter_id: int, *, since: datetime, links:
     found = {row[1]: Told(*row) for row in session.execute(query.where(col(Admission.decided_at) >= since))}
     for some in batched(sorted(links)):
         found |= {row[1]: Told(*row) for row in session.execute(query.where(col(Admission.link).in_(some)))}
-        found |= {row[1]: Told(*row) for row in session.execute(query.where(col(FullText.link).in_(some)))}
+        led = sa.select(col(FullText.entry_id)).where(col(FullText.link).in_(some))
+        found |= {row[1]: Told(*row) for row in session.execute(query.where(col(Admission.entry_id).in_(led)))}
     return sorted(found.values(), key=lambda told: told.entry_id)
 
 
@@ -158,9 +160,10 @@ def add(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int, int]:
 
 
 def add_admissions(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Write decisions, one row of values each."""
+    """Write a newsletter's decisions, one row of values each."""
     if rows:
         session.execute(sa.insert(Admission), rows)
+        undecided.decided(session, rows[0]["newsletter_id"], [row["entry_id"] for row in rows])
 
 
 def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> list[values.Story]:
@@ -168,8 +171,9 @@ def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> lis
 
     With who else tells them.
     """
+    # As columns: an edition may have thousands to choose from, and an object of each would be kept and never changed.
     rows = session.execute(
-        sa.select(Story, col(Entry.feed_id))
+        sa.select(*(col(getattr(Story, name)) for name in _TOLD), col(Entry.feed_id))
         .join(Entry, col(Entry.id) == col(Story.entry_id))
         .where(
             col(Story.newsletter_id) == newsletter_id,
@@ -179,7 +183,15 @@ def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> lis
         )
         .order_by(col(Story.seq))
     ).all()
-    return [story for story in as_told(session, [(row[0], row[1]) for row in rows]) if not story.withdrawn]
+    told = as_told(session, [(cast(Story, row), row.feed_id) for row in rows])
+    return [story for story in told if not story.withdrawn]
+
+
+# What `_value` asks of a story.
+_TOLD = (
+    *("id", "seq", "topic", "url", "title", "source", "author", "excerpt", "language", "image_url", "reading_minutes"),
+    *("published_at", "rank", "pinned", "reasons", "entry_id"),
+)
 
 
 def as_told(session: Session, rows: Sequence[tuple[Story, int]]) -> list[values.Story]:

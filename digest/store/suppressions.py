@@ -88,12 +88,14 @@ def at(session: Session, domain: str) -> int:
     return session.exec(theirs.where(col(Subscriber.key).endswith(domain, autoescape=True))).one()
 
 
-def add(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> None:
-    """Write to this address no more; the first reason stands."""
+def add(session: Session, email: str, *, reason: str, now: datetime, status: str = "") -> bool:
+    """Write to this address no more; the first reason stands. False where it was so."""
     key = address_key(email)
     made = {"key": key, "reason": reason, "status": status, "created_at": now}
-    session.connection().execute(insert_into(session, Suppression).values(made).on_conflict_do_nothing())
+    insert = insert_into(session, Suppression).values(made).on_conflict_do_nothing()
+    added = session.connection().execute(insert.returning(col(Suppression.key))).first() is not None
     witness.note_person(session, "suppressed", key, reason=reason, status=status)
+    return added
 
 
 def lift(session: Session, email: str, *, mark: str) -> bool:

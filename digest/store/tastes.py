@@ -90,7 +90,10 @@ def with_topic(session: Session, newsletter_id: int, topic: str) -> list[tuple[s
 
 
 def swap_topic(session: Session, newsletter_id: int, old: str, new: str) -> None:
-    """Mute `new` in place of `old`, or nothing where that is "", or is what somebody chose by name."""
+    """Mute `new` in place of `old`, or nothing where that is "", or is what somebody chose by name.
+
+    Who chose `old` and mutes it got nothing of it, and gets nothing under its new name.
+    """
     for key, topics, wanted in with_topic(session, newsletter_id, old):
         kept = set(wanted.muted_topics) - {old}
         if new and new not in json.loads(topics):

@@ -281,7 +281,13 @@ def entries_at(session: Session, newsletter_id: int, url: str) -> list[EntryFate
         )
         .where(
             col(NewsletterFeed.newsletter_id) == newsletter_id,
-            sa.or_(col(Entry.url) == url, col(Entry.original_url) == url),
+            col(Entry.id).in_(
+                sa.select(col(Entry.id))
+                .where(col(Entry.url) == url)
+                .union_all(
+                    sa.select(col(Entry.id)).where(sa.text("original_url <> ''"), col(Entry.original_url) == url)
+                )
+            ),
         )
         .order_by(col(Entry.id))
     )

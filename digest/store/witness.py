@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest import identity
-from digest.errors import PutBack, StorageError, Unwitnessed
+from digest.errors import ConfigError, PutBack, StorageError, Unwitnessed
 from digest.models import (
     Admission,
     Decision,
@@ -108,7 +108,7 @@ class Witness:
         put_back = standing.is_ == "older"
         tick = max(standing.tick, standing.seen) if put_back else standing.tick + 1
         if not put_back:
-            session.execute(sa.update(Installation).values(tick=tick))
+            _in_words(session, "UPDATE installation SET tick = ?", tick)
         notes.installation = standing.witness if put_back else standing.installation
         for record in notes.records:
             record["t"] = tick
@@ -139,22 +139,27 @@ class Witness:
     def standing(self, session: Session, *, lock: bool = False) -> Standing:
         """Of a session that has read nothing yet, or that holds the `lock`: an older view would seem put back."""
         top = self.journal.top()  # first: what it says was committed before, so the row that is read now knows of it
-        query = select(Installation)
-        if lock:
-            query = query.with_for_update()
-        row = session.exec(query, execution_options={"populate_existing": True}).one_or_none()
+        shared = session.get_bind().dialect.name == "postgresql"
+        row: Any = _in_words(session, _LOCKED if lock and shared else _STANDS).first()
         if row is None:
             raise StorageError("the database does not say whose it is", hint="its table `installation` is empty")
-        if lock and session.get_bind().dialect.name == "postgresql" and self.machine not in row.witnesses:
-            known = sorted(row.witnesses.items(), key=lambda item: -item[1])[: _MOST_MACHINES - 1]
-            session.execute(sa.update(Installation).values(witnesses=dict([*known, (self.machine, row.tick)])))
+        installation, tick = row
+        if lock and shared:
+            self._sign(session, tick)
         if top is None:
-            return Standing("lost" if row.tick else "new", row.tick, row.id)
-        found = Standing("ok", row.tick, row.id, top.tick, top.installation)
-        if top.installation != row.id:
+            return Standing("lost" if tick else "new", tick, installation)
+        found = Standing("ok", tick, installation, top.tick, top.installation)
+        if top.installation != installation:
             # A copy made by a release that knew no witness has no tick, and a new name from its upgrade.
-            return found._replace(is_="older" if row.tick == 0 and _in_use(session) else "another")
-        return found._replace(is_="older") if row.tick < top.tick else found
+            return found._replace(is_="older" if tick == 0 and _in_use(session) else "another")
+        return found._replace(is_="older") if tick < top.tick else found
+
+    def _sign(self, session: Session, tick: int) -> None:
+        """Write down that letters go out from this machine, too. The row is locked."""
+        (known,) = session.execute(sa.select(col(Installation.witnesses))).one()
+        if self.machine not in known:
+            latest = sorted(known.items(), key=lambda item: -item[1])[: _MOST_MACHINES - 1]
+            session.execute(sa.update(Installation).values(witnesses=dict([*latest, (self.machine, tick)])))
 
     @property
     def machine(self) -> str:
@@ -258,6 +263,26 @@ class Witness:
             newsletter_id, number = session.execute(query).one()
             self._keys[edition_id] = f"{newsletter_id}/{number}"
         return self._keys[edition_id]
+
+
+def moved(to: str) -> ConfigError:
+    """What is said of a database that was copied elsewhere, and is nobody's since."""
+    return ConfigError(
+        f"this database was moved to {to}: nothing is done with it any more",
+        hint="name that one as `database` in the settings; to go on with this one after all: digest db unmove",
+    )
+
+
+_STANDS = "SELECT id, tick FROM installation"
+_LOCKED = "SELECT id, tick FROM installation FOR UPDATE"
+
+
+def _in_words(session: Session, statement: str, *values: object) -> sa.CursorResult[Any]:
+    """A statement that each commit costs while letters go out: SQLAlchemy's own way there takes longer than it."""
+    connection = session.connection()
+    if connection.dialect.paramstyle != "qmark":
+        statement = statement.replace("?", "%s")
+    return connection.exec_driver_sql(statement, values)
 
 
 def _in_use(session: Session) -> bool:
@@ -375,20 +400,27 @@ def note_letters(
     box = [letter.id for letter in marked]
     said: dict[str, list[Any]] = {}
 
-    def add(what: str, letter: Claimed) -> None:
-        if letter.edition_id is None:
-            said.setdefault(what, []).append([letter.id, notice_mark(notices.get(letter.id, ""))])
-        elif letter.subscription_id is not None:
-            key = notes.witness.key_of(session, letter.edition_id)
+    def add(what: str, letters: Iterable[Claimed]) -> None:
+        numbers: dict[int, list[int]] = {}
+        for letter in letters:
+            if letter.edition_id is None:
+                said.setdefault(what, []).append([letter.id, notice_mark(notices.get(letter.id, ""))])
+            elif letter.subscription_id is not None:
+                numbers.setdefault(letter.edition_id, []).append(letter.subscription_id)
+        for edition_id, listed in numbers.items():
+            key = notes.witness.key_of(session, edition_id)
             if not notes.witness.knows(key) and all(one.get("key") != key for one in notes.records):
-                notes.records.append(_edition_record(session, letter.edition_id))
-            found.setdefault(what, {}).setdefault(key, []).append(letter.subscription_id)
+                notes.records.append(_edition_record(session, edition_id))
+            found.setdefault(what, {})[key] = listed
 
-    for letter in marked:
-        add("marked", letter)
+    ends: dict[str, list[Claimed]] = {}
     for letter, outcome in ended:
         if outcome is None or not outcome.in_doubt:
-            add("sent" if outcome is not None and outcome.state is OutboxState.SENT else "back", letter)
+            sent = outcome is not None and outcome.state is OutboxState.SENT
+            ends.setdefault("sent" if sent else "back", []).append(letter)
+    add("marked", marked)
+    for what, letters in ends.items():
+        add(what, letters)
     for what, editions in found.items():
         record[what] = {key: ranges(numbers) for key, numbers in editions.items()}
     if marked:
@@ -406,6 +438,13 @@ def note_left(session: Session, what: str, **who: Any) -> None:
         if not notes.records or notes.records[-1]["k"] != "left":
             notes.records.append({"k": "left", "at": notes.witness.clock().isoformat(timespec="seconds"), "who": []})
         notes.records[-1]["who"].append({"what": what, **who})
+
+
+def note_alerts(session: Session, **told: Any) -> None:
+    """How alerts stand, what of them is owed to whom, and what was said: see `store.alerts`."""
+    notes = noted(session)
+    if notes is not None:
+        notes.records.append({"k": "alerts", **told})
 
 
 def note_person(session: Session, what: str, key: str, **more: Any) -> None:

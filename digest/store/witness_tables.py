@@ -19,6 +19,9 @@ class Installation(SQLModel, table=True):
     witnesses: dict[str, Any] = Field(
         sa_type=JSON, default_factory=dict, nullable=False, sa_column_kwargs={"server_default": "{}"}
     )
+    # See `store.copies`.
+    moved_to: str = Field(default="", sa_column_kwargs={"server_default": ""})  # where the database is now; "": here
+    copying: str = Field(default="", sa_column_kwargs={"server_default": ""})  # JSON: of what this is to be a copy
 
 
 class WitnessedEntry(SQLModel, table=True):

@@ -49,7 +49,7 @@ MAX_CELL = 10_000  # characters of a cell that says something of a person
 AHEAD = timedelta(days=1)  # clocks and zones of other services
 SHOWN = 20  # cells named that say nothing
 _RANK = {NOTHING: -1, ACTIVE: 0, PAUSED: 0, PENDING: 1, LEFT: 2}
-REMEMBERED = 5_000  # ways to say a state, of one list
+REMEMBERED = 5_000  # ways to say a state, or choices, of one list
 _Said = SubscriptionState | str | None
 _Standing = tuple[str, str, datetime | None, datetime | None]
 _UNSAID = Preferences()
@@ -107,6 +107,8 @@ class Columns:
         self._choosing = self._tasting or any(self._at[field] for field in _CHOICES)
         self._saying = [use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]]
         self._stood: dict[tuple[str, ...], _Standing] = {}
+        self._telling = [use.index for name in (*_CHOICES, *taste.NAMES) for use in self._at[name]]
+        self._chose: dict[tuple[str, ...], Preferences] = {}
         self._line = 0
         self._survey: Survey | None = None
 
@@ -186,8 +188,18 @@ class Columns:
         )
 
     def _chosen(self, cells: list[str]) -> Preferences:
+        """The same as `_choices`, which people say in few ways."""
         if not self._choosing:
             return _UNSAID
+        telling = tuple([cells[index] if index < len(cells) else "" for index in self._telling])
+        found = self._chose.get(telling)
+        if found is None:
+            found = self._choices(cells)
+            if len(self._chose) < REMEMBERED:
+                self._chose[telling] = found
+        return found
+
+    def _choices(self, cells: list[str]) -> Preferences:
         found = _preferences(*(self._cell(cells, field) for field in _CHOICES), known_topics=self._known_topics)
         mine = tuple(self._cell(cells, field) for field in taste.NAMES) if self._tasting else ()
         return replace(found, **vars(_taste(mine, self._known_topics))) if any(mine) else found

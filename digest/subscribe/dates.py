@@ -52,6 +52,7 @@ def nothing(cell: str) -> bool:
     return not word or (len(word) <= 20 and word.casefold().replace(" ", "-") in NOTHING)
 
 
+@lru_cache(maxsize=4_096)
 def no_date(cell: str) -> bool:
     """Whether a cell says that there is no date: nothing, zeros, or the edge of some program's calendar."""
     word = cell.strip()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
@@ -23,6 +23,7 @@ from digest.subscribe.preferences import Changes, Preferences, checked
 from digest.values import Evidence
 
 STEP = 250
+_AGAIN = timedelta(days=1)  # that a command which was stopped is given again within
 SHOWN = 10  # of those who are found, where nothing is done yet
 Step = Callable[[Session, Search, Sequence[str]], int]  # does it for these keys; how many people it changed
 
@@ -93,10 +94,16 @@ def remove(whom: Search, *, evidence: Evidence) -> Verb:
 
 
 def pause(whom: Search, *, until: datetime | None, evidence: Evidence) -> Verb:
+    """Send them nothing until then. Who paused for as long or longer stays so: they said when they want letters again.
+
+    For as long is up to a day less: "for two weeks", said again because it was stopped, is another moment.
+    """
+
     def step(session: Session, whom: Search, some: Sequence[str]) -> int:
         return sum(pause_one(session, ours, until, evidence) for _p, ours in search.subscriptions(session, whom, some))
 
-    return Verb(whom.narrowed("subscription", "=", SubscriptionState.ACTIVE, SubscriptionState.PAUSED), step)
+    before = (until - _AGAIN, until - _AGAIN) if until else None
+    return Verb(whom.narrowed("back", "=", before), step)
 
 
 def resume(whom: Search, *, evidence: Evidence) -> Verb:
@@ -153,12 +160,10 @@ def suppress(whom: Search, *, reason: str, evidence: Evidence) -> Verb:
     searched = any(c.field not in ("address", "domain") for c in whom.wanted) or whom.newsletter
 
     def step(session: Session, whom: Search, some: Sequence[str]) -> int:
-        for key in some:
-            suppressions.add(session, key, reason=reason, now=evidence.at)
-        anybody = replace(whom, among="people", wanted=(), newsletter="")
-        for person in search.people(session, anybody, some):
+        new = [key for key in some if suppressions.add(session, key, reason=reason, now=evidence.at)]
+        for person in search.people(session, Search(), new):
             session.add(_line(person, ConsentEvent.SUPPRESSED, evidence, detail=reason))
-        return len(some)
+        return len(new)
 
     whom = replace(whom, among="given" if whom.given and not searched else "people")
     return Verb(whom.narrowed("barred", "!=", "yes"), step)
@@ -182,6 +187,7 @@ def erase(whom: Search, *, secret: str, now: datetime) -> Verb:
     def step(session: Session, whom: Search, some: Sequence[str]) -> int:
         gone = 0
         signup.lock(session)  # else who answers one of them has its request, and waits for the person that we have
+        search.subscriptions(session, Search(), some)  # first, as a composition and an import take them
         for person in search.people(session, whom, some):
             mark = erasure_mark(address_key(person.email), secret)
             gone += people.erase(session, person.email, mark=mark, now=now) is not None

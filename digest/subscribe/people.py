@@ -278,9 +278,8 @@ def suppress(session: Session, email: str, *, reason: str, evidence: Evidence) -
     `@example.org` is the whole domain: nobody there is added, asked or written to.
     """
     email = address_or_domain(email)
-    if suppressions.own(session, email) is not None:
+    if not suppressions.add(session, email, reason=display_name(reason), now=evidence.at):
         return False
-    suppressions.add(session, email, reason=display_name(reason), now=evidence.at)
     _record_person(session, email, ConsentEvent.SUPPRESSED, evidence, detail=display_name(reason))
     return True
 

@@ -187,10 +187,16 @@ def _known(request: Request, site: Site) -> tuple[Key, bool]:
         with site.database.read() as session:
             found = keys.find(session, token[1], now=now)
     if found is None:
-        error = ', error="invalid_token"' if token else ""
-        words = "the key is unknown, revoked or expired" if token else "a key is wanted: Authorization: Bearer dgk_…"
-        raise Problem(401, words, headers={"WWW-Authenticate": f'Bearer realm="digest"{error}'})
+        raise _not_good() if token else _no_key("a key is wanted: Authorization: Bearer dgk_…")
     return found
+
+
+def _not_good() -> Problem:
+    return _no_key("the key is unknown, revoked or expired", ', error="invalid_token"')
+
+
+def _no_key(words: str, error: str = "") -> Problem:
+    return Problem(401, words, headers={"WWW-Authenticate": f'Bearer realm="digest"{error}'})
 
 
 def _note_use(site: Site, key: Key) -> None:
@@ -306,6 +312,7 @@ def _change(call: Call, raw: bytes) -> Response:
     attempt = 0
     if asked is not None:
         with site.database.write() as session:
+            _hold_key(call, session)
             begun = _begin(session, asked, call)
         if isinstance(begun, once.Kept):
             headers = PRIVATE | begun.headers | {"Idempotency-Replayed": "true"}
@@ -313,6 +320,7 @@ def _change(call: Call, raw: bytes) -> Response:
         attempt = begun
     try:
         with site.database.write() as session:
+            _hold_key(call, session)
             answer = _done(call, session)
             session.flush()
             body = written(answer.value) if answer.value is not None else b""
@@ -338,6 +346,12 @@ def _change(call: Call, raw: bytes) -> Response:
 def _response(status: int, body: bytes, headers: Mapping[str, str]) -> Response:
     kind = api_problem.MEDIA_TYPE if status >= 400 else JSON
     return Response(body, status, headers=dict(headers), media_type=kind if body else None)
+
+
+def _hold_key(call: Call, session: Session) -> None:
+    """401 for a key that was revoked, or expired, while the rest of its request was on the way."""
+    if call.key is not None and not keys.hold(session, call.key.id, now=call.site.clock()):
+        raise _not_good()
 
 
 def _begin(session: Session, asked: once.Request, call: Call) -> once.Kept | int:

@@ -168,7 +168,10 @@ def _found(call: Call, *, lock: bool = False) -> tuple[Subscriber, Subscription]
     name, email = call.newsletter[0], call.request.path_params["email"]
     try:
         if lock:
-            return subscribe.find(call.session, email, name)
+            person, ours = subscribe.find(call.session, email, name)
+            # As they are now, whoever changed them while we waited; and ours, also by way of another newsletter.
+            call.session.refresh(person, with_for_update={"key_share": True})
+            return person, ours
         found = listing.members(call.session, listing.Members(name, limit=1, key=subscribe.key(email)))
     except (BadInput, NotFound):
         raise Problem(404, _UNKNOWN) from None

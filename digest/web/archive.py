@@ -6,6 +6,7 @@ Its pages are public and the same for everybody, so whoever stands between may k
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,9 +25,9 @@ from digest.render import direction
 from digest.render.speech import Speech, speech
 from digest.store import archive
 from digest.values import Story
-from digest.web.frozen import IMAGES, in_browser
+from digest.web.frozen import IMAGES, in_browser, page_of
 from digest.web.public import public
-from digest.web.site import NUMBER, Site, site_of
+from digest.web.site import NUMBER, Site, site_of, visited
 
 PAGE_OF_EDITIONS = 20
 PAGE_OF_STORIES = 30
@@ -116,16 +117,20 @@ def editions(request: Request) -> Response:
 
 def edition(request: Request) -> Response:
     """The mail as it was frozen, between head and foot of the archive; its stories, where no mail was kept."""
-    site, number = site_of(request), request.path_params["number"]
+    site, number, page = site_of(request), request.path_params["number"], page_of(request)
     with site.database.read() as session:
         one = paper_of(site, session, request)
         found = archive.edition(session, one.id, number)
         if found is None:
             raise HTTPException(404)
         previous, following = archive.neighbours(session, one.id, number)
-        frozen = archive.frozen(session, found.variant_id) if found.variant_id else None
-        stories = [] if frozen else archive.told_in(session, found)
-    path = f"{one.path}/editions/{number}"
+        frozen = archive.frozen(session, found.variant_id, page=page) if found.variant_id else None
+        start = (page - 1) * archive.PAGE
+        stories = [] if frozen else archive.told_in(session, found, start=start, limit=archive.PAGE)
+    pages = frozen.pages if frozen else math.ceil(found.stories / archive.PAGE)
+    if page > max(1, pages):
+        raise HTTPException(404)
+    path = f"{one.path}/editions/{number}" + (f"?more={page}" if page > 1 else "")
     around = {
         "paper": one,
         "row": _listed(site, one, found),
@@ -134,11 +139,12 @@ def edition(request: Request) -> Response:
         "feed": f"{site.root}{one.path}",
     }
     if frozen is None:
-        return public(request, _page(site, "edition.html", one.said, path, **around, stories=stories, now=found.at))
+        around |= {"stories": stories, "now": found.at, "page": page, "last": pages}
+        return public(request, _page(site, "edition.html", one.said, path, **around))
     head, top, bottom = (
         _page(site, f"around/{name}.html", one.said, path, **around).decode() for name in ("head", "top", "bottom")
     )
-    html = in_browser(site, one.name, number, frozen)
+    html = in_browser(site, one.name, number, frozen, page=page)
     html = html.replace("</head>", head + "</head>", 1).replace("</body>", f"</main>{bottom}</body>", 1)
     html = re.sub(r"<body\b[^>]*>", lambda tag: f"{tag[0]}{top}<main>", html, count=1)
     return public(request, html.encode(), csp=IMAGES)
@@ -229,11 +235,11 @@ def _number(request: Request, name: str) -> int | None:
 
 
 ROUTES = [
-    Route("/", home),
+    Route("/", visited(home)),
     Route("/newsletters", up),
-    Route(NEWSLETTER, editions),
+    Route(NEWSLETTER, visited(editions)),
     Route(f"{NEWSLETTER}/editions", up),
     Route(f"{NEWSLETTER}/topics", up),
-    Route(f"{NEWSLETTER}/editions/{{number:number}}", edition),
-    Route(TOPIC, topic),
+    Route(f"{NEWSLETTER}/editions/{{number:number}}", visited(edition)),
+    Route(TOPIC, visited(topic)),
 ]

@@ -15,7 +15,7 @@ from digest.store import archive
 from digest.web import feeds
 from digest.web.archive import NEWSLETTER, PAGE_OF_EDITIONS, TOPIC, Paper, on_topic, paper_of
 from digest.web.public import public
-from digest.web.site import Site, site_of
+from digest.web.site import Site, site_of, visited
 
 FEED_OF_STORIES = 50
 
@@ -70,8 +70,8 @@ def _feed(one: Paper, title: str, page: str, request: Request, items: Sequence[f
 
 
 ROUTES = [
-    Route(f"{NEWSLETTER}/feed.atom", partial(feed, of_editions)),
-    Route(f"{NEWSLETTER}/feed.json", partial(feed, of_editions)),
-    Route(f"{TOPIC}/feed.atom", partial(feed, of_topic)),
-    Route(f"{TOPIC}/feed.json", partial(feed, of_topic)),
+    Route(f"{NEWSLETTER}/feed.atom", visited(partial(feed, of_editions))),
+    Route(f"{NEWSLETTER}/feed.json", visited(partial(feed, of_editions))),
+    Route(f"{TOPIC}/feed.atom", visited(partial(feed, of_topic))),
+    Route(f"{TOPIC}/feed.json", visited(partial(feed, of_topic))),
 ]

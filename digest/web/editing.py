@@ -40,7 +40,7 @@ def note(edit: Edit) -> None:
 
 
 def approve(edit: Edit) -> None:
-    with edit.database.write() as session:
+    with edit.database.latest() as session:
         edition.approve(session, edit.newsletter, edit.number or 0, now=edit.now)
 
 
@@ -54,7 +54,8 @@ def on_story(do: Callable[[Session, Edit, int], None], edit: Edit) -> None:
     if edit.number is not None:
         edition.recompose(edit.database, name, config, edit.number, change)
         return
-    # What is seen may not be admitted yet: a story has its number only then.
+    # What is seen may not be admitted yet: a story has its number only then. Not in an older copy: it had one.
+    edit.database.require_latest()
     edition.take_in(edit.database, name, config.newsletters[name], config.curate, now=edit.now)
     with edit.database.write() as session:
         change(session)

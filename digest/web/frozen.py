@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 
 from markupsafe import Markup
 from starlette.requests import Request
@@ -15,7 +14,7 @@ from digest.render import Marks, direction
 from digest.render.speech import speech
 from digest.store import archive
 from digest.web.moved import led_on
-from digest.web.site import PRIVATE, Site, site_of
+from digest.web.site import NUMBER, PRIVATE, Site, site_of, visited
 
 # A frozen mail may show pictures.
 IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src https:"
@@ -26,28 +25,54 @@ def keyed(request: Request) -> Response:
     site, asked = site_of(request), request.path_params
     if (elsewhere := led_on(request)) is not None:
         return elsewhere
+    page = page_of(request)
     with site.database.read() as session:
-        found = archive.variant_in_browser(session, asked["newsletter"], asked["number"], asked["key"])
-    if found is None:
+        found = archive.variant_in_browser(session, asked["newsletter"], asked["number"], asked["key"], page=page)
+    if found is None or page > max(1, found.pages):
         return site.unknown(request)
     headers = PRIVATE | {"Content-Security-Policy": IMAGES, "X-Robots-Tag": "noindex"}
-    return HTMLResponse(in_browser(site, asked["newsletter"], asked["number"], found), headers=headers)
+    return HTMLResponse(in_browser(site, asked["newsletter"], asked["number"], found, page=page), headers=headers)
 
 
-def in_browser(site: Site, name: str, number: int, frozen: archive.Frozen) -> str:
-    """A frozen mail as a page of nobody: without personal links and without the way to where we are already."""
+def page_of(request: Request) -> int:
+    """Which page of what had no room is asked for; what is no number asks for the first."""
+    words = request.query_params.get("more", "")
+    return max(1, int(words)) if re.fullmatch(NUMBER, words) else 1
+
+
+def in_browser(site: Site, name: str, number: int, frozen: archive.Frozen, *, page: int = 1) -> str:
+    """A frozen mail as a page of nobody: without personal links and without the way to where we are already.
+
+    From the second page on it is only what had no room in the mail, looking like it. Made once for the same content.
+    """
+    paper = site.config.newsletters.get(name)
+    language, home = paper.language if paper else "en", site.base_of(name)
+    return site.shelf.get(
+        (name, number, page, language, home, frozen), lambda: _made(site, name, number, frozen, page, language)
+    )
+
+
+def _made(site: Site, name: str, number: int, frozen: archive.Frozen, page: int, language: str) -> str:
     html = _impersonal(frozen.html, render.marks(frozen.marks), site.base_of(name))
     html = re.sub(r'(?s)<span class="yours".*?</span>', "", html)
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)
     html = re.sub(rf'href="{here}#more"', 'href="#more"', html)
     linked = [story for story in frozen.rest if story.url.startswith(("https://", "http://"))]
-    rest = site.html("more.html", stories=linked, look=partial(_look, html))
+    said = speech(language)
+    rest = site.html(
+        "more.html",
+        stories=linked,
+        look={names: _look(html, names) for names in ("sheet", "pad item", "name", "story", "meta")},
+        page=page,
+        pages=frozen.pages,
+        t=said.gettext,
+    )
+    if page > 1:
+        html = re.sub(r"(?s)(<body\b[^>]*>).*</body>", r"\1</body>", html, count=1)
     html = html.replace("</body>", rest + "</body>", 1)
     if not frozen.withdrawn:
         return html
-    paper = site.config.newsletters.get(name)
-    said = speech(paper.language if paper else "en")
     note = site.html("withdrawn.html", stories=frozen.withdrawn, said=said, dir=direction(said.language))
     return re.sub(r"<body\b[^>]*>", lambda tag: tag[0] + note, html, count=1)
 
@@ -93,5 +118,5 @@ def _look(html: str, names: str) -> Markup:
 
 
 ROUTES = [
-    Route("/editions/{newsletter:word}/{number:number}/{key:word}", keyed),
+    Route("/editions/{newsletter:word}/{number:number}/{key:word}", visited(keyed)),
 ]

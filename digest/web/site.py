@@ -28,6 +28,8 @@ from digest.render.speech import Speech, speech
 from digest.store import Database, people
 from digest.web.houses import House, Houses
 from digest.web.rates import Rates
+from digest.web.shelf import Shelf
+from digest.web.turns import Turns
 
 # Nothing is loaded from anywhere, framed anywhere, or told about the token in the address.
 PRIVATE = {
@@ -41,6 +43,8 @@ PRIVATE = {
 MAX_BODY = 64_000
 NUMBER = "[0-9]{1,9}"
 _WRITERS = 8  # at a time, of the 15 connections and 40 threads that all share
+_VISITORS = 4  # of the archive at a time, so that who wants to leave, or to choose, never waits behind them
+_MOST_WAITING = 200  # of these; who comes then is asked to come again
 _MOST_FIELDS = 400
 _MAX_ACCEPT = 500
 _QUALITY = re.compile(r"[qQ]\s*=\s*([01](?:\.[0-9]{0,3})?)")
@@ -91,7 +95,9 @@ class Site:
     rates: Rates = field(default_factory=Rates)  # of the API's keys
     ask: Callable[[str, int], Awaitable[bytes]] = _nobody  # what an address has, so many bytes at most; FetchError
     ears: Any = None  # of `hear`
+    shelf: Shelf = field(default_factory=Shelf)  # pages of mails as they were frozen
     _writers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITERS))
+    _visitors: Turns = field(default_factory=lambda: Turns(_VISITORS, most=_MOST_WAITING))
 
     async def change(self, do: Callable[..., _T], /, *given: object, **named: object) -> _T:
         """What `do` answers, which writes to the database.
@@ -102,6 +108,11 @@ class Site:
             answer = await run_in_threadpool(do, *given, **named)
         self.tell_now()
         return answer
+
+    async def show(self, do: Callable[[Request], Response], request: Request) -> Response:
+        """What `do` answers about what everybody may read; 503 where too many wait for that already."""
+        async with self._visitors.turn():
+            return await run_in_threadpool(do, request)
 
     @property
     def here(self) -> House:
@@ -195,6 +206,15 @@ def site_of(request: Request) -> Site:
     site = request.app.state.site
     assert isinstance(site, Site)
     return replace(site, house=request.scope.get("house"))
+
+
+def visited(do: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint for what everybody may read, which takes turns."""
+
+    async def endpoint(request: Request) -> Response:
+        return await site_of(request).show(do, request)
+
+    return endpoint
 
 
 def preferred(accept: str) -> str:

@@ -29,14 +29,6 @@ class Bug:
 
 
 BUGS = (
-    Bug(  # fault 1
-        "the contents forget templates that the claim at hand needs",
-        "deliver/content.py",
-        "        self._latest.extend(loaded.templates.values())\n",
-        "        self._latest.extend(loaded.templates.values())\n"
-        "        loaded.templates = dict(list(loaded.templates.items())[-KEPT:])\n",
-        ("variants",),
-    ),
     Bug(
         "a template is kept under the variant's number alone",
         "deliver/content.py",
@@ -268,8 +260,8 @@ BUGS = (
     Bug(
         "the Message-ID is made of the attempt",
         "deliver/content.py",
-        "            message_id=sign.message_id(\n                claimed.id,",
-        "            message_id=sign.message_id(\n                claimed.id + 1000 * claimed.attempts,",
+        "        mail_from, first, more = self._envelope(claimed.id)\n",
+        "        mail_from, first, more = self._envelope(claimed.id + 1000 * claimed.attempts)\n",
         ("kills", "relays", "odd-replies"),
     ),
     Bug(
@@ -338,7 +330,7 @@ BUGS = (
     Bug(
         "a database that was put back is not noticed",
         "store/witness.py",
-        'return found._replace(is_="older") if row.tick < top.tick else found',
+        'return found._replace(is_="older") if tick < top.tick else found',
         "return found",
         ("restores",),
     ),
@@ -394,8 +386,8 @@ BUGS = (
     Bug(
         "what went out is not told",
         "store/witness.py",
-        'add("sent" if outcome is not None and outcome.state is OutboxState.SENT else "back", letter)',
-        'add("back", letter) if outcome is None or outcome.state is not OutboxState.SENT else None',
+        'ends.setdefault("sent" if sent else "back", []).append(letter)',
+        'ends.setdefault("back", []).append(letter) if not sent else None',
         ("restores",),
     ),
     Bug(

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""What a start costs: `digest --help`, `digest status` and a `digest run` with nothing due, beside Python's own.
+
+    python benchmarks/start.py [--quick] [--json] [--rounds N]
+
+Processes in turn, fifteen rounds (five with --quick), the median of their CPU time, user and system: what others do on
+the machine counts little so. The database has one newsletter, one feed that is not due, and a reader. Goals: --help at
+most 8 x `python -c pass`; status at most 1.25 x and run at most 1.5 x `python -c "import sqlmodel"`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+DIGEST = [sys.executable, "-c", "from digest.cli import main; main()"]  # as the installed program does
+WAYS = {
+    "pass": [sys.executable, "-c", "pass"],
+    "import typer": [sys.executable, "-c", "import typer"],
+    "import sqlmodel": [sys.executable, "-c", "import sqlmodel"],
+    "--help": [*DIGEST, "--help"],
+    "status": [*DIGEST, "-q", "status"],
+    "run": [*DIGEST, "-q", "run"],
+}
+# What is measured, against what, and how many times that it may take.
+GOALS = {"--help": ("pass", 8.0), "status": ("import sqlmodel", 1.25), "run": ("import sqlmodel", 1.5)}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def cpu(command: list[str], folder: Path) -> float:
+    """Seconds of CPU time that a process takes, with those that it starts."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def prepare(folder: Path) -> None:
+    """An installation on which nothing is due, all of whose bytecode is there."""
+    for words in (
+        ["init"],
+        ["feed", "add", "--no-check", "http://127.0.0.1:9/feed.xml"],
+        ["subscriber", "add", "ada@example.org"],
+    ):
+        subprocess.run([*DIGEST, *words], cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
+    subprocess.run([*DIGEST, "-q", "run"], cwd=folder, env=ENVIRONMENT, check=False, capture_output=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="5 rounds")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder)
+        took: dict[str, list[float]] = {way: [] for way in WAYS}
+        for _ in range(options.rounds or (5 if options.quick else 15)):
+            for way, command in WAYS.items():
+                took[way].append(cpu(command, folder))
+    medians = {way: statistics.median(seconds) for way, seconds in took.items()}
+    ratios = {way: round(medians[way] / medians[against], 2) for way, (against, _) in GOALS.items()}
+    if options.json:
+        print(json.dumps({"cpu_ms": {way: round(1000 * s) for way, s in medians.items()}, "times": ratios}))
+        return
+    for way, seconds in medians.items():
+        against, most = GOALS.get(way, ("", 0.0))
+        told = f"  {ratios[way]:5.2f} x {against}, goal {most:g}" if against else ""
+        print(f"{way:<16} {1000 * seconds:6.0f} ms{told}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Judging one entry by a newsletter's rules, categories and words; what its labels teach, kept between runs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import cast
+
+from sqlmodel import Session
+
+from digest import config
+from digest.curate import excerpts, feed_rules, learning, rules, topics, urls
+from digest.errors import ConfigError
+from digest.parse import gist
+from digest.parse.gist import Gist
+from digest.store import entries, learned
+
+JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so
+NONE: Mapping[int, Gist] = {}
+
+
+class Gists:
+    """What entries say: as it is stored, or made now where an older release stored nothing (`made`, packed)."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.made: dict[int, bytes] = {}
+
+    def of(self, ids: Iterable[int], had: Mapping[int, Gist] = NONE) -> Iterator[tuple[int, Gist]]:
+        """Each entry's, some at a time; those that the caller `had` before are not unpacked once more."""
+        for id_, stored in entries.gists(self._session, ids):
+            found = had.get(id_) or gist.unpack(self.made.get(id_, stored))
+            if found is None:
+                found = gist.of(*entries.text(self._session, id_))
+                self.made[id_] = gist.pack(found)
+            yield id_, found
+
+
+class Judge:
+    """Rules, category maps and the words of a newsletter. It learns when it is first asked about words.
+
+    What a run before has learnt is taken while its labels are nearly the same; what was learnt now is `learnt`, to
+    be stored.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        newsletter_id: int,
+        settings: config.Newsletter,
+        curate_settings: config.Curate,
+        gists: Gists | None = None,
+    ) -> None:
+        self._gists = gists or Gists(session)
+        self._session = session
+        self._newsletter_id = newsletter_id
+        self._settings = settings
+        self._curate = curate_settings
+        self.learnt = b""
+
+    @cached_property
+    def placer(self) -> topics.Placer:
+        headings = topics.headings(self._settings.topics)
+        rows = {
+            row.entry_id: row
+            for row in entries.labelled(self._session, self._newsletter_id)
+            if row.topic in headings or row.topic == config.OTHER
+        }
+        labels = {id_: row.topic for id_, row in rows.items()}
+        mark = learning.mark(headings, precision=self._curate.precision, scorer=self._curate.scorer)
+        stored = learned.of(self._session, self._newsletter_id)
+        kept = learning.Kept.unpacked(stored, headings) if stored else None
+        if kept is not None and kept.fits(mark, labels) and not self._curate.scorer:
+            return kept.placer
+        placer = learning.train(
+            headings, self._labels(rows), precision=self._curate.precision, trainer=scorer(self._curate.scorer)
+        )
+        if placer.scorer and not self._curate.scorer:
+            self.learnt = learning.Kept(mark, labels, placer).packed()
+        return placer
+
+    def _labels(self, rows: Mapping[int, entries.Labelled]) -> list[topics.Label]:
+        return [
+            topics.Label(
+                topics.Text.of(row.title, excerpts.prose_of(said, title=row.title)[:JUDGED], row.url),
+                row.topic,
+                urls.site(urls.normalise(row.url)),
+            )
+            for id_, said in self._gists.of(rows)
+            for row in (rows[id_],)
+        ]
+
+    def place(self, title: str, prose: str, url: str) -> topics.Placement:
+        """Where the words alone would put an entry."""
+        return self.placer.place(topics.Text.of(title, prose[:JUDGED], url))
+
+    def judge(self, entry: entries.Waiting, feed: entries.Reading, url: str, prose: str) -> rules.Verdict:
+        about = subject(entry, feed, url)
+        if reason := feed_rules.dropped(feed.keep, feed.drop, about):
+            return rules.Verdict(muted=reason, step="rule", why=reason)
+        text = topics.Text.of(entry.title, prose[:JUDGED], url)
+        return rules.judge(about, text, settings=self._settings, placer=self.placer)
+
+
+def scorer(name: str) -> topics.Trainer:
+    """The scorer of the settings, "package.module:train", or ours. ConfigError where it cannot be loaded."""
+    if not name:
+        return learning.NaiveBayes
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+        if not callable(found):
+            raise TypeError(f"{function} is no function")
+    except Exception as error:  # it is the operator's code: whatever is wrong with it, they read of it here
+        raise ConfigError(
+            f"curate.scorer {name!r} cannot be loaded: {error}",
+            hint="write 'package.module:function', of a package installed beside digest",
+        ) from None
+    return cast(topics.Trainer, found)
+
+
+def subject(entry: entries.Waiting, feed: entries.Reading, url: str) -> rules.Subject:
+    """What rules look at."""
+    return rules.Subject(
+        feed.title, feed.url, feed.topic, url, entry.author, entry.title, tuple(map(str, entry.categories or ()))
+    )

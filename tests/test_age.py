@@ -1,0 +1,262 @@
+"""What a run and each command cost follows from what is new, at any age: counted in statements and steps of SQLite."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aged
+import pytest
+import sqlalchemy as sa
+from conftest import MONDAY
+from sqlmodel import SQLModel
+
+from digest import config
+from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, OutboxRow, OutboxState
+from digest.store import (
+    edition_states,
+    editions,
+    entries,
+    feeds,
+    letters,
+    looking,
+    newsletters,
+    open_database,
+    stories,
+    tallies,
+    undecided,
+    why,
+)
+
+DAYS, TIMES = 2, 4
+SIZE = aged.Size()
+READER = "reader1@mail1.example.org"
+LINK = "https://f1.example/1-0-0"
+# What grows with the rows that a list shows has a bound for them.
+COMMANDS = [
+    "status",
+    "audit",
+    "history",
+    "metrics",
+    "clock",
+    "doctor --offline",
+    "story list --limit 3",
+    "story list --waiting",
+    "feed list",
+    "feed list --health",
+    "feed show 1",
+    "edition list --limit 2",
+    "edition show 1",
+    "outbox list --limit 5",
+    "outbox list --limit 5 --state refused",
+    "outbox list --in-doubt",
+    "outbox show 1",
+    "subscriber list",
+    "mail list",
+    f"why {LINK}",
+    f"why 1 --subscriber {READER}",
+    "newsletter list",
+    "alerts list",
+    "run",
+]
+AHEAD = ["preview --check", "send-test you@example.org --dry-run", "run --dry-run"]
+# Steps that each edition more may cost, where a command looks at all editions; a row costs about as many.
+OF_AN_EDITION = 40
+BIG = {"entry", "admission", "outbox", "variant"}
+# Indexes of a few of all rows: these are what is to be gone through.
+PARTIAL = {
+    index.name
+    for table in SQLModel.metadata.tables.values()
+    for index in table.indexes
+    if index.dialect_options["sqlite"]["where"] is not None
+}
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two installations with the same days behind them, one of them ten times as old."""
+    young, old = (tmp_path_factory.mktemp(name) for name in ("young", "old"))
+    settings = config.load(aged.settings(young))
+    database = open_database(settings.database_url, create=True)
+    aged.build(database, settings, SIZE, days=DAYS, until=datetime.now(UTC))
+    database.checkpoint()
+    database.close()
+    for path in young.iterdir():
+        shutil.copy(path, old)
+    for folder, times in ((young, TIMES), (old, 10 * TIMES)):
+        aged.age(folder / "digest.db", days=DAYS, times=times)
+        aged.type_in(folder, "run")  # the first of a day looks through more, and puts down what it learnt
+    return young, old
+
+
+@pytest.fixture(scope="module")
+def awaiting(houses: tuple[Path, Path]) -> tuple[Path, Path]:
+    """The same, and one day's entries wait."""
+    for folder in houses:
+        database = open_database(f"sqlite:///{folder / 'digest.db'}")
+        with database.write() as session:
+            aged.bring(session, SIZE, day=1_000, at=datetime.now(UTC))
+        database.close()
+    return houses
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_a_command_costs_does_not_grow_with_the_years(houses, command):
+    costs_the_same(houses, command)
+
+
+@pytest.mark.parametrize("command", AHEAD)
+def test_what_it_costs_to_look_ahead_does_not_grow_with_the_years(awaiting, command, monkeypatch):
+    # What topics are learnt from is bounded, far above what is here.
+    monkeypatch.setattr(entries.labelled, "__kwdefaults__", {"per_feed": 4, "limit": 20})
+    costs_the_same(awaiting, command)
+
+
+def costs_the_same(houses: tuple[Path, Path], command: str) -> None:
+    costs = []
+    for folder in houses:
+        with aged.counted(explain=True) as cost:
+            aged.type_in(folder, *command.split())
+        costs.append(cost)
+    young, old = costs
+    assert young.statements > 3
+    assert old.statements <= 1.2 * young.statements + 2, old.asked - young.asked
+    assert not {scan for scan in old.scans if scan.split()[1] in BIG and not PARTIAL & set(scan.split())}
+    if command.startswith("doctor"):
+        return  # it reads the whole file, to see whether it is sound
+    grown = {one: (young.by[one], steps) for one, steps in old.by.items() if steps > young.by[one] + 100}
+    assert old.steps <= 1.1 * young.steps + OF_AN_EDITION * DAYS * 9 * TIMES, grown
+
+
+def test_postgres_finds_what_is_asked_of_old_rows_by_an_index(postgres_url, tmp_path):
+    settings = config.load(aged.settings(tmp_path))
+    database = open_database(postgres_url, create=True)
+    aged.build(database, settings, SIZE, days=1, until=MONDAY)
+    asked: list[tuple[str, object]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: object, *_more: object) -> None:
+        if statement.startswith("SELECT"):
+            asked.append((statement, values))
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    with database.read() as session:
+        paper = newsletters.find(session, "daily").id
+        entries.waiting(session, paper, settle=None, now=MONDAY)
+        entries.labelled(session, paper)
+        stories.told_lately(session, paper, since=MONDAY, links=[LINK])
+        edition_states.accounts(session)
+        editions.letter_counts(session)
+        editions.lines(session)
+        feeds.held_counts(session)
+        letters.left_of_each(session, now=MONDAY)
+        letters.lines(session, state=OutboxState.REFUSED)
+        letters.lines(session, in_doubt=True)
+        looking.stuck(session, now=MONDAY)
+        why.entries_at(session, paper, LINK)
+    sa.event.remove(database.engine, "before_cursor_execute", note)
+    with database.read() as session:
+        connection = session.connection()
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # few rows are here: all would be read through
+        for statement, values in asked:
+            plan = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", values)]
+            assert not [line for line in plan if any(f"Seq Scan on {table}" in line for table in BIG)], plan
+    assert len(asked) > 15
+    database.close()
+
+
+# ---------------------------------------------------------------- what is kept apart stays true
+
+
+@pytest.fixture
+def house(houses: tuple[Path, Path], tmp_path: Path) -> Path:
+    """A copy of the young one, to be changed."""
+    for path in houses[0].iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def test_the_audit_tells_ended_editions_as_counted_and_in_full_finds_what_was_changed_since(house):
+    with closing(sqlite3.connect(house / "digest.db")) as database:
+        counted = dict(database.execute("SELECT number, json_extract(tally, '$.sent') FROM edition"))
+        rows = (
+            "SELECT e.number, count(*) FROM outbox AS o JOIN edition AS e ON e.id = o.edition_id WHERE o.state = 'sent'"
+        )
+        assert counted == dict(database.execute(f"{rows} GROUP BY e.number")) and None not in counted.values()
+        before = aged.type_in(house, "audit")
+        assert before == aged.type_in(house, "audit", "--full")
+        database.execute("DELETE FROM outbox WHERE id = (SELECT min(id) FROM outbox)")
+        database.commit()
+    assert aged.type_in(house, "audit") == before
+    assert aged.type_in(house, "audit", "--full") != before
+
+
+def test_a_letter_that_is_owed_again_is_counted_where_it_is(house):
+    database = open_database(f"sqlite:///{house / 'digest.db'}")
+    now = datetime.now(UTC)
+    with database.write() as session:
+        letter = session.exec(sa.select(OutboxRow.id).where(OutboxRow.state == OutboxState.REFUSED)).scalars().first()
+        before = editions.letter_counts(session)
+        letters.owe_again(session, letter_ids=[letter], states=[OutboxState.REFUSED], now=now)
+        assert editions.letter_counts(session) == before | {"refused": before["refused"] - 1, "owed": 1}
+        tallies.count(session, now=now)
+        assert editions.letter_counts(session)["owed"] == 1
+    with database.write() as session:
+        aged.send_all(session, now=now)
+        tallies.count(session, now=now)
+        assert None not in session.scalars(sa.select(Edition.tally)).all()
+        assert editions.letter_counts(session) == before
+    database.close()
+
+
+def test_what_waits_is_what_nobody_decided_about_whatever_happened_before(database):
+    """By the rows of `Undecided`, and as it is by definition: entries of the newsletter's feeds without a decision."""
+    newsletters.keep(database, ["daily", "weekly"], now=MONDAY)
+    with database.write() as session:
+        paper, other = (newsletters.find(session, name).id for name in ("daily", "weekly"))
+        for number in (1, 2):
+            url = f"https://f{number}.example/feed"
+            session.add(Feed(id=number, url=url, title=url, added_at=MONDAY, next_at=MONDAY))
+        session.flush()
+
+    def check(*expected: int) -> None:
+        for newsletter, waits in zip((paper, other), expected, strict=True):
+            found = {entry.id for entry in entries.waiting(session, newsletter, settle=None, now=MONDAY)}
+            reads = sa.select(NewsletterFeed.feed_id).where(NewsletterFeed.newsletter_id == newsletter)
+            decided = sa.select(Admission.entry_id).where(Admission.newsletter_id == newsletter)
+            query = sa.select(Entry.id).where(Entry.feed_id.in_(reads), Entry.id.not_in(decided))
+            assert found == set(session.scalars(query)) and len(found) == waits
+
+    def decide(newsletter: int, *ids: int) -> None:
+        rows = [{"entry_id": id_, "decision": Decision.HELD, "decided_at": MONDAY} for id_ in ids]
+        stories.add_admissions(
+            session, [{"newsletter_id": newsletter, "reason": "", "link": "", **row} for row in rows]
+        )
+
+    with database.write() as session:
+        feeds.read(session, paper, 1, topic="", folder="", now=MONDAY)
+        aged.bring(session, aged.Size(feeds=2, entries=6), day=1, at=MONDAY)
+        check(3, 0)
+        feeds.add_readings(session, other, [{"feed_id": 1, "topic": "", "folder": "", "places": []}], now=MONDAY)
+        feeds.read(session, other, 2, topic="", folder="", now=MONDAY)
+        check(3, 6)
+        first, second, third = (entry.id for entry in entries.waiting(session, paper, settle=None, now=MONDAY))
+        decide(paper, first, second)
+        decide(other, third)
+        check(1, 5)
+        feeds.stop_reading(session, 1, newsletter_id=paper)
+        check(0, 5)
+        aged.bring(session, aged.Size(feeds=2, entries=6), day=2, at=MONDAY)
+        check(0, 11)
+        feeds.read(session, paper, 1, topic="", folder="", now=MONDAY)
+        check(4, 11)
+        undecided.taken_back(session, Admission.entry_id == first)
+        check(5, 11)
+        feeds.hand_over(session, 1, 2, now=MONDAY)
+        check(6, 6)
+        session.add(Entry(feed_id=2, key="by hand", seen_at=MONDAY))
+        session.flush()
+        check(7, 7)
