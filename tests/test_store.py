@@ -28,11 +28,9 @@ from digest.store import (
     feed_claims,
     feeds,
     hosts,
-    keep_tables,  # noqa: F401
     newsletters,
     outbox,
     people,
-    run_tables,  # noqa: F401
 )
 from digest.store.database import head, open_database, revision
 from digest.store.schema import tables as all_tables
@@ -419,6 +417,33 @@ def test_a_server_that_does_not_answer_is_told_without_its_password():
     with pytest.raises(StorageError, match="does not answer") as caught:
         open_database("postgresql+psycopg://digest:sesame@127.0.0.1:1/digest")
     assert "sesame" not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize("holding", ["a statement", "a cursor that is not read to its end"])
+def test_an_interrupt_in_a_connection_of_its_own_leaves_no_lock_behind(database, holding):
+    class Interrupt(BaseException):
+        """As Ctrl-C, or a task that is cancelled."""
+
+    def strike(*_: object) -> None:
+        raise Interrupt
+
+    def work() -> None:
+        with database.pinned() as alone, alone.write() as session:
+            rows = session.connection().exec_driver_sql("SELECT 1 UNION SELECT 2") if "cursor" in holding else None
+            session.connection().exec_driver_sql("DELETE FROM feed")
+            sa.event.listen(database.engine, "before_cursor_execute", strike)
+            session.connection().exec_driver_sql("SELECT 3")
+            assert rows
+
+    with pytest.raises(Interrupt) as found:  # whose traceback refers to all that was open
+        work()
+    sa.event.remove(database.engine, "before_cursor_execute", strike)
+    if database.engine.dialect.name == "sqlite":
+        with closing(sqlite3.connect(database.engine.url.database, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+    with database.write() as session:
+        session.execute(sa.text("DELETE FROM feed"))
+    assert found.tb
 
 
 @on_sqlite

@@ -158,8 +158,7 @@ class Database:
         if self._rehearsing is not None:
             yield self
             return
-        with self._told(), self.engine.connect() as connection:
-            connection.detach()  # closed at the end and not pooled, so the temporary tables go with it
+        with self._told(), _apart(self.engine) as connection:
             alone = Database(self.engine, pinned=connection)
             alone.witness = self.witness
             yield alone
@@ -271,6 +270,26 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+@contextmanager
+def _apart(engine: Engine) -> Iterator[Connection]:
+    """A connection that is closed at the end and not pooled, so its temporary tables and its transaction go with it.
+
+    An interrupt (Ctrl-C, a cancelled task) lets SQLAlchemy invalidate it, and of one that is detached that is to forget
+    it, open as it is: it would hold the lock of its transaction for as long as a traceback refers to it.
+    """
+    own: Any = None
+    try:
+        with engine.connect() as connection:
+            connection.detach()
+            own = connection.connection.dbapi_connection
+            yield connection
+    finally:
+        if own is not None:
+            with suppress(engine.dialect.loaded_dbapi.Error):  # closed already, or lost
+                own.rollback()  # a cursor that was not read to its end would keep it open
+            own.close()
 
 
 def shared_now(session: Session, now: datetime) -> datetime:
