@@ -325,10 +325,42 @@ def test_age_is_counted_by_days_that_were_lived(database):
 @on_sqlite
 def test_who_works_once_a_week_grows_older_by_weeks(database):
     with database.write() as session:
-        weeks = [{"day": room.utc_day(MONDAY) + n * 7 * DAY} for n in range(10)]
+        weeks = [{"day": room.utc_day(MONDAY) + n * 7 * DAY} for n in range(13)]
         session.connection().execute(sa.insert(RunDay), weeks)
     with database.read() as session:
-        assert room.lived_before(session, days=60, now=MONDAY + 63 * DAY) == room.utc_day(MONDAY)
+        assert room.lived_before(session, days=60, now=MONDAY + 84 * DAY) == room.utc_day(MONDAY)
+
+
+@pytest.mark.parametrize("leap", [2, 7, 40, 400])
+@on_sqlite
+def test_a_clock_that_leaps_ahead_makes_nothing_older_before_somebody_sees_it(database, leap):
+    lived(database, days=30)
+    for days in range(3):
+        leapt = MONDAY + (29 + leap + days) * DAY
+        lived(database, leapt, days=1)
+        with database.read() as session:
+            aged = room.lived_before(session, days=10, now=leapt)
+            assert aged == room.utc_day(MONDAY + (19 + days + 1) * DAY)
+
+
+@on_sqlite
+def test_what_was_stored_by_a_clock_that_was_behind_is_as_young_as_what_came_before_it(database, config):
+    """Entries, editions and mails that came today with a date of last year."""
+    sent(database, config)
+    told(database, PER_FEED + 10)
+    notice(database, "bob@example.org")
+    with database.write() as session:
+        session.execute(sa.update(OutboxRow).values(state=OutboxState.SENT, settled_at=MONDAY))
+        session.add(MailReport(hash="1", source="s", read_at=LATER, kind="hard", act="none"))
+        session.add(MailReport(hash="2", source="s", read_at=MONDAY, kind="hard", act="none"))
+        session.execute(sa.update(Entry).where(col(Entry.id) == 4).values(seen_at=LATER))
+        session.execute(sa.update(Edition).where(col(Edition.id) == 1).values(composed_at=LATER))
+        first = Notice(key="0", email="c@d.example", address="c@d.example", sender="a@b.example", subject="", text="")
+        first.id, first.created_at = -1, LATER
+        session.add(first)
+    lived(database)
+    done = prune(database)
+    assert {kind: rows for kind, rows in done.rows.items() if rows} == {"texts": 3, "entries": 3}
 
 
 class Killed(BaseException):

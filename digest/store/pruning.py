@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,11 +77,21 @@ class Scope:
         self.held[why] = self.held.get(why, 0) + 1
 
 
+def _before_young(table: Any, at: str, *, same: str = "") -> Any:
+    """That no row of a smaller number (with the `same`) is too new: by a clock that was behind new rows look old."""
+    one = sa.orm.aliased(table)
+    first = sa.select(sa.func.min(one.id)).where(getattr(one, at) >= sa.bindparam("before"))
+    if same:
+        first = first.where(getattr(one, same) == getattr(table, same)).correlate(table)
+    return table.id < sa.func.coalesce(first.scalar_subquery(), 1 << 62)
+
+
 # ---------------------------------------------------------------- editions
 
 
-def _settled(session: Session, scope: Scope, after: int, *, pruned: bool) -> tuple[int, bool]:
-    """The next edition all of whose letters ended before then; 0 for none. And whether it may be pruned."""
+# Made once, as `_before_young` is asked for each edition: to put them together takes longer than to execute them.
+@cache
+def _next(*, pruned: bool) -> Any:
     newer = sa.orm.aliased(Edition)
     later = (
         sa.select(sa.func.count())
@@ -90,27 +101,41 @@ def _settled(session: Session, scope: Scope, after: int, *, pruned: bool) -> tup
     )
     query = (
         sa.select(col(Edition.id))
-        .where(col(Edition.id) > after, col(Edition.composed_at) < scope.before, later >= LATEST)
+        .where(col(Edition.id) > sa.bindparam("after"), col(Edition.composed_at) < sa.bindparam("before"))
+        .where(later >= LATEST, _before_young(Edition, "composed_at", same="newsletter_id"))
         .order_by(col(Edition.id))
         .limit(1)
     )
-    if pruned:
-        query = query.where(col(Edition.pruned))
-    found = session.execute(query).scalar()
+    return query.where(col(Edition.pruned)) if pruned else query
+
+
+@cache
+def _letters_of() -> tuple[Any, Any]:
+    """Of an edition: a letter that has not ended, or is held; and when the last one ended."""
+    mine = col(OutboxRow.edition_id) == sa.bindparam("edition")
+    waits = mine & (col(OutboxRow.settled_at).is_(None) | (col(OutboxRow.state) == OutboxState.HELD))
+    last = sa.select(sa.type_coerce(sa.func.max(col(OutboxRow.settled_at)), UtcTime())).where(mine)
+    return sa.select(col(OutboxRow.id)).where(waits).limit(1), last
+
+
+def _settled(session: Session, scope: Scope, after: int, *, pruned: bool) -> tuple[int, bool]:
+    """The next edition all of whose letters ended before then; 0 for none. And whether it may be pruned."""
+    connection = session.connection()
+    found = connection.execute(_next(pruned=pruned), {"after": after, "before": scope.before}).scalar()
     if found is None:
         return 0, False
     # Whoever wants letters of it sent again waits for us, or we for them.
-    edition = session.execute(sa.select(Edition).where(col(Edition.id) == found).with_for_update()).scalar_one()
-    if edition.state not in (EditionState.OPEN, EditionState.CANCELLED):
-        scope.hold(f"an edition is {edition.state.value}")
+    state = session.execute(
+        sa.select(col(Edition.state)).where(col(Edition.id) == found).with_for_update()
+    ).scalar_one()
+    if state not in (EditionState.OPEN, EditionState.CANCELLED):
+        scope.hold(f"an edition is {state.value}")
         return found, False
-    mine = col(OutboxRow.edition_id) == found
-    waits = mine & (col(OutboxRow.settled_at).is_(None) | (col(OutboxRow.state) == OutboxState.HELD))
-    if session.execute(sa.select(col(OutboxRow.id)).where(waits).limit(1)).first():
+    waits, last = _letters_of()
+    if connection.execute(waits, {"edition": found}).first():
         scope.hold("letters are owed, or held for somebody to decide")
         return found, False
-    last = sa.select(sa.type_coerce(sa.func.max(col(OutboxRow.settled_at)), UtcTime())).where(mine)
-    ended = session.execute(last).scalar()
+    ended = connection.execute(last, {"edition": found}).scalar()
     return found, ended is None or ended < scope.before
 
 
@@ -269,12 +294,13 @@ def notices(session: Session, scope: Scope, after: int) -> Step:
         .outerjoin(Subscription, col(Subscription.id) == col(Notice.subscription_id))
         .where(col(Notice.id) > after, col(OutboxRow.settled_at) < scope.before)
         .where(col(OutboxRow.state).in_(rolls.STATES), col(Notice.created_at) < scope.before)
+        .where(_before_young(Notice, "created_at"))
         # Who has not answered yet is asked no more than so many times, by what they were asked.
         .where(col(Subscription.id).is_(None) | (col(Subscription.state) != SubscriptionState.PENDING))
         .order_by(col(Notice.id))
         .limit(scope.most)
     )
-    found = session.execute(query).all()
+    found = session.execute(query, {"before": scope.before}).all()
     marks = [{"newsletter_id": 0, "mark": witness.notice_mark(row[1]), "seq": 0} for row in found]
     if marks:
         session.connection().execute(insert_into(session, WitnessedEntry).on_conflict_do_nothing(), marks)
@@ -289,11 +315,12 @@ def reports(session: Session, scope: Scope, after: int) -> Step:
     query = (
         select(MailReport.id)
         .where(MailReport.read_at < scope.before, col(MailReport.id) > after)
+        .where(_before_young(MailReport, "read_at"))
         .where((col(MailReport.act) != "ask") | col(MailReport.done_at).is_not(None))
         .order_by(col(MailReport.id))
         .limit(scope.most)
     )
-    found = [id_ for id_ in session.exec(query) if id_ is not None]
+    found = [id_ for id_ in session.scalars(query, {"before": scope.before}) if id_ is not None]
     for some in batched(found):
         session.execute(sa.delete(MailReport).where(col(MailReport.id).in_(some)), execution_options=_NO_SYNC)
     return Step(len(found), 400 * len(found), found[-1] if found else after, last=len(found) < scope.most)

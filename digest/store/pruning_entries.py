@@ -22,7 +22,6 @@ from digest.models import (
     Edition,
     Entry,
     Feed,
-    NewsletterFeed,
     Story,
     Subscription,
     SubscriptionState,
@@ -30,7 +29,7 @@ from digest.models import (
 )
 from digest.store import pruned
 from digest.store.database import batched, rewrite
-from digest.store.feed_tables import FullText
+from digest.store.feed_tables import FullText, Undecided
 from digest.store.pruning import Scope, Step
 from digest.store.recipients import deliverable
 
@@ -98,7 +97,8 @@ class _Around:
     def __post_init__(self) -> None:
         session, least = self.session, self.scope.least
         newest = sa.select(col(Entry.id)).order_by(col(Entry.id).desc()).offset(max(0, least)).limit(1)
-        self.upto_id: int = session.execute(newest).scalar() or 0  # beyond it are the `least` newest
+        upto: int = session.execute(newest).scalar() or 0  # beyond it are the `least` newest
+        self.upto_id = min(upto, self._before_young())
         self.feeds: dict[int, _FeedNow] = self.scope.seen.setdefault("feeds", {})
         rows = session.execute(
             sa.select(col(Edition.newsletter_id), sa.func.max(col(Edition.upto_seq))).group_by(
@@ -106,6 +106,15 @@ class _Around:
             )
         )
         self.composed: dict[int, int] = {row[0]: row[1] for row in rows}
+
+    def _before_young(self) -> int:
+        """The last entry before the first that is too new: after it some that are new can look old by a clock."""
+        if "young" not in self.scope.seen:
+            feeds = sa.select(col(Feed.id))  # by which SQLite finds those of each in an index
+            young = sa.select(sa.func.min(col(Entry.id))).where(col(Entry.feed_id).in_(feeds))
+            found = self.session.execute(young.where(col(Entry.seen_at) >= self.scope.before)).scalar()
+            self.scope.seen["young"] = (found or 1 << 62) - 1
+        return int(self.scope.seen["young"])
 
     def batch(self, after: int, *which: Any) -> list[_Old]:
         query = sa.select(*_COLUMNS).where(col(Entry.id) > after, col(Entry.id) <= self.upto_id, *which)
@@ -147,14 +156,10 @@ class _Around:
     def _waiting(self, ids: Collection[int]) -> set[int]:
         found: set[int] = set()
         decided = sa.exists().where(
-            col(Admission.newsletter_id) == NewsletterFeed.newsletter_id, col(Admission.entry_id) == Entry.id
+            col(Admission.newsletter_id) == Undecided.newsletter_id, col(Admission.entry_id) == Undecided.entry_id
         )
         for some in batched(list(ids)):
-            query = (
-                sa.select(col(Entry.id))
-                .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
-                .where(col(Entry.id).in_(some), ~decided)
-            )
+            query = sa.select(col(Undecided.entry_id)).where(col(Undecided.entry_id).in_(some), ~decided)
             found |= set(self.session.scalars(query))
         return found
 
