@@ -232,6 +232,22 @@ def test_a_damaged_archive_gets_one_sentence_and_stores_nothing(kind, box, confi
     here.close()
 
 
+@pytest.mark.parametrize("fault", [KeyError("id"), TypeError("no"), ValueError("no"), OSError("no")])
+def test_a_fault_of_our_own_while_rows_are_stored_is_not_told_as_the_files(
+    fault, box, config, tmp_path, upgraded_sqlite
+):
+    whole.export(box, tmp_path / "one.zip", BESIDE)
+    here = empty(tmp_path / "here.db", upgraded_sqlite)
+
+    def stumble(kind: str) -> None:
+        raise fault
+
+    with pytest.raises(type(fault)) as raised:
+        whole.take_in(here, tmp_path / "one.zip", now=MONDAY, progress=stumble)
+    assert raised.value is fault
+    here.close()
+
+
 def test_columns_of_a_later_release_have_their_defaults(box, config, tmp_path, upgraded_sqlite):
     whole.export(box, tmp_path / "one.zip", BESIDE)
     person = {"id": 4, "email": "ada@example.org", "key": "ada@example.org", "created_at": MONDAY.isoformat()}

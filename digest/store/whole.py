@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -58,6 +58,7 @@ HIDDEN: Mapping[str, Mapping[str, Any]] = {"feed": {"headers": {}, "proxy": ""}}
 UNDER_WAY = "it was under way when its database was exported"
 _MOST_LINE = 256 << 20  # bytes of one row; a mail is far smaller
 _MOST_MANIFEST = 4 << 20
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)  # what a damaged archive raises when read
 _WAITS = ("owed", "claimed", "sending")
 
 
@@ -239,7 +240,11 @@ def take_in(
 
     Raises BadInput for a file that is not as it was written, UserError where the database is not empty.
     """
-    with opened(path) as (archive, manifest), database.write() as session:
+    with ExitStack() as stack:
+        with _told_as_broken(path):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            manifest = _verified(archive)
+        session = stack.enter_context(database.write())
         tables = [table for table in kinds(with_secrets=True) if table.name in manifest.kinds]
         _must_be_empty(session)
         # Those that the settings gave a row; nothing refers to them yet.
@@ -253,15 +258,13 @@ def take_in(
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, Manifest]]:
-    """An archive that is as it was written, with its manifest."""
+def _told_as_broken(path: Path) -> Iterator[None]:
+    """What reading a strange file raises, as one sentence; what storing raises later is none of the file's."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            manifest = _verified(archive)
-            yield archive, manifest
+        yield
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}", hint="`digest export --all FILE` makes one") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, KeyError, TypeError) as error:
+    except (*_DAMAGED, ValueError, KeyError, TypeError) as error:
         why = error.args[0] if isinstance(error, KeyError) and error.args else error
         raise _broken(path, str(why)) from None
     except OSError as error:
@@ -324,7 +327,7 @@ def _store_rows(session: Session, table: sa.Table, archive: zipfile.ZipFile, pat
                     some = []
             if some:
                 session.connection().execute(sa.insert(table), some)
-        except (ValueError, TypeError, LookupError, sa.exc.IntegrityError, sa.exc.StatementError) as error:
+        except (*_DAMAGED, ValueError, TypeError, LookupError, sa.exc.StatementError) as error:
             if isinstance(error, sa.exc.OperationalError):
                 raise
             cause = error.orig if isinstance(error, sa.exc.StatementError) and error.orig else error
