@@ -35,7 +35,6 @@ from digest.models import (
     Newsletter,
     NewsletterFeed,
     OutboxRow,
-    RunDay,
     Story,
     Subscriber,
     Subscription,
@@ -47,6 +46,7 @@ from digest.parse import gist
 from digest.store import Database, keeping, newsletters, open_database
 from digest.store.keep_tables import LetterRoll, PrunedMark
 from digest.store.pruning import Kind
+from digest.store.run_tables import RunDay
 
 BEGIN = UtcTime().process_result_value(datetime(2026, 1, 1, 7), None)  # type: ignore[arg-type]
 DAY = timedelta(days=1)
