@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from digest import values
 from digest.models import Edition, EditionState, Entry, Newsletter, Story, Variant, VariantStory
+from digest.store.database import batched
 from digest.store.stories import as_told, withdrawn_of
 
 PAGE = 60  # stories on one page, of those that an edition had no room for or that all of its readers chose from
@@ -108,6 +109,8 @@ def frozen(session: Session, variant_id: int, *, page: int = 1) -> Frozen:
 
 def _frozen(session: Session, variant: Variant, page: int) -> Frozen:
     ids = [int(id_) for id_, _why in variant.left_out]
+    if ids and session.get_one(Edition, variant.edition_id).pruned:
+        ids = _still_there(session, ids)
     some = ids[(page - 1) * PAGE : page * PAGE]
     query = sa.select(col(Story.id), col(Story.title), col(Story.url), col(Story.source))
     found = {row[0]: Left(*row[1:]) for row in session.execute(query.where(col(Story.id).in_(some)))} if some else {}
@@ -120,6 +123,13 @@ def _frozen(session: Session, variant: Variant, page: int) -> Frozen:
         tuple(withdrawn_of(session, variant)),
         variant.text,
     )
+
+
+def _still_there(session: Session, ids: list[int]) -> list[int]:
+    found: set[int] = set()
+    for some in batched(ids):
+        found |= set(session.scalars(sa.select(col(Story.id)).where(col(Story.id).in_(some))))
+    return [id_ for id_ in ids if id_ in found]
 
 
 def told_in(session: Session, edition: OpenEdition, *, start: int = 0, limit: int | None = None) -> list[values.Story]:

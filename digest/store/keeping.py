@@ -15,12 +15,12 @@ from sqlmodel import Session, col, select
 
 from digest.errors import TryAgain
 from digest.store import clock, pruning, pruning_entries
-from digest.store.database import Database, shared_now, without_foreign_keys
+from digest.store.database import Database, insert_into, shared_now, without_foreign_keys
 from digest.store.keep_tables import Pruning
 from digest.store.pruning import Kind, Scope, Step
 
 ROWS = 500  # of a step: some ten milliseconds of SQLite's lock
-_LOOKED = 40  # steps that find nothing are taken together
+_LOOKED = 40  # steps that find little are taken together, so many at most
 _PAGES = 1_000  # that SQLite gives back to the file system in a step
 _FREE = 0.05  # the share of its pages that it keeps for what comes
 
@@ -123,7 +123,7 @@ def _lap(
     if before is None:
         done.young.append(kind)
         with database.write() as session:
-            _save(session, kind, Step(), {}, now=now, last=True)
+            _save(session, _row(session, kind), Step(last=True), {}, now=now)
         return True
     scope = Scope(before, terms.rows, terms.least)
     first, last = whole, False
@@ -145,32 +145,40 @@ def _lap(
 
 
 def _some(session: Session, kind: Kind, scope: Scope, *, now: datetime, first: bool) -> Step:
-    """One step, or several that find nothing, from where the last ended; from the first row once a week, or asked."""
-    row = session.exec(select(Pruning).where(Pruning.kind == kind).with_for_update()).one_or_none() or Pruning(
-        kind=kind
-    )
+    """Some steps that are as much as one, from where the last ended; from the first row once a week, or asked."""
+    row = _row(session, kind)
     first = first or _week(row.begun) != _week(_day(now))
     held: dict[str, int] = {} if first else dict(row.held)
-    after = 0 if first else row.after
+    done = Step(after=0 if first else row.after)
     for _ in range(_LOOKED):
-        step = _STEPS[kind](session, scope, after)
-        after = step.after
-        if step.rows or step.last:
+        step = _STEPS[kind](session, scope, done.after)
+        done = Step(done.rows + step.rows, done.size + step.size, step.after, step.last)
+        if done.rows >= scope.most or done.last:
             break
     for why, number in scope.held.items():
         held[why] = held.get(why, 0) + number
-    _save(session, kind, step, held, now=now, last=step.last, first=first)
-    return step
+    _save(session, row, done, held, now=now, first=first)
+    return done
+
+
+def _row(session: Session, kind: Kind) -> Pruning:
+    """How far it is, locked: of two that prune at once, the other goes on from where we end."""
+    mine = select(Pruning).where(Pruning.kind == kind).with_for_update()
+    row = session.exec(mine).one_or_none()
+    if row is None:
+        new = Pruning(kind=kind).model_dump()
+        session.connection().execute(insert_into(session, Pruning).on_conflict_do_nothing(), [new])
+        row = session.exec(mine).one()
+    return row
 
 
 def _save(
-    session: Session, kind: Kind, step: Step, held: Mapping[str, int], *, now: datetime, last: bool, first: bool = False
+    session: Session, row: Pruning, done: Step, held: Mapping[str, int], *, now: datetime, first: bool = False
 ) -> None:
-    row = session.get(Pruning, kind) or Pruning(kind=kind)
-    row.after, row.rows = step.after, row.rows + step.rows
+    row.after, row.rows = done.after, row.rows + done.rows
     if first:
         row.begun = _day(now)
-    if last:
+    if done.last:
         row.day = _day(now)
     row.held = dict(held)
     session.add(row)

@@ -282,10 +282,13 @@ class _Told:
         for some in batched(sorted(self.tellers)):
             shown = sa.select(col(VariantStory.story_id)).where(col(VariantStory.story_id).in_(some)).distinct()
             kept |= set(self._session.scalars(shown))
-            names = ("id", "newsletter_id", "seq", "topic", "admitted_at", "dropped")
+            names = ("id", "newsletter_id", "seq", "topic", "topic_step", "admitted_at", "dropped")
             query = sa.select(*(col(getattr(Story, name)) for name in names)).where(col(Story.id).in_(some))
-            for id_, newsletter_id, seq, topic, admitted_at, dropped in self._session.execute(query):
+            for id_, newsletter_id, seq, topic, step, admitted_at, dropped in self._session.execute(query):
                 if id_ in kept:
+                    continue
+                if step == "moved":  # an editor's word, from which topics are learnt
+                    kept.add(id_)
                     continue
                 if admitted_at >= around.scope.before or seq > around.composed.get(newsletter_id, 0):
                     kept.add(id_)

@@ -281,7 +281,9 @@ class History:
     def _end(self, row: OutboxRow, state: OutboxState) -> None:
         row.state, row.settled_at, row.code = state, self.now + timedelta(minutes=self.rng.randint(1, 600)), 250
         edition_id, reader, _ = self.model.letters[row.id or 0]
-        self.model.letters[row.id or 0] = (edition_id, reader, self.day)
+        # By a clock that is behind they seem to have ended long ago: what bears witness is when their edition was made.
+        day = self.model.composed[edition_id] if self.behind else self.day
+        self.model.letters[row.id or 0] = (edition_id, reader, day)
         self.model.ends[row.id or 0] = state
 
     # ------------------------------------------------------------ letting go
