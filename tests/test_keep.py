@@ -58,7 +58,7 @@ from digest.store import (
 from digest.store import (
     clock as room,
 )
-from digest.store.keep_tables import LetterRoll
+from digest.store.keep_tables import LetterRoll, Pruning
 from digest.store.mail_tables import MailReport
 from digest.store.pruning import Kind
 from digest.store.rolls import Rolled
@@ -79,6 +79,7 @@ def fewer_entries_per_feed(monkeypatch):
     monkeypatch.setattr("digest.store.pruning_entries.PER_FEED", PER_FEED)
     monkeypatch.setattr("digest.store.pruning_entries.GISTS", GISTS)
     monkeypatch.setattr("digest.store.database._GAP_S", 0)
+    monkeypatch.setattr("digest.store.keeping._MOMENT", 1e9)
 
 
 def lived(database: Database, first: datetime = MONDAY, *, days: int = 401) -> None:
@@ -474,6 +475,21 @@ def test_within_its_seconds_it_does_some_and_the_rest_with_later_runs(database, 
     assert runs > 2
     with database.read() as session:
         assert rows(session, OutboxRow) == 60
+
+
+@on_sqlite
+def test_what_takes_more_than_a_week_of_runs_comes_to_its_end(database):
+    """Each week begins at the first row again, for what was held back: but not before the end was come to."""
+    told(database, PER_FEED + 10)
+    lived(database)
+    came_to = []
+    for week in range(3):
+        now, left = LATER + 7 * week * DAY, iter([False])
+        terms = keeping.Terms({Kind.ENTRIES: 60}, rows=2)
+        keeping.prune(database, terms, clock=lambda: now, stop=lambda: next(left, True))  # noqa: B023
+        with database.read() as session:
+            came_to.append(session.exec(select(Pruning.after)).one())
+    assert came_to == [2, 4, 6]
 
 
 # ---------------------------------------------------------------- entries

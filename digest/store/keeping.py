@@ -6,6 +6,7 @@ for what was held back before. How far a lap is stands in the database, so it is
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ from digest.store.keep_tables import Pruning
 from digest.store.pruning import Kind, Scope, Step
 
 ROWS = 500  # of a step: some ten milliseconds of SQLite's lock
-_LOOKED = 40  # steps that find little are taken together, so many at most
+_LOOKED = 40  # steps that find little are taken together, so many at most,
+_MOMENT = 0.05  # and no longer than so many seconds: others wait for the lock
 _PAGES = 1_000  # that SQLite gives back to the file system in a step
 _FREE = 0.05  # the share of its pages that it keeps for what comes
 
@@ -147,13 +149,14 @@ def _lap(
 def _some(session: Session, kind: Kind, scope: Scope, *, now: datetime, first: bool) -> Step:
     """Some steps that are as much as one, from where the last ended; from the first row once a week, or asked."""
     row = _row(session, kind)
-    first = first or _week(row.begun) != _week(_day(now))
+    # One that was begun and is not at its end goes on, else what is behind it would never be come to.
+    first = first or (row.day >= row.begun and _week(row.begun) != _week(_day(now)))
     held: dict[str, int] = {} if first else dict(row.held)
-    done = Step(after=0 if first else row.after)
+    done, until = Step(after=0 if first else row.after), time.monotonic() + _MOMENT
     for _ in range(_LOOKED):
         step = _STEPS[kind](session, scope, done.after)
         done = Step(done.rows + step.rows, done.size + step.size, step.after, step.last)
-        if done.rows >= scope.most or done.last:
+        if done.rows >= scope.most or done.last or time.monotonic() > until:
             break
     for why, number in scope.held.items():
         held[why] = held.get(why, 0) + number
