@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 
+ACCENT = "#a03a12"  # where a newsletter has chosen none, on light ground
 DARK_SHEET = "#1c1f23"  # behind the words of our mails and pages in dark mode
 
 

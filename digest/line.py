@@ -17,14 +17,29 @@ from digest import deliver as mail
 from digest.collect import CollectReport, FullTextReport, mailed
 from digest.collect.posting import Poster
 from digest.config import Config, imap_server
+from digest.curate import lexemes
 from digest.deliver import ALL, Report, Share
 from digest.deliver import hooks as events
 from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
-from digest.store import Database, clock, disk_space, healing, hooks, keeping, newsletters, once, tallies, websub
+from digest.store import (
+    Database,
+    clock,
+    disk_space,
+    finding,
+    healing,
+    hooks,
+    keeping,
+    newsletters,
+    once,
+    tallies,
+    websub,
+)
 from digest.store.pruning import Kind
 from digest.subscribe import asks, by_mail, signup
+
+_MOST_FINDABLE = 50  # steps of a run
 
 # ---------------------------------------------------------------- what is told
 
@@ -189,6 +204,7 @@ def run(
         share = share_of(config)
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, share=share, tell=tell)
         outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
+        make_findable(database)
         if not stop() and not outcome.deliver.full:
             outcome.pruned = prune(database, config, clock=clock, stop=stop)
     ask_hubs(database, config, clock=clock)
@@ -383,6 +399,21 @@ def tidy(database: Database, *, now: datetime) -> int:
         if database.witness is not None:
             database.witness.forget(now=now)
         return signup.tidy(session, now=now)
+
+
+def make_findable(database: Database) -> int:
+    """Let the stories of editions that opened be found by their words, some editions at a time; how many stories.
+
+    So many at most that a run after years without this does not take long.
+    """
+    done = 0
+    for _step in range(_MOST_FINDABLE):
+        with database.read() as session:
+            if not finding.unfound(session, limit=1):
+                break
+        with database.write() as session:
+            done += finding.keep(session, finding.unfound(session, limit=5), lexemes.of_text)
+    return done
 
 
 def answer_signups(database: Database, config: Config, *, now: datetime) -> int:

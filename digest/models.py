@@ -9,7 +9,7 @@ feed ── entry ──┐── full_text   robots
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
 api_key ── api_answer   webhook ── webhook_event   alert   alert_telling
 installation              witnessed_entry                                  mail_feed ── feed
-run   tally   pruning   pruned_mark           edition ── letter_roll   arrival ── newsletter
+run   tally   pruning   pruned_mark           edition ── letter_roll   arrival ── newsletter   archive_words ── story
 """
 
 from __future__ import annotations
@@ -287,6 +287,9 @@ class Story(SQLModel, table=True):
 # ---------------------------------------------------------------- editions
 
 
+UNFOUND = text("NOT findable AND state = 'open'")
+
+
 class EditionState(StrEnum):
     """held → open ⇄ paused, and from each → cancelled. Letters are claimed from open editions only."""
 
@@ -306,6 +309,7 @@ class Edition(SQLModel, table=True):
         Index("ix_edition_upto", "newsletter_id", "upto_seq", "number"),
         # Those with letters that have not ended, or that nobody has counted yet.
         Index("ix_edition_live", "id", sqlite_where=text("tally IS NULL"), postgresql_where=text("tally IS NULL")),
+        Index("ix_edition_unfound", "id", sqlite_where=UNFOUND, postgresql_where=UNFOUND),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -324,6 +328,8 @@ class Edition(SQLModel, table=True):
     pruned: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
     # Its letters by state, once all of them have ended, see `store.tallies`; None while one has not.
     tally: dict[str, int] | None = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
+    # Whether its stories can be found by their words, see `store.finding`.
+    findable: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
 
 
 class Variant(SQLModel, table=True):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import html
 import json
 import re
 import socket
 import threading
+import urllib.robotparser
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
+from io import BytesIO
+from typing import Any
 
 import browser
 import feedparser
@@ -19,15 +23,29 @@ import pytest
 import sqlalchemy as sa
 import uvicorn
 from conftest import MONDAY, Clock, on_sqlite
+from PIL import Image
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 from test_flow import join
 
-from digest import collect, edition, parse, sign
+from digest import collect, edition, line, parse, sign
 from digest.config import Config
-from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Story, Variant
-from digest.store import Database, archive, editions, keys, newsletters
-from digest.web import application, frozen
+from digest.curate import lexemes
+from digest.models import (
+    Edition,
+    EditionState,
+    Entry,
+    Feed,
+    NewsletterFeed,
+    OutboxRow,
+    OutboxState,
+    Story,
+    Subscriber,
+    Subscription,
+    Variant,
+)
+from digest.store import Database, archive, editions, finding, keys, newsletters
+from digest.web import application, cards, frozen
 from digest.web import archive as archive_pages
 from digest.web.shelf import Shelf
 from digest.web.turns import Turns
@@ -137,6 +155,12 @@ def key_of(database: Database, number: int, *, topics: list[str] | None = None) 
         return variants[0].key
 
 
+def apart(html: str) -> tuple[str, dict[str, Any]]:
+    """A page without the data that it tells search engines, and these."""
+    [data] = re.findall(r'<script type="application/ld\+json">(.*?)</script>', html)
+    return html.replace(f'<script type="application/ld+json">{data}</script>', ""), json.loads(data)
+
+
 def hrefs(html: str) -> list[str]:
     return re.findall(r'href="([^"]*)"', html)
 
@@ -184,7 +208,7 @@ def test_an_edition_is_shown_as_it_was_frozen_without_anything_personal(site, fi
     assert text.count('class="name"') + text.count('class="headline"') == common.story_count
     assert 'rel="prev" href="/newsletters/daily/editions/1"' in answer.text and 'rel="next"' not in answer.text
     assert "noindex" not in answer.text and "x-robots-tag" not in answer.headers
-    assert answer.headers["content-security-policy"].endswith("img-src https:")
+    assert answer.headers["content-security-policy"].count("img-src 'self' https:") == 1
 
 
 def test_what_its_publisher_took_back_since_is_marked(site, filled):
@@ -195,7 +219,8 @@ def test_what_its_publisher_took_back_since_is_marked(site, filled):
         session.execute(sa.update(Entry).where(col(Entry.id) == entry_id).values(withdrawn_at=MONDAY))
     page = site.get("/newsletters/daily/editions/1").text
     assert f'Withdrawn since by its publisher: <cite dir="auto">{title}</cite>' in page
-    row = site.get(f"/newsletters/daily/topics/{topic}").text.partition(title)[2].partition("</li>")[0]
+    row = site.get(f"/newsletters/daily/topics/{topic}").text.partition("<main>")[2].partition(title)[2]
+    row = row.partition("</li>")[0]
     assert "withdrawn by its publisher" in row
 
 
@@ -229,7 +254,7 @@ def test_what_had_no_room_is_told_page_by_page_and_each_story_once(site, filled,
         onward = re.search(r'<a rel="next" href="(\?more=\d+)#more"', page.text)
         address = path + onward[1] if onward else ""
     assert found == [str(n) for n in range(2 * archive.PAGE + 1)]
-    mailed, second = site.get(path).text, site.get(path + "?more=2").text
+    mailed, second = site.get(path).text, site.get(path + "?more=2").text.partition("</head>")[2]
     told = [title for line in TITLES if (title := line.partition(" | ")[0].partition("'")[0]) in mailed]
     assert told and not [title for title in told if title in second], "the mail is on the first page"
     assert [site.get(f"{path}?more={n}").status_code for n in ("4", "0", "x", "999999999")] == [404, 200, 200, 404]
@@ -346,7 +371,8 @@ def test_a_strangers_text_is_text_on_every_page_and_in_every_feed(site, filled):
         session.execute(sa.update(Variant).values(subject=evil))
         topic = session.exec(select(Story.topic).where(Story.seq == 1)).one()
     for path in ("/", "/newsletters/daily", f"/newsletters/daily/topics/{topic}"):
-        html = site.get(path).text
+        html, data = apart(site.get(path).text)
+        assert data.keys() >= {"@context", "name"}
         assert "<script" not in html and "49" not in re.sub(r"<style.*?</style>", "", html, flags=re.S)
         assert "javascript:" not in html
     for path in (f"/newsletters/daily/topics/{topic}/feed", "/newsletters/daily/feed"):
@@ -494,13 +520,206 @@ def test_a_browser_and_axe_find_nothing_wrong_with_any_page(filled, config, cloc
         session.execute(chosen.values(topics=["ai"]))
     paper = "/newsletters/daily"
     paths = ["/", paper, f"{paper}/editions/1", f"{paper}/editions/2", f"{paper}/topics/security", "/none"]
+    line.make_findable(filled)
+    paths += [f"{paper}/search?q=the", f"{paper}/search?q=zebra", f"{paper}/search", "/subscribe/daily"]
+    paths += [f"{own_page(filled, config)}/sent", f"{own_page(filled, config)}/sent?q=the"]
     with Server(filled, config, clock) as site:
         assert browser.run(BROWSER, str(site.base_url).rstrip("/"), *paths) == []
+
+
+def own_page(database: Database, config: Config, email: str = "ada@a.example") -> str:
+    """The signed page of a reader, to whom everything was sent."""
+    with database.write() as session:
+        person = session.exec(select(Subscriber).where(Subscriber.email == email)).one()
+        reader = session.exec(select(Subscription).where(Subscription.subscriber_id == person.id)).one()
+        sent = sa.update(OutboxRow).where(col(OutboxRow.subscription_id) == reader.id)
+        session.execute(sent.values(state=OutboxState.SENT, settled_at=MONDAY))
+        return f"/preferences/{sign.token(sign.Purpose.PREFERENCES, reader.id, key=config.imprint('daily').key)}"
+
+
+ANSWERS = {
+    "planner": {1: ["The query planner is not your enemy"]},
+    "QUÉRY plan": {1: ["The query planner is not your enemy"]},
+    "vacuum sleep": {2: ["What a vacuum does while you sleep"]},
+    "jour": {2: TITLES, 1: TITLES},
+    "journal 9": {2: ["What a vacuum does while you sleep"]},
+    "vacuum zebra": {},
+    "zero-day": {},  # of the edition that waits
+    "' OR 1=1 --": {},
+    '"*) NEAR (': {},
+    "": {},
+}
+
+
+@pytest.mark.parametrize("asked", ANSWERS)
+def test_what_was_sent_is_found_by_its_words_on_both_databases_alike(filled, config, clock, asked):
+    line.make_findable(filled)
+    site = TestClient(application(filled, config, clock=clock))
+    page = site.get("/newsletters/daily/search", params={"q": asked})
+    assert page.status_code == 200 and page.text.count('content="noindex"') == 1
+    found = re.findall(r"<h2[^>]*><a[^>]*>([^<]*)</a>", page.text)
+    if asked == "jour":  # all of both editions, the newest first
+        assert len(found) == len(set(found)) == 12
+    else:
+        assert found == [html.escape(title) for titles in ANSWERS[asked].values() for title in titles]
+        assert [int(n) for n in re.findall(r'/editions/(\d+)">No\.', page.text)] == list(ANSWERS[asked])
+
+
+@pytest.mark.parametrize(
+    ("title", "asked"),
+    [
+        ("Kubernetes渐进式交付实践", "交付"),
+        ("Kubernetes渐进式交付实践", "kubernetes 渐进式"),
+        ("日本語の見出し", "見"),
+        ("日本語の見出し", "し"),
+        ("हिन्दी समाचार", "समाचार"),
+        ("Die Größe der Straße", "grosse strasse"),
+        ("أخبار اليوم", "اليوم"),
+        ("ÉCOLE İstanbul ﬁne", "ecole istanbul fine"),
+        ("한국어 뉴스", "뉴스"),
+        ("Node.js 22.1 & C++", "node 22"),
+        ("Отчёт о выборах", "отчет"),
+    ],
+)
+def test_words_of_every_script_are_found(filled, config, clock, title, asked):
+    with filled.write() as session:
+        session.execute(sa.update(Story).where(col(Story.seq) == 3).values(title=title))
+    line.make_findable(filled)
+    with filled.read() as session:
+        paper = archive.newsletter_id(session, "daily")
+        found = finding.stories(session, lexemes.of_question(asked), paper, upto=99)
+    assert [one.story.title for one in found] == [title]
+
+
+def test_long_answers_are_read_page_by_page_and_cancelled_editions_are_not_found(filled, config, clock, monkeypatch):
+    line.make_findable(filled)
+    monkeypatch.setattr("digest.web.search.PAGE_OF_FOUND", 5)
+    site, address, found = TestClient(application(filled, config, clock=clock)), "?q=journal", list[str]()
+    while address:
+        page = site.get(f"/newsletters/daily/search{address}").text
+        found += re.findall(r"<h2[^>]*><a[^>]*>([^<]*)</a>", page)
+        onward = re.search(r'<a rel="next" href="([^"]*)"', page)
+        address = html.unescape(onward[1]) if onward else ""
+    assert len(found) == len(set(found)) == 12
+    with filled.write() as session:
+        session.execute(sa.update(Edition).where(col(Edition.number) == 2).values(state=EditionState.CANCELLED))
+    page = site.get("/newsletters/daily/search?q=vacuum").text
+    assert "Nothing was found." in page
+    with filled.write() as session:
+        session.execute(sa.delete(Story).where(col(Story.seq) == 3))
+    assert "Nothing was found." in site.get("/newsletters/daily/search?q=planner").text
+
+
+def test_an_edition_is_made_findable_once_it_is_open_and_what_changed_in_it_is_found_as_it_is(filled):
+    assert (line.make_findable(filled), line.make_findable(filled)) == (12, 0)
+    with filled.write() as session:
+        session.execute(sa.update(Story).where(col(Story.seq) == 14).values(title="Zebras of the third edition"))
+        session.execute(sa.update(Edition).values(state=EditionState.OPEN))
+    assert line.make_findable(filled) == 4
+    with filled.read() as session:
+        paper = archive.newsletter_id(session, "daily")
+        assert [one.number for one in finding.stories(session, ["zebra"], paper, upto=99)] == [3]
+        assert finding.stories(session, ["zero"], paper, upto=12) == []
+        assert len(finding.stories(session, ["zero"], paper, upto=16)) == 1
+
+
+def test_a_reader_finds_what_they_were_sent_and_nothing_else(filled, config, clock):
+    line.make_findable(filled)
+    site = TestClient(application(filled, config, clock=clock))
+    eve, ada = own_page(filled, config, "eve@e.example"), own_page(filled, config)
+    shown = site.get(f"{ada}/sent").text
+    assert [int(n) for n in re.findall(r"/editions/daily/(\d)/", shown)] == [3, 2, 1]  # each as it was sent to her
+    for found in re.findall(r'href="(/editions/daily/[^"]*)"', shown):
+        assert site.get(found).status_code == 200
+    assert "What a vacuum does" in site.get(f"{ada}/sent?q=vacuum").text
+    assert "Nothing was found." in site.get(f"{eve}/sent?q=vacuum").text
+    assert "Two-factor codes" in site.get(f"{eve}/sent?q=codes").text
+    with filled.write() as session:  # what did not reach them, they were not sent
+        session.execute(sa.update(OutboxRow).values(state=OutboxState.REFUSED))
+    assert (
+        "Nothing was found." in site.get(f"{ada}/sent?q=vacuum").text
+        and "/editions/daily/" not in site.get(f"{ada}/sent").text
+    )
+    assert site.get("/preferences/nobody/sent").status_code == 404
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_latest_edition_has_an_address_that_stays(filled, configure, clock, alone):
+    papers = {"daily": DAILY} if alone else {"daily": DAILY, "other": DAILY | {"title": "Other"}}
+    config = configure(newsletters=papers)
+    newsletters.keep(filled, config.newsletters, now=MONDAY)
+    site = TestClient(application(filled, config, clock=clock), follow_redirects=False)
+    answer = site.get("/newsletters/daily/latest")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/newsletters/daily/editions/2")
+    assert site.get("/latest").headers["location"] == ("/newsletters/daily/editions/2" if alone else "/")
+    assert site.get("/newsletters/none/latest").status_code == 404
+
+
+def test_who_comes_by_themselves_is_told_which_pages_there_are(site, filled):
+    robots = site.get("/robots.txt").text
+    assert "Sitemap: https://digest.example/sitemap.xml" in robots and "Disallow: /preferences/" in robots
+    rules = urllib.robotparser.RobotFileParser()
+    rules.parse(robots.splitlines())
+    listed = re.findall(r"<loc>(.*?)</loc>", site.get("/sitemap.xml").text)
+    assert len(listed) == len(set(listed)) >= 6
+    for address in listed:
+        assert rules.can_fetch("anybot", address), address
+        assert site.get(address.removeprefix("https://digest.example")).status_code == 200
+    assert "https://digest.example/newsletters/daily/editions/2" in listed
+    assert not [address for address in listed if "editions/3" in address], "it waits for its editor"
+    icon = site.get("/favicon.svg")
+    assert icon.headers["content-type"] == "image/svg+xml" and "<svg" in icon.text
+
+
+def test_what_is_shared_tells_what_it_is_and_has_a_picture_of_it(site, filled):
+    page = site.get("/newsletters/daily/editions/2").text
+    _, data = apart(page)
+    told = dict(re.findall(r'<meta (?:name|property)="([^"]*)" content="([^"]*)">', page))
+    assert told["og:url"] == "https://digest.example/newsletters/daily/editions/2" and told["og:type"] == "article"
+    assert data["headline"] in html.unescape(told["og:title"]) and len(data["mentions"]) > 1
+    assert data["mentions"][1]["name"] in html.unescape(told["description"])
+    address = told["og:image"].removeprefix("https://digest.example")
+    picture = site.get(address)
+    assert picture.headers["content-type"] == "image/png" and len(picture.content) < 100_000
+    assert Image.open(BytesIO(picture.content)).size == (1200, 630)
+    assert site.get(address, headers={"If-None-Match": picture.headers["etag"]}).status_code == 304
+    assert site.get(address.replace("editions/2", "editions/3")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "headline",
+    [
+        "Short",
+        "word " * 60,
+        "x" * 300,
+        "渐进式交付实践" * 20,
+        "أخبار اليوم",
+        "हिन्दी",
+        "🙂🙂🙂",
+        "",
+        "\u202egnp\x00\x1b",
+        "Zalg" + "o\u0301" * 90,
+    ],
+)
+def test_a_picture_is_made_of_any_headline(headline):
+    for rtl in (False, True):
+        made = cards.card("Daily \U0001f600", headline, "No. 1 · Monday", "#a03a12", rtl=rtl)
+        assert Image.open(BytesIO(made)).size == (1200, 630)
+
+
+def test_the_sign_up_form_shows_the_last_edition_where_it_is_public(filled, configure, clock):
+    for open_, shown in ((True, True), (False, False)):
+        config = configure(newsletters={"daily": DAILY | {"archive": open_}})
+        page = TestClient(application(filled, config, clock=clock)).get("/subscribe/daily").text
+        assert ("The last edition" in page and "/newsletters/daily/editions/2" in page) is shown
 
 
 @pytest.mark.parametrize(
     "path",
     [
+        "/newsletters/daily/search?q=%00&before=99999999999",
+        "/newsletters/daily/latest%00",
+        "/newsletters/daily/editions/9999999999/card.png",
         "/newsletters/daily/editions/9999999999",
         f"/newsletters/daily/editions/{'9' * 5000}",
         "/newsletters/daily%00",
@@ -512,7 +731,8 @@ def test_a_browser_and_axe_find_nothing_wrong_with_any_page(filled, config, cloc
     ],
 )
 def test_an_address_that_no_database_could_know_is_of_no_page(database, config, clock, path):
-    assert TestClient(application(database, config, clock=clock)).get(path).status_code == 404
+    status = 200 if "search" in path else 404
+    assert TestClient(application(database, config, clock=clock)).get(path).status_code == status
 
 
 def test_a_page_beyond_all_numbers_is_the_first(database, config, clock):

@@ -47,6 +47,7 @@ from digest.store import (
     entries,
     feed_entries,
     feeds,
+    finding,
     history,
     keeping,
     letters,
@@ -235,8 +236,11 @@ def test_readers_are_told_what_they_were_sent_also_of_rolls(database, config):
     with database.read() as session:
         person = session.exec(select(Subscriber).where(Subscriber.email == PEOPLE[0])).one()
         before = [(one.edition, one.subject, one.state) for one in history.posts(session, person)]
+        page = finding.letters(session, 1)
     prune(database)
     with database.read() as session:
+        assert finding.letters(session, 1) == page
+        assert finding.letters(session, 1, before=5, limit=3) == page[1:4]
         person = session.get_one(Subscriber, person.id)
         posts = history.posts(session, person)
         assert sorted((one.edition, one.subject, one.state) for one in posts) == sorted(before)

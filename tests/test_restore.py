@@ -291,7 +291,9 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
             "DROP INDEX ix_entry_original_url; DROP INDEX ix_entry_feed_id_seen_at; DROP INDEX ix_variant_fullest;"
             "DROP INDEX ix_admission_held; DROP INDEX ix_admission_decided_at; DROP INDEX ix_edition_upto;"
             "DROP INDEX ix_entry_changed_at;"
-            "DROP TABLE arrival; DROP TABLE learned"
+            "DROP TABLE arrival; DROP TABLE learned;"
+            "DROP TABLE archive_index; DROP TABLE archive_words; DROP INDEX ix_edition_unfound;"
+            "ALTER TABLE edition DROP COLUMN findable"
         )
     connection.close()
     house.day("marimba")

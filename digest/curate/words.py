@@ -12,14 +12,14 @@ _MARKS = (
     "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0981-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
     "\u102b-\u103e\u17b4-\u17d3"
 )
-_LETTER = rf"(?:[^\W_]|[{_MARKS}])"
+LETTER = rf"(?:[^\W_]|[{_MARKS}])"
 # Names keep their marks: node.js, c++, c#, f#, .net. Hyphens and slashes part words, so "risc-v" and "ci/cd"
 # are two words here and in a keyword alike.
 _WORD = re.compile(
-    rf"(?<!\w)\.net(?![a-z0-9_])|[^\W_]{_LETTER}*(?:[.'’]{_LETTER}+)*(?:\+\+|#(?![a-z0-9_]))?", re.IGNORECASE
+    rf"(?<!\w)\.net(?![a-z0-9_])|[^\W_]{LETTER}*(?:[.'’]{LETTER}+)*(?:\+\+|#(?![a-z0-9_]))?", re.IGNORECASE
 )
 # Scripts written without spaces give no words; two characters at a time serve as well.
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
@@ -29,7 +29,7 @@ _LATIN = "0-9a-zªµº\u00c0-\u03ff\u1e00-\u1fff"
 STAR = "\ua66e"
 # What is written in one script, of a word in several: "使用kubernetes部署", "وkubernetes".
 _RUN = re.compile(
-    rf"[{_UNSPACED}]+|\.net(?![a-z0-9_])|[0-9{STAR}]*[^{_UNSPACED}{_LATIN}{STAR}.'+#]+[^{_UNSPACED}a-z]*"
+    rf"[{UNSPACED}]+|\.net(?![a-z0-9_])|[0-9{STAR}]*[^{UNSPACED}{_LATIN}{STAR}.'+#]+[^{UNSPACED}a-z]*"
     rf"|[{_LATIN}{STAR}][{_LATIN}{STAR}.'+#]*"
 )
 
@@ -55,7 +55,7 @@ def words(text: str) -> list[str]:
     return found
 
 
-_STARTS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_STARTS_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def unspaced(word: str) -> bool:

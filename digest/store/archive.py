@@ -56,6 +56,17 @@ def edition(session: Session, newsletter_id: int, number: int) -> OpenEdition | 
     return next(iter(_as_seen(session, session.exec(query).all())), None)
 
 
+def numbers(session: Session, newsletter_id: int) -> list[tuple[int, datetime]]:
+    """The number of each open edition and when it was composed, newest first."""
+    query = sa.select(col(Edition.number), col(Edition.composed_at)).where(*_open(newsletter_id))
+    return [(row[0], row[1]) for row in session.execute(query.order_by(col(Edition.number).desc()))]
+
+
+def latest(session: Session, newsletter_id: int) -> int | None:
+    """The number of the newest open edition."""
+    return session.execute(sa.select(sa.func.max(Edition.number)).where(*_open(newsletter_id))).scalar()
+
+
 def neighbours(session: Session, newsletter_id: int, number: int) -> tuple[int | None, int | None]:
     """The numbers of the open editions before and after this one."""
     before = sa.select(sa.func.max(Edition.number)).where(*_open(newsletter_id), col(Edition.number) < number)

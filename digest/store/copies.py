@@ -189,7 +189,7 @@ def _judge(target: Database, whose: _Whose, done: Copied) -> bool:
     with target.read() as session:
         connection = session.connection()
         found = revision(connection)
-        names = set(sa.inspect(connection).get_table_names()) - {schema.OURS}
+        names = set(filter(schema.is_of_models, sa.inspect(connection).get_table_names()))
         if found is None and not names:
             return True
         if found != head():

@@ -205,6 +205,17 @@ def of_subscriptions(session: Session, ids: Iterable[int], *, edition_id: int | 
     return list(_told(session, found))
 
 
+def latest(session: Session, subscription_id: int, *, before: int | None = None) -> Iterator[Past]:
+    """The letters to a subscription that are in rolls, the newest edition first; of those with a number `before`."""
+    paper = sa.select(col(Subscription.newsletter_id)).where(col(Subscription.id) == subscription_id)
+    rolled = sa.exists().where(col(LetterRoll.edition_id) == col(Edition.id))
+    query = sa.select(col(Edition.id)).where(col(Edition.newsletter_id).in_(paper), rolled)
+    if before is not None:
+        query = query.where(col(Edition.number) < before)
+    for edition_id in session.scalars(query.order_by(col(Edition.number).desc())).all():
+        yield from of_subscriptions(session, [subscription_id], edition_id=edition_id)
+
+
 def of_person(session: Session, subscriber_id: int, *, edition_id: int | None = None) -> list[Past]:
     """The same of all that one person subscribes, or did."""
     ids = sa.select(col(Subscription.id)).where(col(Subscription.subscriber_id) == subscriber_id)

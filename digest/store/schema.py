@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
 from digest import store
+from digest.store.archive_tables import INDEX
 
 OURS = "alembic_version"  # is Alembic's, and not among the models
 
@@ -42,7 +43,7 @@ def drift(connection: Connection) -> list[Drift]:
     from alembic.migration import MigrationContext
 
     metadata = tables()
-    options = {"compare_type": _other_type, "include_name": lambda name, kind, _parents: name != OURS}
+    options = {"compare_type": _other_type, "include_name": lambda name, kind, _parents: is_of_models(name)}
     context = MigrationContext.configure(connection, opts=options)
     changes = compare_metadata(context, metadata)
     found = [_told(change) for one in changes for change in (one if isinstance(one, list) else [one])]
@@ -52,6 +53,11 @@ def drift(connection: Connection) -> list[Drift]:
         if table.name not in gone:
             found += _rules(connection, look, table)
     return found
+
+
+def is_of_models(name: str | None) -> bool:
+    """Whether a table or index is neither Alembic's nor one in which SQLite's FTS5 keeps what it knows."""
+    return name != OURS and not (name or "").startswith(INDEX)
 
 
 def _told(change: Any) -> Drift:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from digest.errors import StorageError, UserError
-from digest.store import backups
+from digest.store import backups, schema
 from digest.store.database import Database, alembic_settings, head, revision
 
 _MARGIN = 16 << 20  # bytes that must stay free
@@ -53,7 +53,7 @@ def pending(database: Database) -> list[Step]:
 
 
 def _rows(connection: Connection) -> dict[str, int]:
-    names = set(sa.inspect(connection).get_table_names()) - {"alembic_version"}
+    names = filter(schema.is_of_models, sa.inspect(connection).get_table_names())
     count = sa.select(sa.func.count())
     return {name: connection.execute(count.select_from(sa.table(name))).scalar_one() for name in names}
 
@@ -176,7 +176,7 @@ def _lacking(engine: Engine, folder: Path) -> int:
 
 def is_empty(connection: Connection) -> bool:
     """Has nothing happened in it yet? Newsletters are made of the settings."""
-    names = set(sa.inspect(connection).get_table_names()) - {"alembic_version", "installation", "newsletter"}
+    names = set(filter(schema.is_of_models, sa.inspect(connection).get_table_names())) - {"installation", "newsletter"}
     one = sa.select(sa.literal(1)).limit(1)
     return not any(connection.execute(one.select_from(sa.table(name))).first() for name in sorted(names))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
@@ -25,12 +26,15 @@ from digest.render import direction
 from digest.render.speech import Speech, speech
 from digest.store import archive
 from digest.values import Story
+from digest.web import cards
 from digest.web.frozen import IMAGES, in_browser, page_of
 from digest.web.public import public
 from digest.web.site import NUMBER, Site, site_of, visited
+from digest.web.told import Told
 
 PAGE_OF_EDITIONS = 20
 PAGE_OF_STORIES = 30
+_TOLD = 6  # stories by which an edition is described
 
 NEWSLETTER = "/newsletters/{newsletter:word}"
 TOPIC = NEWSLETTER + "/topics/{topic:word}"
@@ -83,12 +87,15 @@ class Listed:
 def home(request: Request) -> Response:
     site = site_of(request)
     with site.database.read() as session:
-        papers = [p for name in site.config.newsletters if (p := _named(site, session, name)) is not None]
-        latest = {p.name: archive.editions(session, p.id, limit=1) for p in papers}
+        papers = papers_of(site, session)
+        newest = {p.name: archive.editions(session, p.id, limit=1) for p in papers}
     languages = {p.settings.language for p in papers}
     said = speech(languages.pop() if len(languages) == 1 else "en")
-    rows = [(p, _listed(site, p, latest[p.name][0]) if latest[p.name] else None) for p in papers]
-    return public(request, _page(site, "home.html", said, "/", rows=rows))
+    rows = [(p, _listed(site, p, newest[p.name][0]) if newest[p.name] else None) for p in papers]
+    title = papers[0].settings.title if len(papers) == 1 else said.gettext("Newsletters")
+    about = papers[0].settings.about if len(papers) == 1 else ", ".join(p.settings.title for p in papers)
+    told = Told(title, f"{site.base_url}/", about)
+    return public(request, shown(site, "home.html", said, "/", rows=rows, about=told))
 
 
 def editions(request: Request) -> Response:
@@ -99,7 +106,7 @@ def editions(request: Request) -> Response:
         told = archive.headlines(session, found, first=4)
         topics = archive.topics_told(session, one.id, list(one.topics), upto=one.upto)
     rows = [_listed(site, one, edition) for edition in found[:PAGE_OF_EDITIONS]]
-    html = _page(
+    html = shown(
         site,
         "editions.html",
         one.said,
@@ -111,6 +118,7 @@ def editions(request: Request) -> Response:
         before=before,
         older=rows[-1].edition.number if len(found) > PAGE_OF_EDITIONS else None,
         feed=f"{site.root}{one.path}",
+        about=_told_of_paper(site, one, rows[0] if rows else None),
     )
     return public(request, html)
 
@@ -127,22 +135,25 @@ def edition(request: Request) -> Response:
         frozen = archive.frozen(session, found.variant_id, page=page) if found.variant_id else None
         start = (page - 1) * archive.PAGE
         stories = [] if frozen else archive.told_in(session, found, start=start, limit=archive.PAGE)
+        told = archive.headlines(session, [found], first=_TOLD).get(found.id, []) if page == 1 else []
     pages = frozen.pages if frozen else math.ceil(found.stories / archive.PAGE)
     if page > max(1, pages):
         raise HTTPException(404)
     path = f"{one.path}/editions/{number}" + (f"?more={page}" if page > 1 else "")
+    row = _listed(site, one, found)
     around = {
         "paper": one,
-        "row": _listed(site, one, found),
+        "row": row,
+        "about": _told_of_edition(site, one, row, told),
         "previous": previous,
         "following": following,
         "feed": f"{site.root}{one.path}",
     }
     if frozen is None:
         around |= {"stories": stories, "now": found.at, "page": page, "last": pages}
-        return public(request, _page(site, "edition.html", one.said, path, **around))
+        return public(request, shown(site, "edition.html", one.said, path, **around))
     head, top, bottom = (
-        _page(site, f"around/{name}.html", one.said, path, **around).decode() for name in ("head", "top", "bottom")
+        shown(site, f"around/{name}.html", one.said, path, **around).decode() for name in ("head", "top", "bottom")
     )
     html = in_browser(site, one.name, number, frozen, page=page)
     html = html.replace("</head>", head + "</head>", 1).replace("</body>", f"</main>{bottom}</body>", 1)
@@ -157,7 +168,7 @@ def topic(request: Request) -> Response:
         topics = archive.topics_told(session, one.id, list(one.topics), upto=one.upto)
     stories = found[:PAGE_OF_STORIES]
     before, slug = _number(request, "before"), request.path_params["topic"]
-    html = _page(
+    html = shown(
         site,
         "topic.html",
         one.said,
@@ -172,6 +183,12 @@ def topic(request: Request) -> Response:
         older=stories[-1].seq if len(found) > PAGE_OF_STORIES else None,
         now=site.clock(),
         feed=f"{site.root}{one.path}/topics/{slug}",
+        about=Told(
+            f"{title} · {one.settings.title}",
+            f"{site.base_of(one.name)}{one.path}/topics/{slug}",
+            " · ".join(story.title for story in stories[:_TOLD]),
+            one.settings.title,
+        ),
     )
     return public(request, html)
 
@@ -182,9 +199,40 @@ def up(request: Request) -> Response:
     return RedirectResponse(f"{root}/newsletters/{quote(name)}" if name else f"{root}/", 302)
 
 
+def latest(request: Request) -> Response:
+    """The newest edition, wherever it is by now; where several newsletters are at home, or none has one, their list."""
+    site = site_of(request)
+    with site.database.read() as session:
+        papers = [paper_of(site, session, request)] if "newsletter" in request.path_params else papers_of(site, session)
+        there = f"{site.root}{papers[0].path}" if len(papers) == 1 else f"{site.root}/"
+        if len(papers) == 1 and (number := archive.latest(session, papers[0].id)) is not None:
+            there += f"/editions/{number}"
+    return RedirectResponse(quote(there), 302, headers={"Cache-Control": "public, max-age=300"})
+
+
+def card(request: Request) -> Response:
+    """The picture of an edition, for where its address is shared."""
+    site, number = site_of(request), request.path_params["number"]
+    with site.database.read() as session:
+        one = paper_of(site, session, request)
+        found = archive.edition(session, one.id, number)
+    if found is None:
+        raise HTTPException(404)
+    row = _listed(site, one, found)
+    about = f"{_numbered(one, number)} · {row.day}"
+    rtl = direction(one.said.language) == "rtl"
+    picture = cards.card(one.settings.title, row.headline, about, one.settings.accent, rtl=rtl)
+    return public(request, picture, media_type="image/png")
+
+
+def papers_of(site: Site, session: Session) -> list[Paper]:
+    """Those whose archive is open here."""
+    return [paper for name in site.config.newsletters if (paper := named(site, session, name)) is not None]
+
+
 def paper_of(site: Site, session: Session, request: Request) -> Paper:
     """The newsletter that is asked for; 404 for one without a public archive."""
-    found = _named(site, session, request.path_params["newsletter"])
+    found = named(site, session, request.path_params["newsletter"])
     if found is None:
         raise HTTPException(404)
     return found
@@ -199,7 +247,8 @@ def on_topic(site: Site, session: Session, request: Request, *, limit: int) -> t
     return one, one.topics.get(slug, slug), stories
 
 
-def _named(site: Site, session: Session, name: str) -> Paper | None:
+def named(site: Site, session: Session, name: str) -> Paper | None:
+    """A newsletter whose archive is open here."""
     settings = site.config.newsletters.get(name)
     id_ = archive.newsletter_id(session, name) if settings and settings.archive else None
     if settings is None or id_ is None or not site.shows(name):
@@ -208,13 +257,46 @@ def _named(site: Site, session: Session, name: str) -> Paper | None:
     return Paper(id_, name, settings, upto, latest)
 
 
+def _told_of_paper(site: Site, one: Paper, newest: Listed | None) -> Told:
+    home = site.base_of(one.name)
+    picture = f"{home}{one.path}/editions/{newest.edition.number}/card.png" if newest else ""
+    data = {"@type": "Periodical", "publisher": {"@type": "Organization", "name": one.settings.title}}
+    about = one.settings.about or (
+        one.said.rhythm(one.settings.slots, one.settings.title) if one.settings.slots else ""
+    )
+    return Told(one.settings.title, home + one.path, about, one.settings.title, picture=picture, data=data)
+
+
+def _told_of_edition(site: Site, one: Paper, row: Listed, headlines: Sequence[archive.Headline]) -> Told:
+    home = f"{site.base_of(one.name)}{one.path}"
+    address = f"{home}/editions/{row.edition.number}"
+    data = {
+        "@type": "Article",
+        "headline": row.headline[:110],
+        "isPartOf": {"@type": "Periodical", "name": one.settings.title, "url": home},
+        "author": {"@type": "Organization", "name": one.settings.title},
+        "mentions": [
+            {"@type": "CreativeWork", "name": one.title, "url": one.url}
+            for one in headlines
+            if one.url.startswith(("https://", "http://"))
+        ],
+    }
+    words = " · ".join(headline.title for headline in headlines[1:]) or _numbered(one, row.edition.number)
+    picture = f"{address}/card.png"
+    return Told(row.headline, address, words, one.settings.title, "article", row.edition.at, picture, data)
+
+
 def _listed(site: Site, one: Paper, edition: archive.OpenEdition) -> Listed:
     path = f"{site.root}{one.path}/editions/{edition.number}"
     headline = edition.subject.removeprefix(f"{one.settings.title}: ") or one.settings.title
     return Listed(edition, path, one.said.date(one.on(edition.at)), headline)
 
 
-def _page(site: Site, name: str, said: Speech, canonical: str, **values: object) -> bytes:
+def _numbered(one: Paper, number: int) -> str:
+    return one.said.gettext("No. %(number)s").replace("%(number)s", str(number))
+
+
+def shown(site: Site, name: str, said: Speech, canonical: str, **values: object) -> bytes:
     paper = values.get("paper")
     values |= {
         "said": said,
@@ -236,10 +318,13 @@ def _number(request: Request, name: str) -> int | None:
 
 ROUTES = [
     Route("/", visited(home)),
+    Route("/latest", visited(latest)),
     Route("/newsletters", up),
     Route(NEWSLETTER, visited(editions)),
     Route(f"{NEWSLETTER}/editions", up),
     Route(f"{NEWSLETTER}/topics", up),
+    Route(f"{NEWSLETTER}/latest", visited(latest)),
     Route(f"{NEWSLETTER}/editions/{{number:number}}", visited(edition)),
+    Route(f"{NEWSLETTER}/editions/{{number:number}}/card.png", visited(card)),
     Route(TOPIC, visited(topic)),
 ]

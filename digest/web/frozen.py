@@ -17,7 +17,7 @@ from digest.web.moved import led_on
 from digest.web.site import NUMBER, PRIVATE, Site, site_of, visited
 
 # A frozen mail may show pictures.
-IMAGES = PRIVATE["Content-Security-Policy"] + "; img-src https:"
+IMAGES = PRIVATE["Content-Security-Policy"].replace("img-src 'self'", "img-src 'self' https:")
 
 
 def keyed(request: Request) -> Response:

@@ -10,13 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from digest import schedule, sign
-from digest.colours import on_dark
+from digest.colours import ACCENT, on_dark
 from digest.config import Newsletter
 from digest.models import Subscriber, Subscription, SubscriptionState
 from digest.render.speech import Speech, speech
 from digest.web.site import Form, Site, body_of, fields_of, site_of
-
-_ACCENT = "#a03a12"  # of a newsletter that has left the settings, as in base.html
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,6 @@ async def form_of(request: Request) -> Form:
 
 
 def page(site: Site, reader: Reader, template: str, status: int = 200, **values: object) -> Response:
-    accent = reader.settings.accent if reader.settings else _ACCENT
+    accent = reader.settings.accent if reader.settings else ACCENT
     around = {"reader": reader, "title": reader.title, "accents": (accent, on_dark(accent))}
     return site.spoken(reader.said, template, status, **around, **values)

@@ -15,10 +15,13 @@ from digest.colours import on_dark
 from digest.config import Newsletter, address_as_read
 from digest.errors import BadInput
 from digest.render.speech import Speech, speech
+from digest.store import archive
 from digest.subscribe import signup
+from digest.web.archive import named
 from digest.web.site import PRIVATE, Form, Site, body_of, fields_of, site_of
 
 _SHOWN = 400  # characters of a field that is shown again, since something was wrong with it
+_SAMPLE = 5  # stories of the last edition that the form shows
 _HOW = "sign-up page"
 TRAP = "website"  # a field that people do not see, and programs fill in; it is shown where it was filled in
 
@@ -124,8 +127,9 @@ def _page(site: Site, template: str, name: str, settings: Newsletter, status: in
 def _form(request: Request, given: Form, *, wrong: Mapping[str, str] | None = None) -> Response:
     name, settings = _asked(request)
     headings = curate.headings(settings.topics)
+    site = site_of(request)
     return _page(
-        site_of(request),
+        site,
         "subscribe.html",
         name,
         settings,
@@ -139,7 +143,19 @@ def _form(request: Request, given: Form, *, wrong: Mapping[str, str] | None = No
         max_stories=_most(given)[:_SHOWN],
         trap=TRAP,
         caught=given.get(TRAP, [""])[0][:_SHOWN],
+        sample=_sample(site, name),
     )
+
+
+def _sample(site: Site, name: str) -> tuple[str, list[str]] | None:
+    """Where the last edition is and what it told first, so that nobody joins in the dark; None where none is public."""
+    with site.database.read() as session:
+        paper = named(site, session, name)
+        last = archive.editions(session, paper.id, limit=1) if paper else []
+        told = archive.headlines(session, last, first=_SAMPLE)
+    if paper is None or not last:
+        return None
+    return f"{site.root}{paper.path}/editions/{last[0].number}", [one.title for one in told.get(last[0].id, [])]
 
 
 def _most(given: Form) -> str:

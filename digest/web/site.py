@@ -31,9 +31,9 @@ from digest.web.rates import Rates
 from digest.web.shelf import Shelf
 from digest.web.turns import Turns
 
-# Nothing is loaded from anywhere, framed anywhere, or told about the token in the address.
+# Nothing is loaded from anywhere else, framed anywhere, or told about the token in the address.
 PRIVATE = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

@@ -1,0 +1,174 @@
+"""What was sent, found by its words: the same answers by SQLite's FTS5 and by PostgreSQL's `tsvector`.
+
+Both are given words that are taken apart already, so neither's own idea of a word decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from digest import values
+from digest.models import UNFOUND, Edition, EditionState, Entry, OutboxRow, OutboxState, Story, Variant, VariantStory
+from digest.store import rolls
+from digest.store.archive_tables import AS_VECTOR, ArchiveWords
+from digest.store.database import batched, insert_into
+from digest.store.stories import as_told
+
+MOST_WORDS = 12  # of a question: what is longer is asked by its beginning
+_NO_SYNC = {"synchronize_session": False}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A story, and the edition that it was in."""
+
+    story: values.Story
+    number: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An edition as somebody was sent it; `key` is the one of its own page."""
+
+    number: int
+    at: datetime
+    subject: str
+    key: str
+
+
+def unfound(session: Session, *, limit: int) -> list[int]:
+    """Open editions whose stories cannot be found yet, oldest first."""
+    return list(session.scalars(sa.select(col(Edition.id)).where(UNFOUND).order_by(col(Edition.id)).limit(limit)))
+
+
+def keep(session: Session, edition_ids: Sequence[int], words: Callable[[str], list[str]]) -> int:
+    """Let the stories of these editions be found by the `words` of what they say; how many stories."""
+    told = (
+        sa.select(col(VariantStory.story_id), sa.func.max(col(Variant.edition_id)))
+        .join(Variant, col(Variant.id) == col(VariantStory.variant_id))
+        .where(col(Variant.edition_id).in_(edition_ids))
+        .group_by(col(VariantStory.story_id))
+    )
+    edition_of = {row[0]: row[1] for row in session.execute(told)}
+    for some in batched(sorted(edition_of)):
+        parts = sa.select(col(Story.id), col(Story.title), col(Story.source), col(Story.author), col(Story.excerpt))
+        rows = [
+            {"story_id": id_, "edition_id": edition_of[id_], "words": words(" ".join(said))}
+            for id_, *said in session.execute(parts.where(col(Story.id).in_(some)))
+        ]
+        if rows:
+            row = insert_into(session, ArchiveWords)
+            again = {"edition_id": row.excluded.edition_id, "words": row.excluded.words}
+            session.execute(row.on_conflict_do_update(index_elements=["story_id"], set_=again), rows)
+    done = sa.update(Edition).where(col(Edition.id).in_(edition_ids)).values(findable=True)
+    session.execute(done, execution_options=_NO_SYNC)
+    return len(edition_of)
+
+
+def stories(
+    session: Session,
+    words: Sequence[str],
+    newsletter_id: int,
+    *,
+    upto: int,
+    before: int | None = None,
+    limit: int = 30,
+) -> list[Found]:
+    """The stories of open editions that have all of these words, or words that begin so; newest first.
+
+    Those with a seq of at most `upto` and below `before` that no editor dropped.
+    """
+    last = upto if before is None else min(upto, before - 1)
+    return _found(session, words, newsletter_id, col(Story.seq) <= last, limit)
+
+
+def stories_sent(
+    session: Session,
+    words: Sequence[str],
+    newsletter_id: int,
+    subscription_id: int,
+    *,
+    before: int | None = None,
+    limit: int = 30,
+) -> list[Found]:
+    """The same of what one reader was sent, as far as it is known."""
+    told = sa.exists().where(
+        col(VariantStory.story_id) == col(Story.id),
+        col(VariantStory.variant_id) == col(OutboxRow.variant_id),
+        col(OutboxRow.subscription_id) == subscription_id,
+        col(OutboxRow.state) == OutboxState.SENT,
+    )
+    return _found(session, words, newsletter_id, told if before is None else told & (col(Story.seq) < before), limit)
+
+
+def letters(session: Session, subscription_id: int, *, before: int | None = None, limit: int = 20) -> list[Letter]:
+    """The editions that one reader was sent and that are still known, with a number below `before`; newest first."""
+    query = (
+        sa.select(col(Edition.number), col(Edition.composed_at), col(Variant.subject), col(Variant.key))
+        .join(Variant, col(Variant.edition_id) == col(Edition.id))
+        .join(OutboxRow, col(OutboxRow.variant_id) == col(Variant.id))
+        .where(col(OutboxRow.subscription_id) == subscription_id, col(OutboxRow.state) == OutboxState.SENT)
+        .order_by(col(Edition.number).desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(col(Edition.number) < before)
+    found = [Letter(*row) for row in session.execute(query)]
+    return found + _rolled(session, subscription_id, found[-1].number if found else before, limit - len(found))
+
+
+def _rolled(session: Session, subscription_id: int, before: int | None, most: int) -> list[Letter]:
+    """The same of older letters, which are in rolls."""
+    found = []
+    for past in islice(rolls.latest(session, subscription_id, before=before), most):
+        if past.state is OutboxState.SENT:
+            key = session.execute(sa.select(col(Variant.key)).where(col(Variant.id) == past.variant_id)).scalar_one()
+            found.append(Letter(past.number, past.composed_at, past.subject, key))
+    return found
+
+
+def _found(
+    session: Session, words: Sequence[str], newsletter_id: int, which: sa.ColumnElement[bool], limit: int
+) -> list[Found]:
+    if not words:
+        return []
+    query = (
+        sa.select(Story, col(Entry.feed_id), col(Edition.number), col(Edition.composed_at))
+        .join(ArchiveWords, col(ArchiveWords.story_id) == col(Story.id))
+        .join(Entry, col(Entry.id) == col(Story.entry_id))
+        .join(Edition, col(Edition.id) == col(ArchiveWords.edition_id))
+        .where(
+            _has(session, words[:MOST_WORDS]),
+            col(Story.newsletter_id) == newsletter_id,
+            col(Story.dropped).is_(False),
+            col(Edition.state) == EditionState.OPEN,
+            which,
+        )
+        .order_by(col(Story.seq).desc())
+        .limit(limit)
+    )
+    rows = session.execute(query).all()
+    told = as_told(session, [(row[0], row[1]) for row in rows])
+    return [Found(story, row[2], row[3]) for story, row in zip(told, rows, strict=True)]
+
+
+def _has(session: Session, words: Sequence[str]) -> Any:
+    """All of these words, each as it is or as a beginning; one sign alone only as it is."""
+    on_postgres = session.connection().dialect.name == "postgresql"
+    (quote, begins, both) = ("'", ":*", " & ") if on_postgres else ('"', "*", " AND ")
+    asked = both.join(
+        f"{quote}{word}{quote}" + (begins if len(word) > 1 or not word.isascii() else "") for word in words
+    )
+    if on_postgres:
+        has = sa.text(f"{AS_VECTOR} @@ CAST(:asked AS tsquery)")
+    else:
+        has = sa.text("story.id IN (SELECT rowid FROM archive_index WHERE archive_index MATCH :asked)")
+    return has.bindparams(asked=asked)
