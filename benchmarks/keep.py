@@ -26,7 +26,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from digest.column_types import packed
-from digest.config.settings import Keep
+from digest.config.keep import Keep
 from digest.models import (
     Admission,
     Edition,

@@ -23,20 +23,8 @@ from digest.deliver import hooks as events
 from digest.deliver.hooks import Told as EventsTold
 from digest.edition import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
-from digest.store import (
-    Database,
-    clock,
-    disk_space,
-    finding,
-    healing,
-    hooks,
-    keeping,
-    newsletters,
-    once,
-    tallies,
-    websub,
-)
-from digest.store.pruning import Kind
+from digest.store import clock, disk_space, finding, healing, hooks, keeping, newsletters, once, tallies, websub
+from digest.store.database import Database
 from digest.subscribe import asks, by_mail, signup
 
 _MOST_FINDABLE = 50  # steps of a run
@@ -137,7 +125,6 @@ class Outcome:
     healed: Mapping[str, int] = field(default_factory=dict)  # moments of a clock that was wrong, by kind
     heard: hear.Readings | None = None
     deaf: bool = False  # what came back could not be read
-    pruned: keeping.Pruned = field(default_factory=keeping.Pruned)
 
     @property
     def exit_code(self) -> Exit:
@@ -206,7 +193,7 @@ def run(
         outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
         make_findable(database)
         if not stop() and not outcome.deliver.full:
-            outcome.pruned = prune(database, config, clock=clock, stop=stop)
+            keeping.prune(database, keeping.Terms.of(config), clock=clock, stop=stop)
     ask_hubs(database, config, clock=clock)
     return outcome
 
@@ -351,28 +338,6 @@ def collect(
     report.changes += mailed.silences(database, now=clock())
     tell(report)
     return report
-
-
-def terms_of(config: Config) -> keeping.Terms:
-    """How long what is kept, as the settings have it."""
-    keep = config.keep
-    days = {
-        Kind.MAILS: keep.mails_days,
-        Kind.LETTERS: keep.letters_days,
-        Kind.TEXTS: keep.texts_days,
-        Kind.PLACES: keep.entries_days,
-        Kind.ENTRIES: keep.entries_days,
-        Kind.NOTICES: keep.notices_days,
-        Kind.REPORTS: keep.reports_days,
-    }
-    return keeping.Terms(days, least=keep.entries_least)
-
-
-def prune(
-    database: Database, config: Config, *, clock: Callable[[], datetime], stop: Callable[[], bool] = lambda: False
-) -> keeping.Pruned:
-    """Let go of what is kept no longer, within the bounds of a run."""
-    return keeping.prune(database, terms_of(config), clock=clock, seconds=config.keep.prune_seconds, stop=stop)
 
 
 def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime]) -> int:

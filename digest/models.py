@@ -324,8 +324,7 @@ class Edition(SQLModel, table=True):
     open_at: datetime | None = _time(default=None, nullable=True)  # a held edition opens by itself then
     sender: str  # From:, Reply-To: and the domain of Message-ID stay what they were, at every attempt
     reply_to: str = ""
-    # Only the mail that the archive shows is kept of it, and none of its letters is sent again: see `store.pruning`.
-    pruned: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
+    pruned: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # see `store.pruning`
     # Its letters by state, once all of them have ended, see `store.tallies`; None while one has not.
     tally: dict[str, int] | None = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
     # Whether its stories can be found by their words, see `store.finding`.

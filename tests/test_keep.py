@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from mailing import PEOPLE, notice, owe, sound
 from sqlmodel import Session, col, select
 
-from digest import edition, line, subscribe
-from digest.config.settings import Keep
+from digest import edition, subscribe
+from digest.config.keep import Keep
 from digest.curate import urls
 from digest.errors import NotFound
 from digest.models import (
@@ -471,7 +471,7 @@ def test_within_its_seconds_it_does_some_and_the_rest_with_later_runs(database, 
     moments = iter(LATER + timedelta(seconds=n) for n in range(10**6))
     runs = 0
     while True:
-        done = keeping.prune(database, ALL, clock=lambda: next(moments), seconds=5)
+        done = keeping.prune(database, replace(ALL, seconds=5), clock=lambda: next(moments))
         runs += 1
         assert sound(database)
         if done.finished:
@@ -743,10 +743,10 @@ def test_a_new_file_grows_smaller_and_an_old_one_once_it_is_compacted(database, 
     done = keeping.Pruned()
     keeping.give_back(database, done)
     with database.read() as session:
-        page, pages, _free = keeping.facts(session)
-    assert pages < before[1] / 2
-    assert done.given_back == (before[1] - pages) * page
-    database.compact()
+        page, there, _free = keeping.facts(session)
+    assert there < before[1] / 2
+    assert done.given_back == (before[1] - there) * page
+    pages.compact(database)
     with database.read() as session:
         assert keeping.facts(session)[2] == 0
         assert keeping.gives_back(session)
@@ -782,7 +782,7 @@ def test_a_run_prunes_after_its_letters_by_the_days_of_the_settings(database, co
     config = configure(keep={"letters_days": 20, "mails_days": 7, "entries_days": 0})
     sent(database, config)
     lived(database)
-    done = line.prune(database, config, clock=lambda: LATER)
+    done = keeping.prune(database, keeping.Terms.of(config), clock=lambda: LATER)
     assert done.rows["letters"] == 6
     assert "entries" not in done.rows
 

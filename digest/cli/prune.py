@@ -45,14 +45,13 @@ def prune(
 
     Example: digest db prune --dry-run
     """
-    from digest import line
-    from digest.store import keeping
+    from digest.store import keeping, pages
 
     options: Options = context.obj
     with options.open(partly=True) as (config, database):
         database.require_latest()
         heed_clock(options, config, database)
-        terms = line.terms_of(config)
+        terms = keeping.Terms.of(config)
         if dry_run:
             with database.copied() as copy:
                 done = keeping.prune(copy, terms, clock=now, whole=True)
@@ -60,7 +59,7 @@ def prune(
             with stop_between_letters(options) as stop, _progress(options) as tell:
                 done = keeping.prune(database, terms, clock=now, whole=True, stop=stop, tell=tell)
             if compact and done.finished:
-                database.compact()
+                pages.compact(database)
     if as_json:
         print_json(facts(done) | {"dry_run": dry_run, "compacted": compact and done.finished and not dry_run})
         return

@@ -11,14 +11,18 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlmodel import Session, col, select
 
 from digest.errors import TryAgain
-from digest.store import clock, pruning, pruning_entries
+from digest.store import clock, pages, pruning, pruning_entries
 from digest.store.database import Database, insert_into, shared_now, without_foreign_keys
 from digest.store.keep_tables import Pruning
 from digest.store.pruning import Kind, Scope, Step
+
+if TYPE_CHECKING:
+    from digest.config import Config
 
 ROWS = 500  # of a step: some ten milliseconds of SQLite's lock
 _LOOKED = 40  # steps that find little are taken together, so many at most,
@@ -46,6 +50,22 @@ class Terms:
     days: Mapping[Kind, int]
     least: int = 0
     rows: int = ROWS
+    seconds: float | None = None  # of a run
+
+    @classmethod
+    def of(cls, config: Config) -> Terms:
+        """As the settings have it."""
+        keep = config.keep
+        days = {
+            Kind.MAILS: keep.mails_days,
+            Kind.LETTERS: keep.letters_days,
+            Kind.TEXTS: keep.texts_days,
+            Kind.PLACES: keep.entries_days,
+            Kind.ENTRIES: keep.entries_days,
+            Kind.NOTICES: keep.notices_days,
+            Kind.REPORTS: keep.reports_days,
+        }
+        return cls(days, least=keep.entries_least, seconds=keep.prune_seconds)
 
 
 @dataclass
@@ -78,19 +98,18 @@ def prune(
     terms: Terms,
     *,
     clock: Callable[[], datetime],
-    seconds: float | None = None,
     whole: bool = False,
     stop: Callable[[], bool] = lambda: False,
     tell: Tell = lambda _done: None,
 ) -> Pruned:
-    """Let go of what is old, each kind once a day, for so many `seconds` at most; `whole`: all of it, now.
+    """Let go of what is old, each kind once a day, for so many seconds at most; `whole`: all of it, now.
 
     Not by a clock that may be wrong: see `clock.lived_before`. Whoever else prunes at the same time shares the work.
     """
     began, done = clock(), Pruned()
 
     def over() -> bool:
-        late = seconds is not None and clock() - began >= timedelta(seconds=seconds)
+        late = not whole and terms.seconds is not None and clock() - began >= timedelta(seconds=terms.seconds)
         return stop() or late
 
     with database.read() as session:
@@ -208,13 +227,13 @@ def give_back(database: Database, done: Pruned, *, over: Callable[[], bool] = la
     before: int | None = None
     while not over():
         with database.read() as session:
-            page, pages, free = facts(session)
+            page, there, free = facts(session)
             if before is not None:
-                done.given_back += (before - pages) * page
-            if not gives_back(session) or free <= max(_PAGES, _FREE * pages) or before == pages:
+                done.given_back += (before - there) * page
+            if not gives_back(session) or free <= max(_PAGES, _FREE * there) or before == there:
                 return
-        before = pages
-        database.give_back(_PAGES)
+        before = there
+        pages.give_back(database, _PAGES)
 
 
 def facts(session: Session) -> tuple[int, int, int]:

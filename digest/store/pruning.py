@@ -29,9 +29,10 @@ from digest.models import (
     VariantStory,
 )
 from digest.store import archive, rolls, witness
-from digest.store.database import batched, insert_into, rewrite
+from digest.store.database import batched, insert_into
 from digest.store.edition_states import account_of
 from digest.store.mail_tables import MailReport
+from digest.store.pages import rewrite
 from digest.store.rolls import Rolled
 from digest.store.witness_tables import WitnessedEntry
 

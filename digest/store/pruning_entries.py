@@ -28,8 +28,9 @@ from digest.models import (
     VariantStory,
 )
 from digest.store import pruned
-from digest.store.database import batched, rewrite
+from digest.store.database import batched
 from digest.store.feed_tables import FullText, Undecided
+from digest.store.pages import rewrite
 from digest.store.pruning import Scope, Step
 from digest.store.recipients import deliverable
 
