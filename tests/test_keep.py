@@ -53,6 +53,7 @@ from digest.store import (
     letters,
     newsletters,
     open_database,
+    pages,
     reports,
     rolls,
 )

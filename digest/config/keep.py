@@ -19,7 +19,7 @@ class Keep(Section):
     mails_days: int = Field(14, ge=0, le=1000)
     letters_days: int = Field(45, ge=0, le=1000)
     texts_days: int = Field(7, ge=0, le=1000)
-    entries_days: int = Field(60, ge=0, le=1000)
+    entries_days: int = Field(45, ge=0, le=1000)
     notices_days: int = Field(90, ge=0, le=1000)
     reports_days: int = Field(400, ge=0, le=1000)
     entries_least: int = Field(3000, ge=0)  # the newest entries, which are kept whole however old
