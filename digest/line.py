@@ -31,7 +31,6 @@ from digest.store import (
     healing,
     idle,
     newsletters,
-    tallies,
 )
 from digest.told import Begins as Begins
 from digest.told import BrokeOff as BrokeOff
@@ -41,13 +40,13 @@ from digest.told import Taken as Taken
 from digest.told import Texts as Texts
 from digest.told import Unfit as Unfit
 from digest.told import nobody as nobody
+from digest.upkeep import make_findable as make_findable
+from digest.upkeep import prune as prune
+from digest.upkeep import tidy as tidy
 
 if TYPE_CHECKING:
     from digest.told import Tell as Tell
     from digest.told import Told as Told
-
-
-_MOST_FINDABLE = 50  # steps of a run
 
 
 # ---------------------------------------------------------------- what it comes to
@@ -132,7 +131,9 @@ def run(
         share = share_of(config)
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, share=share, tell=tell)
         outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
-    make_findable(database)
+        make_findable(database)
+        if not stop() and not outcome.deliver.full:
+            prune(database, config, clock=clock, stop=stop)
     ask_hubs(database, config, clock=clock)
     return outcome
 
@@ -317,46 +318,6 @@ def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime
         if not websub.any_due(session, now=clock(), wanted=config.collect.websub):
             return 0
     return event_loop.run(lambda: feeds.ask_hubs(database, config, clock=clock))
-
-
-def tidy(database: Database, *, now: datetime) -> int:
-    """Count editions whose letters have ended, and forget who did not confirm in time that they want any; how many.
-
-    They are gone for good, so one leap of a clock may not decide that they asked long ago.
-    """
-    with database.write() as session:
-        tallies.count(session, now=now)
-        if idle.answers(session):
-            from digest.store import once
-
-            once.prune(session, now=now, limit=1_000)
-        if not clock.ran_lately(session, now=now):
-            return 0
-        if database.witness is not None:
-            database.witness.forget(now=now)
-        if not idle.unconfirmed(session):
-            return 0
-        from digest.subscribe import signup
-
-        return signup.tidy(session, now=now)
-
-
-def make_findable(database: Database) -> int:
-    """Let the stories of editions that opened be found by their words, some editions at a time; how many stories.
-
-    So many at most that a run after years without this does not take long.
-    """
-    done = 0
-    for _step in range(_MOST_FINDABLE):
-        with database.read() as session:
-            if not idle.unfound(session):
-                break
-        from digest.curate import lexemes
-        from digest.store import finding
-
-        with database.write() as session:
-            done += finding.keep(session, finding.unfound(session, limit=5), lexemes.of_text)
-    return done
 
 
 def answer_signups(database: Database, config: Config, *, now: datetime) -> int:

@@ -76,6 +76,12 @@ Monorepos and the people who leave them | practices
 """.strip().splitlines()
 
 
+# By which each story says something of its own.
+SAID = """
+amber basalt cedar delta ember fjord granite harbour indigo juniper kelp lagoon marble nectar opal pebble quartz
+""".split()  # noqa: SIM905
+
+
 @pytest.fixture
 def filled(database: Database, config: Config, clock: Clock) -> Database:
     """Two editions that went out, to readers with various choices, and a third that waits for its editor."""
@@ -106,7 +112,7 @@ def fill(database: Database, config: Config, clock: Clock) -> None:
                     key=f"k{number}",
                     url=f"https://f{number}.example/{number}",
                     title=title,
-                    summary=f"<p>{title}: what there is to say about it, at a length that makes an excerpt of it.</p>",
+                    summary=f"<p>{title}: {' '.join(SAID[number * (step + 3) % len(SAID)] for step in range(12))}.</p>",
                     published_at=MONDAY - timedelta(hours=number),
                     seen_at=MONDAY,
                 )

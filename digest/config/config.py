@@ -14,7 +14,8 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest.config.alerts import Alerts
-from digest.config.settings import Collect, Curate, Doctor, Keep, Log, Mail, Newsletter, Smtp, Web
+from digest.config.keep import Keep
+from digest.config.settings import Collect, Curate, Doctor, Log, Mail, Newsletter, Smtp, Web
 from digest.config.value_types import BaseUrl, FilePath, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
 from digest.errors import ConfigError, NotFound, UserError
 

@@ -41,5 +41,6 @@ if TYPE_CHECKING:
     from digest.edition.why import explain as explain
     from digest.edition.why import explain_entry as explain_entry
     from digest.edition.why import explain_for as explain_for
+    from digest.edition.why import pruned_words as pruned_words
 
 lazily.offer(__name__)
