@@ -31,7 +31,6 @@ from digest.store import (
     healing,
     idle,
     newsletters,
-    tallies,
 )
 from digest.told import Begins as Begins
 from digest.told import BrokeOff as BrokeOff
@@ -42,6 +41,9 @@ from digest.told import Taken as Taken
 from digest.told import Texts as Texts
 from digest.told import Unfit as Unfit
 from digest.told import nobody as nobody
+from digest.upkeep import make_findable as make_findable
+from digest.upkeep import prune as prune
+from digest.upkeep import tidy as tidy
 
 if TYPE_CHECKING:
     from digest.told import Tell as Tell
@@ -130,10 +132,9 @@ def run(
         share = share_of(config)
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, share=share, tell=tell)
         outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
-    with database.read() as session:
-        unfound = idle.unfound(session)
-    if unfound:
-        edition.make_findable(database)
+        make_findable(database)
+        if not stop() and not outcome.deliver.full:
+            prune(database, config, clock=clock, stop=stop)
     ask_hubs(database, config, clock=clock)
     return outcome
 
@@ -320,33 +321,6 @@ def ask_hubs(database: Database, config: Config, *, clock: Callable[[], datetime
         if not websub.any_due(session, now=clock(), wanted=config.collect.websub):
             return 0
     return event_loop.run(lambda: feeds.ask_hubs(database, config, clock=clock))
-
-
-def tidy(database: Database, config: Config, *, now: datetime) -> int:
-    """Count editions whose letters have ended, and forget who did not confirm in time that they want any; how many.
-
-    They are gone for good, so one leap of a clock may not decide that they asked long ago.
-    """
-    with database.write() as session:
-        tallies.count(session, now=now)
-        if idle.answers(session):
-            from digest.store import once
-
-            once.prune(session, now=now, limit=1_000)
-        if not clock.ran_lately(session, now=now):
-            return 0
-        if idle.pictures(session):
-            from digest.store import pictures as copies
-
-            kept = config.pictures
-            copies.prune(session, now=now, days=kept.keep_days, most=round(kept.keep_mb * 1e6), limit=500)
-        if database.witness is not None:
-            database.witness.forget(now=now)
-        if not idle.unconfirmed(session):
-            return 0
-        from digest.subscribe import signup
-
-        return signup.tidy(session, now=now)
 
 
 def answer_signups(database: Database, config: Config, *, now: datetime) -> int:

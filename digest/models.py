@@ -9,7 +9,7 @@ feed ── entry ──┐── full_text, entry_picture   robots   picture_fi
           └ signup_wait             mail_report ── outbox       signup_refusal    host           mail_source
 api_key ── api_answer   webhook ── webhook_event   alert   alert_telling
 installation              witnessed_entry                                  mail_feed ── feed
-run   tally               arrival ── newsletter      archive_words ── story       lasting_id ── newsletter
+run   tally   pruning   pruned_mark   edition ── letter_roll   arrival, lasting_id ── newsletter   archive_words
 """
 
 from __future__ import annotations
@@ -325,6 +325,7 @@ class Edition(SQLModel, table=True):
     open_at: datetime | None = _time(default=None, nullable=True)  # a held edition opens by itself then
     sender: str  # From:, Reply-To: and the domain of Message-ID stay what they were, at every attempt
     reply_to: str = ""
+    pruned: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # see `store.pruning`
     # Its letters by state, once all of them have ended, see `store.tallies`; None while one has not.
     tally: dict[str, int] | None = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
     # Whether its stories can be found by their words, see `store.finding`.
@@ -453,6 +454,8 @@ class Subscription(Tasting, SQLModel, table=True):
     consent: str = ""  # how they came to be here: "command line", "import FILE", …
     created_at: datetime = _time()
     changed_at: datetime = _time()  # of the state
+    # When the latest of those of their letters was taken that are in rolls, and that nothing came back of.
+    arrived_at: datetime | None = _time(default=None, nullable=True)
 
 
 class ConsentEvent(StrEnum):

@@ -51,11 +51,14 @@ class Size:
     variants: int = 4
 
 
+KEEP = "[keep]\nprune_seconds = 0\n"  # what is old stays: it is to cost nothing
+
+
 def settings(folder: Path) -> Path:
     """The settings file of such an installation."""
     path = folder / "digest.toml"
     topics = "".join(f"[newsletters.daily.topics.{topic}]\n" for topic in TOPICS)
-    path.write_text(SETTINGS + topics)
+    path.write_text(SETTINGS + topics + KEEP)
     path.chmod(0o600)
     return path
 
@@ -271,7 +274,7 @@ def counted(*, explain: bool = False) -> Iterator[Cost]:
         if statement == "BEGIN IMMEDIATE":
             since[id(connection)] = time.perf_counter()
         elif explain and cost.asked[statement] == 1 and statement.split()[0] in ("SELECT", "UPDATE", "DELETE", "WITH"):
-            plain = connection.connection.driver_connection
+            plain = connection.connection.dbapi_connection
             plan = plain.execute(f"EXPLAIN QUERY PLAN {statement}", values[0] if many else values).fetchall()
             cost.scans |= {f"{row[3]} < {statement}" for row in plan if row[3].startswith("SCAN")}
 

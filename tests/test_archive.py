@@ -30,7 +30,7 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 from test_flow import join
 
-from digest import collect, edition, parse, sign
+from digest import collect, edition, line, parse, sign
 from digest.config import Config
 from digest.curate import lexemes
 from digest.models import (
@@ -76,6 +76,12 @@ Monorepos and the people who leave them | practices
 """.strip().splitlines()
 
 
+# By which each story says something of its own.
+SAID = """
+amber basalt cedar delta ember fjord granite harbour indigo juniper kelp lagoon marble nectar opal pebble quartz
+""".split()  # noqa: SIM905
+
+
 @pytest.fixture
 def filled(database: Database, config: Config, clock: Clock) -> Database:
     """Two editions that went out, to readers with various choices, and a third that waits for its editor."""
@@ -106,7 +112,7 @@ def fill(database: Database, config: Config, clock: Clock) -> None:
                     key=f"k{number}",
                     url=f"https://f{number}.example/{number}",
                     title=title,
-                    summary=f"<p>{title}: what there is to say about it, at a length that makes an excerpt of it.</p>",
+                    summary=f"<p>{title}: {' '.join(SAID[number * (step + 3) % len(SAID)] for step in range(12))}.</p>",
                     published_at=MONDAY - timedelta(hours=number),
                     seen_at=MONDAY,
                 )
@@ -636,7 +642,7 @@ def test_a_browser_and_axe_find_nothing_wrong_with_any_page(filled, config, cloc
         session.execute(chosen.values(topics=["ai"]))
     paper = "/newsletters/daily"
     paths = ["/", paper, f"{paper}/editions/1", f"{paper}/editions/2", f"{paper}/topics/security", "/none"]
-    edition.make_findable(filled)
+    line.make_findable(filled)
     paths += [f"{paper}/search?q=the", f"{paper}/search?q=zebra", f"{paper}/search", "/subscribe/daily"]
     paths += [f"{own_page(filled, config)}/sent", f"{own_page(filled, config)}/sent?q=the"]
     with Server(filled, config, clock) as site:
@@ -669,7 +675,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("asked", ANSWERS)
 def test_what_was_sent_is_found_by_its_words_on_both_databases_alike(filled, config, clock, asked):
-    edition.make_findable(filled)
+    line.make_findable(filled)
     site = TestClient(application(filled, config, clock=clock))
     page = site.get("/newsletters/daily/search", params={"q": asked})
     assert page.status_code == 200 and page.text.count('content="noindex"') == 1
@@ -700,7 +706,7 @@ def test_what_was_sent_is_found_by_its_words_on_both_databases_alike(filled, con
 def test_words_of_every_script_are_found(filled, config, clock, title, asked):
     with filled.write() as session:
         session.execute(sa.update(Story).where(col(Story.seq) == 3).values(title=title))
-    edition.make_findable(filled)
+    line.make_findable(filled)
     with filled.read() as session:
         paper = archive.newsletter_id(session, "daily")
         found = finding.stories(session, lexemes.of_question(asked), paper, upto=99)
@@ -708,7 +714,7 @@ def test_words_of_every_script_are_found(filled, config, clock, title, asked):
 
 
 def test_long_answers_are_read_page_by_page_and_cancelled_editions_are_not_found(filled, config, clock, monkeypatch):
-    edition.make_findable(filled)
+    line.make_findable(filled)
     monkeypatch.setattr("digest.web.search.PAGE_OF_FOUND", 5)
     site, address, found = TestClient(application(filled, config, clock=clock)), "?q=journal", list[str]()
     while address:
@@ -727,11 +733,11 @@ def test_long_answers_are_read_page_by_page_and_cancelled_editions_are_not_found
 
 
 def test_an_edition_is_made_findable_once_it_is_open_and_what_changed_in_it_is_found_as_it_is(filled):
-    assert (edition.make_findable(filled), edition.make_findable(filled)) == (12, 0)
+    assert (line.make_findable(filled), line.make_findable(filled)) == (12, 0)
     with filled.write() as session:
         session.execute(sa.update(Story).where(col(Story.seq) == 14).values(title="Zebras of the third edition"))
         session.execute(sa.update(Edition).values(state=EditionState.OPEN))
-    assert edition.make_findable(filled) == 4
+    assert line.make_findable(filled) == 4
     with filled.read() as session:
         paper = archive.newsletter_id(session, "daily")
         assert [one.number for one in finding.stories(session, ["zebra"], paper, upto=99)] == [3]
@@ -740,7 +746,7 @@ def test_an_edition_is_made_findable_once_it_is_open_and_what_changed_in_it_is_f
 
 
 def test_a_reader_finds_what_they_were_sent_and_nothing_else(filled, config, clock):
-    edition.make_findable(filled)
+    line.make_findable(filled)
     site = TestClient(application(filled, config, clock=clock))
     eve, ada = own_page(filled, config, "eve@e.example"), own_page(filled, config)
     shown = site.get(f"{ada}/sent").text

@@ -181,6 +181,7 @@ def fill(database: Database, config: Config) -> None:
         subscribe.erase(session, "fay@example.org", secret="key of the test", now=MONDAY)
         subscription = session.exec(select(Subscription).limit(1)).one()
         subscription.state, subscription.paused_until = SubscriptionState.PAUSED, MONDAY + timedelta(weeks=2)
+        subscription.arrived_at = MONDAY
         session.add(subscription)
         (edition_,) = session.exec(select(Edition)).all()
         edition_.slot_at, edition_.open_at = MONDAY, MONDAY

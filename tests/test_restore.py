@@ -282,6 +282,8 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
         connection.executescript(
             "DROP TABLE installation; DROP TABLE witnessed_entry; UPDATE alembic_version SET version_num = '0021';"
             "DROP TABLE run; DROP TABLE tally; DROP TABLE feed_seen; DROP TABLE alert; DROP TABLE alert_telling;"
+            "DROP TABLE letter_roll; DROP TABLE pruned_mark; DROP TABLE pruning;"
+            "ALTER TABLE edition DROP COLUMN pruned; ALTER TABLE subscription DROP COLUMN arrived_at;"
             "DROP INDEX ix_outbox_held; DROP TABLE undecided; ALTER TABLE feed DROP COLUMN entry_count;"
             "DROP INDEX ix_edition_live; ALTER TABLE edition DROP COLUMN tally;"
             "DROP INDEX ix_outbox_unhad; DROP INDEX ix_outbox_doubt; DROP INDEX ix_entry_url;"

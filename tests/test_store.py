@@ -432,6 +432,33 @@ def test_a_server_that_does_not_answer_is_told_without_its_password():
     assert "sesame" not in str(caught.value) + caught.value.hint
 
 
+@pytest.mark.parametrize("holding", ["a statement", "a cursor that is not read to its end"])
+def test_an_interrupt_in_a_connection_of_its_own_leaves_no_lock_behind(database, holding):
+    class Interrupt(BaseException):
+        """As Ctrl-C, or a task that is cancelled."""
+
+    def strike(*_: object) -> None:
+        raise Interrupt
+
+    def work() -> None:
+        with database.pinned() as alone, alone.write() as session:
+            rows = session.connection().exec_driver_sql("SELECT 1 UNION SELECT 2") if "cursor" in holding else None
+            session.connection().exec_driver_sql("DELETE FROM feed")
+            sa.event.listen(database.engine, "before_cursor_execute", strike)
+            session.connection().exec_driver_sql("SELECT 3")
+            assert rows
+
+    with pytest.raises(Interrupt) as found:  # whose traceback refers to all that was open
+        work()
+    sa.event.remove(database.engine, "before_cursor_execute", strike)
+    if database.engine.dialect.name == "sqlite":
+        with closing(sqlite3.connect(database.engine.url.database, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+    with database.write() as session:
+        session.execute(sa.text("DELETE FROM feed"))
+    assert found.tb
+
+
 @on_sqlite
 def test_a_connection_of_ones_own_takes_the_write_lock_before_it_reads(database):
     """Else what it has read is out of date when it writes, and SQLite refuses that at once, without waiting."""

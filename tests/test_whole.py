@@ -31,10 +31,11 @@ from digest.models import (
     Variant,
     VariantStory,
 )
-from digest.store import Database, feeds, newsletters, open_database, whole
+from digest.store import Database, feeds, newsletters, open_database, pruned, rolls, whole
 from digest.store.feed_tables import FeedList, Undecided
 from digest.store.lasting_tables import LastingId
 from digest.store.mail_tables import MailFeed
+from digest.store.rolls import Rolled
 from digest.store.witness_tables import WitnessedEntry
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -64,6 +65,10 @@ def furnish(database: Database, config) -> None:
         session.add(MailFeed(feed_id=feed.id, senders=["from:x@example.org"]))
         variant = session.exec(select(Variant)).first()
         session.add(VariantStory(variant_id=variant.id, position=0, story_id=story.id))
+        pruned.note(session, pruned.OF_FEEDS, [1, (1 << 63) - 1])
+        session.add(
+            rolls.roll_of(variant.edition_id, [Rolled(900 + n, 1, variant.id, n, -5, 250, n % 2) for n in range(3)])
+        )
         for row in session.exec(select(OutboxRow)).all():
             row.state, row.settled_at, row.code = OutboxState.SENT, MONDAY, 250
             session.add(row)

@@ -307,11 +307,30 @@ def database(scene: Scene, *, thorough: bool = True) -> Iterator[Finding]:
     wide = size.free > LARGE and size.free * 4 > size.all
     level = Level.WARN if wide else Level.OK
     yield Finding("database", "size", level, seen, _vacuum(scene.config) if wide else None)
+    yield from _kept(scene)
     if size.log:
         large = size.log > max(LARGE, size.all)
         seen = f"{_bytes(size.log)} wait beside it to be written into it (WAL)"
         cure = _by_sqlite(scene.config, "PRAGMA wal_checkpoint(TRUNCATE)")
         yield Finding("database", "wal", Level.WARN if large else Level.OK, seen, cure if large else None)
+
+
+def _kept(scene: Scene) -> Iterator[Finding]:
+    """How far pruning is, and what it holds back."""
+    from digest.cli.prune import held_words
+    from digest.store import keeping, kept
+
+    assert scene.database is not None
+    with scene.database.read() as session:
+        done = kept.standings(session)
+        fixed = scene.database.engine.dialect.name == "sqlite" and not keeping.gives_back(session)
+    told = ", ".join(f"{one.rows:,} {one.kind}" for one in done if one.rows) or "nothing"
+    yield Finding("database", "pruned", Level.OK, f"so far {told} ([keep])")
+    if held := held_words({one.kind: one.held for one in done}):
+        yield Finding("database", "kept", Level.OK, "; ".join(held))
+    if fixed:
+        seen = "what is pruned is filled anew, and the file never grows smaller: it was made by an older release"
+        yield Finding("database", "shrinks", Level.OK, f"{seen}; `digest db prune --compact`, once, changes that")
 
 
 def _vacuum(config: Config) -> Cure:

@@ -1,4 +1,4 @@
-"""`digest db …`: the database as a whole: upgraded, looked through, and moved to another place."""
+"""`digest db …`: the database as a whole: upgraded, looked through, and moved to another place; see `prune`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from digest.config import Config
     from digest.store import Database
 
-app = typer.Typer(no_args_is_help=True, help="The database as a whole: upgrade it, look through it, move it.")
+app = typer.Typer(no_args_is_help=True, help="The database as a whole: upgrade, check, prune or move it.")
 
 
 @app.command()

@@ -180,6 +180,10 @@ def resend(
         state = row.state
         if state is EditionState.CANCELLED:
             raise UserError(f"{name} No. {number} is cancelled", hint="a cancelled edition stays cancelled")
+        if row.pruned:
+            raise UserError(
+                f"{name} No. {number} is pruned", hint="its mails are gone; `mails_days` in [keep] says when"
+            )
         found = letters.resend(session, row.id, status=status, domain=place, now=now())
         if dry_run:
             session.rollback()

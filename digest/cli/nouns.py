@@ -50,7 +50,7 @@ NOUNS = {  # in the order of `digest --help`; a new one needs its line here and 
     "topic": Noun("topic", "app", "Topics: the headings, and how entries get there."),
     "outbox": Noun("outbox", "app", "The outbox: who is owed a letter, who got it, and who did not."),
     "relay": Noun("relay", "app", "The mail servers that letters go by."),
-    "db": Noun("db", "app", "The database as a whole: upgrade it, look through it, move it."),
+    "db": Noun("db", "app", "The database as a whole: upgrade, check, prune or move it.", ("prune",)),
     "config": Noun("doctor", "config_app", "Settings, and whether they are right."),
     "import": Noun("imports", "app", "Lists that were taken in; and all of another installation."),
     "key": Noun("key", "app", "Keys of the API: who may ask, and what for."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,7 +18,7 @@ from digest.errors import Exit, PutBack, WrongClock
 if TYPE_CHECKING:
     from sqlmodel import Session
 
-    from digest.store import alerts, hooks, letters, newsletters
+    from digest.store import Database, alerts, hooks, letters, newsletters
 
 
 def status(context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False) -> None:
@@ -52,6 +52,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         ahead = healing.ahead(session, healing.Scene.of(config), now=moment)
         rest = _rest(session, moment)
         starving = lost(config, database)
+        kept = _kept(database, session, moment)
     if as_json:
         print_json(
             {
@@ -79,6 +80,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
                     "refused": {service: number for service, number, _why in rest.strangers},
                 },
                 "set_aside": {str(feed): number for feed, number in rest.aside.items()},
+                "keep": kept,
             }
         )
     else:
@@ -89,7 +91,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         _tell_aside(options, rest.aside)
         tell_heard(options, rest.heard, rest.asks, *rest.complaints)
         _tell_refused(options, rest.strangers)
-        options.say(f"database: {config.database_name}")
+        options.say(f"database: {config.database_name}{_size_words(kept)}")
     _tell_webhooks(options, rest.webhooks, rest.mute)
     tell_lost(options, config, [one for one in starving if not config.narrowed or one.newsletter in papers])
     for name, words in wrong.items():
@@ -100,6 +102,24 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         raise typer.Exit(Exit.CONFIG)
     if trouble or ahead or put_back:
         raise typer.Exit(Exit.UNAVAILABLE)
+
+
+def _kept(database: Database, session: Session, moment: datetime) -> dict[str, Any]:
+    """How large the database is, by how much it grew a day so far, and what was let go of by kind (bytes; rows)."""
+    from digest.store import clock, disk_space, kept
+
+    begun = clock.first_run(session)
+    size, growth = disk_space.size_of(database, days=(moment - begun).days if begun else 0)
+    kinds = {one.kind: {"pruned": one.rows, "day": one.day, "held": one.held} for one in kept.standings(session)}
+    return {"bytes": size, "bytes_a_day": round(growth), "kinds": kinds}
+
+
+def _size_words(kept: Mapping[str, Any]) -> str:
+    if kept["bytes"] is None:
+        return ""
+    held = max((sum(kind["held"].values()) for kind in kept["kinds"].values()), default=0)
+    back = f"; {held:,} rows are kept though old, `digest doctor` says why" if held else ""
+    return f", {kept['bytes'] / 1e6:,.1f} MB, {kept['bytes_a_day'] / 1e6:,.1f} MB more a day so far{back}"
 
 
 @dataclass

@@ -37,6 +37,10 @@ def why(
             answers.append(edition.explain(session, edition.find(session, name, int(story)), settings=settings))
         else:
             fates = why.entries_at(session, paper.id, story)
+            if not fates and (words := edition.pruned_words(session, story, paper)):
+                raise NotFound(
+                    f"nothing is kept of the link {story}: {words}", hint="should it come again, it is not told again"
+                )
             if not fates:
                 raise NotFound(
                     f"no feed of {name} has an entry with the link {story}",

@@ -15,8 +15,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from digest.config.alerts import Alerts
 from digest.config.hosts import reachable
+from digest.config.keep import Keep
 from digest.config.pictures import Pictures
-from digest.config.settings import Collect, Curate, Doctor, Keep, Log, Mail, Newsletter, Smtp, Web
+from digest.config.settings import Collect, Curate, Doctor, Log, Mail, Newsletter, Smtp, Web
 from digest.config.value_types import BaseUrl, FilePath, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
 from digest.errors import ConfigError, NotFound, UserError
 

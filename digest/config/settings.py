@@ -516,15 +516,6 @@ class Rule(Section):
         return self
 
 
-class Keep(Section):
-    """What is kept, how long, and where what must outlive the database is kept."""
-
-    witness: Line = ""  # a folder, or "none"; "": beside the database
-    witness_days: int = Field(400, ge=7, le=36500)
-    upgrade_backups: int = Field(3, ge=0, le=1000)  # how many, each made before an upgrade; 0: none are made
-    upgrade_folder: Line = ""  # where they lie; "": beside the database
-
-
 class Newsletter(Look):
     """One newsletter: who sends it, when, how much, and under which headings."""
 

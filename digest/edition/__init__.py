@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from digest.edition.editor import find as find
     from digest.edition.editor import move as move
     from digest.edition.editor import pin as pin
-    from digest.edition.findable import make_findable as make_findable
     from digest.edition.full_text import use_full_texts as use_full_texts
     from digest.edition.full_text import wanting as wanting
     from digest.edition.held import annotate as annotate
@@ -45,5 +44,6 @@ if TYPE_CHECKING:
     from digest.edition.why import explain as explain
     from digest.edition.why import explain_entry as explain_entry
     from digest.edition.why import explain_for as explain_for
+    from digest.edition.why import pruned_words as pruned_words
 
 lazily.offer(__name__)

@@ -18,7 +18,10 @@ def find(session: Session, name: str, story_id: int) -> Story:
     assert newsletter.id is not None
     found = why.find(session, newsletter.id, story_id)
     if found is None:
-        raise NotFound(f"{name} has no story {story_id}", hint="`digest story list` shows those there are")
+        raise NotFound(
+            f"{name} has no story {story_id}",
+            hint="`digest story list` shows those there are; the old ones are pruned (`entries_days` in [keep])",
+        )
     return found
 
 

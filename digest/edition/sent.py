@@ -1,4 +1,4 @@
-"""Entries that another tool had sent, before its feeds were taken over: they are decided about once, as seen."""
+"""Entries that were sent before: by another tool, or by us, and pruned since. They are decided about once, as seen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlmodel import Session
 
 from digest.curate import urls
+from digest.edition import pruned
 from digest.store import entries, seen
 
 Hold = Callable[[entries.Waiting, str], None]
@@ -22,8 +23,10 @@ def hold(
 ) -> tuple[list[entries.Waiting], dict[int, entries.Reading]]:
     """What is left of the entries, and the feeds; `told` is given each that was sent, and why.
 
-    A feed of which it is known what was sent is no new one: all of what is left is news.
+    A feed of which it is known what was sent is no new one: all of what is left is news. What was here before and was
+    pruned was sent, or passed over, as well.
     """
+    waiting = pruned.hold(session, newsletter_id, waiting, feeds, told)
     sent = seen.of(session, newsletter_id)
     if not sent:
         return list(waiting), dict(feeds)

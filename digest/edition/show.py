@@ -15,7 +15,7 @@ from digest.edition.why import explain
 from digest.errors import NotFound
 from digest.models import EditionState
 from digest.render import Rendered
-from digest.store import editions, newsletters, recipients, stories
+from digest.store import archive, editions, newsletters, recipients, stories
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,15 @@ def shown(session: Session, name: str, number: int, *, email: str | None = None)
     )
     if variant is None:
         raise NotFound(f"{email} did not get No. {number}", hint="without --as it is the variant with most stories")
+    if edition.pruned and not variant.text:
+        kept = archive.shown(session, edition.id)
+        if email or kept is None:
+            raise NotFound(
+                f"{name} No. {number} is pruned: its mails are kept no longer"
+                + (", but for the one that the archive shows" if kept else ""),
+                hint="without --as it is that one" if kept else "`mails_days` in [keep] says for how long they are",
+            )
+        variant = editions.variant(session, kept)
     ids = editions.story_ids(session, variant.id or 0)
     titles = stories.by_id(session, [int(id_) for id_, _why in variant.left_out])
     return Shown(

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from digest import config
 from digest.curate import Paper, leading, tongues
+from digest.edition import pruned
 from digest.edition.full_text import from_page
 from digest.edition.variants import sieve_of
 from digest.errors import NotFound
@@ -149,6 +150,8 @@ def explain_for(
             return f"left out of edition {letter.number}: {letter.left_out}"
         if story.seq in letter.muted:
             return _muted(session, people.subscription(session, person, paper), story, letter.number)
+        if letter.pruned:
+            return f"edition {letter.number} had it to choose from; what that letter carried is pruned"
         return f"edition {letter.number} had it to choose from and does not carry it: the mail had no room for it"
     if stopped := suppressions.find(session, email):
         return f"no letters go to this address: {stopped.reason}"
@@ -203,6 +206,13 @@ def _wish(subscription: Subscription) -> str:
 
 def _taken_back(at: datetime | None) -> str:
     return f"; its publisher took it back, seen {at:%Y-%m-%d %H:%M} UTC" if at else ""
+
+
+def pruned_words(session: Session, url: str, paper: Newsletter) -> str:
+    """What is known of something with a link that is here no more, in a sentence; "" where nothing is."""
+    if paper.id is None or not pruned.was_here(session, paper.id, url):
+        return ""
+    return "it was decided about long ago and pruned since, with the reasons for it (`entries_days` in [keep])"
 
 
 def explain_entry(found: why.EntryFate, *, settle: timedelta, now: datetime) -> dict[str, Any]:

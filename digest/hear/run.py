@@ -323,7 +323,7 @@ def _row(one: Prepared, source: str, letter: Letter | None, how: str, *, now: da
         "status": part.status if part else "",
         "feedback": report.feedback,
         "proof": how,
-        "outbox_id": letter.id if letter else None,
+        "outbox_id": letter.id if letter and not letter.rolled else None,
         "edition_id": letter.edition_id if letter else None,
         "subscriber_id": letter.subscriber_id if letter else None,
         "subscription_id": (letter.subscription_id if letter else None) or one.clues.leaves or one.clues.choices,

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from digest import values
 from digest.models import Edition, EditionState, Entry, Newsletter, Story, Variant, VariantStory
+from digest.store.database import batched
 from digest.store.stories import as_told, withdrawn_of
 
 PAGE = 60  # stories on one page, of those that an edition had no room for or that all of its readers chose from
@@ -113,6 +114,9 @@ def variant_in_browser(session: Session, name: str, number: int, key: str, *, pa
         .where(Newsletter.name == name, Edition.number == number, Variant.key == key)
     )
     variant = session.exec(query).first()
+    if variant is not None and not variant.html and not variant.text:
+        kept = shown(session, variant.edition_id)  # its own is pruned: what everybody got is the nearest to it
+        variant = session.get(Variant, kept) if kept else None
     return _frozen(session, variant, page) if variant else None
 
 
@@ -122,6 +126,8 @@ def frozen(session: Session, variant_id: int, *, page: int = 1) -> Frozen:
 
 def _frozen(session: Session, variant: Variant, page: int) -> Frozen:
     ids = [int(id_) for id_, _why in variant.left_out]
+    if ids and session.get_one(Edition, variant.edition_id).pruned:
+        ids = _still_there(session, ids)
     some = ids[(page - 1) * PAGE : page * PAGE]
     query = sa.select(col(Story.id), col(Story.title), col(Story.url), col(Story.source))
     found = {row[0]: Left(*row[1:]) for row in session.execute(query.where(col(Story.id).in_(some)))} if some else {}
@@ -134,6 +140,13 @@ def _frozen(session: Session, variant: Variant, page: int) -> Frozen:
         tuple(withdrawn_of(session, variant)),
         variant.text,
     )
+
+
+def _still_there(session: Session, ids: list[int]) -> list[int]:
+    found: set[int] = set()
+    for some in batched(ids):
+        found |= set(session.scalars(sa.select(col(Story.id)).where(col(Story.id).in_(some))))
+    return [id_ for id_ in ids if id_ in found]
 
 
 def told_in(session: Session, edition: OpenEdition, *, start: int = 0, limit: int | None = None) -> list[values.Story]:
@@ -303,6 +316,12 @@ def _common_variant(session: Session, edition_id: int, *, whole: bool) -> tuple[
     )
     found = session.execute(query).first()
     return (found[0], found[1], found[2]) if found else None
+
+
+def shown(session: Session, edition_id: int) -> int | None:
+    """The variant that everybody is shown of an edition: what is kept of its mails. None where none is for all."""
+    found = _common_variant(session, edition_id, whole=session.get_one(Edition, edition_id).slot_at is None)
+    return found[0] if found else None
 
 
 def _of_all_variants(session: Session, row: Edition) -> OpenEdition:

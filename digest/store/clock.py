@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import Feed
+from digest.models import Edition, Feed
 from digest.store.database import insert_into, shared_now
 from digest.store.run_tables import RunDay
 
@@ -71,3 +71,30 @@ def forget_days(session: Session, *, now: datetime) -> None:
     """Somebody says that this clock is right: what ran on days to come ran by one that was not."""
     session.execute(sa.delete(RunDay).where(col(RunDay.day) > utc_day(now)), execution_options=_NO_SYNC)
     session.execute(sa.update(Feed).where(col(Feed.added_at) > now).values(added_at=now), execution_options=_NO_SYNC)
+
+
+_WEEKLY = timedelta(days=8)  # between two days of work, where somebody works once a week
+_SEEN = 3  # days of work within which somebody sees that a clock is wrong
+
+
+def lived_before(session: Session, *, days: int, now: datetime) -> datetime | None:
+    """The moment that is `days` days ago by this clock and by the days that were lived; None where none is.
+
+    What cannot be undone is judged by it. A day was lived on which digest ran or composed an edition. Where more than
+    a week lies between two of them it counts as one day, and between the latest of them any time does: a clock that
+    leaps ahead, by a year or by some days, makes nothing older.
+    """
+    today, begin = utc_day(now), utc_day(now) - timedelta(days=4 * 366)
+    ran = session.scalars(sa.select(col(RunDay.day)).where(col(RunDay.day) >= begin, col(RunDay.day) <= now))
+    made = session.scalars(
+        sa.select(col(Edition.composed_at)).where(col(Edition.composed_at) >= begin, col(Edition.composed_at) <= now)
+    )
+    lived = {utc_day(moment) for some in (ran, made) for moment in some if moment is not None} - {today}
+    age, later = timedelta(0), today
+    for number, day in enumerate(sorted(lived, reverse=True)):
+        gap = later - day
+        age += gap if number >= _SEEN and gap <= _WEEKLY else _DAY
+        later = day
+        if age >= timedelta(days=days):
+            return min(day, now - timedelta(days=days))
+    return None

@@ -28,7 +28,7 @@ from sqlmodel import Session
 from digest.errors import BadInput, Exit, StorageError, TryAgain, Unavailable, UserError
 from digest.store import copied_rows, letters, schema, soundness
 from digest.store.copied_rows import Shape, Sum
-from digest.store.database import Database, _turn, _without_foreign_keys, head, open_database, revision
+from digest.store.database import Database, _turn, head, open_database, revision, without_foreign_keys
 from digest.store.journal import Journal
 from digest.store.witness import moved
 
@@ -317,7 +317,7 @@ class _Work:
     def add(self, view: _View) -> None:
         """Every row that the target does not have yet."""
         assert self.target is not None
-        with _without_foreign_keys(self.target) as into:
+        with without_foreign_keys(self.target) as into:
             self._mark(into, "", 0)
             for shape in self.shapes:
                 self.sums[shape.name] = self._table(view, into, shape)

@@ -48,6 +48,7 @@ class Database:
         self._reading = engine.execution_options(sqlite_begin="DEFERRED")
         self._rehearsing = rehearsing
         self._pinned = pinned
+        self.shared = True  # others may be at work on it
         self.witness: Witness | None = None  # that is told what went out; see `store.witness`
 
     @contextmanager
@@ -103,7 +104,7 @@ class Database:
 
         SQLite has no queue for its one lock: who takes it again at once would keep a sender out for minutes.
         """
-        if self.engine.dialect.name == "sqlite" and self._rehearsing is None:
+        if self.engine.dialect.name == "sqlite" and self._rehearsing is None and self.shared:
             time.sleep(_GAP_S)
 
     @property
@@ -157,8 +158,7 @@ class Database:
         if self._rehearsing is not None:
             yield self
             return
-        with self._told(), self.engine.connect() as connection:
-            connection.detach()  # closed at the end and not pooled, so the temporary tables go with it
+        with self._told(), _apart(self.engine) as connection:
             alone = Database(self.engine, pinned=connection)
             alone.witness = self.witness
             yield alone
@@ -207,11 +207,12 @@ class Database:
                     f"the database {original} cannot be copied to {folder}, to try things out there: {error}",
                     hint="make room there, or name another folder in TMPDIR",
                 ) from error
-            engine = _sqlite(copy, synchronous="OFF")
+            private = Database(_sqlite(copy, synchronous="OFF"))
+            private.shared = False
             try:
-                yield Database(engine)
+                yield private
             finally:
-                engine.dispose()
+                private.close()
 
     def checkpoint(self) -> bool:
         """Write SQLite's WAL back into the file and empty it: what was erased is then in neither.
@@ -233,6 +234,26 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+@contextmanager
+def _apart(engine: Engine) -> Iterator[Connection]:
+    """A connection that is closed at the end and not pooled, so its temporary tables and its transaction go with it.
+
+    An interrupt (Ctrl-C, a cancelled task) lets SQLAlchemy invalidate it, and of one that is detached that is to forget
+    it, open as it is: it would hold the lock of its transaction for as long as a traceback refers to it.
+    """
+    own: Any = None
+    try:
+        with engine.connect() as connection:
+            connection.detach()
+            own = connection.connection.dbapi_connection
+            yield connection
+    finally:
+        if own is not None:
+            with suppress(engine.dialect.loaded_dbapi.Error):  # closed already, or lost
+                own.rollback()  # a cursor that was not read to its end would keep it open
+            own.close()
 
 
 def shared_now(session: Session, now: datetime) -> datetime:
@@ -403,7 +424,7 @@ def _found(database: Database) -> str | None:
 def _migrate(database: Database) -> None:
     from alembic import command
 
-    with _without_foreign_keys(database) as upgraded, upgraded.write() as session:
+    with without_foreign_keys(database) as upgraded, upgraded.write() as session:
         connection = session.connection()
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
@@ -471,7 +492,7 @@ def _waited(take: Callable[[], _T | None]) -> _T:
 
 
 @contextmanager
-def _without_foreign_keys(database: Database) -> Iterator[Database]:
+def without_foreign_keys(database: Database) -> Iterator[Database]:
     """On SQLite, a connection that does not act on foreign keys.
 
     SQLite alters a table by making it anew and dropping the old one, and a dropped table would take with it
@@ -518,6 +539,8 @@ def _sqlite(path: Path, *, synchronous: str = "FULL") -> Engine:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA secure_delete = ON")
         cursor.execute(f"PRAGMA synchronous = {synchronous}")
+        if path.is_file() and path.stat().st_size == 0:  # it is made now; others can give pages back once compacted
+            cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:

@@ -18,11 +18,27 @@ def outlook(database: Database, *, days: int) -> tuple[int | None, float]:
     url = database.engine.url
     if not url.drivername.startswith("sqlite") or not url.database:
         return None, 0
+    size, growth = size_of(database, days=days)
+    if size is None:
+        return None, 0
     try:
-        size = Path(url.database).stat().st_size
-        return shutil.disk_usage(Path(url.database).absolute().parent).free, size / days if days >= 7 else 0
+        return shutil.disk_usage(Path(url.database).absolute().parent).free, growth
     except OSError:
         return None, 0
+
+
+def size_of(database: Database, *, days: int) -> tuple[int | None, float]:
+    """Bytes of a database (None where nobody can say), and by how many it grew a day so far."""
+    url = database.engine.url
+    if not url.drivername.startswith("sqlite"):
+        with database.read() as session:
+            size = int(session.connection().exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+    else:
+        try:
+            size = Path(url.database or "").stat().st_size
+        except OSError:
+            return None, 0
+    return size, size / days if days >= 7 else 0
 
 
 class Room:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from digest.models import Edition, EditionState, Newsletter, OutboxRow, OutboxState, UtcTime, Variant
+from digest.store import rolls
 from digest.store.database import shared_now
 
 _NO_SYNC = {"synchronize_session": False}
@@ -214,7 +215,7 @@ def accounts(
     """One account for each edition, the oldest first, and one for the notices where no edition is asked for.
 
     What was counted when the last letter of an edition had ended is told as it was; with `full` each row is counted
-    anew, and the two are compared.
+    anew, each letter in its rolls is looked at, and the two are compared.
     """
     promised: Any = (
         sa.select(sa.func.coalesce(sa.func.sum(col(Variant.letters)), 0))
@@ -245,11 +246,17 @@ def accounts(
         if tally is not None and not full:
             found.append(_counted(name, count, state.value, tally))
         else:
-            account = _account(session, edition_id, name, count, state.value, letters)
+            account = _account(session, edition_id, name, count, state.value, letters, thorough=full)
             found.append(account if tally is None else _compared(account, _counted(name, count, state.value, tally)))
     if newsletters is None and number is None:
         found.append(_account(session, None, "", 0, "", None))
     return found
+
+
+def account_of(session: Session, edition_id: int) -> Account:
+    """The account of one edition, from its rows and rolls."""
+    promised = sa.select(sa.func.coalesce(sa.func.sum(Variant.letters), 0)).where(col(Variant.edition_id) == edition_id)
+    return _account(session, edition_id, "", 0, "", session.execute(promised).scalar_one())
 
 
 def _counted(name: str, number: int, state: str, tally: Mapping[str, int]) -> Account:
@@ -279,7 +286,14 @@ def _compared(account: Account, counted: Account) -> Account:
 
 
 def _account(
-    session: Session, edition_id: int | None, name: str, number: int, state: str, promised: int | None
+    session: Session,
+    edition_id: int | None,
+    name: str,
+    number: int,
+    state: str,
+    promised: int | None,
+    *,
+    thorough: bool = False,
 ) -> Account:
     mine = col(OutboxRow.edition_id) == edition_id if edition_id is not None else col(OutboxRow.edition_id).is_(None)
     counts: dict[OutboxState, int] = {}
@@ -301,12 +315,17 @@ def _account(
             unfinished += letters - unsettled
         else:
             overdone += unsettled
+    rolled = rolls.Sums() if edition_id is None else rolls.proven(session, edition_id, thorough=thorough)
+    for end, letters in rolled.counts().items():
+        counts[end] = counts.get(end, 0) + letters
+    in_doubt += rolled.in_doubt
     total = sum(counts.values())
     owed = total if promised is None else promised
     still = sum(counts.get(s, 0) for s in (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING))
-    wrong = []
+    wrong = list(rolled.wrong)
     if owed != total:
-        wrong.append(f"{owed} letters were owed, {total} are in the outbox")
+        among = f", {rolled.letters} of them in rolls" if rolled.letters else ""
+        wrong.append(f"{owed} letters were owed, {total} are in the outbox{among}")
     if unfinished:
         wrong.append(f"{unfinished} letters are marked settled and are not")
     if overdone:

@@ -16,14 +16,13 @@ from digest.models import (
     EditionState,
     Newsletter,
     OutboxRow,
-    OutboxState,
     Story,
     Subscriber,
     Variant,
     VariantStory,
     address_key,
 )
-from digest.store import tallies
+from digest.store import rolls, tallies
 from digest.store.database import batched
 
 
@@ -137,7 +136,16 @@ def variant_of(session: Session, edition_id: int, email: str) -> Variant | None:
         .join(Subscriber, col(Subscriber.id) == col(OutboxRow.subscriber_id))
         .where(OutboxRow.edition_id == edition_id, Subscriber.key == address_key(email))
     )
-    return session.exec(query).first()
+    found = session.exec(query).first()
+    if found is not None:
+        return found
+    person = session.exec(select(Subscriber.id).where(Subscriber.key == address_key(email))).first()
+    past = rolls.of_person(session, person, edition_id=edition_id) if person is not None else []
+    return session.get(Variant, past[0].variant_id) if past else None
+
+
+def variant(session: Session, variant_id: int) -> Variant:
+    return session.get_one(Variant, variant_id)
 
 
 def variant_id(session: Session, edition_id: int, key: str) -> int | None:
@@ -185,9 +193,7 @@ def letter_counts(session: Session, *, edition_id: int | None = None) -> dict[st
     tally = session.scalar(sa.select(col(Edition.tally)).where(col(Edition.id) == edition_id))
     if tally is not None:
         return tallies.states(tally)
-    query = select(OutboxRow.state, sa.func.count()).where(OutboxRow.edition_id == edition_id)
-    query = query.group_by(col(OutboxRow.state))
-    return {OutboxState(state).value: count for state, count in session.exec(query)}
+    return tallies.states(tallies.of_rows(session, edition_id))
 
 
 class Mail(NamedTuple):

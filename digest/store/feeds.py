@@ -24,6 +24,7 @@ from digest.models import (
 )
 from digest.origin import open_part, same, shown, without_login
 from digest.store import tastes, undecided
+from digest.store.database import batched
 from digest.store.feed_tables import FeedList
 from digest.store.mail_tables import MailFeed, MailReport
 
@@ -285,3 +286,12 @@ def hand_over(session: Session, feed_id: int, to_id: int, *, now: datetime) -> N
         read(session, link.newsletter_id, to_id, topic=link.topic, folder=link.folder, places=link.places, now=now)
         session.delete(link)
     undecided.ends(session, feed_id)
+
+
+def added_at(session: Session, ids: Collection[int]) -> dict[int, datetime]:
+    """Since when feeds have been here, by their numbers."""
+    found: dict[int, datetime] = {}
+    for some in batched(sorted(ids)):
+        query = sa.select(col(Feed.id), col(Feed.added_at)).where(col(Feed.id).in_(some))
+        found |= {row[0]: row[1] for row in session.execute(query)}
+    return found

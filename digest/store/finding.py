@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from sqlmodel import Session, col
 
 from digest import values
 from digest.models import UNFOUND, Edition, EditionState, Entry, OutboxRow, OutboxState, Story, Variant, VariantStory
+from digest.store import rolls
 from digest.store.archive_tables import AS_VECTOR, ArchiveWords
 from digest.store.database import batched, insert_into
 from digest.store.stories import as_told
@@ -119,7 +121,18 @@ def letters(session: Session, subscription_id: int, *, before: int | None = None
     )
     if before is not None:
         query = query.where(col(Edition.number) < before)
-    return [Letter(*row) for row in session.execute(query)]
+    found = [Letter(*row) for row in session.execute(query)]
+    return found + _rolled(session, subscription_id, found[-1].number if found else before, limit - len(found))
+
+
+def _rolled(session: Session, subscription_id: int, before: int | None, most: int) -> list[Letter]:
+    """The same of older letters, which are in rolls."""
+    found = []
+    for past in islice(rolls.latest(session, subscription_id, before=before), most):
+        if past.state is OutboxState.SENT:
+            key = session.execute(sa.select(col(Variant.key)).where(col(Variant.id) == past.variant_id)).scalar_one()
+            found.append(Letter(past.number, past.composed_at, past.subject, key))
+    return found
 
 
 def _found(

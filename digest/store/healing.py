@@ -22,6 +22,7 @@ the place of a later one. Days on which digest ran (`RunDay`) tell the rest: whe
     outbox.tried_at               now, once it was written        its lifetime, lateness
     subscription.offered_at       the coming slot                 whose turn it is
     subscription.paused_until     what a person chose             whose pause is over
+    subscription.arrived_at       now                             which of a reader's troubles count
     relay_hour.hour               now                             limits of relays
     signup_mail.at                now                             limits of sign-ups
     webhook_event.due_at          a retry, or a lease             which events are due
@@ -345,6 +346,7 @@ def _thorough(at: Bearings) -> Iterator[Part]:
         "subscriptions",
         (
             Bound(col(Subscription.offered_at), offered, None),
+            Bound(col(Subscription.arrived_at), late, None),
             Bound(col(Subscription.changed_at), late, now),
             Bound(col(Subscription.created_at), late, now),
         ),

@@ -18,6 +18,7 @@ from digest.models import (
     Subscription,
     Variant,
 )
+from digest.store import rolls
 from digest.store.people import subscriptions_of
 from digest.taste import Taste
 
@@ -127,4 +128,8 @@ def posts(session: Session, person: Subscriber) -> list[Post]:
     )
     connection = session.connection()
     letters = [Post(*row) for query in (editions, notices) for row in connection.execute(query)]
+    for past in rolls.of_person(session, person.id or 0):
+        # Of what is in rolls nobody wrote down how often it was tried, and what the server said.
+        about = (past.newsletter, past.number, past.subject, past.composed_at)
+        letters.append(Post(*about, past.state, past.at, int(past.state != "dropped"), past.code, ""))
     return sorted(letters, key=lambda letter: letter.written_at, reverse=True)

@@ -280,8 +280,15 @@ def owe_again(
     now: datetime,
 ) -> int:
     """Owe letters in `states` anew, by id or all of an edition; how many. Their lifetime starts over."""
+    # Of a pruned edition the mails are gone. Who prunes it waits for us, or we for them.
+    mine = sa.select(col(OutboxRow.edition_id)).where(col(OutboxRow.id).in_(letter_ids or [0]))
+    which = col(Edition.id) == edition_id if edition_id is not None else col(Edition.id).in_(mine)
+    rows = session.execute(sa.select(col(Edition.id), col(Edition.pruned)).where(which).with_for_update())
+    pruned = [id_ for id_, gone in rows if gone]
     tallies.reopen(session, editions=[edition_id] if edition_id is not None else (), letters=letter_ids)
     statement = sa.update(OutboxRow).where(col(OutboxRow.state).in_(states))
+    if pruned:
+        statement = statement.where(col(OutboxRow.edition_id).is_(None) | col(OutboxRow.edition_id).not_in(pruned))
     if letter_ids:
         statement = statement.where(col(OutboxRow.id).in_(letter_ids))
     if edition_id is not None:

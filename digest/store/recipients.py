@@ -337,7 +337,7 @@ def welcoming(session: Session, newsletter_id: int, *, since: datetime) -> Welco
     latest = session.exec(
         select(Edition).where(Edition.newsletter_id == newsletter_id).order_by(col(Edition.number).desc()).limit(1)
     ).first()
-    if latest is None or latest.state is not EditionState.OPEN or latest.composed_at < since:
+    if latest is None or latest.pruned or latest.state is not EditionState.OPEN or latest.composed_at < since:
         return None
     return Welcoming(latest, edition_before(session, newsletter_id, latest.number))
 

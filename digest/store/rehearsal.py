@@ -34,10 +34,12 @@ GROWING = frozenset(
             "feed_seen",
             "full_text",
             "import_change",
+            "letter_roll",
             "mail_report",
             "notice",
             "outbox",
             "picture_file",
+            "pruned_mark",
         ),
         *("run", "story", "variant", "variant_story", "webhook_event", "witnessed_entry"),
     ]

@@ -26,7 +26,7 @@ from digest.models import (
     Variant,
     address_key,
 )
-from digest.store import hooks, people, recipients, suppressions, witness
+from digest.store import hooks, people, recipients, rolls, suppressions, witness
 from digest.store.database import batched, insert_into
 from digest.store.mail_tables import MailReport, MailSource
 from digest.values import Evidence
@@ -53,6 +53,7 @@ class Letter:
     subscriber_id: int | None
     subscription_id: int | None
     email: str  # where it went; "" of an erased reader
+    rolled: bool = False  # it has no row of its own any more
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,18 @@ def _letters() -> Any:
 def letter(session: Session, letter_id: int) -> Letter | None:
     """The letter of a number, or None where there is none (any more)."""
     row = session.connection().execute(_letter(), {"letter": letter_id}).one_or_none()
-    return Letter(*row) if row else None
+    if row is None:
+        past = rolls.find(session, letter_id)
+        return _rolled(session, past) if past else None
+    return Letter(*row)
+
+
+def _rolled(session: Session, past: rolls.Past) -> Letter:
+    reader = rolls.reader_of(session, past.subscription_id)
+    who, email = reader or (None, "")
+    subscription = past.subscription_id if reader else None
+    tried = past.state is not OutboxState.DROPPED
+    return Letter(past.id, past.at, tried, past.edition_id, who, subscription, email, rolled=True)
 
 
 @cache
@@ -179,7 +191,14 @@ def letter_of(session: Session, subscription_id: int, edition: tuple[str, int] |
         )
         query = query.where(col(OutboxRow.edition_id).in_(these))
     row = session.connection().execute(query.order_by(col(OutboxRow.id).desc()).limit(1)).one_or_none()
-    return Letter(*row) if row else None
+    if row is None:
+        past = [
+            one
+            for one in rolls.of_subscriptions(session, [subscription_id])
+            if edition in (None, (one.newsletter, one.number))
+        ]
+        return _rolled(session, past[-1]) if past else None
+    return Letter(*row)
 
 
 def letters_to(session: Session, emails: Sequence[str], *, most: int = 200) -> list[tuple[int, datetime | None]]:
@@ -209,7 +228,9 @@ def known(session: Session, subscriber_id: int, *, now: datetime, arrived: timed
     """A reader's troubles since a letter arrived: one that was taken `arrived` ago, and of which nothing came back."""
     who = {"who": subscriber_id}
     success = session.execute(_arrived(), who | {"before": now - arrived}).scalar()
-    since = success or datetime.min.replace(year=1980, tzinfo=now.tzinfo)
+    rolled = sa.select(sa.type_coerce(sa.func.max(col(Subscription.arrived_at)), UtcTime()))
+    before = session.execute(rolled.where(col(Subscription.subscriber_id) == subscriber_id)).scalar()
+    since = success or before or datetime.min.replace(year=1980, tzinfo=now.tzinfo)
     rows = session.execute(_troubles(), who | {"since": since}).all()
     pauses = [row[5] for row in rows if row[4] == "pause"]
     troubles = tuple((row[0], row[1], row[2], row[3]) for row in rows)
@@ -233,9 +254,11 @@ def _arrived() -> Any:
 
 @cache
 def _troubles() -> Any:
-    told = (MailReport.kind, MailReport.reason, MailReport.outbox_id, MailReport.written_at, MailReport.act)
+    # A letter in a roll has no row: one of an edition is each reader's.
+    letter = sa.func.coalesce(col(MailReport.outbox_id), -col(MailReport.edition_id), -col(MailReport.id))
+    told: tuple[Any, ...] = (MailReport.kind, MailReport.reason, letter, MailReport.written_at, MailReport.act)
     return (
-        sa.select(*(col(one) for one in told), col(MailReport.read_at))
+        sa.select(*told, col(MailReport.read_at))
         .where(
             col(MailReport.subscriber_id) == sa.bindparam("who"),
             col(MailReport.kind).in_(("hard", "soft")),

@@ -262,7 +262,8 @@ def _cadence(said: str) -> Any:
 def _delivered() -> Any:
     """When a subscription's last letter was taken by a mail server; NULL is never."""
     sent = (col(OutboxRow.subscription_id) == Subscription.id, col(OutboxRow.state) == OutboxState.SENT)
-    return sa.select(sa.func.max(OutboxRow.settled_at)).where(*sent).correlate(Subscription).scalar_subquery()
+    latest = sa.select(sa.func.max(OutboxRow.settled_at)).where(*sent).correlate(Subscription).scalar_subquery()
+    return sa.func.coalesce(latest, col(Subscription.arrived_at))  # of rolls, which hold what is older
 
 
 def _when(moment: Any, one: Condition, value: Value) -> Any:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from digest.models import Edition, OutboxRow, OutboxState, Variant
+from digest.store import rolls
 from digest.store.clock import TOLERANCE
 from digest.store.database import shared_now
 
@@ -58,19 +59,20 @@ def count(session: Session, *, now: datetime) -> None:
 
 
 def of_rows(session: Session, edition_id: int) -> dict[str, int]:
-    """The letters of an edition by state, as its rows have it."""
-    found: dict[str, int] = {}
-    in_doubt = 0
+    """The letters of an edition by state, as its rows and its rolls have it."""
+    rolled = rolls.sums(session, edition_id)
+    found = Counter({state.value: letters for state, letters in rolled.counts().items() if letters})
+    in_doubt = rolled.in_doubt
     query = sa.select(
         col(OutboxRow.state), sa.func.count(), sa.func.count().filter(col(OutboxRow.in_doubt).is_(True))
     ).where(col(OutboxRow.edition_id) == edition_id)
     for state, letters, doubtful in session.execute(query.group_by(col(OutboxRow.state))):
-        found[OutboxState(state).value] = letters
+        found[OutboxState(state).value] += letters
         in_doubt += doubtful
     owed = sa.select(sa.func.coalesce(sa.func.sum(col(Variant.letters)), 0)).where(
         col(Variant.edition_id) == edition_id
     )
-    return found | {"in_doubt": in_doubt, "owed": int(session.execute(owed).scalar_one())}
+    return dict(found) | {"in_doubt": in_doubt, "owed": int(session.execute(owed).scalar_one())}
 
 
 def by_state(session: Session) -> dict[str, int]:
@@ -82,6 +84,7 @@ def by_state(session: Session) -> dict[str, int]:
     for whose in (col(OutboxRow.edition_id).in_(live), col(OutboxRow.edition_id).is_(None)):
         query = sa.select(col(OutboxRow.state), sa.func.count()).where(whose).group_by(col(OutboxRow.state))
         found.update({OutboxState(state).value: number for state, number in session.execute(query)})
+    found.update({state.value: letters for state, letters in rolls.sums(session, live).counts().items()})
     return {state.value: found[state.value] for state in OutboxState if found[state.value]}
 
 

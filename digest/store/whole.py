@@ -46,6 +46,7 @@ STAYS = {
     "run_day": "days on which this machine ran",
     "run": "what this machine did",
     "tally": "sums for this machine's metrics",
+    "pruning": "how far it has come with letting go",
     "alert": "judged anew",
     "alert_telling": "what is told of this machine",
     "api_answer": "kept for a day",

@@ -23,6 +23,8 @@ from digest.models import (
     Variant,
     VariantStory,
 )
+from digest.store import rolls
+from digest.store.database import batched
 from digest.store.entries import Waiting
 
 
@@ -173,6 +175,7 @@ class About(NamedTuple):
     position: int | None
     chosen_from: dict[str, int]
     muted: list[int]  # seqs that their mutes left out of it
+    pruned: bool  # then it is perhaps known no more what it carried and left out
     left_out: str
 
 
@@ -180,7 +183,7 @@ def letters_about(
     session: Session, newsletter_id: int, subscriber_id: int, *, story_seq: int, story_id: int
 ) -> list[About]:
     """The letters to a person that carry a story or could have, oldest first."""
-    rows = session.execute(
+    query = (
         sa.select(
             col(Edition.number),
             col(Variant.topics),
@@ -190,23 +193,33 @@ def letters_about(
             col(VariantStory.position),
             col(Variant.chosen_from),
             col(Variant.muted),
+            col(Edition.pruned),
             col(Variant.left_out),
+            col(Variant.id),
         )
-        .join(Variant, col(Variant.id) == col(OutboxRow.variant_id))
-        .join(Edition, col(Edition.id) == col(OutboxRow.edition_id))
+        .select_from(Variant)
+        .join(Edition, col(Edition.id) == col(Variant.edition_id))
         .outerjoin(
             VariantStory,
             sa.and_(col(VariantStory.variant_id) == col(Variant.id), col(VariantStory.story_id) == story_id),
         )
         .where(
             col(Edition.newsletter_id) == newsletter_id,
-            col(OutboxRow.subscriber_id) == subscriber_id,
             col(Variant.since_seq) < story_seq,
             col(Edition.upto_seq) >= story_seq,
         )
         .order_by(col(Edition.number))
     )
-    return [About._make((*letter, dict(left_out or ()).get(story_id, ""))) for *letter, left_out in rows]
+    here = sa.and_(col(OutboxRow.variant_id) == col(Variant.id), col(OutboxRow.subscriber_id) == subscriber_id)
+    found = list(session.execute(query.join(OutboxRow, here)))
+    past = {letter.variant_id: letter for letter in rolls.of_person(session, subscriber_id)}
+    for some in batched(sorted(past)):
+        rolled = query.outerjoin(OutboxRow, sa.false()).where(col(Variant.id).in_(some))
+        for number, topics, _state, _due_at, _settled_at, *rest in session.execute(rolled):
+            letter = past[rest[-1]]
+            found.append((number, topics, letter.state, letter.at, letter.at, *rest))  # type: ignore[arg-type]
+    found.sort(key=lambda row: int(row[0]))
+    return [About._make((*letter, dict(left_out or ()).get(story_id, ""))) for *letter, left_out, _variant in found]
 
 
 def was_owed(session: Session, newsletter_id: int, subscriber_id: int, *, story_seq: int) -> bool:
@@ -222,7 +235,10 @@ def was_owed(session: Session, newsletter_id: int, subscriber_id: int, *, story_
         .where(col(Edition.newsletter_id) == newsletter_id, col(Edition.number) == first)
         .where(col(OutboxRow.subscriber_id) == subscriber_id)
     )
-    return session.execute(query.limit(1)).first() is not None
+    if session.execute(query.limit(1)).first() is not None:
+        return True
+    numbers = {past.number for past in rolls.of_person(session, subscriber_id)}
+    return bool(numbers) and session.execute(sa.select(first)).scalar() in numbers
 
 
 class EntryFate(NamedTuple):

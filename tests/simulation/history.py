@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from . import oracles
+from . import keep, oracles
 from .hub import Endless, Hub, Killed
 from .mail import Relay, Session
 from .plan import FOREVER, Deed, Plan, Start, draw
@@ -38,6 +38,11 @@ class Verdict:
 
 def play(theatre: Theatre, seed: int, family: str) -> Verdict:
     """One history. `world.installed()` has to be around it."""
+    if family == "keep":
+        history = keep.History(theatre, seed)
+        history.play()
+        wrong, letters = list(dict.fromkeys(history.wrong)), len(history.model.letters)
+        return Verdict(draw(seed, family), wrong, history.log, letters=letters, runs=history.runs)
     return Player(theatre, draw(seed, family)).play()
 
 

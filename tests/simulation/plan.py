@@ -661,6 +661,10 @@ def _restores(plan: Plan, rng: random.Random) -> None:
         plan.fates.append(Rule("RCPT", say("450 4.7.1 greylisted"), frozenset(_some(rng, plan.shape, 2)), grey=600))
 
 
+def _keep(_plan: Plan, _rng: random.Random) -> None:
+    """Days of feeds and letters, and of letting go: see `simulation.keep`, which draws it all."""
+
+
 FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "variants": _variants,
     "odd-replies": _odd_replies,
@@ -674,6 +678,7 @@ FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "hung": _hung,
     "lanes": _lanes,
     "mixed": _mixed,
+    "keep": _keep,
     "line": _line,
     "restores": _restores,
     "pace": _pace,
