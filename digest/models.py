@@ -420,12 +420,7 @@ class Subscription(Tasting, SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("subscriber_id", "newsletter_id"),
         Index("ix_subscription_due", "newsletter_id", "state", "read_until"),
-        Index(
-            "ix_subscription_taste",
-            "newsletter_id",
-            "taste_key",
-            info=only("taste_key <> ''"),
-        ),
+        Index("ix_subscription_taste", "newsletter_id", "taste_key", info=only("taste_key <> ''")),
         # SQLite would give the number of one that was deleted last to the next, and with it all links in their mail.
         {"sqlite_autoincrement": True},
     )
