@@ -110,6 +110,28 @@ def test_a_note_is_quoted_once_and_not_said_in_its_title_too(title, place):
         assert part.casefold().count(NOTE[:9].casefold()) == 1 and part.count(NOTE[-20:]) == 1
 
 
+@pytest.mark.parametrize(
+    ("title", "excerpt", "said"),
+    [
+        (
+            "A note that is longer than…",
+            "…a title is. It ends here.",
+            "A note that is longer than a title is. It ends here.",
+        ),
+        ("First one thing that was…", "…, then another.", "First one thing that was, then another."),
+        (
+            "深夜の障害対応をやめるために…",
+            "…私たちがアラートを半分にした話。",
+            "深夜の障害対応をやめるために私たちがアラートを半分にした話。",
+        ),
+    ],
+)
+def test_a_note_that_was_cut_into_title_and_excerpt_is_one_again(title, excerpt, said):
+    one = story(1, title=title, excerpt=excerpt)
+    assert ranks.saying(one) == said
+    assert made(one).text.count(said[-6:]) == 1
+
+
 def test_an_excerpt_that_begins_with_the_title_goes_on_after_it():
     one = story(
         1, title="The query planner is no enemy", excerpt="The query  planner is no enemy: it knows what you forgot."

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from digest.values import Story
+from digest.widths import WIDE
 
 Kind = Literal["story", "briefs", "releases", "papers"]
 
@@ -21,6 +22,7 @@ _TOLD = 4  # at least, of those under headings
 _SHARE = 7  # and one of so many of a large edition
 _MANY = 3  # briefs of one source have its name above them instead of behind each
 _DOTS = ("…", "...")
+_CLOSE = tuple(",.;:!?)]»”’")
 _ENDS = (".", "!", "?", "。", "！", "？")
 _SHORT = 60  # characters: the title of a release is a name and a version
 _LITTLE = 2  # briefs are worth no heading of their own
@@ -75,11 +77,19 @@ def saying(story: Story) -> str:
     cut = story.title.rstrip(" ])").endswith(_DOTS)
     if len(title) < _NOTE and not cut:
         return ""
+    if cut and story.excerpt.startswith("…"):
+        return _joined(story.title.removesuffix("…"), story.excerpt.removeprefix("…"))  # see `excerpts.titled`
     if said and said.startswith(title):
         # A title that was given ends neither with dots, nor like a sentence, nor within a word.
         begun = cut or said == title or story.title.rstrip("\"'”») ").endswith(_ENDS) or said[len(title)].isalnum()
         return story.excerpt if begun else ""
     return story.title if len(said) >= _NOTE and title.startswith(said) else ""
+
+
+def _joined(begun: str, rest: str) -> str:
+    """One text of two that it was cut into; Chinese and signs that close stand with what is before them."""
+    tight = WIDE.search(begun[-1:] + rest[:1]) or rest[:1] in _CLOSE
+    return begun + rest if tight else f"{begun} {rest}"
 
 
 def beyond(story: Story) -> str:
