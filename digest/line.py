@@ -133,7 +133,7 @@ def run(
         outcome.deliver = deliver(database, config, clock=clock, rng=rng, stop=stop, share=share, tell=tell)
         outcome.webhooks = tell_webhooks(database, config, clock=clock, rng=rng, stop=stop, tell=tell)
         make_findable(database)
-        if not stop() and not outcome.deliver.full:
+        if not stop() and not (outcome.deliver and outcome.deliver.full):
             prune(database, config, clock=clock, stop=stop)
     ask_hubs(database, config, clock=clock)
     return outcome

@@ -736,7 +736,7 @@ def test_language_and_format_are_the_readers_own_and_one_mail_serves_all_alike(d
     join(database, "text", plain=True)
     join(database, "pirate")
     with database.write() as session:  # as another release may have stored it
-        subscribe.find(session, "pirate@example.org", "daily")[1].language = "pt"
+        subscribe.find(session, "pirate@example.org", "daily")[1].language = "ko"
     news(database, "ai")
     clock.pass_(days=1)
     assert compose(database, config, clock()).variants == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -112,8 +113,11 @@ def test_asked_twice_it_stops_at_once_and_what_was_in_flight_is_in_doubt(box, co
     assert begun.acquire(timeout=60) and begun.acquire(timeout=60)  # each of both connections waits for an answer
     process.send_signal(signal.SIGINT)
     assert any("stopping" in line for line in process.stderr)  # two signals at once would be one
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    for patience in (30, 60):  # what is raised while C calls Python back is lost: one presses it once more
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            _, said = process.communicate(timeout=patience)
+            break
     never.set()
     assert process.returncode == 130 and "Traceback" not in said
     assert "may come twice" in said

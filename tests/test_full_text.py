@@ -344,7 +344,7 @@ def test_without_time_or_pages_left_nobody_is_asked(database: Database, site: Si
     config = gazette(database, site, STUB)
     wanted = edition.wanting(database, "daily", config, now=MONDAY)
     assert read(database, config, wanted, seconds=0).asked == read(database, config, wanted, most=0).asked == 0
-    assert line.Bounds(20, 40).without(collect.FullTextReport(asked=3, seconds=5)) == line.Bounds(15, 37)
+    assert collect.Bounds(20, 40).without(collect.FullTextReport(asked=3, seconds=5)) == collect.Bounds(15, 37)
     assert site.paths() == ["/feed"]
 
 

@@ -78,7 +78,9 @@ def test_what_there_is_to_do_is_told_before_it_is_done(database, config, site):
         subscription.topics, subscription.awaits_welcome = ["web"], True
         session.add(subscription)
     with database.read() as session:
-        assert idle.waits(session, "daily") == idle.Waits(unconfirmed=False, entries=True, texts=True, welcomes=True)
+        assert idle.waits(session, "daily") == idle.Waits(
+            unconfirmed=False, entries=True, texts=True, stories=False, welcomes=True
+        )
         assert idle.chosen(session, names)
     with database.write() as session:
         session.exec(select(Subscription)).one().state = SubscriptionState.PENDING
@@ -209,7 +211,9 @@ def test_a_clock_that_cannot_be_right_stops_work_or_is_told(box, config, clock):
 
 
 def test_the_whole_line_tells_each_step_in_its_order(box, configure, server, site, clock):
-    config = configure(smtp={"url": server.url}, newsletters=TWO)
+    config = configure(
+        smtp={"url": server.url}, newsletters={name: two | {"images": "none"} for name, two in TWO.items()}
+    )
     newsletters.keep(box, config.newsletters, now=MONDAY)
     read(box, site, "daily", "weekly", number=2)
     join(box, config, "daily", "ada@example.org")

@@ -118,7 +118,7 @@ def test_choices_come_and_go_with_a_list(digest, tmp_path):
     open_database(f"sqlite:///{tmp_path / 'digest.db'}", create=True).close()
     digest("import", out)
     assert digest("export").stdout == out.read_text()
-    foreign = "email,timezone,language\nbob@example.org,Eastern Time,pt\nkim@example.org,Asia/Seoul,fr\n"
+    foreign = "email,timezone,language\nbob@example.org,Eastern Time,ko\nkim@example.org,Asia/Seoul,fr\n"
     digest("import", "-", stdin=foreign)
     kim, bob = (rows(digest("show", f"{who}@example.org", "--json"))["subscriptions"][0] for who in ("kim", "bob"))
     assert (bob["zone"], bob["language"], kim["zone"], kim["language"]) == ("", "", "Asia/Seoul", "fr")

@@ -295,7 +295,7 @@ def test_what_a_reader_mutes_is_left_out_and_why_tells_which_mute_it_was(databas
     )
     stays = tell(database, "Of bitcoins", by=["a.example", "b.example"], language="")
     assert compose(database, config).variants == 2, "what is left is the same for all who mute"
-    assert got(database, "all") == ["Bitcoin falls", "Of bitcoins"]
+    assert sorted(got(database, "all")) == ["Bitcoin falls", "Of bitcoins"]
     for name, (_chosen, said) in wanted.items():
         assert got(database, name) == ["Of bitcoins"]
         assert why(database, config, gone, name).startswith(f"she mutes {said}")
@@ -486,7 +486,10 @@ def test_readers_who_change_their_minds_get_just_what_they_want_at_the_time(data
         for name, theirs in readers.items():
             best = sorted((story for story in told if wanted(theirs, story)), key=lambda story: -story[4])
             letter = got(database, name, day + 1)
-            assert sorted(letter) == sorted(story[0] for story in best[: theirs.max_stories]), (day, name, theirs)
+            # The lead is chosen for more than its rank.
+            titles, most = [story[0] for story in best], min(theirs.max_stories or len(best), len(best))
+            assert set(letter[1:]) <= set(titles[:most]) and set(letter) <= set(titles), (day, name, theirs)
+            assert len(letter) == most, (day, name, theirs)
 
 
 # ---------------------------------------------------------------- every door

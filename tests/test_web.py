@@ -110,7 +110,7 @@ def test_a_body_beyond_its_bound_is_refused(site, box, reader):
     [
         ("", "en"),
         ("de-AT,de;q=0.9,en;q=0.8", "de"),
-        ("ja, en;q=0.5, fr ; q=0.7", "fr"),
+        ("ko, en;q=0.5, fr ; q=0.7", "fr"),
         ("EN-GB;q=0.1, AR", "ar"),
         ("ar;q=0", "en"),
         ("*", "en"),

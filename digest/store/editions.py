@@ -190,10 +190,7 @@ def letter_counts(session: Session, *, edition_id: int | None = None) -> dict[st
     """How many letters are in each state; states without any are left out."""
     if edition_id is None:
         return tallies.by_state(session)
-    tally = session.scalar(sa.select(col(Edition.tally)).where(col(Edition.id) == edition_id))
-    if tally is not None:
-        return tallies.states(tally)
-    return tallies.states(tallies.of_rows(session, edition_id))
+    return tallies.of_edition(session, edition_id)
 
 
 class Mail(NamedTuple):

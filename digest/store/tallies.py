@@ -59,7 +59,22 @@ def count(session: Session, *, now: datetime) -> None:
 
 
 def of_rows(session: Session, edition_id: int) -> dict[str, int]:
-    """The letters of an edition by state, as its rows and its rolls have it."""
+    """The tally of an edition, as its rows and its rolls have it."""
+    found, in_doubt = _counted(session, edition_id)
+    owed = sa.select(sa.func.coalesce(sa.func.sum(col(Variant.letters)), 0)).where(
+        col(Variant.edition_id) == edition_id
+    )
+    return found | {"in_doubt": in_doubt, "owed": int(session.execute(owed).scalar_one())}
+
+
+def of_edition(session: Session, edition_id: int) -> dict[str, int]:
+    """The letters of an edition by state, also of one that has not ended; states without any are left out."""
+    tally = session.scalar(sa.select(col(Edition.tally)).where(col(Edition.id) == edition_id))
+    return states(tally) if tally is not None else _counted(session, edition_id)[0]
+
+
+def _counted(session: Session, edition_id: int) -> tuple[dict[str, int], int]:
+    """Letters by state, and how many of all are in doubt."""
     rolled = rolls.sums(session, edition_id)
     found = Counter({state.value: letters for state, letters in rolled.counts().items() if letters})
     in_doubt = rolled.in_doubt
@@ -69,10 +84,7 @@ def of_rows(session: Session, edition_id: int) -> dict[str, int]:
     for state, letters, doubtful in session.execute(query.group_by(col(OutboxRow.state))):
         found[OutboxState(state).value] += letters
         in_doubt += doubtful
-    owed = sa.select(sa.func.coalesce(sa.func.sum(col(Variant.letters)), 0)).where(
-        col(Variant.edition_id) == edition_id
-    )
-    return dict(found) | {"in_doubt": in_doubt, "owed": int(session.execute(owed).scalar_one())}
+    return dict(found), in_doubt
 
 
 def by_state(session: Session) -> dict[str, int]:
