@@ -51,7 +51,8 @@ from digest.store import (
 from digest.store import database as store_database
 from digest.store.database import _sqlite, open_database
 from digest.store.keep_tables import LetterRoll
-from digest.store.pruning import LATEST, Kind
+from digest.store.kept import Kind
+from digest.store.pruning import LATEST
 from digest.store.run_tables import RunDay
 
 DAY = timedelta(days=1)
