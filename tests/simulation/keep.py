@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -75,6 +76,7 @@ class Article:
     number: int
     feed: int
     born: int  # the day
+    seen: int  # the day of which its row bears witness
     guid: str
     url: str
     title: str
@@ -89,7 +91,7 @@ class Model:
     articles: list[Article] = field(default_factory=list)
     letters: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # edition, subscription, day of its end
     ends: dict[int, OutboxState] = field(default_factory=dict)
-    composed: dict[int, int] = field(default_factory=dict)  # day, by edition
+    composed: dict[int, int] = field(default_factory=dict)  # the day of which its row bears witness, by edition
     shown: dict[int, list[int]] = field(default_factory=dict)  # stories of the mail for everybody, by edition
 
 
@@ -123,6 +125,10 @@ class History:
     @property
     def now(self) -> datetime:
         return MONDAY + (self.day - self.behind) * DAY
+
+    def _witness(self, before: Iterable[int]) -> int:
+        """The day by which a row of today is judged: by a clock that is behind, as young as the rows `before` it."""
+        return max([self.day - self.behind, *before])
 
     def say(self, words: str) -> None:
         self.log.append((float(self.day), words))
@@ -179,7 +185,8 @@ class History:
                 number = len(self.model.articles)
                 url = f"https://site{feed}.example/{number}"
                 title = f"Article {number} of how a {self.rng.choice('abcdefgh')} came to {number * 37}"
-                article = Article(number, feed, self.day, f"guid-{number}", url, title, self.now)
+                seen = self._witness(one.seen for one in self.model.articles)
+                article = Article(number, feed, self.day, seen, f"guid-{number}", url, title, self.now)
                 self.model.articles.append(article)
                 window.append(article)
             del window[:-4]
@@ -228,7 +235,7 @@ class History:
                 if key == "slow" and not slow:
                     continue
                 self._variant(session, row, key, topics, list(readers), new[: self.rng.randint(1, 3)])
-            self.model.composed[row.id] = self.day
+            self.model.composed[row.id] = self._witness(self.model.composed.values())
             read = sa.update(Subscription).values(read_until=paper.seq)
             session.execute(read if slow else read.where(col(Subscription.id) != SLOW))
             for story in new:
@@ -283,8 +290,7 @@ class History:
         row.state, row.settled_at, row.code = state, self.now + timedelta(minutes=self.rng.randint(1, 600)), 250
         edition_id, reader, _ = self.model.letters[row.id or 0]
         # By a clock that is behind they seem to have ended long ago: what bears witness is when their edition was made.
-        day = self.model.composed[edition_id] if self.behind else self.day
-        self.model.letters[row.id or 0] = (edition_id, reader, day)
+        self.model.letters[row.id or 0] = (edition_id, reader, self._witness([self.model.composed[edition_id]]))
         self.model.ends[row.id or 0] = state
 
     # ------------------------------------------------------------ letting go
@@ -376,10 +382,13 @@ class History:
                 self.wrong.append(f"a bounce of the letter {id_} finds no reader")
 
     def _what_is_young_is_whole(self, session: Session) -> None:
-        """Judged by the days that there really were; a step may be a day late, and never early."""
+        """Judged by the days that there really were; a step may be a day late, and never early.
+
+        Of a day on which the clock was behind no row bears witness: what came before it does.
+        """
         rows = set(session.exec(select(OutboxRow.id)))
         for id_, (_edition, _reader, day) in self.model.letters.items():
-            if id_ not in rows and (day < 0 or self.day - day < TERMS[Kind.LETTERS]):
+            if id_ not in rows and (id_ not in self.model.ends or self.day - day < TERMS[Kind.LETTERS]):
                 self.wrong.append("a letter is rolled too early")
         for variant in session.exec(select(Variant)):
             composed = self.model.composed[variant.edition_id]
@@ -389,7 +398,7 @@ class History:
                 self.wrong.append("the archive has lost its mail")
         here = {int(title.split()[1]) for title in session.exec(select(Entry.title))}
         for article in self.model.articles:
-            if article.number not in here and self.day - article.born < TERMS[Kind.ENTRIES]:
+            if article.number not in here and self.day - article.seen < TERMS[Kind.ENTRIES]:
                 self.wrong.append("an entry is gone too early")
         stories = set(session.exec(select(Story.id)))
         if any(not stories.issuperset(carried) for carried in self.model.shown.values()):
