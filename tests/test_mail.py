@@ -286,9 +286,10 @@ const measure=phone=>{ const wrong=[];
     if (parseFloat(getComputedStyle(p).fontSize)<15) wrong.push('small: '+p.textContent);
     if (phone) continue;
     const text=p.firstChild, range=document.createRange(); let top=0, from=0, last=0;
+    const most=/[\u0600-\u06ff]/.test(text.data)?90:80;  // Arabic letters are narrower
     for (const {index} of text.data.matchAll(/\\S+/g)) { range.setStart(text,index); range.setEnd(text,index+1);
       const y=range.getBoundingClientRect().top;
-      if (y>top+2) { if (last-from>80) wrong.push('long: '+text.data.slice(from,last));
+      if (y>top+2) { if (last-from>most) wrong.push('long: '+text.data.slice(from,last));
         top=y; from=index; }
       last=index; } }
   return wrong; };
