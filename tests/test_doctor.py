@@ -43,7 +43,7 @@ from digest import sign
 from digest.cli import checks, looked
 from digest.cli.checks import _started_twice as started_twice
 from digest.cli.doctor import ONLINE
-from digest.cli.run import _barren_words
+from digest.cli.run import barren_words
 from digest.config import load
 from digest.doctor import Check, Finding, Level, dkim_key, links, rules
 from digest.doctor import run as run_checks
@@ -849,7 +849,7 @@ def test_links_that_lead_to_this_machine_are_told(installation):
 
 
 def test_a_run_tells_in_one_line_what_can_never_match(installation):
-    assert _barren_words(load(installation.settings)) == ""
+    assert barren_words(load(installation.settings)) == ""
     installation.change('"sqlite"]', '"sqlite", "+++", "---"]')
     done = installation.run("run")
     assert "digest: 2 keywords or rules never match; `digest config check` names them\n" in done.stderr

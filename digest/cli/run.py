@@ -50,7 +50,7 @@ def run(
         options.open(newsletter, every=every, partly=True) as (config, database),
     ):
         broken = options.judge(config)
-        if barren := _barren_words(config):
+        if barren := barren_words(config):
             options.warn(barren)
         tell_lost(options, config, lost(config, database))
         if dry_run:
@@ -175,7 +175,7 @@ def _show_editions(database: Database, outcome: Outcome) -> None:
                 print(f"  [{story.topic}] {story.title} ({story.source})")
 
 
-def _barren_words(config: Config) -> str:
+def barren_words(config: Config) -> str:
     """How many keywords and rules can never match, or "". Cheap: it looks at the settings alone."""
     papers = [config.newsletters[name] for name in config.turn if name in config.newsletters]
     if not any(paper.topics or paper.rules for paper in papers):

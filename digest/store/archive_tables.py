@@ -34,6 +34,7 @@ class ArchiveWords(SQLModel, table=True):
     """What a story that went out is found by, and the edition that it was in last."""
 
     __tablename__ = "archive_words"
+
     story_id: int = Field(foreign_key="story.id", primary_key=True, ondelete="CASCADE")
     edition_id: int = Field(foreign_key="edition.id", index=True, ondelete="CASCADE")
     words: list[str] = Field(sa_type=Lexemes, nullable=False)
