@@ -288,7 +288,7 @@ def test_the_token_stands_in_no_process_list(tmp_path):
     found = load_settings(settings)
     open_database(found.database_url, create=True).close()
     environment = os.environ | {"BROWSER": str(tmp_path / "browser")}
-    words = ("-c", settings, "preview", "--serve", "--port", 0)
+    words = ("-c", settings, "preview", "--serve", "--port", 0, "--open")
     with Command(*words, cwd=tmp_path, env=environment) as run:
         try:
             url = run.stdout.readline().strip()

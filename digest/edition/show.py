@@ -13,7 +13,7 @@ from digest.edition import pictures
 from digest.edition.variants import Draft, Press, matter_of, variants_of
 from digest.edition.why import explain
 from digest.errors import NotFound
-from digest.models import EditionState
+from digest.models import EditionState, Story
 from digest.render import Rendered
 from digest.store import archive, editions, newsletters, recipients, stories
 
@@ -29,6 +29,12 @@ class ShownStory:
     source: str
     pinned: bool
     why: str
+    excerpt: str = ""
+    edited: bool = False
+    bare: bool = False  # its picture was taken away
+    words: tuple[tuple[str, float], ...] = ()  # that counted for its topic, and how much
+    parts: tuple[tuple[str, float], ...] = ()  # of its rank
+    also: int = 0  # how many others tell it
 
 
 @dataclass(frozen=True)
@@ -111,8 +117,23 @@ def shown(session: Session, name: str, number: int, *, email: str | None = None)
 
 def _stories(session: Session, ids: list[int]) -> tuple[ShownStory, ...]:
     rows = stories.by_id(session, ids)
-    return tuple(
-        ShownStory(id_, row.seq, row.title, row.topic, row.source, row.pinned, str(explain(session, row)["topic_why"]))
-        for id_ in ids
-        if (row := rows.get(id_)) is not None
+    return tuple(_shown(session, row) for id_ in ids if (row := rows.get(id_)) is not None)
+
+
+def _shown(session: Session, row: Story) -> ShownStory:
+    told = explain(session, row)
+    return ShownStory(
+        told["id"],
+        row.seq,
+        row.title,
+        row.topic,
+        row.source,
+        row.pinned,
+        str(told["topic_why"]),
+        excerpt=row.excerpt,
+        edited=bool(row.reasons.get("edited")),
+        bare=bool(row.reasons.get("bare")),
+        words=tuple(told["topic_words"].items()),
+        parts=tuple((part, float(worth)) for part, worth in told["rank_parts"].items() if worth),
+        also=max(0, len(told["told_by"]) - 1),
     )
