@@ -118,7 +118,7 @@ def standing(session: Session, name: str, story_ids: Iterable[int]) -> Standing:
 
 
 def stand_again(session: Session, name: str, before: Standing, after: Standing) -> None:
-    """Let stories stand as they did `before`; BadInput where they no longer stand as `after`: somebody else was there."""
+    """Let stories stand as they did `before`; BadInput where they no longer stand as `after`, by somebody else."""
     if standing(session, name, after.stories) != after:
         raise BadInput("these stories were changed since by somebody else", hint="look again, and change them there")
     for story_id, fields in before.stories.items():

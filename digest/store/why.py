@@ -93,7 +93,7 @@ def _standing(story: Story, edition: int | None, *, judged: bool) -> str:
 
 
 def pinned(session: Session, newsletter_id: int) -> list[Story]:
-    """The stories that are pinned and can still be moved: beyond what the last edition that is out could choose from."""
+    """The stories that are pinned and can still be moved: beyond what the last edition that is out had."""
     out = sa.select(sa.func.coalesce(sa.func.max(col(Edition.upto_seq)), 0)).where(
         col(Edition.newsletter_id) == newsletter_id, col(Edition.state) != EditionState.HELD
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from digest import edition
 from digest.graphemes import clamp
@@ -57,16 +58,10 @@ def snippet(html: str) -> str:
     from lxml import html as parser
 
     tree = parser.document_fromstring(html)
-    body = tree.find("body")
     said: list[str] = []
-    length = 0
-    for text in () if body is None else body.itertext(with_tail=True):
-        parent = text.getparent() if hasattr(text, "getparent") else None
-        if parent is not None and parent.tag in ("style", "title", "script"):
-            continue
-        said.append(text)
-        length += len(text)
-        if length >= _SAID * 2:
+    for text in tree.xpath("//body//text()[not(parent::style or parent::script or parent::title)]"):
+        said.append(str(text))
+        if len(said) > 40 and sum(map(len, said)) > _SAID * 2:
             break
     return " ".join(_INVISIBLE.sub("", " ".join("".join(said).split())[:_SAID]).split())
 
@@ -75,6 +70,19 @@ def headers(content: bytes) -> list[tuple[str, str]]:
     """The headers of a message in their order, as they go over the wire, unfolded."""
     message = message_from_bytes(content, policy=policy.compat32)
     return [(name, " ".join(str(value).split())) for name, value in message.items()]
+
+
+def addresses(html: str, *, home: str) -> list[str]:
+    """The pages that a mail links to, each once, without the newsletter's own: those may not be there yet."""
+    from lxml import html as parser
+
+    links = dict.fromkeys(link.get("href") or "" for link in parser.document_fromstring(html).iter("a"))
+    return [link for link in links if link.startswith(("https://", "http://")) and not _ours(link, home)]
+
+
+def _ours(link: str, home: str) -> bool:
+    host = urlsplit(link).hostname or ""
+    return host == urlsplit(home).hostname or host.endswith(".invalid")
 
 
 @dataclass(frozen=True)
