@@ -106,13 +106,12 @@ def placed(findings: Sequence[Finding], html: str) -> list[Placed]:
 
 def pointing(html: str, finding: Finding) -> str:
     """The mail with what a finding is about framed, and named `FOUND` before it; as it is, where nothing is found."""
-    from lxml import etree
     from lxml import html as parser
 
     tree, spot = _spot(html, finding)
     if spot is None:
         return html
-    anchor = etree.Element("span", id=FOUND)
+    anchor = parser.Element("span", id=FOUND)
     anchor.tail, spot.text = spot.text, None
     if spot.tag == "img":
         anchor.tail = None
@@ -154,7 +153,7 @@ def _spoken_of(element: HtmlElement, check: str, words: str, quoted: Sequence[st
         wrong = element.get("alt") is None or not element.get("width")
         return element.tag == "img" and (wrong or not (element.get("src") or "").startswith(("https://", "cid:")))
     if check == "structure":
-        return element.tag in ("h1", "h2", "h3", "h4", "h5", "h6") or f"<{element.tag}>" in words
+        return element.tag in ("h1", "h2", "h3", "h4", "h5", "h6") or f"<{element.tag!s}>" in words
     if check == "css":
         style = element.get("style") or ""
         return any(name in words for name in re.findall(r"(?:^|;)\s*([\w-]{3,})\s*:", style))
