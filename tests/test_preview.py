@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 import re
 import signal
@@ -24,7 +25,9 @@ from digest import edition, render, web
 from digest.cli import preview_ask, preview_mail
 from digest.cli.common import moment
 from digest.cli.preview import look
+from digest.config import Curate as CurateSettings
 from digest.config import load as load_settings
+from digest.edition import full_text
 from digest.errors import BadInput, ConfigError, UserError
 from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Notice, OutboxRow, Story
 from digest.render.marked import marked, unmarked
@@ -522,6 +525,68 @@ def test_why_names_the_words_that_counted(filled, config, clock):
 
 def story_parts(shown) -> bool:
     return all(story.parts for story in shown.stories)
+
+
+@pytest.fixture
+def opened(digest, monkeypatch, tmp_path):
+    """What a browser was started with."""
+    (tmp_path / "digest.toml").write_text(
+        'secret_key = "sixteen characters at least"\nbase_url = "https://digest.example"\n[newsletters.daily]\n'
+        'title = "Daily"\nfrom = "Daily <news@news.example>"\n'
+    )
+    assert digest("init").returncode == 0
+    calls = []
+    monkeypatch.setattr("webbrowser.open", lambda url: calls.append(url) or True)
+    return calls
+
+
+def test_no_browser_opens_in_a_pipe_unless_it_is_asked_for(opened, digest):
+    assert digest("preview", "--mail", "confirm").returncode == 0 and not opened
+    assert digest("preview", "--mail", "confirm", "--json").returncode == 0 and not opened
+    assert digest("preview", "--mail", "confirm", "--open").returncode == 0 and len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--text",), ("--eml",), ("--out", "m.html"), ("--check",), ("--text", "--out", "m")]
+)
+def test_json_is_json_whatever_stands_beside_it(opened, digest, tmp_path, words):
+    done = digest("preview", "--mail", "confirm", "--json", *words)
+    said = json.loads(done.stdout)
+    assert done.returncode == 0 and not opened
+    if words != ("--check",):
+        assert said["newsletter"] == "daily" and ("eml" in said) == ("--eml" in words)
+        assert ("path" in said) == ("--out" in words) and all(
+            (tmp_path / said[key]).exists() for key in said if key == "path"
+        )
+
+
+def test_the_page_is_told_as_json_too(opened, digest, monkeypatch):
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
+    said = json.loads(digest("preview", "--serve", "--json", "--port", 0).stdout)
+    assert said["newsletter"] == "daily" and said["url"].startswith("http://127.0.0.1:") and not opened
+
+
+def test_commands_arrange_and_edit_as_the_page_does(filled, config, clock):
+    page(filled, config, clock).post("/secret/do/pin", data=form_of(seen(filled, config).stories[0]))
+    with filled.write() as session:
+        ids = [story.id for story in session.exec(select(Story).order_by(Story.seq))]
+        edition.arrange(session, "daily", [ids[3], ids[1]])
+        edition.reword(session, "daily", ids[1], edition.Rewording(title="Second"))
+        with pytest.raises(BadInput, match="twice"):
+            edition.arrange(session, "daily", [ids[1], ids[1]])
+    found = seen(filled, config).stories
+    assert [story.id for story in found[:2]] == [ids[3], ids[1]] and found[1].title == "Second"
+    with filled.write() as session:
+        edition.pin(session, "daily", ids[3], pinned=False)
+    assert seen(filled, config).stories[0].title == "Second"
+
+
+def test_what_an_editor_wrote_outlives_the_page_of_its_stub():
+    settings = CurateSettings()
+    story = Story(newsletter_id=1, seq=1, entry_id=1, topic="other", url="u", title="t", source="s", excerpt="Mine.")
+    story.reasons = {"edited": {"excerpt": "Theirs."}, "rank": {}}
+    full_text._change(story, full_text.Change(1, 1, "The page's own words.", 3), settings)
+    assert (story.excerpt, story.reading_minutes) == ("Mine.", 3)
 
 
 def test_the_token_stands_in_no_process_list(tmp_path):
