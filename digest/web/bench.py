@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FOUND = "found-here"  # the id of the element that a finding is about
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u2007\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _SAID = 240  # characters of a mail that an inbox looks at
-_QUOTED = re.compile("“([^”]*)”")
+_QUOTED = re.compile("“([^“”]*+)”")
 # Findings that another tab, or another part of the page, shows better than the mail itself.
 _ELSEWHERE = {"text part": "text", "size": "source", "style block": "source", "subject": "inbox", "preheader": "inbox"}
 

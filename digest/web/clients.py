@@ -51,11 +51,10 @@ def lost(html: str) -> list[Lost]:
 
 def _features() -> Iterator[_Feature]:
     for row in _DATA["feature"]:
-        if "property" in row:
-            where, words = "css", rf"(?:^|[;{{\s])(?:{row['property']})\s*:"
-        else:
-            where = next(name for name in ("value", "sheet", "html") if name in row)
-            where, words = ("css" if where == "value" else where), row[where]
+        where, words = row["where"], row["pattern"]
+        if where == "property":
+            words = rf"(?:^|[;{{\s])(?:{words})\s*:"
+        where = where if where in ("sheet", "html") else "css"
         no, partly = (tuple(CLIENTS[client] for client in row.get(key, ())) for key in ("no", "partly"))
         yield _Feature(where, re.compile(words, re.IGNORECASE), row["name"], row["effect"], no, partly)
 
