@@ -70,7 +70,10 @@ def _letter(config: Config, database: Database, name: str, rendered: Rendered, *
     from digest.letter import Sender
 
     settings = config.newsletters[name]
-    sender = Sender(settings.sender, at, settings.reply_to or "", name, title=settings.title)
+    if rendered.marks is None:  # a mail to one person, as `preview --mail` shows it: of no list
+        sender = Sender(settings.sender, at)
+    else:
+        sender = Sender(settings.sender, at, settings.reply_to or "", name, title=settings.title)
     brought = edition.brought(database, rendered.html)
     return deliver.for_one(config, rendered, sender=sender, to=to, number=int(at.timestamp()), attached=brought)
 
