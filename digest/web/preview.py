@@ -146,7 +146,7 @@ class Preview:
 
 def show(preview: Preview, request: Request) -> Response:
     one = preview.asked(request)
-    values: dict[str, Any] = {"wish": one, "guises": GUISES, "shown": None, "error": "", "hint": "", "topics": {}}
+    values: dict[str, Any] = {"wish": one, "guises": GUISES, "shown": None, "error": "", "hint": "", "undo": ""}
     tabs = (*GUISES, "headers") if preview.tools.message else GUISES
     wanted = request.query_params.get("show", "")
     values |= {"mails": tuple(render.MAILS), "tools": preview.tools, "told": _told(preview)}
