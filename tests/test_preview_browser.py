@@ -38,7 +38,8 @@ answer.before = await titles();
 await page.focus("#stories > li:nth-child(4) .handle");
 await Promise.all([page.waitForNavigation(), page.keyboard.press("Alt+ArrowUp")]);
 answer.byKey = await titles();
-answer.focus = await page.evaluate(() => document.activeElement.closest("li")?.querySelector(".what > b").textContent ?? "");
+answer.focus = await page.evaluate(
+  () => document.activeElement.closest("li")?.querySelector(".what > b").textContent ?? "");
 await Promise.all([page.waitForNavigation(), page.dragAndDrop("#stories > li:nth-child(4) .what > b",
   "#stories > li:nth-child(1)", { targetPosition: { x: 90, y: 4 } })]);
 answer.byDrag = await titles();
@@ -50,9 +51,9 @@ answer.undone = await titles();
 await page.setViewportSize({ width: 375, height: 800 });
 await page.evaluate(() => sessionStorage.clear());
 await page.goto(url);
+answer.narrowTop = await page.$eval(".pane.phone iframe", (one) => one.getBoundingClientRect().top);
 await page.$$eval("details", (all) => all.forEach((one) => { one.open = true; }));
 answer.wide = await page.evaluate(() => document.documentElement.scrollWidth);
-answer.narrowTop = await page.$eval(".pane.phone iframe", (one) => one.getBoundingClientRect().top);
 await page.evaluate(axe);
 answer.narrowAxe = await judged();
 console.log(JSON.stringify(answer));
