@@ -12,6 +12,7 @@ import socket
 import stat
 import threading
 from datetime import date, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -525,6 +526,33 @@ def test_why_names_the_words_that_counted(filled, config, clock):
 
 def story_parts(shown) -> bool:
     return all(story.parts for story in shown.stories)
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/fine" else 404)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_links_are_looked_up_as_feeds_are_asked(config, configure):
+    with HTTPServer(("127.0.0.1", 0), Answers) as server, socket.create_server(("127.0.0.1", 0)) as closed:
+        gone = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        closed.close()
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        home = f"http://127.0.0.1:{server.server_port}"
+        wrong = preview_ask.lookup(config, [f"{home}/fine", f"{home}/gone", gone])
+        private = configure(collect={"allow_private_addresses": False})
+        kept_out = preview_ask.lookup(private, [f"{home}/fine"])
+        server.shutdown()
+        thread.join()
+    assert list(wrong) == [f"{home}/gone", gone] and "404" in wrong[f"{home}/gone"]
+    assert list(kept_out) == [f"{home}/fine"]
 
 
 @pytest.fixture
