@@ -207,7 +207,7 @@ def message(preview: Preview, request: Request) -> Response:
     if request.path_params["part"] == "headers":
         lines = (f"{name}: {value}\n" for name, value in bench.headers(content))
         return PlainTextResponse("".join(lines), headers=_MAIL)
-    name = re.sub(r"[^\w-]", "-", f"{one.newsletter}-{one.mail or one.number or 'next'}", flags=re.ASCII)
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", f"{one.newsletter}-{one.mail or one.number or 'next'}")
     attached = {"Content-Disposition": f'attachment; filename="{name}.eml"'}
     return Response(content, media_type="message/rfc822", headers=_HEADERS | attached)
 
