@@ -79,6 +79,9 @@ class Story:
     feeds: tuple[int, ...] = ()  # the ids of all that tell it and did not take it back
     recording: Recording | None = None  # of a podcast, or a film
     picture: Picture = Picture()
+    placed: int = 0  # where an editor put it among what is pinned, from 1; 0: before those, by its rank
+    edited: bool = False  # an editor gave it another title or excerpt
+    bare: bool = False  # an editor took its picture away
     more_by: tuple[Source, ...] = ()  # others of its author that the edition has no room for, see `curate.pick`
 
 

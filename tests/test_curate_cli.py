@@ -73,6 +73,12 @@ def test_an_editor_lists_asks_and_corrects(digest: Digest) -> None:
     shown = answer(digest("story", "show", egg["id"], "--json"))
     assert (shown["topic"], shown["pinned"]) == ("security", True)
     assert [s["title"] for s in answer(digest("story", "list", "--topic", "security", "--json"))] == [egg["title"]]
+    assert digest("story", "arrange", egg["id"]).stderr == f"first now: {egg['title']}\n"
+    assert digest("story", "edit", egg["id"]).returncode == 64
+    assert (
+        answer(digest("story", "edit", egg["id"], "--title", "Boil it", "--no-picture", "--json"))["title"] == "Boil it"
+    )
+    assert answer(digest("story", "edit", egg["id"], "--title", "", "--json"))["title"] == egg["title"]
 
 
 def test_mistakes_are_answered_in_a_sentence(digest: Digest) -> None:

@@ -18,7 +18,10 @@ SHORT, LONG = (1_000, 100_000) if os.environ.get("DIGEST_PATTERNS") == "long" el
 WORST = 1  # of the short texts, by the steps they took, that is driven at full length as well
 
 # They read mails and styles of ours. What strangers wrote is in a mail escaped, and in no style.
-MAILS = ("render/check.py", "render/inline.py", "web/archive.py", "web/frozen.py", "web/guises.py", "web/preview.py")
+MAILS = (
+    *("render/check.py", "render/inline.py", "web/archive.py", "web/bench.py", "web/clients.py", "web/frozen.py"),
+    *("web/guises.py", "web/preview.py"),
+)
 PATTERNS = [found for found in all_patterns() if not found.where.startswith(MAILS)]
 OF_MAILS = [found for found in all_patterns() if found.where.startswith(MAILS)]
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 import re
 import signal
+import socket
 import stat
-from datetime import timedelta
+import threading
+from datetime import date, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,13 +22,18 @@ from people import enrol
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from digest import edition, web
+from digest import edition, render, web
+from digest.cli import preview_ask, preview_mail
 from digest.cli.common import moment
 from digest.cli.preview import look
+from digest.config import Curate as CurateSettings
 from digest.config import load as load_settings
-from digest.errors import BadInput, ConfigError
+from digest.edition import full_text
+from digest.errors import BadInput, ConfigError, UserError
 from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Notice, OutboxRow, Story
+from digest.render.marked import marked, unmarked
 from digest.store import archive, edition_states, editions, newsletters, open_database
+from digest.web import bench, clients
 from digest.web import preview as editor
 
 NEWS = {"title": "The Daily", "from": "The Daily <news@news.example>", "max_stories": 4}
@@ -82,9 +91,10 @@ def held(database, config):
         return edition.shown(session, "daily", 1)
 
 
-def page(database, config, clock, **wish) -> TestClient:
+def page(database, config, clock, tools=editor.Tools(message=preview_mail.message), **wish) -> TestClient:
+    asked = editor.Wish("daily", **wish)
     application = editor.application(
-        database, load=lambda: config, look=look, wish=editor.Wish("daily", **wish), token="secret", clock=clock
+        database, load=lambda: config, look=look, wish=asked, token="secret", clock=clock, tools=tools
     )
     return TestClient(application, base_url="http://127.0.0.1", follow_redirects=False)
 
@@ -276,6 +286,337 @@ def test_a_moment_out_of_reach_is_told_in_the_page(filled, config, clock):
     assert client.get(f"/secret/?edition={'9' * 30}").status_code == 200
 
 
+def seen(database, config, reader=None):
+    with database.rehearse() as rehearsal:
+        return look(rehearsal, config, "daily", number=None, reader=reader, at=MONDAY)
+
+
+def form_of(story, **more) -> dict[str, str]:
+    return {"seq": str(story.seq), "title": story.title, **more}
+
+
+def test_the_mail_comes_before_all_else_on_the_page(filled, config, clock):
+    text = page(filled, config, clock).get("/secret/").text
+    places = [text.index(mark) for mark in ('id="inbox"', 'class="pane desktop"', 'id="checks"', 'id="stories"')]
+    assert places == sorted(places) and text.count('type="radio"') == len(editor.GUISES) + 1  # and the headers
+
+
+def test_an_inbox_shows_what_its_client_would(filled, config, clock):
+    shown = seen(filled, config)
+    gmail, apple = bench.inbox("The Daily <news@news.example>", shown.rendered.subject, shown.rendered.html)
+    assert (gmail.sender, gmail.subject) == ("The Daily", shown.rendered.subject)
+    assert apple.snippet.startswith(shown.stories[1].title) and "\u200c" not in apple.snippet
+    unpadded = (
+        "<html><head><title>x</title></head><body><style>p{}</style><p>One</p><p>two &amp; three</p></body></html>"
+    )
+    assert bench.snippet(unpadded) == "Onetwo & three"
+    assert bench.inbox("a@b.example", "S" * 300, "<p></p>")[0].snippet == ""
+
+
+def test_a_finding_leads_to_what_it_is_about():
+    mail = (
+        "<html><body><p>Fine</p><a href='https://a.example/x'>here</a><img src='http://a.example/i.png'></body></html>"
+    )
+    found = {one.finding.check: one for one in bench.placed(render.check(render.Rendered("S", mail, "t")), mail)}
+    assert found["subject"].tab == found["preheader"].tab == "inbox" and found["text part"].tab == "text"
+    for check, before in (("links", "<a "), ("images", "<img ")):
+        assert found[check].marked and found[check].tab == "desktop"
+        pointed = bench.pointing(mail, found[check].finding)
+        assert re.search(rf'{before}[^>]*outline|id="{bench.FOUND}"[^>]*></span>{before}[^>]*outline', pointed)
+        assert pointed.count(f'id="{bench.FOUND}"') == 1
+    assert bench.pointing(mail, render.Finding("size", "error", "too much")) == mail
+
+
+def test_the_message_is_there_as_a_file_and_its_headers_to_read(filled, config, clock):
+    client = page(filled, config, clock)
+    file = client.get("/secret/message/eml")
+    assert file.headers["content-type"] == "message/rfc822" and ".eml" in file.headers["content-disposition"]
+    headers = client.get("/secret/message/headers").text
+    assert (
+        "List-Unsubscribe:" in headers
+        and "\n " not in headers
+        and f"Subject: {seen(filled, config).rendered.subject}" in headers
+    )
+
+
+def test_a_story_is_put_where_the_editor_wants_it_and_undo_puts_it_back(filled, config, clock):
+    client = page(filled, config, clock)
+    before = [story.title for story in seen(filled, config).stories]
+    order = ",".join(str(story.seq) for story in seen(filled, config).stories)
+    for old, new in ((3, 1), (0, 3), (1, 2)):
+        stories = seen(filled, config).stories
+        wanted = [story.title for story in stories]
+        wanted.insert(new, wanted.pop(old))
+        order = ",".join(str(story.seq) for story in stories)
+        form = form_of(stories[old], place=str(new + 1), order=order)
+        assert client.post("/secret/do/arrange", data=form).status_code == 303
+        assert [story.title for story in seen(filled, config).stories] == wanted
+    for _ in range(3):
+        assert client.post("/secret/do/undo").status_code == 303
+    assert [story.title for story in seen(filled, config).stories] == before
+    assert client.post("/secret/do/undo").status_code == 409
+
+
+@pytest.mark.parametrize("odd", [{"order": ""}, {"order": "x,9" * 90}, {"place": "-1"}, {"place": "9" * 30}])
+def test_an_odd_order_moves_at_most_the_story_that_was_named(filled, config, clock, odd):
+    client = page(filled, config, clock)
+    last = seen(filled, config).stories[-1]
+    assert (
+        client.post("/secret/do/arrange", data=form_of(last, place="1", order="1,2,3", **{}) | odd).status_code == 303
+    )
+    assert last.title in [story.title for story in seen(filled, config).stories]
+
+
+def test_words_of_a_story_are_changed_and_given_back(filled, config, clock):
+    client = page(filled, config, clock)
+    lead = seen(filled, config).stories[0]
+    new = form_of(lead, new_title="A better\r\n\u202etitle", excerpt="Said <b>anew</b>.")
+    assert client.post("/secret/do/edit", data=new).status_code == 303
+    after = seen(filled, config)
+    changed = next(story for story in after.stories if story.seq == lead.seq)
+    assert (changed.title, changed.excerpt, changed.edited) == ("A better title", "Said <b>anew</b>.", True)
+    assert "Said &lt;b&gt;anew&lt;/b&gt;." in after.rendered.html and "A better title" in after.rendered.text
+    assert client.post("/secret/do/edit", data=form_of(changed, new_title="x" * 301)).status_code == 409
+    assert client.post("/secret/do/edit", data=form_of(changed, new_title="", excerpt="")).status_code == 303
+    back = next(story for story in seen(filled, config).stories if story.seq == lead.seq)
+    assert (back.title, back.excerpt, back.edited) == (lead.title, lead.excerpt, False)
+
+
+def test_undo_takes_back_each_button_and_leaves_what_others_changed_since(filled, config, clock):
+    client = page(filled, config, clock)
+    lead = seen(filled, config).stories[0]
+    for verb, more in (("pin", {}), ("drop", {}), ("move", {"topic": "other"}), ("edit", {"new_title": "Another"})):
+        before = seen(filled, config)
+        assert client.post(f"/secret/do/{verb}", data=form_of(lead, **more)).status_code == 303
+        assert client.post("/secret/do/undo").status_code == 303
+        assert seen(filled, config).stories == before.stories, verb
+    client.post("/secret/do/note", data={"note": "One"})
+    edition.annotate(filled, "daily", config, "Two")
+    assert client.post("/secret/do/undo").status_code == 409 and seen(filled, config).note == "Two"
+    client.post("/secret/do/drop", data=form_of(lead))
+    with filled.write() as session:
+        story = session.exec(select(Story).where(Story.seq == lead.seq)).one()
+        edition.pin(session, "daily", story.id, pinned=True)
+    assert client.post("/secret/do/undo").status_code == 409
+
+
+def test_a_held_edition_is_arranged_edited_and_undone(filled, configure, clock):
+    config = configure(newsletters={"daily": ASKS})
+    composed(filled, config)
+    client = page(filled, config, clock, number=1)
+    before = held(filled, config).stories
+    order = ",".join(str(story.seq) for story in before)
+    assert (
+        client.post("/secret/do/arrange?edition=1", data=form_of(before[2], place="1", order=order)).status_code == 303
+    )
+    assert client.post("/secret/do/edit?edition=1", data=form_of(before[2], new_title="Said anew")).status_code == 303
+    assert held(filled, config).stories[0].title == "Said anew" and "Said anew" in held(filled, config).rendered.html
+    for _ in range(2):
+        assert client.post("/secret/do/undo?edition=1").status_code == 303
+    assert [story.title for story in held(filled, config).stories] == [story.title for story in before]
+
+
+def test_a_note_may_have_some_markdown_and_nothing_that_runs():
+    said = (
+        "A *b* **c** `d` [page](https://a.example/?x=1&y=2), <script>x</script> [j](javascript:alert(1)) [d](data:x,y)"
+    )
+    html = marked(said)
+    assert "<em>b</em> <strong>c</strong> <code>d</code>" in html and 'href="https://a.example/?x=1&amp;y=2"' in html
+    assert "<script" not in html and html.count("<a ") == 1
+    assert unmarked(said).startswith("A b c d page (https://a.example/?x=1&y=2), <script>")
+    assert unmarked("[ada@x.example](mailto:ada@x.example)") == "ada@x.example"
+
+
+def test_the_note_of_an_edition_is_marked_up_in_both_parts(filled, config, clock):
+    client = page(filled, config, clock)
+    client.post("/secret/do/note", data={"note": "All *about* [this](https://a.example/)."})
+    made = seen(filled, config).rendered
+    assert (
+        "All <em>about</em>" in re.sub(r' style="[^"]*"', "", made.html)
+        and "All about this (https://a.example/)." in made.text
+    )
+
+
+def test_a_test_is_sent_links_are_looked_up_and_spamd_is_asked_on_wish_only(filled, config, clock):
+    asked: list[object] = []
+
+    def note(what, answer):
+        return lambda *args, **_named: (asked.append((what, args[-1])), answer)[1]
+
+    tools = editor.Tools(
+        message=lambda *_args, **_named: b"Subject: x\r\n\r\n",
+        send=note("send", "250 taken <b>"),
+        lookup=note("lookup", {"https://site.example/1": "answers 404"}),
+        spam=note("spam", (1.5, 5.0, ("HTML_MESSAGE",))),
+    )
+    client = page(filled, config, clock, tools=tools)
+    client.get("/secret/")
+    assert not asked and client.post("/secret/do/send", data={"to": " "}).status_code == 409
+    for verb, said in (
+        ("send", "sent to me@example.org: 250 taken &lt;b&gt;"),
+        ("lookup", "https://site.example/1 answers 404 (of "),
+        ("spam", "spamd gives 1.5 points, 5 are spam: HTML_MESSAGE"),
+    ):
+        assert client.post(f"/secret/do/{verb}", data={"to": "me@example.org"}).status_code == 303
+        assert said in client.get("/secret/").text and said not in client.get("/secret/").text
+    assert [what for what, _ in asked] == ["send", "lookup", "spam"]
+    links = asked[1][1]
+    assert links and all(link.startswith("https://site.example/") for link in links)
+    assert page(filled, config, clock, tools=editor.Tools()).post("/secret/do/spam").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (b"SPAMD/1.1 0 EX_OK\r\nSpam: False ; -0.2 / 5.0\r\n\r\nA_RULE,B_RULE\r\n", (-0.2, 5.0, ("A_RULE", "B_RULE"))),
+        (b"SPAMD/1.1 0 EX_OK\r\nSpam: True ; 7 / 5.0\r\n\r\n", (7.0, 5.0, ())),
+        (b"nonsense", None),
+        (b"", None),
+    ],
+)
+def test_spamd_is_asked_in_its_own_words(answer, found):
+    heard = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            connection, _ = listener.accept()
+            with connection:
+                while piece := connection.recv(65536):
+                    heard.append(piece)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        at = listener.getsockname()
+        if found is None:
+            with pytest.raises(UserError):
+                preview_ask.spam(b"Subject: x\r\n\r\ny", at=at)
+        else:
+            assert preview_ask.spam(b"Subject: x\r\n\r\ny", at=at) == found
+        thread.join()
+    assert b"".join(heard).startswith(b"SYMBOLS SPAMC/1.5\r\nContent-length: 15\r\n\r\nSubject: x")
+    assert preview_ask.spam(b"", at=at) is None
+
+
+def test_what_clients_drop_is_told_with_the_day_it_was_written_down():
+    html = "<style>@media (prefers-color-scheme: dark) { a { color: red } }</style><p style='x' ></p>"
+    html += '<p style="max-width:3px;border-radius:2px">max-height: word-break</p>'
+    found = {one.name: one for one in clients.lost(html)}
+    assert {"max-width", "border-radius", "@media"} <= found.keys() and "word-break" not in found
+    assert all(one.no or one.partly for one in found.values()) and date.fromisoformat(clients.AS_OF)
+    assert clients.lost("<p>plain</p>") == []
+
+
+def test_an_edition_is_seen_beside_the_one_before(filled, config, clock):
+    composed(filled, config)
+    client = page(filled, config, clock)
+    assert "Beside No." not in client.get("/secret/?edition=1").text
+    one = held(filled, config)
+    twice = bench.compared(one, one)
+    assert twice.number == 1 and len(twice.again) == len(one.stories)
+    assert ("stories", "4", "4") in twice.rows
+
+
+def test_why_names_the_words_that_counted(filled, config, clock):
+    shown = seen(filled, config)
+    told = next(story for story in shown.stories if story.words)
+    text = page(filled, config, clock).get("/secret/").text
+    assert all(f"<span>{word} <i>" in text for word, _weight in told.words) and story_parts(shown)
+
+
+def story_parts(shown) -> bool:
+    return all(story.parts for story in shown.stories)
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/fine" else 404)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_links_are_looked_up_as_feeds_are_asked(config, configure):
+    with HTTPServer(("127.0.0.1", 0), Answers) as server, socket.create_server(("127.0.0.1", 0)) as closed:
+        gone = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        closed.close()
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        home = f"http://127.0.0.1:{server.server_port}"
+        wrong = preview_ask.lookup(config, [f"{home}/fine", f"{home}/gone", gone])
+        private = configure(collect={"allow_private_addresses": False})
+        kept_out = preview_ask.lookup(private, [f"{home}/fine"])
+        server.shutdown()
+        thread.join()
+    assert list(wrong) == [f"{home}/gone", gone] and "404" in wrong[f"{home}/gone"]
+    assert list(kept_out) == [f"{home}/fine"]
+
+
+@pytest.fixture
+def opened(digest, monkeypatch, tmp_path):
+    """What a browser was started with."""
+    (tmp_path / "digest.toml").write_text(
+        'secret_key = "sixteen characters at least"\nbase_url = "https://digest.example"\n[newsletters.daily]\n'
+        'title = "Daily"\nfrom = "Daily <news@news.example>"\n'
+    )
+    assert digest("init").returncode == 0
+    calls = []
+    monkeypatch.setattr("webbrowser.open", lambda url: calls.append(url) or True)
+    return calls
+
+
+def test_no_browser_opens_in_a_pipe_unless_it_is_asked_for(opened, digest):
+    assert digest("preview", "--mail", "confirm").returncode == 0 and not opened
+    assert digest("preview", "--mail", "confirm", "--json").returncode == 0 and not opened
+    assert digest("preview", "--mail", "confirm", "--open").returncode == 0 and len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--text",), ("--eml",), ("--out", "m.html"), ("--check",), ("--text", "--out", "m")]
+)
+def test_json_is_json_whatever_stands_beside_it(opened, digest, tmp_path, words):
+    done = digest("preview", "--mail", "confirm", "--json", *words)
+    said = json.loads(done.stdout)
+    assert done.returncode == 0 and not opened
+    if words != ("--check",):
+        assert said["newsletter"] == "daily" and ("eml" in said) == ("--eml" in words)
+        assert ("path" in said) == ("--out" in words) and all(
+            (tmp_path / said[key]).exists() for key in said if key == "path"
+        )
+
+
+def test_the_page_is_told_as_json_too(opened, digest, monkeypatch):
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
+    said = json.loads(digest("preview", "--serve", "--json", "--port", 0).stdout)
+    assert said["newsletter"] == "daily" and said["url"].startswith("http://127.0.0.1:") and not opened
+
+
+def test_commands_arrange_and_edit_as_the_page_does(filled, config, clock):
+    page(filled, config, clock).post("/secret/do/pin", data=form_of(seen(filled, config).stories[0]))
+    with filled.write() as session:
+        ids = [story.id for story in session.exec(select(Story).order_by(Story.seq))]
+        edition.arrange(session, "daily", [ids[3], ids[1]])
+        edition.reword(session, "daily", ids[1], edition.Rewording(title="Second"))
+        with pytest.raises(BadInput, match="twice"):
+            edition.arrange(session, "daily", [ids[1], ids[1]])
+    found = seen(filled, config).stories
+    assert [story.id for story in found[:2]] == [ids[3], ids[1]] and found[1].title == "Second"
+    with filled.write() as session:
+        edition.pin(session, "daily", ids[3], pinned=False)
+    assert seen(filled, config).stories[0].title == "Second"
+
+
+def test_what_an_editor_wrote_outlives_the_page_of_its_stub():
+    settings = CurateSettings()
+    story = Story(newsletter_id=1, seq=1, entry_id=1, topic="other", url="u", title="t", source="s", excerpt="Mine.")
+    story.reasons = {"edited": {"excerpt": "Theirs."}, "rank": {}}
+    full_text._change(story, full_text.Change(1, 1, "The page's own words.", 3), settings)
+    assert (story.excerpt, story.reading_minutes) == ("Mine.", 3)
+
+
 def test_the_token_stands_in_no_process_list(tmp_path):
     """The browser is started with a file that leads to the page, and that nobody else can read."""
     (tmp_path / "browser").write_text('#!/bin/sh\necho "$@"\n')
@@ -288,7 +629,7 @@ def test_the_token_stands_in_no_process_list(tmp_path):
     found = load_settings(settings)
     open_database(found.database_url, create=True).close()
     environment = os.environ | {"BROWSER": str(tmp_path / "browser")}
-    words = ("-c", settings, "preview", "--serve", "--port", 0)
+    words = ("-c", settings, "preview", "--serve", "--port", 0, "--open")
     with Command(*words, cwd=tmp_path, env=environment) as run:
         try:
             url = run.stdout.readline().strip()

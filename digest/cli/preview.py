@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import tempfile
 import webbrowser
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli import preview_mail, terminal
+from digest.cli import preview_mail, preview_serve, terminal
 from digest.cli.common import Options, moment, now, print_json, print_rows
 from digest.cli.options import Json, NewsletterName
 from digest.errors import Exit, NotFound, StorageError
@@ -47,7 +47,9 @@ def preview(
     check: Annotated[bool, typer.Option("--check", help="Say whether it is fit to be sent; exit 65 if not.")] = False,
     serve: Annotated[bool, typer.Option("--serve", help="In the browser, in every guise, kept up to date.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port for --serve.")] = 8025,
-    show: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
+    show: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Open it in the browser; else only on a terminal.")
+    ] = None,
     full_text: Annotated[
         bool, typer.Option("--full-text", help="Read the pages of stubs, and pictures, first, as a run does.")
     ] = False,
@@ -62,8 +64,11 @@ def preview(
     options: Options = context.obj
     as_of = moment(at) if at else None
     _consistent(mail, edition, language)
+    # Whoever reads JSON, or a pipe, is a program: a browser would open on somebody's desk, or hang where there is none.
+    opens = not as_json and sys.stdout.isatty() if show is None else show
     if serve:
-        _serve(options, newsletter, (mail, language), edition, reader, as_of, port=port, show=show)
+        wanted = preview_serve.Wanted(newsletter, edition, reader, as_of, mail, language)
+        preview_serve.serve(options, wanted, port=port, opens=opens, as_json=as_json)
         return
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
@@ -78,30 +83,40 @@ def preview(
         if check:
             _check(options, shown.rendered, as_json=as_json, note=bool(mail))
             return
-        content = _message(config, database, name, shown, to=reader, note=bool(mail)) if eml else None
-        if content is None and not text and not as_json:
-            content = _seen(database, shown)
+        if eml:
+            content = preview_mail.message(config, database, name, shown, to=reader, note=bool(mail))
+        else:
+            content = shown.rendered.text.encode() if text else _seen(database, shown)
+    path = out
     if as_json:
         made = shown.rendered
-        print_json({"newsletter": name, "mail": mail, "subject": made.subject, "html": made.html, "text": made.text})
+        answer = {"newsletter": name, "mail": mail, "subject": made.subject, "html": made.html, "text": made.text}
+        if eml:
+            answer["eml"] = content.decode("utf-8", "replace")
+        if path is not None:
+            _write(path, content)
+            answer["path"] = str(path)
+        print_json(answer)
         return
     options.say(f"subject: {shown.rendered.subject}")
-    if content is None:
-        content = shown.rendered.text.encode()
-    if (text or eml) and out is None:
+    if (text or eml) and path is None:
         if text:
             print(content.decode(), end="")
         else:
             terminal.write_bytes(content)
         return
-    path = out or Path(tempfile.mkdtemp(prefix="digest-preview-")) / f"{mail or 'edition'}.html"
+    path = path or Path(tempfile.mkdtemp(prefix="digest-preview-")) / f"{mail or 'edition'}.html"
+    _write(path, content)
+    print(path)
+    if opens and not text and not eml and not webbrowser.open(path.absolute().as_uri()):
+        options.say("no browser was found here; open that file yourself")
+
+
+def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}", hint="name another file with --out") from None
-    print(path)
-    if show and not text and not eml and not webbrowser.open(path.absolute().as_uri()):
-        options.say("no browser was found here; open that file yourself")
 
 
 def _read_ahead(options: Options, config: Config, database: Database, name: str) -> None:
@@ -188,76 +203,3 @@ def _seen(database: Database, shown: Shown) -> bytes:
     from digest import edition
 
     return edition.seen(database, shown.rendered.html).encode()
-
-
-def _message(config: Config, database: Database, name: str, shown: Shown, *, to: str | None, note: bool) -> bytes:
-    from digest import deliver, edition, letter
-
-    settings = config.newsletters[name]
-    of_edition = () if note else (settings.reply_to or "", name, shown.number, settings.title)
-    sender = letter.Sender(settings.sender, shown.at, *of_edition)
-    brought = edition.brought(database, shown.rendered.html)
-    made = deliver.for_one(
-        config, shown.rendered, sender=sender, to=to or "reader@example.org", number=0, attached=brought
-    )
-    return made.content
-
-
-def _serve(
-    options: Options,
-    newsletter: str | None,
-    mail: tuple[str, str],
-    number: int | None,
-    reader: str | None,
-    at: datetime | None,
-    *,
-    port: int,
-    show: bool,
-) -> None:
-    import secrets
-    import socket
-
-    import uvicorn
-
-    from digest.web.preview import Wish, application
-
-    with options.open() as (config, database):
-        name, _ = config.newsletter(newsletter)
-        options.judge(config, newsletter=name)
-        token = secrets.token_urlsafe(16)
-        page = application(
-            database,
-            load=options.load,
-            look=look,
-            wish=Wish(name, number, reader or "", at.isoformat(timespec="minutes") if at else "", *mail),
-            token=token,
-            clock=now,
-            moment=moment,
-        )
-        try:
-            listener = socket.create_server(("127.0.0.1", port))
-        except OSError as error:
-            raise StorageError(
-                f"cannot listen on port {port}: {error.strerror}", hint="another one with --port, any with --port 0"
-            ) from None
-        with listener, tempfile.TemporaryDirectory(prefix="digest-preview-") as folder:
-            # The token is in the address: no other user of this machine, and no web site, can look or post.
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}/{token}/"
-            print(url, flush=True)
-            options.say("Ctrl-C ends it")
-            if show and not webbrowser.open(_handed_over(url, Path(folder)).as_uri()):
-                options.say("no browser was found here; open that address yourself")
-            server = uvicorn.Server(uvicorn.Config(page, log_level="warning"))
-            server.run(sockets=[listener])
-
-
-def _handed_over(url: str, folder: Path) -> Path:
-    """A file that only we can read and that leads to `url`: what a browser is started with, everybody can read."""
-    path = folder / "open.html"
-    page = (
-        f'<!DOCTYPE html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
-        f'<meta http-equiv="refresh" content="0; url={url}"><title>digest</title><a href="{url}">The preview</a>\n'
-    )
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-        file.write(page)
-    return path

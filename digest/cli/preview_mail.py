@@ -44,6 +44,20 @@ def look(
     return edition.Shown(0, at, Templates(*settings.template_folders).note(note), (), (), "")
 
 
+def message(config: Config, database: Database, name: str, shown: Shown, *, to: str | None, note: bool) -> bytes:
+    """The whole message as `to`, or somebody made up, would get it."""
+    from digest import deliver, edition, letter
+
+    settings = config.newsletters[name]
+    of_edition = () if note else (settings.reply_to or "", name, shown.number, settings.title)
+    sender = letter.Sender(settings.sender, shown.at, *of_edition)
+    brought = edition.brought(database, shown.rendered.html)
+    made = deliver.for_one(
+        config, shown.rendered, sender=sender, to=to or "reader@example.org", number=0, attached=brought
+    )
+    return made.content
+
+
 def halves(settings: Newsletter, kind: str) -> list[str]:
     """A word about a mail of which the operator has one part only: the other says what ours says."""
     from digest.render import Templates

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from digest.cli.common import Options, now
 from digest.cli.options import DryRun, NewsletterName
 from digest.errors import BadInput, TryAgain, Unavailable
+
+if TYPE_CHECKING:
+    from digest.config import Config
+    from digest.letter import Letter
+    from digest.render import Rendered
+    from digest.store import Database
 
 
 def send_test(
@@ -24,15 +31,13 @@ def send_test(
 
     Example: digest send-test you@example.org
     """
-    from digest import deliver, edition, line, subscribe
-    from digest.errors import Deferred, Refused, RelayDown
-    from digest.letter import Sender
+    from digest import edition, line, subscribe
 
     options: Options = context.obj
     to = subscribe.address(email)
     moment = now()
     with options.open() as (config, database):
-        name, settings = config.newsletter(newsletter)
+        name, _ = config.newsletter(newsletter)
         options.judge(config, newsletter=name)
         if number is not None:
             with database.read() as session:
@@ -46,18 +51,42 @@ def send_test(
             rendered = draft.rendered if draft else edition.sample(name, config, now=moment)
             if draft is None:
                 options.say("there are not enough new stories for an edition yet: this is a sample")
-        sender = Sender(settings.sender, moment, settings.reply_to or "", name, title=settings.title)
-        brought = edition.brought(database, rendered.html)
-        number = int(moment.timestamp())
-        letter = deliver.for_one(config, rendered, sender=sender, to=to, number=number, attached=brought)
+        letter = _letter(config, database, name, rendered, to=to, at=moment)
         options.say(f"“{rendered.subject}” to {to}, {letter.size} bytes")
         if dry_run:
             return
-        try:
-            print(deliver.send_one(config, letter, newsletter=name))
-        except Refused as error:
-            raise BadInput(f"the mail server refuses it: {error}", hint="nothing was sent") from None
-        except Deferred as error:
-            raise TryAgain(f"it could not be sent: {error}", hint="nothing was sent; try it again later") from None
-        except RelayDown as error:
-            raise Unavailable(f"it could not be sent: {error}", hint="see [smtp] in the settings") from None
+        print(_sent(config, name, letter))
+
+
+def send(config: Config, database: Database, name: str, rendered: Rendered, *, to: str, at: datetime) -> str:
+    """Send a mail to one address, now; what the server says. BadInput, TryAgain or Unavailable say why not."""
+    from digest import subscribe
+
+    return _sent(config, name, _letter(config, database, name, rendered, to=subscribe.address(to), at=at))
+
+
+def _letter(config: Config, database: Database, name: str, rendered: Rendered, *, to: str, at: datetime) -> Letter:
+    from digest import deliver, edition
+    from digest.letter import Sender
+
+    settings = config.newsletters[name]
+    if rendered.marks is None:  # a mail to one person, as `preview --mail` shows it: of no list
+        sender = Sender(settings.sender, at)
+    else:
+        sender = Sender(settings.sender, at, settings.reply_to or "", name, title=settings.title)
+    brought = edition.brought(database, rendered.html)
+    return deliver.for_one(config, rendered, sender=sender, to=to, number=int(at.timestamp()), attached=brought)
+
+
+def _sent(config: Config, name: str, letter: Letter) -> str:
+    from digest import deliver
+    from digest.errors import Deferred, Refused, RelayDown
+
+    try:
+        return deliver.send_one(config, letter, newsletter=name)
+    except Refused as error:
+        raise BadInput(f"the mail server refuses it: {error}", hint="nothing was sent") from None
+    except Deferred as error:
+        raise TryAgain(f"it could not be sent: {error}", hint="nothing was sent; try it again later") from None
+    except RelayDown as error:
+        raise Unavailable(f"it could not be sent: {error}", hint="see [smtp] in the settings") from None

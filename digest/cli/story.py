@@ -14,7 +14,7 @@ from digest.cli.options import Json, Limit, NewsletterName, WhichStory
 if TYPE_CHECKING:
     from digest.models import Story
 
-app = typer.Typer(no_args_is_help=True, help="Stories: list, look at, pin, drop and move them.")
+app = typer.Typer(no_args_is_help=True, help="Stories: list, look at, pin, drop, move, arrange and edit them.")
 
 
 @app.command("list")
@@ -132,6 +132,53 @@ def move(
         name, settings = config.newsletter(newsletter)
         found = edition.move(session, name, story, topic, topics=curate.headings(settings.topics))
         _answer(options, found, f"now under {topic}", as_json=as_json)
+
+
+@app.command()
+def arrange(
+    context: typer.Context,
+    stories: Annotated[list[int], typer.Argument(metavar="STORY…", help="Numbers of `digest story list`, in order.")],
+    newsletter: NewsletterName = None,
+    as_json: Json = False,
+) -> None:
+    """Let these stories stand first in the next edition, in this order. `digest story pin --off` ends it for one.
+
+    Example: digest story arrange 231 228 240
+    """
+    from digest import edition
+
+    options: Options = context.obj
+    with options.open() as (config, database), database.write() as session:
+        found = edition.arrange(session, config.newsletter(newsletter)[0], stories)
+        if as_json:
+            print_json([{name: getattr(one, name) for name in ("id", "title", "topic", "pinned")} for one in found])
+        else:
+            options.say("first now: " + "; ".join(one.title for one in found))
+
+
+@app.command()
+def edit(
+    context: typer.Context,
+    story: WhichStory,
+    title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help='"" gives back its own.')] = None,
+    excerpt: Annotated[str | None, typer.Option("--excerpt", metavar="TEXT", help='"" gives back its own.')] = None,
+    picture: Annotated[
+        bool | None, typer.Option("--picture/--no-picture", help="Whether its picture is shown.")
+    ] = None,
+    newsletter: NewsletterName = None,
+    as_json: Json = False,
+) -> None:
+    """Give a story another title or excerpt, or take its picture away. What its source says later does not undo it.
+
+    Example: digest story edit 231 --title "Ferries stop at noon"
+    """
+    from digest import edition
+    from digest.errors import UserError
+
+    if title is None and excerpt is None and picture is None:
+        raise UserError("nothing to change", hint="--title, --excerpt, --picture or --no-picture say what")
+    wanted = edition.Rewording(title, excerpt, picture)
+    _edit(context.obj, newsletter, partial(edition.reword, story_id=story, wanted=wanted), "edited", as_json=as_json)
 
 
 def _edit(options: Options, newsletter: str | None, do: Callable[..., Story], done: str, *, as_json: bool) -> None:

@@ -131,9 +131,9 @@ def pick(
     """
     half_life = timedelta(hours=curate.fresh_hours)
 
-    def worth(story: Story) -> tuple[bool, float, int]:
+    def worth(story: Story) -> tuple[bool, int, float, int]:
         fresh = curate.weight_fresh * freshness(story.published_at, now=now, half_life=half_life)
-        return story.pinned, story.rank + fresh, story.seq
+        return story.pinned, -story.placed if story.pinned else 0, story.rank + fresh, story.seq
 
     mine = sorted((s for s in stories if not topics or s.topic in topics), key=worth, reverse=True)
     per_feed = _share(curate.per_feed, limit, {s.feed_id for s in mine})

@@ -16,10 +16,16 @@ if TYPE_CHECKING:
     from digest.edition.compose import compose as compose
     from digest.edition.compose import prepare as prepare
     from digest.edition.compose import take_turn as take_turn
+    from digest.edition.editor import Rewording as Rewording
+    from digest.edition.editor import Standing as Standing
+    from digest.edition.editor import arrange as arrange
     from digest.edition.editor import drop as drop
     from digest.edition.editor import find as find
     from digest.edition.editor import move as move
     from digest.edition.editor import pin as pin
+    from digest.edition.editor import reword as reword
+    from digest.edition.editor import stand_again as stand_again
+    from digest.edition.editor import standing as standing
     from digest.edition.full_text import use_full_texts as use_full_texts
     from digest.edition.full_text import wanting as wanting
     from digest.edition.held import annotate as annotate

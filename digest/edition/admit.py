@@ -547,8 +547,10 @@ def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Cur
     worth = dict(reasons["rank"])
     told_by = sorted({*reasons["told_by"], *_voices(reads)})
     if again.best.own and not reasons["own"]:
+        edited = reasons.get("edited", {})  # by an editor, whose word stands
         for field, value in again.told.items():
-            setattr(story, field, value)
+            if field not in edited:
+                setattr(story, field, value)
         reasons |= {"own": True, "excerpt": "page" if again.best.page else "feed"}
     worth_now = rank.parts(
         settings,

@@ -121,7 +121,7 @@ def _changes(session: Session, rows: Sequence[tuple[Story, int]], settings: conf
 
 def _change(story: Story, change: Change, settings: config.Curate) -> None:
     reasons: dict[str, Any] = dict(story.reasons)
-    if change.excerpt and change.excerpt != story.title:
+    if change.excerpt and change.excerpt != story.title and "excerpt" not in reasons.get("edited", {}):
         worth = dict(reasons.get("rank", {}))
         worth["excerpt"] = rank.of_excerpt(settings, change.excerpt)
         story.excerpt = change.excerpt

@@ -22,7 +22,10 @@ class Matter:
         """Has nobody decided anything since? That another source told a story meanwhile is no reason to begin anew."""
 
         def decided(matter: Matter) -> list[tuple[object, ...]]:
-            return [(story.seq, story.topic, story.pinned) for story in matter.stories]
+            return [
+                (one.seq, one.topic, one.pinned, one.placed, one.bare, (one.title, one.excerpt) if one.edited else ())
+                for one in matter.stories
+            ]
 
         same = (self.number, self.upto, self.note, self.at) == (other.number, other.upto, other.note, other.at)
         return same and decided(self) == decided(other)

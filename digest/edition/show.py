@@ -13,7 +13,7 @@ from digest.edition import pictures
 from digest.edition.variants import Draft, Press, matter_of, variants_of
 from digest.edition.why import explain
 from digest.errors import NotFound
-from digest.models import EditionState
+from digest.models import EditionState, Story
 from digest.render import Rendered
 from digest.store import archive, editions, newsletters, recipients, stories
 
@@ -29,6 +29,13 @@ class ShownStory:
     source: str
     pinned: bool
     why: str
+    excerpt: str = ""
+    edited: bool = False
+    bare: bool = False  # its picture was taken away
+    words: tuple[tuple[str, float], ...] = ()  # that counted for its topic, and how much
+    parts: tuple[tuple[str, float], ...] = ()  # of its rank
+    also: int = 0  # how many others tell it
+    placed: int = 0  # among what is pinned, see `edition.arrange`
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def coming(session: Session, name: str, draft: Draft, *, at: datetime) -> Shown:
         draft.page.number,
         at,
         draft.rendered,
-        _stories(session, [story.id for story in draft.stories]),
+        _by_hand(_stories(session, [story.id for story in draft.stories])),
         tuple((left.story.seq, left.story.title, left.why) for left in draft.left),
         draft.page.note,
     )
@@ -96,23 +103,48 @@ def shown(session: Session, name: str, number: int, *, email: str | None = None)
                 hint="without --as it is that one" if kept else "`mails_days` in [keep] says for how long they are",
             )
         variant = editions.variant(session, kept)
-    ids = editions.story_ids(session, variant.id or 0)
+    carried = _stories(session, editions.story_ids(session, variant.id or 0))
+    is_held = edition.state is EditionState.HELD
     titles = stories.by_id(session, [int(id_) for id_, _why in variant.left_out])
     return Shown(
         number,
         edition.composed_at,
         Rendered(variant.subject, variant.html, variant.text, marks=render.marks(variant.marks)),
-        _stories(session, ids),
+        _by_hand(carried) if is_held else carried,
         tuple((titles[int(i)].seq, titles[int(i)].title, str(why)) for i, why in variant.left_out if int(i) in titles),
         edition.note,
-        edition.state is EditionState.HELD,
+        is_held,
     )
 
 
 def _stories(session: Session, ids: list[int]) -> tuple[ShownStory, ...]:
     rows = stories.by_id(session, ids)
-    return tuple(
-        ShownStory(id_, row.seq, row.title, row.topic, row.source, row.pinned, str(explain(session, row)["topic_why"]))
-        for id_ in ids
-        if (row := rows.get(id_)) is not None
+    return tuple(_shown(session, row) for id_ in ids if (row := rows.get(id_)) is not None)
+
+
+def _by_hand(some: tuple[ShownStory, ...]) -> tuple[ShownStory, ...]:
+    """First what an editor pinned, as it was arranged, then the others as they stand in the mail.
+
+    The mail has them under their topics: the order decides who leads, who comes second, and who is first in a topic.
+    """
+    return tuple(sorted(some, key=lambda story: (not story.pinned, story.placed)))
+
+
+def _shown(session: Session, row: Story) -> ShownStory:
+    told = explain(session, row)
+    return ShownStory(
+        told["id"],
+        row.seq,
+        row.title,
+        row.topic,
+        row.source,
+        row.pinned,
+        str(told["topic_why"]),
+        excerpt=row.excerpt,
+        edited=bool(row.reasons.get("edited")),
+        bare=bool(row.reasons.get("bare")),
+        words=tuple(told["topic_words"].items()),
+        parts=tuple((part, float(worth)) for part, worth in told["rank_parts"].items() if worth),
+        placed=row.reasons.get("placed", 0),
+        also=max(0, len(told["told_by"]) - 1),
     )

@@ -19,6 +19,7 @@ from digest.errors import ConfigError
 from digest.graphemes import clamp
 from digest.render import apart, ranks
 from digest.render.inline import inline
+from digest.render.marked import marked, unmarked
 from digest.render.marks import Marks
 from digest.render.note import MAILS, Note, Reader, fault, text_fault
 from digest.render.page import Identity, Page, Rendered, Section
@@ -227,6 +228,8 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         listed=said.listed,
         rhythm=said.rhythm,
         wrap=wrap,
+        marked=marked,
+        unmarked=unmarked,
         bind=bind,
         dir=direction,
         clamp=clamp,

@@ -128,6 +128,12 @@ def story_id_at(session: Session, newsletter_id: int, seq: int, *, title: str) -
     return session.exec(query).first()
 
 
+def story_ids_at(session: Session, newsletter_id: int, seqs: Collection[int]) -> dict[int, int]:
+    """The ids of stories by their numbers of admission; of what is there no more there is none."""
+    query = select(Story.seq, Story.id).where(Story.newsletter_id == newsletter_id, col(Story.seq).in_(seqs))
+    return {seq: id_ for seq, id_ in session.exec(query) if id_ is not None}
+
+
 def variant_of(session: Session, edition_id: int, email: str) -> Variant | None:
     """The variant that one person was owed."""
     query = (

@@ -260,6 +260,9 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         withdrawn=bool(tellers) and all(teller.withdrawn for teller in tellers),
         feeds=tuple(dict.fromkeys(teller.feed_id for teller in tellers if not teller.withdrawn)),
         recording=_recording(story.entry_id, tellers),
+        placed=story.reasons.get("placed", 0),
+        edited=bool(story.reasons.get("edited")),
+        bare=bool(story.reasons.get("bare")),
     )
 
 

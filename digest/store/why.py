@@ -14,6 +14,7 @@ from digest.models import (
     Admission,
     Decision,
     Edition,
+    EditionState,
     Entry,
     Feed,
     NewsletterFeed,
@@ -89,6 +90,19 @@ def _standing(story: Story, edition: int | None, *, judged: bool) -> str:
     if judged:
         return "left out"  # an edition had it to choose from; `digest why STORY --subscriber` says more
     return "pinned" if story.pinned else "waiting"
+
+
+def pinned(session: Session, newsletter_id: int) -> list[Story]:
+    """The stories that are pinned and can still be moved: beyond what the last edition that is out had."""
+    out = sa.select(sa.func.coalesce(sa.func.max(col(Edition.upto_seq)), 0)).where(
+        col(Edition.newsletter_id) == newsletter_id, col(Edition.state) != EditionState.HELD
+    )
+    query = sa.select(Story).where(
+        col(Story.newsletter_id) == newsletter_id,
+        col(Story.pinned).is_(True),
+        col(Story.seq) > out.scalar_subquery(),
+    )
+    return list(session.execute(query.order_by(col(Story.seq))).scalars())
 
 
 def find(session: Session, newsletter_id: int, story_id: int) -> Story | None:

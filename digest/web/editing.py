@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -14,6 +15,22 @@ from digest import curate, edition
 from digest.config import Config
 from digest.errors import UserError
 from digest.store import Database, editions, newsletters
+
+_MOST = 200  # stories in one order
+
+
+@dataclass(frozen=True)
+class Done:
+    """One change, as it can be taken back: a note, or how stories stood before it and after."""
+
+    newsletter: str
+    number: int | None
+    words: str
+    note: tuple[str, str] | None = None  # before, after
+    stories: tuple[edition.Standing, edition.Standing] | None = None
+
+
+History = deque[Done]  # the latest last; as long as the page is served
 
 
 @dataclass(frozen=True)
@@ -26,6 +43,7 @@ class Edit:
     number: int | None
     form: Mapping[str, str]
     now: datetime
+    done: History = field(default_factory=lambda: deque(maxlen=50))
 
 
 def act(verb: str, edit: Edit) -> None:
@@ -36,7 +54,21 @@ def act(verb: str, edit: Edit) -> None:
 
 
 def note(edit: Edit) -> None:
-    edition.annotate(edit.database, edit.newsletter, edit.config, edit.form.get("note", ""), number=edit.number)
+    _annotate(edit, edit.form.get("note", ""))
+
+
+def _annotate(edit: Edit, words: str) -> None:
+    before = _note(edit)
+    edition.annotate(edit.database, edit.newsletter, edit.config, words, number=edit.number)
+    if (after := _note(edit)) != before:
+        edit.done.append(Done(edit.newsletter, edit.number, "the note", note=(before, after)))
+
+
+def _note(edit: Edit) -> str:
+    with edit.database.read() as session:
+        if edit.number is None:
+            return newsletters.find(session, edit.newsletter).note
+        return edition.held_edition(session, edit.newsletter, edit.number).note
 
 
 def approve(edit: Edit) -> None:
@@ -44,12 +76,62 @@ def approve(edit: Edit) -> None:
         edition.approve(session, edit.newsletter, edit.number or 0, now=edit.now)
 
 
-def on_story(do: Callable[[Session, Edit, int], None], edit: Edit) -> None:
+def on_story(do: Callable[[Session, Edit, int], object], edit: Edit) -> None:
     """Let `do` change the story that the button stood beside, and the edition follow."""
 
-    def change(session: Session) -> None:
-        do(session, edit, _story(session, edit))
+    def change(session: Session) -> Iterable[int]:
+        story = _story(session, edit)
+        yield story
+        do(session, edit, story)
 
+    _remembered(edit, change, edit.form.get("title", ""))
+
+
+def arrange(edit: Edit) -> None:
+    """Put a story at a `place` (from 1) in the `order` (seqs) in which the editor sees them.
+
+    All up to there, and up to the last that was pinned, are pinned then: else ranks would move them again.
+    """
+
+    def change(session: Session) -> Iterable[int]:
+        moved = _story(session, edit)
+        paper = newsletters.find(session, edit.newsletter)
+        seqs = [int(word) for word in edit.form.get("order", "").split(",") if word.isdecimal() and len(word) < 19]
+        ids = editions.story_ids_at(session, paper.id or 0, seqs[:_MOST])
+        order = [ids[seq] for seq in seqs if seq in ids and ids[seq] != moved]
+        wish = edit.form.get("place", "")
+        place = min(int(wish), len(order) + 1) if wish.isdecimal() and len(wish) < 9 else 1
+        order.insert(max(0, place - 1), moved)
+        order = list(dict.fromkeys(order))
+        pinned = [at for at, one in enumerate(order, 1) if edition.find(session, edit.newsletter, one).pinned]
+        first = order[: max(place, *pinned, 1)]
+        yield from first
+        edition.arrange(session, edit.newsletter, first)
+
+    _remembered(edit, change, "the order of stories")
+
+
+def _remembered(edit: Edit, change: Callable[[Session], Iterable[int]], words: str) -> None:
+    """Make a change and remember how what it touches stood. `change` yields these stories' ids, then does it."""
+    stood: list[tuple[edition.Standing, edition.Standing]] = []
+
+    def noted(session: Session) -> None:
+        steps = iter(change(session))
+        ids: list[int] = []
+        befores: dict[int, Mapping[str, object]] = {}
+        for id_ in steps:
+            ids.append(id_)
+            befores |= edition.standing(session, edit.newsletter, [id_]).stories
+        session.flush()
+        stood[:] = [(edition.Standing(befores), edition.standing(session, edit.newsletter, ids))]
+
+    _changed(edit, noted)
+    before, after = stood[0]
+    if before != after:
+        edit.done.append(Done(edit.newsletter, edit.number, words, stories=(before, after)))
+
+
+def _changed(edit: Edit, change: Callable[[Session], object]) -> None:
     name, config = edit.newsletter, edit.config
     if edit.number is not None:
         edition.recompose(edit.database, name, config, edit.number, change)
@@ -59,6 +141,31 @@ def on_story(do: Callable[[Session, Edit, int], None], edit: Edit) -> None:
     edition.take_in(edit.database, name, config.newsletters[name], config.curate, now=edit.now)
     with edit.database.write() as session:
         change(session)
+
+
+def undo(edit: Edit) -> None:
+    """Take the last change of this edition back; UserError where there is none, or where others changed it since."""
+    at = next((at for at, one in reversed(list(enumerate(edit.done))) if _same(one, edit)), None)
+    if at is None:
+        raise UserError("there is nothing to take back", hint="only what was changed on this page, since it is served")
+    last = edit.done[at]
+    if last.note is not None:
+        if _note(edit) != last.note[1]:
+            raise UserError("the note was changed since by somebody else", hint="look again, and change it there")
+        edition.annotate(edit.database, edit.newsletter, edit.config, last.note[0], number=edit.number)
+    if last.stories is not None:
+        before, after = last.stories
+        _changed(edit, lambda session: edition.stand_again(session, edit.newsletter, before, after))
+    del edit.done[at]
+
+
+def _same(done: Done, edit: Edit) -> bool:
+    return (done.newsletter, done.number) == (edit.newsletter, edit.number)
+
+
+def undoable(done: History, newsletter: str, number: int | None) -> str:
+    """What `undo` would take back, in words; "" for nothing."""
+    return next((one.words for one in reversed(done) if (one.newsletter, one.number) == (newsletter, number)), "")
 
 
 def _story(session: Session, edit: Edit) -> int:
@@ -87,6 +194,13 @@ def _move(session: Session, edit: Edit, story: int) -> None:
     edition.move(session, edit.newsletter, story, edit.form.get("topic", ""), topics=topics)
 
 
+def _reword(session: Session, edit: Edit, story: int) -> None:
+    form = edit.form
+    picture = {"show": True, "hide": False}.get(form.get("picture", ""))
+    wanted = edition.Rewording(form.get("new_title"), form.get("excerpt"), picture)
+    edition.reword(session, edit.newsletter, story, wanted)
+
+
 BUTTONS: dict[str, Callable[[Edit], None]] = {
     "note": note,
     "approve": approve,
@@ -95,4 +209,7 @@ BUTTONS: dict[str, Callable[[Edit], None]] = {
     "drop": partial(on_story, partial(_drop, dropped=True)),
     "undrop": partial(on_story, partial(_drop, dropped=False)),
     "move": partial(on_story, _move),
+    "edit": partial(on_story, _reword),
+    "arrange": arrange,
+    "undo": undo,
 }

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import re
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -31,7 +31,7 @@ from digest import curate, edition, render
 from digest.config import Config
 from digest.errors import UserError
 from digest.store import Database
-from digest.web import editing
+from digest.web import bench, clients, editing
 from digest.web.guises import GUISES, guise
 
 _HEADERS = {
@@ -57,6 +57,22 @@ _PAGES = jinja2.Environment(
 )
 
 Look = Callable[..., edition.Shown]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the page asks of the machine; what is None is not offered.
+
+    message   the whole message: (config, database, newsletter, shown, to=ADDRESS or None, note=BOOL) -> bytes
+    send      (config, database, newsletter, shown, ADDRESS) -> what the server said; UserError where it refuses
+    lookup    (config, addresses) -> for each that does not answer, why
+    spam      (message) -> (points, most allowed, names of rules), or None where no spamd is there
+    """
+
+    message: Callable[..., bytes] | None = None
+    send: Callable[[Config, Database, str, edition.Shown, str], str] | None = None
+    lookup: Callable[[Config, list[str]], dict[str, str]] | None = None
+    spam: Callable[[bytes], tuple[float, float, tuple[str, ...]] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,9 @@ class Preview:
     token: str
     clock: Callable[[], datetime]
     moment: Callable[[str], datetime]
+    tools: Tools = Tools()
+    done: editing.History = field(default_factory=lambda: deque(maxlen=50))
+    told: deque[str] = field(default_factory=lambda: deque(maxlen=20))  # sentences to be shown once
     one_at_a_time: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # each look renders a mail
 
     def asked(self, request: Request) -> Wish:
@@ -127,25 +146,79 @@ class Preview:
 
 def show(preview: Preview, request: Request) -> Response:
     one = preview.asked(request)
-    values: dict[str, Any] = {"wish": one, "guises": GUISES, "shown": None, "error": "", "hint": "", "topics": {}}
-    values["mails"] = tuple(render.MAILS)
+    values: dict[str, Any] = {"wish": one, "guises": GUISES, "shown": None, "error": "", "hint": "", "undo": ""}
+    tabs = (*GUISES, "headers") if preview.tools.message else GUISES
+    wanted = request.query_params.get("show", "")
+    values |= {"mails": tuple(render.MAILS), "tools": preview.tools, "told": _told(preview)}
+    values |= {"tabs": tabs, "tab_shown": wanted if wanted in tabs else "desktop", "found_id": bench.FOUND}
+    values |= {"find": request.query_params.get("find", "")[:40]}
     try:
         found = preview.shown(one)
         config = preview.load()
-        findings = render.check(found.rendered, note=bool(one.mail))
-        levels = Counter(finding.level for finding in findings)
+        findings = bench.placed(render.check(found.rendered, note=bool(one.mail)), found.rendered.html)
+        levels = Counter(placed.finding.level for placed in findings)
+        settings = config.newsletters[one.newsletter]
+        editable = not one.mail and (one.number is None or found.held)
         values |= {
             "shown": found,
+            "inbox": bench.inbox(settings.sender, found.rendered.subject, found.rendered.html),
             "findings": findings,
             "troubles": [
                 f"{levels[name]} {name}{'s'[: levels[name] - 1]}" for name in ("error", "warning") if levels[name]
             ],
-            "topics": {**curate.headings(config.newsletters[one.newsletter].topics), curate.OTHER: None},
-            "editable": not one.mail and (one.number is None or found.held),
+            "topics": {**curate.headings(settings.topics), curate.OTHER: None},
+            "editable": editable,
+            "undo": editing.undoable(preview.done, one.newsletter, one.number) if editable else "",
+            "order": ",".join(str(story.seq) for story in found.stories),
+            "lost": clients.lost(found.rendered.html),
+            "clients_as_of": clients.AS_OF,
+            "compared": None if one.mail else _compared(preview, one, found),
         }
     except UserError as error:
         values |= {"error": str(error), "hint": error.hint}
     return HTMLResponse(_PAGES.get_template("page.html").render(values), headers=_HEADERS)
+
+
+def _told(preview: Preview) -> list[str]:
+    told = list(preview.told)
+    preview.told.clear()
+    return told
+
+
+def _compared(preview: Preview, one: Wish, found: edition.Shown) -> bench.Compared | None:
+    """The same beside the edition before it; None where there is none, or where its mails are kept no longer."""
+    if found.number < 2:
+        return None
+    try:
+        return bench.compared(found, preview.shown(Wish(one.newsletter, found.number - 1)))
+    except UserError:
+        return None
+
+
+def message(preview: Preview, request: Request) -> Response:
+    """The whole message, as it would be sent: to be kept as a file, or its headers alone."""
+    if preview.tools.message is None:
+        raise HTTPException(404)
+    one = preview.asked(request)
+    try:
+        content = _message(preview, one, preview.shown(one))
+    except UserError as error:
+        return PlainTextResponse(f"{error}\n{error.hint}\n", headers=_MAIL)
+    if request.path_params["part"] == "headers":
+        lines = (f"{name}: {value}\n" for name, value in bench.headers(content))
+        return PlainTextResponse("".join(lines), headers=_MAIL)
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", f"{one.newsletter}-{one.mail or one.number or 'next'}")
+    attached = {"Content-Disposition": f'attachment; filename="{name}.eml"'}
+    return Response(content, media_type="message/rfc822", headers=_HEADERS | attached)
+
+
+def _message(preview: Preview, one: Wish, found: edition.Shown) -> bytes:
+    if preview.tools.message is None:
+        raise HTTPException(404)
+    config = preview.load()
+    return preview.tools.message(
+        config, preview.database, one.newsletter, found, to=one.reader or None, note=bool(one.mail)
+    )
 
 
 def mail(preview: Preview, request: Request) -> Response:
@@ -158,7 +231,12 @@ def mail(preview: Preview, request: Request) -> Response:
         return PlainTextResponse(f"{error}\n{error.hint}\n", headers=_MAIL)
     if name in ("text", "source"):
         return PlainTextResponse(found.text if name == "text" else found.html, headers=_MAIL)
-    return HTMLResponse(edition.seen(preview.database, guise(found, name)), headers=_MAIL)
+    seen = guise(found, name)
+    if wanted := request.query_params.get("find", ""):
+        findings = render.check(found, note=bool(preview.asked(request).mail))
+        finding = next((one for one in findings if one.check == wanted), None)
+        seen = seen if finding is None else bench.pointing(seen, finding)
+    return HTMLResponse(edition.seen(preview.database, seen), headers=_MAIL)
 
 
 def version(preview: Preview, request: Request) -> Response:
@@ -191,7 +269,9 @@ async def press(request: Request) -> Response:
         body += chunk
         if len(body) > _MAX_BODY:
             return PlainTextResponse("too much\n", 413, headers=_HEADERS)
-    form = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+    form = {
+        name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True).items()
+    }
     preview: Preview = request.app.state.preview
     one = preview.asked(request)
     try:
@@ -203,7 +283,47 @@ async def press(request: Request) -> Response:
 
 def _pressed(preview: Preview, one: Wish, verb: str, form: dict[str, str]) -> None:
     config = preview.load()
-    editing.act(verb, editing.Edit(preview.database, config, one.newsletter, one.number, form, preview.clock()))
+    if verb in _ASKS:
+        preview.told.append(_ASKS[verb](preview, config, one, form))
+        return
+    now = preview.clock()
+    editing.act(verb, editing.Edit(preview.database, config, one.newsletter, one.number, form, now, preview.done))
+
+
+def _send(preview: Preview, config: Config, one: Wish, form: dict[str, str]) -> str:
+    if preview.tools.send is None:
+        raise HTTPException(404)
+    to = form.get("to", "").strip()
+    if not to:
+        raise UserError("nobody to send it to", hint="write an address beside the button")
+    return f"sent to {to}: {preview.tools.send(config, preview.database, one.newsletter, preview.shown(one), to)}"
+
+
+def _lookup(preview: Preview, config: Config, one: Wish, form: dict[str, str]) -> str:
+    if preview.tools.lookup is None:
+        raise HTTPException(404)
+    addresses = bench.addresses(preview.shown(one).rendered.html, home=config.imprint(one.newsletter).base_url)
+    wrong = preview.tools.lookup(config, addresses)
+    if not wrong:
+        return f"all {len(addresses)} links answer"
+    return "; ".join(f"{url} {why}" for url, why in wrong.items()) + f" (of {len(addresses)} links)"
+
+
+def _spam(preview: Preview, config: Config, one: Wish, form: dict[str, str]) -> str:
+    if preview.tools.spam is None:
+        raise HTTPException(404)
+    found = preview.tools.spam(_message(preview, one, preview.shown(one)))
+    if found is None:
+        return "no spamd answers on 127.0.0.1:783: nobody can say how the mail scores"
+    points, most, rules = found
+    return f"spamd gives {points:g} points, {most:g} are spam: {', '.join(rules) or 'no rule fires'}"
+
+
+_ASKS: dict[str, Callable[[Preview, Config, Wish, dict[str, str]], str]] = {
+    "send": _send,
+    "lookup": _lookup,
+    "spam": _spam,
+}
 
 
 async def _not_here(request: Request, *_: object) -> Response:
@@ -213,6 +333,7 @@ async def _not_here(request: Request, *_: object) -> Response:
 ROUTES = [
     Route("/", partial(gently, show)),
     Route("/mail/{guise}", partial(gently, mail)),
+    Route("/message/{part}", partial(gently, message)),
     Route("/version", partial(gently, version)),
     Route("/page.js", partial(gently, script)),
     Route("/do/{verb}", press, methods=["POST"]),
@@ -228,13 +349,14 @@ def application(
     token: str,
     clock: Callable[[], datetime],
     moment: Callable[[str], datetime] = datetime.fromisoformat,
+    tools: Tools | None = None,
 ) -> Starlette:
     """The ASGI application; `load` reads the settings anew, so that a change shows at once.
 
     `moment` reads what the editor writes as one; UserError or ValueError where it is none.
     """
     inner = Starlette(routes=ROUTES, exception_handlers={404: _not_here})
-    inner.state.preview = Preview(database, load, look, wish, token, clock, moment)
+    inner.state.preview = Preview(database, load, look, wish, token, clock, moment, tools or Tools())
     return _Guard(Starlette(routes=[Mount(f"/{token}", inner)], exception_handlers={404: _not_here}), token)
 
 
