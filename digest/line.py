@@ -161,30 +161,59 @@ def all_but_sending(
     now = clock()
     tidy(database, config, now=now)
     answer_signups(database, config, now=now)
-    left, room = feeds.Bounds.of(config), feeds.Bounds.of_pictures(config)
+    left = Left(feeds.Bounds.of(config), feeds.Bounds.of_pictures(config))
     outcome.unfit += config.broken
     for name in config.turn:
-        with database.read() as session:
-            waits = idle.waits(session, name)
-        if waits.unconfirmed:
-            remind(database, config, name, now=now, tell=tell)
-        if waits.entries:
-            outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
-        else:
-            outcome.curate[name] = Admitted()
-            tell(Taken(name, Admitted()))
-        if waits.texts:
-            left = left.without(full_texts(database, config, name, clock=clock, bounds=left, tell=tell))
-        if waits.entries or waits.stories:
-            room = room.without(pictures(database, config, name, clock=clock, bounds=room, tell=tell))
-        if waits.welcomes:
-            welcome(database, config, name, now=now, tell=tell)
-        made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
-        if isinstance(made, Unfit):
-            outcome.unfit.append(name)
-        else:
-            outcome.compose.append(made)
+        why = (broken or {}).get(name, "")
+        to_letters(database, config, name, outcome, left=left, clock=clock, broken=why, tell=tell)
     return outcome
+
+
+@dataclass
+class Left:
+    """What is left of the bounds of a run."""
+
+    texts: feeds.Bounds
+    pictures: feeds.Bounds
+
+
+def to_letters(
+    database: Database,
+    config: Config,
+    name: str,
+    outcome: Outcome,
+    *,
+    left: Left | None = None,
+    clock: Callable[[], datetime],
+    broken: str = "",
+    due: bool = True,
+    tell: Tell = nobody,
+) -> None:
+    """One newsletter, from entries to letters that are owed; an edition is composed only where one may be `due`."""
+    left, now = left or Left(feeds.Bounds.of(config), feeds.Bounds.of_pictures(config)), clock()
+    with database.read() as session:
+        waits = idle.waits(session, name)
+    if waits.unconfirmed:
+        remind(database, config, name, now=now, tell=tell)
+    if waits.entries:
+        outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
+    else:
+        outcome.curate[name] = Admitted()
+        tell(Taken(name, Admitted()))
+    if waits.texts:
+        left.texts = left.texts.without(full_texts(database, config, name, clock=clock, bounds=left.texts, tell=tell))
+    if waits.entries or waits.stories:
+        seen = pictures(database, config, name, clock=clock, bounds=left.pictures, tell=tell)
+        left.pictures = left.pictures.without(seen)
+    if waits.welcomes:
+        welcome(database, config, name, now=now, tell=tell)
+    if not due:
+        return
+    made = compose(database, config, name, now=now, broken=broken, tell=tell)
+    if isinstance(made, Unfit):
+        outcome.unfit.append(name)
+    else:
+        outcome.compose.append(made)
 
 
 # ---------------------------------------------------------------- its steps

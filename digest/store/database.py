@@ -414,6 +414,11 @@ def _upgrade(database: Database, before: Callable[[Database, str], None] | None 
         _migrate(database)
 
 
+def require_release(database: Database) -> None:
+    """StorageError where the tables were upgraded meanwhile by a release that this one does not know."""
+    _found(database)
+
+
 def _found(database: Database) -> str | None:
     with database.read() as session:
         found = revision(session.connection())
