@@ -165,7 +165,11 @@ def all_but_sending(
     outcome.unfit += config.broken
     for name in config.turn:
         why = (broken or {}).get(name, "")
-        to_letters(database, config, name, outcome, left=left, clock=clock, broken=why, tell=tell)
+        outcome.curate[name], made = to_letters(database, config, name, left=left, clock=clock, broken=why, tell=tell)
+        if isinstance(made, Unfit):
+            outcome.unfit.append(name)
+        elif made is not None:
+            outcome.compose.append(made)
     return outcome
 
 
@@ -181,14 +185,13 @@ def to_letters(
     database: Database,
     config: Config,
     name: str,
-    outcome: Outcome,
     *,
     left: Left | None = None,
     clock: Callable[[], datetime],
     broken: str = "",
     due: bool = True,
     tell: Tell = nobody,
-) -> None:
+) -> tuple[Admitted, Composed | Unfit | None]:
     """One newsletter, from entries to letters that are owed; an edition is composed only where one may be `due`."""
     left, now = left or Left(feeds.Bounds.of(config), feeds.Bounds.of_pictures(config)), clock()
     with database.read() as session:
@@ -196,10 +199,10 @@ def to_letters(
     if waits.unconfirmed:
         remind(database, config, name, now=now, tell=tell)
     if waits.entries:
-        outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
+        admitted = admit(database, config, name, now=now, tell=tell)
     else:
-        outcome.curate[name] = Admitted()
-        tell(Taken(name, Admitted()))
+        admitted = Admitted()
+        tell(Taken(name, admitted))
     if waits.texts:
         left.texts = left.texts.without(full_texts(database, config, name, clock=clock, bounds=left.texts, tell=tell))
     if waits.entries or waits.stories:
@@ -207,13 +210,7 @@ def to_letters(
         left.pictures = left.pictures.without(seen)
     if waits.welcomes:
         welcome(database, config, name, now=now, tell=tell)
-    if not due:
-        return
-    made = compose(database, config, name, now=now, broken=broken, tell=tell)
-    if isinstance(made, Unfit):
-        outcome.unfit.append(name)
-    else:
-        outcome.compose.append(made)
+    return admitted, compose(database, config, name, now=now, broken=broken, tell=tell) if due else None
 
 
 # ---------------------------------------------------------------- its steps

@@ -414,9 +414,15 @@ def _upgrade(database: Database, before: Callable[[Database, str], None] | None 
         _migrate(database)
 
 
-def require_release(database: Database) -> None:
-    """StorageError where the tables were upgraded meanwhile by a release that this one does not know."""
-    _found(database)
+def outgrown(database: Database) -> StorageError | None:
+    """What to say where the tables were upgraded meanwhile by a release that this one does not know."""
+    with database.read() as session:
+        found = revision(session.connection())
+    try:
+        judge_revision(found)
+    except StorageError as error:
+        return error
+    return None
 
 
 def _found(database: Database) -> str | None:

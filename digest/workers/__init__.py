@@ -1,1 +1,1 @@
-"""Several machines at work on one database: which jobs the rows ask for, what each does, and the engine that wakes them."""
+"""Several machines at work on one database: the jobs that the rows ask for, what each does, and what wakes them."""

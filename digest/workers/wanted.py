@@ -1,4 +1,4 @@
-"""What the rows say is to be done, as jobs that wake somebody to do it. A job says where to look, never what is there."""
+"""What the rows say is to be done, as jobs that wake somebody to do it. It says where to look, never what is there."""
 
 from __future__ import annotations
 

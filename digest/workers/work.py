@@ -13,7 +13,6 @@ from digest.deliver import NOTICES
 from digest.deliver.report import Report
 from digest.deliver.shares import Share
 from digest.store import Database, newsletters, runs
-from digest.store.database import require_release
 from digest.told import Tell, nobody
 from digest.workers import wanted
 from digest.workers.wanted import Job
@@ -49,8 +48,7 @@ class Work:
         return deeds[name](**numbers)
 
     def look(self) -> list[Job]:
-        """What there is to do at all. StorageError where the tables are newer than this release, WrongClock likewise."""
-        require_release(self.database)
+        """What there is to do at all, by a clock that is right: else WrongClock."""
         line.heal(self.database, self.config, now=self.clock(), tell=self.tell)
         return wanted.wanted(self.database, self.config, now=self.clock())
 
@@ -82,7 +80,6 @@ class Work:
             self.database,
             self.config,
             row.name,
-            line.Outcome(line.CollectReport()),
             clock=self.clock,
             broken=self.broken.get(row.name, ""),
             due=due,
