@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest import event_loop
 from digest.cli.common import Options, now
 from digest.cli.options import LogFile, LogFormat
 from digest.cli.progress import heed_clock, telling
@@ -54,7 +55,8 @@ def worker(
         with record.stored(database), telling(options, config) as tell:
             rng = random.Random()  # noqa: S311  (jitter, not a secret)
             work = Work(database, config, clock=now, rng=rng, broken=broken, tell=tell)
-            asyncio.run(_until_asked(options, engine.Worker(work, terms, warn=options.warn)))
+            mine = engine.Worker(work, terms, warn=options.warn)
+            event_loop.run(lambda: _until_asked(options, mine))
             record.ends(Exit.OK)
 
 

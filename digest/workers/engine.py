@@ -75,6 +75,9 @@ class Worker:
         loop = self._loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(max_workers=self._terms.concurrency + 2))
         ended = True
+        if not self._terms.wait:
+            await asyncio.to_thread(tables.ensure, self._work.database)
+            await asyncio.to_thread(self._look)
         while not self._asked.is_set():
             try:
                 await asyncio.to_thread(tables.ensure, self._work.database)
@@ -84,6 +87,8 @@ class Worker:
                     raise
                 self._warn(f"the engine stopped, and starts anew in {_AGAIN:.0f} seconds: {error}")
             if not self._terms.wait:
+                if await asyncio.to_thread(tables.waits, self._work.database, self._terms.queues):
+                    continue
                 break
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), _AGAIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,13 @@ def ensure(database: Database) -> bool:
         connection.exec_driver_sql(schema.replace("%", "%%"))
         connection.exec_driver_sql(f"COMMENT ON TABLE procrastinate_jobs IS '{mine}'")
     return True
+
+
+def waits(database: Database, queues: Collection[str]) -> bool:
+    """Is there a job in one of these queues that nobody has begun?"""
+    query = "SELECT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE status = 'todo' AND queue_name = ANY(:queues))"
+    with database.read() as session:
+        return bool(session.execute(sa.text(query), {"queues": list(queues)}).scalar_one())
 
 
 def defer(session: Session, job: Job) -> bool:

@@ -1,0 +1,333 @@
+"""Several machines on one PostgreSQL: jobs only wake work, and what is to be done stands in the rows."""
+
+from __future__ import annotations
+
+import random
+import runpy
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from conftest import MONDAY
+from house import ROOT
+from mailing import owe, readers, sound, tallied
+from mailserver import MailServer
+from people import enrol
+
+from digest import collect, event_loop
+from digest.deliver import run as delivering
+from digest.demo.site import FeedSite
+from digest.errors import ConfigError, Exit, StorageError, TryAgain
+from digest.models import Edition
+from digest.store import newsletters, open_database
+from digest.workers import engine, tables, wanted
+from digest.workers.wanted import Job
+from digest.workers.work import Work
+
+DAILY = {"daily": {"title": "Daily", "from": "Daily <news@news.example>"}}
+
+
+@pytest.fixture
+def server():
+    with MailServer() as started:
+        yield started
+
+
+@pytest.fixture
+def shared(upgraded_postgres_url, config, clock, monkeypatch):
+    """A PostgreSQL with the tables of jobs, whose clock is the test's."""
+    monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: timedelta())
+    opened = open_database(upgraded_postgres_url)
+    newsletters.keep(opened, config.newsletters, now=clock())
+    tables.ensure(opened)
+    yield opened
+    opened.close()
+
+
+def work_of(database, config, clock) -> Work:
+    return Work(database, config, clock=clock, rng=random.Random(1))
+
+
+def idle_worker(database, config, clock, told, **terms) -> engine.Worker:
+    """A worker that looks what there is to do, and ends once no job waits."""
+    asked = engine.Terms(wait=False, **terms)
+    return engine.Worker(work_of(database, config, clock), asked, warn=told.append)
+
+
+def go(worker: engine.Worker) -> bool:
+    return event_loop.run(worker.run)
+
+
+def waiting(database) -> list[str]:
+    with database.read() as session:
+        query = "SELECT lock FROM procrastinate_jobs WHERE status = 'todo' ORDER BY priority DESC, id"
+        return list(session.execute(sa.text(query)).scalars())
+
+
+def dropped(database) -> None:
+    with database.write() as session:
+        session.execute(
+            sa.text(
+                "DROP TABLE procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs,"
+                " procrastinate_workers CASCADE"
+            )
+        )
+
+
+# ---------------------------------------------------------------- what there is to do
+
+
+def test_nothing_is_woken_but_what_rows_cannot_tell_of(shared, config, clock):
+    with shared.read() as session:
+        daily = newsletters.find(session, "daily").id
+    locks = [job.lock for job in wanted.wanted(shared, config, now=clock())]
+    assert locks == [f"digest/newsletter/{daily}", "digest/deliver/0", "digest/upkeep"]
+
+
+def test_letters_that_are_due_wake_every_share_of_the_relays_and_none_is_woken_twice(shared, configure, clock):
+    config = configure(smtp={"url": "smtp://relay.example", "connections": 3})
+    owe(shared, config, *readers(2))
+    jobs = [job for job in wanted.wanted(shared, config, now=clock()) if job.name == "deliver"]
+    assert [dict(job.numbers) for job in jobs] == [{"share": number} for number in range(3)]
+    with shared.write() as session:
+        assert [tables.defer(session, job) for job in (*jobs, *jobs)] == [True] * 3 + [False] * 3
+    assert waiting(shared) == [f"digest/deliver/{number}" for number in range(3)]
+
+
+def test_what_somebody_waits_for_is_begun_before_editions(shared):
+    with shared.write() as session:
+        for job in reversed(wanted.JOBS):
+            tables.defer(session, job)
+    assert waiting(shared)[0] == "digest/notices"
+
+
+@pytest.mark.parametrize(
+    ("smtp", "shares"),
+    [
+        ({}, 1),
+        ({"url": "smtp://a.example"}, 8),
+        ({"url": "smtp://a.example", "connections": 50}, 8),
+        ({"url": "smtp://a.example", "connections": 2}, 2),
+        ({"relays": [{"url": "smtp://a.example", "connections": 9}, {"url": "smtp://b.example", "connections": 1}]}, 1),
+        ({"relays": [{"url": "smtp://a.example", "per_second": 5.5}]}, 5),
+        ({"relays": [{"url": "smtp://a.example", "per_second": 0.1}]}, 1),
+    ],
+    ids=lambda value: str(value),
+)
+def test_all_shares_together_keep_what_the_settings_say_of_each_relay(configure, smtp, shares):
+    config = configure(smtp=smtp)
+    assert wanted.shares(config) == shares
+    for relay in config.smtp.servers:
+        joint = delivering.Joint(relay, None)
+        (mine,) = delivering._divided({"": joint}, shares).values()
+        assert mine.settings.connections * shares <= relay.connections and mine.settings.connections
+        assert mine.settings.per_second * shares == pytest.approx(relay.per_second)
+
+
+def test_without_a_schedule_an_edition_is_composed_once_an_hour(shared, configure, clock):
+    config = configure(newsletters=DAILY)
+    with shared.write() as session:
+        row = newsletters.find(session, "daily")
+        assert wanted.may_compose(session, config, row, now=MONDAY)
+        session.add(Edition(newsletter_id=row.id, number=1, composed_at=MONDAY, subject="No. 1", upto_seq=0))
+        session.flush()
+        assert not wanted.may_compose(session, config, row, now=MONDAY + timedelta(minutes=1))
+        assert wanted.may_compose(session, config, row, now=MONDAY + timedelta(hours=1))
+
+
+# ---------------------------------------------------------------- in our transactions
+
+
+def test_a_job_is_there_with_its_rows_or_not_at_all(shared):
+    with pytest.raises(ZeroDivisionError), shared.write() as session:
+        assert tables.defer(session, wanted.COLLECT)
+        raise ZeroDivisionError
+    assert waiting(shared) == []
+
+
+def test_without_the_tables_of_jobs_a_sentence_is_told_and_our_rows_are_kept(shared):
+    dropped(shared)
+    with shared.write() as session:
+        session.execute(sa.text("UPDATE newsletter SET seq = 7"))
+        with pytest.raises(StorageError, match="no worker can be woken"):
+            tables.defer(session, wanted.COLLECT)
+    with shared.read() as session:
+        assert newsletters.find(session, "daily").seq == 7
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def test_workers_bring_feeds_to_inboxes_once(shared, configure, server, clock):
+    config = configure(newsletters=DAILY, smtp={"url": server.url, "connections": 2})
+    with FeedSite(MONDAY) as site:
+        for url, title, topic in site.urls[:2]:
+            collect.add_feed(shared, url, newsletter="daily", title=title, topic=topic or "", now=MONDAY)
+        with shared.write() as session:
+            for email in readers(5):
+                enrol(session, email, newsletter="daily", secret=config.lasting_key)
+        told = []
+        assert go(idle_worker(shared, config, clock, told, concurrency=2))
+        clock.now += timedelta(hours=1)
+        assert go(idle_worker(shared, config, clock, told, concurrency=2))  # the edition, by what was collected
+    assert told == []
+    assert sorted(server.recipients) == sorted(readers(5)) and sound(shared)
+    assert go(idle_worker(shared, config, clock, told)) and len(server.taken) == 5
+
+
+def test_jobs_that_were_dropped_are_woken_again_by_the_rows(shared, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 1})
+    owe(shared, config, *readers(6))
+    work = replace(work_of(shared, config, clock), stop=lambda: len(server.taken) >= 2)
+    work.do("deliver", {"share": 0})
+    with shared.write() as session:
+        tables.defer(session, wanted.share_of_relays(0))
+    dropped(shared)
+    told = []
+    assert go(idle_worker(shared, config, clock, told)) and told == []
+    assert sorted(server.recipients) == sorted(readers(6)) and tallied(shared) == {"sent": 6}
+
+
+def test_a_job_done_twice_or_at_once_does_nothing_twice(shared, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 1})
+    owe(shared, config, *readers(4))
+    work = work_of(shared, config, clock)
+    threads = [threading.Thread(target=work.do, args=("deliver", {"share": 0})) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    work.do("deliver", {"share": 0})
+    assert sorted(server.recipients) == sorted(readers(4))
+
+
+@pytest.mark.parametrize("numbers", [{"newsletter": 999_999}])
+def test_what_the_settings_do_not_know_any_more_is_let_be(shared, config, clock, numbers):
+    assert work_of(shared, config, clock).do("newsletter", numbers) == []
+    assert work_of(shared, config, clock).do("deliver", {"share": 77}) == []
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize("registered", [True, False], ids=["silent", "unknown"])
+def test_jobs_of_a_dead_worker_hold_up_nobody(shared, configure, server, clock, registered):
+    config = configure(smtp={"url": server.url, "connections": 1})
+    owe(shared, config, "ada@example.org")
+    with shared.write() as session:
+        number = None
+        if registered:
+            old = "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id"
+            number = session.execute(sa.text(old)).scalar_one()
+        tables.defer(session, wanted.share_of_relays(0))
+        session.execute(
+            sa.text("UPDATE procrastinate_jobs SET status = 'doing', worker_id = :number"), {"number": number}
+        )
+    told = []
+    worker = idle_worker(shared, config, clock, told)
+
+    async def forget():
+        app = worker._app()
+        async with app.open_async():
+            await worker._forget_dead(app)
+
+    event_loop.run(forget)
+    assert go(idle_worker(shared, config, clock, told)) and told == []
+    assert server.recipients == ["ada@example.org"]
+
+
+def test_a_job_that_fails_is_told_of_and_holds_up_no_other(shared, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 1})
+    owe(shared, config, "ada@example.org")
+    worker = idle_worker(shared, config, clock, told := [])
+    real = Work.do
+
+    def do(work, name, numbers):
+        if name == "upkeep":
+            raise TryAgain("the disk is busy", hint="wait")
+        return real(work, name, numbers)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Work, "do", do)
+        assert go(worker)
+    assert told == ["upkeep: the disk is busy\n  wait"] and server.recipients == ["ada@example.org"]
+    assert waiting(shared) == []
+
+
+def test_a_worker_that_is_too_old_stops_with_a_sentence(shared, config, clock):
+    with shared.write() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StorageError, match="newer digest"):
+        go(idle_worker(shared, config, clock, []))
+
+
+def test_a_job_that_does_not_end_is_left_after_the_time_that_was_given(shared, config, clock):
+    worker = idle_worker(shared, config, clock, [], grace=0.0)
+    begun, over = threading.Event(), threading.Event()
+
+    def do(work, name, numbers):
+        worker._loop.call_soon_threadsafe(worker.ask_to_stop)
+        begun.set()
+        over.wait(60)
+        return []
+
+    async def until_left():
+        left = await worker.run()
+        over.set()
+        return left
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Work, "do", do)
+        assert event_loop.run(until_left) is False
+    assert begun.is_set()
+
+
+def test_tables_of_another_release_of_the_engine_are_made_anew_once_its_workers_are_gone(shared):
+    assert tables.ensure(shared) is False
+    with shared.write() as session:
+        session.execute(sa.text("COMMENT ON TABLE procrastinate_jobs IS 'another'"))
+        session.execute(sa.text("INSERT INTO procrastinate_workers DEFAULT VALUES"))
+    with pytest.raises(TryAgain, match="another release"):
+        tables.ensure(shared)
+    with shared.write() as session:
+        session.execute(sa.text("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'"))
+    assert tables.ensure(shared) is True and tables.ensure(shared) is False
+
+
+def test_sqlite_has_no_workers_and_says_what_does_their_work(box):
+    with pytest.raises(ConfigError, match="SQLite") as raised:
+        engine.require(box)
+    assert "digest run" in raised.value.hint and raised.value.exit_code is Exit.CONFIG
+
+
+def test_every_job_can_be_done_and_has_a_queue_that_workers_know(shared, config, clock):
+    work = work_of(shared, config, clock)
+    for job in wanted.JOBS:
+        assert job.queue in wanted.QUEUES
+        with pytest.raises(KeyError):
+            work.do(f"{job.name}?", {})
+    assert Job("a", "mail", 1, {"b": 2, "a": 1}).lock == "digest/a/1/2"
+
+
+# ---------------------------------------------------------------- the plan
+
+
+def test_the_plan_goes_by_the_figures_that_are_put_in():
+    plan = runpy.run_path(str(ROOT / "benchmarks" / "plan.py"))
+    given = plan["read"](["window_hours=1", "letters_per_second=500", "second_process=0.5"])
+    found = plan["plan"](3_600_000, given)
+    assert (found.letters_per_second, found.processes, found.connections) == (1000, 3, 500)
+    for words in ("speed=1", "window_hours=soon", "window_hours=0", "warmer_by=1", "window_hours=nan"):
+        with pytest.raises(ValueError):
+            plan["read"]([words])
+
+
+def test_the_page_shows_what_the_plan_comes_to():
+    plan = runpy.run_path(str(ROOT / "benchmarks" / "plan.py"))
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    for letters in plan["SIZES"]:
+        found = plan["plan"](letters, plan["Given"]())
+        assert f"{found.letters_per_second:,.0f}" in page and f"{found.addresses}; {found.warm_up_days}" in page
+        assert f"{found.of_one_database:.0%}".replace("%", " %") in page
