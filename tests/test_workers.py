@@ -131,7 +131,7 @@ def test_without_a_schedule_an_edition_is_composed_once_an_hour(shared, configur
     with shared.write() as session:
         row = newsletters.find(session, "daily")
         assert wanted.may_compose(session, config, row, now=MONDAY)
-        session.add(Edition(newsletter_id=row.id, number=1, composed_at=MONDAY, subject="No. 1", upto_seq=0))
+        session.add(Edition(newsletter_id=row.id, number=1, composed_at=MONDAY, upto_seq=0, sender="a@news.example"))
         session.flush()
         assert not wanted.may_compose(session, config, row, now=MONDAY + timedelta(minutes=1))
         assert wanted.may_compose(session, config, row, now=MONDAY + timedelta(hours=1))
