@@ -313,20 +313,22 @@ def collect(
     clock: Callable[[], datetime],
     force: bool = False,
     most: int | None = None,
+    part: feed_claims.Part = feed_claims.WHOLE,
     tell: Tell = nobody,
 ) -> CollectReport:
-    """Ask the feeds that are due (with `force` all), or a batch of `most` of them; who else asks gets others."""
+    """Ask the feeds that are due (with `force` all), or a batch of `most` of a part of them; who else asks gets others."""
     tell(Begins("collect"))
     report, now = CollectReport(), clock()
     with database.read() as session:
-        due = feed_claims.count_due(session, now=now, asked_before=now, regardless=force)
+        due = feed_claims.count_due(session, now=now, asked_before=now, regardless=force, part=part)
         by_mail = idle.feeds_by_mail(session)
     if due:
         with spans.span("collect"):
+            batch = feeds.Batch(most, part)
             report = event_loop.run(
-                lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most)
+                lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, batch=batch)
             )
-    if by_mail:
+    if by_mail and part.number == 0:
         from digest.collect import mailed
 
         report.changes += mailed.silences(database, now=clock())

@@ -20,8 +20,8 @@ from digest import collect, event_loop
 from digest.deliver import run as delivering
 from digest.demo.site import FeedSite
 from digest.errors import ConfigError, Exit, StorageError, TryAgain
-from digest.models import Edition
-from digest.store import newsletters, open_database
+from digest.models import Edition, Feed
+from digest.store import feed_claims, newsletters, open_database
 from digest.workers import engine, tables, wanted
 from digest.workers.wanted import Job
 from digest.workers.work import Work
@@ -137,12 +137,31 @@ def test_without_a_schedule_an_edition_is_composed_once_an_hour(shared, configur
         assert wanted.may_compose(session, config, row, now=MONDAY + timedelta(hours=1))
 
 
+def test_each_feed_is_in_one_part_and_with_it_all_that_its_host_answers_for(shared):
+    with shared.write() as session:
+        for number in range(40):
+            about = {"host": f"h{number % 20}.example", "answered_by": "cdn.example" if number < 10 else ""}
+            url = f"https://{about['host']}/{number}"
+            session.add(Feed(url=url, added_at=MONDAY, next_at=MONDAY, **about))
+    found: list[set[int]] = []
+    for number in range(wanted.PARTS):
+        part = feed_claims.Part(number, wanted.PARTS)
+        with shared.write() as session:
+            due = feed_claims.count_due(session, now=MONDAY, asked_before=MONDAY, part=part)
+            among, lease = feed_claims.Among(part=part), timedelta(minutes=9)
+            feeds = feed_claims.claim(session, now=MONDAY, limit=99, lease=lease, asked_before=MONDAY, among=among)
+        assert len(feeds) == due > 0
+        found.append({feed.answered_by or feed.host for feed in feeds})
+        assert sum(feed.answered_by == "cdn.example" for feed in feeds) in (0, 10)
+    assert len(set.union(*found)) == sum(map(len, found)) == 21
+
+
 # ---------------------------------------------------------------- in our transactions
 
 
 def test_a_job_is_there_with_its_rows_or_not_at_all(shared):
     with pytest.raises(ZeroDivisionError), shared.write() as session:
-        assert tables.defer(session, wanted.COLLECT)
+        assert tables.defer(session, wanted.UPKEEP)
         raise ZeroDivisionError
     assert waiting(shared) == []
 

@@ -14,6 +14,7 @@ from digest.models import Newsletter
 from digest.store import Database, feed_claims, idle, letters, newsletters, recipients
 
 QUEUES = ("mail", "collect", "compose", "deliver", "upkeep")
+PARTS = 4  # of all feeds: more processes than that collect no faster
 SHARES = 8  # at most, into which relays are divided: more processes than that send no faster
 
 
@@ -50,13 +51,16 @@ def wanted(database: Database, config: Config, *, now: datetime) -> list[Job]:
             NOTICES: letters.any_due(session, now=now, notices=True),
             SIGNUPS: idle.signups(session),
             LISTEN: bool(config.mail.source) or idle.old_mails(session, before=now - _kept(config)),
-            COLLECT: idle.feeds_by_mail(session) or bool(feed_claims.count_due(session, now=now, asked_before=now)),
             WEBHOOKS: idle.webhooks(session),
             ALERTS: bool(config.alerts.channels) or config.alerts.heartbeat is not None,
             UPKEEP: True,
         }
         # The first share also opens what was held, and holds what is late: of that no letter tells.
         sending = shares(config) if letters.any_due(session, now=now, notices=False) else 1
+        parts = [feed_claims.Part(number, PARTS) for number in range(PARTS)]
+        due = [feed_claims.count_due(session, now=now, asked_before=now, part=part) for part in parts]
+        due[0] += idle.feeds_by_mail(session)
+        asking = [part.number for part, feeds in zip(parts, due, strict=True) if feeds]
         rows = newsletters.by_name(session)
         busy = [
             row.id
@@ -64,6 +68,7 @@ def wanted(database: Database, config: Config, *, now: datetime) -> list[Job]:
             if (row := rows.get(name)) is not None and _busy(session, config, row, now=now)
         ]
     found = [job for job, there_is in asked.items() if there_is]
+    found += [replace(COLLECT, numbers={"part": number}) for number in asking]
     found += [replace(NEWSLETTER, numbers={"newsletter": number}) for number in busy if number is not None]
     found += [share_of_relays(number) for number in range(sending)]
     return sorted(found, key=lambda job: -job.priority)

@@ -12,7 +12,7 @@ from digest.config import Config
 from digest.deliver import NOTICES
 from digest.deliver.report import Report
 from digest.deliver.shares import Share
-from digest.store import Database, newsletters, runs
+from digest.store import Database, feed_claims, newsletters, runs
 from digest.told import Tell, nobody
 from digest.workers import wanted
 from digest.workers.wanted import Job
@@ -64,8 +64,10 @@ class Work:
         line.listen(self.database, self.config, clock=self.clock, tell=self.tell)
         return []
 
-    def _collect(self) -> list[Job]:
-        line.collect(self.database, self.config, clock=self.clock, tell=self.tell)
+    def _collect(self, part: int) -> list[Job]:
+        if part < wanted.PARTS:  # else woken by another release
+            mine = feed_claims.Part(part, wanted.PARTS)
+            line.collect(self.database, self.config, clock=self.clock, part=mine, tell=self.tell)
         return []
 
     def _newsletter(self, newsletter: int) -> list[Job]:
