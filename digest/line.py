@@ -316,7 +316,7 @@ def collect(
     part: feed_claims.Part = feed_claims.WHOLE,
     tell: Tell = nobody,
 ) -> CollectReport:
-    """Ask the feeds that are due (with `force` all), or a batch of `most` of a part of them; who else asks gets others."""
+    """Ask the feeds that are due (with `force` all), or `most` of a part of them; who else asks gets others."""
     tell(Begins("collect"))
     report, now = CollectReport(), clock()
     with database.read() as session:

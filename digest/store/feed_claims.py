@@ -111,8 +111,9 @@ def claim(
 ) -> list[Due]:
     """Take up to `limit` due feeds for ourselves until `now + lease`, those that were asked longest ago.
 
-    Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says. One statement, so two runs never fetch one feed (PostgreSQL skips locked
-    rows, SQLite has one writer). A run that dies leaves its feeds due when the lease is over, by `shared_now`.
+    Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says. One statement, so
+    two runs never fetch one feed (PostgreSQL skips locked rows, SQLite has one writer). A run that dies leaves its
+    feeds due when the lease is over, by `shared_now`.
     """
     shared = shared_now(session, now)
     due = (
