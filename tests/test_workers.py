@@ -245,14 +245,6 @@ def test_jobs_of_a_dead_worker_hold_up_nobody(shared, configure, server, clock, 
             sa.text("UPDATE procrastinate_jobs SET status = 'doing', worker_id = :number"), {"number": number}
         )
     told = []
-    worker = idle_worker(shared, config, clock, told)
-
-    async def forget():
-        app = worker._app()
-        async with app.open_async():
-            await worker._forget_dead(app)
-
-    event_loop.run(forget)
     assert go(idle_worker(shared, config, clock, told)) and told == []
     assert server.recipients == ["ada@example.org"]
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TICK = "tick"  # a queue that every worker takes from
 _POLL = 1.0  # seconds between two questions for jobs; LISTEN would want a session, which PgBouncer does not keep
 _HEARTBEAT = 10.0  # seconds
+_SOON = 0.1
 _AGAIN = 5.0  # seconds until the engine is started anew, after the database was gone or its tables were dropped
 
 
@@ -87,9 +88,10 @@ class Worker:
                     raise
                 self._warn(f"the engine stopped, and starts anew in {_AGAIN:.0f} seconds: {error}")
             if not self._terms.wait:
-                if await asyncio.to_thread(tables.waits, self._work.database, self._terms.queues):
-                    continue
-                break
+                if not await asyncio.to_thread(tables.waits, self._work.database, self._terms.queues):
+                    break
+                await asyncio.sleep(_SOON)  # another worker may have in hand what this one waits for
+                continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), _AGAIN)
         if self._fatal is not None:
@@ -99,6 +101,7 @@ class Worker:
     async def _once(self) -> bool:
         app = self._app()
         async with app.open_async():
+            await self._forget_dead(app)  # one may hold the lock of what waits
             engine = asyncio.create_task(
                 app.run_worker_async(
                     queues=[*self._terms.queues, TICK],

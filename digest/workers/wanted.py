@@ -47,14 +47,14 @@ JOBS = (NOTICES, SIGNUPS, LISTEN, COLLECT, NEWSLETTER, WEBHOOKS, DELIVER, ALERTS
 def wanted(database: Database, config: Config, *, now: datetime) -> list[Job]:
     """The jobs that there is work for at this moment; there may turn out to be none, and never the other way round."""
     with database.read() as session:
-        asked = {
-            NOTICES: letters.any_due(session, now=now, notices=True),
-            SIGNUPS: idle.signups(session),
-            LISTEN: bool(config.mail.source) or idle.old_mails(session, before=now - _kept(config)),
-            WEBHOOKS: idle.webhooks(session),
-            ALERTS: bool(config.alerts.channels) or config.alerts.heartbeat is not None,
-            UPKEEP: True,
-        }
+        asked = [
+            (NOTICES, letters.any_due(session, now=now, notices=True)),
+            (SIGNUPS, idle.signups(session)),
+            (LISTEN, bool(config.mail.source) or idle.old_mails(session, before=now - _kept(config))),
+            (WEBHOOKS, idle.webhooks(session)),
+            (ALERTS, bool(config.alerts.channels) or config.alerts.heartbeat is not None),
+            (UPKEEP, True),
+        ]
         # The first share also opens what was held, and holds what is late: of that no letter tells.
         sending = shares(config) if letters.any_due(session, now=now, notices=False) else 1
         parts = [feed_claims.Part(number, PARTS) for number in range(PARTS)]
@@ -67,7 +67,7 @@ def wanted(database: Database, config: Config, *, now: datetime) -> list[Job]:
             for name in config.turn
             if (row := rows.get(name)) is not None and _busy(session, config, row, now=now)
         ]
-    found = [job for job, there_is in asked.items() if there_is]
+    found = [job for job, there_is in asked if there_is]
     found += [replace(COLLECT, numbers={"part": number}) for number in asking]
     found += [replace(NEWSLETTER, numbers={"newsletter": number}) for number in busy if number is not None]
     found += [share_of_relays(number) for number in range(sending)]
