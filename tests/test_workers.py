@@ -87,7 +87,7 @@ def test_nothing_is_woken_but_what_rows_cannot_tell_of(shared, config, clock):
 
 
 def test_letters_that_are_due_wake_every_share_of_the_relays_and_none_is_woken_twice(shared, configure, clock):
-    config = configure(smtp={"url": "smtp://relay.example", "connections": 3})
+    config = configure(smtp={"url": "smtp://relay.example", "connections": 4})
     owe(shared, config, *readers(2))
     jobs = [job for job in wanted.wanted(shared, config, now=clock()) if job.name == "deliver"]
     assert [dict(job.numbers) for job in jobs] == [{"share": number} for number in range(3)]
@@ -107,23 +107,23 @@ def test_what_somebody_waits_for_is_begun_before_editions(shared):
     ("smtp", "shares"),
     [
         ({}, 1),
-        ({"url": "smtp://a.example"}, 8),
+        ({"url": "smtp://a.example"}, 7),
         ({"url": "smtp://a.example", "connections": 50}, 8),
-        ({"url": "smtp://a.example", "connections": 2}, 2),
+        ({"url": "smtp://a.example", "connections": 3}, 2),
         ({"relays": [{"url": "smtp://a.example", "connections": 9}, {"url": "smtp://b.example", "connections": 1}]}, 1),
-        ({"relays": [{"url": "smtp://a.example", "per_second": 5.5}]}, 5),
+        ({"relays": [{"url": "smtp://a.example", "per_second": 5.5}]}, 4),
         ({"relays": [{"url": "smtp://a.example", "per_second": 0.1}]}, 1),
     ],
     ids=lambda value: str(value),
 )
 def test_all_shares_together_keep_what_the_settings_say_of_each_relay(configure, smtp, shares):
     config = configure(smtp=smtp)
-    assert wanted.shares(config) == shares
+    assert (wanted.shares(config), wanted.parts(config)) == (shares, shares + 1)
     for relay in config.smtp.servers:
         joint = delivering.Joint(relay, None)
-        (mine,) = delivering._divided({"": joint}, shares).values()
-        assert mine.settings.connections * shares <= relay.connections and mine.settings.connections
-        assert mine.settings.per_second * shares == pytest.approx(relay.per_second)
+        (mine,) = delivering._divided({"": joint}, shares + 1).values()
+        assert mine.settings.connections * (shares + 1) <= max(2, relay.connections) and mine.settings.connections
+        assert mine.settings.per_second * (shares + 1) == pytest.approx(relay.per_second)
 
 
 def test_without_a_schedule_an_edition_is_composed_once_an_hour(shared, configure, clock):

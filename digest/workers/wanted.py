@@ -82,12 +82,21 @@ def share_of_relays(number: int) -> Job:
 def shares(config: Config) -> int:
     """Into how many shares the relays are divided: each has a connection and a letter a second of every relay at least.
 
-    It depends on the settings alone, so that all workers count alike.
+    One part more is for single letters, see `parts`. It depends on the settings alone, so that all workers count alike.
     """
     smtps = [config.smtp, *(config.imprint(name).smtp for name in config.turn if name not in config.broken)]
     relays = [relay for smtp in smtps for relay in smtp.servers]
     paced = [max(1, int(relay.per_second)) for relay in relays if relay.per_second]
-    return min((SHARES, *paced, *(relay.connections for relay in relays))) if relays else 1
+    most = [*paced, *(relay.connections for relay in relays)]
+    return max(1, min(SHARES, min(most) - 1)) if relays else 1
+
+
+def parts(config: Config) -> int:
+    """Among how many passes at a time relays are divided: a part for each share, and one for what somebody waits for.
+
+    Of a relay with one connection both have one.
+    """
+    return shares(config) + 1
 
 
 def may_compose(session: Session, config: Config, row: Newsletter, *, now: datetime) -> bool:

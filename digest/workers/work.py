@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from digest import alerts, line
@@ -53,7 +53,7 @@ class Work:
         return wanted.wanted(self.database, self.config, now=self.clock())
 
     def _notices(self) -> list[Job]:
-        self._sent(self._send(NOTICES, self.stop))
+        self._sent(self._send(replace(NOTICES, parts=wanted.parts(self.config)), self.stop))
         return []
 
     def _signups(self) -> list[Job]:
@@ -95,10 +95,10 @@ class Work:
 
     def _deliver(self, share: int) -> list[Job]:
         """Send for a while; where letters are left then, wake the share anew."""
-        parts, ends = wanted.shares(self.config), self.clock() + SLICE
-        if share >= parts:
+        ends = self.clock() + SLICE
+        if share >= wanted.shares(self.config):
             return []  # woken by other settings
-        report = self._send(Share(parts=parts), lambda: self.stop() or self.clock() >= ends)
+        report = self._send(Share(parts=wanted.parts(self.config)), lambda: self.stop() or self.clock() >= ends)
         self._sent(report)
         return [wanted.share_of_relays(share)] if report.interrupted and report.left.due.letters else []
 
