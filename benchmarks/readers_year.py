@@ -177,6 +177,7 @@ class Year(World):
                 continue
             reader = readers[subscription]
             _reader, tales = missing.pop(subscription, (reader, ()))
+            tales = reader.led(tales, stories)
             planned = Planned(due.get(subscription, self.now), tales, number, welcome, reader.choices, self.now)
             reader.planned[letter], self.by_letter[letter] = planned, reader
             self.note(reader, f"owed edition {number}, due {planned.due:%m-%d %H:%M}{' as a welcome' * welcome}")

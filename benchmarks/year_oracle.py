@@ -6,7 +6,7 @@ asks this module what it expects before it looks at what was sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -376,6 +376,20 @@ class Reader:
         """What a letter has of an offer: the best, as many as they and the newsletter want."""
         left = sorted((t for t in offer if not self.choices.muted(t)), key=lambda t: -t.rank)
         return tuple(left[: min(self.paper.most, self.choices.max_stories or self.paper.most)])
+
+    def led(self, tales: tuple[Tale, ...], stories: Collection[int]) -> tuple[Tale, ...]:
+        """What they should have of an offer with more than they want, where what they were sent is this.
+
+        A lead is chosen for more than its rank: it may be any of the offer, in the place of the last.
+        """
+        if len(tales) != min(self.paper.most, self.choices.max_stories or self.paper.most):
+            return tales
+        others = set(stories) - {tale.id for tale in tales}
+        wanted = self.choices.topics or self.paper.topics
+        leads = [t for t in self.paper.tales if t.id in others and t.topic in wanted and t.seq not in self.had]
+        if len(others) != 1 or not leads or self.choices.muted(leads[0]) or tales[-1].id in stories:
+            return tales
+        return (*tales[:-1], leads[0])
 
     def overdue(self, now: datetime) -> list[Tale]:
         """Stories that no letter brought, though there were days for it since they last changed anything."""

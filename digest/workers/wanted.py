@@ -57,10 +57,10 @@ def wanted(database: Database, config: Config, *, now: datetime) -> list[Job]:
         ]
         # The first share also opens what was held, and holds what is late: of that no letter tells.
         sending = shares(config) if letters.any_due(session, now=now, notices=False) else 1
-        parts = [feed_claims.Part(number, PARTS) for number in range(PARTS)]
-        due = [feed_claims.count_due(session, now=now, asked_before=now, part=part) for part in parts]
+        pieces = [feed_claims.Part(number, PARTS) for number in range(PARTS)]
+        due = [feed_claims.count_due(session, now=now, asked_before=now, part=part) for part in pieces]
         due[0] += idle.feeds_by_mail(session)
-        asking = [part.number for part, feeds in zip(parts, due, strict=True) if feeds]
+        asking = [part.number for part, feeds in zip(pieces, due, strict=True) if feeds]
         rows = newsletters.by_name(session)
         busy = [
             row.id
