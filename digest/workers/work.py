@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from digest import alerts, line
 from digest.config import Config
@@ -13,9 +14,12 @@ from digest.deliver import NOTICES
 from digest.deliver.report import Report
 from digest.deliver.shares import Share
 from digest.store import Database, feed_claims, newsletters, runs
-from digest.told import Tell, nobody
+from digest.told import nobody
 from digest.workers import wanted
 from digest.workers.wanted import Job
+
+if TYPE_CHECKING:
+    from digest.told import Tell
 
 SLICE = timedelta(minutes=1)  # that a share is sent by, before others have a turn
 
