@@ -39,10 +39,11 @@ def worker(
     Example: digest worker --queues deliver --concurrency 2
     """
     from digest.workers import engine, tables
+    from digest.workers.wanted import QUEUES
     from digest.workers.work import Work
 
     options: Options = context.obj
-    terms = engine.Terms(_chosen(queues, engine.QUEUES), concurrency, grace, wait=not until_idle)
+    terms = engine.Terms(_chosen(queues, QUEUES), concurrency, grace, wait=not until_idle)
     with (
         recorded(options, "worker", now, log, log_format) as record,
         options.open(partly=True) as (config, database),
@@ -55,7 +56,7 @@ def worker(
         with record.stored(database), telling(options, config) as tell:
             rng = random.Random()  # noqa: S311  (jitter, not a secret)
             work = Work(database, config, clock=now, rng=rng, broken=broken, tell=tell)
-            mine = engine.Worker(work, terms, warn=options.warn)
+            mine = engine.Worker(work, terms, warn=options.warn, give_up=lambda: _give_up(options))
             event_loop.run(lambda: _until_asked(options, mine))
             record.ends(Exit.OK)
 
@@ -70,10 +71,13 @@ async def _until_asked(options: Options, worker: Worker) -> None:
     for number in _SIGNALS:
         loop.add_signal_handler(number, ask)
     options.say("working")
-    if not await worker.run():
-        # Threads cannot be ended from outside; what they were at is safe to be broken off at any moment.
-        options.warn("not all was done in time: what was under way is broken off, and others go on with it")
-        os._exit(Exit.TEMPFAIL)
+    await worker.run()
+
+
+def _give_up(options: Options) -> None:
+    """Threads cannot be ended from outside; what they are at is safe to be broken off at any moment."""
+    options.warn("not all was done in time: what was under way is broken off, and others go on with it")
+    os._exit(Exit.TEMPFAIL)
 
 
 def _chosen(words: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -57,10 +57,12 @@ def require(database: Database) -> None:
 class Worker:
     """One process: its jobs run in threads, each with transactions of its own."""
 
-    def __init__(self, work: Work, terms: Terms, *, warn: Callable[[str], None]) -> None:
+    def __init__(self, work: Work, terms: Terms, *, warn: Callable[[str], None], give_up: Callable[[], None]) -> None:
+        """`give_up` is called where jobs did not end in time: it ends the process, or the worker waits on."""
         self._work = replace(work, stop=lambda: self._asked.is_set())
         self._terms = terms
         self._warn = warn
+        self._give_up = give_up
         self._fatal: UserError | None = None
         self._asked = asyncio.Event()
 
@@ -68,21 +70,20 @@ class Worker:
         """From the event loop's own thread."""
         self._asked.set()
 
-    async def run(self) -> bool:
-        """Until it is asked to stop; False where jobs did not end in time, and still run.
+    async def run(self) -> None:
+        """Until it is asked to stop.
 
         Raises what says that this worker cannot go on at all: StorageError of a release that is too old.
         """
         loop = self._loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(max_workers=self._terms.concurrency + 2))
-        ended = True
         if not self._terms.wait:
             await asyncio.to_thread(tables.ensure, self._work.database)
             await asyncio.to_thread(self._look)
         while not self._asked.is_set():
             try:
                 await asyncio.to_thread(tables.ensure, self._work.database)
-                ended = await self._once()
+                await self._once()
             except Exception as error:  # the database is gone, or its tables are: whatever the engine makes of it
                 if not _passes(error):
                     raise
@@ -96,9 +97,8 @@ class Worker:
                 await asyncio.wait_for(self._asked.wait(), _AGAIN)
         if self._fatal is not None:
             raise self._fatal
-        return ended
 
-    async def _once(self) -> bool:
+    async def _once(self) -> None:
         app = self._app()
         async with app.open_async():
             await self._forget_dead(app)  # one may hold the lock of what waits
@@ -121,9 +121,11 @@ class Worker:
             if not engine.done():
                 engine.cancel()  # which it takes as a wish: what it has begun it ends
                 _, late = await asyncio.wait({engine}, timeout=self._terms.grace)
-                return not late
-            engine.result()
-        return True
+                if late:
+                    self._give_up()
+                    await asyncio.wait({engine})
+            else:
+                engine.result()
 
     def _app(self) -> App:
         from procrastinate import App, PsycopgConnector
