@@ -228,9 +228,21 @@ def test_a_job_done_twice_or_at_once_does_nothing_twice(shared, configure, serve
     assert sorted(server.recipients) == sorted(readers(4))
 
 
-@pytest.mark.parametrize("numbers", [{"newsletter": 999_999}])
-def test_what_the_settings_do_not_know_any_more_is_let_be(shared, config, clock, numbers):
-    assert work_of(shared, config, clock).do("newsletter", numbers) == []
+def test_two_workers_at_once_send_each_letter_once(shared, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 3})
+    owe(shared, config, *readers(30))
+    told = []
+    workers = [idle_worker(shared, config, clock, told, concurrency=2) for _ in range(2)]
+    threads = [threading.Thread(target=go, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == [] and sorted(server.recipients) == sorted(readers(30)) and tallied(shared) == {"sent": 30}
+
+
+def test_what_the_settings_do_not_know_any_more_is_let_be(shared, config, clock):
+    assert work_of(shared, config, clock).do("newsletter", {"newsletter": 999_999}) == []
     assert work_of(shared, config, clock).do("deliver", {"share": 77}) == []
 
 
@@ -318,6 +330,14 @@ def test_sqlite_has_no_workers_and_says_what_does_their_work(box):
     with pytest.raises(ConfigError, match="SQLite") as raised:
         engine.require(box)
     assert "digest run" in raised.value.hint and raised.value.exit_code is Exit.CONFIG
+
+
+def test_the_command_refuses_sqlite_and_queues_that_are_not_known(digest):
+    assert digest("init", "news").returncode == 0
+    refused = digest("-c", "news/digest.toml", "worker")
+    assert refused.returncode == Exit.CONFIG and "digest run" in refused.stderr
+    refused = digest("-c", "news/digest.toml", "worker", "--queues", "mail,post")
+    assert refused.returncode == Exit.DATAERR and "'post'" in refused.stderr
 
 
 def test_every_job_can_be_done_and_has_a_queue_that_workers_know(shared, config, clock):

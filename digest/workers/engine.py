@@ -87,7 +87,7 @@ class Worker:
             except Exception as error:  # the database is gone, or its tables are: whatever the engine makes of it
                 if not _passes(error):
                     raise
-                self._warn(f"the engine stopped, and starts anew in {_AGAIN:.0f} seconds: {error}")
+                self._warn(f"the engine stopped, and starts anew in {_AGAIN:.0f} seconds: {_cause(error)}")
             if not self._terms.wait:
                 if not await asyncio.to_thread(tables.waits, self._work.database, self._terms.queues):
                     break
@@ -188,6 +188,11 @@ def _passes(error: BaseException) -> bool:
     from procrastinate.exceptions import ProcrastinateException
 
     return isinstance(error, ProcrastinateException | StorageError | TryAgain)
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of what the database said; the engine's own words hide it."""
+    return (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _said(name: str, numbers: Mapping[str, Any], error: UserError) -> str:
