@@ -161,30 +161,56 @@ def all_but_sending(
     now = clock()
     tidy(database, config, now=now)
     answer_signups(database, config, now=now)
-    left, room = feeds.Bounds.of(config), feeds.Bounds.of_pictures(config)
+    left = Left(feeds.Bounds.of(config), feeds.Bounds.of_pictures(config))
     outcome.unfit += config.broken
     for name in config.turn:
-        with database.read() as session:
-            waits = idle.waits(session, name)
-        if waits.unconfirmed:
-            remind(database, config, name, now=now, tell=tell)
-        if waits.entries:
-            outcome.curate[name] = admit(database, config, name, now=now, tell=tell)
-        else:
-            outcome.curate[name] = Admitted()
-            tell(Taken(name, Admitted()))
-        if waits.texts:
-            left = left.without(full_texts(database, config, name, clock=clock, bounds=left, tell=tell))
-        if waits.entries or waits.stories:
-            room = room.without(pictures(database, config, name, clock=clock, bounds=room, tell=tell))
-        if waits.welcomes:
-            welcome(database, config, name, now=now, tell=tell)
-        made = compose(database, config, name, now=now, broken=(broken or {}).get(name, ""), tell=tell)
+        why = (broken or {}).get(name, "")
+        outcome.curate[name], made = to_letters(database, config, name, left=left, clock=clock, broken=why, tell=tell)
         if isinstance(made, Unfit):
             outcome.unfit.append(name)
-        else:
+        elif made is not None:
             outcome.compose.append(made)
     return outcome
+
+
+@dataclass
+class Left:
+    """What is left of the bounds of a run."""
+
+    texts: feeds.Bounds
+    pictures: feeds.Bounds
+
+
+def to_letters(
+    database: Database,
+    config: Config,
+    name: str,
+    *,
+    left: Left | None = None,
+    clock: Callable[[], datetime],
+    broken: str = "",
+    due: bool = True,
+    tell: Tell = nobody,
+) -> tuple[Admitted, Composed | Unfit | None]:
+    """One newsletter, from entries to letters that are owed; an edition is composed only where one may be `due`."""
+    left, now = left or Left(feeds.Bounds.of(config), feeds.Bounds.of_pictures(config)), clock()
+    with database.read() as session:
+        waits = idle.waits(session, name)
+    if waits.unconfirmed:
+        remind(database, config, name, now=now, tell=tell)
+    if waits.entries:
+        admitted = admit(database, config, name, now=now, tell=tell)
+    else:
+        admitted = Admitted()
+        tell(Taken(name, admitted))
+    if waits.texts:
+        left.texts = left.texts.without(full_texts(database, config, name, clock=clock, bounds=left.texts, tell=tell))
+    if waits.entries or waits.stories:
+        seen = pictures(database, config, name, clock=clock, bounds=left.pictures, tell=tell)
+        left.pictures = left.pictures.without(seen)
+    if waits.welcomes:
+        welcome(database, config, name, now=now, tell=tell)
+    return admitted, compose(database, config, name, now=now, broken=broken, tell=tell) if due else None
 
 
 # ---------------------------------------------------------------- its steps
@@ -287,20 +313,22 @@ def collect(
     clock: Callable[[], datetime],
     force: bool = False,
     most: int | None = None,
+    part: feed_claims.Part = feed_claims.WHOLE,
     tell: Tell = nobody,
 ) -> CollectReport:
-    """Ask the feeds that are due (with `force` all), or a batch of `most` of them; who else asks gets others."""
+    """Ask the feeds that are due (with `force` all), or `most` of a part of them; who else asks gets others."""
     tell(Begins("collect"))
     report, now = CollectReport(), clock()
     with database.read() as session:
-        due = feed_claims.count_due(session, now=now, asked_before=now, regardless=force)
+        due = feed_claims.count_due(session, now=now, asked_before=now, regardless=force, part=part)
         by_mail = idle.feeds_by_mail(session)
     if due:
         with spans.span("collect"):
+            batch = feeds.Batch(most, part)
             report = event_loop.run(
-                lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, most=most)
+                lambda: feeds.run(database, config, clock=clock, force=force, progress=tell, batch=batch)
             )
-    if by_mail:
+    if by_mail and part.number == 0:
         from digest.collect import mailed
 
         report.changes += mailed.silences(database, now=clock())

@@ -171,9 +171,9 @@ def test_a_run_of_a_few_feeds_asks_as_many_although_hosts_of_the_first_are_held(
         hosts.keep(session, [hosts.Record("target.example", held_until=MONDAY + HOUR)])
     add(database, *(f"http://start{n}.example:{site.port}/moved" for n in range(3)))
     add(database, *(f"http://open{n}.example:{site.port}/feed" for n in range(4)))
-    report = run(database, resolve=at_home, most=3)
+    report = run(database, resolve=at_home, batch=collect.Batch(3))
     assert (report.asked, report.held) == (3, 3)
-    report = run(database, resolve=at_home, most=3)
+    report = run(database, resolve=at_home, batch=collect.Batch(3))
     assert (report.asked, report.held) == (1, 0)
 
 

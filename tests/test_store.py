@@ -33,6 +33,7 @@ from digest.store import (
     people,
 )
 from digest.store.database import head, open_database, revision
+from digest.store.feed_claims import Among
 from digest.store.schema import tables as all_tables
 
 
@@ -92,10 +93,13 @@ def test_feeds_are_claimed_by_turns_and_what_hosts_said_is_kept(url):
         ]
         hosts.forget(session, now=MONDAY + timedelta(days=2))
         assert hosts.records(session, now=MONDAY) == []
-        assert feed_claims.claim(session, **due, not_of=["x.example"]) == []
+        assert feed_claims.claim(session, **due, among=Among(not_of=["x.example"])) == []
         feed_claims.hold_host(session, "x.example", until=MONDAY - timedelta(minutes=1))
-        assert [feed.host[0] for feed in feed_claims.claim(session, **due, not_those=[1])] == ["b", "d"]
-        assert [feed.host[0] for feed in feed_claims.claim(session, **due, not_of=["a.example"])] == ["c"]
+        assert [feed.host[0] for feed in feed_claims.claim(session, **due, among=Among(not_those=[1]))] == [
+            "b",
+            "d",
+        ]
+        assert [feed.host[0] for feed in feed_claims.claim(session, **due, among=Among(not_of=["a.example"]))] == ["c"]
     opened.close()
 
 

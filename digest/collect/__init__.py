@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from digest.collect.rhythm import Health as Health
     from digest.collect.rhythm import Vitals as Vitals
     from digest.collect.rhythm import health as health
+    from digest.collect.run import Batch as Batch
     from digest.collect.run import run as run
     from digest.collect.sources import Added as Added
     from digest.collect.sources import ImportReport as ImportReport

@@ -66,6 +66,17 @@ MAX_TROUBLE, MAX_NOTE = 8, 200  # notes that are kept of an answer, and characte
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Which of the feeds that are due one pass asks; the rest is anybody's."""
+
+    most: int | None = None  # None: as many as there are
+    part: feed_claims.Part = feed_claims.WHOLE
+
+
+ALL = Batch()
+
+
+@dataclass(frozen=True)
 class _Outcome:
     """One feed's result on its way to the database."""
 
@@ -87,15 +98,15 @@ async def run(
     progress: Callable[[Progress], None] | None = None,
     resolve: Resolve = resolve,
     rng: Random | None = None,
-    most: int | None = None,
+    batch: Batch = ALL,
 ) -> CollectReport:
-    """Ask every due feed and store what is new; with `force`, every feed that is not retired; or `most` of them.
+    """Ask every due feed and store what is new; with `force`, every feed that is not retired; or a batch of them.
 
     Feeds are claimed a few at a time by a lease, so that two runs share the work and a killed one delays its feeds
     by minutes. Entries and validators of a feed are stored in one transaction. Feeds fail one by one, into the
     report; what this raises concerns all of them (StorageError).
     """
-    return await _Run(database, config, clock, force, progress, resolve, rng or Random(), most).run()  # noqa: S311
+    return await _Run(database, config, clock, force, progress, resolve, rng or Random(), batch).run()  # noqa: S311
 
 
 def _fitting(settings: Collect) -> Collect:
@@ -115,7 +126,7 @@ class _Run:
         progress: Callable[[Progress], None] | None,
         resolve: Resolve,
         rng: Random,
-        most: int | None,
+        batch: Batch,
     ) -> None:
         self._database = database
         self._config = config
@@ -127,7 +138,8 @@ class _Run:
         self._resolve = resolve
         self._rng = rng
         self._due = 0
-        self._left = sys.maxsize if most is None else most  # feeds that may still be claimed
+        self._mine = batch.part
+        self._left = sys.maxsize if batch.most is None else batch.most  # feeds that may still be claimed
         self._report = CollectReport()
         self._released: set[int] = set()  # not asked for their host's sake, and not claimed by us again
         self._unasked = 0  # of these, whose place in `most` another may have
@@ -172,7 +184,7 @@ class _Run:
         """How many feeds are due, and what is known of servers; holds of before do not bind who asks by force."""
         now = self._started
         with self._database.read() as session:
-            due = feed_claims.count_due(session, now=now, asked_before=now, regardless=self._force)
+            due = feed_claims.count_due(session, now=now, asked_before=now, regardless=self._force, part=self._mine)
             known = hosts.records(session, now=now)
         return min(due, self._left), [replace(record, held_until=None) for record in known] if self._force else known
 
@@ -197,8 +209,7 @@ class _Run:
                 lease=self._lease,
                 asked_before=self._started,
                 regardless=self._force,
-                not_of=self._hosts.held(),
-                not_those=self._released,
+                among=feed_claims.Among(self._hosts.held(), self._released, self._mine),
             )
         self._left -= len(claimed)
         return claimed

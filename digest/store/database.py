@@ -414,6 +414,17 @@ def _upgrade(database: Database, before: Callable[[Database, str], None] | None 
         _migrate(database)
 
 
+def outgrown(database: Database) -> StorageError | None:
+    """What to say where the tables were upgraded meanwhile by a release that this one does not know."""
+    with database.read() as session:
+        found = revision(session.connection())
+    try:
+        judge_revision(found)
+    except StorageError as error:
+        return error
+    return None
+
+
 def _found(database: Database) -> str | None:
     with database.read() as session:
         found = revision(session.connection())

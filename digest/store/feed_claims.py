@@ -58,13 +58,45 @@ class Due:
     told: str
 
 
+@dataclass(frozen=True)
+class Part:
+    """One of so many parts of all feeds, counted from 0: a host is in one part only. PostgreSQL."""
+
+    number: int = 0
+    of: int = 1
+
+
+WHOLE = Part()
+
+
+@dataclass(frozen=True)
+class Among:
+    """Of which feeds some are claimed."""
+
+    not_of: Collection[str] = ()  # hosts
+    not_those: Collection[int] = ()  # feeds
+    part: Part = WHOLE
+
+
+EVERY = Among()
+
 _DUE = [getattr(Feed, name) for name in Due.__dataclass_fields__]
 
 
-def count_due(session: Session, *, now: datetime, asked_before: datetime, regardless: bool = False) -> int:
+def count_due(
+    session: Session, *, now: datetime, asked_before: datetime, regardless: bool = False, part: Part = WHOLE
+) -> int:
     """How many feeds `claim` would give in all."""
     due = _due(now, shared_now(session, now), timedelta(0), asked_before, regardless)
-    return session.exec(select(sa.func.count()).select_from(Feed).where(*due)).one()
+    return session.exec(select(sa.func.count()).select_from(Feed).where(*due, *_in(part))).one()
+
+
+def _in(part: Part) -> list[Any]:
+    if part.of == 1:
+        return []
+    # By who answers: there it is that manners are asked for. What the server makes of a text it makes for all of us.
+    host = sa.func.coalesce(sa.func.nullif(col(Feed.answered_by), ""), col(Feed.host))
+    return [sa.func.hashtext(host).op("&")(0x7FFFFFFF) % part.of == part.number]
 
 
 def claim(
@@ -75,21 +107,21 @@ def claim(
     lease: timedelta,
     asked_before: datetime,
     regardless: bool = False,
-    not_of: Collection[str] = (),
-    not_those: Collection[int] = (),
+    among: Among = EVERY,
 ) -> list[Due]:
     """Take up to `limit` due feeds for ourselves until `now + lease`, those that were asked longest ago.
 
-    Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says; `not_of` are
-    hosts to leave out, `not_those` feeds. One statement, so two runs never fetch one feed (PostgreSQL skips locked
-    rows, SQLite has one writer). A run that dies leaves its feeds due when the lease is over, by `shared_now`.
+    Due is what was not asked since `asked_before` and, unless `regardless`, what its schedule says. One statement, so
+    two runs never fetch one feed (PostgreSQL skips locked rows, SQLite has one writer). A run that dies leaves its
+    feeds due when the lease is over, by `shared_now`.
     """
     shared = shared_now(session, now)
     due = (
         select(Feed.id)
         .where(*_due(now, shared, lease, asked_before, regardless))
-        .where(col(Feed.host).not_in(list(not_of)), col(Feed.answered_by).not_in(list(not_of)))
-        .where(col(Feed.id).not_in(sa.bindparam("those", list(not_those), expanding=True, literal_execute=True)))
+        .where(*_in(among.part))
+        .where(col(Feed.host).not_in(list(among.not_of)), col(Feed.answered_by).not_in(list(among.not_of)))
+        .where(col(Feed.id).not_in(sa.bindparam("those", list(among.not_those), expanding=True, literal_execute=True)))
         .order_by(col(Feed.checked_at).nulls_first(), col(Feed.id))
         .limit(limit)
         .with_for_update(skip_locked=True)

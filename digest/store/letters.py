@@ -32,6 +32,16 @@ _NO_SYNC = {"synchronize_session": False}
 _BOX = OutboxRow.__table__  # type: ignore[attr-defined]
 
 
+def any_due(session: Session, *, now: datetime, notices: bool) -> bool:
+    """Is there a letter that could be claimed at this moment: a notice, or else one of an open edition?"""
+    query = sa.select(_BOX.c.id).where(*waiting_at(shared_now(session, now)))
+    if notices:
+        query = query.where(_BOX.c.edition_id.is_(None))
+    else:
+        query = query.join(Edition, col(Edition.id) == _BOX.c.edition_id).where(col(Edition.state) == EditionState.OPEN)
+    return session.execute(query.limit(1)).first() is not None
+
+
 def due_count(session: Session, *, now: datetime, notices_only: bool = False) -> dict[int | None, int]:
     """How many letters could be claimed at this moment, by newsletter; None: notices of none."""
     owner = sa.func.coalesce(col(Edition.newsletter_id), _BOX.c.newsletter_id)

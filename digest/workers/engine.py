@@ -1,0 +1,200 @@
+"""procrastinate, and nothing else knows it but `tables`: takes jobs from the database, has them done, and ticks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from digest import DISTRIBUTION
+from digest.errors import ConfigError, StorageError, TryAgain, UserError
+from digest.store import Database
+from digest.store.database import outgrown
+from digest.workers import tables
+from digest.workers.wanted import JOBS, QUEUES, Job
+from digest.workers.work import Work
+
+if TYPE_CHECKING:
+    from procrastinate import App
+
+TICK = "tick"  # a queue that every worker takes from
+_POLL = 1.0  # seconds between two questions for jobs; LISTEN would want a session, which PgBouncer does not keep
+_HEARTBEAT = 10.0  # seconds
+_SOON = 0.1
+_AGAIN = 5.0  # seconds until the engine is started anew, after the database was gone or its tables were dropped
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a worker works: from which queues, how many jobs at a time, and how long its end may take, in seconds."""
+
+    queues: Sequence[str] = QUEUES
+    concurrency: int = 4
+    grace: float = 60.0
+    wait: bool = True  # for jobs to come; else it ends once there is none
+
+
+def require(database: Database) -> None:
+    """ConfigError where workers cannot be had: on SQLite, or without procrastinate."""
+    if database.engine.dialect.name != "postgresql":
+        raise ConfigError(
+            f"workers share a PostgreSQL, and this is SQLite: {database.name}",
+            hint="`digest run` by cron does the same work on one machine; docs/scaling.md says how to move",
+        )
+    if importlib.util.find_spec("procrastinate") is None:
+        raise ConfigError(
+            "workers need a package that is not installed beside digest",
+            hint=f"{shlex.quote(sys.executable)} -m pip install '{DISTRIBUTION}[workers]'",
+        )
+
+
+class Worker:
+    """One process: its jobs run in threads, each with transactions of its own."""
+
+    def __init__(self, work: Work, terms: Terms, *, warn: Callable[[str], None], give_up: Callable[[], None]) -> None:
+        """`give_up` is called where jobs did not end in time: it ends the process, or the worker waits on."""
+        self._work = replace(work, stop=lambda: self._asked.is_set())
+        self._terms = terms
+        self._warn = warn
+        self._give_up = give_up
+        self._fatal: UserError | None = None
+        self._asked = asyncio.Event()
+
+    def ask_to_stop(self) -> None:
+        """From the event loop's own thread."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Until it is asked to stop.
+
+        Raises what says that this worker cannot go on at all: StorageError of a release that is too old.
+        """
+        loop = self._loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(max_workers=self._terms.concurrency + 2))
+        if not self._terms.wait:
+            await asyncio.to_thread(tables.ensure, self._work.database)
+            await asyncio.to_thread(self._look)
+        while not self._asked.is_set():
+            try:
+                await asyncio.to_thread(tables.ensure, self._work.database)
+                await self._once()
+            except Exception as error:  # the database is gone, or its tables are: whatever the engine makes of it
+                if not _passes(error):
+                    raise
+                self._warn(f"the engine stopped, and starts anew in {_AGAIN:.0f} seconds: {_cause(error)}")
+            if not self._terms.wait:
+                if not await asyncio.to_thread(tables.waits, self._work.database, self._terms.queues):
+                    break
+                await asyncio.sleep(_SOON)  # another worker may have in hand what this one waits for
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), _AGAIN)
+        if self._fatal is not None:
+            raise self._fatal
+
+    async def _once(self) -> None:
+        app = self._app()
+        async with app.open_async():
+            await self._forget_dead(app)  # one may hold the lock of what waits
+            engine = asyncio.create_task(
+                app.run_worker_async(
+                    queues=[*self._terms.queues, TICK],
+                    concurrency=self._terms.concurrency,
+                    wait=self._terms.wait,
+                    listen_notify=False,
+                    fetch_job_polling_interval=_POLL,
+                    update_heartbeat_interval=_HEARTBEAT,
+                    stalled_worker_timeout=tables.DEAD,
+                    delete_jobs="always",  # what is still to be done, the rows say
+                    install_signal_handlers=False,
+                )
+            )
+            asked = asyncio.create_task(self._asked.wait())
+            await asyncio.wait({engine, asked}, return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
+            if not engine.done():
+                engine.cancel()  # which it takes as a wish: what it has begun it ends
+                _, late = await asyncio.wait({engine}, timeout=self._terms.grace)
+                if late:
+                    self._give_up()
+                    await asyncio.wait({engine})
+            else:
+                engine.result()
+
+    def _app(self) -> App:
+        from procrastinate import App, PsycopgConnector
+
+        url = self._work.database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        connector = PsycopgConnector(
+            conninfo=url, min_size=1, max_size=4, timeout=30, kwargs={"prepare_threshold": None}
+        )
+        app = App(connector=connector)
+        for job in JOBS:
+            app.task(name=job.name, queue=job.queue)(self._doing(job.name))
+
+        async def tick(timestamp: int) -> None:
+            await self._forget_dead(app)
+            await asyncio.to_thread(self._look)
+
+        ticking = app.task(name=TICK, queue=TICK, priority=1000, queueing_lock="digest/tick")(tick)
+        app.periodic(cron="* * * * *")(ticking)
+        return app
+
+    def _doing(self, name: str) -> Callable[..., None]:
+        def do(**numbers: int) -> None:
+            try:
+                self._wake(self._work.do(name, numbers))
+            except UserError as error:
+                self._warn(_said(name, numbers, error))
+
+        return do
+
+    def _look(self) -> None:
+        try:
+            if fatal := outgrown(self._work.database):
+                self._fatal = fatal
+                self._loop.call_soon_threadsafe(self._asked.set)
+                return
+            self._wake(self._work.look())
+        except UserError as error:
+            self._warn(_said(TICK, {}, error))
+
+    def _wake(self, jobs: Sequence[Job]) -> None:
+        if jobs:
+            with self._work.database.write() as session:
+                for job in jobs:
+                    tables.defer(session, job)
+
+    async def _forget_dead(self, app: App) -> None:
+        """Jobs of workers that are no more: the rows say what of them is still to be done."""
+        from procrastinate.exceptions import ConnectorException
+        from procrastinate.jobs import Status
+
+        manager = app.job_manager
+        await manager.prune_stalled_workers(tables.DEAD)
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=tables.DEAD):
+            with contextlib.suppress(ConnectorException):  # another tick was quicker
+                await manager.finish_job(job, Status.FAILED, delete_job=True)
+
+
+def _passes(error: BaseException) -> bool:
+    """Is it of the engine or of the database, so that a little later it may be over?"""
+    from procrastinate.exceptions import ProcrastinateException
+
+    return isinstance(error, ProcrastinateException | StorageError | TryAgain)
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of what the database said; the engine's own words hide it."""
+    return (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _said(name: str, numbers: Mapping[str, Any], error: UserError) -> str:
+    about = " ".join((name, *map(str, numbers.values())))
+    return f"{about}: {error}" + (f"\n  {error.hint}" if error.hint else "")

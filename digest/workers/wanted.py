@@ -1,0 +1,116 @@
+"""What the rows say is to be done, as jobs that wake somebody to do it. It says where to look, never what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from digest import edition
+from digest.config import Config
+from digest.models import Newsletter
+from digest.store import Database, feed_claims, idle, letters, newsletters, recipients
+
+QUEUES = ("mail", "collect", "compose", "deliver", "upkeep")
+PARTS = 4  # of all feeds: more processes than that collect no faster
+SHARES = 8  # at most, into which relays are divided: more processes than that send no faster
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to look at: by one worker at a time, and waiting once at most."""
+
+    name: str
+    queue: str
+    priority: int  # the highest is begun first
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def lock(self) -> str:
+        return "/".join(("digest", self.name, *(str(number) for _, number in sorted(self.numbers.items()))))
+
+
+NOTICES = Job("notices", "mail", 100)
+SIGNUPS = Job("signups", "mail", 90)
+LISTEN = Job("listen", "mail", 80)
+COLLECT = Job("collect", "collect", 60)
+NEWSLETTER = Job("newsletter", "compose", 50)
+WEBHOOKS = Job("webhooks", "mail", 40)
+DELIVER = Job("deliver", "deliver", 30)
+ALERTS = Job("alerts", "upkeep", 20)
+UPKEEP = Job("upkeep", "upkeep", 10)
+JOBS = (NOTICES, SIGNUPS, LISTEN, COLLECT, NEWSLETTER, WEBHOOKS, DELIVER, ALERTS, UPKEEP)
+
+
+def wanted(database: Database, config: Config, *, now: datetime) -> list[Job]:
+    """The jobs that there is work for at this moment; there may turn out to be none, and never the other way round."""
+    with database.read() as session:
+        asked = [
+            (NOTICES, letters.any_due(session, now=now, notices=True)),
+            (SIGNUPS, idle.signups(session)),
+            (LISTEN, bool(config.mail.source) or idle.old_mails(session, before=now - _kept(config))),
+            (WEBHOOKS, idle.webhooks(session)),
+            (ALERTS, bool(config.alerts.channels) or config.alerts.heartbeat is not None),
+            (UPKEEP, True),
+        ]
+        # The first share also opens what was held, and holds what is late: of that no letter tells.
+        sending = shares(config) if letters.any_due(session, now=now, notices=False) else 1
+        pieces = [feed_claims.Part(number, PARTS) for number in range(PARTS)]
+        due = [feed_claims.count_due(session, now=now, asked_before=now, part=part) for part in pieces]
+        due[0] += idle.feeds_by_mail(session)
+        asking = [part.number for part, feeds in zip(pieces, due, strict=True) if feeds]
+        rows = newsletters.by_name(session)
+        busy = [
+            row.id
+            for name in config.turn
+            if (row := rows.get(name)) is not None and _busy(session, config, row, now=now)
+        ]
+    found = [job for job, there_is in asked if there_is]
+    found += [replace(COLLECT, numbers={"part": number}) for number in asking]
+    found += [replace(NEWSLETTER, numbers={"newsletter": number}) for number in busy if number is not None]
+    found += [share_of_relays(number) for number in range(sending)]
+    return sorted(found, key=lambda job: -job.priority)
+
+
+def share_of_relays(number: int) -> Job:
+    """To send by one of the shares, counted from 0."""
+    return replace(DELIVER, numbers={"share": number})
+
+
+def shares(config: Config) -> int:
+    """Into how many shares the relays are divided: each has a connection and a letter a second of every relay at least.
+
+    One part more is for single letters, see `parts`. It depends on the settings alone, so that all workers count alike.
+    """
+    smtps = [config.smtp, *(config.imprint(name).smtp for name in config.turn if name not in config.broken)]
+    relays = [relay for smtp in smtps for relay in smtp.servers]
+    paced = [max(1, int(relay.per_second)) for relay in relays if relay.per_second]
+    most = [*paced, *(relay.connections for relay in relays)]
+    return max(1, min(SHARES, min(most) - 1)) if relays else 1
+
+
+def parts(config: Config) -> int:
+    """Among how many passes at a time relays are divided: a part for each share, and one for what somebody waits for.
+
+    Of a relay with one connection both have one.
+    """
+    return shares(config) + 1
+
+
+def may_compose(session: Session, config: Config, row: Newsletter, *, now: datetime) -> bool:
+    """Is an edition due? Without a schedule each run composes, and workers look each minute: then one an hour."""
+    settings = config.newsletters[row.name]
+    if settings.slots:
+        return not edition.not_now(session, row, settings, now=now)
+    last = recipients.last_composed(session, row.id or 0)
+    return last is None or last < now.replace(minute=0, second=0, microsecond=0)
+
+
+def _busy(session: Session, config: Config, row: Newsletter, *, now: datetime) -> bool:
+    return any(idle.waits(session, row.name)) or may_compose(session, config, row, now=now)
+
+
+def _kept(config: Config) -> timedelta:
+    return timedelta(days=config.mail.keep_days)
