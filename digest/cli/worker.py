@@ -32,7 +32,7 @@ def worker(
     log: LogFile = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Work with others on one PostgreSQL, until asked to stop. docs/scaling.md tells how machines share the work.
+    """Work with others on one PostgreSQL, until asked to stop. `digest help scaling` tells how machines share the work.
 
     Queues are mail, collect, compose, deliver and upkeep. SIGTERM ends it once letters under way are answered.
 

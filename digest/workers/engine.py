@@ -45,7 +45,7 @@ def require(database: Database) -> None:
     if database.engine.dialect.name != "postgresql":
         raise ConfigError(
             f"workers share a PostgreSQL, and this is SQLite: {database.name}",
-            hint="`digest run` by cron does the same work on one machine; docs/scaling.md says how to move",
+            hint="`digest run` by cron does the same work on one machine; `digest help scaling` says how to move",
         )
     if importlib.util.find_spec("procrastinate") is None:
         raise ConfigError(
