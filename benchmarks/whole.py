@@ -4,9 +4,10 @@
 
 Feeds are served on loopback, readers choose so many different sets of topics, letters go to Postfix's smtp-sink over a
 line of 20 ms there and back. What is timed is `line.run` on a database with readers and feeds, and without any entry;
-its stages are told by seconds, seconds of the processor (with those of the processes that parse) and share. A CHECKOUT
-is a git worktree of another commit: both run in turns, each round on the same machine with the same other work, and
-the ratios are medians over the rounds. Peak memory is that of the process, without those that parse.
+its stages are told by seconds, seconds of the processor (with those of the processes that parse), share, and the peak
+until each ends. A CHECKOUT is a git worktree of another commit: both run in turns, each round on the same machine with
+the same other work, and the ratios are medians over the rounds. Peak memory is that of the process, without those that
+parse.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
                         raise SystemExit(f"{who}: {found['variants']} variants and {found['sent']} letters")
                     seen[who].append(found)
                     if not options.json:
-                        told = ", ".join(f"{name} {wall} s" for name, (wall, _) in found["stages"].items())
+                        told = ", ".join(f"{name} {wall} s" for name, (wall, *_) in found["stages"].items())
                         print(
                             f"  round {turn + 1}: {who:<7}{found['seconds']:7.1f} s, {found['cpu']:.1f} s CPU: {told}"
                         )
@@ -95,8 +96,8 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         "cpu_seconds": middle["ours"]["cpu"],
         "peak_mb": max(one["peak_mb"] for one in seen["ours"]),
         "stages": {
-            name: {"seconds": wall, "cpu": cpu, "share": round(wall / middle["ours"]["seconds"], 3)}
-            for name, (wall, cpu) in middle["ours"]["stages"].items()
+            name: {"seconds": wall, "cpu": cpu, "share": round(wall / middle["ours"]["seconds"], 3), "peak_mb": peak}
+            for name, (wall, cpu, peak) in middle["ours"]["stages"].items()
         },
     }
     if options.against:
@@ -199,24 +200,22 @@ def run(folder: Path, port: int, connections: int) -> dict[str, Any]:
     spent: dict[str, list[float]] = {}
     for name in STAGES:
         if hasattr(line, name):
-            setattr(line, name, timed(getattr(line, name), spent.setdefault(name, [0.0, 0.0])))
+            setattr(line, name, timed(getattr(line, name), spent.setdefault(name, [0.0, 0.0, 0.0])))
     wanted = {"clock": lambda: datetime.now(UTC), "rng": random.Random(1)}
     assert set(wanted) <= set(inspect.signature(line.run).parameters)
     start, cpu = time.perf_counter(), cpu_seconds()
     outcome = line.run(database, config, **wanted)
     took, used = time.perf_counter() - start, cpu_seconds() - cpu
     database.close()
-    status = Path("/proc/self/status").read_text()
-    peak = next(int(row.split()[1]) for row in status.splitlines() if row.startswith("VmHWM"))
     assert outcome.deliver is not None
     return {
         "seconds": round(took, 2),
         "cpu": round(used, 2),
-        "peak_mb": round(peak / 1024),
+        "peak_mb": round(peak_mb()),
         "stories": [done.stories for done in outcome.compose if hasattr(done, "stories")],
         "variants": sum(done.variants for done in outcome.compose),
         "sent": outcome.deliver.sent,
-        "stages": {name: (round(wall, 2), round(cpu, 2)) for name, (wall, cpu) in spent.items()},
+        "stages": {name: (round(wall, 2), round(cpu, 2), round(peak)) for name, (wall, cpu, peak) in spent.items()},
     }
 
 
@@ -228,8 +227,15 @@ def timed(step: Any, spent: list[float]) -> Any:
         finally:
             spent[0] += time.perf_counter() - start
             spent[1] += cpu_seconds() - cpu
+            spent[2] = peak_mb()
 
     return told
+
+
+def peak_mb() -> float:
+    """Of this process until now."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(row.split()[1]) for row in status.splitlines() if row.startswith("VmHWM")) / 1024
 
 
 def cpu_seconds() -> float:

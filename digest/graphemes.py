@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
+# What is wide and written without blanks: Hangul, the CJK blocks, full-width forms, emoji.
+WIDE = re.compile(
+    "[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f"
+    "\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001f64f\U0001f900-\U0001f9ff\U00020000-\U0003fffd]"
+)
 _MARKS = ("Mn", "Me")
 # Signs in a row that are no letters, blanks or ASCII: what is heaped upon a letter is among them.
 _HEAP = re.compile(r"[^\w\s\x00-\x7f]{3,}+")
@@ -45,6 +50,19 @@ def _width(character: str, before: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def fitting(text: str, columns: int) -> int:
+    """How many characters of `text`, from its beginning, fit into so many columns."""
+    if len(text) * 2 <= columns or text.isascii():
+        return min(len(text), columns)
+    taken = 0
+    most = min(len(text), columns * _SIGNS)
+    for at in range(most):
+        taken += _width(text[at], text[at - 1] if at else " ")
+        if taken > columns:
+            return at
+    return most
 
 
 def clamp(text: str, columns: int) -> str:

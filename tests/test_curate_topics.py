@@ -276,13 +276,24 @@ def test_what_was_kept_and_cannot_be_read_is_learnt_anew(harm: Callable[[bytes],
     assert Kept.unpacked(harm(stored), TWO) is None
 
 
-def test_what_was_kept_is_good_while_nearly_all_labels_are_the_same() -> None:
-    before = dict.fromkeys(range(100), "garden")
+def test_what_was_kept_is_good_while_topics_are_known_by_as_many_labels() -> None:
+    before = {id_: "garden" if id_ % 2 else "kitchen" for id_ in range(100)}
     kept = Kept("mark", before, Placer(TWO, Keywords(TWO)))
-    assert kept.fits("mark", before | {100: "kitchen", 5: "kitchen"})
+
+    def labels(*, first: int = 0, last: int = 100, **moved: str) -> dict[int, str]:
+        found = {id_: "garden" if id_ % 2 else "kitchen" for id_ in range(first, last)}
+        return found | {int(id_.removeprefix("id")): topic for id_, topic in moved.items()}
+
+    assert kept.fits("mark", labels(id100="kitchen", id5="kitchen"))
+    assert kept.fits("mark", labels(first=60, last=160))  # a day's entries took the place of the oldest
     assert not kept.fits("other", before)
-    assert not kept.fits("mark", before | dict.fromkeys(range(12), "kitchen"))
-    assert not kept.fits("mark", dict.fromkeys(range(50), "garden"))
+    assert not kept.fits("mark", before | dict.fromkeys(range(24), "kitchen"))  # corrected
+    # So many corrected both ways that topics have as many as before, and others.
+    assert not kept.fits("mark", labels() | {id_: "kitchen" if id_ % 2 else "garden" for id_ in range(12)})
+    assert not kept.fits("mark", labels(last=112))  # more is known
+    assert not kept.fits("mark", labels(last=85))  # less
+    assert not kept.fits("mark", before | dict.fromkeys(range(100, 120), "cellar"))  # a topic came
+    assert not kept.fits("mark", labels(first=80, last=180))  # hardly one is left
 
 
 def test_contributions_of_the_words_explain_the_score() -> None:

@@ -87,7 +87,7 @@ def test_every_edition_is_fit_in_every_theme(name):
         mail = Templates().render(dataclasses.replace(edition, theme=theme), subject=SUBJECT)
         assert [f for f in render.check(mail) if f.level == "error" or f.check == "css"] == [FINE], theme
         assert render.size(mail.html, mail.marks, edition.home) <= HTML_LIMIT
-        assert all(render.columns(line) <= 72 or "://" in line for line in mail.text.splitlines())
+        assert all(render.width(line) <= 72 or "://" in line for line in mail.text.splitlines())
 
 
 FILLER = "\u034f\u00a0"

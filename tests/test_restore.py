@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from conftest import MONDAY, Clock, Done
 from mailing import notice, owe, readers, send, tallied
 
@@ -28,7 +29,9 @@ from digest.demo.catcher import Catcher
 from digest.errors import FetchError, PutBack
 from digest.models import OutboxState
 from digest.store import Database, backups, letters, open_database, outbox, restores
+from digest.store.clock import utc_day
 from digest.store.journal import Journal
+from digest.store.run_tables import RunDay
 from digest.store.witness import Witness, note_left
 
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
@@ -198,6 +201,23 @@ def test_in_a_copy_put_back_no_command_lets_letters_go_and_looking_harms_nothing
     for who, stories in house.had().items():
         if who in PEOPLE:
             assert stories == Counter(dict.fromkeys(("first", "one", "two", "three", "four"), 1)), who
+
+
+def test_a_copy_from_before_letters_were_rolled_up_is_gone_on_with_as_any_other(house):
+    copy = house.copy()
+    for title in ("quokka", "marimba", "isotope", "lighthouse"):
+        house.day(title)
+    with closing(open_database(f"sqlite:///{house.database}")) as database, database.write() as session:
+        days = [{"day": utc_day(house.now) + timedelta(days=n)} for n in range(1, 100)]
+        session.connection().execute(sa.insert(RunDay), days)  # digest was at work on each
+    house.now += timedelta(days=100)
+    assert json.loads(house("db", "prune", "--json").stdout)["kinds"]["letters"]["rows"] > 0
+    house.put_back(copy)
+    house("run", code=69)
+    house("restore", "accept", "--yes")
+    house.day("tundra")
+    assert all(set(theirs.values()) == {1} and len(theirs) == 6 for theirs in house.had().values()), house.had()
+    house("audit", "--full")
 
 
 def test_who_reads_weekly_gets_all_that_they_had_not(house):

@@ -44,13 +44,13 @@ from digest.cli import common, feed_add
 from digest.cli.preview import look
 from digest.collect.look import Found
 from digest.config import Config, from_values
+from digest.graphemes import width
 from digest.letter import Recipient, Sender, Template
 from digest.models import Entry, Feed, NewsletterFeed, Story, Subscriber, Subscription, Variant
 from digest.parse import text
 from digest.parse.pages import Candidate
 from digest.render import Marker, Marks, Note, Page, Rendered, Section, Templates
 from digest.render.ranks import Band, Block, Places
-from digest.render.words import WIDE
 from digest.store import Database, feed_entries, newsletters, open_database
 from digest.values import Recording, Source
 from digest.web import application
@@ -136,7 +136,9 @@ def tainted(*, largest: bool) -> Page:
 def harmless(words: str) -> str:
     """Words of the same length that mean nothing; what is wrapped by its signs, or never, stays what it is."""
     return re.sub(
-        r"\S+", lambda word: word[0] if WIDE.search(word[0]) or "://" in word[0] else "x" * len(word[0]), words
+        r"\S+",
+        lambda word: word[0] if width(word[0]) != len(word[0]) or "://" in word[0] else "x" * len(word[0]),
+        words,
     )
 
 

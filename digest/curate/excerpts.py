@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from digest import graphemes
 from digest.parse import gist
 from digest.parse.gist import Gist, Line
-from digest.widths import columns, fitting
 
 reading_minutes = gist.minutes
 
@@ -85,12 +84,12 @@ def prose_of(entry: Gist, *, title: str, known: Collection[str] = ()) -> str:
     sentences after it. "" where there is no prose.
     """
     first = _prose(entry.summary, title, known)
-    if columns(first) >= LEAST:
+    if graphemes.width(first) >= LEAST:
         return first
     body = _prose(entry.content, title, known)
     if first and body and not body.startswith(first[:20]) and first[-1] in ".!?。":
         body = f"{first} {body}"
-    return body if columns(body) >= LEAST else ""
+    return body if graphemes.width(body) >= LEAST else ""
 
 
 def _prose(lines: Sequence[Line], title: str, known: Collection[str]) -> str:
@@ -169,7 +168,9 @@ def _telling(text: str, title: str) -> bool:
     start = text[:400]
     letters = sum(map(str.isalpha, start))
     plain, known = text.rstrip("….").casefold(), title.rstrip("….").casefold()
-    again = plain == known or (len(known) > 8 and plain.startswith(known) and columns(plain) - columns(known) < LEAST)
+    again = plain == known or (
+        len(known) > 8 and plain.startswith(known) and graphemes.width(plain) - graphemes.width(known) < LEAST
+    )
     return letters * 2 > len(start) and not again
 
 
@@ -178,7 +179,7 @@ def cut(text: str, length: int) -> str:
 
     Never inside a character of several code points, an entity or a bidi pair: what is opened is closed.
     """
-    length = fitting(text, length)
+    length = graphemes.fitting(text, length)
     if len(text) <= length:
         return _closed(text, length) if _open(text) else text
     best = 0

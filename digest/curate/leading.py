@@ -11,8 +11,8 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from digest.config import OTHER
+from digest.graphemes import width
 from digest.values import Story
-from digest.widths import columns
 
 LEAST_TEXT = 60  # characters of an excerpt; with fewer nobody knows what it is about
 _FRESH = timedelta(days=3)  # news, however often the newsletter comes
@@ -127,7 +127,7 @@ def faults(story: Story, paper: Paper, *, now: datetime) -> tuple[str, ...]:
         found.append("is old" if story.dated else "has no date")
     if _foreign(story, paper):
         found.append(f"is in another language ({story.language})")
-    if columns(story.excerpt) < LEAST_TEXT:
+    if width(story.excerpt) < LEAST_TEXT:
         found.append("has no text to show")
     if story.topic == OTHER:
         found.append("is under no heading")
@@ -145,7 +145,7 @@ def lead(stories: Sequence[Story], paper: Paper, *, now: datetime) -> Story:
 
     def worse(at: int) -> tuple[bool, bool, bool, int, float, int]:
         story = stories[at]
-        wanting = (columns(story.excerpt) < LEAST_TEXT) + (story.topic == OTHER)
+        wanting = (width(story.excerpt) < LEAST_TEXT) + (story.topic == OTHER)
         return (
             bool(never(story.title, story.url, story.excerpt)),
             not old and _stale(story, paper, now=now),

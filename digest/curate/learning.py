@@ -220,14 +220,22 @@ class Kept:
             return None
 
     def fits(self, mark: str, labels: Mapping[int, str]) -> bool:
-        """Whether it was learnt of the same topics and settings, and of nearly the same labels."""
+        """Whether it was learnt of the same topics and settings, and of labels that say nearly the same.
+
+        Which entries are the newest changes daily, and says little: learnt of the ones before, as many right are
+        placed. What a topic is, and how much is known of it, changes seldom, and says much.
+        """
         if self.mark != mark:
             return False
-        moved = self.labels.items() ^ labels.items()
-        return len({id_ for id_, _topic in moved}) <= STALE * max(len(self.labels), len(labels))
+        before, after = Counter(self.labels.values()), Counter(labels.values())
+        other = sum(abs(before[topic] - after[topic]) for topic in before | after)
+        left = self.labels.keys() & labels.keys()
+        other += sum(self.labels[id_] != labels[id_] for id_ in left)
+        return other <= STALE * max(len(self.labels), len(labels)) and len(left) >= LEFT * len(self.labels)
 
 
-STALE = 0.1  # the share of labels that may come, go or change before all is learnt anew
+STALE = 0.1  # the share of labels by which topics may grow, shrink and change before all is learnt anew
+LEFT = 1 / 3  # of the labels something was learnt of must still be among the newest
 _FORMAT = 3  # of what is stored, and of how words are made of a text: raised where either changes
 
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 from digest import config
 from digest.curate import urls
 from digest.curate.leading import Paper, lead
+from digest.graphemes import width
 from digest.values import Source, Story
-from digest.widths import columns
 
 MORE_BY = 3  # stories that an author's first one names
 PAPER = Paper()
@@ -97,7 +97,7 @@ def parts(
 
 def of_excerpt(curate: config.Curate, excerpt: str) -> float:
     """The part of a rank that is its excerpt's."""
-    return round(curate.weight_excerpt * min(1.0, columns(excerpt) / (curate.excerpt_length * 0.6)), 3)
+    return round(curate.weight_excerpt * min(1.0, width(excerpt) / (curate.excerpt_length * 0.6)), 3)
 
 
 def share(points: int, *, most: int) -> float:

@@ -51,7 +51,10 @@ _LITTLE = {
     "vi": "và của là có cho không các được một trong với người này những khi để đã",
     "id": "yang dan di untuk dengan ini itu dari pada adalah tidak dalam akan juga kami bisa",
 }
-_WORDS = {language: frozenset(words.split()) for language, words in _LITTLE.items()}
+_SPOKEN: dict[str, list[str]] = {}  # a little word → the languages that have it
+for _language, _words in _LITTLE.items():
+    for _word in dict.fromkeys(_words.split()):
+        _SPOKEN.setdefault(_word, []).append(_language)
 
 
 def tag(declared: str) -> str:
@@ -117,6 +120,9 @@ def _by_words(text: str, *, least: int = 2) -> str:
     words = [word.lower() for word in _WORD.findall(text[:4_000])]
     if len(words) < 5:
         return ""
-    scores = sorted(((sum(w in little for w in words), lang) for lang, little in _WORDS.items()), reverse=True)
-    (best, language), (second, _) = scores[:2]
+    scores = dict.fromkeys(_LITTLE, 0)
+    for word in words:
+        for language in _SPOKEN.get(word, ()):
+            scores[language] += 1
+    (best, language), (second, _) = sorted(((count, language) for language, count in scores.items()), reverse=True)[:2]
     return language if best >= least and best * 10 >= len(words) and best > second * 1.2 else ""

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from digest.render.templates import template_folder as template_folder
     from digest.render.templates import template_names as template_names
     from digest.render.words import SUBJECT_LENGTH as SUBJECT_LENGTH
-    from digest.render.words import columns as columns
     from digest.render.words import direction as direction
     from digest.render.words import shorten as shorten
     from digest.render.words import subject_line as subject_line

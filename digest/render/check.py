@@ -14,7 +14,6 @@ from digest.colours import contrast
 from digest.graphemes import width
 from digest.render.marks import Marker
 from digest.render.page import Rendered
-from digest.render.words import columns
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -274,7 +273,7 @@ def _text(mail: Rendered) -> Finding:
     errors = []
     if not mail.text.strip():
         errors.append("it is empty")
-    long = [line for line in lines if columns(line) > 78 and "://" not in line]
+    long = [line for line in lines if width(line) > 78 and "://" not in line]
     if long:
         errors.append(f"{len(long)} lines of more than 78 columns")
     if any(line != line.rstrip() and line != "-- " for line in lines):  # which is the mark of a signature

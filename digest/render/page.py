@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import cached_property
 
 from digest.colours import PALETTES, Palette
-from digest.graphemes import clamp, unheaped
+from digest.graphemes import WIDE, clamp, unheaped
 from digest.render import ranks
 from digest.render.marks import Marker, Marks
-from digest.render.words import WIDE, direction
+from digest.render.words import direction
 from digest.schedule import Schedule
 from digest.untracked import untracked
 from digest.values import Source, Story

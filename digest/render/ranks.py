@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from digest.graphemes import WIDE
 from digest.values import Story
-from digest.widths import WIDE
 
 Kind = Literal["story", "briefs", "releases", "papers"]
 

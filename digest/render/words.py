@@ -6,10 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from digest.graphemes import clamp, unheaped
+from digest import graphemes
+from digest.graphemes import WIDE, clamp, unheaped
 from digest.render.scripts import direction as direction
-from digest.widths import WIDE as WIDE
-from digest.widths import columns as columns
 
 SUBJECT_LENGTH = 70
 # LRM, RLM, ALM, embeddings, overrides and isolates: in a subject they can turn the words around them.
@@ -48,13 +47,13 @@ def wrap(text: str, width: int = 72, indent: str = "") -> str:
     """
     room = width - len(indent)
     whole = " ".join(text.split())
-    if columns(whole) <= room:
+    if graphemes.width(whole) <= room:
         return indent + whole if whole else ""
     whole = " ".join(piece for word in whole.split(" ") for piece in _pieces(word, room))
     lines: list[str] = []
     line, taken = "", 0
     for word in whole.split(" "):
-        length = columns(word)
+        length = graphemes.width(word)
         if taken + bool(line) + length <= room:
             line, taken = (f"{line} {word}", taken + 1 + length) if line else (word, length)
             continue
@@ -66,12 +65,12 @@ def wrap(text: str, width: int = 72, indent: str = "") -> str:
         line = f"{line} " if line else ""
         for character in word:
             # No line starts with a closing sign.
-            full = columns(line + character) > room - 2
+            full = graphemes.width(line + character) > room - 2
             if full and unicodedata.category(character) not in ("Pe", "Pf", "Po"):
                 lines.append(line.rstrip())
                 line = ""
             line += character
-        taken = columns(line)
+        taken = graphemes.width(line)
     if line:
         lines.append(line)
     return "\n".join(indent + line for line in lines)
