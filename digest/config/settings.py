@@ -276,6 +276,7 @@ class Curate(Section):
     per_author: int = Field(2, ge=1)
     per_topic: int = Field(8, ge=1)
     excerpt_length: int = Field(150, ge=60, le=1000)
+    excerpts: Literal["first", "central"] = "first"  # of a text: its first words, or the sentences that say most
     # What each part of a rank is worth at most (see `curate.rank`).
     weight_sources: float = Field(2.0, ge=0)
     weight_fresh: float = Field(1.0, ge=0)
