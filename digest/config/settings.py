@@ -538,6 +538,7 @@ class Newsletter(Look):
     editor: Person | None = None
     approve_hours: float = Field(0, ge=0, le=240)
     max_stories: int = Field(30, ge=1, le=500)
+    in_short: int = Field(12, ge=0, le=500)  # stories from which on a mail begins with five of them in a line; 0: never
     min_stories: int = Field(1, ge=1)
     welcome: bool = True  # who confirms gets the latest edition at once
     welcome_mail: bool = False  # and before it a mail of words alone
