@@ -286,6 +286,7 @@ class Curate(Section):
     fresh_hours: float = Field(48, gt=0, le=10_000_000)
     precision: float = Field(0.9, ge=0.5, le=0.999)
     scorer: Line = ""
+    summarizer: Line = ""  # "openai" (see `[summarizer]`), or "package.module:function"; "": none
 
     @property
     def settle(self) -> timedelta:

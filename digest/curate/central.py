@@ -93,7 +93,7 @@ def of(entry: Gist, *, title: str, language: str, length: int, known: Collection
     shares = " and ".join(f"{worth[one.at] / total:.0%}" for one in best)
     numbers = " and ".join(str(one.at) for one in best)
     return Central(
-        _together([one.text for one in best]),
+        together([one.text for one in best]),
         f"sentence{'s' * (len(best) > 1)} {numbers} of {len(everything)}, whose words most of the others share "
         f"({shares} of the weight of the {len(fit)} that stand by themselves)",
     )
@@ -138,7 +138,7 @@ def _alone(text: str, title: str, language: str, *, most: int) -> bool:
         return False
     if letters < 0.8 * len(text) or (text.isupper() and width > _SHORTEST):
         return False
-    return not goes_on(text, language) and not _same(text, title, language)
+    return not goes_on(text, language) and not says_the_same(text, title, language)
 
 
 def _closed(text: str) -> bool:
@@ -170,7 +170,7 @@ def _openings() -> dict[str, tuple[str, ...]]:
     return {language: tuple(said) for language, said in found.items()}
 
 
-def _same(text: str, title: str, language: str) -> bool:
+def says_the_same(text: str, title: str, language: str) -> bool:
     """Whether a sentence says little besides the title."""
     said, known = _telling(text, language), _telling(title, language)
     return len(said) > 0 and len(said - known) <= len(said) * 0.25
@@ -206,7 +206,7 @@ def _alike(one: _Sentence, two: _Sentence) -> bool:
     return one.text == two.text or (least > 0 and len(one.words & two.words) > _ALIKE * least)
 
 
-def _together(texts: Sequence[str]) -> str:
+def together(texts: Sequence[str]) -> str:
     """Sentences after each other; a script without spaces puts none between them."""
     tight = _UNSPACED.match(texts[0]) and texts[0][-1:] in "。！？」』）" if texts else False
     return ("" if tight else " ").join(texts)

@@ -76,6 +76,8 @@ class Places:
 
 def saying(story: Story) -> str:
     """What a note says, where its title is only the beginning of that; "" for what has a title of its own."""
+    if story.summary == "machine":
+        return ""  # no words of whoever wrote the note
     title, said = _folded(story.title), _folded(story.excerpt)
     cut = story.title.rstrip(" ])").endswith(_DOTS)
     if len(title) < _NOTE and not cut:
