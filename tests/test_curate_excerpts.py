@@ -210,6 +210,9 @@ ENOUGH = " This sentence is here so that there is enough prose to be an excerpt 
         ("<p>;) is a face, == a question, and |> a pipe.</p>", ";) is a face, == a question, and |> a pipe."),
         ("<table><tr><td>A letter in a frame.</td></tr></table>", "A letter in a frame."),
         ("<table><tr><td>a</td><td><table><tr><td>b</td></tr></table></td><td>c</td></tr></table>Seen.", "Seen."),
+        ("<p>See <a href='#note-3'>3</a> of them<a href='#n'>[a]</a>.</p>", "See 3 of them[a]."),
+        ("<p>A fact<a href='#note-3'>3</a>, two<a href='#fn4'><sup>4</sup></a>.</p>", "A fact, two."),
+        ("<dialog>Not seen.</dialog><p>Seen.</p>", "Seen."),
         ("<p>Seen.</p><details><summary>More</summary>Not seen.</details>", "Seen."),
         (
             "<p>So <m:math xmlns:m='x'><m:mfrac><m:mi>a</m:mi><m:mi>b</m:mi></m:mfrac></m:math> is it.</p>",

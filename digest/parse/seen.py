@@ -28,7 +28,7 @@ _HINTS = (
     *("collapse", "opacity", "font-size", "absolute", "fixed", "clip", "indent", "transparent", "overflow", "for-sr"),
     *("mso-hide", "line-through", "vertical-align", "hide", "preheader"),
     *("<noscript", "<template", "<object", "<audio", "<video", "<iframe", "<canvas", "<textarea", "<select", "<button"),
-    *("<details", "<progress", "<meter", "<datalist"),
+    *("<details", "<dialog", "<progress", "<meter", "<datalist"),
 )
 # What a browser shows in place of their text, or a mail nothing of.
 _NEVER_TEXT = frozenset(
@@ -84,9 +84,10 @@ _NOTE_MARK = re.compile(r"(?:\[\s*+[\w*†‡]{1,4}+\s*+\][\s,]*+)++")
 _RAISED = re.compile(r"<(su[bp])\b[^<>]*>(.*?)(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _STRUCK = re.compile(r"<(del|s|strike)\b[^<>]*>.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _READING = re.compile(r"<(r[tp]|rtc)\b[^<>]*>.*?(?:</\1\s*>|(?=<r[tpb]\b)|(?=</ruby)|\Z)", re.IGNORECASE | re.DOTALL)
+# A bare number is a mark only where it stands upon a word: "see chapter <a>3</a>" is none.
 _FOOTNOTE = re.compile(
     r"<a\b[^<>]*?href=\"[^\"<>]*?#_?(?:fn|ftn|footnote|endnote|edn|note|cite|reference)[^\"<>]*+\"[^<>]*>"
-    r"\s*(?:\[\s*)?[\d*†‡]{1,4}(?:\s*\])?\s*</a>",
+    r"\s*+(?:<sup\b[^<>]*>)?+\s*+(?:\[\s*+[\w*†‡]{1,4}\s*+\]|[\d*†‡]{1,4}(?P<bare>))\s*+(?:</sup>)?+\s*+</a>",
     re.IGNORECASE,
 )
 _QUOTE = re.compile(r"<(/?)q\b[^<>]*>", re.IGNORECASE)
@@ -196,7 +197,7 @@ def _styles(told: str) -> dict[str, str]:
 def _hides(name: str, told: str) -> bool:
     if name in _NEVER_TEXT:
         return True
-    if name == "details":
+    if name in ("details", "dialog"):
         return "open" not in _attributes(told)
     if len(told) < 3:
         return False
@@ -236,7 +237,7 @@ def spoken(markup: str) -> str:
     """Clean HTML with what has a meaning as such in words: powers, quotations, drawn signs; without what is struck
     out, marks of footnotes, and the readings beside Chinese signs."""
     if "<a" in markup and "#" in markup:
-        markup = _FOOTNOTE.sub("", markup)
+        markup = _FOOTNOTE.sub(_noted, markup)
     if "<su" in markup.lower():
         markup = _RAISED.sub(_raised, markup)
     if "<r" in markup:
@@ -246,6 +247,12 @@ def spoken(markup: str) -> str:
     if "<img" in markup:
         markup = _IMG.sub(_drawn, markup)
     return _STRUCK.sub("", markup)
+
+
+def _noted(found: re.Match[str]) -> str:
+    upon = found.string[found.start() - 1 : found.start()]
+    marks = found["bare"] is None or "<sup" in found[0].lower() or not (upon.isspace() or upon in "(>")
+    return "" if marks else found[0]
 
 
 def _drawn(found: re.Match[str]) -> str:
