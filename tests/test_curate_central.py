@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from conftest import on_sqlite
 from hypothesis import given
 from hypothesis import strategies as st
+from test_admit import NOW, Desk
 
+from digest import config, edition
 from digest.curate import central
 from digest.parse import gist
+from digest.render import words
+from digest.store import Database, stories
 from digest.widths import columns
 
 MARKED = """
@@ -96,3 +101,30 @@ def test_whatever_a_text_is_what_is_chosen_stands_in_it_in_order(parts: list[str
         at = said.index(sentence, at) + len(sentence)
         assert not central.goes_on(sentence, language)
     assert columns(chosen.text) <= 2 * 150 and bool(chosen.why)
+
+
+@on_sqlite
+def test_an_edition_shows_the_sentences_where_the_settings_want_them_and_why_says_which(database: Database) -> None:
+    desk = Desk(database)
+    feed = desk.old_feed("Gazette")
+    desk.entry(feed, "Bridge news", content=MARKED, language="en")
+    settings = config.Curate(excerpts="central")
+    edition.take_in(database, "daily", desk.settings, settings, now=NOW)
+    story = desk.stories()[-1]
+    with database.read() as session:
+        why = edition.explain(session, story)["excerpt_why"]
+        [told] = [one for one in stories.since(session, 1, since=0, upto=99) if one.id == story.id]
+    assert story.excerpt == of(MARKED).text and why == of(MARKED).why and told.summary == "central"
+    story_id = story.id
+    assert story_id is not None
+    with database.write() as session:
+        edition.reword(session, "daily", story_id, edition.Rewording(excerpt="By an editor."))
+    with database.read() as session:
+        assert stories.told(session, desk.stories()[-1]).summary == ""
+
+
+def test_a_place_with_little_room_shows_as_many_of_its_sentences_as_fit() -> None:
+    said = "The council decided on a bridge. It costs nine million pounds that nobody has got so far."
+    assert words.within(said, 200) == said
+    assert words.within(said, 60) == "The council decided on a bridge."
+    assert words.within(said, 20) == ""
