@@ -51,6 +51,8 @@ def test_what_the_text_says_is_shown(said: str) -> None:
         ("In 2026 the council decided to build a bridge over the big river.", "2026"),
         ("The council decided to build two bridges over the river, they say.", "two"),
         ("The bridge over the river is built by Apple, says the council now.", "Apple"),
+        ("A bridge over the river costs 1,500 euros a day, says the council.", "euros"),
+        ("A bridge over the river costs €1,500 a day, says the whole council.", "€1,500"),
         ("I am sorry, but as an AI I cannot do that for you at all. Sorry.", "AI"),
     ],
 )

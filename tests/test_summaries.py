@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from pydantic import ValidationError
 from test_admit import NOW, Desk
 
 from digest import edition, line, summaries
+from digest.cli.checks import Scene
+from digest.cli.doctor import summarizer_check
 from digest.collect import summaries as machine
 from digest.config import Config
 from digest.store import Database
@@ -299,3 +302,19 @@ def test_the_key_may_stand_in_a_file(service: Service, tmp_path: Any) -> None:
     assert service.asked[0][1]["Authorization"] == "Bearer of-a-file"
     service.reply = said(LIE)
     assert "which the text does not" in machine.tried(settings, seconds=5)
+
+
+def test_the_doctor_asks_once_and_nothing_of_it_is_worse_than_a_warning(service: Service) -> None:
+    def row(settings: Config) -> tuple[str, str]:
+        [found] = summarizer_check(Scene(Path("digest.toml"), settings, None, NOW))
+        return found.level.value, found.seen
+
+    service.reply = said("The council of Elmstead decided to build a bridge over the River Alder.")
+    assert row(config(service)) == ("ok", f"{service.url}, tiny wrote a summary that can be shown")
+    service.reply = said(LIE)
+    level, seen = row(config(service))
+    assert level == "warn" and "what it wrote of a text of ours is not shown" in seen
+    service.status = 401
+    assert row(config(service)) == ("warn", f"is not to be had: {service.url}, tiny answers 401")
+    assert len(service.asked) == 3
+    assert row(config(summarizer="nowhere:none"))[0] == "warn"

@@ -196,7 +196,7 @@ async def _asked(scene: Scene, wanted: Sequence[str], nameserver: str, told: Any
         found.append(doctor.Check.working("mailbox", "mailbox", partial(_mailbox, scene), 4 * seconds))
     if "summarizer" in wanted and scene.config.curate.summarizer:
         terms = scene.config.summarizer
-        asked_once = partial(_summarizer, scene)
+        asked_once = partial(summarizer_check, scene)
         found.append(doctor.Check.working("summarizer", "summarizer", asked_once, terms.request_seconds + seconds))
     findings = await doctor.run(found, told=told)
     if rules:
@@ -412,7 +412,7 @@ def _mailbox(scene: Scene) -> list[Finding]:
         return [Finding("mailbox", "mailbox", Level.FAIL, words, cure)]
 
 
-def _summarizer(scene: Scene) -> list[Finding]:
+def summarizer_check(scene: Scene) -> list[Finding]:
     """Ask once, of a text of ours: editions go out without it, so that nothing fails."""
     from digest.collect import summaries
     from digest.doctor import Cure, Finding, Level, Place

@@ -97,10 +97,14 @@ _ADDRESS = re.compile(
 _MARKUP = re.compile(r"[*_`#>|{}<\[\]~]")
 _WORD = re.compile(r"[^\W\d_](?:[\w'’]|[.&-](?=\w))*+")
 _NUMBER = re.compile(
-    r"(?:(?<![\w)])[-−–])?\d(?:[\d]|[.,:٫٬'’/\u00a0\u202f](?=\d))*+"
-    r"(?:\s?(?:[%％]|(?:per ?cent|prozent|pour cent|por ciento|por cento|per cento)\b))?",
+    r"(?:(?<![\w)])[-−–])?+(?:[$€£¥₹]\s?+)?+\d(?:[\d]|[.,:٫٬'’/\u00a0\u202f](?=\d))*+"
+    r"(?:\s?(?:[%％$€£¥₹]|(?:per ?cent|prozent|pour cent|por ciento|por cento|per cento)\b))?",
     re.IGNORECASE,
 )
+_PERCENT = frozenset(["percent", "per", "prozent", "pour", "por"])
+_MONEY = "$€£¥₹"
+_NO_MONEY = dict.fromkeys(map(ord, _MONEY))
+_UNIT = re.compile(r"\d\s?([^\W\d_]+)")  # what a number counts: miles are no kilometres
 _GROUPED = re.compile(r"\d{1,3}(?:[.,٬'’\u00a0\u202f]\d{3})+")
 _CASELESS = re.compile(f"[{UNSPACED}\u0590-\u08ff\u0900-\u0dff]")
 _UNSPACED = re.compile(f"[{UNSPACED}]")
@@ -181,19 +185,23 @@ def _forms(number: str) -> set[str]:
     """A number as it may be meant: "1,000" is a thousand, or one and nothing after the comma."""
     digits = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in number)
     minus = "-" if digits[:1] in "-−–" else ""
-    digits = digits.lstrip("-−–")
+    money = next((c for c in digits if c in _MONEY), "")
+    digits = digits.lstrip("-−–").translate(_NO_MONEY).strip()
     bare = re.match(r"[\d.,:٫٬'’/\u00a0\u202f]*\d", digits)
     share = "%" if bare is not None and digits[bare.end() :].strip() else ""
     core = bare[0] if bare is not None else digits
     found = {core.replace(",", ".").replace("٫", ".")}
     if _GROUPED.fullmatch(core):
         found.add(re.sub(r"\D", "", core))
-    return {f"{minus}{form}{share}" for form in found}
+    return {f"{minus}{money}{form}{share}" for form in found}
 
 
 def _strange_word(said: str, source: str, language: str) -> str:
     short = language.partition("-")[0].lower()
     known = _Known(source, short)
+    for unit in _UNIT.findall(said):
+        if not (known.has(unit) or _little(unit) or _CASELESS.match(unit)) and unit.casefold() not in _PERCENT:
+            return str(unit)
     for sentence in excerpts.sentences(said) or [said]:
         before: re.Match[str] | None = None  # a name that stands just before
         for at, found in enumerate(_WORD.finditer(sentence)):
