@@ -37,6 +37,7 @@ from digest.told import BrokeOff as BrokeOff
 from digest.told import Clock as Clock
 from digest.told import Deaf as Deaf
 from digest.told import Pictures as Pictures
+from digest.told import Summaries as Summaries
 from digest.told import Taken as Taken
 from digest.told import Texts as Texts
 from digest.told import Unfit as Unfit
@@ -46,6 +47,7 @@ from digest.upkeep import prune as prune
 from digest.upkeep import tidy as tidy
 
 if TYPE_CHECKING:
+    from digest.summaries import Spending
     from digest.told import Tell as Tell
     from digest.told import Told as Told
 
@@ -179,6 +181,7 @@ class Left:
 
     texts: feeds.Bounds
     pictures: feeds.Bounds
+    summaries: Spending | None = None  # None: all of it
 
 
 def to_letters(
@@ -208,6 +211,10 @@ def to_letters(
     if waits.entries or waits.stories:
         seen = pictures(database, config, name, clock=clock, bounds=left.pictures, tell=tell)
         left.pictures = left.pictures.without(seen)
+    if config.curate.summarizer and (waits.entries or waits.stories):
+        from digest.summaries import write
+
+        left.summaries = write(database, config, name, clock=clock, left=left.summaries, tell=tell)
     if waits.welcomes:
         welcome(database, config, name, now=now, tell=tell)
     return admitted, compose(database, config, name, now=now, broken=broken, tell=tell) if due else None

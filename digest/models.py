@@ -1,6 +1,6 @@
 """The tables: what we remember. Rows stay inside a session; steps hand each other frozen values.
 
-feed ── entry ──┐── full_text, entry_picture   robots   picture_file
+feed ── entry ──┐── full_text, entry_picture   robots   picture_file   summary
   ├ websub      │
   └ newsletter_feed ─ newsletter ── admission ── story ── variant_story ── variant ── edition ── refusal_count
                           ├ former_name, feed_list, feed_seen, learned, undecided ── entry

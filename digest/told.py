@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from digest import hear
-    from digest.collect.report import CollectReport, FullTextReport, PictureReport
+    from digest.collect.report import CollectReport, FullTextReport, PictureReport, SummaryReport
     from digest.collect.report import Progress as Asking
     from digest.deliver.report import EventsTold, Report
     from digest.deliver.report import Progress as Sending
@@ -57,6 +57,14 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class Summaries:
+    """What came of the summaries of a newsletter's stories."""
+
+    newsletter: str
+    report: SummaryReport
+
+
+@dataclass(frozen=True)
 class Unfit:
     """A newsletter whose edition cannot be made, and why; its stories wait."""
 
@@ -87,6 +95,7 @@ if TYPE_CHECKING:
         | Taken
         | Texts
         | Pictures
+        | Summaries
         | Unfit
         | Composed
         | Sending

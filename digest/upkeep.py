@@ -33,6 +33,10 @@ def tidy(database: Database, config: Config, *, now: datetime) -> int:
 
             terms = config.pictures
             pictures.prune(session, now=now, days=terms.keep_days, most=round(terms.keep_mb * 1e6), limit=500)
+        if idle.summaries(session):
+            from digest.store import summaries
+
+            summaries.prune(session, now=now, days=config.keep.texts_days, limit=500)
         if database.witness is not None:
             database.witness.forget(now=now)
         if not idle.unconfirmed(session):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ class Story:
     placed: int = 0  # where an editor put it among what is pinned, from 1; 0: before those, by its rank
     edited: bool = False  # an editor gave it another title or excerpt
     bare: bool = False  # an editor took its picture away
+    summary: Literal["", "central", "machine"] = ""  # its excerpt is whole sentences: of its text, or of a machine's
     more_by: tuple[Source, ...] = ()  # others of its author that the edition has no room for, see `curate.pick`
 
 

@@ -891,3 +891,16 @@ def test_the_api_tells_editions_as_the_archive_shows_them(filled, config, clock)
     client = TestClient(application(filled, shut, clock=clock), headers={"Authorization": f"Bearer {token}"})
     assert {client.get(path).status_code for path in (home, f"{home}/2")} == {404}
     assert client.get(home).headers["content-type"] == "application/problem+json"
+
+
+def test_what_a_machine_wrote_is_said_to_be_so_wherever_it_is_shown(filled, site):
+    with filled.write() as session:
+        for story in session.exec(select(Story)):
+            story.excerpt = "Words of a machine about this."
+            story.reasons = story.reasons | {"summary": {"how": "machine", "why": "a machine wrote it"}}
+            topic = story.topic
+            session.add(story)
+    paths = ("topics/{topic}", "topics/{topic}/feed.atom", "feed.atom")
+    for path in paths:
+        said = site.get(f"/newsletters/daily/{path.format(topic=topic)}").text
+        assert said.count("Words of a machine about this.") == said.count("(Summary by a machine)") > 0, path

@@ -58,6 +58,7 @@ from digest.store.mail_tables import MailReport, MailSource
 from digest.store.picture_tables import EntryPicture, PictureFile
 from digest.store.run_tables import Run, RunDay
 from digest.store.signup_tables import SignupMail, SignupRefusal, SignupWait
+from digest.store.summary_tables import Summary
 from digest.subscribe import Evidence, signup
 from digest.web import application
 
@@ -136,6 +137,7 @@ def fill(database: Database, config: Config) -> None:
             EntryPicture(entry_id=entry.id, next_at=MONDAY, asked_at=MONDAY, tried=[["https://a.example/p", ""]])
         )
         session.add(PictureFile(name="a" * 64, data=b"\xff\xd8\x00", size=3, used_at=MONDAY))
+        session.add(Summary(mark="a" * 64, made_at=MONDAY, text="One."))
         session.add(Robots(origin="https://feeds.example", read_at=MONDAY))
         session.add(FeedSeen(newsletter_id=paper.id, feed_id=entry.feed_id, tool="another", until=MONDAY))
         session.add(Admission(newsletter_id=paper.id, entry_id=entry.id, decision=Decision.STORY, decided_at=MONDAY))

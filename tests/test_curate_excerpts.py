@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from digest.curate import excerpts as ex
 from digest.graphemes import width
-from digest.parse.text import clean_html
+from digest.parse.text import clean_html, plain
 
 PROSE = "Postgres now keeps a list of pages to visit, so that a vacuum of a large table takes minutes instead of hours."
 TITLE = "Vacuum in minutes"
@@ -200,6 +200,24 @@ ENOUGH = " This sentence is here so that there is enough prose to be an excerpt 
         ("<p>Seen.<span style='color:red; display : none'>Not <span>seen</span>.</span></p>", "Seen."),
         ("<p>Seen.<i style='visibility:hidden'>Not seen.</i></p>", "Seen."),
         ("<p>Seen <span style='display:none'>to the end.</p>", "Seen to the end."),
+        ("<p>A fact<sup>[1]</sup>, one<a href='#fn2'>[2]</a> and A<sup>*</sup>.</p>", "A fact, one and A*."),
+        ("<p>Now <span style='text-decoration: line-through'>100</span> 80.</p>", "Now 80."),
+        ("<p>2<span style='vertical-align:super'>64</span> is it.</p>", "2⁶⁴ is it."),
+        ("<p>It is <ruby>明日<rp>(</rp><rt>あした</rt><rp>)</rp></ruby> then.</p>", "It is 明日 then."),
+        ("<p>He said <q>no</q>.</p>", "He said “no”."),
+        ("<p>A <img src='x.png' alt='😀'> and <img src='a.example/latex.php?x' alt='a/b'>.</p>", "A 😀 and a/b."),
+        ("<![CDATA[<p>In a section.</p>]]>", "In a section."),
+        ("<p>;) is a face, == a question, and |> a pipe.</p>", ";) is a face, == a question, and |> a pipe."),
+        ("<table><tr><td>A letter in a frame.</td></tr></table>", "A letter in a frame."),
+        ("<table><tr><td>a</td><td><table><tr><td>b</td></tr></table></td><td>c</td></tr></table>Seen.", "Seen."),
+        ("<p>See <a href='#note-3'>3</a> of them<a href='#n'>[a]</a>.</p>", "See 3 of them[a]."),
+        ("<p>A fact<a href='#note-3'>3</a>, two<a href='#fn4'><sup>4</sup></a>.</p>", "A fact, two."),
+        ("<dialog>Not seen.</dialog><p>Seen.</p>", "Seen."),
+        ("<p>Seen.</p><details><summary>More</summary>Not seen.</details>", "Seen."),
+        (
+            "<p>So <m:math xmlns:m='x'><m:mfrac><m:mi>a</m:mi><m:mi>b</m:mi></m:mfrac></m:math> is it.</p>",
+            "So … is it.",
+        ),
         (
             "<p>A loss of <math><semantics><mi>L</mi><mo>=</mo><mn>2</mn>"
             '<annotation encoding="application/x-tex">L=2</annotation></semantics></math> is shown.</p>',
@@ -219,6 +237,52 @@ ENOUGH = " This sentence is here so that there is enough prose to be an excerpt 
 def test_an_excerpt_says_what_a_reader_of_the_markup_sees(markup: str, shown: str) -> None:
     told = ex.prose(clean_html(markup + ENOUGH, base="https://a.example/"), "", title="Another thing")
     assert told == shown + ENOUGH
+
+
+@pytest.mark.parametrize(
+    "hiding",
+    [
+        *("hidden", "HIDDEN", "hidden='until-found'", "data-x='a>b' hidden", "style=display:none", "class=sr-only"),
+        *(f"class='x {one}'" for one in ("visually-hidden", "visuallyhidden", "invisible", "off-screen", "d-none")),
+        *(
+            f"style='{one}'"
+            for one in (
+                *("display:none!important", "visibility: collapse", "opacity:0", "font-size:0px", "color:transparent"),
+                *("position:absolute;left:-9999px", "position:absolute;clip:rect(0 0 0 0)", "text-indent:-999em"),
+                *("max-height:0;overflow:hidden", "clip-path: inset(50%)", "mso-hide:all", "display&#58;none"),
+            )
+        ),
+    ],
+)
+def test_what_is_hidden_in_any_way_is_not_shown(hiding: str) -> None:
+    for tag in ("span", "p", "div", "li"):
+        told = clean_html(f"<p>Seen.</p><{tag} {hiding}>Not <b>this</b>.</{tag}><p>Seen too.</p>", base="")
+        assert ex.prose(told + ENOUGH, "", title="T") == f"Seen. Seen too.{ENOUGH}"
+    for tag in ("noscript", "template", "object", "video", "textarea", "select", "button"):
+        told = clean_html(f"<p>Seen.</p><{tag}>Not this.</{tag}>{ENOUGH}", base="")
+        assert ex.prose(told, "", title="T") == f"Seen.{ENOUGH}"
+
+
+@pytest.mark.parametrize(
+    "seen", ["aria-hidden=true", "title=\"hidden style='display:none'\"", "data-hidden", "class='hidden md:block'"]
+)
+def test_what_only_looks_hidden_is_shown(seen: str) -> None:
+    assert ex.prose(clean_html(f"<p>One <i {seen}>two</i>.</p>{ENOUGH}", base=""), "", title="T") == f"One two.{ENOUGH}"
+
+
+def test_a_picture_that_is_loaded_late_stays_though_nobody_sees_its_noscript() -> None:
+    markup = "<noscript>Turn scripts on. <img src='https://a.example/a.png'></noscript><p>Seen.</p>"
+    assert clean_html(markup, base="") == '<img src="https://a.example/a.png"><p>Seen.</p>'
+
+
+def test_a_title_says_what_a_reader_of_its_markup_sees() -> None:
+    for markup, shown in (
+        ("2<sup>64</sup> is big", "2⁶⁴ is big"),
+        ("Now <del>100</del> 80", "Now 80"),
+        ("Seen<span hidden>not</span>", "Seen"),
+        ("Fact<sup><a href='#fn1'>1</a></sup>", "Fact"),
+    ):
+        assert plain(markup, markup=True) == shown
 
 
 def test_a_title_is_taken_off_and_the_sign_of_what_follows_is_not() -> None:

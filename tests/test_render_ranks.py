@@ -419,3 +419,48 @@ def test_an_accent_is_its_palettes_and_what_cannot_be_read_is_refused():
     ):
         with pytest.raises(ConfigError):
             settings(**wrong)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("language", ["en", "de", "zh", "ar"])
+def test_a_long_mail_begins_with_the_best_of_its_topics_in_a_line_each(theme, language):
+    stories = [story(1, topic="ai", title="The lead is about whales", rank=99.0)]
+    stories += [story(2, topic="ai", title="Whales are what the lead is about", rank=98.0)]  # its words again
+    stories += [
+        story(n, topic=TOPICS[n % 4], title=f"Topic{n} happened because of reason{n}", rank=90.0 - n)
+        for n in range(3, 14)
+    ]
+    mail = made(*stories, theme=theme, language=language, short=13)
+    rows = parser.document_fromstring(mail.html).xpath('//td[p[@class="listed"]]')
+    links = rows[0].xpath('.//a[@class="line"]')
+    said = [a.text_content().replace("\xa0", " ") for a in links]
+    assert said == [f"Topic{n} happened because of reason{n}" for n in (3, 4, 5, 6, 7)]  # all topics, the best first
+    assert [a.get("href") for a in links] == [stories[n].url for n in (2, 3, 4, 5, 6)]
+    heading = rows[0].xpath('./p[@class="listed"]')[0].text_content()
+    assert mail.text.index(f"{heading}:\n\n- {said[0]}\n  {stories[2].url}") < mail.text.index(
+        "The lead is about whales"
+    )
+    assert not made(*stories, theme=theme, short=14).html.count("In short")
+    assert not made(*stories, theme=theme, short=0).html.count("In short")
+
+
+def test_lines_at_the_head_are_few_and_none_where_they_say_nothing_new():
+    lead = story(1, title="Whales came back to the bay")
+    same = [story(n, title=f"Whales came back to the bay, says witness number {n}") for n in range(2, 20)]
+    assert ranks.in_short(same, lead, ()) == ()
+    japanese = [
+        story(2, title="鯨が湾に戻る"),
+        *(story(n, title=f"第{n}の{chr(0x6C00 + 3 * n)}{chr(0x6C01 + 3 * n)}話題") for n in range(3, 9)),
+    ]
+    found = ranks.in_short(japanese, story(1, title="鯨が湾に戻ってきた"), ())
+    assert 3 <= len(found) <= 5 and found[0].id != 2
+    assert ranks.in_short(mixed(40)[1:], mixed(40)[0], ()) == tuple(ranks.in_short(mixed(40)[1:], mixed(40)[0], ()))
+
+
+def test_lines_at_the_head_and_lines_at_the_end_are_called_otherwise_in_every_language():
+    from digest.render.speech import speech
+
+    for language in ("en", "ar", "de", "es", "fr", "he", "hi", "it", "ja", "pl", "pt", "ru", "tr", "zh"):
+        say = speech(language).gettext
+        assert len({say("In short"), say("In brief"), say("Summary by a machine")}) == 3
+        assert language == "en" or say("In short") != "In short" != say("Summary by a machine")

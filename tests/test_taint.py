@@ -123,6 +123,7 @@ def tainted(*, largest: bool) -> Page:
     sections = [Section(f"topic-{n}", HAND, tuple(s for s in others if s.topic == f"topic-{n}")) for n in range(4)]
     return replace(
         page(lead),
+        short=1,
         title=titles,
         sections=tuple(sections),
         more=3,
@@ -242,6 +243,7 @@ def placed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a text says is one reason for its place in the mail: here it has none of it."""
     monkeypatch.setattr("digest.render.ranks.place", fixed_places)
     monkeypatch.setattr("digest.render.ranks.saying", quoted)
+    monkeypatch.setattr("digest.render.ranks.in_short", lambda rest, lead, order: tuple(rest[:5]))
 
 
 @pytest.mark.parametrize("layout", ["", OWN_LAYOUT, WHOLE_LAYOUT], ids=["ours", "own", "whole"])
@@ -488,6 +490,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory, upgraded_sqlite: Path) -> Ite
         "from": "Daily <news@news.example>",
         "postal_address": HAND,
         "max_stories": 100,
+        "in_short": 0,  # what stands there goes by the words of titles: see `placed`
         "topics": {"systems": {"title": HAND, "keywords": []}, "web": {"title": HAND, "keywords": []}},
     }
     values = {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from digest.doctor.dns import Resolver
     from digest.doctor.senders import Sender
 
-ONLINE = ("relays", "dns", "links", "mailbox", "rules")
+ONLINE = ("relays", "dns", "links", "mailbox", "summarizer", "rules")
 MOST_ADDRESSES = 12  # of one relay: each is asked about
 _FIRST = ("settings", "topics", "templates", "names")  # what fails there is put right in the settings: exit 78
 
@@ -51,7 +51,7 @@ def doctor(
     """Name what is wrong anywhere, with the line that mends it. It only looks, and changes nothing.
 
     Sections: settings, clock, names, topics, database, templates, feeds, cron, letters, disk; over the network relays,
-    dns, links, mailbox; and rules, those of Gmail, Yahoo and Microsoft for who sends much.
+    dns, links, mailbox, summarizer; and rules, those of Gmail, Yahoo and Microsoft for who sends much.
     Exit 0 where nothing fails, warnings or not; 78 where something fails that the settings mend, else 69.
 
     Example: digest doctor --only dns --only links
@@ -194,6 +194,10 @@ async def _asked(scene: Scene, wanted: Sequence[str], nameserver: str, told: Any
         found += _links(scene, seconds)
     if "mailbox" in wanted and scene.config.mail.source:
         found.append(doctor.Check.working("mailbox", "mailbox", partial(_mailbox, scene), 4 * seconds))
+    if "summarizer" in wanted and scene.config.curate.summarizer:
+        terms = scene.config.summarizer
+        asked_once = partial(summarizer_check, scene)
+        found.append(doctor.Check.working("summarizer", "summarizer", asked_once, terms.request_seconds + seconds))
     findings = await doctor.run(found, told=told)
     if rules:
         from digest.doctor import rules as asked
@@ -406,3 +410,24 @@ def _mailbox(scene: Scene) -> list[Finding]:
             path = shlex.quote(str(Path(place).expanduser()))
             cure = Cure(" ".join(["mkdir -p", *(f"{path}/{part}" for part in ("new", "cur", "tmp"))]))
         return [Finding("mailbox", "mailbox", Level.FAIL, words, cure)]
+
+
+def summarizer_check(scene: Scene) -> list[Finding]:
+    """Ask once, of a text of ours: editions go out without it, so that nothing fails."""
+    from digest.collect import summaries
+    from digest.doctor import Cure, Finding, Level, Place
+    from digest.errors import ConfigError, FetchError
+
+    name, terms = scene.config.curate.summarizer, scene.config.summarizer
+    where = f"{terms.url}, {terms.model}" if name == "openai" else name
+    try:
+        why = summaries.tried(scene.config, seconds=terms.request_seconds)
+    except (ConfigError, FetchError) as error:
+        said = error.reason if isinstance(error, FetchError) else str(error)
+        why = f"is not to be had: {where} {said}"
+        cure = Cure('summarizer = ""', Place.SETTINGS, "curate", str(scene.path))
+        return [Finding("summarizer", "summarizer", Level.WARN, why, cure)]
+    if why:
+        said = f"{where} answers, and what it wrote of a text of ours is not shown: it {why}"
+        return [Finding("summarizer", "summarizer", Level.WARN, said)]
+    return [Finding("summarizer", "summarizer", Level.OK, f"{where} wrote a summary that can be shown")]

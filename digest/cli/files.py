@@ -49,7 +49,7 @@ def check(config: Config, *, templates: bool = True) -> list[Finding]:
             own = _sending(settings.smtp, f"newsletters.{name}.smtp")
             found += [replace(one, newsletter=name) for one in own if (one.words, one.warning) not in common]
     if templates:
-        found += _scorer(config.curate.scorer)
+        found += [*_scorer(config.curate.scorer), *_summarizer(config)]
         if config.templates is not None:
             found += _folder("templates", config.templates, "")
         for name, settings in config.newsletters.items():
@@ -163,6 +163,20 @@ def _scorer(name: str) -> Iterator[Finding]:
         edition.scorer(name)
     except ConfigError as error:
         yield Finding("curate.scorer", str(error), error.hint)
+
+
+def _summarizer(config: Config) -> Iterator[Finding]:
+    if not config.curate.summarizer:
+        return
+    from digest.collect import summaries
+
+    try:
+        if config.curate.summarizer == "openai":
+            summaries.key_of(config)
+        else:
+            summaries.summarizer(config.curate.summarizer)
+    except ConfigError as error:  # editions go out without
+        yield Finding("curate.summarizer", str(error), error.hint, warning=True)
 
 
 def _templates(name: str, settings: Newsletter, config: Config) -> Iterator[Finding]:

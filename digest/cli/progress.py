@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from digest import deliver, edition, hear
     from digest.collect import CollectReport
     from digest.config import Config
-    from digest.line import Clock, Pictures, Taken, Tell, Texts, Told
+    from digest.line import Clock, Pictures, Summaries, Taken, Tell, Texts, Told
     from digest.store import Database
 
 
@@ -49,6 +49,8 @@ def telling(options: Options, config: Config) -> Iterator[Tell]:
                     options.say(_texts_words(told))
                 case line.Pictures():
                     options.say(_pictures_words(told))
+                case line.Summaries():
+                    options.say(_summaries_words(told))
                 case line.Unfit():
                     options.warn(told.words)
                 case edition.Composed():
@@ -188,6 +190,16 @@ def _pictures_words(told: Pictures) -> str:
     report = told.report
     found = count(report.taken, "story has one", "stories have one")
     return f"pictures: {told.newsletter}: {report.asked:,} asked for, {found}, {report.none:,} none"
+
+
+def _summaries_words(told: Summaries) -> str:
+    """`summaries: daily: 5 asked for, 4 taken, 1 dropped`"""
+    report = told.report
+    trouble = f"; {report.trouble}" if report.trouble else ""
+    return (
+        f"summaries: {told.newsletter}: {report.asked:,} of {report.wanted:,} asked for, {report.taken:,} taken, "
+        f"{report.dropped:,} dropped{trouble}"
+    )
 
 
 def _taken_words(taken: Taken) -> str:

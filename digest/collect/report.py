@@ -82,3 +82,18 @@ class PictureReport:
     taken: int = 0
     none: int = 0
     seconds: float = 0.0
+
+
+@dataclass
+class SummaryReport:
+    """What came of the summaries that a machine was asked for: `dropped` were not believed, `trouble` is the last."""
+
+    wanted: int = 0
+    asked: int = 0
+    taken: int = 0
+    dropped: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    cost: float = 0.0
+    trouble: str = ""

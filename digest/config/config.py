@@ -18,6 +18,7 @@ from digest.config.hosts import reachable
 from digest.config.keep import Keep
 from digest.config.pictures import Pictures
 from digest.config.settings import Collect, Curate, Doctor, Log, Mail, Newsletter, Smtp, Web
+from digest.config.summarizer import Summarizer
 from digest.config.value_types import BaseUrl, FilePath, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
 from digest.errors import ConfigError, NotFound, UserError
 
@@ -79,6 +80,7 @@ class Config(BaseSettings):
     web: Web = Web()
     mail: Mail = Mail()
     pictures: Pictures = Pictures()
+    summarizer: Summarizer = Summarizer()
     doctor: Doctor = Doctor()
     keep: Keep = Keep()
     log: Log = Log()
@@ -222,6 +224,15 @@ class Config(BaseSettings):
             raise ValueError("has the user or password of the database twice, in its URL too; take one away")
         if password and not (there.user or self.database_user):
             raise ValueError("has a database_password and no database_user")
+        return self
+
+    @model_validator(mode="after")
+    def _machine(self) -> Config:
+        name, there = self.curate.summarizer, self.summarizer
+        if name == "openai" and not (there.url and there.model):
+            raise Misplaced(("curate", "summarizer"), "is 'openai', and [summarizer] lacks url or model")
+        if name and name != "openai" and ":" not in name:
+            raise Misplaced(("curate", "summarizer"), "must be 'openai' or 'package.module:function'")
         return self
 
     @model_validator(mode="after")

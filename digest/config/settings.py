@@ -276,6 +276,7 @@ class Curate(Section):
     per_author: int = Field(2, ge=1)
     per_topic: int = Field(8, ge=1)
     excerpt_length: int = Field(150, ge=60, le=1000)
+    excerpts: Literal["first", "central"] = "first"  # of a text: its first words, or the sentences that say most
     # What each part of a rank is worth at most (see `curate.rank`).
     weight_sources: float = Field(2.0, ge=0)
     weight_fresh: float = Field(1.0, ge=0)
@@ -285,6 +286,7 @@ class Curate(Section):
     fresh_hours: float = Field(48, gt=0, le=10_000_000)
     precision: float = Field(0.9, ge=0.5, le=0.999)
     scorer: Line = ""
+    summarizer: Line = ""  # "openai" (see `[summarizer]`), or "package.module:function"; "": none
 
     @property
     def settle(self) -> timedelta:
@@ -537,6 +539,7 @@ class Newsletter(Look):
     editor: Person | None = None
     approve_hours: float = Field(0, ge=0, le=240)
     max_stories: int = Field(30, ge=1, le=500)
+    in_short: int = Field(12, ge=0, le=500)  # stories from which on a mail begins with five of them in a line; 0: never
     min_stories: int = Field(1, ge=1)
     welcome: bool = True  # who confirms gets the latest edition at once
     welcome_mail: bool = False  # and before it a mail of words alone

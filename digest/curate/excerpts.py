@@ -32,9 +32,10 @@ _ABBREVIATED = re.compile(
     r"(?:\b(?:[A-Za-z]|e\.g|i\.e|vs|etc|cf|al|dr|mr|mrs|ms|st|no|inc|ltd|co|jr|sr|approx|fig|vol|pp|ed|u\.s|u\.k))\.$",
     _I,
 )
-_SENTENCE_END = re.compile(r"(?<![.!?。！？])[.!?。！？]+[\"'”’»)\]]*(?=\s|$|(?<=[。！？]))")
+_SENTENCE_END = re.compile(r"(?<![.!?。！？｡।॥؟۔])[.!?。！？｡।॥؟۔]+[\"'”’»)\]」』）]*(?=\s|$|(?<=[。！？｡」』）]))")
 # What parts a title from what follows it, which may begin with a sign of its own: "-40", ".NET".
 _AFTER_TITLE = re.compile(r"\A(?:[.:–—|…!?-]++(?=\s|$)|[:—|…!?\s]++)*+")
+_NUMBERED = re.compile(r"\W{0,3}[0-9A-Za-z]{1,3}\.")
 _ENTITY = re.compile(r"&(?:#?\w{1,31});")
 _OPENERS = {"\u2066": "\u2069", "\u2067": "\u2069", "\u2068": "\u2069"} | dict.fromkeys(
     "\u202a\u202b\u202d\u202e", "\u202c"
@@ -70,6 +71,21 @@ def _sentences(text: str) -> list[str]:
         found.append(text[start : end.end()].strip())
         start = end.end()
     return [sentence for sentence in found if len(sentence) > 12]
+
+
+def sentences(text: str) -> list[str]:
+    """The whole sentences of a paragraph, as they stand in it; what comes after the last end is none."""
+    found = []
+    start = 0
+    for end in _SENTENCE_END.finditer(text):
+        said = text[start : end.end()].strip()
+        # "e.g. the manual", "Fig. 3", "3. Then": no end; nor is one before a small letter.
+        after = text[end.end() :].lstrip()[:1]
+        if _ABBREVIATED.search(said) or _NUMBERED.fullmatch(said) or (after.islower() and text[end.end()] == " "):
+            continue
+        found.append(said)
+        start = end.end()
+    return found
 
 
 def prose(summary: str, content: str, *, title: str, known: Collection[str] = ()) -> str:

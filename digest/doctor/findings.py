@@ -15,6 +15,7 @@ PAGES = {
     "letters": "delivering",
     "relays": "delivering",
     "mailbox": "hearing",
+    "summarizer": "curating",
     "links": "serving",
 }
 

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from digest.edition.show import coming as coming
     from digest.edition.show import preview as preview
     from digest.edition.show import shown as shown
+    from digest.edition.summaries import by_whom as by_whom
+    from digest.edition.summaries import use_summaries as use_summaries
+    from digest.edition.summaries import wanting_summaries as wanting_summaries
     from digest.edition.turns import not_now as not_now
     from digest.edition.variants import Draft as Draft
     from digest.edition.welcome import welcome as welcome

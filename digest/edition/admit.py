@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from sqlmodel import Session
 
 from digest import config, identity
-from digest.curate import excerpts, feed_rules, flood, leading, rank, rules, stubs, tongues, urls
+from digest.curate import central, excerpts, feed_rules, flood, leading, rank, rules, stubs, tongues, urls
 from digest.curate import stories as same_story
 from digest.edition import formerly, sent
 from digest.edition.full_text import PageText, Texts
@@ -43,6 +43,7 @@ class _Read:
     shown_at: datetime
     points: float | None = None  # see `rank.share`
     page: PageText | None = None  # what its page says, where its feed gives a stub
+    central: central.Central | None = None  # the sentences that say most of it, where the settings want them
 
     def __post_init__(self) -> None:
         _ = self.links, self.site, self.own  # while the addresses are remembered: `urls.normalise`
@@ -363,8 +364,8 @@ def _read(
             page = page if page is not None and stubs.reason(said, title=entry.title) else None
             prose = excerpts.prose_of(said, title=entry.title, known=known)
             if page is not None:
-                said = page.said
-                prose = excerpts.prose_of(said, title=entry.title, known=texts.repeated(feed_id)) or prose
+                said, known = page.said, texts.repeated(feed_id)
+                prose = excerpts.prose_of(said, title=entry.title, known=known) or prose
             yield _Read(
                 entry=entry,
                 feed=feeds[feed_id],
@@ -376,6 +377,7 @@ def _read(
                 verdict=judge.judge(entry, feeds[feed_id], url, prose),
                 shown_at=flood.shown_date(entry.published_at, seen_at=min(entry.seen_at, now)),
                 page=page,
+                central=central.wanted(said, entry.title, entry.language, settings, known),
                 points=None if entry.points is None else rank.share(entry.points, most=most.get(feed_id, 0)),
             )
 
@@ -489,7 +491,7 @@ def _story(
             "rules": sorted({rule for read in reads for rule in read.verdict.rules}),
             "rank": worth,
             "own": best.own,
-            "excerpt": "page" if best.page else "feed",
+            **_of_excerpt(best),
             "told_by": _voices(reads),
             "related": [],
         },
@@ -524,6 +526,8 @@ _STEPS = ("none", "keywords", "words", "category", "feed", "rule")  # the surest
 def _told(best: _Read, settings: config.Curate) -> dict[str, Any]:
     """The part of a story's values that is its representative's."""
     title, excerpt = excerpts.titled(best.entry.title, best.prose, settings.excerpt_length)
+    if best.central is not None and best.central.text and best.entry.title:
+        excerpt = best.central.text
     return {
         "entry_id": best.entry.id,
         "url": best.url or best.feed.site_url or best.feed.url,
@@ -536,6 +540,12 @@ def _told(best: _Read, settings: config.Curate) -> dict[str, Any]:
         "reading_minutes": best.minutes,
         "published_at": best.shown_at,
     }
+
+
+def _of_excerpt(best: _Read) -> dict[str, Any]:
+    """The reasons for an excerpt: where it is from, and which sentences it is."""
+    where = {"excerpt": "page" if best.page else "feed"}
+    return where | (central.kept(best.central) if best.central is not None and best.entry.title else {})
 
 
 def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Curate) -> None:
@@ -551,7 +561,8 @@ def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Cur
         for field, value in again.told.items():
             if field not in edited:
                 setattr(story, field, value)
-        reasons |= {"own": True, "excerpt": "page" if again.best.page else "feed"}
+        reasons.pop("summary", None)
+        reasons |= {"own": True, **_of_excerpt(again.best)}
     worth_now = rank.parts(
         settings,
         sources=len(told_by),

@@ -17,7 +17,7 @@ from sqlmodel import Session
 
 from digest import config, curate, identity, values
 from digest.config import OTHER
-from digest.curate import excerpts, rank, stubs, urls
+from digest.curate import central, excerpts, rank, stubs, urls
 from digest.identity import Evidence
 from digest.models import Story
 from digest.parse import article, gist
@@ -78,6 +78,7 @@ class Change:
     entry_id: int
     excerpt: str
     minutes: int
+    central: central.Central | None = None
 
 
 def use_full_texts(database: Database, name: str, settings: config.Curate) -> int:
@@ -113,10 +114,12 @@ def _changes(session: Session, rows: Sequence[tuple[Story, int]], settings: conf
     pages = texts.of([story.entry_id for story, _feed in rows])
     for story, feed_id in rows:
         page = pages[story.entry_id]
-        prose = excerpts.prose_of(page.said, title=story.title, known=texts.repeated(feed_id))
-        yield Change(
-            cast(int, story.id), story.entry_id, excerpts.cut(prose, settings.excerpt_length), page.said.minutes
-        )
+        known = texts.repeated(feed_id)
+        prose = excerpts.prose_of(page.said, title=story.title, known=known)
+        excerpt = excerpts.cut(prose, settings.excerpt_length)
+        chosen = central.wanted(page.said, story.title, story.language, settings, known)
+        excerpt = chosen.text if chosen is not None and chosen.text else excerpt
+        yield Change(cast(int, story.id), story.entry_id, excerpt, page.said.minutes, chosen)
 
 
 def _change(story: Story, change: Change, settings: config.Curate) -> None:
@@ -127,6 +130,7 @@ def _change(story: Story, change: Change, settings: config.Curate) -> None:
         story.excerpt = change.excerpt
         story.rank = round(sum(worth.values()), 3)
         reasons["rank"] = worth
+        reasons |= central.kept(change.central) if change.central is not None else {}
     story.reading_minutes = change.minutes
     story.reasons = reasons | {"excerpt": "page"}
 

@@ -331,6 +331,7 @@ def drafts(
             lead=_told(lead, language),
             sections=_sections(selection, titles, language, settings),
             more=selection.more,
+            short=settings.in_short,
             topics=tuple(title for slug, title in titles.items() if slug in choices.topics),
             postal_address=settings.postal_address,
             home=home,

@@ -59,6 +59,7 @@ def explain(session: Session, story: Story, *, settings: config.Newsletter | Non
         ],
         "language": tongues.told(story.language, settings) if settings else story.language,
         "excerpt_from": _excerpt_from(session, story),
+        "excerpt_why": _excerpt_why(story),
         "picture": _picture(session, story),
         "related": story.reasons.get("related", []),
         "rank": story.rank,
@@ -93,6 +94,13 @@ def _excerpt_from(session: Session, story: Story) -> str:
     if fate.taken:
         return "its feed: the page came when an edition had the story already, or is no longer wished for"
     return f"its feed: {fate.why or 'its page is being asked for'}"
+
+
+def _excerpt_why(story: Story) -> str:
+    """Which words of its text an excerpt is, and who chose or wrote them."""
+    if "excerpt" in story.reasons.get("edited", {}):
+        return "an editor wrote it"
+    return (story.reasons.get("summary") or {}).get("why") or "the first words"
 
 
 def _picture(session: Session, story: Story) -> str:

@@ -38,6 +38,8 @@ class Deeds:
                 self._add("pages", asked=told.report.asked, taken=told.report.taken)
             case line.Pictures():
                 self._add("pictures", asked=told.report.asked, taken=told.report.taken)
+            case line.Summaries():
+                self._add("summaries", asked=told.report.asked, taken=told.report.taken)
             case Composed():
                 if not told.why:
                     counts = {"stories": told.stories, "variants": told.variants, "letters": told.letters}

@@ -5,7 +5,6 @@ A stranger wrote the text, and this is most of the work on it; what is left for 
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import tomllib
@@ -15,10 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from digest.parse import seen
 from digest.parse.text import MAX_URL, unescape
 
 HEAD = 6_000  # characters of markup in which an excerpt is looked for
-_VERSION = 2  # of what is stored: another is made anew
+_VERSION = 3  # of what is stored: another is made anew
 _WORDS_A_MINUTE = 230
 # Of curation's own lists, read as data.
 _BOILERPLATE = Path(__file__).parents[1] / "curate" / "boilerplate.toml"
@@ -43,12 +43,9 @@ _INNER_TAG = re.compile(
 )
 # Markup that speaks as such, in a text that is escaped twice: a tag's end, or one with attributes.
 _SPEAKING_TAG = re.compile(r"</[a-z][a-z0-9]{0,9}>|<[a-z][a-z0-9]{0,9}\s[^<>]{0,600}=|<br ?/?>|<p>", re.IGNORECASE)
-_STRUCK = re.compile(r"<(del|s|strike)\b[^<>]*>.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
-_RAISED = re.compile(r"<(su[bp])\b[^<>]*>(.*?)(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+_TABLE = re.compile(r"<table\b[^<>]*>(?:(?!<table\b).)*?</table\s*>", re.IGNORECASE | re.DOTALL)
+_TABLES = 6  # in each other; more are none of a text
 _LITERAL = re.compile(r"<(code|kbd|samp|tt)\b[^<>]*>.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
-_SUPERSCRIPT = str.maketrans("0123456789+-−=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱ")
-_SUBSCRIPT = str.maketrans("0123456789+-−=()aeoxhklmnpstijruv", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₒₓₕₖₗₘₙₚₛₜᵢⱼᵣᵤᵥ")
-_INLINE_SUPERSCRIPT = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "ème", "o", "a", "os", "as", "®", "℠"])
 _LESS, _MORE = "\x02", "\x03"  # which are in no clean text; what `_INVISIBLE` takes is taken after them
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufffc\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _UNSPACED = re.compile("[\u3040-\u9fff\uac00-\ud7af]")
@@ -155,10 +152,8 @@ def lines(markup: str) -> list[str]:
     marked = _TAG.search(markup) is not None
     flat = " ".join(markup.split()) if marked else re.sub(r"(?<!\n)\n(?!\n)", " ", markup)
     if marked:
-        flat = _SKIP.sub("\n", flat)
-        if "<su" in flat:
-            flat = _RAISED.sub(_raised, flat)
-        flat = _LITERAL.sub(_literal, _STRUCK.sub(" ", flat)) if "<" in flat else flat
+        flat = _SKIP.sub("\n", _unframed(flat) if "<table" in flat else flat)
+        flat = _LITERAL.sub(_literal, seen.spoken(flat)) if "<" in flat else flat
     text = unescape(_TAG.sub("", _BLOCK.sub("\n", flat)))
     # Within markup a tag may be spoken of; a text that is all escaped was to be markup.
     if _INNER_TAG.search(text) and _SPEAKING_TAG.search(text):
@@ -169,27 +164,24 @@ def lines(markup: str) -> list[str]:
     return [line for said in _INVISIBLE.sub("", text).split("\n") if (line := " ".join(said.split()))]
 
 
+def _unframed(flat: str) -> str:
+    """Without tables, the innermost first; one that only lays out a text, with a cell in each row, leaves the text."""
+    for _ in range(_TABLES):
+        before = flat
+        flat = _TABLE.sub(lambda found: f"\n<div{found[0][6:-8]}" if _lays_out(found[0]) else "\n", flat)
+        if flat == before:
+            break
+    return flat
+
+
+def _lays_out(table: str) -> bool:
+    return "<th" not in table.replace("<thead", "") and table.count("<td") <= table.count("<tr")
+
+
 def _literal(found: re.Match[str]) -> str:
     """Code in a sentence: what it says of tags is no tag."""
     said = unescape(_TAG.sub("", found[0]))
     return said.replace("<", _LESS).replace(">", _MORE).replace("&", "&amp;")
-
-
-def _raised(found: re.Match[str]) -> str:
-    """A superscript or subscript as text: "2⁶⁴", "H₂O", "e^(iπ)"; the number of a footnote is none of the prose."""
-    if "<a" in found[2].lower():
-        return ""
-    said = " ".join(unescape(_TAG.sub("", found[2])).split())
-    up = found[1].lower() == "sup"
-    small = said.translate(_SUPERSCRIPT if up else _SUBSCRIPT)
-    if all(new != old for new, old in zip(small, said, strict=True)):
-        return small
-    if said.casefold() == "tm":
-        return "™"
-    if up and said.casefold() in _INLINE_SUPERSCRIPT:
-        return said
-    mark = "^" if up else "_"
-    return html.escape(mark + said if len(said) == 1 else f"{mark}({said})", quote=False)
 
 
 def lines_of(markup: str) -> tuple[Line, ...]:

@@ -10,6 +10,8 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 import nh3
 
 from digest.graphemes import unheaped
+from digest.parse import seen
+from digest.parse.seen import unescape as unescape
 
 # Characters that reorder or hide the text around them (Trojan Source, CVE-2021-42574), with what no reader needs:
 # soft hyphen, zero-width space, byte order mark, interlinear and tag characters. U+200C and U+200D stay: Persian
@@ -19,20 +21,8 @@ _UNSEEN = re.compile(
 )
 # PostgreSQL refuses NUL, and a lone surrogate cannot be written as UTF-8.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-_LONG_REFERENCE = re.compile(r"&#[0-9]{100,}+;?")
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*+(?:>|\Z)")
 _ANY_TAG = re.compile(r"<[^>]*+(?:>|\Z)")
-_MATH = re.compile(r"<math\b([^>]*+)>(.*?)(?:</math\s*>|\Z)", re.IGNORECASE | re.DOTALL)
-_ANNOTATION = re.compile(r"<annotation\b(?=[^<>]*?tex)[^>]*+>([^<]*+)<", re.IGNORECASE)
-_OTHER_FORM = re.compile(r"<annotation(?:-xml)?\b.*?(?:</annotation(?:-xml)?\s*>|\Z)", re.IGNORECASE | re.DOTALL)
-_ALTTEXT = re.compile(r"\salttext=[\"']([^\"'<>]*+)[\"']", re.IGNORECASE)
-_STRUCTURE = re.compile(r"<m(?:frac|sqrt|root|su[bp]|subsup|under|over|underover|multiscripts|table)\b", re.IGNORECASE)
-_HIDDEN = re.compile(
-    r"\shidden(?=[\s=/>])|\sstyle=[\"'][^\"'>]{0,400}?(?<![\w-])(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)"
-    r"|\sclass=[\"'](?:[^\"'>]{0,200}\s)?(?:katex-html|sr-only|screen-reader-text|visually-hidden)(?=[\s\"'])",
-    re.IGNORECASE,
-)
-_HIDING = re.compile(r"hidden|display\s*+:\s*+none|katex-html|sr-only|screen-reader-text", re.IGNORECASE)
 _OPEN_ENDED = "area base br col embed hr img input link meta param source track wbr p li dd dt option"
 _VOID = frozenset(_OPEN_ENDED.split())
 
@@ -52,11 +42,6 @@ _ATTRIBUTES = {
 }
 
 
-def unescape(text: str) -> str:
-    """`html.unescape`, for a stranger's text: Python refuses to make a number of thousands of digits."""
-    return html.unescape(_LONG_REFERENCE.sub("\ufffd", text)) if "&" in text else text
-
-
 def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     """One line of text at most `limit` characters long, without control, bidi or invisible characters.
 
@@ -65,7 +50,7 @@ def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     """
     text = text[: _SPARE * limit]  # tags and entities are longer than what they come to
     if markup and "<" in text:
-        text = nh3.clean(text, tags=set(), link_rel=None)
+        text = nh3.clean(seen.spoken(seen.shown(text)), tags=set(), link_rel=None)
         text = unescape(text)  # nh3 answers in HTML
     text = tidy(unescape(text))
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
@@ -86,7 +71,7 @@ def clean_html(markup: str, *, base: str) -> str:
     markup = _bounded(_CONTROL.sub("", markup))
     if "<" not in markup and "&" not in markup:
         return markup.strip()
-    markup = _without_hidden(_spelt_out(markup))
+    markup = seen.shown(markup)
 
     def clean(relative: Any) -> str:
         return nh3.clean(
@@ -102,43 +87,6 @@ def clean_html(markup: str, *, base: str) -> str:
         return clean(("rewrite_with_base", base))
     except ValueError:  # the base is no address by the browsers' rules, which are stricter than Python's
         return clean("deny")
-
-
-def _spelt_out(markup: str) -> str:
-    """Formulas as text: the TeX that MathML may carry with it, what its `alttext` says, or nothing that misleads.
-
-    A mail shows no MathML (MathML Core, W3C), and its letters alone, one after the other, are another formula.
-    """
-    if "<math" not in markup.lower():
-        return markup
-    return _MATH.sub(_formula, markup)
-
-
-def _formula(found: re.Match[str]) -> str:
-    said = _ANNOTATION.search(found[2]) or _ALTTEXT.search(found[1])
-    if said:
-        return f"<code>{html.escape(unescape(said[1]).strip(), quote=False)}</code>"
-    plain_parts = _OTHER_FORM.sub("", found[2])
-    parts = _ANY_TAG.sub("", plain_parts) if _STRUCTURE.search(found[2]) is None else "…"
-    return f"<code>{' '.join(parts.split())}</code>"
-
-
-def _without_hidden(markup: str) -> str:
-    """Without elements that no browser shows; one that is never closed is left, since nobody knows where it ends."""
-    if _HIDING.search(markup) is None:
-        return markup
-    kept: list[str] = []
-    start, depth, name, since = 0, 0, "", 0
-    for tag in _TAG.finditer(markup):
-        if depth:
-            if tag[2].lower() == name and not tag[0].endswith("/>"):
-                depth += -1 if tag[1] else 1
-                if not depth:
-                    kept.append(markup[start:since])
-                    start = tag.end()
-        elif not tag[1] and tag[2].lower() not in _VOID and _HIDDEN.search(tag[0]):
-            depth, name, since = 1, tag[2].lower(), tag.start()
-    return "".join(kept) + markup[start:]
 
 
 def escape(text: str) -> str:

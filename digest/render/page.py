@@ -65,6 +65,7 @@ class Page:
     accent: str = "#a03a12"  # six-digit hex, on light ground
     accent_dark: str = "#f08a5d"  # the same on dark ground
     schedule: Schedule | None = None
+    short: int = 0  # stories from which on it begins with the best of them in a line each; 0: never
     beginning: bool = False  # the first edition, of feeds that had nothing new: what leads is merely the newest
     by_mail: bool = False  # somebody reads what readers write
     identity: Identity = Identity()
@@ -134,6 +135,13 @@ class Page:
     def places(self) -> ranks.Places:
         """Where each story after the lead stands."""
         return ranks.place([(s.slug, s.title, s.stories) for s in self.sections], self.lead, self.order)
+
+    @cached_property
+    def in_short(self) -> tuple[Story, ...]:
+        """What else there is, for who reads no further: the best of each topic; () in a short mail."""
+        if not self.short or len(self.stories) < self.short:
+            return ()
+        return ranks.in_short(self.stories[1:], self.lead, self.order)
 
     @property
     def unbanded(self) -> list[str]:

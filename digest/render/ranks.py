@@ -26,8 +26,11 @@ _CLOSE = tuple(",.;:!?)]»”’")
 _ENDS = (".", "!", "?", "。", "！", "？")
 _SHORT = 60  # characters: the title of a release is a name and a version
 _LITTLE = 2  # briefs are worth no heading of their own
+_IN_SHORT, _LEAST_IN_SHORT = 5, 3
+_LITTLE_WORD = 3  # letters
 _NOTE = 20  # characters of a title that are no chance beginning of its text
 
+_WORDS = re.compile(r"\w+")
 _VERSION = re.compile(r"(?<![\w.])[vV]?[0-9]{1,4}(?:\.[0-9]{1,5}){1,3}(?:[-.+]?[a-zA-Z]{1,5}[-.]?[0-9]{0,4})?(?![\w.])")
 _RELEASES = re.compile(
     r"/(?:-/)?(?:releases|tags)(?:/|$)|^(?:pypi\.org/project|(?:www\.)?npmjs\.com/package|crates\.io/crates"
@@ -73,6 +76,8 @@ class Places:
 
 def saying(story: Story) -> str:
     """What a note says, where its title is only the beginning of that; "" for what has a title of its own."""
+    if story.summary == "machine":
+        return ""  # no words of whoever wrote the note
     title, said = _folded(story.title), _folded(story.excerpt)
     cut = story.title.rstrip(" ])").endswith(_DOTS)
     if len(title) < _NOTE and not cut:
@@ -135,6 +140,38 @@ def place(sections: Sequence[tuple[str, str, Sequence[Story]]], lead: Story, ord
         for slug, title, stories in sections
     ]
     return Places(tuple(seconds), *_gathered([band for band in bands if band.blocks]))
+
+
+def in_short(rest: Sequence[Story], lead: Story, order: Sequence[int]) -> tuple[Story, ...]:
+    """The best of each topic but the lead's, then the best of all, in their ranks; () where they are too few to help.
+
+    None says again what stands on the same screen: the lead's title, or another of them. A note has no title to name.
+    """
+    said = [_telling(lead.title)]
+    own: list[Story] = []
+    others: list[Story] = []
+    topics = {lead.topic}
+    ranked = [story for story in _ranked(rest, order) if story.title and not saying(story)]
+    for story in ranked:
+        words = _telling(story.title)
+        if any(len(words & known) * 2 > min(len(words), len(known)) for known in said if known and words):
+            continue
+        said.append(words)
+        (others if story.topic in topics else own).append(story)
+        topics.add(story.topic)
+    taken = (own + others)[:_IN_SHORT]
+    return tuple(story for story in ranked if story in taken) if len(taken) >= _LEAST_IN_SHORT else ()
+
+
+def _telling(title: str) -> frozenset[str]:
+    """The words of a title that are no little ones; of a script without spaces its signs, two at a time."""
+    found: set[str] = set()
+    for word in _WORDS.findall(title.casefold()):
+        if WIDE.search(word):
+            found.update(word[at : at + 2] for at in range(max(1, len(word) - 1)))
+        elif len(word) > _LITTLE_WORD:
+            found.add(word)
+    return frozenset(found)
 
 
 def _gathered(bands: Sequence[Band]) -> tuple[tuple[Band, ...], tuple[Story, ...]]:

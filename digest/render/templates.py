@@ -26,7 +26,7 @@ from digest.render.page import Identity, Page, Rendered, Section
 from digest.render.ranks import Band, Block, Places
 from digest.render.scripts import direction, fonts
 from digest.render.speech import speech
-from digest.render.words import bind, one_line, subject_line, tidy, wrap
+from digest.render.words import bind, one_line, subject_line, tidy, within, wrap
 from digest.values import Picture, Recording, Shot, Source, Story
 
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
@@ -233,12 +233,22 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         bind=bind,
         dir=direction,
         clamp=clamp,
+        ending=_ending,
         saying=lambda story: ranks.saying(story),
         beyond=ranks.beyond,
         tongue=_tongue,
     )
     environment.filters.update(upper=said.upper, quoted=said.quoted, fonts=fonts)
     return environment
+
+
+def _ending(excerpt: str, columns: int, story: Story) -> str:
+    """An excerpt cut to so many columns; of a summary, whose sentences are whole, as many as fit."""
+    if story.summary:
+        whole = within(excerpt, columns)
+        if whole:
+            return whole
+    return clamp(excerpt, columns)
 
 
 @lru_cache(maxsize=256)

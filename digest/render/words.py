@@ -11,6 +11,8 @@ from digest.graphemes import WIDE, clamp, unheaped
 from digest.render.scripts import direction as direction
 
 SUBJECT_LENGTH = 70
+# A sentence's end as it can be seen here; `curate.excerpts` knows more of them.
+_END = re.compile(r"(?<=\w{3})[.!?](?=\s+[^\W_a-z])|[。！？।]")
 # LRM, RLM, ALM, embeddings, overrides and isolates: in a subject they can turn the words around them.
 _BIDI = dict.fromkeys([0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
@@ -74,6 +76,14 @@ def wrap(text: str, width: int = 72, indent: str = "") -> str:
     if line:
         lines.append(line)
     return "\n".join(indent + line for line in lines)
+
+
+def within(text: str, most: int) -> str:
+    """The whole sentences of a text that fit into so many columns; "" where the first does not."""
+    if graphemes.width(text) <= most:
+        return text
+    ends = (found.end() for found in _END.finditer(text) if graphemes.width(text[: found.end()]) <= most)
+    return text[: max(ends, default=0)]
 
 
 def _pieces(word: str, room: int) -> Iterator[str]:

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from digest import values
 from digest.models import Edition, EditionState, Entry, Newsletter, Story, Variant, VariantStory
 from digest.store.database import batched
-from digest.store.stories import as_told, withdrawn_of
+from digest.store.stories import as_told, summary_of, withdrawn_of
 
 PAGE = 60  # stories on one page, of those that an edition had no room for or that all of its readers chose from
 
@@ -215,6 +215,7 @@ class Headline(NamedTuple):
     url: str
     source: str
     excerpt: str
+    summary: str  # as of a `values.Story`
 
 
 def headlines(
@@ -224,19 +225,23 @@ def headlines(
     found: dict[int, list[Headline]] = {}
     frozen = {edition.variant_id: edition.id for edition in editions if edition.variant_id is not None}
     query = (
-        sa.select(col(VariantStory.variant_id), col(Story.title), col(Story.url), col(Story.source), col(Story.excerpt))
+        sa.select(
+            col(VariantStory.variant_id),
+            *(col(getattr(Story, name)) for name in ("title", "url", "source", "excerpt", "reasons")),
+        )
         .join(Story, col(Story.id) == col(VariantStory.story_id))
         .where(col(VariantStory.variant_id).in_(frozen))
         .order_by(col(VariantStory.variant_id), col(VariantStory.position))
     )
     if first is not None:
         query = query.where(col(VariantStory.position) < first)
-    for variant_id, *told in session.execute(query):
-        found.setdefault(frozen[variant_id], []).append(Headline(*told))
+    for variant_id, title, url, source, excerpt, reasons in session.execute(query):
+        one = Headline(title, url, source, excerpt, summary_of(reasons))
+        found.setdefault(frozen[variant_id], []).append(one)
     for edition in editions:
         if edition.variant_id is None:
             told_by_all = told_in(session, edition, limit=first)
-            found[edition.id] = [Headline(s.title, s.url, s.source, s.excerpt) for s in told_by_all]
+            found[edition.id] = [Headline(s.title, s.url, s.source, s.excerpt, s.summary) for s in told_by_all]
     return found
 
 

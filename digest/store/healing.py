@@ -92,6 +92,7 @@ SHOWN = {
     "outbox.dated_at",  # a letter that was tried has its Date: for good
     "entry_picture.next_at",  # whether one story is shown without its picture, at the worst
     "entry_picture.asked_at",
+    "summary.made_at",  # when it is let go of, and a machine asked again
     "picture_file.used_at",  # which copies go last, within a bound of their size
     "consent.at",  # a history is added to, never changed
     "erasure.created_at",

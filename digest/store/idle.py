@@ -78,6 +78,11 @@ def pictures(session: Session) -> bool:
     return _says(session, "SELECT EXISTS (SELECT 1 FROM picture_file)")
 
 
+def summaries(session: Session) -> bool:
+    """Are there summaries by a machine, which may have to go?"""
+    return _says(session, "SELECT EXISTS (SELECT 1 FROM summary)")
+
+
 def unfound(session: Session) -> bool:
     """Is there an open edition whose stories cannot be found by their words yet?"""
     return _says(session, _UNFOUND)

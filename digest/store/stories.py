@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -211,6 +211,12 @@ def told(session: Session, story: Story) -> values.Story:
     return as_told(session, [(story, session.get_one(Entry, story.entry_id).feed_id)])[0]
 
 
+def summary_of(reasons: Mapping[str, Any]) -> Literal["", "central", "machine"]:
+    """Whether a story's excerpt is a summary, by the reasons kept with it: an editor's words are none of that."""
+    how = (reasons.get("summary") or {}).get("how", "")
+    return how if how in ("central", "machine") and "excerpt" not in reasons.get("edited", {}) else ""
+
+
 class _ToldBy(NamedTuple):
     entry_id: int
     feed_id: int
@@ -262,6 +268,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         recording=_recording(story.entry_id, tellers),
         placed=story.reasons.get("placed", 0),
         edited=bool(story.reasons.get("edited")),
+        summary=summary_of(story.reasons),
         bare=bool(story.reasons.get("bare")),
     )
 

@@ -40,6 +40,7 @@ STAYS = {
     "learned": "the same labels teach it anew",
     "archive_words": "the stories that went out are read anew",
     "host": "how servers want to be asked is learnt anew",
+    "summary": "a machine is asked anew",
     "robots": "it is read anew",
     "websub": "hubs are asked anew, with another address",
     "relay_hour": "a limit of this machine's relay",

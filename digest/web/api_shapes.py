@@ -276,6 +276,9 @@ class Story(Given):
     source: str
     author: str
     excerpt: str
+    summary: Literal["", "central", "machine"] = Field(
+        description="what the excerpt is, where not the first words: sentences of the text, or words of a machine"
+    )
     language: str
     image_url: str
     reading_minutes: int

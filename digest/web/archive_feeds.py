@@ -29,7 +29,7 @@ def of_editions(site: Site, session: Session, request: Request) -> feeds.Feed:
     told = archive.headlines(session, rows)
     for row in rows:
         address = f"{home}/editions/{row.number}"
-        html = site.html("feed/edition.html", stories=told.get(row.id, []))
+        html = site.html("feed/edition.html", stories=told.get(row.id, []), t=one.said.gettext)
         title = row.subject or one.settings.title
         known = ids.edition(row.number)
         items.append(feeds.Item(known, address, title, html, row.at, one.settings.title, one.settings.language))
