@@ -255,8 +255,8 @@ def leaning(said: str) -> str:
     match kind:
         case "source":
             what = source(what)
-        case "word" if len(what) <= WORD:
-            what = next(iter(words([what])), "")
+        case "word":
+            what = next(iter(words([what])), "") if len(what) <= WORD else ""
         case _:
             what = _plain(what[: LEANING * 10])
     if not what or (kind != "source" and len(what) > LEANING):

@@ -47,6 +47,8 @@ ALL = {
     "muted_sources": ("a.example", "b.example/blog"),
     "muted_topics": ("art",),
     "story_languages": ("de", "en"),
+    "more_of": ("author:Doe, Jane | John", "topic:ai"),
+    "less_of": ("source:c.example", "word:x, y"),
 }
 
 

@@ -113,8 +113,13 @@ def languages(session: Session, newsletter_id: int) -> list[str]:
 # ---------------------------------------------------------------- new names
 
 
-def leaning_on(session: Session, newsletter_id: int, topic: str) -> list[tuple[str, str, Taste]]:
-    """The tastes that want more or less of a topic, as `with_topic` gives them."""
+def about_topic(session: Session, newsletter_id: int, topic: str) -> list[tuple[str, str, Taste]]:
+    """The tastes that mute a topic, or want more or less of it, as `with_topic` gives them."""
+    muting = with_topic(session, newsletter_id, topic)
+    return muting + [one for one in _leaning_on(session, newsletter_id, topic) if one not in muting]
+
+
+def _leaning_on(session: Session, newsletter_id: int, topic: str) -> list[tuple[str, str, Taste]]:
     said = f"topic:{topic}"
     return [one for one in _holding(session, newsletter_id, said) if said in (*one[2].more_of, *one[2].less_of)]
 
@@ -130,7 +135,7 @@ def swap_topic(session: Session, newsletter_id: int, old: str, new: str) -> None
     Who chose `old` and mutes it got nothing of it, and gets nothing under its new name. Who wants more of `old`, or
     less, wants that of `new`, unless they say the contrary of that by name.
     """
-    for key, topics, wanted in leaning_on(session, newsletter_id, old):
+    for key, topics, wanted in _leaning_on(session, newsletter_id, old):
         more, less = (_renamed(some, f"topic:{old}", f"topic:{new}" if new else "")
                       for some in (wanted.more_of, wanted.less_of))  # fmt: skip
         if f"topic:{new}" in (*wanted.more_of, *wanted.less_of):
