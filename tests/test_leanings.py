@@ -158,6 +158,15 @@ def test_beyond_so_many_orders_those_with_fewest_readers_get_the_common_one_and_
 
 
 @on_sqlite
+def test_a_weight_of_nothing_makes_no_mail_of_its_own(database, configure):
+    config = configure(newsletters={"daily": NEWS}, curate={"weight_taste": 0})
+    news(database)
+    join(database, "all")
+    join(database, "ada", more_of=["source:d.example"])
+    assert compose(database, config).variants == 1 and order(database, "ada") == "ABCD"
+
+
+@on_sqlite
 def test_how_many_orders_there_are_is_bounded_whatever_readers_say(database, configure):
     for most in (0, 3):
         settings = configure(newsletters={"daily": NEWS | {"most_orders": most}}).newsletters["daily"]
@@ -231,14 +240,15 @@ def test_a_topic_and_a_source_that_are_called_otherwise_are_followed(database):
     join(database, "ada", more_of=["topic:ai", "source:a.example"])
     join(database, "bob", more_of=["topic:ai"], less_of=["topic:web"])
     tell(database, "Of a", by=["a.example"])
+    tell(database, "Of b", by=["b.example"])
     with database.write() as session:
         paper = newsletters.lock(session, "daily")
         assert renames.uses(session, paper, "ai").readers == 2
         renames.rename_topic(session, paper, "ai", "web", SAID)
-        one = session.exec(select(Feed)).one()
-        feeds.move(session, one.id, url="https://new.example/feed", host="new.example", now=MONDAY)
-        one.site_url = "https://new.example/"
-    assert "topic:web" in kept(database, "ada").more_of and standing(database, "ada").taste_key
+        one, other = session.exec(select(Feed).order_by(Feed.id)).all()
+        feeds.hand_over(session, one.id, other.id, now=MONDAY)
+    assert kept(database, "ada").more_of == ("source:a.example", "source:b.example", "topic:web")
+    assert standing(database, "ada").taste_key == kept(database, "ada").key
     assert kept(database, "bob") == Taste(less_of=("topic:web",)), "what they said of it by name holds"
     with database.write() as session:
         renames.rename_topic(session, newsletters.lock(session, "daily"), "web", "", SAID)

@@ -103,7 +103,9 @@ class Press:
         if missing:
             sieve = sieve_of(session, self.matter.stories)
             for key, wanted in tastes.by_key(session, newsletter_id, missing):
-                self.cuts[key] = sieve.cut(wanted)
+                cut = sieve.cut(wanted)
+                # What moves nothing makes no mail of its own.
+                self.cuts[key] = cut if self.config.curate.weight_taste else replace(cut, moved=NO_MOVES)
         return self.cuts
 
     def make(self, wanted: Iterable[recipients.VariantKey]) -> list[Frozen]:

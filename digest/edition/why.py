@@ -207,7 +207,9 @@ def _moved(session: Session, subscription: Subscription | None, story: Story, mo
         steps = f"{abs(level)} {'level' if abs(level) == 1 else 'levels'} {'up' if level > 0 else 'down'}"
         return f"; her taste moved it {steps} (`weight_taste` each): {wants or 'by what she said then, and no more'}"
     if wants:
-        return f"; {wants}, and it stands as for all: said after it, beyond `most_orders`, or nothing to stand before"
+        return (
+            f"; {wants}, and it stands as for all: a welcome, said later, beyond `most_orders`, or no other moves less"
+        )
     return ""
 
 
