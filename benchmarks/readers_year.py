@@ -4,10 +4,10 @@
 
 A virtual clock, a real database file, and the product's own steps at each run of cron: sign-ups answered, reminders,
 welcomes, editions, and letters claimed, marked and settled as sent. Readers join by the web or by the operator,
-confirm, change topics, cadence, hour, zone, language, format, maximum and mutes, pause, resume, leave, come back and
-move. Topics and a newsletter are renamed, and now and then nothing runs for a day. What is owed, and at what hour it
-may come, `year_oracle` says of each edition, and `year_promises` of each letter and day. Goals: a story or a day's
-letter twice, missing, at a wrong hour, unwanted, or to somebody who left: 0.
+confirm, change topics, cadence, hour, zone, language, format, maximum, mutes and what they want more and less of,
+pause, resume, leave, come back and move. Topics and a newsletter are renamed, and now and then nothing runs for a day.
+What is owed, and at what hour it may come, `year_oracle` says of each edition, and `year_promises` of each letter and
+day. Goals: a story or a day's letter twice, missing, at a wrong hour, unwanted, or to somebody who left: 0.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Year(World):
                     continue
                 number, upto, _at = paper.editions[-1]
                 offer = replace_since(reader, paper.start).unread(upto)
-                tales = reader.carried(offer)
+                tales = reader.carried(offer, welcome=True)
                 if tales and number not in reader.editions:
                     expected[reader.id] = reader, tales
         if paper.editions:

@@ -100,6 +100,13 @@ BUGS = (
         "unwanted",
     ),
     Bug(
+        "an order takes away what it puts last",
+        "edition/variants.py",
+        " and story.seq not in choices.muted",
+        " and story.seq not in choices.muted and dict(choices.moved).get(story.seq, 0) >= 0",
+        "missing",
+    ),
+    Bug(
         "a topic that is renamed stays as readers chose it",
         "store/renames.py",
         "    _swap(session, Subscription, _readers(paper), old, new)\n",

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = timedelta(days=1)
 FIRST_WEEK = date(2026, 1, 5)  # of two weeks, the one that counts where no date is named
+WEIGHT = 3  # of a level, in ranks
 LONGEST_WAIT = {"weekly": 8, "fortnightly": 16, "monthly": 37}  # days between two letters of a cadence, at most
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -169,11 +170,19 @@ class Choices:
     muted_sources: tuple[str, ...] = ()
     muted_topics: tuple[str, ...] = ()
     story_languages: tuple[str, ...] = ()
+    more_of: tuple[str, ...] = ()
+    less_of: tuple[str, ...] = ()
 
     def told(self) -> str:
         return ", ".join(
             f"{name}={value!r}" for name, value in vars(self).items() if value not in ((), "", None, False)
         )
+
+    def level(self, tale: Tale) -> int:
+        """By how many levels they have a story higher or lower than others have."""
+        words = tale.title.lower().split()
+        hits = {f"topic:{tale.topic}", f"source:{tale.site}", *(f"word:{word}" for word in words)}
+        return max(-2, min(2, len(hits & {*self.more_of}) - len(hits & {*self.less_of})))
 
     def muted(self, tale: Tale) -> bool:
         words = tale.title.lower().split()
@@ -372,9 +381,12 @@ class Reader:
         lowest = min(self.since.values(), default=0)
         return (t for t in self.paper.tales[lowest:upto] if t.seq <= upto)
 
-    def carried(self, offer: list[Tale]) -> tuple[Tale, ...]:
-        """What a letter has of an offer: the best, as many as they and the newsletter want."""
-        left = sorted((t for t in offer if not self.choices.muted(t)), key=lambda t: -t.rank)
+    def carried(self, offer: list[Tale], *, welcome: bool = False) -> tuple[Tale, ...]:
+        """What a letter has of an offer: the best, as many as they and the newsletter want; a welcome, as for all."""
+        own = 0 if welcome else WEIGHT
+        left = sorted(
+            (t for t in offer if not self.choices.muted(t)), key=lambda t: -t.rank - own * self.choices.level(t)
+        )
         return tuple(left[: min(self.paper.most, self.choices.max_stories or self.paper.most)])
 
     def led(self, tales: tuple[Tale, ...], stories: Collection[int]) -> tuple[Tale, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlmodel import select
 
-from benchmarks.year_oracle import DAY, NEVER, Choices, Clock, Paper, Reader, Tale
+from benchmarks.year_oracle import DAY, NEVER, WEIGHT, Choices, Clock, Paper, Reader, Tale
 from digest import line, subscribe
 from digest.config import Config, from_values
 from digest.errors import UserError
@@ -101,7 +101,7 @@ class World:
             "secret_key": SECRET,
             "base_url": "https://digest.example",
             "newsletters": papers,
-            "curate": {"per_feed": 500, "per_topic": 500, "per_author": 500, "weight_fresh": 0},
+            "curate": {"per_feed": 500, "per_topic": 500, "per_author": 500, "weight_fresh": 0, "weight_taste": WEIGHT},
         }
         return from_values(values, self.folder / "digest.toml", environment=False)
 
@@ -281,6 +281,10 @@ class World:
 
     def wish(self, choices: Choices, reader: Reader, *, changes: int) -> Choices:
         chance, paper = reader.chance, reader.paper
+
+        def drawn(*of: str) -> tuple[str, ...]:
+            return tuple(sorted(chance.sample(of, chance.choice([0, 0, 1, 2]))))
+
         some = {
             "topics": lambda: self.some_topics(reader),
             "cadence": lambda: chance.choice(CADENCES),
@@ -293,6 +297,9 @@ class World:
             "muted_sources": lambda: tuple(sorted(chance.sample(SITES, chance.choice([0, 0, 1])))),
             "muted_topics": lambda: tuple(sorted(chance.sample(paper.topics, chance.choice([0, 0, 1])))),
             "story_languages": lambda: chance.choice([(), (), ("de",), ("en",)]),
+            # Nobody draws both of the same.
+            "more_of": lambda: drawn(*(f"topic:{topic}" for topic in paper.topics), *(f"word:{w}" for w in WORDS[:2])),
+            "less_of": lambda: drawn(*(f"source:{site}" for site in SITES), *(f"word:{w}" for w in WORDS[2:])),
         }
         names = chance.choices([*some, "topics", "cadence", "hour", "hour", "zone"], k=changes)
         return replace(choices, **{name: some[name]() for name in names})
@@ -329,6 +336,8 @@ class World:
                     name: tuple(sorted(new if t == old else t for t in getattr(reader.choices, name)))
                     for name in ("topics", "muted_topics")
                 }
+                swapped["more_of"] = tuple(sorted(f"topic:{new}" if one == f"topic:{old}" else one
+                                                  for one in reader.choices.more_of))  # fmt: skip
                 reader.choices = replace(reader.choices, **swapped)
 
     def rename_paper(self, old: str, new: str) -> None:

@@ -352,6 +352,7 @@ class Variant(SQLModel, table=True):
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # sent as text alone
     max_stories: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # its readers' maximum, 0 for none
     muted: list[int] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})  # seqs left out for them
+    moved: list[list[int]] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})  # [seq, level]
     subject: str
     html: str = Field(sa_type=Packed)
     text: str = Field(sa_type=Packed)
@@ -437,7 +438,7 @@ class Subscription(Tasting, SQLModel, table=True):
     zone: str = Field(default="", sa_column_kwargs={"server_default": ""})  # IANA name, as in Europe/Berlin
     language: str = Field(default="", sa_column_kwargs={"server_default": ""})  # BCP 47, of the fixed words
     plain: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # text without HTML
-    # A maximum and mutes as `taste.Taste` has them, and the key by which those of the same taste are found.
+    # A maximum, mutes and leanings as `taste.Taste` has them, and the key by which those of the same taste are found.
     taste: dict[str, Any] = _json(default_factory=dict, sa_column_kwargs={"server_default": "{}"})
     taste_key: str = Field(default="", sa_column_kwargs={"server_default": ""})
     read_until: int = 0  # the seq up to which stories were offered

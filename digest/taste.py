@@ -1,4 +1,4 @@
-"""A reader's own taste: how many stories they want, and which they want to be spared. Its one form, and its words.
+"""A reader's own taste: how many stories they want, of what more and less, and which none. Its one form, and its words.
 
 Nothing here is a pattern of a stranger's: words are words, sites are addresses, and all of them are few and short.
 """
@@ -18,6 +18,9 @@ MOST = 100  # stories in a letter that can be chosen
 WORDS, WORD = 50, 60  # words or phrases of a reader, and characters of one
 SOURCES, SOURCE = 50, 150  # all of them fit in a cell of a list
 LANGUAGES = 20
+LEANINGS, LEANING = 40, 80  # of what there is to be more, or less, and characters of what it is
+KINDS = ("source", "topic", "author", "word")  # what a reader may want more or less of
+STEPS = 2  # levels up, and down, that a story moves at most
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class Taste:
     muted_sources: tuple[str, ...] = ()  # see `source`
     muted_topics: tuple[str, ...] = ()  # slugs
     story_languages: tuple[str, ...] = ()  # see `language`
+    # Of what they want more, and less: it moves stories and takes none away. See `leaning`.
+    more_of: tuple[str, ...] = ()
+    less_of: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Taste:
@@ -79,6 +85,14 @@ class Tasting:
     def story_languages(self) -> tuple[str, ...]:
         return _of(self).story_languages
 
+    @property
+    def more_of(self) -> tuple[str, ...]:
+        return _of(self).more_of
+
+    @property
+    def less_of(self) -> tuple[str, ...]:
+        return _of(self).less_of
+
 
 def _of(row: Any) -> Taste:
     return Taste.of(row.taste)
@@ -89,12 +103,17 @@ def checked(taste: Taste) -> Taste:
     most = taste.max_stories
     if most is not None and not 1 <= most <= MOST:
         raise ValueError(f"{most} is no number of stories: write 1 to {MOST}, or nothing for no maximum")
+    more, less = leanings(taste.more_of, "more"), leanings(taste.less_of, "less")
+    if both := set(map(_same, more)) & set(map(_same, less)):
+        raise ValueError(f"{min(both)!r} cannot be wanted both more and less")
     return Taste(
         most,
         words(taste.muted_words),
         _few(map(source, taste.muted_sources), SOURCES, "muted sources"),
         _few(taste.muted_topics, len(taste.muted_topics), "muted topics"),
         _few(map(language, taste.story_languages), LANGUAGES, "languages of stories"),
+        more,
+        less,
     )
 
 
@@ -114,8 +133,7 @@ def words(said: Iterable[str]) -> tuple[str, ...]:
     for one in said:
         if len(one) > WORD * 10:
             raise ValueError(f"a muted word has {len(one)} characters: at most {WORD} are kept")
-        plain = "".join(c for c in one if unicodedata.category(c)[0] != "C" or c.isspace() or c in _JOINERS)
-        plain = " ".join(unicodedata.normalize("NFC", plain).split())
+        plain = _plain(one)
         if not plain:
             continue
         if len(plain) > WORD:
@@ -206,6 +224,59 @@ def _last(text: str) -> int:
         if _kind(c) != _MARK:
             return _kind(c)
     return _OTHER
+
+
+# ---------------------------------------------------------------- more and less
+
+
+def leanings(said: Iterable[str], which: str) -> tuple[str, ...]:
+    """What somebody wants more of, or less, each once, in the order of the alphabet; ValueError for too many."""
+    kept: dict[str, str] = {}
+    for one in map(leaning, said):
+        if one:
+            kept.setdefault(_same(one), one)
+    if len(kept) > LEANINGS:
+        raise ValueError(f"to want {which} of {len(kept)} things is too much: at most {LEANINGS} are kept")
+    return tuple(kept[key] for key in sorted(kept))
+
+
+def leaning(said: str) -> str:
+    """One thing that there is to be more or less of, in its one form; ValueError for what is none.
+
+    "source:example.org", "topic:rust", "author:Ada Lovelace", "word:compilers"
+    """
+    if not said.strip():
+        return ""
+    kind, colon, what = said.partition(":")
+    kind = kind.strip().lower()
+    if not colon or kind not in KINDS:
+        raise ValueError(f"{said[:40]!r} is nothing to want more or less of: write source:example.org, "
+                         "topic:SLUG, author:NAME or word:WORD")  # fmt: skip
+    match kind:
+        case "source":
+            what = source(what)
+        case "word":
+            what = next(iter(words([what])), "") if len(what) <= WORD else ""
+        case _:
+            what = _plain(what[: LEANING * 10])
+    if not what or (kind != "source" and len(what) > LEANING):
+        raise ValueError(f"{said[:40]!r} does not say which {kind}, in at most {LEANING} characters")
+    return f"{kind}:{what}"
+
+
+def without(some: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    """Those of some leanings that are not among others, however these are written."""
+    gone = set(map(_same, others))
+    return tuple(one for one in some if _same(one) not in gone)
+
+
+def _same(leaning: str) -> str:
+    return folded(leaning)
+
+
+def _plain(said: str) -> str:
+    plain = "".join(c for c in said if unicodedata.category(c)[0] != "C" or c.isspace() or c in _JOINERS)
+    return " ".join(unicodedata.normalize("NFC", plain).split())
 
 
 # ---------------------------------------------------------------- sources and languages

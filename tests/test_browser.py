@@ -19,14 +19,14 @@ import pytest
 import sqlalchemy as sa
 import uvicorn
 from conftest import MONDAY, Clock, on_sqlite
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, select
 from test_flow import add_feeds, join, run
 
-from digest import deliver, edition
+from digest import deliver, edition, sign
 from digest.config import Config
 from digest.demo.catcher import Catcher, Message
 from digest.demo.site import FeedSite
-from digest.models import Subscription
+from digest.models import Story, Subscription
 from digest.store import Database
 from digest.subscribe import signup
 from digest.web import application
@@ -153,6 +153,22 @@ def test_a_reader_joins_chooses_reads_and_leaves(database, config, clock, inbox,
 
 
 @on_sqlite
+def test_a_reader_says_what_they_want_less_of_and_takes_it_back(database, config, clock, inbox, pages):
+    join(database, config, "ada@example.org")
+    with FeedSite(MONDAY) as site:
+        add_feeds(database, site)
+        run(database, config, clock)
+    with database.read() as session:
+        ada = session.exec(select(Subscription.id)).one()
+        story = session.exec(select(Story.id).order_by(Story.rank)).first()
+    page = f"{pages}/preferences/{sign.token(sign.Purpose.PREFERENCES, ada, key=config.keys[0])}"
+    said = browse(("goto", f"{page}/story/{story}?less"), ("press", "Less of it"))
+    assert "Saved." in said["text"] and "Less: Stories from" in said["text"]
+    said = browse(("goto", page), ("press", "Undo all of it"))
+    assert "You have said nothing yet." in said["text"] and said["url"].endswith("?done=saved")
+
+
+@on_sqlite
 def test_a_robot_that_follows_every_link_of_every_mail_and_page_changes_nothing(database, config, clock, inbox, pages):
     ask = httpx.Client(base_url=pages, trust_env=False, timeout=30)
     with ask, FeedSite(MONDAY) as site:
@@ -181,7 +197,7 @@ def test_a_robot_that_follows_every_link_of_every_mail_and_page_changes_nothing(
             assert answer.status_code == 200, url
             if answer.headers["content-type"].startswith("text/html"):
                 waiting += [str(url.join(href)) for href in re.findall(r'(?:href|action)="([^"]*)"', answer.text)
-                            if not re.search(r"/(pause|resume|leave-all|return|join|move)$", href)]  # fmt: skip
+                            if not re.search(r"/(pause|resume|leave-all|return|join|move|likes)$", href)]  # fmt: skip
         kinds = {re.sub(rf"^{pages}/?([a-z]*).*", r"\1", url) for url in seen}
         assert {"", "newsletters", "subscribe", "confirm", "preferences", "unsubscribe", "editions"} <= kinds
         assert everything(database) == before

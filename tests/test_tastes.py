@@ -47,6 +47,8 @@ ALL = {
     "muted_sources": ("a.example", "b.example/blog"),
     "muted_topics": ("art",),
     "story_languages": ("de", "en"),
+    "more_of": ("author:Doe, Jane | John", "topic:ai"),
+    "less_of": ("source:c.example", "word:x, y"),
 }
 
 
@@ -712,15 +714,22 @@ def test_operators_choose_it_for_readers_and_take_it_back(digest):
         found = json.loads(digest("show", "ada@example.org", "--json").stdout)["subscriptions"][0]
         return [found[name] for name in taste.NAMES]
 
-    assert shown() == [4, ["Bitcoin", "new york"], ["a.example"], ["ai"], ["de"]]
+    digest("set", "ada@example.org", "--more", "source:A.example", "--more", "author: Ada  L", "--less", "topic:ai")
+    assert shown() == [4, ["Bitcoin", "new york"], ["a.example"], ["ai"], ["de"],
+                       ["author:Ada L", "source:a.example"], ["topic:ai"]]  # fmt: skip
+    digest("set", "ada@example.org", "--less", "author:ada l")
+    assert shown()[5:] == [["source:a.example"], ["author:ada l"]], "what is said last holds"
+    digest("set", "ada@example.org", "--more", "", "--less", "")
     digest("set", "ada@example.org", "--mute", "", "--max-stories", "")
-    assert shown() == [None, [], ["a.example"], ["ai"], ["de"]]
+    assert shown() == [None, [], ["a.example"], ["ai"], ["de"], [], []]
     assert json.loads(digest("list", "--topic", "ai", "--json").stdout) == []
     assert len(json.loads(digest("list", "--topic", "web", "--json").stdout)) == 1
     digest("set", "--where", "topic=web", "--max-stories", "9", "--yes")
     digest("set", "ada@example.org", "--mute-source", "", "--mute-topic", "", "--story-language", "")
-    assert shown() == [9, [], [], [], []]
+    assert shown() == [9, [], [], [], [], [], []]
     for wrong in (("--max-stories", "0"), ("--max-stories", "101"), ("--max-stories", "few"), ("--mute", "..."),
-                  ("--mute-source", "no site"), ("--mute-topic", "cats"), ("--story-language", "German")):  # fmt: skip
+                  ("--mute-source", "no site"), ("--mute-topic", "cats"), ("--story-language", "German"),
+                  ("--more", "example.org"), ("--more", "topic:cats"), ("--less", "word:!!"), ("--less", "author:"),
+                  ):  # fmt: skip
         done = digest("set", "ada@example.org", *wrong, code=65)
         assert "Traceback" not in done.output and done.stderr

@@ -129,4 +129,14 @@ StoryLanguage = Annotated[
     list[str] | None,
     typer.Option("--story-language", metavar="CODE", help="Only stories in it; again for more, '' for all."),
 ]
+MoreOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--more", metavar="WHAT", help="More of source:SITE, topic:SLUG, author:NAME, word:WORD; again, '' none."
+    ),
+]
+LessOf = Annotated[
+    list[str] | None,
+    typer.Option("--less", metavar="WHAT", help="Less of it, as for --more; again for more, '' for none."),
+]
 Format = Annotated[str | None, typer.Option("--format", metavar="text|html", help="Text alone, or HTML beside it.")]

@@ -18,8 +18,10 @@ from digest.cli.options import (
     Hour,
     Json,
     Language,
+    LessOf,
     MaxStories,
     MaybeEmail,
+    MoreOf,
     Mute,
     MuteSource,
     MuteTopic,
@@ -104,6 +106,15 @@ def _taste(
     return chosen
 
 
+def _leanings(more: list[str] | None, less: list[str] | None) -> Changes:
+    chosen: Changes = {}
+    if more is not None:
+        chosen["more_of"] = tuple(filter(None, more))
+    if less is not None:
+        chosen["less_of"] = tuple(filter(None, less))
+    return chosen
+
+
 def _warn_of(options: Options, session: Session, newsletter: str, sources: Iterable[str] | None) -> None:
     """Say which of these sites no feed of a newsletter is from: they may be misspelt."""
     from digest.store import newsletters, tastes
@@ -137,6 +148,8 @@ def add(
     mute_source: MuteSource = None,
     mute_topic: MuteTopic = None,
     story_language: StoryLanguage = None,
+    more: MoreOf = None,
+    less: LessOf = None,
     tag: Tags = None,
     newsletter: NewsletterName = None,
     vouched_by: VouchedBy = None,
@@ -150,7 +163,7 @@ def add(
 
     options: Options = context.obj
     choices = _choices(topic, cadence, hour, zone, language, format_)
-    choices |= _taste(max_stories, mute, mute_source, mute_topic, story_language)
+    choices |= _taste(max_stories, mute, mute_source, mute_topic, story_language) | _leanings(more, less)
     preferences = subscribe.Preferences(**choices)
     with options.open() as (config, database):
         paper, settings = config.newsletter(newsletter)
@@ -261,6 +274,8 @@ def set_(
     mute_source: MuteSource = None,
     mute_topic: MuteTopic = None,
     story_language: StoryLanguage = None,
+    more: MoreOf = None,
+    less: LessOf = None,
     tag: Tags = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Take their tags away.")] = False,
     field: Fields = None,
@@ -279,7 +294,7 @@ def set_(
     options: Options = context.obj
     choices = _choices([] if all_topics else topic, cadence, hour, zone, language, format_)
     wanted, said = fields.said(field or ()), evidence()
-    choices |= _taste(max_stories, mute, mute_source, mute_topic, story_language)
+    choices |= _taste(max_stories, mute, mute_source, mute_topic, story_language) | _leanings(more, less)
     with options.open() as (config, database):
         paper, settings = config.newsletter(whom.newsletter)
         known = curate.headings(settings.topics)

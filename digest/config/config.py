@@ -158,6 +158,13 @@ class Config(BaseSettings):
         source = self.newsletters[newsletter].image_source
         return source == "attached" if source else not reachable(self.imprint(newsletter).base_url)
 
+    def asks_taste(self, newsletter: str) -> bool:
+        """Are there links under stories by which readers say that they want more or less of such?
+
+        Where nobody serves the pages that such links lead to, there is none.
+        """
+        return self.newsletters[newsletter].ask_taste and reachable(self.imprint(newsletter).base_url)
+
     @property
     def lasting_key(self) -> str:
         """The oldest key: of what must stay the same when the key is changed, Message-IDs and marks of the erased."""

@@ -283,6 +283,7 @@ class Curate(Section):
     weight_topic: float = Field(0.5, ge=0)
     weight_excerpt: float = Field(0.5, ge=0)
     weight_points: float = Field(0.5, ge=0)
+    weight_taste: float = Field(1.0, ge=0)  # of each level by which a reader wants more or less of a story
     fresh_hours: float = Field(48, gt=0, le=10_000_000)
     precision: float = Field(0.9, ge=0.5, le=0.999)
     scorer: Line = ""
@@ -541,6 +542,8 @@ class Newsletter(Look):
     max_stories: int = Field(30, ge=1, le=500)
     in_short: int = Field(12, ge=0, le=500)  # stories from which on a mail begins with five of them in a line; 0: never
     min_stories: int = Field(1, ge=1)
+    ask_taste: bool = True  # offer under stories to say that there should be more or less of such
+    most_orders: int = Field(200, ge=0, le=100_000)  # of an edition, for readers who said so; beyond: the common one
     welcome: bool = True  # who confirms gets the latest edition at once
     welcome_mail: bool = False  # and before it a mail of words alone
     goodbye: bool = False  # who leaves by themselves gets a mail that says so

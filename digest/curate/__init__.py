@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from digest.curate.sieve import WHOLE as WHOLE
     from digest.curate.sieve import Cut as Cut
     from digest.curate.sieve import Sieve as Sieve
+    from digest.curate.title_words import telling as telling
     from digest.curate.topics import Heading as Heading
     from digest.curate.topics import headings as headings
     from digest.curate.topics import titles as titles

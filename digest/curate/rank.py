@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -18,6 +18,7 @@ from digest.values import Source, Story
 
 MORE_BY = 3  # stories that an author's first one names
 PAPER = Paper()
+UNMOVED: Mapping[int, int] = {}
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,11 @@ def pick(
     curate: config.Curate,
     now: datetime,
     paper: Paper = PAPER,
+    moved: Mapping[int, int] = UNMOVED,
 ) -> Selection:
     """Choose the stories of one variant, and which of them leads (see `leading`).
+
+    `moved` are the levels by which a reader's taste raises or lowers stories, by their seqs (see `sieve.Cut`).
 
     `topics` are the reader's, none meaning all. Pins come first and no cap holds them. Dates only order
     here: which stories are offered at all is decided by their `seq`, before. Of an author who is capped the first
@@ -133,7 +137,8 @@ def pick(
 
     def worth(story: Story) -> tuple[bool, int, float, int]:
         fresh = curate.weight_fresh * freshness(story.published_at, now=now, half_life=half_life)
-        return story.pinned, -story.placed if story.pinned else 0, story.rank + fresh, story.seq
+        own = curate.weight_taste * moved.get(story.seq, 0)
+        return story.pinned, -story.placed if story.pinned else 0, story.rank + fresh + own, story.seq
 
     mine = sorted((s for s in stories if not topics or s.topic in topics), key=worth, reverse=True)
     per_feed = _share(curate.per_feed, limit, {s.feed_id for s in mine})

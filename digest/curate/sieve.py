@@ -1,4 +1,4 @@
-"""What single readers are spared: the stories of an edition, as their mutes see them.
+"""What single readers are spared, and what they want more and less of: the stories of an edition, as tastes see them.
 
 Each story is looked at once. A word that no story has costs one look into a dictionary, so that ten thousand readers
 who mute what is not there cost next to nothing.
@@ -6,8 +6,8 @@ who mute what is not there cost next to nothing.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from digest import taste
@@ -17,13 +17,18 @@ from digest.values import Story
 
 @dataclass(frozen=True)
 class Cut:
-    """What a taste comes to: the seqs of stories that go, and how many of the others may stay (0: all)."""
+    """What a taste comes to: the seqs of stories that go, and how many of the others may stay (0: all).
+
+    And which stories move: (seq, level), from `taste.STEPS` down to as much below none. What does not is not in it.
+    """
 
     muted: frozenset[int] = frozenset()
     max_stories: int = 0
+    moved: frozenset[tuple[int, int]] = frozenset()
 
 
 WHOLE = Cut()
+_NONE: frozenset[tuple[int, int]] = frozenset()
 
 
 class Sieve:
@@ -38,11 +43,13 @@ class Sieve:
                 self._having[word].add(seq)
         self._by_topic: defaultdict[str, set[int]] = defaultdict(set)
         self._by_language: defaultdict[str, set[int]] = defaultdict(set)
+        self._by_author: defaultdict[str, set[int]] = defaultdict(set)
         self._feeds: dict[int, frozenset[int]] = {}
         self._told: defaultdict[int, set[int]] = defaultdict(set)
         for story in stories:
             self._by_topic[story.topic].add(story.seq)
             self._by_language[taste.spoken(story.language)].add(story.seq)
+            self._by_author[taste.folded(story.author)].add(story.seq)
             self._feeds[story.seq] = frozenset(story.feeds or (story.feed_id,))
             for feed in self._feeds[story.seq]:
                 self._told[feed].add(story.seq)
@@ -62,8 +69,39 @@ class Sieve:
         if wanted.story_languages:
             known = {"", *wanted.story_languages}  # a story of a language that nobody knows may be in one of them
             muted |= set().union(*(seqs for spoken, seqs in self._by_language.items() if spoken not in known))
-        found = Cut(frozenset(muted), wanted.max_stories or 0)
+        found = Cut(frozenset(muted), wanted.max_stories or 0, self._moved(wanted))
         return self._cuts.setdefault(found, found)
+
+    def _moved(self, wanted: Taste) -> frozenset[tuple[int, int]]:
+        if not (wanted.more_of or wanted.less_of):
+            return _NONE
+        levels: Counter[int] = Counter()
+        for sign, some in ((1, wanted.more_of), (-1, wanted.less_of)):
+            for one in some:
+                for seq in self.leant_on(one):
+                    levels[seq] += sign
+        return frozenset((seq, max(-taste.STEPS, min(taste.STEPS, n))) for seq, n in levels.items() if n)
+
+    def leant_on(self, leaning: str) -> Collection[int]:
+        """The seqs of the stories that there is to be more or less of by a `taste.leaning`.
+
+        Of a source, also those that others tell as well: who wants more of it wants these.
+        """
+        kind, _, what = leaning.partition(":")
+        match kind:
+            case "source":
+                return set().union(*(self._told[feed] for feed in self._feeds_at(what)))
+            case "topic":
+                return self._by_topic.get(what, set())
+            case "author":
+                return self._by_author.get(taste.folded(what), set())
+            case _:
+                return self.having(what)
+
+    def moves(self, wanted: Taste, seq: int) -> tuple[list[str], list[str]]:
+        """By what of all that they want more of, and less, a story moves."""
+        more, less = ([one for one in some if seq in self.leant_on(one)] for some in (wanted.more_of, wanted.less_of))
+        return more, less
 
     def having(self, word: str) -> frozenset[int]:
         """The seqs of the stories with this word or phrase in their title or excerpt."""

@@ -12,15 +12,25 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from digest import schedule
+from digest import curate, schedule
 from digest.config import Config, Newsletter
 from digest.edition import pictures
 from digest.edition.held import ask_editor
 from digest.edition.report import Composed
 from digest.edition.turns import not_now
-from digest.edition.variants import TRIES, Frozen, Matter, Press, matter_of, muted_all, variants_of
+from digest.edition.variants import (
+    TRIES,
+    Frozen,
+    Matter,
+    Press,
+    in_common_order,
+    matter_of,
+    muted_all,
+    variants_of,
+)
 from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
+from digest.render import Finding
 from digest.schedule import Turn
 from digest.store import Database, editions, newsletters, people, recipients, witness
 
@@ -151,7 +161,7 @@ def compose(
         variants=len(made),
         letters=letters,
         held=bool(settings.approve),
-        findings=tuple(press.findings.values()),
+        findings=(*press.findings.values(), *_flattened(wanted, matter, settings, cuts)),
     )
     if settings.approve:
         ask_editor(session, name, config, composed, now=now)
@@ -216,6 +226,18 @@ def _open(
     session.add(edition)
     session.flush()
     return edition
+
+
+def _flattened(
+    wanted: Mapping[recipients.VariantKey, Sequence[recipients.Group]],
+    matter: Matter,
+    settings: Newsletter,
+    cuts: Mapping[str, curate.Cut],
+) -> Iterable[Finding]:
+    number = in_common_order(wanted, matter.stories, settings, cuts)
+    if number:
+        words = f"{number:,} readers got the common order: there are more than most_orders = {settings.most_orders}"
+        yield Finding("orders", "warning", words)
 
 
 def _too_few(settings: Newsletter) -> str:

@@ -71,6 +71,7 @@ class Frozen:
             "plain": self.choices.plain,
             "max_stories": self.choices.max_stories,
             "muted": sorted(self.choices.muted),
+            "moved": sorted(map(list, self.choices.moved)),
             "subject": self.subject,
             "html": self.html,
             "text": self.text,
@@ -102,7 +103,9 @@ class Press:
         if missing:
             sieve = sieve_of(session, self.matter.stories)
             for key, wanted in tastes.by_key(session, newsletter_id, missing):
-                self.cuts[key] = sieve.cut(wanted)
+                cut = sieve.cut(wanted)
+                # What moves nothing makes no mail of its own.
+                self.cuts[key] = cut if self.config.curate.weight_taste else replace(cut, moved=NO_MOVES)
         return self.cuts
 
     def make(self, wanted: Iterable[recipients.VariantKey]) -> list[Frozen]:
@@ -216,7 +219,8 @@ def variants_of(
 
     Whoever has the same stories unread shares one, also where one of them read up to an earlier story of other topics.
     A language without words of ours, and the newsletter's own, are the newsletter's. What a taste comes to is in
-    `cuts`, by its key: who mutes what is not there shares the mail of who mutes nothing.
+    `cuts`, by its key: who mutes what is not there shares the mail of who mutes nothing, and so does who wants more of
+    that. Of the orders that this makes the `most_orders` with most readers are kept; the others get the common one.
     """
     found: defaultdict[recipients.VariantKey, list[recipients.Group]] = defaultdict(list)
     offers = _Offers(stories, settings, cuts)
@@ -224,7 +228,11 @@ def variants_of(
         key = offers.key(group)
         if key is not None:
             found[key].append(group)
-    return dict(sorted(found.items(), key=lambda item: (-offers.number(item[1][0]), item[0].since)))
+    for key in _beyond(found, settings.most_orders):
+        found[replace(key, moved=NO_MOVES)] += found.pop(key)
+    # Of those with as many stories the common order is first: it stands for the edition.
+    fullest = sorted(found.items(), key=lambda item: (-offers.number(item[1][0]), item[0].since, bool(item[0].moved)))
+    return dict(fullest)
 
 
 def muted_all(
@@ -234,6 +242,36 @@ def muted_all(
     offers = _Offers(stories, settings, cuts)
     some = (group for group in groups if group.taste)
     return [group for group in some if offers.key(group) is None and offers.key(group._replace(taste="")) is not None]
+
+
+def _beyond(
+    found: Mapping[recipients.VariantKey, Sequence[recipients.Group]], most: int
+) -> Sequence[recipients.VariantKey]:
+    """The variants with an order of their own that are too many: those with the fewest readers."""
+    own = [key for key in found if key.moved]
+    if len(own) <= most:
+        return ()
+
+    def place(key: recipients.VariantKey) -> tuple[object, ...]:
+        # The same each time, whoever asks: what was rendered before must be what is wanted in the end.
+        readers = sum(group.readers for group in found[key])
+        return -readers, -key.since, sorted(key.topics), sorted(key.moved), sorted(key.muted), repr(key)
+
+    return sorted(own, key=place)[most:]
+
+
+def in_common_order(
+    wanted: Mapping[recipients.VariantKey, Sequence[recipients.Group]],
+    stories: Sequence[Story],
+    settings: Newsletter,
+    cuts: Mapping[str, curate.Cut],
+) -> int:
+    """How many readers have an order of their own that is beyond `most_orders`, and so get the common one."""
+    if sum(bool(key.moved) for key in wanted) < settings.most_orders or not settings.most_orders:
+        return 0
+    offers = _Offers(stories, settings, cuts)
+    theirs = (group for key, groups in wanted.items() if not key.moved for group in groups if group.taste)
+    return sum(group.readers for group in theirs if (own := offers.key(group)) is not None and own.moved)
 
 
 class _Offers:
@@ -276,10 +314,19 @@ class _Offers:
         since, language = left[0] - 1, self._languages[group.language]
         muted = cut.muted.intersection(seq for seq in theirs if seq > since) if len(left) < len(theirs) else _NONE
         most = cut.max_stories if cut.max_stories < min(len(left), self._settings.max_stories) else 0
-        return recipients.VariantKey(since, topics, language, group.plain, later, most, muted)
+        moved = _moves(cut, left) if cut.moved and self._settings.most_orders else NO_MOVES
+        return recipients.VariantKey(since, topics, language, group.plain, later, most, muted, moved)
 
 
 _NONE: frozenset[int] = frozenset()
+NO_MOVES: frozenset[tuple[int, int]] = frozenset()
+
+
+def _moves(cut: curate.Cut, offered: Sequence[int]) -> frozenset[tuple[int, int]]:
+    """How these stories move for a taste; where all of them move alike, none does."""
+    theirs = set(offered)
+    moved = frozenset(move for move in cut.moved if move[0] in theirs)
+    return NO_MOVES if len(moved) == len(theirs) and len({level for _seq, level in moved}) == 1 else moved
 
 
 def drafts(
@@ -307,7 +354,8 @@ def drafts(
             if choices.counts(story.seq, story.topic) and story.seq not in choices.muted
         ]
         paper = curate.Paper(choices.language or settings.language, rhythm)
-        selection = curate.pick(
+        pick = partial(
+            curate.pick,
             [story for story in unread if story.id not in unfit],
             topics=choices.topics,
             limit=settings.max_stories,
@@ -315,6 +363,9 @@ def drafts(
             now=matter.at,
             paper=paper,
         )
+        selection = pick(moved=dict(choices.moved))
+        if choices.moved and len(selection.stories) < settings.min_stories:
+            selection = pick()  # caps let through fewer in this order: nobody gets no letter for what they like
         selection = tongues.led(selection, settings)
         if selection.lead is None or len(selection.stories) < settings.min_stories:
             yield choices, None
@@ -343,6 +394,7 @@ def drafts(
             schedule=settings.slots,
             by_mail=config.mail.comes_back,
             identity=_identity(name, settings, titles, home),
+            asks=config.asks_taste(name),
             beginning=matter.number == 1 and curate.beginning(selection.stories, paper, now=matter.at),
         )
         best_first = [story.id for story in selection.stories]
@@ -453,5 +505,7 @@ def _key(newsletter: str, number: int, choices: recipients.VariantKey, config: C
         parts.append(choices.chosen_from)
     if choices.max_stories or choices.muted:
         parts.append([choices.max_stories, sorted(choices.muted)])
+    if choices.moved:
+        parts.append({"moved": sorted(choices.moved)})
     mac = hmac.digest(config.lasting_key.encode(), b"variant\0" + json.dumps(parts).encode(), "sha256")
     return mac.hex()[:16]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -11,7 +11,7 @@ from sqlmodel import Session
 from digest import curate, schedule
 from digest.config import Config, Newsletter
 from digest.edition import pictures
-from digest.edition.variants import Matter, Press, matter_of, variants_of
+from digest.edition.variants import NO_MOVES, Matter, Press, matter_of, variants_of
 from digest.store import Database, editions, newsletters, recipients
 
 WELCOME_FOR = timedelta(days=7)
@@ -69,6 +69,8 @@ def _look(session: Session, name: str, config: Config, *, now: datetime) -> _See
     )
     matter = pictures.pictured(session, matter, config.newsletters[name].images)
     cuts = Press(name, config.newsletters[name], config, matter).cut(session, row.id, groups)
+    # Who comes sees the edition as it was; orders of single readers, who come by and by, would have no bound.
+    cuts = {key: replace(cut, moved=NO_MOVES) for key, cut in cuts.items()}
     wanted = variants_of(groups, matter.stories, config.newsletters[name], cuts)
     choices = {group: choices for choices, theirs in wanted.items() for group in theirs}
     return _Seen(edition.id or 0, found.start, matter, choices, cuts)

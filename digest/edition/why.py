@@ -140,7 +140,8 @@ def explain_for(
             state = _state(letter.state, letter.settled_at)
             if letter.state is OutboxState.OWED and letter.due_at > now:
                 state = f"for {letter.due_at:%Y-%m-%d %H:%M} UTC"
-            return f"in edition {letter.number}, {place}; that letter is {state}"
+            moved = _moved(session, people.subscription(session, person, paper), story, letter.moved)
+            return f"in edition {letter.number}, {place}; that letter is {state}{moved}"
     if story.dropped:
         return "an editor dropped it"
     tellings = why.tellings(session, story.id)
@@ -155,7 +156,8 @@ def explain_for(
         if story.seq <= recipients.counts_from(letter.chosen_from, story.topic):
             return _BEFORE_HER_CHOICE
         if letter.left_out:
-            return f"left out of edition {letter.number}: {letter.left_out}"
+            moved = _moved(session, people.subscription(session, person, paper), story, letter.moved)
+            return f"left out of edition {letter.number}: {letter.left_out}{moved}"
         if story.seq in letter.muted:
             return _muted(session, people.subscription(session, person, paper), story, letter.number)
         if letter.pruned:
@@ -196,6 +198,27 @@ def spared_by(session: Session, subscription: Subscription, story: Story) -> str
         return ""
     sieve = sieve_of(session, [stories.told(session, story)])
     return sieve.why(Taste.of(subscription.taste), story.seq)
+
+
+def _moved(session: Session, subscription: Subscription | None, story: Story, moved: list[list[int]]) -> str:
+    """How a letter had a story higher or lower for what its reader wanted, and what they say of it by now."""
+    level = next((level for seq, level in moved if seq == story.seq), 0)
+    more: list[str] = []
+    less: list[str] = []
+    if subscription is not None and (subscription.more_of or subscription.less_of):
+        sieve = sieve_of(session, [stories.told(session, story)])
+        more, less = sieve.moves(Taste.of(subscription.taste), story.seq)
+    wants = " and ".join(
+        f"she wants {way} of {', '.join(some)}" for way, some in (("more", more), ("less", less)) if some
+    )
+    if level:
+        steps = f"{abs(level)} {'level' if abs(level) == 1 else 'levels'} {'up' if level > 0 else 'down'}"
+        return f"; her taste moved it {steps} (`weight_taste` each): {wants or 'by what she said then, and no more'}"
+    if wants:
+        return (
+            f"; {wants}, and it stands as for all: a welcome, said later, beyond `most_orders`, or no other moves less"
+        )
+    return ""
 
 
 def _muted(session: Session, subscription: Subscription | None, story: Story, number: int) -> str:

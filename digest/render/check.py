@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 HTML_BYTES = 100_000  # Gmail clips a little above
 STYLE_BYTES = 8_192
 _LINK_ROOM = 300  # of a marker, once it is somebody's own address
+_PAGE_ROOM = 100  # of one that leads to a page, of which there may be two for each story
 # What Gmail, Outlook for Windows, Apple Mail and Yahoo all know, or what does no harm where it is left out
 # (caniemail.com, as of late 2026): Outlook keeps to the width of its own table and needs no word-break, …
 _KNOWN = re.compile(
@@ -89,7 +90,8 @@ def _found(name: str, errors: Sequence[str], fine: str, *, warnings: Sequence[st
 
 
 def _size(mail: Rendered) -> Finding:
-    bytes_ = len(mail.html.encode()) + len(_markers(mail, mail.html)) * _LINK_ROOM
+    room = sum(_PAGE_ROOM if one is Marker.PREFERENCES else _LINK_ROOM for one in _markers(mail, mail.html))
+    bytes_ = len(mail.html.encode()) + room
     words = f"{bytes_:,} of {HTML_BYTES:,} bytes, {bytes_ * 100 // HTML_BYTES} % full"
     dropped = f", {len(mail.dropped)} stories fell to the bound" if mail.dropped else ""
     # The bound allows each link a little less room than this: it may be reached, not passed.

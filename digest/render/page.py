@@ -68,6 +68,7 @@ class Page:
     short: int = 0  # stories from which on it begins with the best of them in a line each; 0: never
     beginning: bool = False  # the first edition, of feeds that had nothing new: what leads is merely the newest
     by_mail: bool = False  # somebody reads what readers write
+    asks: bool = False  # offers to say of a story that there should be more or less of such
     identity: Identity = Identity()
     order: tuple[int, ...] = ()  # ids of the stories, the best first; empty where their ranks decide
     subject: str = ""  # of the mail, as it was cut; `Templates.render` fills it in
@@ -120,6 +121,14 @@ class Page:
     @property
     def preferences_url(self) -> str:
         return self._marker(Marker.PREFERENCES)
+
+    def more_url(self, story: Story) -> str:
+        """Where a reader says that they want more of such; "" where nobody asks, as of a story that is no row yet."""
+        return f"{self.preferences_url}/story/{story.id}" if self.asks and story.id > 0 else ""
+
+    def less_url(self, story: Story) -> str:
+        more = self.more_url(story)
+        return f"{more}?less" if more else ""
 
     @property
     def choices_address(self) -> str:

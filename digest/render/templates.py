@@ -20,7 +20,7 @@ from digest.graphemes import clamp
 from digest.render import apart, ranks
 from digest.render.inline import inline
 from digest.render.marked import marked, unmarked
-from digest.render.marks import Marks
+from digest.render.marks import Marker, Marks
 from digest.render.note import MAILS, Note, Reader, fault, text_fault
 from digest.render.page import Identity, Page, Rendered, Section
 from digest.render.ranks import Band, Block, Places
@@ -31,6 +31,7 @@ from digest.values import Picture, Recording, Shot, Source, Story
 
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
 _LINK = 200  # at most, what a reader's own address takes the place of a marker
+_PATH = 50  # and of one that leads to a page: the word for it and a token
 _PACKAGE = Path(__file__).parent.parent
 _VALUES = frozenset(
     {Note, Page, Identity, Palette, Places, Band, Block, Reader, Section, Story, Source, Recording, Picture, Shot}
@@ -95,6 +96,9 @@ class Templates:
         order = [id_ for id_ in best_first or [s.id for s in page.stories] if id_ != page.lead.id]
         html = self._html(page)
         fitting, dropped = page, 0
+        if page.asks and size(html, drawn, page.home) > HTML_LIMIT:  # no story falls for what we ask about others
+            page = fitting = replace(page, asks=False)
+            html = self._html(page)
         while (over := size(html, drawn, page.home) - HTML_LIMIT) > 0 and dropped < len(order):
             each = (over + HTML_LIMIT) / (len(order) - dropped + 4)
             dropped = min(len(order), dropped + max(1, int(over / each)))
@@ -188,7 +192,8 @@ def _with_subject(template: jinja2.Template, note: Note) -> tuple[str, str]:
 def size(html: str, marks: Marks, home: str) -> int:
     """Bytes of the HTML as a reader gets it: UTF-8, with addresses of their own in place of the markers."""
     pieces, markers = marks.cut(html)
-    return sum(len(piece.encode()) for piece in pieces) + len(markers) * (len(home) + _LINK)
+    room = sum(len(home) + (_PATH if marker is Marker.PREFERENCES else _LINK) for marker in markers)
+    return sum(len(piece.encode()) for piece in pieces) + room
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):

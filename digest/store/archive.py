@@ -314,8 +314,9 @@ def _common_variant(session: Session, edition_id: int, *, whole: bool) -> tuple[
         sa.select(col(Variant.id), col(Variant.subject), col(Variant.story_count))
         .where(col(Variant.edition_id) == edition_id, sa.cast(col(Variant.topics), sa.Text) == "[]")
         .where(col(Variant.plain).is_(False), col(Variant.language) == "")
-        # What single readers mute is no part of it; where all chose a maximum, the page has what is beyond it too.
-        .where(sa.not_(_has_mutes()))
+        # What single readers mute or want more of is no part of it; where all chose a maximum, the page has what is
+        # beyond it too.
+        .where(sa.not_(_has_mutes()), sa.cast(col(Variant.moved), sa.Text) == "[]")
         .order_by(col(Variant.max_stories) > 0, *fullest, col(Variant.letters).desc(), col(Variant.id).desc())
         .limit(1)
     )

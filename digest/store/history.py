@@ -44,6 +44,8 @@ class Standing:
     muted_sources: tuple[str, ...] = ()
     muted_topics: tuple[str, ...] = ()
     story_languages: tuple[str, ...] = ()
+    more_of: tuple[str, ...] = ()
+    less_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

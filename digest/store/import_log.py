@@ -9,7 +9,7 @@ and an undo that was stopped goes on where it was.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -384,8 +384,22 @@ def _follow_names(session: Session, run: ListImport, changes: list[_Change], kno
             now = renames.followed(session, run.newsletter_id, muted, known)
             taste_now = replace(Taste.of(before["taste"]), muted_topics=tuple(now))
             before |= {"taste": taste_now.stored, "taste_key": taste_now.key}
+        if "topic:" in str(before.get("taste", "")):
+            taste_now = _leaning_now(session, run, Taste.of(before["taste"]), known)
+            before |= {"taste": taste_now.stored, "taste_key": taste_now.key}
         followed.append(change._replace(before=before) if before else change)
     return followed
+
+
+def _leaning_now(session: Session, run: ListImport, was: Taste, known: Collection[str]) -> Taste:
+    def now(some: Iterable[str]) -> tuple[str, ...]:
+        topics = [one.removeprefix("topic:") for one in some if one.startswith("topic:")]
+        others = [one for one in some if not one.startswith("topic:")]
+        there = renames.followed(session, run.newsletter_id, topics, known) if topics else []
+        return taste.leanings([*others, *(f"topic:{topic}" for topic in there)], "more")
+
+    more = now(was.more_of)
+    return replace(was, more_of=more, less_of=taste.without(now(was.less_of), more))
 
 
 def _take_back(

@@ -206,6 +206,8 @@ class Line(NamedTuple):
     muted_sources: list[str] = []  # noqa: RUF012
     muted_topics: list[str] = []  # noqa: RUF012
     story_languages: list[str] = []  # noqa: RUF012
+    more_of: list[str] = []  # noqa: RUF012
+    less_of: list[str] = []  # noqa: RUF012
 
 
 def roll(session: Session, newsletter: str, search: Search | None = None) -> Iterator[Line]:

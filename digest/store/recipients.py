@@ -37,7 +37,7 @@ class VariantKey:
     """What a variant is made for: stories after `since` under these topics (none: all), in a language and a format.
 
     When readers want it is no part of it: it decides whether they are due, and the mail is the same. Nor is what they
-    mute, but what that comes to: the stories that they would get without it.
+    mute or want more of, but what that comes to: the stories that they would get without it, and those that move.
     """
 
     since: int
@@ -47,6 +47,7 @@ class VariantKey:
     chosen_from: tuple[tuple[str, int], ...] = ()  # topics that count from a later story on, see `widen`
     max_stories: int = 0  # 0 is none but the newsletter's
     muted: frozenset[int] = frozenset()  # seqs
+    moved: frozenset[tuple[int, int]] = frozenset()  # (seq, level), see `curate.Cut`
 
     def counts(self, seq: int, topic: str) -> bool:
         """Has a story of this topic not been offered yet to whom this is made for?"""
@@ -59,7 +60,8 @@ class VariantKey:
         """What a variant was made for."""
         later = tuple(sorted(variant.chosen_from.items()))
         topics, muted = frozenset(variant.topics), frozenset(variant.muted)
-        return cls(variant.since_seq, topics, variant.language, variant.plain, later, variant.max_stories, muted)
+        moved = frozenset((seq, level) for seq, level in variant.moved)
+        return cls(variant.since_seq, topics, variant.language, variant.plain, later, variant.max_stories, muted, moved)
 
 
 EVERY = "*"  # in `chosen_from`: each topic that is not named

@@ -84,12 +84,12 @@ class Renamed:
 
 
 def uses(session: Session, paper: Newsletter, topic: str) -> Renamed:
-    """How many readers chose or mute a topic, and how many stories and feeds are under it."""
+    """How many readers chose or mute a topic or want more or less of it, and how many stories and feeds it has."""
     chose = _chosen(session, col(Subscription.topics), _readers(paper), topic)
     readers = sum(_count(session, Subscription, *_readers(paper), _text(Subscription.topics) == text) for text in chose)
     readers += sum(
         _count(session, Subscription, *tastes.whose(paper.id or 0, key, text))
-        for key, text, _wanted in tastes.with_topic(session, paper.id or 0, topic)
+        for key, text, _wanted in tastes.about_topic(session, paper.id or 0, topic)
         if text not in chose
     )
     stories = _count(session, Story, Story.newsletter_id == paper.id, Story.topic == topic)
@@ -109,15 +109,15 @@ def rename_topic(session: Session, paper: Newsletter, old: str, new: str, eviden
     connection = session.connection()
     theirs = col(Subscription.topics)
     chose = [[*_readers(paper), _text(theirs) == text] for text in _chosen(session, theirs, _readers(paper), old)]
-    muted = tastes.with_topic(session, paper.id or 0, old)
+    said = tastes.about_topic(session, paper.id or 0, old)
     whose_words = chose + [
-        list(tastes.whose(paper.id or 0, key, text)) for key, text, _w in muted if old not in json.loads(text)
+        list(tastes.whose(paper.id or 0, key, text)) for key, text, _w in said if old not in json.loads(text)
     ]
     for readers in whose_words:
         detail = f"{_OF_TOPIC}{old} is called {new} now" if new else f"{_OF_TOPIC}{old} is no more"
-        said = asdict(evidence) | {"event": ConsentEvent.CHOSE.value, "detail": detail}
-        columns = ["subscriber_id", "newsletter_id", *said]
-        values = [sa.literal(value, Consent.__table__.c[name].type) for name, value in said.items()]  # type: ignore[attr-defined]
+        line = asdict(evidence) | {"event": ConsentEvent.CHOSE.value, "detail": detail}
+        columns = ["subscriber_id", "newsletter_id", *line]
+        values = [sa.literal(value, Consent.__table__.c[name].type) for name, value in line.items()]  # type: ignore[attr-defined]
         whose = sa.select(col(Subscription.subscriber_id), col(Subscription.newsletter_id), *values)
         whose = whose.where(*readers)
         connection.execute(sa.insert(Consent).from_select(columns, whose, include_defaults=False))

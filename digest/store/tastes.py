@@ -6,18 +6,20 @@ Most readers have no taste of their own: each question here goes by the index of
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest import taste
-from digest.models import Feed, NewsletterFeed, Story, Subscription
+from digest import taste, values
+from digest.models import Edition, EditionState, Feed, NewsletterFeed, Story, Subscription
+from digest.store import stories
 from digest.store.database import batched
 from digest.taste import Taste
 
+_TITLES = 500
 _RECENT = 3_000  # stories whose languages tell which there are
 _NO_SYNC = {"synchronize_session": False}
 
@@ -67,6 +69,33 @@ def sources(session: Session, newsletter_id: int) -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda one: (one[1].casefold(), one[0])))
 
 
+def shown_places(session: Session, feed_ids: Sequence[int]) -> list[str]:
+    """Where these feeds are, in their order, each place once, as readers are shown it."""
+    query = sa.select(col(Feed.id), col(Feed.url), col(Feed.site_url)).where(col(Feed.id).in_(feed_ids))
+    found = {id_: _shown_place(url, site) for id_, url, site in session.execute(query)}
+    return list(dict.fromkeys(place for id_ in feed_ids if (place := found.get(id_))))
+
+
+def titles_of_late(session: Session, newsletter_id: int) -> list[str]:
+    """The titles of a newsletter's latest stories: by these it shows which words are common there."""
+    query = select(Story.title).where(Story.newsletter_id == newsletter_id)
+    return list(session.exec(query.order_by(col(Story.seq).desc()).limit(_TITLES)))
+
+
+def story_to_say(session: Session, newsletter_id: int, story_id: int) -> values.Story | None:
+    """A story of which a reader of this newsletter may say that they want more or less of such.
+
+    None where it is here no more, or an editor dropped it, or no edition that is out had it to choose from.
+    """
+    found = session.get(Story, story_id)
+    if found is None or found.newsletter_id != newsletter_id or found.dropped:
+        return None
+    out = select(sa.func.max(Edition.upto_seq)).where(
+        Edition.newsletter_id == newsletter_id, col(Edition.state).in_((EditionState.OPEN, EditionState.PAUSED))
+    )
+    return stories.told(session, found) if found.seq <= (session.exec(out).one() or 0) else None
+
+
 def nowhere(session: Session, newsletter_id: int, muted: Iterable[str]) -> list[str]:
     """Those of these sources that no feed of a newsletter is from."""
     ids = session.exec(select(NewsletterFeed.feed_id).where(NewsletterFeed.newsletter_id == newsletter_id)).all()
@@ -84,6 +113,17 @@ def languages(session: Session, newsletter_id: int) -> list[str]:
 # ---------------------------------------------------------------- new names
 
 
+def about_topic(session: Session, newsletter_id: int, topic: str) -> list[tuple[str, str, Taste]]:
+    """The tastes that mute a topic, or want more or less of it, as `with_topic` gives them."""
+    muting = with_topic(session, newsletter_id, topic)
+    return muting + [one for one in _leaning_on(session, newsletter_id, topic) if one not in muting]
+
+
+def _leaning_on(session: Session, newsletter_id: int, topic: str) -> list[tuple[str, str, Taste]]:
+    said = f"topic:{topic}"
+    return [one for one in _holding(session, newsletter_id, said) if said in (*one[2].more_of, *one[2].less_of)]
+
+
 def with_topic(session: Session, newsletter_id: int, topic: str) -> list[tuple[str, str, Taste]]:
     """The tastes that mute a topic: (key, the choice of topics beside it as it is stored, taste)."""
     return [one for one in _holding(session, newsletter_id, topic) if topic in one[2].muted_topics]
@@ -92,8 +132,15 @@ def with_topic(session: Session, newsletter_id: int, topic: str) -> list[tuple[s
 def swap_topic(session: Session, newsletter_id: int, old: str, new: str) -> None:
     """Mute `new` in place of `old`, or nothing where that is "", or is what somebody chose by name.
 
-    Who chose `old` and mutes it got nothing of it, and gets nothing under its new name.
+    Who chose `old` and mutes it got nothing of it, and gets nothing under its new name. Who wants more of `old`, or
+    less, wants that of `new`, unless they say the contrary of that by name.
     """
+    for key, topics, wanted in _leaning_on(session, newsletter_id, old):
+        more, less = (_renamed(some, f"topic:{old}", f"topic:{new}" if new else "")
+                      for some in (wanted.more_of, wanted.less_of))  # fmt: skip
+        if f"topic:{new}" in (*wanted.more_of, *wanted.less_of):
+            more, less = (taste.without(some, [f"topic:{old}"]) for some in (wanted.more_of, wanted.less_of))
+        _change(session, newsletter_id, key, topics, replace(wanted, more_of=more, less_of=less))
     for key, topics, wanted in with_topic(session, newsletter_id, old):
         kept = set(wanted.muted_topics) - {old}
         if new and new not in json.loads(topics):
@@ -116,8 +163,30 @@ def follow_source(session: Session, feed_id: int, before: Places, now: Places) -
         for key, topics, wanted in _holding(session, paper, ""):
             muted = wanted.muted_sources
             hit = any(taste.within(place, one) for place in old for one in muted)
+            after = wanted
             if hit and not any(taste.within(new, one) for one in muted) and len(muted) < taste.SOURCES:
-                _change(session, paper, key, topics, replace(wanted, muted_sources=tuple(sorted({*muted, new}))))
+                after = replace(after, muted_sources=tuple(sorted({*muted, new})))
+            after = _followed(after, old, new)
+            if after != wanted:
+                _change(session, paper, key, topics, after)
+
+
+def _followed(wanted: Taste, old: Collection[str], new: str) -> Taste:
+    """A taste that wants more or less of a place that was `old`, and by now also of the `new` one."""
+    if f"source:{new}" in (*wanted.more_of, *wanted.less_of):
+        return wanted
+
+    def also(some: tuple[str, ...]) -> tuple[str, ...]:
+        sources = [one.removeprefix("source:") for one in some if one.startswith("source:")]
+        hit = any(taste.within(place, one) for place in old for one in sources)
+        return taste.leanings((*some, f"source:{new}"), "more") if hit and len(some) < taste.LEANINGS else some
+
+    more = also(wanted.more_of)
+    return replace(wanted, more_of=more, less_of=wanted.less_of if more != wanted.more_of else also(wanted.less_of))
+
+
+def _renamed(some: Iterable[str], old: str, new: str) -> tuple[str, ...]:
+    return taste.leanings((new if one == old else one for one in some), "more")
 
 
 # The newsletters of a feed in which anybody has a taste: mostly none. Made once, since it is asked for each new feed.

@@ -190,6 +190,7 @@ class About(NamedTuple):
     chosen_from: dict[str, int]
     muted: list[int]  # seqs that their mutes left out of it
     pruned: bool  # then it is perhaps known no more what it carried and left out
+    moved: list[list[int]]  # [seq, level] of what stood higher or lower in it, for what they want more and less of
     left_out: str
 
 
@@ -208,6 +209,7 @@ def letters_about(
             col(Variant.chosen_from),
             col(Variant.muted),
             col(Edition.pruned),
+            col(Variant.moved),
             col(Variant.left_out),
             col(Variant.id),
         )

@@ -469,8 +469,8 @@ def _taste(cells: tuple[str, ...], known_topics: frozenset[str]) -> Taste:
     number = most.strip()
     if number and not (number.isascii() and number.isdecimal() and len(number) < 5):
         raise BadInput(f"{most[:40]!r} is no number of stories; write 1 to {taste.MOST}")
-    words, sources, topics, languages = (tuple(_listing(cell)) for cell in lists)
-    said = Taste(int(number) if number else None, words, sources, topics, languages)
+    some = (tuple(_listing(cell)) for cell in lists)
+    said = Taste(int(number) if number else None, *some)
     try:
         return checked(replace(_UNSAID, **vars(said)), known_topics).taste
     except BadInput as error:

@@ -144,8 +144,9 @@ def choose_all(
     *,
     known_topics: Collection[str],
     evidence: Evidence,
+    only: Iterable[str] | None = None,
 ) -> bool:
-    """Put all choices of a subscription to what is given, as a form does; True where something changed.
+    """Put all choices of a subscription (or `only` those) to what is given, as a form does; True where some changed.
 
     What changed stands in the person's history; the same again changes nothing. Raises BadInput for what cannot be
     chosen, NotFound where there is no such subscription.
@@ -153,7 +154,7 @@ def choose_all(
     found = people.subscription_by_id(session, subscription_id, lock=True)
     if found is None:
         raise NotFound("there is no such subscription", hint="it may have been erased meanwhile")
-    return choose_one(session, found[0], checked(preferences, known_topics), evidence)
+    return choose_one(session, found[0], checked(preferences, known_topics), evidence, only=only)
 
 
 def choose_one(

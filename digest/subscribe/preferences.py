@@ -35,6 +35,8 @@ class Preferences:
     muted_sources: tuple[str, ...] = ()
     muted_topics: tuple[str, ...] = ()
     story_languages: tuple[str, ...] = ()  # none is all
+    more_of: tuple[str, ...] = ()  # see `taste.leaning`
+    less_of: tuple[str, ...] = ()
 
     @property
     def taste(self) -> Taste:
@@ -60,12 +62,14 @@ class Changes(TypedDict, total=False):
     muted_sources: tuple[str, ...]
     muted_topics: tuple[str, ...]
     story_languages: tuple[str, ...]
+    more_of: tuple[str, ...]
+    less_of: tuple[str, ...]
 
 
 def checked(preferences: Preferences, known_topics: Collection[str]) -> Preferences:
     """The same in their one form; BadInput says which one cannot be chosen, and what could be."""
     topics = tuple(sorted(set(preferences.topics)))
-    for topic in (*topics, *preferences.muted_topics):
+    for topic in (*topics, *preferences.muted_topics, *_leant_on(preferences)):
         if topic not in known_topics:
             raise BadInput(
                 f"there is no topic {topic!r}", hint="the settings know: " + (", ".join(sorted(known_topics)) or "none")
@@ -80,6 +84,12 @@ def checked(preferences: Preferences, known_topics: Collection[str]) -> Preferen
         raise BadInput(str(error)) from None
     language = _language(preferences.language)
     return Preferences(topics, cadence, hour, zone, language, preferences.plain, **vars(wanted))
+
+
+def _leant_on(preferences: Preferences) -> list[str]:
+    """The topics that they want more or less of."""
+    found = (said.partition(":") for said in (*preferences.more_of, *preferences.less_of))
+    return [what.strip() for kind, _, what in found if kind.strip().lower() == "topic" and what.strip()]
 
 
 _UNSAID = Taste()
@@ -102,7 +112,8 @@ def keep(subscription: Subscription, preferences: Preferences, *, only: Iterable
     told = []
     before = Taste.of(subscription.taste)
     after = dict(vars(before))
-    for name in vars(preferences) if only is None else only:
+    names = list(vars(preferences) if only is None else only)
+    for name in names:
         value = getattr(preferences, name)
         stored = list(value) if name == "topics" else value
         if name in after:
@@ -112,6 +123,9 @@ def keep(subscription: Subscription, preferences: Preferences, *, only: Iterable
         elif getattr(subscription, name) != stored:
             setattr(subscription, name, stored)
             told.append(_in_words(name, value))
+    for said, other in (("more_of", "less_of"), ("less_of", "more_of")):
+        if said in names and other not in names:  # what is said last holds
+            after[other] = taste.without(after[other], after[said])
     if after != vars(before):
         tastes.put(subscription, Taste(**after))
     return ", ".join(told)
@@ -134,5 +148,8 @@ def _in_words(choice: str, value: Any) -> str:
             return f"{what} muted: {' | '.join(some)}" if value else f"no {what} muted"
         case "story_languages":
             return f"stories in {' '.join(value)}" if value else "stories in all languages"
+        case "more_of" | "less_of":
+            which, some = choice.removesuffix("_of"), [*value[:_TOLD], *["…"][: len(value[_TOLD:])]]
+            return f"{which} of {' | '.join(some)}" if value else f"{which} of nothing"
         case _:
             return f"{choice} {value or 'of the newsletter'}"

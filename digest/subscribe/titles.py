@@ -41,6 +41,8 @@ TITLES: dict[str, tuple[str, ...]] = {
     "muted_sources": ("mutedsources",),
     "muted_topics": ("mutedtopics",),
     "story_languages": ("storylanguages",),
+    "more_of": ("moreof",),
+    "less_of": ("lessof",),
     "tags": ("tags", "labels", "tag"),
     "since": ("subscribedat", "confirmtime", "optintime", "createdat", "creationdate", "startdate", "subscribedate",
               "subscriptiondate", "dateadded", "dateadd", "addedtime", "datejoined", "joined", "entered", "created"),

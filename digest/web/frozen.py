@@ -67,7 +67,7 @@ def _made(site: Site, name: str, number: int, frozen: archive.Frozen, page: int,
     home = site.base_of(name)
     html = at_home(_impersonal(frozen.html, render.marks(frozen.marks), home), urlsplit(home).path)
     html = whole(html)
-    html = re.sub(r'(?s)<span class="yours".*?</span>', "", html)
+    html = re.sub(r'(?s)<span class="yours".*?</span>|<p class="also asks".*?</p>', "", html)
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)
     html = re.sub(rf'href="{here}#more"', 'href="#more"', html)

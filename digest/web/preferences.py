@@ -26,6 +26,7 @@ from digest.render import languages
 from digest.render.speech import Speech
 from digest.store import people, suppressions, tastes
 from digest.taste import Taste
+from digest.web.leanings import said_by, to_say
 from digest.web.readers import Reader, form_of, page, reader_of
 from digest.web.site import PRIVATE, Form, Site, site_of
 
@@ -35,8 +36,9 @@ WEEKS = (1, 2, 4, 8)  # that a pause can be chosen to take
 _DAY_OF = {"weekly": "day", "fortnightly": "fortnight", "monthly": "month"}  # the field that says which day
 _LONGEST = 200  # characters of a field
 _LISTS = ("muted_words", "muted_sources", "muted_topics", "story_languages")
+_FORM = ("topics", "cadence", "hour", "zone", "language", "plain", "max_stories", *_LISTS)
 _FEW = 60  # sources to tick; more are written
-_DONE = ("saved", "paused", "resumed", "left", "joined", "refused", "asked", "no-address")
+_DONE = ("saved", "paused", "resumed", "left", "joined", "refused", "asked", "no-address", "full")
 _REGIONS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
@@ -78,6 +80,7 @@ def save(request: Request, form: Form) -> Response:
             _preferences(chosen),
             known_topics=known,
             evidence=subscribe.Evidence(HOW, site.clock(), ip=site.client(request)),
+            only=_FORM,  # what they want more of was said elsewhere, and perhaps while this form was open
         )
     return back(site, reader, "saved")
 
@@ -131,6 +134,9 @@ def _shown(
         weeks=_spans(said),
         offered=_offered(session, reader, chosen),
         others=_others(site, session, reader),
+        held=said_by(session, reader),
+        can_say=to_say(session, reader, most=_FEW),
+        asks=reader.settings is not None and site.config.asks_taste(reader.newsletter),
     )
 
 

@@ -56,6 +56,7 @@ def _words(status: int, t: Callable[[str], str]) -> tuple[str, str]:
         405: (t("That does not work here"), t("This page is for reading; there is nothing to send to it.")),
         408: (t("That took too long"), t("The request did not arrive in time. Please try again.")),
         413: (t("That is too much"), t("What was sent is larger than this page takes.")),
+        429: (t("Not now"), t("That was very often. Please try again in a minute.")),
         500: (t("Something went wrong"), t("It is our mistake, and it was noted. Please try again later.")),
         503: (t("Not now"), t("The pages cannot be reached for the moment. Please try again in a minute.")),
     }

@@ -328,6 +328,20 @@ BUGS = (
         ("line",),
     ),
     Bug(
+        "what a reader wants less of is put first",
+        "curate/sieve.py",
+        "((1, wanted.more_of), (-1, wanted.less_of))",
+        "((1, wanted.less_of), (-1, wanted.more_of))",
+        ("line",),
+    ),
+    Bug(
+        "an order takes away what it puts last",
+        "edition/variants.py",
+        " and story.seq not in choices.muted",
+        " and story.seq not in choices.muted and dict(choices.moved).get(story.seq, 0) >= 0",
+        ("line",),
+    ),
+    Bug(
         "a maximum has room for one more",
         "curate/rank.py",
         "Selection(self.stories[:number], (*beyond",

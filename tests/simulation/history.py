@@ -267,6 +267,7 @@ class Player:
             self.copies.add(deed.number)
         todo: dict[str, Callable[[], None]] = {
             "unsubscribe": lambda: stage.unsubscribe(deed.who, deed.paper),
+            "lean": lambda: stage.lean(deed.who, deed.paper, deed.number),
             "suppress": lambda: stage.suppress(deed.who),
             "block": lambda: stage.block(deed.who),
             "move": lambda: stage.move(deed.who),

@@ -109,6 +109,7 @@ class Seen:
     message_id: bytes = b""
     content: bytes = b""  # its hash
     tales: frozenset[int] = frozenset()  # which stories it tells
+    lead: int = 0  # of these, the first
     heard_at: float | None = None  # when the answer lay ready for us to read
     session: Session | None = None
 
@@ -458,7 +459,8 @@ class Session:
         # Accepted now, whatever becomes of the answer.
         seen = self._seen_now("BODY", move, taken)
         if b"Tale" in body:
-            seen.tales = frozenset(int(n) for n in _TALE.findall(body.replace(b"=\r\n", b"")))
+            told = [int(n) for n in _TALE.findall(body.replace(b"=\r\n", b""))]
+            seen.tales, seen.lead = frozenset(told), told[0] if told else 0
         number = _FEEDBACK.search(body)
         message_id, subject = _MESSAGE_ID.search(body), _SUBJECT.search(body)
         seen.message_id = message_id[1] if message_id else b""

@@ -146,6 +146,12 @@ def _picked(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> N
         if len(told) > theirs.most:
             wrong.append(f"P14 {email} was told of {len(told)} stories at once, and wants {theirs.most}")
         later = [key for key in taken if key[0] == paper and key[1] > number and key[2] == email]
+        before = {tale for key in taken if (key[0], key[2]) == (paper, email) and key[1] < number
+                  for tale in taken[key][0].tales}  # fmt: skip
+        low, high = told - {copies[0].lead}, cut - before
+        said = any(deed.what == "lean" and (deed.who, deed.paper) == (email, paper) for deed in player.plan.deeds)
+        if low and high and not said and min(map(theirs.level, low)) < max(map(theirs.level, high)):
+            wrong.append(f"P14 {email} was told of a story that they want less of than of one beyond their maximum")
         if any(taken[key][0].tales & cut for key in later):
             wrong.append(f"P14 {email} was told later of a story that was beyond their maximum")
 

@@ -135,7 +135,7 @@ class Trigger:
 class Deed:
     """Something an operator or a reader does, at a moment, or when a server sees the n-th RCPT."""
 
-    what: str  # unsubscribe, suppress, block (a domain), move, erase, pause, resume, cancel, publish, copy
+    what: str  # unsubscribe, lean, suppress, block (a domain), move, erase, pause, resume, cancel, publish, copy
     who: str = ""
     paper: str = ""
     number: int = 0
@@ -582,6 +582,10 @@ def _line(plan: Plan, rng: random.Random) -> None:
         plan.fates.append(Rule(*_as_move(rng.choice(PERMANENT + TEMPORARY)), frozenset(_some(rng, plan.shape, 1))))
     if rng.random() < 0.3:
         plan.deeds.append(Deed("unsubscribe", rng.choice(plan.shape.emails), "paper0", at=rng.uniform(0, 8000.0)))
+    for _ in range(rng.choice([0, 0, 1, 3])):  # the same may say this and then that, also while it is composed
+        who, paper = rng.choice(plan.shape.emails), rng.choice(plan.shape.names)
+        when = {"after_rcpt": rng.randint(1, 10)} if rng.random() < 0.3 else {"at": rng.uniform(0, 8000.0)}
+        plan.deeds.append(Deed("lean", who, paper, rng.randrange(15), **when))
 
 
 def _pace(plan: Plan, rng: random.Random) -> None:

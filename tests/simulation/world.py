@@ -50,6 +50,7 @@ from digest.store import (
     newsletters,
     open_database,
     outbox,
+    people,
     recipients,
     restores,
     tastes,
@@ -58,7 +59,7 @@ from digest.store import disk_space as room_module
 from digest.store.database import _sqlite
 from digest.store.journal import Journal
 from digest.store.witness import Witness
-from digest.subscribe import Evidence, moves
+from digest.subscribe import Evidence, leanings, moves
 from digest.taste import Taste
 
 from . import hub as hub_module
@@ -139,6 +140,13 @@ class Wish:
     topics: tuple[str, ...] = ()
     feeds: tuple[int, ...] = ()  # of the two that a paper has
     language: str = ""
+    more: tuple[str, ...] = ()  # topics, which move what they tell, and take nothing away
+    less: tuple[str, ...] = ()
+
+    def level(self, tale: int) -> int:
+        """How much a story moves for them: 1 up, 0, or 1 down."""
+        topic = TOPICS[tale % len(TOPICS)]
+        return (topic in self.more) - (topic in self.less)
 
     def wants(self, tale: int) -> bool:
         """Whether a story with this number comes to them; see `Stage.publish`."""
@@ -150,7 +158,8 @@ class Wish:
     def of(self, paper: str) -> Taste:
         sites = tuple(f"{paper}{feed}.example" for feed in self.feeds)
         languages = (self.language,) if self.language else ()
-        wish = Taste(self.most or None, (*self.words, "nothing of it"), sites, self.topics, languages)
+        more, less = (tuple(f"topic:{topic}" for topic in some) for some in (self.more, self.less))
+        wish = Taste(self.most or None, (*self.words, "nothing of it"), sites, self.topics, languages, more, less)
         return taste.checked(wish) if self != Wish() else Taste()
 
 
@@ -161,7 +170,10 @@ def wish(shape: Shape, email: str) -> Wish:
     rng = random.Random(f"{shape.tastes} {email}")
     words, topics = (tuple(rng.sample(TOPICS, rng.choice([0, 0, 1, 2]))) for _ in range(2))
     feeds = tuple(rng.sample((0, 1), rng.choice([0, 0, 0, 1])))
-    return Wish(rng.choice([0, 0, 1, 2, 3]), words, topics, feeds, rng.choice(["", "", "", "en", "de"]))
+    most, language = rng.choice([0, 0, 1, 2, 3]), rng.choice(["", "", "", "en", "de"])
+    leant = rng.sample(TOPICS, 3)
+    more = rng.choice([0, 0, 1, 2])
+    return Wish(most, words, topics, feeds, language, tuple(leant[:more]), tuple(leant[2:]) if more else ())
 
 
 def settings(
@@ -183,7 +195,7 @@ def settings(
         "base_url": "https://digest.example",
         "secret_key": SECRET,
         "smtp": {"hello": "sim.example"} | smtp,
-        "curate": {"newest_of_new_feed": 20, "per_feed": 20, "per_topic": 50, "per_author": 50},
+        "curate": {"newest_of_new_feed": 20, "per_feed": 20, "per_topic": 50, "per_author": 50, "weight_taste": 20},
         "newsletters": papers,
     }
     return from_values(values, folder / "digest.toml", environment=False)
@@ -532,6 +544,20 @@ class Stage:
     def unsubscribe(self, email: str, paper: str) -> None:
         self.say(f"{email} unsubscribes from {paper}")
         self.as_operator(lambda s: subscribe.remove(s, email, newsletter=paper, evidence=Evidence("web", self.wall())))
+
+    def lean(self, email: str, paper: str, number: int) -> None:
+        """They say of one topic that they want more of it, less, or neither."""
+        topic, way = TOPICS[number % len(TOPICS)], (("more", "less", "") * 2)[number % 3]
+        self.say(f"{email} says of {topic} in {paper}: {way or 'neither'}")
+
+        def work(session: Any) -> None:
+            person = people.find(session, email)
+            own = person and people.subscription(session, person, newsletters.find(session, paper))
+            if own is not None:
+                said = Evidence("web", self.wall())
+                leanings.lean(session, own.id, f"topic:{topic}", way, known_topics=TOPICS, evidence=said)
+
+        self.as_operator(work)
 
     def suppress(self, email: str) -> None:
         self.say(f"{email} is suppressed by the operator")
