@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from digest.curate.following import Before
 from digest.values import Story
 
 
@@ -17,13 +19,17 @@ class Matter:
     stories: tuple[Story, ...]
     note: str
     at: datetime
+    found: Mapping[int, Before] = field(default_factory=dict)  # what stories continue (by id), where that is not stored
 
     def still(self, other: Matter) -> bool:
         """Has nobody decided anything since? That another source told a story meanwhile is no reason to begin anew."""
 
         def decided(matter: Matter) -> list[tuple[object, ...]]:
             return [
-                (one.seq, one.topic, one.pinned, one.placed, one.bare, (one.title, one.excerpt) if one.edited else ())
+                (
+                    *(one.seq, one.topic, one.pinned, one.placed, one.bare, one.follows or 0),
+                    (one.title, one.excerpt) if one.edited else (),
+                )
                 for one in matter.stories
             ]
 

@@ -263,6 +263,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         placed=story.reasons.get("placed", 0),
         edited=bool(story.reasons.get("edited")),
         bare=bool(story.reasons.get("bare")),
+        follows=story.reasons["earlier"]["story"] if "earlier" in story.reasons else None,
     )
 
 
