@@ -28,9 +28,9 @@ _SUBJECT = 3.0  # what a word is worth at most that names a subject: many storie
 _RARE = 4.6  # from which a word tells: some ten of the earlier stories have it at most
 _LEAST_RARE = 2  # rare words that two titles share
 _PHRASES = 3  # things that two titles share: on one subject they share its name, of one affair also what happened
-_MORE_PHRASES = 4  # where none is known for a name, or one site tells both, which writes on its subjects for long
-_SOON = 10.0  # days in which an affair goes on
-_LEAST_KNOWN = 14.0  # for the rarity of these
+_MORE_PHRASES = 4  # where none is known for a name, or only one of two that one site tells
+_SOON = 10.0  # days in which one site tells what happened next; later it is on its subject again
+_LEAST_KNOWN = 12.0  # for the rarity of these
 _LEAST_CONTAINED = 0.4  # of the shorter title, by rarity
 _MOST_LINKS = 12  # links to other sites; a text with more is a list of links
 _OPENING = 3  # words that the titles of a series begin with
@@ -81,8 +81,7 @@ class Telling:
     @cached_property
     def small(self) -> frozenset[str]:
         """Words that it writes in small letters somewhere: no names."""
-        said = {word for run in _RUN.findall(f"{self.title} {self.text}") for word in words(run) if run[:1].islower()}
-        return frozenset(headlines.stem(plain(word)) for word in said)
+        return _small(f"{self.title} {self.text}")
 
     @cached_property
     def place(self) -> str:
@@ -141,7 +140,9 @@ def _continues(story: Telling, one: Telling, seen: Mapping[str, int], *, linked:
         return f"the next part: {said}"
     rare = {word for word in shared if worth[word] >= _RARE}
     here = story.place == one.place
-    if not rare or _apart(new, old) or not story.known_by - one.known_by or (here and _series(story.title, one.title)):
+    if not rare or _apart(new, old) or not story.known_by - one.known_by:
+        return ""
+    if _one_front(story.title, one.title) or (here and _series(story.title, one.title)):
         return ""
     named = rare - story.small - one.small
     timeless = any(_HOW.match(t) for t in (story.title, one.title)) or not _TIMELESS.isdisjoint(
@@ -155,7 +156,9 @@ def _continues(story: Telling, one: Telling, seen: Mapping[str, int], *, linked:
     known = math.fsum(max(worth[word] for word in phrase) for phrase in phrases)
     names_ = sum(not named.isdisjoint(phrase) and any(map(_cased, phrase & named)) for phrase in phrases)
     soon = story.day - one.day <= _SOON
-    wanted = _PHRASES if names_ > here and (soon or not here) else _MORE_PHRASES
+    if here and not soon:
+        return ""
+    wanted = _PHRASES if names_ > here else _MORE_PHRASES
     enough = len(phrases) >= wanted and len(rare) >= _LEAST_RARE
     shorter = min(_weight(story.known_by, seen), _weight(one.known_by, seen)) or 1.0
     if enough and known >= _LEAST_KNOWN and math.fsum(worth.values()) >= _LEAST_CONTAINED * shorter:
@@ -164,8 +167,12 @@ def _continues(story: Telling, one: Telling, seen: Mapping[str, int], *, linked:
 
 
 def _phrases(story: Telling, one: Telling, shared: Collection[str]) -> list[set[str]]:
-    """What two titles share, words that stand together in both as one: a name of three words is one thing."""
-    together = {*pairwise(one.sequence)}
+    """What two titles share, words that stand together in both as one: a name of three words is one thing.
+
+    A name and what is said of it are two.
+    """
+    common = _small(story.title) | _small(one.title)
+    together = {(a, b) for a, b in pairwise(one.sequence) if (a in common) == (b in common)}
     found: list[set[str]] = []
     before = ""
     for word in story.sequence:
@@ -176,6 +183,11 @@ def _phrases(story: Telling, one: Telling, shared: Collection[str]) -> list[set[
                 found.append({word})
         before = word if word in shared else ""
     return found
+
+
+def _small(text: str) -> frozenset[str]:
+    said = {word for run in _RUN.findall(text) if run[:1].islower() for word in words(run)}
+    return frozenset(headlines.stem(plain(word)) for word in said)
 
 
 def _cased(word: str) -> bool:
@@ -254,11 +266,15 @@ def _apart(new: Title, old: Title) -> bool:
     return bool(a.articles and b.articles and not a.articles & b.articles)
 
 
+def _one_front(title: str, other: str) -> bool:
+    """Whether two titles have one name before a colon or a dash: of a series, or of who speaks."""
+    fronts = [words(_DELIMITED.sub("", said, count=1)) for said in (title, other)]
+    return fronts[0] == fronts[1] and fronts[0] != words(title)
+
+
 def _series(title: str, other: str) -> bool:
     """Whether one site gives two of its titles the same opening, or the same form but for numbers."""
     if re.sub(r"\d+", "#", title.casefold()) == re.sub(r"\d+", "#", other.casefold()):
         return True
     one, two = words(title), words(other)
-    alike = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False))))
-    fronts = [words(_DELIMITED.sub("", said, count=1)) for said in (title, other)]
-    return alike >= _OPENING or (fronts[0] == fronts[1] and fronts[0] != one)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))) >= _OPENING

@@ -126,13 +126,14 @@ def pick(
     """Choose the stories of one variant, and which of them leads (see `leading`).
 
     `topics` are the reader's, none meaning all. Pins come first and no cap holds them. Dates only order
-    here: which stories are offered at all is decided by their `seq`, before. Of an author who is capped the first
+    here: which stories are offered at all is decided by their `seq`, before. Where `paper` comes seldom, all since the
+    edition before is equally new, and age tells from there on. Of an author who is capped the first
     story names the others.
     """
     half_life = timedelta(hours=curate.fresh_hours)
 
     def worth(story: Story) -> tuple[bool, int, float, int]:
-        fresh = curate.weight_fresh * freshness(story.published_at, now=now, half_life=half_life)
+        fresh = curate.weight_fresh * freshness(story.published_at, now=now - paper.one_piece, half_life=half_life)
         return story.pinned, -story.placed if story.pinned else 0, story.rank + fresh, story.seq
 
     mine = sorted((s for s in stories if not topics or s.topic in topics), key=worth, reverse=True)

@@ -26,7 +26,8 @@ from digest.models import Newsletter as NewsletterRow
 from digest.render import HTML_LIMIT, Finding, Page, Rendered, Section, Templates, check, findings_in_words
 from digest.render.scripts import told_in
 from digest.render.speech import speech
-from digest.store import recipients, stories, tastes
+from digest.schedule import LONGEST
+from digest.store import editions, recipients, stories, tastes
 from digest.values import Source, Story
 
 TRIES = 3  # to render an edition that others change meanwhile
@@ -204,7 +205,8 @@ def matter_of(
     fresh_ids = {story.id for story in fresh if story.follows is None}
     found = {id_: one for id_, one in found.items() if id_ in fresh_ids}
     told = following.told(session, row.name, fresh, config, found)
-    return Matter(number, upto, told, held.note if held else row.note, now, found)
+    past = editions.past(session, row.id, since=min(group.since for group in groups), before=number)
+    return Matter(number, upto, told, held.note if held else row.note, now, tuple(past), found)
 
 
 def sieve_of(session: Session, some: Sequence[Story]) -> curate.Sieve:
@@ -315,7 +317,8 @@ def drafts(
             for story in matter.stories
             if choices.counts(story.seq, story.topic) and story.seq not in choices.muted
         ]
-        paper = curate.Paper(choices.language or settings.language, rhythm)
+        own = max(rhythm, min(matter.span(choices.since), LONGEST))  # theirs may be once a week where it comes each day
+        paper = curate.Paper(choices.language or settings.language, own)
         selection = curate.pick(
             [story for story in unread if story.id not in unfit],
             topics=choices.topics,
