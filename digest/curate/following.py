@@ -70,7 +70,7 @@ class Telling:
     @cached_property
     def known_by(self) -> frozenset[str]:
         """The words of its title that tell it from others, without their endings."""
-        return frozenset(stem for word in self.read.informative if (stem := _telling(word)))
+        return frozenset(stem for word in self.read.informative if (stem := telling(word)))
 
     @cached_property
     def sequence(self) -> tuple[str, ...]:
@@ -205,7 +205,7 @@ def _weight(known_by: Collection[str], seen: Mapping[str, int]) -> float:
     return math.fsum(rarity(word, seen) if word in seen else _RARE for word in known_by)
 
 
-def _telling(word: str) -> str:
+def telling(word: str) -> str:
     """A word of a title without its ending; "" where it tells nothing by itself."""
     if (word.isdigit() and len(word) <= 4) or (len(word) < 3 and not unspaced(word)) or word in _little():
         return ""
