@@ -36,7 +36,7 @@ _MOST_LINKS = 12  # links to other sites; a text with more is a list of links
 _OPENING = 3  # words that the titles of a series begin with
 _HIRAGANA = re.compile("[\u3040-\u309f]")
 _RUN = re.compile(r"[^\W_]+(?:[.'’][^\W_]+)*")
-_DELIMITED = re.compile(r"\s*(?::\s|\s[-–—|]\s).*", re.DOTALL)
+_DELIMITER = re.compile(r":\s|\s[-–—|]\s")
 _MONTHS = frozenset(
     """
     january february march april may june july august september october november december
@@ -268,7 +268,7 @@ def _apart(new: Title, old: Title) -> bool:
 
 def _one_front(title: str, other: str) -> bool:
     """Whether two titles have one name before a colon or a dash: of a series, or of who speaks."""
-    fronts = [words(_DELIMITED.sub("", said, count=1)) for said in (title, other)]
+    fronts = [words(_DELIMITER.split(said, maxsplit=1)[0]) for said in (title, other)]
     return fronts[0] == fronts[1] and fronts[0] != words(title)
 
 
