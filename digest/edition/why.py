@@ -99,7 +99,7 @@ def _continues(session: Session, story: Story) -> str:
         return f"nothing: {said['why']}"
     place = earlier.places(session, [said["story"]]).get(said["story"])
     if place is None:
-        return f"story {said['story']}, which is here no more ({said['why']})"
+        return f"story {said['story']}, which no edition shows any more ({said['why']})"
     where = f"No. {place.number}" if place.number else "no edition that everybody sees"
     return f"story {said['story']} of {where}, {place.at:%Y-%m-%d}: {place.title} ({said['why']})"
 

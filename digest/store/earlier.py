@@ -39,12 +39,12 @@ class Place(NamedTuple):
 
 def first_since(session: Session, newsletter_id: int, since: datetime) -> int | None:
     """The id of the first story that an edition composed from `since` on had to choose from; None without any."""
-    before = sa.select(sa.func.coalesce(sa.func.max(col(Edition.upto_seq)), 0)).where(
+    # Back from the newest: those before are never walked through, however many they are.
+    before = sa.select(col(Edition.upto_seq)).where(
         col(Edition.newsletter_id) == newsletter_id, col(Edition.composed_at) < since
     )
-    query = sa.select(col(Story.id)).where(
-        col(Story.newsletter_id) == newsletter_id, col(Story.seq) > before.scalar_subquery()
-    )
+    upto = session.execute(before.order_by(col(Edition.number).desc()).limit(1)).scalar() or 0
+    query = sa.select(col(Story.id)).where(col(Story.newsletter_id) == newsletter_id, col(Story.seq) > upto)
     return session.execute(query.order_by(col(Story.seq)).limit(1)).scalar()
 
 
@@ -108,9 +108,10 @@ def markup(session: Session, story_ids: Iterable[int]) -> dict[int, str]:
 
 
 def places(session: Session, ids: Iterable[int]) -> dict[int, Place]:
-    """Where each of these stories is, the first edition that shows it to everybody; who is gone or dropped is nowhere.
+    """Where each of these stories is, the first edition that shows it to everybody.
 
-    A story that no page of an open edition shows, as only readers of some choices had it, is at its own address.
+    What only readers of some choices had, so that no page of an open edition shows it, is at its own address. What is
+    gone, dropped, or in no open edition (any more) is nowhere.
     """
     wanted = sorted(set(ids))
     if not wanted:
@@ -132,13 +133,13 @@ def places(session: Session, ids: Iterable[int]) -> dict[int, Place]:
             variants[story_id, edition_id].add(variant_id)
     shown = {id_: archive.shown(session, id_) for id_ in {id_ for some in carried.values() for id_ in some}}
     found = {}
-    for id_, story in known(session, wanted).items():
+    for id_, story in known(session, carried).items():
         seen_in = [
             place
             for edition_id, place in sorted(carried[id_].items())
             if shown[edition_id] is None or shown[edition_id] in variants[id_, edition_id]
         ]
-        number, at = seen_in[0] if seen_in else (0, min((at for _no, at in carried[id_].values()), default=story.at))
+        number, at = seen_in[0] if seen_in else (0, min(at for _no, at in carried[id_].values()))
         found[id_] = Place(story.title, story.url, number, at)
     return found
 
