@@ -134,4 +134,10 @@ def test_the_command_says_it_in_words_and_as_json(
         assert kept.whole_since(session, entries_days=0, now=NOW) is None
     (tmp_path / "digest.toml").open("a").write("[keep]\nentries_days = 30\n")
     assert "daily: from 2026-02-" in run("topic", "trends").stdout
+    # What it continues is the editor's to say.
+    for words, continues in (("none", "nothing: an editor took it away"), ("1", "no edition shows any more"), ("", "")):
+        run("story", "edit", "9", "--earlier", words)
+        assert continues in json.loads(run("why", "9", "--json").stdout)["continues"]
+    assert "is no story" in run("story", "edit", "9", "--earlier", "first", code=64).stderr
+    assert "came no earlier" in run("story", "edit", "9", "--earlier", "9", code=65).stderr
     database.close()
