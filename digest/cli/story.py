@@ -172,7 +172,7 @@ def edit(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Give a story another title, excerpt or earlier story, or take these or its picture away.
+    """Give a story other words, or another earlier story. Or take its picture away.
 
     What its source says later does not undo it.
 
