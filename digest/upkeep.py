@@ -56,11 +56,11 @@ def make_findable(database: Database) -> int:
         with database.read() as session:
             if not idle.unfound(session):
                 break
-        from digest.curate import lexemes
+        from digest.curate import following, lexemes
         from digest.store import finding
 
         with database.write() as session:
-            done += finding.keep(session, finding.unfound(session, limit=5), lexemes.of_text)
+            done += finding.keep(session, finding.unfound(session, limit=5), lexemes.of_text, following.words_of)
     return done
 
 

@@ -17,6 +17,20 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """What happened before: the story that another continues.
+
+    `url` is its place in the archive's page of edition `number`; the story's own (and 0) where none shows it.
+    """
+
+    id: int
+    title: str
+    url: str
+    at: datetime  # when that edition was composed, or the story came
+    number: int = 0
+
+
+@dataclass(frozen=True)
 class Recording:
     """What can be heard or watched of a story: a file that its feed encloses. A mail links to it, and loads nothing."""
 
@@ -84,6 +98,8 @@ class Story:
     bare: bool = False  # an editor took its picture away
     summary: Literal["", "central", "machine"] = ""  # its excerpt is whole sentences: of its text, or of a machine's
     more_by: tuple[Source, ...] = ()  # others of its author that the edition has no room for, see `curate.pick`
+    follows: int | None = None  # the id of the story that it continues; 0: of none; None: nobody has looked yet
+    earlier: Earlier | None = None  # the same, where it can be pointed to
 
 
 @dataclass(frozen=True)

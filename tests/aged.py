@@ -58,7 +58,8 @@ def settings(folder: Path) -> Path:
     """The settings file of such an installation."""
     path = folder / "digest.toml"
     topics = "".join(f"[newsletters.daily.topics.{topic}]\n" for topic in TOPICS)
-    path.write_text(SETTINGS + topics + KEEP)
+    # Earlier stories are looked up within a bound that is far above what is here.
+    path.write_text(SETTINGS + topics + "[curate]\nearlier_days = 4\n" + KEEP)
     path.chmod(0o600)
     return path
 

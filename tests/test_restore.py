@@ -313,7 +313,7 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
             "DROP INDEX ix_entry_changed_at;"
             "DROP TABLE lasting_id; ALTER TABLE outbox DROP COLUMN dated_at; ALTER TABLE edition DROP COLUMN title;"
             "DROP TABLE arrival; DROP TABLE learned;"
-            "DROP TABLE archive_index; DROP TABLE archive_words; DROP INDEX ix_edition_unfound;"
+            "DROP TABLE story_word; DROP TABLE archive_index; DROP TABLE archive_words; DROP INDEX ix_edition_unfound;"
             "ALTER TABLE edition DROP COLUMN findable;"
             "DROP TABLE entry_picture; DROP TABLE picture_file; DROP TABLE summary;"
             "ALTER TABLE full_text DROP COLUMN image_url; ALTER TABLE variant DROP COLUMN attached"

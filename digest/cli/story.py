@@ -165,20 +165,37 @@ def edit(
     picture: Annotated[
         bool | None, typer.Option("--picture/--no-picture", help="Whether its picture is shown.")
     ] = None,
+    earlier: Annotated[
+        str | None,
+        typer.Option("--earlier", metavar="STORY", help='The one it continues, or none; "" for what is found.'),
+    ] = None,
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Give a story another title or excerpt, or take its picture away. What its source says later does not undo it.
+    """Give a story other words, or another earlier story. Or take its picture away.
+
+    What its source says later does not undo it.
 
     Example: digest story edit 231 --title "Ferries stop at noon"
     """
     from digest import edition
     from digest.errors import UserError
 
-    if title is None and excerpt is None and picture is None:
-        raise UserError("nothing to change", hint="--title, --excerpt, --picture or --no-picture say what")
-    wanted = edition.Rewording(title, excerpt, picture)
+    if title is None and excerpt is None and picture is None and earlier is None:
+        raise UserError("nothing to change", hint="--title, --excerpt, --picture, --no-picture or --earlier say what")
+    wanted = edition.Rewording(title, excerpt, picture, _earlier(earlier))
     _edit(context.obj, newsletter, partial(edition.reword, story_id=story, wanted=wanted), "edited", as_json=as_json)
+
+
+def _earlier(words: str | None) -> int | None:
+    """As `edition.Rewording` has it."""
+    from digest.errors import UserError
+
+    if words is None or words.strip().lower() in ("", "none"):
+        return None if words is None else 0 if words.strip() else -1
+    if not (words.isascii() and words.isdigit() and 0 < int(words) < 1 << 62):
+        raise UserError(f"{words!r} is no story", hint="a number of `digest story list`, or none")
+    return int(words)
 
 
 def _edit(options: Options, newsletter: str | None, do: Callable[..., Story], done: str, *, as_json: bool) -> None:

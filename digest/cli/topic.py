@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -213,6 +214,49 @@ def lint(context: typer.Context, newsletter: NewsletterName = None, as_json: Jso
         )
     if faults:
         raise typer.Exit(1)
+
+
+@app.command()
+def trends(
+    context: typer.Context,
+    newsletter: NewsletterName = None,
+    weeks: Annotated[int, typer.Option("--weeks", min=2, max=520, help="How far back to look.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Tell what rises and what falls. Words and names, topics, sources, each against its own past.
+
+    The last quarter of the weeks is held against those before, by shares of all stories. What is told rarely counts
+    for nothing, so that small numbers do not dance. Only what is kept counts (`entries_days` in [keep]): from when on
+    that is, stands before it.
+
+    Example: digest topic trends --weeks 8
+    """
+    from digest import curate
+    from digest.cli.trends import in_words
+    from digest.curate import trends as trending
+    from digest.store import newsletters
+    from digest.store import trends as kept
+
+    options: Options = context.obj
+    moment = now()
+    with options.open() as (config, database), database.read() as session:
+        name, settings = config.newsletter(newsletter)
+        paper = newsletters.find(session, name)
+        since = moment - timedelta(weeks=weeks)
+        whole = kept.whole_since(session, entries_days=config.keep.entries_days, now=moment)
+        rows = kept.told(session, paper.id or 0, since=max(since, whole or since), limit=trending.MOST)
+        told = [
+            trending.Told(row.decided_at, row.title, row.source, row.story_id, row.topic, row.url, row.rank)
+            for row in rows
+        ]
+        titles = curate.titles(settings.topics, str)
+    found = trending.trends(told, titles, now=moment, weeks=weeks)
+    if as_json:
+        print_json({"newsletter": name, "weeks": weeks} | asdict(found))
+        return
+    with while_read():
+        for line in in_words(name, found, weeks):
+            print(line)
 
 
 @app.command()

@@ -285,6 +285,7 @@ class Curate(Section):
     weight_points: float = Field(0.5, ge=0)
     weight_taste: float = Field(1.0, ge=0)  # of each level by which a reader wants more or less of a story
     fresh_hours: float = Field(48, gt=0, le=10_000_000)
+    earlier_days: int = Field(60, ge=0, le=1000)  # in which an earlier story is looked for that one continues; 0: never
     precision: float = Field(0.9, ge=0.5, le=0.999)
     scorer: Line = ""
     summarizer: Line = ""  # "openai" (see `[summarizer]`), or "package.module:function"; "": none

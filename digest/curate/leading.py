@@ -17,6 +17,7 @@ from digest.values import Story
 LEAST_TEXT = 60  # characters of an excerpt; with fewer nobody knows what it is about
 _FRESH = timedelta(days=3)  # news, however often the newsletter comes
 _RHYTHMS = 2  # editions back that still count as fresh
+_RARE = timedelta(hours=36)  # from one edition to the next, from which all between them is equally new
 
 _I = re.IGNORECASE
 _MOVED = re.compile(
@@ -76,6 +77,11 @@ class Paper:
     def stale_before(self, now: datetime) -> datetime:
         """What was published before is no news here."""
         return now - max(_FRESH, _RHYTHMS * self.rhythm)
+
+    @property
+    def one_piece(self) -> timedelta:
+        """For how long back all is equally new: who reads once a week wants its greatest news, not its last day's."""
+        return self.rhythm if self.rhythm > _RARE else timedelta(0)
 
 
 def broken(text: str) -> bool:

@@ -130,13 +130,14 @@ def pick(
     `moved` are the levels by which a reader's taste raises or lowers stories, by their seqs (see `sieve.Cut`).
 
     `topics` are the reader's, none meaning all. Pins come first and no cap holds them. Dates only order
-    here: which stories are offered at all is decided by their `seq`, before. Of an author who is capped the first
+    here: which stories are offered at all is decided by their `seq`, before. Where `paper` comes seldom, all since the
+    edition before is equally new, and age tells from there on. Of an author who is capped the first
     story names the others.
     """
     half_life = timedelta(hours=curate.fresh_hours)
 
     def worth(story: Story) -> tuple[bool, int, float, int]:
-        fresh = curate.weight_fresh * freshness(story.published_at, now=now, half_life=half_life)
+        fresh = curate.weight_fresh * freshness(story.published_at, now=now - paper.one_piece, half_life=half_life)
         own = curate.weight_taste * moved.get(story.seq, 0)
         return story.pinned, -story.placed if story.pinned else 0, story.rank + fresh + own, story.seq
 

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from digest import curate, schedule
 from digest.config import Config, Newsletter
-from digest.edition import pictures
+from digest.edition import following, pictures
 from digest.edition.held import ask_editor
 from digest.edition.report import Composed
 from digest.edition.turns import not_now
@@ -76,7 +76,7 @@ def prepare(
             groups = recipients.due_groups(session, row.id)
         if not groups:
             return None
-        matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
+        matter = matter_of(session, row, groups, config=config, now=now)
         matter = pictures.pictured(session, matter, settings.images)
     if before is not None and before.matter.still(matter):
         press, matter = before, before.matter
@@ -124,12 +124,12 @@ def compose(
         groups = recipients.due_groups(session, row.id)
         if not groups:
             return Composed(name, why="no subscriber wants one now")
-        matter = matter_of(session, row, groups, note=row.note, now=now, upto=press.matter.upto if press else row.seq)
+        matter = matter_of(session, row, groups, config=config, now=now, before=press.matter if press else None)
         if prepared and (press is None or not press.matter.still(matter)):
             raise Moved
         if press is not None and not press.matter.still(matter):
             press = None
-            matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
+            matter = matter_of(session, row, groups, config=config, now=now)
         press = press or Press(name, settings, config, pictures.pictured(session, matter, settings.images))
         cuts = press.cut(session, row.id, groups)
         wanted = variants_of(groups, matter.stories, settings, cuts)
@@ -143,6 +143,7 @@ def compose(
                 recipients.mark_turns(session, row.id, edition=None, now=now)
             return Composed(name, why=_too_few(settings))
         edition = _open(session, row, settings, matter, slot=slot)
+        following.keep(session, row.id, matter.found)
         variants = _store(session, edition, made, wanted)
         pictures.used(session, made, now=now)
         letters = recipients.owe_letters(session, edition, variants, now=now)

@@ -69,6 +69,7 @@ class Rewording:
     title: str | None = None
     excerpt: str | None = None
     picture: bool | None = None  # whether the one it has is shown
+    earlier: int | None = None  # the story that it continues, 0 for none, -1 for what is found by itself
 
 
 def reword(session: Session, name: str, story_id: int, wanted: Rewording) -> Story:
@@ -91,11 +92,25 @@ def reword(session: Session, name: str, story_id: int, wanted: Rewording) -> Sto
         if said and said != original:
             edited[field] = original
     reasons = {key: value for key, value in story.reasons.items() if key != "edited"}
+    if wanted.earlier is not None:
+        reasons = _following(session, name, story, wanted.earlier, reasons)
     if wanted.picture is not None:
         reasons["bare"] = not wanted.picture
     story.reasons = reasons | ({"edited": edited} if edited else {})
     session.add(story)
     return story
+
+
+def _following(session: Session, name: str, story: Story, earlier: int, reasons: dict[str, Any]) -> dict[str, Any]:
+    """The reasons with what a story continues by the editor's word; what was found by itself is kept beside."""
+    said = reasons.pop("earlier", None)
+    found = said.get("found") if said and "found" in said else said
+    if earlier < 0:
+        return reasons | ({"earlier": found} if found else {})
+    if earlier and find(session, name, earlier).seq >= story.seq:
+        raise BadInput(f"story {earlier} came no earlier than {story.id}", hint="`digest story list` has the numbers")
+    why = "an editor said so" if earlier else "an editor took it away"
+    return reasons | {"earlier": {"story": earlier, "why": why, "found": found}}
 
 
 def _plain(words: str) -> str:

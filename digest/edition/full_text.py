@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlmodel import Session
@@ -64,8 +64,11 @@ def likely(
 ) -> list[int]:
     """The stories that the next edition may carry (the `first` of each choice), by their ids: the best first."""
     found: dict[int, None] = {}
+    paper = curate.Paper(rhythm=settings.slots.rhythm(now) if settings.slots else timedelta(days=1))
     for topics in ((), *((slug,) for slug in (*settings.known_topics, OTHER))):
-        chosen = curate.pick(new, topics=frozenset(topics), limit=settings.max_stories, curate=curate_settings, now=now)
+        chosen = curate.pick(
+            new, topics=frozenset(topics), limit=settings.max_stories, curate=curate_settings, now=now, paper=paper
+        )
         found |= dict.fromkeys(story.id for story in chosen.stories[:first])
     return list(found)
 

@@ -31,7 +31,7 @@ def recompose(
     for _ in range(TRIES):
         with database.write() as session:
             change(session)
-            matter, variants = _held_matter(session, name, number)
+            matter, variants = _held_matter(session, name, config, number)
             matter = pictures.pictured(session, matter, config.newsletters[name].images)
             if press is not None and seen == variants and press.matter.still(matter):
                 made = press.make(variants)
@@ -53,15 +53,15 @@ def recompose(
     )
 
 
-def _held_matter(session: Session, name: str, number: int) -> tuple[Matter, dict[recipients.VariantKey, int]]:
+def _held_matter(
+    session: Session, name: str, config: Config, number: int
+) -> tuple[Matter, dict[recipients.VariantKey, int]]:
     """What a held edition is made of, and its variants (ids) by the choices they are made for."""
     row = newsletters.lock(session, name)
     edition = held_edition(session, name, number)
     assert edition.id is not None
     variants = {recipients.VariantKey.of(v): v.id or 0 for v in editions.variants(session, edition.id)}
-    matter = matter_of(
-        session, row, variants, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
-    )
+    matter = matter_of(session, row, variants, config=config, now=edition.composed_at, held=edition)
     return matter, variants
 
 

@@ -63,7 +63,7 @@ def preview(
     assert row.id is not None
     everything = recipients.Group(editions.composed_upto(session, row.id), "[]", "", plain=False)
     groups = [choices] if choices is not None else recipients.all_groups(session, row.id) or [everything]
-    matter = matter_of(session, row, groups, note=row.note, now=now, upto=row.seq)
+    matter = matter_of(session, row, groups, config=config, now=now)
     press = Press(name, settings, config, pictures.pictured(session, matter, settings.images))
     shared = variants_of(groups, matter.stories, settings, press.cut(session, row.id, groups))
     if not shared:

@@ -17,7 +17,8 @@ from digest import curate, render, spans
 from digest.colours import on_dark
 from digest.config import Config, Newsletter
 from digest.curate import tongues
-from digest.edition import pictures
+from digest.curate.following import Before
+from digest.edition import following, pictures
 from digest.edition.matter import Matter as Matter
 from digest.errors import ConfigError
 from digest.models import Edition, packed
@@ -25,7 +26,8 @@ from digest.models import Newsletter as NewsletterRow
 from digest.render import HTML_LIMIT, Finding, Page, Rendered, Section, Templates, check, findings_in_words
 from digest.render.scripts import told_in
 from digest.render.speech import speech
-from digest.store import recipients, stories, tastes
+from digest.schedule import LONGEST
+from digest.store import editions, recipients, stories, tastes
 from digest.values import Source, Story
 
 TRIES = 3  # to render an edition that others change meanwhile
@@ -189,16 +191,25 @@ def matter_of(
     row: NewsletterRow,
     groups: Collection[recipients.Group] | Collection[recipients.VariantKey],
     *,
-    note: str,
+    config: Config,
     now: datetime,
-    upto: int,
+    before: Matter | None = None,
     held: Edition | None = None,
 ) -> Matter:
-    """Of the edition to come, or of one that is `held`; with no story newer than `upto`."""
+    """Of the edition to come, or of one that is `held`; what was worked out `before` of its stories holds."""
     assert row.id is not None
     number = held.number if held else row.edition_number + 1
+    upto = held.upto_seq if held else before.upto if before else row.seq
     fresh = stories.since(session, row.id, since=min(group.since for group in groups), upto=upto)
-    return Matter(number, upto, tuple(fresh), note, now)
+    if held:
+        found: Mapping[int, Before] = {}
+    else:
+        found = before.found if before else following.decide(session, row.id, fresh, config, now=now)
+    fresh_ids = {story.id for story in fresh if story.follows is None}
+    found = {id_: one for id_, one in found.items() if id_ in fresh_ids}
+    told = following.told(session, row.name, fresh, config, found)
+    past = editions.past(session, row.id, since=min(group.since for group in groups), before=number)
+    return Matter(number, upto, told, held.note if held else row.note, now, tuple(past), found)
 
 
 def sieve_of(session: Session, some: Sequence[Story]) -> curate.Sieve:
@@ -353,7 +364,8 @@ def drafts(
             for story in matter.stories
             if choices.counts(story.seq, story.topic) and story.seq not in choices.muted
         ]
-        paper = curate.Paper(choices.language or settings.language, rhythm)
+        own = max(rhythm, min(matter.span(choices.since), LONGEST))  # theirs may be once a week where it comes each day
+        paper = curate.Paper(choices.language or settings.language, own)
         pick = partial(
             curate.pick,
             [story for story in unread if story.id not in unfit],
@@ -370,7 +382,8 @@ def drafts(
         if selection.lead is None or len(selection.stories) < settings.min_stories:
             yield choices, None
             continue
-        lead, language = selection.lead, choices.language or settings.language
+        selection = replace(selection, stories=_pointing_back(selection.stories))
+        lead, language = selection.stories[0], choices.language or settings.language
         if choices.max_stories:
             selection = selection.at_most(choices.max_stories)
         titles = _titles(settings, language)
@@ -405,6 +418,12 @@ def drafts(
         too_much += tuple(curate.LeftOut(story, unfit[story.id]) for story in theirs if story.id in unfit)
         page = page.without(frozenset(story.id for story in rendered.dropped))
         yield choices, Draft(choices, page.stories, page.more, rendered, (*too_much, *selection.left), page)
+
+
+def _pointing_back(some: Sequence[Story]) -> tuple[Story, ...]:
+    """What a mail tells itself needs no pointing to."""
+    ids = {story.id for story in some}
+    return tuple(replace(s, earlier=None) if s.earlier and s.earlier.id in ids else s for s in some)
 
 
 def _identity(name: str, settings: Newsletter, titles: Mapping[str, str], home: str) -> render.Identity:
@@ -470,6 +489,7 @@ def _neutral(story: Story) -> Story:
         picture=replace(story.picture, hero=story.picture.hero and replace(story.picture.hero, alt="The town hall")),
         also=tuple(Source("Example Herald", place) for _ in story.also),
         related=tuple(Source("What the council decided before", f"{place}/before") for _ in story.related),
+        earlier=story.earlier and replace(story.earlier, title="What the council decided then", url=f"{place}/earlier"),
         recording=replace(story.recording, url=f"{place}.mp3") if story.recording else None,
     )
 

@@ -64,9 +64,7 @@ def _look(session: Session, name: str, config: Config, *, now: datetime) -> _See
         return _Seen(0, 0, Matter(0, 0, (), "", now), {}, {})
     edition = found.edition
     groups = [recipients.group_of(subscription, since=found.start) for subscription in waiting]
-    matter = matter_of(
-        session, row, groups, note=edition.note, now=edition.composed_at, upto=edition.upto_seq, held=edition
-    )
+    matter = matter_of(session, row, groups, config=config, now=edition.composed_at, held=edition)
     matter = pictures.pictured(session, matter, config.newsletters[name].images)
     cuts = Press(name, config.newsletters[name], config, matter).cut(session, row.id, groups)
     # Who comes sees the edition as it was; orders of single readers, who come by and by, would have no bound.

@@ -14,7 +14,18 @@ from digest.edition.full_text import from_page
 from digest.edition.variants import sieve_of
 from digest.errors import NotFound
 from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
-from digest.store import editions, entries, full_texts, people, pictures, recipients, stories, suppressions, why
+from digest.store import (
+    earlier,
+    editions,
+    entries,
+    full_texts,
+    people,
+    pictures,
+    recipients,
+    stories,
+    suppressions,
+    why,
+)
 from digest.taste import Taste
 
 _STEPS = {
@@ -62,6 +73,7 @@ def explain(session: Session, story: Story, *, settings: config.Newsletter | Non
         "excerpt_why": _excerpt_why(story),
         "picture": _picture(session, story),
         "related": story.reasons.get("related", []),
+        "continues": _continues(session, story),
         "rank": story.rank,
         "rank_parts": story.reasons.get("rank", {}),
         "independent": story.reasons.get("told_by", []),
@@ -76,6 +88,21 @@ def explain(session: Session, story: Story, *, settings: config.Newsletter | Non
             for number, reason in why.left_out_of(session, story.newsletter_id, seq=story.seq, story_id=story.id)
         },
     }
+
+
+def _continues(session: Session, story: Story) -> str:
+    """Which earlier story it continues, where that is, and why; or why none."""
+    said = story.reasons.get("earlier")
+    if said is None:
+        upto = editions.composed_upto(session, story.newsletter_id)
+        return "" if story.seq <= upto else "not looked for yet: the next edition does"
+    if not said["story"]:
+        return f"nothing: {said['why']}"
+    place = earlier.places(session, [said["story"]]).get(said["story"])
+    if place is None:
+        return f"story {said['story']}, which no edition shows any more ({said['why']})"
+    where = f"No. {place.number}" if place.number else "no edition that everybody sees"
+    return f"story {said['story']} of {where}, {place.at:%Y-%m-%d}: {place.title} ({said['why']})"
 
 
 def _as_lead(session: Session, story: Story) -> str:

@@ -102,9 +102,11 @@ class Page:
         if not any(story.related for story in self.stories):
             return {}
         told = {untracked(url) for s in self.stories for url in (s.url, *(a.url for a in s.also))}
+        before = {s.earlier.title for s in self.stories if s.earlier}
         found = {}
         for story in self.stories:
-            other = next((other for other in story.related if untracked(other.url) not in told), None)
+            others = (one for one in story.related if untracked(one.url) not in told and one.title not in before)
+            other = next(others, None)
             if other is not None:
                 told.add(untracked(other.url))
                 found[story.id] = other
@@ -222,16 +224,19 @@ class Page:
 
 def _fair(story: Story) -> Story:
     others = (*story.also, *story.related)
-    said = (story.title, story.source, story.author, story.excerpt, *(other.title for other in others))
+    before = story.earlier.title if story.earlier else ""
+    said = (story.title, story.source, story.author, story.excerpt, before, *(other.title for other in others))
     if "".join(said).isascii():
         return story
     fair = tuple(map(unheaped, said))
     if fair == said:
         return story
-    titles = iter(fair[4:])
+    titles = iter(fair[5:])
     also, related = (tuple(replace(o, title=next(titles)) for o in some) for some in (story.also, story.related))
-    title, source, author, excerpt = fair[:4]
-    return replace(story, title=title, source=source, author=author, excerpt=excerpt, also=also, related=related)
+    title, source, author, excerpt, before = fair[:5]
+    earlier = story.earlier and replace(story.earlier, title=before)
+    story = replace(story, title=title, source=source, author=author, excerpt=excerpt, earlier=earlier)
+    return replace(story, also=also, related=related)
 
 
 def _rest(subject: str, title: str) -> str:

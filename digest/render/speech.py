@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from digest.recordings import LEAST_SIZE
 from digest.render.scripts import quotation_marks
 from digest.schedule import Days, Schedule
-from digest.values import Recording
+from digest.values import Earlier, Recording
 
 FOLDER = Path(__file__).parent / "languages"
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")  # as catalogues have them
@@ -54,6 +54,16 @@ class Speech:
         from babel.dates import format_skeleton
 
         return str(format_skeleton("yMMMd", moment, locale=self.locale))
+
+    def earlier(self, before: Earlier, now: datetime) -> str:
+        """Where a story is that another continues: "Earlier: No. 41, 12 May", with the year where it is another."""
+        from babel.dates import format_skeleton
+
+        at = before.at.astimezone(now.tzinfo)
+        date = str(format_skeleton("MMMd" if at.year == now.year else "yMMMd", at, locale=self.locale))
+        if not before.number:
+            return self.gettext("Earlier: %(date)s") % {"date": date}
+        return self.gettext("Earlier: No. %(number)s, %(date)s") % {"number": before.number, "date": date}
 
     def length(self, recording: Recording) -> str:
         """How long it lasts, "42 min", or how large it is where nobody says; "" where that is no better known."""

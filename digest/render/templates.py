@@ -227,6 +227,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
     environment.install_gettext_callables(said.gettext, said.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals["our"] = {"language": said.language, "dir": direction(said.language)}
     environment.filters.update(
+        earlier=lambda before, now: said.earlier(before, now),
         ago=lambda moment, now: said.ago(moment, now).replace(" ", "\xa0"),  # "3 h" and "ago" on one line
         day=said.day,
         length_of=said.length,

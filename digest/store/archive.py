@@ -95,6 +95,7 @@ class Frozen:
     pages: int = 0
     withdrawn: tuple[tuple[str, str], ...] = ()
     text: str = ""
+    places: tuple[tuple[int, str], ...] = ()  # id and address of each story in it, so that one can be pointed to
 
 
 class Left(NamedTuple):
@@ -139,7 +140,14 @@ def _frozen(session: Session, variant: Variant, page: int) -> Frozen:
         math.ceil(len(ids) / PAGE),
         tuple(withdrawn_of(session, variant)),
         variant.text,
+        _places(session, variant),
     )
+
+
+def _places(session: Session, variant: Variant) -> tuple[tuple[int, str], ...]:
+    query = sa.select(col(Story.id), col(Story.url)).join(VariantStory, col(VariantStory.story_id) == col(Story.id))
+    rows = session.execute(query.where(col(VariantStory.variant_id) == variant.id).order_by(col(VariantStory.position)))
+    return tuple((row[0], row[1]) for row in rows)
 
 
 def _still_there(session: Session, ids: list[int]) -> list[int]:
@@ -216,6 +224,7 @@ class Headline(NamedTuple):
     source: str
     excerpt: str
     summary: str  # as of a `values.Story`
+    follows: int = 0  # the id of the story that it continues
 
 
 def headlines(
@@ -226,8 +235,8 @@ def headlines(
     frozen = {edition.variant_id: edition.id for edition in editions if edition.variant_id is not None}
     query = (
         sa.select(
-            col(VariantStory.variant_id),
-            *(col(getattr(Story, name)) for name in ("title", "url", "source", "excerpt", "reasons")),
+            *(col(c) for c in (VariantStory.variant_id, Story.title, Story.url, Story.source, Story.excerpt)),
+            col(Story.reasons),
         )
         .join(Story, col(Story.id) == col(VariantStory.story_id))
         .where(col(VariantStory.variant_id).in_(frozen))
@@ -236,12 +245,15 @@ def headlines(
     if first is not None:
         query = query.where(col(VariantStory.position) < first)
     for variant_id, title, url, source, excerpt, reasons in session.execute(query):
-        one = Headline(title, url, source, excerpt, summary_of(reasons))
+        follows = reasons.get("earlier", {}).get("story", 0)
+        one = Headline(title, url, source, excerpt, summary_of(reasons), follows)
         found.setdefault(frozen[variant_id], []).append(one)
     for edition in editions:
         if edition.variant_id is None:
             told_by_all = told_in(session, edition, limit=first)
-            found[edition.id] = [Headline(s.title, s.url, s.source, s.excerpt, s.summary) for s in told_by_all]
+            found[edition.id] = [
+                Headline(s.title, s.url, s.source, s.excerpt, s.summary, s.follows or 0) for s in told_by_all
+            ]
     return found
 
 

@@ -1,4 +1,4 @@
-"""The table of words by which stories that were sent are found, and the index over them that each database makes."""
+"""The tables of words by which stories that were sent are found, and the index over them that each database makes."""
 
 from __future__ import annotations
 
@@ -38,3 +38,13 @@ class ArchiveWords(SQLModel, table=True):
     story_id: int = Field(foreign_key="story.id", primary_key=True, ondelete="CASCADE")
     edition_id: int = Field(foreign_key="edition.id", index=True, ondelete="CASCADE")
     words: list[str] = Field(sa_type=Lexemes, nullable=False)
+
+
+class StoryWord(SQLModel, table=True):
+    """A word that tells a story that went out from others: by them what may continue it finds it."""
+
+    __tablename__ = "story_word"
+
+    newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
+    word: str = Field(primary_key=True)
+    story_id: int = Field(foreign_key="story.id", primary_key=True, index=True, ondelete="CASCADE")

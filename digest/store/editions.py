@@ -246,6 +246,17 @@ def composed_upto(session: Session, newsletter_id: int) -> int:
     return session.exec(query).one() or 0
 
 
+def past(session: Session, newsletter_id: int, *, since: int, before: int) -> list[tuple[int, datetime]]:
+    """Up to which story seq each edition went and when it was composed, the earliest first: those below number `before`
+    that went further than `since`, and the last that did not."""
+    ours = col(Edition.newsletter_id) == newsletter_id, col(Edition.number) < before
+    query = sa.select(col(Edition.upto_seq), col(Edition.composed_at)).where(*ours)
+    order = col(Edition.upto_seq), col(Edition.number)
+    found = [(row[0], row[1]) for row in session.execute(query.where(col(Edition.upto_seq) > since).order_by(*order))]
+    last = query.where(col(Edition.upto_seq) <= since).order_by(*(one.desc() for one in order)).limit(1)
+    return [*((row[0], row[1]) for row in session.execute(last)), *found]
+
+
 def slots_had(session: Session, newsletter_id: int, begin: datetime, end: datetime) -> int:
     """How many editions there are for slots from `begin` on and before `end`."""
     query = select(sa.func.count()).where(

@@ -17,7 +17,7 @@ from sqlmodel import Session, col
 from digest import values
 from digest.models import UNFOUND, Edition, EditionState, Entry, OutboxRow, OutboxState, Story, Variant, VariantStory
 from digest.store import rolls
-from digest.store.archive_tables import AS_VECTOR, ArchiveWords
+from digest.store.archive_tables import AS_VECTOR, ArchiveWords, StoryWord
 from digest.store.database import batched, insert_into
 from digest.store.stories import as_told
 
@@ -49,8 +49,16 @@ def unfound(session: Session, *, limit: int) -> list[int]:
     return list(session.scalars(sa.select(col(Edition.id)).where(UNFOUND).order_by(col(Edition.id)).limit(limit)))
 
 
-def keep(session: Session, edition_ids: Sequence[int], words: Callable[[str], list[str]]) -> int:
-    """Let the stories of these editions be found by the `words` of what they say; how many stories."""
+def keep(
+    session: Session,
+    edition_ids: Sequence[int],
+    words: Callable[[str], list[str]],
+    telling: Callable[[str, str], list[str]] = lambda _title, _url: [],
+) -> int:
+    """Let the stories of these editions be found by the `words` of what they say; how many stories.
+
+    And by what continues them: by the `telling` words of their titles.
+    """
     told = (
         sa.select(col(VariantStory.story_id), sa.func.max(col(Variant.edition_id)))
         .join(Variant, col(Variant.id) == col(VariantStory.variant_id))
@@ -68,6 +76,14 @@ def keep(session: Session, edition_ids: Sequence[int], words: Callable[[str], li
             row = insert_into(session, ArchiveWords)
             again = {"edition_id": row.excluded.edition_id, "words": row.excluded.words}
             session.execute(row.on_conflict_do_update(index_elements=["story_id"], set_=again), rows)
+        titles = sa.select(col(Story.newsletter_id), col(Story.id), col(Story.title), col(Story.url))
+        known_by = [
+            {"newsletter_id": paper, "word": word, "story_id": id_}
+            for paper, id_, *said in session.execute(titles.where(col(Story.id).in_(some)))
+            for word in telling(*said)
+        ]
+        if known_by:
+            session.execute(insert_into(session, StoryWord).on_conflict_do_nothing(), known_by)
     done = sa.update(Edition).where(col(Edition.id).in_(edition_ids)).values(findable=True)
     session.execute(done, execution_options=_NO_SYNC)
     return len(edition_of)

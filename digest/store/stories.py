@@ -270,6 +270,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         edited=bool(story.reasons.get("edited")),
         summary=summary_of(story.reasons),
         bare=bool(story.reasons.get("bare")),
+        follows=story.reasons["earlier"]["story"] if "earlier" in story.reasons else None,
     )
 
 

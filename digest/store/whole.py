@@ -39,6 +39,7 @@ STEP = 500  # rows in memory
 STAYS = {
     "learned": "the same labels teach it anew",
     "archive_words": "the stories that went out are read anew",
+    "story_word": "the stories that went out are read anew",
     "host": "how servers want to be asked is learnt anew",
     "summary": "a machine is asked anew",
     "robots": "it is read anew",

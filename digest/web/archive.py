@@ -27,6 +27,7 @@ from digest.render.speech import Speech, speech
 from digest.store import archive
 from digest.values import Story
 from digest.web import cards
+from digest.web.earlier import with_earlier
 from digest.web.frozen import in_browser, page_of
 from digest.web.public import public
 from digest.web.site import NUMBER, Site, site_of, visited
@@ -136,6 +137,7 @@ def edition(request: Request) -> Response:
         frozen = archive.frozen(session, found.variant_id, page=page) if found.variant_id else None
         start = (page - 1) * archive.PAGE
         stories = [] if frozen else archive.told_in(session, found, start=start, limit=archive.PAGE)
+        stories = with_earlier(site, session, one, stories)
         told = archive.headlines(session, [found], first=_TOLD).get(found.id, []) if page == 1 else []
     pages = frozen.pages if frozen else math.ceil(found.stories / archive.PAGE)
     if page > max(1, pages):
@@ -167,7 +169,7 @@ def topic(request: Request) -> Response:
     with site.database.read() as session:
         one, title, found = on_topic(site, session, request, limit=PAGE_OF_STORIES + 1)
         topics = archive.topics_told(session, one.id, list(one.topics), upto=one.upto)
-    stories = found[:PAGE_OF_STORIES]
+        stories = with_earlier(site, session, one, found[:PAGE_OF_STORIES])
     before, slug = _number(request, "before"), request.path_params["topic"]
     html = shown(
         site,

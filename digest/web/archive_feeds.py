@@ -13,6 +13,7 @@ from starlette.routing import Route
 from digest.store import archive, lasting
 from digest.web import feeds
 from digest.web.archive import NEWSLETTER, PAGE_OF_EDITIONS, TOPIC, Paper, on_topic, paper_of
+from digest.web.earlier import earlier_of, with_earlier
 from digest.web.public import public
 from digest.web.site import Site, site_of, visited
 
@@ -27,9 +28,10 @@ def of_editions(site: Site, session: Session, request: Request) -> feeds.Feed:
     items = []
     rows = archive.editions(session, one.id, limit=PAGE_OF_EDITIONS)
     told = archive.headlines(session, rows)
+    before = earlier_of(site, session, one, (line.follows for lines in told.values() for line in lines))
     for row in rows:
         address = f"{home}/editions/{row.number}"
-        html = site.html("feed/edition.html", stories=told.get(row.id, []), t=one.said.gettext)
+        html = site.html("feed/edition.html", stories=told.get(row.id, []), earlier=before, said=one.said, at=row.at)
         title = row.subject or one.settings.title
         known = ids.edition(row.number)
         items.append(feeds.Item(known, address, title, html, row.at, one.settings.title, one.settings.language))
@@ -39,12 +41,14 @@ def of_editions(site: Site, session: Session, request: Request) -> feeds.Feed:
 def of_topic(site: Site, session: Session, request: Request) -> feeds.Feed:
     one, title, stories = on_topic(site, session, request, limit=FEED_OF_STORIES)
     ids, slug = _ids(site, session, one), request.path_params["topic"]
+    stories = with_earlier(site, session, one, stories)
+    words = {"t": one.said.gettext, "nt": one.said.ngettext, "said": one.said, "at": site.clock()}
     items = [
         feeds.Item(
             id=ids.story(story.seq),
             url=story.url,
             title=story.title,
-            html=site.html("feed/story.html", story=story, t=one.said.gettext, nt=one.said.ngettext),
+            html=site.html("feed/story.html", story=story, **words),
             published=story.published_at,
             author=story.author or story.source,
             language=story.language or one.settings.language,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from html import escape
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
@@ -66,7 +68,7 @@ def in_browser(site: Site, name: str, number: int, frozen: archive.Frozen, *, pa
 def _made(site: Site, name: str, number: int, frozen: archive.Frozen, page: int, language: str) -> str:
     home = site.base_of(name)
     html = at_home(_impersonal(frozen.html, render.marks(frozen.marks), home), urlsplit(home).path)
-    html = whole(html)
+    html = named(whole(html), frozen.places)
     html = re.sub(r'(?s)<span class="yours".*?</span>|<p class="also asks".*?</p>', "", html)
     here = f'[^"]*/editions/{re.escape(name)}/{number}/{re.escape(frozen.key)}'
     html = re.sub(_anchor(here), "", html)
@@ -93,6 +95,16 @@ def _made(site: Site, name: str, number: int, frozen: archive.Frozen, page: int,
 def whole(html: str) -> str:
     """A mail with the titles whole that were cut for it: here is room."""
     return _CUT.sub(r"\1\3>\2<", html)
+
+
+def named(html: str, places: Iterable[tuple[int, str]]) -> str:
+    """A mail with a name at the first link to each story (id, address), so that another page can point to it."""
+    for story_id, address in places:
+        at = html.find(f'href="{escape(address)}"')
+        tag = html.rfind("<", 0, at) if at >= 0 else -1
+        if tag >= 0 and html.startswith("<a ", tag) and ' id="' not in html[tag:at]:
+            html = f'{html[:tag]}<a id="story-{story_id}" {html[tag + 3 :]}'
+    return html
 
 
 def as_text(site: Site, name: str, number: int, frozen: archive.Frozen) -> str:
