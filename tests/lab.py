@@ -16,7 +16,6 @@ import json
 import re
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -295,7 +294,7 @@ def looked(browser: Chromium, screen: Screen) -> Seen:
     image = browser.picture(screen)
     for name, part in facts["parts"].items():
         x, y, width, height = part["box"]
-        area = (max(0, x), y, min(image.width, x + width), min(image.height, y + height))
+        area = (max(0, x), y, min(image.width, x + width), min(image.height, y + height, y + 120))
         if area[2] - area[0] > 1 and area[3] - area[1] > 1 and name not in ("hero", "thumb", "framing"):
             part["ground"], part["ink"] = _colours(image.crop(area))
     return Seen(facts, image)
@@ -303,8 +302,8 @@ def looked(browser: Chromium, screen: Screen) -> Seen:
 
 def _colours(area: Image.Image) -> tuple[str, str]:
     """The two that cover most of it: ground and ink. What only softens the edges of another counts for none."""
-    data = area.tobytes()
-    counted = Counter(zip(data[::3], data[1::3], data[2::3], strict=True)).most_common(12)
+    colours = area.getcolors(area.width * area.height) or []
+    counted = sorted(((colour, count) for count, colour in colours), key=lambda one: -one[1])[:12]
     ground = counted[0][0]
     ink = next((c for c, _ in counted[1:] if max(abs(a - b) for a, b in zip(c, ground, strict=True)) > 24), ground)
     return hexed(ground), hexed(ink)
@@ -391,7 +390,7 @@ def small(image: Image.Image) -> Image.Image:
 
 def kept(image: Image.Image, path: Path) -> None:
     """As a golden picture: small, and of few colours."""
-    small(image).quantize(32, dither=Image.Dither.NONE).save(path, optimize=True)
+    small(image).quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def tiles(was: Image.Image, now: Image.Image) -> tuple[float, Image.Image]:
