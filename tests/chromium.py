@@ -68,7 +68,7 @@ class Chromium:
         self._waiting = b""
         self._number = 0
         self._session = ""
-        self.asked: list[str] = []  # the addresses of all that was asked for, but what stood in the page itself
+        self._asked: dict[str, str] = {}
         target = self("Target.createTarget", url="about:blank")["targetId"]
         self._session = self("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Runtime"):
@@ -105,6 +105,13 @@ class Chromium:
         self("Page.navigate", url=url)
         self.wait_for("Page.loadEventFired")
         self.evaluate(LOADED)
+
+    def asked(self) -> list[str]:
+        """The addresses of all that was asked for since the last time, but for what stood in the page itself."""
+        self.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+        found = list(self._asked.values())
+        self._asked.clear()
+        return found
 
     def evaluate(self, script: str) -> Any:
         done = self("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
@@ -148,10 +155,13 @@ class Chromium:
         return json.loads(told)
 
     def _noted(self, told: dict[str, Any]) -> None:
+        about = told.get("params", {})
         if told.get("method") == "Network.requestWillBeSent":
-            url = told["params"]["request"]["url"]
+            url = about["request"]["url"]
             if not url.startswith(("data:", "about:", "blob:")):
-                self.asked.append(url)
+                self._asked[about["requestId"]] = url
+        elif told.get("method") == "Network.loadingFailed" and about.get("blockedReason"):
+            self._asked.pop(about["requestId"], None)  # its policy forbids it: nothing was sent
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def test_the_mail_looks_in_each_client_as_it_did(browser, tmp_path):
     if WRITE:
         (GOLDEN / "looks.json").write_text(lab.told(known), encoding="utf-8")
     assert wrong == [], "\n".join(wrong)
-    assert browser.asked == [], "no mail asks anybody for anything"
+    assert browser.asked() == [], "no mail asks anybody for anything"
 
 
 def test_golden_pictures_are_those_of_the_looks_and_small():
@@ -160,20 +160,34 @@ def test_thunderbird_itself_shows_it(dark, tmp_path):
 
 def test_no_mail_and_no_page_asks_a_foreign_host_for_anything(browser, served):
     """Whatever Chromium asks for is written down; a name that is not of loopback would not be found either."""
-    base, variant, _config, _database = served
-    del browser.asked[:]
-    browser.show('<img src="https://evil.example/a.png"><link rel="stylesheet" href="https://evil.example/b.css">')
-    assert len(browser.asked) == 2, "what the watch sees, so that it can be trusted where it sees nothing"
-    del browser.asked[:]
-    browser.show(variant.html)
-    assert browser.asked and all(url.startswith(f"{base}/p/") for url in browser.asked)
+    base, variant, _config, database = served
+    evil = f'{test_pictures.HOSTILE}<img src="{test_pictures.EVIL}/a.jpg">'
+    assert len(asked_by(browser, evil)) > 2, "what the watch sees, so that it can be trusted where it sees nothing"
+    pictures = asked_by(browser, variant.html)
+    assert pictures and all(url.startswith(f"{base}/p/") for url in pictures)
     public = f"{base}/newsletters/daily"
-    more = [f"{public}/search?q=story", f"{public}/latest", f"{base}/subscribe/daily"]
-    for url in (*test_pictures.pages_of(base, variant), *more):
+    pages = test_pictures.pages_of(base, variant)
+    for url in (*pages, f"{public}/search?q=story", f"{public}/latest", f"{base}/subscribe/daily"):
         for screen in (Screen(1000), Screen(375, dark=True)):
-            del browser.asked[:]
-            browser.go(url, screen)
-            assert browser.asked and all(one.startswith(f"{base}/") for one in browser.asked), url
+            asked = asked_by(browser, url, screen)
+            assert asked and all(one.startswith(f"{base}/") for one in asked), url
+    # As a former release, and another service, had it.
+    with database.write() as session:
+        row = session.merge(variant)
+        row.html = row.html.replace("<h2", f"{evil}<h2", 1)
+    for url in pages[2:4]:
+        asked = asked_by(browser, url)
+        assert asked and all(one.startswith(f"{base}/") for one in asked), url
+
+
+def asked_by(browser: Chromium, shown: str, screen: Screen = lab.DESK) -> list[str]:
+    """The addresses that a mail, or the page at an address, lets a browser ask for."""
+    browser.asked()
+    if shown.startswith("http"):
+        browser.go(shown, screen)
+    else:
+        browser.show(shown, screen)
+    return browser.asked()
 
 
 # ---------------------------------------------------------------- what inlining leaves
