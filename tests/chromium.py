@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -52,7 +52,7 @@ class Screen:
 class Chromium:
     """One browser with one page. No name but those of loopback is found by it."""
 
-    def __init__(self, path: str, folder: str) -> None:
+    def __init__(self, path: str, folder: str, environment: Mapping[str, str]) -> None:
         theirs_read, self._write = os.pipe()
         self._read, theirs_write = os.pipe()
         command = [
@@ -61,7 +61,11 @@ class Chromium:
             "--remote-debugging-pipe", "about:blank",
         ]  # fmt: skip
         self._process = subprocess.Popen(
-            command, pass_fds=(theirs_read, theirs_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            pass_fds=(theirs_read, theirs_write),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
         )
         os.close(theirs_read)
         os.close(theirs_write)
@@ -165,13 +169,13 @@ class Chromium:
 
 
 @contextmanager
-def running() -> Iterator[Chromium]:
+def running(**environment: str) -> Iterator[Chromium]:
     """A browser to look with; raises `Missing`."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         raise Missing("no Chromium is installed here")
     with tempfile.TemporaryDirectory(prefix="digest-lab-", ignore_cleanup_errors=True) as folder:
-        browser = Chromium(path, folder)
+        browser = Chromium(path, folder, os.environ | environment)
         try:
             yield browser
         finally:

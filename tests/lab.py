@@ -232,7 +232,9 @@ _FAMILY = re.compile(r"font-family:([^;\"}]*)")
 def greeked(html: str) -> str:
     """Set in bars: in one kind where serifs are asked for, in another without, in a third where nothing is."""
     said = _FAMILY.sub(lambda m: m[0] if "Lab" in m[1] else f"font-family:{_bars(m[1])}", html)
-    return said.replace("<head>", f"<head><style>{greek.sheet()}html{{font-family:'Lab Lost'}}</style>", 1)
+    # No bar is moved or widened to whole pixels, as fonts are by the settings of some machines.
+    rules = "*{text-rendering:geometricPrecision!important}html{font-family:'Lab Lost'}"
+    return said.replace("<head>", f"<head><style>{greek.sheet()}{rules}</style>", 1)
 
 
 def _bars(family: str) -> str:

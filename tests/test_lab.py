@@ -111,6 +111,17 @@ def test_a_change_of_look_is_seen(browser, was, is_):
     assert lab.differences(known, lab.looked(browser, look.screen).facts)
 
 
+@pytest.mark.skipif(not LONG, reason="another browser: with DIGEST_TESTS=long")
+def test_a_machine_without_fonts_sees_the_same(browser, tmp_path):
+    (tmp_path / "fonts.conf").write_text(f"<fontconfig><cachedir>{tmp_path}</cachedir></fontconfig>")
+    look = lab.Look("pictures", "magazine")
+    here = lab.seen(browser, look)
+    with chromium.running(FONTCONFIG_FILE=str(tmp_path / "fonts.conf")) as other:
+        there = lab.seen(other, look)
+    assert lab.differences(here.facts, there.facts) == []
+    assert lab.tiles(lab.small(here.image), lab.small(there.image))[0] == 0
+
+
 def test_words_that_do_not_stand_out_are_seen_and_what_is_too_wide(browser):
     pale = (
         "<p class='fine' style=\"font:14px/20px 'Lab Sans';color:#b0b0b0;width:900px\">Who can read this in a mail?</p>"
