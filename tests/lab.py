@@ -193,7 +193,7 @@ FEW = (
     Look("demo", client="gmail", screen=Screen(forced=True)),
     Look("demo", client="word"),
     Look("demo", client="thunderbird"),
-    Look("one", client="blocked", screen=Screen(320)),
+    Look("pictures", "magazine", "blocked", Screen(320)),
     Look("pictures", "magazine"),
     Look("pictures", "magazine", "gmail", Screen(375)),
     Look("arabic", client="gmail", screen=Screen(375)),

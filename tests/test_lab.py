@@ -21,7 +21,7 @@ import test_pictures
 import thunderbird
 from chromium import Chromium, Screen
 from conftest import MONDAY
-from lab import GOLDEN, THEMES
+from lab import GOLDEN
 from PIL import Image
 from test_mail import FILLER
 from test_render import page, story
@@ -76,7 +76,9 @@ def test_the_mail_looks_in_each_client_as_it_did(browser, tmp_path):
                 apart.save(folder / "difference.png")
             wrong.append(f"{look.name} (pictures in {folder}): {'; '.join(found[:6])}")
     if WRITE:
-        (GOLDEN / "looks.json").write_text(lab.told(known), encoding="utf-8")
+        names = {look.name for look in lab.looks()}
+        kept = {name: facts for name, facts in known.items() if name in names}
+        (GOLDEN / "looks.json").write_text(lab.told(kept), encoding="utf-8")
     assert wrong == [], "\n".join(wrong)
     assert browser.asked() == [], "no mail asks anybody for anything"
 
@@ -87,33 +89,31 @@ def test_golden_pictures_are_those_of_the_looks_and_small():
     assert sum(path.stat().st_size for path in GOLDEN.iterdir()) < 600_000
 
 
-@pytest.mark.parametrize(
-    ("was", "is_"),
-    [
-        ("#a03a12", "#12a03a"),  # an accent
-        ("padding-left:40px", "padding-left:20px"),
-        ("font-size:27px", "font-size:24px"),
-        ("font-family:Georgia,'Times New Roman',serif;", ""),
-        ("max-width:600px", "max-width:900px"),
-        ('align="left"', 'align="center"'),
-        ("width:96px", "width:64px"),
-    ],
+CHANGES = (
+    ("#a03a12", "#12a03a"),  # an accent
+    ("padding-left:40px", "padding-left:20px"),
+    ("font-size:27px", "font-size:24px"),
+    ("font-family:Georgia,'Times New Roman',serif;", ""),
+    ("max-width:600px", "max-width:900px"),
+    ('align="left"', 'align="center"'),
+    ("width:96px", "width:64px"),
 )
-def test_a_change_of_look_is_seen(browser, was, is_):
+
+
+def test_a_change_of_look_is_seen(browser):
     look = lab.FEW[0]
-    known = lab.known()[look.name]
-    page_ = lab.html(look)
-    html = lab.mail(look.edition, look.theme)
-    assert was in html
-    lab_html = lab.greeked(lab.embedded(html.replace(was, is_), lab.pictures()))
-    assert lab_html != page_
-    browser.show(lab_html, look.screen)
-    assert lab.differences(known, lab.looked(browser, look.screen).facts)
+    known, html = lab.known()[look.name], lab.mail(look.edition, look.theme)
+    for was, is_ in CHANGES:
+        assert was in html
+        browser.show(lab.greeked(lab.embedded(html.replace(was, is_), lab.pictures())), look.screen)
+        assert lab.differences(known, lab.looked(browser, look.screen).facts), was
 
 
 @pytest.mark.skipif(not LONG, reason="another browser: with DIGEST_TESTS=long")
-def test_a_machine_without_fonts_sees_the_same(browser, tmp_path):
-    (tmp_path / "fonts.conf").write_text(f"<fontconfig><cachedir>{tmp_path}</cachedir></fontconfig>")
+def test_a_machine_with_one_font_and_no_settings_sees_the_same(browser, tmp_path):
+    shutil.copy(dumped("fc-match", "-f", "%{file}", "monospace"), tmp_path)
+    places = f"<dir>{tmp_path}</dir><cachedir>{tmp_path}</cachedir>"
+    (tmp_path / "fonts.conf").write_text(f"<fontconfig>{places}</fontconfig>")
     look = lab.Look("pictures", "magazine")
     here = lab.seen(browser, look)
     with chromium.running(FONTCONFIG_FILE=str(tmp_path / "fonts.conf")) as other:
@@ -238,9 +238,8 @@ class Tags(HTMLParser):
                 self.wrong.append(f"<{tag}> is {name} {value} and {SAME[name]} {other}")
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_no_tag_says_a_thing_twice_or_two_things_after_inlining(theme):
-    for name in ("demo", "pictures", "arabic"):
+def test_no_tag_says_a_thing_twice_or_two_things_after_inlining():
+    for name, theme in (("pictures", "magazine"), ("demo", "paper"), ("arabic", "paper"), ("german", "compact")):
         tags = Tags()
         tags.feed(lab.mail(name, theme))
         assert tags.wrong == [], name
@@ -348,7 +347,7 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("theme", ["paper", "magazine"])
 def test_a_mail_keeps_to_its_bound_whatever_strangers_say(theme):
     stories = [
         story(
