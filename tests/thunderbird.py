@@ -54,9 +54,9 @@ const look = () => {
   for (const one of Services.wm.getEnumerator("mail:messageWindow")) {
     const about = one.document.getElementById("messageBrowser")?.contentWindow;
     const browser = about?.getMessagePaneBrowser?.();
-    if (browser && about.msgLoaded && browser.contentDocument?.readyState === "complete") {
-      one.resizeTo(arguments[1], 900);
-      setTimeout(() => shoot(one, browser), 500);
+    const page = browser && about.msgLoaded && browser.contentDocument;
+    if (page?.readyState === "complete" && [...page.images].every(image => image.complete)) {
+      shoot(one, browser);
       return;
     }
   }
@@ -114,9 +114,9 @@ class Thunderbird:
             raise RuntimeError(f"{command}: {error['message']}")
         return result
 
-    def letter(self, path: Path, width: int = 700) -> dict[str, Any]:
+    def letter(self, path: Path) -> dict[str, Any]:
         """What is seen of an .eml file: `image`, computed colours of its title and headline, its text, its width."""
-        done = self("WebDriver:ExecuteAsyncScript", script=OPEN, args=[str(path), width])["value"]
+        done = self("WebDriver:ExecuteAsyncScript", script=OPEN, args=[str(path)])["value"]
         done["image"] = Image.open(BytesIO(base64.b64decode(done.pop("png")))).convert("RGB")
         return dict(done)
 
