@@ -8,15 +8,12 @@ import email
 import email.policy
 import hashlib
 import re
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from functools import cache, partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -711,62 +708,6 @@ def test_the_pages_of_a_mail_that_brings_its_pictures_along_are_served_them(serv
         html = session.exec(select(Variant)).one().html
     seen = edition.seen(database, html)
     assert 'src="data:image/jpeg;base64,' in seen and 'src="cid:' not in seen
-
-
-class Watch:
-    """A proxy on loopback that keeps what it is asked for, and gives nothing."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        watch = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                watch.asked.append(self.path)
-                self.send_error(502)
-
-            do_GET = do_CONNECT = do_POST = do_HEAD = answer
-
-            def log_message(self, *_args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def look(self, url: str, folder: Any) -> list[str]:
-        """Which hosts of strangers Chromium asks to show this."""
-        self.asked.clear()
-        chromium = shutil.which("chromium")
-        if chromium is None:
-            pytest.skip("no Chromium")
-        options = [
-            "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync", f"--user-data-dir={folder}",
-            f"--proxy-server=http://127.0.0.1:{self.server.server_address[1]}", "--dump-dom",
-        ]  # fmt: skip
-        subprocess.run([chromium, *options, url], capture_output=True, check=True, timeout=120)
-        return [one for one in self.asked if "evil.example" in one]
-
-
-def test_chromium_asks_no_stranger_for_mail_or_page(served, site, tmp_path):
-    base, variant, _config, database = served
-    watch = Watch()
-    try:
-        # What the watch would see, so that it can be trusted where it sees nothing.
-        site.pages["/mail"] = Reply(
-            f'<body>{HOSTILE}<img src="{EVIL}/a.jpg">'.encode(), headers={"Content-Type": "text/html"}
-        )
-        assert watch.look(site.base + "/mail", tmp_path / "one")
-        site.pages["/mail"] = Reply(variant.html.encode(), headers={"Content-Type": "text/html; charset=utf-8"})
-        assert watch.look(site.base + "/mail", tmp_path / "one") == []
-        with database.write() as session:
-            row = session.exec(select(Variant)).one()
-            row.html = row.html.replace("<h2", f"{HOSTILE}<h2", 1)
-            session.add(row)
-        assert watch.look(pages_of(base, variant)[2], tmp_path / "one") == []
-    finally:
-        watch.server.shutdown()
-        watch.server.server_close()
 
 
 # ---------------------------------------------------------------- what is kept

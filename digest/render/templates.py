@@ -199,6 +199,15 @@ def size(html: str, marks: Marks, home: str) -> int:
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, quicker about our own frozen values, which nearly all questions are about."""
 
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        # What stands in a field of ours is no method of a string, which is all that is looked for beside the name.
+        if type(obj) in _VALUES and not attribute.startswith("_") and attribute != "called":
+            try:
+                return getattr(obj, attribute)
+            except AttributeError:
+                pass
+        return super().getattr(obj, attribute)
+
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if type(obj) in _VALUES:
             return not attr.startswith("_") and attr != "called"  # what is shown of it is `Reader.name`
