@@ -78,7 +78,7 @@ class Story:
     withdrawn: bool = False  # everyone who told it took it back
     feeds: tuple[int, ...] = ()  # the ids of all that tell it and did not take it back
     recording: Recording | None = None  # of a podcast, or a film
-    picture: Picture = Picture()
+    picture: Picture = Picture()  # before `edition.pictured` what an editor chose, which may be there no more
     placed: int = 0  # where an editor put it among what is pinned, from 1; 0: before those, by its rank
     edited: bool = False  # an editor gave it another title or excerpt
     bare: bool = False  # an editor took its picture away

@@ -75,8 +75,8 @@ def pictured(session: Session, matter: Matter, images: str) -> Matter:
     """The same with the pictures that its stories have, where `images` says that some are shown."""
     if images == "none" or not matter.stories:
         return matter
-    found = pictures.of_stories(session, [story.id for story in matter.stories if not story.bare])
-    told = (replace(story, picture=found[story.id]) if story.id in found else story for story in matter.stories)
+    found = pictures.of_stories(session, matter.stories)
+    told = (replace(story, picture=found.get(story.id, Picture())) for story in matter.stories)
     return replace(matter, stories=tuple(told)) if found else matter
 
 

@@ -20,7 +20,7 @@ from digest.models import (
     Variant,
     VariantStory,
 )
-from digest.store import undecided
+from digest.store import pictures, undecided
 from digest.store.database import batched
 from digest.store.feed_tables import FullText
 from digest.untracked import page_key, untracked
@@ -263,6 +263,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         placed=story.reasons.get("placed", 0),
         edited=bool(story.reasons.get("edited")),
         bare=bool(story.reasons.get("bare")),
+        picture=pictures.chosen(story.reasons),
     )
 
 

@@ -1,15 +1,19 @@
 // Reload what is shown when settings, templates or stories change; keep the place on the page, and what was written.
 const seen = { version: null, held: false };
-const written = () => [...document.querySelectorAll("textarea, input:not([type=hidden], [type=radio]), select")].some(
-  (one) => one.matches("select") ? [...one.options].some((option) => option.selected !== option.defaultSelected && one.value)
+const written = () => [...document.querySelectorAll("textarea, input:not([type=hidden], [name=tab]), select")].some(
+  (one) => one.type === "radio" ? one.checked !== one.defaultChecked : one.matches("select") ? [...one.options].some((option) => option.selected !== option.defaultSelected && one.value)
     : one.value !== one.defaultValue);
 const look = async () => {
-  if (document.hidden || seen.held || document.activeElement?.matches("textarea, select, input:not([type=radio])") || written()) return;
+  if (document.hidden || seen.held) return;
   try {
     const answer = await fetch("version" + location.search);
     const { version } = await answer.json();
-    if (seen.version && seen.version !== version) location.reload();
-    seen.version = version;
+    const busy = document.activeElement?.matches("textarea, select, input:not([name=tab])") || written();
+    if (!seen.version) seen.version = version;
+    if (seen.version === version || seen.held) return;
+    // Under who writes nothing is moved: they are told.
+    if (busy) document.getElementById("changed").hidden = false;
+    else location.reload();
   } catch { /* the command was ended: keep what is shown */ }
 };
 
