@@ -16,6 +16,8 @@ from digest.errors import BadInput, NotFound
 from digest.models import Edition, EditionState, Newsletter
 from digest.store import Database, editions, newsletters, outbox, recipients
 
+MOST_NOTE = 10_000  # characters
+
 
 def recompose(
     database: Database, name: str, config: Config, number: int, change: Callable[[Session], object]
@@ -106,8 +108,11 @@ def annotate(
 ) -> None:
     """Write the editor's note: for the edition to come, or into the one that is held under `number`.
 
-    `to_come` is the number under which that edition was seen, if it was; see `still_to_come`.
+    `to_come` is the number under which that edition was seen, if it was; see `still_to_come`. BadInput where the note
+    is too long for a mail.
     """
+    if len(text.strip()) > MOST_NOTE:
+        raise BadInput(f"that note has {len(text.strip()):,} characters", hint=f"at most {MOST_NOTE:,} fit into a mail")
 
     def write(session: Session) -> None:
         row = still_to_come(session, name, to_come) if number is None else held_edition(session, name, number)

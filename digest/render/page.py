@@ -11,6 +11,7 @@ from functools import cached_property
 from digest.colours import PALETTES, Palette
 from digest.graphemes import clamp, unheaped
 from digest.render import ranks
+from digest.render.marked import paragraphs
 from digest.render.marks import Marker, Marks
 from digest.render.words import WIDE, direction
 from digest.schedule import Schedule
@@ -127,8 +128,8 @@ class Page:
 
     @property
     def paragraphs(self) -> list[str]:
-        """The editor's note."""
-        return [" ".join(part.split()) for part in re.split(r"\n\s*\n", self.note) if part.strip()]
+        """The editor's note, without its lists."""
+        return paragraphs(self.note)
 
     @cached_property
     def places(self) -> ranks.Places:
