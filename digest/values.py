@@ -82,7 +82,7 @@ class Story:
     placed: int = 0  # where an editor put it among what is pinned, from 1; 0: before those, by its rank
     edited: bool = False  # an editor gave it another title or excerpt
     bare: bool = False  # an editor took its picture away
-    more_by: tuple[Source, ...] = ()  # others of its author that the edition has no room for, see `curate.pick`
+    more_by: tuple[Source, ...] = ()  # all others of its author that are capped, see `curate.pick`
 
 
 @dataclass(frozen=True)

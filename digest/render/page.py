@@ -205,7 +205,7 @@ class Page:
 
 
 def _fair(story: Story) -> Story:
-    others = (*story.also, *story.related)
+    others = (*story.also, *story.related, *story.more_by)
     said = (story.title, story.source, story.author, story.excerpt, *(other.title for other in others))
     if "".join(said).isascii():
         return story
@@ -213,9 +213,20 @@ def _fair(story: Story) -> Story:
     if fair == said:
         return story
     titles = iter(fair[4:])
-    also, related = (tuple(replace(o, title=next(titles)) for o in some) for some in (story.also, story.related))
+    also, related, more_by = (
+        tuple(replace(o, title=next(titles)) for o in some) for some in (story.also, story.related, story.more_by)
+    )
     title, source, author, excerpt = fair[:4]
-    return replace(story, title=title, source=source, author=author, excerpt=excerpt, also=also, related=related)
+    return replace(
+        story,
+        title=title,
+        source=source,
+        author=author,
+        excerpt=excerpt,
+        also=also,
+        related=related,
+        more_by=more_by,
+    )
 
 
 def _rest(subject: str, title: str) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from digest.values import Story
-from digest.widths import WIDE
+from digest.graphemes import clamp
+from digest.values import Source, Story
+from digest.widths import WIDE, columns
 
 Kind = Literal["story", "briefs", "releases", "papers"]
 
@@ -26,6 +27,7 @@ _CLOSE = tuple(",.;:!?)]»”’")
 _ENDS = (".", "!", "?", "。", "！", "？")
 _SHORT = 60  # characters: the title of a release is a name and a version
 _LITTLE = 2  # briefs are worth no heading of their own
+_TITLE = 52  # columns of a title among others in a line
 _NOTE = 20  # characters of a title that are no chance beginning of its text
 
 _VERSION = re.compile(r"(?<![\w.])[vV]?[0-9]{1,4}(?:\.[0-9]{1,5}){1,3}(?:[-.+]?[a-zA-Z]{1,5}[-.]?[0-9]{0,4})?(?![\w.])")
@@ -69,6 +71,19 @@ class Places:
     seconds: tuple[Story, ...]
     bands: tuple[Band, ...]
     briefs: tuple[Story, ...] = ()  # of several topics, in one list at the end
+
+
+def in_a_line(sources: Sequence[Source], label: str, most: int) -> list[tuple[Source, str]]:
+    """The first of these with as much of their titles as fits behind a label into `most` columns; one at least."""
+    found: list[tuple[Source, str]] = []
+    room = most - columns(label)
+    for source in sources:
+        title = clamp(source.title, min(_TITLE, max(room, _TITLE // 2)))
+        if found and columns(title) + 2 > room:
+            break
+        found.append((source, title))
+        room -= columns(title) + 2
+    return found
 
 
 def saying(story: Story) -> str:

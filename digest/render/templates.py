@@ -237,6 +237,7 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         clamp=clamp,
         saying=lambda story: ranks.saying(story),
         beyond=ranks.beyond,
+        in_a_line=ranks.in_a_line,
         tongue=_tongue,
     )
     environment.filters.update(upper=said.upper, quoted=said.quoted, fonts=fonts)
