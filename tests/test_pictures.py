@@ -547,7 +547,7 @@ def test_a_mail_that_brings_pictures_along_has_500_kb_at_most(tmp_path):
     for count, heavy in ((40, True), (12, True), (40, False)):
         page = test_render.page(*(story_with(n, heavy=heavy) for n in range(1, count + 1)))
         page, rendered = showing.rendered(page, render, "all", attached=True)
-        names = set(showing.named(rendered.html, page.stories))
+        names = set(showing.named(rendered.html, page))
         sizes = {shot.name: shot.bytes for s in page.stories for shot in vars(s.picture).values() if shot}
         attached = [Attached(name, bytes(sizes[name])) for name in names]
         letter = Template(rendered, Sender("a@example.org", MONDAY), attached=attached).fill(

@@ -17,7 +17,7 @@ from digest import curate, render, spans
 from digest.colours import on_dark
 from digest.config import Config, Newsletter
 from digest.curate import tongues
-from digest.edition import pictures
+from digest.edition import logos, pictures
 from digest.edition.matter import Matter as Matter
 from digest.errors import ConfigError
 from digest.models import Edition, packed
@@ -165,7 +165,7 @@ class Press:
         return found
 
     def _freeze(self, one: Draft) -> Frozen:
-        shows = () if one.choices.plain else pictures.named(one.rendered.html, one.page.stories)
+        shows = () if one.choices.plain else pictures.named(one.rendered.html, one.page)
         return Frozen(
             key=_key(self.name, self.matter.number, one.choices, self.config),
             choices=one.choices,
@@ -341,7 +341,7 @@ def drafts(
             accent_dark=accent_dark,
             schedule=settings.slots,
             by_mail=config.mail.comes_back,
-            identity=_identity(name, settings, titles, home),
+            identity=_identity(name, settings, titles, home, attached=config.attaches(name)),
             beginning=matter.number == 1 and curate.beginning(selection.stories, paper, now=matter.at),
         )
         best_first = [story.id for story in selection.stories]
@@ -354,7 +354,10 @@ def drafts(
         yield choices, Draft(choices, page.stories, page.more, rendered, (*too_much, *selection.left), page)
 
 
-def _identity(name: str, settings: Newsletter, titles: Mapping[str, str], home: str) -> render.Identity:
+def _identity(
+    name: str, settings: Newsletter, titles: Mapping[str, str], home: str, *, attached: bool
+) -> render.Identity:
+    brand = logos.brand(settings, home=home, attached=attached)
     return render.Identity(
         palette=settings.palette,
         masthead=settings.masthead,
@@ -364,6 +367,9 @@ def _identity(name: str, settings: Newsletter, titles: Mapping[str, str], home: 
         subscribe_url=f"{home}/subscribe/{name}" if settings.share and settings.signup and home else "",
         share=settings.share,
         replies=settings.reply_to is not None,
+        logo=brand.light,
+        logo_dark=brand.dark,
+        plated=brand.plated,
     )
 
 

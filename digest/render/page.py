@@ -16,7 +16,7 @@ from digest.render.marks import Marker, Marks
 from digest.render.words import WIDE, direction
 from digest.schedule import Schedule
 from digest.untracked import untracked
-from digest.values import Source, Story
+from digest.values import Shot, Source, Story
 
 _TINTS = 12
 _LONG = 20
@@ -44,6 +44,9 @@ class Identity:
     subscribe_url: str = ""  # for who was forwarded the mail; "" where nobody can sign up
     share: bool = False  # offer to pass the edition on
     replies: bool = False  # answers go to somebody who reads them
+    logo: Shot | None = None  # in the title's place
+    logo_dark: Shot | None = None  # the same in dark mode
+    plated: bool = False  # in dark mode it needs a light ground to stand out from
 
 
 @dataclass(frozen=True)

@@ -148,11 +148,16 @@ def keep(
 
 def keep_files(session: Session, found: Found, files: Mapping[str, bytes], *, now: datetime) -> None:
     """Store the copies that are not there yet; the others count as used."""
+    keep_copies(session, files, now=now)
+    used(session, _names(found), now=now)
+
+
+def keep_copies(session: Session, files: Mapping[str, bytes], *, now: datetime) -> None:
+    """Store copies by their names; one that is there counts as used."""
     for name, data in files.items():
         statement = insert_into(session, PictureFile).values(name=name, data=data, size=len(data), used_at=now)
         again = statement.on_conflict_do_update(index_elements=["name"], set_={"used_at": now})
         session.connection().execute(again)
-    used(session, _names(found), now=now)
 
 
 def _change(session: Session, entry_id: int, values: Mapping[str, Any]) -> None:
