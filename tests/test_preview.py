@@ -132,7 +132,8 @@ def test_a_browser_says_who_posts_to_us_and_nothing_to_whom_the_mail_links(fille
     client = page(filled, config, clock)
     # Under "no-referrer" a browser posts with `Origin: null`, and no button would work.
     assert client.get("/secret/").headers["referrer-policy"] == "same-origin"
-    assert client.post("/secret/do/note", data={"note": ""}, headers={"origin": "null"}).status_code == 404
+    for strange in ({"origin": "null"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}):
+        assert client.post("/secret/do/note", data={"note": ""}, headers=strange).status_code == 404
     assert client.post("/secret/do/note", data={"note": ""}, headers={"origin": "http://127.0.0.1"}).status_code == 303
     assert client.get("/secret/mail/desktop").headers["referrer-policy"] == "no-referrer"
 

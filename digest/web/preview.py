@@ -413,6 +413,8 @@ class _Guard(Starlette):
                 not known
                 or host not in ("127.0.0.1", "localhost")
                 or origin not in ("", f"http://{headers.get(b'host', '')}")
+                # A page elsewhere that knows the token: browsers say where a form was sent from.
+                or (scope["method"] == "POST" and headers.get(b"sec-fetch-site", "same-origin") != "same-origin")
             ):
                 await PlainTextResponse("not here\n", 404)(scope, receive, send)
                 return
