@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import select
 from starlette.testclient import TestClient
 from test_collect import MONDAY, Reply, database, site  # noqa: F401
@@ -66,6 +67,14 @@ def test_an_editor_chooses_another_picture_or_none_or_the_found_one_again(site, 
     assert why(database) == "none: an editor took it away" and not any(one[2] for one in offered(database))
     choose(database, config, "auto")
     assert why(database).startswith(site.base + "/one.jpg") and "picture" not in row(database).reasons
+
+
+def test_copies_that_are_pruned_are_not_named_by_a_mail(site, database, config):
+    choose(database, config, site.base + "/three.jpg")
+    with database.write() as session:
+        session.execute(sa.delete(EntryPicture))
+        session.execute(sa.delete(pictures.PictureFile))
+    assert "<img" not in mail(database, config).html
 
 
 def test_copies_that_are_pruned_give_way_to_what_was_found(site, database, config):

@@ -18,6 +18,7 @@ def test_a_note_may_have_some_markdown_and_nothing_that_runs():
     )
     html = marked(said)
     assert "<em>b</em> <strong>c</strong> <code>d</code>" in html and 'href="https://a.example/?x=1&amp;y=2"' in html
+    assert html.count('class="link"') == html.count("<a ") == 1  # coloured as the mail's other links are, by night too
     assert "<script" not in html and html.count("<a ") == 1
     assert unmarked(said).startswith("A b c d page (https://a.example/?x=1&y=2), <script>")
     assert unmarked("[ada@x.example](mailto:ada@x.example)") == "ada@x.example"

@@ -118,6 +118,7 @@ answer.kept = await page.$eval("#note", (one) => one.value);
 await tabTo("BUTTON  Save the note");
 await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
 answer.said = await page.textContent("main");
+answer.leads = await page.$$eval("main a", (all) => all.map((one) => one.getAttribute("href")));
 answer.written = await page.$eval("textarea", (one) => one.value);
 console.log(JSON.stringify(answer));
 await browser.close();
@@ -205,6 +206,7 @@ def test_who_has_no_mouse_edits_a_run_meanwhile_loses_nothing_and_a_page_elsewhe
     assert found["after"] == "Said by hand" and found["bare"] and found["undone"] == found["before"]
     assert all(found["seen"]) and found["wide"] <= 375  # and where one is can be seen
     assert found["note"] == "" and found["kept"] == found["written"] == "*Long* thoughts"
+    assert found["leads"] == ["../?edition=1", "../?"]
     assert "No. 1 of daily was made meanwhile, and nothing was changed" in found["said"]
     with filled.read() as session:
         assert newsletters.find(session, "daily").note == ""

@@ -77,8 +77,10 @@ def pictured(session: Session, matter: Matter, images: str) -> Matter:
     if images == "none" or not matter.stories:
         return matter
     found = pictures.of_stories(session, matter.stories)
+    if not found and not any(story.picture.thumb for story in matter.stories):
+        return matter
     told = (replace(story, picture=found.get(story.id, Picture())) for story in matter.stories)
-    return replace(matter, stories=tuple(told)) if found else matter
+    return replace(matter, stories=tuple(told))
 
 
 def used(session: Session, made: Iterable[Shows], *, now: datetime) -> None:

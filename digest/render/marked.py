@@ -15,8 +15,12 @@ from markupsafe import Markup, escape
 from digest.render.words import wrap
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
+    from markdown_it.utils import EnvType, OptionsDict
 
 _MARKS = frozenset("*_`[<\\")
 _SAFE = re.compile(r"(?:https?://[^/\s]|mailto:)", re.IGNORECASE)
@@ -128,11 +132,18 @@ def _said(tokens: list[Token]) -> list[str]:
     return said
 
 
+def _link(renderer: RendererHTML, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType) -> str:
+    """With the class of the mail's links: what a client colours by itself is unreadable in the dark."""
+    tokens[at].attrSet("class", "link")
+    return renderer.renderToken(tokens, at, options, env)
+
+
 @lru_cache(maxsize=1)
 def _markdown() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     made = MarkdownIt("zero", {"maxNesting": _NESTED})
     made.enable(["emphasis", "link", "autolink", "backticks", "escape", "list"])
+    made.add_render_rule("link_open", _link)
     made.validateLink = lambda url: bool(_SAFE.match(url))  # type: ignore[method-assign]
     return made

@@ -303,6 +303,8 @@ async def press(request: Request) -> Response:
         # What was written is shown again: nobody has to write it anew because a run was quicker.
         written = [(label, form[name]) for name, label in _WRITTEN.items() if form.get(name, "").strip()]
         values = {"wish": one, "error": str(error), "hint": error.hint, "written": written}
+        seen = form.get("to_come", "")
+        values["made"] = seen if seen.isdecimal() and f"No. {seen} " in str(error) else ""
         return HTMLResponse(_PAGES.get_template("stopped.html").render(values), 409, headers=_HEADERS)
     return RedirectResponse(f"/{preview.token}/?{one.query}", 303, headers=_HEADERS)
 

@@ -84,6 +84,16 @@ if (moved) {
   handles.find((handle) => !handle.disabled)?.focus();
 }
 
+// What is posted may take a while: a picture is asked for, links are looked up. Who presses again would do it twice.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    if (seen.posting) { event.preventDefault(); return; }
+    seen.posting = seen.held = true;
+    setTimeout(() => { if (seen.posting) document.getElementById("busy").hidden = false; }, 400);
+  });
+}
+addEventListener("pageshow", () => { seen.posting = seen.held = false; document.getElementById("busy")?.setAttribute("hidden", ""); });
+
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input:not([type=radio]), textarea, select")) return;
   const z = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
