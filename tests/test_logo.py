@@ -114,6 +114,9 @@ def test_by_night_a_logo_is_another_or_has_a_ground_to_stand_out_from(tmp_path):
     assert (banner.light.name, banner.dark, banner.plated) == (both.dark.name, None, False)
     assert brand(tmp_path, logo="ink.png", masthead="banner", accent="#1d3a5f").plated
     assert brand(tmp_path, logo="ink.png", masthead="slim").light.height == 40
+    look = {"logo": "ink.png", "logo_dark": "snow.png", "masthead": "banner", "accent": "#1d3a5f"}
+    page = logos.on_page(branded(tmp_path, **look).newsletters["daily"], "")
+    assert (page.light.name, page.dark.name) == (both.light.name, both.dark.name)  # a page is no banner
 
 
 @pytest.mark.parametrize("source", ["served", "attached"])

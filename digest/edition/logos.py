@@ -54,6 +54,12 @@ def brand(settings: Newsletter, *, home: str, attached: bool) -> Brand:
     return Brand(shot(light), shot(dark) if dark else None, dark is None and lost(light, palette.dark_sheet))
 
 
+def on_page(settings: Newsletter, home: str) -> Brand:
+    """The same for a page, which has colours of its own, and no masthead."""
+    plain = settings.model_copy(update={"masthead": "standard", "palette": "paper"})
+    return brand(plain, home=home, attached=False)
+
+
 def data(names: Collection[str]) -> dict[str, bytes]:
     """The bytes of those of these logos that this process has read."""
     return {name: _data[name] for name in names if name in _data}

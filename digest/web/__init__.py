@@ -69,7 +69,7 @@ def application(
     )
     app.state.site = site
     for settings in config.newsletters.values():  # each process has the logos that pages of another show
-        logos.brand(settings, home="", attached=False)
+        logos.on_page(settings, "")
     app.router.redirect_slashes = False  # it knows nothing of a path that a proxy took off
     return app
 

@@ -54,7 +54,7 @@ _PAGES = jinja2.Environment(
     autoescape=True,
     undefined=jinja2.StrictUndefined,
 )
-_PAGES.globals["brand_of"] = logos.brand
+_PAGES.globals["brand_of"] = logos.on_page
 
 
 _T = TypeVar("_T")
