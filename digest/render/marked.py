@@ -34,7 +34,7 @@ _CLASSES = {
     "ordered_list_open": "points",
     "list_item_open": "point",
 }
-_MOST = 12_000  # characters that are looked through: some marks take time by the square of how many there are
+_MOST = 10**8  # steps that brackets may take: each of them looks for its end through all of the text
 _WIDTH, _INDENT = 72, "  "
 
 
@@ -63,9 +63,13 @@ def paragraphs(text: str) -> list[str]:
 
 
 def _has_lists(text: str) -> bool:
-    if len(text) > _MOST or not _LISTED.search(text):
+    if not _LISTED.search(text) or _slow(text):
         return False
     return all(len(found[0].expandtabs(4)) <= _DEEP for found in _LEAD_IN.finditer(text))
+
+
+def _slow(text: str) -> bool:
+    return (text.count("[") - text.count("\\[")) * len(text) > _MOST
 
 
 def _lines(tokens: list[Token]) -> list[str]:
@@ -104,14 +108,14 @@ def _lines(tokens: list[Token]) -> list[str]:
 
 def marked(text: str) -> Markup:
     """A paragraph as HTML. Markup of its own is shown, not obeyed, and a link leads to a page or an address only."""
-    if len(text) > _MOST or _MARKS.isdisjoint(text):
+    if _MARKS.isdisjoint(text) or _slow(text):
         return escape(text)
     return Markup(_markdown().renderInline(text))  # noqa: S704 - it escapes what is not its own
 
 
 def unmarked(text: str) -> str:
     """The same as plain text: marks are gone, and an address follows its words."""
-    if len(text) > _MOST or _MARKS.isdisjoint(text):
+    if _MARKS.isdisjoint(text) or _slow(text):
         return text
     inline = _markdown().parseInline(text)[0].children or []
     return "".join(_said(inline))
