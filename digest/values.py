@@ -92,12 +92,12 @@ class Story:
     withdrawn: bool = False  # everyone who told it took it back
     feeds: tuple[int, ...] = ()  # the ids of all that tell it and did not take it back
     recording: Recording | None = None  # of a podcast, or a film
-    picture: Picture = Picture()
+    picture: Picture = Picture()  # before `edition.pictured` what an editor chose, which may be there no more
     placed: int = 0  # where an editor put it among what is pinned, from 1; 0: before those, by its rank
     edited: bool = False  # an editor gave it another title or excerpt
     bare: bool = False  # an editor took its picture away
     summary: Literal["", "central", "machine"] = ""  # its excerpt is whole sentences: of its text, or of a machine's
-    more_by: tuple[Source, ...] = ()  # others of its author that the edition has no room for, see `curate.pick`
+    more_by: tuple[Source, ...] = ()  # all others of its author that are capped, see `curate.pick`
     follows: int | None = None  # the id of the story that it continues; 0: of none; None: nobody has looked yet
     earlier: Earlier | None = None  # the same, where it can be pointed to
 

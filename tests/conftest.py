@@ -97,7 +97,7 @@ gc.disable()
 
 # What both databases have of their own is asked here of both. DIGEST_ENGINES=other asks the rest on PostgreSQL, that
 # alone; DIGEST_ENGINES=all asks everything.
-ON_BOTH = ("test_store", "test_deliver", "test_flow", "test_line", "test_api")
+ON_BOTH = ("test_store", "test_deliver", "test_flow", "test_line", "test_api", "test_arranging")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

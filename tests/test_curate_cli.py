@@ -76,7 +76,8 @@ def test_an_editor_lists_asks_and_corrects(digest: Digest) -> None:
     assert digest("story", "arrange", egg["id"]).stderr == f"first now: {egg['title']}\n"
     assert digest("story", "edit", egg["id"]).returncode == 64
     assert (
-        answer(digest("story", "edit", egg["id"], "--title", "Boil it", "--no-picture", "--json"))["title"] == "Boil it"
+        answer(digest("story", "edit", egg["id"], "--title", "Boil it", "--picture", "none", "--json"))["title"]
+        == "Boil it"
     )
     assert answer(digest("story", "edit", egg["id"], "--title", "", "--json"))["title"] == egg["title"]
 

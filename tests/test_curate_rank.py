@@ -76,7 +76,7 @@ def test_an_author_is_capped_over_the_whole_edition_and_the_first_story_names_th
     assert [n for n in chosen if n < 10] == [4]
     assert any("one author (Bot)" in why for why in left)
     found = pick([*series, *others], topics=frozenset(), limit=10, curate=Curate(per_author=1), now=NOW)
-    assert [other.title for other in found.stories[0].more_by] == ["Story 3", "Story 2", "Story 1"]
+    assert [other.title for other in found.stories[0].more_by] == ["Story 3", "Story 2", "Story 1", "Story 0"]
 
 
 def test_a_name_that_anybody_has_is_one_author_on_one_site_only() -> None:

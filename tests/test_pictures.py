@@ -47,7 +47,7 @@ from digest.parse.pictures import Made, NotPicture, Raw
 from digest.render import Marker, Rendered, Templates, check
 from digest.render.inline import inline
 from digest.render.templates import template_folder
-from digest.store import Database, pictures
+from digest.store import Database, pictures, stories
 from digest.store.picture_tables import EntryPicture, PictureFile
 from digest.values import Picture, Shot, Story
 from digest.web import application
@@ -357,8 +357,8 @@ def test_what_a_site_gives_to_each_entry_at_another_address_and_size_is_not_take
     collected(database, site, config, *items)
     found(database, config)
     with database.read() as session:
-        ids = list(session.exec(select(StoryRow.id)))
-        assert pictures.of_stories(session, ids) == {}
+        told = [stories.told(session, story) for story in session.exec(select(StoryRow))]
+        assert len(told) == 5 and pictures.of_stories(session, told) == {}
 
 
 def test_robots_txt_bounds_and_refusals_are_heard_and_what_passes_is_tried_again(database, site):
@@ -544,7 +544,7 @@ def test_a_mail_that_brings_pictures_along_has_500_kb_at_most(tmp_path):
     for count, heavy in ((40, True), (12, True), (40, False)):
         page = test_render.page(*(story_with(n, heavy=heavy) for n in range(1, count + 1)))
         page, rendered = showing.rendered(page, render, "all", attached=True)
-        names = set(showing.named(rendered.html, page.stories))
+        names = set(showing.named(rendered.html, page))
         sizes = {shot.name: shot.bytes for s in page.stories for shot in vars(s.picture).values() if shot}
         attached = [Attached(name, bytes(sizes[name])) for name in names]
         letter = Template(rendered, Sender("a@example.org", MONDAY), attached=attached).fill(

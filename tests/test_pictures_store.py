@@ -10,7 +10,7 @@ from sqlmodel import select
 from test_clock import fill
 
 from digest.models import Entry, Story
-from digest.store import Database, pictures
+from digest.store import Database, pictures, stories
 from digest.store.picture_tables import EntryPicture, PictureFile
 
 HOUR = timedelta(hours=1)
@@ -58,7 +58,8 @@ def test_a_picture_is_claimed_kept_found_again_and_forgotten(database: Database,
     with database.read() as session:
         assert pictures.candidates(session, [story_id], now=MONDAY + 9 * HOUR) == []
         assert pictures.known(session, FOUND.url, now=MONDAY + HOUR) == (FOUND, MONDAY + HOUR)
-        shown = pictures.of_stories(session, [story_id])[story_id]
+        told = [stories.told(session, session.get_one(Story, story_id))]
+        shown = pictures.of_stories(session, told)[story_id]
         assert (shown.hero.width, shown.hero.height, shown.hero.bytes, shown.thumb.width) == (520, 346, 9, 96)
         assert pictures.data(session, ["t" * 64, "x" * 64]) == {"t" * 64: b"t" * 9}
         assert pictures.refused_of(session, one.feed_id) == {"https://a.example/x": "is an icon"}
@@ -66,7 +67,7 @@ def test_a_picture_is_claimed_kept_found_again_and_forgotten(database: Database,
     with database.write() as session:
         assert pictures.prune(session, now=MONDAY + timedelta(days=30), days=7, most=10**9, limit=9) == 3
     with database.read() as session:
-        assert pictures.of_stories(session, [story_id]) == {}
+        assert pictures.of_stories(session, told) == {}
         assert pictures.known(session, FOUND.url, now=MONDAY + HOUR) is None
     with database.write() as session:
         pictures.prune(session, now=MONDAY + timedelta(days=90), days=7, most=10**9, limit=9)

@@ -10,9 +10,11 @@ import pytest
 from conftest import MONDAY
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml.html import fromstring
 
 from digest import recordings, render
 from digest.errors import ConfigError
+from digest.graphemes import width
 from digest.render import Note, Page, Section, Templates, apart
 from digest.render.speech import speech
 from digest.values import Recording, Source, Story
@@ -287,3 +289,22 @@ def test_a_beginning_and_more_by_an_author_are_said_in_html_and_text() -> None:
     for part in (mail.html, mail.text):
         assert "A beginning:" in part and "More by Ada Example" in part and "https://ada.example/cost" in part
     assert "A beginning:" not in rendered(story()).text
+
+
+@pytest.mark.parametrize("language", ["en", "de", "ar", "ja", "ru"])
+def test_others_of_an_author_take_two_lines_at_most_and_the_rest_is_a_link_to_all(language) -> None:
+    """However many there are and however long their titles: 120 columns, and how many more."""
+    for title in ("A title of some length that goes on and on beyond any bound", "Short", "日本の長い題名" * 9):
+        others = tuple(Source(f"{title} {n}", f"https://ada.example/{n}") for n in range(40))
+        mail = rendered(
+            story(author="Ada " * 30, more_by=others), language=language, view_url="https://news.example/e/1"
+        )
+        line = next(one for one in fromstring(mail.html).iter("p") if one.xpath(".//a[@href='https://ada.example/0']"))
+        links = line.findall("a")
+        assert links[-1].get("href") == "https://news.example/e/1#more"
+        assert str(40 - len(links) + 1) in links[-1].text_content() and len(links) > 1
+        before = line.text_content().removesuffix(links[-1].text_content())
+        assert width(" ".join(before.split())) <= 124, before
+        assert (
+            mail.text.count("https://ada.example/") == len(links) - 1 and "https://news.example/e/1#more" in mail.text
+        )

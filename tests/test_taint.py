@@ -171,7 +171,7 @@ def twin(one: Page) -> Page:
         sections=tuple(Section(s.slug, harmless(s.title), tuple(map(told, s.stories))) for s in one.sections),
         topics=tuple(map(harmless, one.topics)),
         postal_address=harmless(one.postal_address),
-        note=as_text(harmless(re.sub(r"\\([\\*_`\[\]<])", r"\1", one.note))),  # an address keeps its signs
+        note=as_text(harmless(re.sub(r"\\([\\*_`\[\]<])", r"\1", one.note))),  # see `as_text`
     )
 
 

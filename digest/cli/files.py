@@ -53,7 +53,7 @@ def check(config: Config, *, templates: bool = True) -> list[Finding]:
         if config.templates is not None:
             found += _folder("templates", config.templates, "")
         for name, settings in config.newsletters.items():
-            found += _templates(name, settings, config)
+            found += [*_templates(name, settings, config), *_logos(name, settings)]
     return sorted(found, key=lambda finding: (finding.warning, bool(finding.newsletter)))
 
 
@@ -196,6 +196,21 @@ def _templates(name: str, settings: Newsletter, config: Config) -> Iterator[Find
         return
     if settings.template_folders:
         yield from _mails(name, settings, config)
+
+
+def _logos(name: str, settings: Newsletter) -> Iterator[Finding]:
+    """What is wrong with a logo. Nothing is stopped by it: the title stands there in words."""
+    if settings.logo is None and settings.logo_dark is None:
+        return
+    from digest.edition import logos
+
+    for key, path in (("logo", settings.logo), ("logo_dark", settings.logo_dark)):
+        if path is not None and (words := logos.fault(path)):
+            hint = "a PNG, JPEG, GIF or WebP of 600 pixels in width; until then the title stands there in words"
+            yield Finding(f"newsletters.{name}.{key}", f"{path} {words}", hint, name, warning=True)
+    if settings.logo is None:
+        hint = "name one for light ground too: logo"
+        yield Finding(f"newsletters.{name}.logo_dark", "is not shown without a logo", hint, name, warning=True)
 
 
 def _folder(setting: str, folder: Path, newsletter: str) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digest.cli import preview_ask, preview_mail
+from digest.cli import pictures, preview_ask, preview_mail
 from digest.cli.common import Options, moment, now, print_json
 from digest.errors import StorageError
 
@@ -56,7 +56,7 @@ def serve(options: Options, wanted: Wanted, *, port: int, opens: bool, as_json: 
             token=token,
             clock=now,
             moment=moment,
-            tools=Tools(preview_mail.message, _send, preview_ask.lookup, preview_ask.spam),
+            tools=Tools(preview_mail.message, _send, preview_ask.lookup, preview_ask.spam, pictures.had),
         )
         try:
             listener = socket.create_server(("127.0.0.1", port))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest.cli import pictures
 from digest.cli.common import Options, print_facts, print_json, print_rows
 from digest.cli.options import Json, Limit, NewsletterName, WhichStory
 
@@ -55,6 +56,7 @@ def show(context: typer.Context, story: WhichStory, newsletter: NewsletterName =
         name, _ = config.newsletter(newsletter)
         found = edition.find(session, name, story)
         why = edition.explain(session, found)
+        offered = [{"url": one.url, "words": one.words, "shown": one.shown} for one in edition.choices(session, found)]
     facts = {
         "id": found.id,
         "topic": found.topic,
@@ -65,6 +67,7 @@ def show(context: typer.Context, story: WhichStory, newsletter: NewsletterName =
         "excerpt": found.excerpt,
         "image_url": found.image_url,
         "picture": why["picture"],
+        "pictures": offered if as_json else "; ".join(f"{one['url']} ({one['words']})" for one in offered),
         "reading_minutes": found.reading_minutes,
         "language": found.language,
         "published_at": found.published_at,
@@ -163,7 +166,12 @@ def edit(
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help='"" gives back its own.')] = None,
     excerpt: Annotated[str | None, typer.Option("--excerpt", metavar="TEXT", help='"" gives back its own.')] = None,
     picture: Annotated[
-        bool | None, typer.Option("--picture/--no-picture", help="Whether its picture is shown.")
+        str | None,
+        typer.Option(
+            "--picture",
+            metavar="URL|none|auto",
+            help="Another picture, of `digest story show` or elsewhere; none; or its own.",
+        ),
     ] = None,
     earlier: Annotated[
         str | None,
@@ -172,19 +180,27 @@ def edit(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Give a story other words, or another earlier story. Or take its picture away.
+    """Give a story another title, excerpt, picture or earlier story. What its source says later does not undo it.
 
-    What its source says later does not undo it.
+    A picture is asked for now, judged as a run does, and shown as a copy of ours.
 
-    Example: digest story edit 231 --title "Ferries stop at noon"
+    Examples: digest story edit 231 --title "Ferries stop at noon" · digest story edit 231 --picture none
     """
     from digest import edition
     from digest.errors import UserError
 
+    options: Options = context.obj
     if title is None and excerpt is None and picture is None and earlier is None:
-        raise UserError("nothing to change", hint="--title, --excerpt, --picture, --no-picture or --earlier say what")
-    wanted = edition.Rewording(title, excerpt, picture, _earlier(earlier))
-    _edit(context.obj, newsletter, partial(edition.reword, story_id=story, wanted=wanted), "edited", as_json=as_json)
+        raise UserError("nothing to change", hint="--title, --excerpt, --picture or --earlier say what")
+    follows = _earlier(earlier)
+    with options.open() as (config, database):
+        name, settings = config.newsletter(newsletter)
+        had = pictures.asked(config, database, name, story, picture) if picture else None
+        with database.write() as session:
+            wanted = edition.Rewording(title, excerpt, had, follows)
+            _answer(options, edition.reword(session, name, story, wanted), "edited", as_json=as_json)
+        if had not in (None, "none") and settings.images == "none":
+            options.warn(f'{name} shows no pictures: images = "none" in its settings')
 
 
 def _earlier(words: str | None) -> int | None:

@@ -12,6 +12,7 @@ from digest import lazily
 
 if TYPE_CHECKING:
     from digest.collect.ahead import full_texts as full_texts
+    from digest.collect.ahead import picture_of as picture_of
     from digest.collect.ahead import pictures_of as pictures_of
     from digest.collect.bounds import Bounds as Bounds
     from digest.collect.full_text import read_full_texts as read_full_texts

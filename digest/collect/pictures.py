@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 MAX_BYTES = 8_000_000  # of a picture
 PICTURE_SECONDS = 20  # that a server has for one
+BY_HAND_SECONDS = 40  # for one that an editor waits for, and the robots.txt before it
 CONNECTIONS = 8
 OF_ENTRY = 4  # that are asked for, until one will do over the column
 LEASE = timedelta(minutes=10)  # beyond the seconds of a run
@@ -70,6 +71,35 @@ async def read_pictures(
     return report
 
 
+async def read_picture(
+    database: Database,
+    config: Config,
+    wanted: Pictured,
+    *,
+    clock: Callable[[], datetime],
+    resolve: Resolve = resolve,
+) -> pictures.Found:
+    """Ask for the first address of `wanted` since an editor wants it: under the same guard, manners and bounds.
+
+    Its copies are stored; what is kept of the entry stays. Raises FetchError, NotPicture and StorageError.
+    """
+    url = wanted.urls[0]
+    had: _Had | FetchError | NotPicture
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as storing:
+        finder = _Finder(database, config, clock, storing, PictureReport(), LEASE, most=1)
+        async with finder.asking(resolve, by_hand=True):
+            try:
+                async with asyncio.timeout(BY_HAND_SECONDS):
+                    had = await finder.had(wanted, url)
+            except TimeoutError:
+                had = FetchError(url, f"was not there within {BY_HAND_SECONDS} seconds")
+            except (FetchError, NotPicture) as error:
+                had = error  # and what its host said meanwhile is kept
+    if not isinstance(had, _Had):
+        raise had
+    return had.found
+
+
 @dataclass(frozen=True)
 class _Had:
     """A picture that was had: what it is, and the copies that are not stored yet."""
@@ -98,6 +128,18 @@ class _Finder:
     )
 
     async def run(self, wanted: Sequence[Pictured], seconds: float, resolve: Resolve) -> None:
+        async with self.asking(resolve):
+            tasks = [asyncio.create_task(self._one(one)) for one in wanted]
+            try:
+                done, _late = await asyncio.wait(tasks, timeout=seconds)
+            finally:
+                await end([*tasks, *self._asked.values()])
+        for task in done:
+            task.result()  # trouble with the database is everybody's
+
+    @asynccontextmanager
+    async def asking(self, resolve: Resolve, *, by_hand: bool = False) -> AsyncIterator[None]:
+        """With connections, worker processes and what is known of hosts; what was learnt of these is kept."""
         settings = self.config.collect
         bounds = {
             "max_bytes": min(settings.max_bytes, MAX_BYTES),
@@ -106,20 +148,18 @@ class _Finder:
         config = self.config.model_copy(update={"collect": settings.model_copy(update=bounds)})
         most = min(settings.connections, CONNECTIONS)
         connections = fitting(most, each=2, beside=16 + 8 * settings.workers, what="reading pictures")
-        hosts_ = Hosts(config.collect, clock=self.clock, known=await self._store(self._known_hosts))
+        known = await self._store(self._known_hosts)
+        hosts_ = Hosts(config.collect, clock=self.clock, known=known, by_hand=by_hand)
         self._seats = asyncio.Semaphore(2 * connections)
         with Parsers(workers=settings.workers, seconds=settings.parse_seconds) as self._parsers:
             async with Fetcher(
                 config, hosts_, resolve=resolve, connections=connections, accept=ACCEPT
             ) as self._fetcher:
                 self._rules = Rules(self.database, self._fetcher, self.storing, self.clock)
-                tasks = [asyncio.create_task(self._one(one)) for one in wanted]
                 try:
-                    done, _late = await asyncio.wait(tasks, timeout=seconds)
+                    yield
                 finally:
-                    await end([*tasks, *self._asked.values(), *self._rules.tasks])
-        for task in done:
-            task.result()  # trouble with the database is everybody's
+                    await end(self._rules.tasks)
         await self._store(self._remember, hosts_.changed())
 
     async def _store(self, function: Callable[..., T], *args: Any) -> T:
@@ -256,6 +296,16 @@ class _Finder:
         with self.database.write() as session:
             next_at = self.clock() + AGAIN if again else None
             pictures.refuse(session, entry_id, tried, next_at=next_at, print_=print_)
+
+    async def had(self, one: Pictured, url: str) -> _Had:
+        """One picture, its copies stored. Raises FetchError and NotPicture."""
+        had = await self._ask(one, url)
+        await self._store(self._keep_files, had)
+        return had
+
+    def _keep_files(self, had: _Had) -> None:
+        with self.database.write() as session:
+            pictures.keep_files(session, had.found, had.files, now=self.clock())
 
     def _keep(self, entry_id: int, had: _Had, tried: Sequence[tuple[str, str]]) -> None:
         with self.database.write() as session:

@@ -183,6 +183,8 @@ def from_values(
         name: n.model_copy(
             update={
                 "templates": placed(n.templates) if n.templates else None,
+                "logo": placed(n.logo) if n.logo else None,
+                "logo_dark": placed(n.logo_dark) if n.logo_dark else None,
                 "smtp": n.smtp.model_copy(update=sending(n.smtp)) if n.smtp else None,
             }
         ).sharing(shared)

@@ -90,7 +90,8 @@ def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(owner, dict) and isinstance(owner.get(key), str) and not owner[key].startswith("~"):
             owner[key] = str(folder / owner[key])
 
-    at(values, "templates")
+    for key in ("templates", "logo", "logo_dark"):
+        at(values, key)
     smtp = values.get("smtp")
     at(smtp, "ca_file")
     if isinstance(smtp, dict) and isinstance(smtp.get("dkim"), list):

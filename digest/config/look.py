@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from digest.colours import PALETTES, contrast
 from digest.config.section import Section
-from digest.config.value_types import Line, Mailbox
+from digest.config.value_types import FilePath, Line, Mailbox
 
 SUBJECT = "{{ lead.title }}"
 NAMED_SUBJECT = "{{ newsletter.title }}: {{ lead.title }}"
@@ -50,6 +50,8 @@ class Look(Section):
     accent: Line = Field(default_factory=_accent)
     masthead: Literal["standard", "centred", "banner", "slim"] = "standard"
     tagline: Line = Field("", max_length=120)  # under the title
+    logo: FilePath | None = None  # in the title's place
+    logo_dark: FilePath | None = None  # the same in dark mode
     share: bool = True  # a line for who wants to pass an edition on, and for who was forwarded one
 
     @field_validator("accent")

@@ -16,7 +16,6 @@ from digest.curate.leading import Paper, lead
 from digest.graphemes import width
 from digest.values import Source, Story
 
-MORE_BY = 3  # stories that an author's first one names
 PAPER = Paper()
 UNMOVED: Mapping[int, int] = {}
 
@@ -172,7 +171,7 @@ def pick(
         if why:
             left.append(LeftOut(story, why))
             capped = author in first and series[author] >= per_author and len(taken) < limit
-            if capped and len(more[first[author]]) < MORE_BY:
+            if capped:
                 more[first[author]].append(Source(story.title, story.url))
             continue
         if author:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from digest.edition.backtest import Backtest as Backtest
     from digest.edition.backtest import Difference as Difference
     from digest.edition.backtest import backtest as backtest
+    from digest.edition.chosen import Choice as Choice
+    from digest.edition.chosen import asked_for as asked_for
+    from digest.edition.chosen import choices as choices
+    from digest.edition.chosen import thumbs as thumbs
     from digest.edition.compose import compose as compose
     from digest.edition.compose import prepare as prepare
     from digest.edition.compose import take_turn as take_turn
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from digest.edition.held import approve as approve
     from digest.edition.held import held_edition as held_edition
     from digest.edition.held import recompose as recompose
+    from digest.edition.held import still_to_come as still_to_come
     from digest.edition.judge import Judge as Judge
     from digest.edition.judge import scorer as scorer
     from digest.edition.pictures import brought as brought

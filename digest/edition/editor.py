@@ -5,14 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlmodel import Session
 
 from digest.config import OTHER
 from digest.errors import BadInput, NotFound
 from digest.models import Story
-from digest.store import newsletters, why
+from digest.store import newsletters, pictures, why
 
 _MOST = {"title": 300, "excerpt": 2_000}  # characters
 _OURS = ("pinned", "dropped", "topic", "topic_step", "title", "excerpt", "reasons")
@@ -68,12 +68,12 @@ class Rewording:
 
     title: str | None = None
     excerpt: str | None = None
-    picture: bool | None = None  # whether the one it has is shown
+    picture: pictures.Found | Literal["none", "auto"] | None = None  # one that was had, no one, or what is found
     earlier: int | None = None  # the story that it continues, 0 for none, -1 for what is found by itself
 
 
 def reword(session: Session, name: str, story_id: int, wanted: Rewording) -> Story:
-    """Give a story another title or excerpt, or take its picture away. What its sources say later does not undo it.
+    """Give a story another title, excerpt or picture, or take that away. What its sources say later does not undo it.
 
     BadInput where the words are too long for a mail.
     """
@@ -95,7 +95,11 @@ def reword(session: Session, name: str, story_id: int, wanted: Rewording) -> Sto
     if wanted.earlier is not None:
         reasons = _following(session, name, story, wanted.earlier, reasons)
     if wanted.picture is not None:
-        reasons["bare"] = not wanted.picture
+        reasons = {key: value for key, value in reasons.items() if key not in ("bare", "picture")}
+    if wanted.picture == "none":
+        reasons["bare"] = True
+    elif isinstance(wanted.picture, pictures.Found):
+        reasons["picture"] = wanted.picture._asdict()
     story.reasons = reasons | ({"edited": edited} if edited else {})
     session.add(story)
     return story

@@ -13,8 +13,10 @@ from digest.edition import pictures
 from digest.edition.report import Composed
 from digest.edition.variants import TRIES, Matter, Press, matter_of
 from digest.errors import BadInput, NotFound
-from digest.models import Edition, EditionState
+from digest.models import Edition, EditionState, Newsletter
 from digest.store import Database, editions, newsletters, outbox, recipients
+
+MOST_NOTE = 10_000  # characters
 
 
 def recompose(
@@ -82,11 +84,38 @@ def approve(session: Session, name: str, number: int, *, now: datetime) -> None:
     session.add(edition)
 
 
-def annotate(database: Database, name: str, config: Config, text: str, *, number: int | None = None) -> None:
-    """Write the editor's note: for the edition to come, or into the one that is held under `number`."""
+def still_to_come(session: Session, name: str, number: int | None) -> Newsletter:
+    """The newsletter's row, locked; BadInput where the edition that was to come as `number` was made by now."""
+    row = newsletters.lock(session, name)
+    if number is not None and row.edition_number + 1 != number:
+        made = editions.row(session, name, number)
+        held = made is not None and made.state is EditionState.HELD
+        raise BadInput(
+            f"No. {number} of {name} was made meanwhile, and nothing was changed",
+            hint=f"it is held: look at No. {number}, and change it there" if held else "what waits now is the next one",
+        )
+    return row
+
+
+def annotate(
+    database: Database,
+    name: str,
+    config: Config,
+    text: str,
+    *,
+    number: int | None = None,
+    to_come: int | None = None,
+) -> None:
+    """Write the editor's note: for the edition to come, or into the one that is held under `number`.
+
+    `to_come` is the number under which that edition was seen, if it was; see `still_to_come`. BadInput where the note
+    is too long for a mail.
+    """
+    if len(text.strip()) > MOST_NOTE:
+        raise BadInput(f"that note has {len(text.strip()):,} characters", hint=f"at most {MOST_NOTE:,} fit into a mail")
 
     def write(session: Session) -> None:
-        row = newsletters.lock(session, name) if number is None else held_edition(session, name, number)
+        row = still_to_come(session, name, to_come) if number is None else held_edition(session, name, number)
         row.note = text.strip()
         session.add(row)
         session.flush()

@@ -17,6 +17,7 @@ from digest import config, values
 from digest.colours import contrast
 from digest.curate import excerpts
 from digest.curate.pictures import candidates
+from digest.edition import logos
 from digest.edition.full_text import likely
 from digest.edition.matter import Matter
 from digest.letter import Attached
@@ -75,14 +76,18 @@ def pictured(session: Session, matter: Matter, images: str) -> Matter:
     """The same with the pictures that its stories have, where `images` says that some are shown."""
     if images == "none" or not matter.stories:
         return matter
-    found = pictures.of_stories(session, [story.id for story in matter.stories if not story.bare])
-    told = (replace(story, picture=found[story.id]) if story.id in found else story for story in matter.stories)
-    return replace(matter, stories=tuple(told)) if found else matter
+    found = pictures.of_stories(session, matter.stories)
+    if not found and not any(story.picture.thumb for story in matter.stories):
+        return matter
+    told = (replace(story, picture=found.get(story.id, Picture())) for story in matter.stories)
+    return replace(matter, stories=tuple(told))
 
 
 def used(session: Session, made: Iterable[Shows], *, now: datetime) -> None:
     """What these variants show stands in a mail from now on."""
-    pictures.used(session, {name for one in made for name in one.shows}, now=now)
+    names = {name for one in made for name in one.shows}
+    pictures.keep_copies(session, logos.data(names), now=now)
+    pictures.used(session, names, now=now)
 
 
 def brought(database: Database, html: str) -> tuple[Attached, ...]:
@@ -101,7 +106,8 @@ def _data(database: Database, names: Sequence[str]) -> Mapping[str, bytes]:
     if not names:
         return {}
     with database.read() as session:
-        return pictures.data(session, names)
+        stored = pictures.data(session, names)
+    return logos.data(names) | stored
 
 
 class Shows(Protocol):
@@ -117,23 +123,23 @@ def rendered(page: Page, render: Callable[[Page], Rendered], images: str, *, att
     mail = render(dressed)
     if not attached:
         return dressed, mail
-    room = 0
+    room, brand = 0, _weight(_logos(page), _logos(page))
     for number in range(_ROUNDS):
-        names = named(mail.html, dressed.stories)
-        words, brought = _encoded(mail), _weight(_sizes(dressed.stories), names)
+        names = named(mail.html, dressed)
+        words, brought = _encoded(mail), _weight(_sizes(dressed), names)
         if not names or words + brought <= MOST:
             return dressed, mail
         # Where a template of the operator's shows more than ours do, there is less room than was reckoned.
-        room = room - (words + brought - MOST) if number else MOST - words
+        room = room - (words + brought - MOST) if number else MOST - words - brand
         dressed = _dressed(page, _within(_chosen(page.stories, images), room), attached)
         mail = render(dressed)
     bare = _dressed(page, _chosen(page.stories, "none"), attached)
     return bare, render(bare)
 
 
-def named(html: str, some: Iterable[Story]) -> tuple[str, ...]:
-    """The copies that a mail shows of these stories' pictures, by name."""
-    return tuple(name for name in _sizes(some) if name in html)
+def named(html: str, page: Page) -> tuple[str, ...]:
+    """The copies that a mail shows of its stories' pictures, and its logos, by name."""
+    return tuple(name for name in _sizes(page) if name in html)
 
 
 def _chosen(some: Sequence[Story], images: str) -> list[Story]:
@@ -197,10 +203,14 @@ def _placed(story: Story, home: str, attached: bool) -> Picture:
     return Picture(place(one.hero, shorten(story.title, 150)), place(one.thumb), place(one.small))
 
 
-def _sizes(some: Iterable[Story]) -> dict[str, int]:
-    """Bytes of the pictures that these stories have, by name."""
-    shots = (shot for s in some for shot in (s.picture.hero, s.picture.thumb, s.picture.small))
-    return {shot.name: shot.bytes for shot in shots if shot is not None}
+def _sizes(page: Page) -> dict[str, int]:
+    """Bytes of the logos and of the pictures that its stories have, by name."""
+    shots = (shot for s in page.stories for shot in (s.picture.hero, s.picture.thumb, s.picture.small))
+    return _logos(page) | {shot.name: shot.bytes for shot in shots if shot is not None}
+
+
+def _logos(page: Page) -> dict[str, int]:
+    return {shot.name: shot.bytes for shot in (page.identity.logo, page.identity.logo_dark) if shot is not None}
 
 
 def _weight(sizes: Mapping[str, int], names: Iterable[str]) -> int:

@@ -10,6 +10,7 @@ from sqlmodel import Session
 from digest import render
 from digest.config import Config
 from digest.edition import pictures
+from digest.edition.chosen import Choice, choices
 from digest.edition.variants import Draft, Press, matter_of, variants_of
 from digest.edition.why import explain
 from digest.errors import NotFound
@@ -32,6 +33,8 @@ class ShownStory:
     excerpt: str = ""
     edited: bool = False
     bare: bool = False  # its picture was taken away
+    chosen: bool = False  # it has a picture that an editor chose
+    pictures: tuple[Choice, ...] = ()  # that it may have
     words: tuple[tuple[str, float], ...] = ()  # that counted for its topic, and how much
     parts: tuple[tuple[str, float], ...] = ()  # of its rank
     also: int = 0  # how many others tell it
@@ -143,6 +146,8 @@ def _shown(session: Session, row: Story) -> ShownStory:
         excerpt=row.excerpt,
         edited=bool(row.reasons.get("edited")),
         bare=bool(row.reasons.get("bare")),
+        chosen=bool(row.reasons.get("picture")),
+        pictures=choices(session, row),
         words=tuple(told["topic_words"].items()),
         parts=tuple((part, float(worth)) for part, worth in told["rank_parts"].items() if worth),
         placed=row.reasons.get("placed", 0),

@@ -18,7 +18,7 @@ from digest.colours import on_dark
 from digest.config import Config, Newsletter
 from digest.curate import tongues
 from digest.curate.following import Before
-from digest.edition import following, pictures
+from digest.edition import following, logos, pictures
 from digest.edition.matter import Matter as Matter
 from digest.errors import ConfigError
 from digest.models import Edition, packed
@@ -170,7 +170,7 @@ class Press:
         return found
 
     def _freeze(self, one: Draft) -> Frozen:
-        shows = () if one.choices.plain else pictures.named(one.rendered.html, one.page.stories)
+        shows = () if one.choices.plain else pictures.named(one.rendered.html, one.page)
         return Frozen(
             key=_key(self.name, self.matter.number, one.choices, self.config),
             choices=one.choices,
@@ -406,7 +406,7 @@ def drafts(
             accent_dark=accent_dark,
             schedule=settings.slots,
             by_mail=config.mail.comes_back,
-            identity=_identity(name, settings, titles, home),
+            identity=_identity(name, settings, titles, home, attached=config.attaches(name)),
             asks=config.asks_taste(name),
             beginning=matter.number == 1 and curate.beginning(selection.stories, paper, now=matter.at),
         )
@@ -426,7 +426,10 @@ def _pointing_back(some: Sequence[Story]) -> tuple[Story, ...]:
     return tuple(replace(s, earlier=None) if s.earlier and s.earlier.id in ids else s for s in some)
 
 
-def _identity(name: str, settings: Newsletter, titles: Mapping[str, str], home: str) -> render.Identity:
+def _identity(
+    name: str, settings: Newsletter, titles: Mapping[str, str], home: str, *, attached: bool
+) -> render.Identity:
+    brand = logos.brand(settings, home=home, attached=attached)
     return render.Identity(
         palette=settings.palette,
         masthead=settings.masthead,
@@ -436,6 +439,9 @@ def _identity(name: str, settings: Newsletter, titles: Mapping[str, str], home: 
         subscribe_url=f"{home}/subscribe/{name}" if settings.share and settings.signup and home else "",
         share=settings.share,
         replies=settings.reply_to is not None,
+        logo=brand.light,
+        logo_dark=brand.dark,
+        plated=brand.plated,
     )
 
 

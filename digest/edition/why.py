@@ -132,6 +132,11 @@ def _excerpt_why(story: Story) -> str:
 
 def _picture(session: Session, story: Story) -> str:
     """Which picture a story has, or why each that it might have had is not taken."""
+    if story.reasons.get("bare"):
+        return "none: an editor took it away"
+    if mine := pictures.chosen_found(story.reasons):
+        gone = "" if pictures.sizes(session, [mine.thumb]) else "; not shown, since its copies are pruned"
+        return f"{mine.url}, {mine.width} × {mine.height}, an editor chose it{gone}"
     fate = pictures.fate(session, story.entry_id)
     if fate is None:
         return "none: it was not asked for"

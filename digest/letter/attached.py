@@ -8,6 +8,12 @@ from functools import cached_property
 
 MOST = 500_000  # bytes of a letter with its pictures
 _AT = "pictures"
+_PNG = b"\x89PNG\r\n"
+
+
+def media_type(data: bytes) -> str:
+    """Of a copy of ours: pictures of stories are JPEG, logos PNG."""
+    return "image/png" if data.startswith(_PNG) else "image/jpeg"
 
 
 def cid(name: str) -> str:
@@ -17,7 +23,7 @@ def cid(name: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Attached:
-    """A JPEG, and the name by which the mail shows it."""
+    """A JPEG or PNG, and the name by which the mail shows it."""
 
     name: str
     data: bytes
@@ -31,6 +37,6 @@ class Attached:
         encoded = base64.b64encode(self.data)
         lines = b"\r\n".join(encoded[at : at + 76] for at in range(0, len(encoded), 76))
         return (
-            b"Content-Type: image/jpeg\r\nContent-Transfer-Encoding: base64\r\n"
+            b"Content-Type: " + media_type(self.data).encode() + b"\r\nContent-Transfer-Encoding: base64\r\n"
             b"Content-Disposition: inline\r\nContent-ID: <" + cid(self.name).encode() + b">\r\n\r\n" + lines + b"\r\n"
         )

@@ -136,7 +136,7 @@ def _structure(mail: Rendered, tree: HtmlElement) -> Finding:
     if levels.count(1) != 1:
         errors.append(f"{levels.count(1)} h1 headings instead of one")
     errors += [f"h{b} after h{a}" for a, b in pairwise(levels) if b > a + 1]
-    errors += ["an empty heading" for h in tree.iter("h1", "h2", "h3") if not h.text_content().strip()]
+    errors += ["an empty heading" for h in tree.iter("h1", "h2", "h3") if not _says(h)]
     errors += [
         "a layout table without role=presentation" for t in tree.iter("table") if t.get("role") != "presentation"
     ]
@@ -174,6 +174,11 @@ def _links(mail: Rendered, tree: HtmlElement) -> Finding:
             if shown.removeprefix("www.") != (urlsplit(href).hostname or "").removeprefix("www."):
                 errors.append(f"shows {shown} and leads to {urlsplit(href).hostname}")
     return _found("links", errors, f"{count} links", warnings=warnings)
+
+
+def _says(element: HtmlElement) -> bool:
+    """In words, or in those of a picture."""
+    return bool(element.text_content().strip() or any((img.get("alt") or "").strip() for img in element.iter("img")))
 
 
 def _images(tree: HtmlElement) -> Finding:

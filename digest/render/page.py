@@ -11,11 +11,12 @@ from functools import cached_property
 from digest.colours import PALETTES, Palette
 from digest.graphemes import WIDE, clamp, unheaped
 from digest.render import ranks
+from digest.render.marked import paragraphs
 from digest.render.marks import Marker, Marks
 from digest.render.words import direction
 from digest.schedule import Schedule
 from digest.untracked import untracked
-from digest.values import Source, Story
+from digest.values import Shot, Source, Story
 
 _TINTS = 12
 _LONG = 20
@@ -43,6 +44,9 @@ class Identity:
     subscribe_url: str = ""  # for who was forwarded the mail; "" where nobody can sign up
     share: bool = False  # offer to pass the edition on
     replies: bool = False  # answers go to somebody who reads them
+    logo: Shot | None = None  # in the title's place
+    logo_dark: Shot | None = None  # the same in dark mode
+    plated: bool = False  # in dark mode it needs a light ground to stand out from
 
 
 @dataclass(frozen=True)
@@ -139,8 +143,8 @@ class Page:
 
     @property
     def paragraphs(self) -> list[str]:
-        """The editor's note."""
-        return [" ".join(part.split()) for part in re.split(r"\n\s*\n", self.note) if part.strip()]
+        """The editor's note, without its lists."""
+        return paragraphs(self.note)
 
     @cached_property
     def places(self) -> ranks.Places:
@@ -223,7 +227,7 @@ class Page:
 
 
 def _fair(story: Story) -> Story:
-    others = (*story.also, *story.related)
+    others = (*story.also, *story.related, *story.more_by)
     before = story.earlier.title if story.earlier else ""
     said = (story.title, story.source, story.author, story.excerpt, before, *(other.title for other in others))
     if "".join(said).isascii():
@@ -232,11 +236,21 @@ def _fair(story: Story) -> Story:
     if fair == said:
         return story
     titles = iter(fair[5:])
-    also, related = (tuple(replace(o, title=next(titles)) for o in some) for some in (story.also, story.related))
+    also, related, more_by = (
+        tuple(replace(o, title=next(titles)) for o in some) for some in (story.also, story.related, story.more_by)
+    )
     title, source, author, excerpt, before = fair[:5]
-    earlier = story.earlier and replace(story.earlier, title=before)
-    story = replace(story, title=title, source=source, author=author, excerpt=excerpt, earlier=earlier)
-    return replace(story, also=also, related=related)
+    return replace(
+        story,
+        title=title,
+        source=source,
+        author=author,
+        excerpt=excerpt,
+        earlier=story.earlier and replace(story.earlier, title=before),
+        also=also,
+        related=related,
+        more_by=more_by,
+    )
 
 
 def _rest(subject: str, title: str) -> str:

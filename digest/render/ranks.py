@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from digest.graphemes import WIDE
-from digest.values import Story
+from digest.graphemes import WIDE, clamp, width
+from digest.values import Source, Story
 
 Kind = Literal["story", "briefs", "releases", "papers"]
 
@@ -28,6 +28,7 @@ _SHORT = 60  # characters: the title of a release is a name and a version
 _LITTLE = 2  # briefs are worth no heading of their own
 _IN_SHORT, _LEAST_IN_SHORT = 5, 3
 _LITTLE_WORD = 3  # letters
+_TITLE = 52  # columns of a title among others in a line
 _NOTE = 20  # characters of a title that are no chance beginning of its text
 
 _WORDS = re.compile(r"\w+")
@@ -72,6 +73,19 @@ class Places:
     seconds: tuple[Story, ...]
     bands: tuple[Band, ...]
     briefs: tuple[Story, ...] = ()  # of several topics, in one list at the end
+
+
+def in_a_line(sources: Sequence[Source], label: str, most: int) -> list[tuple[Source, str]]:
+    """The first of these with as much of their titles as fits behind a label into `most` columns; one at least."""
+    found: list[tuple[Source, str]] = []
+    room = most - width(label)
+    for source in sources:
+        title = clamp(source.title, min(_TITLE, max(room, _TITLE // 2)))
+        if found and width(title) + 2 > room:
+            break
+        found.append((source, title))
+        room -= width(title) + 2
+    return found
 
 
 def saying(story: Story) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 _NAME = "[0-9a-f]{64}"
 _START = re.compile(r"<(?:img|image|source)\b", re.IGNORECASE)
 _REST = re.compile(r"(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
-_OURS = re.compile(rf"""\ssrc="(?:cid:({_NAME})@pictures|(?:https?://[^"\s]*)?/p/({_NAME})\.jpg)\"""")
+_OURS = re.compile(rf"""\ssrc="(?:cid:({_NAME})@pictures|(?:https?://[^"\s]*)?/p/({_NAME})\.(?:jpg|png))\"""")
 _CID = re.compile(rf'\ssrc="cid:({_NAME})@')
 _LOADS = re.compile(r"\s(?:src|srcset|href|xlink:href)\s*=", re.IGNORECASE)
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
@@ -35,8 +35,14 @@ def embedded(html: str, data: Mapping[str, bytes]) -> str:
     """With its pictures in it, by their names, to be looked at where nobody serves them."""
     return _shown(
         html,
-        lambda name: f"data:image/jpeg;base64,{base64.b64encode(data[name]).decode()}" if name in data else "data:,",
+        lambda name: in_itself(data[name]) if name in data else "data:,",
     )
+
+
+def in_itself(data: bytes) -> str:
+    """A copy of ours as an address that holds it."""
+    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _shown(html: str, place: Callable[[str], str]) -> str:

@@ -19,7 +19,7 @@ from digest.errors import ConfigError
 from digest.graphemes import clamp
 from digest.render import apart, ranks
 from digest.render.inline import inline
-from digest.render.marked import marked, unmarked
+from digest.render.marked import marked, noted, noted_text, unmarked
 from digest.render.marks import Marker, Marks
 from digest.render.note import MAILS, Note, Reader, fault, text_fault
 from digest.render.page import Identity, Page, Rendered, Section
@@ -245,12 +245,15 @@ def _environment(folders: tuple[Path, ...], language: str) -> ImmutableSandboxed
         wrap=wrap,
         marked=marked,
         unmarked=unmarked,
+        noted=noted,
+        noted_text=noted_text,
         bind=bind,
         dir=direction,
         clamp=clamp,
         ending=_ending,
         saying=lambda story: ranks.saying(story),
         beyond=ranks.beyond,
+        in_a_line=ranks.in_a_line,
         tongue=_tongue,
     )
     environment.filters.update(upper=said.upper, quoted=said.quoted, fonts=fonts)

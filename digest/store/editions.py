@@ -130,7 +130,8 @@ def story_id_at(session: Session, newsletter_id: int, seq: int, *, title: str) -
 
 def story_ids_at(session: Session, newsletter_id: int, seqs: Collection[int]) -> dict[int, int]:
     """The ids of stories by their numbers of admission; of what is there no more there is none."""
-    query = select(Story.seq, Story.id).where(Story.newsletter_id == newsletter_id, col(Story.seq).in_(seqs))
+    possible = [seq for seq in seqs if seq < 2**31]  # a larger one is an error to PostgreSQL, and of no story
+    query = select(Story.seq, Story.id).where(Story.newsletter_id == newsletter_id, col(Story.seq).in_(possible))
     return {seq: id_ for seq, id_ in session.exec(query) if id_ is not None}
 
 

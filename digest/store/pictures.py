@@ -7,6 +7,7 @@ name, in one transaction with what names them, and a second machine that only se
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from digest.store.database import batched, insert_into, shared_now
 from digest.store.feed_tables import FullText
 from digest.store.picture_tables import EntryPicture, PictureFile
 from digest.values import Picture, Shot
+from digest.values import Story as Told
 
 TRIES = 3  # the first and two more
 _DIFFERENT = 6  # bits of a print
@@ -51,16 +53,7 @@ def candidates(session: Session, story_ids: Iterable[int], *, now: datetime) -> 
     found: list[Candidate] = []
     for some in batched(story_ids):
         rows = session.execute(
-            sa.select(
-                col(Story.id),
-                *(col(getattr(Entry, name)) for name in ("id", "feed_id", "image_url", "enclosures")),
-                *(col(getattr(Entry, name)) for name in ("summary", "content")),
-                sa.func.coalesce(col(FullText.image_url), ""),
-                *(col(getattr(Feed, name)) for name in ("url", "headers", "proxy", "ca_file")),
-            )
-            .join(Entry, col(Entry.id) == col(Story.entry_id))
-            .join(Feed, col(Feed.id) == col(Entry.feed_id))
-            .outerjoin(FullText, col(FullText.entry_id) == col(Entry.id))
+            _candidates()
             .outerjoin(EntryPicture, col(EntryPicture.entry_id) == col(Entry.id))
             .where(
                 col(Story.id).in_(some),
@@ -71,6 +64,27 @@ def candidates(session: Session, story_ids: Iterable[int], *, now: datetime) -> 
         by_story = {row[0]: Candidate(*row[1:]) for row in rows}
         found += [by_story[id_] for id_ in some if id_ in by_story]
     return found
+
+
+def candidate(session: Session, story_id: int) -> Candidate | None:
+    """The entry that stands for a story, whatever was found of its pictures; None where it is pruned."""
+    row = session.execute(_candidates().where(col(Story.id) == story_id)).first()
+    return Candidate(*row[1:]) if row is not None else None
+
+
+def _candidates() -> sa.Select[Any]:
+    return (
+        sa.select(
+            col(Story.id),
+            *(col(getattr(Entry, name)) for name in ("id", "feed_id", "image_url", "enclosures")),
+            *(col(getattr(Entry, name)) for name in ("summary", "content")),
+            sa.func.coalesce(col(FullText.image_url), ""),
+            *(col(getattr(Feed, name)) for name in ("url", "headers", "proxy", "ca_file")),
+        )
+        .join(Entry, col(Entry.id) == col(Story.entry_id))
+        .join(Feed, col(Feed.id) == col(Entry.feed_id))
+        .outerjoin(FullText, col(FullText.entry_id) == col(Entry.id))
+    )
 
 
 def _open(shared: datetime) -> Any:
@@ -128,12 +142,22 @@ def keep(
     now = session.execute(
         sa.select(col(EntryPicture.asked_at)).where(col(EntryPicture.entry_id) == entry_id)
     ).scalar_one()
+    keep_files(session, found, files, now=now)
+    _change(session, entry_id, found._asdict() | {"tried": _told(tried)})
+
+
+def keep_files(session: Session, found: Found, files: Mapping[str, bytes], *, now: datetime) -> None:
+    """Store the copies that are not there yet; the others count as used."""
+    keep_copies(session, files, now=now)
+    used(session, _names(found), now=now)
+
+
+def keep_copies(session: Session, files: Mapping[str, bytes], *, now: datetime) -> None:
+    """Store copies by their names; one that is there counts as used."""
     for name, data in files.items():
         statement = insert_into(session, PictureFile).values(name=name, data=data, size=len(data), used_at=now)
         again = statement.on_conflict_do_update(index_elements=["name"], set_={"used_at": now})
         session.connection().execute(again)
-    used(session, {found.hero, found.thumb, found.small} - {""}, now=now)
-    _change(session, entry_id, found._asdict() | {"tried": _told(tried)})
 
 
 def _change(session: Session, entry_id: int, values: Mapping[str, Any]) -> None:
@@ -162,6 +186,13 @@ def known(session: Session, url: str, *, now: datetime) -> tuple[Found, datetime
         session.execute(sa.select(col(PictureFile.name)).where(col(PictureFile.name).in_(_names(found)))).scalars()
     )
     return (found, row[-1]) if here == set(_names(found)) else None
+
+
+def found_of(session: Session, entry_id: int) -> Found | None:
+    """The picture that was found of an entry."""
+    query = sa.select(*(col(getattr(EntryPicture, name)) for name in Found._fields))
+    row = session.execute(query.where(col(EntryPicture.entry_id) == entry_id, col(EntryPicture.thumb) != "")).first()
+    return Found(*row) if row is not None else None
 
 
 def _names(found: Found) -> list[str]:
@@ -209,8 +240,13 @@ def _alike(one: str, other: str) -> bool:
 # ---------------------------------------------------------------- for mails and pages
 
 
-def of_stories(session: Session, story_ids: Iterable[int]) -> dict[int, Picture]:
-    """The pictures of these stories, without an address yet; not those that three of a feed's entries have alike."""
+def of_stories(session: Session, told: Sequence[Told]) -> dict[int, Picture]:
+    """The pictures of these stories, without an address yet; not those that three of a feed's entries have alike.
+
+    What an editor chose goes before what was found, and what they took away is not asked for.
+    """
+    chosen = {story.id: story.picture for story in told if not story.bare and story.picture.thumb}
+    chosen = _here(session, chosen)
     shown = ("entry_id", "print", "ground", "hero", "hero_width", "hero_height", "thumb", "small")
     query = (
         sa.select(col(Story.id), col(Entry.feed_id), *(col(getattr(EntryPicture, name)) for name in shown))
@@ -218,16 +254,41 @@ def of_stories(session: Session, story_ids: Iterable[int]) -> dict[int, Picture]
         .join(Entry, col(Entry.id) == col(EntryPicture.entry_id))
         .where(col(EntryPicture.thumb) != "")
     )
-    rows = [row for some in batched(story_ids) for row in session.execute(query.where(col(Story.id).in_(some)))]
+    ids = [story.id for story in told if not story.bare and story.id not in chosen]
+    rows = [row for some in batched(ids) for row in session.execute(query.where(col(Story.id).in_(some)))]
     if not rows:
-        return {}
+        return chosen
     prints = _prints(session, {row.feed_id for row in rows})
     here = sizes(session, {name for row in rows for name in (row.hero, row.thumb, row.small) if name})
-    return {
+    return chosen | {
         row.id: _picture(row, here)
         for row in rows
         if sum(_alike(row.print, theirs) for _id, theirs in prints[row.feed_id]) < REPEATED
     }
+
+
+def chosen(reasons: Mapping[str, Any]) -> Picture:
+    """What an editor chose for a story, by the reasons kept with it; whether its copies are there is not asked."""
+    found = chosen_found(reasons)
+    return _picture(found, dict.fromkeys(_names(found), 0)) if found else Picture()
+
+
+def chosen_found(reasons: Mapping[str, Any]) -> Found | None:
+    """The same as it was found."""
+    return Found(**reasons["picture"]) if reasons.get("picture") else None
+
+
+def _here(session: Session, chosen: Mapping[int, Picture]) -> dict[int, Picture]:
+    """Those of which there are copies still, with the bytes of each."""
+    if not chosen:
+        return {}
+    shots = {id_: (one.hero, one.thumb, one.small) for id_, one in chosen.items()}
+    here = sizes(session, {shot.name for some in shots.values() for shot in some if shot})
+    found = {
+        id_: Picture(*(replace(s, bytes=here[s.name]) if s and s.name in here else None for s in some))
+        for id_, some in shots.items()
+    }
+    return {id_: picture for id_, picture in found.items() if picture.thumb}
 
 
 def _picture(row: Any, here: Mapping[str, int]) -> Picture:

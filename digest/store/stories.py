@@ -20,7 +20,7 @@ from digest.models import (
     Variant,
     VariantStory,
 )
-from digest.store import undecided
+from digest.store import pictures, undecided
 from digest.store.database import batched
 from digest.store.feed_tables import FullText
 from digest.untracked import page_key, untracked
@@ -271,6 +271,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         summary=summary_of(story.reasons),
         bare=bool(story.reasons.get("bare")),
         follows=story.reasons["earlier"]["story"] if "earlier" in story.reasons else None,
+        picture=pictures.chosen(story.reasons),
     )
 
 

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 from digest.collect.posting import Getter
 from digest.config import Config
+from digest.edition import logos
 from digest.store import Database
 from digest.web import (
     api,
@@ -68,6 +69,8 @@ def application(
         exception_handlers=sorry.HANDLERS,
     )
     app.state.site = site
+    for settings in config.newsletters.values():  # each process has the logos that pages of another show
+        logos.on_page(settings, "")
     app.router.redirect_slashes = False  # it knows nothing of a path that a proxy took off
     return app
 

@@ -64,6 +64,11 @@ class Paper:
         """Its colour on light and on dark ground."""
         return self.settings.accent, on_dark(self.settings.accent)
 
+    def accents_of(self, topic: str) -> tuple[str, str]:
+        """Those of a topic's own, or else the newsletter's."""
+        own = self.settings.topics.get(topic)
+        return (own.accent, on_dark(own.accent)) if own is not None and own.accent else self.accents
+
     @property
     def topics(self) -> dict[str, str]:
         """Titles by slug, in the order of the settings; what has no heading comes last."""

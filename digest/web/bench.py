@@ -72,6 +72,13 @@ def headers(content: bytes) -> list[tuple[str, str]]:
     return [(name, " ".join(str(value).split())) for name, value in message.items()]
 
 
+def place(url: str) -> str:
+    """An address as it is known again: its host, and the end of its path."""
+    parts = urlsplit(url)
+    folder, _, name = parts.path.rpartition("/")
+    return clamp(f"{parts.hostname}{'/…' if folder else ''}/{name}", 60)
+
+
 def addresses(html: str, *, home: str) -> list[str]:
     """The pages that a mail links to, each once, without the newsletter's own: those may not be there yet."""
     from lxml import html as parser

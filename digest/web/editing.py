@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Literal
 
 from sqlmodel import Session
 from starlette.exceptions import HTTPException
@@ -15,6 +16,8 @@ from digest import curate, edition
 from digest.config import Config
 from digest.errors import UserError
 from digest.store import Database, editions, newsletters
+from digest.store.pictures import Found
+from digest.values import Pictured
 
 _MOST = 200  # stories in one order
 
@@ -24,7 +27,7 @@ class Done:
     """One change, as it can be taken back: a note, or how stories stood before it and after."""
 
     newsletter: str
-    number: int | None
+    number: int  # of the edition, that was to come or held
     words: str
     note: tuple[str, str] | None = None  # before, after
     stories: tuple[edition.Standing, edition.Standing] | None = None
@@ -35,7 +38,10 @@ History = deque[Done]  # the latest last; as long as the page is served
 
 @dataclass(frozen=True)
 class Edit:
-    """What an editor wants changed, in which edition (None: the one to come), and what stood beside the button."""
+    """What an editor wants changed, in which edition (None: the one to come), and what stood beside the button.
+
+    `to_come` is the number that the edition to come had on their page: where a run made it meanwhile, it is too late.
+    """
 
     database: Database
     config: Config
@@ -43,7 +49,9 @@ class Edit:
     number: int | None
     form: Mapping[str, str]
     now: datetime
+    to_come: int | None = None
     done: History = field(default_factory=lambda: deque(maxlen=50))
+    picture: Callable[[Config, Database, Pictured], Found] | None = None  # asks for one, see `collect.picture_of`
 
 
 def act(verb: str, edit: Edit) -> None:
@@ -58,17 +66,19 @@ def note(edit: Edit) -> None:
 
 
 def _annotate(edit: Edit, words: str) -> None:
-    before = _note(edit)
-    edition.annotate(edit.database, edit.newsletter, edit.config, words, number=edit.number)
-    if (after := _note(edit)) != before:
-        edit.done.append(Done(edit.newsletter, edit.number, "the note", note=(before, after)))
+    (number, before), name = _note(edit), edit.newsletter
+    edition.annotate(edit.database, name, edit.config, words, number=edit.number, to_come=edit.to_come or number)
+    if (after := _note(edit)[1]) != before:
+        edit.done.append(Done(name, number, "the note", note=(before, after)))
 
 
-def _note(edit: Edit) -> str:
+def _note(edit: Edit) -> tuple[int, str]:
+    """The edition's number, and its note."""
     with edit.database.read() as session:
         if edit.number is None:
-            return newsletters.find(session, edit.newsletter).note
-        return edition.held_edition(session, edit.newsletter, edit.number).note
+            row = newsletters.find(session, edit.newsletter)
+            return row.edition_number + 1, row.note
+        return edit.number, edition.held_edition(session, edit.newsletter, edit.number).note
 
 
 def approve(edit: Edit) -> None:
@@ -128,7 +138,11 @@ def _remembered(edit: Edit, change: Callable[[Session], Iterable[int]], words: s
     _changed(edit, noted)
     before, after = stood[0]
     if before != after:
-        edit.done.append(Done(edit.newsletter, edit.number, words, stories=(before, after)))
+        edit.done.append(Done(edit.newsletter, _number(edit), words, stories=(before, after)))
+
+
+def _number(edit: Edit) -> int:
+    return edit.number or edit.to_come or _note(edit)[0]
 
 
 def _changed(edit: Edit, change: Callable[[Session], object]) -> None:
@@ -140,32 +154,34 @@ def _changed(edit: Edit, change: Callable[[Session], object]) -> None:
     edit.database.require_latest()
     edition.take_in(edit.database, name, config.newsletters[name], config.curate, now=edit.now)
     with edit.database.write() as session:
+        edition.still_to_come(session, name, edit.to_come)
         change(session)
 
 
 def undo(edit: Edit) -> None:
     """Take the last change of this edition back; UserError where there is none, or where others changed it since."""
-    at = next((at for at, one in reversed(list(enumerate(edit.done))) if _same(one, edit)), None)
+    number = _number(edit)
+    at = next((at for at, one in reversed(list(enumerate(edit.done))) if _of(one, edit.newsletter, number)), None)
     if at is None:
         raise UserError("there is nothing to take back", hint="only what was changed on this page, since it is served")
     last = edit.done[at]
     if last.note is not None:
-        if _note(edit) != last.note[1]:
+        if _note(edit) != (number, last.note[1]):
             raise UserError("the note was changed since by somebody else", hint="look again, and change it there")
-        edition.annotate(edit.database, edit.newsletter, edit.config, last.note[0], number=edit.number)
+        edition.annotate(edit.database, edit.newsletter, edit.config, last.note[0], number=edit.number, to_come=number)
     if last.stories is not None:
         before, after = last.stories
         _changed(edit, lambda session: edition.stand_again(session, edit.newsletter, before, after))
     del edit.done[at]
 
 
-def _same(done: Done, edit: Edit) -> bool:
-    return (done.newsletter, done.number) == (edit.newsletter, edit.number)
+def _of(done: Done, newsletter: str, number: int) -> bool:
+    return (done.newsletter, done.number) == (newsletter, number)
 
 
-def undoable(done: History, newsletter: str, number: int | None) -> str:
+def undoable(done: History, newsletter: str, number: int) -> str:
     """What `undo` would take back, in words; "" for nothing."""
-    return next((one.words for one in reversed(done) if (one.newsletter, one.number) == (newsletter, number)), "")
+    return next((one.words for one in reversed(done) if _of(one, newsletter, number)), "")
 
 
 def _story(session: Session, edit: Edit) -> int:
@@ -194,11 +210,29 @@ def _move(session: Session, edit: Edit, story: int) -> None:
     edition.move(session, edit.newsletter, story, edit.form.get("topic", ""), topics=topics)
 
 
-def _reword(session: Session, edit: Edit, story: int) -> None:
+def reword(edit: Edit) -> None:
+    """Other words, and another picture: that is asked for before, while no transaction is open."""
     form = edit.form
-    picture = {"show": True, "hide": False}.get(form.get("picture", ""))
+    picture = _picture(edit, form.get("other", "").strip() or form.get("picture", ""))
     wanted = edition.Rewording(form.get("new_title"), form.get("excerpt"), picture)
-    edition.reword(session, edit.newsletter, story, wanted)
+
+    def do(session: Session, edit: Edit, story: int) -> None:
+        edition.reword(session, edit.newsletter, story, wanted)
+
+    on_story(do, edit)
+
+
+def _picture(edit: Edit, wish: str) -> Found | Literal["none", "auto"] | None:
+    if wish in ("", edit.form.get("picture_was", "")):
+        return None
+    if wish in ("none", "auto"):
+        return wish  # type: ignore[return-value]
+    if edit.picture is None:
+        raise HTTPException(404)
+    _changed(edit, lambda session: None)  # what is seen may not be admitted yet
+    with edit.database.read() as session:
+        wanted = edition.asked_for(session, edit.newsletter, _story(session, edit), wish)
+    return edit.picture(edit.config, edit.database, wanted)
 
 
 BUTTONS: dict[str, Callable[[Edit], None]] = {
@@ -209,7 +243,7 @@ BUTTONS: dict[str, Callable[[Edit], None]] = {
     "drop": partial(on_story, partial(_drop, dropped=True)),
     "undrop": partial(on_story, partial(_drop, dropped=False)),
     "move": partial(on_story, _move),
-    "edit": partial(on_story, _reword),
+    "edit": reword,
     "arrange": arrange,
     "undo": undo,
 }

@@ -1,13 +1,16 @@
-"""Our copies of pictures: `/p/HASH.jpg`, for mails and pages; nobody is told where they were found."""
+"""Our copies of pictures and logos: `/p/HASH.jpg` and `.png`, for mails and pages; nobody is told where from."""
 
 from __future__ import annotations
 
+from sqlmodel import Session
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from digest.edition import logos
+from digest.letter.attached import media_type
 from digest.store import pictures
 from digest.web.site import PRIVATE, site_of, visited
 
@@ -26,12 +29,16 @@ def picture(request: Request) -> Response:
     tag = f'"{name}"'
     known = request.headers.get("if-none-match", "")
     with site_of(request).database.read() as session:
-        if tag in (one.strip().removeprefix("W/") for one in known.split(",")) and pictures.sizes(session, [name]):
+        if tag in (one.strip().removeprefix("W/") for one in known.split(",")) and _known(session, name):
             return Response(status_code=304, headers=_HEADERS | {"ETag": tag})
-        found = pictures.data(session, [name]).get(name)
+        found = pictures.data(session, [name]).get(name) or logos.data([name]).get(name)
     if found is None:
         raise HTTPException(404)
-    return Response(found, media_type="image/jpeg", headers=_HEADERS | {"ETag": tag})
+    return Response(found, media_type=media_type(found), headers=_HEADERS | {"ETag": tag})
+
+
+def _known(session: Session, name: str) -> bool:
+    return bool(pictures.sizes(session, [name]) or logos.data([name]))
 
 
 class _Name(StringConvertor):
@@ -39,4 +46,4 @@ class _Name(StringConvertor):
 
 
 register_url_convertor("picture", _Name())
-ROUTES = [Route("/p/{name:picture}.jpg", visited(picture))]
+ROUTES = [Route(f"/p/{{name:picture}}.{end}", visited(picture)) for end in ("jpg", "png")]

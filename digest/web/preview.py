@@ -7,6 +7,7 @@ Looking renders in a database that forgets; only the buttons change something, b
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import re
 import secrets
@@ -30,13 +31,15 @@ from starlette.routing import Mount, Route
 from digest import curate, edition, render
 from digest.config import Config
 from digest.errors import UserError
-from digest.store import Database
+from digest.store import Database, editions, newsletters
+from digest.store.pictures import Found
+from digest.values import Pictured
 from digest.web import bench, clients, editing
 from digest.web.guises import GUISES, guise
 
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
-    "frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'self'; "
+    "connect-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     # Not "no-referrer": browsers then post our own forms with `Origin: null`, as a stranger's would be.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -49,12 +52,14 @@ _MAIL = _HEADERS | {
     "Referrer-Policy": "no-referrer",
 }
 _MAX_BODY = 64_000
+_WRITTEN = {"note": "Note", "new_title": "Title", "excerpt": "Excerpt", "other": "Picture", "to": "Address"}
 _TEMPLATES = Path(__file__).parent / "templates" / "preview"
 _PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
 )
+_PAGES.filters["place"] = bench.place
 
 Look = Callable[..., edition.Shown]
 
@@ -67,12 +72,14 @@ class Tools:
     send      (config, database, newsletter, shown, ADDRESS) -> what the server said; UserError where it refuses
     lookup    (config, addresses) -> for each that does not answer, why
     spam      (message) -> (points, most allowed, names of rules), or None where no spamd is there
+    picture   (config, database, what is to be asked for) -> what it is; UserError where it is none for a story
     """
 
     message: Callable[..., bytes] | None = None
     send: Callable[[Config, Database, str, edition.Shown, str], str] | None = None
     lookup: Callable[[Config, list[str]], dict[str, str]] | None = None
     spam: Callable[[bytes], tuple[float, float, tuple[str, ...]] | None] | None = None
+    picture: Callable[[Config, Database, Pictured], Found] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,15 +175,31 @@ def show(preview: Preview, request: Request) -> Response:
             ],
             "topics": {**curate.headings(settings.topics), curate.OTHER: None},
             "editable": editable,
-            "undo": editing.undoable(preview.done, one.newsletter, one.number) if editable else "",
+            "undo": editing.undoable(preview.done, one.newsletter, found.number) if editable else "",
             "order": ",".join(str(story.seq) for story in found.stories),
             "lost": clients.lost(found.rendered.html),
             "clients_as_of": clients.AS_OF,
+            "numbers": _numbers(preview, one.newsletter, found),
+            "thumbs": _thumbs(preview, found) if editable else {},
             "compared": None if one.mail else _compared(preview, one, found),
         }
     except UserError as error:
         values |= {"error": str(error), "hint": error.hint}
     return HTMLResponse(_PAGES.get_template("page.html").render(values), headers=_HEADERS)
+
+
+def _numbers(preview: Preview, name: str, found: edition.Shown) -> dict[int, int]:
+    """By what `digest story` calls these stories: a story has no such number before it is admitted."""
+    with preview.database.read() as session:
+        paper = newsletters.find(session, name)
+        return editions.story_ids_at(session, paper.id or 0, [story.seq for story in found.stories])
+
+
+def _thumbs(preview: Preview, found: edition.Shown) -> dict[str, str]:
+    """Our copies of the pictures that stories may have, as addresses that hold them."""
+    names = [one.thumb for story in found.stories for one in story.pictures]
+    data = edition.thumbs(preview.database, names)
+    return {name: f"data:image/jpeg;base64,{base64.b64encode(copy).decode()}" for name, copy in data.items()}
 
 
 def _told(preview: Preview) -> list[str]:
@@ -277,7 +300,12 @@ async def press(request: Request) -> Response:
     try:
         await run_in_threadpool(_pressed, preview, one, request.path_params["verb"], form)
     except UserError as error:
-        return PlainTextResponse(f"{error}\n{error.hint}\n", 409, headers=_HEADERS)
+        # What was written is shown again: nobody has to write it anew because a run was quicker.
+        written = [(label, form[name]) for name, label in _WRITTEN.items() if form.get(name, "").strip()]
+        values = {"wish": one, "error": str(error), "hint": error.hint, "written": written}
+        seen = form.get("to_come", "")
+        values["made"] = seen if seen.isdecimal() and f"No. {seen} " in str(error) else ""
+        return HTMLResponse(_PAGES.get_template("stopped.html").render(values), 409, headers=_HEADERS)
     return RedirectResponse(f"/{preview.token}/?{one.query}", 303, headers=_HEADERS)
 
 
@@ -287,7 +315,15 @@ def _pressed(preview: Preview, one: Wish, verb: str, form: dict[str, str]) -> No
         preview.told.append(_ASKS[verb](preview, config, one, form))
         return
     now = preview.clock()
-    editing.act(verb, editing.Edit(preview.database, config, one.newsletter, one.number, form, now, preview.done))
+    picture = preview.tools.picture
+    seen = form.get("to_come", "")
+    to_come = int(seen) if seen.isdecimal() and len(seen) < 10 else None
+    editing.act(
+        verb,
+        editing.Edit(
+            preview.database, config, one.newsletter, one.number, form, now, to_come, done=preview.done, picture=picture
+        ),
+    )
 
 
 def _send(preview: Preview, config: Config, one: Wish, form: dict[str, str]) -> str:
@@ -379,6 +415,8 @@ class _Guard(Starlette):
                 not known
                 or host not in ("127.0.0.1", "localhost")
                 or origin not in ("", f"http://{headers.get(b'host', '')}")
+                # A page elsewhere that knows the token: browsers say where a form was sent from.
+                or (scope["method"] == "POST" and headers.get(b"sec-fetch-site", "same-origin") != "same-origin")
             ):
                 await PlainTextResponse("not here\n", 404)(scope, receive, send)
                 return

@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, Response
 
 from digest import sign
 from digest.config import Config
+from digest.edition import logos
 from digest.errors import FetchError
 from digest.models import Subscription
 from digest.render import direction, languages
@@ -53,6 +54,7 @@ _PAGES = jinja2.Environment(
     autoescape=True,
     undefined=jinja2.StrictUndefined,
 )
+_PAGES.globals["brand_of"] = logos.on_page
 
 
 _T = TypeVar("_T")

@@ -1,15 +1,19 @@
 // Reload what is shown when settings, templates or stories change; keep the place on the page, and what was written.
 const seen = { version: null, held: false };
-const written = () => [...document.querySelectorAll("textarea, input:not([type=hidden], [type=radio]), select")].some(
-  (one) => one.matches("select") ? [...one.options].some((option) => option.selected !== option.defaultSelected && one.value)
+const written = () => [...document.querySelectorAll("textarea, input:not([type=hidden], [name=tab]), select")].some(
+  (one) => one.type === "radio" ? one.checked !== one.defaultChecked : one.matches("select") ? [...one.options].some((option) => option.selected !== option.defaultSelected && one.value)
     : one.value !== one.defaultValue);
 const look = async () => {
-  if (document.hidden || seen.held || document.activeElement?.matches("textarea, select, input:not([type=radio])") || written()) return;
+  if (document.hidden || seen.held) return;
   try {
     const answer = await fetch("version" + location.search);
     const { version } = await answer.json();
-    if (seen.version && seen.version !== version) location.reload();
-    seen.version = version;
+    const busy = document.activeElement?.matches("textarea, select, input:not([name=tab])") || written();
+    if (!seen.version) seen.version = version;
+    if (seen.version === version || seen.held) return;
+    // Under who writes nothing is moved: they are told.
+    if (busy) document.getElementById("changed").hidden = false;
+    else location.reload();
   } catch { /* the command was ended: keep what is shown */ }
 };
 
@@ -79,6 +83,16 @@ if (moved) {
   const handles = [...(items.find((item) => item.dataset.seq === moved)?.querySelectorAll(".grip button") ?? [])];
   handles.find((handle) => !handle.disabled)?.focus();
 }
+
+// What is posted may take a while: a picture is asked for, links are looked up. Who presses again would do it twice.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    if (seen.posting) { event.preventDefault(); return; }
+    seen.posting = seen.held = true;
+    setTimeout(() => { if (seen.posting) document.getElementById("busy").hidden = false; }, 400);
+  });
+}
+addEventListener("pageshow", () => { seen.posting = seen.held = false; document.getElementById("busy")?.setAttribute("hidden", ""); });
 
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input:not([type=radio]), textarea, select")) return;
