@@ -106,7 +106,7 @@ class Ledger:
         self.contents = contents
         self.clock = clock
         self.notices_only = share.notices_only
-        self.parts = share.parts
+        self.gives_way = share.gives_way
         self.papers = papers
         self._lease = papers.lease
         self._numbers = frozenset(papers.numbers)

@@ -15,7 +15,7 @@ from digest.store import Database, feed_claims, idle, letters, newsletters, reci
 
 QUEUES = ("mail", "collect", "compose", "deliver", "upkeep")
 PARTS = 4  # of all feeds: more processes than that collect no faster
-SHARES = 8  # at most, into which relays are divided: more processes than that send no faster
+SHARES = 32  # passes of delivery at a time, at most: more processes than that send no faster
 
 
 @dataclass(frozen=True)
@@ -80,23 +80,14 @@ def share_of_relays(number: int) -> Job:
 
 
 def shares(config: Config) -> int:
-    """Into how many shares the relays are divided: each has a connection and a letter a second of every relay at least.
+    """How many passes may be at work at a time: each needs a connection of every relay.
 
-    One part more is for single letters, see `parts`. It depends on the settings alone, so that all workers count alike.
+    It depends on the settings alone, so that all workers count alike. What each may have of a relay the rows say
+    (`deliver.commons`).
     """
     smtps = [config.smtp, *(config.imprint(name).smtp for name in config.turn if name not in config.broken)]
-    relays = [relay for smtp in smtps for relay in smtp.servers]
-    paced = [max(1, int(relay.per_second)) for relay in relays if relay.per_second]
-    most = [*paced, *(relay.connections for relay in relays)]
-    return max(1, min(SHARES, min(most) - 1)) if relays else 1
-
-
-def parts(config: Config) -> int:
-    """Among how many passes at a time relays are divided: a part for each share, and one for what somebody waits for.
-
-    Of a relay with one connection both have one.
-    """
-    return shares(config) + 1
+    most = [relay.connections for smtp in smtps for relay in smtp.servers]
+    return max(1, min(SHARES, *most)) if most else 1
 
 
 def may_compose(session: Session, config: Config, row: Newsletter, *, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from digest.workers.wanted import Job
 if TYPE_CHECKING:
     from digest.told import Tell
 
+SENDING = Share(gives_way=True)
 SLICE = timedelta(minutes=1)  # that a share is sent by, before others have a turn
 
 
@@ -57,7 +58,7 @@ class Work:
         return wanted.wanted(self.database, self.config, now=self.clock())
 
     def _notices(self) -> list[Job]:
-        self._sent(self._send(replace(NOTICES, parts=wanted.parts(self.config)), self.stop))
+        self._sent(self._send(NOTICES, self.stop))
         return []
 
     def _signups(self) -> list[Job]:
@@ -102,7 +103,7 @@ class Work:
         ends = self.clock() + SLICE
         if share >= wanted.shares(self.config):
             return []  # woken by other settings
-        report = self._send(Share(parts=wanted.parts(self.config)), lambda: self.stop() or self.clock() >= ends)
+        report = self._send(SENDING, lambda: self.stop() or self.clock() >= ends)
         self._sent(report)
         return [wanted.share_of_relays(share)] if report.interrupted and report.left.due.letters else []
 
