@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from conftest import MONDAY
@@ -77,7 +78,10 @@ def together(database, config, clock, passes: int, **share) -> list[deliver.Repo
 
 
 def test_connections_are_divided_evenly_and_what_is_urgent_comes_first():
-    seats = [sharing.Seat("r", name, name == "d", float(ord(name)), wish) for name, wish in zip("abcd", (9, 9, 1, 9))]
+    seats = [
+        sharing.Seat("r", name, name == "d", float(ord(name)), wish)
+        for name, wish in zip("abcd", (9, 9, 1, 9), strict=True)
+    ]
     assert divided(seats, 8) == {"a": 2, "b": 2, "c": 1, "d": 3}
     assert divided(seats, 2) == {"a": 1, "b": 0, "c": 0, "d": 1}
     assert divided(seats, 8, most=1) == {"a": 0, "b": 0, "c": 0, "d": 8}
@@ -114,7 +118,7 @@ def test_turns_of_all_passes_lie_a_gap_apart(passes):
                 moments += [now + delay + number / ask.rate for number in range(letters)]
     moments.sort()
     assert len(moments) > 40
-    assert min(after - before for before, after in zip(moments, moments[1:])) >= 1 / ask.rate - 1e-9
+    assert min(after - before for before, after in pairwise(moments)) >= 1 / ask.rate - 1e-9
 
 
 def test_turns_that_a_wrong_clock_put_far_ahead_are_forgotten():

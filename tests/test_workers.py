@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import MONDAY
 from house import ROOT
-from mailing import owe, readers, sound, tallied
+from mailing import notice, owe, readers, sound, tallied
 from mailserver import MailServer
 from people import enrol
 
@@ -20,7 +20,7 @@ from digest import collect, event_loop
 from digest.demo.site import FeedSite
 from digest.errors import ConfigError, Exit, StorageError, TryAgain
 from digest.models import Edition, Feed
-from digest.store import feed_claims, newsletters, open_database
+from digest.store import feed_claims, newsletters, open_database, workers
 from digest.workers import engine, tables, wanted
 from digest.workers.wanted import Job
 from digest.workers.work import Work
@@ -94,8 +94,8 @@ def test_letters_that_are_due_wake_every_share_of_the_relays_and_none_is_woken_t
     owe(shared, config, *readers(2))
     jobs = [job for job in wanted.wanted(shared, config, now=clock()) if job.name == "deliver"]
     assert [dict(job.numbers) for job in jobs] == [{"share": number} for number in range(4)]
-    with shared.write() as session:
-        assert [tables.defer(session, job) for job in (*jobs, *jobs)] == [True] * 4 + [False] * 4
+    with shared.write() as session:  # one is woken by the letters themselves
+        assert [tables.defer(session, job) for job in (*jobs, *jobs)] == [False] + [True] * 3 + [False] * 4
     assert waiting(shared) == [f"digest/deliver/{number}" for number in range(4)]
 
 
@@ -157,6 +157,34 @@ def test_a_job_is_there_with_its_rows_or_not_at_all(shared):
         assert tables.defer(session, wanted.UPKEEP)
         raise ZeroDivisionError
     assert waiting(shared) == []
+
+
+def test_a_letter_that_somebody_waits_for_wakes_a_worker_in_the_transaction_that_owes_it(shared):
+    assert notice(shared, "ada@example.org") and notice(shared, "bob@example.org")
+    assert waiting(shared) == ["digest/notices"]
+    dropped(shared)
+    assert notice(shared, "cyd@example.org")  # whose row is kept all the same
+
+
+def test_who_is_woken_sees_what_woke_him(shared):
+    with shared.write() as session:
+        tables.defer(session, wanted.NOTICES)
+    take = "SELECT id FROM procrastinate_jobs WHERE status = 'todo' FOR UPDATE SKIP LOCKED"
+    with shared.write() as session:
+        assert not tables.defer(session, wanted.NOTICES)
+        with shared.write() as other:
+            assert other.execute(sa.text(take)).all() == []
+    with shared.write() as session:
+        assert len(session.execute(sa.text(take)).all()) == 1
+
+
+def test_the_first_share_wakes_the_others_before_it_begins(shared, configure, clock):
+    config = configure(smtp={"url": "smtp://relay.example", "connections": 3})
+    work = work_of(shared, config, clock)
+    assert work.before("deliver", {"share": 0}) == []
+    owe(shared, config, "ada@example.org")
+    assert [job.lock for job in work.before("deliver", {"share": 0})] == ["digest/deliver/1", "digest/deliver/2"]
+    assert work.before("deliver", {"share": 1}) == []
 
 
 def test_without_the_tables_of_jobs_a_sentence_is_told_and_our_rows_are_kept(shared):
@@ -274,6 +302,26 @@ def test_a_job_that_fails_is_told_of_and_holds_up_no_other(shared, configure, se
     assert waiting(shared) == []
 
 
+def test_a_worker_is_seen_while_it_is_there_and_told_from_a_dead_one(shared, config, clock):
+    mine = workers.Worker("host/1", "1.0", "0039", "mail", doing="notices", done={"notices": 3})
+    with shared.write() as session:
+        workers.beat(session, mine)
+        workers.beat(session, replace(mine, name="host/2"))
+        session.execute(sa.text("UPDATE worker SET beat = beat - 60 WHERE name = 'host/2'"))
+    with shared.read() as session:
+        assert [(one.worker.name, one.dead) for one in workers.seen(session, now=clock())] == [
+            ("host/1", False),
+            ("host/2", True),
+        ]
+    worker = idle_worker(shared, config, clock, [])
+    worker._say()
+    with shared.read() as session:
+        assert len(workers.seen(session, now=clock())) == 3
+    worker._farewell()
+    with shared.read() as session:
+        assert len(workers.seen(session, now=clock())) == 2
+
+
 def test_a_worker_that_is_too_old_stops_with_a_sentence(shared, config, clock):
     with shared.write() as session:
         session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
@@ -324,6 +372,7 @@ def test_the_command_refuses_sqlite_and_queues_that_are_not_known(digest):
     assert digest("init", "news").returncode == 0
     refused = digest("-c", "news/digest.toml", "worker")
     assert refused.returncode == Exit.CONFIG and "digest run" in refused.stderr
+    assert "release" in digest("-c", "news/digest.toml", "worker", "list").stdout
     refused = digest("-c", "news/digest.toml", "worker", "--queues", "mail,post")
     assert refused.returncode == Exit.DATAERR and "'post'" in refused.stderr
 

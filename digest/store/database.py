@@ -27,6 +27,7 @@ from sqlmodel import Session, create_engine
 from digest import DISTRIBUTION
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, Unavailable, UserError
 from digest.store.rehearsal import overlaid
+from digest.store.waking import defer_wakes
 from digest.store.witness import Witness, moved
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -67,6 +68,8 @@ class Database:
             connection = session.connection() if session.in_transaction() else None
             if connection is not None:
                 session.flush()
+                if session.info:
+                    defer_wakes(session)
                 _must_not_be_moved(connection)
             try:
                 session.commit()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -12,33 +11,20 @@ from digest import edition
 from digest.config import Config
 from digest.models import Newsletter
 from digest.store import Database, feed_claims, idle, letters, newsletters, recipients
+from digest.store.waking import DELIVER as DELIVER
+from digest.store.waking import NOTICES as NOTICES
+from digest.store.waking import SIGNUPS as SIGNUPS
+from digest.store.waking import Job as Job
 
 QUEUES = ("mail", "collect", "compose", "deliver", "upkeep")
 PARTS = 4  # of all feeds: more processes than that collect no faster
 SHARES = 32  # passes of delivery at a time, at most: more processes than that send no faster
 
 
-@dataclass(frozen=True)
-class Job:
-    """One thing to look at: by one worker at a time, and waiting once at most."""
-
-    name: str
-    queue: str
-    priority: int  # the highest is begun first
-    numbers: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def lock(self) -> str:
-        return "/".join(("digest", self.name, *(str(number) for _, number in sorted(self.numbers.items()))))
-
-
-NOTICES = Job("notices", "mail", 100)
-SIGNUPS = Job("signups", "mail", 90)
 LISTEN = Job("listen", "mail", 80)
 COLLECT = Job("collect", "collect", 60)
 NEWSLETTER = Job("newsletter", "compose", 50)
 WEBHOOKS = Job("webhooks", "mail", 40)
-DELIVER = Job("deliver", "deliver", 30)
 ALERTS = Job("alerts", "upkeep", 20)
 UPKEEP = Job("upkeep", "upkeep", 10)
 JOBS = (NOTICES, SIGNUPS, LISTEN, COLLECT, NEWSLETTER, WEBHOOKS, DELIVER, ALERTS, UPKEEP)

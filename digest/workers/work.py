@@ -13,7 +13,7 @@ from digest.config import Config
 from digest.deliver import NOTICES
 from digest.deliver.report import Report
 from digest.deliver.shares import Share
-from digest.store import Database, feed_claims, newsletters, runs
+from digest.store import Database, feed_claims, letters, newsletters, runs
 from digest.told import nobody
 from digest.workers import wanted
 from digest.workers.wanted import Job
@@ -51,6 +51,14 @@ class Work:
             "upkeep": self._upkeep,
         }
         return deeds[name](**numbers)
+
+    def before(self, name: str, numbers: Mapping[str, int]) -> list[Job]:
+        """The jobs that are woken before this one is begun: the first share of the relays wakes the others."""
+        if name != "deliver" or numbers.get("share") or wanted.shares(self.config) == 1:
+            return []
+        with self.database.read() as session:
+            due = letters.any_due(session, now=self.clock(), notices=False)
+        return [wanted.share_of_relays(number) for number in range(1, wanted.shares(self.config))] if due else []
 
     def look(self) -> list[Job]:
         """What there is to do at all, by a clock that is right: else WrongClock."""
