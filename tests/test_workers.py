@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
+import pooler
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY
@@ -406,3 +407,46 @@ def test_the_page_shows_what_the_plan_comes_to():
         found = plan["plan"](letters, plan["Given"]())
         assert f"{found.letters_per_second:,.0f}" in page and f"{found.addresses}; {found.warm_up_days}" in page
         assert f"{found.of_one_database:.0%}".replace("%", " %") in page
+
+
+# ---------------------------------------------------------------- behind a pooler
+
+
+@pytest.mark.skipif(pooler.PROGRAM is None, reason="no pgbouncer on this machine")
+def test_behind_a_pooler_that_gives_each_transaction_any_session_all_is_the_same(
+    upgraded_postgres_url, config, configure, server, clock, monkeypatch
+):
+    monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: timedelta())
+    with pooler.pooled(upgraded_postgres_url) as url:
+        opened = open_database(url)
+        newsletters.keep(opened, config.newsletters, now=clock())
+        with pytest.raises(ConfigError, match="pooler") as refused, opened.pinned():
+            pass
+        assert "DIGEST_DATABASE" in refused.value.hint
+        direct = open_database(upgraded_postgres_url)
+        config = configure(smtp={"url": server.url, "connections": 3})
+        owe(direct, config, *readers(40))
+        direct.close()
+        told = []
+        workers = [idle_worker(opened, config, clock, told, concurrency=2) for _ in range(2)]
+        threads = [threading.Thread(target=go, args=(worker,)) for worker in workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with opened.read() as session:
+            left = session.execute(sa.text("SELECT count(*) FROM pg_prepared_statements")).scalar()
+            locks = session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar()
+        assert (told, left, locks) == ([], 0, 0)
+        assert sorted(server.recipients) == sorted(readers(40)) and sound(opened)
+        opened.close()
+
+
+@pytest.mark.skipif(pooler.PROGRAM is None, reason="no pgbouncer on this machine")
+def test_tables_are_made_through_a_pooler_and_no_lock_is_left(postgres_url):
+    with pooler.pooled(postgres_url, size=3) as url:
+        opened = open_database(url, create=True)
+        with opened.read() as session:
+            locks = session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar()
+        assert locks == 0
+        opened.close()
