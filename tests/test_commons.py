@@ -7,9 +7,11 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+import sqlalchemy as sa
 from conftest import MONDAY
 from mailing import owe, readers, sound, tallied
 from mailserver import MailServer
@@ -22,7 +24,8 @@ from digest.deliver.judge import Case, Judge
 from digest.deliver.pace import Pace, Quota, Turns
 from digest.deliver.replies import Reply, Step
 from digest.deliver.shares import Share
-from digest.store import newsletters, open_database, sharing
+from digest.models import OutboxState
+from digest.store import letters, newsletters, open_database, outbox, sharing
 
 ASK = RelayAsk("r", 8, 0.0, 0, 0, wish=8, open=0, turns=0, held=0, letters=100, domain_limit=0)
 
@@ -112,10 +115,8 @@ def test_turns_of_all_passes_lie_a_gap_apart(passes):
     for step in range(40):
         for name in "abcd"[:passes]:
             now = 0.1 * step
-            for delay, letters in table.asks(
-                name, now, replace(ask, open=table.seats[name].seats if step else 0)
-            ).turns:
-                moments += [now + delay + number / ask.rate for number in range(letters)]
+            for delay, number in table.asks(name, now, replace(ask, open=table.seats[name].seats if step else 0)).turns:
+                moments += [now + delay + turn / ask.rate for turn in range(number)]
     moments.sort()
     assert len(moments) > 40
     assert min(after - before for before, after in pairwise(moments)) >= 1 / ask.rate - 1e-9
@@ -251,3 +252,50 @@ def test_what_one_pass_had_proved_of_a_relay_no_other_tries_again(shared, config
     server.on_mail = lambda sender, number: "550 5.7.1 sender not allowed"
     together(shared, config, clock, 4)
     assert tallied(shared)["owed"] == 60 and not server.taken
+
+
+def test_a_big_edition_does_not_hold_up_a_small_one(shared, configure, server, clock):
+    both = {name: {"title": name, "from": f"{name} <news@news.example>"} for name in ("big", "small")}
+    config = configure(newsletters=both, smtp={"url": server.url, "connections": 1})
+    newsletters.keep(shared, config.newsletters, now=clock())
+    owe(shared, config, *readers(80, "big.example"), newsletter="big")
+    owe(shared, config, *readers(4, "small.example"), newsletter="small")
+    together(shared, config, clock, 1)
+    assert len(server.recipients) == 84
+    assert max(n for n, to in enumerate(server.recipients) if to.endswith("small.example")) < 60
+
+
+def test_no_statement_that_letters_cost_goes_through_the_whole_outbox(shared, configure, clock):
+    config = configure(smtp={"url": "smtp://relay.example"})
+    owe(shared, config, *readers(3))
+    many = """
+        INSERT INTO outbox (edition_id, variant_id, subscriber_id, subscription_id, state, attempts, created_at, due_at,
+            settled_at, code, reply, in_doubt, relay)
+        SELECT edition_id, variant_id, NULL, NULL, 'sent', 1, created_at, due_at, due_at, 250, '', false, ''
+        FROM outbox, generate_series(1, 3000)
+    """
+    with shared.write() as session:
+        session.execute(sa.text(many))
+    with shared.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
+    seen: list[str] = []
+    with shared.write() as session:
+        number = session.execute(sa.text("SELECT edition_id FROM outbox LIMIT 1")).scalar_one()
+        plain = session.connection()
+
+        def note(connection, cursor, statement, parameters, *_):
+            if "outbox" in statement and not statement.startswith("EXPLAIN"):
+                rows = cursor.connection.execute(f"EXPLAIN {statement}", parameters)
+                seen.extend(row[0] for row in rows)
+
+        sa.event.listen(plain, "before_cursor_execute", note)
+        outbox.due_sources(session, now=clock())
+        letters.any_due(session, now=clock(), notices=False)
+        lease = timedelta(minutes=2)
+        terms = {"lease": lease, "lifetime": timedelta(days=5), "hold_doubtful": False}
+        claim = outbox.claim(session, outbox.Wanted(number, 3), now=clock(), **terms)
+        marked = outbox.mark(session, claim.letters, now=clock(), lease=lease)
+        assert len(marked) == 3
+        outbox.settle(session, [outbox.Outcome(one, 1, OutboxState.SENT) for one in marked], now=clock())
+    assert sum("Update on outbox" in line for line in seen) == 3
+    assert seen and not [line for line in seen if "Seq Scan on outbox" in line]

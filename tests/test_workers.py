@@ -21,6 +21,7 @@ from digest import collect, event_loop
 from digest.demo.site import FeedSite
 from digest.errors import ConfigError, Exit, StorageError, TryAgain
 from digest.models import Edition, Feed
+from digest.observe import metrics
 from digest.store import feed_claims, newsletters, open_database, workers
 from digest.workers import engine, tables, wanted
 from digest.workers.wanted import Job
@@ -314,6 +315,8 @@ def test_a_worker_is_seen_while_it_is_there_and_told_from_a_dead_one(shared, con
             ("host/1", False),
             ("host/2", True),
         ]
+    said = metrics.exposition(shared, config, clock=clock).decode()
+    assert 'digest_worker_jobs_total{job="notices",worker="host/1"} 3.0' in said
     worker = idle_worker(shared, config, clock, [])
     worker._say()
     with shared.read() as session:
