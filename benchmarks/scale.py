@@ -60,11 +60,12 @@ def main() -> None:
     numbers = [int(number) for number in options.workers.split(",")]
     figures: dict[str, Any] = {"processors": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
     with tempfile.TemporaryDirectory(prefix="digest-scale-") as name, postgres.server() as server:
-        folder = Path(name)
         for number in numbers:
+            folder = _folder(name, f"letters{number}")
             figures[f"letters_{number}"] = letters(folder, server, number, options.letters)
             _told(options, f"letters, {number} workers", figures[f"letters_{number}"])
         for number in numbers:
+            folder = _folder(name, f"feeds{number}")
             figures[f"feeds_{number}"] = feeds(folder, server, number, options.feeds)
             _told(options, f"feeds, {number} workers", figures[f"feeds_{number}"])
     if not options.no_trouble:
@@ -79,6 +80,13 @@ def main() -> None:
     if options.json:
         print(json.dumps(figures | {"good": good}))
     sys.exit(0 if good else 1)
+
+
+def _folder(name: str, what: str) -> Path:
+    """For each database its own: what went out of one stands beside its settings."""
+    folder = Path(name) / what
+    folder.mkdir()
+    return folder
 
 
 def _told(options: argparse.Namespace, what: str, found: dict[str, Any]) -> None:
