@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -25,7 +27,7 @@ from digest.deliver.pace import Pace, Quota, Turns
 from digest.deliver.replies import Reply, Step
 from digest.deliver.shares import Share
 from digest.models import OutboxState
-from digest.store import letters, newsletters, open_database, outbox, sharing
+from digest.store import letters, newsletters, open_database, outbox, runs, sharing
 
 ASK = RelayAsk("r", 8, 0.0, 0, 0, wish=8, open=0, turns=0, held=0, letters=100, domain_limit=0)
 
@@ -106,6 +108,17 @@ def test_of_a_pass_that_was_killed_others_have_its_part_once_its_lease_is_over()
     assert table.asks("a", 0.0).seats == 8
     assert table.asks("b", 1.0).seats == 0
     assert table.asks("b", sharing.LEASE + 1).seats == 8
+
+
+def test_a_pass_whose_process_was_killed_on_this_machine_is_known_at_once():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        mine = sharing.new_holder()
+        place, _number, _start, name = mine.split(" ")
+        other = f"{place} {runs.process(process.pid).partition(' ')[2]} {name}"
+        assert not sharing.killed(mine) and not sharing.killed(other)
+        process.kill()
+    assert sharing.killed(other)
+    assert not sharing.killed(other.replace(place, "another/kernel")) and not sharing.killed("a")
 
 
 @pytest.mark.parametrize("passes", [1, 2, 4])

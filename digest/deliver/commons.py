@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -288,7 +287,7 @@ class Commons:
         self._database = database
         self._routes = routes
         self._clock = clock
-        self._who = Who(uuid.uuid4().hex, urgent, gives_way)
+        self._who = Who(sharing.new_holder(), urgent, gives_way)
         self._loop = asyncio.get_running_loop()
         self._next = 0.0
         self._task: asyncio.Future[Exchanged] | None = None
@@ -391,6 +390,7 @@ class Commons:
             for ask in sorted(asks, key=lambda ask: ask.relay):
                 state, now = sharing.locked(session, ask.relay)
                 others = sharing.seats(session, ask.relay, but=self._who.holder, now=now)
+                others = [seat for seat in others if not sharing.killed(seat.holder)]
                 limited = ask.per_hour or ask.per_day
                 hours = relays.hours(session, now=clock).get(ask.relay, {}) if limited else {}
                 quota = Quota(ask.per_hour, ask.per_day, hours)

@@ -5,13 +5,18 @@ PostgreSQL only: a SQLite file is one machine's. Moments are seconds by the serv
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from digest.store import runs
 from digest.store.database import insert_into
 from digest.store.worker_tables import DomainState, RelaySeat, RelayState
 
@@ -140,6 +145,29 @@ def forget_domains(session: Session, *, older: float) -> None:
     gone = old.with_for_update(skip_locked=True).cte("gone")
     which = sa.tuple_(_DOMAIN.c.behind, _DOMAIN.c.domain).in_(sa.select(gone.c.behind, gone.c.domain))
     session.connection().execute(sa.delete(_DOMAIN).where(which))
+
+
+def new_holder() -> str:
+    """A name for a pass of this process: of no other process, machine, or moment."""
+    return f"{_place()} {runs.process(os.getpid()).partition(' ')[2]} {uuid.uuid4().hex[:8]}"
+
+
+def killed(holder: str) -> bool:
+    """Is it sure that the process of this pass is no more? Only of those is it that run on the same kernel as we."""
+    place, number, start, _ = (*holder.split(" "), "", "", "")[:4]
+    if not place or place != _place() or not number.isdigit() or not start:
+        return False
+    return runs.process(int(number)).partition(" ")[2] != f"{number} {start}"
+
+
+@cache
+def _place() -> str:
+    """The kernel since it was started, and which processes can be seen: machines may bear the same name."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
 
 
 def names_of(refuses: Mapping[str, Any], *, since: float) -> dict[str, str]:
