@@ -1,6 +1,7 @@
 """Several worker processes on one PostgreSQL: how much more they do than one, and what holds while they are killed.
 
-    python benchmarks/scale.py [--quick] [--json] [--letters N] [--feeds N] [--workers 1,2,4] [--no-trouble]
+    python benchmarks/scale.py [--quick] [--json] [--letters N] [--feeds N] [--workers 1,2,4]
+                               [--only letters|feeds|trouble]
 
 Letters go to `sink.c`, a server of one process that answers all and costs some microseconds a letter: its figure is
 told, so that it can be seen not to be the bound. PostgreSQL is one of its own with its own settings (or that which
@@ -53,26 +54,27 @@ def main() -> None:
     parser.add_argument("--letters", type=int, default=40_000)
     parser.add_argument("--feeds", type=int, default=400)
     parser.add_argument("--workers", default="1,2,4")
-    parser.add_argument("--no-trouble", action="store_true")
+    parser.add_argument("--only", choices=("letters", "feeds", "trouble"))
     options = parser.parse_args()
     if options.quick:
         options.letters, options.feeds = 6_000, 120
     numbers = [int(number) for number in options.workers.split(",")]
+    wanted = [options.only] if options.only else ["letters", "feeds", "trouble"]
     figures: dict[str, Any] = {"processors": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
     with tempfile.TemporaryDirectory(prefix="digest-scale-") as name, postgres.server() as server:
-        for number in numbers:
+        for number in numbers if "letters" in wanted else ():
             folder = _folder(name, f"letters{number}")
             figures[f"letters_{number}"] = letters(folder, server, number, options.letters)
             _told(options, f"letters, {number} workers", figures[f"letters_{number}"])
-        for number in numbers:
+        for number in numbers if "feeds" in wanted else ():
             folder = _folder(name, f"feeds{number}")
             figures[f"feeds_{number}"] = feeds(folder, server, number, options.feeds)
             _told(options, f"feeds, {number} workers", figures[f"feeds_{number}"])
-    if not options.no_trouble:
+    if "trouble" in wanted:
         with tempfile.TemporaryDirectory(prefix="digest-scale-") as name:
             figures["trouble"] = trouble(Path(name), options.letters)
         _told(options, "trouble", figures["trouble"])
-    rates = {number: figures[f"letters_{number}"]["per_second"] for number in numbers}
+    rates = {n: figures[f"letters_{n}"]["per_second"] for n in numbers if f"letters_{n}" in figures}
     if 1 in rates and 2 in rates:
         figures["second_worker"] = round(rates[2] / rates[1] - 1, 2)
     parts = [value for value in figures.values() if isinstance(value, dict) and "missing" in value]

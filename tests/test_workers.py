@@ -168,6 +168,13 @@ def test_a_letter_that_somebody_waits_for_wakes_a_worker_in_the_transaction_that
     assert notice(shared, "cyd@example.org")  # whose row is kept all the same
 
 
+def test_a_rehearsal_wakes_nobody_and_holds_up_nobody_who_wakes(shared):
+    with shared.rehearse() as rehearsal:
+        assert notice(rehearsal, "ada@example.org")
+        assert notice(shared, "bob@example.org")
+    assert waiting(shared) == ["digest/notices"]
+
+
 def test_who_is_woken_sees_what_woke_him(shared):
     with shared.write() as session:
         tables.defer(session, wanted.NOTICES)

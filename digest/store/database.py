@@ -69,7 +69,7 @@ class Database:
             connection = session.connection() if session.in_transaction() else None
             if connection is not None:
                 session.flush()
-                if session.info:
+                if session.info and self._rehearsing is None:  # a rehearsal wakes nobody, and locks no job of others
                     defer_wakes(session)
                 _must_not_be_moved(connection)
             try:

@@ -111,6 +111,9 @@ class Work:
         ends = self.clock() + SLICE
         if share >= wanted.shares(self.config):
             return []  # woken by other settings
+        with self.database.read() as session:
+            if share and not letters.any_due(session, now=self.clock(), notices=False):
+                return []  # others were quicker; the first share holds what is late, and opens what was held
         report = self._send(SENDING, lambda: self.stop() or self.clock() >= ends)
         self._sent(report)
         return [wanted.share_of_relays(share)] if report.interrupted and report.left.due.letters else []
