@@ -321,8 +321,8 @@ def trouble(folder: Path, number: int) -> dict[str, Any]:
         emails = owe(direct, config, number)
         workers = [begin(config, "--queues", "deliver") for _ in range(3)]
         seen = 0
-        while (count := len(sink.taken())) < number // 2 and kills < 200:
-            if count > seen + number // 20:  # some hundred letters later
+        while (count := len(sink.taken())) < number * 0.9 and kills < 200:
+            if count > seen + number // 40:
                 seen = count
                 victim = rng.randrange(len(workers))
                 workers[victim].kill()
@@ -330,12 +330,12 @@ def trouble(folder: Path, number: int) -> dict[str, Any]:
                 workers[victim] = begin(config, "--queues", "deliver")
                 kills += 1
                 if kills in (3, 6):
-                    postgres._run(server, "pg_ctl", "-m", "immediate", "-w", "restart")
+                    postgres._run(server, "pg_ctl", "-l", server / "log", "-m", "immediate", "-w", "restart")
                     restarts += 1
-            time.sleep(0.05)
+            time.sleep(0.01)
         # What a killed worker had marked rests for its lease; then it is sent again, as in doubt.
         engine = sa.create_engine(direct, poolclass=sa.NullPool)
-        until(lambda: len({to for _, to in sink.taken()}) >= number, 30)
+        until(lambda: len({to for _, to in sink.taken()}) >= number, 15)
         for process in workers:
             process.send_signal(signal.SIGTERM)
         for process in workers:
