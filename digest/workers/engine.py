@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import os
 import shlex
 import socket
@@ -32,6 +33,7 @@ TICK = "tick"  # a queue that every worker takes from
 _POLL = 1.0  # seconds between two questions for jobs; LISTEN would want a session, which PgBouncer does not keep
 _HEARTBEAT = 5.0  # seconds
 _SOON = 0.1
+_LOUD = ("procrastinate", "psycopg")  # what they log, with tracebacks, is told in a sentence: see `Worker.run`
 _AGAIN = 5.0  # seconds until the engine is started anew, after the database was gone or its tables were dropped
 
 
@@ -85,6 +87,8 @@ class Worker:
         Raises what says that this worker cannot go on at all: StorageError of a release that is too old.
         """
         loop = self._loop = asyncio.get_running_loop()
+        for name in _LOUD:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         loop.set_default_executor(ThreadPoolExecutor(max_workers=self._terms.concurrency + 2))
         if not self._terms.wait:
             await asyncio.to_thread(tables.ensure, self._work.database)
