@@ -316,6 +316,7 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
             "DROP TABLE story_word; DROP TABLE archive_index; DROP TABLE archive_words; DROP INDEX ix_edition_unfound;"
             "ALTER TABLE edition DROP COLUMN findable;"
             "DROP TABLE entry_picture; DROP TABLE picture_file; DROP TABLE summary;"
+            "DROP TABLE worker; DROP TABLE relay_state; DROP TABLE relay_seat; DROP TABLE domain_state;"
             "ALTER TABLE full_text DROP COLUMN image_url; ALTER TABLE variant DROP COLUMN attached"
         )
     connection.close()

@@ -8,21 +8,21 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
+import pooler
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY
 from house import ROOT
-from mailing import owe, readers, sound, tallied
+from mailing import notice, owe, readers, sound, tallied
 from mailserver import MailServer
 from people import enrol
 
 from digest import collect, event_loop
-from digest.deliver.papers import Joint
-from digest.deliver.run import _divided
 from digest.demo.site import FeedSite
 from digest.errors import ConfigError, Exit, StorageError, TryAgain
 from digest.models import Edition, Feed
-from digest.store import feed_claims, newsletters, open_database
+from digest.observe import metrics
+from digest.store import feed_claims, newsletters, open_database, workers
 from digest.workers import engine, tables, wanted
 from digest.workers.wanted import Job
 from digest.workers.work import Work
@@ -95,10 +95,10 @@ def test_letters_that_are_due_wake_every_share_of_the_relays_and_none_is_woken_t
     config = configure(smtp={"url": "smtp://relay.example", "connections": 4})
     owe(shared, config, *readers(2))
     jobs = [job for job in wanted.wanted(shared, config, now=clock()) if job.name == "deliver"]
-    assert [dict(job.numbers) for job in jobs] == [{"share": number} for number in range(3)]
-    with shared.write() as session:
-        assert [tables.defer(session, job) for job in (*jobs, *jobs)] == [True] * 3 + [False] * 3
-    assert waiting(shared) == [f"digest/deliver/{number}" for number in range(3)]
+    assert [dict(job.numbers) for job in jobs] == [{"share": number} for number in range(4)]
+    with shared.write() as session:  # one is woken by the letters themselves
+        assert [tables.defer(session, job) for job in (*jobs, *jobs)] == [False] + [True] * 3 + [False] * 4
+    assert waiting(shared) == [f"digest/deliver/{number}" for number in range(4)]
 
 
 def test_what_somebody_waits_for_is_begun_before_editions(shared):
@@ -112,23 +112,13 @@ def test_what_somebody_waits_for_is_begun_before_editions(shared):
     ("smtp", "shares"),
     [
         ({}, 1),
-        ({"url": "smtp://a.example"}, 7),
-        ({"url": "smtp://a.example", "connections": 50}, 8),
-        ({"url": "smtp://a.example", "connections": 3}, 2),
-        ({"relays": [{"url": "smtp://a.example", "connections": 9}, {"url": "smtp://b.example", "connections": 1}]}, 1),
-        ({"relays": [{"url": "smtp://a.example", "per_second": 5.5}]}, 4),
-        ({"relays": [{"url": "smtp://a.example", "per_second": 0.1}]}, 1),
+        ({"url": "smtp://a.example", "connections": 90}, 32),
+        ({"relays": [{"url": "smtp://a.example", "connections": 9}, {"url": "smtp://b.example", "connections": 2}]}, 2),
     ],
     ids=lambda value: str(value),
 )
-def test_all_shares_together_keep_what_the_settings_say_of_each_relay(configure, smtp, shares):
-    config = configure(smtp=smtp)
-    assert (wanted.shares(config), wanted.parts(config)) == (shares, shares + 1)
-    for relay in config.smtp.servers:
-        joint = Joint("", relay, None)
-        (mine,) = _divided({"": joint}, shares + 1).values()
-        assert mine.settings.connections * (shares + 1) <= max(2, relay.connections) and mine.settings.connections
-        assert mine.settings.per_second * (shares + 1) == pytest.approx(relay.per_second)
+def test_no_more_passes_are_woken_than_each_relay_has_connections(configure, smtp, shares):
+    assert wanted.shares(configure(smtp=smtp)) == shares
 
 
 def test_without_a_schedule_an_edition_is_composed_once_an_hour(shared, configure, clock):
@@ -169,6 +159,41 @@ def test_a_job_is_there_with_its_rows_or_not_at_all(shared):
         assert tables.defer(session, wanted.UPKEEP)
         raise ZeroDivisionError
     assert waiting(shared) == []
+
+
+def test_a_letter_that_somebody_waits_for_wakes_a_worker_in_the_transaction_that_owes_it(shared):
+    assert notice(shared, "ada@example.org") and notice(shared, "bob@example.org")
+    assert waiting(shared) == ["digest/notices"]
+    dropped(shared)
+    assert notice(shared, "cyd@example.org")  # whose row is kept all the same
+
+
+def test_a_rehearsal_wakes_nobody_and_holds_up_nobody_who_wakes(shared):
+    with shared.rehearse() as rehearsal:
+        assert notice(rehearsal, "ada@example.org")
+        assert notice(shared, "bob@example.org")
+    assert waiting(shared) == ["digest/notices"]
+
+
+def test_who_is_woken_sees_what_woke_him(shared):
+    with shared.write() as session:
+        tables.defer(session, wanted.NOTICES)
+    take = "SELECT id FROM procrastinate_jobs WHERE status = 'todo' FOR UPDATE SKIP LOCKED"
+    with shared.write() as session:
+        assert not tables.defer(session, wanted.NOTICES)
+        with shared.write() as other:
+            assert other.execute(sa.text(take)).all() == []
+    with shared.write() as session:
+        assert len(session.execute(sa.text(take)).all()) == 1
+
+
+def test_the_first_share_wakes_the_others_before_it_begins(shared, configure, clock):
+    config = configure(smtp={"url": "smtp://relay.example", "connections": 3})
+    work = work_of(shared, config, clock)
+    assert work.before("deliver", {"share": 0}) == []
+    owe(shared, config, "ada@example.org")
+    assert [job.lock for job in work.before("deliver", {"share": 0})] == ["digest/deliver/1", "digest/deliver/2"]
+    assert work.before("deliver", {"share": 1}) == []
 
 
 def test_without_the_tables_of_jobs_a_sentence_is_told_and_our_rows_are_kept(shared):
@@ -286,6 +311,28 @@ def test_a_job_that_fails_is_told_of_and_holds_up_no_other(shared, configure, se
     assert waiting(shared) == []
 
 
+def test_a_worker_is_seen_while_it_is_there_and_told_from_a_dead_one(shared, config, clock):
+    mine = workers.Worker("host/1", "1.0", "0038", "mail", doing="notices", done={"notices": 3})
+    with shared.write() as session:
+        workers.beat(session, mine)
+        workers.beat(session, replace(mine, name="host/2"))
+        session.execute(sa.text("UPDATE worker SET beat = beat - 60 WHERE name = 'host/2'"))
+    with shared.read() as session:
+        assert [(one.worker.name, one.dead) for one in workers.seen(session, now=clock())] == [
+            ("host/1", False),
+            ("host/2", True),
+        ]
+    said = metrics.exposition(shared, config, clock=clock).decode()
+    assert 'digest_worker_jobs_total{job="notices",worker="host/1"} 3.0' in said
+    worker = idle_worker(shared, config, clock, [])
+    worker._say()
+    with shared.read() as session:
+        assert len(workers.seen(session, now=clock())) == 3
+    worker._farewell()
+    with shared.read() as session:
+        assert len(workers.seen(session, now=clock())) == 2
+
+
 def test_a_worker_that_is_too_old_stops_with_a_sentence(shared, config, clock):
     with shared.write() as session:
         session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
@@ -336,6 +383,7 @@ def test_the_command_refuses_sqlite_and_queues_that_are_not_known(digest):
     assert digest("init", "news").returncode == 0
     refused = digest("-c", "news/digest.toml", "worker")
     assert refused.returncode == Exit.CONFIG and "digest run" in refused.stderr
+    assert "release" in digest("-c", "news/digest.toml", "worker", "list").stdout
     refused = digest("-c", "news/digest.toml", "worker", "--queues", "mail,post")
     assert refused.returncode == Exit.DATAERR and "'post'" in refused.stderr
 
@@ -369,3 +417,46 @@ def test_the_page_shows_what_the_plan_comes_to():
         found = plan["plan"](letters, plan["Given"]())
         assert f"{found.letters_per_second:,.0f}" in page and f"{found.addresses}; {found.warm_up_days}" in page
         assert f"{found.of_one_database:.0%}".replace("%", " %") in page
+
+
+# ---------------------------------------------------------------- behind a pooler
+
+
+@pytest.mark.skipif(pooler.PROGRAM is None, reason="no pgbouncer on this machine")
+def test_behind_a_pooler_that_gives_each_transaction_any_session_all_is_the_same(
+    upgraded_postgres_url, config, configure, server, clock, monkeypatch
+):
+    monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: timedelta())
+    with pooler.pooled(upgraded_postgres_url) as url:
+        opened = open_database(url)
+        newsletters.keep(opened, config.newsletters, now=clock())
+        with pytest.raises(ConfigError, match="pooler") as refused, opened.pinned():
+            pass
+        assert "DIGEST_DATABASE" in refused.value.hint
+        direct = open_database(upgraded_postgres_url)
+        config = configure(smtp={"url": server.url, "connections": 3})
+        owe(direct, config, *readers(40))
+        direct.close()
+        told = []
+        workers = [idle_worker(opened, config, clock, told, concurrency=2) for _ in range(2)]
+        threads = [threading.Thread(target=go, args=(worker,)) for worker in workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with opened.read() as session:
+            left = session.execute(sa.text("SELECT count(*) FROM pg_prepared_statements")).scalar()
+            locks = session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar()
+        assert (told, left, locks) == ([], 0, 0)
+        assert sorted(server.recipients) == sorted(readers(40)) and sound(opened)
+        opened.close()
+
+
+@pytest.mark.skipif(pooler.PROGRAM is None, reason="no pgbouncer on this machine")
+def test_tables_are_made_through_a_pooler_and_no_lock_is_left(postgres_url):
+    with pooler.pooled(postgres_url, size=3) as url:
+        opened = open_database(url, create=True)
+        with opened.read() as session:
+            locks = session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar()
+        assert locks == 0
+        opened.close()

@@ -26,7 +26,7 @@ NOUNS = {  # in the order of `digest --help`; a new one needs its line here and 
     "run": Noun("run", "run", "Collect, curate, compose and deliver."),
     "collect": Noun("collect", "collect", "Ask the feeds that are due and store what is new."),
     "deliver": Noun("run", "deliver_command", "Send the letters that are owed and due."),
-    "worker": Noun("worker", "worker", "Work with others on one PostgreSQL, until asked to stop."),
+    "worker": Noun("worker", "app", "Work with others on one PostgreSQL, until asked to stop."),
     "preview": Noun("preview", "preview", "Render the edition that the next run would send."),
     "send-test": Noun("send_test", "send_test", "Send what `digest preview` shows to one address, now."),
     "status": Noun("status", "status", "Show feeds, readers, stories waiting, next slot and letters."),

@@ -53,6 +53,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         rest = _rest(session, moment)
         starving = lost(config, database)
         kept = _kept(database, session, moment)
+        at_work = _workers(database, session, moment)
     if as_json:
         print_json(
             {
@@ -81,6 +82,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
                 },
                 "set_aside": {str(feed): number for feed, number in rest.aside.items()},
                 "keep": kept,
+                "workers": at_work,
             }
         )
     else:
@@ -91,6 +93,8 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         _tell_aside(options, rest.aside)
         tell_heard(options, rest.heard, rest.asks, *rest.complaints)
         _tell_refused(options, rest.strangers)
+        if at_work:
+            options.say(f"workers: {at_work['alive']} at work, {at_work['dead']} dead (digest worker list)")
         options.say(f"database: {config.database_name}{_size_words(kept)}")
     _tell_webhooks(options, rest.webhooks, rest.mute)
     tell_lost(options, config, [one for one in starving if not config.narrowed or one.newsletter in papers])
@@ -112,6 +116,17 @@ def _kept(database: Database, session: Session, moment: datetime) -> dict[str, A
     size, growth = disk_space.size_of(database, days=(moment - begun).days if begun else 0)
     kinds = {one.kind: {"pruned": one.rows, "day": one.day, "held": one.held} for one in kept.standings(session)}
     return {"bytes": size, "bytes_a_day": round(growth), "kinds": kinds}
+
+
+def _workers(database: Database, session: Session, moment: datetime) -> dict[str, int]:
+    """How many are alive and dead; none on SQLite, nor where nobody ever started one."""
+    if database.engine.dialect.name != "postgresql":
+        return {}
+    from digest.store import workers
+
+    found = workers.seen(session, now=moment)
+    dead = sum(one.dead for one in found)
+    return {"alive": len(found) - dead, "dead": dead} if found else {}
 
 
 def _size_words(kept: Mapping[str, Any]) -> str:

@@ -6,23 +6,29 @@ import asyncio
 import os
 import random
 import signal
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from digest import event_loop
-from digest.cli.common import Options, now
-from digest.cli.options import LogFile, LogFormat
+from digest.cli.common import Options, now, print_json, print_rows
+from digest.cli.options import Json, LogFile, LogFormat
 from digest.cli.progress import heed_clock, telling
 from digest.cli.record import recorded
 from digest.errors import BadInput, Exit
 
 if TYPE_CHECKING:
+    from digest.store.workers import Seen
     from digest.workers.engine import Worker
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+app = typer.Typer(help="Work with others on one PostgreSQL, until asked to stop.")
+
+
+@app.callback(invoke_without_command=True)
 def worker(
     context: typer.Context,
     queues: Annotated[str, typer.Option(metavar="NAME,NAME", help="Only jobs of these; else of all.")] = "",
@@ -38,6 +44,8 @@ def worker(
 
     Example: digest worker --queues deliver --concurrency 2
     """
+    if context.invoked_subcommand is not None:
+        return
     from digest.workers import engine, tables
     from digest.workers.wanted import QUEUES
     from digest.workers.work import Work
@@ -59,6 +67,36 @@ def worker(
             mine = engine.Worker(work, terms, warn=options.warn, give_up=lambda: _give_up(options))
             event_loop.run(lambda: _until_asked(options, mine))
             record.ends(Exit.OK)
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: Json = False) -> None:
+    """List the workers on this database: since when, of which release, when they were heard of last, what they do.
+
+    One of which nobody heard for half a minute is dead: others go on with what it did. SQLite has none.
+
+    Example: digest worker list --json
+    """
+    from digest.store import workers
+
+    options: Options = context.obj
+    moment = now()
+    with options.open(partly=True) as (_, database), database.read() as session:
+        found = workers.seen(session, now=moment)
+    if as_json:
+        print_json(
+            [{**asdict(one.worker), "began": one.began, "silent": one.silent, "dead": one.dead} for one in found]
+        )
+        return
+    rows = [
+        (one.worker.name, one.began, f"{one.silent:.0f} s", one.worker.release, one.worker.queues, _does(one))
+        for one in found
+    ]
+    print_rows(("worker", "since", "silent", "release", "queues", "does"), rows)
+
+
+def _does(seen: Seen) -> str:
+    return "dead" if seen.dead else seen.worker.doing or "waits"
 
 
 async def _until_asked(options: Options, worker: Worker) -> None:

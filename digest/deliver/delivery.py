@@ -11,10 +11,12 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from digest.deliver.attempt import Attempt, Waiting, domain_of
 from digest.deliver.booking import Book
 from digest.deliver.domains import Turn
+from digest.deliver.in_hand import MOST
 from digest.deliver.judge import Case, Judge, Quarantine, Ruling
 from digest.deliver.lanes import Lane, lanes_of, pick
 from digest.deliver.ledger import Committed, Ledger
@@ -25,6 +27,9 @@ from digest.deliver.replies import Blame, Reply, Step, Verdict, suspect, wants_l
 from digest.deliver.report import Progress, Report
 from digest.deliver.writer import Writer
 from digest.store import outbox
+
+if TYPE_CHECKING:
+    from digest.deliver.commons import Commons
 
 TICK = 0.05  # seconds between two looks at clocks and signals
 
@@ -63,12 +68,22 @@ class Delivery:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._woken = asyncio.Event()
-        self._writer = Writer(ledger, committed=self._committed, failed=self._failed)
+        self._writer = Writer(ledger, committed=self._committed, failed=self.failed)
+        self._ledger = ledger
+        self._commons: Commons | None = None
         self._book = Book(self._writer, self.judge, report, self._papers, clock=clock, rng=rng)
 
     async def run(self, routes: Mapping[Key, Route]) -> None:
         self._routes = list(routes.values())
         self._lanes = lanes_of(self._papers, routes)
+        ledger = self._ledger
+        if ledger.database.engine.dialect.name == "postgresql":  # else one machine sends
+            from digest.deliver.commons import Commons
+
+            self._commons = Commons(
+                ledger.database, self._routes, clock=self.clock, urgent=ledger.notices_only, gives_way=ledger.gives_way
+            )
+            self._commons.hears((lane.domains for lane in self._lanes.values()), self.judge, self)
         for number in self._due:
             if (lane := self._lane(number)) is not None:
                 self._wake(lane)
@@ -86,6 +101,8 @@ class Delivery:
                 await route.close()
         finally:
             self._writer.close(timeout=2)
+            if self._commons is not None:
+                await self._commons.leave()
 
     def wake(self) -> None:
         self._woken.set()
@@ -123,6 +140,8 @@ class Delivery:
     def _feed(self) -> None:
         now, moment = self._loop.time(), self.clock()
         self._turn += 1
+        if self._commons is not None:
+            self._commons.step(now, self._wanting())
         if not self.stopping:
             self._stop_what_cannot_go_on(now, moment)
         for route in self._routes:
@@ -140,6 +159,12 @@ class Delivery:
         for route in self._routes:
             route.pump()
         self._writer.kick()
+
+    def _wanting(self) -> int:
+        """How many letters could still go: those at hand, or a claim's worth while there are more to be claimed."""
+        if any(lane.live and not (lane.claims.looked and lane.claims.exhausted) for lane in self._begun):
+            return min(MOST, sum(self._due.values()))
+        return len(self._marking) + sum(len(lane.claims.waiting) + lane.domains.parked for lane in self._begun)
 
     def _at_hand(self) -> bool:
         """Are there letters that are claimed and not answered?"""
@@ -337,7 +362,7 @@ class Delivery:
             if lane.claims.asking and (waits is None or self._lane(waits.source.newsletter_id) is not lane):
                 lane.claims.asking = False  # the wish was left out while the database could not be written
 
-    def _failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException) -> None:
         """Nothing can be recorded any more, so nothing may be sent."""
         self._failure = error
         self.stopping = True
@@ -377,6 +402,8 @@ class Delivery:
                 self._book.deferred(attempt, case.reply, relay=route.name)
             for witness in ruling.witnesses:
                 self._book.pardon(witness, at_once=elsewhere)
+            if route.part is not None:
+                route.part.refuses[lane.number or 0] = ruling.relay_refuses
             self._shut(lane, route, ruling.relay_refuses)
         else:
             self._book.refused(attempt, case.reply, ruling, relay=route.name)
@@ -386,6 +413,13 @@ class Delivery:
             lane.domains.shun(case.domain)
         if case.edition_id is not None:
             self._ask_judge(case.edition_id)
+
+    def refused_elsewhere(self, route: Route, number: int, why: str) -> None:
+        """Another pass had it proved that a relay takes nothing of a newsletter."""
+        lane, final = self._lanes.get(number or None), route.down is not None and route.down.final
+        ways = lane.ways if lane is not None and lane.awake and not final else ()
+        if lane is not None and any(way.route is route and not way.shut for way in ways):
+            self._shut(lane, route, why)
 
     def _shut(self, lane: Lane, route: Route, why: str) -> None:
         """A relay takes nothing of this newsletter; others may use it all the same."""

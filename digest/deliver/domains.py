@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from digest.deliver.attempt import Waiting
-from digest.deliver.pace import Pace
+from digest.deliver.pace import Pace, Turns
 
+SOON = 1.0  # seconds for which turns are leased
 MOST_PARKED = 100  # letters to a domain that asked for patience that wait at hand; more are put off
 
 
@@ -31,9 +33,23 @@ class _Domain:
 class Domains:
     """Only those that asked for patience are kept, and with a `limit` of letters at a time all that are at work."""
 
-    def __init__(self, *, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, *, limit: int, behind: str = "") -> None:
+        """`behind` names the relays, for others who send by them."""
+        self.behind = behind
+        self.among = 1  # passes that divide `limit`
+        self.shared = False  # is what servers say told to others?
+        self.news: dict[str, list[int]] = {}  # answers since it was told last: [taken, busy], of those that are known
+        self._most = limit
         self._known: dict[str, _Domain] = {}
+
+    @property
+    def limited(self) -> int:
+        """How many letters to a domain may be under way in all, 0 without a limit."""
+        return self._most
+
+    @property
+    def _limit(self) -> int:
+        return max(1, self._most // self.among) if self._most else 0
 
     @property
     def idle(self) -> bool:
@@ -85,7 +101,34 @@ class Domains:
             domain.pace.in_flight = 1
         domain.pace.in_flight = max(0, domain.pace.in_flight - 1)
         domain.pace.answered(now, busy=busy)
+        if self.shared and (busy or domain.pace.interval):
+            self.news.setdefault(name, [0, 0])[busy] += 1
         return self._settle(name)
+
+    def wants(self, now: float) -> dict[str, int]:
+        """Domains with a pace, and how many more letters to each could have a turn soon."""
+        found = {}
+        for name, domain in self._known.items():
+            if domain.pace.interval:
+                leased = domain.pace.turns.left(now) if domain.pace.turns is not None else 0
+                found[name] = max(0, min(len(domain.parked), math.ceil(SOON / domain.pace.interval)) - leased)
+        return found
+
+    def told(self, name: str, interval: float, turns: Iterable[tuple[float, int]]) -> None:
+        """By what all heard, letters to this domain go at an interval (0: as fast as they like), and we have turns."""
+        if not interval:
+            domain = self._known.get(name)
+            if domain is not None:
+                domain.pace.interval, domain.pace.turns, domain.pace.next_at = 0.0, None, 0.0
+                self._settle(name)
+            return
+        pace = self._known.setdefault(name, _Domain()).pace
+        pace.interval = interval
+        if pace.turns is None:
+            pace.turns = Turns(1 / interval)
+        pace.turns.rate = 1 / interval
+        for at, letters in turns:
+            pace.turns.lease(at, letters)
 
     def freed(self, name: str) -> bool:
         """A letter that had its turn was not answered by its server; True where another's turn may have come."""

@@ -15,6 +15,7 @@ letter:
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from digest.deliver.attempt import domain_of
@@ -27,6 +28,7 @@ SURE_OF_SENDER = 2  # the same at MAIL, where no reader has been named yet
 SHUNNED = 5  # refusals of one domain, and not one letter taken, before the others go first
 UNHEARD_OF = 0.10  # the share of dead mailboxes that no list should have
 WORSE = 3  # times the worst that this list has seen
+Counts = tuple[int, int, int, int]  # letters taken, refused, of these without a mailbox, of these by our fault
 RECENT = 50  # answers, of which half are dead mailboxes where a server goes wrong in the middle
 
 
@@ -108,6 +110,29 @@ class Judge:
         self._editions: dict[int | None, _Tried] = {}
         self._heard: dict[int, refusals.Refusals] = {}
         self._quarantined: set[tuple[int | None, str]] = set()
+        self._told: dict[str, Counts] = {}  # of domains, what others know of it
+
+    def news(self) -> dict[str, Counts]:
+        """What became of letters to domains that refused some, since it was told last."""
+        found = {}
+        for name, tried in self._domains.items():
+            known = self._told.get(name, (0, 0, 0, 0))
+            mine = (tried.taken, tried.refused, tried.gone, tried.ours)
+            if mine != known or name not in self._told:
+                found[name] = (mine[0] - known[0], mine[1] - known[1], mine[2] - known[2], mine[3] - known[3])
+        return found
+
+    def told(self, news: Mapping[str, Counts], heard: Mapping[str, Counts]) -> None:
+        """These `news` are among what all `heard` of their domains, and of others."""
+        for name, counts in heard.items():
+            tried = self._domains.setdefault(name, _Tried())
+            mine = (tried.taken, tried.refused, tried.gone, tried.ours)
+            known, sent = self._told.get(name, (0, 0, 0, 0)), news.get(name, (0, 0, 0, 0))
+            untold = [have - had - gave for have, had, gave in zip(mine, known, sent, strict=True)]
+            tried.taken, tried.refused, tried.gone, tried.ours = (
+                count + more for count, more in zip(counts, untold, strict=True)
+            )
+            self._told[name] = counts
 
     def taken(self, relay: str, edition_id: int | None, email: str) -> None:
         """A relay took a letter: what it refused before was about those letters."""

@@ -103,7 +103,9 @@ def lanes_of(papers: Papers, routes: Mapping[Key, Route]) -> dict[Number, Lane]:
     found = {}
     for numbers in behind.values():
         limits = [smtp.per_domain for smtp in map(papers.smtp, numbers) if smtp.per_domain]
-        domains = Domains(limit=min(limits, default=0))
+        smtps = [papers.smtp(number) for number in numbers]
+        names = sorted({routes[key_of(relay)].name for smtp in smtps for relay in smtp.servers})
+        domains = Domains(limit=min(limits, default=0), behind=" ".join(names))
         for number in numbers:
             smtp = papers.smtp(number)
             ways = {key_of(relay): Way(routes[key_of(relay)], relay.order, relay.weight) for relay in smtp.servers}

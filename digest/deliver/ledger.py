@@ -22,7 +22,7 @@ from digest.models import EditionState, OutboxState
 from digest.store import Database, edition_states, outbox, refusals, relays, suppressions, witness
 from digest.store.disk_space import Room
 
-CLAIM_LEASE = timedelta(minutes=2)  # for letters that are about to be marked
+CLAIM_LEASE = timedelta(seconds=45)  # for letters that are about to be marked; of who is killed they rest so long
 PUT_OFF = timedelta(minutes=5)
 LATE_AGAIN = timedelta(minutes=10)
 PUT_OFF_WHY = "not tried yet: the mail server of its domain asked for patience"
@@ -106,7 +106,7 @@ class Ledger:
         self.contents = contents
         self.clock = clock
         self.notices_only = share.notices_only
-        self.parts = share.parts
+        self.gives_way = share.gives_way
         self.papers = papers
         self._lease = papers.lease
         self._numbers = frozenset(papers.numbers)

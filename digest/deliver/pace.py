@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ FIRST = 0.05  # seconds between two letters, where it is not known how fast it w
 TOO_MANY = 1 / 3  # the share of answers "not now" that says we are too fast; some servers say it to a few all day
 MEMORY = 0.03  # what one answer counts in that share
 CLIMB = 0.02  # of the best rate, for each letter taken
+STALE = 1.0  # seconds after which a leased turn is lost
 
 
 @dataclass(slots=True)
@@ -26,6 +28,7 @@ class Pace:
     next_at: float = 0.0
     in_flight: int = 0
     wary: bool = False  # the first answer counts in full: of few letters to one place, few are asked twice
+    turns: Turns | None = None  # where others send there too, and all together keep the interval
     _busy: float = 0.0  # the share
     _gap: float = 0.0  # seconds between two answers, of late
     _heard_at: float | None = None
@@ -33,10 +36,14 @@ class Pace:
     _best: float = 0.0  # letters a second
 
     def ready(self, now: float, *, limit: int = 0) -> bool:
-        return now >= self.next_at and not (limit and self.in_flight >= limit)
+        if limit and self.in_flight >= limit:
+            return False
+        return now >= self.next_at if self.turns is None else self.turns.allows(now) > 0
 
     def begin(self, now: float) -> None:
         self.in_flight += 1
+        if self.turns is not None:
+            self.turns.take()
         self.next_at = now + self.interval
 
     def answered(self, now: float, *, busy: bool) -> None:
@@ -54,6 +61,19 @@ class Pace:
                 self._slower(now)
         elif self.interval:
             self._quicker()
+
+    def stored(self) -> dict[str, float]:
+        """What a row keeps of it, for all who send there."""
+        heard = {} if self._heard_at is None else {"heard_at": self._heard_at}
+        slowed = {} if math.isinf(self._slowed_at) else {"slowed_at": self._slowed_at}
+        return {"interval": self.interval, "busy": self._busy, "gap": self._gap, "best": self._best, **heard, **slowed}
+
+    @classmethod
+    def of_stored(cls, known: Mapping[str, float]) -> Pace:
+        pace = cls(known.get("interval", 0.0), wary=True)
+        pace._busy, pace._gap, pace._best = known.get("busy", 0.0), known.get("gap", 0.0), known.get("best", 0.0)
+        pace._heard_at, pace._slowed_at = known.get("heard_at"), known.get("slowed_at", -math.inf)
+        return pace
 
     def _slower(self, now: float) -> None:
         if not self.interval:
@@ -85,6 +105,55 @@ class Bucket:
 
     def take(self, letters: int = 1) -> None:
         self.tokens -= letters
+
+
+class Turns:
+    """The same as `Bucket` for one of many that share a rate: it begins a letter at a moment that was leased for it.
+
+    What was not begun within a second of its moment is lost: so no more go out at once than one second's worth.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate  # of all together
+        self._leased: deque[list[float]] = deque()  # [the next moment, how many]
+
+    def lease(self, at: float, letters: int) -> None:
+        """So many more, one behind the other, from that moment on."""
+        if letters > 0:
+            self._leased.append([at, letters])
+
+    def left(self, now: float) -> int:
+        """How many are leased that are not lost."""
+        self._drop(now)
+        return int(sum(letters for _, letters in self._leased))
+
+    def allows(self, now: float) -> int:
+        if not self.rate:
+            return 1_000_000
+        self._drop(now)
+        found = 0
+        for at, letters in self._leased:
+            if at <= now:
+                found += min(int(letters), int((now - at) * self.rate + 1e-6) + 1)
+        return found
+
+    def take(self, letters: int = 1) -> None:
+        while letters > 0 and self._leased:
+            first = self._leased[0]
+            taken = min(letters, int(first[1]))
+            letters -= taken
+            self._pass(first, taken)
+
+    def _drop(self, now: float) -> None:
+        while self._leased and self._leased[0][0] < now - STALE:
+            first = self._leased[0]
+            self._pass(first, max(1, math.ceil((now - STALE - first[0]) * self.rate - 1e-6)))
+
+    def _pass(self, first: list[float], letters: int) -> None:
+        first[0] += letters / self.rate
+        first[1] -= letters
+        if first[1] <= 0:
+            self._leased.popleft()
 
 
 @dataclass

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from digest import config, spans
 from digest.deliver.attempt import Attempt
 from digest.deliver.login import Server, Unusable
-from digest.deliver.pace import Bucket, Pace, Quota
+from digest.deliver.pace import Bucket, Pace, Quota, Turns
 from digest.deliver.replies import Reply, Step, Verdict, wants_less
 from digest.deliver.smtp import Connection
 
@@ -52,6 +52,19 @@ class Dispatcher(Protocol):
     def wake(self) -> None: ...
 
 
+@dataclass
+class Part:
+    """What we have of a relay that others use at the same time."""
+
+    seats: int = 0  # connections
+    until: float = 0.0  # by the loop; then it is nothing
+    allowance: int = 0  # letters, where the settings limit an hour or a day
+    fewer: bool = False  # it let us have no more, and that was not told yet
+    per_connection: int | None = None  # learnt, and not told yet
+    refuses: dict[int, str] = field(default_factory=dict)  # newsletters (0: none) and why, not told yet
+    news: list[int] = field(default_factory=lambda: [0, 0])  # answers since it was told last: [taken, busy]
+
+
 @dataclass(frozen=True)
 class Down:
     """Why a relay is left alone; `final`: until the settings change."""
@@ -82,7 +95,7 @@ class Route:
         self._lively = 0.0  # answers from commit to commit, where there are many
         self.down: Down | None = None
         self.proven = False  # a letter was answered in this pass
-        self.bucket = Bucket(settings.per_second)
+        self.bucket: Bucket | Turns = Bucket(settings.per_second)
         self.quota = Quota(settings.per_hour, settings.per_day)
         self.pace = Pace()
         self._time_to_answer = 1.5 * server.data_timeout
@@ -105,6 +118,9 @@ class Route:
         self._since_learnt = 0  # connections
         self._testing: set[Connection] = set()  # that heed no limit
         self._ends: dict[Connection, spans.End] = {}  # of their spans
+        self.part: Part | None = None  # None: it is all ours
+        self._leaving: set[Connection] = set()  # told to end, since others are to have their place
+        self._asked_for = False  # there is something to send by it
         self._strikes = 0  # failures in a row
         self._struck: set[int | None] = set()  # letters that met them
         self._broke: set[int] = set()  # letters over which it was left alone once
@@ -116,13 +132,60 @@ class Route:
 
     # ------------------------------------------------------------ from outside
 
+    def share(self) -> None:
+        """Others use it, too: from now on we have a part, which `commons` says."""
+        self.part = Part()
+        self.bucket = Turns(self.settings.per_second)
+
+    @property
+    def most(self) -> int:
+        """How many connections we may have at this moment."""
+        if self.part is None:
+            return self._most
+        return min(self._most, self.part.seats) if self._loop.time() < self.part.until else 0
+
+    @property
+    def allowed(self) -> int:
+        """By the settings."""
+        return self._allowed
+
+    @property
+    def open(self) -> int:
+        """Connections that there are, or soon will be."""
+        return len(self._connections) + len(self._opening)
+
+    @property
+    def held(self) -> int:
+        """Letters in hand, and those that it took and no commit has counted yet."""
+        return self.marking + len(self.ready) + self.in_flight + self._uncounted
+
+    @property
+    def per_connection(self) -> int:
+        return self._per_connection
+
+    def told(self, per_connection: int, *, limited_elsewhere: bool) -> None:
+        """What others learnt of it; how many connections it allows in all stands in our part of them."""
+        if self.part is not None and self.part.per_connection is None and per_connection != self._per_connection:
+            self._per_connection = per_connection
+        if limited_elsewhere:
+            self._most = self._allowed
+        if not self._careful:
+            self.window = max(self.window, 2 * self.most)
+
     def try_first(self) -> None:
         """Open one connection before any letter is touched; what is wrong stands in `down`."""
-        self._spawn()
+        self._asked_for = True
+        if self.most:
+            self._spawn()
+
+    @property
+    def waits(self) -> bool:
+        """Has it no place for us yet, since others have them all?"""
+        return self.part is not None and self._asked_for and not self.most and self.down is None
 
     def trying(self, now: float) -> bool:
         """Is it still to be heard whether it can be had at all, and worth waiting for?"""
-        return not self.opened and self.down is None and now - self._began < SILENCE
+        return self.waits or (not self.opened and self.down is None and now - self._began < SILENCE)
 
     @property
     def usable(self) -> bool:
@@ -134,14 +197,19 @@ class Route:
         After a crash all that is marked counts as in doubt, so it is what the connections hold, and what they
         will need until the next commit.
         """
-        if not self.usable or now < self.pace.next_at:
+        if not self.usable or not self.pace.ready(now):
             return 0
         held = self.marking + len(self.ready) + self.in_flight
-        return min(
+        room = min(
             self.window - held,
             self.bucket.allows(now),
             self.quota.allows(moment) - self._uncounted - held,
         )
+        if self.part is None:
+            return room
+        if self.quota.per_hour or self.quota.per_day:
+            room = min(room, self.part.allowance - self._uncounted - held)
+        return min(room, self.most - held) if self._careful or not self.most else room
 
     def exhausted(self, moment: datetime) -> bool:
         """Has it taken all that it may in this hour or day?"""
@@ -152,6 +220,8 @@ class Route:
         self.marking += 1
         self.bucket.take()
         self.pace.next_at = now + self.pace.interval
+        if self.pace.turns is not None:
+            self.pace.turns.take()
 
     def give(self, attempt: Attempt) -> None:
         """The letter that was marked for us."""
@@ -170,9 +240,11 @@ class Route:
         much goes out is that of a lively commit: after a slow one, a narrow window would make the next one slow.
         """
         self._uncounted -= counted
+        if self.part is not None:
+            self.part.allowance -= counted
         self._lively = max(self.answered_lately, 0.9 * self._lively)
         if not self._careful:
-            self.window = min(256, 2 * self._most + int(4 * self._lively))
+            self.window = min(256, 2 * self.most + int(4 * self._lively))
         self.answered_lately = 0
 
     def pump(self) -> None:
@@ -182,11 +254,16 @@ class Route:
         while self.ready and self._idle:
             self._idle.pop().start()
         now = self._loop.time()
+        if self.part is not None:
+            while self._too_many() and self._idle:
+                self._leave(self._idle.pop())
         if self.down is not None:
-            if not self.down.final and now >= self._retry_at and not self._opening:
+            if not self.down.final and now >= self._retry_at and not self._opening and self.most:
                 self._spawn()
             return
-        wanted = min(self._most - len(self._connections) - len(self._opening), len(self.ready))
+        wanted = min(self.most - len(self._connections) - len(self._opening), len(self.ready))
+        if self.part is not None and self._asked_for and not self.opened:
+            wanted = min(1, self.most) - len(self._opening)
         if not self._connections and not self.proven:
             wanted = min(wanted, 1 - len(self._opening))
         for _ in range(wanted):
@@ -199,7 +276,7 @@ class Route:
     def hopeful(self, now: float) -> bool:
         """Not to be had at this moment, but worth waiting for."""
         if self.down is None:
-            return self.opened or bool(self._opening)
+            return self.opened or bool(self._opening) or self.waits
         patience = PATIENCE if self.proven else UNPROVEN_PATIENCE if self._broke else 0.0
         return not self.down.final and now - self.down.since < patience
 
@@ -276,6 +353,8 @@ class Route:
     def _fewer(self) -> None:
         """It lets us have no more connections at a time; a while later one more is tried."""
         self._most = max(1, len(self._connections))
+        if self.part is not None:
+            self.part.fewer = True
         self._more_after = min(2 * self._more_after, 64 * FEWER)
         self._more_in = self._more_after
 
@@ -312,7 +391,7 @@ class Route:
     # ------------------------------------------------------------ smtp.Handler
 
     def take(self, connection: Connection) -> Attempt | None:
-        if self._delivery.stopping or self._spent(connection):
+        if self._delivery.stopping or self._spent(connection) or self._too_many():
             return None
         while self.ready:
             attempt = self.ready.popleft()
@@ -330,8 +409,18 @@ class Route:
     def idle(self, connection: Connection) -> None:
         if self._spent(connection):
             connection.quit()
+        elif self._too_many():
+            self._leave(connection)
         else:
             self._idle.add(connection)
+
+    def _too_many(self) -> bool:
+        """Have we more connections than our part?"""
+        return self.part is not None and len(self._connections) - len(self._leaving) > self.most
+
+    def _leave(self, connection: Connection) -> None:
+        self._leaving.add(connection)
+        connection.quit()
 
     def may_begin(self, attempt: Attempt) -> bool:
         """Will the answer come, and be recorded, before the lease runs out and the letter is in other hands?"""
@@ -346,7 +435,10 @@ class Route:
         self.in_flight -= 1
         self.answered_lately += 1
         now = self._loop.time()
-        self.pace.answered(now, busy=verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and wants_less(reply)))
+        busy = verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and wants_less(reply))
+        self.pace.answered(now, busy=busy)
+        if self.part is not None and (busy or self.pace.interval):
+            self.part.news[busy] += 1
         if verdict is Verdict.BUSY:
             self._last[connection] = attempt.claimed.id
             self._learn(connection)
@@ -407,6 +499,7 @@ class Route:
         self._end_span(connection, why)
         was_idle = connection in self._idle
         self._connections.discard(connection)
+        self._leaving.discard(connection)
         self._testing.discard(connection)
         self._idle.discard(connection)
         self._gone.set()
@@ -428,6 +521,7 @@ class Route:
         A server that breaks off now and then does so at any number; one with a limit never goes beyond it.
         """
         done = connection.begun - 1
+        known = self._per_connection
         if self._per_connection and done > self._per_connection:
             self._per_connection = self._same = 0
         if done > 0:
@@ -435,3 +529,5 @@ class Route:
             self._last_ended_at = done
             if self._same >= 3:
                 self._per_connection = done
+        if self.part is not None and known != self._per_connection:
+            self.part.per_connection = self._per_connection

@@ -171,7 +171,7 @@ async def _send(
     shares = _shares(smtps)
     routes = {
         key: Route(joint.settings, joint.server, delivery, careful=careful, share=shares.get(key, 1.0))
-        for key, joint in _divided(_fitting(relays.found), ledger.parts).items()
+        for key, joint in _fitting(relays.found).items()
     }
     await delivery.run(routes)
     return delivery.judge.all_refused(), delivery.stopped
@@ -212,16 +212,3 @@ def _fitting(found: Mapping[Key, Joint]) -> dict[Key, Joint]:
         )
         for key, joint in found.items()
     }
-
-
-def _divided(found: Mapping[Key, Joint], parts: int) -> dict[Key, Joint]:
-    """What one of so many passes at a time may have of each relay: all of them together keep what the settings say."""
-
-    def part(joint: Joint) -> Joint:
-        mine = {
-            "connections": max(1, joint.settings.connections // parts),
-            "per_second": joint.settings.per_second / parts,
-        }
-        return replace(joint, settings=joint.settings.model_copy(update=mine))
-
-    return {key: part(joint) for key, joint in found.items()} if parts > 1 else dict(found)

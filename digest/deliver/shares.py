@@ -12,7 +12,7 @@ class Share:
     most: int | None = None  # letters claimed; None: as many as there are
     notices_only: bool = False  # editions are left to others, and what becomes of late ones to who tells the operator
     newsletters: frozenset[str] | None = None  # letters of these only; None: of all
-    parts: int = 1  # among so many passes at a time each relay's connections and rate are divided
+    gives_way: bool = False  # one connection of each relay is left to what somebody waits for, where it has several
 
 
 ALL = Share()

@@ -99,6 +99,14 @@ def _metrics(found: Figures, names: tuple[str, ...], now: datetime) -> Iterator[
     age = found.oldest_due.total_seconds() if found.oldest_due else 0
     yield _family("queue_age_seconds", "How long the letter waits that was due first; 0: none is due.", (), {(): age})
     yield _family("database_size_bytes", "Size of the database.", (), {(): found.database_bytes})
+    if found.workers:
+        silent = {(one.worker.name, one.worker.release): one.silent for one in found.workers}
+        yield _family("worker_silent_seconds", "Since a worker was heard of last.", ("worker", "release"), silent)
+        jobs = CounterMetricFamily("digest_worker_jobs", "Jobs that a worker did.", labels=("worker", "job"))
+        for one in found.workers:
+            for job, number in one.worker.done.items():
+                jobs.add_metric((one.worker.name, job), number)
+        yield jobs
     if (last := found.last_run) is not None:
         seconds = (last.ended_at - last.began_at).total_seconds()
         ended = last.ended_at.timestamp()

@@ -25,8 +25,10 @@ from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session, create_engine
 
 from digest import DISTRIBUTION
-from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, Unavailable, UserError
+from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, Unavailable
+from digest.store import refused
 from digest.store.rehearsal import overlaid
+from digest.store.waking import defer_wakes
 from digest.store.witness import Witness, moved
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -67,15 +69,17 @@ class Database:
             connection = session.connection() if session.in_transaction() else None
             if connection is not None:
                 session.flush()
+                if session.info and self._rehearsing is None:  # a rehearsal wakes nobody, and locks no job of others
+                    defer_wakes(session)
                 _must_not_be_moved(connection)
             try:
                 session.commit()
             except sa.exc.DBAPIError as error:
                 if connection is not None:
                     connection.invalidate()  # SQLAlchemy sends no ROLLBACK after a COMMIT that failed
-                if _undecided(error):
+                if refused.undecided(error):
                     raise CommitUnknown(
-                        f"{self.name} was lost during a COMMIT: {_first_line(error)}",
+                        f"{self.name} was lost during a COMMIT: {refused.first_line(error)}",
                         hint="whether it was stored, the next run sees",
                     ) from error
                 raise
@@ -145,7 +149,7 @@ class Database:
         try:
             yield
         except (sa.exc.DBAPIError, OverflowError) as error:
-            sentence = _too_large(error) or _in_words(error, self.engine.url)
+            sentence = refused.too_large(error) or refused.in_words(error, self.engine.url)
             if sentence is None:
                 raise
             raise sentence from error
@@ -159,6 +163,11 @@ class Database:
             yield self
             return
         with self._told(), _apart(self.engine) as connection:
+            if _pooled(connection):
+                raise ConfigError(
+                    f"{self.name} is behind a pooler (PgBouncer), which does not keep what is laid beside its tables",
+                    hint="for this command, name the server itself: DIGEST_DATABASE=postgresql://… digest …",
+                )
             alone = Database(self.engine, pinned=connection)
             alone.witness = self.witness
             yield alone
@@ -256,6 +265,16 @@ def _apart(engine: Engine) -> Iterator[Connection]:
             own.close()
 
 
+def _pooled(connection: Connection) -> bool:
+    """Is somebody between us and PostgreSQL? Then it answers as another process than the one that we connected to."""
+    if connection.dialect.name != "postgresql":
+        return False
+    own = getattr(getattr(connection.connection.dbapi_connection, "info", None), "backend_pid", None)
+    there = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    connection.rollback()
+    return own is not None and own != there
+
+
 def shared_now(session: Session, now: datetime) -> datetime:
     """The moment by the clock that all who work on this database share; `now` is what this machine takes it for.
 
@@ -320,7 +339,7 @@ def open_database(
         engine = _sqlite(path)
     else:
         try:
-            engine = create_engine(url, pool_pre_ping=True, json_serializer=_json)
+            engine = create_engine(url, pool_pre_ping=True, json_serializer=_json, connect_args=_nameless(url))
         except ImportError:  # psycopg itself, or the libpq that it wants
             raise ConfigError(
                 "PostgreSQL needs a package that is not installed beside digest",
@@ -341,6 +360,11 @@ def open_database(
         database.close()
         raise
     return database
+
+
+def _nameless(url: str) -> dict[str, Any]:
+    """No prepared statements by name: they stay with a session, and a pooler gives each transaction any."""
+    return {"prepare_threshold": None} if url.startswith("postgresql+psycopg:") else {}
 
 
 def head() -> str:
@@ -442,8 +466,8 @@ def _migrate(database: Database) -> None:
         try:
             command.upgrade(alembic_settings(connection), "head")
         except sa.exc.DBAPIError as error:
-            raise _in_words(error, database.engine.url) or StorageError(
-                f"{database.name} cannot be upgraded: {_first_line(error)}",
+            raise refused.in_words(error, database.engine.url) or StorageError(
+                f"{database.name} cannot be upgraded: {refused.first_line(error)}",
                 hint="nothing was changed; go on with the release before, and tell the makers of digest",
             ) from error
         if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
@@ -471,8 +495,9 @@ def _turn(database: Database) -> Iterator[None]:
             path.unlink(missing_ok=True)  # while it is ours
             os.close(lock)
         return
-    with database._told(), database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        asked = sa.text("SELECT pg_try_advisory_lock(:key)")
+    # A transaction's lock, and not a session's: a pooler gives each transaction any session.
+    with database._told(), database.engine.connect() as connection:
+        asked = sa.text("SELECT pg_try_advisory_xact_lock(:key)")
         _waited(lambda: connection.execute(asked, {"key": _TURN_LOCK}).scalar() or None)
         try:
             yield
@@ -566,73 +591,3 @@ def _sqlite(path: Path, *, synchronous: str = "FULL") -> Engine:
         connection.exec_driver_sql(f"BEGIN {mode}")
 
     return engine
-
-
-# What a refusal means and what helps: by what SQLite says, and by the SQLSTATE of PostgreSQL (its appendix A).
-_SQLITE = {
-    "not a database": ("is not a database", "is `database` the right path? A backup can take its place"),
-    "malformed": ("is damaged", "`sqlite3 FILE '.recover'` saves what can be read; then use a backup"),
-    "readonly": ("cannot be written", "let the user who runs digest write the file and its folder"),
-    "unable to open": ("cannot be opened", "let the user who runs digest read and write the file and its folder"),
-    "locked": ("is locked by another program", "it kept it for a minute; try again when that one is done"),
-    "disk is full": ("cannot grow: the disk is full", "make room; nothing stored is lost"),
-    "disk I/O error": ("cannot be read or written (disk I/O error)", "look at the disk and its mount"),
-}
-_POSTGRES = {
-    "25006": ("cannot be written", "it is a standby, or was made read-only; name the one that is written to"),
-    "42501": ("is not ours to use", "its owner can GRANT the user of the URL what is missing, or be that user"),
-    "53100": ("cannot grow: the disk is full", "make room; nothing stored is lost"),
-    "53300": ("has no connection left", "raise its max_connections, or run fewer workers at a time"),
-}
-
-
-def _too_large(error: sa.exc.DBAPIError | OverflowError) -> UserError | None:
-    """That somebody asked for a number which no column can hold: PostgreSQL does not look for it, nor does sqlite3."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    if state != "22003" and "SQLite INTEGER" not in str(error):
-        return None
-    return NotFound("there is nothing of a number that large", hint="the lists show the numbers that there are")
-
-
-def _first_line(error: sa.exc.DBAPIError) -> str:
-    said = str(error.orig).strip()
-    return said.splitlines()[0] if said else type(error.orig).__name__
-
-
-def _undecided(error: sa.exc.DBAPIError) -> bool:
-    """Can a COMMIT that failed like this have been carried out all the same?
-
-    PostgreSQL says no with an SQLSTATE, but for those of a lost connection and of a server that shuts down;
-    SQLite says that it is locked or full before it writes the end of a transaction.
-    """
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None:
-        return bool(state.startswith("08") or state in ("57P01", "57P02", "57P03", "40003"))
-    if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
-        return False
-    return not any(sign in str(error.orig) for sign in ("locked", "disk is full", "readonly"))
-
-
-def _in_words(error: sa.exc.DBAPIError | OverflowError, url: sa.engine.URL) -> UserError | None:
-    """What a database's refusal means for the operator, or None where it is our own mistake."""
-    if isinstance(error, OverflowError):
-        return None
-    said = _first_line(error)
-    if url.drivername.startswith("sqlite"):
-        known = next((words for sign, words in _SQLITE.items() if sign in said), None)
-        return StorageError(f"the database {url.database} {known[0]}", hint=known[1]) if known else None
-    where = f"{url.host}:{url.port or 5432}/{url.database}"
-    state = getattr(error.orig, "sqlstate", None)
-    if state in ("40P01", "40001"):
-        return TryAgain(
-            f"the database {where} stopped one of two that waited for each other, and it was us",
-            hint="nothing of this step is stored, and nothing is lost: do it again",
-        )
-    if state in _POSTGRES:
-        what, hint = _POSTGRES[state]
-        return StorageError(f"the database {where} {what}: {said}", hint=hint)
-    if state is None and "connection option" in said:
-        return ConfigError(f"the URL of the database {where} has an option that PostgreSQL does not know", hint=said)
-    if isinstance(error, sa.exc.OperationalError):
-        return StorageError(f"the database {where} does not answer: {said}", hint="is the server up, is the URL right?")
-    return None

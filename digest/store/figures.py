@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -14,6 +16,9 @@ from digest.models import Edition, EditionState, Feed, FeedState, Newsletter, Ou
 from digest.store import editions, newsletters, runs
 from digest.store.database import Database, shared_now
 from digest.store.outbox import waiting_at
+
+if TYPE_CHECKING:
+    from digest.store.workers import Seen
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Figures:
     oldest_due: timedelta | None  # how long the letter waits that was due first; None: none is due
     database_bytes: int
     last_run: LastRun | None
+    workers: Sequence[Seen] = field(default_factory=list)
 
 
 def figures(database: Database, names: tuple[str, ...], *, now: datetime) -> Figures:
@@ -61,7 +67,16 @@ def figures(database: Database, names: tuple[str, ...], *, now: datetime) -> Fig
             oldest_due=_oldest_due(session, now=now),
             database_bytes=_size(session),
             last_run=LastRun(last.began_at, last.ended_at, last.exit_code or 0) if last and last.ended_at else None,
+            workers=_workers(session, now),
         )
+
+
+def _workers(session: Session, now: datetime) -> Sequence[Seen]:
+    if session.get_bind().dialect.name != "postgresql":
+        return []
+    from digest.store import workers
+
+    return workers.seen(session, now=now)
 
 
 def _feeds(session: Session) -> list[FeedVitals]:

@@ -27,7 +27,7 @@ from digest.models import (
     UtcTime,
     address_key,
 )
-from digest.store import suppressions, witness
+from digest.store import suppressions, waking, witness
 from digest.store.database import insert_into, shared_now
 
 UNSETTLED = (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING)
@@ -217,6 +217,7 @@ def owe_notice(
         newsletter_id = session.scalar(owner)
     session.add(OutboxRow(notice_id=made, newsletter_id=newsletter_id, due_at=due_at, created_at=now))
     session.flush()
+    waking.wake(session, waking.NOTICES)
     return True
 
 

@@ -27,7 +27,7 @@ from digest.models import (
     address_key,
 )
 from digest.schedule import Turn
-from digest.store import tallies
+from digest.store import tallies, waking
 from digest.store.database import count_rows, insert_into, shared_now
 from digest.store.suppressions import bars
 
@@ -252,6 +252,7 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
         sa.update(Variant).where(col(Variant.edition_id) == edition.id).values(letters=theirs),
         execution_options=_NO_SYNC,
     )
+    waking.wake(session, waking.DELIVER)
     return owed.rowcount
 
 

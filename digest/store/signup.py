@@ -18,6 +18,7 @@ from digest.models import (
     SubscriptionState,
     address_key,
 )
+from digest.store import waking
 from digest.store.database import insert_into
 from digest.store.signup_tables import SignupMail, SignupRefusal, SignupWait
 from digest.store.suppressions import barred
@@ -90,6 +91,7 @@ def wait(session: Session, newsletter_id: int, asked: Asked) -> None:
             at=asked.evidence.at,
         )
     )
+    waking.wake(session, waking.SIGNUPS)
 
 
 def waiting_of(session: Session, email: str) -> list[Asked]:

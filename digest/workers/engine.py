@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import logging
+import os
 import shlex
+import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from digest import DISTRIBUTION
 from digest.errors import ConfigError, StorageError, TryAgain, UserError
-from digest.store import Database
-from digest.store.database import outgrown
+from digest.store import Database, workers
+from digest.store.database import head, outgrown
+from digest.store.waking import DELIVER
 from digest.workers import tables
 from digest.workers.wanted import JOBS, QUEUES, Job
 from digest.workers.work import Work
@@ -25,8 +31,9 @@ if TYPE_CHECKING:
 
 TICK = "tick"  # a queue that every worker takes from
 _POLL = 1.0  # seconds between two questions for jobs; LISTEN would want a session, which PgBouncer does not keep
-_HEARTBEAT = 10.0  # seconds
+_HEARTBEAT = 5.0  # seconds
 _SOON = 0.1
+_LOUD = ("procrastinate", "psycopg")  # what they log, with tracebacks, is told in a sentence: see `Worker.run`
 _AGAIN = 5.0  # seconds until the engine is started anew, after the database was gone or its tables were dropped
 
 
@@ -65,6 +72,10 @@ class Worker:
         self._give_up = give_up
         self._fatal: UserError | None = None
         self._asked = asyncio.Event()
+        self._doing: set[str] = set()
+        self._done: Counter[str] = Counter()
+        name = f"{socket.gethostname()}/{os.getpid()}"
+        self._self = workers.Worker(name, version(DISTRIBUTION), head(), ", ".join(terms.queues))
 
     def ask_to_stop(self) -> None:
         """From the event loop's own thread."""
@@ -76,6 +87,8 @@ class Worker:
         Raises what says that this worker cannot go on at all: StorageError of a release that is too old.
         """
         loop = self._loop = asyncio.get_running_loop()
+        for name in _LOUD:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         loop.set_default_executor(ThreadPoolExecutor(max_workers=self._terms.concurrency + 2))
         if not self._terms.wait:
             await asyncio.to_thread(tables.ensure, self._work.database)
@@ -95,37 +108,85 @@ class Worker:
                 continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), _AGAIN)
+        await asyncio.to_thread(self._farewell)
         if self._fatal is not None:
             raise self._fatal
+
+    def _farewell(self) -> None:
+        with contextlib.suppress(StorageError, TryAgain), self._work.database.write() as session:
+            workers.gone(session, self._self.name)
 
     async def _once(self) -> None:
         app = self._app()
         async with app.open_async():
             await self._forget_dead(app)  # one may hold the lock of what waits
-            engine = asyncio.create_task(
-                app.run_worker_async(
-                    queues=[*self._terms.queues, TICK],
-                    concurrency=self._terms.concurrency,
-                    wait=self._terms.wait,
-                    listen_notify=False,
-                    fetch_job_polling_interval=_POLL,
-                    update_heartbeat_interval=_HEARTBEAT,
-                    stalled_worker_timeout=tables.DEAD,
-                    delete_jobs="always",  # what is still to be done, the rows say
-                    install_signal_handlers=False,
+            engines = [
+                asyncio.create_task(
+                    app.run_worker_async(
+                        queues=queues,
+                        concurrency=concurrency,
+                        wait=self._terms.wait,
+                        listen_notify=False,
+                        fetch_job_polling_interval=_POLL,
+                        update_heartbeat_interval=_HEARTBEAT,
+                        stalled_worker_timeout=tables.DEAD,
+                        delete_jobs="always",  # what is still to be done, the rows say
+                        install_signal_handlers=False,
+                    )
                 )
-            )
+                for queues, concurrency in self._engines()
+            ]
             asked = asyncio.create_task(self._asked.wait())
-            await asyncio.wait({engine, asked}, return_when=asyncio.FIRST_COMPLETED)
-            asked.cancel()
-            if not engine.done():
-                engine.cancel()  # which it takes as a wish: what it has begun it ends
-                _, late = await asyncio.wait({engine}, timeout=self._terms.grace)
-                if late:
-                    self._give_up()
-                    await asyncio.wait({engine})
-            else:
-                engine.result()
+            beating = asyncio.create_task(self._beat(app))
+            done: asyncio.Future[Any] = asyncio.gather(*engines)
+            waited: set[asyncio.Future[Any]] = {done, asked, beating}
+            try:
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+                if self._asked.is_set():
+                    for engine in engines:
+                        engine.cancel()  # which it takes as a wish: what it has begun it ends
+                    _, late = await asyncio.wait(engines, timeout=self._terms.grace)
+                    if late:
+                        self._give_up()
+                        await asyncio.wait(engines)
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await done
+                    return
+                if beating.done():
+                    beating.result()
+                await done
+            finally:
+                for task in (asked, beating, *engines):
+                    task.cancel()
+                await asyncio.gather(*engines, beating, return_exceptions=True)
+
+    def _engines(self) -> list[tuple[list[str], int]]:
+        """Which queues are taken from by how many at a time: one pass of delivery keeps a processor busy."""
+        others = [queue for queue in self._terms.queues if queue != DELIVER.queue]
+        found = [([DELIVER.queue, TICK], 1)] if DELIVER.queue in self._terms.queues else []
+        return [*found, ([*others, TICK], self._terms.concurrency)] if others else found
+
+    async def _beat(self, app: App) -> None:
+        """Say every few seconds that we are there, and look for those who are not any more."""
+        while True:
+            await asyncio.to_thread(self._say)
+            if await self._forget_dead(app):
+                await asyncio.to_thread(self._look)
+            await asyncio.sleep(_HEARTBEAT)
+
+    def _say(self) -> None:
+        try:
+            if fatal := outgrown(self._work.database):
+                self._end(fatal)
+                return
+            with self._work.database.write() as session:
+                workers.beat(session, replace(self._self, doing=", ".join(sorted(self._doing)), done=dict(self._done)))
+        except (StorageError, TryAgain):
+            pass  # the engine meets it, too
+
+    def _end(self, fatal: UserError) -> None:
+        self._fatal = fatal
+        self._loop.call_soon_threadsafe(self._asked.set)
 
     def _app(self) -> App:
         from procrastinate import App, PsycopgConnector
@@ -136,7 +197,7 @@ class Worker:
         )
         app = App(connector=connector)
         for job in JOBS:
-            app.task(name=job.name, queue=job.queue)(self._doing(job.name))
+            app.task(name=job.name, queue=job.queue)(self._deed(job.name))
 
         async def tick(timestamp: int) -> None:
             await self._forget_dead(app)
@@ -146,20 +207,25 @@ class Worker:
         app.periodic(cron="* * * * *")(ticking)
         return app
 
-    def _doing(self, name: str) -> Callable[..., None]:
+    def _deed(self, name: str) -> Callable[..., None]:
         def do(**numbers: int) -> None:
+            words = " ".join((name, *map(str, numbers.values())))
+            self._doing.add(words)
             try:
+                self._wake(self._work.before(name, numbers))
                 self._wake(self._work.do(name, numbers))
             except UserError as error:
                 self._warn(_said(name, numbers, error))
+            finally:
+                self._doing.discard(words)
+                self._done[name] += 1
 
         return do
 
     def _look(self) -> None:
         try:
             if fatal := outgrown(self._work.database):
-                self._fatal = fatal
-                self._loop.call_soon_threadsafe(self._asked.set)
+                self._end(fatal)
                 return
             self._wake(self._work.look())
         except UserError as error:
@@ -171,16 +237,18 @@ class Worker:
                 for job in jobs:
                     tables.defer(session, job)
 
-    async def _forget_dead(self, app: App) -> None:
-        """Jobs of workers that are no more: the rows say what of them is still to be done."""
+    async def _forget_dead(self, app: App) -> int:
+        """Jobs of workers that are no more: the rows say what of them is still to be done. How many there were."""
         from procrastinate.exceptions import ConnectorException
         from procrastinate.jobs import Status
 
         manager = app.job_manager
         await manager.prune_stalled_workers(tables.DEAD)
-        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=tables.DEAD):
-            with contextlib.suppress(ConnectorException):  # another tick was quicker
+        dead = list(await manager.get_stalled_jobs(seconds_since_heartbeat=tables.DEAD))
+        for job in dead:
+            with contextlib.suppress(ConnectorException):  # another was quicker
                 await manager.finish_job(job, Status.FAILED, delete_job=True)
+        return len(dead)
 
 
 def _passes(error: BaseException) -> bool:

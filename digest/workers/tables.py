@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from functools import cache
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from digest.errors import StorageError, TryAgain
-from digest.store import Database
-from digest.workers.wanted import Job
-
-if TYPE_CHECKING:
-    from procrastinate import App
+from digest.store import Database, waking
+from digest.store.waking import Job
+from digest.store.workers import DEAD as DEAD
 
 _LOCK = 0x6469676573740008  # "digest", for pg_advisory_xact_lock
-DEAD = 60  # seconds since a worker's last heartbeat after which its jobs are others'
 _ALIVE = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => :dead)"
 # What the engine calls its own; CASCADE takes triggers and arrays of the types along.
 _DROP = """
@@ -78,33 +73,11 @@ def defer(session: Session, job: Job) -> bool:
 
     In a savepoint: what is wrong with the engine undoes nothing of ours. StorageError then.
     """
-    from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
-
     try:
         with session.begin_nested():
-            connection = session.connection().connection.driver_connection
-            deferrer = _app().configure_task(
-                job.name,
-                queue=job.queue,
-                priority=job.priority,
-                lock=job.lock,
-                queueing_lock=job.lock,
-                connection=connection,
-            )
-            deferrer.defer(**job.numbers)
-    except AlreadyEnqueued:
-        return False
-    except ConnectorException as error:
+            return waking.insert(session, job)
+    except sa.exc.DBAPIError as error:
         raise StorageError(
-            f"no worker can be woken: {error.__cause__ or error}".splitlines()[0],
+            f"no worker can be woken: {error.orig}".splitlines()[0],
             hint="start `digest worker`, which makes the tables of jobs; until then a run does the work",
         ) from error
-    return True
-
-
-@cache
-def _app() -> App:
-    """It is never opened, for it works on connections of others."""
-    from procrastinate import App, SyncPsycopgConnector
-
-    return App(connector=SyncPsycopgConnector())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -12,33 +11,20 @@ from digest import edition
 from digest.config import Config
 from digest.models import Newsletter
 from digest.store import Database, feed_claims, idle, letters, newsletters, recipients
+from digest.store.waking import DELIVER as DELIVER
+from digest.store.waking import NOTICES as NOTICES
+from digest.store.waking import SIGNUPS as SIGNUPS
+from digest.store.waking import Job as Job
 
 QUEUES = ("mail", "collect", "compose", "deliver", "upkeep")
 PARTS = 4  # of all feeds: more processes than that collect no faster
-SHARES = 8  # at most, into which relays are divided: more processes than that send no faster
+SHARES = 32  # passes of delivery at a time, at most: more processes than that send no faster
 
 
-@dataclass(frozen=True)
-class Job:
-    """One thing to look at: by one worker at a time, and waiting once at most."""
-
-    name: str
-    queue: str
-    priority: int  # the highest is begun first
-    numbers: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def lock(self) -> str:
-        return "/".join(("digest", self.name, *(str(number) for _, number in sorted(self.numbers.items()))))
-
-
-NOTICES = Job("notices", "mail", 100)
-SIGNUPS = Job("signups", "mail", 90)
 LISTEN = Job("listen", "mail", 80)
 COLLECT = Job("collect", "collect", 60)
 NEWSLETTER = Job("newsletter", "compose", 50)
 WEBHOOKS = Job("webhooks", "mail", 40)
-DELIVER = Job("deliver", "deliver", 30)
 ALERTS = Job("alerts", "upkeep", 20)
 UPKEEP = Job("upkeep", "upkeep", 10)
 JOBS = (NOTICES, SIGNUPS, LISTEN, COLLECT, NEWSLETTER, WEBHOOKS, DELIVER, ALERTS, UPKEEP)
@@ -80,23 +66,14 @@ def share_of_relays(number: int) -> Job:
 
 
 def shares(config: Config) -> int:
-    """Into how many shares the relays are divided: each has a connection and a letter a second of every relay at least.
+    """How many passes may be at work at a time: each needs a connection of every relay.
 
-    One part more is for single letters, see `parts`. It depends on the settings alone, so that all workers count alike.
+    It depends on the settings alone, so that all workers count alike. What each may have of a relay the rows say
+    (`deliver.commons`).
     """
     smtps = [config.smtp, *(config.imprint(name).smtp for name in config.turn if name not in config.broken)]
-    relays = [relay for smtp in smtps for relay in smtp.servers]
-    paced = [max(1, int(relay.per_second)) for relay in relays if relay.per_second]
-    most = [*paced, *(relay.connections for relay in relays)]
-    return max(1, min(SHARES, min(most) - 1)) if relays else 1
-
-
-def parts(config: Config) -> int:
-    """Among how many passes at a time relays are divided: a part for each share, and one for what somebody waits for.
-
-    Of a relay with one connection both have one.
-    """
-    return shares(config) + 1
+    most = [relay.connections for smtp in smtps for relay in smtp.servers]
+    return max(1, min(SHARES, *most)) if most else 1
 
 
 def may_compose(session: Session, config: Config, row: Newsletter, *, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from digest.config import Config
 from digest.deliver import NOTICES
 from digest.deliver.report import Report
 from digest.deliver.shares import Share
-from digest.store import Database, feed_claims, newsletters, runs
+from digest.store import Database, feed_claims, letters, newsletters, runs
 from digest.told import nobody
 from digest.workers import wanted
 from digest.workers.wanted import Job
@@ -21,6 +21,7 @@ from digest.workers.wanted import Job
 if TYPE_CHECKING:
     from digest.told import Tell
 
+SENDING = Share(gives_way=True)
 SLICE = timedelta(minutes=1)  # that a share is sent by, before others have a turn
 
 
@@ -51,13 +52,21 @@ class Work:
         }
         return deeds[name](**numbers)
 
+    def before(self, name: str, numbers: Mapping[str, int]) -> list[Job]:
+        """The jobs that are woken before this one is begun: the first share of the relays wakes the others."""
+        if name != "deliver" or numbers.get("share") or wanted.shares(self.config) == 1:
+            return []
+        with self.database.read() as session:
+            due = letters.any_due(session, now=self.clock(), notices=False)
+        return [wanted.share_of_relays(number) for number in range(1, wanted.shares(self.config))] if due else []
+
     def look(self) -> list[Job]:
         """What there is to do at all, by a clock that is right: else WrongClock."""
         line.heal(self.database, self.config, now=self.clock(), tell=self.tell)
         return wanted.wanted(self.database, self.config, now=self.clock())
 
     def _notices(self) -> list[Job]:
-        self._sent(self._send(replace(NOTICES, parts=wanted.parts(self.config)), self.stop))
+        self._sent(self._send(NOTICES, self.stop))
         return []
 
     def _signups(self) -> list[Job]:
@@ -102,7 +111,10 @@ class Work:
         ends = self.clock() + SLICE
         if share >= wanted.shares(self.config):
             return []  # woken by other settings
-        report = self._send(Share(parts=wanted.parts(self.config)), lambda: self.stop() or self.clock() >= ends)
+        with self.database.read() as session:
+            if share and not letters.any_due(session, now=self.clock(), notices=False):
+                return []  # others were quicker; the first share holds what is late, and opens what was held
+        report = self._send(SENDING, lambda: self.stop() or self.clock() >= ends)
         self._sent(report)
         return [wanted.share_of_relays(share)] if report.interrupted and report.left.due.letters else []
 

@@ -116,8 +116,8 @@ BUGS = (
     Bug(
         "a commit of unknown outcome is one that failed",
         "store/database.py",
-        "                if _undecided(error):\n",
-        "                if False and _undecided(error):\n",
+        "                if refused.undecided(error):\n",
+        "                if False and refused.undecided(error):\n",
         ("storage",),
     ),
     Bug(

@@ -1,0 +1,315 @@
+"""Several passes on one PostgreSQL keep together to what the settings say of relays, and hear what each learnt."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+import sqlalchemy as sa
+from conftest import MONDAY
+from mailing import owe, readers, sound, tallied
+from mailserver import MailServer
+
+from digest import deliver
+from digest.deliver import commons
+from digest.deliver.commons import RelayAsk, Who, divided, heard, leased, part_of
+from digest.deliver.domains import Domains
+from digest.deliver.judge import Case, Judge
+from digest.deliver.pace import Pace, Quota, Turns
+from digest.deliver.replies import Reply, Step
+from digest.deliver.shares import Share
+from digest.models import OutboxState
+from digest.store import letters, newsletters, open_database, outbox, runs, sharing
+
+ASK = RelayAsk("r", 8, 0.0, 0, 0, wish=8, open=0, turns=0, held=0, letters=100, domain_limit=0)
+
+
+@pytest.fixture
+def server():
+    with MailServer() as started:
+        yield started
+
+
+@pytest.fixture
+def shared(upgraded_postgres_url, config, clock):
+    opened = open_database(upgraded_postgres_url)
+    newsletters.keep(opened, config.newsletters, now=clock())
+    yield opened
+    opened.close()
+
+
+class Table:
+    """Rows of one relay, as several passes see them who ask in turn."""
+
+    def __init__(self) -> None:
+        self.state = sharing.Relay("r")
+        self.seats: dict[str, sharing.Seat] = {}
+
+    def asks(self, name: str, now: float, ask: RelayAsk = ASK, hours=None, **who) -> commons.RelayPart:
+        others = [seat for holder, seat in sorted(self.seats.items()) if holder != name and seat.until > now]
+        me = Who(name, **({"urgent": False, "gives_way": False, "since": float(ord(name[0]))} | who))
+        quota = Quota(ask.per_hour, ask.per_day, hours or {})
+        part, self.seats[name] = part_of(self.state, others, ask, me, quota=quota, now=now, at=MONDAY)
+        return part
+
+
+def together(database, config, clock, passes: int, **share) -> list[deliver.Report]:
+    """So many passes at the same time, as so many processes do: nothing but the rows is common to them."""
+    reports = [deliver.Report() for _ in range(passes)]
+    threads = [
+        threading.Thread(
+            target=deliver.run,
+            args=(database, config),
+            kwargs={"clock": clock, "rng": random.Random(1), "share": Share(**share), "report": report},
+        )
+        for report in reports
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return reports
+
+
+# ---------------------------------------------------------------- what is decided under the lock
+
+
+def test_connections_are_divided_evenly_and_what_is_urgent_comes_first():
+    seats = [
+        sharing.Seat("r", name, name == "d", float(ord(name)), wish)
+        for name, wish in zip("abcd", (9, 9, 1, 9), strict=True)
+    ]
+    assert divided(seats, 8) == {"a": 2, "b": 2, "c": 1, "d": 3}
+    assert divided(seats, 2) == {"a": 1, "b": 0, "c": 0, "d": 1}
+    assert divided(seats, 8, most=1) == {"a": 0, "b": 0, "c": 0, "d": 8}
+
+
+@pytest.mark.parametrize("passes", [2, 4])
+def test_passes_never_have_more_connections_together_than_the_relay_allows(passes):
+    table, rng = Table(), random.Random(7)
+    open_ = Counter[str]()
+    for step in range(200):
+        name = rng.choice("abcd"[:passes])
+        part = table.asks(name, step * 0.1, replace(ASK, open=open_[name], wish=rng.choice((0, 1, 8))))
+        open_[name] = max(part.seats, open_[name] - rng.randint(0, 3))  # connections end when they are done
+        assert sum(open_.values()) <= ASK.total
+
+
+def test_of_a_pass_that_was_killed_others_have_its_part_once_its_lease_is_over():
+    table = Table()
+    assert table.asks("a", 0.0).seats == 8
+    assert table.asks("b", 1.0).seats == 0
+    assert table.asks("b", sharing.LEASE + 1).seats == 8
+
+
+def test_a_pass_whose_process_was_killed_on_this_machine_is_known_at_once():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        mine = sharing.new_holder()
+        place, _number, _start, name = mine.split(" ")
+        other = f"{place} {runs.process(process.pid).partition(' ')[2]} {name}"
+        assert not sharing.killed(mine) and not sharing.killed(other)
+        process.kill()
+    assert sharing.killed(other)
+    assert not sharing.killed(other.replace(place, "another/kernel")) and not sharing.killed("a")
+
+
+@pytest.mark.parametrize("passes", [1, 2, 4])
+def test_turns_of_all_passes_lie_a_gap_apart(passes):
+    table, moments = Table(), []
+    ask = replace(ASK, rate=5.0, turns=3)
+    for step in range(40):
+        for name in "abcd"[:passes]:
+            now = 0.1 * step
+            for delay, number in table.asks(name, now, replace(ask, open=table.seats[name].seats if step else 0)).turns:
+                moments += [now + delay + turn / ask.rate for turn in range(number)]
+    moments.sort()
+    assert len(moments) > 40
+    assert min(after - before for before, after in pairwise(moments)) >= 1 / ask.rate - 1e-9
+
+
+def test_turns_that_a_wrong_clock_put_far_ahead_are_forgotten():
+    assert leased(400 * 86400.0, 1.0, 2, 10.0) == (((0.0, 2),), 12.0)
+
+
+def test_an_hour_has_no_more_letters_than_it_may_whoever_sends_them():
+    table = Table()
+    ask, hour = replace(ASK, per_hour=10, letters=8), MONDAY.replace(minute=0, second=0, microsecond=0)
+    assert [table.asks(name, 0.0, ask).allowance for name in "ab"] == [8, 2]
+    # Three of those of a were taken and counted: what it holds and what is counted are not given twice.
+    assert table.asks("a", 1.0, replace(ask, held=5), {hour: 3}).allowance == 5
+    assert table.asks("b", 1.0, replace(ask, held=2), {hour: 3}).allowance == 2
+
+
+def test_a_relay_that_lets_us_have_no_more_connections_is_asked_for_one_more_a_while_later():
+    table = Table()
+    table.asks("a", 0.0, replace(ASK, total=4))
+    part = table.asks("a", 1.0, replace(ASK, total=4, open=2, fewer=True))
+    assert (part.seats, part.limited) == (2, True)
+    assert table.asks("b", 2.0, replace(ASK, total=4)).seats == 0  # who comes is told of it, and has to wait
+    assert table.asks("a", 1.0 + commons.ONE_MORE, replace(ASK, total=4, open=1)).seats == 3
+
+
+def test_a_limit_to_one_domain_is_divided_before_another_begins():
+    table, ask = Table(), replace(ASK, domain_limit=2, wish=2)
+    assert (table.asks("a", 0.0, ask).among, table.asks("b", 0.0, ask).seats) == (1, 0)  # a divides by 1 yet
+    assert table.asks("a", 0.5, replace(ask, open=2)).among == 2
+    assert (table.asks("b", 1.0, ask).seats, table.asks("c", 1.0, ask).seats) == (2, 0)
+
+
+def test_where_several_send_editions_one_connection_is_left_to_what_somebody_waits_for():
+    table = Table()
+    assert table.asks("a", 0.0, gives_way=True).seats == 7
+    assert table.asks("u", 0.1, urgent=True).seats == 1
+
+
+def test_a_confirmation_has_the_one_connection_of_a_relay_before_an_edition_goes_on():
+    one = replace(ASK, total=1)
+    table = Table()
+    assert table.asks("a", 0.0, one, gives_way=True).seats == 1
+    assert table.asks("u", 0.1, one, urgent=True).seats == 0
+    assert table.asks("a", 0.5, replace(one, open=1), gives_way=True).seats == 0
+    assert table.asks("u", 0.6, one, urgent=True).seats == 0  # its connection is not closed yet
+    assert table.asks("a", 1.0, one, gives_way=True).seats == 0
+    assert table.asks("u", 1.1, one, urgent=True).seats == 1
+
+
+def test_a_pace_is_the_same_whoever_heard_the_answers():
+    row, alone = sharing.Domain("r", "slow.example"), Pace(wary=True)
+    for second in range(1, 40):
+        heard(row, 0, 1, float(second))
+        alone.answered(float(second), busy=True)
+    assert row.pace == alone.stored() and row.pace["interval"] == alone.interval > 0
+    for second in range(40, 400):
+        heard(row, 1, 0, float(second))
+    assert row.pace["interval"] < alone.interval
+
+
+def test_turns_that_were_not_used_are_lost_and_those_to_come_are_waited_for():
+    turns = Turns(10.0)
+    turns.lease(100.0, 30)
+    assert (turns.allows(99.9), turns.allows(100.0), turns.allows(100.55)) == (0, 1, 6)
+    turns.take(6)
+    assert turns.allows(100.55) == 0
+    assert turns.allows(102.5) == 10 + 1  # a second's worth, of two
+    turns.take(11)
+    assert turns.left(102.5) == 30 - 6 - 9 - 11 and turns.allows(103.0) == 4
+
+
+def test_letters_to_a_domain_with_a_pace_wait_for_turns():
+    domains = Domains(limit=0, behind="r")
+    domains.told("slow.example", 0.5, [])
+    assert domains.wants(0.0) == {"slow.example": 0} and not domains.idle
+    domains.told("slow.example", 0.0, [])
+    assert domains.idle
+
+
+def test_a_judge_counts_what_others_heard_once():
+    one, other, refused = Judge(), Judge(), 0
+    case = Case(1, 1, None, "x.example", Reply(550, "5.1.1", "no such user"), Step.RCPT)
+    for judge, refusals in ((one, 3), (other, 4), (one, 2)):
+        for _ in range(refusals):
+            judge.refused("r", case)
+        news = judge.news()
+        refused += news["x.example"][1]
+        judge.told(news, {"x.example": (0, refused, refused, 0)})
+    assert refused == 9 and not one.news()
+    assert other.news() == {}
+
+
+# ---------------------------------------------------------------- at a server
+
+
+@pytest.mark.parametrize("passes", [2, 4])
+def test_several_passes_keep_to_the_connections_of_a_relay_and_send_each_letter_once(
+    shared, configure, server, clock, passes
+):
+    config = configure(smtp={"url": server.url, "connections": 3})
+    owe(shared, config, *readers(60))
+    most: list[int] = []
+    server.on_rcpt = lambda recipient: most.append(server.at_once) or "250 2.1.5 Ok"
+    together(shared, config, clock, passes)
+    assert max(most) <= 3
+    assert sorted(server.recipients) == sorted(readers(60)) and tallied(shared) == {"sent": 60} and sound(shared)
+
+
+def test_several_passes_keep_to_the_rate_of_a_relay(shared, configure, server, clock):
+    config = configure(smtp={"relays": [{"url": server.url, "connections": 4, "per_second": 40}]})
+    owe(shared, config, *readers(30))
+    came: list[float] = []
+    server.on_body = lambda taken: came.append(time.monotonic()) or "250 2.0.0 Ok"
+    began = time.monotonic()
+    together(shared, config, clock, 4)
+    assert len(came) == 30
+    # Counted from the beginning, no more than the rate: on a slow machine fewer.
+    assert all(count <= 1 + 40 * (at - began) for count, at in enumerate(sorted(came), 1))
+
+
+def test_several_passes_keep_to_what_an_hour_may_have(shared, configure, server, clock):
+    config = configure(smtp={"relays": [{"url": server.url, "connections": 4, "per_hour": 20}]})
+    owe(shared, config, *readers(50))
+    together(shared, config, clock, 4)
+    assert len(server.taken) == 20 and tallied(shared) == {"sent": 20, "owed": 30}
+
+
+def test_what_one_pass_had_proved_of_a_relay_no_other_tries_again(shared, configure, server, clock):
+    config = configure(smtp={"url": server.url, "connections": 4})
+    owe(shared, config, *readers(60))
+    server.on_mail = lambda sender, number: "550 5.7.1 sender not allowed"
+    together(shared, config, clock, 4)
+    assert tallied(shared)["owed"] == 60 and not server.taken
+
+
+def test_a_big_edition_does_not_hold_up_a_small_one(shared, configure, server, clock):
+    both = {name: {"title": name, "from": f"{name} <news@news.example>"} for name in ("big", "small")}
+    config = configure(newsletters=both, smtp={"url": server.url, "connections": 1})
+    newsletters.keep(shared, config.newsletters, now=clock())
+    owe(shared, config, *readers(80, "big.example"), newsletter="big")
+    owe(shared, config, *readers(4, "small.example"), newsletter="small")
+    together(shared, config, clock, 1)
+    assert len(server.recipients) == 84
+    assert max(n for n, to in enumerate(server.recipients) if to.endswith("small.example")) < 60
+
+
+def test_no_statement_that_letters_cost_goes_through_the_whole_outbox(shared, configure, clock):
+    config = configure(smtp={"url": "smtp://relay.example"})
+    owe(shared, config, *readers(3))
+    many = """
+        INSERT INTO outbox (edition_id, variant_id, subscriber_id, subscription_id, state, attempts, created_at, due_at,
+            settled_at, code, reply, in_doubt, relay)
+        SELECT edition_id, variant_id, NULL, NULL, 'sent', 1, created_at, due_at, due_at, 250, '', false, ''
+        FROM outbox, generate_series(1, 300)
+    """
+    with shared.write() as session:
+        session.execute(sa.text(many))
+    with shared.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
+    seen: list[str] = []
+    with shared.write() as session:
+        number = session.execute(sa.text("SELECT edition_id FROM outbox LIMIT 1")).scalar_one()
+        plain = session.connection()
+        plain.exec_driver_sql("SET LOCAL enable_seqscan = off")  # of so few rows it would be right
+
+        def note(connection, cursor, statement, parameters, *_):
+            if "outbox" in statement and not statement.startswith("EXPLAIN"):
+                rows = cursor.connection.execute(f"EXPLAIN {statement}", parameters)
+                seen.extend(row[0] for row in rows)
+
+        sa.event.listen(plain, "before_cursor_execute", note)
+        outbox.due_sources(session, now=clock())
+        letters.any_due(session, now=clock(), notices=False)
+        lease = timedelta(minutes=2)
+        terms = {"lease": lease, "lifetime": timedelta(days=5), "hold_doubtful": False}
+        claim = outbox.claim(session, outbox.Wanted(number, 3), now=clock(), **terms)
+        marked = outbox.mark(session, claim.letters, now=clock(), lease=lease)
+        assert len(marked) == 3
+        outbox.settle(session, [outbox.Outcome(one, 1, OutboxState.SENT) for one in marked], now=clock())
+    assert sum("Update on outbox" in line for line in seen) == 3
+    assert seen and not [line for line in seen if "Seq Scan on outbox" in line]
