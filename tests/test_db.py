@@ -27,6 +27,8 @@ from digest.store.database import Database, head
 from digest.store.journal import Journal
 from digest.store.witness import Witness
 
+pytestmark = pytest.mark.usefixtures("really_upgraded")
+
 ROWS = 3  # in each table
 
 
