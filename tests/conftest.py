@@ -9,6 +9,8 @@ import sys
 # each of us what is imported from here on.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# What styles come to is found out once, for all themes and languages; by itself premailer keeps the last hundred.
+os.environ["PREMAILER_CACHE_MAXSIZE"] = "20000"
 
 import gc
 import shutil
@@ -16,8 +18,10 @@ import signal
 import sqlite3
 import ssl
 import tempfile
+import threading
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -43,6 +47,7 @@ from digest.cli.nouns import Nouns
 from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
 from digest.render import apart
+from digest.render import inline as inlining
 from digest.store import Database, newsletters, open_database
 from digest.store import database as store_database
 
@@ -86,8 +91,9 @@ hypothesis.settings.load_profile("digest")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Twice the processors: half of the time the tests wait, for a mail server that is slow on purpose or a process."""
-    return 2 * (os.cpu_count() or 1)
+    """One more than the processors that are ours: a test waits now and then, and each worker costs a start."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return 1 + (len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 # What is imported and collected stays for as long as the tests run: to look through it for garbage again and again
@@ -125,6 +131,10 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.freeze()  # pytest has looked, and would once more
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -238,6 +248,7 @@ def found_out_once() -> Iterator[None]:
     Pydantic for each row whether a default takes arguments, httpx for each client whom it trusts, and OpenSSL for each
     signer whether a key of ours is one: that alone takes longer than most of what is done with it.
     """
+    inlining._KEPT_SHEETS = 1000
     takes, trusted = pydantic_fields.takes_validated_data_argument, httpx_transports.create_ssl_context
     kept: dict[bool, ssl.SSLContext] = {}
 
@@ -406,18 +417,35 @@ def fill_once(database: Database, what: str, fill: Callable[[], object]) -> None
     raw.close()
 
 
-@pytest.fixture
-def quick_init(upgraded_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new SQLite file begins as a copy of the upgraded one: migrations have tests of their own."""
-    upgrade = store_database._upgrade
+_upgrade = store_database._upgrade
 
-    def copy(database: Database, before: object = None) -> None:
+
+@pytest.fixture(scope="session", autouse=True)
+def begun_as_copies(upgraded_sqlite: Path) -> Iterator[None]:
+    """A new SQLite file begins as a copy of the upgraded one, as an installation of its own."""
+    content = upgraded_sqlite.read_bytes()
+    with closing(sqlite3.connect(upgraded_sqlite)) as connection:
+        mine = connection.execute("SELECT id FROM installation").fetchone()[0].encode()
+    one_at_a_time = threading.Lock()
+
+    def copy(database: Database, before: Callable[[Database, str], None] | None = None) -> None:
         path = Path(database.engine.url.database or "")
-        if database.engine.name == "sqlite" and path.stat().st_size == 0:
-            path.write_bytes(upgraded_sqlite.read_bytes())
-        upgrade(database, before)
+        with one_at_a_time:
+            if database.engine.name == "sqlite" and path.stat().st_size == 0:
+                path.write_bytes(content.replace(mine, str(uuid.uuid4()).encode()))
+        _upgrade(database, before)
 
-    monkeypatch.setattr(store_database, "_upgrade", copy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_database, "_upgrade", copy)
+        yield
+
+
+@pytest.fixture(scope="module")
+def really_upgraded(begun_as_copies: None) -> Iterator[None]:
+    """New files are upgraded from nothing: for the tests of migrations."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_database, "_upgrade", _upgrade)
+        yield
 
 
 @dataclass(frozen=True)
@@ -430,7 +458,7 @@ class Done:
 
 
 @pytest.fixture
-def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_init: None) -> Callable[..., Done]:
+def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
     """Run a command in an empty folder, as a shell would; in this process, which has imported everything already."""
     for name in os.environ:
         if name.startswith("DIGEST_"):

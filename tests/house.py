@@ -52,6 +52,7 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
 def imports() -> list[tuple[str, str, str]]:
     """(file, room it is in, room it imports) for every import of our own."""
     found = []

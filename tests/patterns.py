@@ -32,14 +32,22 @@ class Found:
     how: frozenset[str]
 
 
+def files() -> list[str]:
+    """Those of the package that may have patterns: sources, and `boilerplate.toml`. They are not yet looked through."""
+    sources = [path for path in PACKAGE.rglob("*.py") if _CALLED.search(path.read_text(encoding="utf-8"))]
+    return sorted(str(path.relative_to(PACKAGE)) for path in [*sources, *PACKAGE.rglob("*.toml")])
+
+
 @cache
-def all_patterns() -> tuple[Found, ...]:
-    """Those of the source files, and of `boilerplate.toml`."""
-    found = [one for path in sorted(PACKAGE.rglob("*.py")) for one in _of(path)]
-    for path in sorted(PACKAGE.rglob("*.toml")):
-        for number, (kind, pattern) in enumerate(_in_toml(tomllib.loads(path.read_text(encoding="utf-8")))):
-            how = {"front": "match", "line": "fullmatch"}.get(kind, "search")
-            found.append(Found(f"{path.relative_to(PACKAGE)}:{kind} {number}", pattern, 0, frozenset({how})))
+def patterns(file: str) -> tuple[Found, ...]:
+    """All patterns of a file."""
+    path = PACKAGE / file
+    if path.suffix == ".py":
+        return tuple(_of(path))
+    found = []
+    for number, (kind, pattern) in enumerate(_in_toml(tomllib.loads(path.read_text(encoding="utf-8")))):
+        how = {"front": "match", "line": "fullmatch"}.get(kind, "search")
+        found.append(Found(f"{file}:{kind} {number}", pattern, 0, frozenset({how})))
     return tuple(found)
 
 
@@ -57,8 +65,6 @@ def _in_toml(value: Any, kind: str = "") -> Iterator[tuple[str, str]]:
 
 def _of(path: Path) -> Iterator[Found]:
     source = path.read_text(encoding="utf-8")
-    if not _CALLED.search(source):
-        return
     module = ".".join(("digest", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
     lines = [number for number, line in enumerate(source.split("\n"), 1) if _NAMED.search(line)]
     names: dict[str, str] = {}

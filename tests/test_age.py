@@ -131,9 +131,9 @@ def costs_the_same(houses: tuple[Path, Path], command: str) -> None:
     assert old.steps <= 1.1 * young.steps + OF_AN_EDITION * DAYS * 9 * TIMES, grown
 
 
-def test_postgres_finds_what_is_asked_of_old_rows_by_an_index(postgres_url, tmp_path):
+def test_postgres_finds_what_is_asked_of_old_rows_by_an_index(upgraded_postgres_url, tmp_path):
     settings = config.load(aged.settings(tmp_path))
-    database = open_database(postgres_url, create=True)
+    database = open_database(upgraded_postgres_url, create=True)
     aged.build(database, settings, SIZE, days=1, until=MONDAY)
     asked: list[tuple[str, object]] = []
 

@@ -292,9 +292,9 @@ def test_a_change_of_what_has_changed_meanwhile_is_refused(ask, ada):
     assert asker("PATCH", ADA, json={"hour": 9}, headers={"If-Match": "*"}).json()["hour"] == 9
 
 
-def test_of_two_changes_of_what_both_read_one_is_refused_on_postgres(postgres_url, configure, clock):
+def test_of_two_changes_of_what_both_read_one_is_refused_on_postgres(upgraded_postgres_url, configure, clock):
     """One waits for the subscription while the other changes the person, by this newsletter or by another."""
-    database, config = open_database(postgres_url), configure(newsletters={"daily": NEWS, "weekly": NEWS})
+    database, config = open_database(upgraded_postgres_url), configure(newsletters={"daily": NEWS, "weekly": NEWS})
     newsletters.keep(database, config.newsletters, now=MONDAY)
     asker = Asker(TestClient(application(database, config, clock=clock)), token(database))
     with database.write() as session:

@@ -707,7 +707,7 @@ GZIP = {"Content-Encoding": "gzip"}
     ("reply", "reason"),
     [
         (Reply(b"x" * 20_001), "is larger than 0.02 MB"),
-        (Reply(gzip.compress(b" " * 50_000_000), headers=GZIP), "is larger than 0.02 MB"),
+        (Reply(gzip.compress(b" " * 50_000_000, 1), headers=GZIP), "is larger than 0.02 MB"),
         (
             Reply(gzip.compress(b"<rss>" * 900)[:-20], headers={"Content-Encoding": "gzip"}),
             "ends in the middle of its gzip data",

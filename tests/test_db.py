@@ -27,6 +27,8 @@ from digest.store.database import Database, head
 from digest.store.journal import Journal
 from digest.store.witness import Witness
 
+pytestmark = pytest.mark.usefixtures("really_upgraded")
+
 ROWS = 3  # in each table
 
 
@@ -377,19 +379,17 @@ def raw_rows(url: str) -> dict[str, list[dict[str, Any]]]:
     engine = sa.create_engine(url)
     found: dict[str, list[dict[str, Any]]] = {}
     with engine.connect() as connection:
-        tables = sa.MetaData()
-        tables.reflect(connection)
-        for table in tables.sorted_tables:
-            wanted = schema.tables().tables.get(table.name)
+        for table in sorted(sa.inspect(connection).get_table_names()):
+            wanted = schema.tables().tables.get(table)
             if wanted is None:
                 continue
             shape = Shape.of(wanted, to="sqlite", both=False)
             forms = dict(zip(wanted.columns.keys(), shape.forms, strict=True))
-            rows = connection.execute(sa.select(sa.text("*")).select_from(sa.text(f'"{table.name}"'))).mappings()
-            found[table.name] = [
+            rows = connection.execute(sa.select(sa.text("*")).select_from(sa.text(f'"{table}"'))).mappings()
+            found[table] = [
                 {name: None if value is None else forms[name](value) for name, value in row.items()} for row in rows
             ]
-            found[table.name].sort(key=repr)
+            found[table].sort(key=repr)
     engine.dispose()
     return found
 

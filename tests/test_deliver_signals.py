@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import sqlite3
-import subprocess
+import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import postgres
 import pytest
@@ -20,6 +23,9 @@ from mailing import owe, readers, send, sound, tallied
 from mailserver import DROP, MailServer
 from sqlmodel import select
 
+from digest import event_loop
+from digest.cli.common import Options
+from digest.cli.progress import stop_between_letters
 from digest.models import OutboxRow
 from digest.store import letters
 
@@ -113,17 +119,108 @@ def test_asked_twice_it_stops_at_once_and_what_was_in_flight_is_in_doubt(box, co
     assert begun.acquire(timeout=60) and begun.acquire(timeout=60)  # each of both connections waits for an answer
     process.send_signal(signal.SIGINT)
     assert any("stopping" in line for line in process.stderr)  # two signals at once would be one
-    for patience in (30, 60):  # what is raised while C calls Python back is lost: one presses it once more
-        process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            _, said = process.communicate(timeout=patience)
-            break
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
     never.set()
-    assert process.returncode == 130 and "Traceback" not in said
+    assert process.returncode == 130 and "Traceback" not in said and "Fatal" not in said
     assert "may come twice" in said
     assert tallied(box)["sending"] >= 2
     server.on_body = lambda taken: "250 2.0.0 Ok"
     _finish(box, configure, server, clock)
+
+
+class Greeted(asyncio.Protocol):
+    """Does something when it is connected: a loop that is written in C calls it."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        self._do = do
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._do()
+
+
+class Finalizer:
+    def __init__(self, do: Callable[[], object]) -> None:
+        self._do = do
+
+    def __del__(self) -> None:
+        self._do()
+
+
+async def _in_a_callback(press, _port):
+    asyncio.get_running_loop().call_soon(press)
+    await asyncio.sleep(60)
+
+
+async def _in_a_protocol(press, port):
+    await asyncio.get_running_loop().create_connection(lambda: Greeted(press), "127.0.0.1", port)
+    await asyncio.sleep(60)
+
+
+async def _in_a_finalizer(press, _port):
+    Finalizer(press)
+    await asyncio.sleep(60)
+
+
+async def _in_another_task(press, _port):
+    async def other() -> None:
+        press()
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(other())
+    await asyncio.sleep(60)
+    await task
+
+
+async def _as_its_last_deed(press, _port):
+    press()
+
+
+@pytest.mark.parametrize("gently", [False, True], ids=["work", "letters"])
+@pytest.mark.parametrize(
+    "at",
+    [_in_a_callback, _in_a_protocol, _in_a_finalizer, _in_another_task, _as_its_last_deed],
+    ids=lambda at: at.__name__,
+)
+def test_ctrl_c_is_heard_and_told_without_a_traceback_whatever_the_loop_is_at(at, gently, server, caplog, capfd):
+    port = urlsplit(server.url).port
+    ways = stop_between_letters(Options()) if gently else contextlib.nullcontext(lambda: False)
+    with ways as stop:
+
+        def press() -> None:
+            if gently:
+                signal.raise_signal(signal.SIGINT)
+                assert stop()
+            signal.raise_signal(signal.SIGINT)
+
+        with pytest.raises(KeyboardInterrupt):
+            event_loop.run(lambda: at(press, port))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert not caplog.records and "Traceback" not in capfd.readouterr().err
+
+
+def test_ctrl_c_that_a_finalizer_has_lost_is_heard_when_letters_are_asked_about_next(monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", lambda _lost: None)
+    with pytest.raises(KeyboardInterrupt), stop_between_letters(Options()) as stop:
+        for _ in range(2):
+            Finalizer(lambda: signal.raise_signal(signal.SIGINT))
+        stop()
+
+
+def test_asked_while_it_breaks_off_it_ends_where_it_is(monkeypatch):
+    codes: list[int] = []
+    monkeypatch.setattr("digest.event_loop.os._exit", codes.append)
+
+    async def stubborn() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(60)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        event_loop.run(stubborn)
+    assert codes == [130]
 
 
 def _stop_between_commits(process, box) -> None:

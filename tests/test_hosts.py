@@ -39,17 +39,22 @@ def other() -> Iterator[Site]:
 
 
 class Crowd:
-    """Answers of a site that counts how many are asked for at once."""
+    """Answers of a site that counts how many are asked for at once; the first wait until there are `wanted` of them."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, wanted: int = 1) -> None:
         self.going = self.most = 0
-        self._body = body
+        self._body, self._wanted = body, wanted
         self._lock = threading.Lock()
+        self._together = threading.Event()
 
     def __call__(self, handler: Any) -> None:
         with self._lock:
             self.going += 1
             self.most = max(self.most, self.going)
+            if self.most >= self._wanted:
+                self._together.set()
+        self._together.wait(60)
+        self._together.set()
         threading.Event().wait(0.01)
         with self._lock:
             self.going -= 1
@@ -203,7 +208,7 @@ def test_one_host_that_asks_for_rest_costs_its_neighbours_at_the_address_nothing
 
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_many_names_at_one_address_are_asked_a_few_at_a_time(database: Database, site: Site, most: int) -> None:
-    site.pages["/feed"] = crowd = Crowd(rss("one"))
+    site.pages["/feed"] = crowd = Crowd(rss("one"), most)
     add(database, *(f"http://n{n}.example:{site.port}/feed" for n in range(20)))
     assert run(database, settings(address_connections=most), resolve=at_home).new == 20
     assert crowd.most == most

@@ -241,9 +241,9 @@ def test_two_who_suppress_the_same_people_at_once_suppress_each_once(readers):
 
 
 @pytest.mark.parametrize("verb", ["erase", "tag"])
-def test_many_take_their_locks_in_the_order_of_a_composition_on_postgres(postgres_url, verb):
+def test_many_take_their_locks_in_the_order_of_a_composition_on_postgres(upgraded_postgres_url, verb):
     """A composition has readers' subscriptions, and owes letters to the people whose they are."""
-    database = filled(open_database(postgres_url))
+    database = filled(open_database(upgraded_postgres_url))
     verbs = {
         "erase": many.erase(whom(), secret=SECRET, now=MONDAY),
         "tag": many.label(whom(), add=["new"], evidence=SAID),
@@ -261,8 +261,8 @@ def test_many_take_their_locks_in_the_order_of_a_composition_on_postgres(postgre
     database.close()
 
 
-def test_a_list_that_adds_tags_beside_a_command_that_does_loses_none_on_postgres(postgres_url):
-    database = filled(open_database(postgres_url))
+def test_a_list_that_adds_tags_beside_a_command_that_does_loses_none_on_postgres(upgraded_postgres_url):
+    database = filled(open_database(upgraded_postgres_url))
     terms = subscribe.Terms("l.csv", MONDAY, TOPICS, secret=SECRET, vouched_by="Ada", update=frozenset({"tags"}))
     list_ = io.BytesIO(b"email,tags\nbob@example.org,listed\n")
     with ThreadPoolExecutor(1) as other:

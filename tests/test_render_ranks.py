@@ -349,33 +349,35 @@ def test_every_colour_of_a_palette_can_be_read_on_every_ground_of_it(name):
     assert contrast(one.accent, "#ffffff") >= 4.5  # on the banner
 
 
+@pytest.mark.parametrize("number", range(4))
 @pytest.mark.parametrize("masthead", ["standard", "centred", "banner", "slim"])
-@pytest.mark.parametrize("language", ["en", "ar"])
-def test_every_masthead_and_palette_is_fit_to_be_sent(masthead, language):
+def test_every_masthead_and_palette_is_fit_to_be_sent(masthead, number):
+    """Each with each theme, and with both directions."""
     tints = {slug: ("#0b6e4f", on_dark("#0b6e4f")) for slug in TOPICS}
-    for theme, palette in zip(THEMES, PALETTES, strict=False):
-        known = Identity(
-            palette, masthead, "Every <morning>", TITLES, tints, "https://digest.example/subscribe/d", True, True
-        )
-        accent = PALETTES[palette].accent
-        mail = made(
-            *mixed(14),
-            theme=theme,
-            identity=known,
-            accent=accent,
-            accent_dark=on_dark(accent),
-            language=language,
-            title="The Daily",
-            view_url="https://digest.example/e",
-        )
-        assert [f for f in render.check(mail) if f.level == "error" or (f.check == "css" and f.level != "ok")] == []
-        assert "Every &lt;morning&gt;" in mail.html and "Every <morning>" in mail.text
-        assert (
-            mail.html.count("https://digest.example/subscribe/d")
-            == mail.text.count("https://digest.example/subscribe/d")
-            == 1
-        )
-        assert "color:#0b6e4f" in mail.html and on_dark("#0b6e4f") in mail.html
+    language = ["en", "ar"][(len(masthead) + number) % 2]
+    theme, palette = THEMES[number], list(PALETTES)[number]
+    known = Identity(
+        palette, masthead, "Every <morning>", TITLES, tints, "https://digest.example/subscribe/d", True, True
+    )
+    accent = PALETTES[palette].accent
+    mail = made(
+        *mixed(14),
+        theme=theme,
+        identity=known,
+        accent=accent,
+        accent_dark=on_dark(accent),
+        language=language,
+        title="The Daily",
+        view_url="https://digest.example/e",
+    )
+    assert [f for f in render.check(mail) if f.level == "error" or (f.check == "css" and f.level != "ok")] == []
+    assert "Every &lt;morning&gt;" in mail.html and "Every <morning>" in mail.text
+    assert (
+        mail.html.count("https://digest.example/subscribe/d")
+        == mail.text.count("https://digest.example/subscribe/d")
+        == 1
+    )
+    assert "color:#0b6e4f" in mail.html and on_dark("#0b6e4f") in mail.html
 
 
 def test_a_mail_with_many_topics_keeps_its_style_small():

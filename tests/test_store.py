@@ -36,6 +36,8 @@ from digest.store.database import head, open_database, revision
 from digest.store.feed_claims import Among
 from digest.store.schema import tables as all_tables
 
+pytestmark = pytest.mark.usefixtures("really_upgraded")
+
 
 def names(database) -> list[str]:
     with database.read() as session:

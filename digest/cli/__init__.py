@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -125,3 +126,7 @@ def main() -> None:
         traceback.print_exc()
         print("digest: this is a mistake of ours, please tell us of it; what was stored is kept", file=sys.stderr)
         sys.exit(Exit.SOFTWARE)
+    finally:
+        # All is done and told. Python, while it ends, would tell of Ctrl-C with a traceback.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, lambda *_: os._exit(130))

@@ -202,14 +202,12 @@ def doctor(
 
     Example: digest feed doctor --apply
     """
-    import asyncio
-
-    from digest import collect
+    from digest import collect, event_loop
     from digest.errors import NotFound
 
     options: Options = context.obj
     with options.open() as (config, database):
-        repairs = asyncio.run(collect.diagnose(database, config, clock=now))
+        repairs = event_loop.run(lambda: collect.diagnose(database, config, clock=now))
         accepted = set(accept or ())
         if unknown := sorted(accepted - {repair.feed_id for repair in repairs}):
             raise NotFound(f"nothing is proposed for feed {unknown[0]}", hint="`digest feed doctor` shows what is")

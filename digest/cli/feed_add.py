@@ -207,13 +207,13 @@ def _ask(choices: Sequence[Candidate]) -> Candidate:
 
 def look_at(url: str, config: Config, headers: dict[str, str], *, hint: str = "", wish: Wish | None = None) -> Found:
     """What is at an address or a place. Raises BadInput, or Unavailable where nobody answers."""
-    import asyncio
-
-    from digest import collect
+    from digest import collect, event_loop
     from digest.errors import BadInput, FetchError, Unavailable, Unreachable
 
     try:
-        return asyncio.run(collect.look(url, config, clock=now, headers=headers, wish=wish or collect.Wish()))
+        return event_loop.run(
+            lambda: collect.look(url, config, clock=now, headers=headers, wish=wish or collect.Wish())
+        )
     except FetchError as error:
         hint = "--login asks for user and password" if error.status == 401 and hint else hint
         if hint and error.reason.endswith("no feed was found there"):

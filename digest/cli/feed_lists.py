@@ -90,21 +90,17 @@ def _tell(options: Options, plan: Plan, report: ImportReport, name: str, *, dry_
 
 
 def _gathered(source: str, config: Config, form: str) -> Plan:
-    import asyncio
-
-    from digest import collect
+    from digest import collect, event_loop
 
     on_the_web = source.lower().startswith(("http://", "https://"))
-    return asyncio.run(collect.gather(source if on_the_web else _read(source), config, clock=now, form=form))
+    return event_loop.run(lambda: collect.gather(source if on_the_web else _read(source), config, clock=now, form=form))
 
 
 def _refreshed(database: Database, config: Config, newsletter_id: int) -> Plan:
-    import asyncio
-
-    from digest import collect
+    from digest import collect, event_loop
     from digest.errors import NotFound
 
-    plan = asyncio.run(collect.refresh(database, config, newsletter_id, clock=now))
+    plan = event_loop.run(lambda: collect.refresh(database, config, newsletter_id, clock=now))
     if not plan.lists and not plan.left:
         raise NotFound("no list on the web was imported", hint="digest feed import https://example.org/feeds.opml")
     return plan

@@ -8,6 +8,7 @@ import socket
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from digest import event_loop
 from digest.cli.common import now
 from digest.errors import FetchError, Unavailable
 
@@ -23,7 +24,7 @@ _VERDICT = re.compile(r"^Spam: *\w+ *; *(-?\d+(?:\.\d+)?) */ *(-?\d+(?:\.\d+)?)"
 
 def lookup(config: Config, addresses: list[str]) -> dict[str, str]:
     """Ask for each page as a run asks for feeds, private addresses left alone; why each that does not answer."""
-    return asyncio.run(_lookup(config, addresses))
+    return event_loop.run(lambda: _lookup(config, addresses))
 
 
 async def _lookup(config: Config, addresses: list[str]) -> dict[str, str]:

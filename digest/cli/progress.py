@@ -92,14 +92,28 @@ def heed_clock(options: Options, config: Config, database: Database, *, refuse: 
 
 @contextmanager
 def stop_between_letters(options: Options) -> Iterator[Callable[[], bool]]:
-    """SIGINT, SIGTERM and SIGHUP ask to stop; a second one stops at once, with the last line told all the same."""
-    asked: list[int] = []
+    """SIGINT, SIGTERM and SIGHUP ask to stop; a second one stops at once, with the last line told all the same.
 
-    def ask(number: int, _frame: Any) -> None:
+    It is told when what is given is asked next: the signal may come in the midst of a line.
+    """
+    from digest import event_loop
+
+    asked: list[int] = []
+    told = False
+
+    def ask(number: int, frame: Any) -> None:
         asked.append(number)
-        for again in before:
-            signal.signal(again, signal.default_int_handler)
-        options.say("stopping, once what is under way is answered; asked again, at once")
+        if len(asked) > 1:
+            event_loop.break_off(number, frame)
+
+    def stop() -> bool:
+        nonlocal told
+        if len(asked) > 1 and not event_loop.runs():
+            raise KeyboardInterrupt  # what the handler raised may have been lost, in a finalizer for one
+        if asked and not told:
+            told = True
+            options.say("stopping, once what is under way is answered; asked again, at once")
+        return bool(asked)
 
     # Who was started to outlive its terminal (nohup) goes on ignoring that it went away.
     before = {
@@ -110,7 +124,7 @@ def stop_between_letters(options: Options) -> Iterator[Callable[[], bool]]:
     for number in before:
         signal.signal(number, ask)
     try:
-        yield lambda: bool(asked)
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
