@@ -45,7 +45,7 @@ def of(text: str) -> Sketch:
 def alike(one: Sketch, two: Sketch) -> float:
     """About how much of two texts is the same, 0 to 1; 0 where they are no copies at all."""
     common = {*one}.intersection(two)
-    if len(common) < COPIED * min(_KEPT, max(len(one), len(two))):
+    if not common or len(common) < COPIED * min(_KEPT, max(len(one), len(two))):
         return 0.0  # most are told apart here
     least = sorted({*one, *two})[:_KEPT]
     return len(common.intersection(least)) / len(least)

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, cast
 from sqlmodel import Session
 
 from digest import config, identity
-from digest.curate import excerpts, feed_rules, flood, leading, rank, rules, stubs, tongues, urls
+from digest.curate import excerpts, feed_rules, flood, leading, rank, rules, sketches, stubs, tongues, urls
 from digest.curate import stories as same_story
-from digest.edition import formerly, sent
+from digest.edition import cited, formerly, sent
 from digest.edition.full_text import PageText, Texts
 from digest.edition.judge import JUDGED, Gists, Judge, subject
 from digest.edition.report import Admitted
@@ -87,6 +87,7 @@ class Proposal:
     minutes: _Minutes
     new: tuple[_New, ...]
     again: tuple[_Again, ...]
+    linked: Mapping[int, frozenset[str]]  # known stories to which sites link now
     gists: Mapping[int, bytes]
     learnt: bytes
 
@@ -171,12 +172,12 @@ def admit(
         proposal = propose(session, name, settings, curate_settings, now=now)
     if not proposal.entries:
         return Admitted()
-    known = stories.by_id(session, {again.story for again in proposal.again})
+    known = stories.by_id(session, {again.story for again in proposal.again} | proposal.linked.keys())
     former = {new.seq for new in proposal.new if new.seq}
     if (
         newsletter.seq != proposal.after
         or stories.by_seq(session, newsletter_id, former)
-        or len(known) < len({again.story for again in proposal.again})
+        or not {again.story for again in proposal.again} <= known.keys()
         or not entries.still_waiting(session, newsletter_id, proposal.entries)
     ):
         raise Moved
@@ -188,6 +189,11 @@ def admit(
         session.add(story)
         for read, why in again.reads:
             minutes.decide(read.entry, Decision.JOINED, why, read.link, again.story)
+    for story_id, sites in proposal.linked.items():
+        if (linked_to := known.get(story_id)) and linked_to.seq > sent_upto:
+            for field, value in cited.credit(linked_to.reasons, sites, curate_settings).items():
+                setattr(linked_to, field, value)
+            session.add(linked_to)
     rows = []
     for new in proposal.new:
         if new.seq is None:
@@ -214,7 +220,7 @@ def propose(
     minutes = _Minutes(newsletter_id, now)
     gists = Gists(session)
     if not waiting:
-        return Proposal(newsletter.seq, (), minutes, (), (), {}, b"")
+        return Proposal(newsletter.seq, (), minutes, (), (), {}, {}, b"")
     feeds = entries.readings(session, newsletter_id)
     unsent, feeds = sent.hold(
         session, newsletter_id, waiting, feeds, lambda entry, why: minutes.decide(entry, Decision.HELD, why)
@@ -243,18 +249,21 @@ def propose(
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
     again, new = [], []
-    for group in groups:
+    linked = _linked(session, groups, told, feeds)
+    for at, group in enumerate(groups):
         best = min(group.reads, key=_representative)
         joined = tuple((read, why.get(read.entry.id, "same link")) for read in group.reads)
         if group.known is not None:
             again.append(_Again(group.known, joined, best, _told(best, curate_settings)))
         else:
             row = _story(best, group.reads, settings, curate_settings, now=now)
+            row |= cited.credit(row["reasons"], linked.get(("new", at), ()), curate_settings)
             seq = max(former.get(read.entry.id, 0) for read in group.reads) or None
             new.append(_New(row, best, tuple(one for one in joined if one[0] is not best), seq))
     _relate(new, grouping, told)
     ids = tuple(entry.id for entry in waiting)
-    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), gists.made, judge.learnt)
+    known = {story[1]: frozenset(sites) for story, sites in linked.items() if story[0] == "told"}
+    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), known, gists.made, judge.learnt)
 
 
 class _Minutes:
@@ -497,14 +506,22 @@ def _story(
 
 
 def _voices(reads: Sequence[_Read]) -> list[str]:
-    """The sites that tell a story by themselves: one of those of one owner, and of those whose words are the same."""
-    found: dict[object, str] = {}
+    """The sites that tell a story by themselves: one of those of one owner, and of those with a copy of one text."""
+    found: dict[str, _Read] = {}
     for read in sorted(reads, key=_representative):
-        family = urls.family(read.site)
-        words = (read.entry.title.casefold(), read.prose[:120]) if len(read.prose) >= excerpts.LEAST else family
-        if family not in found.values():
-            found.setdefault(words, family)
-    return sorted(found.values())
+        family = _family(read.feed)
+        if family not in found and not any(_copy(read, other) for other in found.values()):
+            found[family] = read
+    return sorted(found)
+
+
+def _copy(one: _Read, two: _Read) -> bool:
+    """Whether one text stands in two feeds: the same beginning, or most of its words with a few others before them."""
+    if min(len(one.prose), len(two.prose)) < excerpts.LEAST:
+        return False
+    if one.prose[:120].casefold() == two.prose[:120].casefold():
+        return True
+    return sketches.alike(sketches.of(one.prose), sketches.of(two.prose)) >= sketches.COPIED
 
 
 def _feed_weight(read: _Read, settings: config.Newsletter) -> float:
@@ -564,9 +581,40 @@ def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Cur
     voted = rank.parts(settings, sources=1, feed=0, fit=0, excerpt="", boost=0, points=_most_points(reads))
     if said := [parts["points"] for parts in (worth, voted) if "points" in parts]:
         worth_now["points"] = max(said)
-    story.rank = round(sum(worth_now.values()), 3)
     story.pinned = story.pinned or any(read.verdict.pinned for read in reads)
     story.reasons = reasons | {"rank": worth_now, "told_by": told_by}
+    for field, value in cited.credit(story.reasons, (), settings).items():
+        setattr(story, field, value)
+
+
+def _linked(
+    session: Session,
+    groups: Sequence[_Group],
+    told: Sequence[stories.Told],
+    feeds: Mapping[int, entries.Reading],
+) -> dict[tuple[str, int], set[str]]:
+    """Sites that link to a story from a text on something else, by ("new", place among the groups) or ("told", id)."""
+    known: dict[tuple[str, int], cited.Told] = {}
+    for t in told:
+        links = {t.link, urls.normalise(t.url), t.page_link} - {""}
+        home = feeds.get(t.feed_id)
+        families = {_family(home)} if home else set()
+        before = known.get(("told", t.story_id), cited.Told((), ()))
+        known["told", t.story_id] = cited.Told({*before.links, *links}, {*before.families, *families})
+    whose: dict[int, tuple[tuple[str, int], str]] = {}
+    for at, group in enumerate(groups):
+        story = ("new", at) if group.known is None else ("told", group.known)
+        before = known.get(story, cited.Told((), ()))
+        links = {link for read in group.reads for link in read.links}
+        families = {_family(read.feed) for read in group.reads}
+        known[story] = cited.Told({*before.links, *links}, {*before.families, *families})
+        whose |= {read.entry.id: (story, _family(read.feed)) for read in group.reads}
+    texts = (cited.Text(*whose[id_], text) for id_, text in entries.linking(session, whose))
+    return cited.witnesses(known, texts)
+
+
+def _family(feed: entries.Reading) -> str:
+    return urls.family(urls.site(urls.normalise(feed.site_url or feed.url)).partition("/")[0])
 
 
 def _relate(new: Sequence[_New], grouping: same_story.Grouping, told: Sequence[stories.Told]) -> None:
