@@ -85,17 +85,37 @@ def test_a_name_that_anybody_has_is_one_author_on_one_site_only() -> None:
     assert len(choose(stories, limit=5, per_author=1)[0]) == 5
 
 
+TOWNS = ["Ulm", "Jena", "New Town", "Bonn", "Trier", "Celle", "Worms"]
+TEMPLATE = (
+    "{} built a feature for live agents that streams what they say to browsers in real time. Latency spiked, messages "
+    "were dropped and failures said nothing; then {} moved the whole state into one broker, and here is what we learnt."
+)
+
+
 @pytest.mark.parametrize(
     "values",
     [
         lambda n: {"excerpt": f"In this article we will look at thing number {n}, which everybody needs."},
         lambda n: {"title": f"Day {n} of 100 days of code"},
+        lambda n: {"title": f"Weather in {TOWNS[n]} today"},
+        lambda n: {"title": f"Why {TOWNS[n]} and {TOWNS[-n - 1]} chose our platform for their invoices"},
+        lambda n: {"title": f"{TOWNS[n]}：今日天气预报和空气质量"},
+        lambda n: {"excerpt": TEMPLATE.format(TOWNS[n], TOWNS[-n - 1])},
     ],
 )
 def test_a_template_of_several_authors_is_a_series_too(values: Any) -> None:
     stories = [story(n, author=f"Ada {n}", topic=str(n), **values(n)) for n in range(6)]
     chosen, left = choose([*stories, story(9, author="Eve")], limit=7, per_author=2)
     assert len([n for n in chosen if n < 9]) == 2 and any("from a template" in why for why in left)
+
+
+def test_titles_that_begin_as_many_do_are_no_series() -> None:
+    titles = ["sort lists", "read files", "draw maps", "cook rice", "count sheep", "bind books"]
+    stories = [
+        story(n, author=f"Ada {n}", topic=str(n), title=f"How to {what} in Python") for n, what in enumerate(titles)
+    ]
+    stories += [story(10 + n, author=f"Bob {n}", topic=f"1{n}", title=f"{town} is dry") for n, town in enumerate(TOWNS)]
+    assert len(choose([*stories, story(9, author="Eve")], limit=20, per_author=2)[0]) == 14
 
 
 TEXT = "The council decided on Tuesday evening that the old bridge is to be replaced by a ferry."

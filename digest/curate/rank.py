@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from digest import config
+from digest.curate import series as series_of
 from digest.curate import urls
 from digest.curate.leading import Paper, lead
 from digest.values import Source, Story
@@ -168,6 +169,8 @@ def pick(
             why = f"capped: at most {per_author} of one author ({story.author})"
         elif any(series[key] >= per_author for key in templates):
             why = f"capped: at most {per_author} of texts that begin alike, as from a template"
+        elif sum(series_of.alike(story, other) for other in taken) >= per_author:
+            why = f"capped: at most {per_author} of texts that are alike, as from a template"
         elif sections[story.topic] >= per_topic:
             why = f"capped: at most {per_topic} of one topic ({story.topic})"
         else:
