@@ -175,6 +175,8 @@ def test_what_is_unfit_does_not_lead_whatever_its_rank(unfit: dict[str, Any]) ->
         {"title": "NASA moved its launch to Friday"},
         {"title": "Why tests of flats lie"},
         {"url": "https://ada.example/posts/tags-in-databases"},
+        {"title": "Loom 2.0", "url": "https://github.com/ada/loom/releases/tag/v2.0.0"},
+        {"title": "Loom 2.0", "url": "https://gitlab.com/ada/loom/-/tags/v2.0.0"},
         {"title": "Ângela e os gatos, à noite"},
         {"language": ""},
         {"pinned": True, "excerpt": "", "published_at": NOW - timedelta(days=400)},
@@ -261,6 +263,11 @@ def test_what_never_leads_is_known_in_many_languages(titles: str, why: str) -> N
 )
 def test_news_about_moves_jobs_tags_and_letters_may_lead(title: str) -> None:
     assert never(title, "https://ada.example/2026/one", "") == ""
+
+
+def test_a_release_of_software_is_no_page_of_tags() -> None:
+    assert leading.no_story("Loom 2.0", "https://github.com/ada/loom/releases/tag/v2.0.0") == ""
+    assert leading.no_story("Loom", "https://ada.example/tag/loom") != ""
 
 
 @pytest.mark.parametrize(

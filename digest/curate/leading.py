@@ -21,8 +21,9 @@ _RHYTHMS = 2  # editions back that still count as fresh
 
 _I = re.IGNORECASE
 _JOB_PATH = re.compile(r"/(?:jobs?|careers?|vacanc(?:y|ies)|stellen(?:angebote)?)/", _I)
+# Not a release of some software, which has a tag as well.
 _LISTING_PATH = re.compile(
-    r"/(?:(?:tags?|categor(?:y|ies)|labels?|kategorien?|schlagwort|authors?)(?:/[^/]{1,60})?|archives?(?:/(?:19|20)\d\d)?)"
+    r"(?<!/releases)(?<!/-)(?<!/src)/(?:(?:tags?|categor(?:y|ies)|labels?|kategorien?|schlagwort|authors?)(?:/[^/]{1,60})?|archives?(?:/(?:19|20)\d\d)?)"
     r"/?(?:index\.html?)?$",
     _I,
 )
