@@ -272,6 +272,44 @@ def test_only_sources_that_speak_for_themselves_count(desk: Desk) -> None:
     assert why["independent"] == story.reasons["told_by"] and why["as_lead"] == "may lead, by its rank"
 
 
+def test_who_links_to_a_story_from_another_is_a_witness_of_it_once_a_site(desk: Desk) -> None:
+    def feed(name: str, home: str) -> int:
+        feed_id = desk.old_feed(name)
+        with desk.database.write() as session:
+            session.get_one(Feed, feed_id).site_url = f"https://{home}/"
+        return feed_id
+
+    def links(feed_id: int, to: str, *, now: datetime = NOW) -> None:
+        words = ("Seven recipes for soup", "A walk along the canal", "Why bridges hum", "On chairs", "Letters to owls")
+        title = f"{words[desk.count % 5]} {desk.count}"
+        desk.entry(feed_id, title, content=f'<p>As <a href="{to}">Ada says</a>, so it is.</p>', seen_at=now)
+
+    ada, sister = feed("Ada", "ada.example"), feed("Sister", "news.ada.example")
+    bob, eve = feed("Bob", "bob.example"), feed("Eve", "eve.example")
+    url = "https://ada.example/kafka"
+    desk.entry(ada, "Kafka adds tiered storage to its brokers", url=url, content="<p>It does.</p>")
+    for feed_id in (ada, sister, bob, bob):
+        links(feed_id, f"http://www.ada.example/kafka/?utm_source=bob{desk.count}&amp;utm_medium=x")
+    links(eve, "https://ada.example/")
+    desk.admit()
+
+    def story() -> Story:
+        return next(s for s in desk.stories() if s.url == url)
+
+    assert story().reasons["linked_by"] == ["bob.example"] and story().reasons["told_by"] == ["ada.example"]
+    assert story().reasons["rank"]["linked"] == CURATE.weight_sources / 2
+    before = story().rank
+    links(eve, url)
+    desk.admit(NOW + timedelta(hours=1))  # who comes later counts as well
+    assert story().reasons["linked_by"] == ["bob.example", "eve.example"] and story().rank > before
+    assert story().rank == pytest.approx(sum(story().reasons["rank"].values()))
+    desk.entry(bob, "Kafka adds tiered storage to its brokers", url=url, content="<p>Read this, my friends.</p>")
+    desk.admit(NOW + timedelta(hours=2))  # who tells it is not counted twice
+    assert story().reasons["linked_by"] == ["eve.example"] and len(story().reasons["told_by"]) == 2
+    with desk.database.read() as session:
+        assert edition.explain(session, session.get_one(Story, story().id))["linked_by"] == ["eve.example"]
+
+
 def test_why_says_what_speaks_against_a_story_as_the_lead(desk: Desk) -> None:
     feed = desk.old_feed("Ada")
     desk.entry(feed, "Example Ltd. is hiring", published_at=NOW - timedelta(days=900))

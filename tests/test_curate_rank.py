@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from digest.config import Curate, Newsletter, Rule
 from digest.curate import Paper, flood, leading, pick, rank, rules
 from digest.curate.keywords import Keywords
+from digest.curate.leading import never
 from digest.curate.topics import Placer, Text, headings
 from digest.values import Story
 
@@ -84,17 +85,37 @@ def test_a_name_that_anybody_has_is_one_author_on_one_site_only() -> None:
     assert len(choose(stories, limit=5, per_author=1)[0]) == 5
 
 
+TOWNS = ["Ulm", "Jena", "New Town", "Bonn", "Trier", "Celle", "Worms"]
+TEMPLATE = (
+    "{} built a feature for live agents that streams what they say to browsers in real time. Latency spiked, messages "
+    "were dropped and failures said nothing; then {} moved the whole state into one broker, and here is what we learnt."
+)
+
+
 @pytest.mark.parametrize(
     "values",
     [
         lambda n: {"excerpt": f"In this article we will look at thing number {n}, which everybody needs."},
         lambda n: {"title": f"Day {n} of 100 days of code"},
+        lambda n: {"title": f"Weather in {TOWNS[n]} today"},
+        lambda n: {"title": f"Why {TOWNS[n]} and {TOWNS[-n - 1]} chose our platform for their invoices"},
+        lambda n: {"title": f"{TOWNS[n]}：今日天气预报和空气质量"},
+        lambda n: {"excerpt": TEMPLATE.format(TOWNS[n], TOWNS[-n - 1])},
     ],
 )
 def test_a_template_of_several_authors_is_a_series_too(values: Any) -> None:
     stories = [story(n, author=f"Ada {n}", topic=str(n), **values(n)) for n in range(6)]
     chosen, left = choose([*stories, story(9, author="Eve")], limit=7, per_author=2)
     assert len([n for n in chosen if n < 9]) == 2 and any("from a template" in why for why in left)
+
+
+def test_titles_that_begin_as_many_do_are_no_series() -> None:
+    titles = ["sort lists", "read files", "draw maps", "cook rice", "count sheep", "bind books"]
+    stories = [
+        story(n, author=f"Ada {n}", topic=str(n), title=f"How to {what} in Python") for n, what in enumerate(titles)
+    ]
+    stories += [story(10 + n, author=f"Bob {n}", topic=f"1{n}", title=f"{town} is dry") for n, town in enumerate(TOWNS)]
+    assert len(choose([*stories, story(9, author="Eve")], limit=20, per_author=2)[0]) == 14
 
 
 TEXT = "The council decided on Tuesday evening that the old bridge is to be replaced by a ferry."
@@ -154,6 +175,8 @@ def test_what_is_unfit_does_not_lead_whatever_its_rank(unfit: dict[str, Any]) ->
         {"title": "NASA moved its launch to Friday"},
         {"title": "Why tests of flats lie"},
         {"url": "https://ada.example/posts/tags-in-databases"},
+        {"title": "Loom 2.0", "url": "https://github.com/ada/loom/releases/tag/v2.0.0"},
+        {"title": "Loom 2.0", "url": "https://gitlab.com/ada/loom/-/tags/v2.0.0"},
         {"title": "Ângela e os gatos, à noite"},
         {"language": ""},
         {"pinned": True, "excerpt": "", "published_at": NOW - timedelta(days=400)},
@@ -161,6 +184,99 @@ def test_what_is_unfit_does_not_lead_whatever_its_rank(unfit: dict[str, Any]) ->
 )
 def test_what_is_fit_leads_by_its_rank(fit: dict[str, Any]) -> None:
     assert leads(story(1, **{"excerpt": TEXT} | fit), GOOD, language="en") == 1
+
+
+@pytest.mark.parametrize(
+    ("titles", "why"),
+    [
+        (
+            "This blog is now at example.org / Wir sind umgezogen / Nous avons déménagé / "
+            "Este blog se ha mudado / Ci siamo "
+            "trasferiti / Блог переехал / 本站已迁移 / ブログを移転しました / Deze blog is verhuisd / "
+            "انتقلنا إلى موقع جديد",
+            "says that a feed or site moved",
+        ),
+        (
+            "We are looking for a Senior Engineer / Wir suchen einen Redakteur / "
+            "On recrute ! / Buscamos desarrollador "
+            "backend / Vaga: Desenvolvedor Rust / Вакансия: разработчик / 诚聘Java工程师 / "
+            "エンジニア募集 / Koch (w/m/d) gesucht / "
+            "Backend Engineer (Remote) / Offerta di lavoro: sviluppatore / وظيفة شاغرة: مهندس",
+            "is a job advert",
+        ),
+        (
+            "Étiquette : rust / Kategorie-Archiv: Linux / Archivo de la categoría Linux / "
+            "Рубрика: Linux / 标签：Linux / "
+            "タグ: Linux / linux Archives - A blog / Monthly Archives: May 2026 / "
+            "Tag archivi: linux / وسم: لينكس / Seite 3",
+            "is a page of tags or an archive",
+        ),
+        (
+            "Hallo Welt! / ¡Hola mundo! / Bonjour tout le monde ! / Привет, мир! / 世界，您好！ / "
+            "Ohne Titel / Sans titre / "
+            "Без названия / テスト / Test 123 / #linux",
+            "has a title that says nothing",
+        ),
+        (
+            "Werbung: ein Auto / Contenu sponsorisé : VPN / Publicidad: coche / "
+            "На правах рекламы / [推广] VPN / 【PR】VPN / "
+            "إعلان: سيارة / Save 40% on chairs / Ad: mattress",
+            "is an advertisement",
+        ),
+        (
+            "Êîäèðîâêà ñëîìàíà / ä¸\xadå›½è¶³çƒ / æ—¥æœ¬èªž / Ø§Ù„Ø¹Ø±Ø¨ÙŠØ© / ×©×œ×•× / "
+            "Ä°stanbul ÅŸehir / Film: ?????? ??? ??? / "
+            "Fu?ball am Sonntag in M?nchen / Å‚Ã³dÅº",
+            "has broken letters",
+        ),
+    ],
+)
+def test_what_never_leads_is_known_in_many_languages(titles: str, why: str) -> None:
+    said = {title: never(title, "https://ada.example/2026/one", "") for title in titles.split(" / ")}
+    assert said == dict.fromkeys(said, why)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "We've moved our database to another engine",
+        "Nous avons déménagé nos serveurs",
+        "Как мы переехали на другую базу",
+        "The feed that moved a nation",
+        "Angela zieht um",
+        "Wir suchen das beste Brot der Stadt",
+        "A maker of phones is hiring fewer engineers, report says",
+        "Vacancies fall to record low",
+        "求人倍率が低下",
+        "Archives of a lost city found",
+        "Tag der Einheit: das Land feiert",
+        "Label: ein kleines Haus stirbt leise",
+        "Hello world in twelve languages, explained",
+        "Prueba de fuego para el gobierno",
+        "30% off-grid homes in one valley",
+        "Werbung im Fernsehen wird verboten",
+        "Il a mangé… « à Lyon », dit-il : É\u00a0!",
+        "What is ???? in a query",
+        "MENÜ… ÖLPREIS: »fällt«",
+        "See https://ada.example/?id=1 and https://ada.example/x?page=2",
+    ],
+)
+def test_news_about_moves_jobs_tags_and_letters_may_lead(title: str) -> None:
+    assert never(title, "https://ada.example/2026/one", "") == ""
+
+
+def test_a_release_of_software_is_no_page_of_tags() -> None:
+    assert leading.no_story("Loom 2.0", "https://github.com/ada/loom/releases/tag/v2.0.0") == ""
+    assert leading.no_story("Loom", "https://ada.example/tag/loom") != ""
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.1", "0x7f000001", "2130706433", "192.168.001.1", "[fe80::1]", "100.64.0.1", "laptop", "a.corp", "b.intranet"],
+)
+def test_an_address_that_readers_cannot_open_does_not_lead(host: str) -> None:
+    assert "cannot open" in never("Old bridge is replaced by a ferry", f"http://{host}/one", "")
+    assert never("Old bridge is replaced by a ferry", "http://93.184.216.34/one", "") == ""
 
 
 def test_what_is_old_depends_on_the_newsletters_rhythm() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice, product
+from typing import Any
+from zlib import crc32
 
 import pytest
 
-from digest.curate.stories import Telling, group
+from digest.curate import headlines, sketches, stories
+from digest.curate.stories import Join, Telling, group
 from digest.curate.urls import normalise
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -189,3 +195,111 @@ def test_somewhat_alike_stories_are_related_only() -> None:
 def test_nothing_gives_nothing() -> None:
     assert group([]).groups == ()
     assert len(group([tell(1, ""), tell(2, "")]).groups) == 2
+
+
+# ---------------------------------------------------------------- many at once
+
+
+def many(count: int, *, seed: int, stories_told: int, openings: int) -> list[Telling]:
+    """Made-up tellings: each of one of so many stories, in words of its own, over texts of so many openings."""
+    rng = random.Random(seed)
+    syllables = ["ka", "ro", "mi", "ten", "sal", "vu", "per", "do", "lin", "gra", "sto", "ne"]
+    vocabulary = ["".join(rng.choices(syllables, k=rng.randint(2, 4))) for _ in range(800)]
+    spice = ["2025", "2026", "5.7", "5.8", "part 2", "part 3", "May", "beta 1", "review", "guide", "first", "the", "of"]
+    heads = [rng.choices(vocabulary, k=7) for _ in range(stories_told)]
+    texts = [" ".join(rng.choices(vocabulary, k=40)) for _ in range(openings)]
+    found = []
+    for n in range(count):
+        title = [*rng.choice(heads), rng.choice(spice)]
+        for _ in range(rng.randrange(3)):
+            title[rng.randrange(len(title))] = rng.choice(vocabulary)
+        text = f"{rng.choice(texts)} {' '.join(rng.choices(vocabulary, k=rng.choice((0, 10, 60))))}"
+        url = f"https://{rng.choice(vocabulary)}.example/{n}" if n % 3 else ""
+        one = tell(n, " ".join(title), url, feed=rng.randrange(90), days=rng.random() * 12)
+        found.append(replace(one, text=text if n % 4 else ""))
+    return found
+
+
+def _plain_conflict(a: headlines.Marks, b: headlines.Marks) -> bool:
+    if a.answer != b.answer or a.early != b.early or (a.parts != b.parts and {*a.parts} ^ {*b.parts} != {"1"}):
+        return True
+    for name in ("labels", "months", "years", "ordinals", "articles"):
+        if getattr(a, name) and getattr(b, name) and not getattr(a, name) & getattr(b, name):
+            return True
+    left = {n for n in a.numbers if not any(headlines.agree(n, m) for m in b.numbers)}
+    right = {n for n in b.numbers if not any(headlines.agree(n, m) for m in a.numbers)}
+    return bool(left and right)
+
+
+def _plain_alike(one: sketches.Sketch, two: sketches.Sketch) -> float:
+    least = sorted({*one, *two})[: sketches._KEPT]
+    return len({*one} & {*two} & {*least}) / len(least)
+
+
+def _plain_sketch(text: str) -> sketches.Sketch:
+    found = text[: sketches.HEAD].casefold().split()
+    if len(found) < sketches._LEAST:
+        return ()
+    runs = {" ".join(found[at : at + sketches._SHINGLE]) for at in range(len(found) - sketches._SHINGLE + 1)}
+    return tuple(sorted({crc32(run.encode()) for run in runs})[: sketches._KEPT])
+
+
+def _plainly_joined(pairs: Any, clusters: Any, likely: Any) -> list[Join]:
+    joins = []
+    for pair in sorted(likely, key=lambda pair: (-pair.surplus, pair.one, pair.two)):
+        some, others = clusters.members(pair.one), clusters.members(pair.two)
+        if some is others or any(
+            _plain_conflict(pairs.titles[a].marks, pairs.titles[b].marks) for a, b in product(some, others)
+        ):
+            continue
+        one, two = pairs.tellings[pair.one], pairs.tellings[pair.two]
+        found = [max(-stories.FAR, min(stories.FAR, pairs.surplus(i, j))) for i, j in islice(product(some, others), 64)]
+        far = len(found) > 1 and sum(found) / len(found) < stories.CLOSE
+        if far or stories._of_other_things(one, two):
+            continue
+        clusters.join(pair.one, pair.two)
+        joins.append(Join(one.id, two.id, pair.why or pairs.alike(pair.one, pair.two, pair.alike), pair.alike))
+    return joins
+
+
+def test_what_makes_it_fast_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = many(400, seed=1, stories_told=40, openings=25)
+    fast = group(told)
+    assert 40 < len(fast.groups) < 390  # some joined, some not
+    monkeypatch.setattr(headlines, "conflict", _plain_conflict)
+    monkeypatch.setattr(sketches, "alike", _plain_alike)
+    monkeypatch.setattr(sketches, "of", _plain_sketch)
+    monkeypatch.setattr(stories, "_joined", _plainly_joined)
+    assert group(told) == fast
+
+
+@pytest.mark.parametrize(
+    ("stories_told", "openings"),
+    [(4, 400), (400, 1), (1, 1)],
+    ids=["told again and again", "one boilerplate", "all the same"],
+)
+def test_the_pairs_that_are_judged_grow_as_the_tellings_do(
+    stories_told: int, openings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: Counter[str] = Counter()
+
+    def counted(name: str, room: Any) -> None:
+        real = getattr(room, name)
+
+        def count(*given: Any, **named: Any) -> Any:
+            judged[name] += 1
+            return real(*given, **named)
+
+        monkeypatch.setattr(room, name, count)
+
+    counted("surplus", stories._Pairs)
+    counted("conflict", headlines)
+    counted("alike", sketches)
+    monkeypatch.setattr(stories, "_COMMON", 12)  # reached by few already
+    monkeypatch.setattr(stories, "_NEAREST", 6)
+    few, more = 100, 200
+    group(many(few, seed=2, stories_told=stories_told, openings=openings))
+    before = judged.total()
+    group(many(more, seed=2, stories_told=stories_told, openings=openings))
+    assert judged.total() - before < 2.8 * before
+    assert judged["surplus"] < 30 * (few + more)

@@ -81,6 +81,7 @@ def _in_lines(answer: dict[str, Any]) -> dict[str, Any]:
         "related": "; ".join(f"{r['title']} ({r['why']})" for r in answer["related"]),
         "rank_parts": ", ".join(f"{part} {worth:g}" for part, worth in answer["rank_parts"].items()),
         "independent": ", ".join(answer["independent"]),
+        "linked_by": ", ".join(answer["linked_by"]),
         "editions": ", ".join(map(str, answer["editions"])),
         "left_out": "; ".join(f"of {edition}: {why}" for edition, why in answer["left_out"].items()),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -151,6 +151,9 @@ class Marks:
     answer: bool
 
 
+_NO_MARKS = Marks(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, frozenset(), _NOTHING, _NOTHING, False)
+
+
 @dataclass(frozen=True)
 class Title:
     """A title taken apart. `head` are its words without a last part that may be the site's name."""
@@ -262,21 +265,28 @@ def other_release(one: Title, two: Title) -> bool:
 
 def conflict(a: Marks, b: Marks) -> bool:
     """Whether two titles differ in a part, a month, a year, a number, or in being an answer."""
+    if a is b:
+        return False
     # The first part is often announced without its number.
     if a.answer != b.answer or a.early != b.early or (a.parts != b.parts and {*a.parts} ^ {*b.parts} != {"1"}):
         return True
-    pairs = (
-        (a.labels, b.labels),
-        (a.months, b.months),
-        (a.years, b.years),
-        (a.ordinals, b.ordinals),
-        (a.articles, b.articles),
-    )
-    if any(x and y and not x & y for x, y in pairs):
+    if (
+        _apart(a.labels, b.labels)
+        or _apart(a.months, b.months)
+        or _apart(a.years, b.years)
+        or _apart(a.ordinals, b.ordinals)
+        or _apart(a.articles, b.articles)
+    ):
         return True
+    if a.numbers <= b.numbers or b.numbers <= a.numbers:
+        return False  # most titles have none
     left = {n for n in a.numbers if not any(agree(n, m) for m in b.numbers)}
     right = {n for n in b.numbers if not any(agree(n, m) for m in a.numbers)}
     return bool(left and right)
+
+
+def _apart(some: frozenset[Hashable], others: frozenset[Hashable]) -> bool:
+    return bool(some) and bool(others) and some.isdisjoint(others)
 
 
 def agree(one: str, two: str) -> bool:
@@ -294,15 +304,15 @@ def _marks(text: str, said: Sequence[str]) -> Marks:
         found = (number for pair in _PART.findall(text) for number in pair if number)
         parts = frozenset(_WRITTEN.get(number.lower(), number.lower()) for number in found)
         labels = frozenset(_WRITTEN.get(number.lower(), number.lower()) for number in _LABEL.findall(text))
-    if any(word[:3] in _MONTHS for word in said):
+    if not _MONTHS.keys().isdisjoint([word[:3] for word in said]):
         months = frozenset(str(_MONTHS[name[:3].lower()]) for name in _MONTH.findall(text))
     if digit:
         numbers = frozenset(number.replace(",", "") for number in _NUMBER.findall(text))
         years = frozenset(n for n in numbers if _YEAR.fullmatch(n))
         early = frozenset(kind.lower() + number for kind, number in _EARLY.findall(text) if number)
-    ordinals = frozenset(_ORDINALS[word] for word in said if word in _ORDINALS)
-    articles = frozenset(_ARTICLES[word] for word in said if word in _ARTICLES)
-    return Marks(
+    ordinals = frozenset(_ORDINALS[word] for word in _ORDINALS.keys() & said)
+    articles = frozenset(_ARTICLES[word] for word in _ARTICLES.keys() & said)
+    marks = Marks(
         parts,
         labels,
         months,
@@ -313,3 +323,4 @@ def _marks(text: str, said: Sequence[str]) -> Marks:
         early,
         bool(_ANSWER.search(text)),
     )
+    return _NO_MARKS if marks == _NO_MARKS else marks  # the same for most titles, and known at sight

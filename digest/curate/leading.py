@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from digest.config import OTHER
+from digest.curate import unfit
 from digest.graphemes import width
 from digest.values import Story
 
@@ -20,29 +21,10 @@ _RHYTHMS = 2  # editions back that still count as fresh
 _RARE = timedelta(hours=36)  # from one edition to the next, from which all between them is equally new
 
 _I = re.IGNORECASE
-_MOVED = re.compile(
-    r"\b(?:feed|rss|blog|(?:web)?site|newsletter|podcast|journal)\b.{0,24}\b(?:has |have |is |was )?(?:been )?"
-    r"(?:moved|moving|relocated|migrated|closed|discontinued)\b|\bwe(?:'ve| have|’ve|'re| are) (?:moved|moving)\b|"
-    r"\b(?:update|change) your (?:feed|rss|subscription|bookmark)|\bnew (?:feed|rss) (?:url|address|location)\b|"
-    r"\b(?:feed|blog) (?:ist |wurde )?umgezogen\b|\b(?:flux|blog) (?:a )?(?:été )?déplacé\b",
-    _I,
-)
-_JOB = re.compile(
-    r"\b(?:we(?:'re|’re| are) hiring|is hiring|now hiring|who is hiring|job (?:opening|offer|advert|posting|vacancy)|"
-    r"jobs? at|vacanc(?:y|ies)|open positions?|join our team|apply now|stellenangebot|stellenanzeige|"
-    r"offre d['’]emploi|oferta de empleo)\b|\((?:m/[wf]/[dx]|[wf]/m/[dx]|f/m/x|h/f)\)|\bhiring:|"
-    r"\[hiring\]|\b(?:engineer|developer|designer|manager)s? (?:wanted|needed)\b",
-    _I,
-)
 _JOB_PATH = re.compile(r"/(?:jobs?|careers?|vacanc(?:y|ies)|stellen(?:angebote)?)/", _I)
-_LISTING = re.compile(
-    r"^(?:(?:tag|tags|category|categories|archives?|author|label|kategorie|schlagwort|etiqueta|catégorie)\s?[:»-]\s|"
-    r"(?:posts|articles|entries|stories) (?:tagged|in category|by|from|filed under)\b|archives? (?:for|of)\b|"
-    r"(?:all )?(?:tags|categories|archives?|index|home|homepage|sitemap|page \d+)\s*$)",
-    _I,
-)
+# Not a release of some software, which has a tag as well.
 _LISTING_PATH = re.compile(
-    r"/(?:(?:tags?|categor(?:y|ies)|labels?|kategorien?|schlagwort|authors?)(?:/[^/]{1,60})?|archives?(?:/(?:19|20)\d\d)?)"
+    r"(?<!/releases)(?<!/-)(?<!/src)/(?:(?:tags?|categor(?:y|ies)|labels?|kategorien?|schlagwort|authors?)(?:/[^/]{1,60})?|archives?(?:/(?:19|20)\d\d)?)"
     r"/?(?:index\.html?)?$",
     _I,
 )
@@ -51,20 +33,12 @@ _PAGE = re.compile(
     r"^(?:about(?: (?:me|us))?|archives?|categories|contact|home|impressum|imprint|posts|search|tags)$", _I
 )
 _LISTED_TITLE = 4  # words; who writes of a category writes more than its name
-_EMPTY = re.compile(
-    r"^(?:hello,? world!?|test(?:ing)?(?: post)?|untitled|no title|lorem ipsum.{0,80}|sample (?:page|post)|"
-    r"(?:my )?first (?:blog )?post!?|new post|draft|todo|placeholder|\W*)$",
+# What the same news of the local machine would lead to.
+_OWN_NAMES = re.compile(
+    r"^(?:localhost|.{0,200}\.(?:localhost|localdomain|local|internal|intranet|lan|home|corp|invalid|test|onion)|"
+    r"(?:0x[0-9a-f]+|\d{1,10})(?:\.(?:0x[0-9a-f]+|\d{1,10})){0,3})$",  # an address of numbers in another form
     _I,
 )
-_ADVERT = re.compile(
-    r"^\W*(?:sponsored|advertisement|anzeige|promoted|\[ad\]|publicité)\b|\b(?:promo code|coupon code|% off)\b", _I
-)
-# Letters of UTF-8 that were read as if they were of Windows or of ISO 8859-1, and what stands for those that are lost.
-_BROKEN = re.compile(
-    "\ufffd|[ÃÂ][\u0080-\u00bf\u20ac\u201a-\u203a\u0152-\u0178]|â€|ï»¿|[ÐÑ][\u0080-\u00bf°±µ‚ƒ„…‹€]|(?:\\?){4}|[\u0080-\u009f]"
-)
-# What the same news of the local machine would lead to.
-_OWN_NAMES = re.compile(r"^(?:localhost|.{0,200}\.(?:localhost|local|internal|lan|home|invalid|test))$", _I)
 
 
 @dataclass(frozen=True)
@@ -84,15 +58,10 @@ class Paper:
         return self.rhythm if self.rhythm > _RARE else timedelta(0)
 
 
-def broken(text: str) -> bool:
-    """Whether letters of a text are lost or stand for others."""
-    return _BROKEN.search(text) is not None
-
-
 def listing(title: str, url: str) -> bool:
     """Whether something is a page of a site's tags, categories or archive, or about it, and no text of its own."""
     path = _path(url)
-    if _LISTING.search(title) or (_PAGE.search(title.strip()) and path.strip("/").count("/") <= 1):
+    if unfit.LISTING.search(title.strip()) or (_PAGE.search(title.strip()) and path.strip("/").count("/") <= 1):
         return True
     return len(title.split()) <= _LISTED_TITLE and _LISTING_PATH.search(path) is not None
 
@@ -111,15 +80,15 @@ def never(title: str, url: str, excerpt: str) -> str:
     """Why such a story never leads, as the end of a sentence that begins with it; "" where it may."""
     if listing(title, url) or _LISTING_PATH.search(_path(url)):
         return "is a page of tags or an archive"
-    if _MOVED.search(title):
+    if unfit.MOVED.search(title):
         return "says that a feed or site moved"
-    if _JOB.search(title) or _JOB_PATH.search(_path(url)):
+    if unfit.JOB.search(title) or _JOB_PATH.search(_path(url)):
         return "is a job advert"
-    if _ADVERT.search(title):
+    if unfit.ADVERT.search(title):
         return "is an advertisement"
-    if _EMPTY.search(title.strip()):
+    if unfit.EMPTY.search(title.strip()):
         return "has a title that says nothing"
-    if broken(title) or broken(excerpt):
+    if unfit.broken(title) or unfit.broken(excerpt):
         return "has broken letters"
     if _nowhere(url):
         return "leads to an address that readers cannot open"
@@ -190,9 +159,7 @@ def _nowhere(url: str) -> bool:
         host = (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
         return True
-    if not host or _OWN_NAMES.match(host):
-        return True
     try:
         return not ip_address(host).is_global
     except ValueError:
-        return "." not in host
+        return "." not in host or _OWN_NAMES.match(host) is not None

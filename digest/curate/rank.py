@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from digest import config
+from digest.curate import series as series_of
 from digest.curate import urls
 from digest.curate.leading import Paper, lead
 from digest.graphemes import width
@@ -85,7 +86,7 @@ def parts(
     most = min([curate.weight_points, *(weight for weight in others if weight)])
     said = {} if points is None else {"points": round(most * points, 3)}
     return {
-        "sources": round(curate.weight_sources * min(1.0, math.log2(max(1, sources)) / 2), 3),
+        "sources": round(_told_by(curate, sources), 3),
         "feed": feed,
         "topic": round(curate.weight_topic * fit, 3),
         "excerpt": of_excerpt(curate, excerpt),
@@ -93,6 +94,15 @@ def parts(
         "undated": -curate.weight_fresh if age_unknown else 0.0,
         **said,
     }
+
+
+def linked(curate: config.Curate, *, sources: int, sites: int) -> float:
+    """What a story gains by other sites that link to it: as if they had told it too."""
+    return round(_told_by(curate, max(1, sources) + sites) - _told_by(curate, sources), 3)
+
+
+def _told_by(curate: config.Curate, sources: int) -> float:
+    return curate.weight_sources * min(1.0, math.log2(max(1, sources)) / 2)
 
 
 def of_excerpt(curate: config.Curate, excerpt: str) -> float:
@@ -164,6 +174,8 @@ def pick(
             why = f"capped: at most {per_author} of one author ({story.author})"
         elif any(series[key] >= per_author for key in templates):
             why = f"capped: at most {per_author} of texts that begin alike, as from a template"
+        elif sum(series_of.alike(story, other) for other in taken) >= per_author:
+            why = f"capped: at most {per_author} of texts that are alike, as from a template"
         elif sections[story.topic] >= per_topic:
             why = f"capped: at most {per_topic} of one topic ({story.topic})"
         else:

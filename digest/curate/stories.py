@@ -6,14 +6,14 @@ import heapq
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice, product
 
 from digest.curate import headlines, sketches
-from digest.curate.headlines import Title
+from digest.curate.headlines import Marks, Title
 from digest.curate.stems import Spellings
 from digest.curate.urls import bare, site
 
@@ -124,7 +124,7 @@ def group(tellings: Sequence[Telling], *, settled: int = 0, bound: Bound = BOUND
     themselves they are left alone.
     """
     pairs = _Pairs(tellings, bound)
-    clusters = _Clusters(len(tellings))
+    clusters = _Clusters([title.marks for title in pairs.titles])
     joins = _by_link(pairs, clusters, settled)
     likely, related = _likely(pairs, clusters, settled)
     joins += _joined(pairs, clusters, likely)
@@ -135,17 +135,21 @@ def group(tellings: Sequence[Telling], *, settled: int = 0, bound: Bound = BOUND
 
 
 class _Clusters:
-    """Union by root, with the members of each."""
+    """Union by root, with the members of each, and the different marks of their titles."""
 
-    def __init__(self, size: int) -> None:
-        self._root = list(range(size))
-        self._members = {i: [i] for i in range(size)}
+    def __init__(self, marks: Sequence[Marks]) -> None:
+        self._root = list(range(len(marks)))
+        self._members = {i: [i] for i in range(len(marks))}
+        self._marks = [{one} for one in marks]
 
     def root(self, i: int) -> int:
         return self._root[i]
 
     def members(self, i: int) -> list[int]:
         return self._members[self._root[i]]
+
+    def marks(self, i: int) -> set[Marks]:
+        return self._marks[self._root[i]]
 
     def join(self, i: int, j: int) -> None:
         keep, gone = sorted((self._root[i], self._root[j]))
@@ -154,6 +158,7 @@ class _Clusters:
         for member in self._members.pop(gone):
             self._root[member] = keep
             self._members[keep].append(member)
+        self._marks[keep] |= self._marks[gone]
 
 
 class _Pairs:
@@ -167,13 +172,15 @@ class _Pairs:
         self.texts = [sketches.of(telling.text) for telling in tellings]
         self._seen = seen = Counter(feature for title in self.titles for feature in title.features)
         total = len(tellings) + _PRIOR
+        self._words = [(title.stems, title.telling, title.words[:1]) for title in self.titles]
         self.idf = {
             feature: math.log(total / (n + _PRIOR * (_STOP_SHARE if feature in headlines.STOP_STEMS else _RARE_SHARE)))
             for feature, n in seen.items()
         }
         # `fsum`, since sets come in another order in each process, and a sum must not: the same news, the same edition.
-        self._length = [math.sqrt(math.fsum(self.idf[f] ** 2 for f in t.features)) or 1.0 for t in self.titles]
-        self._weight = [math.fsum(self.idf[stem] for stem in t.stems) or 1.0 for t in self.titles]
+        self._square = {feature: idf**2 for feature, idf in self.idf.items()}
+        self._length = [math.sqrt(math.fsum(map(self._square.__getitem__, t.features))) or 1.0 for t in self.titles]
+        self._weight = [math.fsum(map(self.idf.__getitem__, t.stems)) or 1.0 for t in self.titles]
         self._common = [  # of this, what words have that are in many titles
             math.fsum(self.idf[stem] for stem in t.stems if seen[stem] > _COMMON) for t in self.titles
         ]
@@ -189,7 +196,7 @@ class _Pairs:
         """Each telling that is not settled, with those before it that may be alike, and which of them by their text."""
         saying: dict[str, list[int]] = defaultdict(list)
         marked: dict[int, list[int]] = defaultdict(list)
-        most = WINDOW / timedelta(days=1)
+        most, days = WINDOW / timedelta(days=1), self._days
         for i, (title, text) in enumerate(zip(self.titles, self.texts, strict=True)):
             rare = sorted(stem for stem in title.stems if self._seen[stem] <= _COMMON)
             marks = text[: sketches.FINDING]
@@ -199,11 +206,9 @@ class _Pairs:
                     worth = self.idf[stem]
                     for j in saying[stem]:
                         known[j] += worth
-                day = self._days[i]
-                by_text = {j for mark in marks for j in marked[mark][-_COMMON:] if abs(day - self._days[j]) <= most}
-                by_title = [
-                    j for j, worth in known.items() if abs(day - self._days[j]) <= most and self._may_do(i, j, worth)
-                ]
+                first, last = days[i] - most, days[i] + most
+                by_text = {j for mark in marks for j in marked[mark][-_COMMON:] if first <= days[j] <= last}
+                by_title = [j for j in self._may_do(i, known) if first <= days[j] <= last]
                 if len(by_title) > _NEAREST:
                     by_title = heapq.nsmallest(_NEAREST, by_title, key=lambda j: (-known[j], j))
                 yield i, sorted({*by_title, *by_text}), by_text
@@ -212,33 +217,39 @@ class _Pairs:
             for mark in marks:
                 marked[mark].append(i)
 
-    def _may_do(self, i: int, j: int, rare: float) -> bool:
-        """Whether two titles can be alike that share words of this rarity, whatever commoner ones they share."""
-        known = rare + min(self._common[i], self._common[j])
-        return known >= LEAST_CONTAINED * min(self._weight[i], self._weight[j])
+    def _may_do(self, i: int, rare: Mapping[int, float]) -> list[int]:
+        """Which titles can be alike this one, that share rare words of so much with it, whatever commoner ones too."""
+        common, weight = self._common, self._weight
+        mine, whole = common[i], LEAST_CONTAINED * weight[i]
+        return [
+            j
+            for j, known in rare.items()
+            if known + (mine if mine < common[j] else common[j]) >= min(whole, LEAST_CONTAINED * weight[j])
+        ]
 
     def cosine(self, i: int, j: int) -> float:
-        common = math.fsum(self.idf[f] ** 2 for f in self.titles[i].features & self.titles[j].features)
-        return common / (self._length[i] * self._length[j])
+        shared = self.titles[i].features & self.titles[j].features
+        return math.fsum(map(self._square.__getitem__, shared)) / (self._length[i] * self._length[j])
 
     def surplus(self, i: int, j: int) -> float:
         """By how much two titles are more alike than they must be; negative for less."""
-        title, other = self.titles[i], self.titles[j]
-        telling = title.telling & other.telling
-        if not telling and not headlines.equal(title, other):
+        (stems, telling, first), (others, others_telling, others_first) = self._words[i], self._words[j]
+        told = len(telling & others_telling)
+        if not told and not headlines.equal(self.titles[i], self.titles[j]):
             return -math.inf
         bound = self.bound
-        shared = title.stems & other.stems
-        known = math.fsum(self.idf[stem] for stem in shared)
+        shared = stems & others
+        known = math.fsum(map(self.idf.__getitem__, shared))
+        weight, other_weight = self._weight[i], self._weight[j]
         said = (
-            bound.contained * known / min(self._weight[i], self._weight[j])
-            + bound.known * min(known, bound.most_known)
+            bound.contained * known / (weight if weight < other_weight else other_weight)
+            + bound.known * (known if known < bound.most_known else bound.most_known)
             - bound.shared * len(shared)
-            + bound.telling * len(telling)
+            + bound.telling * told
             - bound.day * abs(self._days[i] - self._days[j])
             - bound.busy * self._strict[i]
         )
-        if title.words[:1] == other.words[:1]:
+        if first == others_first:
             said += bound.first
         if self.places[i] and self.places[j]:
             said -= bound.writers
@@ -251,10 +262,10 @@ class _Pairs:
         found = [max(-FAR, min(FAR, self.surplus(i, j))) for i, j in islice(product(some, others), MOST_PAIRS)]
         return math.fsum(found) / len(found) >= CLOSE
 
-    def shared(self, i: int, j: int) -> str:
-        """The words that two titles share, the rarest first."""
-        words = sorted(self.titles[i].stems & self.titles[j].stems, key=lambda word: (-self.idf[word], word))
-        return ", ".join(words[:5])
+    def alike(self, i: int, j: int, cosine: float) -> str:
+        """Why two titles go together, in words: those that they share, the rarest first."""
+        shared = sorted(self.titles[i].stems & self.titles[j].stems, key=lambda word: (-self.idf[word], word))
+        return f"title {cosine:.2f} alike: {', '.join(shared[:5])}"
 
 
 def _by_link(pairs: _Pairs, clusters: _Clusters, settled: int) -> list[Join]:
@@ -287,7 +298,7 @@ class _Likely:
     two: int
     alike: float
     surplus: float
-    why: str
+    why: str  # "" where it is their titles
 
 
 def _likely(pairs: _Pairs, clusters: _Clusters, settled: int) -> tuple[list[_Likely], list[Join]]:
@@ -295,44 +306,49 @@ def _likely(pairs: _Pairs, clusters: _Clusters, settled: int) -> tuple[list[_Lik
     likely: list[_Likely] = []
     related: list[Join] = []
     for i, candidates, by_text in pairs.candidates(settled):
+        root, two, other = clusters.root(i), pairs.tellings[i], pairs.titles[i]
         for j in candidates:
-            if clusters.root(i) == clusters.root(j):
+            if root == clusters.root(j):
                 continue
-            one, two = pairs.tellings[j], pairs.tellings[i]
-            title, other = pairs.titles[j], pairs.titles[i]
             surplus = pairs.surplus(i, j)
-            cosine = pairs.cosine(i, j) if surplus >= -FAR else 0.0
             copied = _copied(pairs, i, j) if j in by_text else 0.0
-            if headlines.same_release(title, other):
-                surplus, why = max(surplus, 1.0), f"one release: {' '.join(title.release or ())}"
+            title, near, why = pairs.titles[j], surplus >= -FAR, ""
+            if title.release and headlines.same_release(title, other):
+                surplus, why = max(surplus, 1.0), f"one release: {' '.join(title.release)}"
             elif copied:
                 surplus, why = max(surplus, 4.0), f"text {copied:.2f} the same"
-            elif surplus >= 0 or cosine >= RELATED:
-                why = f"title {cosine:.2f} alike: {pairs.shared(i, j)}"
+            elif not near:
+                continue  # most of them
+            cosine = pairs.cosine(i, j) if near else 0.0
+            one = pairs.tellings[j]
             if surplus >= 0 and not _conflict(one, title, two, other, copied=bool(copied)):
                 likely.append(_Likely(j, i, cosine, surplus, why))
             elif cosine >= RELATED:
-                related.append(Join(one.id, two.id, why, cosine))
+                related.append(Join(one.id, two.id, why or pairs.alike(j, i, cosine), cosine))
     return likely, related
 
 
 def _joined(pairs: _Pairs, clusters: _Clusters, likely: Sequence[_Likely]) -> list[Join]:
     """Join the likeliest first; nobody joins a group one of whose members contradicts."""
     joins = []
+    apart: set[tuple[int, int, int, int]] = set()  # groups that do not go together, as long as they stay as they are
     for pair in sorted(likely, key=lambda pair: (-pair.surplus, pair.one, pair.two)):
-        if clusters.root(pair.one) == clusters.root(pair.two):
+        root, other = clusters.root(pair.one), clusters.root(pair.two)
+        if root == other:
             continue
-        if any(
-            headlines.conflict(pairs.titles[a].marks, pairs.titles[b].marks)
-            for a, b in product(clusters.members(pair.one), clusters.members(pair.two))
-        ):
+        some, others = clusters.members(root), clusters.members(other)
+        key = (root, len(some), other, len(others))
+        if key in apart:
+            continue
+        contradicts = any(headlines.conflict(a, b) for a, b in product(clusters.marks(root), clusters.marks(other)))
+        if contradicts or not pairs.close(some, others):
+            apart.add(key)
             continue
         if _of_other_things(pairs.tellings[pair.one], pairs.tellings[pair.two]):
             continue
-        if not pairs.close(clusters.members(pair.one), clusters.members(pair.two)):
-            continue
         clusters.join(pair.one, pair.two)
-        joins.append(Join(pairs.tellings[pair.one].id, pairs.tellings[pair.two].id, pair.why, pair.alike))
+        why = pair.why or pairs.alike(pair.one, pair.two, pair.alike)
+        joins.append(Join(pairs.tellings[pair.one].id, pairs.tellings[pair.two].id, why, pair.alike))
     return joins
 
 

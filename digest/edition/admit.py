@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
@@ -16,11 +15,12 @@ from sqlmodel import Session
 from digest import config, identity
 from digest.curate import central, excerpts, feed_rules, flood, leading, rank, rules, stubs, tongues, urls
 from digest.curate import stories as same_story
-from digest.edition import formerly, sent
-from digest.edition.full_text import PageText, Texts
+from digest.edition import cited, formerly, sent
+from digest.edition.full_text import Texts
 from digest.edition.judge import JUDGED, Gists, Judge, subject
 from digest.edition.report import Admitted
-from digest.models import Decision, Story
+from digest.edition.tellings import Again, Read, family, representative, story_of, told_again, told_of
+from digest.models import Decision
 from digest.parse.gist import Gist
 from digest.store import Database, editions, entries, learned, newsletters, stories
 
@@ -28,50 +28,10 @@ FEEDS = 20  # whose texts are asked for together
 TRIES = 3  # to decide about entries that others decide about meanwhile
 
 
-@dataclass(frozen=True)
-class _Read:
-    """An entry read: what it says, where it leads, and what was judged of it."""
-
-    entry: entries.Waiting
-    feed: entries.Reading
-    url: str
-    link: str
-    prose: str
-    minutes: int
-    image: str
-    verdict: rules.Verdict
-    shown_at: datetime
-    points: float | None = None  # see `rank.share`
-    page: PageText | None = None  # what its page says, where its feed gives a stub
-    central: central.Central | None = None  # the sentences that say most of it, where the settings want them
-
-    def __post_init__(self) -> None:
-        _ = self.links, self.site, self.own  # while the addresses are remembered: `urls.normalise`
-
-    @cached_property
-    def links(self) -> tuple[str, ...]:
-        """The addresses by which it is known to tell what another does, normalised."""
-        found = (self.link, urls.normalise(self.entry.url), self.page.link if self.page else "")
-        return tuple(dict.fromkeys(filter(None, found)))
-
-    @cached_property
-    def site(self) -> str:
-        """The site of the feed; several feeds of one site tell a story once."""
-        return urls.site(urls.normalise(self.feed.site_url or self.feed.url)).partition("/")[0]
-
-    @cached_property
-    def own(self) -> bool:
-        """Whether the feed tells what its own site wrote, and does not only point at it."""
-        return urls.site(self.link).partition("/")[0] in (
-            self.site,
-            urls.site(urls.normalise(self.feed.url)).partition("/")[0],
-        )
-
-
 class _Group(NamedTuple):
     """What told one story: entries just read, and the story that had been told before, if any."""
 
-    reads: list[_Read]
+    reads: list[Read]
     known: int | None
 
 
@@ -87,7 +47,8 @@ class Proposal:
     entries: tuple[int, ...]
     minutes: _Minutes
     new: tuple[_New, ...]
-    again: tuple[_Again, ...]
+    again: tuple[Again, ...]
+    linked: Mapping[int, frozenset[str]]  # known stories to which sites link now
     gists: Mapping[int, bytes]
     learnt: bytes
 
@@ -97,19 +58,9 @@ class _New:
     """A story to be: its values but for `seq`, the entry that represents it, and why each of the others joins it."""
 
     row: dict[str, Any]
-    best: _Read
-    joined: tuple[tuple[_Read, str], ...]
+    best: Read
+    joined: tuple[tuple[Read, str], ...]
     seq: int | None = None  # the one it had before the database was put back
-
-
-@dataclass(frozen=True)
-class _Again:
-    """A known story that is told by more."""
-
-    story: int
-    reads: tuple[tuple[_Read, str], ...]
-    best: _Read
-    told: dict[str, Any]  # its values, should this telling be the better one
 
 
 class Moved(Exception):
@@ -172,12 +123,12 @@ def admit(
         proposal = propose(session, name, settings, curate_settings, now=now)
     if not proposal.entries:
         return Admitted()
-    known = stories.by_id(session, {again.story for again in proposal.again})
+    known = stories.by_id(session, {again.story for again in proposal.again} | proposal.linked.keys())
     former = {new.seq for new in proposal.new if new.seq}
     if (
         newsletter.seq != proposal.after
         or stories.by_seq(session, newsletter_id, former)
-        or len(known) < len({again.story for again in proposal.again})
+        or not {again.story for again in proposal.again} <= known.keys()
         or not entries.still_waiting(session, newsletter_id, proposal.entries)
     ):
         raise Moved
@@ -185,10 +136,15 @@ def admit(
     sent_upto = editions.composed_upto(session, newsletter_id)
     for again in proposal.again:
         story = known[again.story]
-        _told_again(story, again, sent=story.seq <= sent_upto, settings=curate_settings)
+        told_again(story, again, sent=story.seq <= sent_upto, settings=curate_settings)
         session.add(story)
         for read, why in again.reads:
             minutes.decide(read.entry, Decision.JOINED, why, read.link, again.story)
+    for story_id, sites in proposal.linked.items():
+        if (linked_to := known.get(story_id)) and linked_to.seq > sent_upto:
+            for field, value in cited.credit(linked_to.reasons, sites, curate_settings).items():
+                setattr(linked_to, field, value)
+            session.add(linked_to)
     rows = []
     for new in proposal.new:
         if new.seq is None:
@@ -215,7 +171,7 @@ def propose(
     minutes = _Minutes(newsletter_id, now)
     gists = Gists(session)
     if not waiting:
-        return Proposal(newsletter.seq, (), minutes, (), (), {}, b"")
+        return Proposal(newsletter.seq, (), minutes, (), (), {}, {}, b"")
     feeds = entries.readings(session, newsletter_id)
     unsent, feeds = sent.hold(
         session, newsletter_id, waiting, feeds, lambda entry, why: minutes.decide(entry, Decision.HELD, why)
@@ -244,18 +200,21 @@ def propose(
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
     again, new = [], []
-    for group in groups:
-        best = min(group.reads, key=_representative)
+    linked = _linked(session, groups, told, feeds)
+    for at, group in enumerate(groups):
+        best = min(group.reads, key=representative)
         joined = tuple((read, why.get(read.entry.id, "same link")) for read in group.reads)
         if group.known is not None:
-            again.append(_Again(group.known, joined, best, _told(best, curate_settings)))
+            again.append(Again(group.known, joined, best, told_of(best, curate_settings)))
         else:
-            row = _story(best, group.reads, settings, curate_settings, now=now)
+            row = story_of(best, group.reads, settings, curate_settings, now=now)
+            row |= cited.credit(row["reasons"], linked.get(("new", at), ()), curate_settings)
             seq = max(former.get(read.entry.id, 0) for read in group.reads) or None
             new.append(_New(row, best, tuple(one for one in joined if one[0] is not best), seq))
     _relate(new, grouping, told)
     ids = tuple(entry.id for entry in waiting)
-    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), gists.made, judge.learnt)
+    known = {story[1]: frozenset(sites) for story, sites in linked.items() if story[0] == "told"}
+    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), known, gists.made, judge.learnt)
 
 
 class _Minutes:
@@ -340,7 +299,7 @@ def _read(
     settings: config.Curate,
     *,
     now: datetime,
-) -> Iterator[_Read]:
+) -> Iterator[Read]:
     """Some feeds at a time, so that the texts of these only are in memory."""
     texts = Texts(session)
     by_feed = [
@@ -366,7 +325,7 @@ def _read(
             if page is not None:
                 said, known = page.said, texts.repeated(feed_id)
                 prose = excerpts.prose_of(said, title=entry.title, known=known) or prose
-            yield _Read(
+            yield Read(
                 entry=entry,
                 feed=feeds[feed_id],
                 url=url,
@@ -408,7 +367,7 @@ def _lately(session: Session, arrived: Mapping[int, Mapping[int, entries.Waiting
 
 
 def _group(
-    reads: Sequence[_Read], told: Sequence[stories.Told], feeds: Mapping[int, entries.Reading]
+    reads: Sequence[Read], told: Sequence[stories.Told], feeds: Mapping[int, entries.Reading]
 ) -> tuple[same_story.Grouping, list[_Group]]:
     """Entries by story. An entry that tells a known story joins it, whatever else it is like."""
     links_tell = {
@@ -452,132 +411,30 @@ def _group(
     return grouping, groups
 
 
-def _representative(read: _Read) -> tuple[bool, int, datetime, int]:
-    """The original site before an aggregator, the longest excerpt, the earliest."""
-    return not read.own, -len(read.prose), read.shown_at, read.entry.id
-
-
-def _story(
-    best: _Read, reads: Sequence[_Read], settings: config.Newsletter, curate_settings: config.Curate, *, now: datetime
-) -> dict[str, Any]:
-    """The values of a new story. Its topic is the surest of those that its entries were given."""
-    surest = max(reads, key=lambda read: (_STEPS.index(read.verdict.step), read.verdict.fit, read is best))
-    verdict = surest.verdict
-    told = _told(best, curate_settings)
-    worth = rank.parts(
-        curate_settings,
-        sources=len(_voices(reads)),
-        feed=_feed_weight(best, settings),
-        fit=verdict.fit,
-        excerpt=told["excerpt"],
-        boost=sum(read.verdict.boost for read in reads),
-        age_unknown=not best.feed.known and not flood.usable(best.entry.published_at, now=now),
-        points=_most_points(reads),
-    )
-    return told | {
-        "topic": verdict.topic,
-        "topic_step": verdict.step,
-        "admitted_at": now,
-        "rank": round(sum(worth.values()), 3),
-        "pinned": any(read.verdict.pinned for read in reads),
-        "dropped": False,
-        "reasons": {
-            "topic": {
-                "step": verdict.step,
-                "why": verdict.why,
-                "fit": round(verdict.fit, 3),
-                "words": [[word, round(worth_, 2)] for word, worth_ in verdict.words],
-            },
-            "rules": sorted({rule for read in reads for rule in read.verdict.rules}),
-            "rank": worth,
-            "own": best.own,
-            **_of_excerpt(best),
-            "told_by": _voices(reads),
-            "related": [],
-        },
-    }
-
-
-def _voices(reads: Sequence[_Read]) -> list[str]:
-    """The sites that tell a story by themselves: one of those of one owner, and of those whose words are the same."""
-    found: dict[object, str] = {}
-    for read in sorted(reads, key=_representative):
-        family = urls.family(read.site)
-        words = (read.entry.title.casefold(), read.prose[:120]) if len(read.prose) >= excerpts.LEAST else family
-        if family not in found.values():
-            found.setdefault(words, family)
-    return sorted(found.values())
-
-
-def _feed_weight(read: _Read, settings: config.Newsletter) -> float:
-    """What the operator adds for a feed: its own weight, else that of the newsletter's settings."""
-    if read.feed.weight is not None:
-        return read.feed.weight
-    return rules.weight(subject(read.entry, read.feed, read.url), settings.feed_weights)
-
-
-def _most_points(reads: Sequence[_Read]) -> float | None:
-    return max((read.points for read in reads if read.points is not None), default=None)
-
-
-_STEPS = ("none", "keywords", "words", "category", "feed", "rule")  # the surest last
-
-
-def _told(best: _Read, settings: config.Curate) -> dict[str, Any]:
-    """The part of a story's values that is its representative's."""
-    title, excerpt = excerpts.titled(best.entry.title, best.prose, settings.excerpt_length)
-    if best.central is not None and best.central.text and best.entry.title:
-        excerpt = best.central.text
-    return {
-        "entry_id": best.entry.id,
-        "url": best.url or best.feed.site_url or best.feed.url,
-        "title": title,
-        "source": best.feed.title or best.feed.url,
-        "author": best.entry.author,
-        "excerpt": excerpt,
-        "language": best.entry.language,
-        "image_url": best.image,
-        "reading_minutes": best.minutes,
-        "published_at": best.shown_at,
-    }
-
-
-def _of_excerpt(best: _Read) -> dict[str, Any]:
-    """The reasons for an excerpt: where it is from, and which sentences it is."""
-    where = {"excerpt": "page" if best.page else "feed"}
-    return where | (central.kept(best.central) if best.central is not None and best.entry.title else {})
-
-
-def _told_again(story: Story, again: _Again, *, sent: bool, settings: config.Curate) -> None:
-    """A known story is told by more: it gains rank and perhaps a better telling, unless it has gone out already."""
-    if sent:
-        return
-    reads = [read for read, _why in again.reads]
-    reasons = dict(story.reasons)
-    worth = dict(reasons["rank"])
-    told_by = sorted({*reasons["told_by"], *_voices(reads)})
-    if again.best.own and not reasons["own"]:
-        edited = reasons.get("edited", {})  # by an editor, whose word stands
-        for field, value in again.told.items():
-            if field not in edited:
-                setattr(story, field, value)
-        reasons.pop("summary", None)
-        reasons |= {"own": True, **_of_excerpt(again.best)}
-    worth_now = rank.parts(
-        settings,
-        sources=len(told_by),
-        feed=worth["feed"],
-        fit=reasons["topic"]["fit"],
-        excerpt=story.excerpt,
-        boost=worth["boost"] + sum(read.verdict.boost for read in reads),
-        age_unknown=worth["undated"] < 0,
-    )
-    voted = rank.parts(settings, sources=1, feed=0, fit=0, excerpt="", boost=0, points=_most_points(reads))
-    if said := [parts["points"] for parts in (worth, voted) if "points" in parts]:
-        worth_now["points"] = max(said)
-    story.rank = round(sum(worth_now.values()), 3)
-    story.pinned = story.pinned or any(read.verdict.pinned for read in reads)
-    story.reasons = reasons | {"rank": worth_now, "told_by": told_by}
+def _linked(
+    session: Session,
+    groups: Sequence[_Group],
+    told: Sequence[stories.Told],
+    feeds: Mapping[int, entries.Reading],
+) -> dict[tuple[str, int], set[str]]:
+    """Sites that link to a story from a text on something else, by ("new", place among the groups) or ("told", id)."""
+    known: dict[tuple[str, int], cited.Told] = {}
+    for t in told:
+        links = {t.link, urls.normalise(t.url), t.page_link} - {""}
+        home = feeds.get(t.feed_id)
+        families = {family(home)} if home else set()
+        before = known.get(("told", t.story_id), cited.Told((), ()))
+        known["told", t.story_id] = cited.Told({*before.links, *links}, {*before.families, *families})
+    whose: dict[int, tuple[tuple[str, int], str]] = {}
+    for at, group in enumerate(groups):
+        story = ("new", at) if group.known is None else ("told", group.known)
+        before = known.get(story, cited.Told((), ()))
+        links = {link for read in group.reads for link in read.links}
+        families = {family(read.feed) for read in group.reads}
+        known[story] = cited.Told({*before.links, *links}, {*before.families, *families})
+        whose |= {read.entry.id: (story, family(read.feed)) for read in group.reads}
+    texts = (cited.Text(*whose[id_], text) for id_, text in entries.linking(session, whose))
+    return cited.witnesses(known, texts)
 
 
 def _relate(new: Sequence[_New], grouping: same_story.Grouping, told: Sequence[stories.Told]) -> None:

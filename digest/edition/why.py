@@ -77,6 +77,7 @@ def explain(session: Session, story: Story, *, settings: config.Newsletter | Non
         "rank": story.rank,
         "rank_parts": story.reasons.get("rank", {}),
         "independent": story.reasons.get("told_by", []),
+        "linked_by": story.reasons.get("linked_by", []),
         "as_lead": _as_lead(session, story),
         "pinned": story.pinned,
         "dropped": story.dropped,

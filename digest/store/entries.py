@@ -149,6 +149,9 @@ def most_points(session: Session, feed_ids: Collection[int]) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
+_LINKING = 40_000  # characters of a text in which links are looked for
+
+
 class Labelled(NamedTuple):
     """An entry whose topic somebody knows: the operator, by its feed, a rule, a category or a correction."""
 
@@ -171,6 +174,16 @@ def text(session: Session, entry_id: int) -> tuple[str, str]:
     """Summary and content of an entry."""
     found = session.execute(sa.select(col(Entry.summary), col(Entry.content)).where(col(Entry.id) == entry_id)).one()
     return found[0], found[1]
+
+
+def linking(session: Session, ids: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """The texts of those of these entries that link anywhere, the head of each."""
+    told = sa.func.substr(
+        sa.case((col(Entry.content) != "", col(Entry.content)), else_=col(Entry.summary)), 1, _LINKING
+    )
+    for some in batched(ids):
+        query = sa.select(col(Entry.id), told).where(col(Entry.id).in_(some), told.contains('href="http'))
+        yield from ((row[0], row[1]) for row in session.execute(query))
 
 
 def keep_gists(session: Session, made: Mapping[int, bytes]) -> None:

@@ -1,0 +1,46 @@
+"""Whether two stories are of one series: made from a template, whoever signs them. Pure."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import takewhile
+
+from digest.curate import headlines, sketches
+from digest.curate.words import words
+from digest.values import Story
+
+_LEAST_SAME = 3  # words that two titles of one template begin and end with alike
+_SHARE = 0.6  # of the longer title, that these are
+_TELLING = 2  # of these, that say something: "How to … in …" is anybody's
+_NUMBER = "#"
+
+
+def alike(one: Story, two: Story) -> bool:
+    """Whether their titles differ in a name or a number in their middle only, or their texts in a few words."""
+    return _filled_in(_form(one.title), _form(two.title)) or (
+        sketches.alike(_sketch(one.excerpt), _sketch(two.excerpt)) >= sketches.COPIED
+    )
+
+
+def _filled_in(form: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    short, long = sorted((len(form), len(other)))
+    least = max(_LEAST_SAME, _SHARE * long)
+    if short < least:
+        return False
+    before = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(form, other, strict=False)))
+    pairs = zip(reversed(form[before:]), reversed(other[before:]), strict=False)
+    after = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    if before + after < least:
+        return False
+    same = {*form[:before], *form[len(form) - after :]} - {_NUMBER}
+    return sum(headlines.stem(word) not in headlines.STOP_STEMS for word in same) >= _TELLING
+
+
+@lru_cache(maxsize=4096)  # asked for each variant
+def _form(title: str) -> tuple[str, ...]:
+    return tuple(_NUMBER if word[0].isdigit() else word for word in words(title))
+
+
+@lru_cache(maxsize=4096)
+def _sketch(excerpt: str) -> sketches.Sketch:
+    return sketches.of(excerpt)
