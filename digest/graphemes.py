@@ -37,8 +37,11 @@ def boundary(text: str, at: int) -> bool:
 
 
 def width(text: str) -> int:
-    """Columns it takes where each letter has one: two for what is wide (UAX #11), none for marks and joiners."""
-    return len(text) if text.isascii() else sum(map(_width, text, f" {text}"))
+    """Columns it takes where each letter has one: two for what is wide (UAX #11), none for marks and joiners.
+
+    A text of hardly anything else takes some all the same: no line is to hold thousands of them.
+    """
+    return len(text) if text.isascii() else max(sum(map(_width, text, f" {text}")), len(text) // _SIGNS)
 
 
 def _width(character: str, before: str) -> int:

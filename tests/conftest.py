@@ -103,14 +103,17 @@ gc.disable()
 
 # What both databases have of their own is asked here of both. DIGEST_ENGINES=other asks the rest on PostgreSQL, that
 # alone; DIGEST_ENGINES=all asks everything.
-ON_BOTH = ("test_store", "test_deliver", "test_flow", "test_line", "test_api", "test_arranging")
+ON_BOTH = ("test_store", "test_line", "test_api")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only repeats on PostgreSQL what is asked on SQLite, or all but that."""
+    """Leave out what only repeats on PostgreSQL what is asked on SQLite, or all but that; and what is `long`."""
     engines = os.environ.get("DIGEST_ENGINES", "")
     if engines == "all":
         return
+    short = os.environ.get("DIGEST_TESTS") != "long" and engines != "other"
+    # One that is asked for by its name is wanted, however long it takes.
+    short = short and not any("::" in argument for argument in config.invocation_params.args)
     names = {item.nodeid for item in items}
 
     def twin(item: pytest.Item) -> bool:
@@ -120,7 +123,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         named = Path(path.partition("::")[0]).stem in ON_BOTH
         return on_postgres and not named and f"{path}[{parameters.replace('postgres', 'sqlite', 1)}" in names
 
-    left_out = [item for item in items if twin(item) == (engines != "other")]
+    left_out = [
+        item for item in items if twin(item) == (engines != "other") or (short and item.get_closest_marker("long"))
+    ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         gone = set(map(id, left_out))

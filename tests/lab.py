@@ -186,7 +186,7 @@ class Look:
         return f"{self.edition}-{self.theme}-{self.client}-{screen}"
 
 
-# In each run of the tests, with a picture; the others with DIGEST_TESTS=long, by their facts alone.
+# With a picture, every third in each run of the tests; the others with DIGEST_TESTS=long, by their facts alone.
 FEW = (
     Look("demo"),
     Look("demo", screen=Screen(375, dark=True)),

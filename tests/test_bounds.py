@@ -320,6 +320,7 @@ SIGNS = {
 }
 
 
+@pytest.mark.long
 @on_sqlite
 @pytest.mark.parametrize("sign", SIGNS.values(), ids=SIGNS)
 def test_a_long_word_is_mended(database: Database, configure: Callable[..., Config], sign: str) -> None:

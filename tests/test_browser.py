@@ -152,6 +152,7 @@ def test_a_reader_joins_chooses_reads_and_leaves(database, config, clock, inbox,
     assert inbox.recipients[before:] == ["grace@example.org"]
 
 
+@pytest.mark.long
 @on_sqlite
 def test_a_reader_says_what_they_want_less_of_and_takes_it_back(database, config, clock, inbox, pages):
     join(database, config, "ada@example.org")

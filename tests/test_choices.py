@@ -189,6 +189,7 @@ def _slots(newsletter: schedule.Schedule, begin: datetime, end: datetime) -> lis
     return found
 
 
+@pytest.mark.long
 @given(some_newsletter, someone, beginnings, st.data())
 @settings(max_examples=60, deadline=None)
 def test_changing_choices_and_downtime_neither_repeat_nor_drop_a_story(newsletter, reader, begin, data):
@@ -417,6 +418,7 @@ def test_an_hour_that_had_nothing_for_its_reader_takes_no_other_hour_of_that_day
     assert dated_letters(database)["ada"] == [(2, wednesday.replace(hour=9))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hour", [20, None])
 def test_who_had_a_letter_on_their_rare_day_before_its_hour_did_not_miss_it(database, config, hour):
     """Welcomed at 8:00, which counts for 20:00 of the day before; and the newsletter's hour, for whom it is theirs."""
@@ -495,6 +497,7 @@ def test_a_schedule_moved_to_a_later_hour_still_gives_that_days_edition(database
     assert compose(database, later, tuesday.replace(hour=9)).number == 1
 
 
+@pytest.mark.long
 def test_random_readers_who_change_their_minds_get_each_story_once(database, config):
     chance = random.Random(7)
     names = [f"r{n}" for n in range(16)]
@@ -691,6 +694,7 @@ def test_a_day_whose_letter_a_restored_database_forgot_has_had_it_without_a_sche
     assert compose(database, config, MONDAY + timedelta(days=1)).letters == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("schedule", ["daily 07:00", ""])
 def test_whoever_is_away_for_an_hour_has_no_second_letter_that_day(database, configure, schedule):
     config = configure(newsletters={"daily": NEWS | {"schedule": schedule}})
@@ -972,6 +976,7 @@ def test_what_comes_once_a_month_welcomes_for_a_month(database, configure):
         assert edition.welcome(database, "daily", config, now=first + timedelta(days=days)) == came
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("hour", "first"), [(5, MONDAY + timedelta(days=14, hours=-2)), (8, MONDAY + timedelta(days=7, hours=1))]
 )
@@ -1020,6 +1025,7 @@ def test_who_widens_their_topics_gets_the_last_edition_s_and_no_years(database, 
     assert carried(database, "weekly", 6)[3] == [3, 9, 11], "and what they had chosen before is not lost"
 
 
+@pytest.mark.long
 def test_whoever_widens_topics_for_many_or_by_a_list_opens_no_years_either(database, config):
     for who in ("one", "two", "three", "four"):
         join(database, who, topics=["ai"] if who == "four" else ["games"])
@@ -1054,6 +1060,7 @@ def test_whoever_widens_topics_for_many_or_by_a_list_opens_no_years_either(datab
         assert len(carried(database, who, 5)[3]) == 3, "that of the last edition, and the new ones"
 
 
+@pytest.mark.long
 def test_widening_again_and_again_counts_each_topic_from_its_own_day_on(database, configure, clock):
     config = configure(newsletters={"daily": NEWS | {"approve": True, "editor": "ed@news.example"}})
     join(database, "ada", topics=["games"], cadence="monthly 1")

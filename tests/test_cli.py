@@ -254,6 +254,7 @@ def test_a_newsletter_with_a_wrong_template_does_not_stop_the_others(ready, site
     assert told["unfit"] == ["daily"] and told["deliver"]["sent"] == 1
 
 
+@pytest.mark.long
 def test_a_reader_that_goes_away_is_no_error(ready, tmp_path):
     process = Command("-q", "topic", "list", "--json", cwd=tmp_path, env=ENVIRONMENT, first=[partial(unread, 1)])
     assert (process.communicate(timeout=120), process.returncode) == (("", ""), 0)
@@ -387,6 +388,7 @@ def _numbers(command, path=()):
             yield [*path, *needed, *option, "--", *given]
 
 
+@pytest.mark.long
 def test_a_number_of_any_size_gets_an_answer(ready):
     asked = list(_numbers(get_command(app)))
     assert len(asked) > 60 and {words[0] for words in asked} > {"story", "outbox", "edition", "backtest", "preview"}

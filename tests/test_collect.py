@@ -798,6 +798,7 @@ def test_an_entry_that_takes_too_long_to_read_costs_itself_only(database: Databa
     assert [entry.fault[:9] for entry in entries] == ["", "", "it takes ", ""]
 
 
+@pytest.mark.long
 def test_a_feed_that_takes_too_long_to_read_costs_itself_only(database: Database, site: Site) -> None:
     editors = SLOW.removesuffix(b"<pubDate>").replace(b"author>", b"managingEditor>") * 3
     slow = to_feedparser(rss("slow")).replace(b"<item>", editors + b"<item>", 1)
@@ -1062,6 +1063,7 @@ def test_a_page_without_any_feed_is_named(site: Site) -> None:
         look(site, "/")
 
 
+@pytest.mark.long
 def test_the_doctor_finds_where_a_lost_feed_went_and_retires_the_hopeless(database: Database, site: Site) -> None:
     gone = Site()
     site.pages["/old.xml"] = Reply(rss("one").replace(b"https://example.org/<", site.base.encode() + b"/<"))

@@ -173,6 +173,7 @@ def test_the_next_edition_goes_to_one_address(digest: Digest, inbox: Catcher, tm
     assert message_from_bytes(kept.read_bytes(), policy=policy.default)["to"] == "me@example.org"
 
 
+@pytest.mark.long
 def test_what_hinders_a_test_letter_is_told(digest: Digest, inbox: Catcher) -> None:
     inbox.refuse |= {"gone@example.org": "550 5.1.1 no such mailbox", "busy@example.org": "451 4.7.1 later"}
     for to, url, code, words in (

@@ -193,6 +193,7 @@ def test_a_copy_to_another_file_keeps_every_character(full, tmp_path):
     assert target.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.long
 def test_a_copy_that_was_killed_goes_on_and_nothing_is_sent_from_half_of_it(full, ready, tmp_path):
     url = ready
     killed(dying.copying, full, url, tmp_path, MONDAY, "write", 50)
@@ -211,6 +212,7 @@ def test_a_copy_that_was_killed_goes_on_and_nothing_is_sent_from_half_of_it(full
     assert done.written < sum(map(len, now.values())), "what was there and is the same is not written again"
 
 
+@pytest.mark.long
 def test_a_copy_killed_between_the_two_leaves_none_to_send_from(full, ready, tmp_path):
     url, was = ready, rows_of(full)
     killed(dying.copying, full, url, tmp_path, MONDAY, "finish" if url.startswith("sqlite") else "_witness", 1)
@@ -228,6 +230,7 @@ def test_a_copy_killed_between_the_two_leaves_none_to_send_from(full, ready, tmp
     assert Journal(tmp_path / "two.witness").top() == Journal(tmp_path / "one.witness").top()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_source_that_changes_meanwhile_is_not_moved_and_the_same_command_takes_the_rest(
     kind, full, tmp_path, request
@@ -339,6 +342,7 @@ def test_a_sender_at_work_on_a_database_that_is_moved_stops(box, config, clock, 
         box.require_latest()
 
 
+@pytest.mark.long
 def test_by_the_command_an_installation_moves_and_the_old_place_is_at_rest(digest, tmp_path, at, as_made):
     at(MONDAY)
     digest("init")
@@ -478,6 +482,7 @@ def test_a_database_in_which_nothing_is_needs_no_backup_and_old_ones_go(old, tmp
     assert sorted(path.name for path in folder.iterdir()) == ["digest-backup-20261123T070000Z.tar", "mine.tar"]
 
 
+@pytest.mark.long
 def test_on_postgresql_pg_dump_makes_the_backup_or_is_asked_for(digest, postgres_url, tmp_path, at, monkeypatch):
     at(MONDAY)
     digest("init")

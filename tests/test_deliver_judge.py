@@ -124,6 +124,7 @@ def test_an_odd_reply_to_the_first_of_a_small_list_holds_up_nobody(box, config, 
     assert (report.sent, report.refused, report.stopped) == (7, 1, "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("odd", ["503 5.5.1 order", "421 4.7.0 slow"])
 def test_connections_that_end_over_the_first_few_hold_up_nobody(box, config, server, clock, odd):
     people = spread(14, 20)

@@ -248,6 +248,7 @@ def test_a_forecast_looks_beyond_what_the_limits_let_out_now():
     assert finish(MONDAY, left=600, per_second=0, room=500, hourly=50) is None
 
 
+@pytest.mark.long
 def test_progress_is_told_and_ends_with_all_that_was_due(box, configure, server, clock):
     config = configure(smtp={"url": server.url, "connections": 2})
     owe(box, config, *readers(60))
@@ -284,6 +285,7 @@ def test_a_limit_for_a_domain_puts_nobody_off(box, configure, server, clock):
     assert (report.sent, report.owed) == (400, 0)
 
 
+@pytest.mark.long
 def test_letters_in_line_for_their_domain_outlive_their_claim(box, configure, server, clock):
     def answer(taken) -> str:
         if len(server.taken) in (5, 25):

@@ -505,6 +505,7 @@ def test_without_the_extra_it_is_refused_and_a_run_goes_on(
         assert (result.exit_code, "digest-newsletter[fulltext]" in result.stderr) == (69, True)
 
 
+@pytest.mark.long
 def test_a_preview_reads_pages_only_where_it_is_asked_to(database: Database, site: Site, digest: Any) -> None:
     site.pages |= {"/feed": Reply(rss(site, STUB)), "/1": Reply(page())}
     assert digest("feed", "add", site.base + "/feed", "--full-text", "--no-check").exit_code == 0

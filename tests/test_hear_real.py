@@ -169,6 +169,7 @@ def test_what_postfix_cannot_deliver_comes_back_is_read_suppresses_and_is_undone
     assert standing(database, GONE) == ("active", "")
 
 
+@pytest.mark.long
 @on_sqlite
 def test_postfix_pipes_a_mail_and_keeps_it_while_it_cannot_be_stored(
     database, configure, clock, postfix, place, upgraded_sqlite
@@ -216,6 +217,7 @@ def imaps(place: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.long
 @on_sqlite
 def test_dovecot_is_read_by_two_at_once_moved_and_read_anew_when_its_numbers_change(
     database, configure, clock, imaps, place
@@ -267,6 +269,7 @@ def test_dovecot_is_read_by_two_at_once_moved_and_read_anew_when_its_numbers_cha
         line.mailbox(wrong, url).look("")
 
 
+@pytest.mark.long
 @on_sqlite
 def test_a_reader_of_dovecot_that_gets_sigkill_in_the_middle_reads_on_and_counts_once(
     database, configure, clock, imaps, place

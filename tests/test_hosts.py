@@ -83,6 +83,7 @@ def hosts_of(database: Database) -> dict[str, hosts.Record]:
 # ---------------------------------------------------------------- trouble stays where it is
 
 
+@pytest.mark.long
 def test_a_feed_that_fails_for_weeks_costs_the_others_of_its_host_nothing(database: Database, site: Site) -> None:
     base = f"http://paper.example:{site.port}"
     site.pages |= {f"/{status}": Reply(status=status) for status in (403, 500, 502, 503)}
@@ -288,6 +289,7 @@ class Strict:
         handler.wfile.write(body)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "60"}, {"RateLimit": '"m";r=0;t=60'}])
 def test_eight_feeds_of_a_host_that_allows_one_a_minute_all_have_their_turn_within_the_hour(
     database: Database, site: Site, headers: dict[str, str]
@@ -305,6 +307,7 @@ def test_eight_feeds_of_a_host_that_allows_one_a_minute_all_have_their_turn_with
     assert strict.refused <= 2
 
 
+@pytest.mark.long
 def test_turns_go_round_whatever_the_numbers_of_the_feeds(database: Database, site: Site) -> None:
     now = MONDAY
     strict = Strict(lambda: now, window=MINUTE, headers={"Retry-After": "60"})

@@ -83,6 +83,7 @@ def reader(database: Database) -> Reader:
     return Reader(database)
 
 
+@pytest.mark.long
 def test_no_entry_is_lost_or_told_twice_whatever_publishers_change(tmp_path: Path) -> None:
     """A share of `benchmarks/identity.py`, which has all patterns and 60 days."""
     names = [

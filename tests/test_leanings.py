@@ -314,6 +314,7 @@ def test_links_stand_under_what_is_told_where_somebody_serves_the_pages(database
     assert not configure(newsletters={"daily": NEWS}, base_url="http://localhost:8000").asks_taste("daily")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("theme", ["paper", "plain", "compact", "magazine"])
 def test_briefs_have_no_links_and_no_story_falls_for_a_link(theme):
     some = [
@@ -458,6 +459,7 @@ def test_who_has_left_or_said_enough_is_told_so(client, database, config):
     assert answer.status_code == 200 and kept(database, "ada").less_of == ()
 
 
+@pytest.mark.long
 @on_sqlite
 def test_buttons_are_pressed_so_often_a_minute_and_no_more(client, database, config, clock):
     page = page_of(database, config)

@@ -80,6 +80,7 @@ def edition_named(name: str):
         return editions.page_of(Path(folder), feeds, max_stories=60)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_every_edition_is_fit_in_every_theme(name):
     edition = edition_named(name)

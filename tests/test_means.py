@@ -146,6 +146,7 @@ def test_feeds_and_mail_servers_get_no_more_connections_than_there_are_files_for
     database.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("megabytes", [60, 120])
 def test_little_memory_is_told(run: Run, megabytes: int) -> None:
     told(run(f"ulimit -v {megabytes * 1000};", "run"), 71)
@@ -185,6 +186,7 @@ def test_no_room_for_talk_changes_no_exit_code(run: Run, fork: Fork) -> None:
     assert run("", "edition show 9", after="2>/dev/full").returncode == 66
 
 
+@pytest.mark.long
 def test_closed_streams_are_no_error_and_no_place_for_the_database(run: Run, base: Path) -> None:
     done = run("", "feed list", after=">&- 2>&- <&-")
     assert (done.returncode, done.stderr) == (0, "")

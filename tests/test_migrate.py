@@ -487,6 +487,7 @@ STEPS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", STEPS)
 def test_a_move_that_is_killed_goes_on_with_nothing_twice_and_nobody_lost(
     step, home, site, digest, tmp_path, inbox, monkeypatch

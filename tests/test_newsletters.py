@@ -223,6 +223,7 @@ def test_people_read_a_domain_as_it_is_written():
 # ---------------------------------------------------------------- relays of their own
 
 
+@pytest.mark.long
 def test_twenty_newsletters_and_three_relays_one_dead(box, folder, clock, tmp_path):
     with MailServer() as one, MailServer() as two:
         relays = [one.url, two.url, dead()]

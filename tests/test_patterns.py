@@ -46,6 +46,7 @@ def drive(found: Found, *, escaped: bool = False) -> None:
                 steps(program, how, html.escape(text) if escaped else text)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("file", FILES)
 def test_patterns_take_steps_in_proportion_to_the_text(file: str) -> None:
     worse: list[str] = []

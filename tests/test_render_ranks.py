@@ -349,6 +349,7 @@ def test_every_colour_of_a_palette_can_be_read_on_every_ground_of_it(name):
     assert contrast(one.accent, "#ffffff") >= 4.5  # on the banner
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(4))
 @pytest.mark.parametrize("masthead", ["standard", "centred", "banner", "slim"])
 def test_every_masthead_and_palette_is_fit_to_be_sent(masthead, number):

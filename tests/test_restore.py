@@ -203,6 +203,7 @@ def test_in_a_copy_put_back_no_command_lets_letters_go_and_looking_harms_nothing
             assert stories == Counter(dict.fromkeys(("first", "one", "two", "three", "four"), 1)), who
 
 
+@pytest.mark.long
 def test_a_copy_from_before_letters_were_rolled_up_is_gone_on_with_as_any_other(house):
     copy = house.copy()
     for title in ("quokka", "marimba", "isotope", "lighthouse"):
@@ -220,6 +221,7 @@ def test_a_copy_from_before_letters_were_rolled_up_is_gone_on_with_as_any_other(
     house("audit", "--full")
 
 
+@pytest.mark.long
 def test_who_reads_weekly_gets_all_that_they_had_not(house):
     house("subscriber", "set", PEOPLE[2], "--cadence", "weekly sun")
     house.day("quokka")  # Tuesday
@@ -317,7 +319,8 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
             "ALTER TABLE edition DROP COLUMN findable;"
             "DROP TABLE entry_picture; DROP TABLE picture_file; DROP TABLE summary;"
             "DROP TABLE worker; DROP TABLE relay_state; DROP TABLE relay_seat; DROP TABLE domain_state;"
-            "ALTER TABLE full_text DROP COLUMN image_url; ALTER TABLE variant DROP COLUMN attached"
+            "ALTER TABLE full_text DROP COLUMN image_url; ALTER TABLE variant DROP COLUMN attached;"
+            "ALTER TABLE variant DROP COLUMN moved"
         )
     connection.close()
     house.day("marimba")
@@ -338,6 +341,7 @@ def test_nothing_is_sent_where_the_witness_cannot_be_told(house):
     assert house.letters() == dict.fromkeys(PEOPLE, 1)
 
 
+@pytest.mark.long
 def test_a_witness_elsewhere_and_none_at_all(house, tmp_path):
     house.set_up('[keep]\nwitness = "far/away"')
     house.day("quokka")

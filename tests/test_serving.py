@@ -347,6 +347,7 @@ def test_a_visitor_who_leaves_in_the_middle_of_a_form_is_no_trouble(place):
     assert (code, said.count("\n")) == (0, 1), said
 
 
+@pytest.mark.long
 def test_who_connects_and_asks_for_nothing_is_hung_up_on(box, config, clock, monkeypatch):
     monkeypatch.setattr("digest.web.timeouts.HEAD_SECONDS", 0.2)
     settings = uvicorn.Config(application(box, config, clock=clock), http=HeadInTime, lifespan="off", log_level="error")
@@ -378,6 +379,7 @@ def examples() -> dict[str, str]:
     return {block.splitlines()[0].removeprefix("# "): block for block in blocks}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("example", "base_path"), [("a host of its own", ""), ("below a path, which digest takes off", "/news")]
 )

@@ -199,6 +199,7 @@ def test_a_link_is_good_for_seven_days_and_the_row_for_no_longer(door, database,
     assert "ada" not in str(rows(database)["signup_mail"])
 
 
+@pytest.mark.long
 @on_sqlite
 def test_an_address_gets_such_mails_at_growing_distances(door, database, clock):
     came = []
@@ -241,6 +242,7 @@ def test_who_asks_beyond_the_limits_waits_and_nobody_is_lost(database, configure
     assert not rows(database)["signup_wait"] and "You are subscribed" in door.client.post(door.link()).text
 
 
+@pytest.mark.long
 @on_sqlite
 def test_whoever_could_not_be_written_to_within_a_day_is_turned_away_by_network(database, configure, clock, inbox):
     door = small(database, configure, clock, inbox, network=1)

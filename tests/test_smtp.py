@@ -320,6 +320,7 @@ def test_a_server_that_worked_and_then_takes_nothing_more_is_waited_for_and_give
     assert report.owed == 20 - report.sent
 
 
+@pytest.mark.long
 def test_all_kinds_of_replies_at_a_tenth_each_end_as_they_must(database, mailing, server, clock):
     kinds = [
         "421 4.3.0 busy",

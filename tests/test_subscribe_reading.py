@@ -261,6 +261,7 @@ def test_an_encoding_can_be_said_and_must_be_one(database):
 # ---------------------------------------------------------------- known people, fields, tags
 
 
+@pytest.mark.long
 def test_known_people_are_updated_where_it_is_asked_for_and_never_in_their_consent(database):
     take(database, "email,name,tags,city,topics\nmina@example.com,Mina,VIP,Whitby,ai\njon@example.com,Jon,,,\n")
     with database.write() as session:

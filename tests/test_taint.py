@@ -662,7 +662,9 @@ def test_pages_and_feeds_for_everybody_hold_nobodys_links_and_say_what_was_said(
         TestClient(application(other, sent.config, clock=sent.clock)) as client,
     ):
         for path in pages:
-            assert shape(answers[path].text) == shape(client.get(path).text), path
+            # Stories of a mail that is frozen are named by the addresses it has, which those of the other are no more.
+            plain = re.sub(r'(?<=<a) id="story-\d+"', "", answers[path].text)
+            assert shape(plain) == shape(client.get(path).text), path
         for path in (one for one in feeds if one.endswith("json")):
             said, expected = answers[path].json()["items"], client.get(path).json()["items"]
             assert [shape(one["content_html"]) for one in said] == [shape(one["content_html"]) for one in expected]
@@ -678,6 +680,7 @@ def test_pages_and_feeds_for_everybody_hold_nobodys_links_and_say_what_was_said(
             assert not read.bozo and len(read.entries) == len(answers[path[:-4] + "json"].json()["items"])
 
 
+@pytest.mark.long
 def test_an_editors_pages_say_what_was_said(sent, unbounded):
     page = editor.application(
         sent.database,

@@ -447,6 +447,7 @@ def test_what_all_readers_mute_is_in_the_archive_all_the_same(database, config, 
     assert "3 stories" in listed
 
 
+@pytest.mark.long
 @on_sqlite
 def test_readers_who_change_their_minds_get_just_what_they_want_at_the_time(database, configure):
     config = configure(newsletters={"daily": NEWS}, curate={"per_feed": 50, "per_topic": 50})

@@ -185,6 +185,7 @@ def test_a_cancelled_edition_stays_cancelled_and_a_paused_one_waits(bad_day, ope
     assert states(database)
 
 
+@pytest.mark.long
 @on_sqlite
 def test_a_thousand_are_undone_as_one(operator, database, config):
     people = [f"r{n}@example.org" for n in range(1200)]

@@ -287,6 +287,7 @@ def killed(work) -> None:
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["feed", "variant", "outbox", "import_change"])
 def test_whoever_is_killed_meanwhile_begins_again(kind, box, config, tmp_path, upgraded_sqlite):
     furnish(box, config)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from benchmarks import keep_year, year_promises
 from benchmarks.readers_year import GOALS, simulate
 from benchmarks.year_oracle import Choices, Clock, Paper, Planned, Reader, Tale
@@ -20,6 +22,7 @@ def at(words: str) -> datetime:
     return datetime.fromisoformat(words).replace(tzinfo=UTC)
 
 
+@pytest.mark.long
 def test_who_changes_everything_over_a_change_of_clocks_has_each_letter_once_and_in_its_hour(tmp_path: Path) -> None:
     begin, changing = at("2026-03-27"), at("2026-03-29")
     times = [begin + HOUR * 6 * number for number in range(1, 7)] + [changing + HOUR * number for number in range(9)]
@@ -110,6 +113,7 @@ def test_a_weekly_reader_s_missed_day_may_wait_for_their_hour_of_the_day_it_come
     assert year_promises.outstanding(one, ran=friday, now=saturday), "and brings it"
 
 
+@pytest.mark.long
 def test_over_restores_each_story_comes_once_and_each_alert_and_its_end_is_told_once(tmp_path: Path) -> None:
     year = keep_year.simulate(tmp_path, seed=4, days=14, readers=2, restores=0.5)
     assert (dict(year.wrong), year.told) == (dict.fromkeys(keep_year.GOALS, 0), [])

@@ -79,7 +79,7 @@ def _never(keyword: str) -> str:
     if any(unspaced(begin) and unspaced(end) for begin, end in _STAR_WITHIN.findall(keyword)):
         return "has `*` within a script without spaces, whose words are found anywhere and as they stand"
     # With a letter more of the script that is there: a word ends where that changes.
-    own = re.sub(r"([^\W_]?)\*+", lambda star: star[1] * 2 or "x", keyword.removesuffix("?"))
+    own = re.sub(r"([^\W_]?)\*+(?=([^\W_]?))", lambda star: star[1] * 2 or star[2] or "x", keyword.removesuffix("?"))
     if not Keywords({"it": Heading("", (keyword,))}).find(words(own)):
         return "is not found even in its own words"
     return ""
