@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from enum import Enum, auto
 from digest.deliver.attempt import Waiting
 from digest.deliver.pace import Pace, Turns
 
-SOON = 1.0  # seconds for which turns are leased
 MOST_PARKED = 100  # letters to a domain that asked for patience that wait at hand; more are put off
 
 
@@ -107,12 +105,8 @@ class Domains:
 
     def wants(self, now: float) -> dict[str, int]:
         """Domains with a pace, and how many more letters to each could have a turn soon."""
-        found = {}
-        for name, domain in self._known.items():
-            if domain.pace.interval:
-                leased = domain.pace.turns.left(now) if domain.pace.turns is not None else 0
-                found[name] = max(0, min(len(domain.parked), math.ceil(SOON / domain.pace.interval)) - leased)
-        return found
+        slow = {name: domain for name, domain in self._known.items() if domain.pace.interval}
+        return {name: domain.pace.wants(now, len(domain.parked)) for name, domain in slow.items()}
 
     def told(self, name: str, interval: float, turns: Iterable[tuple[float, int]]) -> None:
         """By what all heard, letters to this domain go at an interval (0: as fast as they like), and we have turns."""
