@@ -153,7 +153,7 @@ class Delivery:
             for lane in self._awake():
                 if lane.live:
                     self._assign(lane, now, moment)
-            for lane in self._awake():
+            for lane in sorted(self._awake(), key=lambda lane: lane.asked):  # who asked last, goes last
                 if lane.live:
                     self._ask(lane)
         for route in self._routes:
@@ -250,7 +250,7 @@ class Delivery:
         wanted = sum(route.window for route in lane.routes if route.usable)
         wish = lane.claims.wish(wanted, crowd=lane.domains.crowd)
         if wish is not None:
-            self._writer.batch.wish = wish
+            self._writer.batch.wish, lane.asked = wish, self._turn
         elif lane.claims.nothing_more and lane.domains.shun_none():
             self.wake()
         elif lane.claims.should_look():
