@@ -22,6 +22,7 @@ from digest.demo.site import FeedSite
 from digest.errors import ConfigError, Exit, StorageError, TryAgain
 from digest.models import Edition, Feed
 from digest.observe import metrics
+from digest.store import database as stored
 from digest.store import feed_claims, newsletters, open_database, workers
 from digest.workers import engine, tables, wanted
 from digest.workers.wanted import Job
@@ -512,3 +513,12 @@ def test_tables_are_made_through_a_pooler_and_no_lock_is_left(postgres_url):
             locks = session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar()
         assert locks == 0
         opened.close()
+
+
+def test_a_server_that_ends_idle_transactions_lets_no_two_upgrade_at_once(postgres_url):
+    opened, said = open_database(postgres_url), []
+    sa.event.listen(opened.engine, "before_cursor_execute", lambda *words: said.append(words[2]))
+    with stored._turn(opened):
+        assert said.index("SET LOCAL idle_in_transaction_session_timeout = 0") == 0
+        assert "pg_try_advisory_xact_lock" in said[-1]
+    opened.close()
