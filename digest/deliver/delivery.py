@@ -26,12 +26,17 @@ from digest.deliver.relays import Route
 from digest.deliver.replies import Blame, Reply, Step, Verdict, suspect, wants_less
 from digest.deliver.report import Progress, Report
 from digest.deliver.writer import Writer
-from digest.store import outbox
+from digest.store import Database, outbox
 
 if TYPE_CHECKING:
     from digest.deliver.commons import Commons
 
 TICK = 0.05  # seconds between two looks at clocks and signals
+
+
+def shared(database: Database) -> bool:
+    """May others send at the same time, on this machine or another? On SQLite they stay apart by its one writer."""
+    return database.engine.dialect.name == "postgresql"
 
 
 class Delivery:
@@ -77,7 +82,7 @@ class Delivery:
         self._routes = list(routes.values())
         self._lanes = lanes_of(self._papers, routes)
         ledger = self._ledger
-        if ledger.database.engine.dialect.name == "postgresql":  # else one machine sends
+        if shared(ledger.database):
             from digest.deliver.commons import Commons
 
             self._commons = Commons(
