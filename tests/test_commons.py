@@ -22,9 +22,11 @@ from mailserver import MailServer
 from digest import deliver
 from digest.config import Relay
 from digest.deliver import commons
+from digest.deliver.attempt import Lease, Waiting
 from digest.deliver.commons import RelayAsk, Who, divided, heard, leased, part_of
-from digest.deliver.domains import Domains
+from digest.deliver.domains import MOST_PARKED, Domains
 from digest.deliver.judge import Case, Judge
+from digest.deliver.ledger import CLAIM_LEASE
 from digest.deliver.login import Server
 from digest.deliver.pace import CHUNK, Pace, Quota, Turns
 from digest.deliver.relays import Route
@@ -228,6 +230,23 @@ def test_letters_to_a_domain_with_a_pace_wait_for_turns():
     assert domains.wants(0.0) == {"slow.example": 0} and not domains.idle
     domains.told("slow.example", 0.0, [])
     assert domains.idle
+
+
+def test_a_domain_whose_letters_wait_longer_than_claims_last_has_them_all_the_same():
+    domains, sent = Domains(limit=0), Counter[str]()
+    again = range(MOST_PARKED)
+    for second in range(300):
+        now, moment = float(second), MONDAY + timedelta(seconds=second)
+        domains.told("slow.example", 1.0, [(now, 1)])
+        lapsed = 0
+        for waiting in domains.unpark(now, moment):
+            begins = waiting.lease.left(now, moment) > 0
+            sent["begun"] += begins
+            lapsed += not begins
+        for _ in (*again, *range(lapsed)):  # claimed anew, as all at first
+            domains.turn(Waiting(None, Lease(now, moment, CLAIM_LEASE), "slow.example"), now)
+        again = ()
+    assert sent["begun"] > 90
 
 
 def test_no_more_turns_are_leased_than_a_seconds_however_often_they_are_asked_for():

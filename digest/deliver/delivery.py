@@ -153,7 +153,7 @@ class Delivery:
             route.check(hurry=self.stopping)
         if not self.stopping:
             for lane in self._awake():
-                for waiting in lane.domains.unpark(now):
+                for waiting in lane.domains.unpark(now, moment):
                     self._of(waiting.claimed).claims.waiting.appendleft(waiting)
             for lane in self._awake():
                 if lane.live:

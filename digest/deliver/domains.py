@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 
 from digest.deliver.attempt import Waiting
@@ -80,9 +81,11 @@ class Domains:
             return Turn.PARKED
         return Turn.PUT_OFF
 
-    def unpark(self, now: float) -> Iterator[Waiting]:
-        """Letters whose turn it is now."""
+    def unpark(self, now: float, moment: datetime) -> Iterator[Waiting]:
+        """Letters whose turn it is now, and those whose claim is over: these take no turn from others."""
         for domain in self._known.values():
+            while domain.parked and domain.parked[0].lease.left(now, moment) <= 0:
+                yield domain.parked.popleft()
             while domain.parked and not domain.shunned and domain.pace.ready(now, limit=self._limit):
                 domain.pace.begin(now)
                 waiting = domain.parked.popleft()
