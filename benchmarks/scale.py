@@ -320,10 +320,11 @@ def trouble(folder: Path, number: int) -> dict[str, Any]:
         config = settings(folder, url, sink.port)
         emails = owe(direct, config, number)
         workers = [begin(config, "--queues", "deliver") for _ in range(3)]
-        seen = 0
-        while (count := len(sink.taken())) < number * 0.9 and kills < 200:
+        seen, moved = 0, time.monotonic()
+        # What the killed had in hand rests for its lease, which lasts for minutes: all the rest may be done before.
+        while (count := len(sink.taken())) < number * 0.9 and kills < 200 and time.monotonic() - moved < 30:
             if count > seen + number // 40:
-                seen = count
+                seen, moved = count, time.monotonic()
                 victim = rng.randrange(len(workers))
                 workers[victim].kill()
                 workers[victim].wait()

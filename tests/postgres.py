@@ -188,8 +188,9 @@ def _cleaner(url: str) -> sa.Engine:
 
 @cache
 def _admin(server_url: str) -> sa.Engine:
-    """Kept, since to connect takes half as long as to copy a database."""
-    return sa.create_engine(sa.make_url(server_url).set(database="postgres"), isolation_level="AUTOCOMMIT")
+    """Kept, since to connect takes half as long as to copy a database; whoever uses it may start the server anew."""
+    url = sa.make_url(server_url).set(database="postgres")
+    return sa.create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
 
 
 def others_at_work(session: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import subprocess
 import sys
@@ -19,17 +20,23 @@ from mailing import owe, readers, sound, tallied
 from mailserver import MailServer
 
 from digest import deliver
+from digest.config import Relay
 from digest.deliver import commons
+from digest.deliver.attempt import Lease, Waiting
 from digest.deliver.commons import RelayAsk, Who, divided, heard, leased, part_of
-from digest.deliver.domains import Domains
+from digest.deliver.domains import MOST_PARKED, Domains
 from digest.deliver.judge import Case, Judge
-from digest.deliver.pace import Pace, Quota, Turns
+from digest.deliver.ledger import CLAIM_LEASE
+from digest.deliver.login import Server
+from digest.deliver.pace import CHUNK, Pace, Quota, Turns
+from digest.deliver.relays import Route
 from digest.deliver.replies import Reply, Step
 from digest.deliver.shares import Share
+from digest.errors import TryAgain
 from digest.models import OutboxState
 from digest.store import letters, newsletters, open_database, outbox, runs, sharing
 
-ASK = RelayAsk("r", 8, 0.0, 0, 0, wish=8, open=0, turns=0, held=0, letters=100, domain_limit=0)
+ASK = RelayAsk("r", 8, 0.0, 0, 0, wish=8, open=0, turns=0, held=0, letters=100, paced=0, domain_limit=0)
 
 
 @pytest.fixture
@@ -139,6 +146,20 @@ def test_turns_that_a_wrong_clock_put_far_ahead_are_forgotten():
     assert leased(400 * 86400.0, 1.0, 2, 10.0) == (((0.0, 2),), 12.0)
 
 
+def test_what_a_clock_that_was_ahead_wrote_stops_nobody_once_it_is_right_again():
+    day = 86_400.0
+    table = Table()
+    table.asks("a", day, replace(ASK, fewer=True, open=1, refuses={3: "not from here"}))
+    table.seats.clear()
+    late = table.asks("b", 10.0, since=5.0)
+    assert not late.refuses and late.limited
+    table.asks("b", 20.0)
+    assert table.asks("b", 11.0 + commons.ONE_MORE).seats == 2
+    row = sharing.Domain("r", "slow.example", at=20.0)
+    heard(row, 0, 3, 15.0)
+    assert row.at == 15.0 and row.pace["gap"] >= 0
+
+
 def test_an_hour_has_no_more_letters_than_it_may_whoever_sends_them():
     table = Table()
     ask, hour = replace(ASK, per_hour=10, letters=8), MONDAY.replace(minute=0, second=0, microsecond=0)
@@ -211,6 +232,59 @@ def test_letters_to_a_domain_with_a_pace_wait_for_turns():
     assert domains.idle
 
 
+def test_a_domain_whose_letters_wait_longer_than_claims_last_has_them_all_the_same():
+    domains, sent = Domains(limit=0), Counter[str]()
+    again = range(MOST_PARKED)
+    for second in range(300):
+        now, moment = float(second), MONDAY + timedelta(seconds=second)
+        domains.told("slow.example", 1.0, [(now, 1)])
+        lapsed = 0
+        for waiting in domains.unpark(now, moment):
+            begins = waiting.lease.left(now, moment) > 0
+            sent["begun"] += begins
+            lapsed += not begins
+        for _ in (*again, *range(lapsed)):  # claimed anew, as all at first
+            domains.turn(Waiting(None, Lease(now, moment, CLAIM_LEASE), "slow.example"), now)
+        again = ()
+    assert sent["begun"] > 90
+
+
+def test_no_more_turns_are_leased_than_a_seconds_however_often_they_are_asked_for():
+    row_next, alone, moments = 0.0, Pace(0.1, turns=Turns(10.0)), []
+    for step in range(100):
+        now = 0.5 * step
+        turns, row_next = leased(row_next, alone.interval, alone.wants(now, 500), now)
+        for delay, number in turns:
+            alone.turns.lease(now + delay, number)
+        moments.append(row_next - now)
+        while alone.turns.allows(now + 0.4):
+            alone.turns.take()
+    assert max(moments) <= 2 * CHUNK  # else who comes later, with a confirmation, would wait for all of them
+    assert Pace(0.0).wants(0.0, 7) == 7  # how fast it goes the rows may know
+
+
+def test_what_is_heard_of_a_domain_is_forgotten_once_it_is_old_or_of_a_moment_to_come(shared):
+    with shared.write() as session:
+        now = sharing.moment(session)
+        ages = {"new": 0.0, "old": 2 * commons.FRESH, "ahead": -sharing.LEASE - 9, "far.ahead": -86_400.0}
+        sharing.keep_domains(session, [sharing.Domain("r", name, {"interval": 1.0}, at=now - age)
+                                       for name, age in ages.items()])  # fmt: skip
+        kept = {row.domain for row in sharing.domains(session, "r", (), lock=False, fresh_for=300.0, now=now) if row.at}
+        sharing.forget_domains(session, fresh_for=commons.FRESH)
+        left = {row.domain for row in sharing.domains(session, "r", (), lock=False, fresh_for=1e9, now=now)}
+    assert kept == {"new"} and left == {"new", "ahead"}
+
+
+def test_a_domain_that_rows_forgot_goes_as_fast_as_it_likes(shared):
+    domains = Domains(limit=0, behind="r")
+    domains.told("slow.example", 0.5, [])
+    with shared.write() as session:
+        found = commons._paces(session, "r", domains.wants(0.0), {}, sharing.moment(session))
+    for name, (interval, turns) in found.items():
+        domains.told(name, interval, turns)
+    assert domains.idle
+
+
 def test_a_judge_counts_what_others_heard_once():
     one, other, refused = Judge(), Judge(), 0
     case = Case(1, 1, None, "x.example", Reply(550, "5.1.1", "no such user"), Step.RCPT)
@@ -222,6 +296,68 @@ def test_a_judge_counts_what_others_heard_once():
         judge.told(news, {"x.example": (0, refused, refused, 0)})
     assert refused == 9 and not one.news()
     assert other.news() == {}
+
+
+class Dispatcher:
+    """Who hands out the letters, as far as `commons` and a route ask."""
+
+    def __init__(self) -> None:
+        self.errors: list[BaseException] = []
+
+    def failed(self, error):
+        self.errors.append(error)
+
+    def wake(self):
+        pass
+
+
+def exchanged(database, clock, before, meanwhile=lambda route: None):
+    """Ask once for a part of a relay that takes 5 letters an hour; `meanwhile` is done while the rows are asked."""
+
+    async def ask():
+        settings, dispatcher, judge = Relay(url="smtp://relay.example:25", per_hour=5), Dispatcher(), Judge()
+        server = Server("smtp", "relay.example", 25, "", "", "", "", 1.0, 1.0, None)
+        route, domains = Route(settings, server, dispatcher, careful=False), Domains(limit=0, behind="relay.example:25")
+        mine = commons.Commons(database, [route], clock=clock, urgent=False, gives_way=False)
+        mine.hears([domains], judge, dispatcher)
+        before(route, domains, judge)
+        mine.step(mine._loop.time(), 100)
+        meanwhile(route)
+        await asyncio.wait([mine._task])
+        await asyncio.sleep(0)
+        await mine.leave()
+        return route, domains, dispatcher
+
+    return asyncio.run(ask())
+
+
+def test_letters_that_an_hour_counts_while_rows_are_asked_make_no_room_for_others(shared, clock):
+    def taken(route, domains, judge):
+        route._uncounted = 5
+
+    route, _, _ = exchanged(shared, clock, taken, meanwhile=lambda route: route.committed(5))
+    assert route.held == 0 and route.part.allowance == 0
+
+
+def test_what_could_not_be_told_is_told_the_next_time(shared, clock, monkeypatch):
+    def learnt(route, domains, judge):
+        route.part.refuses, route.part.per_connection, route.part.news = {3: "not from here"}, 20, [2, 1]
+        domains.answered("slow.example", 1.0, busy=True)
+
+    monkeypatch.setattr(sharing, "locked", lambda *_: (_ for _ in ()).throw(TryAgain("two waited", hint="again")))
+    route, domains, dispatcher = exchanged(
+        shared, clock, learnt, meanwhile=lambda route: route.part.news.__setitem__(0, 1)
+    )
+    assert (route.part.refuses, route.part.per_connection, route.part.news) == ({3: "not from here"}, 20, [3, 1])
+    assert domains.news == {"slow.example": [0, 1]} and not dispatcher.errors
+
+
+def test_a_mistake_in_what_is_made_of_an_answer_ends_the_pass(shared, clock):
+    def wrong(route, domains, judge):
+        judge.told = lambda news, heard: 1 / 0
+
+    _, _, dispatcher = exchanged(shared, clock, wrong)
+    assert [type(error) for error in dispatcher.errors] == [ZeroDivisionError]
 
 
 # ---------------------------------------------------------------- at a server

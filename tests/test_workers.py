@@ -22,6 +22,7 @@ from digest.demo.site import FeedSite
 from digest.errors import ConfigError, Exit, StorageError, TryAgain
 from digest.models import Edition, Feed
 from digest.observe import metrics
+from digest.store import database as stored
 from digest.store import feed_claims, newsletters, open_database, workers
 from digest.workers import engine, tables, wanted
 from digest.workers.wanted import Job
@@ -311,6 +312,58 @@ def test_a_job_that_fails_is_told_of_and_holds_up_no_other(shared, configure, se
     assert waiting(shared) == []
 
 
+def test_a_mistake_of_ours_is_told_whatever_the_engine_makes_of_it(shared, config, clock, monkeypatch):
+    def wrong(work, name, numbers):
+        raise {"upkeep": ZeroDivisionError("ada@example.org"), "alerts": OSError(28, "No space left")}[name]
+
+    monkeypatch.setattr(Work, "do", wrong)
+    worker = idle_worker(shared, config, clock, told := [])
+    for name in ("upkeep", "alerts"):
+        worker._deed(name)()
+    monkeypatch.setattr(Work, "look", lambda work: wrong(work, "upkeep", {}))
+    worker._look()
+    first = [words.splitlines()[0] for words in told]
+    assert [words.partition(":")[0] for words in first] == ["upkeep", "alerts", "tick"]
+    assert "a mistake of ours" in first[0] and "ZeroDivisionError in engine.py, line " in first[0]
+    assert first[1] == "alerts: cannot go on: no space left" and "ada@" not in str(told)
+
+
+def test_workers_that_were_killed_are_forgotten_though_none_ever_ends(shared, config, clock):
+    mine = workers.Worker("host/1", "1.0", "0038", "mail")
+    with shared.write() as session:
+        for name, age in (("host/1", 0), ("host/2", 2 * workers.FORGOTTEN), ("host/3", -2 * workers.FORGOTTEN)):
+            workers.beat(session, replace(mine, name=name))
+            session.execute(sa.text(f"UPDATE worker SET beat = beat - {age} WHERE name = '{name}'"))
+    work_of(shared, config, clock).look()
+    with shared.read() as session:
+        assert [one.worker.name for one in workers.seen(session, now=clock())] == ["host/1"]
+
+
+def test_a_worker_whose_name_a_killed_one_had_is_no_older_than_itself(shared, config, clock):
+    worker = idle_worker(shared, config, clock, [])
+    with shared.write() as session:
+        workers.beat(session, worker._self)
+        session.execute(sa.text("UPDATE worker SET began = began - 86400"))
+    ages = []
+    real = worker._say
+
+    def say():
+        real()
+        with shared.read() as session:
+            ages.extend(clock() - one.began for one in workers.seen(session, now=clock()))
+
+    worker._say = say
+    go(worker)
+    assert ages and max(ages) < timedelta(hours=1)
+
+
+def test_jobs_are_woken_in_the_order_of_their_locks(shared, config, clock, monkeypatch):
+    woken = []
+    monkeypatch.setattr(tables, "defer", lambda session, job: woken.append(job.lock))
+    idle_worker(shared, config, clock, [])._wake([wanted.NOTICES, wanted.share_of_relays(1), wanted.ALERTS])
+    assert woken == sorted(woken) and len(woken) == 3
+
+
 def test_a_worker_is_seen_while_it_is_there_and_told_from_a_dead_one(shared, config, clock):
     mine = workers.Worker("host/1", "1.0", "0038", "mail", doing="notices", done={"notices": 3})
     with shared.write() as session:
@@ -460,3 +513,12 @@ def test_tables_are_made_through_a_pooler_and_no_lock_is_left(postgres_url):
             locks = session.execute(sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar()
         assert locks == 0
         opened.close()
+
+
+def test_a_server_that_ends_idle_transactions_lets_no_two_upgrade_at_once(postgres_url):
+    opened, said = open_database(postgres_url), []
+    sa.event.listen(opened.engine, "before_cursor_execute", lambda *words: said.append(words[2]))
+    with stored._turn(opened):
+        assert said.index("SET LOCAL idle_in_transaction_session_timeout = 0") == 0
+        assert "pg_try_advisory_xact_lock" in said[-1]
+    opened.close()

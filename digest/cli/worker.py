@@ -42,7 +42,7 @@ def worker(
 
     Queues are mail, collect, compose, deliver and upkeep. SIGTERM ends it once letters under way are answered.
 
-    Example: digest worker --queues deliver --concurrency 2
+    Example: digest worker --queues mail,collect,compose --concurrency 8
     """
     if context.invoked_subcommand is not None:
         return

@@ -21,13 +21,12 @@ from sqlmodel import Session
 
 from digest.deliver.domains import Domains
 from digest.deliver.judge import Counts, Judge
-from digest.deliver.pace import Pace, Quota, Turns
+from digest.deliver.pace import CHUNK, Pace, Quota, Turns
 from digest.deliver.relays import Route
 from digest.errors import UserError
 from digest.store import Database, relays, sharing
 
 EVERY = 0.5  # seconds
-CHUNK = 1.0  # seconds whose turns are leased at once
 ONE_MORE = 60.0  # seconds after which a relay that let us have no more connections is asked for one more
 FRESH = 300.0  # seconds for which holds what was heard of a domain
 AHEAD = 300.0  # seconds that turns may lie ahead
@@ -50,11 +49,21 @@ class RelayAsk:
     turns: int
     held: int  # letters that no hour counts yet, but this pass has begun or is about to
     letters: int  # more of them that it could begin soon
+    paced: int  # more turns that it could use, where the relay itself has a pace
     domain_limit: int
     fewer: bool = False
     per_connection: int | None = None
     refuses: Mapping[int, str] = field(default_factory=dict)
     news: tuple[int, int] = (0, 0)  # letters that it took, and that it put off
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """All of it: what one exchange tells and wants."""
+
+    relays: Sequence[RelayAsk]
+    domains: Sequence[tuple[str, Mapping[str, int], Mapping[str, Sequence[int]]]]  # behind which relays, wishes, news
+    news: Mapping[str, Counts]  # of the judge
 
 
 @dataclass(frozen=True)
@@ -150,7 +159,7 @@ def part_of(
         max(1, admitted),
         limited,
         state.per_connection,
-        sharing.names_of(state.refuses, since=who.since),
+        sharing.names_of(state.refuses, since=who.since, now=now),
     )
     kept = sharing.Seat(
         ask.relay,
@@ -173,15 +182,20 @@ def leased(next_at: float, gap: float, letters: int, now: float) -> tuple[Leases
     return ((first - now, letters),), first + letters * gap
 
 
+def _sums(some: Sequence[int], more: Sequence[int]) -> list[int]:
+    return [one + other for one, other in zip(some, more, strict=True)]
+
+
 def _urgent(others: Iterable[sharing.Seat]) -> bool:
     return any(seat.urgent and seat.wish for seat in others)
 
 
 def _connections(state: sharing.Relay, others: Sequence[sharing.Seat], ask: RelayAsk, now: float) -> tuple[int, bool]:
     """How many all may have together: by the settings, and as far as the relay let us have them."""
+    state.most_at = sharing.sane(state.most_at, now, 0.0)
     if ask.fewer:
         state.most, state.most_at = max(1, ask.open + sum(seat.open for seat in others)), now
-    elif state.most and now - sharing.sane(state.most_at, now, 0.0) >= ONE_MORE:
+    elif state.most and now - state.most_at >= ONE_MORE:
         state.most, state.most_at = state.most + 1, now
     if state.most >= ask.total:
         state.most = 0
@@ -191,7 +205,7 @@ def _connections(state: sharing.Relay, others: Sequence[sharing.Seat], ask: Rela
 def heard(row: sharing.Domain, taken: int, busy: int, now: float) -> None:
     """Add answers to the pace of a row, as if they had come evenly since the last ones."""
     pace = Pace.of_stored(row.pace)
-    begin = max(row.at, now - EVERY) if row.at else now
+    begin = min(max(row.at, now - EVERY), now) if row.at else now
     answers = taken + busy
     for number in range(1, answers + 1):  # evenly mixed
         put_off = busy * number // answers > busy * (number - 1) // answers
@@ -223,7 +237,7 @@ def _paces(
 ) -> dict[str, Paced]:
     """Tell what came of letters to these domains, [taken, busy] each, and lease so many turns; how all of them go."""
     found: dict[str, Paced] = {}
-    names = {name for name, letters in wanted.items() if letters} | {name for name, told in news.items() if any(told)}
+    names = {*wanted, *(name for name, told in news.items() if any(told))}
     if names:
         rows = {row.domain: row for row in sharing.domains(session, behind, names, lock=True, fresh_for=FRESH, now=now)}
         changed = []
@@ -239,7 +253,7 @@ def _paces(
                 turns, row.next_at = leased(row.next_at, interval, min(wanted[name], most), now)
             if row.at:
                 changed.append(row)
-                found[name] = (interval, turns)
+            found[name] = (interval, turns)  # also of what nobody knows any more: who waited for turns, waits no longer
         sharing.keep_domains(session, changed)
     if others:
         for row in sharing.domains(session, behind, (), lock=False, fresh_for=FRESH, now=now):
@@ -310,20 +324,34 @@ class Commons:
         for domains in self._domains:
             domains.news = {}
         news = self._judge.news()
-        self._task = asyncio.ensure_future(asyncio.to_thread(self._exchange, asks, wants, news))
-        self._task.add_done_callback(partial(self._done, news))
+        asked = _Asked(asks, wants, news)
+        self._task = asyncio.ensure_future(asyncio.to_thread(self._exchange, asked))
+        self._task.add_done_callback(partial(self._done, asked))
 
-    def _done(self, news: Mapping[str, Counts], task: asyncio.Future[Exchanged]) -> None:
+    def _done(self, asked: _Asked, task: asyncio.Future[Exchanged]) -> None:
         self._task = None
         self._next = self._loop.time() + EVERY
         if task.cancelled():
             return
-        error = task.exception()
-        if error is None:
-            self._take(task.result(), news)
-        elif not isinstance(error, UserError):  # else the writer meets, too, what is wrong with the database
+        try:
+            self._take(task.result(), asked.news)
+        except UserError:  # the writer meets, too, what is wrong with the database
+            self._untold(asked)
+        except Exception as error:  # what is raised in a callback of the loop, nobody else hears
             self._dispatcher.failed(error)
         self._dispatcher.wake()
+
+    def _untold(self, asked: _Asked) -> None:
+        """It was not stored: what was to be told is told the next time. Of the judge's news nothing was let go."""
+        for route, ask in zip(self._routes, asked.relays, strict=True):
+            if (part := route.part) is not None:
+                part.fewer |= ask.fewer
+                part.per_connection = ask.per_connection if part.per_connection is None else part.per_connection
+                part.refuses = {**ask.refuses, **part.refuses}
+                part.news = _sums(part.news, ask.news)
+        for domains, (_, _, news) in zip(self._domains, asked.domains, strict=True):
+            for name, answers in news.items():
+                domains.news[name] = _sums(domains.news.get(name, (0, 0)), answers)
 
     def _ask(self, route: Route, now: float, letters: int) -> RelayAsk:
         settings, part = route.settings, route.part
@@ -343,6 +371,7 @@ class Commons:
             more,
             route.held,
             min(letters, 2 * route.window),
+            route.pace.wants(now, letters + len(route.ready)),
             min(limits, default=0),
             part.fewer,
             part.per_connection,
@@ -350,6 +379,7 @@ class Commons:
             (part.news[0], part.news[1]),
         )
         part.fewer, part.per_connection, part.refuses, part.news = False, None, {}, [0, 0]
+        part.counted = 0
         return ask
 
     def _take(self, found: Exchanged, news: Mapping[str, Counts]) -> None:
@@ -360,7 +390,8 @@ class Commons:
             if part is None or mine is None:
                 continue
             assert isinstance(route.bucket, Turns)
-            part.seats, part.until, part.allowance = mine.seats, found.at + sharing.LEASE, mine.allowance
+            part.seats, part.until = mine.seats, found.at + sharing.LEASE
+            part.allowance = mine.allowance - part.counted
             for delay, letters in mine.turns:
                 route.bucket.lease(found.ended + delay, letters)
             route.told(mine.per_connection, limited_elsewhere=mine.limited)
@@ -377,17 +408,12 @@ class Commons:
 
     # ------------------------------------------------------------ in a thread
 
-    def _exchange(
-        self,
-        asks: Sequence[RelayAsk],
-        wants: Sequence[tuple[str, dict[str, int], dict[str, list[int]]]],
-        news: Mapping[str, Counts],
-    ) -> Exchanged:
+    def _exchange(self, asked: _Asked) -> Exchanged:
         found, clock = Exchanged(self._loop.time()), self._clock()
         with self._database.write() as session:
             if not self._who.since:
                 self._who = replace(self._who, since=sharing.moment(session))
-            for ask in sorted(asks, key=lambda ask: ask.relay):
+            for ask in sorted(asked.relays, key=lambda ask: ask.relay):
                 state, now = sharing.locked(session, ask.relay)
                 others = sharing.seats(session, ask.relay, but=self._who.holder, now=now)
                 others = [seat for seat in others if not sharing.killed(seat.holder)]
@@ -398,12 +424,12 @@ class Commons:
                 sharing.keep(session, state)
                 sharing.sit(session, seat)
                 found.parts[ask.relay] = part
-                paces = _paces(session, ask.relay, {"": ask.letters}, {"": list(ask.news)}, now, others=False)
+                paces = _paces(session, ask.relay, {"": ask.paced}, {"": ask.news}, now, others=False)
                 found.pace_of[ask.relay] = paces.get("", (0.0, ()))
             now = sharing.moment(session)
-            for behind, wanted, told in sorted(wants, key=lambda want: want[0]):
+            for behind, wanted, told in sorted(asked.domains, key=lambda want: want[0]):
                 found.paces[behind] = _paces(session, behind, wanted, told, now)
-            found.heard |= _tallies(session, news, now)
+            found.heard |= _tallies(session, asked.news, now)
         found.ended = self._loop.time()
         return found
 
@@ -419,4 +445,4 @@ class Commons:
     def _left(self) -> None:
         with self._database.write() as session:
             sharing.leave(session, self._who.holder)
-            sharing.forget_domains(session, older=sharing.moment(session) - FRESH)
+            sharing.forget_domains(session, fresh_for=FRESH)

@@ -26,12 +26,17 @@ from digest.deliver.relays import Route
 from digest.deliver.replies import Blame, Reply, Step, Verdict, suspect, wants_less
 from digest.deliver.report import Progress, Report
 from digest.deliver.writer import Writer
-from digest.store import outbox
+from digest.store import Database, outbox
 
 if TYPE_CHECKING:
     from digest.deliver.commons import Commons
 
 TICK = 0.05  # seconds between two looks at clocks and signals
+
+
+def shared(database: Database) -> bool:
+    """May others send at the same time, on this machine or another? On SQLite they stay apart by its one writer."""
+    return database.engine.dialect.name == "postgresql"
 
 
 class Delivery:
@@ -77,7 +82,7 @@ class Delivery:
         self._routes = list(routes.values())
         self._lanes = lanes_of(self._papers, routes)
         ledger = self._ledger
-        if ledger.database.engine.dialect.name == "postgresql":  # else one machine sends
+        if shared(ledger.database):
             from digest.deliver.commons import Commons
 
             self._commons = Commons(
@@ -148,12 +153,12 @@ class Delivery:
             route.check(hurry=self.stopping)
         if not self.stopping:
             for lane in self._awake():
-                for waiting in lane.domains.unpark(now):
+                for waiting in lane.domains.unpark(now, moment):
                     self._of(waiting.claimed).claims.waiting.appendleft(waiting)
             for lane in self._awake():
                 if lane.live:
                     self._assign(lane, now, moment)
-            for lane in self._awake():
+            for lane in sorted(self._awake(), key=lambda lane: lane.asked):  # who asked last, goes last
                 if lane.live:
                     self._ask(lane)
         for route in self._routes:
@@ -250,7 +255,7 @@ class Delivery:
         wanted = sum(route.window for route in lane.routes if route.usable)
         wish = lane.claims.wish(wanted, crowd=lane.domains.crowd)
         if wish is not None:
-            self._writer.batch.wish = wish
+            self._writer.batch.wish, lane.asked = wish, self._turn
         elif lane.claims.nothing_more and lane.domains.shun_none():
             self.wake()
         elif lane.claims.should_look():

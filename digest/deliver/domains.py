@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 
 from digest.deliver.attempt import Waiting
 from digest.deliver.pace import Pace, Turns
 
-SOON = 1.0  # seconds for which turns are leased
 MOST_PARKED = 100  # letters to a domain that asked for patience that wait at hand; more are put off
 
 
@@ -82,9 +81,11 @@ class Domains:
             return Turn.PARKED
         return Turn.PUT_OFF
 
-    def unpark(self, now: float) -> Iterator[Waiting]:
-        """Letters whose turn it is now."""
+    def unpark(self, now: float, moment: datetime) -> Iterator[Waiting]:
+        """Letters whose turn it is now, and those whose claim is over: these take no turn from others."""
         for domain in self._known.values():
+            while domain.parked and domain.parked[0].lease.left(now, moment) <= 0:
+                yield domain.parked.popleft()
             while domain.parked and not domain.shunned and domain.pace.ready(now, limit=self._limit):
                 domain.pace.begin(now)
                 waiting = domain.parked.popleft()
@@ -107,12 +108,8 @@ class Domains:
 
     def wants(self, now: float) -> dict[str, int]:
         """Domains with a pace, and how many more letters to each could have a turn soon."""
-        found = {}
-        for name, domain in self._known.items():
-            if domain.pace.interval:
-                leased = domain.pace.turns.left(now) if domain.pace.turns is not None else 0
-                found[name] = max(0, min(len(domain.parked), math.ceil(SOON / domain.pace.interval)) - leased)
-        return found
+        slow = {name: domain for name, domain in self._known.items() if domain.pace.interval}
+        return {name: domain.pace.wants(now, len(domain.parked)) for name, domain in slow.items()}
 
     def told(self, name: str, interval: float, turns: Iterable[tuple[float, int]]) -> None:
         """By what all heard, letters to this domain go at an interval (0: as fast as they like), and we have turns."""

@@ -41,6 +41,7 @@ class Lane:
         self.domains = domains
         self.claims = Claims(canary=bool(smtp.canary))
         self.awake = False  # something of it is, or was, to be sent
+        self.asked = 0  # at which turn of all it had letters claimed last
         self.stopped = ""  # why nothing more of it goes out in this pass
 
     @property

@@ -14,6 +14,7 @@ TOO_MANY = 1 / 3  # the share of answers "not now" that says we are too fast; so
 MEMORY = 0.03  # what one answer counts in that share
 CLIMB = 0.02  # of the best rate, for each letter taken
 STALE = 1.0  # seconds after which a leased turn is lost
+CHUNK = 1.0  # seconds whose turns are leased at once
 
 
 @dataclass(slots=True)
@@ -45,6 +46,13 @@ class Pace:
         if self.turns is not None:
             self.turns.take()
         self.next_at = now + self.interval
+
+    def wants(self, now: float, letters: int) -> int:
+        """How many more turns to lease where so many letters wait: of those of a second, what is not leased yet."""
+        if not self.interval:
+            return letters
+        leased = self.turns.left(now) if self.turns is not None else 0
+        return max(0, min(letters, math.ceil(CHUNK / self.interval)) - leased)
 
     def answered(self, now: float, *, busy: bool) -> None:
         """A letter was taken, or put off because of how many they are."""

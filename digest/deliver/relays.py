@@ -59,6 +59,7 @@ class Part:
     seats: int = 0  # connections
     until: float = 0.0  # by the loop; then it is nothing
     allowance: int = 0  # letters, where the settings limit an hour or a day
+    counted: int = 0  # letters that hours count since it was asked for last: the answer need not know of them
     fewer: bool = False  # it let us have no more, and that was not told yet
     per_connection: int | None = None  # learnt, and not told yet
     refuses: dict[int, str] = field(default_factory=dict)  # newsletters (0: none) and why, not told yet
@@ -242,6 +243,7 @@ class Route:
         self._uncounted -= counted
         if self.part is not None:
             self.part.allowance -= counted
+            self.part.counted += counted
         self._lively = max(self.answered_lately, 0.9 * self._lively)
         if not self._careful:
             self.window = min(256, 2 * self.most + int(4 * self._lively))

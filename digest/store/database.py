@@ -497,6 +497,8 @@ def _turn(database: Database) -> Iterator[None]:
         return
     # A transaction's lock, and not a session's: a pooler gives each transaction any session.
     with database._told(), database.engine.connect() as connection:
+        # Which is idle while others work in theirs, for as long as that takes.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         asked = sa.text("SELECT pg_try_advisory_xact_lock(:key)")
         _waited(lambda: connection.execute(asked, {"key": _TURN_LOCK}).scalar() or None)
         try:

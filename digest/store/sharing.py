@@ -122,12 +122,15 @@ def leave(session: Session, holder: str) -> None:
 def domains(
     session: Session, behind: str, names: Collection[str], *, lock: bool, fresh_for: float, now: float
 ) -> list[Domain]:
-    """What is known of these domains, or (without a lock) also of all others; what is older than that is forgotten."""
+    """What is known of these domains, or (without a lock) also of all others; what is older than that is forgotten.
+
+    And what is of a moment to come: the clock was set back, and these moments say nothing any more.
+    """
     query = sa.select(*_DOMAIN.c).where(_DOMAIN.c.behind == behind).order_by(_DOMAIN.c.domain)
     if lock:
         query = query.where(_DOMAIN.c.domain.in_(sorted(names))).with_for_update()
     found = [Domain(**row._mapping) for row in session.connection().execute(query)]
-    return [row if now - fresh_for < row.at <= now + fresh_for else Domain(behind, row.domain) for row in found]
+    return [row if now - fresh_for < row.at <= now + LEASE else Domain(behind, row.domain) for row in found]
 
 
 def keep_domains(session: Session, rows: Sequence[Domain]) -> None:
@@ -139,9 +142,11 @@ def keep_domains(session: Session, rows: Sequence[Domain]) -> None:
         session.connection().execute(statement)
 
 
-def forget_domains(session: Session, *, older: float) -> None:
-    """Those of which nobody heard since."""
-    old = sa.select(_DOMAIN.c.behind, _DOMAIN.c.domain).where(_DOMAIN.c.at < older)
+def forget_domains(session: Session, *, fresh_for: float) -> None:
+    """Those of which nobody heard for so long."""
+    now = moment(session)
+    stale = sa.or_(_DOMAIN.c.at < now - fresh_for, _DOMAIN.c.at > now + fresh_for)
+    old = sa.select(_DOMAIN.c.behind, _DOMAIN.c.domain).where(stale)
     gone = old.with_for_update(skip_locked=True).cte("gone")
     which = sa.tuple_(_DOMAIN.c.behind, _DOMAIN.c.domain).in_(sa.select(gone.c.behind, gone.c.domain))
     session.connection().execute(sa.delete(_DOMAIN).where(which))
@@ -170,6 +175,6 @@ def _place() -> str:
         return ""
 
 
-def names_of(refuses: Mapping[str, Any], *, since: float) -> dict[str, str]:
-    """What relays refused since then, by newsletter: {number: why}."""
-    return {number: str(said[0]) for number, said in refuses.items() if float(said[1]) >= since}
+def names_of(refuses: Mapping[str, Any], *, since: float, now: float) -> dict[str, str]:
+    """What relays refused since then, by newsletter: {number: why}; not what a clock that was ahead said."""
+    return {number: str(said[0]) for number, said in refuses.items() if since <= float(said[1]) <= now}

@@ -13,6 +13,7 @@ from digest.store.database import insert_into
 from digest.store.worker_tables import WorkerRow
 
 DEAD = 30.0  # seconds since a worker said so last
+FORGOTTEN = 3600.0  # and after which it is listed no more
 _TABLE = WorkerRow.__table__  # type: ignore[attr-defined]
 _NOW = sa.func.extract("epoch", sa.func.clock_timestamp())
 
@@ -51,8 +52,13 @@ def beat(session: Session, worker: Worker) -> None:
 
 
 def gone(session: Session, name: str) -> None:
-    """It has ended; those of which nobody heard for an hour are forgotten with it."""
-    old = sa.or_(_TABLE.c.name == name, _TABLE.c.beat < _NOW - 3600, _TABLE.c.beat > _NOW + 3600)
+    """It has ended."""
+    session.connection().execute(sa.delete(_TABLE).where(_TABLE.c.name == name))
+
+
+def forget(session: Session) -> None:
+    """Let go of those of which nobody heard for an hour: killed machines never come back under their names."""
+    old = sa.or_(_TABLE.c.beat < _NOW - FORGOTTEN, _TABLE.c.beat > _NOW + FORGOTTEN)
     session.connection().execute(sa.delete(_TABLE).where(old))
 
 

@@ -10,11 +10,13 @@ import os
 import shlex
 import socket
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digest import DISTRIBUTION
@@ -34,6 +36,7 @@ _POLL = 1.0  # seconds between two questions for jobs; LISTEN would want a sessi
 _HEARTBEAT = 5.0  # seconds
 _SOON = 0.1
 _LOUD = ("procrastinate", "psycopg")  # what they log, with tracebacks, is told in a sentence: see `Worker.run`
+_OURS = Path(__file__).parent.parent
 _AGAIN = 5.0  # seconds until the engine is started anew, after the database was gone or its tables were dropped
 
 
@@ -90,6 +93,7 @@ class Worker:
         for name in _LOUD:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         loop.set_default_executor(ThreadPoolExecutor(max_workers=self._terms.concurrency + 2))
+        await asyncio.to_thread(self._farewell)  # one of our name that was killed: in a container all have one number
         if not self._terms.wait:
             await asyncio.to_thread(tables.ensure, self._work.database)
             await asyncio.to_thread(self._look)
@@ -216,6 +220,8 @@ class Worker:
                 self._wake(self._work.do(name, numbers))
             except UserError as error:
                 self._warn(_said(name, numbers, error))
+            except Exception as error:  # told here, since what the engine logs of it is not shown
+                self._warn(f"{words}: {_mistake(error)}")
             finally:
                 self._doing.discard(words)
                 self._done[name] += 1
@@ -230,11 +236,13 @@ class Worker:
             self._wake(self._work.look())
         except UserError as error:
             self._warn(_said(TICK, {}, error))
+        except Exception as error:
+            self._warn(f"{TICK}: {_mistake(error)}")
 
     def _wake(self, jobs: Sequence[Job]) -> None:
         if jobs:
             with self._work.database.write() as session:
-                for job in jobs:
+                for job in sorted(jobs, key=lambda job: job.lock):  # as `defer_wakes`: no two wait for each other
                     tables.defer(session, job)
 
     async def _forget_dead(self, app: App) -> int:
@@ -261,6 +269,17 @@ def _passes(error: BaseException) -> bool:
 def _cause(error: BaseException) -> str:
     """The first line of what the database said; the engine's own words hide it."""
     return (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _mistake(error: Exception) -> str:
+    """What to say of what should not happen, and where it did; not its own words, which may tell of readers."""
+    again = "\n  what was stored is kept; the rows say what is still to be done, and it is tried again"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot go on: {error.strerror.lower()}{again}"
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((frame for frame in reversed(frames) if Path(frame.filename).is_relative_to(_OURS)), frames[-1])
+    where = f"{Path(place.filename).name}, line {place.lineno}"
+    return f"a mistake of ours, please tell us of it: {type(error).__name__} in {where}{again}"
 
 
 def _said(name: str, numbers: Mapping[str, Any], error: UserError) -> str:

@@ -13,7 +13,7 @@ from digest.config import Config
 from digest.deliver import NOTICES
 from digest.deliver.report import Report
 from digest.deliver.shares import Share
-from digest.store import Database, feed_claims, letters, newsletters, runs
+from digest.store import Database, feed_claims, letters, newsletters, runs, workers
 from digest.told import nobody
 from digest.workers import wanted
 from digest.workers.wanted import Job
@@ -63,6 +63,8 @@ class Work:
     def look(self) -> list[Job]:
         """What there is to do at all, by a clock that is right: else WrongClock."""
         line.heal(self.database, self.config, now=self.clock(), tell=self.tell)
+        with self.database.write() as session:
+            workers.forget(session)
         return wanted.wanted(self.database, self.config, now=self.clock())
 
     def _notices(self) -> list[Job]:

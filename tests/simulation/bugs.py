@@ -30,6 +30,20 @@ class Bug:
 
 BUGS = (
     Bug(
+        "a pass that asks does not hear what others have of a relay",
+        "deliver/commons.py",
+        "    free = total - sum(max(seat.seats, seat.open) for seat in others)\n",
+        "    free = total\n",
+        ("shared",),
+    ),
+    Bug(
+        "a part of a relay is kept for good by who was killed",
+        "store/sharing.py",
+        "    live = (_SEAT.c.until > now, _SEAT.c.until <= now + 2 * LEASE)\n",
+        "    live = (_SEAT.c.until > 0,)\n",
+        ("shared",),
+    ),
+    Bug(
         "a template is kept under the variant's number alone",
         "deliver/content.py",
         'return ("notice", claimed.notice_id)',

@@ -55,6 +55,7 @@ class Player:
         ]
         self.stage = Stage(theatre, plan.shape, self.relays, self.hub, name)
         self.stage.leaps = list(plan.leaps)
+        self.stage.shared = plan.shared
         self.copies: set[int] = set()
         self.done: list[tuple[float, Deed]] = []
         if plan.restores:

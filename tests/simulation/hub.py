@@ -12,6 +12,7 @@ import sys
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from greenlet import greenlet
@@ -313,6 +314,37 @@ class Queues:
                 return cls
 
         self.SimpleQueue = SimpleQueue
+
+
+class Aside:
+    """As the module `asyncio`, but that what is done aside is done by an actor."""
+
+    def __init__(self, hub: Callable[[], Hub]) -> None:
+        self._threads = Threads(hub)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def to_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+
+        def tell(end: Callable[[Any], None], value: Any) -> None:
+            if not done.done():
+                end(value)
+
+        def work() -> None:
+            try:
+                found = call(*arguments)
+            except Exception as error:
+                end: tuple[Callable[[Any], None], Any] = done.set_exception, error
+            else:
+                end = done.set_result, found
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(tell, *end)
+
+        self._threads.Thread(target=work).start()
+        return await done
 
 
 # ---------------------------------------------------------------- the event loop

@@ -147,6 +147,7 @@ class Relay:
         self.rules: list[Rule] = []
         self.log: list[Seen] = []
         self.sessions: list[Session] = []
+        self.at_once = 0  # sessions
         self.first_seen: dict[str, float] = {}
         self.counts: dict[str, int] = defaultdict(int)
         self.watch: Callable[[str, Session], None] = lambda what, session: None
@@ -340,7 +341,9 @@ class Session:
         self.envelopes = 0
 
     def greet(self) -> None:
-        too_many = self.relay.most and sum(not one.closed for one in self.relay.sessions) > self.relay.most
+        there = sum(not one.closed for one in self.relay.sessions)
+        self.relay.at_once = max(self.relay.at_once, there)
+        too_many = self.relay.most and there > self.relay.most
         move = self.relay.decide("BANNER")
         if move is None:
             move = say(self.relay.most_words) if too_many else say("220 mail.example ready")

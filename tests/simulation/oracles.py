@@ -74,6 +74,8 @@ def judge(player: Player) -> None:
     _old(player, rows, wrong)
     if player.plan.pace:
         _pace(player, wrong)
+    if player.plan.shared:
+        _shared(player, wrong)
     if player.plan.restores:
         _stayed(player, wrong)
     if player.plan.shape.line:
@@ -389,6 +391,16 @@ def _stopped(player: Player, run: Any, wrong: list[str]) -> None:
 
 
 # ---------------------------------------------------------------- pace
+
+
+def _shared(player: Player, wrong: list[str]) -> None:
+    """Who is awake keeps with the others to the connections of a relay; the shares of who slept are given away."""
+    if player.plan.leaps or any(run.frozen or run.faults for run in player.stage.runs):
+        return
+    for relay, server in zip(player.relays, player.plan.servers, strict=True):
+        if relay.at_once > server.settings["connections"]:
+            most = server.settings["connections"]
+            wrong.append(f"P13 {relay.at_once} connections at once to {relay.name}, and the settings allow {most}")
 
 
 def _pace(player: Player, wrong: list[str]) -> None:

@@ -189,6 +189,7 @@ class Plan:
     bound: int = 0  # after so many runs every healthy letter is with its reader
     mass: bool = False  # a relay says of everybody what should be said of one
     restores: bool = False  # copies of the database are put back
+    shared: bool = False  # relays are shared by rows, as on PostgreSQL
     pace: bool = False  # compare it with the same without trouble
 
     @property
@@ -665,6 +666,17 @@ def _restores(plan: Plan, rng: random.Random) -> None:
         plan.fates.append(Rule("RCPT", say("450 4.7.1 greylisted"), frozenset(_some(rng, plan.shape, 2)), grey=600))
 
 
+def _shared(plan: Plan, rng: random.Random) -> None:
+    """Trouble of other families, where all who send share relays by rows."""
+    rng.choice([_two_processes, _kills, _freezes, _clocks, _mixed, _lanes])(plan, rng)
+    plan.shared = True
+    for server in plan.servers:
+        if rng.random() < 0.3:
+            server.settings["per_second"] = rng.choice([2, 20])
+    if rng.random() < 0.2:
+        plan.smtp["per_domain"] = rng.choice([1, 3])
+
+
 def _keep(_plan: Plan, _rng: random.Random) -> None:
     """Days of feeds and letters, and of letting go: see `simulation.keep`, which draws it all."""
 
@@ -682,6 +694,7 @@ FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "hung": _hung,
     "lanes": _lanes,
     "mixed": _mixed,
+    "shared": _shared,
     "keep": _keep,
     "line": _line,
     "restores": _restores,

@@ -5,6 +5,7 @@ Names of `digest` stand in this file and nowhere else in the package.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import random
@@ -23,6 +24,7 @@ import sqlalchemy as sa
 
 from digest import deliver, event_loop, line, subscribe, taste
 from digest.config import Config, from_values
+from digest.deliver import commons
 from digest.deliver import delivery as delivery_module
 from digest.deliver import smtp as smtp_module
 from digest.deliver import writer as writer_module
@@ -53,6 +55,7 @@ from digest.store import (
     people,
     recipients,
     restores,
+    sharing,
     tastes,
 )
 from digest.store import disk_space as room_module
@@ -439,6 +442,8 @@ class Stage:
         self._holder: Any = None  # the connection that may write, and whose it is
         self._holding: Process | None = None
         self._by_process: dict[Process, Run] = {}
+        self.shared = False  # relays, by rows
+        self.holders = 0
         self.witness: Path | None = None  # a folder, where what goes out is told to somebody outside the database
         self.published: list[tuple[str, int]] = []
         theatre.set(shape)
@@ -868,6 +873,25 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
             _stage.connections += 1
             self._simulated = _stage.connections
 
+    def together(database: Database) -> bool:
+        return really_together(database) if _stage is None else _stage.shared
+
+    def moment(session: Any) -> float:
+        return really_moment(session) if _stage is None else _stage.wall().timestamp()
+
+    def new_holder() -> str:
+        if _stage is None:
+            return really_new()
+        _stage.holders += 1
+        return f"pass{_stage.holders}"
+
+    async def leave(self: commons.Commons) -> None:
+        if asyncio._get_running_loop() is None:  # it was killed, and is unwound at last
+            raise GeneratorExit
+        await really_leave(self)
+
+    really_leave = commons.Commons.leave
+    really_together, really_moment, really_new = delivery_module.shared, sharing.moment, sharing.new_holder
     connection: Any = smtp_module.Connection
     writer, passing, room = writer_module, delivery_module, room_module.Room
     really_run, really_born, really_hash = event_loop.run, connection.__init__, connection.__hash__
@@ -886,6 +910,9 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
     connection.__hash__ = lambda self: getattr(self, "_simulated", id(self))  # sets in the same order each time
     writer.threading, writer.queue = Threads(hub), Queues(hub)  # type: ignore[assignment]
     passing.TICK = tick
+    passing.shared, sharing.moment, sharing.new_holder = together, moment, new_holder
+    commons.asyncio = hub_module.Aside(hub)  # type: ignore[assignment]
+    commons.Commons.leave = leave  # type: ignore[method-assign]
     for name in rooms:
         setattr(room, name, roomy(name))
     try:
@@ -893,6 +920,9 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
     finally:
         event_loop.run, connection.__init__, connection.__hash__ = really_run, really_born, really_hash
         writer.threading, writer.queue, passing.TICK = was
+        passing.shared, sharing.moment, sharing.new_holder = really_together, really_moment, really_new
+        commons.asyncio = asyncio
+        commons.Commons.leave = really_leave  # type: ignore[method-assign]
         for name, really in rooms.items():
             setattr(room, name, really)
 
