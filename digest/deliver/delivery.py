@@ -185,7 +185,8 @@ class Delivery:
         for lane in self._awake():
             if not asked and lane.live and (why := lane.hopeless(now) or lane.spent(moment)):
                 lane.stopped = why
-                self._hand_back(lane)
+            if lane.stopped:
+                self._hand_back(lane)  # also what was still being claimed, or not marked, when it ended
         lanes = self._awake()
         ended = bool(lanes) and not any(lane.live for lane in lanes)
         if not (asked or ended):
