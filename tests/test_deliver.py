@@ -18,6 +18,7 @@ from sqlmodel import Session, select
 from digest import deliver, subscribe
 from digest.cli.common import left_words
 from digest.config import Config
+from digest.deliver.maildir import Maildir
 from digest.errors import ConfigError
 from digest.models import Edition, EditionState, Notice, OutboxRow, OutboxState, Subscription, SubscriptionState
 from digest.store import Database, edition_states, letters, outbox, people, suppressions
@@ -560,6 +561,23 @@ def test_a_letter_that_was_given_back_before_it_went_out_has_no_date_yet(databas
     assert dates(inbox)[0][2] == clock()
 
 
+def test_a_letter_that_a_server_had_and_would_not_take_stays_as_it_was_seen(database, mailing, inbox, clock):
+    config = mailing()
+    owe(database, config, "ada@example.org")
+    first = clock()
+    for shown in (True, False):
+        (letter,) = claim(database, clock)
+        attempts = mark(database, clock, letter)
+        with database.write() as session:
+            outbox.unmark(session, attempts.items(), now=clock(), shown=shown)
+        clock.pass_(hours=3)
+    assert send(database, config, clock).sent == 1
+    assert dates(inbox)[0][2] == first
+    with database.read() as session:
+        row = session.exec(select(OutboxRow)).one()
+    assert (row.attempts, row.tried_at) == (2, first), "its lifetime counts from when it was first seen"
+
+
 def test_who_takes_over_a_letter_dates_it_as_whoever_had_it_first(database, mailing, inbox, clock):
     config = mailing()
     owe(database, config, "ada@example.org")
@@ -575,6 +593,24 @@ def test_who_takes_over_a_letter_dates_it_as_whoever_had_it_first(database, mail
     with database.write() as session:
         (mark_,) = outbox.mark_dated(session, [slept], now=clock(), lease=timedelta(minutes=10)).values()
     assert slept.dated_at is None and mark_ == (2, first), "the row is asked, not what was claimed long ago"
+
+
+def test_a_letter_in_a_maildir_is_one_file_also_where_its_writer_is_broken_off(database, config, clock, monkeypatch):
+    owe(database, config, "ada@example.org", "bob@example.org")
+    write = Maildir.write
+
+    def broken_off(maildir, letter):
+        write(maildir, letter)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Maildir, "write", broken_off)
+        send(database, config, clock)
+    clock.pass_(hours=2)
+    assert send(database, config, clock).sent == 2
+    kept = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in (config.maildir / "new").iterdir()]
+    assert sorted(mail["to"].addresses[0].addr_spec for mail in kept) == ["ada@example.org", "bob@example.org"]
+    assert sorted(mail["date"].datetime for mail in kept) == [clock() - timedelta(hours=2), clock()]
 
 
 def test_letters_in_a_maildir_are_dated_when_they_are_put_there(database, config, clock):

@@ -7,8 +7,9 @@ import random
 import subprocess
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -95,6 +96,25 @@ def test_another_relay_takes_over_and_doubles_nothing(box, configure, server, ot
     assert (report.sent, report.owed) == (60, 0)
     assert sorted(server.recipients + other.recipients) == sorted(readers(60))
     assert other.taken
+
+
+@pytest.mark.parametrize("words", ["421 4.3.2 closing", "550 5.1.8 bad sender"])
+def test_what_one_relay_saw_of_a_letter_is_what_the_other_gets(box, configure, server, other, clock, words):
+    seen: dict[str, list[bytes]] = defaultdict(list)
+
+    def answer(taken, words="250 2.0.0 Ok") -> str:
+        clock.pass_(seconds=1)  # no two attempts in one second
+        seen[taken.recipient].append(taken.content)
+        return words
+
+    server.on_body, other.on_body = partial(answer, words=words), answer
+    relays = [{"url": server.url, "order": 1, "connections": 1}, {"url": other.url, "order": 2, "connections": 1}]
+    owe(box, config := configure(smtp={"relays": relays}), *readers(6))
+    send(box, config, clock)
+    clock.pass_(hours=2)
+    send(box, config, clock)
+    assert sorted(other.recipients) == sorted(readers(6))
+    assert max(map(len, seen.values())) > 1 and all(len(set(bodies)) == 1 for bodies in seen.values())
 
 
 def test_a_letter_in_doubt_is_not_handed_to_the_other_relay(box, configure, server, other, clock):

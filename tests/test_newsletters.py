@@ -6,6 +6,7 @@ import json
 import random
 import re
 import socket
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -23,6 +24,8 @@ from digest import config as settings
 from digest import deliver, line, sign
 from digest.config import Config, Imprint
 from digest.deliver import Share
+from digest.deliver.lanes import Lane
+from digest.deliver.ledger import Ledger
 from digest.errors import ConfigError, Exit, NotFound, UserError
 from digest.models import Subscription
 from digest.sign import Purpose
@@ -244,6 +247,35 @@ def test_twenty_newsletters_and_three_relays_one_dead(box, folder, clock, tmp_pa
         for server, rest in ((one, 0), (two, 1)):
             assert {int(re.search(rb"<paper(\d+)@", taken.content)[1]) % 3 for taken in server.taken} == {rest}
         assert states(box) == {who: "owed" if waits else "sent" for who, waits in everybody.items()} and sound(box)
+
+
+def test_letters_that_come_to_hand_when_their_relays_are_gone_hold_up_nobody(box, configure, inbox, clock, monkeypatch):
+    """The claim was under way when the last hope of them went."""
+    papers = {name: paper(name, smtp={"url": inbox.url, "hello": f"{name}.example"}) for name in ("daily", "weekly")}
+    config = configure(newsletters=papers)
+    known(box, config)
+    for name in papers:
+        owe(box, config, f"{name}@example.org", newsletter=name)
+    claiming, ended, ticks = threading.Event(), threading.Event(), iter(range(100))
+    commit, hopeless = Ledger.commit, Lane.hopeless
+
+    def slow(ledger, batch):
+        if batch.wish is not None and batch.wish.source.newsletter_id == 2:
+            claiming.set()
+            assert ended.wait(60)
+        return commit(ledger, batch)
+
+    def gone(lane, now):
+        if lane.number != 2 or not claiming.is_set():
+            return hopeless(lane, now)
+        ended.set()
+        return "its relay is gone"
+
+    monkeypatch.setattr(Ledger, "commit", slow)
+    monkeypatch.setattr(Lane, "hopeless", gone)
+    report = send(box, config, clock, stop=lambda: next(ticks, None) is None)
+    assert not report.interrupted and set(report.sick) == {"weekly"}
+    assert states(box) == {"daily@example.org": "sent", "weekly@example.org": "owed"} and sound(box)
 
 
 def test_a_mail_about_a_newsletter_goes_by_its_relays(database, configure, inbox, clock):

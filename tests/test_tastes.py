@@ -20,14 +20,17 @@ from typer.testing import CliRunner
 from digest import edition, sign, subscribe, taste
 from digest.cli import app
 from digest.curate import Sieve
-from digest.models import Admission, Decision, Entry, Feed, NewsletterFeed, Story, Subscription, Variant
+from digest.errors import BadInput
+from digest.models import Admission, Decision, EditionState, Entry, Feed, NewsletterFeed, Story, Subscription, Variant
 from digest.store import (
     archive,
+    edition_states,
     editions,
     feeds,
     history,
     import_log,
     newsletters,
+    outbox,
     people,
     recipients,
     renames,
@@ -399,6 +402,30 @@ def test_a_held_edition_is_made_anew_for_everybodys_taste(database, configure):
         database, "daily", config, 1, lambda session: edition.drop(session, "daily", 2, dropped=True)
     )  # fmt: skip
     assert (got(database, "ada"), got(database, "all")) == (["Z"], ["X", "Z"])
+
+
+def test_an_edition_that_was_held_on_its_way_stays_as_some_have_it(database, configure):
+    config = configure(newsletters={"daily": NEWS | {"approve": True, "editor": "Ed <ed@news.example>"}})
+    join(database, "all")
+    for title, rank in (("X", 2), ("Y", 1)):
+        tell(database, title, rank=rank)
+    compose(database, config)
+    later, lease = MONDAY + timedelta(hours=60), timedelta(minutes=10)
+    with database.write() as session:
+        edition.approve(session, "daily", 1, now=later)
+    with database.write() as session:
+        wanted = outbox.Wanted(1, 1)
+        claim = outbox.claim(session, wanted, now=later, lease=lease, lifetime=later - MONDAY, hold_doubtful=False)
+        marked = outbox.mark(session, claim.letters, now=later, lease=lease)
+        outbox.unmark(session, marked.items(), now=later, shown=True)
+        assert edition_states.set_state(session, 1, EditionState.HELD, "late")
+    with pytest.raises(BadInput, match="went out to some of its readers"):
+        edition.recompose(
+            database, "daily", config, 1, lambda session: edition.drop(session, "daily", 2, dropped=True)
+        )  # fmt: skip
+    assert got(database, "all") == ["X", "Y"]
+    with database.write() as session:
+        edition.approve(session, "daily", 1, now=later)
 
 
 def test_a_welcome_and_a_preview_heed_it_and_the_archive_does_not(database, config):

@@ -55,6 +55,7 @@ class Attempt:
     letter: Letter
     number: int
     lease: Lease
+    shown: bool = False  # its body was put on the wire
     bounces: int = 0  # how often a busy server handed it back
     broke_off: bool = False  # a server ended the connection over it, once its reader was named
     beyond: tuple[str, ...] = ()  # relays that cannot carry it

@@ -46,7 +46,7 @@ class Book:
         """Which letters are out from now on, and no longer."""
         self._out.update(done.marked.items())
         self._out.difference_update((outcome.letter_id, outcome.attempt) for outcome in done.batch.outcomes)
-        self._out.difference_update(done.batch.unmarked)
+        self._out.difference_update(done.batch.given_back)
         self._report.twice = len(self._out)
         for edition_id, counted in done.refusals.items():
             self._judge.heard(edition_id, counted, self._writer.batch.refusals.get(edition_id, refusals.Refusals()))
@@ -128,8 +128,9 @@ class Book:
         self._end(claimed, number, OutboxState.HELD, reply)
 
     def returned(self, attempt: Attempt) -> None:
-        """Marked, and nothing of it was sent: owed as before."""
-        self._writer.batch.unmarked.append((attempt.claimed.id, attempt.number))
+        """Marked, and no server took it: owed as before, and where one had its body, as that server saw it."""
+        batch = self._writer.batch
+        (batch.shown if attempt.shown else batch.unmarked).append((attempt.claimed.id, attempt.number))
 
     def last_words(self, edition_id: int, objection: str) -> str:
         """An objection with the last refusal that led to it."""

@@ -190,7 +190,8 @@ class Delivery:
         for lane in self._awake():
             if not asked and lane.live and (why := lane.hopeless(now) or lane.spent(moment)):
                 lane.stopped = why
-                self._hand_back(lane)
+            if lane.stopped:
+                self._hand_back(lane)  # also what was still being claimed, or not marked, when it ended
         lanes = self._awake()
         ended = bool(lanes) and not any(lane.live for lane in lanes)
         if not (asked or ended):
@@ -277,7 +278,7 @@ class Delivery:
             if (doubted := self.judge.doubted(edition_id)) is not None:
                 self._quarantine(doubted)
             self._ask_judge(edition_id)
-        if batch.unmarked or done.pardoned:
+        if batch.given_back or done.pardoned:
             for lane in self._lanes.values():
                 lane.claims.look_again()
         self._take_marked(done)

@@ -46,7 +46,8 @@ class Batch:
     refusals: dict[int, refusals.Refusals] = field(default_factory=dict)  # of these outcomes, by edition
     quarantines: list[Quarantine] = field(default_factory=list)
     owed_again: list[tuple[int, int, datetime]] = field(default_factory=list)  # refused on suspicion: due when
-    unmarked: list[tuple[int, int]] = field(default_factory=list)  # letter, attempt
+    unmarked: list[tuple[int, int]] = field(default_factory=list)  # letter, attempt; nothing of it went out
+    shown: list[tuple[int, int]] = field(default_factory=list)  # the same, of which a server had the body
     too_large: dict[int, Reply] = field(default_factory=dict)  # variants that no relay can carry, and why
     unclaimed: list[outbox.Claimed] = field(default_factory=list)
     # Claimed, and not begun when the claim ended, by that moment.
@@ -58,6 +59,11 @@ class Batch:
     wish: Wish | None = None
     look: bool = False  # for editions with letters due
     at: float = 0.0  # when it was handed over, in seconds of the event loop
+
+    @property
+    def given_back(self) -> list[tuple[int, int]]:
+        """Marked, and owed again at once."""
+        return self.unmarked + self.shown
 
     def __bool__(self) -> bool:
         return any(value for name, value in vars(self).items() if name != "at")
@@ -154,7 +160,7 @@ class Ledger:
         if self._most is not None and done.claim is not None:
             self._most -= len(done.claim.letters) + done.claim.settled
         self._out.update({letter.id: letter for letter in batch.marks if letter.id in done.marked})
-        for letter_id in (*(outcome.letter_id for outcome in batch.outcomes), *(one for one, _ in batch.unmarked)):
+        for letter_id in (*(outcome.letter_id for outcome in batch.outcomes), *(one for one, _ in batch.given_back)):
             self._out.pop(letter_id, None)
         if done.loaded is not None and done.claim is not None:
             done.fillers = self.contents.fillers(done.loaded, done.claim.letters)
@@ -169,6 +175,7 @@ class Ledger:
                 suppressions.add(session, letter.email, reason=suppressions.BOUNCED, status=status, now=now)
         done.pardoned = refusals.pardon(session, batch.owed_again, now=now)
         outbox.unmark(session, batch.unmarked, now=now)
+        outbox.unmark(session, batch.shown, now=now, shown=True)
         for variant_id, reply in batch.too_large.items():
             self._stop_variant(session, done, variant_id, reply)
         if batch.unclaimed:
@@ -216,7 +223,7 @@ class Ledger:
         out = self._out | {letter.id: letter for letter in batch.marks}
         ended: list[tuple[outbox.Claimed, outbox.Outcome | None]]
         ended = [(out[one.letter_id], one) for one in batch.outcomes if one.letter_id in out]
-        ended += [(out[letter_id], None) for letter_id, _attempt in batch.unmarked if letter_id in out]
+        ended += [(out[letter_id], None) for letter_id, _attempt in batch.given_back if letter_id in out]
         marked = [letter for letter in batch.marks if letter.id in done.marked]
         told = [letter for letter in (*marked, *(one[0] for one in ended)) if letter.notice_id is not None]
         witness.note_letters(session, marked, ended, outbox.notice_keys(session, [letter.id for letter in told]))

@@ -79,6 +79,7 @@ class Maildir:
         if marking.full:
             report.stopped, report.full = marking.why_full, True
         batch = Batch(unclaimed=[letter for letter in letters if letter.id not in marked])
+        under_way = 0  # whose file there may be, should we be broken off
         try:
             for letter_id, number in marked.items():
                 try:
@@ -88,15 +89,21 @@ class Maildir:
                     batch.outcomes.append(outbox.Outcome(letter_id, number, OutboxState.HELD, reply=words))
                     report.refusals.append(f"{claimed.fillers[letter_id].claimed.email}: {words}")
                 else:
+                    under_way = letter_id
                     reply = self.write(letter)
                     batch.outcomes.append(
                         outbox.Outcome(letter_id, number, OutboxState.SENT, reply.code, reply.words, relay="maildir")
                     )
                 owner = ledger.papers.name(claimed.fillers[letter_id].claimed.newsletter_id)
                 report.of(owner).count(batch.outcomes[-1].state)
+        except RelayDown:
+            under_way = 0
+            raise
         finally:
             done = {outcome.letter_id for outcome in batch.outcomes}
-            batch.unmarked = [(letter_id, number) for letter_id, number in marked.items() if letter_id not in done]
+            left = [attempt for attempt in marked.items() if attempt[0] not in done]
+            batch.shown = [attempt for attempt in left if attempt[0] == under_way]
+            batch.unmarked = [attempt for attempt in left if attempt[0] != under_way]
             settled = ledger.commit(batch)
             report.count(settled)
         return settled.settled.total(), not batch.unclaimed

@@ -511,7 +511,7 @@ class Route:
         self._delivery.wake()
 
     def _back(self, attempt: Attempt) -> None:
-        """Not this letter's fault, and nothing of it was sent: it goes on another connection."""
+        """Not this letter's fault, and it was not taken: it goes on another connection."""
         if self.down is None and not self._delivery.stopping and self.may_begin(attempt):
             self.ready.append(attempt)
         else:

@@ -316,7 +316,7 @@ class Connection(asyncio.Protocol):
         if not self._handler.may_begin(attempt):
             self.abort("the letter is not ours any more")  # nothing but the end of the connection takes DATA back
             return
-        self._envelope, self._body = None, attempt
+        self._envelope, self._body, attempt.shown = None, attempt, True
         self._expected.append((Step.BODY, attempt))
         following = self._take() if self._pipelining else None
         if following is None:

@@ -14,7 +14,7 @@ from digest.edition.report import Composed
 from digest.edition.variants import TRIES, Matter, Press, matter_of
 from digest.errors import BadInput, NotFound
 from digest.models import Edition, EditionState, Newsletter
-from digest.store import Database, editions, newsletters, outbox, recipients
+from digest.store import Database, edition_states, editions, newsletters, outbox, recipients
 
 MOST_NOTE = 10_000  # characters
 
@@ -26,7 +26,8 @@ def recompose(
 
     Its mails are rendered between two transactions: the first shows what the change comes to and is rolled back, so
     `change` is called more than once. Who gets the edition, and up to where they have read, stays as it was. BadInput
-    where it is no longer held, or where nothing would be left of it for some readers; nothing is changed then.
+    where it is no longer held, where it was held on its way (late), or where nothing would be left of it for some
+    readers; nothing is changed then.
     """
     seen: dict[recipients.VariantKey, int] | None = None
     press: Press | None = None
@@ -62,6 +63,11 @@ def _held_matter(
     row = newsletters.lock(session, name)
     edition = held_edition(session, name, number)
     assert edition.id is not None
+    if edition_states.begun(session, edition.id):
+        raise BadInput(
+            f"No. {number} of {name} went out to some of its readers, and stays as they have it",
+            hint="`digest edition approve` lets it go on, `digest edition cancel` drops it",
+        )
     variants = {recipients.VariantKey.of(v): v.id or 0 for v in editions.variants(session, edition.id)}
     matter = matter_of(session, row, variants, config=config, now=edition.composed_at, held=edition)
     return matter, variants

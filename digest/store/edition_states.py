@@ -68,6 +68,12 @@ def hold_late(
     return [(name, number) for _, name, number, _ in late]
 
 
+def begun(session: Session, edition_id: int) -> bool:
+    """Was any of its letters tried? Then somebody may have it as it is."""
+    tried = (col(OutboxRow.edition_id) == edition_id, col(OutboxRow.attempts) > 0)
+    return session.execute(sa.select(col(OutboxRow.id)).where(*tried).limit(1)).first() is not None
+
+
 def set_state(
     session: Session, edition_id: int, state: EditionState, reason: str, *, opened_at: datetime | None = None
 ) -> bool:

@@ -470,22 +470,21 @@ def unclaim(
     )
 
 
-def unmark(session: Session, attempts: Iterable[tuple[int, int]], *, now: datetime) -> None:
-    """Give back marked letters, as (id, attempt), whose body never went out: the attempt does not count."""
+def unmark(session: Session, attempts: Iterable[tuple[int, int]], *, now: datetime, shown: bool = False) -> None:
+    """Give back marked letters, as (id, attempt), whose body never went out: the attempt does not count.
+
+    With `shown` it went out, and was not taken: the attempt counts, and the letter stays as it was seen.
+    """
     rows = [{"letter": letter_id, "attempt": attempt} for letter_id, attempt in attempts]
-    if rows:
-        session.connection().execute(
-            sa.update(OutboxRow)
-            .where(*_OURS)
-            .values(
-                state=OutboxState.OWED,
-                due_at=shared_now(session, now),
-                attempts=OutboxRow.attempts - 1,
-                tried_at=sa.case((col(OutboxRow.attempts) > 1, col(OutboxRow.tried_at)), else_=None),
-                dated_at=sa.case((col(OutboxRow.attempts) > 1, col(OutboxRow.dated_at)), else_=None),
-            ),
-            rows,
-        )
+    if not rows:
+        return
+    values: dict[str, Any] = {"state": OutboxState.OWED, "due_at": shared_now(session, now)}
+    if not shown:
+        again = col(OutboxRow.attempts) > 1
+        values["attempts"] = OutboxRow.attempts - 1
+        values["tried_at"] = sa.case((again, col(OutboxRow.tried_at)), else_=None)
+        values["dated_at"] = sa.case((again, col(OutboxRow.dated_at)), else_=None)
+    session.connection().execute(sa.update(OutboxRow).where(*_OURS).values(values), rows)
 
 
 def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> Counter[OutboxState]:

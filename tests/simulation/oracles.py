@@ -288,8 +288,8 @@ def _patient(player: Player, said: dict[str, list[Seen]], wrong: list[str]) -> N
             continue
         for one, two in pairwise(all_seen):
             if one.step == two.step == "RCPT" and one.code in (450, 451, 452) and one.heard_at is not None:
-                run = player.stage.run_of(one.process)
-                calm = run is not None and not (run.process.dead or run.frozen or run.process.error)
+                runs = player.stage.run_of(one.process), player.stage.run_of(two.process)
+                calm = not any(run is None or run.process.dead or run.frozen or run.process.error for run in runs)
                 if two.at - one.at < 235 and calm and not any(one.at <= at <= two.at for at in player.cured_at):
                     wrong.append(
                         f"P5 {email} was put off with {one.code}, and tried again {two.at - one.at:.0f} s later"
