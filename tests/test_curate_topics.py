@@ -50,6 +50,66 @@ def test_two_topics_with_equal_claims_give_none() -> None:
     assert found.topic == OTHER and "perhaps" in found.why
 
 
+@pytest.mark.parametrize("slug", sorted(TOPICS))
+def test_half_a_keyword_is_not_enough_alone_however_often_it_stands(slug: str) -> None:
+    """Nor is it in its plural, nor where two of ours have the same word: an address repeats its title."""
+    halves = [one.removesuffix("?") for one in default_headings()[slug].keywords if one.endswith("?")]
+    found = placer()
+    for said in (form for one in halves if "*" not in one for form in (one, f"{one}s")):
+        text = Text.of(said, said, f"https://a.example/{said.replace(' ', '-')}")
+        hits = {one for name in found.keywords.find(words(said), every=True).values() for one in name}
+        if all(one.endswith("?") for one in hits):
+            assert found.place(text).topic == OTHER, said
+
+
+def test_two_keywords_with_one_word_count_once() -> None:
+    both = Keywords({"it": Heading("", ("shar*?", "shard*", "sharding"))})
+    assert both.find(["sharding"]) == {"it": ["sharding"]}
+    assert both.find(["sharding"], every=True) == {"it": ["sharding", "shar*?", "shard*"]}
+    assert both.find(["sharp", "shards"]) == {"it": ["shar*?", "shard*"]}
+
+
+def test_what_speaks_for_another_topic_asks_for_more() -> None:
+    chosen = {"garden": Heading("Garden", ("rose", "hedge")), "kitchen": Heading("Kitchen", ("oven", "broth?"))}
+    found = Placer(chosen, Keywords(chosen))
+    assert found.place(Text.of("A rose")).topic == "garden"
+    assert found.place(Text.of("A rose and broth", "the hedge")).topic == OTHER, "three points against one"
+    assert found.place(Text.of("A rose and a hedge by the oven")).topic == OTHER
+    assert found.place(Text.of("A rose and a hedge with broth")).topic == "garden"
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Reading on the go",
+        "A handy way to fold maps",
+        "Let me show you my website",
+        "Tracking display of documentation",
+        "We go 100 miles",
+        "A mouse in the shell",
+    ],
+)
+def test_a_word_of_daily_life_gives_no_heading(title: str) -> None:
+    link = f"https://a.example/{title.lower().replace(' ', '-')}"
+    assert placer().place(Text.of(title, title, link)).topic == OTHER
+
+
+@pytest.mark.parametrize(
+    ("title", "topic"),
+    [
+        ("Error values in Go", "languages"),
+        ("What is new in Ruby", "languages"),
+        ("Unit testing for the impatient", "practices"),
+        ("A query that returns too much", "databases"),
+        ("Rendering grass", "games"),
+        ("The end of Windows 10", "systems"),
+        ("Going cloud native", "devops"),
+    ],
+)
+def test_a_word_that_is_sure_is_enough(title: str, topic: str) -> None:
+    assert placer().place(Text.of(title)).topic == topic
+
+
 def test_the_words_that_counted_are_told() -> None:
     found = placer().place(Text.of("Notes on Postgres", "How a table of SQLite differs."))
     assert found.topic == "databases" and found.step == "keywords"

@@ -48,10 +48,11 @@ class Keywords:
             return self._begin, begin
         return (self._end, end) if end else (self._within, max(between, key=len)[:_PIECE])
 
-    def find(self, found: Sequence[str], language: str = "") -> dict[str, list[str]]:
+    def find(self, found: Sequence[str], language: str = "", *, every: bool = False) -> dict[str, list[str]]:
         """The distinct keywords among the words `found`, by topic. A word counts for one length of keyword only.
 
-        In a `language` with stems a keyword is found in its other forms too.
+        It counts once for a topic, unless `every` keyword is asked for that has the same words as another. In a
+        `language` with stems a keyword is found in its other forms too.
         """
         others = self._others(language) if has_stems(language) else {}
 
@@ -75,9 +76,9 @@ class Keywords:
                 if (length, slug) not in told and self._goes_on(parts, found, start, same, first=0):
                     here.append((length, slug, keyword))
                     longest = max(longest, length)
-            for length, slug, keyword in here:
-                if length == longest:
-                    hits.setdefault(slug, {})[keyword] = None
+            those = [(slug, keyword) for length, slug, keyword in here if length == longest]
+            for slug, keyword in those if every else _once(those):
+                hits.setdefault(slug, {})[keyword] = None
             start += longest
         return {slug: list(names) for slug, names in hits.items()}
 
@@ -118,6 +119,15 @@ class Keywords:
             if not self._within.keys().isdisjoint(pieces):
                 for piece in dict.fromkeys(pieces):
                     yield from _fitting(self._within.get(piece, ()), word)
+
+
+def _once(hits: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """One keyword for each topic: "sharding" and "shard*" say one thing of one word, and "pixel?" as "pixels?" does."""
+    found: dict[str, str] = {}
+    for slug, keyword in hits:
+        if slug not in found or (found[slug].endswith("?") and not keyword.endswith("?")):
+            found[slug] = keyword
+    yield from found.items()
 
 
 def _fitting(looked_up: Sequence[_Found], word: str) -> Iterator[_Found]:

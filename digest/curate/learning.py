@@ -22,7 +22,7 @@ _ASKED = 600  # labels asked about in each fold: enough for two digits of precis
 # The cut that held 9 of 10 over many sites, at 20 labels a topic as at 400, and how it moves with what is asked.
 _USUAL_CUT, _PER_LOGIT = 1.55, 0.6
 _LIKE_ANSWERS = 1500  # as many answers as the usual cut weighs
-_FARTHEST = 0.6  # from the usual cut that a measured one is believed
+_FARTHEST = 0.3  # from the usual cut that a measured one is believed
 
 
 def train(topics: Mapping[str, Heading], labels: Sequence[Label], *, precision: float, trainer: Trainer) -> Placer:
@@ -236,7 +236,7 @@ class Kept:
 
 STALE = 0.1  # the share of labels by which topics may grow, shrink and change before all is learnt anew
 LEFT = 1 / 3  # of the labels something was learnt of must still be among the newest
-_FORMAT = 3  # of what is stored, and of how words are made of a text: raised where either changes
+_FORMAT = 4  # of what is stored, and of how words are made of a text: raised where either changes
 
 
 def mark(topics: Mapping[str, Heading], *, precision: float, scorer: str) -> str:

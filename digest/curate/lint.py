@@ -55,7 +55,7 @@ def lint(settings: config.Newsletter, feeds: Feeds | None, texts: Iterable[Text]
         number += 1
         here: set[tuple[str, str]] = set()
         for part in (text.title, text.excerpt):
-            here.update((slug, keyword) for slug, hits in keywords.find(part).items() for keyword in hits)
+            here.update((slug, keyword) for slug, hits in keywords.find(part, every=True).items() for keyword in hits)
         counts.update(here)
     found += _broad(settings.topics, topics, counts, number)
     never = {(flaw.topic, flaw.what.name) for flaw in found}
@@ -86,7 +86,7 @@ def _overlaps(chosen: Mapping[str, config.Topic], topics: Mapping[str, Heading],
             if keyword.endswith("?"):
                 continue
             said = words(re.sub(r"(?<!\S)\*+(?!\S)", "x", keyword).replace("*", ""))
-            for other, hits in keywords.find(said).items():
+            for other, hits in keywords.find(said, every=True).items():
                 for hit in hits if other != slug else ():
                     pair = frozenset({(slug, keyword), (other, hit)})
                     same = keyword_words(hit) == keyword_words(keyword)

@@ -22,6 +22,8 @@ from digest.curate.words import bigrams, singular, words
 
 # A keyword in the title gives two points, in the excerpt or the address one.
 KEYWORD_MARGIN = 2  # points before the second from which keywords alone decide
+RIVAL = 1.25  # what each point of the second counts against the first: two topics that both fit are often confused
+HALF_MOST = 1.5  # points of a keyword that is not enough alone, however often it stands: an address repeats its title
 LEAST_MARGIN = 0.25  # below it a guess is no better than none
 
 
@@ -284,7 +286,7 @@ class Placer:
         }
         first, second = heapq.nlargest(2, totals, key=totals.__getitem__)
         most = heapq.nlargest(2, points, key=points.__getitem__)
-        lead = points[most[0]] - (points[most[1]] if most[1:] else 0.0) if most else 0.0
+        lead = points[most[0]] - (RIVAL * points[most[1]] if most[1:] else 0.0) if most else 0.0
         return Answer(
             first=first if totals[first] > 0 else OTHER,
             second=second,
@@ -333,7 +335,10 @@ class Placer:
                 mine = found.setdefault(slug, {})
                 for keyword in hits:
                     # What means something else elsewhere is not enough alone: "cloud?" is half a keyword.
-                    mine[keyword] = mine.get(keyword, 0.0) + (weight / 2 if keyword.endswith("?") else weight)
+                    if keyword.endswith("?"):
+                        mine[keyword] = min(HALF_MOST, mine.get(keyword, 0.0) + weight / 2)
+                    else:
+                        mine[keyword] = mine.get(keyword, 0.0) + weight
         for slug, mine in list(found.items()):
             if self.topics[slug].vague.issuperset(mine):  # wherever they stand, in /news/2026 say
                 del found[slug]
