@@ -21,6 +21,7 @@ class Earlier:
     """What happened before: the story that another continues.
 
     `url` is its place in the archive's page of edition `number`; the story's own (and 0) where none shows it.
+    `page` is always its own.
     """
 
     id: int
@@ -28,6 +29,7 @@ class Earlier:
     url: str
     at: datetime  # when that edition was composed, or the story came
     number: int = 0
+    page: str = ""
 
 
 @dataclass(frozen=True)
