@@ -18,7 +18,7 @@ from digest.config import from_values
 from digest.edition import variants
 from digest.errors import ConfigError
 from digest.graphemes import clamp, unheaped, width
-from digest.render import Identity, Templates, ranks
+from digest.render import Identity, Section, Templates, ranks
 from digest.values import Earlier, Picture, Recording, Shot, Source, Story
 from digest.web.frozen import named, whole
 
@@ -542,3 +542,16 @@ def test_no_word_of_strangers_is_in_a_mail_that_is_looked_at_without_them():
     others = dict.fromkeys(("also", "related", "more_by"), (Source(bad, bad),))
     full = story(**said | others, earlier=Earlier(1, bad, bad, MONDAY, page=bad), recording=Recording(bad, "audio"))
     assert "WICKED" not in repr(variants._neutral(full)) and variants._neutral(full).more_by
+
+
+def test_of_a_story_without_a_topic_no_line_says_so():
+    titles = {"ai": "AI", "web": "Web", "other": "More stories"}
+    topics = ["ai"] * 14 + ["other", "web"]
+    stories = [story(n, topic=topic, source=f"S{n}", rank=50.0 - n) for n, topic in enumerate(topics, 1)]
+    for best in (stories, [stories[0], stories[-2], *stories[1:-2], stories[-1]]):  # in brief, and as a second
+        sections = tuple(Section(t, titles[t], tuple(s for s in best[1:] if s.topic == t)) for t in titles)
+        one = replace(page(best[0]), sections=sections, order=tuple(s.id for s in best))
+        mail = Templates().render(one, subject="x", best_first=one.order)
+        assert one.places.briefs or one.places.seconds[0] == stories[-2]
+        assert ">AI</span>" in mail.html and ">More stories</span>" not in mail.html
+        assert "More stories: " not in mail.text and ("Web: " in mail.text) == bool(one.places.briefs)

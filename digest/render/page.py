@@ -20,6 +20,7 @@ from digest.values import Shot, Source, Story
 
 _TINTS = 12
 _LONG = 20
+_OTHER = "other"  # the slug of what has no topic
 _WORD = re.compile(r"\w+")
 
 
@@ -185,6 +186,12 @@ class Page:
         found = {story.id: section.title for section in self.sections for story in section.stories}
         title = self.identity.titles.get(self.lead.topic)
         return found | ({self.lead.id: title} if title else {})
+
+    @cached_property
+    def kickers(self) -> Mapping[int, str]:
+        """The same of those that have a topic: of the others there is nothing to say."""
+        without = {story.id for section in self.sections if section.slug == _OTHER for story in section.stories}
+        return {id_: title for id_, title in self.headings.items() if id_ not in without}
 
     @cached_property
     def tinted(self) -> Mapping[str, int]:
