@@ -338,6 +338,20 @@ def test_briefs_have_no_links_and_no_story_falls_for_a_link(theme):
     assert len(full.dropped) == len(bare.dropped) and len(full.html) <= render.HTML_LIMIT
 
 
+def test_a_mail_that_links_fill_to_the_bound_is_no_mail_that_passes_it():
+    some = [a_story(n, topic=f"t{n % 4}", title=f"S{n}", excerpt="Words. ") for n in range(1, 60)]
+    one = replace(a_page(*some), asks=True)
+
+    def bytes_(excerpt: str) -> tuple[render.Rendered, int]:
+        mail = render.Templates().render(replace(one, lead=replace(one.lead, excerpt=excerpt)), subject="x")
+        assert mail.marks and "?less" in mail.html
+        return mail, render.size(mail.html, mail.marks, one.home)
+
+    mail, full = bytes_("x" * (render.HTML_LIMIT - bytes_("x")[1] - 200))
+    assert render.HTML_LIMIT - 500 < full <= render.HTML_LIMIT
+    assert next(f for f in render.check(mail) if f.check == "size").level == "ok"
+
+
 @on_sqlite
 def test_the_page_of_a_mail_for_everybody_has_no_such_links(database, configure, clock):
     config = configure(newsletters={"daily": NEWS}, base_url="https://digest.example")

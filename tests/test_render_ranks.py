@@ -555,3 +555,19 @@ def test_of_a_story_without_a_topic_no_line_says_so():
         assert one.places.briefs or one.places.seconds[0] == stories[-2]
         assert ">AI</span>" in mail.html and ">More stories</span>" not in mail.html
         assert "More stories: " not in mail.text and ("Web: " in mail.text) == bool(one.places.briefs)
+
+
+@pytest.mark.parametrize("language", ["en", "ar", "ja"])
+def test_no_line_of_the_text_part_is_wider_than_it_is_read_whatever_it_points_to(language):
+    long = {"en": "amber basalt cedar delta " * 9, "ar": "سماء قمر كتاب " * 9, "ja": "深夜の障害対応をやめる" * 9}[
+        language
+    ].strip()
+    other = Source(long, "https://o.example/1")
+    before = Earlier(99, long, "https://o.example/2", MONDAY, 3)
+    values = {"also": (other,) * 5, "source": long, "author": long, "summary": "machine", "earlier": before}
+    values |= {"more_by": (Source(long, "https://o.example/3"),) * 9, "related": (Source(long, "https://o.example/4"),)}
+    stories = [story(n, topic=TOPICS[n % 4], title=long, excerpt=f"{long} {n}", **values) for n in range(1, 16)]
+    view = "https://digest.example/editions/daily/7/0123456789abcdef"
+    mail = made(*stories, language=language, asks=True, note=f"- {long}\n\n{long}", short=1, more=3, view_url=view)
+    wide = [line for line in mail.text.split("\n") if width(re.sub(r"https?://\S+", "", line)) > 74]
+    assert mail.text.count(long[:6]) > 30 and not wide
