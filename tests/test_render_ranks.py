@@ -19,6 +19,7 @@ from digest.edition import variants
 from digest.errors import ConfigError
 from digest.graphemes import clamp, unheaped, width
 from digest.render import Identity, Section, Templates, ranks
+from digest.render.templates import template_folder
 from digest.values import Earlier, Picture, Recording, Shot, Source, Story
 from digest.web.frozen import named, whole
 
@@ -571,3 +572,20 @@ def test_no_line_of_the_text_part_is_wider_than_it_is_read_whatever_it_points_to
     mail = made(*stories, language=language, asks=True, note=f"- {long}\n\n{long}", short=1, more=3, view_url=view)
     wide = [line for line in mail.text.split("\n") if width(re.sub(r"https?://\S+", "", line)) > 74]
     assert mail.text.count(long[:6]) > 30 and not wide
+
+
+# Which macros a base.html has that operators copied long ago.
+LONG_KNOWN = "minutes tongue ours said meta heard player turned also titled tint brief dateline anchors rule second"
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_base_of_an_operators_own_that_knows_no_newer_macro_carries_every_theme(tmp_path, theme):
+    base = (template_folder() / "base.html").read_text(encoding="utf-8")
+    newer = set(re.findall(r"{% macro (\w+)\(", base)) - {*LONG_KNOWN.split()}
+    for macro in newer:
+        base = re.sub(rf"\b{macro}\(", f"their_{macro}(", base)
+    (tmp_path / "base.html").write_text(base, encoding="utf-8")
+    shots = Picture(Shot("a.jpg", 520, 290, "#333333"), Shot("b.jpg", 96, 96, "#333333"))
+    one = page(*(replace(s, picture=shots) for s in mixed(31)), theme=theme, short=12, asks=True)
+    mail = Templates(tmp_path, at_home=True).render(one, subject="x")
+    assert {"ask", "brand"} <= newer and shown(mail)[one.lead.url]
