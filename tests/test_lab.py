@@ -28,6 +28,7 @@ from test_render import page, story
 
 from digest import render
 from digest.colours import contrast
+from digest.graphemes import width
 from digest.letter import Attached, Recipient, Sender, Template
 from digest.render import HTML_LIMIT, Marker, Templates
 from digest.values import Source
@@ -298,7 +299,7 @@ def test_w3m_shows_every_title_and_the_way_out(name):
     assert edition.title in said
     assert all(re.sub(r"\s", "", one.title)[:20] in flat for one in (edition.lead, *edition.places.seconds))
     shown = [line for line in said.splitlines() if FILLER not in line]
-    assert max(map(render.columns, shown)) <= 80
+    assert max(map(width, shown)) <= 80
     assert len(said.splitlines()) < 12 * len(edition.stories)
 
 
