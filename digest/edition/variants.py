@@ -485,6 +485,7 @@ def _neutral(story: Story) -> Story:
         author="Ada Example" if story.author else "",
         excerpt="It met in the evening, and the hall was full of people." if story.excerpt else "",
         image_url="",
+        chosen="",
         picture=replace(story.picture, hero=story.picture.hero and replace(story.picture.hero, alt="The town hall")),
         also=tuple(Source("Example Herald", place) for _ in story.also),
         related=tuple(Source("What the council decided before", f"{place}/before") for _ in story.related),
