@@ -21,6 +21,7 @@ class Earlier:
     """What happened before: the story that another continues.
 
     `url` is its place in the archive's page of edition `number`; the story's own (and 0) where none shows it.
+    `page` is always its own.
     """
 
     id: int
@@ -28,6 +29,7 @@ class Earlier:
     url: str
     at: datetime  # when that edition was composed, or the story came
     number: int = 0
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Story:
     placed: int = 0  # where an editor put it among what is pinned, from 1; 0: before those, by its rank
     edited: bool = False  # an editor gave it another title or excerpt
     bare: bool = False  # an editor took its picture away
+    chosen: str = ""  # the address of the picture that an editor chose
     summary: Literal["", "central", "machine"] = ""  # its excerpt is whole sentences: of its text, or of a machine's
     more_by: tuple[Source, ...] = ()  # all others of its author that are capped, see `curate.pick`
     follows: int | None = None  # the id of the story that it continues; 0: of none; None: nobody has looked yet

@@ -216,6 +216,33 @@ def test_the_original_site_takes_the_aggregators_place_while_the_story_has_not_g
     assert after.excerpt == "A vacuum of a large table takes minutes." and after.rank > before.rank
 
 
+def test_other_words_make_no_other_rank_and_whoever_takes_them_away_gets_what_its_source_says_by_then(
+    desk: Desk,
+) -> None:
+    pointer, third, ada = map(desk.old_feed, ("Pointers", "Third", "Ada"))
+    desk.entry(pointer, "Vacuum in minutes", url="https://ada.example/vacuum", summary="Short.")
+    desk.admit()
+    before = desk.stories()[-1]
+    with desk.database.write() as session:  # as a machine does, and then an editor
+        story = session.get_one(Story, before.id)
+        story.excerpt, story.reasons = "A machine says much. " * 9, story.reasons | {"summary": {"how": "machine"}}
+        edition.reword(session, "daily", story.id or 0, edition.Rewording(title="Ours", excerpt="Of ours. " * 20))
+    desk.entry(third, "Vacuum, soon", url="https://ada.example/vacuum")
+    desk.admit()
+    worth, was = (one.reasons["rank"] for one in (desk.stories()[-1], before))
+    assert worth["excerpt"] == was["excerpt"] and worth["sources"] > was["sources"]
+    desk.entry(
+        ada, "Vacuum in minutes!", url="https://ada.example/vacuum", summary="A vacuum of its own table takes minutes."
+    )
+    desk.admit()
+    assert (desk.stories()[-1].title, desk.stories()[-1].source) == ("Ours", "Ada")
+    with desk.database.write() as session:
+        edition.reword(session, "daily", before.id or 0, edition.Rewording(title="", excerpt=""))
+    after = desk.stories()[-1]
+    assert (after.title, after.excerpt) == ("Vacuum in minutes!", "A vacuum of its own table takes minutes.")
+    assert stories.summary_of(after.reasons) == "" and "edited" not in after.reasons
+
+
 def test_a_story_that_has_gone_out_stays_as_it_was_sent(desk: Desk) -> None:
     pointer, ada = desk.old_feed("Pointers"), desk.old_feed("Ada")
     desk.entry(pointer, "Vacuum in minutes", url="https://ada.example/vacuum")

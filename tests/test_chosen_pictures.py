@@ -13,9 +13,11 @@ from test_pictures import JPEG, collected, found, item, mail, media, picture, se
 from digest import edition
 from digest.cli import pictures as door
 from digest.cli.preview import look
+from digest.edition import pictures as pages
+from digest.edition import variants
 from digest.errors import BadInput, NotFound
 from digest.models import Story
-from digest.store import pictures
+from digest.store import newsletters, pictures, recipients
 from digest.store.picture_tables import EntryPicture
 from digest.web import preview as editor
 
@@ -50,6 +52,23 @@ def offered(database) -> list[tuple[str, str, bool]]:
 def why(database) -> str:
     with database.read() as session:
         return edition.explain(session, row(database))["picture"]
+
+
+def test_what_was_rendered_before_an_editor_chose_or_took_back_is_rendered_anew(site, database, config):
+    def matter():
+        with database.read() as session:
+            paper = newsletters.find(session, "daily")
+            groups = [recipients.Group(0, "[]", "", plain=False)]
+            found = variants.matter_of(session, paper, groups, config=config, now=MONDAY)
+            return found, pages.pictured(session, found, "all")
+
+    before = matter()
+    choose(database, config, site.base + "/two.jpg")
+    chosen = matter()
+    choose(database, config, "auto")
+    after = matter()
+    assert not before[1].still(chosen[0]) and not chosen[1].still(after[0])
+    assert before[1].still(after[0]) and chosen[1].still(chosen[0])
 
 
 def test_an_editor_chooses_another_picture_or_none_or_the_found_one_again(site, database, config):

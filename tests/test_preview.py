@@ -527,6 +527,15 @@ def test_what_an_editor_wrote_outlives_the_page_of_its_stub():
     story.reasons = {"edited": {"excerpt": "Theirs."}, "rank": {}}
     full_text._change(story, full_text.Change(1, 1, "The page's own words.", 3), settings)
     assert (story.excerpt, story.reading_minutes) == ("Mine.", 3)
+    assert story.reasons["edited"] == {"excerpt": "The page's own words."}  # and is what they get who take it away
+
+
+def test_what_a_machine_wrote_of_a_stub_is_no_label_for_the_words_of_its_page():
+    settings = CurateSettings()
+    story = Story(newsletter_id=1, seq=1, entry_id=1, topic="other", url="u", title="t", source="s", excerpt="Its.")
+    story.reasons = {"summary": {"how": "machine", "why": "a machine wrote it", "mark": "m"}, "rank": {}}
+    full_text._change(story, full_text.Change(1, 1, "The page's own words.", 3), settings)
+    assert story.excerpt == "The page's own words." and "summary" not in story.reasons
 
 
 def test_the_token_stands_in_no_process_list(tmp_path):

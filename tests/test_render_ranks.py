@@ -5,21 +5,23 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from lxml import html as parser
-from test_render import page, story
+from test_render import MONDAY, page, story
 
 from digest import render
 from digest.colours import PALETTES, contrast, on_dark
 from digest.config import from_values
+from digest.edition import variants
 from digest.errors import ConfigError
 from digest.graphemes import clamp, unheaped, width
-from digest.render import Identity, Templates, ranks
-from digest.values import Picture, Shot, Source
-from digest.web.frozen import whole
+from digest.render import Identity, Section, Templates, ranks
+from digest.render.templates import template_folder
+from digest.values import Earlier, Picture, Recording, Shot, Source, Story
+from digest.web.frozen import named, whole
 
 TOPICS = ("ai", "databases", "security", "web")
 TITLES = {"ai": "AI", "databases": "Databases", "security": "Security", "web": "Web"}
@@ -467,3 +469,124 @@ def test_lines_at_the_head_and_lines_at_the_end_are_called_otherwise_in_every_la
         say = speech(language).gettext
         assert len({say("In short"), say("In brief"), say("Summary by a machine")}) == 3
         assert language == "en" or say("In short") != "In short" != say("Summary by a machine")
+
+
+def test_nothing_that_a_mail_tells_is_pointed_to_and_no_page_twice_from_one_story():
+    told, capped, liked = (
+        Source(f"The {name} one", f"https://{name}.example/1") for name in ("told", "capped", "like")
+    )
+    before = Earlier(
+        90, "What was before", "https://digest.example/editions/1#story-90", MONDAY, 1, "http://www.old.example/"
+    )
+    old = Source("It was before", "https://old.example/?utm_source=feed")
+    twice = Source("Again, as capped", f"{capped.url}?utm_source=x")
+    others = {"more_by": (old, told, capped), "related": (told, old, twice, liked), "earlier": before, "author": "Ada"}
+    mail = made(story(1, **others), story(2, url=told.url, topic="web", title="Told, and at length"))
+    addresses = re.findall(r'href="([^"#]+)', mail.html)
+    assert [addresses.count(one.url) for one in (told, capped, liked)] == [1, 1, 1]
+    assert old.url not in addresses and twice.url not in addresses and before.url in mail.html
+    assert [mail.text.count(one) for one in (told.url, capped.url, liked.url, old.url, before.url)] == [1, 1, 1, 0, 1]
+    itself = made(story(1, **others), story(90, topic="web"))  # what happened before is in the same mail
+    assert "Earlier" not in itself.html and "Earlier" not in itself.text and old.url in itself.html
+
+
+def test_what_a_mail_has_no_room_for_is_pointed_to_all_the_same():
+    last = story(400, topic="web", title="The last of them", excerpt="A long word. " * 30)
+    some = [story(n, topic=f"t{n}", title=f"Story {n} " * 12, excerpt="Words. " * 99) for n in range(2, 300)]
+    lead = story(1, more_by=(Source(last.title, last.url),), author="Ada")
+    mail = Templates().render(page(lead, *some, last), subject="x", best_first=[s.id for s in (lead, *some, last)])
+    assert last in mail.dropped and mail.html.count(last.url) == 1
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_both_parts_point_to_the_same_under_every_story_that_is_more_than_a_line(theme):
+    stories = [
+        story(n, topic=TOPICS[n % 4], source=f"S{n}", author=f"A{n}", title=f"Story {n}, on {n}") for n in range(1, 31)
+    ]
+    for field in ("more_by", "related"):
+        others = {s.id: Source(f"Other {s.id}", f"https://other.example/{s.id}") for s in stories}
+        mail = made(*(replace(s, **{field: (others[s.id],)}) for s in stories), theme=theme)
+        html, text = (
+            {o.url for o in others.values() if f"{o.url}{end}" in part}
+            for part, end in ((mail.html, '"'), (mail.text, "\n"))
+        )
+        if theme != "compact":  # which says less under each
+            assert html == text and len(html) >= 8, (field, html ^ text)
+        assert html <= text
+
+
+def test_a_line_takes_away_no_story_that_another_could_point_to():
+    stories = mixed(31)
+    one = page(*stories)
+    block = next(block for band in one.places.bands for block in band.blocks if block.kind == "briefs")
+    line = block.stories[0]
+    last = next(s for s in one.places.seconds if one.stories.index(s) > one.stories.index(line))
+    other = Source("Alike", "https://alike.example/")
+    some = [replace(s, related=(other,)) if s.id in (line.id, last.id) else s for s in stories]
+    assert page(*some).see_also == {last.id: other}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_another_page_points_to_where_a_story_is_told_and_not_to_the_head_of_its_mail(theme):
+    words = ("".join(word) for word in itertools.permutations("abcde"))
+    stories = [replace(s, title=f"{next(words)} {next(words)}", excerpt="") for s in mixed(31)]
+    one = page(*stories, theme=theme, short=12)
+    mail = Templates().render(one, subject="x")
+    tree = parser.document_fromstring(named(whole(mail.html), [(s.id, s.url) for s in stories]))
+    assert {a.get("id") for a in tree.iter("a")} >= {f"story-{s.id}" for s in stories} and one.in_short
+    cells = [next(tree.get_element_by_id(f"story-{s.id}").iterancestors("td")) for s in one.in_short]
+    assert not [cell for cell in cells if "In short" in cell.text_content()]
+
+
+def test_no_word_of_strangers_is_in_a_mail_that_is_looked_at_without_them():
+    bad = "\u202eWICKED"
+    said = {f.name: bad for f in fields(Story) if f.type == "str" and f.name not in ("topic", "language")}
+    others = dict.fromkeys(("also", "related", "more_by"), (Source(bad, bad),))
+    full = story(**said | others, earlier=Earlier(1, bad, bad, MONDAY, page=bad), recording=Recording(bad, "audio"))
+    assert "WICKED" not in repr(variants._neutral(full)) and variants._neutral(full).more_by
+
+
+def test_of_a_story_without_a_topic_no_line_says_so():
+    titles = {"ai": "AI", "web": "Web", "other": "More stories"}
+    topics = ["ai"] * 14 + ["other", "web"]
+    stories = [story(n, topic=topic, source=f"S{n}", rank=50.0 - n) for n, topic in enumerate(topics, 1)]
+    for best in (stories, [stories[0], stories[-2], *stories[1:-2], stories[-1]]):  # in brief, and as a second
+        sections = tuple(Section(t, titles[t], tuple(s for s in best[1:] if s.topic == t)) for t in titles)
+        one = replace(page(best[0]), sections=sections, order=tuple(s.id for s in best))
+        mail = Templates().render(one, subject="x", best_first=one.order)
+        assert one.places.briefs or one.places.seconds[0] == stories[-2]
+        assert ">AI</span>" in mail.html and ">More stories</span>" not in mail.html
+        assert "More stories: " not in mail.text and ("Web: " in mail.text) == bool(one.places.briefs)
+
+
+@pytest.mark.parametrize("language", ["en", "ar", "ja"])
+def test_no_line_of_the_text_part_is_wider_than_it_is_read_whatever_it_points_to(language):
+    long = {"en": "amber basalt cedar delta " * 9, "ar": "سماء قمر كتاب " * 9, "ja": "深夜の障害対応をやめる" * 9}[
+        language
+    ].strip()
+    other = Source(long, "https://o.example/1")
+    before = Earlier(99, long, "https://o.example/2", MONDAY, 3)
+    values = {"also": (other,) * 5, "source": long, "author": long, "summary": "machine", "earlier": before}
+    values |= {"more_by": (Source(long, "https://o.example/3"),) * 9, "related": (Source(long, "https://o.example/4"),)}
+    stories = [story(n, topic=TOPICS[n % 4], title=long, excerpt=f"{long} {n}", **values) for n in range(1, 16)]
+    view = "https://digest.example/editions/daily/7/0123456789abcdef"
+    mail = made(*stories, language=language, asks=True, note=f"- {long}\n\n{long}", short=1, more=3, view_url=view)
+    wide = [line for line in mail.text.split("\n") if width(re.sub(r"https?://\S+", "", line)) > 74]
+    assert mail.text.count(long[:6]) > 30 and not wide
+
+
+# Which macros a base.html has that operators copied long ago.
+LONG_KNOWN = "minutes tongue ours said meta heard player turned also titled tint brief dateline anchors rule second"
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_base_of_an_operators_own_that_knows_no_newer_macro_carries_every_theme(tmp_path, theme):
+    base = (template_folder() / "base.html").read_text(encoding="utf-8")
+    newer = set(re.findall(r"{% macro (\w+)\(", base)) - {*LONG_KNOWN.split()}
+    for macro in newer:
+        base = re.sub(rf"\b{macro}\(", f"their_{macro}(", base)
+    (tmp_path / "base.html").write_text(base, encoding="utf-8")
+    shots = Picture(Shot("a.jpg", 520, 290, "#333333"), Shot("b.jpg", 96, 96, "#333333"))
+    one = page(*(replace(s, picture=shots) for s in mixed(31)), theme=theme, short=12, asks=True)
+    mail = Templates(tmp_path, at_home=True).render(one, subject="x")
+    assert {"ask", "brand"} <= newer and shown(mail)[one.lead.url]

@@ -18,7 +18,9 @@ from test_admit import NOW, Desk
 from digest import edition, line, summaries
 from digest.cli.checks import Scene
 from digest.cli.doctor import summarizer_check
+from digest.cli.preview import look
 from digest.collect import summaries as machine
+from digest.collect.summaries import Spending
 from digest.config import Config
 from digest.store import Database
 from digest.store import summaries as stored
@@ -274,6 +276,18 @@ def test_a_run_asks_before_it_composes_where_the_settings_want_it(desk: Desk, se
     gazette(desk, settings)
     line.to_letters(desk.database, settings, "daily", clock=lambda: NOW, due=False)
     assert len(service.asked) == 1 and desk.stories()[-1].excerpt == TRUE
+
+
+@on_sqlite
+def test_a_preview_shows_what_is_known_by_now_and_asks_nobody(desk: Desk, service: Service) -> None:
+    settings = config(service)
+    gazette(desk, settings)
+    wanted = edition.wanting_summaries(desk.database, "daily", settings, now=NOW)
+    machine.ask_for(desk.database, settings, wanted, clock=lambda: NOW, left=Spending.of(settings))
+    assert desk.stories()[-1].excerpt != TRUE and len(service.asked) == 1
+    shown = look(desk.database, settings, "daily", number=None, reader=None, at=NOW)
+    assert "(Summary by a machine)" in shown.rendered.text and desk.stories()[-1].excerpt != TRUE
+    assert len(service.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def look(
             return edition.shown(session, name, number, email=email)
     with database.rehearse() as rehearsal:
         line.admit(rehearsal, config, name, now=at)
-        edition.use_full_texts(rehearsal, name, config.curate)
+        edition.use_known_texts(rehearsal, name, config, now=at)
         with rehearsal.read() as session:
             choices = None
             if email is not None:

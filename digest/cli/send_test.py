@@ -45,7 +45,7 @@ def send_test(
         else:
             with database.rehearse() as rehearsal:
                 line.admit(rehearsal, config, name, now=moment)
-                edition.use_full_texts(rehearsal, name, config.curate)
+                edition.use_known_texts(rehearsal, name, config, now=moment)
                 with rehearsal.read() as session:
                     draft = edition.preview(session, name, config, now=moment)
             rendered = draft.rendered if draft else edition.sample(name, config, now=moment)

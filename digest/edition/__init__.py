@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from digest.edition.show import coming as coming
     from digest.edition.show import preview as preview
     from digest.edition.show import shown as shown
+    from digest.edition.show import use_known_texts as use_known_texts
     from digest.edition.summaries import by_whom as by_whom
     from digest.edition.summaries import use_summaries as use_summaries
     from digest.edition.summaries import wanting_summaries as wanting_summaries

@@ -127,13 +127,18 @@ def _changes(session: Session, rows: Sequence[tuple[Story, int]], settings: conf
 
 def _change(story: Story, change: Change, settings: config.Curate) -> None:
     reasons: dict[str, Any] = dict(story.reasons)
-    if change.excerpt and change.excerpt != story.title and "excerpt" not in reasons.get("edited", {}):
-        worth = dict(reasons.get("rank", {}))
-        worth["excerpt"] = rank.of_excerpt(settings, change.excerpt)
-        story.excerpt = change.excerpt
-        story.rank = round(sum(worth.values()), 3)
-        reasons["rank"] = worth
+    edited: dict[str, str] = reasons.get("edited", {})
+    if change.excerpt and change.excerpt != edited.get("title", story.title):
+        reasons.pop("summary", None)  # what was there before is gone, whoever chose or wrote it
         reasons |= central.kept(change.central) if change.central is not None else {}
+        if "excerpt" in edited:  # what they get back who take their own away
+            reasons["edited"] = edited | {"excerpt": change.excerpt}
+        else:
+            worth = dict(reasons.get("rank", {}))
+            worth["excerpt"] = rank.of_excerpt(settings, change.excerpt)
+            story.excerpt = change.excerpt
+            story.rank = round(sum(worth.values()), 3)
+            reasons["rank"] = worth
     story.reading_minutes = change.minutes
     story.reasons = reasons | {"excerpt": "page"}
 

@@ -34,7 +34,7 @@ class Matter:
         def decided(matter: Matter) -> list[tuple[object, ...]]:
             return [
                 (
-                    *(one.seq, one.topic, one.pinned, one.placed, one.bare, one.follows or 0),
+                    *(one.seq, one.topic, one.pinned, one.placed, one.bare, one.chosen, one.follows or 0),
                     (one.title, one.excerpt) if one.edited else (),
                 )
                 for one in matter.stories

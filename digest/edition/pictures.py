@@ -144,7 +144,7 @@ def named(html: str, page: Page) -> tuple[str, ...]:
 
 def _chosen(some: Sequence[Story], images: str) -> list[Story]:
     """Stories, the lead first, without an address of a publisher's picture, and of two alike the first with it."""
-    plain = [replace(story, picture=Picture(), image_url="") for story in some]
+    plain = [replace(story, picture=Picture(), image_url="", chosen="") for story in some]
     if images == "none":
         return plain
     used: set[str] = set()

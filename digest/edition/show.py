@@ -11,12 +11,14 @@ from digest import render
 from digest.config import Config
 from digest.edition import pictures
 from digest.edition.chosen import Choice, choices
+from digest.edition.full_text import use_full_texts
+from digest.edition.summaries import use_summaries
 from digest.edition.variants import Draft, Press, matter_of, variants_of
 from digest.edition.why import explain
 from digest.errors import NotFound
 from digest.models import EditionState, Story
 from digest.render import Rendered
-from digest.store import archive, editions, newsletters, recipients, stories
+from digest.store import Database, archive, editions, newsletters, recipients, stories
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,13 @@ class Shown:
     left: tuple[tuple[int, str, str], ...]  # (seq, title, why) of what did not fit
     note: str
     held: bool = False
+
+
+def use_known_texts(database: Database, name: str, config: Config, *, now: datetime) -> None:
+    """Give what waits the pages and summaries that are known by now, as the next run does. Nobody is asked for any."""
+    use_full_texts(database, name, config.curate)
+    if config.curate.summarizer:
+        use_summaries(database, name, config, now=now)
 
 
 def preview(

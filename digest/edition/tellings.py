@@ -179,11 +179,16 @@ def told_again(story: Story, again: Again, *, sent: bool, settings: config.Curat
     reasons = dict(story.reasons)
     worth = dict(reasons["rank"])
     told_by = sorted({*reasons["told_by"], *_voices(reads)})
-    if again.best.own and not reasons["own"]:
-        edited = reasons.get("edited", {})  # by an editor, whose word stands
+    better = again.best.own and not reasons["own"]
+    if better:
+        edited = dict(reasons.get("edited", {}))  # by an editor, whose word stands
         for field, value in again.told.items():
-            if field not in edited:
+            if field in edited:
+                edited[field] = value  # what they get back who take it away: what its source says now
+            else:
                 setattr(story, field, value)
+        if edited:
+            reasons["edited"] = edited
         reasons.pop("summary", None)
         reasons |= {"own": True, **_of_excerpt(again.best)}
     worth_now = rank.parts(
@@ -195,6 +200,8 @@ def told_again(story: Story, again: Again, *, sent: bool, settings: config.Curat
         boost=worth["boost"] + sum(read.verdict.boost for read in reads),
         age_unknown=worth["undated"] < 0,
     )
+    if not better:  # what a machine or an editor says in its place makes it no better
+        worth_now["excerpt"] = worth["excerpt"]
     voted = rank.parts(settings, sources=1, feed=0, fit=0, excerpt="", boost=0, points=_most_points(reads))
     if said := [parts["points"] for parts in (worth, voted) if "points" in parts]:
         worth_now["points"] = max(said)

@@ -382,7 +382,6 @@ def drafts(
         if selection.lead is None or len(selection.stories) < settings.min_stories:
             yield choices, None
             continue
-        selection = replace(selection, stories=_pointing_back(selection.stories))
         lead, language = selection.stories[0], choices.language or settings.language
         if choices.max_stories:
             selection = selection.at_most(choices.max_stories)
@@ -418,12 +417,6 @@ def drafts(
         too_much += tuple(curate.LeftOut(story, unfit[story.id]) for story in theirs if story.id in unfit)
         page = page.without(frozenset(story.id for story in rendered.dropped))
         yield choices, Draft(choices, page.stories, page.more, rendered, (*too_much, *selection.left), page)
-
-
-def _pointing_back(some: Sequence[Story]) -> tuple[Story, ...]:
-    """What a mail tells itself needs no pointing to."""
-    ids = {story.id for story in some}
-    return tuple(replace(s, earlier=None) if s.earlier and s.earlier.id in ids else s for s in some)
 
 
 def _identity(
@@ -492,10 +485,15 @@ def _neutral(story: Story) -> Story:
         author="Ada Example" if story.author else "",
         excerpt="It met in the evening, and the hall was full of people." if story.excerpt else "",
         image_url="",
+        chosen="",
         picture=replace(story.picture, hero=story.picture.hero and replace(story.picture.hero, alt="The town hall")),
         also=tuple(Source("Example Herald", place) for _ in story.also),
         related=tuple(Source("What the council decided before", f"{place}/before") for _ in story.related),
-        earlier=story.earlier and replace(story.earlier, title="What the council decided then", url=f"{place}/earlier"),
+        more_by=tuple(
+            Source("What else the council decided", f"{place}/else/{n}") for n, _ in enumerate(story.more_by)
+        ),
+        earlier=story.earlier
+        and replace(story.earlier, title="What the council decided then", url=f"{place}/then", page=""),
         recording=replace(story.recording, url=f"{place}.mp3") if story.recording else None,
     )
 

@@ -14,14 +14,13 @@ from digest.colours import contrast
 from digest.graphemes import width
 from digest.render.marks import Marker
 from digest.render.page import Rendered
+from digest.render.templates import HTML_LIMIT, size
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
-HTML_BYTES = 100_000  # Gmail clips a little above
 STYLE_BYTES = 8_192
-_LINK_ROOM = 300  # of a marker, once it is somebody's own address
-_PAGE_ROOM = 100  # of one that leads to a page, of which there may be two for each story
+_HOME = "https://n.example"  # as short as homes are: nobody tells us which, and there may be two links for each story
 # What Gmail, Outlook for Windows, Apple Mail and Yahoo all know, or what does no harm where it is left out
 # (caniemail.com, as of late 2026): Outlook keeps to the width of its own table and needs no word-break, …
 _KNOWN = re.compile(
@@ -90,12 +89,11 @@ def _found(name: str, errors: Sequence[str], fine: str, *, warnings: Sequence[st
 
 
 def _size(mail: Rendered) -> Finding:
-    room = sum(_PAGE_ROOM if one is Marker.PREFERENCES else _LINK_ROOM for one in _markers(mail, mail.html))
-    bytes_ = len(mail.html.encode()) + room
-    words = f"{bytes_:,} of {HTML_BYTES:,} bytes, {bytes_ * 100 // HTML_BYTES} % full"
+    bytes_ = size(mail.html, mail.marks, _HOME) if mail.marks else len(mail.html.encode())
+    words = f"{bytes_:,} of {HTML_LIMIT:,} bytes, {bytes_ * 100 // HTML_LIMIT} % full"
     dropped = f", {len(mail.dropped)} stories fell to the bound" if mail.dropped else ""
-    # The bound allows each link a little less room than this: it may be reached, not passed.
-    return Finding("size", "error" if bytes_ > HTML_BYTES + 1_000 else "ok", words + dropped)
+    # What is bounded by its own home is never more than this: it may be reached, not passed.
+    return Finding("size", "error" if bytes_ > HTML_LIMIT else "ok", words + dropped)
 
 
 def _style(mail: Rendered) -> Finding:

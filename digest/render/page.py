@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -15,11 +15,12 @@ from digest.render.marked import paragraphs
 from digest.render.marks import Marker, Marks
 from digest.render.words import direction
 from digest.schedule import Schedule
-from digest.untracked import untracked
+from digest.untracked import page_key
 from digest.values import Shot, Source, Story
 
 _TINTS = 12
 _LONG = 20
+_OTHER = "other"  # the slug of what has no topic
 _WORD = re.compile(r"\w+")
 
 
@@ -101,18 +102,28 @@ class Page:
         return max(1, round(words / 230 + signs / 400))
 
     @cached_property
+    def told(self) -> frozenset[str]:
+        """The pages (see `page_key`) of these stories, and of who else tells them."""
+        return frozenset(page_key(url) for s in self.stories for url in (s.url, *(a.url for a in s.also)))
+
+    @cached_property
     def see_also(self) -> Mapping[int, Source]:
-        """By a story's id, the one most like it that the mail does not tell itself; none is pointed to twice."""
+        """By the id of a story that is more than a line, the one most like it that the mail does not name elsewhere.
+
+        None is pointed to twice.
+        """
         if not any(story.related for story in self.stories):
             return {}
-        told = {untracked(url) for s in self.stories for url in (s.url, *(a.url for a in s.also))}
-        before = {s.earlier.title for s in self.stories if s.earlier}
+        places = self.places
+        blocks = (block for band in places.bands for block in band.blocks if block.kind == "story")
+        full = (self.lead, *places.seconds, *(story for block in blocks for story in block.stories))
+        named = {*self.told, *(page_key(other.url) for story in full for other in story.more_by)}
+        named |= {page_key(s.earlier.page or s.earlier.url) for s in self.stories if s.earlier}
         found = {}
-        for story in self.stories:
-            others = (one for one in story.related if untracked(one.url) not in told and one.title not in before)
-            other = next(others, None)
+        for story in full:
+            other = next((one for one in story.related if page_key(one.url) not in named), None)
             if other is not None:
-                told.add(untracked(other.url))
+                named.add(page_key(other.url))
                 found[story.id] = other
         return found
 
@@ -177,6 +188,12 @@ class Page:
         return found | ({self.lead.id: title} if title else {})
 
     @cached_property
+    def kickers(self) -> Mapping[int, str]:
+        """The same of those that have a topic: of the others there is nothing to say."""
+        without = {story.id for section in self.sections if section.slug == _OTHER for story in section.stories}
+        return {id_: title for id_, title in self.headings.items() if id_ not in without}
+
+    @cached_property
     def tinted(self) -> Mapping[str, int]:
         """The topics of this mail that have an accent of their own, numbered from 1: as many as a style can hold."""
         slugs = dict.fromkeys(story.topic for story in self.stories)
@@ -221,8 +238,27 @@ class Page:
 
     def fair(self) -> Page:
         """The page without marks heaped upon letters, in whatever strangers say."""
-        lead = _fair(self.lead)
-        sections = tuple(replace(s, stories=tuple(map(_fair, s.stories))) for s in self.sections)
+        return self._each(_fair)
+
+    def pointing(self) -> Page:
+        """The page with no story that points to what the mail tells itself, or to one page twice."""
+        if not any(story.earlier or story.more_by for story in self.stories):
+            return self
+        ids = {story.id for story in self.stories}
+
+        def once(story: Story) -> Story:
+            before = story.earlier
+            page = page_key(before.page or before.url) if before else ""
+            if before and (before.id in ids or page in self.told):
+                before, page = None, ""
+            more_by = tuple(other for other in story.more_by if page_key(other.url) not in {*self.told, page})
+            return replace(story, earlier=before, more_by=more_by)
+
+        return self._each(lambda story: once(story) if story.earlier or story.more_by else story)
+
+    def _each(self, change: Callable[[Story], Story]) -> Page:
+        lead = change(self.lead)
+        sections = tuple(replace(s, stories=tuple(map(change, s.stories))) for s in self.sections)
         return self if (lead, sections) == (self.lead, self.sections) else replace(self, lead=lead, sections=sections)
 
 

@@ -27,14 +27,17 @@ from digest.render.ranks import Band, Block, Places
 from digest.render.scripts import direction, fonts
 from digest.render.speech import speech
 from digest.render.words import bind, one_line, subject_line, tidy, within, wrap
-from digest.values import Picture, Recording, Shot, Source, Story
+from digest.values import Earlier, Picture, Recording, Shot, Source, Story
 
 HTML_LIMIT = 100_000  # bytes as sent: Gmail clips a little above
 _LINK = 200  # at most, what a reader's own address takes the place of a marker
 _PATH = 50  # and of one that leads to a page: the word for it and a token
 _PACKAGE = Path(__file__).parent.parent
 _VALUES = frozenset(
-    {Note, Page, Identity, Palette, Places, Band, Block, Reader, Section, Story, Source, Recording, Picture, Shot}
+    {
+        *(Note, Page, Identity, Palette, Places, Band, Block, Reader, Section),
+        *(Story, Source, Earlier, Recording, Picture, Shot),
+    }
 )
 _TAG = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*")  # BCP 47; nothing that leads out of a folder
 _SIMPLE = re.compile(r"([^{]|\{(?![{%#])|\{\{ *[\w.]+ *\}\})*")  # a subject that cannot take long
@@ -94,15 +97,15 @@ class Templates:
         words = self._guarded(lambda env: _subject(env, subject).render(_subject_values(page)), page.language)
         page = replace(page, subject=subject_line(words))
         order = [id_ for id_ in best_first or [s.id for s in page.stories] if id_ != page.lead.id]
-        html = self._html(page)
-        fitting, dropped = page, 0
+        fitting, dropped = page.pointing(), 0
+        html = self._html(fitting)
         if page.asks and size(html, drawn, page.home) > HTML_LIMIT:  # no story falls for what we ask about others
-            page = fitting = replace(page, asks=False)
-            html = self._html(page)
+            page, fitting = replace(page, asks=False), replace(fitting, asks=False)
+            html = self._html(fitting)
         while (over := size(html, drawn, page.home) - HTML_LIMIT) > 0 and dropped < len(order):
             each = (over + HTML_LIMIT) / (len(order) - dropped + 4)
             dropped = min(len(order), dropped + max(1, int(over / each)))
-            fitting = page.without(frozenset(order[len(order) - dropped :]))
+            fitting = page.without(frozenset(order[len(order) - dropped :])).pointing()
             html = self._html(fitting)
         gone = frozenset(order[len(order) - dropped :]) if dropped else frozenset()
         text = self._guarded(lambda env: env.get_template("edition.txt").render(page=fitting), page.language)

@@ -15,6 +15,7 @@ SUBJECT_LENGTH = 70
 _END = re.compile(r"(?<=\w{3})[.!?](?=\s+[^\W_a-z])|[。！？।]")
 # LRM, RLM, ALM, embeddings, overrides and isolates: in a subject they can turn the words around them.
 _BIDI = dict.fromkeys([0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_UNSEEN = re.compile("([\u200b-\u200d\u2060\ufeff])[\u200b-\u200d\u2060\ufeff]++")
 
 
 def subject_line(text: str) -> str:
@@ -48,7 +49,7 @@ def wrap(text: str, width: int = 72, indent: str = "") -> str:
     A word that is longer than a line, and no address, goes on in the next.
     """
     room = width - len(indent)
-    whole = " ".join(text.split())
+    whole = " ".join(_UNSEEN.sub(r"\1", text).split())  # what nobody sees makes no line longer than mail may have
     if graphemes.width(whole) <= room:
         return indent + whole if whole else ""
     whole = " ".join(piece for word in whole.split(" ") for piece in _pieces(word, room))

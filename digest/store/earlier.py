@@ -152,7 +152,9 @@ def pointed(story_id: int, places: Mapping[int, Place], home: str) -> Earlier | 
     url, number = place.url, 0
     if place.number and home:
         url, number = f"{home}/editions/{place.number}#story-{story_id}", place.number
-    return Earlier(story_id, place.title, url, place.at, number) if url.startswith(("https://", "http://")) else None
+    if not url.startswith(("https://", "http://")):
+        return None
+    return Earlier(story_id, place.title, url, place.at, number, place.url)
 
 
 def keep(session: Session, newsletter_id: int, found: Mapping[int, Mapping[str, object]]) -> None:

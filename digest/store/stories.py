@@ -272,6 +272,7 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         bare=bool(story.reasons.get("bare")),
         follows=story.reasons["earlier"]["story"] if "earlier" in story.reasons else None,
         picture=pictures.chosen(story.reasons),
+        chosen=(story.reasons.get("picture") or {}).get("url", ""),
     )
 
 

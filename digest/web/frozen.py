@@ -22,6 +22,7 @@ from digest.web.site import NUMBER, PRIVATE, Site, site_of, visited
 
 # A title that was cut for the mail, with the whole of it beside.
 _CUT = re.compile(r'(<a class="(?:story|line)" [^<>]*?) title="([^"<>]*+)"([^<>]*+)>[^<>]*+<')
+_IN_SHORT = re.compile(r'(?s)<td class="pad list short".*?</td>')
 
 # What stories look like that had no room in a mail: like those that had, whatever their place.
 _LOOKS = {
@@ -98,9 +99,14 @@ def whole(html: str) -> str:
 
 
 def named(html: str, places: Iterable[tuple[int, str]]) -> str:
-    """A mail with a name at the first link to each story (id, address), so that another page can point to it."""
+    """A mail with a name at the first link to each story (id, address), so that another page can point to it.
+
+    What leads to it from the head of the mail is not where it is told.
+    """
     for story_id, address in places:
-        at = html.find(f'href="{escape(address)}"')
+        link, head = f'href="{escape(address)}"', _IN_SHORT.search(html)
+        at = html.find(link, head.end() if head else 0)
+        at = html.find(link) if at < 0 else at
         tag = html.rfind("<", 0, at) if at >= 0 else -1
         if tag >= 0 and html.startswith("<a ", tag) and ' id="' not in html[tag:at]:
             html = f'{html[:tag]}<a id="story-{story_id}" {html[tag + 3 :]}'
