@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 
 # The command line is started a hundred times: where bytecode may not be kept, each would compile everything anew, and
 # each of us what is imported from here on.
@@ -82,8 +83,8 @@ for _name in ("connect", "read", "write", "pool"):
     setattr(DEFAULT_TIMEOUT_CONFIG, _name, 120.0)
 
 # How long an example takes says how busy the machine is, and nothing about what is tested. Others are drawn each time:
-# thirty of them in each run of the suite, and ten times as many in CI's long steps.
-EXAMPLES = 300 if os.environ.get("DIGEST_TESTS") == "long" else 30
+# fifteen of them in each run of the suite, and twenty times as many in CI's long steps.
+EXAMPLES = 300 if os.environ.get("DIGEST_TESTS") == "long" else 15
 hypothesis.settings.register_profile(
     "digest", deadline=None, max_examples=EXAMPLES, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -123,9 +124,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         named = Path(path.partition("::")[0]).stem in ON_BOTH
         return on_postgres and not named and f"{path}[{parameters.replace('postgres', 'sqlite', 1)}" in names
 
-    left_out = [
-        item for item in items if twin(item) == (engines != "other") or (short and item.get_closest_marker("long"))
-    ]
+    seen: Counter[str] = Counter()
+
+    def dear(item: pytest.Item) -> bool:
+        """Is it `long`, or one of the many cases of a `thin` test of which each so many-th is asked?"""
+        thin = item.get_closest_marker("thin")
+        case = item.nodeid.partition("[")[0]
+        seen[case] += 1
+        return item.get_closest_marker("long") is not None or (thin is not None and seen[case] % thin.args[0] != 1)
+
+    left_out = [item for item in items if twin(item) == (engines != "other") or (short and dear(item))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         gone = set(map(id, left_out))

@@ -808,6 +808,7 @@ def test_what_is_shared_tells_what_it_is_and_has_a_picture_of_it(site, filled):
     assert site.get(address.replace("editions/2", "editions/3")).status_code == 404
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize(
     "headline",
     [

@@ -381,6 +381,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("said", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_text_is_read_and_told_like_any_other(box: Database, config: Config, said: str) -> None:
     item = (

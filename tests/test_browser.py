@@ -169,6 +169,7 @@ def test_a_reader_says_what_they_want_less_of_and_takes_it_back(database, config
     assert "You have said nothing yet." in said["text"] and said["url"].endswith("?done=saved")
 
 
+@pytest.mark.long
 @on_sqlite
 def test_a_robot_that_follows_every_link_of_every_mail_and_page_changes_nothing(database, config, clock, inbox, pages):
     ask = httpx.Client(base_url=pages, trust_env=False, timeout=30)

@@ -219,6 +219,7 @@ def test_changing_choices_and_downtime_neither_repeat_nor_drop_a_story(newslette
     assert count - reader.read <= len(newsletter.times) * (wait.days + 1)
 
 
+@pytest.mark.long
 @given(someone, beginnings, st.lists(st.integers(1, 400), min_size=20, max_size=200))
 @settings(max_examples=60, deadline=None)
 def test_with_a_newsletter_that_sends_at_each_run_too(reader, begin, gaps):

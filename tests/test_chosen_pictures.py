@@ -105,6 +105,7 @@ def test_copies_that_are_pruned_give_way_to_what_was_found(site, database, confi
     assert kept.hero in mail(database, config).html and "its copies are pruned" in why(database)
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

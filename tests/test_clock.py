@@ -583,6 +583,7 @@ def operator(request, digest, tmp_path, at):
         yield run
 
 
+@pytest.mark.thin(4)
 def test_one_run_400_days_ahead_silences_nothing(operator, at):
     at(MONDAY + timedelta(hours=1))
     assert "1 sent" in operator("run").stderr

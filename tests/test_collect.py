@@ -524,6 +524,7 @@ def test_a_login_does_not_follow_a_redirect_to_another_port_nor_come_back_by_it(
     assert next(login for path, login in zip(site.paths(), site.logins, strict=True) if path == "/chosen") == ""
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("status", [302, 308])
 @pytest.mark.parametrize("around", [False, True], ids=["at once", "by a detour"])
 def test_a_feed_over_tls_is_never_led_to_http_and_its_login_is_not_told_in_clear(
@@ -1183,6 +1184,7 @@ def test_the_doctor_takes_no_front_page_for_a_persons_feed(site: Site, digest: A
     assert digest("feed", "doctor", "--apply").stderr.startswith("1 repaired")
 
 
+@pytest.mark.long
 def test_a_redirect_for_good_to_another_feed_is_a_question_and_brings_nothing_in(site: Site, digest: Any) -> None:
     """A domain was sold: whoever has it now says "for good", and has a feed."""
     site.pages["/~alice/feed.xml"] = Reply(rss("one", "two", title="Alice"))
@@ -1295,6 +1297,7 @@ def test_a_login_is_not_given_to_another_site_that_the_page_names(site: Site, di
 SECRET = "hunter2"
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("login", [f"ada:{SECRET}", f"ada:x/{SECRET}", f"ada:x#{SECRET}", f"ada:@{SECRET}", SECRET])
 def test_a_login_in_an_address_is_never_printed(digest: Any, login: str) -> None:
     url = f"http://{login}@127.0.0.1:1/feed"

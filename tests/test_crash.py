@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import crash
+import pytest
 
 
 # The other two pairs, and many more kills, are the benchmark's; histories of kills, the simulation's.
+@pytest.mark.long
 def test_a_run_killed_again_and_again_loses_nobody_and_no_story():
     """`benchmarks/crash.py` kills many more, with `--postgres` there too."""
     found = crash.run(kills=2, readers=60, after_crash="hold", seed=7)

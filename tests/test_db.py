@@ -452,6 +452,7 @@ def test_any_command_backs_the_database_up_before_it_upgrades_it(old, tmp_path):
     assert len(old.backups) == 2, "what was put back was upgraded, too, and backed up before"
 
 
+@pytest.mark.long
 def test_where_a_backup_cannot_be_made_nothing_is_upgraded(old, monkeypatch):
     monkeypatch.setattr(upgrades.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # type: ignore[attr-defined]
     for command in (("status",), ("db", "upgrade")):

@@ -102,6 +102,7 @@ ODD = (
 )
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("where", ["first", "spread"])
 def test_an_odd_reply_to_a_few_costs_these_and_nobody_else(box, config, server, clock, odd, where):

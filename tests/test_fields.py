@@ -101,6 +101,7 @@ def proposed(field: str, number: int = 300, **how: Any) -> tuple[dict[str, str],
     return {sample.title: subject for subject, sample in made}, suggest(sample for _subject, sample in made)
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("how", [{}, {"categories": True}, {"feeds": 3}, {"feeds": 1}], ids=str)
 def test_headings_of_any_field_gather_the_stories_of_one_subject_each(field: str, how: dict[str, Any]) -> None:

@@ -76,6 +76,7 @@ NAMES = [
 BY_ALL = ("no ca_file", "key is text", "no token_command", "no scorer", "no templates", "a wrong subject")
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_that_is_not_what_it_should_be_stops_before_anything_is_done(write, tmp_path, monkeypatch, name):
     monkeypatch.setattr(apart, "SECONDS", 0.3)  # of the processor; ours take a tenth of that

@@ -144,6 +144,7 @@ digest_destination_recipient_limit = 1
         subprocess.run([_program("postfix"), "-c", place / "etc", "stop"], capture_output=True, check=False)
 
 
+@pytest.mark.long
 @on_sqlite
 def test_what_postfix_cannot_deliver_comes_back_is_read_suppresses_and_is_undone(
     database, configure, clock, postfix, place

@@ -98,6 +98,7 @@ def test_a_feed_that_fails_for_weeks_costs_the_others_of_its_host_nothing(databa
     assert feed(database, well).next_at < now + timedelta(hours=7)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(("status", "held"), [(404, 0), (410, 0), (403, 0), (500, 0), (503, 1), (429, 1)])
 def test_only_what_a_server_says_of_itself_holds_its_host(
     database: Database, site: Site, status: int, held: int

@@ -574,6 +574,7 @@ COMES = MappingProxyType(
 )
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("how", COMES)
 @on_sqlite
 def test_an_entry_that_comes_again_after_years_is_not_told_again(database, config, how):

@@ -170,6 +170,7 @@ def test_thunderbird_itself_shows_it(dark, tmp_path):
 # ---------------------------------------------------------------- what is asked for
 
 
+@pytest.mark.long
 def test_no_mail_and_no_page_asks_a_foreign_host_for_anything(browser, served):
     """Whatever Chromium asks for is written down; a name that is not of loopback would not be found either."""
     base, variant, _config, database = served

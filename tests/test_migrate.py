@@ -183,6 +183,7 @@ def test_the_first_run_after_a_reader_sends_only_what_came_since(tool, home, sit
     assert sent(mail, "Fresh news", "Dated old", "Undated old") == ["Fresh news"]
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(
     ("tool", "content"),
     [
@@ -374,6 +375,7 @@ def page(tmp_path, path: str) -> str:
     return answer.text
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("tool", ARCHIVES)
 def test_past_issues_are_editions_of_the_archive_and_nothing_is_sent_of_them(tool, home, site, digest, tmp_path, inbox):
     file = dated(tmp_path / "export.zip", ARCHIVES[tool]())

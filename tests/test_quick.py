@@ -331,6 +331,7 @@ ODD = (
 )
 
 
+@pytest.mark.long
 @settings(max_examples=150)
 @given(st.data())
 def test_of_a_feed_that_was_changed_anywhere_it_says_the_same_or_nothing(data: st.DataObject) -> None:

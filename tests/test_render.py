@@ -188,6 +188,7 @@ TOO_MUCH = {
 }
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("what", ENDLESS)
 def test_a_template_that_does_not_come_to_an_end_is_ended(tmp_path, monkeypatch, what):
     monkeypatch.setattr(apart, "SECONDS", 0.3)
@@ -200,6 +201,7 @@ def test_a_template_that_does_not_come_to_an_end_is_ended(tmp_path, monkeypatch,
             Templates(tmp_path / ".").judge("s")
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("what", TOO_MUCH)
 def test_a_template_that_takes_too_much_is_told(tmp_path, what):
     template, said = TOO_MUCH[what]

@@ -20,6 +20,7 @@ def theatre() -> Iterator[Theatre]:
         yield Theatre()
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name not in LONG])
 def test_what_was_promised_is_kept_in_histories_of(theatre: Theatre, family: str) -> None:
     verdict = play(theatre, 1, family)

@@ -671,6 +671,7 @@ def test_what_was_offered_in_clear_is_forgotten(box, configure, server, clock, a
     assert send(box, config, clock).sent == 3 and "SIZE" in server.log[0]
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
 @pytest.mark.parametrize("wrong", ["unknown authority", "self-signed", "another host", "expired"])
 def test_a_certificate_that_does_not_hold_stops_the_run(

@@ -105,6 +105,7 @@ SERVICES = {
 }
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("file", SERVICES)
 def test_a_list_of_another_service_says_who_is_who(database, file):
     done = take(database, DATA / file)

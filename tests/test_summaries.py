@@ -152,6 +152,7 @@ def test_a_summary_is_asked_for_once_shown_as_a_machines_and_let_go_of(desk: Des
         assert stored.prune(session, now=NOW + timedelta(days=9), days=7, limit=9) == 1
 
 
+@pytest.mark.thin(3)
 @on_sqlite
 @pytest.mark.parametrize(
     ("reply", "status", "headers", "reason"),

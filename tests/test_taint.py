@@ -246,6 +246,7 @@ def placed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("digest.render.ranks.in_short", lambda rest, lead, order: tuple(rest[:5]))
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("layout", ["", OWN_LAYOUT, WHOLE_LAYOUT], ids=["ours", "own", "whole"])
 def test_a_mail_has_the_shape_of_one_that_says_something_harmless(layout, tmp_path, unbounded, placed):
     if layout:

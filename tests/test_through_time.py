@@ -209,6 +209,7 @@ def test_a_mail_says_what_it_continues_and_so_do_pages_feeds_and_why(town: Town)
         assert shown.count("Earlier: No. 1") == 1 and link in shown.replace("&amp;", "&"), path
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize(
     ("theme", "language", "words"),
     [

@@ -226,6 +226,7 @@ DAMAGE = {
 }  # fmt: skip
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_archive_gets_one_sentence_and_stores_nothing(kind, box, config, tmp_path, upgraded_sqlite):
     owe(box, config, "ada@example.org")
