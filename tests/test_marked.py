@@ -116,6 +116,7 @@ DEEP = "".join("  " * depth + "- a\n" for depth in range(60))
 @example("- " * 400 + "a")
 @example("1. " * 400 + "a")
 @example("-\n-\n1.")
+@example("- a\\\nb")
 def test_all_that_was_written_is_shown_and_nothing_else_is_obeyed(text):
     found = fragments_fromstring(f"<div>{noted(text)}</div>")[0]
     allowed = {"div", "p", "ul", "ol", "li", "em", "strong", "code", "a"}
@@ -134,3 +135,9 @@ def test_a_note_that_no_mail_can_hold_is_refused(database, config):
     with pytest.raises(BadInput, match="10,001 characters"):
         edition.annotate(database, "daily", config, "x" * 10_001)
     assert "<em>" not in noted("*a*" + "[" * 12_000)  # of an older release: shown as it is, in no time
+
+
+def test_lines_of_a_point_are_one_however_they_end():
+    for end in ("\n", "\\\n", "  \n"):
+        text = f"- one{end}two\n- three"
+        assert noted_text(text).split() == ["-", "one", "two", "-", "three"] and "<br" not in noted(text)

@@ -131,6 +131,8 @@ def _said(tokens: list[Token]) -> list[str]:
             href, start = links.pop()
             if "".join(said[start:]) != href.removeprefix("mailto:"):
                 said.append(f" ({href.removeprefix('mailto:')})")
+        elif token.type == "hardbreak":
+            said.append(" ")
         elif token.content:
             said.append(token.content)
     return said
@@ -142,6 +144,11 @@ def _link(renderer: RendererHTML, tokens: Sequence[Token], at: int, options: Opt
     return renderer.renderToken(tokens, at, options, env)
 
 
+def _no_break(renderer: RendererHTML, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType) -> str:
+    """A backslash before a line's end: a paragraph stands on one line, whatever lines it was written in."""
+    return "\n"
+
+
 @lru_cache(maxsize=1)
 def _markdown() -> MarkdownIt:
     from markdown_it import MarkdownIt
@@ -149,5 +156,6 @@ def _markdown() -> MarkdownIt:
     made = MarkdownIt("zero", {"maxNesting": _NESTED})
     made.enable(["emphasis", "link", "autolink", "backticks", "escape", "list"])
     made.add_render_rule("link_open", _link)
+    made.add_render_rule("hardbreak", _no_break)
     made.validateLink = lambda url: bool(_SAFE.match(url))  # type: ignore[method-assign]
     return made
