@@ -9,7 +9,8 @@ import typer
 from digest.cli.common import Options, now, print_json, print_rows
 from digest.cli.doctor import relay_checks, relays_of
 from digest.cli.options import Json, NewsletterName
-from digest.errors import BadInput, Exit, NotFound, TryAgain, Unavailable
+from digest.cli.send_test import handed_over
+from digest.errors import Exit, NotFound
 
 app = typer.Typer(no_args_is_help=True, help="The mail servers that letters go by.")
 
@@ -61,7 +62,6 @@ def test(
 def _sent(options: Options, address: str, relay: str, newsletter: str | None) -> str:
     """What the server said of a letter of made-up stories."""
     from digest import deliver, edition, subscribe
-    from digest.errors import Deferred, Refused, RelayDown
     from digest.letter import Sender
 
     config, moment, to = options.load(partly=True), now(), subscribe.address(address)
@@ -70,11 +70,4 @@ def _sent(options: Options, address: str, relay: str, newsletter: str | None) ->
     rendered = edition.sample(name, config, now=moment)
     sender = Sender(settings.sender, moment, settings.reply_to or "", name, title=settings.title)
     letter = deliver.for_one(config, rendered, sender=sender, to=to, number=int(moment.timestamp()))
-    try:
-        return deliver.send_one(config, letter, newsletter=name, relay=relay)
-    except Refused as error:
-        raise BadInput(f"the mail server refuses it: {error}", hint="nothing was sent") from None
-    except Deferred as error:
-        raise TryAgain(f"it could not be sent: {error}", hint="nothing was sent; try it again later") from None
-    except RelayDown as error:
-        raise Unavailable(f"it could not be sent: {error}", hint="see [smtp] in the settings") from None
+    return handed_over(config, name, letter, relay=relay)

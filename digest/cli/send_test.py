@@ -55,14 +55,14 @@ def send_test(
         options.say(f"“{rendered.subject}” to {to}, {letter.size} bytes")
         if dry_run:
             return
-        print(_sent(config, name, letter))
+        print(handed_over(config, name, letter))
 
 
 def send(config: Config, database: Database, name: str, rendered: Rendered, *, to: str, at: datetime) -> str:
     """Send a mail to one address, now; what the server says. BadInput, TryAgain or Unavailable say why not."""
     from digest import subscribe
 
-    return _sent(config, name, _letter(config, database, name, rendered, to=subscribe.address(to), at=at))
+    return handed_over(config, name, _letter(config, database, name, rendered, to=subscribe.address(to), at=at))
 
 
 def _letter(config: Config, database: Database, name: str, rendered: Rendered, *, to: str, at: datetime) -> Letter:
@@ -78,12 +78,13 @@ def _letter(config: Config, database: Database, name: str, rendered: Rendered, *
     return deliver.for_one(config, rendered, sender=sender, to=to, number=int(at.timestamp()), attached=brought)
 
 
-def _sent(config: Config, name: str, letter: Letter) -> str:
+def handed_over(config: Config, name: str, letter: Letter, *, relay: str = "") -> str:
+    """Where one letter went, sent now, and what the server said; BadInput, TryAgain or Unavailable where it did not."""
     from digest import deliver
     from digest.errors import Deferred, Refused, RelayDown
 
     try:
-        return deliver.send_one(config, letter, newsletter=name)
+        return deliver.send_one(config, letter, newsletter=name, relay=relay)
     except Refused as error:
         raise BadInput(f"the mail server refuses it: {error}", hint="nothing was sent") from None
     except Deferred as error:
