@@ -117,6 +117,8 @@ DEEP = "".join("  " * depth + "- a\n" for depth in range(60))
 @example("1. " * 400 + "a")
 @example("-\n-\n1.")
 @example("- a\\\nb")
+@example("![<https://x.example>](https://x.example/q)")
+@example("- [a <https://x.example> *<https://y.example>* b](https://x.example/q) <https://z.example>")
 def test_all_that_was_written_is_shown_and_nothing_else_is_obeyed(text):
     found = fragments_fromstring(f"<div>{noted(text)}</div>")[0]
     allowed = {"div", "p", "ul", "ol", "li", "em", "strong", "code", "a"}

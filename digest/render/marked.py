@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from markdown_it import MarkdownIt
     from markdown_it.renderer import RendererHTML
+    from markdown_it.rules_core import StateCore
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
@@ -149,12 +150,25 @@ def _no_break(renderer: RendererHTML, tokens: Sequence[Token], at: int, options:
     return "\n"
 
 
+def _one_link(state: StateCore) -> None:
+    """An address in the words of a link is a word of it: HTML knows no link in a link, and each reader mends it else."""
+    for block in state.tokens:
+        depth, kept = 0, []
+        for token in block.children or []:
+            depth -= token.type == "link_close"
+            if depth == 0 or token.type not in ("link_open", "link_close"):
+                kept.append(token)
+            depth += token.type == "link_open"
+        block.children = kept if block.children else block.children
+
+
 @lru_cache(maxsize=1)
 def _markdown() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     made = MarkdownIt("zero", {"maxNesting": _NESTED})
     made.enable(["emphasis", "link", "autolink", "backticks", "escape", "list"])
+    made.core.ruler.push("one_link", _one_link)
     made.add_render_rule("link_open", _link)
     made.add_render_rule("hardbreak", _no_break)
     made.validateLink = lambda url: bool(_SAFE.match(url))  # type: ignore[method-assign]
