@@ -82,9 +82,9 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK):
 for _name in ("connect", "read", "write", "pool"):
     setattr(DEFAULT_TIMEOUT_CONFIG, _name, 120.0)
 
-# How long an example takes says how busy the machine is, and nothing about what is tested. Fifteen of them in each run of
-# the suite and twenty times as many in CI's long steps, always the same: what fails there fails for who changed something,
-# not for who comes by. DIGEST_EXAMPLES=5000 looks for what nobody has seen yet: so many, others each time.
+# How long an example takes says how busy the machine is, and nothing about what is tested. Fifteen of them in each run
+# of the suite and twenty times as many in CI's long steps, always the same: what fails there fails for who changed
+# something, not for who comes by. DIGEST_EXAMPLES=5000 looks for what nobody has seen: so many, others each time.
 SEARCHED = int(os.environ.get("DIGEST_EXAMPLES", "0"))
 EXAMPLES = SEARCHED or (300 if os.environ.get("DIGEST_TESTS") == "long" else 15)
 hypothesis.settings.register_profile(

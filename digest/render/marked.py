@@ -151,7 +151,7 @@ def _no_break(renderer: RendererHTML, tokens: Sequence[Token], at: int, options:
 
 
 def _one_link(state: StateCore) -> None:
-    """An address in the words of a link is a word of it: HTML knows no link in a link, and each reader mends it else."""
+    """An address in the words of a link is a word of it: HTML knows no link in a link, and each reader mends one."""
     for block in state.tokens:
         depth, kept = 0, []
         for token in block.children or []:
