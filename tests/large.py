@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from digest.store import Database, newsletters
+from digest.store import Database, finding, newsletters
 
+_STORIES = 30  # of an edition
 _EMPTY = {"INTEGER": "0", "BIGINT": "0", "BOOLEAN": "false", "JSON": "'[]'", "DOUBLE_PRECISION": "0"}
 
 
-def lay(database: Database, readers: int, *, editions: int, filled: Collection[int], now: datetime) -> None:
-    """Readers of one newsletter, and editions 20 days apart: the last is owed to them, the others were sent.
+def lay(database: Database, readers: int, letters: Sequence[int], *, pruned: int = 1, now: datetime) -> None:
+    """Readers of one newsletter, and editions 20 days apart, with so many `letters` each: the last's are owed.
 
-    Of those `filled` there are letters. Of the first ones mails are pruned, so that their letters may be.
+    Each has some stories of its own. Of so many of the first the mails are `pruned`, so that their letters may be.
     """
+    editions = len(letters)
     newsletters.keep(database, ["daily"], now=now)
     begin = now - timedelta(days=20 * editions)
     with database.write() as session:
@@ -30,23 +32,39 @@ def lay(database: Database, readers: int, *, editions: int, filled: Collection[i
         _insert(session, "subscription", made | {"state": "'active'"}, "subscriber ORDER BY id")
         days = f"generate_series(0, {20 * editions}) n"
         _insert(session, "run_day", {"day": f"date_trunc('day', '{now}'::timestamptz) - n * interval '1 day'"}, days)
-        for number in range(1, editions + 1):
-            _edition(session, number, readers if number in filled else 0, last=editions, at=begin, now=now)
+        feed = {"url": "'https://feed.example/'", "added_at": "now()", "next_at": "now()", "state": "'active'"}
+        _insert(session, "feed", feed, "(SELECT 1) AS one")
+        for number, of_it in enumerate(letters, 1):
+            _edition(session, number, of_it, last=editions, at=begin, now=now)
+        session.connection().exec_driver_sql(f"UPDATE edition SET pruned = number <= {pruned}")
+        finding.keep(session, range(1, editions + 1), lambda _words: ["word"])
     with alone(database) as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
 
 
-def _edition(session: Any, number: int, readers: int, *, last: int, at: datetime, now: datetime) -> None:
+def _edition(session: Any, number: int, letters: int, *, last: int, at: datetime, now: datetime) -> None:
     owed = number == last
     at = now if owed else at + timedelta(days=20 * (number - 1))
     edition = {"newsletter_id": "1", "number": str(number), "composed_at": f"'{at}'", "slot_at": f"'{at}'"}
-    edition |= {"upto_seq": str(number), "state": "'open'", "sender": "'Daily <news@daily.example>'"}
-    edition |= {"pruned": str(number < last - 3).lower()}
+    edition |= {"upto_seq": str(_STORIES * number), "state": "'open'", "sender": "'Daily <news@daily.example>'"}
     _insert(session, "edition", edition, "(SELECT 1) AS one")
-    variant = {"edition_id": str(number), "key": "'k'", "since_seq": str(number - 1), "subject": "'Daily'"}
-    variant |= {"left_out": "'[]'::bytea", "letters": str(readers), "chosen_from": "'{}'"}
+    variant = {"edition_id": str(number), "key": "'k'", "since_seq": str(_STORIES * (number - 1)), "subject": "'Daily'"}
+    variant |= {"left_out": "'[]'::bytea", "letters": str(letters), "chosen_from": "'{}'"}
     _insert(session, "variant", variant, "(SELECT 1) AS one")
-    if not readers:
+    some = f"generate_series({_STORIES * (number - 1) + 1}, {_STORIES * number}) AS id"
+    entry = {"feed_id": "1", "key": "id", "url": "id", "seen_at": "now()", "published_at": "now()", "gist": "''"}
+    _insert(session, "entry", entry, some)
+    story = {
+        "newsletter_id": "1",
+        "seq": "id",
+        "entry_id": "id",
+        "published_at": "now()",
+        "admitted_at": "now()",
+        "reasons": "'{}'",
+    }
+    _insert(session, "story", story, some)
+    _insert(session, "variant_story", {"variant_id": str(number), "position": "id", "story_id": "id"}, some)
+    if not letters:
         return
     row = {"edition_id": str(number), "variant_id": str(number), "subscriber_id": "subscriber_id"}
     row |= {"subscription_id": "id", "due_at": f"'{at}'", "created_at": f"'{at}'", "state": "'owed'"}
@@ -54,7 +72,7 @@ def _edition(session: Any, number: int, readers: int, *, last: int, at: datetime
         row |= {"state": "'sent'", "attempts": "1", "code": "250", "tried_at": f"'{at}'", "dated_at": f"'{at}'"}
         row |= {"settled_at": f"'{at}'::timestamptz + mod(id, 900) * interval '1 s'", "relay": "'relay.example:587'"}
         row |= {"reply": "'2.0.0 Ok: queued as ' || upper(substr(md5(id::text), 1, 10))"}
-    _insert(session, "outbox", row, "subscription ORDER BY id")
+    _insert(session, "outbox", row, f"subscription ORDER BY id LIMIT {letters}")
 
 
 def _insert(session: Any, table: str, columns: dict[str, str], source: str) -> None:

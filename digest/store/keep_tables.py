@@ -17,6 +17,9 @@ class LetterRoll(SQLModel, table=True):
     edition_id: int = Field(foreign_key="edition.id", primary_key=True, ondelete="CASCADE")
     first_id: int = letter_field(primary_key=True)  # of the letters' numbers
     last_id: int = letter_field()
+    # The lowest and the highest number of a subscription in it; None where an older release wrote it, 0 where none is.
+    first_subscription: int | None = None
+    last_subscription: int | None = None
     letters: int
     sent: int
     refused: int

@@ -232,12 +232,12 @@ def _some_of(session: Session, edition_id: int, most: int) -> Sequence[Any]:
     if last is None:
         first = sa.select(sa.func.min(col(box.id) + 0)).where(col(box.edition_id) == edition_id)
         last = (session.execute(first).scalar() or 1) - 1
-    behind = query.where(*_between(edition_id, last + 1, last + _NEAR * most)).order_by(col(box.id))
+    behind = query.where(*_between(edition_id, last + 1, last + rolls.SPAN)).order_by(col(box.id))
     anywhere = query.where(col(box.edition_id) == edition_id).order_by(col(box.id) + 0)
-    return session.execute(behind).all() or session.execute(anywhere).all()
+    found = session.execute(behind).all() or session.execute(anywhere).all()
+    return [row for row in found if row.id < found[0].id + rolls.SPAN]
 
 
-_NEAR = 20  # times as many numbers as letters of a step: so far is looked for the next
 _ROW = 230  # bytes of a row of the outbox with its indexes, without its reply
 
 

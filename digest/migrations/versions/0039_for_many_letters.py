@@ -1,4 +1,4 @@
-"""Number letters beyond 32 bits, and have PostgreSQL clean up by what a day changes, not by a share of a year."""
+"""Number letters beyond 32 bits, find a reader's in rolls, and clean up by what a day changes, not a year."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,12 +25,16 @@ MOST = 1 << 30  # bytes of a table that is written anew, while everybody waits; 
 
 
 def upgrade() -> None:
+    for name in ("first_subscription", "last_subscription"):
+        op.add_column("letter_roll", sa.Column(name, sa.Integer(), nullable=True))
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
         return  # SQLite's numbers have 64 bits, and it cleans up by itself
     for table, settings in SETTINGS.items():
         op.execute(f"ALTER TABLE {table} SET ({settings})")
-    size = sa.text("SELECT sum(pg_total_relation_size(CAST(name AS regclass))) FROM unnest(CAST(:names AS text[])) AS name")
+    size = sa.text(
+        "SELECT sum(pg_total_relation_size(CAST(name AS regclass))) FROM unnest(CAST(:names AS text[])) AS name"
+    )
     if connection.execute(size, {"names": list(NUMBERS)}).scalar_one() > MOST:
         return
     for table, columns in NUMBERS.items():
@@ -39,6 +43,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for name in ("first_subscription", "last_subscription"):
+        op.drop_column("letter_roll", name)
     if op.get_bind().dialect.name != "postgresql":
         return
     for table, settings in SETTINGS.items():
