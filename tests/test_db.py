@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import threading
@@ -637,7 +638,9 @@ def test_letters_whose_numbers_come_to_an_end_are_told_of(upgraded_postgres_url)
     (flaw,) = soundness.flaws(opened)
     assert flaw.what.startswith("letters are numbered up to 2,147,483,647, and 1,500,000,000 is given")
     with opened.write() as session:
-        for statement in re.findall(r"^ALTER .*;$", (ROOT / "docs" / "scaling.md").read_text(), re.M):
+        for statement in re.findall(
+            r"^ALTER .*;$", (Path(__file__).parent.parent / "docs" / "scaling.md").read_text(), re.M
+        ):
             session.connection().exec_driver_sql(statement)
     assert list(soundness.flaws(opened)) == []
     opened.close()
