@@ -203,9 +203,7 @@ def of_subscriptions(session: Session, ids: Iterable[int], *, edition_id: int | 
     editions = sa.select(col(Edition.id)).where(col(Edition.newsletter_id).in_(papers))
     query = sa.select(col(LetterRoll.edition_id), col(LetterRoll.content)).order_by(col(LetterRoll.edition_id))
     if len(wanted) <= _FEW:
-        first, last = col(LetterRoll.first_subscription), col(LetterRoll.last_subscription)
-        within = [sa.and_(first <= id_, last >= id_) for id_ in sorted(wanted)]
-        query = query.where(sa.or_(first.is_(None), *within))
+        query = query.where(_may_have(wanted))
     if edition_id is None:
         query = query.where(col(LetterRoll.edition_id).in_(editions))
     else:
@@ -214,6 +212,12 @@ def of_subscriptions(session: Session, ids: Iterable[int], *, edition_id: int | 
     for edition, content in session.execute(query):
         found += [(edition, letter) for letter in unpacked(content) if letter.subscription in wanted]
     return list(_told(session, found))
+
+
+def _may_have(subscriptions: Iterable[int]) -> sa.ColumnElement[bool]:
+    """Of a roll: that there may be a letter in it to one of these. Those of older releases do not say."""
+    first, last = col(LetterRoll.first_subscription), col(LetterRoll.last_subscription)
+    return sa.or_(first.is_(None), *(sa.and_(first <= id_, last >= id_) for id_ in sorted(subscriptions)))
 
 
 def latest(session: Session, subscription_id: int, *, before: int | None = None) -> Iterator[Past]:
