@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy import false as sa_false
 from sqlmodel import Field, SQLModel
 
-from digest.column_types import Packed, PackedJson, only
+from digest.column_types import Packed, PackedJson, letter_field, only
 from digest.column_types import UtcTime as UtcTime
 from digest.column_types import json_field as _json
 from digest.column_types import packed as packed
@@ -586,7 +586,7 @@ class OutboxRow(SQLModel, table=True):
         {"sqlite_autoincrement": True},
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = letter_field(default=None, primary_key=True)
     edition_id: int | None = Field(default=None, foreign_key="edition.id", ondelete="CASCADE", nullable=True)
     variant_id: int | None = Field(
         default=None, foreign_key="variant.id", index=True, ondelete="CASCADE", nullable=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import threading
@@ -621,6 +622,27 @@ def test_numbers_that_would_be_given_twice_are_named_and_mended(ready, as_made):
     (flaw,) = soundness.flaws(opened)
     assert flaw.what == "the next number of mail_report is 1, and numbers up to 1 are taken"
     assert soundness.mend(opened, flaw) and list(soundness.flaws(opened)) == []
+    opened.close()
+
+
+def test_letters_whose_numbers_come_to_an_end_are_told_of(upgraded_postgres_url):
+    """As in a database that was too large to be written anew by an upgrade."""
+    opened = open_database(upgraded_postgres_url)
+    with opened.write() as session:
+        connection = session.connection()
+        connection.exec_driver_sql("ALTER TABLE outbox ALTER COLUMN id TYPE integer")
+        connection.exec_driver_sql("ALTER SEQUENCE outbox_id_seq AS integer")
+    assert list(soundness.flaws(opened)) == []
+    with opened.write() as session:
+        soundness.set_last_number(session.connection(), schema.tables().tables["outbox"], 1_500_000_000)
+    (flaw,) = soundness.flaws(opened)
+    assert flaw.what.startswith("letters are numbered up to 2,147,483,647, and 1,500,000,000 is given")
+    with opened.write() as session:
+        for statement in re.findall(
+            r"^ALTER .*;$", (Path(__file__).parent.parent / "docs" / "scaling.md").read_text(), re.M
+        ):
+            session.connection().exec_driver_sql(statement)
+    assert list(soundness.flaws(opened)) == []
     opened.close()
 
 

@@ -208,6 +208,22 @@ def claim_in(session: Session, clock: Clock, limit: int = 1) -> tuple[outbox.Cla
     ).letters
 
 
+def test_letters_in_doubt_are_held_once_nothing_else_is_due_and_never_claimed_again(database, mailing, clock):
+    owe(database, mailing(), *PEOPLE)
+    (doubtful,) = claim(database, clock)
+    mark(database, clock, doubtful)
+    clock.pass_(minutes=11)  # its sender died
+    taken, held = [], []
+    for _ in range(4):
+        with database.write() as session:
+            wanted, terms = outbox.Wanted(doubtful.edition_id, 1), {"lease": timedelta(1), "lifetime": timedelta(2)}
+            found = outbox.claim(session, wanted, now=clock(), **terms, hold_doubtful=True)
+        taken.append([letter.id for letter in found.letters])
+        held.append(found.doubtful)
+    assert taken == [[2], [3], [], []] and held == [0, 0, 1, 0]
+    assert states(database)[PEOPLE[0]] == "held"
+
+
 def mark(database: Database, clock: Clock, *letters: outbox.Claimed) -> dict[int, int]:
     with database.write() as session:
         return outbox.mark(session, letters, now=clock(), lease=timedelta(minutes=10))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+import releases
 import sqlalchemy as sa
 from conftest import MONDAY, on_sqlite
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mailing import PEOPLE, notice, owe, sound
+from mailing import PEOPLE, notice, owe, readers, sound
 from sqlmodel import Session, col, select
 
 from digest import edition, subscribe
@@ -53,9 +55,12 @@ from digest.store import (
     letters,
     newsletters,
     open_database,
+    outbox,
     pages,
     reports,
     rolls,
+    schema,
+    soundness,
 )
 from digest.store import (
     clock as room,
@@ -839,3 +844,99 @@ def test_what_is_let_go_of_leaves_pages_free_and_all_else_as_it_was(database, co
         assert session.connection().exec_driver_sql("PRAGMA foreign_key_check").first() is None
         assert rows(session, Admission) == rows(session, Story) == len(before)
         assert sound_in(session)
+
+
+# ---------------------------------------------------------------- many letters
+
+
+def test_a_large_edition_is_looked_through_once_and_not_at_each_step(database, config, monkeypatch):
+    sent(database, config, *readers(40), number=5)
+    lived(database)
+    counted, asked = Counter[int](), Counter[str]()
+
+    def count(session, edition_id):
+        counted[edition_id] += 1
+        return edition_states.account_of(session, edition_id)
+
+    monkeypatch.setattr("digest.store.pruning.account_of", count)
+    note = sa.event.listens_for(database.engine, "before_cursor_execute")
+    note(lambda _connection, _cursor, statement, *_more: asked.update(["max(outbox.settled_at)" in statement]))
+    assert prune(database, keeping.Terms({Kind.MAILS: 60, Kind.LETTERS: 60}, rows=7)).rows["letters"] == 80
+    assert counted == {1: 1, 2: 1} and asked[True] <= 2 * 2
+
+
+def test_letters_that_lie_far_apart_are_rolled_and_found_too(database, config, monkeypatch):
+    """Welcomes come days later, and editions that are made at the same time have numbers in between."""
+    monkeypatch.setattr(rolls, "SPAN", 20)
+    sent(database, config, *readers(12), number=5)
+    with database.write() as session:
+        mine = (col(OutboxRow.edition_id) == 1, col(OutboxRow.id) >= 10)
+        session.execute(sa.update(OutboxRow).where(*mine).values(id=OutboxRow.id * 1000))
+        ids = list(session.scalars(sa.select(col(OutboxRow.id)).where(col(OutboxRow.edition_id) == 1)))
+    lived(database)
+    assert prune(database).rows["letters"] == 24
+    with database.read() as session:
+        spans = [row.last_id - row.first_id for row in session.exec(select(LetterRoll))]
+        assert len(ids) == 12 and max(spans) < 20 < len(spans) * 7
+        assert {rolls.find(session, id_).id for id_ in ids} == set(ids)
+        proven = rolls.proven(session, 1, thorough=True)
+        assert proven.sent == 12 and not proven.wrong
+
+
+def test_of_the_rolls_of_an_edition_only_those_are_unpacked_that_may_have_a_reader(database, config, monkeypatch):
+    sent(database, config, *readers(40), number=4)
+    lived(database)
+    prune(database)
+    unpacked, read = rolls.unpacked, list[int]()
+    monkeypatch.setattr(rolls, "unpacked", lambda content: read.append(len(content)) or unpacked(content))
+    with database.write() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(LetterRoll)) == 6
+        assert len(rolls.of_subscriptions(session, [20])) == len(read) == 1
+        # A release that knows nothing of it writes none.
+        session.execute(sa.update(LetterRoll).values(first_subscription=None, last_subscription=None))
+        assert len(rolls.of_subscriptions(session, [20])) == 1 < len(read) == 7
+
+
+def test_letters_may_have_numbers_beyond_32_bits(database, config, clock):
+    with database.write() as session:
+        soundness.set_last_number(session.connection(), sa.inspect(OutboxRow).local_table, 3 * 10**9)
+    sent(database, config)
+    first = 3 * 10**9 + 1
+    with database.write() as session:
+        assert letters.owe_again(session, letter_ids=[first], states=[OutboxState.SENT], now=clock()) == 1
+        terms = {"lease": DAY, "lifetime": DAY, "hold_doubtful": False}
+        (letter,) = outbox.claim(session, outbox.Wanted(1, 9), now=clock(), **terms).letters
+        assert outbox.mark(session, [letter], now=clock(), lease=DAY) == {first: 2}
+        done = outbox.Outcome(first, 2, OutboxState.SENT, 250)
+        assert outbox.settle(session, [done], now=clock())[OutboxState.SENT] == 1
+        assert letters.lines(session, letter_id=first)[0].id == first
+        assert [one.id for one in letters.lines(session, edition=1, after=first)] == [first + 1, first + 2]
+        session.add(MailReport(hash="1", source="s", read_at=clock(), kind="auto", act="none", outbox_id=first))
+        assert reports.letter(session, first).id == first
+    lived(database)
+    assert prune(database).rows["letters"] == 6
+    with database.read() as session:
+        assert rolls.find(session, first).id == first
+
+
+@pytest.mark.parametrize(
+    "table", ["relay_state", "relay_seat", "relay_hour", "domain_state", "refusal_count", "pruning", "worker"]
+)
+def test_what_senders_change_again_and_again_is_changed_within_its_page(kept_postgres, table):
+    """PostgreSQL's HOT updates: no index has a new entry for them."""
+    columns = schema.tables().tables[table].columns
+    rows = {one.name: releases.invented(columns[one.name].table, 1)[one.name] for one in columns}
+    changed = next(one for one in columns if not one.primary_key and not one.foreign_keys)
+    engine = sa.create_engine(kept_postgres)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")  # whatever its foreign keys are of
+        connection.execute(sa.insert(columns[changed.name].table), [rows])
+        for _ in range(5):
+            connection.execute(sa.update(changed.table).values({changed.name: changed}))
+        stats = "pg_stat_get_xact_tuples_{}('" + table + "'::regclass)"
+        asked = f"SELECT {stats.format('updated')}, {stats.format('hot_updated')}"
+        assert connection.exec_driver_sql(asked).one() == (5, 5)
+        said = connection.exec_driver_sql(f"SELECT reloptions FROM pg_class WHERE relname = '{table}'").scalar()
+        assert "fillfactor=50" in said
+        connection.rollback()
+    engine.dispose()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import runpy
 import shutil
 import sqlite3
 import stat
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config as Alembic
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from conftest import MONDAY, on_sqlite
 from sqlmodel import select
 
@@ -476,3 +478,22 @@ def test_a_connection_of_ones_own_takes_the_write_lock_before_it_reads(database)
             other = sqlite3.connect(database.engine.url.database, timeout=0)
             with closing(other), pytest.raises(sqlite3.OperationalError, match="locked"):
                 other.execute("BEGIN IMMEDIATE")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("most", "kind"), [(1 << 30, "bigint"), (-1, "integer")])
+def test_an_upgrade_writes_no_large_table_anew_for_longer_numbers(postgres_url, most, kind):
+    (path,) = (store_database.MIGRATIONS / "versions").glob("*_for_many_letters.py")
+    module = runpy.run_path(str(path))
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        alembic.command.upgrade(store_database.alembic_settings(connection), module["down_revision"])
+        module["upgrade"].__globals__["MOST"] = most
+        with Operations.context(MigrationContext.configure(connection)):
+            module["upgrade"]()
+        look = "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = '{}'::regclass AND attname = '{}'"
+        columns = (("outbox", "id"), ("mail_report", "outbox_id"), ("letter_roll", "last_id"))
+        assert {connection.exec_driver_sql(look.format(*one)).scalar() for one in columns} == {kind}
+        said = connection.exec_driver_sql("SELECT reloptions FROM pg_class WHERE relname = 'outbox'").scalar()
+        assert "autovacuum_vacuum_scale_factor=0.02" in said
+    engine.dispose()

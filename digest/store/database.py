@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.ext.compiler import compiles
 from sqlmodel import Session, create_engine
 
 from digest import DISTRIBUTION
@@ -298,6 +299,26 @@ def insert_into(session: Session, table: Any) -> Any:
 def insert_of(dialect: str, table: Any) -> Any:
     """The same by the dialect's name."""
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+
+
+class not_by_index(sa.sql.functions.FunctionElement[Any]):
+    """A column that SQLite, which chooses by no sizes, is not to find rows by.
+
+    PostgreSQL does choose by them, and would take a sum for what few rows have.
+    """
+
+    inherit_cache = True
+    type = sa.Integer()
+
+
+@compiles(not_by_index)
+def _as_it_is(element: Any, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(element.clauses, **options))
+
+
+@compiles(not_by_index, "sqlite")
+def _as_a_sum(element: Any, compiler: Any, **options: Any) -> str:
+    return f"({compiler.process(element.clauses, **options)} + 0)"
 
 
 def batched(values: Iterable[_T]) -> Iterator[list[_T]]:

@@ -32,7 +32,7 @@ from digest.models import (
     Suppression,
 )
 from digest.store import imports, recipients, renames, suppressions, tastes, witness
-from digest.store.database import Database
+from digest.store.database import Database, not_by_index
 from digest.store.import_tables import ImportChange, ListImport
 from digest.taste import Taste
 from digest.values import Evidence
@@ -328,8 +328,8 @@ class _Undoing:
 def _lock(session: Session, newsletter_id: int, keys: Collection[str]) -> None:
     """Let nobody change these people and their subscriptions meanwhile; in the order in which all take them."""
     query = select(Subscription.id).join(Subscriber, col(Subscriber.id) == Subscription.subscriber_id)
-    # Not by its index: SQLite would go through all of the newsletter's for each step, and an undo take their square.
-    query = query.where(col(Subscription.newsletter_id) + 0 == newsletter_id, col(Subscriber.key).in_(keys))
+    # SQLite would go through all of the newsletter's for each step, and an undo take their square.
+    query = query.where(not_by_index(col(Subscription.newsletter_id)) == newsletter_id, col(Subscriber.key).in_(keys))
     session.exec(query.order_by(col(Subscription.id)).with_for_update(of=Subscription)).all()
     people = select(Subscriber.id).where(col(Subscriber.key).in_(keys)).order_by(col(Subscriber.key))
     session.exec(people.with_for_update(key_share=True)).all()

@@ -26,7 +26,7 @@ from digest.models import (
     UtcTime,
 )
 from digest.store import suppressions, witness
-from digest.store.database import count_rows, insert_into
+from digest.store.database import count_rows, insert_into, not_by_index
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange, ListImport
 from digest.values import Evidence
@@ -297,8 +297,10 @@ def settle(session: Session, paper: Newsletter, evidence: Evidence, span: Span =
             changed["read_until"] = upto
         ids = connection.scalars(
             sa.update(Subscription)
-            # Not by the newsletter's index: SQLite would walk through everybody in each step.
-            .where(col(Subscription.newsletter_id) + 0 == paper.id, col(Subscription.subscriber_id).in_(whose))
+            # SQLite would walk through everybody in each step.
+            .where(
+                not_by_index(col(Subscription.newsletter_id)) == paper.id, col(Subscription.subscriber_id).in_(whose)
+            )
             .values(changed)
             .returning(col(Subscription.id))
         )

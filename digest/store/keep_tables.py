@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
+from digest.column_types import letter_field
+
 
 class LetterRoll(SQLModel, table=True):
     """Settled letters of an edition in one row, in the place of their rows in the outbox: see `store.rolls`."""
@@ -13,8 +15,11 @@ class LetterRoll(SQLModel, table=True):
     __table_args__ = (Index("ix_letter_roll_last_id", "last_id"),)
 
     edition_id: int = Field(foreign_key="edition.id", primary_key=True, ondelete="CASCADE")
-    first_id: int = Field(primary_key=True)  # of the letters' numbers
-    last_id: int
+    first_id: int = letter_field(primary_key=True)  # of the letters' numbers
+    last_id: int = letter_field()
+    # The lowest and the highest number of a subscription in it; None where an older release wrote it, 0 where none is.
+    first_subscription: int | None = None
+    last_subscription: int | None = None
     letters: int
     sent: int
     refused: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -34,11 +34,13 @@ _BOX = OutboxRow.__table__  # type: ignore[attr-defined]
 
 def any_due(session: Session, *, now: datetime, notices: bool) -> bool:
     """Is there a letter that could be claimed at this moment: a notice, or else one of an open edition?"""
-    query = sa.select(_BOX.c.id).where(*waiting_at(shared_now(session, now)))
+    waiting = waiting_at(shared_now(session, now))
     if notices:
-        query = query.where(_BOX.c.edition_id.is_(None))
-    else:
-        query = query.join(Edition, col(Edition.id) == _BOX.c.edition_id).where(col(Edition.state) == EditionState.OPEN)
+        query = sa.select(_BOX.c.id).where(*waiting, _BOX.c.edition_id.is_(None))
+    else:  # from the editions: where many are due PostgreSQL reads letters from the oldest on, sure to find one soon
+        theirs = sa.exists().where(_BOX.c.edition_id == col(Edition.id), *waiting)
+        query = sa.select(col(Edition.id)).where(col(Edition.state) == EditionState.OPEN, theirs)
+        query = query.order_by(col(Edition.id).desc())
     return session.execute(query.limit(1)).first() is not None
 
 
@@ -202,6 +204,9 @@ class Line:
     in_doubt: bool
 
 
+_NEAR = 4  # times as many numbers as letters of a page: so far is looked for the next of an edition
+
+
 def lines(
     session: Session,
     *,
@@ -214,6 +219,7 @@ def lines(
     limit: int = 100,
 ) -> list[Line]:
     """Letters by id, from the one after `after`."""
+    box = OutboxRow
     query = (
         sa.select(
             OutboxRow,
@@ -231,14 +237,14 @@ def lines(
         .join(Subscriber, col(Subscriber.id) == col(OutboxRow.subscriber_id), isouter=True)
         .join(Variant, col(Variant.id) == col(OutboxRow.variant_id), isouter=True)
         .join(Notice, col(Notice.id) == col(OutboxRow.notice_id), isouter=True)
-        .where(col(OutboxRow.id) > after)
-        .order_by(col(OutboxRow.id))
+        .where(col(box.id) > after)
         .limit(limit)
     )
     if newsletters is not None:
         query = query.where(col(Newsletter.name).in_(newsletters))
     if edition is not None:
-        query = query.where(col(Edition.number) == edition)
+        whose = sa.select(col(Edition.id)).where(col(Edition.number) == edition)
+        query = query.where(col(box.edition_id).in_(session.scalars(whose).all()))
     if state is not None:
         query = query.where(col(OutboxRow.state) == state)
         if state in (OutboxState.REFUSED, OutboxState.DROPPED, OutboxState.HELD):
@@ -249,6 +255,13 @@ def lines(
         query = query.where(sa.text("outbox.in_doubt") if in_doubt else col(OutboxRow.in_doubt).is_(False))
     if letter_id is not None:
         query = query.where(col(OutboxRow.id) == letter_id)
+    found: Sequence[Any] = ()
+    if edition is None or after:  # those of an edition lie side by side
+        near = col(box.id) <= after + _NEAR * limit if edition is not None else sa.true()
+        found = session.execute(query.where(near).order_by(col(box.id))).all()
+    if edition is not None and len(found) < limit:
+        # `+ 0`: else PostgreSQL may walk through all letters there are, sure to find some of it soon.
+        found = session.execute(query.order_by(col(box.id) + 0)).all()
     return [
         Line(
             id=row.id or 0,
@@ -264,7 +277,7 @@ def lines(
             reply=row.reply,
             in_doubt=row.in_doubt,
         )
-        for row, name, number, subject, email in session.execute(query)
+        for row, name, number, subject, email in found
     ]
 
 

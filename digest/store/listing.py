@@ -18,6 +18,7 @@ from digest.models import (
     address_key,
 )
 from digest.store import search as whom
+from digest.store.database import not_by_index
 from digest.store.search import Search
 from digest.store.suppressions import SUPPRESSED, at_domain, barred
 
@@ -102,7 +103,7 @@ def members(session: Session, asked: Members) -> list[tuple[Subscriber, Subscrip
     query = (
         sa.select(Subscriber, Subscription, stopped)
         .join(Subscription, col(Subscription.subscriber_id) == Subscriber.id)
-        .where(col(Subscription.newsletter_id) + 0 == paper, col(Subscriber.key) > asked.after)  # see `search`
+        .where(not_by_index(col(Subscription.newsletter_id)) == paper, col(Subscriber.key) > asked.after)
         .order_by(col(Subscriber.key))
         .limit(asked.limit + 1)
     )

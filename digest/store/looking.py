@@ -98,27 +98,28 @@ class Stuck:
 
 def stuck(session: Session, *, now: datetime, after: timedelta = timedelta(days=1)) -> list[Stuck]:
     """By edition. What waits for its editor until a moment that is to come is not stuck."""
-    owed = col(OutboxRow.settled_at).is_(None)
-    late = sa.and_(owed, col(OutboxRow.due_at) < now - after)
+    box = OutboxRow
+    columns = [col(c) for c in (box.edition_id, box.state, box.due_at, box.settled_at, box.in_doubt)]
+    held = sa.select(*columns).where(sa.text("outbox.state = 'held'"))
+    letter = sa.select(*columns).where(col(box.settled_at).is_(None)).union_all(held).subquery().c
+    owed = letter.settled_at.is_(None)
+    late = sa.and_(owed, letter.due_at < now - after)
     count = sa.func.count().filter
     stopped = sa.and_(
         col(Edition.state).in_((EditionState.HELD, EditionState.PAUSED)),
         sa.or_(col(Edition.open_at).is_(None), col(Edition.open_at) < now),
     )
-    held = sa.select(col(OutboxRow.id)).where(sa.text("outbox.state = 'held'"))
-    waiting = sa.select(col(OutboxRow.id)).where(owed).union_all(held)
     query = (
         sa.select(
             col(Newsletter.name),
             col(Edition.number),
-            count(col(OutboxRow.state) == OutboxState.HELD),
-            count(sa.and_(col(OutboxRow.in_doubt), owed)),
+            count(letter.state == OutboxState.HELD),
+            count(sa.and_(letter.in_doubt, owed)),
             count(late),
             count(sa.and_(stopped, owed)),
         )
-        .join(Edition, col(Edition.id) == OutboxRow.edition_id)
+        .join(Edition, col(Edition.id) == letter.edition_id)
         .join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
-        .where(col(OutboxRow.id).in_(waiting))
         .group_by(col(Newsletter.name), col(Edition.number))
         .order_by(col(Newsletter.name), col(Edition.number))
     )

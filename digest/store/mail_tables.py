@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import JSON, Index, LargeBinary
 from sqlmodel import Field, Session, SQLModel, col
 
-from digest.column_types import UtcTime, only
+from digest.column_types import UtcTime, letter_field, only
 from digest.models import Notice
 
 
@@ -37,7 +37,9 @@ class MailReport(SQLModel, table=True):
     status: str = ""
     feedback: str = ""  # of a complaint
     proof: str = ""  # how it proves a letter of ours: verp, message-id, link, leave; "" not at all
-    outbox_id: int | None = Field(default=None, foreign_key="outbox.id", index=True, ondelete="SET NULL", nullable=True)
+    outbox_id: int | None = letter_field(
+        default=None, foreign_key="outbox.id", index=True, ondelete="SET NULL", nullable=True
+    )
     edition_id: int | None = Field(
         default=None, foreign_key="edition.id", index=True, ondelete="SET NULL", nullable=True
     )

@@ -292,11 +292,12 @@ def claim(
     else:
         which = "nobody's notices"
     held = 0
-    if hold_doubtful:
+    taking = _taking(which, wanted.tried_only, hold_doubtful)
+    taken = connection.scalars(taking, whose | {"now": now, "until": now + lease, "most": wanted.limit}).all()
+    # Once nothing else is due: to find them among all that an edition owes would cost more than all claims together.
+    if hold_doubtful and len(taken) < wanted.limit:
         found = connection.execute(_holding(which, wanted.tried_only), whose | {"now": now})
         held = found.rowcount
-    taking = _taking(which, wanted.tried_only)
-    taken = connection.scalars(taking, whose | {"now": now, "until": now + lease, "most": wanted.limit}).all()
     if not taken:
         return Claim(held=held, doubtful=held)
     letters, ended = [], []
@@ -335,10 +336,11 @@ _BY_VARIANT = ("due_at", "variant_id", "id")  # the oldest first; those of one m
 
 
 @cache
-def _taking(which: _Which, tried_only: bool) -> sa.Update:
+def _taking(which: _Which, tried_only: bool, not_doubtful: bool = False) -> sa.Update:
+    only = [_BOX.c.state != OutboxState.SENDING] if not_doubtful else []
     due = (
         sa.select(_BOX.c.id)
-        .where(*_claimable(which, tried_only))
+        .where(*_claimable(which, tried_only), *only)
         .order_by(*(_BOX.c[name] for name in (_BY_VARIANT if which == "edition" else _BY_NUMBER)))
         .limit(sa.bindparam("most"))
         .with_for_update(skip_locked=True, of=_BOX)

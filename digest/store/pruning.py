@@ -6,6 +6,7 @@ what a step has left behind is whole: sums add up, letters are found, entries ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -30,6 +31,7 @@ from digest.models import (
 from digest.store import archive, rolls, witness
 from digest.store.database import batched, insert_into
 from digest.store.edition_states import account_of
+from digest.store.keep_tables import LetterRoll
 from digest.store.mail_tables import MailReport
 from digest.store.pages import rewrite
 from digest.store.rolls import Rolled
@@ -113,18 +115,25 @@ def _settled(session: Session, scope: Scope, after: int, *, pruned: bool) -> tup
     if found is None:
         return 0, False
     # Whoever wants letters of it sent again waits for us, or we for them.
-    state = session.execute(
-        sa.select(col(Edition.state)).where(col(Edition.id) == found).with_for_update()
-    ).scalar_one()
+    state, begun = session.execute(
+        sa.select(col(Edition.state), col(Edition.pruned)).where(col(Edition.id) == found).with_for_update()
+    ).one()
     if state not in (EditionState.OPEN, EditionState.CANCELLED):
         scope.hold(f"an edition is {state.value}")
         return found, False
+    # To look through its letters takes seconds where they are millions. What is pruned owes none of them again.
+    ended_before: set[int] = scope.seen.setdefault("ended", set())
+    if begun and found in ended_before:
+        return found, True
     waits, last = _letters_of()
     if connection.execute(waits, {"edition": found}).first():
         scope.hold("letters are owed, or held for somebody to decide")
         return found, False
     ended = connection.execute(last, {"edition": found}).scalar()
-    return found, ended is None or ended < scope.before
+    may = ended is None or ended < scope.before
+    if may:
+        ended_before.add(found)
+    return found, may
 
 
 def mails(session: Session, scope: Scope, after: int) -> Step:
@@ -162,28 +171,18 @@ def letters(session: Session, scope: Scope, after: int) -> Step:
     edition_id, may = _settled(session, scope, after, pruned=True)
     if not edition_id:
         return Step(after=after, last=True)
-    there = sa.select(col(OutboxRow.id)).where(col(OutboxRow.edition_id) == edition_id).limit(1)
-    if not may or session.execute(there).first() is None:
+    if not may:
         return Step(after=edition_id)
-    if account_of(session, edition_id).wrong:
-        scope.hold("an edition does not add up, see `digest audit`")
-        return Step(after=edition_id)
+    added_up: set[int] = scope.seen.setdefault("added up", set())
+    if edition_id not in added_up:
+        if account_of(session, edition_id).wrong:
+            scope.hold("an edition does not add up, see `digest audit`")
+            return Step(after=edition_id)
+        added_up.add(edition_id)
+    rows = _some_of(session, edition_id, scope.most)
+    if not rows or any(row.state not in rolls.STATES or row.settled_at is None for row in rows):
+        return Step(after=edition_id)  # none is left, or somebody owes them again at this moment
     composed_at = session.execute(sa.select(col(Edition.composed_at)).where(col(Edition.id) == edition_id)).scalar_one()
-    box = OutboxRow
-    query = (
-        sa.select(
-            *(col(c) for c in (box.id, box.subscription_id, box.variant_id, box.state, box.settled_at, box.code)),
-            col(box.in_doubt),
-            sa.func.length(col(box.reply)),
-        )
-        .where(col(box.edition_id) == edition_id)
-        .order_by(col(box.id))
-        .limit(scope.most)
-        .with_for_update()
-    )
-    rows = session.execute(query).all()
-    if any(row.state not in rolls.STATES or row.settled_at is None for row in rows):
-        return Step(after=edition_id)  # somebody owes them again at this moment
     rolled = [
         Rolled(
             row.id,
@@ -197,19 +196,53 @@ def letters(session: Session, scope: Scope, after: int) -> Step:
         for row in rows
     ]
     roll = rolls.roll_of(edition_id, rolled)
-    _note_arrived(session, edition_id, roll.first_id, roll.last_id)
+    mine = _between(edition_id, roll.first_id, roll.last_id)
+    _note_arrived(session, mine)
     session.add(roll)
-    mine = (col(box.edition_id) == edition_id, col(box.id) >= roll.first_id, col(box.id) <= roll.last_id)
     session.execute(sa.delete(OutboxRow).where(*mine), execution_options=_NO_SYNC)
     size = sum(_ROW + (row[-1] or 0) for row in rows) - len(roll.content)
-    return Step(len(rows), size, edition_id if len(rows) < scope.most else edition_id - 1)
+    return Step(len(rows), size, edition_id - 1)  # and again, until none is left
+
+
+def _between(edition_id: int, first: int, last: int) -> tuple[Any, ...]:
+    """The letters of an edition with these numbers. By their numbers: its own index would lead through all it has."""
+    box = OutboxRow
+    return col(box.edition_id) + 0 == edition_id, col(box.id) >= first, col(box.id) <= last
+
+
+def _some_of(session: Session, edition_id: int, most: int) -> Sequence[Any]:
+    """The next letters of an edition, in the order of their numbers; locked.
+
+    They lie side by side but for a few that came later, or were owed at the same time as another edition's. So they are
+    looked for behind those that were rolled last, and only where none is there among all that the edition still has.
+    """
+    box = OutboxRow
+    query = (
+        sa.select(
+            *(col(c) for c in (box.id, box.subscription_id, box.variant_id, box.state, box.settled_at, box.code)),
+            col(box.in_doubt),
+            sa.func.length(col(box.reply)),
+        )
+        .limit(most)
+        .with_for_update()
+    )
+    # `+ 0`: else PostgreSQL may look for the lowest number by walking through all numbers that there are.
+    rolled = sa.select(sa.func.max(LetterRoll.last_id)).where(col(LetterRoll.edition_id) == edition_id)
+    last = session.execute(rolled).scalar()
+    if last is None:
+        first = sa.select(sa.func.min(col(box.id) + 0)).where(col(box.edition_id) == edition_id)
+        last = (session.execute(first).scalar() or 1) - 1
+    behind = query.where(*_between(edition_id, last + 1, last + rolls.SPAN)).order_by(col(box.id))
+    anywhere = query.where(col(box.edition_id) == edition_id).order_by(col(box.id) + 0)
+    found = session.execute(behind).all() or session.execute(anywhere).all()
+    return [row for row in found if row.id < found[0].id + rolls.SPAN]
 
 
 _ROW = 230  # bytes of a row of the outbox with its indexes, without its reply
 
 
-def _note_arrived(session: Session, edition_id: int, first: int, last: int) -> None:
-    """Whose letter was taken and nothing came back of it: their later troubles count from then on."""
+def _note_arrived(session: Session, mine: Sequence[Any]) -> None:
+    """Whose letter of these was taken and nothing came back of it: their later troubles count from then on."""
     troubled = sa.exists().where(
         col(MailReport.outbox_id) == OutboxRow.id,
         col(MailReport.kind).in_(("hard", "soft", "policy")),
@@ -218,10 +251,8 @@ def _note_arrived(session: Session, edition_id: int, first: int, last: int) -> N
     latest = (
         sa.select(col(OutboxRow.settled_at))
         .where(
-            col(OutboxRow.edition_id) == edition_id,
+            *mine,
             col(OutboxRow.subscription_id) == Subscription.id,
-            col(OutboxRow.id) >= first,
-            col(OutboxRow.id) <= last,
             col(OutboxRow.state) == OutboxState.SENT,
             ~troubled,
         )
@@ -229,9 +260,7 @@ def _note_arrived(session: Session, edition_id: int, first: int, last: int) -> N
         .limit(1)
         .scalar_subquery()
     )
-    whose = sa.select(col(OutboxRow.subscription_id)).where(
-        col(OutboxRow.edition_id) == edition_id, col(OutboxRow.id) >= first, col(OutboxRow.id) <= last
-    )
+    whose = sa.select(col(OutboxRow.subscription_id)).where(*mine)
     before = col(Subscription.arrived_at)
     session.execute(
         sa.update(Subscription)

@@ -25,7 +25,9 @@ from digest.models import Edition, Newsletter, OutboxRow, OutboxState, Subscribe
 from digest.store.keep_tables import LetterRoll
 
 STATES = (OutboxState.SENT, OutboxState.REFUSED, OutboxState.DROPPED)  # by their places in a roll
+SPAN = 10_000  # between the first and the last number of a roll; those of older releases may have more
 _COLUMNS = 7
+_FEW = 50  # subscriptions of which each is looked for apart
 
 
 class Rolled(NamedTuple):
@@ -74,10 +76,13 @@ def unpacked(content: bytes) -> list[Rolled]:
 def roll_of(edition_id: int, letters: Sequence[Rolled]) -> LetterRoll:
     """The row that takes the place of these letters, which are in the order of their numbers."""
     ends = Counter(STATES[letter.state] for letter in letters)
+    whose = [letter.subscription for letter in letters if letter.subscription]
     row = LetterRoll(
         edition_id=edition_id,
         first_id=letters[0].id,
         last_id=letters[-1].id,
+        first_subscription=min(whose, default=0),
+        last_subscription=max(whose, default=0),
         letters=len(letters),
         sent=ends[OutboxState.SENT],
         refused=ends[OutboxState.REFUSED],
@@ -179,11 +184,13 @@ class Past:
 def find(session: Session, letter_id: int) -> Past | None:
     """A letter by its number."""
     query = select(LetterRoll).where(LetterRoll.first_id <= letter_id, LetterRoll.last_id >= letter_id)
+    query = query.order_by(col(LetterRoll.last_id)).limit(100)
     # Editions that were made at the same time have numbers in between: more than one roll may have room for it.
-    for row in session.exec(query.order_by(col(LetterRoll.last_id)).limit(100)):
-        for letter in unpacked(row.content):
-            if letter.id == letter_id:
-                return next(_told(session, [(row.edition_id, letter)]), None)
+    for near in (query.where(LetterRoll.last_id < letter_id + SPAN), query):
+        for row in session.exec(near):
+            for letter in unpacked(row.content):
+                if letter.id == letter_id:
+                    return next(_told(session, [(row.edition_id, letter)]), None)
     return None
 
 
@@ -195,6 +202,8 @@ def of_subscriptions(session: Session, ids: Iterable[int], *, edition_id: int | 
     papers = sa.select(col(Subscription.newsletter_id)).where(col(Subscription.id).in_(wanted))
     editions = sa.select(col(Edition.id)).where(col(Edition.newsletter_id).in_(papers))
     query = sa.select(col(LetterRoll.edition_id), col(LetterRoll.content)).order_by(col(LetterRoll.edition_id))
+    if len(wanted) <= _FEW:
+        query = query.where(_may_have(wanted))
     if edition_id is None:
         query = query.where(col(LetterRoll.edition_id).in_(editions))
     else:
@@ -203,6 +212,12 @@ def of_subscriptions(session: Session, ids: Iterable[int], *, edition_id: int | 
     for edition, content in session.execute(query):
         found += [(edition, letter) for letter in unpacked(content) if letter.subscription in wanted]
     return list(_told(session, found))
+
+
+def _may_have(subscriptions: Iterable[int]) -> sa.ColumnElement[bool]:
+    """Of a roll: that there may be a letter in it to one of these. Those of older releases do not say."""
+    first, last = col(LetterRoll.first_subscription), col(LetterRoll.last_subscription)
+    return sa.or_(first.is_(None), *(sa.and_(first <= id_, last >= id_) for id_ in sorted(subscriptions)))
 
 
 def latest(session: Session, subscription_id: int, *, before: int | None = None) -> Iterator[Past]:

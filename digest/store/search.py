@@ -21,7 +21,7 @@ from digest.models import (
     Suppression,
     address_key,
 )
-from digest.store.database import count_rows, insert_into
+from digest.store.database import count_rows, insert_into, not_by_index
 from digest.store.suppressions import SUPPRESSED, at_domain, barred
 
 Value = str | tuple[datetime, datetime] | None  # words, the two ends of a day or moment, or never
@@ -166,8 +166,8 @@ def of_subscription(search: Search) -> list[Any]:
     if search.newsletter:
         names = search.newsletter.split(",")
         paper = select(Newsletter.id).where(col(Newsletter.name).in_(names))
-        # Not by its index: SQLite would go through all who are in some state, where a few of them are looked at by key.
-        conditions.append((col(Subscription.newsletter_id) + 0).in_(paper))
+        # SQLite would go through all who are in some state, where a few of them are looked at by key.
+        conditions.append(not_by_index(col(Subscription.newsletter_id)).in_(paper))
     for one in search.wanted:
         match one.field:
             case "state":

@@ -52,6 +52,7 @@ def flaws(database: Database) -> Iterator[Flaw]:
         yield from _moved(connection)
         yield from _drift(connection)
         yield from _numbers(connection)
+        yield from _room(connection)
 
 
 def _strays(connection: Connection) -> Iterator[Flaw]:
@@ -105,6 +106,20 @@ def _numbers(connection: Connection) -> Iterator[Flaw]:
         if last is not None and last < highest:
             what = f"the next number of {table.name} is {last + 1:,}, and numbers up to {highest:,} are taken"
             yield Flaw(what, "digest db check --mend", Exit.DATAERR, numbers_of=table.name)
+
+
+def _room(connection: Connection) -> Iterator[Flaw]:
+    """Letters whose numbers come to an end: a table that was too large to be written anew by an upgrade."""
+    if connection.dialect.name == "sqlite":
+        return
+    columns = "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'outbox'::regclass AND attname = "
+    last = last_number(connection, schema.tables().tables["outbox"]) or 0
+    if connection.exec_driver_sql(f"{columns}'id'").scalar() == "integer" and last > _HALF:
+        what = f"letters are numbered up to {2 * _HALF - 1:,}, and {last:,} is given; none can be owed beyond"
+        yield Flaw(what, "the statements for it in `digest help scaling`, in a quiet hour", Exit.OK)
+
+
+_HALF = 1 << 30  # of what 32 bits hold
 
 
 def numbered() -> list[sa.Table]:
