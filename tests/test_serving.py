@@ -293,6 +293,22 @@ def test_serve_answers_until_it_is_asked_to_stop_and_that_is_no_failure(place, o
     assert code == 0 and said == f"serving https://digest.example on http://127.0.0.1:{port}\n"
 
 
+def test_who_is_told_to_stop_serves_on_while_a_load_balancer_sees_that_it_does(place):
+    port = free_port()
+    with serving(place, "--port", port, "--drain", 600) as process:
+        assert reached(f"http://127.0.0.1:{port}/ready").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        for _ in range(1200):
+            if (ready := reached(f"http://127.0.0.1:{port}/ready")).status_code == 503:
+                break
+            time.sleep(0.05)
+        assert (ready.status_code, ready.text) == (503, "is stopping\n")
+        assert reached(f"http://127.0.0.1:{port}/").status_code == 200
+        assert reached(f"http://127.0.0.1:{port}/health").status_code == 200
+        code, _ = stopped(process)  # said twice: at once
+    assert code == 0
+
+
 def test_an_address_that_is_taken_is_told_in_one_sentence(place):
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,

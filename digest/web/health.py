@@ -17,11 +17,14 @@ def health(request: Request) -> Response:
 
 
 def ready(request: Request) -> Response:
+    site = site_of(request)
     try:
-        wrong = trouble(site_of(request))
+        wrong = "is stopping" if site.stops.is_set() else trouble(site)
     except StorageError as error:
         wrong = str(error)
-    return PlainTextResponse(f"{wrong or 'ok'}\n", 503 if wrong else 200, headers=PRIVATE)
+    # What is wrong with a replica sends nobody away: its pages are read from the database.
+    more = f"the replica {site.replica.look()}\n" if site.replica is not None and not wrong else ""
+    return PlainTextResponse(f"{wrong or 'ok'}\n{more}", 503 if wrong else 200, headers=PRIVATE)
 
 
 def trouble(site: Site) -> str:
