@@ -157,6 +157,14 @@ def test_ready_is_who_has_a_database_of_its_own_release(app, box):
     assert asking(app, "GET", "/health").text == "ok\n"
 
 
+def test_who_serves_on_tables_of_a_newer_release_serves_until_that_one_is_in_its_place(app, box):
+    with box.write() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    answer = asking(app, "GET", "/ready")
+    assert answer.status_code == 200 and answer.text.startswith("ok\nthe database is of a newer digest (revision 9999)")
+    assert asking(app, "GET", "/api/v1/health").status_code == 200
+
+
 def test_a_database_that_is_gone_is_a_matter_of_minutes_and_no_crash(config, clock, tmp_path):
     database = open_database(config.database_url, create=True)
     newsletters.keep(database, config.newsletters, now=MONDAY)
