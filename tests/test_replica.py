@@ -26,6 +26,13 @@ from digest.store.replica import AGAIN, EVERY, MOST_BEHIND, Replica, Standing
 from digest.values import Watched
 from digest.web import application
 
+NEWS = """
+secret_key = "a key for tests, long enough"
+[newsletters.daily]
+title = "Daily"
+from = "d@news.example"
+"""
+
 
 class Still(Replica):
     """A copy whose standing is as a test says."""
@@ -294,6 +301,20 @@ def test_what_cannot_be_a_replica_is_refused_in_a_sentence_without_its_password(
     assert "p@ss" not in str(refused.value)
 
 
+def test_a_replica_that_does_not_answer_is_told_of_by_each_who_is_asked(upgraded_postgres_url, digest, tmp_path):
+    ours = upgraded_postgres_url.replace("+psycopg", "")
+    (tmp_path / "digest.toml").write_text(
+        f'database = "{ours}"\ndatabase_read = "postgresql://127.0.0.1:1/digest"\n{NEWS}'
+    )
+    status = digest("status", "--json")
+    assert status.returncode == 0 and "pages are read from the database itself" in status.stderr, status
+    told = json.loads(status.stdout)["replica"]
+    assert told["database"] == "postgresql://127.0.0.1:1/digest" and "cannot be read" in told["trouble"]
+    doctor = digest("doctor", "--only", "database", "--json")
+    [row] = [one for one in json.loads(doctor.stdout) if one["name"] == "replica"]
+    assert row["level"] == "warn" and "127.0.0.1:1" in row["seen"]
+
+
 # ---------------------------------------------------------------- a real one
 
 
@@ -348,9 +369,7 @@ def test_a_streaming_replica_is_read_catches_up_and_is_left_when_it_is_down(conf
         assert settles("") and editions(client) == ["1"]
 
         (tmp_path / "digest.toml").write_text(
-            f'database = "{plain["database"]}"\ndatabase_read = "{plain["database_read"]}"\n'
-            'secret_key = "a key for tests, long enough"\n'
-            '[newsletters.daily]\ntitle = "Daily"\nfrom = "d@news.example"\n'
+            f'database = "{plain["database"]}"\ndatabase_read = "{plain["database_read"]}"\n{NEWS}'
         )
         done = digest("status", "--json")
         assert json.loads(done.stdout)["replica"]["trouble"] == "" and done.returncode == 0, done
