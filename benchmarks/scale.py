@@ -1,22 +1,34 @@
 """Several worker processes on one PostgreSQL: how much more they do than one, and what holds while they are killed.
 
-    python benchmarks/scale.py [--quick] [--json] [--letters N] [--feeds N] [--workers 1,2,4]
-                               [--only letters|feeds|trouble]
+    python benchmarks/scale.py [--quick] [--json] [--letters N] [--feeds N] [--newsletters N] [--workers 1,2,4]
+                               [--only letters|feeds|variants|trouble|upgrade] [--upgrade REVISION]
 
 Letters go to `sink.c`, a server of one process that answers all and costs some microseconds a letter: its figure is
 told, so that it can be seen not to be the bound. PostgreSQL is one of its own with its own settings (or that which
 DIGEST_TEST_POSTGRES names). Each number of workers begins with a fresh database, and a rate is counted from the first
 letter (or feed) to the last, so that the start of processes is not in it. On a machine with fewer processors than
 workers, PostgreSQL and the sink need, a second worker is not worth a whole one: `processors` and `load` are told.
+So is the processor's time that a letter costs the workers and PostgreSQL, which hangs less on who else is there: where
+it does not rise with a second worker, that one is worth a whole one once it has a processor (`second_worker_by_cpu`).
+A worker that is held up does less in each step, and a letter costs more: `letters_slow` is one worker alone, held to
+the rate that each of the two had (by `per_second`, which makes its steps smaller still): what costs more there, too,
+does not come of there being two.
+
+Variants are those of so many newsletters with an edition due, each with readers of 24 kinds; entries are there.
 
 With trouble: workers are killed at random, and PostgreSQL is stopped and started again as if the power had gone, with
 PgBouncer between where it is installed. Goals: nobody missing, nobody unexpected, and each letter that came twice is
 one that the outbox has in doubt.
+
+With an upgrade: workers of the release before (by git: the commit before the newest migration, or REVISION) send, the
+database is upgraded under them, and today's take over. Goals: nothing missing, nothing twice, and the old ones end with
+a sentence and 74, or go on. `pause` is the longest time in which no letter came.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import random
@@ -29,22 +41,32 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent.parent.absolute()
-sys.path[:0] = [str(HERE), str(HERE / "tests")]
+RELEASE = os.environ.get("SCALE_RELEASE", str(HERE))  # whose digest lays out what is owed; see `upgraded`
+sys.path[:0] = [RELEASE, str(HERE / "tests")]
 
 import pooler  # noqa: E402
 import postgres  # noqa: E402
 import sqlalchemy as sa  # noqa: E402
 
+PARTS = ("letters", "feeds", "variants", "trouble", "upgrade")
 KEY = "a key for the benchmark, long enough"
 SIZE = 39_000
 CONNECTIONS = 32
+TOPICS, LANGUAGES, FORMATS = ("databases", "security", "ai"), ("", "de", "fr"), ("html", "text")
+WORDS = """
+amber basalt cedar delta ember fjord granite harbour indigo juniper kelp lagoon marble nectar opal pebble quartz river
+saffron timber umber velvet willow xenon yarrow zephyr anchor beacon canyon dune estuary forest glacier hollow island
+jetty knoll lantern meadow nebula orchard prairie quarry ridge summit tundra upland valley wharf
+""".split()  # noqa: SIM905
+_C = ctypes.CDLL(None)
 
 
 def main() -> None:
@@ -53,30 +75,53 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--letters", type=int, default=40_000)
     parser.add_argument("--feeds", type=int, default=400)
+    parser.add_argument("--newsletters", type=int, default=16)
     parser.add_argument("--workers", default="1,2,4")
-    parser.add_argument("--only", choices=("letters", "feeds", "trouble"))
+    parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--upgrade", metavar="REVISION", default="")
+    parser.add_argument("--owe", nargs=3, metavar=("URL", "SETTINGS", "LETTERS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.owe:
+        owe(options.owe[0], Path(options.owe[1]), int(options.owe[2]))
+        return
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, lambda number, _: sys.exit(128 + number))  # so that what was started is stopped
     if options.quick:
-        options.letters, options.feeds = 6_000, 120
+        options.letters, options.feeds, options.newsletters = 6_000, 120, 8
     numbers = [int(number) for number in options.workers.split(",")]
-    wanted = [options.only] if options.only else ["letters", "feeds", "trouble"]
+    wanted = [options.only] if options.only else PARTS
     figures: dict[str, Any] = {"processors": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
     with tempfile.TemporaryDirectory(prefix="digest-scale-") as name, postgres.server() as server:
         for number in numbers if "letters" in wanted else ():
             folder = _folder(name, f"letters{number}")
             figures[f"letters_{number}"] = letters(folder, server, number, options.letters)
             _told(options, f"letters, {number} workers", figures[f"letters_{number}"])
+        if {"letters_1", "letters_2"} <= figures.keys():
+            rate = figures["letters_2"]["per_second"] / 2
+            figures["letters_slow"] = letters(_folder(name, "slow"), server, 1, options.letters, per_second=rate)
+            _told(options, f"letters, 1 worker at {rate:.0f} a second", figures["letters_slow"])
         for number in numbers if "feeds" in wanted else ():
             folder = _folder(name, f"feeds{number}")
             figures[f"feeds_{number}"] = feeds(folder, server, number, options.feeds)
             _told(options, f"feeds, {number} workers", figures[f"feeds_{number}"])
+        for number in numbers if "variants" in wanted else ():
+            folder = _folder(name, f"variants{number}")
+            figures[f"variants_{number}"] = variants(folder, server, number, options.newsletters)
+            _told(options, f"variants, {number} workers", figures[f"variants_{number}"])
+        if "upgrade" in wanted:
+            figures["upgrade"] = upgraded(
+                _folder(name, "upgrade"), server, max(20_000, options.letters), options.upgrade
+            )
+            _told(options, "upgrade", figures["upgrade"])
     if "trouble" in wanted:
         with tempfile.TemporaryDirectory(prefix="digest-scale-") as name:
             figures["trouble"] = trouble(Path(name), options.letters)
         _told(options, "trouble", figures["trouble"])
-    rates = {n: figures[f"letters_{n}"]["per_second"] for n in numbers if f"letters_{n}" in figures}
-    if 1 in rates and 2 in rates:
-        figures["second_worker"] = round(rates[2] / rates[1] - 1, 2)
+    if (one := figures.get("letters_1")) and (two := figures.get("letters_2")):
+        figures["second_worker"] = round(two["per_second"] / one["per_second"] - 1, 2)
+        figures["second_worker_by_cpu"] = round(2 * one["worker_us"] / two["worker_us"] - 1, 2)
+        _told(options, "second worker", {"by the clock": figures["second_worker"]})
+        _told(options, "second worker", {"by the processor's time": figures["second_worker_by_cpu"]})
     parts = [value for value in figures.values() if isinstance(value, dict) and "missing" in value]
     good = all(not part["missing"] and not part["unflagged"] for part in parts)
     if options.json:
@@ -99,7 +144,7 @@ def _told(options: argparse.Namespace, what: str, found: dict[str, Any]) -> None
 # ---------------------------------------------------------------- a scene
 
 
-def settings(folder: Path, url: str, port: int) -> Path:
+def settings(folder: Path, url: str, port: int, *, per_second: float = 0) -> Path:
     path = folder / "digest.toml"
     path.write_text(f"""
 database = "{url}"
@@ -108,9 +153,11 @@ secret_key = "{KEY}"
 [collect]
 allow_private_addresses = true
 [smtp]
+canary = 0
+[[smtp.relays]]
 url = "smtp://127.0.0.1:{port}"
 connections = {CONNECTIONS}
-canary = 0
+per_second = {per_second}
 [newsletters.daily]
 title = "Daily"
 from = "Daily <news@news.example>"
@@ -164,6 +211,11 @@ def owe(url: str, config: Path, number: int) -> list[str]:
     return emails
 
 
+def _start(command: list[Any], **more: Any) -> subprocess.Popen[Any]:
+    """A process that ends with this one, however this one ends (PR_SET_PDEATHSIG)."""
+    return subprocess.Popen(command, preexec_fn=lambda: _C.prctl(1, signal.SIGKILL), **more)
+
+
 class Sink:
     """`sink.c` at work."""
 
@@ -172,9 +224,20 @@ class Sink:
         if not program.exists():
             subprocess.run(["cc", "-O2", "-o", program, HERE / "benchmarks" / "sink.c"], check=True)
         self.file = folder / f"record-{time.monotonic_ns()}"
-        self.process = subprocess.Popen([program, self.file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = _start([program, self.file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
+        self._counted = self._read = 0
+
+    def count(self) -> int:
+        """How many letters came; what was counted is not read again, since that takes time from who sends."""
+        if self.file.exists():
+            with self.file.open("rb") as file:
+                file.seek(self._read)
+                new = file.read()
+            self._read += len(new)
+            self._counted += new.count(b"\n")
+        return self._counted
 
     def taken(self) -> list[tuple[float, str]]:
         lines = self.file.read_text().splitlines() if self.file.exists() else []
@@ -186,6 +249,38 @@ class Sink:
         _, said = self.process.communicate()
         number, seconds = said.split()
         return round(float(seconds) / max(1, int(number)) * 1e6, 1)
+
+
+def _spent(number: int, *, children: bool = False) -> float:
+    """Seconds of the processor that a process has had, and those of its children that ended (proc_pid_stat(5))."""
+    try:
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return 0.0
+    return sum(int(field) for field in fields[11 : 15 if children else 13]) / os.sysconf("SC_CLK_TCK")
+
+
+class Cost:
+    """The processor's time of workers and of a PostgreSQL on this machine."""
+
+    def __init__(self, workers: list[subprocess.Popen[bytes]], server: str) -> None:
+        self._workers = [process.pid for process in workers]
+        file = Path(str(sa.make_url(server).query.get("host", ""))) / "data" / "postmaster.pid"
+        self._server = int(file.read_text().split()[0]) if file.is_file() else 0
+        self._begun = self.now()
+
+    def now(self) -> tuple[float, float]:
+        if not self._server:
+            return sum(map(_spent, self._workers)), 0.0
+        backends = Path(f"/proc/{self._server}/task/{self._server}/children").read_text().split()
+        theirs = _spent(self._server, children=True) + sum(_spent(int(number)) for number in backends)
+        return sum(map(_spent, self._workers)), theirs
+
+    def since(self, number: int) -> tuple[float, float]:
+        """Microseconds for each of so many, of workers and of PostgreSQL."""
+        pairs = zip(self.now(), self._begun, strict=True)
+        worker, server = (round((after - before) / max(1, number) * 1e6) for after, before in pairs)
+        return worker, server
 
 
 @contextmanager
@@ -202,10 +297,11 @@ def at_work(config: Path, number: int, *words: str) -> Iterator[list[subprocess.
             process.wait(90)
 
 
-def begin(config: Path, *words: str) -> subprocess.Popen[bytes]:
+def begin(config: Path, *words: str, release: Path = HERE, log: str = "workers.log") -> subprocess.Popen[bytes]:
+    """A worker, by the digest that lies there: what stands in the folder where Python starts goes first."""
     command = [sys.executable, "-m", "digest", "-c", str(config), "worker", *words]
-    with (config.parent / "workers.log").open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, cwd=HERE)
+    with (config.parent / log).open("ab") as file:
+        return _start(command, stdout=file, stderr=file, cwd=release)
 
 
 def until(there: Any, seconds: float) -> bool:
@@ -238,19 +334,24 @@ def verdict(url: str, sink: Sink, emails: list[str]) -> dict[str, Any]:
 # ---------------------------------------------------------------- what is measured
 
 
-def letters(folder: Path, server: str, workers: int, number: int) -> dict[str, Any]:
-    with postgres.fresh(server, f"letters{workers}") as url:
+def letters(folder: Path, server: str, workers: int, number: int, *, per_second: float = 0) -> dict[str, Any]:
+    with postgres.fresh(server, f"letters{workers}{per_second}") as url:
         sink = Sink(folder)
-        config = settings(folder, url, sink.port)
+        config = settings(folder, url, sink.port, per_second=per_second)
         emails = owe(url, config, number)
-        with at_work(config, workers, "--queues", "deliver"):
-            until(lambda: len(sink.taken()) >= number, 600)
+        with at_work(config, workers, "--queues", "deliver") as started:
+            until(lambda: sink.count() >= number // 10, 120)
+            cost, first = Cost(started, server), sink.count()
+            until(lambda: sink.count() >= number * 9 // 10, 600)
+            worker_us, server_us = cost.since(sink.count() - first)
+            until(lambda: sink.count() >= number, 120)
         moments = [at for at, _ in sink.taken()]
-        cost = sink.end()
+        sink_us = sink.end()
         # The middle: while all were at work.
         first, last = moments[len(moments) // 10], moments[-len(moments) // 10]
         rate = round(0.8 * len(moments) / (last - first))
-        return {"per_second": rate, "sink_us": cost} | verdict(url, sink, emails)
+        figures = {"per_second": rate, "worker_us": worker_us, "postgres_us": server_us, "sink_us": sink_us}
+        return figures | verdict(url, sink, emails)
 
 
 class _Feeds(BaseHTTPRequestHandler):
@@ -322,7 +423,7 @@ def trouble(folder: Path, number: int) -> dict[str, Any]:
         workers = [begin(config, "--queues", "deliver") for _ in range(3)]
         seen, moved = 0, time.monotonic()
         # What the killed had in hand rests for its lease, which lasts for minutes: all the rest may be done before.
-        while (count := len(sink.taken())) < number * 0.9 and kills < 200 and time.monotonic() - moved < 30:
+        while (count := sink.count()) < number * 0.9 and kills < 200 and time.monotonic() - moved < 30:
             if count > seen + number // 40:
                 seen, moved = count, time.monotonic()
                 victim = rng.randrange(len(workers))
@@ -349,6 +450,132 @@ def trouble(folder: Path, number: int) -> dict[str, Any]:
         found = verdict(direct, sink, emails)
         sink.end()
     return {"kills": kills, "restarts": restarts, "pgbouncer": pooler.PROGRAM is not None} | found
+
+
+def _feed_with_entries(session: Any, name: str, topic: str, *, now: datetime) -> None:
+    """Twelve entries that are there and undecided, on one topic of a newsletter."""
+    from digest.models import Entry, Feed, NewsletterFeed
+    from digest.store import newsletters, undecided
+
+    assert undecided  # which notes each entry that is added
+    host, paper = f"{topic}.{name}.example", newsletters.lock(session, name)
+    times = {"added_at": now, "next_at": now + timedelta(hours=2)}
+    feed = Feed(url=f"https://{host}/", host=host, title=f"{name} on {topic}", **times)
+    session.add(feed)
+    session.flush()
+    session.add(NewsletterFeed(newsletter_id=paper.id, feed_id=feed.id, topic=topic, added_at=now))
+    for number in range(12):
+        words = " ".join(WORDS[(number * step + step) % len(WORDS)] for step in range(1, 60))
+        told = {"title": f"{WORDS[number].title()} of {host} {number}", "summary": f"<p>{words}</p>"}
+        entry = Entry(
+            feed_id=feed.id, key=str(number), url=f"https://{host}/{number}", **told, published_at=now, seen_at=now
+        )
+        session.add(entry)
+
+
+def variants(folder: Path, server: str, workers: int, newsletters_: int) -> dict[str, Any]:
+    """Newsletters that each have an edition due, for readers of many kinds: from the first job to the last edition."""
+    from digest import config as configuration
+    from digest import subscribe
+    from digest.store import newsletters, open_database
+
+    with postgres.fresh(server, f"variants{workers}") as url:
+        names = [f"n{one}" for one in range(newsletters_)]
+        config = settings(folder, url, 1)
+        more = (f'[newsletters.{name}]\ntitle = "{name}"\nfrom = "{name} <news@news.example>"\n' for name in names)
+        config.write_text(config.read_text() + "".join(more) + "[curate]\nnewest_of_new_feed = 12\n")
+        loaded, database, now = configuration.load(config), open_database(url), datetime.now(UTC)
+        newsletters.keep(database, loaded.newsletters, now=now)
+        with database.write() as session:
+            for name, topic in product(names, TOPICS):
+                _feed_with_entries(session, name, topic, now=now - timedelta(hours=1))
+        terms = subscribe.Terms("benchmark", now, tuple(TOPICS), secret=KEY, vouched_by="benchmark")
+        kinds = [(topics, language, form) for topics in ("", *TOPICS) for language in LANGUAGES for form in FORMATS]
+        rows = [f"r{n}@r.example,{topics},{lang},{form}" for n, (topics, lang, form) in enumerate(kinds)]
+        sheet = "\n".join(["email,topics,language,format", *rows]).encode()
+        for name in names:
+            subscribe.import_csv(database, BytesIO(sheet), terms, newsletter=name)
+
+        def figure(query: str) -> int:
+            with database.read() as session:
+                return int(session.execute(sa.text(query)).scalar_one())
+
+        working = "SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'compose' AND status = 'doing'"
+        with at_work(config, workers, "--queues", "compose", "--concurrency", "1") as started:
+            until(lambda: figure("SELECT count(to_regclass('procrastinate_jobs'))") and figure(working), 120)
+            began, cost = time.monotonic(), Cost(started, server)
+            until(lambda: figure("SELECT count(*) FROM edition") >= newsletters_, 300)
+            took, number = time.monotonic() - began, figure("SELECT count(*) FROM variant")
+            worker_us, server_us = cost.since(number)
+        editions = figure("SELECT count(*) FROM edition")
+        database.close()
+    found = {"editions": editions, "variants": number, "per_second": round(number / took, 1)}
+    return found | {"worker_us": worker_us, "postgres_us": server_us}
+
+
+# ---------------------------------------------------------------- an upgrade under load
+
+
+def _release_before(folder: Path, revision: str) -> str:
+    """Put the package as it was before the newest migration into a folder, by git; which commit that is."""
+
+    def git(*words: str) -> bytes:
+        return subprocess.run(["git", "-C", HERE, *words], check=True, capture_output=True).stdout
+
+    if not revision:
+        newest = max((HERE / "digest" / "migrations" / "versions").glob("[0-9]*.py"))
+        revision = git("log", "-1", "--format=%h", "--", str(newest)).decode().strip() + "^1"
+    packed = git("archive", revision, "digest")
+    subprocess.run(["tar", "-x", "-C", folder], input=packed, check=True)
+    return git("rev-parse", "--short", revision).decode().strip()
+
+
+def upgraded(folder: Path, server: str, number: int, revision: str) -> dict[str, Any]:
+    before = folder / "before"
+    before.mkdir()
+    commit = _release_before(before, revision)
+    heads = [
+        max(p.name[:4] for p in (there / "digest/migrations/versions").glob("[0-9]*.py")) for there in (before, HERE)
+    ]
+    with postgres.fresh(server, "upgrade") as url, ExitStack() as ends:
+        sink = Sink(folder)
+        config = settings(folder, url, sink.port)
+        words = [sys.executable, __file__, "--owe", url, str(config), str(number)]
+        subprocess.run(words, check=True, env=os.environ | {"SCALE_RELEASE": str(before)})
+        emails = [f"reader{number}@d{number % 97}.example" for number in range(number)]
+        old = [begin(config, "--queues", "deliver", release=before, log="before.log") for _ in range(2)]
+        until(lambda: sink.count() >= number // 5, 120)
+        at = sink.count()
+        done = subprocess.run(
+            [sys.executable, "-m", "digest", "-c", str(config), "db", "upgrade"],
+            cwd=HERE,
+            capture_output=True,
+            text=True,
+        )
+        during = sink.count() - at
+        new = ends.enter_context(at_work(config, 2, "--queues", "deliver"))
+        until(lambda: sink.count() >= number, 240)
+        moments = [moment for moment, _ in sink.taken()]
+        ended = [process.poll() for process in old]
+        for process in (*old, *new):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in (*old, *new):
+            process.wait(90)
+        found = verdict(url, sink, emails)
+        sink.end()
+    said = {line for line in (folder / "before.log").read_text().splitlines() if "newer digest" in line}
+    return {
+        "before": commit,
+        "revisions": " to ".join(heads),
+        "upgrade": done.returncode,
+        "letters_before": at,
+        "letters_during": during,
+        "old_ended": ended,
+        "old_said": sorted(said),
+        "seconds": round(max(moments) - min(moments), 1),
+        "pause": round(max(b - a for a, b in pairwise(sorted(moments))), 1),
+    } | found
 
 
 if __name__ == "__main__":

@@ -23,15 +23,7 @@ from digest.deliver.report import EventsTold, Report
 from digest.deliver.shares import ALL, Share
 from digest.edition.report import Admitted, Composed
 from digest.errors import BadInput, ConfigError, Exit, RelayDown, Unavailable, UserError, WrongClock
-from digest.store import (
-    Database,
-    clock,
-    disk_space,
-    feed_claims,
-    healing,
-    idle,
-    newsletters,
-)
+from digest.store import Database, clock, disk_space, feed_claims, healing, idle, newsletters, replica
 from digest.told import Begins as Begins
 from digest.told import BrokeOff as BrokeOff
 from digest.told import Clock as Clock
@@ -585,7 +577,9 @@ def seen(
         if planned and row is not None and (slot := planned.next_slot(row.slot_at)) <= now:
             slots[name] = slot
     free, growth = disk_space.outlook(database, days=(now - begun).days if begun else 0)
+    copy = replica.standing(database, config.database_read_url)
     found = alerts.Seen(database="", clock="", free=free, growth=growth, slots=slots)
+    found = replace(found, replica=f"{config.database_read_name} {copy}" if copy and copy.trouble else "")
     if looked is not None:
         found = replace(
             found,

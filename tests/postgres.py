@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,34 @@ def _start(settings: Mapping[str, str]) -> Path:
 def _stop(folder: Path) -> None:
     _run(folder, "pg_ctl", "-m", "immediate", "stop")
     shutil.rmtree(folder)
+
+
+@contextmanager
+def replicated() -> Iterator[tuple[str, Path, str, Path]]:
+    """Two servers: one that is written to and a read replica that follows it. The URL and the folder of each."""
+    with ExitStack() as ends:
+        first = _start({"wal_level": "replica", "autovacuum": "off"})
+        ends.callback(_stop, first)
+        second = Path(tempfile.mkdtemp(prefix="digest-postgres-"))
+        ends.callback(shutil.rmtree, second)
+        if _user():
+            shutil.chown(second, _user())
+        _run(second, "pg_basebackup", "-h", first, "-U", "digest", "-R", "-c", "fast", "--no-sync")
+        follow(second)
+        ends.callback(leave_off, second)
+        yield _url(first), first, _url(second), second
+
+
+def follow(folder: Path) -> None:
+    """Start a server that is there but not at work."""
+    options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=100"
+    _run(folder, "pg_ctl", "-l", folder / "log", "-w", "-o", options, "start")
+
+
+def leave_off(folder: Path) -> None:
+    """Stop a server as if the power had gone, and keep what it has."""
+    if (folder / "data" / "postmaster.pid").exists():
+        _run(folder, "pg_ctl", "-m", "immediate", "-w", "stop")
 
 
 def _url(folder: Path) -> str:

@@ -142,6 +142,40 @@ def test_turns_of_all_passes_lie_a_gap_apart(passes):
     assert min(after - before for before, after in pairwise(moments)) >= 1 / ask.rate - 1e-9
 
 
+def went_out(passes: int, *, gap: float, seconds: int, urgent: bool = False) -> list[tuple[float, str]]:
+    """When letters begin, and whose: of passes that ask each second, end after a minute, and begin anew."""
+    table, sent, turns = Table(), list[tuple[float, str]](), dict[str, Turns]()
+    ask = replace(ASK, total=40, rate=1 / gap, turns=1)
+    for now in range(seconds):
+        for number, name in enumerate("abcdefghijklmnop"[:passes]):
+            me = f"{name}{(now + number * 7) // 60}"
+            for old in [one for one in turns if one[0] == name and one != me]:
+                table.state.next_at -= turns.pop(old).left(now) * gap
+                table.seats.pop(old)
+            mine, seat = turns.setdefault(me, Turns(1 / gap)), table.seats.get(me)
+            if mine.allows(now):
+                mine.take()
+                sent.append((now, me))
+            wants = 0 if mine.left(now) else 1
+            part = table.asks(
+                me, now, replace(ask, open=seat.seats if seat else 0, turns=wants), urgent=urgent and name == "b"
+            )
+            for delay, number_of in part.turns:
+                mine.lease(now + delay, number_of)
+    return sent
+
+
+@pytest.mark.parametrize(("passes", "gap", "seconds"), [(1, 150.0, 3000), (4, 150.0, 3000), (16, 20.0, 400)])
+def test_of_a_rate_below_one_letter_a_minute_nothing_is_lost_with_passes_that_end(passes, gap, seconds):
+    moments = [moment for moment, _ in went_out(passes, gap=gap, seconds=seconds)]
+    assert min(after - before for before, after in pairwise(moments)) >= gap - 1
+    assert seconds / gap - 1 <= len(moments) <= seconds / gap + 1
+
+
+def test_of_a_slow_rate_who_is_urgent_has_the_next_turn():
+    assert {who[0] for _, who in went_out(4, gap=20.0, seconds=300, urgent=True)[1:]} == {"b"}
+
+
 def test_turns_that_a_wrong_clock_put_far_ahead_are_forgotten():
     assert leased(400 * 86400.0, 1.0, 2, 10.0) == (((0.0, 2),), 12.0)
 
@@ -311,11 +345,12 @@ class Dispatcher:
         pass
 
 
-def exchanged(database, clock, before, meanwhile=lambda route: None):
+def exchanged(database, clock, before=lambda *_: None, meanwhile=lambda route: None, **limits):
     """Ask once for a part of a relay that takes 5 letters an hour; `meanwhile` is done while the rows are asked."""
 
     async def ask():
-        settings, dispatcher, judge = Relay(url="smtp://relay.example:25", per_hour=5), Dispatcher(), Judge()
+        settings = Relay(url="smtp://relay.example:25", **(limits or {"per_hour": 5}))
+        dispatcher, judge = Dispatcher(), Judge()
         server = Server("smtp", "relay.example", 25, "", "", "", "", 1.0, 1.0, None)
         route, domains = Route(settings, server, dispatcher, careful=False), Domains(limit=0, behind="relay.example:25")
         mine = commons.Commons(database, [route], clock=clock, urgent=False, gives_way=False)
@@ -337,6 +372,15 @@ def test_letters_that_an_hour_counts_while_rows_are_asked_make_no_room_for_other
 
     route, _, _ = exchanged(shared, clock, taken, meanwhile=lambda route: route.committed(5))
     assert route.held == 0 and route.part.allowance == 0
+
+
+@pytest.mark.parametrize(("per_second", "ahead"), [(0.01, 0.0), (1.5, 2 / 1.5)])
+def test_a_pass_that_ends_gives_back_the_turn_of_a_slow_rate_and_no_other(shared, clock, per_second, ahead):
+    """Of a quick one others may have leased what comes after."""
+    exchanged(shared, clock, per_second=per_second)
+    with shared.write() as session:
+        state, now = sharing.locked(session, "relay.example:25")
+    assert state.next_at - now < ahead + 1e-6 and state.next_at - now > ahead - 60
 
 
 def test_what_could_not_be_told_is_told_the_next_time(shared, clock, monkeypatch):

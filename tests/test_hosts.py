@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import permutations
 from random import Random
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import test_collect
 from test_collect import MONDAY, Reply, Site, add, at_home, feed, rss, run, settings, titles
 
 from digest import collect
 from digest.collect import rate_limits, rhythm
 from digest.collect.fetch import Fetcher
-from digest.collect.hosts import Held, Hosts
+from digest.collect.hosts import Held, Hosts, exchange
 from digest.collect.rate_limits import Said
 from digest.config import Collect
 from digest.errors import FetchError
@@ -594,3 +596,32 @@ def test_how_long_to_stay_away_is_read_in_every_form_of_every_field(field: str, 
     headers = {field: value, field.replace("reset", "remaining"): "0"} if "reset" in field else {field: value}
     found = rate_limits.said(429, headers, now=datetime(2026, 3, 2, 7, tzinfo=UTC)).hold
     assert (found and found.total_seconds()) == hold or (hold == 0 and not found)
+
+
+# ---------------------------------------------------------------- several at a time
+
+
+def test_who_wrote_before_it_heard_of_a_hold_does_not_end_it(database):
+    """Two runs at once: one was told to stay away, and the other has a turn to note that it had before."""
+    held = hosts.Record("a.example", MONDAY + HOUR, 60.0, None, "answered 429", MONDAY)
+    later = replace(held, held_until=MONDAY + 2 * HOUR, said_at=MONDAY + SECOND)
+    for writes in permutations([held, later, hosts.Record("a.example", asked_at=MONDAY + 2 * SECOND)]):
+        with database.write() as session:
+            session.execute(sa.text("DELETE FROM host"))
+            for record in writes:
+                hosts.keep(session, [record])
+            assert hosts.records(session, now=MONDAY) == [replace(later, asked_at=MONDAY + 2 * SECOND)]
+
+
+def test_what_another_run_was_told_holds_here_before_the_next_request(database):
+    turns = Hosts(Collect(), clock=lambda: MONDAY)
+    with database.write() as session:
+        hosts.keep(session, [hosts.Record("a.example", MONDAY + HOUR, 0, None, "answered 429", MONDAY)])
+        turns.hear(exchange(session, turns, now=MONDAY))
+    with pytest.raises(Held):
+        turns.check("a.example")
+    # And what was told to us since is newer.
+    turns.heard("a.example", "192.0.2.1", 429, {"retry-after": "7200"})
+    with database.write() as session:
+        turns.hear(exchange(session, turns, now=MONDAY))
+        assert hosts.records(session, now=MONDAY)[0].held_until == MONDAY + 2 * HOUR == turns.held_until("a.example")

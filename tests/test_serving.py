@@ -157,6 +157,14 @@ def test_ready_is_who_has_a_database_of_its_own_release(app, box):
     assert asking(app, "GET", "/health").text == "ok\n"
 
 
+def test_who_serves_on_tables_of_a_newer_release_serves_until_that_one_is_in_its_place(app, box):
+    with box.write() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    answer = asking(app, "GET", "/ready")
+    assert answer.status_code == 200 and answer.text.startswith("ok\nthe database is of a newer digest (revision 9999)")
+    assert asking(app, "GET", "/api/v1/health").status_code == 200
+
+
 def test_a_database_that_is_gone_is_a_matter_of_minutes_and_no_crash(config, clock, tmp_path):
     database = open_database(config.database_url, create=True)
     newsletters.keep(database, config.newsletters, now=MONDAY)
@@ -291,6 +299,22 @@ def test_serve_answers_until_it_is_asked_to_stop_and_that_is_no_failure(place, o
         assert reached(f"http://127.0.0.1:{port}/ready").text == "ok\n"
         code, said = stopped(process, one)
     assert code == 0 and said == f"serving https://digest.example on http://127.0.0.1:{port}\n"
+
+
+def test_who_is_told_to_stop_serves_on_while_a_load_balancer_sees_that_it_does(place):
+    port = free_port()
+    with serving(place, "--port", port, "--drain", 600) as process:
+        assert reached(f"http://127.0.0.1:{port}/ready").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        for _ in range(1200):
+            if (ready := reached(f"http://127.0.0.1:{port}/ready")).status_code == 503:
+                break
+            time.sleep(0.05)
+        assert (ready.status_code, ready.text) == (503, "is stopping\n")
+        assert reached(f"http://127.0.0.1:{port}/").status_code == 200
+        assert reached(f"http://127.0.0.1:{port}/health").status_code == 200
+        code, _ = stopped(process)  # said twice: at once
+    assert code == 0
 
 
 def test_an_address_that_is_taken_is_told_in_one_sentence(place):

@@ -51,6 +51,7 @@ class Seen:
     mailbox: str | None = None  # why what came back cannot be read, "" where it can
     clock: str | None = None  # why the clock cannot be right, "" where it can
     database: str | None = None  # what is the matter with it, "" where nothing is
+    replica: str | None = None  # why it is not read, "" where it is, or there is none
     free: int | None = None  # bytes on the disk of the database
     growth: float = 0  # bytes a day
     certificates: Mapping[str, datetime] | None = None  # when those of relays and websites end
@@ -66,6 +67,7 @@ class Seen:
             "mailbox": self.mailbox,
             "clock": self.clock,
             "database": self.database,
+            "replica": self.replica,
             "disk": self.free,
             "certificate": self.certificates,
         }
@@ -173,6 +175,7 @@ def _machine(seen: Seen, lines: Lines, now: datetime) -> Iterator[Condition]:
         ("mailbox", seen.mailbox, "what came back cannot be read", "digest mail read"),
         ("clock", seen.clock, "the clock of this machine is wrong", "digest clock"),
         ("database", seen.database, "the database is in trouble", "digest status"),
+        ("replica", seen.replica, "pages are not read from the replica of the database", "digest status"),
     )
     for key, words, title, cure in plain:
         if words:

@@ -286,7 +286,7 @@ def toml_value(value: tuple[str, ...] | str) -> str:
 
 
 def database(scene: Scene, *, thorough: bool = True) -> Iterator[Finding]:
-    from digest.store import looking
+    from digest.store import looking, replica
     from digest.store.database import head
 
     yield from scene.trouble
@@ -308,6 +308,9 @@ def database(scene: Scene, *, thorough: bool = True) -> Iterator[Finding]:
     level = Level.WARN if wide else Level.OK
     yield Finding("database", "size", level, seen, _vacuum(scene.config) if wide else None)
     yield from _kept(scene)
+    if (copy := replica.standing(scene.database, scene.config.database_read_url)) is not None:
+        level = Level.WARN if copy.trouble else Level.OK
+        yield Finding("database", "replica", level, f"{scene.config.database_read_name} {copy}")
     if size.log:
         large = size.log > max(LARGE, size.all)
         seen = f"{_bytes(size.log)} wait beside it to be written into it (WAL)"

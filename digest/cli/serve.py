@@ -6,6 +6,7 @@ import errno
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +22,13 @@ from digest.errors import Exit, UserError
 from digest.means import fitting
 
 if TYPE_CHECKING:
+    from types import FrameType
+
+    import uvicorn
+
     from digest.config import Config
     from digest.store import Database
+    from digest.web.courier import Courier
     from digest.web.logged import Asked
 
 _CONNECTIONS = 500  # at a time, where there are files for so many; more are told to come back
@@ -46,6 +52,12 @@ def serve(
     access_log: Annotated[
         bool, typer.Option("--access-log", help="Tell each request on stderr, without the tokens of its address.")
     ] = False,
+    drain: Annotated[
+        float,
+        typer.Option(
+            min=0, max=600, metavar="SECONDS", help="Serve on for so long once told to stop, while /ready answers 503."
+        ),
+    ] = 0,
     log: LogFile = None,
     log_format: LogFormat = None,
 ) -> None:
@@ -53,14 +65,10 @@ def serve(
 
     Example: digest serve --port 8000
     """
-    import random
-
     import uvicorn
 
-    from digest import line
-    from digest.deliver import NOTICES
+    from digest.store import replica
     from digest.web import application
-    from digest.web.courier import Courier
     from digest.web.timeouts import http_protocol
 
     options: Options = context.obj
@@ -70,32 +78,32 @@ def serve(
         recorded(options, "serve", now, log, log_format) as record,
         options.open(partly=True) as (config, database),
         _metrics(config, database),
+        replica.opened(database, config.database_read_url) as copy,
     ):
         # Whoever wants to leave can, whatever the time is.
         heed_clock(options, config, database, refuse=False)
         for words in options.judge(config).values():
             options.warn(words)
+        if copy is not None and (why := copy.look().trouble):
+            options.warn(f"pages are read from the database itself: the replica {config.database_read_name} {why}")
         listener = _unix(unix_socket) if unix_socket else _listener(host, port)
         # uvicorn stops gently at a signal, and then raises it anew: to be asked to stop is no failure.
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, _stop)
         told = (lambda asked: _tell(record, asked)) if access_log else None
-        rng = random.Random()  # noqa: S311  (jitter, not a secret)
-
-        def send(stop: Callable[[], bool]) -> bool:
-            """Answer who asked, as the limits allow; do some have to wait?"""
-            wait = line.answer_signups(database, config, now=now())
-            record.sent(database, line.deliver(database, config, clock=now, rng=rng, stop=stop, share=NOTICES))
-            return bool(wait)
-
-        def tell(stop: Callable[[], bool]) -> bool:
-            """Tell webhooks what happened; do they have to be told more?"""
-            return line.tell_webhooks(database, config, clock=now, rng=rng, stop=stop).waiting
-
-        courier, herald = Courier(send), Courier(tell, what="webhooks were not told what happened")
-        server = uvicorn.Server(
+        courier, herald = _couriers(record, database, config)
+        app = application(
+            database,
+            config,
+            clock=now,
+            mail_now=courier.wake,
+            tell_now=herald.wake,
+            log=told,
+            replica=copy,
+        )
+        server = _stoppable(drain, app.state.site.stops)(
             uvicorn.Config(
-                application(database, config, clock=now, mail_now=courier.wake, tell_now=herald.wake, log=told),
+                app,
                 http=http_protocol(),
                 ws="none",
                 lifespan="off",
@@ -120,6 +128,46 @@ def serve(
             listener.close()
             if unix_socket:
                 unix_socket.unlink(missing_ok=True)
+
+
+def _couriers(record: Record, database: Database, config: Config) -> tuple[Courier, Courier]:
+    """Who sends the letters that somebody waits for, and who tells webhooks what happened."""
+    import random
+
+    from digest import line
+    from digest.deliver import NOTICES
+    from digest.web.courier import Courier
+
+    rng = random.Random()  # noqa: S311  (jitter, not a secret)
+
+    def send(stop: Callable[[], bool]) -> bool:
+        """Answer who asked, as the limits allow; do some have to wait?"""
+        wait = line.answer_signups(database, config, now=now())
+        record.sent(database, line.deliver(database, config, clock=now, rng=rng, stop=stop, share=NOTICES))
+        return bool(wait)
+
+    def tell(stop: Callable[[], bool]) -> bool:
+        """Tell webhooks what happened; do they have to be told more?"""
+        return line.tell_webhooks(database, config, clock=now, rng=rng, stop=stop).waiting
+
+    return Courier(send), Courier(tell, what="webhooks were not told what happened")
+
+
+def _stoppable(drain: float, stops: threading.Event) -> type[uvicorn.Server]:
+    """uvicorn's server; once told to stop it goes on for a while, in which a load balancer sees it by `stops`."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if stops.is_set() or not drain:  # who says it twice means it
+                super().handle_exit(sig, frame)
+                return
+            stops.set()
+            ending = threading.Timer(drain, super().handle_exit, (sig, None))
+            ending.daemon = True
+            ending.start()
+
+    return Server
 
 
 def _tell(record: Record, asked: Asked) -> None:

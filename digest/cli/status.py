@@ -18,7 +18,7 @@ from digest.errors import Exit, PutBack, WrongClock
 if TYPE_CHECKING:
     from sqlmodel import Session
 
-    from digest.store import Database, alerts, hooks, letters, newsletters
+    from digest.store import Database, alerts, hooks, letters, newsletters, replica
 
 
 def status(context: typer.Context, newsletter: Newsletters = None, every: All = False, as_json: Json = False) -> None:
@@ -30,7 +30,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
     Example: digest status --json
     """
     from digest.cli import files
-    from digest.store import clock, editions, healing, letters, newsletters
+    from digest.store import clock, editions, healing, letters, newsletters, replica
 
     options: Options = context.obj
     moment = now()
@@ -54,6 +54,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         starving = lost(config, database)
         kept = _kept(database, session, moment)
         at_work = _workers(database, session, moment)
+        copy = replica.standing(database, config.database_read_url)
     if as_json:
         print_json(
             {
@@ -83,6 +84,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
                 "set_aside": {str(feed): number for feed, number in rest.aside.items()},
                 "keep": kept,
                 "workers": at_work,
+                "replica": {"database": config.database_read_name} | asdict(copy) if copy else {},
             }
         )
     else:
@@ -96,6 +98,8 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         if at_work:
             options.say(f"workers: {at_work['alive']} at work, {at_work['dead']} dead (digest worker list)")
         options.say(f"database: {config.database_name}{_size_words(kept)}")
+    if copy:
+        _tell_replica(options, config.database_read_name, copy)
     _tell_webhooks(options, rest.webhooks, rest.mute)
     tell_lost(options, config, [one for one in starving if not config.narrowed or one.newsletter in papers])
     for name, words in wrong.items():
@@ -135,6 +139,13 @@ def _size_words(kept: Mapping[str, Any]) -> str:
     held = max((sum(kind["held"].values()) for kind in kept["kinds"].values()), default=0)
     back = f"; {held:,} rows are kept though old, `digest doctor` says why" if held else ""
     return f", {kept['bytes'] / 1e6:,.1f} MB, {kept['bytes_a_day'] / 1e6:,.1f} MB more a day so far{back}"
+
+
+def _tell_replica(options: Options, name: str, copy: replica.Standing) -> None:
+    if copy.trouble:
+        options.warn(f"pages are read from the database itself: the replica {name} {copy}")
+    else:
+        options.say(f"replica: {name} {copy}")
 
 
 @dataclass

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from digest.collect.addresses import host_of, without_login
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
-from digest.collect.hosts import Held, Hosts
+from digest.collect.hosts import Held, Hosts, exchange
 from digest.collect.manner import Manner
 from digest.collect.report import FullTextReport
 from digest.collect.rules import Rules, end, passing
@@ -25,7 +25,7 @@ from digest.curate import urls
 from digest.errors import DigestError, FetchError
 from digest.means import fitting
 from digest.parse import article
-from digest.store import Database, feed_claims, full_texts, hosts
+from digest.store import Database, full_texts, hosts
 from digest.values import Stub
 
 T = TypeVar("T")
@@ -104,14 +104,14 @@ class _Reader:
         settings = self._config.collect
         most = min(settings.connections, CONNECTIONS)
         connections = fitting(most, each=2, beside=16 + 8 * settings.workers, what="reading pages")
-        hosts_ = Hosts(settings, clock=self._clock, known=await self._store(self._known))
+        self._hosts = Hosts(settings, clock=self._clock, known=await self._store(self._known))
         seats = asyncio.Semaphore(connections)
         # Who waits for a slow host's turn keeps no seat from the pages of others.
         at_host = {host: asyncio.Semaphore(settings.host_connections) for host in {host_of(s.url) for s in stubs}}
         parse_seconds = min(settings.parse_seconds, PARSE_SECONDS)
         with Parsers(workers=settings.workers, seconds=parse_seconds) as self._parsers:
             async with Fetcher(
-                self._config, hosts_, resolve=resolve, connections=connections, accept=ACCEPT
+                self._config, self._hosts, resolve=resolve, connections=connections, accept=ACCEPT
             ) as self._fetcher:
                 self._rules = Rules(self._database, self._fetcher, self._storing, self._clock)
                 tasks = [asyncio.create_task(self._one(stub, at_host[host_of(stub.url)], seats)) for stub in stubs]
@@ -121,7 +121,7 @@ class _Reader:
                     await end([*tasks, *self._rules.tasks])
         for task in done:
             task.result()  # trouble with the database is everybody's
-        await self._store(self._remember, hosts_.changed())
+        await self._store(self._remember)
 
     async def _store(self, function: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._storing, function, *args)
@@ -130,19 +130,18 @@ class _Reader:
         with self._database.read() as session:
             return hosts.records(session, now=self._clock())
 
-    def _remember(self, servers: Sequence[hosts.Record]) -> None:
-        if servers:
+    def _remember(self) -> None:
+        if servers := self._hosts.changed():
             with self._database.write() as session:
                 hosts.keep(session, servers)
-                for server in servers:
-                    if server.held_until is not None:
-                        feed_claims.hold_host(session, server.name, until=server.held_until)
 
     # ------------------------------------------------------------ one page
 
     async def _one(self, stub: Stub, at_host: asyncio.Semaphore, seats: asyncio.Semaphore) -> None:
         async with at_host, seats:
-            if not await self._store(self._claim, stub.entry_id):
+            mine, known = await self._store(self._claim, stub.entry_id)
+            self._hosts.hear(known)
+            if not mine:
                 return  # another run has it
             self._report.asked += 1
             try:
@@ -194,9 +193,12 @@ class _Reader:
 
     # ------------------------------------------------------------ rows
 
-    def _claim(self, entry_id: int) -> bool:
+    def _claim(self, entry_id: int) -> tuple[bool, list[hosts.Record]]:
+        """Is it ours to read? And what others heard of servers meanwhile."""
+        now = self._clock()
         with self._database.write() as session:
-            return full_texts.claim(session, entry_id, lease=self._lease, now=self._clock())
+            mine = full_texts.claim(session, entry_id, lease=self._lease, now=now)
+            return mine, exchange(session, self._hosts, now=now)
 
     def _release(self, entry_id: int, until: datetime) -> None:
         with self._database.write() as session:

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from sqlmodel import Session
+
 from digest.collect import rate_limits
 from digest.collect.addresses import host_of
 from digest.collect.guard import is_this_machine
@@ -90,6 +92,14 @@ class Hosts:
         while self._changed:  # one by one: answers come in while another thread asks this
             names.add(self._changed.pop())
         return [self._records[name] for name in sorted(names)]
+
+    def hear(self, records: Iterable[hosts.Record]) -> None:
+        """What others were told meanwhile, as it is stored: of two who heard something, who heard it last is right."""
+        for theirs in records:
+            ours = self._records.get(theirs.name, theirs)
+            later = theirs.said_at is not None and (ours.said_at is None or theirs.said_at > ours.said_at)
+            asked = max((one.asked_at for one in (ours, theirs) if one.asked_at is not None), default=None)
+            self._records[theirs.name] = replace(theirs if later else ours, asked_at=asked)
 
     def headers(self, url: str) -> dict[str, str]:
         """What the settings want sent to the host of this address, and to no other; values may be secret."""
@@ -256,3 +266,9 @@ class Hosts:
         record = self._records.get(name) or hosts.Record(name)
         self._records[name] = replace(record, **change)  # type: ignore[arg-type]
         self._changed.add(name)
+
+
+def exchange(session: Session, ledger: Hosts, *, now: datetime) -> list[hosts.Record]:
+    """Store what was learnt, and give back what is known by now, for `Hosts.hear` in the loop's own thread."""
+    hosts.keep(session, ledger.changed())
+    return hosts.records(session, now=now)

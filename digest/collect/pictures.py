@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from digest.collect.addresses import host_of, without_login
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
-from digest.collect.hosts import Held, Hosts
+from digest.collect.hosts import Held, Hosts, exchange
 from digest.collect.manner import Manner
 from digest.collect.report import PictureReport
 from digest.collect.rules import Rules, end, passing
@@ -28,7 +28,7 @@ from digest.config import Config
 from digest.errors import DigestError, FetchError
 from digest.means import fitting
 from digest.parse.pictures import Made, NotPicture, Raw
-from digest.store import Database, feed_claims, hosts, pictures
+from digest.store import Database, hosts, pictures
 from digest.values import Pictured
 
 T = TypeVar("T")
@@ -149,18 +149,18 @@ class _Finder:
         most = min(settings.connections, CONNECTIONS)
         connections = fitting(most, each=2, beside=16 + 8 * settings.workers, what="reading pictures")
         known = await self._store(self._known_hosts)
-        hosts_ = Hosts(config.collect, clock=self.clock, known=known, by_hand=by_hand)
+        self._hosts = Hosts(config.collect, clock=self.clock, known=known, by_hand=by_hand)
         self._seats = asyncio.Semaphore(2 * connections)
         with Parsers(workers=settings.workers, seconds=settings.parse_seconds) as self._parsers:
             async with Fetcher(
-                config, hosts_, resolve=resolve, connections=connections, accept=ACCEPT
+                config, self._hosts, resolve=resolve, connections=connections, accept=ACCEPT
             ) as self._fetcher:
                 self._rules = Rules(self.database, self._fetcher, self.storing, self.clock)
                 try:
                     yield
                 finally:
                     await end(self._rules.tasks)
-        await self._store(self._remember, hosts_.changed())
+        await self._store(self._remember)
 
     async def _store(self, function: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.storing, function, *args)
@@ -169,7 +169,9 @@ class _Finder:
 
     async def _one(self, one: Pictured) -> None:
         async with self._seats:
-            if not await self._store(self._claim, one):
+            mine, known = await self._store(self._claim, one)
+            self._hosts.hear(known)
+            if not mine:
                 return  # another run has it
             tried: list[tuple[str, str]] = []
             best: _Had | None = None
@@ -265,19 +267,19 @@ class _Finder:
         with self.database.read() as session:
             return hosts.records(session, now=self.clock())
 
-    def _remember(self, servers: Sequence[hosts.Record]) -> None:
-        if servers:
+    def _remember(self) -> None:
+        if servers := self._hosts.changed():
             with self.database.write() as session:
                 hosts.keep(session, servers)
-                for server in servers:
-                    if server.held_until is not None:
-                        feed_claims.hold_host(session, server.name, until=server.held_until)
 
-    def _claim(self, one: Pictured) -> bool:
+    def _claim(self, one: Pictured) -> tuple[bool, list[hosts.Record]]:
+        """Is it ours to ask for? And what others heard of servers meanwhile."""
+        now = self.clock()
         with self.database.write() as session:
             if one.feed_id not in self._refused:
                 self._refused[one.feed_id] = pictures.refused_of(session, one.feed_id)
-            return pictures.claim(session, one.entry_id, lease=self.lease, now=self.clock())
+            mine = pictures.claim(session, one.entry_id, lease=self.lease, now=now)
+            return mine, exchange(session, self._hosts, now=now)
 
     def _known(self, url: str) -> tuple[pictures.Found, datetime] | None:
         with self.database.read() as session:

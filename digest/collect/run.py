@@ -20,7 +20,7 @@ from digest.collect import gathering, kinship, rhythm
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
-from digest.collect.hosts import Held, Hosts
+from digest.collect.hosts import Held, Hosts, exchange
 from digest.collect.manner import Manner
 from digest.collect.report import Change, CollectReport, Failure, Progress
 from digest.collect.rhythm import Health, Vitals
@@ -192,7 +192,7 @@ class _Run:
         """Claim and ask until none is left to claim; where `most` was spent on feeds that were held, others come in."""
         while True:
             async with asyncio.TaskGroup() as tasks:
-                while feeds := await self._store(self._claim):
+                while feeds := await self._claimed():
                     for feed in feeds:
                         await self._in_hand.acquire()
                         tasks.create_task(self._collect(feed))
@@ -200,8 +200,15 @@ class _Run:
                 return
             self._left, self._unasked = self._left + self._unasked, 0
 
-    def _claim(self) -> list[feed_claims.Due]:
+    async def _claimed(self) -> list[feed_claims.Due]:
+        feeds, known = await self._store(self._claim)
+        self._hosts.hear(known)
+        return feeds
+
+    def _claim(self) -> tuple[list[feed_claims.Due], list[hosts.Record]]:
+        """Some feeds, and what others heard of servers since we began."""
         with self._database.write() as session:
+            known = [one for one in exchange(session, self._hosts, now=self._clock()) if self._is_news(one)]
             claimed = feed_claims.claim(
                 session,
                 now=self._clock(),
@@ -212,7 +219,11 @@ class _Run:
                 among=feed_claims.Among(self._hosts.held(), self._released, self._mine),
             )
         self._left -= len(claimed)
-        return claimed
+        return claimed, known
+
+    def _is_news(self, record: hosts.Record) -> bool:
+        """Holds of before do not bind who asks by force."""
+        return not self._force or (record.said_at is not None and record.said_at >= self._started)
 
     # ------------------------------------------------------------ fetch and parse
 
@@ -328,9 +339,6 @@ class _Run:
                     feed_claims.release(session, [outcome.feed.id], next_at=outcome.held_until)
             servers = self._hosts.changed()
             hosts.keep(session, servers)
-            for server in servers:
-                if server.held_until is not None:
-                    feed_claims.hold_host(session, server.name, until=server.held_until)
             if servers:
                 hosts.forget(session, now=self._started)
         # Counted after the commit: the report says what is stored.

@@ -31,6 +31,18 @@ def _database_server(url: str) -> ServerUrl:
     return server_url(url, settings="database_user and database_password")
 
 
+def _with_login(url: str, user: str, password: str) -> str:
+    """As SQLAlchemy takes it."""
+    there = _database_server(url)
+    login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    return f"postgresql+psycopg://{login}{'@' if login else ''}{there.place}{there.rest}"
+
+
+def _without_login(url: str) -> str:
+    there = _database_server(url)
+    return f"postgresql://{there.place}{there.rest.partition('?')[0].partition('#')[0]}"
+
+
 @dataclass(frozen=True)
 class Imprint:
     """What a newsletter's mail says of where it comes from, and how it goes: its own settings, else the common ones."""
@@ -65,6 +77,7 @@ class Config(BaseSettings):
     database: Line = Field("digest.db", repr=False)  # a password may stand in it
     database_user: Line = ""
     database_password: Secret | None = None
+    database_read: Line = Field("", repr=False)  # a read replica, see `store.replica`
     base_url: BaseUrl = "http://localhost:8000"
     # What a newsletter says that does not say it itself.
     sender: Mailbox | None = None
@@ -183,6 +196,15 @@ class Config(BaseSettings):
         _database_server(value)
         return value
 
+    @field_validator("database_read")
+    @classmethod
+    def _database_read(cls, value: str) -> str:
+        if value and value.partition("://")[0] not in _POSTGRES:
+            raise ValueError("must be postgresql://host/name, a replica that PostgreSQL itself keeps up to date")
+        if value:
+            _database_server(value)
+        return value
+
     @field_validator("newsletters")
     @classmethod
     def _newsletters(cls, value: dict[str, Newsletter]) -> dict[str, Newsletter]:
@@ -234,6 +256,12 @@ class Config(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _replica(self) -> Config:
+        if self.database_read and self.database.partition("://")[0] not in _POSTGRES:
+            raise ValueError("has a database_read, and SQLite has no replicas; its readers wait for no writer")
+        return self
+
+    @model_validator(mode="after")
     def _machine(self) -> Config:
         name, there = self.curate.summarizer, self.summarizer
         if name == "openai" and not (there.url and there.model):
@@ -265,19 +293,34 @@ class Config(BaseSettings):
             return f"sqlite:///{self.database}"
         if self.database.startswith("sqlite"):
             return self.database
+        return _with_login(self.database, *self._login)
+
+    @property
+    def database_read_url(self) -> str:
+        """The same of the replica, where the database's user logs in if its URL names none; "" without one."""
+        if not self.database_read:
+            return ""
+        there = _database_server(self.database_read)
+        return _with_login(self.database_read, *((there.user, there.password) if there.user else self._login))
+
+    @property
+    def _login(self) -> tuple[str, str]:
+        """User and password of a PostgreSQL database, whether they stand in its URL or beside it."""
         there = _database_server(self.database)
         secret = self.database_password.get_secret_value() if self.database_password else ""
-        user, password = there.user or self.database_user, there.password or secret
-        login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
-        return f"postgresql+psycopg://{login}{'@' if login else ''}{there.place}{there.rest}"
+        return there.user or self.database_user, there.password or secret
 
     @property
     def database_name(self) -> str:
         """For people: the path, or the URL without its user, password and options."""
         if "://" not in self.database or self.database.startswith("sqlite"):
             return self.database
-        there = _database_server(self.database)
-        return f"postgresql://{there.place}{there.rest.partition('?')[0].partition('#')[0]}"
+        return _without_login(self.database)
+
+    @property
+    def database_read_name(self) -> str:
+        """The same of the replica, "" without one."""
+        return _without_login(self.database_read) if self.database_read else ""
 
     @property
     def maildir(self) -> Path:

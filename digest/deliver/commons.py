@@ -146,7 +146,7 @@ def part_of(
     for newsletter, why in ask.refuses.items():
         state.refuses[str(newsletter)] = [why, now]
     turns: Leases = ()
-    if ask.rate and ask.turns and seats:
+    if ask.rate and ask.turns and seats and _near(state, ask.rate, now, mine, others):
         turns, state.next_at = leased(state.next_at, 1 / ask.rate, min(ask.turns, math.ceil(ask.rate * CHUNK)), now)
     allowance = 0
     if ask.per_hour or ask.per_day:
@@ -180,6 +180,18 @@ def leased(next_at: float, gap: float, letters: int, now: float) -> tuple[Leases
     """So many turns, each a gap behind the one before: ((in how many seconds, how many),), and when the next one is."""
     first = max(sharing.sane(next_at, now, AHEAD + gap), now)
     return ((first - now, letters),), first + letters * gap
+
+
+def _near(state: sharing.Relay, rate: float, now: float, mine: sharing.Seat, others: Sequence[sharing.Seat]) -> bool:
+    """May a turn be leased already? One that is far off would be lost with a pass that ends before it.
+
+    So of a slow rate nobody has a turn before its last second, and who is urgent has the first. Then there is one that
+    is leased and not over, and who leaves can give it back.
+    """
+    gap = 1 / rate
+    if gap <= CHUNK:
+        return True  # each waits for a second's worth of every other
+    return sharing.sane(state.next_at, now, AHEAD + gap) - now <= CHUNK and (mine.urgent or not _urgent(others))
 
 
 def _sums(some: Sequence[int], more: Sequence[int]) -> list[int]:
@@ -439,10 +451,19 @@ class Commons:
         if self._task is not None:
             with suppress(Exception):
                 await self._task
+        now, unused = self._loop.time(), dict[str, float]()
+        for route in self._routes:
+            rate = route.settings.per_second
+            if rate and 1 / rate > CHUNK and isinstance(route.bucket, Turns) and route.bucket.left(now):
+                unused[route.name] = 1 / rate
         with suppress(UserError):
-            await asyncio.to_thread(self._left)
+            await asyncio.to_thread(self._left, unused)
 
-    def _left(self) -> None:
+    def _left(self, unused: Mapping[str, float]) -> None:
         with self._database.write() as session:
+            for relay, gap in sorted(unused.items()):
+                state, _ = sharing.locked(session, relay)
+                state.next_at -= gap
+                sharing.keep(session, state)
             sharing.leave(session, self._who.holder)
             sharing.forget_domains(session, fresh_for=FRESH)

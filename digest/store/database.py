@@ -37,6 +37,7 @@ BUSY_MS = 60_000  # how long a writer waits for another before it gives up
 _GAP_S = 0.11  # SQLite looks every tenth of a second whether the lock that it waits for is free
 _UPGRADE_LOCK = 0x6469676573740001  # "digest", for pg_advisory_xact_lock
 _TURN_LOCK = 0x6469676573740002  # held around it, while the database is backed up
+_SOON = {"connect_timeout": 3, "tcp_user_timeout": 5000}  # s, ms; see libpq's "Parameter Key Words"
 PATIENCE = 3600.0  # seconds for which another process is waited for that upgrades
 _T = TypeVar("_T")
 
@@ -359,18 +360,7 @@ def open_database(
             )
         engine = _sqlite(path)
     else:
-        try:
-            engine = create_engine(url, pool_pre_ping=True, json_serializer=_json, connect_args=_nameless(url))
-        except ImportError:  # psycopg itself, or the libpq that it wants
-            raise ConfigError(
-                "PostgreSQL needs a package that is not installed beside digest",
-                hint=f"{shlex.quote(sys.executable)} -m pip install '{DISTRIBUTION}[postgres]'",
-            ) from None
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
-            # What they say may hold a piece of the URL, and so of a password.
-            raise ConfigError(
-                "the database setting cannot be read", hint="a path (SQLite), or postgresql://user@host/name"
-            ) from None
+        engine = _postgres(url)
     database = Database(engine)
     try:
         if upgrade:
@@ -381,6 +371,30 @@ def open_database(
         database.close()
         raise
     return database
+
+
+def open_copy(url: str) -> Database:
+    """A read replica on PostgreSQL: looked at only, and given up soon where it does not answer. See `store.replica`."""
+    # Said with each transaction, and not to the session, which a pooler does not keep.
+    return Database(_postgres(url, execution_options={"postgresql_readonly": True}, patience=_SOON))
+
+
+def _postgres(url: str, *, patience: dict[str, Any] | None = None, **more: Any) -> Engine:
+    """ConfigError where the URL, or what it needs, is not there."""
+    try:
+        there = sa.make_url(url)
+        asked = _nameless(url) | {name: said for name, said in (patience or {}).items() if name not in there.query}
+        return create_engine(url, pool_pre_ping=True, json_serializer=_json, connect_args=asked, **more)
+    except ImportError:  # psycopg itself, or the libpq that it wants
+        raise ConfigError(
+            "PostgreSQL needs a package that is not installed beside digest",
+            hint=f"{shlex.quote(sys.executable)} -m pip install '{DISTRIBUTION}[postgres]'",
+        ) from None
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
+        # What they say may hold a piece of the URL, and so of a password.
+        raise ConfigError(
+            "the database setting cannot be read", hint="a path (SQLite), or postgresql://user@host/name"
+        ) from None
 
 
 def _nameless(url: str) -> dict[str, Any]:

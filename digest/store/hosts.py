@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from digest.models import Host
 from digest.store.database import insert_into
+from digest.store.feed_claims import hold_host
 
 REMEMBERED = timedelta(days=1)  # since a server said it last
 
@@ -37,11 +38,25 @@ def records(session: Session, *, now: datetime) -> list[Record]:
 
 
 def keep(session: Session, records: Sequence[Record]) -> None:
-    """Write what servers said last. In the order of names, so that two runs do not wait for each other."""
+    """Write what servers said last, but for what another run heard of them later; feeds of who is held wait as long.
+
+    In the order of names, so that two runs do not wait for each other.
+    """
+    table = Host.__table__  # type: ignore[attr-defined]
     for record in sorted(records, key=lambda record: record.name):
         statement = insert_into(session, Host).values(asdict(record))
-        values = {name: statement.excluded[name] for name in asdict(record) if name != "name"}
+        ours, there = statement.excluded, table.c
+        heard = sa.or_(there.said_at.is_(None), ours.said_at >= there.said_at)
+        values = {
+            name: sa.case((heard, ours[name]), else_=there[name])
+            for name in ("held_until", "pace_seconds", "said", "said_at")
+        }
+        asked = sa.or_(ours.asked_at.is_(None), there.asked_at > ours.asked_at)
+        values["asked_at"] = sa.case((asked, there.asked_at), else_=ours.asked_at)
         session.connection().execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+    for record in records:
+        if record.held_until is not None:
+            hold_host(session, record.name, until=record.held_until)
 
 
 def forget(session: Session, *, now: datetime) -> None:

@@ -12,6 +12,7 @@ from digest.collect.posting import Getter
 from digest.config import Config
 from digest.edition import logos
 from digest.store import Database
+from digest.store.replica import Replica
 from digest.web import (
     api,
     archive,
@@ -50,15 +51,18 @@ def application(
     tell_now: Callable[[], None] = lambda: None,
     ask: Callable[[str, int], Awaitable[bytes]] | None = None,
     log: Callable[[Asked], None] | None = None,
+    replica: Replica | None = None,
 ) -> Starlette:
-    """The ASGI application over one database.
+    """The ASGI application over one database, and a replica of it for what is the same for everybody.
 
     `mail_now` is called when somebody waits for a mail that is now owed, `tell_now` when something changed of which
     webhooks may be told; `ask` fetches certificates; `log` is told each request, without what
     must stay secret.
     """
     asked = ask or Getter(proxy=config.collect.proxy.get_secret_value())
-    site = Site(database, config, clock, mail_now, tell_now, Houses(config), ask=asked, ears=hear.Ears())
+    site = Site(
+        database, config, clock, mail_now, tell_now, Houses(config), ask=asked, ears=hear.Ears(), replica=replica
+    )
     app = Starlette(
         routes=ROUTES,
         middleware=[

@@ -17,25 +17,40 @@ def health(request: Request) -> Response:
 
 
 def ready(request: Request) -> Response:
+    site, more = site_of(request), ""
     try:
-        wrong = trouble(site_of(request))
+        wrong = "is stopping" if site.stops.is_set() else trouble(site)
+        # What follows sends nobody away.
+        if not wrong and (found := _revision(site)) != head():
+            more += f"the database is of a newer digest (revision {found}): start that one in place of this one\n"
+        if not wrong and site.replica is not None:  # whose pages are read from the database, where it is in trouble
+            more += f"the replica {site.replica.look()}\n"
     except StorageError as error:
         wrong = str(error)
-    return PlainTextResponse(f"{wrong or 'ok'}\n", 503 if wrong else 200, headers=PRIVATE)
+    return PlainTextResponse(f"{wrong or 'ok'}\n{more}", 503 if wrong else 200, headers=PRIVATE)
 
 
 def trouble(site: Site) -> str:
-    """Why the pages cannot be served as they should be, "" where they can."""
+    """Why the pages cannot be served as they should be, "" where they can.
+
+    They can on tables of a newer release, which only has more of them: in an upgrade, old processes serve until new
+    ones stand in their place.
+    """
     now = site.clock()
     with site.database.read() as session:
-        found = revision(session.connection())
         wrong = clock.verdict(session, now=now)
         scene, kinds = healing.Scene.of(site.config), ("feeds", "newsletters")
         if not wrong and (ahead := healing.ahead(session, scene, now=now, kinds=kinds)):
             wrong = f"nothing is due before a clock that was wrong once ({ahead}): `digest run` mends it"
-    if found != head():
+    found = _revision(site)
+    if found is None or not found.isdigit() or found < head():
         wrong = f"the database is of revision {found}, and this release wants {head()}"
     return wrong
+
+
+def _revision(site: Site) -> str | None:
+    with site.database.read() as session:
+        return revision(session.connection())
 
 
 ROUTES = [

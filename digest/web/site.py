@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,6 +28,7 @@ from digest.models import Subscription
 from digest.render import direction, languages
 from digest.render.speech import Speech, speech
 from digest.store import Database, people
+from digest.store.replica import Replica
 from digest.web.houses import House, Houses
 from digest.web.rates import Rates
 from digest.web.shelf import Shelf
@@ -48,6 +50,7 @@ _VISITORS = 4  # of the archive at a time, so that who wants to leave, or to cho
 _MOST_WAITING = 200  # of these; who comes then is asked to come again
 _MOST_FIELDS = 400
 _MAX_ACCEPT = 500
+_COPY = "digest.copy"  # in the scope of a request that is answered from the replica
 _QUALITY = re.compile(r"[qQ]\s*=\s*([01](?:\.[0-9]{0,3})?)")
 _PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -97,6 +100,8 @@ class Site:
     rates: Rates = field(default_factory=Rates)  # of the API's keys
     ask: Callable[[str, int], Awaitable[bytes]] = _nobody  # what an address has, so many bytes at most; FetchError
     ears: Any = None  # of `hear`
+    replica: Replica | None = None  # a copy of the database, for what is the same for everybody
+    stops: threading.Event = field(default_factory=threading.Event)  # set: visitors are to go to another process
     shelf: Shelf = field(default_factory=Shelf)  # pages of mails as they were frozen
     _writers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITERS))
     _visitors: Turns = field(default_factory=lambda: Turns(_VISITORS, most=_MOST_WAITING))
@@ -112,8 +117,16 @@ class Site:
         return answer
 
     async def show(self, do: Callable[[Request], Response], request: Request) -> Response:
-        """What `do` answers about what everybody may read; 503 where too many wait for that already."""
+        """What `do` answers about what everybody may read; 503 where too many wait for that already.
+
+        It is asked of the replica, if there is one, and else of the database. So is what the replica does not have yet:
+        links in a mail, and its pictures, may be asked for before it has them.
+        """
         async with self._visitors.turn():
+            if self.replica is not None:
+                found = await run_in_threadpool(self.replica.read, lambda copy: _if_there(do, request, copy))
+                if found is not None:
+                    return found
             return await run_in_threadpool(do, request)
 
     @property
@@ -204,14 +217,25 @@ class Site:
 
 
 def site_of(request: Request) -> Site:
-    """Of the application that a request came to, at the address by which it came."""
+    """Of the application that a request came to, at the address by which it came, with what it is answered from."""
     site = request.app.state.site
     assert isinstance(site, Site)
-    return replace(site, house=request.scope.get("house"))
+    return replace(site, house=request.scope.get("house"), database=request.scope.get(_COPY, site.database))
+
+
+def _if_there(do: Callable[[Request], Response], request: Request, copy: Database) -> Response | None:
+    """What `do` answers by a copy of the database; None for what is not in it."""
+    try:
+        found = do(Request({**request.scope, _COPY: copy}))
+    except HTTPException as error:
+        if error.status_code != 404:
+            raise
+        return None
+    return found if found.status_code != 404 else None
 
 
 def visited(do: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint for what everybody may read, which takes turns."""
+    """An endpoint for what everybody may read: it takes turns, and may be answered from a copy of the database."""
 
     async def endpoint(request: Request) -> Response:
         return await site_of(request).show(do, request)
