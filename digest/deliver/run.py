@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -143,7 +144,12 @@ def _hand_over(
     refused: list[int] = []
     stopped: dict[int | None, str] = {}
     if sent:
-        refused, stopped = event_loop.run(lambda: _send(ledger, relays, report, sent, telling))
+        # What is there by now stays: Python's collector need not look through it again for every few hundred letters.
+        gc.freeze()
+        try:
+            refused, stopped = event_loop.run(lambda: _send(ledger, relays, report, sent, telling))
+        finally:
+            gc.unfreeze()
     if len(sent) < len(due) and not report.interrupted and not report.full:
         from digest.deliver.maildir import Maildir
 
