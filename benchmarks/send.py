@@ -12,8 +12,9 @@ first.
 
 All send the same 39 KB message to Postfix's smtp-sink on loopback, in turns, so that a busy machine is busy for
 all of them. digest sends personalised letters from a real outbox (SQLite, WAL, synchronous=FULL) and records
-every reply; "unrecorded" is the same pass with the outbox kept in memory. The delay proxy adds 10 ms each way.
-smtp-source and smtp-sink come with Debian's package postfix, whose daemon need not run.
+every reply; "unrecorded" is the same pass with the outbox kept in memory, and "bare" the dialogue alone, in Python on
+the same event loop: one letter that was made before, no rows, no judgement of replies. The delay proxy adds 10 ms
+each way. smtp-source and smtp-sink come with Debian's package postfix, whose daemon need not run.
 
 smtp-sink is one process and takes some 190 us of its core for a letter of 39 KB, so nobody can send it more than
 5,200 letters a second; a bare loop of sendmsg in C, which personalises and records nothing, gets 5,200 (and takes
@@ -100,6 +101,7 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, object]:
                 "digest": (own, port, options.letters, "record"),
                 "smtp_source": (source, port, options.letters),
                 "unrecorded": (own, port, options.letters, "memory"),
+                "bare": (bare, port, options.letters),
                 "aiosmtplib": (library, port, options.letters // 4),
                 "digest_20ms": (own, slow, options.letters // 4, "record"),
                 "smtp_source_20ms": (source, slow, few),
@@ -135,6 +137,8 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, object]:
         "times_aiosmtplib_20ms": ratio("digest_20ms", "aiosmtplib_20ms"),
         "cpu_of_smtp_source": ratio("digest", "smtp_source", 1),
         "cpu_of_smtp_source_unrecorded": ratio("unrecorded", "smtp_source", 1),
+        "cpu_of_bare": ratio("digest", "bare", 1),
+        "cpu_of_bare_unrecorded": ratio("unrecorded", "bare", 1),
         "recording_costs": round(1 - ratio("digest", "unrecorded"), 3),
         "memory_mb": peak,
         "goals": GOALS,
