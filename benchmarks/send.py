@@ -12,8 +12,9 @@ first.
 
 All send the same 39 KB message to Postfix's smtp-sink on loopback, in turns, so that a busy machine is busy for
 all of them. digest sends personalised letters from a real outbox (SQLite, WAL, synchronous=FULL) and records
-every reply; "unrecorded" is the same pass with the outbox kept in memory. The delay proxy adds 10 ms each way.
-smtp-source and smtp-sink come with Debian's package postfix, whose daemon need not run.
+every reply; "unrecorded" is the same pass with the outbox kept in memory, and "bare" the dialogue alone, in Python on
+the same event loop: one letter that was made before, no rows, no judgement of replies. The delay proxy adds 10 ms
+each way. smtp-source and smtp-sink come with Debian's package postfix, whose daemon need not run.
 
 smtp-sink is one process and takes some 190 us of its core for a letter of 39 KB, so nobody can send it more than
 5,200 letters a second; a bare loop of sendmsg in C, which personalises and records nothing, gets 5,200 (and takes
@@ -100,6 +101,7 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, object]:
                 "digest": (own, port, options.letters, "record"),
                 "smtp_source": (source, port, options.letters),
                 "unrecorded": (own, port, options.letters, "memory"),
+                "bare": (bare, port, options.letters),
                 "aiosmtplib": (library, port, options.letters // 4),
                 "digest_20ms": (own, slow, options.letters // 4, "record"),
                 "smtp_source_20ms": (source, slow, few),
@@ -135,6 +137,8 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, object]:
         "times_aiosmtplib_20ms": ratio("digest_20ms", "aiosmtplib_20ms"),
         "cpu_of_smtp_source": ratio("digest", "smtp_source", 1),
         "cpu_of_smtp_source_unrecorded": ratio("unrecorded", "smtp_source", 1),
+        "cpu_of_bare": ratio("digest", "bare", 1),
+        "cpu_of_bare_unrecorded": ratio("unrecorded", "bare", 1),
         "recording_costs": round(1 - ratio("digest", "unrecorded"), 3),
         "memory_mb": peak,
         "goals": GOALS,
@@ -229,6 +233,10 @@ def library(folder: Path, connections: int, port: int, letters: int) -> tuple[fl
     return python("aiosmtplib", folder, connections, port, letters)
 
 
+def bare(folder: Path, connections: int, port: int, letters: int) -> tuple[float, float]:
+    return python("bare", folder, connections, port, letters)
+
+
 def python(*words: object, top: Path = HERE) -> tuple[float, float]:
     """A sender in a process of its own, which tells its rate and CPU time without its start."""
     ran = subprocess.run(
@@ -256,9 +264,60 @@ def child(who: str, folder: str, connections: str, port: str, letters: str, how:
         fill(Path(folder), int(connections), int(port), int(letters), int(how or 1))
     elif who == "aiosmtplib":
         took, cpu = asyncio.run(library_child(Path(folder), int(connections), int(port), int(letters)))
+    elif who == "bare":
+        from digest import event_loop
+
+        took, cpu = event_loop.run(lambda: bare_child(Path(folder), int(connections), int(port), int(letters)))
     else:
         took, cpu = own_child(Path(folder), int(connections), int(port), int(letters), how)
     print(json.dumps([int(letters) / took, cpu / int(letters)]))
+
+
+async def bare_child(folder: Path, connections: int, port: int, letters: int) -> tuple[float, float]:
+    """The dialogue and nothing else: one letter, made before, by the same writes as ours; replies are only counted."""
+    content = (folder / "letter.eml").read_bytes()
+    body = content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    envelope = b"MAIL FROM:<news@news.example>\r\nRCPT TO:<reader@example.org>\r\nDATA\r\n"
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    left = {"to begin": letters, "to end": letters}
+
+    class Bare(asyncio.Protocol):
+        def __init__(self) -> None:
+            self.rest, self.under_way = b"", False
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def begin(self) -> bytes:
+            if not left["to begin"]:
+                return b""
+            left["to begin"] -= 1
+            return envelope
+
+        def data_received(self, data: bytes) -> None:
+            *lines, self.rest = (self.rest + data).split(b"\n")
+            for line in lines:
+                if line[:3] == b"354":
+                    self.under_way = True
+                    self.transport.writelines((body, self.begin()))
+                elif self.under_way:
+                    self.under_way = False
+                    left["to end"] -= 1
+                    if not left["to end"]:
+                        done.set()
+
+    pairs = [await loop.create_connection(Bare, "127.0.0.1", port) for _ in range(connections)]
+    for transport, _ in pairs:
+        transport.write(b"EHLO bench.example\r\n")
+    await asyncio.sleep(0.2)
+    start, cpu = time.perf_counter(), time.process_time()
+    for transport, bare in pairs:
+        transport.write(bare.begin())
+    await done.wait()
+    took, used = time.perf_counter() - start, time.process_time() - cpu
+    for transport, _ in pairs:
+        transport.abort()
+    return took, used
 
 
 async def library_child(folder: Path, connections: int, port: int, letters: int) -> tuple[float, float]:

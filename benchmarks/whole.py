@@ -7,7 +7,8 @@ line of 20 ms there and back. What is timed is `line.run` on a database with rea
 its stages are told by seconds, seconds of the processor (with those of the processes that parse), share, and the peak
 until each ends. A CHECKOUT is a git worktree of another commit: both run in turns, each round on the same machine with
 the same other work, and the ratios are medians over the rounds. Peak memory is that of the process, without those that
-parse.
+parse. `letter_cpu_us` is what a letter takes of the processor, and what the bare dialogue of `send.py` takes of it over
+the same line, with no rows and a letter of 39 KB.
 """
 
 from __future__ import annotations
@@ -63,14 +64,17 @@ def main() -> None:
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:
     sys.path.insert(0, str(HERE / "benchmarks"))
-    from send import proxy, sink
+    from send import bare, proxy, sample, sink
 
     checkouts = {"ours": HERE} | ({"theirs": options.against.absolute()} if options.against else {})
     seen: dict[str, list[dict[str, Any]]] = {who: [] for who in checkouts}
+    dialogue = []
     with tempfile.TemporaryDirectory(prefix="digest-whole-") as temporary, served(options.feeds) as site:
         folder = Path(temporary)
+        (folder / "letter.eml").write_bytes(sample())
         with sink(folder) as (fast, _), proxy(fast) as port:
             for turn in range(options.rounds):
+                dialogue.append(bare(folder, options.connections, port, options.letters)[1])
                 for who in sorted(checkouts, reverse=bool(turn % 2)):
                     here = folder / f"{who}{turn}"
                     here.mkdir()
@@ -98,6 +102,10 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         "stages": {
             name: {"seconds": wall, "cpu": cpu, "share": round(wall / middle["ours"]["seconds"], 3), "peak_mb": peak}
             for name, (wall, cpu, peak) in middle["ours"]["stages"].items()
+        },
+        "letter_cpu_us": {
+            "delivered": round(middle["ours"]["stages"]["deliver"][1] / options.letters * 1e6),
+            "bare_dialogue": round(statistics.median(dialogue) * 1e6),
         },
     }
     if options.against:

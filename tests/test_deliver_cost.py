@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from email import quoprimime
+from email import message_from_bytes, policy, quoprimime
 
 import pytest
 import sqlalchemy as sa
@@ -225,6 +226,33 @@ def test_a_commit_costs_few_statements_however_many_letters_it_has(database, sca
     assert marked <= 3 * (len(READERS) // 4), statements  # settled, marked and claimed, some at a time
     assert statements["SELECT variant.id, variant.subject,"] <= 4, statements
     assert statements.total() <= 12 * statements["BEGIN IMMEDIATE"], statements
+
+
+def test_what_is_there_before_the_first_letter_is_not_looked_through_for_garbage(database, scattered, inbox, clock):
+    frozen: list[int] = []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda *_: frozen.append(gc.get_freeze_count()))
+    gc.unfreeze()  # as the tests are themselves
+    try:
+        assert send(database, scattered, clock).sent == len(READERS)
+        assert max(frozen) > 10_000 and gc.get_freeze_count() == 0
+    finally:
+        gc.freeze()
+    assert send(database, scattered, clock).sent == 0
+    assert gc.get_freeze_count()
+
+
+def test_heads_made_once_have_their_own_mails_subject_and_boundary():
+    sender = Sender("The Daily <news@news.example>", MONDAY, newsletter="daily", number=7)
+    for subject, text in (("News", "One"), ("News", "Two"), ("Other", "One"), ("News", "One")):
+        for html in ("", f"<p>{text}</p>"):
+            letter = Template(Rendered(subject, html, f"{text}\n"), sender).fill(
+                Recipient("ada@example.org", "Ada"), mail_from="b@news.example", message_id="<1@news.example>"
+            )
+            found = message_from_bytes(letter.content, policy=policy.default)
+            assert found["Subject"] == subject
+            assert [part.get_content().strip() for part in found.walk() if not part.is_multipart()] == (
+                [text, html] if html else [text]
+            )
 
 
 def test_of_a_letter_its_own_lines_are_new_bytes_and_the_rest_is_its_variants(configure):

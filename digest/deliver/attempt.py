@@ -29,8 +29,8 @@ class Lease:
 
     def left(self, at: float, moment: datetime) -> float:
         """Seconds; below zero where it is over."""
-        passed = max(at - self.at, (moment - self.moment).total_seconds())
-        return self.lasts.total_seconds() - passed
+        by_loop, by_clock = at - self.at, (moment - self.moment).total_seconds()
+        return self.lasts.total_seconds() - (by_loop if by_loop > by_clock else by_clock)
 
 
 @dataclass(slots=True, eq=False)

@@ -23,7 +23,7 @@ from digest.deliver.ledger import Committed, Ledger
 from digest.deliver.pace import finish
 from digest.deliver.papers import Key, Number
 from digest.deliver.relays import Route
-from digest.deliver.replies import Blame, Reply, Step, Verdict, suspect, wants_less
+from digest.deliver.replies import OK, Blame, Reply, Step, Verdict, suspect, wants_less
 from digest.deliver.report import Progress, Report
 from digest.deliver.writer import Writer
 from digest.store import Database, outbox
@@ -222,9 +222,12 @@ class Delivery:
         ways = lane.choice(now, moment)
         rooms = {route: room for route in ways if (room := route.room(now, moment)) > 0}
         claims = lane.claims
+        lasting = None  # the lease of most of them
         while claims.waiting and rooms:
             waiting = claims.waiting.popleft()
-            if waiting.lease.left(now, moment) <= 0:
+            if waiting.lease is not lasting and waiting.lease.left(now, moment) > 0:
+                lasting = waiting.lease
+            if waiting.lease is not lasting:
                 # The claim ran out before its turn came. By the database's clock it may last a little longer, and
                 # a pass that ends meanwhile would leave it in nobody's hands: so it is given back, if it is still ours.
                 self._writer.batch.lapsed[waiting.lease.end].append(waiting.claimed)
@@ -378,7 +381,7 @@ class Delivery:
 
     def booked(self, route: Route, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         claimed = attempt.claimed
-        if verdict is Verdict.OK:
+        if verdict is OK:
             self.judge.taken(self._known_as(route, claimed), claimed.edition_id, claimed.email)
             self._book.sent(attempt, reply, relay=route.name)
             self._done(attempt, busy=False, taken=True)

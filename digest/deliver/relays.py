@@ -13,7 +13,7 @@ from digest import config, spans
 from digest.deliver.attempt import Attempt
 from digest.deliver.login import Server, Unusable
 from digest.deliver.pace import Bucket, Pace, Quota, Turns
-from digest.deliver.replies import Reply, Step, Verdict, wants_less
+from digest.deliver.replies import BUSY, DEFERRED, MAIL, OK, Reply, Step, Verdict, wants_less
 from digest.deliver.smtp import Connection
 
 STRIKES = 5  # failures in a row that open the circuit
@@ -436,25 +436,25 @@ class Route:
     def answered(self, connection: Connection, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         self.in_flight -= 1
         self.answered_lately += 1
-        now = self._loop.time()
-        busy = verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and wants_less(reply))
-        self.pace.answered(now, busy=busy)
+        busy = verdict is BUSY or (verdict is DEFERRED and wants_less(reply))
+        self.pace.answered(self._loop.time(), busy=busy)
         if self.part is not None and (busy or self.pace.interval):
             self.part.news[busy] += 1
-        if verdict is Verdict.BUSY:
+        if verdict is BUSY:
             self._last[connection] = attempt.claimed.id
             self._learn(connection)
-        elif verdict is Verdict.DEFERRED and step is Step.MAIL:
+        elif verdict is DEFERRED and step is MAIL:
             self._strike(f"{self.name} says {reply} to MAIL", attempt.claimed.id)
         else:
             self._works(verdict)
-        not_yet = verdict is Verdict.BUSY or (verdict is Verdict.DEFERRED and step is Step.MAIL)
-        # At MAIL it is said to us, before any reader was named; and yet it may be about this one.
-        if not_yet and attempt.bounces < (MOST_AT_MAIL if step is Step.MAIL else MOST_BOUNCES):
+            self._delivery.booked(self, attempt, verdict, reply, step)
+            return
+        # Not yet. At MAIL it is said to us, before any reader was named; and yet it may be about this one.
+        if attempt.bounces < (MOST_AT_MAIL if step is MAIL else MOST_BOUNCES):
             attempt.bounces += 1
-            attempt.broke_off = step is not Step.MAIL
+            attempt.broke_off = step is not MAIL
             self._back(attempt)
-        elif not_yet and self._delivery.tossed(self, attempt):
+        elif self._delivery.tossed(self, attempt):
             self._break(f"{self.name} says {reply}, again and again")
         else:
             self._delivery.booked(self, attempt, verdict, reply, step)
@@ -464,7 +464,7 @@ class Route:
         self._struck.clear()
         self._failing_since, self._pause = None, 1.0
         self.proven = True
-        if verdict is not Verdict.OK:
+        if verdict is not OK:
             return
         self._uncounted += 1
         if self._most < self._allowed:
@@ -490,7 +490,7 @@ class Route:
         """A letter that leads nowhere here waits, as a deferred one; True where another relay has it now."""
         if self._delivery.tossed(self, attempt):
             return True
-        self._delivery.booked(self, attempt, Verdict.DEFERRED, Reply(0, "", why), Step.MAIL)
+        self._delivery.booked(self, attempt, DEFERRED, Reply(0, "", why), MAIL)
         return False
 
     def _end_span(self, connection: Connection, why: str = "") -> None:

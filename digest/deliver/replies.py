@@ -62,6 +62,11 @@ class Verdict(StrEnum):
     BUSY = "busy"  # nothing, but the connection is of no use any more
 
 
+# Of an enumeration each member that is named is looked for; these are named several times for each letter.
+MAIL, RCPT, DATA, BODY = Step
+OK, REFUSED, DEFERRED, BUSY = Verdict
+
+
 class ReplyReader:
     """Cuts what arrives, in whatever pieces, into replies; never holds more than one reply's bytes."""
 
@@ -115,14 +120,11 @@ def _joined(lines: list[bytes]) -> Reply:
 def verdict(reply: Reply, step: Step) -> Verdict:
     """What `reply` to `step` of a letter's transaction means for that letter."""
     code = reply.code
-    if step is Step.DATA:
-        if code == 354:
-            return Verdict.OK
-    elif 200 <= code < 300:
-        return Verdict.OK
+    if code == 354 if step is DATA else 200 <= code < 300:
+        return OK
     if code in (421, 503) or code < 400:
-        return Verdict.BUSY  # closing, or we no longer agree about where we are: a new connection mends both
-    return Verdict.REFUSED if code >= 500 else Verdict.DEFERRED
+        return BUSY  # closing, or we no longer agree about where we are: a new connection mends both
+    return REFUSED if code >= 500 else DEFERRED
 
 
 def wants_less(reply: Reply) -> bool:

@@ -66,7 +66,10 @@ class Report:
     newsletters: dict[str, Done] = field(default_factory=dict)  # by name; "": what belongs to none
 
     def of(self, newsletter: str) -> Done:
-        return self.newsletters.setdefault(newsletter, Done())
+        done = self.newsletters.get(newsletter)
+        if done is None:
+            done = self.newsletters[newsletter] = Done()
+        return done
 
     @property
     def sick(self) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast
 from digest.deliver import login
 from digest.deliver.attempt import Attempt
 from digest.deliver.login import Server, Unusable
-from digest.deliver.replies import Garbled, Reply, ReplyReader, Step, Verdict, verdict
+from digest.deliver.replies import BODY, BUSY, DATA, MAIL, OK, RCPT, Garbled, Reply, ReplyReader, Step, Verdict, verdict
 
 HURRIED = 2.0  # seconds for an answer, where we were asked to stop and no letter is in doubt by leaving
 HURRIED_BODY = 60.0  # and where one would be; who asked waits for longer, as a rule
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server, handler: Handler, clock: Callable[[], float]) -> None:
         self.server = server
         self.extensions: dict[str, str] = {}
-        self._pipelining = self._tells_size = False
+        self._pipelining = self._tells_size = self._utf8 = False
         self._largest = math.inf  # bytes
         self.begun = 0  # envelopes so far
         self.deadline = math.inf
@@ -111,6 +111,7 @@ class Connection(asyncio.Protocol):
         size = self.extensions.get("SIZE", "")
         self._pipelining = "PIPELINING" in self.extensions
         self._tells_size = "SIZE" in self.extensions
+        self._utf8 = "SMTPUTF8" in self.extensions
         self._largest = (int(size) if size.isdigit() else 0) or math.inf  # no number, or 0: no limit (RFC 1870 §4)
         self._greeting = None
         return self
@@ -222,7 +223,7 @@ class Connection(asyncio.Protocol):
         """The next letter that this server can carry at all."""
         while (attempt := self._handler.take(self)) is not None:
             letter = attempt.letter
-            if letter.smtputf8 and "SMTPUTF8" not in self.extensions:
+            if not self._utf8 and letter.smtputf8:
                 reply = Reply(553, "5.6.7", "the mail server cannot send to an address like this one (no SMTPUTF8)")
             elif letter.size > self._largest:
                 words = f"the letter has {letter.size} bytes, the mail server takes {self._largest}"
@@ -238,14 +239,14 @@ class Connection(asyncio.Protocol):
         self.begun += 1
         self._envelope, self._refusal, self.past_mail, self._named = attempt, None, False, False
         options = f" SIZE={letter.size}" if self._tells_size else ""
-        if letter.smtputf8:
+        if self._utf8 and letter.smtputf8:
             options += " BODY=8BITMIME SMTPUTF8"
         mail = f"MAIL FROM:<{letter.mail_from}>{options}\r\n"
-        self._expected.append((Step.MAIL, attempt))
+        self._expected.append((MAIL, attempt))
         if not self._pipelining:
             return mail.encode()
-        self._expected.append((Step.RCPT, attempt))
-        self._expected.append((Step.DATA, attempt))
+        self._expected.append((RCPT, attempt))
+        self._expected.append((DATA, attempt))
         return f"{mail}RCPT TO:<{letter.rcpt_to}>\r\nDATA\r\n".encode()
 
     def _answer(self, reply: Reply) -> None:
@@ -253,12 +254,12 @@ class Connection(asyncio.Protocol):
             self.abort(f"{self.server.name} said {reply}")  # 421: it was idle for too long, or is going down
             return
         step, attempt = self._expected.popleft()
-        if isinstance(step, _Other):
-            self._answer_other(step, reply)
-        elif step is Step.BODY:
+        if step is BODY:
             self._body_answered(reply)
-        elif step is Step.DATA:
+        elif step is DATA:
             self._data_answered(reply)
+        elif isinstance(step, _Other):
+            self._answer_other(step, reply)
         else:
             assert attempt is not None
             self._envelope_answered(attempt, reply, step)
@@ -275,30 +276,30 @@ class Connection(asyncio.Protocol):
 
     def _envelope_answered(self, attempt: Attempt, reply: Reply, step: Step) -> None:
         meaning = verdict(reply, step)
-        if meaning is Verdict.OK:
+        if meaning is OK:
             self.past_mail = True
-            self._named = self._named or step is Step.RCPT
+            self._named = self._named or step is RCPT
             if not self._pipelining:
-                if step is Step.MAIL:
-                    self._expected.append((Step.RCPT, attempt))
+                if step is MAIL:
+                    self._expected.append((RCPT, attempt))
                     self._transport.write(f"RCPT TO:<{attempt.letter.rcpt_to}>\r\n".encode())
                 else:
-                    self._expected.append((Step.DATA, attempt))
+                    self._expected.append((DATA, attempt))
                     self._transport.write(b"DATA\r\n")
             return
         self._refusal = self._refusal or (meaning, reply, step)
         # 503 is what follows a refused MAIL, when RCPT went out with it: only as the first refusal is it news.
-        leaving = reply.code == 421 or self._refusal[0] is Verdict.BUSY
+        leaving = reply.code == 421 or self._refusal[0] is BUSY
         if leaving or not self._pipelining:
             self._refused(close=leaving)
 
     def _data_answered(self, reply: Reply) -> None:
         if self._refusal is None:
-            meaning = verdict(reply, Step.DATA)
-            if meaning is Verdict.OK:
+            meaning = verdict(reply, DATA)
+            if meaning is OK:
                 self._send_body()
                 return
-            self._refusal = (meaning, reply, Step.DATA)
+            self._refusal = (meaning, reply, DATA)
         elif reply.code == 354:
             if self._named:
                 # Refused at MAIL, yet somebody is named: the empty message might be delivered to them.
@@ -317,7 +318,7 @@ class Connection(asyncio.Protocol):
             self.abort("the letter is not ours any more")  # nothing but the end of the connection takes DATA back
             return
         self._envelope, self._body, attempt.shown = None, attempt, True
-        self._expected.append((Step.BODY, attempt))
+        self._expected.append((BODY, attempt))
         following = self._take() if self._pipelining else None
         if following is None:
             self._transport.writelines(attempt.letter.parts)
@@ -325,14 +326,14 @@ class Connection(asyncio.Protocol):
             self._transport.writelines((*attempt.letter.parts, self._begin(following)))
 
     def _body_answered(self, reply: Reply) -> None:
-        meaning = verdict(reply, Step.BODY)
-        if meaning is Verdict.BUSY and reply.code != 421:
+        meaning = verdict(reply, BODY)
+        if meaning is BUSY and reply.code != 421:
             self.abort(f"{self.server.name} said {reply} to the end of the data")  # which says neither yes nor no
             return
         attempt, self._body = self._body, None
         assert attempt is not None
-        self._handler.answered(self, attempt, meaning, reply, Step.BODY)
-        if meaning is Verdict.BUSY:
+        self._handler.answered(self, attempt, meaning, reply, BODY)
+        if meaning is BUSY:
             self.abort(str(reply))
         elif not self._expected:
             self.start()
@@ -342,7 +343,7 @@ class Connection(asyncio.Protocol):
         attempt, self._envelope = self._envelope, None
         assert attempt is not None and self._refusal is not None
         meaning, reply, step = self._refusal
-        if close or meaning is Verdict.BUSY:
+        if close or meaning is BUSY:
             self._ending = True
             self._handler.answered(self, attempt, meaning, reply, step)
             self.abort(str(reply))
@@ -357,9 +358,9 @@ class Connection(asyncio.Protocol):
             return
         step = self._expected[0][0]
         limit = self.server.timeout
-        if step is Step.BODY:
+        if step is BODY:
             limit = self.server.data_timeout
-        elif step is Step.DATA:
+        elif step is DATA:
             limit = min(limit, 120)
         if self._hurried:
             limit = min(limit, self._longest())

@@ -50,12 +50,11 @@ class Writer:
 
     def kick(self) -> None:
         """Something is in `batch`. Where letters go fast, a few milliseconds more of them share the commit."""
-        if self._working or not self.batch:
+        if self._working or self._later is not None or not self.batch:
             return
         wait = self._started + GATHER - self._loop.time()
         if wait > 0:
-            if self._later is None:
-                self._later = self._loop.call_later(wait, self._kick_now)
+            self._later = self._loop.call_later(wait, self._kick_now)
         else:
             self._kick_now()
 

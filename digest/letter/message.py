@@ -230,7 +230,9 @@ class _Pieces:
     def encode(self, text: str, marks: Marks | None) -> None:
         """Quoted-printable in UTF-8, ending with a line end; a slot for each marker."""
         # One line end and no more: what follows the last one is not signed alike by everybody (RFC 6376 §3.4.3).
-        text = text.replace("\r\n", "\n").rstrip("\n") + "\n"
+        if "\r" in text:  # asked first: to look for both takes as long as all the rest for a text without
+            text = text.replace("\r\n", "\n")
+        text = text.rstrip("\n") + "\n"
         pieces, markers = marks.cut(text) if marks else ([text], [])
         for piece, marker in zip(pieces, markers, strict=False):
             before = self._quoted(piece)
@@ -289,14 +291,21 @@ def _tail(boundary: str, inner: str, attached: Sequence[Attached]) -> tuple[byte
 
 def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:
     """The headers that all readers share, and the empty line after them."""
+    before, after = _around_boundary(rendered.subject, sender, alternatives=bool(rendered.html))
+    return before + (boundary.encode("ascii") if rendered.html else b"") + after
+
+
+@lru_cache(maxsize=16)  # for the variants of an edition
+def _around_boundary(subject: str, sender: Sender, *, alternatives: bool) -> tuple[bytes, bytes]:
     lines = [_mailbox("From", *_parsed(sender.mailbox))]
     if sender.reply_to:
         lines.append(_mailbox("Reply-To", *_parsed(sender.reply_to)))
-    lines += [_text("Subject", rendered.subject), "MIME-Version: 1.0"]
-    if rendered.html:
-        lines.append(f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"')
+    lines += [_text("Subject", subject), "MIME-Version: 1.0"]
+    if alternatives:
+        before, lines = [*lines, 'Content-Type: multipart/alternative;\r\n boundary="'], ['"']
     else:
-        lines += ['Content-Type: text/plain; charset="utf-8"', "Content-Transfer-Encoding: quoted-printable"]
+        before, lines = lines, ["", 'Content-Type: text/plain; charset="utf-8"']
+        lines.append("Content-Transfer-Encoding: quoted-printable")
     if sender.newsletter:
         # All our own ASCII, written as it must stand. RFC 2919; RFC 8058 §3.1; RFC 3834 §2.
         lines += [
@@ -308,7 +317,7 @@ def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:
     else:
         lines.append("Auto-Submitted: auto-generated")  # so that no robot answers (RFC 3834 §5)
     lines.append(f"X-Auto-Response-Suppress: {_NO_ANSWERS}")
-    return "\r\n".join([*lines, "", ""]).encode()
+    return "\r\n".join(before).encode(), "\r\n".join([*lines, "", ""]).encode()
 
 
 @lru_cache(maxsize=64)
