@@ -217,7 +217,7 @@ def curve(rows: list[dict[str, Any]], *, parts: range, seeds: int) -> dict[str, 
 
 
 def semantic(rows: list[dict[str, Any]], model: str, *, parts: range) -> dict[str, Any]:
-    """Words alone, and beside what the texts mean, by labels a topic; milliseconds of work a text, megabytes of the process."""
+    """Words alone, and beside what the texts mean, by labels a topic; milliseconds a text, megabytes of all."""
     from digest.curate.semantic import Meaning, phrases
     from digest.parse import meaning
 
